@@ -1,0 +1,197 @@
+"""The journal of teacher calls: what was asked, what was answered, at what price.
+
+SQLite in WAL mode. A batch of answers is one transaction, so that after SIGKILL a batch is there
+whole or not at all: a resumed run then asks the same remaining batches, in the same composition,
+and gets the same bits. Keys are digests of the request, so a rerun buys only what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.canonical import canonical, canonical_row, digest, digest_bytes
+from mashbill.core.errors import StoreError
+from mashbill.core.merkle import leaf, root
+from mashbill.core.stage import Answer, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (
+    request TEXT PRIMARY KEY, teacher TEXT NOT NULL, prefix TEXT NOT NULL, body TEXT NOT NULL,
+    choices TEXT NOT NULL, logprobs TEXT NOT NULL, tokens INTEGER NOT NULL, price REAL NOT NULL,
+    at TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+_CHUNK = 500  # below SQLite's limit on parameters in every build
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as the journal keeps it. ``price`` is in US dollars, ``at`` is UTC."""
+
+    request: str
+    teacher: dict[str, Any]
+    prefix: str
+    body: str
+    choices: tuple[str, ...]
+    logprobs: tuple[float, ...]
+    tokens: int
+    price: float
+    at: str
+
+
+def request_digest(teacher: Mapping[str, Any], question: Question) -> str:
+    """Return the identity of a call: who is asked, and what."""
+    return digest(
+        {
+            "teacher": dict(teacher),
+            "prefix": digest_bytes(question.prefix.encode()),
+            "body": question.body,
+            "choices": list(question.choices),
+        }
+    )
+
+
+class Journal:
+    """The calls of one store. Opened to be read, it never creates a file."""
+
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
+        """Open the journal at ``path``.
+
+        Raises:
+            StoreError: if it is to be read and is not there.
+        """
+        self.path = path
+        if writable:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        else:
+            if not path.exists():
+                msg = f"{path} is not there: this store holds no teacher calls"
+                raise StoreError(msg)
+            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+
+    def close(self) -> None:
+        """Close the file, folding the write-ahead log into it."""
+        self._db.close()
+
+    def answers(self, requests: Iterable[str]) -> dict[str, Answer]:
+        """Return what is already answered among these request digests."""
+        wanted, found = list(requests), {}
+        for start in range(0, len(wanted), _CHUNK):
+            piece = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(piece))
+            rows = self._db.execute(
+                f"SELECT request, logprobs, tokens FROM calls WHERE request IN ({marks})",  # noqa: S608
+                piece,
+            )
+            for request, logprobs, tokens in rows:
+                found[request] = Answer(tuple(json.loads(logprobs)), tokens)
+        return found
+
+    def record(
+        self,
+        teacher: Mapping[str, Any],
+        calls: Sequence[tuple[str, Question, Answer]],
+        *,
+        at: str,
+        price: float = 0.0,
+    ) -> None:
+        """Write a batch of answered calls, all or none; ``price`` is that of one call in USD."""
+        who = canonical(dict(teacher)).decode()
+        texts = {q.prefix: digest_bytes(q.prefix.encode()) for _, q, _ in calls}
+        rows = [
+            (
+                request,
+                who,
+                texts[question.prefix],
+                question.body,
+                json.dumps(question.choices, ensure_ascii=False),
+                json.dumps(answer.logprobs),
+                answer.tokens,
+                price,
+                at,
+            )
+            for request, question, answer in calls
+        ]
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(
+                "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def call(self, request: str) -> Call | None:
+        """Return one call whole, or None if it is not in the journal."""
+        with closing(
+            self._db.execute(
+                "SELECT c.*, t.text FROM calls c JOIN texts t ON t.digest = c.prefix "
+                "WHERE request = ?",
+                (request,),
+            )
+        ) as cursor:
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        return Call(
+            request=row[0],
+            teacher=json.loads(row[1]),
+            prefix=row[9],
+            body=row[3],
+            choices=tuple(json.loads(row[4])),
+            logprobs=tuple(json.loads(row[5])),
+            tokens=row[6],
+            price=row[7],
+            at=row[8],
+        )
+
+    def totals(self) -> tuple[int, int, float]:
+        """Return calls, tokens and price (USD) of everything ever answered."""
+        return tuple(  # type: ignore[return-value]
+            self._db.execute(
+                "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(price), 0.0) FROM calls"
+            ).fetchone()
+        )
+
+    def merkle_root(self, requests: Iterable[str]) -> str:
+        """Return the root over these calls, in order of digest; a missing call changes it.
+
+        A leaf covers the whole row and is recomputed from its parts, the request digest included,
+        so that an altered question is found as surely as an altered answer.
+        """
+        leaves = []
+        for request in sorted(set(requests)):
+            call = self.call(request)
+            if call is None:
+                leaves.append(leaf(b"missing " + request.encode()))
+                continue
+            question = Question(call.prefix, call.body, call.choices)
+            leaves.append(
+                leaf(
+                    canonical_row(
+                        {
+                            "request": request_digest(call.teacher, question),
+                            "logprobs": list(call.logprobs),
+                            "tokens": call.tokens,
+                            "price": call.price,
+                        }
+                    )
+                )
+            )
+        return root(leaves)

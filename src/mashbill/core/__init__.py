@@ -1,0 +1,1 @@
+"""The tiny centre: bytes and digests, records, artifacts, the ledger, recipes, stages, errors."""

@@ -1,0 +1,132 @@
+"""The two kinds of artifact, datasets and models, and the manifest each carries.
+
+An artifact is immutable and named ``name@version``. Three identities are never mixed: the
+address (people), the digest (content), the fingerprint (what was asked for).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from mashbill.core.canonical import digest
+from mashbill.core.errors import RecipeError
+
+FORMAT = 1
+"""Version of the layout on disk. A change that an older reader would misread raises it."""
+
+NAME_PATTERN = r"[a-z0-9][a-z0-9._-]*"
+_REF = re.compile(rf"({NAME_PATTERN})@({NAME_PATTERN})")
+
+ArtifactKind = Literal["dataset", "model"]
+
+
+class ArtifactRef(NamedTuple):
+    """The address of an artifact. ``ArtifactRef.parse(str(ref)) == ref``."""
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        """Write the address the way people type it."""
+        return f"{self.name}@{self.version}"
+
+    @classmethod
+    def parse(cls, text: str) -> ArtifactRef:
+        """Read ``name@version``.
+
+        Raises:
+            RecipeError: if the text is not an address.
+        """
+        match = _REF.fullmatch(text)
+        if match is None:
+            msg = (
+                f"{text!r} is not an artifact address; write NAME@VERSION with lower-case "
+                "letters, digits, '.', '_' and '-'"
+            )
+            raise RecipeError(msg)
+        return cls(match[1], match[2])
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Shard(_Frozen):
+    """One Parquet file of a dataset, committed whole."""
+
+    file: str
+    rows: int
+    sha256: str
+    merkle_root: str
+
+
+class FileDigest(_Frozen):
+    """One file of a model, or a dataset's node table."""
+
+    file: str
+    sha256: str
+
+
+class InputRef(_Frozen):
+    """What a stage took in, under which role and channel, and exactly which bytes."""
+
+    name: str
+    role: str
+    channel: str
+    digest: str
+
+
+class Manifest(_Frozen):
+    """What an artifact is: its asking, its inputs, its parts and its content digest.
+
+    Nothing here depends on when or where it was made, so that two runs of one recipe write the
+    same manifest; times go into the ledger.
+    """
+
+    format: int = FORMAT
+    kind: ArtifactKind
+    name: str
+    version: str
+    stage: dict[str, Any]
+    """literals of the stage that made it"""
+    fingerprint: str
+    """digest of those literals and of the inputs' digests"""
+    inputs: tuple[InputRef, ...] = ()
+    shards: tuple[Shard, ...] = ()
+    rejected: tuple[Shard, ...] = ()
+    files: tuple[FileDigest, ...] = ()
+    """model files"""
+    nodes: FileDigest
+    """the lineage of this artifact: nodes.parquet"""
+    nodes_digest: str
+    """digest over the node digests in order"""
+    bill: str
+    """digest of the node that stands for the whole artifact"""
+    rows: int = 0
+    rejected_rows: int = 0
+    tokens: int = 0
+    token_unit: str = "words"  # noqa: S105 - a unit, not a secret
+    measures: dict[str, Any] = {}
+    """what the stage measured: metrics, calibration, sizes; never times"""
+
+    @property
+    def ref(self) -> ArtifactRef:
+        """The address."""
+        return ArtifactRef(self.name, self.version)
+
+    @property
+    def digest(self) -> str:
+        """Identity of the content: record digests, node digests and model files."""
+        return digest(
+            {
+                "kind": self.kind,
+                "records": [shard.merkle_root for shard in self.shards],
+                "rejected": [shard.merkle_root for shard in self.rejected],
+                "files": [[item.file, item.sha256] for item in self.files],
+                "nodes": self.nodes_digest,
+                "measures": self.measures,
+            }
+        )

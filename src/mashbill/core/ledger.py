@@ -1,0 +1,246 @@
+"""The ledger: an append-only file of signed entries, each carrying the digest of the one before.
+
+A line is a DSSE envelope (github.com/secure-systems-lab/dsse) in canonical JSON around an in-toto
+Statement v1. Its subjects are files of the store by SHA-256; its predicate says what happened. A
+signer's first entry introduces its public key.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from mashbill.core.canonical import canonical, digest_bytes
+from mashbill.core.errors import AuditError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:mashbill:entry:v1"
+GENESIS = "0" * 64
+"""What the first entry carries in place of a predecessor's digest."""
+
+
+def _pre_authentication(payload: bytes) -> bytes:
+    """DSSE's PAE: what is signed, with lengths so that no two payloads can be confused."""
+    kind = PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+class Signer:
+    """An Ed25519 key that signs entries; ``keyid`` is the SHA-256 of the raw public key."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public = key.public_key().public_bytes_raw()
+        self.keyid = hashlib.sha256(self.public).hexdigest()
+
+    @classmethod
+    def default(cls) -> Signer:
+        """Return the user's key, made on first use.
+
+        It lies in ``$MASHBILL_KEY_FILE``, else under ``$XDG_CONFIG_HOME`` or ``~/.config``; never
+        in a store, which is there to be copied.
+        """
+        config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        path = Path(os.environ.get("MASHBILL_KEY_FILE") or config / "mashbill" / "key.pem")
+        if path.exists():
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            if not isinstance(key, Ed25519PrivateKey):
+                msg = f"{path} holds a {type(key).__name__}; an Ed25519 private key is needed"
+                raise AuditError(msg)
+            return cls(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        temporary = path.with_suffix(f".{os.getpid()}")
+        with open(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as out:
+            out.write(pem)
+        try:
+            os.link(temporary, path)  # another run may have won; its key is as good
+        except FileExistsError:
+            return cls.default()
+        finally:
+            temporary.unlink()
+        return cls(key)
+
+    def seal(self, statement: Mapping[str, Any]) -> bytes:
+        """Return one ledger line (no newline) around a statement."""
+        payload = canonical(dict(statement))
+        signature = self._key.sign(_pre_authentication(payload))
+        return canonical(
+            {
+                "payload": base64.b64encode(payload).decode(),
+                "payloadType": PAYLOAD_TYPE,
+                "signatures": [
+                    {"keyid": self.keyid, "sig": base64.b64encode(signature).decode()}
+                ],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry as read: its place, its predicate, its subjects and the digest of its line."""
+
+    index: int
+    predicate: dict[str, Any]
+    subjects: dict[str, str]
+    digest: str
+    keyid: str
+
+    @property
+    def event(self) -> str:
+        """What happened: open, start, shard, commit, abandon, accept."""
+        return str(self.predicate["event"])
+
+
+class Ledger:
+    """The entries of one store, read on opening and appended to under a file lock."""
+
+    def __init__(self, path: Path, signer: Signer | None = None) -> None:
+        """Open the ledger at ``path``; without a signer it can only be read."""
+        self.path = path
+        self._signer = signer
+        self.entries: list[Entry] = list(self._read())
+
+    def _read(self) -> Iterator[Entry]:
+        if not self.path.exists():
+            return
+        for index, line in enumerate(self.path.read_bytes().split(b"\n")[:-1]):
+            yield open_line(line, index, self.path)
+
+    def append(
+        self, event: str, subjects: Mapping[str, str] | None = None, **facts: Any
+    ) -> Entry:
+        """Sign and append one entry, and return it once it is on disk.
+
+        A line torn by a crash is cut off first: it was never acknowledged, so nothing rests on it.
+
+        Args:
+            event: what happened.
+            subjects: file path relative to the store -> SHA-256.
+            facts: JSON values for the predicate.
+        """
+        if self._signer is None:
+            msg = f"{self.path} was opened to be read; nothing may be appended"
+            raise AuditError(msg)
+        with self.path.open("a+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            stream.seek(0)
+            data = stream.read()
+            whole = data.rfind(b"\n") + 1
+            if whole < len(data):
+                stream.truncate(whole)
+            lines = data[:whole].split(b"\n")[:-1]
+            for index in range(len(self.entries), len(lines)):
+                self.entries.append(open_line(lines[index], index, self.path))
+            predicate: dict[str, Any] = {
+                "event": event,
+                "index": len(lines),
+                "previous": digest_bytes(lines[-1]) if lines else GENESIS,
+                "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+                **facts,
+            }
+            if all(entry.keyid != self._signer.keyid for entry in self.entries):
+                predicate["public_key"] = self._signer.public.hex()
+            line = self._signer.seal(
+                {
+                    "_type": STATEMENT_TYPE,
+                    "subject": [
+                        {"name": name, "digest": {"sha256": sha256}}
+                        for name, sha256 in sorted((subjects or {}).items())
+                    ],
+                    "predicateType": PREDICATE_TYPE,
+                    "predicate": predicate,
+                }
+            )
+            stream.write(line + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        entry = open_line(line, len(lines), self.path)
+        self.entries.append(entry)
+        return entry
+
+
+def open_line(line: bytes, index: int, path: Path) -> Entry:
+    """Read one line without checking its signature.
+
+    Raises:
+        AuditError: naming the file and entry, if the line is not an entry.
+    """
+    try:
+        envelope = json.loads(line)
+        statement = json.loads(base64.b64decode(envelope["payload"], validate=True))
+        return Entry(
+            index=index,
+            predicate=dict(statement["predicate"], event=statement["predicate"]["event"]),
+            subjects={item["name"]: item["digest"]["sha256"] for item in statement["subject"]},
+            digest=digest_bytes(line),
+            keyid=envelope["signatures"][0]["keyid"],
+        )
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        msg = f"{path}: entry {index} cannot be read ({error!r}); run `mashbill audit`"
+        raise AuditError(msg) from error
+
+
+def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -> str | None:
+    """Check one line against its place, its predecessor, its signature and its own encoding.
+
+    Args:
+        line: bytes without the newline.
+        index: the place it stands in.
+        previous: digest of the line before, or :data:`GENESIS`.
+        keys: keyid -> raw public key of the signers introduced so far; a new one is added.
+
+    Returns:
+        What is wrong, or None.
+    """
+    try:
+        envelope = json.loads(line)
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        statement = json.loads(payload)
+        predicate = statement["predicate"]
+        (signature,) = envelope["signatures"]
+        keyid, raw = signature["keyid"], base64.b64decode(signature["sig"], validate=True)
+        # Re-encoding catches every spelling that decodes alike: spaces, base64 padding bits.
+        envelope["payload"] = base64.b64encode(payload).decode()
+        envelope["signatures"][0]["sig"] = base64.b64encode(raw).decode()
+        if canonical(envelope) != line or canonical(statement) != payload:
+            return "is not in canonical form"
+        if "public_key" in predicate and keyid not in keys:
+            public = bytes.fromhex(predicate["public_key"])
+            if hashlib.sha256(public).hexdigest() != keyid:
+                return "introduces a key that is not its signer's"
+            keys[keyid] = public
+        if keyid not in keys:
+            return f"is signed by {keyid[:12]}, which no entry introduced"
+        Ed25519PublicKey.from_public_bytes(keys[keyid]).verify(raw, _pre_authentication(payload))
+        if envelope["payloadType"] != PAYLOAD_TYPE or statement["_type"] != STATEMENT_TYPE:
+            return "is not an in-toto statement"
+        if predicate["index"] != index:
+            return f"says that it is entry {predicate['index']}: entries were moved or removed"
+        if predicate["previous"] != previous:
+            return "does not carry the digest of the entry before it"
+    except InvalidSignature:
+        return "has a signature that does not match"
+    except Exception as error:  # noqa: BLE001 - whatever tampering makes it raise is the finding
+        return f"cannot be read ({type(error).__name__}: {error})"
+    return None

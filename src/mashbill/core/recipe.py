@@ -1,0 +1,197 @@
+"""Reading a recipe: TOML into frozen models, with errors that name file, key, value and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mashbill.core import registry
+from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
+from mashbill.core.canonical import digest_file
+from mashbill.core.errors import RecipeError
+from mashbill.core.source import Source
+from mashbill.core.stage import StageSpec
+
+
+class TeacherSpec(BaseModel):
+    """The literals of one teacher of a recipe. Subclasses say which source it is, and load it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    can_be_asked: ClassVar[bool] = True
+    """False for a teacher that can be planned with only"""
+
+    kind: str
+    """which teacher this is"""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes its answers what they are: part of every call's digest."""
+        raise NotImplementedError
+
+    @property
+    def source(self) -> Source:
+        """The source that this teacher is, known without loading it."""
+        raise NotImplementedError
+
+    def load(self, cache: Path, threads: int) -> Any:
+        """Load the teacher.
+
+        Raises:
+            TeacherError: if it cannot be loaded here.
+        """
+        raise NotImplementedError
+
+
+class Head(BaseModel):
+    """The ``[recipe]`` table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str = Field(pattern=NAME_PATTERN)
+    """name of the job"""
+    version: str = Field(pattern=NAME_PATTERN)
+    """version of every artifact that does not set its own"""
+    seed: int = 0
+    """from which every random choice follows"""
+    title: str = ""
+    """one line for the report"""
+    result: str = ""
+    """stage whose artifact the bill and the verdicts are about; the last model if empty"""
+
+
+class Recipe(BaseModel):
+    """A whole recipe. ``stages`` keeps the order of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    recipe: Head
+    teachers: dict[str, TeacherSpec]
+    stages: dict[str, StageSpec]
+    folder: Path
+
+    def ref(self, stage: str) -> ArtifactRef:
+        """Return the address of what a stage makes."""
+        return ArtifactRef(stage, self.stages[stage].version or self.recipe.version)
+
+    def literals(self, stage: str) -> dict[str, Any]:
+        """Return what identifies a stage, apart from its inputs: its keys, files and seed."""
+        spec = self.stages[stage]
+        literals = spec.model_dump(mode="json", exclude={"version"})
+        literals["seed"] = self.recipe.seed
+        literals["files"] = {name: digest_file(self.folder / name) for name in spec.files()}
+        teachers = [use.name for use in spec.uses() if use.is_teacher]
+        literals["teachers"] = {
+            name: self.teachers[name].model_dump(mode="json") for name in teachers
+        }
+        return literals
+
+    @property
+    def result(self) -> str:
+        """Name of the stage that the bill and verdicts are about."""
+        if self.recipe.result:
+            return self.recipe.result
+        models = [name for name, spec in self.stages.items() if spec.output == "model"]
+        return (models or list(self.stages))[-1]
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: naming the file, the key, what was found and what to do.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{path}: there is no such recipe"
+        raise RecipeError(msg) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path}: not valid TOML: {error}"
+        raise RecipeError(msg) from error
+    for key in data.keys() - {"recipe", "teachers", "stages"}:
+        msg = f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [stages.*]"
+        raise RecipeError(msg)
+    if not data.get("stages"):
+        msg = f"{path}: there is no [stages.NAME] table, so there is nothing to do"
+        raise RecipeError(msg)
+    head = _read(path, "recipe", Head, data.get("recipe", {}))
+    teachers = {
+        name: _spec(path, f"teachers.{name}", table, registry.TEACHERS)
+        for name, table in data.get("teachers", {}).items()
+    }
+    stages = {
+        name: _spec(path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS)
+        for name, table in data["stages"].items()
+    }
+    recipe = Recipe.model_construct(
+        recipe=head, teachers=teachers, stages=stages, folder=path.resolve().parent
+    )
+    _check_references(path, recipe)
+    return recipe
+
+
+def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
+    if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
+        msg = f"{path}: [{key}] needs kind = one of {', '.join(registry.kinds(*groups))}"
+        raise RecipeError(msg)
+    try:
+        model = registry.find(table["kind"], *groups)
+    except RecipeError as error:
+        msg = f"{path}: {key}.{error}"
+        raise RecipeError(msg) from error
+    return _read(path, key, model, table)
+
+
+def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise RecipeError("\n".join(_explain(path, key, model, error))) from error
+
+
+def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:
+    lines = []
+    for item in error.errors():
+        where = ".".join([key, *(str(part) for part in item["loc"])])
+        if item["type"] == "extra_forbidden":
+            known = list(model.model_fields)
+            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            lines.append(f"{path}: {where} = {item['input']!r:.60} is an unknown key; {remedy}")
+        elif item["type"] == "missing":
+            lines.append(f"{path}: {where} is missing; add it")
+        else:
+            lines.append(f"{path}: {where} = {item['input']!r:.60}: {item['msg']}")
+    return lines
+
+
+def _check_references(path: Path, recipe: Recipe) -> None:
+    """Check that every use names a teacher, or a stage further up."""
+    above: list[str] = []
+    for name, spec in recipe.stages.items():
+        try:
+            ArtifactRef.parse(str(recipe.ref(name)))
+        except RecipeError as error:
+            msg = f"{path}: stages.{name}: {error}"
+            raise RecipeError(msg) from error
+        for use in spec.uses():
+            known = list(recipe.teachers) if use.is_teacher else above
+            if use.name not in known:
+                what = "[teachers.*] table" if use.is_teacher else "stage above it"
+                near = difflib.get_close_matches(use.name, known, n=1)
+                remedy = f"did you mean {near[0]!r}?" if near else f"there are: {known}"
+                msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}; {remedy}"
+                raise RecipeError(msg)
+        for file in spec.files():
+            if not (recipe.folder / file).is_file():
+                msg = f"{path}: stages.{name} needs the file {file!r} beside the recipe"
+                raise RecipeError(msg)
+        above.append(name)
+    if recipe.recipe.result and recipe.recipe.result not in recipe.stages:
+        msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage"
+        raise RecipeError(msg)

@@ -1,0 +1,68 @@
+"""A record: one row and where it came from.
+
+The user's columns come first; ours start with an underscore. ``_id`` is the record's identity (the
+first 16 bytes of the SHA-256 of the user's columns), ``_bill`` the number of its node in the
+dataset's ``nodes.parquet``, ``_from`` the position of the input row it was made from, ``_call``
+the digest of the teacher call it rests on. A rejected row also says by what and why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mashbill.core.canonical import canonical_row
+from mashbill.core.merkle import leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ID = "_id"
+BILL = "_bill"
+FROM = "_from"
+CALL = "_call"
+REJECTED_BY = "_rejected_by"
+REASON = "_reason"
+OURS = frozenset({ID, BILL, FROM, CALL, REJECTED_BY, REASON})
+
+
+def user_columns(names: Sequence[str]) -> list[str]:
+    """Return the column names that are the user's, in order."""
+    return [name for name in names if name not in OURS]
+
+
+def identify(table: pa.Table) -> pa.Table:
+    """Return the table with ``_id`` computed from the user's columns and put behind them."""
+    names = user_columns(table.column_names)
+    ids = [
+        hashlib.sha256(canonical_row(row)).digest()[:16] for row in table.select(names).to_pylist()
+    ]
+    ours = [name for name in table.column_names if name in OURS and name != ID]
+    table = table.select(names + ours)
+    return table.add_column(len(names), pa.field(ID, pa.binary(16)), pa.array(ids, pa.binary(16)))
+
+
+def leaves(table: pa.Table, nodes: Sequence[str]) -> list[bytes]:
+    """Return the Merkle leaf of every record (32 bytes each).
+
+    A leaf covers every column; the node is covered by its digest and not by its number, so that
+    a record's leaf means the same outside its dataset.
+
+    Args:
+        table: records with ``_bill``.
+        nodes: digest of each node, by number.
+    """
+    rows = table.to_pylist()
+    for row in rows:
+        row[BILL] = nodes[row[BILL]]
+    return [leaf(canonical_row(row)) for row in rows]
+
+
+def printable(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with binary values as hexadecimal text, for JSON and for people."""
+    return {
+        key: value.hex() if isinstance(value, bytes) else value
+        for key, value in row.items()
+    }  # fmt: skip

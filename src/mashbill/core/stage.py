@@ -1,0 +1,154 @@
+"""What a stage is: literals, declared uses, and a generator over record batches.
+
+A stage never writes lineage. It says what it uses and through which channel (:class:`Uses`), and
+tags each row with the position it came from; the executor composes nodes from that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
+from mashbill.core.source import Channel, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+
+    from mashbill.core.dataset import Dataset
+
+Role = Literal["rows", "beside", "actor", "trained-on", "base"]
+
+
+@dataclass(frozen=True)
+class Uses:
+    """One input of a stage.
+
+    Roles: ``rows``, the records that the output rows are made of, by ``_from``; ``beside``, records
+    read as a whole beside them; ``actor``, a model or teacher that acts on them; ``trained-on``,
+    records a model learns from; ``base``, weights it starts from.
+    """
+
+    name: str
+    role: Role
+    channel: Channel
+    is_teacher: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which of these continuations is likelier after this text? The text is prefix + body.
+
+    The prefix is what many questions share, so that a teacher may compute it once.
+    """
+
+    prefix: str
+    body: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Log-probability (natural log) of each choice, and the tokens read for it."""
+
+    logprobs: tuple[float, ...]
+    tokens: int
+
+
+class TeacherSession(Protocol):
+    """A loaded teacher behind its journal: what was answered before is not asked again."""
+
+    source: Source
+
+    def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
+        """Return (digest of the call, answer) for each question, in order."""
+        ...
+
+
+class Predictor(Protocol):
+    """A trained model that labels texts."""
+
+    labels: tuple[str, ...]
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Return calibrated probabilities, shape (texts, labels)."""
+        ...
+
+
+@dataclass
+class StageContext:
+    """Where and how a stage runs. Nothing here bears identity (DESIGN.md section 6)."""
+
+    name: str
+    seed: int
+    recipe_folder: Path
+    cache: Path
+    """where fetched and converted files are kept between runs"""
+    work: Path
+    """scratch of this stage, kept until it is committed: checkpoints"""
+    threads: int
+    input: Callable[[str], Dataset]
+    teacher: Callable[[str], TeacherSession]
+    predictor: Callable[[str], Predictor]
+    progress: Callable[[int, int, str], None]
+    """report (units done, units in all, note); units are rows, or steps of training"""
+    measures: dict[str, Any] = field(default_factory=dict)
+    """what the stage measured; becomes the manifest's ``measures``"""
+    seen: dict[str, np.ndarray] = field(default_factory=dict)
+    """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
+
+
+class StageSpec(BaseModel):
+    """The literals of one stage of a recipe: they are its identity.
+
+    Subclasses add their keys as fields with a docstring each, say what they use, and either
+    ``run`` (datasets) or ``train`` (models).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    output: ClassVar[ArtifactKind] = "dataset"
+    streams: ClassVar[bool] = True
+    """whether each slice of the input can be done alone, so that a resume starts at the next"""
+
+    kind: str
+    """which stage this is"""
+    version: str | None = Field(default=None, pattern=NAME_PATTERN)
+    """version of the artifact; the recipe's if absent"""
+    shard_rows: int = Field(default=4096, gt=0)
+    """input rows a shard: what is committed at once"""
+
+    def uses(self) -> tuple[Uses, ...]:
+        """Return what this stage uses, rows first."""
+        raise NotImplementedError
+
+    def sources(self, folder: Path) -> tuple[Source, ...]:
+        """Return the sources that this stage brings in itself; only a first stage has any."""
+        del folder
+        return ()
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files beside the recipe whose bytes are part of the identity."""
+        return ()
+
+    def expected_rows(self, inputs: dict[str, int]) -> int | None:
+        """Return how many rows to expect, given those of the inputs; None if it cannot be said."""
+        return next(iter(inputs.values()), None)
+
+    def expected_seconds(self, rows: int | None) -> float | None:
+        """Return how long to expect for this many rows, on two cores; None if it cannot be said."""
+        return None if rows is None else rows / 10_000
+
+    def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
+        """Yield output records. ``_from`` counts rows within ``records``, from 0."""
+        raise NotImplementedError
+
+    def train(self, ctx: StageContext, out: Path) -> None:
+        """Write a model's files into ``out`` and set ``ctx.seen``."""
+        raise NotImplementedError

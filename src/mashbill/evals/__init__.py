@@ -1,0 +1,1 @@
+"""Measuring models on rows that no step has seen."""

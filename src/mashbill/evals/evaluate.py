@@ -1,0 +1,127 @@
+"""``evaluate``: systems against human gold labels, on rows that no step has learned from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import model_validator
+
+from mashbill.core.errors import InputError
+from mashbill.core.record import FROM
+from mashbill.core.source import Channel
+from mashbill.core.stage import StageSpec, Uses
+from mashbill.evals.statistics import paired_difference, wilson
+from mashbill.verifiers.exact import exact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mashbill.core.stage import StageContext
+
+
+class EvaluateSpec(StageSpec):
+    """``kind = "evaluate"``."""
+
+    streams = False
+
+    kind: Literal["evaluate"] = "evaluate"
+    input: str
+    """dataset with the human labels in its column ``gold``"""
+    systems: dict[str, str]
+    """system -> dataset of its labels for those rows, made by ``label`` or ``apply``"""
+    compare: tuple[tuple[str, str], ...] = ()
+    """pairs of systems whose difference is wanted"""
+
+    @model_validator(mode="after")
+    def _pairs_are_systems(self) -> EvaluateSpec:
+        for name in (name for pair in self.compare for name in pair):
+            if name not in self.systems:
+                msg = f"compare names {name!r}, which is not one of systems {list(self.systems)}"
+                raise ValueError(msg)
+        return self
+
+    def uses(self) -> tuple[Uses, ...]:
+        """The gold rows, with the systems' labels beside them."""
+        return (
+            Uses(self.input, "rows", Channel.CONTENT),
+            *(Uses(name, "beside", Channel.JUDGEMENT) for name in self.systems.values()),
+        )
+
+    def expected_rows(self, inputs: dict[str, int]) -> int | None:
+        """As many as the input."""
+        return inputs.get(self.input)
+
+    def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
+        """Yield a row a held-out text: gold, and each system's label; measure the rest."""
+        table = pa.Table.from_batches(records)
+        if "gold" not in table.column_names or table.num_rows == 0:
+            msg = (
+                f"{self.input} has no human labels, so nothing can be compared with humans: add "
+                "[stages.*.gold] to the corpus stage, or leave the evaluate stage out"
+            )
+            raise InputError(msg)
+        gold = table.column("gold").to_pylist()
+        columns = {"text": table.column("text"), "gold": table.column("gold")}
+        scores: dict[str, np.ndarray] = {}
+        results: dict[str, Any] = {}
+        for system, name in self.systems.items():
+            labels = self._aligned(name, table.num_rows, ctx)
+            columns[system] = pa.array(labels, pa.string())
+            scores[system] = exact(labels, gold)
+            results[system] = _result(labels, gold, scores[system])
+        ctx.measures["systems"] = results
+        ctx.measures["rows"] = table.num_rows
+        ctx.measures["majority"] = max(gold.count(label) for label in set(gold)) / len(gold)
+        ctx.measures["compare"] = [
+            dict(
+                zip(
+                    ("first", "second", "difference", "low", "high"),
+                    (one, other, *paired_difference(scores[one], scores[other], ctx.seed)),
+                    strict=True,
+                )
+            )
+            for one, other in self.compare
+        ]
+        positions = pa.array(np.arange(table.num_rows), pa.int64())
+        yield from (
+            pa.table({**columns, FROM: positions}).combine_chunks().to_batches()
+        )
+
+    def _aligned(self, name: str, rows: int, ctx: StageContext) -> list[str]:
+        """Return a system's labels in the order of the gold rows.
+
+        Raises:
+            InputError: if its dataset is not a labelling of exactly these rows.
+        """
+        dataset = ctx.input(name)
+        if dataset.num_rows == rows:
+            positions = np.asarray(dataset.column(FROM))
+            if (positions == np.arange(rows)).all() and "label" in dataset.columns:
+                return list(dataset.column("label").to_pylist())
+        msg = (
+            f"{name} is not a labelling of the rows of {self.input}, one for one; make it with "
+            f"kind = 'label' or 'apply' and input = {self.input!r}"
+        )
+        raise InputError(msg)
+
+
+def _result(labels: list[str], gold: list[str], right: np.ndarray) -> dict[str, Any]:
+    low, high = wilson(int(right.sum()), len(right))
+    return {
+        "accuracy": float(right.mean()),
+        "low": low,
+        "high": high,
+        "macro_f1": _macro_f1(labels, gold),
+    }
+
+
+def _macro_f1(labels: list[str], gold: list[str]) -> float:
+    """Return the F1 score averaged over the gold labels."""
+    scores = []
+    for name in sorted(set(gold)):
+        hits = sum(a == b == name for a, b in zip(labels, gold, strict=True))
+        named = labels.count(name) + gold.count(name)
+        scores.append(2 * hits / named if named else 0.0)
+    return float(np.mean(scores))

@@ -1,0 +1,175 @@
+"""Walking from one record back to where it came from, by row position: a lookup a hop."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.artifact import ArtifactRef, Manifest
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.record import BILL, CALL, FROM, printable
+from mashbill.core.store import NODES
+from mashbill.lineage.bill import source_of
+from mashbill.lineage.nodes import NodeTable
+
+if TYPE_CHECKING:
+    from mashbill.conduct.journal import Call, Journal
+    from mashbill.core.store import Store
+
+_WORDS = re.compile(r"\w+")
+
+
+@dataclass
+class Hop:
+    """One hop of a trace: a row, a model, a call or a source, and what lies behind it."""
+
+    kind: str
+    """row, model, call or source"""
+    what: str
+    """artifact address with row, or a title"""
+    facts: dict[str, Any] = field(default_factory=dict)
+    behind: list[Hop] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the hop and all behind it for a program."""
+        return {
+            "kind": self.kind,
+            "what": self.what,
+            "facts": self.facts,
+            "behind": [hop.as_json() for hop in self.behind],
+        }
+
+
+class Tracer:
+    """Traces records of one store. What it read once it keeps, so that many rows are quick."""
+
+    def __init__(self, store: Store, journal: Journal | None) -> None:
+        """Trace in ``store``; without a journal, calls are named and not shown."""
+        self._store = store
+        self._journal = journal
+        self._nodes: dict[ArtifactRef, NodeTable] = {}
+        self._words: dict[ArtifactRef, list[frozenset[str]]] = {}
+
+    def trace(self, name: str, row: int) -> Hop:
+        """Trace a row of a dataset, or of the training set of a model.
+
+        Raises:
+            StoreError: if there is no artifact of that name.
+            InputError: if it has no such row.
+        """
+        manifest = self._store.find(name)
+        if manifest.kind == "dataset":
+            return self._row(manifest, row, frozenset())
+        place = row
+        inputs = _inputs(manifest, "trained-on")
+        sizes = [self._manifest(ref).rows for ref in inputs]
+        for ref, size in zip(inputs, sizes, strict=True):
+            if 0 <= place < size:
+                behind = self._row(self._manifest(ref), place, frozenset())
+                facts = {"rows it learned from": sum(sizes), **_small(manifest.measures)}
+                return Hop("model", str(manifest.ref), facts, [behind])
+            place -= size
+        msg = f"{manifest.ref} learned from rows 0 to {sum(sizes) - 1}; row {row} is not one"
+        raise InputError(msg)
+
+    def _manifest(self, ref: ArtifactRef) -> Manifest:
+        manifest = self._store.get(ref)
+        if manifest is None:
+            msg = f"{self._store.root} lacks {ref}, which the trace leads to; copy it as well"
+            raise StoreError(msg)
+        return manifest
+
+    def _table(self, manifest: Manifest) -> NodeTable:
+        if manifest.ref not in self._nodes:
+            folder = self._store.folder(manifest.kind, manifest.ref)
+            self._nodes[manifest.ref] = NodeTable.read(folder / NODES)
+        return self._nodes[manifest.ref]
+
+    def _row(self, manifest: Manifest, position: int, shown: frozenset[str]) -> Hop:
+        """Trace a row; ``shown`` are the models that this branch has already opened."""
+        row = self._store.dataset(manifest.ref).row(position)
+        facts = {key: value for key, value in printable(row).items() if not key.startswith("_")}
+        hop = Hop("row", f"{manifest.ref} row {position}", {"by": manifest.stage["kind"], **facts})
+        from_row = row.get(FROM)
+        for ref in _inputs(manifest, "actor"):
+            opened = str(ref) in shown
+            hop.behind.append(self._model(self._manifest(ref), facts.get("text", ""), shown, opened))
+            shown |= {str(ref)}
+        if row.get(CALL) is not None:
+            hop.behind.append(self._call(row[CALL].hex()))
+        rows = _inputs(manifest, "rows")
+        if rows and from_row is not None:
+            hop.behind.append(self._row(self._manifest(rows[0]), int(from_row), shown))
+        elif not rows:
+            table = self._table(manifest)
+            leaf = source_of(table.bodies[table.numbered[row[BILL]]])
+            details = {"row in its file": from_row, "license": leaf.license, "kind": leaf.kind}
+            hop.behind.append(Hop("source", leaf.title, details))
+        return hop
+
+    def _model(self, manifest: Manifest, text: str, shown: frozenset[str], opened: bool) -> Hop:
+        channel = next((i.channel for i in manifest.inputs if i.role == "trained-on"), "")
+        facts: dict[str, Any] = {"learned through": channel}
+        if opened:
+            return Hop("model", str(manifest.ref), {"see": "above"})
+        hop = Hop("model", str(manifest.ref), facts)
+        for ref in _inputs(manifest, "trained-on"):
+            trained_on = self._manifest(ref)
+            if trained_on.kind != "dataset" or not trained_on.rows:
+                continue
+            place, shared = self._closest(trained_on, text)
+            facts["learned from"] = f"{trained_on.rows} rows of {ref}"
+            facts["shown"] = f"row {place}, the closest by words in common ({', '.join(shared)})"
+            hop.behind.append(self._row(trained_on, place, shown | {str(manifest.ref)}))
+        return hop
+
+    def _closest(self, manifest: Manifest, text: str) -> tuple[int, list[str]]:
+        """Return the row with most words in common, by Jaccard's index, and those words.
+
+        A model learned from all of its rows; one has to stand for them on the page.
+        """
+        if manifest.ref not in self._words:
+            texts = self._store.dataset(manifest.ref).column("text").to_pylist()
+            self._words[manifest.ref] = [frozenset(_WORDS.findall(t.lower())) for t in texts]
+        words = frozenset(_WORDS.findall(text.lower()))
+        others = self._words[manifest.ref]
+        best = max(
+            range(len(others)),
+            key=lambda i: len(words & others[i]) / max(len(words | others[i]), 1),
+        )
+        return best, sorted(words & others[best], key=lambda word: (-len(word), word))[:5]
+
+    def _call(self, request: str) -> Hop:
+        call: Call | None = self._journal.call(request) if self._journal else None
+        if call is None:
+            return Hop("call", request[:16], {"request": request, "journal": "not in this store"})
+        return Hop(
+            "call",
+            request[:16],
+            {
+                "request": request,
+                "teacher": call.teacher,
+                "at": call.at,
+                "asked": call.body,
+                "after": f"{len(call.prefix)} characters of few-shot prompt",
+                "answered": {
+                    choice: round(value, 4)
+                    for choice, value in zip(call.choices, call.logprobs, strict=True)
+                },
+                "tokens": call.tokens,
+                "price": call.price,
+            },
+        )
+
+
+def _inputs(manifest: Manifest, role: str) -> list[ArtifactRef]:
+    return [
+        ArtifactRef.parse(item.name)
+        for item in manifest.inputs
+        if item.role == role and "@" in item.name
+    ]
+
+
+def _small(measures: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in measures.items() if isinstance(value, int | float | str)}

@@ -1,0 +1,230 @@
+"""Recipe to plan: the order, what is done already, what the rest will cost, and what it would put
+on the bill. A plan is a value: nothing is fetched, loaded or asked to make one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from mashbill.core.artifact import ArtifactRef, Manifest
+from mashbill.core.canonical import changed_keys, digest
+from mashbill.core.errors import DriftError
+from mashbill.core.source import Source
+from mashbill.core.stage import StageSpec
+from mashbill.lineage.definitions import Definition, Verdict, judge, load_definitions
+from mashbill.lineage.nodes import NodeTable, close_dataset, close_model, compose
+
+if TYPE_CHECKING:
+    from mashbill.core.recipe import Recipe, TeacherSpec
+    from mashbill.core.store import Store
+
+import numpy as np
+
+Status = Literal["done", "to do"]
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One step of a plan."""
+
+    name: str
+    ref: ArtifactRef
+    spec: StageSpec
+    status: Status
+    rows: int | None
+    """expected, or counted if it is done"""
+    seconds: float | None
+    """expected; 0 if it is done"""
+    calls: int
+    """teacher calls expected at most; what the journal holds is not bought again"""
+    price: float
+    """of those calls, in US dollars"""
+    adds: tuple[tuple[Source, str, str], ...]
+    """(source, channel, role) that this step itself would put on the bill"""
+    fingerprint: str | None
+    """None while an input is still to be made"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked recipe, in order."""
+
+    recipe: Recipe
+    stages: tuple[PlannedStage, ...]
+    preview: NodeTable
+    """lineage of the result if the plan is run; its weights are not known yet"""
+
+    @property
+    def result(self) -> ArtifactRef:
+        """What the bill and the verdicts are about."""
+        return self.recipe.ref(self.recipe.result)
+
+    def verdicts(
+        self, definitions: list[Definition] | None = None, asked: str = "closed"
+    ) -> list[Verdict]:
+        """Return what each definition would conclude about the result."""
+        return [
+            judge(definition, self.preview, asked=asked)
+            for definition in definitions or load_definitions()
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan for a program."""
+        return {
+            "recipe": self.recipe.recipe.name,
+            "result": str(self.result),
+            "stages": [
+                {
+                    "name": stage.name,
+                    "artifact": str(stage.ref),
+                    "kind": stage.spec.kind,
+                    "status": stage.status,
+                    "rows": stage.rows,
+                    "seconds": stage.seconds,
+                    "calls": stage.calls,
+                    "price_usd": stage.price,
+                    "adds": [
+                        {"source": s.model_dump(mode="json"), "channel": c, "role": r}
+                        for s, c, r in stage.adds
+                    ],
+                }
+                for stage in self.stages
+            ],
+            "verdicts": {
+                asked: [verdict.as_json() for verdict in self.verdicts(asked=asked)]
+                for asked in ("closed", "any")
+            },
+        }
+
+
+def fingerprint(literals: dict[str, Any], inputs: dict[str, str]) -> str:
+    """Return the identity of what is asked for: literals and the digests of inputs."""
+    return digest({"literals": literals, "inputs": inputs})
+
+
+def with_teacher(recipe: Recipe, teacher: TeacherSpec) -> Recipe:
+    """Return the recipe with every teacher replaced by this one."""
+    teachers = dict.fromkeys(recipe.teachers, teacher)
+    return recipe.model_copy(update={"teachers": teachers})
+
+
+def build(recipe: Recipe, store: Store | None = None) -> Plan:
+    """Plan a recipe against a store, or against none.
+
+    Raises:
+        DriftError: if the store has an artifact of the same name@version with another fingerprint;
+            the message lists what changed.
+    """
+    rows: dict[str, int] = {}
+    digests: dict[str, str] = {}
+    tables: dict[str, NodeTable] = {}
+    stages = []
+    for name, spec in recipe.stages.items():
+        tables[name] = _preview(recipe, name, tables)
+        planned = _expect(recipe, name, rows)
+        inputs = [use.name for use in spec.uses() if not use.is_teacher]
+        if all(item in digests for item in inputs):
+            asked = fingerprint(recipe.literals(name), {item: digests[item] for item in inputs})
+            planned = replace(planned, fingerprint=asked)
+            manifest = store.get(planned.ref) if store is not None else None
+            if manifest is not None:
+                check_drift(manifest, recipe, name, digests, asked)
+                digests[name] = manifest.digest
+                planned = replace(
+                    planned, status="done", rows=manifest.rows, seconds=0.0, calls=0, price=0.0
+                )
+        if planned.rows is not None:
+            rows[name] = planned.rows
+        stages.append(planned)
+    return Plan(recipe, tuple(stages), tables[recipe.result])
+
+
+def check_drift(
+    manifest: Manifest, recipe: Recipe, name: str, digests: dict[str, str], asked: str
+) -> None:
+    """Refuse an artifact whose fingerprint is not the one asked for.
+
+    Raises:
+        DriftError: listing the changed keys and the cure.
+    """
+    if manifest.fingerprint == asked:
+        return
+    changes = changed_keys(manifest.stage, recipe.literals(name))
+    names = {ArtifactRef.parse(i.name).name: i.digest for i in manifest.inputs if "@" in i.name}
+    now = {item: digests[item] for item in digests if item in names}
+    changes += [f"input {line}" for line in changed_keys(names, now)]
+    lines = "\n  ".join(changes)
+    msg = (
+        f"{manifest.ref} is already made, from something else:\n  {lines}\n"
+        f"An artifact never changes; set version in [stages.{name}] (or in [recipe]) to another "
+        "value to make a new one"
+    )
+    raise DriftError(msg)
+
+
+def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
+    spec = recipe.stages[name]
+    known = {use.name: rows[use.name] for use in spec.uses() if use.name in rows}
+    complete = all(use.is_teacher or use.name in known for use in spec.uses())
+    expected = spec.expected_rows(known) if complete else None
+    asks = any(use.is_teacher for use in spec.uses())
+    return PlannedStage(
+        name=name,
+        ref=recipe.ref(name),
+        spec=spec,
+        status="to do",
+        rows=expected if spec.output == "dataset" else None,
+        seconds=spec.expected_seconds(expected),
+        calls=(expected or 0) if asks else 0,
+        price=0.0,
+        adds=(
+            *((source, "content", "corpus") for source in spec.sources(recipe.folder)),
+            *(
+                (recipe.teachers[use.name].source, use.channel.value, "teacher")
+                for use in spec.uses()
+                if use.is_teacher
+            ),
+        ),
+        fingerprint=None,
+    )
+
+
+def _preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTable:
+    """Compose the nodes that a stage would make, with a weight of one for each."""
+    spec = recipe.stages[name]
+    if spec.output == "model":
+        learned = [
+            (use.channel, tables[use.name], np.ones(len(tables[use.name].numbered), np.int64))
+            for use in spec.uses()
+            if use.role in {"trained-on", "base"}
+        ]
+        return close_model(str(recipe.ref(name)), "planned", learned)
+    table = row_nodes(recipe, name, tables)
+    ones = np.ones(len(table.numbered), np.int64)
+    table.count(np.arange(len(ones)), ones)
+    close_dataset(table, str(recipe.ref(name)))
+    return table
+
+
+def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTable:
+    """Return the nodes that a dataset's rows may point at, composed from what its stage declares.
+
+    Args:
+        recipe: the recipe.
+        name: the stage.
+        tables: node table of each input, by stage.
+    """
+    spec = recipe.stages[name]
+    rows = next((use for use in spec.uses() if use.role == "rows"), None)
+    if rows is None:
+        table = NodeTable()
+        for source in spec.sources(recipe.folder):
+            table.number(table.add_source(source))
+        return table
+    actors = [
+        (use.channel, recipe.teachers[use.name].source if use.is_teacher else tables[use.name])
+        for use in spec.uses()
+        if use.role in {"actor", "beside"}
+    ]
+    return compose(tables[rows.name], actors)

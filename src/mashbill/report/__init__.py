@@ -1,0 +1,41 @@
+"""One HTML file that opens offline: the chain, the numbers, the bill, the verdicts, the receipts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mashbill.core.store import write_atomically
+from mashbill.report.drawing import draw_accuracies, draw_chain
+from mashbill.report.gather import gather
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.store import Store
+
+
+def write_report(store: Store, result: Manifest, path: Path, *, title: str = "") -> Path:
+    """Write the report of an artifact.
+
+    Args:
+        store: where it lies.
+        result: the artifact.
+        path: the HTML file to write.
+        title: one line for its head.
+    """
+    facts = gather(store, result)
+    pages = Environment(
+        loader=PackageLoader("mashbill.report"), autoescape=True, undefined=StrictUndefined
+    )
+    html = pages.get_template("report.html").render(
+        title=title or f"What {result.ref} was distilled from",
+        facts=facts,
+        chain=draw_chain(facts.chain),
+        plot=draw_accuracies(facts.evaluation) if facts.evaluation else "",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, html.encode())
+    return path

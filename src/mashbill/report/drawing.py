@@ -1,0 +1,120 @@
+"""Drawings as inline SVG: the chain, and accuracies with their intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill.report.gather import Box
+
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 158, 50, 72, 26, 12
+
+
+def draw_chain(boxes: Sequence[Box]) -> Markup:
+    """Draw boxes in columns, each right of all that it rests on, with its channels on the lines."""
+    by_name = {box.name: box for box in boxes}
+    column: dict[str, int] = {}
+
+    def place(name: str) -> int:
+        if name not in column:
+            column[name] = 1 + max((place(other) for other, _ in by_name[name].inputs), default=-1)
+        return column[name]
+
+    for name in by_name:
+        place(name)
+    # A teacher stands right before the first step that asks it.
+    for box in boxes:
+        if box.what == "teacher":
+            users = [column[b.name] for b in boxes if box.name in dict(b.inputs)]
+            column[box.name] = max(min(users) - 1, 0)
+    rows: dict[int, list[str]] = {}
+    for name in sorted(by_name, key=lambda n: (column[n], by_name[n].what == "dataset", n)):
+        rows.setdefault(column[name], []).append(name)
+    tallest = max(len(names) for names in rows.values())
+    height = tallest * (_HEIGHT + _GAP_Y) + 2 * _MARGIN
+    at = {}
+    for number, names in rows.items():
+        top = (height - len(names) * (_HEIGHT + _GAP_Y) + _GAP_Y) / 2
+        for i, name in enumerate(names):
+            at[name] = (_MARGIN + number * (_WIDTH + _GAP_X), top + i * (_HEIGHT + _GAP_Y))
+    width = _MARGIN * 2 + len(rows) * (_WIDTH + _GAP_X) - _GAP_X
+    parts = [
+        f'<svg class="chain" viewBox="0 0 {width} {height}" role="img" '
+        f'style="min-width:{round(width * 0.72)}px" aria-label="the chain, left to right">'
+    ]
+    for box in boxes:
+        for other, channel in box.inputs:
+            parts.append(_line(at[other], at[box.name], channel))
+    for box in boxes:
+        parts.append(_box(box, *at[box.name]))
+    return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
+
+
+def _line(start: tuple[float, float], end: tuple[float, float], channel: str) -> str:
+    x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2
+    x2, y2 = end[0], end[1] + _HEIGHT / 2
+    middle = x2 - _GAP_X / 2
+    name = escape(channel)
+    label = (
+        ""
+        if channel == "content"
+        else f'<text class="channel {name}" x="{x2 - 6}" y="{y2 - 6 if y1 <= y2 else y2 + 14}" '
+        f'text-anchor="end">{name}</text>'
+    )
+    return (
+        f'<path class="{name}" d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"/>{label}'
+    )
+
+
+def _box(box: Box, x: float, y: float) -> str:
+    return (
+        f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}</text>'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 27))}'
+        "</text></g>"
+    )
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def draw_accuracies(evaluation: dict[str, Any]) -> Markup:
+    """Draw each system's accuracy as a point with its 95% interval, and the majority's share."""
+    systems = evaluation["systems"]
+    left, right, step, top = 120, 620, 34, 26
+    low = min(0.45, *(result["low"] for result in systems.values()))
+
+    def x(value: float) -> float:
+        return round(left + (value - low) / (1 - low) * (right - left), 1)
+
+    height = top + step * len(systems) + 34
+    parts = [
+        f'<svg class="plot" viewBox="0 0 700 {height}" role="img" '
+        'aria-label="accuracy of each system with 95% intervals">'
+    ]
+    bottom = top + step * len(systems)
+    for tick in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        parts.append(
+            f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{top - 8}" y2="{bottom}"/>'
+            f'<text class="tick" x="{x(tick)}" y="{bottom + 16}">{tick:.1f}</text>'
+        )
+    majority = x(evaluation["majority"])
+    parts.append(
+        f'<line class="majority" x1="{majority}" x2="{majority}" y1="{top - 8}" y2="{bottom}"/>'
+        f'<text class="tick" x="{majority}" y="{top - 12}">majority label</text>'
+    )
+    for i, (system, result) in enumerate(systems.items()):
+        y = top + step * i + step / 2
+        parts.append(
+            f'<text class="system" x="{left - 12}" y="{y + 4}">{escape(system)}</text>'
+            f'<line class="interval" x1="{x(result["low"])}" x2="{x(result["high"])}" y1="{y}" '
+            f'y2="{y}"/><circle cx="{x(result["accuracy"])}" cy="{y}" r="5"/>'
+            f'<text class="value" x="{x(result["high"]) + 10}" y="{y + 4}">'
+            f"{result['accuracy']:.3f}</text>"
+        )
+    return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped

@@ -1,0 +1,152 @@
+"""What a report shows, read from a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.journal import Journal
+from mashbill.core.artifact import ArtifactRef, Manifest
+from mashbill.core.source import Source
+from mashbill.core.store import CALLS, NODES
+from mashbill.lineage.bill import Line, bill, source_of
+from mashbill.lineage.definitions import Verdict, judge, load_definitions
+from mashbill.lineage.nodes import NodeTable, supposing
+from mashbill.lineage.trace import Hop, Tracer
+
+if TYPE_CHECKING:
+    from mashbill.core.store import Store
+
+RECEIPTS = 10
+
+
+@dataclass(frozen=True)
+class Box:
+    """One thing of the chain's picture."""
+
+    name: str
+    what: str
+    """dataset, model or teacher"""
+    counted: str
+    """rows or size, for people"""
+    inputs: tuple[tuple[str, str], ...]
+    """(name of the box it rests on, channel)"""
+
+
+@dataclass(frozen=True)
+class VerdictTable:
+    """Verdicts under one supposition, for both questions."""
+
+    title: str
+    closed: tuple[Verdict, ...]
+    any_model: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """Everything a report shows."""
+
+    result: Manifest
+    chain: tuple[Box, ...]
+    evaluation: dict[str, Any] | None
+    bill: tuple[Line, ...]
+    verdicts: tuple[VerdictTable, ...]
+    receipts: tuple[Hop, ...]
+    entries: int
+    head: str
+    signers: tuple[str, ...]
+    calls: tuple[int, int, float]
+
+
+def gather(store: Store, result: Manifest) -> ReportFacts:
+    """Read what a report of ``result`` shows."""
+    table = NodeTable.read(store.folder(result.kind, result.ref) / NODES)
+    journal = Journal(store.root / CALLS) if (store.root / CALLS).exists() else None
+    evaluations = [m.measures for m in store.manifests() if "systems" in m.measures]
+    entries = store.ledger.entries
+    try:
+        return ReportFacts(
+            result=result,
+            chain=tuple(_chain(store, result)),
+            evaluation=evaluations[-1] if evaluations else None,
+            bill=tuple(bill(table)),
+            verdicts=tuple(verdict_tables(table)),
+            receipts=tuple(_receipts(store, result, journal)),
+            entries=len(entries),
+            head=entries[-1].digest,
+            signers=tuple(sorted({entry.keyid for entry in entries})),
+            calls=journal.totals() if journal else (0, 0, 0.0),
+        )
+    finally:
+        if journal is not None:
+            journal.close()
+
+
+def verdict_tables(table: NodeTable) -> list[VerdictTable]:
+    """Return the verdicts as recorded and, if every teacher was open, as if it had been closed."""
+    tables = [_verdicts("As it was run", table)]
+    open_models = {
+        name: source_of(body)
+        for name, body in table.bodies.items()
+        if body["type"] == "source" and body["what"] == "model" and body["kind"] != "closed-api"
+    }
+    if open_models:
+        closed = Source(
+            name="a closed model",
+            what="model",
+            kind="closed-api",
+            route="api:its maker",
+            provider="its maker",
+        )
+        supposed = supposing(table, dict.fromkeys(open_models, closed))
+        names = ", ".join(sorted(source.title for source in open_models.values()))
+        tables.append(_verdicts(f"Had a closed API stood in the place of {names}", supposed))
+    return tables
+
+
+def _verdicts(title: str, table: NodeTable) -> VerdictTable:
+    definitions = load_definitions()
+    return VerdictTable(
+        title,
+        tuple(judge(definition, table) for definition in definitions),
+        tuple(judge(definition, table, asked="any") for definition in definitions),
+    )
+
+
+def _chain(store: Store, result: Manifest) -> list[Box]:
+    """Return the artifacts that the result rests on, inputs first, teachers as boxes too."""
+    boxes: dict[str, Box] = {}
+    waiting = [result]
+    while waiting:
+        manifest = waiting.pop()
+        if manifest.name in boxes:
+            continue
+        inputs = []
+        for item in manifest.inputs:
+            if item.role == "teacher":
+                boxes[item.name] = Box(item.name, "teacher", "teacher", ())
+                inputs.append((item.name, item.channel))
+                continue
+            source = store.find(item.name)
+            inputs.append((source.name, item.channel))
+            waiting.append(source)
+        if manifest.kind == "dataset":
+            counted = f"{manifest.rows:,} rows"
+            if manifest.rejected_rows:
+                counted += f" ({manifest.rejected_rows:,} rejected)"
+        else:
+            counted = f"{manifest.measures.get('parameters', 0):,} parameters"
+        boxes[manifest.name] = Box(manifest.name, manifest.kind, counted, tuple(inputs))
+    return list(boxes.values())
+
+
+def _receipts(store: Store, result: Manifest, journal: Journal | None) -> list[Hop]:
+    """Trace ten rows at even distances."""
+    total = result.rows
+    if result.kind == "model":
+        trained_on = [i.name for i in result.inputs if i.role == "trained-on"]
+        manifests = [store.get(ArtifactRef.parse(name)) for name in trained_on]
+        total = sum(manifest.rows for manifest in manifests if manifest is not None)
+    tracer = Tracer(store, journal)
+    count = min(RECEIPTS, total)
+    return [tracer.trace(str(result.ref), i * total // count) for i in range(count)]

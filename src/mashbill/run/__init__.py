@@ -1,0 +1,246 @@
+"""The executor: fingerprint, lock, stage, commit, for every stage of a plan in order.
+
+A run can be killed at any moment. What was committed stays; the stage that was cut off resumes at
+its first missing shard, and teacher calls that were answered are in the journal.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.journal import Journal
+from mashbill.core import registry
+from mashbill.core.artifact import ArtifactRef, InputRef, Manifest
+from mashbill.core.canonical import canonical, digest_bytes
+from mashbill.core.errors import TeacherError
+from mashbill.core.stage import StageContext
+from mashbill.core.store import CALLS, MANIFEST, NODES, write_atomically
+from mashbill.lineage.nodes import NodeTable
+from mashbill.plan import check_drift, fingerprint
+from mashbill.run.display import Display, Quiet
+from mashbill.run.making import Making, make_dataset, make_model
+from mashbill.teachers.session import Session
+
+if TYPE_CHECKING:
+    from mashbill.core.stage import Predictor, Uses
+    from mashbill.core.store import Store
+    from mashbill.plan import Plan, PlannedStage
+
+
+def default_cache() -> Path:
+    """Return where fetched and converted files are kept: ``$XDG_CACHE_HOME/mashbill``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mashbill"
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how to run. Nothing here bears identity."""
+
+    cache: Path = field(default_factory=default_cache)
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    display: Display = field(default_factory=Quiet)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one stage."""
+
+    name: str
+    manifest: Manifest
+    was_cached: bool
+    seconds: float
+    calls: int
+    """teacher calls bought now"""
+    tokens: int
+    """tokens of those calls"""
+
+
+def execute(plan: Plan, store: Store, execution: Execution | None = None) -> list[Done]:
+    """Run a plan; what is done already is left as it is.
+
+    Raises:
+        TeacherError: before anything runs, if a teacher that is needed cannot be asked.
+        DriftError: if an artifact is there under the same address with another fingerprint.
+        StoreError: if another run holds an artifact of this plan.
+    """
+    return _Runner(plan, store, execution or Execution()).run()
+
+
+class _Runner:
+    def __init__(self, plan: Plan, store: Store, execution: Execution) -> None:
+        self._plan = plan
+        self._recipe = plan.recipe
+        self._store = store
+        self._execution = execution
+        self._tables: dict[str, NodeTable] = {}
+        self._manifests: dict[str, Manifest] = {}
+        self._predictors: dict[str, Predictor] = {}
+        self._journal = Journal(store.root / CALLS, writable=True)
+
+    def run(self) -> list[Done]:
+        """Run every stage in order."""
+        self._check_teachers()
+        done = []
+        try:
+            with self._execution.display:
+                for stage in self._plan.stages:
+                    with self._store.lock(str(stage.ref)):
+                        done.append(self._stage(stage))
+        finally:
+            self._journal.close()
+        return done
+
+    def _check_teachers(self) -> None:
+        """Refuse a plan whose teacher cannot be asked, before its first stage."""
+        for stage in self._plan.stages:
+            for use in stage.spec.uses():
+                if use.is_teacher and stage.status != "done":
+                    teacher = self._recipe.teachers[use.name]
+                    if not teacher.can_be_asked:
+                        teacher.load(self._execution.cache, self._execution.threads)
+                        msg = f"teacher {use.name!r} cannot be asked"
+                        raise TeacherError(msg)
+
+    def _stage(self, stage: PlannedStage) -> Done:
+        name, display = stage.name, self._execution.display
+        inputs = {
+            use.name: self._manifests[use.name].digest
+            for use in stage.spec.uses()
+            if not use.is_teacher
+        }
+        literals = self._recipe.literals(name)
+        asked = fingerprint(literals, inputs)
+        manifest = self._store.get(stage.ref)
+        if manifest is not None:
+            check_drift(manifest, self._recipe, name, inputs, asked)
+            display.cached(name, manifest.rows)
+            return self._keep(stage, manifest, Done(name, manifest, True, 0.0, 0, 0))
+        began = time.monotonic()
+        bought = {"calls": 0, "tokens": 0}
+
+        def heard(calls: int, tokens: int) -> None:
+            bought["calls"] += calls
+            bought["tokens"] += tokens
+            display.heard(name, calls, tokens, 0.0)
+
+        display.start(name, stage.rows)
+        work = self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
+        work.mkdir(parents=True, exist_ok=True)
+        making = Making(
+            store=self._store,
+            recipe=self._recipe,
+            name=name,
+            ref=stage.ref,
+            spec=stage.spec,
+            fingerprint=asked,
+            tables=self._tables,
+            journal=self._journal,
+            context=self._context(stage, work, heard),
+        )
+        made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
+        manifest = Manifest(
+            name=stage.ref.name,
+            version=stage.ref.version,
+            stage=literals,
+            fingerprint=asked,
+            inputs=tuple(self._input(use) for use in stage.spec.uses()),
+            measures=making.context.measures,
+            **made,
+        )
+        seconds = time.monotonic() - began
+        self._commit(stage, manifest, {"seconds": round(seconds, 3), **bought})
+        shutil.rmtree(work)
+        display.finish(name, manifest.rows)
+        return self._keep(
+            stage,
+            manifest,
+            Done(name, manifest, False, seconds, bought["calls"], bought["tokens"]),
+        )
+
+    def _keep(self, stage: PlannedStage, manifest: Manifest, done: Done) -> Done:
+        self._manifests[stage.name] = manifest
+        folder = self._store.folder(manifest.kind, stage.ref)
+        self._tables[stage.name] = NodeTable.read(folder / NODES)
+        return done
+
+    def _input(self, use: Uses) -> InputRef:
+        if use.is_teacher:
+            source = self._recipe.teachers[use.name].source
+            known = digest_bytes(canonical(source.model_dump(mode="json")))
+            return InputRef(
+                name=source.title, role="teacher", channel=use.channel.value, digest=known
+            )
+        manifest = self._manifests[use.name]
+        return InputRef(
+            name=str(manifest.ref),
+            role=use.role,
+            channel=use.channel.value,
+            digest=manifest.digest,
+        )
+
+    def _context(self, stage: PlannedStage, work: Path, heard: Any) -> StageContext:
+        recipe, execution, name = self._recipe, self._execution, stage.name
+        sessions: dict[str, Session] = {}
+
+        def teacher(key: str) -> Session:
+            if key not in sessions:
+                spec = recipe.teachers[key]
+                sessions[key] = Session(
+                    spec.source,
+                    lambda: spec.load(execution.cache, execution.threads),
+                    spec.identity,
+                    self._journal,
+                    heard,
+                )
+            return sessions[key]
+
+        return StageContext(
+            name=name,
+            seed=recipe.recipe.seed,
+            recipe_folder=recipe.folder,
+            cache=execution.cache,
+            work=work,
+            threads=execution.threads,
+            input=lambda key: self._store.dataset(self._manifests[key].ref),
+            teacher=teacher,
+            predictor=self._predictor,
+            progress=lambda done, total, note: execution.display.advance(name, done, total, note),
+        )
+
+    def _predictor(self, name: str) -> Predictor:
+        if name not in self._predictors:
+            manifest = self._manifests[name]
+            trainer = registry.find(manifest.stage["kind"], registry.TRAINERS)
+            folder = self._store.folder("model", manifest.ref)
+            self._predictors[name] = trainer.load(folder, self._execution.threads)
+        return self._predictors[name]
+
+    def _commit(self, stage: PlannedStage, manifest: Manifest, facts: dict[str, Any]) -> None:
+        """Write the entry, then the manifest: without its manifest an artifact is not there.
+
+        Killed between the two, a run finds no manifest, makes the same one again and signs again.
+        """
+        folder = self._store.folder(manifest.kind, stage.ref)
+        data = canonical(manifest.model_dump(mode="json"))
+        subjects = {
+            self._store.relative(folder / item.file): item.sha256
+            for item in (*manifest.files, manifest.nodes)
+        }
+        subjects[self._store.relative(folder / MANIFEST)] = digest_bytes(data)
+        self._store.ledger.append(
+            "commit",
+            subjects,
+            artifact=str(stage.ref),
+            kind=manifest.kind,
+            fingerprint=manifest.fingerprint,
+            digest=manifest.digest,
+            plugin=registry.origin(stage.spec.kind, registry.STAGES, registry.TRAINERS),
+            **facts,
+        )
+        write_atomically(folder / MANIFEST, data)
+

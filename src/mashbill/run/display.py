@@ -1,0 +1,204 @@
+"""Showing a run: a line a stage on a terminal, a line when a stage is done elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol, Self
+
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Display(Protocol):
+    """What a run tells of itself."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        ...
+
+    def __exit__(self, *ended: object) -> None:
+        """End, however it ended."""
+        ...
+
+    def start(self, name: str, rows: int | None) -> None:
+        """Tell that a stage begins, and the rows expected of it."""
+        ...
+
+    def advance(self, name: str, done: int, total: int, note: str) -> None:
+        """Tell how far a stage is; total is 0 if it is not known."""
+        ...
+
+    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+        """Tell that a teacher answered: calls, tokens and US dollars more."""
+        ...
+
+    def finish(self, name: str, rows: int) -> None:
+        """Tell that a stage is committed; rows is 0 for a model."""
+        ...
+
+    def cached(self, name: str, rows: int) -> None:
+        """Tell that a stage was done before."""
+        ...
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        """End."""
+
+    def start(self, name: str, rows: int | None) -> None:
+        """Show nothing."""
+
+    def advance(self, name: str, done: int, total: int, note: str) -> None:
+        """Show nothing."""
+
+    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+        """Show nothing."""
+
+    def finish(self, name: str, rows: int) -> None:
+        """Show nothing."""
+
+    def cached(self, name: str, rows: int) -> None:
+        """Show nothing."""
+
+
+class _Counting(Quiet):
+    """Keeps, for the stage that runs, when it began and what its teacher answered."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.began = 0.0
+        self.calls = 0
+        self.tokens = 0
+        self.price = 0.0
+        self.note = ""
+
+    def start(self, name: str, rows: int | None) -> None:
+        """Begin to count."""
+        del name, rows
+        self.began, self.calls, self.tokens, self.price = time.monotonic(), 0, 0, 0.0
+        self.note = ""
+
+    def advance(self, name: str, done: int, total: int, note: str) -> None:
+        """Keep the note."""
+        del name, done, total
+        self.note = note or self.note
+
+    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+        """Add what was answered."""
+        del name
+        self.calls, self.tokens, self.price = (
+            self.calls + calls,
+            self.tokens + tokens,
+            self.price + price,
+        )
+
+    def summary(self, rows: int) -> str:
+        """Return rate, tokens and cost of the stage that ran."""
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        parts = []
+        if rows:
+            parts.append(f"{rows:,} rows, {rows / seconds:,.0f}/s")
+        if self.calls:
+            parts.append(f"{self.calls:,} calls, {self.tokens:,} tokens, ${self.price:.2f}")
+        if self.note:
+            parts.append(self.note)
+        return ", ".join([*parts, f"{seconds:.1f} s"])
+
+
+class Lines(_Counting):
+    """One line a finished stage, for logs."""
+
+    def finish(self, name: str, rows: int) -> None:
+        """Print the stage's line."""
+        self.console.print(f"{name}: {self.summary(rows)}", highlight=False, soft_wrap=True)
+
+    def cached(self, name: str, rows: int) -> None:
+        """Print that nothing was to be done."""
+        counted = f", {rows:,} rows" if rows else ""
+        self.console.print(f"{name}: done before{counted}", highlight=False, soft_wrap=True)
+
+
+class Bars(_Counting):
+    """A line a stage on a terminal, with rows, rate, remaining time, tokens and cost."""
+
+    def __init__(self, console: Console) -> None:
+        """Show on this console."""
+        super().__init__(console)
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description}", justify="left"),
+            BarColumn(bar_width=18),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[told]}"),
+            console=console,
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        """Stop drawing."""
+        self._progress.stop()
+
+    def start(self, name: str, rows: int | None) -> None:
+        """Open the stage's line."""
+        super().start(name, rows)
+        self._tasks[name] = self._progress.add_task(name, total=rows or None, told="")
+
+    def advance(self, name: str, done: int, total: int, note: str) -> None:
+        """Move the bar."""
+        super().advance(name, done, total, note)
+        task = self._tasks[name]
+        self._progress.update(task, completed=done, total=total or None)
+        self._tell(name, done, total)
+
+    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+        """Count; between shards the calls move the bar."""
+        super().heard(name, calls, tokens, price)
+        task = self._progress.tasks[self._tasks[name]]
+        if task.total and self.calls > task.completed:
+            self._progress.update(self._tasks[name], completed=min(self.calls, task.total))
+        self._tell(name, self.calls, int(task.total or 0))
+
+    def _tell(self, name: str, done: int, total: int) -> None:
+        seconds = max(time.monotonic() - self.began, 1e-9)
+        parts = [f"{done:,}/{total:,}" if total else f"{done:,}", f"{done / seconds:,.0f}/s"]
+        if total and done:
+            parts.append(f"{max(total - done, 0) / done * seconds:,.0f} s left")
+        if self.calls:
+            parts.append(f"{self.tokens:,} tokens ${self.price:.2f}")
+        if self.note:
+            parts.append(self.note)
+        self._progress.update(self._tasks[name], told=", ".join(parts))
+
+    def finish(self, name: str, rows: int) -> None:
+        """Close the stage's line."""
+        self._progress.update(self._tasks[name], completed=1, total=1, told=self.summary(rows))
+
+    def cached(self, name: str, rows: int) -> None:
+        """Show a closed line."""
+        told = f"done before{f', {rows:,} rows' if rows else ''}"
+        self._progress.add_task(name, total=1, completed=1, told=told)
+
+
+def display_for(console: Console) -> Display:
+    """Return bars on a terminal, lines elsewhere."""
+    return Bars(console) if console.is_terminal else Lines(console)

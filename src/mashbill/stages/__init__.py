@@ -1,0 +1,1 @@
+"""Steps that make datasets, one file a step."""

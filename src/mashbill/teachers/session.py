@@ -1,0 +1,93 @@
+"""Asking a teacher through the journal: each question is bought once, in fixed batches."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mashbill.conduct.journal import request_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mashbill.conduct.journal import Journal
+    from mashbill.core.source import Source
+    from mashbill.core.stage import Answer, Question
+
+
+class Teacher(Protocol):
+    """What a teacher kind implements (CONTRIBUTING.md shows one)."""
+
+    identity: Mapping[str, Any]
+    """JSON: whatever changes the answers, such as the digest of the weights and the engine"""
+    batch: int
+    """questions a call"""
+
+    def sizes(self, questions: Sequence[Question]) -> list[int]:
+        """Return how much each question costs to compute: batches are of like sizes."""
+        ...
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer a batch of questions, in order."""
+        ...
+
+
+class Session:
+    """A teacher behind its journal.
+
+    Batches are cut from what is missing, in order of size and then of digest. As a batch enters
+    the journal whole, a run that resumes cuts the same remaining batches: numerical noise from
+    padding is then the same too, and so are the digests of everything that follows.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        load: Callable[[], Teacher],
+        identity: Mapping[str, Any],
+        journal: Journal,
+        heard: Callable[[int, int], None] = lambda calls, tokens: None,
+    ) -> None:
+        """Prepare to ask; the teacher is loaded when the first unanswered question comes.
+
+        Args:
+            source: the source of lineage that this teacher is.
+            load: loads it.
+            identity: see :class:`Teacher`; known before loading.
+            journal: where answers are kept.
+            heard: told (calls, tokens) after each batch.
+        """
+        self.source = source
+        self._load = load
+        self._identity = identity
+        self._journal = journal
+        self._heard = heard
+        self._teacher: Teacher | None = None
+
+    def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
+        """Return (digest of the call, answer) for each question, in order."""
+        digests = [request_digest(self._identity, question) for question in questions]
+        known = self._journal.answers(digests)
+        missing = {
+            digest: question
+            for digest, question in zip(digests, questions, strict=True)
+            if digest not in known
+        }
+        if not missing:
+            return [(digest, known[digest]) for digest in digests]
+        if self._teacher is None:
+            self._teacher = self._load()
+        teacher = self._teacher
+        sizes = dict(zip(missing, teacher.sizes(list(missing.values())), strict=True))
+        order = sorted(missing, key=lambda digest: (sizes[digest], digest))
+        for start in range(0, len(order), teacher.batch):
+            batch = order[start : start + teacher.batch]
+            answers = teacher.answer([missing[digest] for digest in batch])
+            self._journal.record(
+                self._identity,
+                [(d, missing[d], answer) for d, answer in zip(batch, answers, strict=True)],
+                at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+            )
+            known.update(zip(batch, answers, strict=True))
+            self._heard(len(batch), sum(answer.tokens for answer in answers))
+        return [(digest, known[digest]) for digest in digests]

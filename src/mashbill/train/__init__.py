@@ -1,0 +1,1 @@
+"""Steps that make models, one self-contained file a method."""

@@ -1,0 +1,361 @@
+"""The language model that ``pretrain`` trains: a decoder of a million parameters or so.
+
+Pre-norm blocks, RMSNorm, squared ReLU, learned positions, output head tied to the embedding.
+Matrices are trained with Muon (Jordan et al., 2024): momentum, orthogonalised by five
+Newton-Schulz steps. torch has a Muon of its own, which computes in bfloat16 and is six times
+slower on a processor without it (LOG.md); this one computes in float32.
+
+Left out: dropout, rotary positions, gradient accumulation, mixed precision, more than one device.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import nn
+from torch.nn import functional
+
+from mashbill.core.canonical import canonical
+from mashbill.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext
+    from mashbill.train.pretrain import PretrainSpec
+
+PAD, END = 0, 1
+_FIRST_LABEL = 2
+_BUCKET = 2048
+_WARM_UP = 30
+_SCORING_BATCH = 64
+_CHECKPOINT = "checkpoint.pt"
+_CHECKPOINT_EVERY = 100  # steps: some ten seconds of work at most are done twice
+
+
+class Block(nn.Module):
+    """One transformer block; both halves start as the identity."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        """Make the block."""
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.RMSNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.mix = nn.Linear(width, width, bias=False)
+        self.feed_norm = nn.RMSNorm(width)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.down.weight)
+
+    def forward(self, x_btd: torch.Tensor) -> torch.Tensor:
+        """Shapes: (batch, time, width) in and out."""
+        batch, length, width = x_btd.shape
+        qkv = self.qkv(self.attention_norm(x_btd)).view(batch, length, 3, self.heads, -1)
+        q_bhtc, k_bhtc, v_bhtc = qkv.permute(2, 0, 3, 1, 4)
+        a_bhtc = functional.scaled_dot_product_attention(q_bhtc, k_bhtc, v_bhtc, is_causal=True)
+        x_btd = x_btd + self.mix(a_bhtc.transpose(1, 2).reshape(batch, length, width))
+        return x_btd + self.down(functional.relu(self.up(self.feed_norm(x_btd))).square())
+
+
+class Decoder(nn.Module):
+    """Token ids to next-token logits."""
+
+    def __init__(self, vocabulary: int, width: int, layers: int, heads: int, context: int) -> None:
+        """Make the model with torch's current seed."""
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.position = nn.Embedding(context + 1, width)
+        self.blocks = nn.ModuleList([Block(width, heads) for _ in range(layers)])
+        self.norm = nn.RMSNorm(width)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        nn.init.normal_(self.position.weight, std=0.02)
+
+    def forward(self, ids_bt: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (batch, time, vocabulary)."""
+        x_btd = self.embedding(ids_bt) + self.position.weight[: ids_bt.shape[1]]
+        x_btd = functional.rms_norm(x_btd, (x_btd.shape[-1],))
+        for block in self.blocks:
+            x_btd = block(x_btd)
+        return functional.linear(self.norm(x_btd), self.embedding.weight)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum with orthogonalised updates, for matrices, in float32; see the module."""
+
+    def __init__(self, matrices: list[nn.Parameter], lr: float, weight_decay: float) -> None:
+        """Optimise these matrices."""
+        super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        """Take one step."""
+        del closure
+        for group in self.param_groups:
+            for matrix in group["params"]:
+                state = self.state[matrix]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(matrix)
+                momentum = state["momentum"].lerp_(matrix.grad, 0.05)
+                update = _orthogonal(matrix.grad.lerp(momentum, 0.95))
+                scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+                matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                matrix.add_(update, alpha=-group["lr"] * scale)
+
+
+def _orthogonal(update: torch.Tensor) -> torch.Tensor:
+    """Return roughly the nearest semi-orthogonal matrix: five quintic Newton-Schulz steps."""
+    tall = update.shape[0] > update.shape[1]
+    x = update.T if tall else update
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.T if tall else x
+
+
+@dataclass
+class _Corpus:
+    """Encoded texts of all inputs, one after the other."""
+
+    ids: list[list[int]]
+    labels: np.ndarray
+    names: tuple[str, ...]
+    ends: list[int]
+
+
+def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
+    """Train from scratch and write the model's files into ``out``.
+
+    The order of all batches follows from the seed alone, so a run that resumes at a checkpoint
+    goes on with the same batches and ends with the same bytes.
+    """
+    torch.set_num_threads(ctx.threads)
+    torch.use_deterministic_algorithms(mode=True)
+    texts, words, labels, ends = _read(spec, ctx)
+    tokenizer = _train_tokenizer(texts, labels, spec.vocabulary)
+    corpus = _Corpus(
+        ids=[e.ids[: spec.context - 1] for e in tokenizer.encode_batch(texts)],
+        labels=np.array([labels.index(word) for word in words]),
+        names=spec.inputs,
+        ends=ends,
+    )
+    if spec.shuffle_labels:
+        corpus.labels = np.random.default_rng(ctx.seed).permutation(corpus.labels)
+    batches = _batches(corpus, spec, ctx.seed)
+    torch.manual_seed(ctx.seed)
+    shape = {
+        "vocabulary": tokenizer.get_vocab_size(),
+        "width": spec.width,
+        "layers": spec.layers,
+        "heads": spec.heads,
+        "context": spec.context,
+    }
+    model = Decoder(**shape)
+    loss = _optimise(model, corpus, batches, spec, ctx)
+    # safetensors stores each tensor once; the tied head is rebuilt from the embedding.
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.state_dict().items()},
+        out / "weights.safetensors",
+    )
+    tokenizer.save(str(out / "tokenizer.json"))
+    (out / "config.json").write_bytes(canonical({"labels": labels, **shape}))
+    counts = np.bincount(np.concatenate(batches), minlength=len(corpus.ids))
+    begin = 0
+    for name, end in zip(corpus.names, corpus.ends, strict=True):
+        ctx.seen[name] = counts[begin:end]
+        begin = end
+    lengths = np.array([len(ids) + 1 for ids in corpus.ids])
+    ctx.measures |= {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "training_tokens": int((counts * lengths).sum()),
+        "passes": round(float(counts.mean()), 4),
+        "final_loss": loss,
+    }
+
+
+def _read(spec: PretrainSpec, ctx: StageContext) -> tuple[list[str], list[str], list[str], list[int]]:
+    texts: list[str] = []
+    words: list[str] = []
+    ends: list[int] = []
+    for name in spec.inputs:
+        rows = ctx.input(name)
+        table = rows.read(0, rows.num_rows, ["text", "label"])
+        texts += table.column("text").to_pylist()
+        words += table.column("label").to_pylist()
+        ends.append(len(texts))
+    labels = sorted(set(words))
+    if len(labels) < 2:
+        msg = f"{', '.join(spec.inputs)}: only the label {labels}; control tokens need two or more"
+        raise InputError(msg)
+    return texts, words, labels, ends
+
+
+def _train_tokenizer(texts: list[str], labels: list[str], size: int) -> Tokenizer:
+    # One thread, so that ties between merges are broken in the same order every time.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Lowercase()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # type: ignore[assignment]
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=["<pad>", "<end>", *(f"<{label}>" for label in labels)],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _batches(corpus: _Corpus, spec: PretrainSpec, seed: int) -> list[np.ndarray]:
+    """Return the rows of every step: shuffled passes, texts of like length together."""
+    random = np.random.default_rng(seed)
+    lengths = np.array([len(ids) + 1 for ids in corpus.ids])
+    steps: list[np.ndarray] = []
+    while len(steps) < spec.steps:
+        order = random.permutation(len(lengths))
+        one_pass: list[np.ndarray] = []
+        for start in range(0, len(order), _BUCKET):
+            bucket = order[start : start + _BUCKET]
+            bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+            begin = 0
+            for end in range(1, len(bucket) + 1):
+                full = (
+                    end == len(bucket)
+                    or (end + 1 - begin) * lengths[bucket[end]] > spec.batch_tokens
+                )
+                if full:
+                    one_pass.append(bucket[begin:end])
+                    begin = end
+        steps += [one_pass[i] for i in random.permutation(len(one_pass))]
+    return steps[: spec.steps]
+
+
+def _tensors(ids: Sequence[list[int]], labels: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return inputs and targets, both (batch, longest + 1), padded on the right with PAD."""
+    longest = max(len(row) for row in ids) + 1
+    inputs = np.full((len(ids), longest), PAD)
+    targets = np.full((len(ids), longest), PAD)
+    for i, row in enumerate(ids):
+        inputs[i, 0] = _FIRST_LABEL + labels[i]
+        inputs[i, 1 : len(row) + 1] = row
+        targets[i, : len(row)] = row
+        targets[i, len(row)] = END
+    return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+
+def _optimise(
+    model: Decoder,
+    corpus: _Corpus,
+    batches: list[np.ndarray],
+    spec: PretrainSpec,
+    ctx: StageContext,
+) -> float:
+    """Run all steps, from the last checkpoint if there is one; return the mean of the last losses."""
+    matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    optimisers: list[torch.optim.Optimizer] = [
+        Muon(matrices, spec.matrix_rate, spec.weight_decay),
+        torch.optim.Adam(others, lr=spec.vector_rate, betas=(0.9, 0.95)),
+    ]
+    rates = [spec.matrix_rate, spec.vector_rate]
+    step, losses = _resume(ctx.work / _CHECKPOINT, model, optimisers)
+    began, tokens = time.monotonic(), 0
+    while step < spec.steps:
+        decay = min(1.0, (step + 1) / _WARM_UP) * max(0.05, 1 - step / spec.steps)
+        for optimiser, rate in zip(optimisers, rates, strict=True):
+            optimiser.param_groups[0]["lr"] = rate * decay
+        rows = batches[step]
+        inputs, targets = _tensors([corpus.ids[i] for i in rows], corpus.labels[rows])
+        loss = functional.cross_entropy(
+            model(inputs).flatten(0, 1), targets.flatten(), ignore_index=PAD
+        )
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        losses.append(float(loss.detach()))
+        tokens += int((targets != PAD).sum())
+        step += 1
+        rate_now = tokens / (time.monotonic() - began)
+        ctx.progress(step, spec.steps, f"loss {losses[-1]:.2f}, {rate_now:,.0f} tok/s")
+        if step % _CHECKPOINT_EVERY == 0 and step < spec.steps:
+            _checkpoint(ctx.work / _CHECKPOINT, step, losses, model, optimisers)
+    return float(np.mean(losses[-50:]))
+
+
+def _checkpoint(
+    path: Path,
+    step: int,
+    losses: list[float],
+    model: Decoder,
+    optimisers: list[torch.optim.Optimizer],
+) -> None:
+    state = {
+        "step": step,
+        "losses": losses,
+        "model": model.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+    }
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def _resume(
+    path: Path, model: Decoder, optimisers: list[torch.optim.Optimizer]
+) -> tuple[int, list[float]]:
+    if not path.exists():
+        return 0, []
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    return state["step"], list(state["losses"])
+
+
+class DecoderPredictor:
+    """A trained decoder as a generative classifier; see :class:`mashbill.core.stage.Predictor`.
+
+    p(label | text) is taken from p(text | label) under equal priors. The sum over a text's tokens
+    is not calibrated: it says which label, and not how sure.
+    """
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        """Read the files that :func:`train` wrote."""
+        torch.set_num_threads(threads)
+        config = json.loads((folder / "config.json").read_bytes())
+        self.labels: tuple[str, ...] = tuple(config.pop("labels"))
+        self._context = config["context"]
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._model = Decoder(**config)
+        self._model.load_state_dict(load_file(folder / "weights.safetensors"))
+
+    @torch.inference_mode()
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Return p(label | text) under equal priors, shape (texts, labels)."""
+        ids = [e.ids[: self._context - 1] for e in self._tokenizer.encode_batch(list(texts))]
+        order = np.argsort([len(row) for row in ids], kind="stable")
+        scores = np.zeros((len(ids), len(self.labels)))
+        for start in range(0, len(order), _SCORING_BATCH):
+            rows = order[start : start + _SCORING_BATCH]
+            for label in range(len(self.labels)):
+                inputs, targets = _tensors([ids[i] for i in rows], [label] * len(rows))
+                losses = functional.cross_entropy(
+                    self._model(inputs).transpose(1, 2), targets, ignore_index=PAD, reduction="none"
+                )
+                scores[rows, label] = -losses.sum(dim=1).double().numpy()
+        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Verifiers: they score an output against what is known."""
