@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile --constraint constraints.txt
+STORE ?= store
+SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
+
+.PHONY: setup demo test check fix bench clean
+
+setup: $(VENV)/installed  ## what the demo needs
+
+# torch first and alone: a loose requirement would fetch another build of it.
+$(VENV)/base: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch==2.13.0
+	$(PIP) hatchling
+	touch $@
+
+$(VENV)/installed: $(VENV)/base $(SOURCES)
+	$(PIP) --no-build-isolation --force-reinstall --no-deps .
+	$(PIP) --no-build-isolation '.[local,train]'
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(PIP) --no-build-isolation '.[all]' --group dev
+	touch $@
+
+demo: $(VENV)/installed  ## run the main job: a report at the end
+	$(BIN)/mashbill run grey_area --store $(STORE)
+	$(BIN)/mashbill plan grey_area --store $(STORE) --teacher openai:gpt-4o-mini
+
+test: $(VENV)/tested  ## tests, against the wheel
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/tested  ## lint, format, types, import rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fix: $(VENV)/tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed  ## by hand: engines and rates side by side
+	$(BIN)/python benchmarks/engines.py
+
+clean:
+	rm -rf $(VENV) $(STORE) dist
