@@ -214,7 +214,8 @@ def audit(
         out.print(
             f"{'holds' if result.holds else f'{len(result.findings)} findings'}: "
             f"{result.entries:,} entries, {result.files:,} files, {result.records:,} records, "
-            f"{result.calls:,} teacher calls; signed by {', '.join(k[:16] for k in result.signers)}",
+            f"{result.calls:,} teacher calls; signed by "
+            f"{', '.join(key[:16] for key in result.signers) or 'nobody'}",
             highlight=False,
             soft_wrap=True,
         )
@@ -247,8 +248,9 @@ def print_plan(made: planning.Plan) -> None:
     """Print a plan's stages, totals and verdicts."""
     recipe: Recipe = made.recipe
     table = Table(title=f"{recipe.recipe.name}: {recipe.recipe.title}", title_justify="left")
+    numbers = {"rows", "seconds", "calls"}
     for column in ("stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill"):
-        table.add_column(column, justify="right" if column in {"rows", "seconds", "calls"} else "left")
+        table.add_column(column, justify="right" if column in numbers else "left")
     for stage in made.stages:
         adds = "\n".join(
             f"{source.title} ({source.kind}, {source.route}) as {role}: {channel}"
@@ -267,8 +269,8 @@ def print_plan(made: planning.Plan) -> None:
     seconds = sum(stage.seconds or 0 for stage in made.stages)
     calls = sum(stage.calls for stage in made.stages)
     out.print(
-        f"About {seconds:,.0f} s where it can be said, at most {calls:,} teacher calls. Rows marked "
-        "by nothing are known once the corpus is read.",
+        f"About {seconds:,.0f} s where it can be said, at most {calls:,} teacher calls. Empty cells "
+        "are known once the corpus is read.",
         highlight=False,
     )
     pairs = list(zip(made.verdicts(), made.verdicts(asked="any"), strict=True))
@@ -352,7 +354,9 @@ def _conclusion(verdict: Verdict) -> str:
 def hop_tree(hop: Hop, tree: Tree | None = None) -> Tree:
     """Return a trace as a tree for the terminal."""
     facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
-    label = f"[bold]{escape(hop.what)}[/] [dim]{hop.kind}[/]" + (f"\n{escape(facts)}" if facts else "")
+    label = f"[bold]{escape(hop.what)}[/] [dim]{hop.kind}[/]" + (
+        f"\n{escape(facts)}" if facts else ""
+    )
     branch = Tree(label, highlight=False) if tree is None else tree.add(label, highlight=False)
     for other in hop.behind:
         hop_tree(other, branch)

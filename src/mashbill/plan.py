@@ -1,5 +1,6 @@
-"""Recipe to plan: the order, what is done already, what the rest will cost, and what it would put
-on the bill. A plan is a value: nothing is fetched, loaded or asked to make one.
+"""Recipe to plan: order, what is done, what the rest will cost and put on the bill.
+
+A plan is a value: nothing is fetched, loaded or asked to make one.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _from_registry(requirement: str, sha256: str | None, cache: Path) -> Path:
 
 def _from_hub(name: str, cache: Path) -> Path:
     try:
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - optional
+        from huggingface_hub import hf_hub_download
     except ImportError as error:
         raise MissingExtraError(f"hf:{name}", "hub") from error
     kind = "dataset" if name.startswith("datasets/") else "model"
@@ -163,7 +163,7 @@ def unpacked(archive: Path, inside: str, cache: Path) -> Path:
         if path.exists():
             return path
     data = member(archive, inside)
-    path = cache / "members" / digest_bytes(data) / Path(inside.split("!")[-1]).name
+    path = cache / "members" / digest_bytes(data) / Path(inside.rsplit("!", maxsplit=1)[-1]).name
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
     write_atomically(note, str(path).encode())

@@ -163,7 +163,7 @@ class Journal:
 
     def totals(self) -> tuple[int, int, float]:
         """Return calls, tokens and price (USD) of everything ever answered."""
-        return tuple(  # type: ignore[return-value]
+        return tuple(
             self._db.execute(
                 "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(price), 0.0) FROM calls"
             ).fetchone()

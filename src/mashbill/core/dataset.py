@@ -76,7 +76,7 @@ class Dataset:
             yield start, self.read(start, min(start + rows, self.num_rows))
 
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
-        """Return ``count`` rows at even distances over the whole dataset, or all if it has fewer."""
+        """Return ``count`` rows at even distances over the dataset, or all if it has fewer."""
         taken = min(count, self.num_rows)
         positions = [i * self.num_rows // taken for i in range(taken)]
         return self.read(0, self.num_rows, columns).take(positions)

@@ -8,7 +8,7 @@ signer's first entry introduces its public key.
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import fcntl
 import hashlib
 import json
@@ -71,8 +71,8 @@ class Signer:
             serialization.NoEncryption(),
         )
         temporary = path.with_suffix(f".{os.getpid()}")
-        with open(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as out:
-            out.write(pem)
+        temporary.touch(mode=0o600, exist_ok=False)
+        temporary.write_bytes(pem)
         try:
             os.link(temporary, path)  # another run may have won; its key is as good
         except FileExistsError:
@@ -89,9 +89,7 @@ class Signer:
             {
                 "payload": base64.b64encode(payload).decode(),
                 "payloadType": PAYLOAD_TYPE,
-                "signatures": [
-                    {"keyid": self.keyid, "sig": base64.b64encode(signature).decode()}
-                ],
+                "signatures": [{"keyid": self.keyid, "sig": base64.b64encode(signature).decode()}],
             }
         )
 
@@ -127,9 +125,7 @@ class Ledger:
         for index, line in enumerate(self.path.read_bytes().split(b"\n")[:-1]):
             yield open_line(line, index, self.path)
 
-    def append(
-        self, event: str, subjects: Mapping[str, str] | None = None, **facts: Any
-    ) -> Entry:
+    def append(self, event: str, subjects: Mapping[str, str] | None = None, **facts: Any) -> Entry:
         """Sign and append one entry, and return it once it is on disk.
 
         A line torn by a crash is cut off first: it was never acknowledged, so nothing rests on it.
@@ -156,7 +152,7 @@ class Ledger:
                 "event": event,
                 "index": len(lines),
                 "previous": digest_bytes(lines[-1]) if lines else GENESIS,
-                "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+                "at": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
                 **facts,
             }
             if all(entry.keyid != self._signer.keyid for entry in self.entries):

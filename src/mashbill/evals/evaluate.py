@@ -85,9 +85,7 @@ class EvaluateSpec(StageSpec):
             for one, other in self.compare
         ]
         positions = pa.array(np.arange(table.num_rows), pa.int64())
-        yield from (
-            pa.table({**columns, FROM: positions}).combine_chunks().to_batches()
-        )
+        yield from (pa.table({**columns, FROM: positions}).combine_chunks().to_batches())
 
     def _aligned(self, name: str, rows: int, ctx: StageContext) -> list[str]:
         """Return a system's labels in the order of the gold rows.

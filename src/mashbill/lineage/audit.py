@@ -65,12 +65,15 @@ class Auditor:
     """Audits one store directory."""
 
     def __init__(
-        self, folder: Path, signer: str | None = None, progress: Callable[[int, int], None] | None = None
+        self,
+        folder: Path,
+        signer: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Audit ``folder``; with ``signer``, entries of any other key are findings."""
         self._folder = folder
         self._signer = signer
-        self._progress = progress or (lambda done, total: None)
+        self._progress = progress or (lambda _done, _total: None)
         self.result = AuditResult([])
         self._covered: set[str] = {LEDGER, CALLS}
         self._journal: Journal | None = None
@@ -108,8 +111,9 @@ class Auditor:
         *lines, torn = path.read_bytes().split(b"\n")
         if torn:
             self._find(LEDGER, len(lines), "the last line does not end: it was torn or altered")
-        entries, keys, previous = [], {}, GENESIS
-        keys_by_id: dict[str, bytes] = keys
+        entries: list[Entry] = []
+        keys_by_id: dict[str, bytes] = {}
+        previous = GENESIS
         for index, line in enumerate(lines):
             wrong = check_line(line, index, previous, keys_by_id)
             if wrong is not None:
@@ -135,7 +139,9 @@ class Auditor:
                 self._find(name, entry.index, "is not there")
             elif (found := digest_file(path)) != sha256:
                 self._find(
-                    name, entry.index, f"has SHA-256 {found[:16]}..., the entry says {sha256[:16]}..."
+                    name,
+                    entry.index,
+                    f"has SHA-256 {found[:16]}..., the entry says {sha256[:16]}...",
                 )
 
     def _shard(self, entry: Entry) -> None:
@@ -185,7 +191,9 @@ class Auditor:
             self._find(f"{folder}/{MANIFEST}", entry.index, f"cannot be read: {error!s:.200}")
             return
         if manifest.digest != entry.predicate["digest"]:
-            self._find(f"{folder}/{MANIFEST}", entry.index, "describes other content than the entry")
+            self._find(
+                f"{folder}/{MANIFEST}", entry.index, "describes other content than the entry"
+            )
         for node, body in table.bodies.items():
             if digest(body) != node:
                 self._find(f"{folder}/{NODES}", entry.index, f"node {node[:16]}... is altered")

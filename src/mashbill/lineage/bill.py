@@ -54,7 +54,7 @@ def source_of(body: Body) -> Source:
 
 def is_model(body: Body) -> bool:
     """Return whether a node is a model: crossing it is a hop."""
-    return body["type"] == "model"
+    return bool(body["type"] == "model")
 
 
 def reach(table: NodeTable, root: str) -> dict[str, dict[Reach, int]]:
@@ -85,7 +85,12 @@ def members(body: Body) -> list[tuple[str, frozenset[Channel], int, int | None]]
     if body["type"] == "dataset":
         return [(node, _DIRECT, tokens, records) for node, records, tokens in body["members"]]
     return [
-        (node, _DIRECT if channel == Channel.CONTENT else frozenset({Channel(channel)}), tokens, None)
+        (
+            node,
+            _DIRECT if channel == Channel.CONTENT else frozenset({Channel(channel)}),
+            tokens,
+            None,
+        )
         for channel, node, tokens in body["members"]
     ]
 

@@ -94,7 +94,9 @@ def load_definitions(names: Iterable[str] = SHIPPED) -> list[Definition]:
     found = []
     for name in names:
         if name in SHIPPED:
-            text = (resources.files(__package__) / "definitions" / f"{name}.toml").read_text("utf-8")
+            text = (resources.files(__package__) / "definitions" / f"{name}.toml").read_text(
+                "utf-8"
+            )
         elif Path(name).is_file():
             text = Path(name).read_text("utf-8")
         else:
@@ -133,12 +135,12 @@ def judge(
         ):
             unrecorded.append(f"{source.title}: what it was trained on is not recorded here")
     matching.sort(key=lambda item: item[:2])
-    depth, _, _, nearest = matching[0] if matching else (None, None, None, None)
+    nearest = matching[0][3] if matching else None
     return Verdict(
         definition=definition,
         asked="any" if asked == "any" else "closed",
         conclusion="yes" if matching else "none recorded",
-        depth=depth,
+        depth=matching[0][0] if matching else None,
         path=_path(definition, table, root, nearest, best) if nearest else (),
         sources=tuple(source for _, _, source, _ in matching),
         unknown=tuple(sorted(unrecorded)),

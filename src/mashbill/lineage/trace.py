@@ -94,7 +94,9 @@ class Tracer:
         from_row = row.get(FROM)
         for ref in _inputs(manifest, "actor"):
             opened = str(ref) in shown
-            hop.behind.append(self._model(self._manifest(ref), facts.get("text", ""), shown, opened))
+            hop.behind.append(
+                self._model(self._manifest(ref), facts.get("text", ""), shown, opened)
+            )
             shown |= {str(ref)}
         if row.get(CALL) is not None:
             hop.behind.append(self._call(row[CALL].hex()))

@@ -1,4 +1,4 @@
-"""One HTML file that opens offline: the chain, the numbers, the bill, the verdicts, the receipts."""
+"""One HTML file that opens offline: chain, numbers, bill, verdicts and receipts."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 158, 50, 72, 26, 12
 
 
 def draw_chain(boxes: Sequence[Box]) -> Markup:
-    """Draw boxes in columns, each right of all that it rests on, with its channels on the lines."""
+    """Draw boxes in columns, each right of all that it rests on, channels on the lines."""
     by_name = {box.name: box for box in boxes}
     column: dict[str, int] = {}
 
@@ -42,15 +42,13 @@ def draw_chain(boxes: Sequence[Box]) -> Markup:
         for i, name in enumerate(names):
             at[name] = (_MARGIN + number * (_WIDTH + _GAP_X), top + i * (_HEIGHT + _GAP_Y))
     width = _MARGIN * 2 + len(rows) * (_WIDTH + _GAP_X) - _GAP_X
-    parts = [
+    opening = (
         f'<svg class="chain" viewBox="0 0 {width} {height}" role="img" '
         f'style="min-width:{round(width * 0.72)}px" aria-label="the chain, left to right">'
-    ]
-    for box in boxes:
-        for other, channel in box.inputs:
-            parts.append(_line(at[other], at[box.name], channel))
-    for box in boxes:
-        parts.append(_box(box, *at[box.name]))
+    )
+    parts = [opening]
+    parts += [_line(at[o], at[box.name], channel) for box in boxes for o, channel in box.inputs]
+    parts += [_box(box, *at[box.name]) for box in boxes]
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
 
 
@@ -65,15 +63,14 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
         else f'<text class="channel {name}" x="{x2 - 6}" y="{y2 - 6 if y1 <= y2 else y2 + 14}" '
         f'text-anchor="end">{name}</text>'
     )
-    return (
-        f'<path class="{name}" d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"/>{label}'
-    )
+    return f'<path class="{name}" d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"/>{label}'
 
 
 def _box(box: Box, x: float, y: float) -> str:
     return (
         f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}</text>'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}'
+        "</text>"
         f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 27))}'
         "</text></g>"
     )
@@ -90,19 +87,22 @@ def draw_accuracies(evaluation: dict[str, Any]) -> Markup:
     low = min(0.45, *(result["low"] for result in systems.values()))
 
     def x(value: float) -> float:
-        return round(left + (value - low) / (1 - low) * (right - left), 1)
+        return float(round(left + (value - low) / (1 - low) * (right - left), 1))
 
     height = top + step * len(systems) + 34
-    parts = [
+    opening = (
         f'<svg class="plot" viewBox="0 0 700 {height}" role="img" '
         'aria-label="accuracy of each system with 95% intervals">'
-    ]
+    )
+    parts = [opening]
     bottom = top + step * len(systems)
-    for tick in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
-        parts.append(
+    parts += [
+        (
             f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{top - 8}" y2="{bottom}"/>'
             f'<text class="tick" x="{x(tick)}" y="{bottom + 16}">{tick:.1f}</text>'
         )
+        for tick in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    ]
     majority = x(evaluation["majority"])
     parts.append(
         f'<line class="majority" x1="{majority}" x2="{majority}" y1="{top - 8}" y2="{bottom}"/>'

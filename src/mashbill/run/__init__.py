@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.journal import Journal
 from mashbill.core import registry
-from mashbill.core.artifact import ArtifactRef, InputRef, Manifest
+from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import StageContext
@@ -52,11 +52,11 @@ class Done:
 
     name: str
     manifest: Manifest
-    was_cached: bool
-    seconds: float
-    calls: int
+    was_cached: bool = False
+    seconds: float = 0.0
+    calls: int = 0
     """teacher calls bought now"""
-    tokens: int
+    tokens: int = 0
     """tokens of those calls"""
 
 
@@ -119,7 +119,7 @@ class _Runner:
         if manifest is not None:
             check_drift(manifest, self._recipe, name, inputs, asked)
             display.cached(name, manifest.rows)
-            return self._keep(stage, manifest, Done(name, manifest, True, 0.0, 0, 0))
+            return self._keep(stage, manifest, Done(name, manifest, was_cached=True))
         began = time.monotonic()
         bought = {"calls": 0, "tokens": 0}
 
@@ -159,7 +159,13 @@ class _Runner:
         return self._keep(
             stage,
             manifest,
-            Done(name, manifest, False, seconds, bought["calls"], bought["tokens"]),
+            Done(
+                name,
+                manifest,
+                seconds=seconds,
+                calls=bought["calls"],
+                tokens=bought["tokens"],
+            ),
         )
 
     def _keep(self, stage: PlannedStage, manifest: Manifest, done: Done) -> Done:
@@ -243,4 +249,3 @@ class _Runner:
             **facts,
         )
         write_atomically(folder / MANIFEST, data)
-

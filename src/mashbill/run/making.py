@@ -123,21 +123,25 @@ def words_of(table: pa.Table) -> np.ndarray:
     Words separated by white space, because every step of a chain may have another tokenizer.
     """
     names = user_columns(table.column_names)
-    name = "text" if "text" in names else next(
-        (n for n in names if pa.types.is_string(table.schema.field(n).type)), None
+    name = (
+        "text"
+        if "text" in names
+        else next((n for n in names if pa.types.is_string(table.schema.field(n).type)), None)
     )
     if name is None:
         return np.ones(table.num_rows, np.int64)
-    words = pc.list_value_length(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(table.column(name))))
+    words = pc.list_value_length(
+        pc.utf8_split_whitespace(pc.utf8_trim_whitespace(table.column(name)))
+    )
     return np.asarray(pc.fill_null(words, 0), np.int64)
 
 
 def _tokens_by_node(data: Dataset, seen: np.ndarray, nodes: int) -> np.ndarray:
     table = data.read(0, data.num_rows)
     weights = words_of(table) * seen
-    return np.bincount(
-        np.asarray(table.column(BILL)), weights=weights, minlength=nodes
-    ).astype(np.int64)
+    return np.bincount(np.asarray(table.column(BILL)), weights=weights, minlength=nodes).astype(
+        np.int64
+    )
 
 
 def _write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
@@ -185,7 +189,9 @@ def _run_sliced(making: Making, writer: _ShardWriter) -> None:
         if not writer.has(number):
             out = list(making.spec.run(iter(piece.to_batches()), making.context))
             writer.write(number, _placed(out, piece, start))
-        making.context.progress(min(start + making.spec.shard_rows, data.num_rows), data.num_rows, "")
+        making.context.progress(
+            min(start + making.spec.shard_rows, data.num_rows), data.num_rows, ""
+        )
 
 
 def _run_whole(making: Making, writer: _ShardWriter) -> None:
@@ -263,9 +269,9 @@ class _ShardWriter:
         """
         shards: dict[str, dict[str, Any]] = {}
         new: list[Shard] = []
-        for prefix, rows in _kept_and_rejected(table):
+        for prefix, part in _kept_and_rejected(table):
             name = f"{prefix}-{number:05d}.parquet"
-            rows = identify(rows)
+            rows = identify(part)
             merkle = root(leaves(rows, self._nodes.numbered))
             sha256 = _write_parquet(rows, self._folder / name)
             facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}
@@ -316,9 +322,7 @@ def _write_parquet(table: pa.Table, path: Path) -> str:
     temporary = path.with_name(f".{path.name}")
     delta = [name for name in (FROM,) if name in table.column_names]
     dictionary = [
-        field.name
-        for field in table.schema
-        if pa.types.is_string(field.type) or field.name == BILL
+        field.name for field in table.schema if pa.types.is_string(field.type) or field.name == BILL
     ]
     pq.write_table(
         table,

@@ -82,7 +82,7 @@ class CorpusSpec(StageSpec):
     """address: a path beside the recipe, pypi:NAME==VERSION, or hf:datasets/OWNER/NAME/FILE"""
     sha256: str | None = None
     """SHA-256 of what the address gives"""
-    members: dict[str, str] = {}
+    members: dict[str, str] = Field(default={})
     """part of the corpus -> path within the archive; each part is a source of its own"""
     format: Literal["auto", "jsonl", "parquet", "csv", "tsv"] = "auto"
     """by the file's ending if auto; tsv has no quoting"""
@@ -113,6 +113,7 @@ class CorpusSpec(StageSpec):
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """Not known before the file is read."""
         del inputs
+        return None
 
     def sources(self, folder: Path) -> tuple[Source, ...]:
         """One source a part."""
@@ -136,7 +137,7 @@ class CorpusSpec(StageSpec):
         del records
         path = fetch(self.source, self.sha256, ctx.recipe_folder, ctx.cache)
         first_seen: dict[str, str] = {}
-        counts = {label: 0 for label in self.gold.labels} if self.gold else {}
+        counts = dict.fromkeys(self.gold.labels, 0) if self.gold else {}
         batch: list[dict[str, Any]] = []
         for number, (part, inside) in enumerate((self.members or {"": ""}).items()):
             data = member(path, inside) if inside else path.read_bytes()
@@ -220,9 +221,7 @@ class CorpusSpec(StageSpec):
             if values:
                 yield dict(zip(names, values, strict=True))
 
-    def _text_and_gold(
-        self, values: dict[str, Any], name: str, row: int
-    ) -> tuple[str, str | None]:
+    def _text_and_gold(self, values: dict[str, Any], name: str, row: int) -> tuple[str, str | None]:
         for column in filter(None, (self.text, self.gold.column if self.gold else None)):
             if column not in values:
                 msg = (

@@ -17,6 +17,7 @@ from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mashbill.teachers.session import Teacher
@@ -83,11 +84,21 @@ class EmbeddedTeacherSpec(TeacherSpec):
         """
         try:
             if self.engine == "openvino":
-                from mashbill.teachers.openvino_engine import OpenVinoTeacher as Engine
+                from mashbill.teachers.openvino_engine import OpenVinoTeacher
+
+                engine: Callable[..., Teacher] = OpenVinoTeacher
             else:
-                from mashbill.teachers.torch_engine import TorchTeacher as Engine
+                from mashbill.teachers.torch_engine import TorchTeacher
+
+                engine = TorchTeacher
         except ImportError as error:
-            raise MissingExtraError(f"engine {self.engine!r}", "local") from error
-        return Engine(
-            self.gguf(cache), self.identity, self.precision, self.batch, cache, threads
+            extra = "local" if self.engine == "openvino" else "torch-teacher"
+            raise MissingExtraError(f"engine {self.engine!r}", extra) from error
+        return engine(
+            self.gguf(cache),
+            identity=self.identity,
+            precision=self.precision,
+            batch=self.batch,
+            cache=cache,
+            threads=threads,
         )

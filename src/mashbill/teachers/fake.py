@@ -29,7 +29,7 @@ class FakeTeacherSpec(TeacherSpec):
     """``kind = "fake"``."""
 
     kind: Literal["fake"] = "fake"
-    words: dict[str, tuple[str, ...]] = {}
+    words: dict[str, tuple[str, ...]] = Field(default={})
     """choice (stripped) -> words that speak for it"""
     noise: float = Field(default=0.0, ge=0)
     """log-odds of noise, drawn from a digest of the text"""

@@ -54,13 +54,13 @@ class GgufFile:
         vocabulary = {token: i for i, token in enumerate(self.value("tokenizer.ggml.tokens"))}
         merges = [tuple(merge.split(" ", 1)) for merge in self.value("tokenizer.ggml.merges")]
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Digits(individual_digits=True),
                 pre_tokenizers.ByteLevel(add_prefix_space=False),
             ]
         )
-        tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
+        tokenizer.decoder = decoders.ByteLevel()
         return tokenizer
 
     def weights(self) -> Iterator[tuple[str, np.ndarray]]:
@@ -119,5 +119,6 @@ def padded(bodies: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Return log-probabilities over the last axis, in float64."""
     logits = logits.astype(np.float64)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    shifted: np.ndarray = logits - logits.max(axis=-1, keepdims=True)
+    logprobs: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logprobs

@@ -35,6 +35,7 @@ class OpenVinoTeacher:
     def __init__(
         self,
         gguf: Path,
+        *,
         identity: Mapping[str, Any],
         precision: str,
         batch: int,
@@ -142,7 +143,7 @@ def _converted(gguf: Path, cache: Path) -> Path:
     final = cache / "openvino" / key
     if (final / _MODEL).exists():
         return final
-    import openvino_genai  # noqa: PLC0415 - slow to import, and needed once
+    import openvino_genai
 
     scratch = cache / "openvino" / f".{key}.{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)

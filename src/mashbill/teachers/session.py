@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mashbill.conduct.journal import request_digest
@@ -46,7 +46,7 @@ class Session:
         load: Callable[[], Teacher],
         identity: Mapping[str, Any],
         journal: Journal,
-        heard: Callable[[int, int], None] = lambda calls, tokens: None,
+        heard: Callable[[int, int], None] = lambda _calls, _tokens: None,
     ) -> None:
         """Prepare to ask; the teacher is loaded when the first unanswered question comes.
 
@@ -86,7 +86,7 @@ class Session:
             self._journal.record(
                 self._identity,
                 [(d, missing[d], answer) for d, answer in zip(batch, answers, strict=True)],
-                at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+                at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
             )
             known.update(zip(batch, answers, strict=True))
             self._heard(len(batch), sum(answer.tokens for answer in answers))

@@ -39,6 +39,7 @@ class TorchTeacher:
     def __init__(
         self,
         gguf: Path,
+        *,
         identity: Mapping[str, Any],
         precision: str,
         batch: int,
@@ -102,12 +103,14 @@ class TorchTeacher:
             use_cache=True,
         ).last_hidden_state
         last = hidden[torch.arange(rows), torch.from_numpy(lengths - 1)]
-        return self._model.lm_head(last).float().numpy()
+        logits: np.ndarray = self._model.lm_head(last).float().numpy()
+        return logits
 
 
 def _load(file: GgufFile) -> LlamaForCausalLM:
-    heads, kv_heads = file.value("llama.attention.head_count"), file.value(
-        "llama.attention.head_count_kv"
+    heads, kv_heads = (
+        file.value("llama.attention.head_count"),
+        file.value("llama.attention.head_count_kv"),
     )
     tensors = dict(file.weights())
     tied = "output.weight" not in tensors
@@ -126,12 +129,11 @@ def _load(file: GgufFile) -> LlamaForCausalLM:
     with torch.device("meta"):
         model = LlamaForCausalLM(config)
     weights = {}
+    rotated = {"attn_q": heads, "attn_k": kv_heads}
     for name, values in tensors.items():
-        if name.endswith("attn_q.weight"):
-            values = _unpermuted(values, heads)
-        elif name.endswith("attn_k.weight"):
-            values = _unpermuted(values, kv_heads)
-        weights[_renamed(name)] = torch.from_numpy(np.ascontiguousarray(values))
+        part = name.split(".")[-2]
+        straight = _unpermuted(values, rotated[part]) if part in rotated else values
+        weights[_renamed(name)] = torch.from_numpy(np.ascontiguousarray(straight))
     if tied:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     model.load_state_dict(weights, assign=True)

@@ -109,10 +109,10 @@ class ClassifierSpec(StageSpec):
         config = {"labels": labels, "buckets": self.buckets, "temperature": temperature}
         (out / "config.json").write_bytes(canonical(config))
         agreement = float((_as_logits(held_out).argmax(1) == target).mean())
-        error = calibration_error(_as_logits(held_out) / temperature, target)
+        gap = calibration_error(_as_logits(held_out) / temperature, target)
         ctx.measures |= {
             "agreement_with_labeller": agreement,
-            "calibration_error": error,
+            "calibration_error": gap,
             "temperature": temperature,
             "parameters": int(np.count_nonzero(model.coef_)),
         }
@@ -172,8 +172,9 @@ def _as_logits(scores: np.ndarray) -> np.ndarray:
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    odds: np.ndarray = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+    return shares
 
 
 def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
@@ -202,6 +203,8 @@ def calibration_error(logits: np.ndarray, target: np.ndarray, bins: int = 10) ->
     right = probabilities.argmax(axis=1) == target
     pieces = np.array_split(np.argsort(confidence, kind="stable"), bins)
     gaps = [
-        len(piece) * abs(confidence[piece].mean() - right[piece].mean()) for piece in pieces if len(piece)
+        len(piece) * abs(confidence[piece].mean() - right[piece].mean())
+        for piece in pieces
+        if len(piece)
     ]
     return float(sum(gaps) / len(target))

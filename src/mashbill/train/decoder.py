@@ -184,7 +184,9 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
     }
 
 
-def _read(spec: PretrainSpec, ctx: StageContext) -> tuple[list[str], list[str], list[str], list[int]]:
+def _read(
+    spec: PretrainSpec, ctx: StageContext
+) -> tuple[list[str], list[str], list[str], list[int]]:
     texts: list[str] = []
     words: list[str] = []
     ends: list[int] = []
@@ -205,8 +207,8 @@ def _train_tokenizer(texts: list[str], labels: list[str], size: int) -> Tokenize
     # One thread, so that ties between merges are broken in the same order every time.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Lowercase()  # type: ignore[assignment]
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # type: ignore[assignment]
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=["<pad>", "<end>", *(f"<{label}>" for label in labels)],
@@ -261,7 +263,7 @@ def _optimise(
     spec: PretrainSpec,
     ctx: StageContext,
 ) -> float:
-    """Run all steps, from the last checkpoint if there is one; return the mean of the last losses."""
+    """Run all steps, from the last checkpoint if any; return the mean of the last losses."""
     matrices = [p for p in model.blocks.parameters() if p.ndim == 2]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
@@ -357,5 +359,6 @@ class DecoderPredictor:
                     self._model(inputs).transpose(1, 2), targets, ignore_index=PAD, reduction="none"
                 )
                 scores[rows, label] = -losses.sum(dim=1).double().numpy()
-        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        odds: np.ndarray = np.exp(scores - scores.max(axis=1, keepdims=True))
+        shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+        return shares

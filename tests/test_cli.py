@@ -1,0 +1,111 @@
+"""The commands, on the toy store, as a user or a program calls them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import mashbill
+
+BLOCK = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "sklearn", "scipy", "openvino", "openvino_genai",
+                                  "gguf", "tokenizers", "safetensors", "transformers"}:
+            raise ImportError(name + " is not installed")
+sys.meta_path.insert(0, Absent())
+from mashbill.cli import main
+sys.argv[0] = "mashbill"
+main()
+"""
+
+
+def call(*arguments, code=0, ml=False):
+    head = ["-c", "from mashbill.cli import main; main()"] if ml else ["-c", BLOCK]
+    done = subprocess.run(
+        [sys.executable, *head, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_bill_trace_audit_and_report_need_no_ml_stack(finished, tmp_path):
+    root = finished[0]
+    text = call("bill", "scratch", "--store", root)
+    assert "fake teacher" in text
+    assert "C any depth, with judgement" in text
+    trace = call("trace", "scratch", "--row", 3, "--store", root)
+    for part in ("confident@1", "relabelled@1", "classifier@1", "labelled@1", "call", "toy texts"):
+        assert part in trace
+    assert "holds:" in call("audit", "--store", root)
+    page = tmp_path / "page.html"
+    call("report", "scratch", "--store", root, "--to", page)
+    assert "<svg" in page.read_text()
+
+
+def test_a_trace_leads_to_the_call_that_was_made(finished):
+    hop = json.loads(call("trace", "labelled", "--row", 5, "--store", finished[0], "--json"))
+    call_hop = next(h for h in hop["behind"] if h["kind"] == "call")
+    assert hop["facts"]["text"] in call_hop["facts"]["asked"]
+    assert call_hop["facts"]["teacher"]["kind"] == "fake"
+
+
+def test_json_is_json(finished):
+    root, recipe, _ = finished
+    assert json.loads(call("bill", "scratch", "--store", root, "--json"))["bill"]
+    assert json.loads(call("audit", "--store", root, "--json"))["holds"] is True
+    plan = json.loads(call("plan", recipe, "--store", root, "--json"))
+    assert {stage["status"] for stage in plan["stages"]} == {"done"}
+    ran = json.loads(call("run", recipe, "--store", root, "--json", ml=True))
+    assert all(stage["was_cached"] for stage in ran["stages"])
+
+
+def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished):
+    text = call("plan", finished[1], "--teacher", "openai:gpt-4o-mini")
+    assert "gpt-4o-mini (closed-api, api:openai) as teacher: judgement" in text
+    assert "yes, depth 2" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bill", "nothing"), "has no artifact 'nothing'; it has"),
+        (("trace", "scratch", "--row", 99999), "learned from rows 0 to"),
+        (("trace", "first", "--row", -1), "row -1 is not"),
+        (("plan", "nowhere"), "neither a recipe file nor a shipped recipe (grey_area)"),
+        (("plan", "grey_area", "--teacher", "x"), "write PROVIDER:MODEL"),
+        (("bill", "scratch", "--definition", "Z"), "neither one of A, B, C"),
+    ],
+)
+def test_an_error_is_told_in_plain_words(finished, arguments, message):
+    text = call(*arguments, "--store", finished[0], code=2)
+    assert message in " ".join(text.split())
+    assert "Traceback" not in text
+
+
+def test_a_folder_that_is_no_store_is_told(tmp_path):
+    assert "is not a store" in call("bill", "x", "--store", tmp_path, code=2)
+
+
+def test_running_without_the_ml_stack_names_the_extra(finished, recipe_file, tmp_path):
+    text = call("run", recipe_file, "--store", tmp_path / "store", code=2)
+    assert "pip install 'mashbill[train]'" in text
+
+
+def test_the_public_surface_is_what_it_was():
+    assert sorted(mashbill.__all__, key=str.casefold) == sorted(
+        [
+            "Answer", "ArtifactRef", "AuditError", "CanonicalError", "Channel", "DriftError",
+            "InputError", "Manifest", "MashbillError", "MissingExtraError", "Question", "Recipe",
+            "RecipeError", "Signer", "Source", "StageContext", "StageSpec", "Store", "StoreError",
+            "TeacherError", "TeacherSpec", "Uses", "load_recipe",
+        ],
+        key=str.casefold,
+    )  # fmt: skip
+    assert all(hasattr(mashbill, name) for name in mashbill.__all__)

@@ -1,0 +1,143 @@
+"""The toy chain that tests run: a fake teacher, real trainers, real files."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from mashbill import Signer, Store, load_recipe
+from mashbill.plan import build
+from mashbill.run import Execution, execute
+
+GOOD = ["lovely", "bright", "kind", "superb", "warm"]
+BAD = ["awful", "dull", "cruel", "broken", "cold"]
+PLAIN = ["the", "film", "table", "river", "a", "day", "in", "was", "of", "green", "train", "seen"]
+
+RECIPE = """
+[recipe]
+name = "toy"
+version = "1"
+seed = 7
+result = "scratch"
+
+[teachers.fake]
+kind = "fake"
+words = { good = ["lovely", "bright", "kind", "superb", "warm"], bad = ["awful", "dull", "cruel", "broken", "cold"] }
+noise = 0.5
+batch = 8
+delay = DELAY
+
+[stages.corpus]
+kind = "corpus"
+title = "toy texts"
+license = "CC0-1.0"
+source = "toy.jsonl"
+gold.column = "mood"
+gold.labels.good.equals = "good"
+gold.labels.bad.equals = "bad"
+
+[stages.first]
+kind = "split"
+input = "corpus"
+range = [0.0, 0.3]
+shard_rows = 100
+
+[stages.rest]
+kind = "split"
+input = "corpus"
+range = [0.3, 0.8]
+shard_rows = 100
+
+[stages.heldout]
+kind = "split"
+input = "corpus"
+range = [0.8, 1.0]
+gold = "require"
+
+[stages.labelled]
+kind = "label"
+input = "first"
+teacher = "fake"
+prompt = "toy.txt"
+labels = { good = " good", bad = " bad" }
+calibrate_on = 32
+shard_rows = 32
+
+[stages.classifier]
+kind = "classifier"
+input = "labelled"
+buckets = 4096
+
+[stages.relabelled]
+kind = "apply"
+input = "rest"
+model = "classifier"
+shard_rows = 64
+
+[stages.confident]
+kind = "filter"
+input = "relabelled"
+column = "confidence"
+by = "classifier"
+keep_top = 0.5
+shard_rows = 64
+
+[stages.scratch]
+kind = "pretrain"
+inputs = ["confident"]
+steps = 12
+width = 32
+layers = 1
+vocabulary = 512
+batch_tokens = 512
+
+[stages.heldout-teacher]
+kind = "label"
+input = "heldout"
+teacher = "fake"
+prompt = "toy.txt"
+labels = { good = " good", bad = " bad" }
+
+[stages.heldout-classifier]
+kind = "apply"
+input = "heldout"
+model = "classifier"
+
+[stages.heldout-scratch]
+kind = "apply"
+input = "heldout"
+model = "scratch"
+
+[stages.evaluation]
+kind = "evaluate"
+input = "heldout"
+systems = { teacher = "heldout-teacher", classifier = "heldout-classifier", scratch = "heldout-scratch" }
+compare = [["teacher", "scratch"]]
+"""
+
+
+def write_recipe(folder: Path, delay: float = 0.0, rows: int = 600) -> Path:
+    """Write the toy recipe, its corpus and its prompt; return the recipe's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = random.Random(3)
+    lines = []
+    for i in range(rows):
+        mood = draw.choice(["good", "bad"])
+        words = draw.choices(PLAIN, k=8) + draw.choices(GOOD if mood == "good" else BAD, k=2)
+        draw.shuffle(words)
+        # Some rows have no gold label, some are duplicates.
+        text = " ".join(words) if i % 50 else "the same text again"
+        lines.append(json.dumps({"text": text, "mood": mood if i % 7 else None}))
+    (folder / "toy.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "toy.txt").write_text("Text: a kind day -> good\nText: {{ text }} ->\n")
+    path = folder / "toy.toml"
+    path.write_text(RECIPE.replace("DELAY", str(delay)))
+    return path
+
+
+def run_toy(recipe: Path, root: Path):
+    """Run the toy recipe into a store, and return (store, what was done)."""
+    store = Store(root, Signer.default())
+    done = execute(build(load_recipe(recipe), store), store, Execution(root / "cache", threads=1))
+    return store, done
