@@ -77,10 +77,10 @@ def plan(
 ) -> None:
     """Show order, counts, time and price, and what each step would put on the bill."""
     loaded = load_recipe(recipe_path(recipe))
-    kept = Store(store) if teacher is None and (store / "ledger.jsonl").exists() else None
+    kept = Store(store) if (store / "ledger.jsonl").exists() else None
     if teacher is not None:
         loaded = planning.with_teacher(loaded, parse_teacher(teacher))
-    made = planning.build(loaded, kept)
+    made = planning.build(loaded, kept, supposed=teacher is not None)
     if as_json:
         out.print_json(json.dumps(made.as_json()))
     else:
@@ -252,29 +252,48 @@ def print_plan(made: planning.Plan) -> None:
     for column in ("stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill"):
         table.add_column(column, justify="right" if column in numbers else "left")
     for stage in made.stages:
-        adds = "\n".join(
-            f"{source.title} ({source.kind}, {source.route}) as {role}: {channel}"
-            for source, channel, role in stage.adds
-        )
+        adds = "\n".join(_adds(stage))
         table.add_row(
             stage.name,
             stage.spec.kind,
             "" if stage.rows is None else f"{stage.rows:,}",
             "done" if stage.status == "done" else _about(stage.seconds),
             f"{stage.calls:,}" if stage.calls else "",
-            f"${stage.price:.2f}" if stage.calls else "",
+            _price(stage) if stage.calls else "",
             adds,
         )
     out.print(table)
+    unpriced = [stage.name for stage in made.stages if stage.price is None]
     seconds = sum(stage.seconds or 0 for stage in made.stages)
     calls = sum(stage.calls for stage in made.stages)
+    unsaid = [stage.name for stage in made.stages if stage.seconds is None]
     out.print(
-        f"About {seconds:,.0f} s where it can be said, at most {calls:,} teacher calls. Empty cells "
-        "are known once the corpus is read.",
+        f"About {seconds:,.0f} s on two cores, at most {calls:,} teacher calls."
+        + (f" Time not known: {', '.join(unsaid)}." if unsaid else "")
+        + (f" Price not known: {', '.join(unpriced)}." if unpriced else ""),
         highlight=False,
+        soft_wrap=True,
     )
     pairs = list(zip(made.verdicts(), made.verdicts(asked="any"), strict=True))
     print_verdicts(pairs, f"{made.result}, if this plan is run")
+
+
+def _adds(stage: planning.PlannedStage) -> list[str]:
+    """Say what a stage puts on the bill: a model or teacher of the recipe has its own line."""
+    lines = [
+        f"{source.title} ({source.kind}, {source.route}) as {role}: {channel}"
+        for source, channel, role in stage.adds
+    ]
+    lines += [
+        f"{use.name}: {use.channel.value}"
+        for use in stage.spec.uses()
+        if use.role == "actor" and not use.is_teacher
+    ]
+    return lines
+
+
+def _price(stage: planning.PlannedStage) -> str:
+    return "no price known" if stage.price is None else f"${stage.price:.2f}"
 
 
 def _about(seconds: float | None) -> str:

@@ -39,8 +39,8 @@ class PlannedStage:
     """expected; 0 if it is done"""
     calls: int
     """teacher calls expected at most; what the journal holds is not bought again"""
-    price: float
-    """of those calls, in US dollars"""
+    price: float | None
+    """of those calls, in US dollars; None if no price is known"""
     adds: tuple[tuple[Source, str, str], ...]
     """(source, channel, role) that this step itself would put on the bill"""
     fingerprint: str | None
@@ -110,8 +110,13 @@ def with_teacher(recipe: Recipe, teacher: TeacherSpec) -> Recipe:
     return recipe.model_copy(update={"teachers": teachers})
 
 
-def build(recipe: Recipe, store: Store | None = None) -> Plan:
+def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False) -> Plan:
     """Plan a recipe against a store, or against none.
+
+    Args:
+        recipe: the recipe.
+        store: where what is done already is looked up.
+        supposed: the recipe will not be run as it is; what differs from the store is "to do".
 
     Raises:
         DriftError: if the store has an artifact of the same name@version with another fingerprint;
@@ -129,7 +134,7 @@ def build(recipe: Recipe, store: Store | None = None) -> Plan:
             asked = fingerprint(recipe.literals(name), {item: digests[item] for item in inputs})
             planned = replace(planned, fingerprint=asked)
             manifest = store.get(planned.ref) if store is not None else None
-            if manifest is not None:
+            if manifest is not None and not (supposed and manifest.fingerprint != asked):
                 check_drift(manifest, recipe, name, digests, asked)
                 digests[name] = manifest.digest
                 planned = replace(
@@ -167,18 +172,24 @@ def check_drift(
 def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
     spec = recipe.stages[name]
     known = {use.name: rows[use.name] for use in spec.uses() if use.name in rows}
-    complete = all(use.is_teacher or use.name in known for use in spec.uses())
+    complete = all(use.name in known for use in spec.uses() if use.role in {"rows", "trained-on"})
     expected = spec.expected_rows(known) if complete else None
-    asks = any(use.is_teacher for use in spec.uses())
+    teachers = [recipe.teachers[use.name] for use in spec.uses() if use.is_teacher]
+    calls = (expected or 0) if teachers else 0
+    seconds = spec.expected_seconds(expected)
+    price: float | None = 0.0
+    for teacher in teachers:
+        seconds = None if teacher.pace is None or expected is None else expected / teacher.pace
+        price = None if teacher.price is None else calls * teacher.price
     return PlannedStage(
         name=name,
         ref=recipe.ref(name),
         spec=spec,
         status="to do",
         rows=expected if spec.output == "dataset" else None,
-        seconds=spec.expected_seconds(expected),
-        calls=(expected or 0) if asks else 0,
-        price=0.0,
+        seconds=seconds,
+        calls=calls,
+        price=price,
         adds=(
             *((source, "content", "corpus") for source in spec.sources(recipe.folder)),
             *(

@@ -3,11 +3,23 @@ import pytest
 from mashbill import RecipeError, load_recipe
 
 CASES = [
-    ('seed = 7', 'seed = "x"', r"toy.toml: recipe.seed = 'x'"),
+    ("seed = 7", 'seed = "x"', r"toy.toml: recipe.seed = 'x'"),
     ("keep_top = 0.5", "keep_top = 1.5", r"stages.confident.keep_top = 1.5"),
-    ("keep_top = 0.5", "keep_tpo = 0.5", r"keep_tpo = 0.5 is an unknown key; did you mean 'keep_top'"),
-    ('model = "classifier"', 'model = "clasifier"', r"uses 'clasifier', .*did you mean 'classifier'"),
-    ('kind = "filter"', 'kind = "filtre"', r"stages.confident.kind 'filtre' is not one of .*filter"),
+    (
+        "keep_top = 0.5",
+        "keep_tpo = 0.5",
+        r"keep_tpo = 0.5 is an unknown key; did you mean 'keep_top'",
+    ),
+    (
+        'model = "classifier"',
+        'model = "clasifier"',
+        r"uses 'clasifier', .*did you mean 'classifier'",
+    ),
+    (
+        'kind = "filter"',
+        'kind = "filtre"',
+        r"stages.confident.kind 'filtre' is not one of .*filter",
+    ),
     ('teacher = "fake"', 'teacher = "fkae"', r"uses 'fkae', which is no \[teachers"),
     ('prompt = "toy.txt"', 'prompt = "no.txt"', r"needs the file 'no.txt' beside the recipe"),
     ("[stages.first]", "[stage.first]", r"key 'stage' is unknown"),

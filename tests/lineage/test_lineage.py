@@ -112,9 +112,7 @@ def test_supposing_a_closed_teacher_changes_only_the_leaf():
     table = NodeTable()
     teacher = table.add_source(source(1))
     members = [["content", table.add({"type": "made", "parts": [["judgement", teacher]]}), 4]]
-    table.root = table.add(
-        {"type": "model", "artifact": "m@1", "files": "", "members": members}
-    )
+    table.root = table.add({"type": "model", "artifact": "m@1", "files": "", "members": members})
     supposed = supposing(table, {teacher: source(2, "closed-api")})
     verdicts = [judge(definition, supposed).conclusion for definition in DEFINITIONS]
     assert verdicts == ["none recorded", "none recorded", "yes"]
@@ -127,9 +125,7 @@ def test_a_long_chain_needs_no_recursion():
     last = table.add_source(source(0, "closed-api"))
     for i in range(3000):
         members = [["content", last, 1]]
-        last = table.add(
-            {"type": "model", "artifact": f"m{i}@1", "files": "", "members": members}
-        )
+        last = table.add({"type": "model", "artifact": f"m{i}@1", "files": "", "members": members})
     table.root = last
     assert judge(DEFINITIONS[1], table).depth == 3000
     assert judge(DEFINITIONS[0], table).conclusion == "none recorded"

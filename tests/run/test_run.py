@@ -214,9 +214,10 @@ def test_a_run_killed_at_random_moments_ends_with_the_digests_of_one_that_was_no
     assert digests(store) == digests(whole)
     assert Auditor(root).run().holds
     # Every call was bought once: as many calls in the journal as in the run that was not killed.
-    assert Journal(root / "calls.sqlite").totals()[:2] == Journal(
-        tmp_path / "whole" / "calls.sqlite"
-    ).totals()[:2]
+    assert (
+        Journal(root / "calls.sqlite").totals()[:2]
+        == Journal(tmp_path / "whole" / "calls.sqlite").totals()[:2]
+    )
 
 
 def test_pretraining_resumes_at_its_checkpoint_with_the_same_bytes(finished, tmp_path):
@@ -251,7 +252,9 @@ def test_a_locked_store_is_told(finished, recipe_file):
     from mashbill import StoreError
 
     store = Store(finished[0], Signer.default())
-    with store.lock("x@1"), pytest.raises(StoreError, match="another run holds x@1"), store.lock(
-        "x@1"
+    with (
+        store.lock("x@1"),
+        pytest.raises(StoreError, match="another run holds x@1"),
+        store.lock("x@1"),
     ):
         pass

@@ -24,6 +24,10 @@ class TeacherSpec(BaseModel):
 
     can_be_asked: ClassVar[bool] = True
     """False for a teacher that can be planned with only"""
+    pace: ClassVar[float | None] = None
+    """questions a second to expect, for plans; None if it cannot be said"""
+    price: ClassVar[float | None] = None
+    """US dollars a question; None if it cannot be said"""
 
     kind: str
     """which teacher this is"""

@@ -94,6 +94,8 @@ class CorpusSpec(StageSpec):
     """column of the text"""
     gold: Gold | None = None
     """human labels; without them everything runs except the comparison with humans"""
+    expect_rows: int | None = None
+    """rows to expect, for plans; the run counts them"""
     min_chars: int = Field(default=1, ge=1)
     """shorter texts are rejected"""
     dedup: bool = True
@@ -111,9 +113,9 @@ class CorpusSpec(StageSpec):
         return ()
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
-        """Not known before the file is read."""
+        """What the recipe says to expect; nothing is read to make a plan."""
         del inputs
-        return None
+        return self.expect_rows
 
     def sources(self, folder: Path) -> tuple[Source, ...]:
         """One source a part."""

@@ -53,10 +53,6 @@ class LabelSpec(StageSpec):
             Uses(self.teacher, "actor", Channel.JUDGEMENT, is_teacher=True),
         )
 
-    def expected_seconds(self, rows: int | None) -> float | None:
-        """Rows at the pace measured for the embedded teacher of the shipped recipe (LOG.md)."""
-        return None if rows is None else rows / 19
-
     def files(self) -> tuple[str, ...]:
         """The prompt."""
         return (self.prompt,)

@@ -7,7 +7,7 @@ wrong, so matrices are rewritten as float16 first; a test holds the two engines 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 class EmbeddedTeacherSpec(TeacherSpec):
     """``kind = "embedded"``."""
+
+    pace: ClassVar[float | None] = 16.0  # SmolLM2-135M, 25 tokens a question, two cores (LOG.md)
+    price: ClassVar[float | None] = 0.0
 
     kind: Literal["embedded"] = "embedded"
     name: str

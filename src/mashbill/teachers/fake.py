@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 class FakeTeacherSpec(TeacherSpec):
     """``kind = "fake"``."""
+
+    price: ClassVar[float | None] = 0.0
 
     kind: Literal["fake"] = "fake"
     words: dict[str, tuple[str, ...]] = Field(default={})

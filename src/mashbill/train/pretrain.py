@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import Predictor, StageContext
 
 
-_TOKENS_A_SECOND = 15_000.0  # padding included, on two cores without AVX-512 (LOG.md)
+_TOKENS_A_SECOND = 12_000.0  # padding included, on two cores without AVX-512 (LOG.md)
 
 
 class PretrainSpec(StageSpec):
