@@ -30,7 +30,7 @@ def teachers():
     other = spec.model_copy(update={"engine": "torch"})
     label = recipe.stages["labelled"]
     questions = label._questions(recipe.folder, TEXTS)
-    return [t.load(default_cache(), 2) for t in (spec, other)], questions
+    return [t.load(recipe.folder, default_cache(), 2) for t in (spec, other)], questions
 
 
 @pytest.mark.engines

@@ -5,7 +5,8 @@ Addresses:
 * ``PATH``: a file, relative to the recipe.
 * ``pypi:NAME==VERSION``: an archive of a Python package, by pip, as pip is configured here; its
   SHA-256 must be pinned, and pip checks it before it looks inside.
-* ``hf:OWNER/NAME/FILE`` and ``hf:datasets/OWNER/NAME/FILE``: a file of the Hugging Face hub.
+* ``hf:OWNER/NAME/FILE`` and ``hf:datasets/OWNER/NAME/FILE``: a file of the Hugging Face hub,
+  its SHA-256 pinned too.
 
 A *member* is a path inside an archive; ``a.tar.gz!b.txt`` goes one archive deeper.
 """
@@ -40,6 +41,9 @@ def fetch(address: str, sha256: str | None, folder: Path, cache: Path) -> Path:
     if address.startswith("pypi:"):
         path = _from_registry(address.removeprefix("pypi:"), sha256, cache)
     elif address.startswith("hf:"):
+        if sha256 is None:
+            msg = f"{address}: pin sha256, so that it is the same file tomorrow"
+            raise InputError(msg)
         path = _from_hub(address.removeprefix("hf:"), cache)
     else:
         path = folder / address

@@ -7,9 +7,9 @@ and gets the same bits. Keys are digests of the request, so a rerun buys only wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,20 +70,31 @@ class Journal:
             StoreError: if it is to be read and is not there.
         """
         self.path = path
+        self._writable = writable
         if writable:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
         else:
             if not path.exists():
                 msg = f"{path} is not there: this store holds no teacher calls"
                 raise StoreError(msg)
-            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
     def close(self) -> None:
-        """Close the file, folding the write-ahead log into it."""
+        """Close the file; a writer folds the write-ahead log into it, so that it can be copied."""
+        if self._writable:
+            with contextlib.suppress(sqlite3.OperationalError):  # somebody else is reading
+                self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
+
+    def _read(self, query: str, values: list[str]) -> list[Any]:
+        try:
+            return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            msg = f"{self.path} cannot be read: {error}; run `mashbill audit`"
+            raise StoreError(msg) from error
 
     def answers(self, requests: Iterable[str]) -> dict[str, Answer]:
         """Return what is already answered among these request digests."""
@@ -91,7 +102,7 @@ class Journal:
         for start in range(0, len(wanted), _CHUNK):
             piece = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(piece))
-            rows = self._db.execute(
+            rows = self._read(
                 f"SELECT request, logprobs, tokens FROM calls WHERE request IN ({marks})",  # noqa: S608
                 piece,
             )
@@ -139,16 +150,13 @@ class Journal:
 
     def call(self, request: str) -> Call | None:
         """Return one call whole, or None if it is not in the journal."""
-        with closing(
-            self._db.execute(
-                "SELECT c.*, t.text FROM calls c JOIN texts t ON t.digest = c.prefix "
-                "WHERE request = ?",
-                (request,),
-            )
-        ) as cursor:
-            row = cursor.fetchone()
-        if row is None:
+        rows = self._read(
+            "SELECT c.*, t.text FROM calls c JOIN texts t ON t.digest = c.prefix WHERE request = ?",
+            [request],
+        )
+        if not rows:
             return None
+        row = rows[0]
         return Call(
             request=row[0],
             teacher=json.loads(row[1]),
@@ -163,11 +171,10 @@ class Journal:
 
     def totals(self) -> tuple[int, int, float]:
         """Return calls, tokens and price (USD) of everything ever answered."""
-        return tuple(
-            self._db.execute(
-                "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(price), 0.0) FROM calls"
-            ).fetchone()
+        ((calls, tokens, price),) = self._read(
+            "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(price), 0.0) FROM calls", []
         )
+        return calls, tokens, price
 
     def merkle_root(self, requests: Iterable[str]) -> str:
         """Return the root over these calls, in order of digest; a missing call changes it.
@@ -190,6 +197,7 @@ class Journal:
                             "logprobs": list(call.logprobs),
                             "tokens": call.tokens,
                             "price": call.price,
+                            "at": call.at,
                         }
                     )
                 )

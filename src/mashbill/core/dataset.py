@@ -48,12 +48,17 @@ class Dataset:
         Raises:
             InputError: if a wanted column is not there.
         """
-        missing = [name for name in columns or () if name not in self.columns]
+        missing = self.manifest.shards and [
+            name for name in columns or () if name not in self.columns
+        ]
         if missing:
             msg = (
                 f"{self.manifest.ref} has no column {missing[0]!r}; it has "
                 f"{', '.join(self.columns)}; correct the column name in the recipe"
             )
+            raise InputError(msg)
+        if not self.manifest.shards:
+            msg = f"{self.manifest.ref} has no records, so there is nothing to go on with"
             raise InputError(msg)
         pieces = []
         first = bisect.bisect_right(self._ends, start)

@@ -58,7 +58,11 @@ class Signer:
         config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         path = Path(os.environ.get("MASHBILL_KEY_FILE") or config / "mashbill" / "key.pem")
         if path.exists():
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            try:
+                key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            except (ValueError, TypeError) as error:
+                msg = f"{path} is not an unencrypted private key in PEM: {error}"
+                raise AuditError(msg) from error
             if not isinstance(key, Ed25519PrivateKey):
                 msg = f"{path} holds a {type(key).__name__}; an Ed25519 private key is needed"
                 raise AuditError(msg)

@@ -42,8 +42,8 @@ class TeacherSpec(BaseModel):
         """The source that this teacher is, known without loading it."""
         raise NotImplementedError
 
-    def load(self, cache: Path, threads: int) -> Any:
-        """Load the teacher.
+    def load(self, folder: Path, cache: Path, threads: int) -> Any:
+        """Load the teacher; a relative path starts from ``folder``, that of the recipe.
 
         Raises:
             TeacherError: if it cannot be loaded here.
@@ -60,7 +60,7 @@ class Head(BaseModel):
     """name of the job"""
     version: str = Field(pattern=NAME_PATTERN)
     """version of every artifact that does not set its own"""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """from which every random choice follows"""
     title: str = ""
     """one line for the report"""
@@ -120,6 +120,10 @@ def load_recipe(path: Path) -> Recipe:
     for key in data.keys() - {"recipe", "teachers", "stages"}:
         msg = f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [stages.*]"
         raise RecipeError(msg)
+    for key in ("recipe", "teachers", "stages"):
+        if not isinstance(data.get(key, {}), dict):
+            msg = f"{path}: {key} = {data[key]!r:.60} must be a table"
+            raise RecipeError(msg)
     if not data.get("stages"):
         msg = f"{path}: there is no [stages.NAME] table, so there is nothing to do"
         raise RecipeError(msg)
@@ -163,9 +167,11 @@ def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationErro
     for item in error.errors():
         where = ".".join([key, *(str(part) for part in item["loc"])])
         if item["type"] == "extra_forbidden":
-            known = list(model.model_fields)
+            known = list(model.model_fields) if len(item["loc"]) == 1 else []
             near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            remedy = f"did you mean {near[0]!r}?" if near else "remove it, or correct it"
+            if known and not near:
+                remedy = f"known keys: {', '.join(known)}"
             lines.append(f"{path}: {where} = {item['input']!r:.60} is an unknown key; {remedy}")
         elif item["type"] == "missing":
             lines.append(f"{path}: {where} is missing; add it")

@@ -60,6 +60,13 @@ def leaves(table: pa.Table, nodes: Sequence[str]) -> list[bytes]:
     return [leaf(canonical_row(row)) for row in rows]
 
 
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """Return a table as one batch; an empty one too, so that its columns stay known."""
+    if table.num_rows == 0:
+        return pa.RecordBatch.from_pylist([], table.schema)
+    return table.combine_chunks().to_batches()[0]
+
+
 def printable(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with binary values as hexadecimal text, for JSON and for people."""
     return {

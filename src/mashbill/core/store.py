@@ -124,15 +124,14 @@ class Store:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, even if the machine stops."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+    temporary.write_bytes(data)
     publish(temporary, path)
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, and make the renaming last."""
+    """Give a finished file its name, once its bytes are on disk, and make the renaming last."""
+    with temporary.open("rb+") as stream:
+        os.fsync(stream.fileno())
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
-from mashbill.core.record import FROM
+from mashbill.core.record import FROM, one_batch
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.evals.statistics import paired_difference, wilson
@@ -29,7 +29,7 @@ class EvaluateSpec(StageSpec):
     kind: Literal["evaluate"] = "evaluate"
     input: str
     """dataset with the human labels in its column ``gold``"""
-    systems: dict[str, str]
+    systems: dict[str, str] = Field(min_length=1)
     """system -> dataset of its labels for those rows, made by ``label`` or ``apply``"""
     compare: tuple[tuple[str, str], ...] = ()
     """pairs of systems whose difference is wanted"""
@@ -85,7 +85,7 @@ class EvaluateSpec(StageSpec):
             for one, other in self.compare
         ]
         positions = pa.array(np.arange(table.num_rows), pa.int64())
-        yield from (pa.table({**columns, FROM: positions}).combine_chunks().to_batches())
+        yield one_batch(pa.table({**columns, FROM: positions}))
 
     def _aligned(self, name: str, rows: int, ctx: StageContext) -> list[str]:
         """Return a system's labels in the order of the gold rows.

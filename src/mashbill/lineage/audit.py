@@ -93,10 +93,14 @@ class Auditor:
                 self._covered |= entry.subjects.keys()
                 continue
             self._files(entry)
-            if entry.event == "shard":
-                self._shard(entry)
-            elif entry.event == "commit":
-                self._commit(entry, entries, abandoned)
+            try:
+                if entry.event == "shard":
+                    self._shard(entry)
+                elif entry.event == "commit":
+                    self._commit(entry, entries, abandoned)
+            except Exception as error:  # noqa: BLE001 - whatever tampering raises is the finding
+                name = str(entry.predicate.get("artifact"))
+                self._find(name, entry.index, f"cannot be checked: {error!s:.200}")
         self._uncovered(entries)
         return self.result
 
@@ -119,10 +123,9 @@ class Auditor:
             if wrong is not None:
                 self._find(LEDGER, index, wrong)
             previous = digest_bytes(line)
-            try:
-                entry = open_line(line, index, path)
-            except MashbillError:
-                continue
+            if wrong is not None:
+                continue  # nothing that an altered entry says is followed up
+            entry = open_line(line, index, path)
             if self._signer is not None and entry.keyid != self._signer:
                 self._find(LEDGER, index, f"is signed by {entry.keyid}, not by {self._signer}")
             entries.append(entry)
@@ -188,7 +191,8 @@ class Auditor:
             manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
             table = NodeTable.read(path / NODES)
         except (OSError, ValidationError, MashbillError) as error:
-            self._find(f"{folder}/{MANIFEST}", entry.index, f"cannot be read: {error!s:.200}")
+            what = f"cannot be read: {error!s:.200}; if a run was stopped here, run it again"
+            self._find(f"{folder}/{MANIFEST}", entry.index, what)
             return
         if manifest.digest != entry.predicate["digest"]:
             self._find(
@@ -225,14 +229,14 @@ class Auditor:
 
 
 def _abandoned(entries: list[Entry]) -> set[int]:
-    """Return the places of entries about shards that were later given up, with the reason told."""
+    """Return the places of entries about what was given up later, before it was finished."""
     gone: set[int] = set()
     for entry in entries:
         if entry.event == "abandon":
             gone |= {
                 other.index
                 for other in entries[: entry.index]
-                if other.event == "shard"
+                if other.event in {"shard", "commit"}
                 and other.predicate["artifact"] == entry.predicate["artifact"]
             }
     return gone

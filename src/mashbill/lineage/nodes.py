@@ -139,7 +139,7 @@ class NodeTable:
                     table.tokens.append(row["tokens"])
                 if row["is_root"]:
                     table.root = row["digest"]
-        except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
             msg = f"{path} cannot be read as a node table: {error}; run `mashbill audit`"
             raise StoreError(msg) from error
         return table

@@ -62,7 +62,12 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
     """Read what a report of ``result`` shows."""
     table = NodeTable.read(store.folder(result.kind, result.ref) / NODES)
     journal = Journal(store.root / CALLS) if (store.root / CALLS).exists() else None
-    evaluations = [m.measures for m in store.manifests() if "systems" in m.measures]
+    evaluations = [
+        manifest.measures
+        for manifest in store.manifests()
+        if "systems" in manifest.measures
+        and result.bill in NodeTable.read(store.folder("dataset", manifest.ref) / NODES).bodies
+    ]
     entries = store.ledger.entries
     try:
         return ReportFacts(

@@ -17,7 +17,7 @@ from mashbill.conduct.journal import Journal
 from mashbill.core import registry
 from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
-from mashbill.core.errors import TeacherError
+from mashbill.core.errors import RecipeError, TeacherError
 from mashbill.core.stage import StageContext
 from mashbill.core.store import CALLS, MANIFEST, NODES, write_atomically
 from mashbill.lineage.nodes import NodeTable
@@ -27,6 +27,7 @@ from mashbill.run.making import Making, make_dataset, make_model
 from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Predictor, Uses
     from mashbill.core.store import Store
     from mashbill.plan import Plan, PlannedStage
@@ -102,7 +103,9 @@ class _Runner:
                 if use.is_teacher and stage.status != "done":
                     teacher = self._recipe.teachers[use.name]
                     if not teacher.can_be_asked:
-                        teacher.load(self._execution.cache, self._execution.threads)
+                        teacher.load(
+                            self._recipe.folder, self._execution.cache, self._execution.threads
+                        )
                         msg = f"teacher {use.name!r} cannot be asked"
                         raise TeacherError(msg)
 
@@ -192,18 +195,34 @@ class _Runner:
     def _context(self, stage: PlannedStage, work: Path, heard: Any) -> StageContext:
         recipe, execution, name = self._recipe, self._execution, stage.name
         sessions: dict[str, Session] = {}
+        declared = {(use.name, use.is_teacher) for use in stage.spec.uses()}
+
+        def check(key: str, *, is_teacher: bool = False) -> None:
+            # What a stage does not declare would be missing from every bill.
+            if (key, is_teacher) not in declared:
+                msg = f"stage {name!r} asks for {key!r}, which its uses() does not declare"
+                raise RecipeError(msg)
 
         def teacher(key: str) -> Session:
+            check(key, is_teacher=True)
             if key not in sessions:
                 spec = recipe.teachers[key]
                 sessions[key] = Session(
                     spec.source,
-                    lambda: spec.load(execution.cache, execution.threads),
+                    lambda: spec.load(recipe.folder, execution.cache, execution.threads),
                     spec.identity,
                     self._journal,
                     heard,
                 )
             return sessions[key]
+
+        def dataset(key: str) -> Dataset:
+            check(key)
+            return self._store.dataset(self._manifests[key].ref)
+
+        def predictor(key: str) -> Predictor:
+            check(key)
+            return self._predictor(key)
 
         return StageContext(
             name=name,
@@ -212,9 +231,9 @@ class _Runner:
             cache=execution.cache,
             work=work,
             threads=execution.threads,
-            input=lambda key: self._store.dataset(self._manifests[key].ref),
+            input=dataset,
             teacher=teacher,
-            predictor=self._predictor,
+            predictor=predictor,
             progress=lambda done, total, note: execution.display.advance(name, done, total, note),
         )
 

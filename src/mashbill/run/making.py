@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from mashbill.core.record import (
     REJECTED_BY,
     identify,
     leaves,
+    one_batch,
     user_columns,
 )
 from mashbill.core.store import NODES, publish, write_atomically
@@ -62,7 +62,6 @@ class Making:
 def make_dataset(making: Making) -> dict[str, Any]:
     """Run a stage, shard by shard from the first that is missing; return the manifest's parts."""
     folder = making.store.folder("dataset", making.ref)
-    folder.mkdir(parents=True, exist_ok=True)
     done = _committed_shards(making)
     if done:
         making.context.measures |= done[max(done)]["measures"]
@@ -94,7 +93,7 @@ def make_model(making: Making) -> dict[str, Any]:
     scratch.mkdir(parents=True)
     making.spec.train(making.context, scratch)
     folder = making.store.folder("model", making.ref)
-    folder.mkdir(parents=True, exist_ok=True)
+    _committed_shards(making)
     files = []
     for path in sorted(scratch.iterdir()):
         files.append(FileDigest(file=path.name, sha256=digest_file(path)))
@@ -155,7 +154,11 @@ def _write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
 
 
 def _committed_shards(making: Making) -> dict[int, dict[str, Any]]:
-    """Return shards of this artifact that are committed, giving up those of another fingerprint."""
+    """Return the shards of this artifact that are committed, and clear away everything else.
+
+    What was committed under another fingerprint is given up on record; files that no entry speaks
+    of, left by a run that was killed, are removed.
+    """
     live: dict[int, dict[str, Any]] = {}
     stale = False
     for entry in making.store.ledger.entries:
@@ -163,21 +166,24 @@ def _committed_shards(making: Making) -> dict[int, dict[str, Any]]:
             continue
         if entry.event == "abandon":
             live, stale = {}, False
-        elif entry.event == "shard":
-            if entry.predicate["fingerprint"] == making.fingerprint:
-                live[entry.predicate["number"]] = entry.predicate
-            else:
+        elif entry.event in {"shard", "commit"}:
+            if entry.predicate["fingerprint"] != making.fingerprint:
                 stale = True
+            elif entry.event == "shard":
+                live[entry.predicate["number"]] = entry.predicate
     if stale:
+        live = {}
         making.store.ledger.append(
             "abandon",
             artifact=str(making.ref),
-            reason="the recipe changed before this artifact was committed",
+            reason="the recipe changed before this artifact was finished",
         )
-        folder = making.store.folder("dataset", making.ref)
-        shutil.rmtree(folder)
-        folder.mkdir()
-        return {}
+    keep = {name for shard in live.values() for name in shard["shards"]}
+    folder = making.store.folder(making.spec.output, making.ref)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if making.store.relative(path) not in keep:
+            path.unlink()
     return live
 
 
@@ -202,7 +208,7 @@ def _run_whole(making: Making, writer: _ShardWriter) -> None:
     if rows is not None:
         data = making.context.input(rows.name)
         piece = data.read(0, data.num_rows)
-        batches = iter(piece.to_batches())
+        batches = iter(piece.to_batches() or [one_batch(piece)])
     out = []
     for batch in making.spec.run(batches, making.context):
         out.append(batch)
@@ -332,8 +338,6 @@ def _write_parquet(table: pa.Table, path: Path) -> str:
         use_dictionary=dictionary,
         column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
     )
-    with temporary.open("rb+") as stream:
-        os.fsync(stream.fileno())
     sha256 = digest_file(temporary)
     publish(temporary, path)
     return sha256

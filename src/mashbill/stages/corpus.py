@@ -112,6 +112,10 @@ class CorpusSpec(StageSpec):
         """Nothing: this is where a chain begins."""
         return ()
 
+    def files(self) -> tuple[str, ...]:
+        """The corpus itself, if it lies beside the recipe."""
+        return () if self.source.startswith(("pypi:", "hf:")) else (self.source,)
+
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """What the recipe says to expect; nothing is read to make a plan."""
         del inputs
@@ -146,7 +150,8 @@ class CorpusSpec(StageSpec):
             name = f"{path.name}!{inside}" if inside else str(path)
             for row, values in enumerate(self._rows(data, name)):
                 text, gold = self._text_and_gold(values, name, row)
-                reason = self._why_reject(text, f"{part or name} row {row}", first_seen)
+                reason = self._why_reject(text, f"{part or self.source} row {row}", first_seen)
+                text = text.encode("utf-8", "replace").decode()
                 if gold is not None and reason is None:
                     counts[gold] += 1
                 batch.append(
@@ -250,6 +255,8 @@ class CorpusSpec(StageSpec):
         return text.strip(), None
 
     def _why_reject(self, text: str, where: str, first_seen: dict[str, str]) -> str | None:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            return "not valid Unicode: it holds half of a surrogate pair"
         if len(text) < self.min_chars:
             return f"shorter than {self.min_chars} characters"
         if self.dedup:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from mashbill.core.errors import InputError
 from mashbill.core.record import FROM, REASON, REJECTED_BY, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
@@ -44,7 +45,11 @@ class FilterSpec(StageSpec):
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those below the threshold marked as rejected."""
-        scores = np.asarray(ctx.input(self.input).column(self.column), np.float64)
+        column = ctx.input(self.input).column(self.column)
+        if not pa.types.is_floating(column.type) and not pa.types.is_integer(column.type):
+            msg = f"{self.input}: column {self.column!r} holds {column.type}; filter needs numbers"
+            raise InputError(msg)
+        scores = np.asarray(column, np.float64)
         threshold = float(np.quantile(scores, 1 - self.keep_top, method="higher"))
         ctx.measures["threshold"] = threshold
         start = 0

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 from pydantic import model_validator
 
-from mashbill.core.record import FROM, user_columns
+from mashbill.core.errors import InputError
+from mashbill.core.record import FROM, one_batch, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.text import place
@@ -55,7 +56,11 @@ class SplitSpec(StageSpec):
         start = 0
         for batch in records:
             texts = batch.column("text").to_pylist()
-            golds = batch.column("gold").to_pylist()
+            if self.gold == "require" and "gold" not in batch.schema.names:
+                msg = f"{self.input} has no column 'gold', which gold = 'require' asks for"
+                raise InputError(msg)
+            has_gold = "gold" in batch.schema.names
+            golds = batch.column("gold").to_pylist() if has_gold else [None] * len(texts)
             kept = [
                 i
                 for i, text in enumerate(texts)
@@ -69,5 +74,5 @@ class SplitSpec(StageSpec):
             ]
             rows = pa.table(batch.select(columns)).take(pa.array(kept, pa.int64()))
             rows = rows.append_column(FROM, pa.array([start + i for i in kept], pa.int64()))
-            yield from rows.combine_chunks().to_batches()
+            yield one_batch(rows)
             start += batch.num_rows

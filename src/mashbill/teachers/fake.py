@@ -53,9 +53,9 @@ class FakeTeacherSpec(TeacherSpec):
         return {"kind": "fake", "words": {k: list(v) for k, v in self.words.items()},
                 "noise": self.noise}  # fmt: skip
 
-    def load(self, cache: Path, threads: int) -> FakeTeacher:
+    def load(self, folder: Path, cache: Path, threads: int) -> FakeTeacher:
         """Return it; there is nothing to load."""
-        del cache, threads
+        del folder, cache, threads
         return FakeTeacher(self)
 
 

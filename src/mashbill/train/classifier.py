@@ -79,6 +79,13 @@ class ClassifierSpec(StageSpec):
             )
             raise InputError(msg)
         target = np.array([labels.index(label) for label in table.column("label").to_pylist()])
+        rarest = int(np.bincount(target).min())
+        if rarest < _FOLDS:
+            msg = (
+                f"{rows.manifest.ref} has a label with only {rarest} rows; cross-validation needs "
+                f"{_FOLDS} of each: label more rows, or mend the prompt"
+            )
+            raise InputError(msg)
         confidence = np.asarray(table.column("confidence"), np.float64)
         weight = np.clip((confidence * len(labels) - 1) / (len(labels) - 1), 0.01, 1)
         counts = _vectorizer(self.buckets).transform(table.column("text").to_pylist())

@@ -321,7 +321,10 @@ def _resume(
 ) -> tuple[int, list[float]]:
     if not path.exists():
         return 0, []
-    state = torch.load(path, weights_only=True)
+    try:
+        state = torch.load(path, weights_only=True)
+    except Exception:  # noqa: BLE001 - torn when the machine stopped: begin again
+        return 0, []
     model.load_state_dict(state["model"])
     for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(saved)
