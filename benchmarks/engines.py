@@ -20,7 +20,7 @@ from mashbill.conduct.fetch import fetch, member
 from mashbill.run import default_cache
 
 
-def questions(count: int) -> tuple[list[Question], object]:
+def sample(count: int) -> tuple[list[Question], object]:
     recipe = load_recipe(recipe_path("grey_area"))
     corpus = recipe.stages["corpus"]
     archive = fetch(corpus.source, corpus.sha256, recipe.folder, default_cache())
@@ -29,12 +29,12 @@ def questions(count: int) -> tuple[list[Question], object]:
         text = member(archive, inside).decode().splitlines()
         lines += [line.split("\t")[2] for line in text]
     step = len(lines) // count
-    return recipe.stages["labelled"]._questions(recipe.folder, lines[::step][:count]), recipe
+    return recipe.stages["labelled"].questions(recipe.folder, lines[::step][:count]), recipe
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 320
-    asked, recipe = questions(count)
+    asked, recipe = sample(count)
     spec = recipe.teachers["smollm2"]
     threads = os.cpu_count() or 1
     result, answers = {"questions": count, "threads": threads}, {}

@@ -22,11 +22,11 @@ from mashbill.core.ledger import Signer
 from mashbill.core.recipe import Recipe, load_recipe
 from mashbill.core.store import CALLS, NODES, Store
 from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import Line, bill
+from mashbill.lineage.bill import Line, bill, summarised
 from mashbill.lineage.definitions import SHIPPED, Verdict, judge, load_definitions
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.trace import Hop, Tracer
-from mashbill.report import write_report
+from mashbill.report import by_accuracy, write_report
 from mashbill.run import Execution, default_cache, execute
 from mashbill.run.display import Quiet, display_for
 from mashbill.teachers.api import parse_teacher
@@ -311,7 +311,7 @@ def print_evaluation(evaluation: dict[str, Any] | None) -> None:
     )
     for column in ("system", "accuracy", "95% interval", "macro F1"):
         table.add_column(column)
-    for system, result in evaluation["systems"].items():
+    for system, result in by_accuracy(evaluation):
         table.add_row(
             system,
             f"{result['accuracy']:.3f}",
@@ -333,14 +333,15 @@ def print_bill(lines: list[Line], name: str) -> None:
     table = Table(title=f"Bill of {name}", title_justify="left")
     for column in ("source", "kind", "route", "licence", "through", "share", "depth"):
         table.add_column(column)
-    for line in lines:
+    for summary in summarised(lines):
+        line = summary.line
         low, high = line.share
         table.add_row(
             line.source.title,
             line.source.kind,
             line.source.route,
             line.source.license or "not recorded",
-            " + ".join(line.channels),
+            "; ".join(summary.routes),
             f"{low:.1%}" if low == high else f"{low:.1%} to {high:.1%}",
             str(line.depth),
         )

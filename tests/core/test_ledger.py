@@ -3,8 +3,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mashbill import AuditError, Signer
-from mashbill.core.ledger import GENESIS, Ledger, check_line
 from mashbill.core.canonical import digest_bytes
+from mashbill.core.ledger import GENESIS, Ledger, check_line
 
 
 def problems(data):

@@ -80,3 +80,17 @@ def test_another_signer_is_found_when_one_is_demanded(store_copy):
 
 def test_a_folder_that_is_no_store_holds_no_evidence(tmp_path):
     assert not Auditor(tmp_path).run().holds
+
+
+@pytest.mark.parametrize("name", ["ledger.jsonl", "nodes.parquet", "manifest.json"])
+def test_no_tampering_makes_the_audit_itself_fail(store_copy, name):
+    draw = random.Random(17)
+    folder = store_copy / "datasets" / "labelled@1"
+    path = store_copy / name if name == "ledger.jsonl" else folder / name
+    whole = path.read_bytes()
+    for _ in range(40):
+        place = draw.randrange(len(whole))
+        byte = whole[place] ^ (1 << draw.randrange(8))
+        path.write_bytes(whole[:place] + bytes([byte]) + whole[place + 1 :])
+        relative = path.relative_to(store_copy).as_posix()
+        assert relative in {finding.file for finding in Auditor(store_copy).run().findings}

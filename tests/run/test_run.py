@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tests_support import run_toy, write_recipe
 
 from mashbill import ArtifactRef, DriftError, InputError, Signer, Store, TeacherError, load_recipe
 from mashbill.conduct.journal import Journal
@@ -21,7 +22,6 @@ from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import build, with_teacher
 from mashbill.run import Execution, execute
 from mashbill.teachers.api import parse_teacher
-from tests_support import run_toy, write_recipe
 
 
 def digests(store):
@@ -83,7 +83,7 @@ def test_the_bill_of_the_last_model_reaches_the_teacher_two_hops_back(finished):
 
 
 def test_a_changed_recipe_is_refused_with_what_changed_and_the_cure(finished, tmp_path):
-    root, recipe, _ = finished
+    root, _, _ = finished
     other = write_recipe(tmp_path / "recipe")
     other.write_text(other.read_text().replace("keep_top = 0.5", "keep_top = 0.4"))
     store = Store(root, Signer.default())
@@ -167,7 +167,6 @@ def test_without_gold_labels_the_evaluation_says_so(recipe_file, tmp_path):
     [
         ('"mood"', '"tone"', r"toy.jsonl: row 0 has no column 'tone'; it has text, mood"),
         ('equals = "good"', "at_least = 3", r"row 1: column 'mood' holds '\w+', which is not the"),
-        ('"toy.jsonl"', '"none.jsonl"', r"none.jsonl: no such file beside the recipe"),
         ('"toy.jsonl"', '"toy.txt"', r"toy.txt: the ending does not say the format"),
         ('equals = "good"', 'equals = "x"\nsha256 = "00"', r"its SHA-256 is"),
     ],
@@ -226,18 +225,18 @@ def test_pretraining_resumes_at_its_checkpoint_with_the_same_bytes(finished, tmp
     old = decoder._CHECKPOINT_EVERY
     real = decoder._checkpoint
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop_after(path, step, *rest):
         real(path, step, *rest)
         if step == 8:
-            raise Stop
+            raise StopError
 
     decoder._CHECKPOINT_EVERY = 4
     decoder._checkpoint = stop_after
     try:
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             run_toy(finished[1], tmp_path / "store")
         decoder._checkpoint = real
         store, _ = run_toy(finished[1], tmp_path / "store")
@@ -257,3 +256,44 @@ def test_a_locked_store_is_told(finished, recipe_file):
         store.lock("x@1"),
     ):
         pass
+
+
+def test_a_store_may_lie_under_any_name_and_be_read_only(finished, tmp_path):
+    import shutil
+
+    root = tmp_path / "a #1 ?% store"
+    shutil.copytree(finished[0], root)
+    before = sorted(root.iterdir())
+    assert Auditor(root).run().holds
+    assert Journal(root / "calls.sqlite").totals()[0] > 0
+    assert sorted(root.iterdir()) == before
+
+
+def test_text_that_is_no_unicode_is_rejected_and_told(recipe_file, tmp_path):
+    corpus = recipe_file.parent / "toy.jsonl"
+    lines = corpus.read_text() + '{"text": "half \\ud83d a pair", "mood": "good"}\n'
+    corpus.write_text(lines)
+    store, _ = run_toy(recipe_file, tmp_path / "store")
+    folder = store.folder("dataset", ArtifactRef("corpus", "1"))
+    reasons = pq.read_table(folder / "rejected-00000.parquet").column("_reason").to_pylist()
+    assert "not valid Unicode: it holds half of a surrogate pair" in reasons
+
+
+def test_a_changed_corpus_file_is_another_corpus(finished, tmp_path):
+    root, _, _ = finished
+    other = write_recipe(tmp_path / "recipe", rows=599)
+    with pytest.raises(DriftError, match=r"files.toy.jsonl"):
+        build(load_recipe(other), Store(root, Signer.default()))
+
+
+def test_a_stage_may_only_take_what_it_declares(recipe_file, tmp_path, monkeypatch):
+    from mashbill import RecipeError
+    from mashbill.stages.apply import ApplySpec
+
+    def sly(self, records, ctx):
+        ctx.teacher("fake")
+        yield from records
+
+    monkeypatch.setattr(ApplySpec, "run", sly)
+    with pytest.raises(RecipeError, match=r"asks for 'fake', which its uses\(\) does not declare"):
+        run_toy(recipe_file, tmp_path / "store")

@@ -29,7 +29,7 @@ def teachers():
         pytest.skip("the teacher's file is fetched by `make test`, which was not used")
     other = spec.model_copy(update={"engine": "torch"})
     label = recipe.stages["labelled"]
-    questions = label._questions(recipe.folder, TEXTS)
+    questions = label.questions(recipe.folder, TEXTS)
     return [t.load(recipe.folder, default_cache(), 2) for t in (spec, other)], questions
 
 

@@ -47,6 +47,25 @@ class Line:
         }
 
 
+@dataclass(frozen=True)
+class Summary:
+    """Lines of one source at one depth and share, for people: routes side by side."""
+
+    line: Line
+    routes: tuple[str, ...]
+
+
+def summarised(lines: list[Line]) -> list[Summary]:
+    """Return lines with those that differ only in their channels told once."""
+    groups: dict[tuple[Source, int, tuple[float, float]], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line.source, line.depth, line.share), []).append(line)
+    return [
+        Summary(group[0], tuple(" + ".join(line.channels) for line in group))
+        for group in groups.values()
+    ]
+
+
 def source_of(body: Body) -> Source:
     """Return the source that a leaf is."""
     return Source.model_validate({key: body[key] for key in body if key != "type"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mashbill.core.store import write_atomically
-from mashbill.report.drawing import draw_accuracies, draw_chain
+from mashbill.report.drawing import by_accuracy, draw_accuracies, draw_chain
 from mashbill.report.gather import gather
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.store import Store
+
+
+__all__ = ["by_accuracy", "write_report"]
 
 
 def write_report(store: Store, result: Manifest, path: Path, *, title: str = "") -> Path:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mashbill.report.gather import Box
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 158, 50, 72, 26, 12
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 146, 50, 64, 26, 10
 
 
 def draw_chain(boxes: Sequence[Box]) -> Markup:
@@ -44,7 +44,7 @@ def draw_chain(boxes: Sequence[Box]) -> Markup:
     width = _MARGIN * 2 + len(rows) * (_WIDTH + _GAP_X) - _GAP_X
     opening = (
         f'<svg class="chain" viewBox="0 0 {width} {height}" role="img" '
-        f'style="min-width:{round(width * 0.72)}px" aria-label="the chain, left to right">'
+        f'style="min-width:{round(width * 0.68)}px" aria-label="the chain, left to right">'
     )
     parts = [opening]
     parts += [_line(at[o], at[box.name], channel) for box in boxes for o, channel in box.inputs]
@@ -69,15 +69,21 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
 def _box(box: Box, x: float, y: float) -> str:
     return (
         f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 21))}'
         "</text>"
-        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 27))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 26))}'
         "</text></g>"
     )
 
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def by_accuracy(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return (system, result), the most accurate first."""
+    systems: dict[str, dict[str, Any]] = evaluation["systems"]
+    return sorted(systems.items(), key=lambda item: (-item[1]["accuracy"], item[0]))
 
 
 def draw_accuracies(evaluation: dict[str, Any]) -> Markup:
@@ -108,7 +114,7 @@ def draw_accuracies(evaluation: dict[str, Any]) -> Markup:
         f'<line class="majority" x1="{majority}" x2="{majority}" y1="{top - 8}" y2="{bottom}"/>'
         f'<text class="tick" x="{majority}" y="{top - 12}">majority label</text>'
     )
-    for i, (system, result) in enumerate(systems.items()):
+    for i, (system, result) in enumerate(by_accuracy(evaluation)):
         y = top + step * i + step / 2
         parts.append(
             f'<text class="system" x="{left - 12}" y="{y + 4}">{escape(system)}</text>'

@@ -9,7 +9,7 @@ from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.source import Source
 from mashbill.core.store import CALLS, NODES
-from mashbill.lineage.bill import Line, bill, source_of
+from mashbill.lineage.bill import Summary, bill, source_of, summarised
 from mashbill.lineage.definitions import Verdict, judge, load_definitions
 from mashbill.lineage.nodes import NodeTable, supposing
 from mashbill.lineage.trace import Hop, Tracer
@@ -49,7 +49,7 @@ class ReportFacts:
     result: Manifest
     chain: tuple[Box, ...]
     evaluation: dict[str, Any] | None
-    bill: tuple[Line, ...]
+    bill: tuple[Summary, ...]
     verdicts: tuple[VerdictTable, ...]
     receipts: tuple[Hop, ...]
     entries: int
@@ -74,7 +74,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             result=result,
             chain=tuple(_chain(store, result)),
             evaluation=evaluations[-1] if evaluations else None,
-            bill=tuple(bill(table)),
+            bill=tuple(summarised(bill(table))),
             verdicts=tuple(verdict_tables(table)),
             receipts=tuple(_receipts(store, result, journal)),
             entries=len(entries),
@@ -138,7 +138,7 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
         if manifest.kind == "dataset":
             counted = f"{manifest.rows:,} rows"
             if manifest.rejected_rows:
-                counted += f" ({manifest.rejected_rows:,} rejected)"
+                counted += f", {manifest.rejected_rows:,} rejected"
         else:
             counted = f"{manifest.measures.get('parameters', 0):,} parameters"
         boxes[manifest.name] = Box(manifest.name, manifest.kind, counted, tuple(inputs))

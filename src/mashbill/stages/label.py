@@ -61,13 +61,13 @@ class LabelSpec(StageSpec):
         """Yield rows with label, calibrated confidence and the digest of the call."""
         teacher = ctx.teacher(self.teacher)
         sample = ctx.input(self.input).sample(self.calibrate_on, ["text"])
-        asked = teacher.ask(self._questions(ctx.recipe_folder, sample.column(0).to_pylist()))
+        asked = teacher.ask(self.questions(ctx.recipe_folder, sample.column(0).to_pylist()))
         bias = np.array([answer.logprobs for _, answer in asked]).mean(axis=0)
         ctx.measures["bias"] = dict(zip(self.labels, (bias - bias.mean()).tolist(), strict=True))
         start = 0
         for batch in records:
             texts = batch.column("text").to_pylist()
-            asked = teacher.ask(self._questions(ctx.recipe_folder, texts))
+            asked = teacher.ask(self.questions(ctx.recipe_folder, texts))
             scores = np.array([answer.logprobs for _, answer in asked]) - bias
             odds = np.exp(scores - scores.max(axis=1, keepdims=True))
             probabilities = odds / odds.sum(axis=1, keepdims=True)
@@ -76,7 +76,12 @@ class LabelSpec(StageSpec):
             )
             start += batch.num_rows
 
-    def _questions(self, folder: Path, texts: list[str]) -> list[Question]:
+    def questions(self, folder: Path, texts: list[str]) -> list[Question]:
+        """Return what the teacher is asked about each text.
+
+        Raises:
+            RecipeError: if the prompt has no place for the text, or more than one.
+        """
         template = (folder / self.prompt).read_text(encoding="utf-8").rstrip("\n")
         if template.count(_SLOT) != 1:
             msg = f"{folder / self.prompt}: a prompt has {_SLOT} exactly once"
