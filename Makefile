@@ -24,6 +24,7 @@ $(VENV)/installed: $(VENV)/base $(SOURCES)
 
 $(VENV)/tested: $(VENV)/installed
 	$(PIP) --no-build-isolation '.[all]' --group dev
+	$(BIN)/python tests/fetch_teacher.py
 	touch $@
 
 demo: $(VENV)/installed  ## run the main job: a report at the end

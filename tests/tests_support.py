@@ -23,7 +23,8 @@ result = "scratch"
 
 [teachers.fake]
 kind = "fake"
-words = { good = ["lovely", "bright", "kind", "superb", "warm"], bad = ["awful", "dull", "cruel", "broken", "cold"] }
+words.good = ["lovely", "bright", "kind", "superb", "warm"]
+words.bad = ["awful", "dull", "cruel", "broken", "cold"]
 noise = 0.5
 batch = 8
 delay = DELAY
@@ -112,7 +113,9 @@ model = "scratch"
 [stages.evaluation]
 kind = "evaluate"
 input = "heldout"
-systems = { teacher = "heldout-teacher", classifier = "heldout-classifier", scratch = "heldout-scratch" }
+systems.teacher = "heldout-teacher"
+systems.classifier = "heldout-classifier"
+systems.scratch = "heldout-scratch"
 compare = [["teacher", "scratch"]]
 """
 

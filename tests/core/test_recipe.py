@@ -22,6 +22,7 @@ CASES = [
     ),
     ('teacher = "fake"', 'teacher = "fkae"', r"uses 'fkae', which is no \[teachers"),
     ('prompt = "toy.txt"', 'prompt = "no.txt"', r"needs the file 'no.txt' beside the recipe"),
+    ('"toy.jsonl"', '"none.jsonl"', r"needs the file 'none.jsonl' beside the recipe"),
     ("[stages.first]", "[stage.first]", r"key 'stage' is unknown"),
     ("range = [0.0, 0.3]", "range = [0.5, 0.3]", r"must rise within 0 to 1"),
     ("width = 32", "width = 33", r"heads = 4 must divide width = 33"),
@@ -49,4 +50,4 @@ def test_the_shipped_recipe_is_read():
 
     recipe = load_recipe(recipe_path("grey_area"))
     assert recipe.result == "scratch"
-    assert list(recipe.stages)[0] == "corpus"
+    assert next(iter(recipe.stages)) == "corpus"

@@ -47,7 +47,8 @@ def test_one_byte_changed_in_any_file_is_found_and_named(store_copy):
     "change",
     [
         "UPDATE calls SET body = body || 'x' WHERE request = (SELECT min(request) FROM calls)",
-        "UPDATE calls SET logprobs = '[-1.0, -2.0]' WHERE request = (SELECT max(request) FROM calls)",
+        "UPDATE calls SET logprobs = '[-1.0, -2.0]'",
+        "UPDATE calls SET at = '2020-01-01'",
         "UPDATE calls SET tokens = tokens + 1",
         "UPDATE texts SET text = text || ' '",
         "DELETE FROM calls WHERE request = (SELECT min(request) FROM calls)",

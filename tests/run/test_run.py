@@ -179,8 +179,10 @@ def test_bad_input_names_file_row_and_remedy(recipe_file, tmp_path, old, new, me
 
 def killed_run(recipe, root, after):
     """Run in a process of its own and kill it with SIGKILL after some seconds."""
-    code = "from tests_support import run_toy; import sys; from pathlib import Path; " \
-           "run_toy(Path(sys.argv[1]), Path(sys.argv[2]))"  # fmt: skip
+    code = (
+        "import sys; from pathlib import Path; from tests_support import run_toy; "
+        "run_toy(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen([sys.executable, "-c", code, str(recipe), str(root)], env=env)
     try:

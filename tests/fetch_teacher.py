@@ -1,0 +1,9 @@
+"""Part of setting up for the tests: fetch the teacher's file, since tests have no network."""
+
+from mashbill import load_recipe
+from mashbill.cli import recipe_path
+from mashbill.run import default_cache
+
+if __name__ == "__main__":
+    recipe = load_recipe(recipe_path("grey_area"))
+    recipe.teachers["smollm2"].gguf(recipe.folder, default_cache())
