@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mashbill.report.gather import Box
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 146, 50, 64, 26, 10
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 158, 50, 54, 26, 10
 
 
 def draw_chain(boxes: Sequence[Box]) -> Markup:
@@ -69,9 +69,9 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
 def _box(box: Box, x: float, y: float) -> str:
     return (
         f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 21))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}'
         "</text>"
-        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 26))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 28))}'
         "</text></g>"
     )
 
