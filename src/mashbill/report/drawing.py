@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mashbill.report.gather import Box
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 158, 50, 54, 26, 10
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 154, 50, 62, 26, 10
 
 
 def draw_chain(boxes: Sequence[Box]) -> Markup:
@@ -60,7 +60,7 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
     label = (
         ""
         if channel == "content"
-        else f'<text class="channel {name}" x="{x2 - 6}" y="{y2 - 6 if y1 <= y2 else y2 + 14}" '
+        else f'<text class="channel {name}" x="{x2 - 4}" y="{y2 - 6 if y1 <= y2 else y2 + 14}" '
         f'text-anchor="end">{name}</text>'
     )
     return f'<path class="{name}" d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"/>{label}'
