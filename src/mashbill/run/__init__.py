@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import Predictor, Uses
     from mashbill.core.store import Store
     from mashbill.plan import Plan, PlannedStage
+    from mashbill.teachers.session import Teacher
 
 
 def default_cache() -> Path:
@@ -81,6 +82,7 @@ class _Runner:
         self._tables: dict[str, NodeTable] = {}
         self._manifests: dict[str, Manifest] = {}
         self._predictors: dict[str, Predictor] = {}
+        self._teachers: dict[str, Teacher] = {}
         self._journal = Journal(store.root / CALLS, writable=True)
 
     def run(self) -> list[Done]:
@@ -209,7 +211,7 @@ class _Runner:
                 spec = recipe.teachers[key]
                 sessions[key] = Session(
                     spec.source,
-                    lambda: spec.load(recipe.folder, execution.cache, execution.threads),
+                    lambda: self._teacher(key),
                     spec.identity,
                     self._journal,
                     heard,
@@ -236,6 +238,15 @@ class _Runner:
             predictor=predictor,
             progress=lambda done, total, note: execution.display.advance(name, done, total, note),
         )
+
+    def _teacher(self, name: str) -> Teacher:
+        """Load a teacher, once for all the stages that ask it."""
+        if name not in self._teachers:
+            spec, execution = self._recipe.teachers[name], self._execution
+            self._teachers[name] = spec.load(
+                self._recipe.folder, execution.cache, execution.threads
+            )
+        return self._teachers[name]
 
     def _predictor(self, name: str) -> Predictor:
         if name not in self._predictors:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
+from tokenizers import Tokenizer
 
 from mashbill.core.canonical import digest_file
 from mashbill.core.stage import Answer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import Question
 
 _MODEL = "openvino_model.xml"
+_TOKENIZER = "tokenizer.json"
 
 
 class OpenVinoTeacher:
@@ -45,8 +47,9 @@ class OpenVinoTeacher:
         """Load the file, converting it once into ``cache``."""
         self.identity = identity
         self.batch = batch
-        self._tokenizer = GgufFile(gguf).tokenizer()
-        model = _last_position_only(ov.Core().read_model(_converted(gguf, cache) / _MODEL))
+        folder = _converted(gguf, cache)
+        self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
+        model = _last_position_only(ov.Core().read_model(folder / _MODEL))
         self._request = (
             ov.Core()
             .compile_model(
@@ -134,20 +137,22 @@ def _last_position_only(model: ov.Model) -> ov.Model:
 
 
 def _converted(gguf: Path, cache: Path) -> Path:
-    """Return the folder with the model in OpenVINO's format, converting it once.
+    """Return the folder with tokenizer and model in OpenVINO's format, converting once.
 
     The folder is named by the file's digest and the converter's version. Every matrix is float16
     on the way: the converter misreads Q4_1, and float16 agrees with torch to the third decimal.
     """
-    key = f"{digest_file(gguf)[:32]}-f16-{version('openvino-genai')}"
+    key = f"{digest_file(gguf)[:32]}-f16-tokenizer-{version('openvino-genai')}"
     final = cache / "openvino" / key
-    if (final / _MODEL).exists():
+    if final.exists():
         return final
     import openvino_genai
 
     scratch = cache / "openvino" / f".{key}.{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
-    GgufFile(gguf).rewrite_f16(scratch / "model.gguf")
+    file = GgufFile(gguf)
+    file.tokenizer().save(str(scratch / _TOKENIZER))
+    file.rewrite_f16(scratch / "model.gguf")
     openvino_genai.LLMPipeline(scratch / "model.gguf", "CPU", enable_save_ov_model=True)
     (scratch / "model.gguf").unlink()
     if final.exists():
