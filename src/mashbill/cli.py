@@ -212,7 +212,7 @@ def audit(
         for item in result.findings:
             out.print(f"[red]✗[/] {escape(str(item))}", highlight=False, soft_wrap=True)
         out.print(
-            f"{'holds' if result.holds else f'{len(result.findings)} findings'}: "
+            f"{'holds' if result.holds else f'{len(result.findings)} found'}: "
             f"{result.entries:,} entries, {result.files:,} files, {result.records:,} records, "
             f"{result.calls:,} teacher calls; signed by "
             f"{', '.join(key[:16] for key in result.signers) or 'nobody'}",
@@ -256,24 +256,28 @@ def print_plan(made: planning.Plan) -> None:
         table.add_row(
             stage.name,
             stage.spec.kind,
-            "" if stage.rows is None else f"{stage.rows:,}",
+            "" if not stage.rows else f"{stage.rows:,}",
             "done" if stage.status == "done" else _about(stage.seconds),
-            f"{stage.calls:,}" if stage.calls else "",
-            _price(stage) if stage.calls else "",
+            "?" if stage.calls is None else f"{stage.calls:,}" if stage.calls else "",
+            "" if stage.calls == 0 else _price(stage),
             adds,
         )
     out.print(table)
-    unpriced = [stage.name for stage in made.stages if stage.price is None]
-    seconds = sum(stage.seconds or 0 for stage in made.stages)
-    calls = sum(stage.calls for stage in made.stages)
-    unsaid = [stage.name for stage in made.stages if stage.seconds is None]
-    out.print(
-        f"About {seconds:,.0f} s on two cores, at most {calls:,} teacher calls."
-        + (f" Time not known: {', '.join(unsaid)}." if unsaid else "")
-        + (f" Price not known: {', '.join(unpriced)}." if unpriced else ""),
-        highlight=False,
-        soft_wrap=True,
-    )
+    todo = [stage for stage in made.stages if stage.status != "done"]
+    unsaid = [stage.name for stage in todo if stage.seconds is None]
+    uncounted = [stage.name for stage in todo if stage.calls is None]
+    unpriced = [stage.name for stage in todo if stage.price is None]
+    calls = sum(stage.calls or 0 for stage in todo)
+    seconds = sum(stage.seconds or 0 for stage in todo)
+    parts = [f"About {seconds:,.0f} s on two cores" + (" for the rest" if unsaid else "")]
+    if unsaid:
+        parts.insert(0, f"Time not known: {', '.join(unsaid)}")
+    parts.append(f"at most {calls:,} teacher calls")
+    if uncounted:
+        parts.append(f"and those of {', '.join(uncounted)}, not known before the data is read")
+    if unpriced:
+        parts.append(f"no price known for {', '.join(unpriced)}")
+    out.print("; ".join(parts) + ".", highlight=False, soft_wrap=True)
     pairs = list(zip(made.verdicts(), made.verdicts(asked="any"), strict=True))
     print_verdicts(pairs, f"{made.result}, if this plan is run")
 
@@ -346,6 +350,13 @@ def print_bill(lines: list[Line], name: str) -> None:
             str(line.depth),
         )
     out.print(table)
+    out.print(
+        "A share is the part of the tokens in records that the source reached by that route, so "
+        "shares overlap. Routes are divided by ';'; 'a + b' took both channels. What reached this "
+        "through a model, the texts that it learned from too, stands at depth 2 or more.",
+        style="dim",
+        highlight=False,
+    )
 
 
 def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
@@ -374,9 +385,8 @@ def _conclusion(verdict: Verdict) -> str:
 def hop_tree(hop: Hop, tree: Tree | None = None) -> Tree:
     """Return a trace as a tree for the terminal."""
     facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
-    label = f"[bold]{escape(hop.what)}[/] [dim]{hop.kind}[/]" + (
-        f"\n{escape(facts)}" if facts else ""
-    )
+    kind = "" if hop.kind == "row" else f" [dim]{hop.kind}[/]"
+    label = f"[bold]{escape(hop.what)}[/]{kind}" + (f"\n{escape(facts)}" if facts else "")
     branch = Tree(label, highlight=False) if tree is None else tree.add(label, highlight=False)
     for other in hop.behind:
         hop_tree(other, branch)

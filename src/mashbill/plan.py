@@ -37,8 +37,8 @@ class PlannedStage:
     """expected, or counted if it is done"""
     seconds: float | None
     """expected; 0 if it is done"""
-    calls: int
-    """teacher calls expected at most; what the journal holds is not bought again"""
+    calls: int | None
+    """teacher calls expected at most, what the journal holds being free; None if not known"""
     price: float | None
     """of those calls, in US dollars; None if no price is known"""
     adds: tuple[tuple[Source, str, str], ...]
@@ -175,12 +175,12 @@ def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
     complete = all(use.name in known for use in spec.uses() if use.role in {"rows", "trained-on"})
     expected = spec.expected_rows(known) if complete else None
     teachers = [recipe.teachers[use.name] for use in spec.uses() if use.is_teacher]
-    calls = (expected or 0) if teachers else 0
+    calls = expected if teachers else 0
     seconds = spec.expected_seconds(expected)
     price: float | None = 0.0
     for teacher in teachers:
-        seconds = None if teacher.pace is None or expected is None else expected / teacher.pace
-        price = None if teacher.price is None else calls * teacher.price
+        seconds = None if teacher.pace is None or calls is None else calls / teacher.pace
+        price = None if teacher.price is None or calls is None else calls * teacher.price
     return PlannedStage(
         name=name,
         ref=recipe.ref(name),

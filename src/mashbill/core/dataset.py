@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class Dataset:
         """Column names, the user's first."""
         if not self.manifest.shards:
             return []
-        return list(pq.read_schema(self.path / self.manifest.shards[0].file).names)
+        return list(_rows(self.path / self.manifest.shards[0].file, 0, 0, None).column_names)
 
     def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return rows ``start`` up to ``stop`` as a table.
@@ -107,6 +107,14 @@ class Dataset:
 
 def _rows(path: Path, start: int, stop: int, columns: list[str] | None) -> pa.Table:
     """Read rows of one file, decoding only the row groups that hold them."""
+    try:
+        return _decode(path, start, stop, columns)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"{path} is damaged or not there: {error}; run `mashbill audit`"
+        raise StoreError(msg) from error
+
+
+def _decode(path: Path, start: int, stop: int, columns: list[str] | None) -> pa.Table:
     with pq.ParquetFile(path) as file:
         groups, begin, skipped = [], 0, None
         for index in range(file.metadata.num_row_groups):

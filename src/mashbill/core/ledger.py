@@ -242,5 +242,5 @@ def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -
     except InvalidSignature:
         return "has a signature that does not match"
     except Exception as error:  # noqa: BLE001 - whatever tampering makes it raise is the finding
-        return f"cannot be read ({type(error).__name__}: {error})"
+        return f"is not an entry: it was altered ({type(error).__name__})"
     return None

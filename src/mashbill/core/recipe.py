@@ -201,6 +201,11 @@ def _check_references(path: Path, recipe: Recipe) -> None:
             if not (recipe.folder / file).is_file():
                 msg = f"{path}: stages.{name} needs the file {file!r} beside the recipe"
                 raise RecipeError(msg)
+        try:
+            spec.check(recipe.folder)
+        except RecipeError as error:
+            msg = f"{path}: stages.{name}: {error}"
+            raise RecipeError(msg) from error
         above.append(name)
     if recipe.recipe.result and recipe.recipe.result not in recipe.stages:
         msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage"

@@ -137,6 +137,10 @@ class StageSpec(BaseModel):
         """Return the files beside the recipe whose bytes are part of the identity."""
         return ()
 
+    def check(self, folder: Path) -> None:
+        """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
+        del folder
+
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """Return how many rows to expect, given those of the inputs; None if it cannot be said."""
         return next(iter(inputs.values()), None)

@@ -101,7 +101,9 @@ class Auditor:
             except Exception as error:  # noqa: BLE001 - whatever tampering raises is the finding
                 name = str(entry.predicate.get("artifact"))
                 self._find(name, entry.index, f"cannot be checked: {error!s:.200}")
-        self._uncovered(entries)
+        if all(finding.file != LEDGER for finding in self.result.findings):
+            # With a broken ledger everything behind the break would be told again, file by file.
+            self._uncovered(entries)
         return self.result
 
     def _find(self, file: str, entry: int | None, what: str) -> None:
@@ -118,10 +120,11 @@ class Auditor:
         entries: list[Entry] = []
         keys_by_id: dict[str, bytes] = {}
         previous = GENESIS
+        broken: list[tuple[int, str]] = []
         for index, line in enumerate(lines):
             wrong = check_line(line, index, previous, keys_by_id)
             if wrong is not None:
-                self._find(LEDGER, index, wrong)
+                broken.append((index, wrong))
             previous = digest_bytes(line)
             if wrong is not None:
                 continue  # nothing that an altered entry says is followed up
@@ -129,6 +132,11 @@ class Auditor:
             if self._signer is not None and entry.keyid != self._signer:
                 self._find(LEDGER, index, f"is signed by {entry.keyid}, not by {self._signer}")
             entries.append(entry)
+        if broken:
+            index, wrong = broken[0]
+            after = len(broken) - 1
+            more = f"; {after} more entries do not hold either, of those behind it" if after else ""
+            self._find(LEDGER, index, wrong + more)
         self.result.entries = len(lines)
         self.result.signers = tuple(keys_by_id)
         return entries
@@ -214,8 +222,10 @@ class Auditor:
             (f"{folder}/{shard.file}", shard.merkle_root, shard.rows)
             for shard in (*manifest.shards, *manifest.rejected)
         }
-        for file, _, _ in sorted(recorded ^ listed):
-            self._find(file, entry.index, "manifest and shard entries disagree about this shard")
+        ledger_holds = all(finding.file != LEDGER for finding in self.result.findings)
+        for file, _, _ in sorted(recorded ^ listed) if ledger_holds else ():
+            what = "the manifest and the entry of this shard disagree about it"
+            self._find(file, entry.index, what)
 
     def _uncovered(self, entries: list[Entry]) -> None:
         """Find files of artifacts that no entry speaks of, unless a run is still to commit them."""

@@ -93,14 +93,14 @@ def load_definitions(names: Iterable[str] = SHIPPED) -> list[Definition]:
     """
     found = []
     for name in names:
-        if name in SHIPPED:
-            text = (resources.files(__package__) / "definitions" / f"{name}.toml").read_text(
-                "utf-8"
-            )
+        if name.upper() in SHIPPED:
+            file = resources.files(__package__) / "definitions" / f"{name.upper()}.toml"
+            text = file.read_text("utf-8")
         elif Path(name).is_file():
             text = Path(name).read_text("utf-8")
         else:
-            msg = f"definition {name!r} is neither one of {', '.join(SHIPPED)} nor a TOML file"
+            shipped = ", ".join(SHIPPED)
+            msg = f"definition {name!r} is neither one of {shipped} nor a TOML file that is there"
             raise InputError(msg)
         try:
             found.append(Definition.model_validate(tomllib.loads(text)))
@@ -130,9 +130,8 @@ def judge(
             continue
         if asked == "any" or source.kind in definition.closed:
             matching.append((depth, source.title, source, name))
-        elif source.kind == "open-weights" and (
-            definition.max_hops is None or depth < definition.max_hops
-        ):
+        deeper = definition.max_hops is None or depth < definition.max_hops
+        if deeper and source.kind != "test-double":
             unrecorded.append(f"{source.title}: what it was trained on is not recorded here")
     matching.sort(key=lambda item: item[:2])
     nearest = matching[0][3] if matching else None

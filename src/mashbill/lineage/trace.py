@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +52,7 @@ class Tracer:
         self._journal = journal
         self._nodes: dict[ArtifactRef, NodeTable] = {}
         self._words: dict[ArtifactRef, list[frozenset[str]]] = {}
+        self._rarity: dict[ArtifactRef, dict[str, float]] = {}
 
     def trace(self, name: str, row: int) -> Hop:
         """Trace a row of a dataset, or of the training set of a model.
@@ -122,25 +125,35 @@ class Tracer:
                 continue
             place, shared = self._closest(trained_on, text)
             facts["learned from"] = f"{trained_on.rows} rows of {ref}"
-            facts["shown"] = f"row {place}, the closest by words in common ({', '.join(shared)})"
+            facts["shown"] = f"row {place}, the closest of them by words ({', '.join(shared)})"
             hop.behind.append(self._row(trained_on, place, shown | {str(manifest.ref)}))
         return hop
 
     def _closest(self, manifest: Manifest, text: str) -> tuple[int, list[str]]:
-        """Return the row with most words in common, by Jaccard's index, and those words.
+        """Return the row that shares most words, rare ones weighing more, and those words.
 
-        A model learned from all of its rows; one has to stand for them on the page.
+        A model learned from all of its rows; one has to stand for them on the page. The measure is
+        Jaccard's index with inverse document frequencies for weights.
         """
         if manifest.ref not in self._words:
             texts = self._store.dataset(manifest.ref).column("text").to_pylist()
-            self._words[manifest.ref] = [frozenset(_WORDS.findall(t.lower())) for t in texts]
+            split = [frozenset(_WORDS.findall(text.lower())) for text in texts]
+            counts = Counter(word for row in split for word in row)
+            self._words[manifest.ref] = split
+            self._rarity[manifest.ref] = {
+                word: math.log((1 + len(split)) / count) for word, count in counts.items()
+            }
         words = frozenset(_WORDS.findall(text.lower()))
         others = self._words[manifest.ref]
-        best = max(
-            range(len(others)),
-            key=lambda i: len(words & others[i]) / max(len(words | others[i]), 1),
-        )
-        return best, sorted(words & others[best], key=lambda word: (-len(word), word))[:5]
+        rarity = self._rarity[manifest.ref]
+
+        def closeness(place: int) -> float:
+            shared = sum(rarity[word] for word in words & others[place])
+            alone = sum(rarity[word] for word in others[place] - words)
+            return shared / (1 + shared + alone)
+
+        best = max(range(len(others)), key=closeness)
+        return best, sorted(words & others[best], key=lambda word: (-rarity[word], word))[:5]
 
     def _call(self, request: str) -> Hop:
         call: Call | None = self._journal.call(request) if self._journal else None
@@ -150,17 +163,17 @@ class Tracer:
             "call",
             request[:16],
             {
-                "request": request,
-                "teacher": call.teacher,
-                "at": call.at,
                 "asked": call.body,
                 "after": f"{len(call.prefix)} characters of few-shot prompt",
-                "answered": {
+                "answered, log-probabilities": {
                     choice: round(value, 4)
                     for choice, value in zip(call.choices, call.logprobs, strict=True)
                 },
+                "at": call.at,
                 "tokens": call.tokens,
                 "price": call.price,
+                "teacher": call.teacher,
+                "request": request,
             },
         )
 

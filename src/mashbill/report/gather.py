@@ -100,7 +100,7 @@ def verdict_tables(table: NodeTable) -> list[VerdictTable]:
             name="a closed model",
             what="model",
             kind="closed-api",
-            route="api:its maker",
+            route="api",
             provider="its maker",
         )
         supposed = supposing(table, dict.fromkeys(open_models, closed))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from mashbill.core.artifact import FileDigest, Shard
 from mashbill.core.canonical import digest, digest_bytes, digest_file
 from mashbill.core.dataset import ROW_GROUP
-from mashbill.core.errors import StoreError
+from mashbill.core.errors import InputError, StoreError
 from mashbill.core.merkle import root
 from mashbill.core.record import (
     BILL,
@@ -71,6 +71,12 @@ def make_dataset(making: Making) -> dict[str, Any]:
         _run_sliced(making, writer)
     else:
         _run_whole(making, writer)
+    if not any(shard.rows for shard in writer.kept):
+        msg = (
+            f"stages.{making.name}: none of its rows is left, so nothing could follow; loosen its "
+            "conditions, or give it other rows (gold = 'require' needs rows with human labels)"
+        )
+        raise InputError(msg)
     for shard in writer.kept:
         part = pq.read_table(folder / shard.file)
         table.count(np.asarray(part.column(BILL)), words_of(part))

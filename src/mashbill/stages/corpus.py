@@ -171,12 +171,13 @@ class CorpusSpec(StageSpec):
         if batch:
             yield pa.RecordBatch.from_pylist(batch, _SCHEMA)
         ctx.measures["gold_labels"] = counts
-        if self.gold is not None and not any(counts.values()):
-            msg = (
-                f"{self.source}: no value of column {self.gold.column!r} is taken by a rule of "
-                "gold.labels; correct the rules, or remove [gold] to go without human labels"
-            )
-            raise InputError(msg)
+        for label, count in counts.items():
+            if self.gold is not None and not count:
+                msg = (
+                    f"{self.source}: no value of column {self.gold.column!r} is taken by the rule "
+                    f"gold.labels.{label}; correct it, or remove gold to go without human labels"
+                )
+                raise InputError(msg)
 
     def _rows(self, data: bytes, name: str) -> Iterator[dict[str, Any]]:
         kind = self.format

@@ -57,6 +57,20 @@ class LabelSpec(StageSpec):
         """The prompt."""
         return (self.prompt,)
 
+    def check(self, folder: Path) -> None:
+        """Read the prompt."""
+        self._template(folder)
+
+    def _template(self, folder: Path) -> tuple[str, str]:
+        template = (folder / self.prompt).read_text(encoding="utf-8").rstrip("\n")
+        if template.count(_SLOT) != 1:
+            msg = (
+                f"{folder / self.prompt} has {_SLOT} {template.count(_SLOT)} times; once is needed"
+            )
+            raise RecipeError(msg)
+        before, after = template.split(_SLOT)
+        return before, after
+
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield rows with label, calibrated confidence and the digest of the call."""
         teacher = ctx.teacher(self.teacher)
@@ -77,16 +91,8 @@ class LabelSpec(StageSpec):
             start += batch.num_rows
 
     def questions(self, folder: Path, texts: list[str]) -> list[Question]:
-        """Return what the teacher is asked about each text.
-
-        Raises:
-            RecipeError: if the prompt has no place for the text, or more than one.
-        """
-        template = (folder / self.prompt).read_text(encoding="utf-8").rstrip("\n")
-        if template.count(_SLOT) != 1:
-            msg = f"{folder / self.prompt}: a prompt has {_SLOT} exactly once"
-            raise RecipeError(msg)
-        before, after = template.split(_SLOT)
+        """Return what the teacher is asked about each text."""
+        before, after = self._template(folder)
         # The space before the document belongs to its first token, so it is not in the prefix.
         prefix = before.rstrip(" ")
         gap = before[len(prefix) :]

@@ -31,8 +31,8 @@ class FakeTeacherSpec(TeacherSpec):
     price: ClassVar[float | None] = 0.0
 
     kind: Literal["fake"] = "fake"
-    words: dict[str, tuple[str, ...]] = Field(default={})
-    """choice (stripped) -> words that speak for it"""
+    words: dict[str, tuple[str, ...]] = Field(min_length=1)
+    """choice, without its leading space -> words that speak for it"""
     noise: float = Field(default=0.0, ge=0)
     """log-odds of noise, drawn from a digest of the text"""
     batch: int = Field(default=16, gt=0)
