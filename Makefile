@@ -23,7 +23,7 @@ $(VENV)/installed: $(VENV)/base $(SOURCES)
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	$(PIP) --no-build-isolation '.[all]' --group dev
+	$(PIP) --no-build-isolation '.[all,dev]'
 	$(BIN)/python tests/fetch_teacher.py
 	touch $@
 
