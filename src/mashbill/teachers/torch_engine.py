@@ -133,7 +133,7 @@ def _load(file: GgufFile) -> LlamaForCausalLM:
     for name, values in tensors.items():
         part = name.split(".")[-2]
         straight = _unpermuted(values, rotated[part]) if part in rotated else values
-        weights[_renamed(name)] = torch.from_numpy(np.ascontiguousarray(straight))
+        weights[_renamed(name)] = torch.from_numpy(np.array(straight))
     if tied:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     model.load_state_dict(weights, assign=True)
