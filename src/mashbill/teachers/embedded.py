@@ -1,7 +1,7 @@
 """A teacher in this process, from one GGUF file, by either of two engines.
 
 ``openvino`` is the default; measured on the labelling of ``recipes/grey_area.toml`` it loads in a
-third of torch's time and answers as fast or faster (LOG.md has the figures). Its reader of Q4_1 files is
+third of torch's time and answers as fast (LOG.md has the figures). Its reader of Q4_1 files is
 wrong, so matrices are rewritten as float16 first; a test holds the two engines to each other.
 """
 
