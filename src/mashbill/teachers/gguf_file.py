@@ -90,35 +90,3 @@ class GgufFile:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-
-
-def read_tokens(
-    tokenizer: Tokenizer, bodies: list[str], choices: tuple[str, ...]
-) -> tuple[list[list[int]], list[int]]:
-    """Return the token ids of each body, and the first token id of each choice.
-
-    Raises:
-        TeacherError: if two choices begin with the same token, or a body is empty.
-    """
-    first = [tokenizer.encode(choice).ids[0] for choice in choices]
-    if len(set(first)) < len(first):
-        msg = f"choices {list(choices)} share a first token; choose label words that differ there"
-        raise TeacherError(msg)
-    return [encoding.ids for encoding in tokenizer.encode_batch(bodies)], first
-
-
-def padded(bodies: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return token ids padded on the right, shape (batch, longest), and lengths, (batch,)."""
-    lengths = np.array([len(body) for body in bodies])
-    ids = np.zeros((len(bodies), lengths.max()), np.int64)
-    for row, body in enumerate(bodies):
-        ids[row, : len(body)] = body
-    return ids, lengths
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return log-probabilities over the last axis, in float64."""
-    logits = logits.astype(np.float64)
-    shifted: np.ndarray = logits - logits.max(axis=-1, keepdims=True)
-    logprobs: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return logprobs

@@ -18,21 +18,19 @@ import openvino.opset13 as ops
 from tokenizers import Tokenizer
 
 from mashbill.core.canonical import digest_file
-from mashbill.core.stage import Answer
-from mashbill.teachers.gguf_file import GgufFile, log_softmax, padded, read_tokens
+from mashbill.teachers.gguf_file import GgufFile
+from mashbill.teachers.prefixed import PrefixedTeacher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from mashbill.core.stage import Question
 
 _MODEL = "openvino_model.xml"
 _TOKENIZER = "tokenizer.json"
 
 
-class OpenVinoTeacher:
-    """See the module and :class:`mashbill.teachers.session.Teacher`."""
+class OpenVinoTeacher(PrefixedTeacher):
+    """See the module."""
 
     def __init__(
         self,
@@ -45,10 +43,8 @@ class OpenVinoTeacher:
         threads: int,
     ) -> None:
         """Load the file, converting it once into ``cache``."""
-        self.identity = identity
-        self.batch = batch
         folder = _converted(gguf, cache)
-        self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
+        super().__init__(Tokenizer.from_file(str(folder / _TOKENIZER)), identity, batch)
         model = _last_position_only(ov.Core().read_model(folder / _MODEL))
         self._request = (
             ov.Core()
@@ -63,43 +59,17 @@ class OpenVinoTeacher:
             )
             .create_infer_request()
         )
-        self._prefix: str | None = None
-        self._prefix_length = 0
         self._states: list[tuple[Any, np.ndarray]] = []
 
-    def sizes(self, questions: Sequence[Question]) -> list[int]:
-        """Return the tokens of each question's body."""
-        return [len(e.ids) for e in self._tokenizer.encode_batch([q.body for q in questions])]
-
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer questions, those of one prefix together."""
-        answers: dict[int, Answer] = {}
-        for prefix, choices in dict.fromkeys((q.prefix, q.choices) for q in questions):
-            places = [
-                i for i, q in enumerate(questions) if (q.prefix, q.choices) == (prefix, choices)
-            ]
-            bodies, first = read_tokens(
-                self._tokenizer, [questions[i].body for i in places], choices
-            )
-            self._read_prefix(prefix)
-            ids, lengths = padded(bodies)
-            for state, value in self._states:
-                state.state = ov.Tensor(value)
-            logprobs = log_softmax(self._infer(ids, lengths))[:, first]
-            for place, body, row in zip(places, bodies, logprobs, strict=True):
-                answers[place] = Answer(tuple(float(value) for value in row), len(body))
-        return [answers[i] for i in range(len(questions))]
-
-    def _read_prefix(self, prefix: str) -> None:
-        """Compute the state after the prefix, unless it is the one at hand."""
-        if prefix == self._prefix:
-            return
-        ids = np.array([self._tokenizer.encode(prefix).ids])
+    def _compute_prefix(self, ids: np.ndarray) -> None:
         self._request.reset_state()
-        self._prefix_length = 0
         self._infer(ids, np.array([ids.shape[1]]))
         self._states = [(s, np.array(s.state.data)) for s in self._request.query_state()]
-        self._prefix, self._prefix_length = prefix, ids.shape[1]
+
+    def _compute_logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        for state, value in self._states:
+            state.state = ov.Tensor(value)
+        return self._infer(ids, lengths)
 
     def _infer(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return logits at each row's last position, shape (batch, vocabulary).
@@ -108,12 +78,10 @@ class OpenVinoTeacher:
         """
         rows, longest = ids.shape
         positions = self._prefix_length + np.arange(longest)
-        mask = np.ones((rows, self._prefix_length + longest), np.int64)
-        mask[:, self._prefix_length :] = np.arange(longest) < lengths[:, None]
         outputs = self._request.infer(
             {
                 "input_ids": ids,
-                "attention_mask": mask,
+                "attention_mask": self._mask(longest, lengths),
                 "position_ids": np.tile(positions, (rows, 1)),
                 "beam_idx": np.zeros(rows, np.int32),
                 "last": lengths[:, None] - 1,

@@ -9,14 +9,12 @@ import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
-from mashbill.core.stage import Answer
-from mashbill.teachers.gguf_file import GgufFile, log_softmax, padded, read_tokens
+from mashbill.teachers.gguf_file import GgufFile
+from mashbill.teachers.prefixed import PrefixedTeacher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from mashbill.core.stage import Question
 
 _DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 _NAMES = {
@@ -33,8 +31,8 @@ _NAMES = {
 _OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 
 
-class TorchTeacher:
-    """See the module and :class:`mashbill.teachers.session.Teacher`."""
+class TorchTeacher(PrefixedTeacher):
+    """See the module."""
 
     def __init__(
         self,
@@ -49,56 +47,25 @@ class TorchTeacher:
         """Load the file; nothing is converted, so ``cache`` is not used."""
         del cache
         torch.set_num_threads(threads)
-        self.identity = identity
-        self.batch = batch
         file = GgufFile(gguf)
-        self._tokenizer = file.tokenizer()
+        super().__init__(file.tokenizer(), identity, batch)
         self._model = _load(file).to(_DTYPES[precision]).eval()
-        self._prefix: str | None = None
         self._layers: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._prefix_length = 0
-
-    def sizes(self, questions: Sequence[Question]) -> list[int]:
-        """Return the tokens of each question's body."""
-        return [len(e.ids) for e in self._tokenizer.encode_batch([q.body for q in questions])]
 
     @torch.inference_mode()
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer questions, those of one prefix together."""
-        answers: dict[int, Answer] = {}
-        for prefix, choices in dict.fromkeys((q.prefix, q.choices) for q in questions):
-            places = [
-                i for i, q in enumerate(questions) if (q.prefix, q.choices) == (prefix, choices)
-            ]
-            bodies, first = read_tokens(
-                self._tokenizer, [questions[i].body for i in places], choices
-            )
-            self._read_prefix(prefix)
-            logprobs = log_softmax(self._logits(bodies))[:, first]
-            for place, body, row in zip(places, bodies, logprobs, strict=True):
-                answers[place] = Answer(tuple(float(value) for value in row), len(body))
-        return [answers[i] for i in range(len(questions))]
-
-    def _read_prefix(self, prefix: str) -> None:
-        if prefix == self._prefix:
-            return
-        ids = torch.tensor([self._tokenizer.encode(prefix).ids])
-        past = self._model.model(ids, use_cache=True).past_key_values
+    def _compute_prefix(self, ids: np.ndarray) -> None:
+        past = self._model.model(torch.from_numpy(ids), use_cache=True).past_key_values
         self._layers = [(layer.keys, layer.values) for layer in past.layers]
-        self._prefix, self._prefix_length = prefix, ids.shape[1]
 
-    def _logits(self, bodies: list[list[int]]) -> np.ndarray:
-        """Return logits at each body's last position, shape (batch, vocabulary)."""
-        ids, lengths = padded(bodies)
+    @torch.inference_mode()
+    def _compute_logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         rows, longest = ids.shape
-        mask = np.ones((rows, self._prefix_length + longest), np.int64)
-        mask[:, self._prefix_length :] = np.arange(longest) < lengths[:, None]
         past = DynamicCache()
         for index, (keys, values) in enumerate(self._layers):
             past.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
         hidden = self._model.model(
             torch.from_numpy(ids),
-            attention_mask=torch.from_numpy(mask),
+            attention_mask=torch.from_numpy(self._mask(longest, lengths)),
             past_key_values=past,
             use_cache=True,
         ).last_hidden_state

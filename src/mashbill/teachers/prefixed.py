@@ -1,0 +1,108 @@
+"""What the embedded engines share: one prefix computed once, bodies padded into a batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashbill.core.errors import TeacherError
+from mashbill.core.stage import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tokenizers import Tokenizer
+
+    from mashbill.core.stage import Question
+
+
+class PrefixedTeacher(ABC):
+    """A teacher over a tokenizer and an engine; see :class:`mashbill.teachers.session.Teacher`.
+
+    An engine computes two things: the state after a prefix, and logits at the last position of
+    bodies that follow it.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, identity: Mapping[str, Any], batch: int) -> None:
+        """Prepare to answer; no prefix is computed yet."""
+        self.identity = identity
+        self.batch = batch
+        self._tokenizer = tokenizer
+        self._prefix: str | None = None
+        self._prefix_length = 0
+
+    @abstractmethod
+    def _compute_prefix(self, ids: np.ndarray) -> None:
+        """Compute and keep the state after a prefix; ``ids`` has shape (1, length)."""
+
+    @abstractmethod
+    def _compute_logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return logits at each body's last position after the prefix, (batch, vocabulary).
+
+        Args:
+            ids: token ids padded on the right, shape (batch, longest).
+            lengths: tokens of each body, shape (batch,).
+        """
+
+    def sizes(self, questions: Sequence[Question]) -> list[int]:
+        """Return the tokens of each question's body."""
+        return [len(e.ids) for e in self._tokenizer.encode_batch([q.body for q in questions])]
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions, those of one prefix together."""
+        answers: dict[int, Answer] = {}
+        for prefix, choices in dict.fromkeys((q.prefix, q.choices) for q in questions):
+            places = [
+                i for i, q in enumerate(questions) if (q.prefix, q.choices) == (prefix, choices)
+            ]
+            first = self._first_tokens(choices)
+            encoded = self._tokenizer.encode_batch([questions[i].body for i in places])
+            bodies = [encoding.ids for encoding in encoded]
+            if prefix != self._prefix:
+                ids = np.array([self._tokenizer.encode(prefix).ids])
+                self._prefix, self._prefix_length = None, 0
+                self._compute_prefix(ids)
+                self._prefix, self._prefix_length = prefix, ids.shape[1]
+            logprobs = _log_softmax(self._compute_logits(*_padded(bodies)))[:, first]
+            for place, body, row in zip(places, bodies, logprobs, strict=True):
+                answers[place] = Answer(tuple(float(value) for value in row), len(body))
+        return [answers[i] for i in range(len(questions))]
+
+    def _first_tokens(self, choices: tuple[str, ...]) -> list[int]:
+        """Return the first token id of each choice.
+
+        Raises:
+            TeacherError: if two choices begin with the same token.
+        """
+        first = [self._tokenizer.encode(choice).ids[0] for choice in choices]
+        if len(set(first)) < len(first):
+            msg = (
+                f"choices {list(choices)} share a first token; choose label words that differ there"
+            )
+            raise TeacherError(msg)
+        return first
+
+    def _mask(self, longest: int, lengths: np.ndarray) -> np.ndarray:
+        """Return 1 where there is a token, prefix included, shape (batch, prefix + longest)."""
+        mask = np.ones((len(lengths), self._prefix_length + longest), np.int64)
+        mask[:, self._prefix_length :] = np.arange(longest) < lengths[:, None]
+        return mask
+
+
+def _padded(bodies: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return token ids padded on the right, shape (batch, longest), and lengths, (batch,)."""
+    lengths = np.array([len(body) for body in bodies])
+    ids = np.zeros((len(bodies), lengths.max()), np.int64)
+    for row, body in enumerate(bodies):
+        ids[row, : len(body)] = body
+    return ids, lengths
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log-probabilities over the last axis, in float64."""
+    logits = logits.astype(np.float64)
+    shifted: np.ndarray = logits - logits.max(axis=-1, keepdims=True)
+    logprobs: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return logprobs
