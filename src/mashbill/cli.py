@@ -20,10 +20,10 @@ from mashbill.conduct.journal import Journal
 from mashbill.core.errors import MashbillError, RecipeError
 from mashbill.core.ledger import Signer
 from mashbill.core.recipe import Recipe, load_recipe
-from mashbill.core.store import CALLS, NODES, Store
+from mashbill.core.store import LEDGER, Store
 from mashbill.lineage.audit import Auditor
 from mashbill.lineage.bill import Line, bill, summarised
-from mashbill.lineage.definitions import SHIPPED, Verdict, judge, load_definitions
+from mashbill.lineage.definitions import SHIPPED, Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.trace import Hop, Tracer
 from mashbill.report import by_accuracy, write_report
@@ -77,7 +77,7 @@ def plan(
 ) -> None:
     """Show order, counts, time and price, and what each step would put on the bill."""
     loaded = load_recipe(recipe_path(recipe))
-    kept = Store(store) if (store / "ledger.jsonl").exists() else None
+    kept = Store(store) if (store / LEDGER).exists() else None
     if teacher is not None:
         loaded = planning.with_teacher(loaded, parse_teacher(teacher))
     made = planning.build(loaded, kept, supposed=teacher is not None)
@@ -110,8 +110,7 @@ def run(
     evaluation = next(
         (item.manifest.measures for item in done if "systems" in item.manifest.measures), None
     )
-    table = NodeTable.read(opened.folder(result.kind, result.ref) / NODES)
-    verdicts = judged(table, SHIPPED)
+    verdicts = judge_all(NodeTable.of(opened, result))
     if as_json:
         stages = [
             {
@@ -155,9 +154,9 @@ def bill_command(
     """Print what an artifact was distilled from, and what each definition concludes."""
     opened = Store(store)
     manifest = opened.find(name)
-    table = NodeTable.read(opened.folder(manifest.kind, manifest.ref) / NODES)
+    table = NodeTable.of(opened, manifest)
     wanted = SHIPPED if not definition or definition == ["all"] else tuple(definition)
-    lines, verdicts = bill(table), judged(table, wanted)
+    lines, verdicts = bill(table), judge_all(table, wanted)
     if as_json:
         out.print_json(
             json.dumps(
@@ -183,8 +182,7 @@ def trace(
 ) -> None:
     """Walk from one record back to the teacher's call and the human text."""
     opened = Store(store)
-    journal = Journal(store / CALLS) if (store / CALLS).exists() else None
-    hop = Tracer(opened, journal).trace(name, row)
+    hop = Tracer(opened, Journal.of(opened)).trace(name, row)
     if as_json:
         out.print_json(json.dumps(hop.as_json()))
     else:
@@ -236,14 +234,6 @@ def report(
     out.print(str(page), highlight=False, soft_wrap=True)
 
 
-def judged(table: NodeTable, names: tuple[str, ...]) -> list[tuple[Verdict, Verdict]]:
-    """Return each definition's verdicts about closed models and about any model."""
-    return [
-        (judge(definition, table), judge(definition, table, asked="any"))
-        for definition in load_definitions(names)
-    ]
-
-
 def print_plan(made: planning.Plan) -> None:
     """Print a plan's stages, totals and verdicts."""
     recipe: Recipe = made.recipe
@@ -278,8 +268,7 @@ def print_plan(made: planning.Plan) -> None:
     if unpriced:
         parts.append(f"no price known for {', '.join(unpriced)}")
     out.print("; ".join(parts) + ".", highlight=False, soft_wrap=True)
-    pairs = list(zip(made.verdicts(), made.verdicts(asked="any"), strict=True))
-    print_verdicts(pairs, f"{made.result}, if this plan is run")
+    print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
 
 
 def _adds(stage: planning.PlannedStage) -> list[str]:

@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.canonical import changed_keys, digest
 from mashbill.core.errors import DriftError
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
-from mashbill.lineage.definitions import Definition, Verdict, judge, load_definitions
+from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, close_dataset, close_model, compose
 
 if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe, TeacherSpec
     from mashbill.core.store import Store
-
-import numpy as np
 
 Status = Literal["done", "to do"]
 
@@ -43,8 +43,6 @@ class PlannedStage:
     """of those calls, in US dollars; None if no price is known"""
     adds: tuple[tuple[Source, str, str], ...]
     """(source, channel, role) that this step itself would put on the bill"""
-    fingerprint: str | None
-    """None while an input is still to be made"""
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,9 @@ class Plan:
         """What the bill and the verdicts are about."""
         return self.recipe.ref(self.recipe.result)
 
-    def verdicts(
-        self, definitions: list[Definition] | None = None, asked: str = "closed"
-    ) -> list[Verdict]:
-        """Return what each definition would conclude about the result."""
-        return [
-            judge(definition, self.preview, asked=asked)
-            for definition in definitions or load_definitions()
-        ]
+    def verdicts(self) -> list[tuple[Verdict, Verdict]]:
+        """Return what each definition would conclude: on closed models, and on any model."""
+        return judge_all(self.preview)
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan for a program."""
@@ -93,7 +86,7 @@ class Plan:
                 for stage in self.stages
             ],
             "verdicts": {
-                asked: [verdict.as_json() for verdict in self.verdicts(asked=asked)]
+                asked: [v.as_json() for pair in self.verdicts() for v in pair if v.asked == asked]
                 for asked in ("closed", "any")
             },
         }
@@ -132,7 +125,6 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
         inputs = [use.name for use in spec.uses() if not use.is_teacher]
         if all(item in digests for item in inputs):
             asked = fingerprint(recipe.literals(name), {item: digests[item] for item in inputs})
-            planned = replace(planned, fingerprint=asked)
             manifest = store.get(planned.ref) if store is not None else None
             if manifest is not None and not (supposed and manifest.fingerprint != asked):
                 check_drift(manifest, recipe, name, digests, asked)
@@ -198,7 +190,6 @@ def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
                 if use.is_teacher
             ),
         ),
-        fingerprint=None,
     )
 
 

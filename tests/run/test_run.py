@@ -148,7 +148,11 @@ def test_a_run_with_a_teacher_that_cannot_be_asked_stops_before_it_starts(recipe
     recipe = with_teacher(load_recipe(recipe_file), parse_teacher("openai:gpt-4o-mini"))
     store = Store(tmp_path / "store", Signer.default())
     plan = build(recipe, store)
-    assert [v.conclusion for v in plan.verdicts()] == ["none recorded", "none recorded", "yes"]
+    assert [closed.conclusion for closed, _ in plan.verdicts()] == [
+        "none recorded",
+        "none recorded",
+        "yes",
+    ]
     with pytest.raises(TeacherError, match="no API client"):
         execute(plan, store, Execution(tmp_path / "cache"))
     assert store.manifests() == []

@@ -17,10 +17,13 @@ from mashbill.core.canonical import canonical, canonical_row, digest, digest_byt
 from mashbill.core.errors import StoreError
 from mashbill.core.merkle import leaf, root
 from mashbill.core.stage import Answer, Question
+from mashbill.core.store import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from mashbill.core.store import Store
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
@@ -81,6 +84,12 @@ class Journal:
                 msg = f"{path} is not there: this store holds no teacher calls"
                 raise StoreError(msg)
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+    @classmethod
+    def of(cls, store: Store) -> Journal | None:
+        """Open the journal of a store to be read; None if it holds no teacher calls."""
+        path = store.root / CALLS
+        return cls(path) if path.exists() else None
 
     def close(self) -> None:
         """Close the file; a writer folds the write-ahead log into it, so that it can be copied."""

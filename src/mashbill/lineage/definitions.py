@@ -146,6 +146,14 @@ def judge(
     )
 
 
+def judge_all(table: NodeTable, names: Iterable[str] = SHIPPED) -> list[tuple[Verdict, Verdict]]:
+    """Return each definition's verdicts about an artifact: on closed models, and on any model."""
+    return [
+        (judge(definition, table), judge(definition, table, asked="any"))
+        for definition in load_definitions(names)
+    ]
+
+
 def _nearest(definition: Definition, table: NodeTable, root: str) -> dict[str, dict[str, int]]:
     """Return, for every node, the fewest hops to each source over channels that count."""
     best: dict[str, dict[str, int]] = {}

@@ -24,10 +24,14 @@ import pyarrow.parquet as pq
 from mashbill.core.canonical import canonical, digest
 from mashbill.core.errors import StoreError
 from mashbill.core.source import Channel, Source
+from mashbill.core.store import NODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.store import Store
 
 Body = dict[str, Any]
 
@@ -120,6 +124,11 @@ class NodeTable:
         sink = io.BytesIO()
         pq.write_table(table, sink, compression="zstd")
         return sink.getvalue()
+
+    @classmethod
+    def of(cls, store: Store, manifest: Manifest) -> NodeTable:
+        """Read the nodes of an artifact of a store."""
+        return cls.read(store.folder(manifest.kind, manifest.ref) / NODES)
 
     @classmethod
     def read(cls, path: Path) -> NodeTable:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.record import BILL, CALL, FROM, printable
-from mashbill.core.store import NODES
 from mashbill.lineage.bill import source_of
 from mashbill.lineage.nodes import NodeTable
 
@@ -85,8 +84,7 @@ class Tracer:
 
     def _table(self, manifest: Manifest) -> NodeTable:
         if manifest.ref not in self._nodes:
-            folder = self._store.folder(manifest.kind, manifest.ref)
-            self._nodes[manifest.ref] = NodeTable.read(folder / NODES)
+            self._nodes[manifest.ref] = NodeTable.of(self._store, manifest)
         return self._nodes[manifest.ref]
 
     def _row(self, manifest: Manifest, position: int, shown: frozenset[str]) -> Hop:

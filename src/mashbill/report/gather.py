@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.source import Source
-from mashbill.core.store import CALLS, NODES
 from mashbill.lineage.bill import Summary, bill, source_of, summarised
-from mashbill.lineage.definitions import Verdict, judge, load_definitions
+from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, supposing
 from mashbill.lineage.trace import Hop, Tracer
 
@@ -38,8 +37,8 @@ class VerdictTable:
     """Verdicts under one supposition, for both questions."""
 
     title: str
-    closed: tuple[Verdict, ...]
-    any_model: tuple[Verdict, ...]
+    pairs: tuple[tuple[Verdict, Verdict], ...]
+    """a definition's verdicts on closed models, and on any model"""
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,12 @@ class ReportFacts:
 
 def gather(store: Store, result: Manifest) -> ReportFacts:
     """Read what a report of ``result`` shows."""
-    table = NodeTable.read(store.folder(result.kind, result.ref) / NODES)
-    journal = Journal(store.root / CALLS) if (store.root / CALLS).exists() else None
+    table = NodeTable.of(store, result)
+    journal = Journal.of(store)
     evaluations = [
         manifest.measures
         for manifest in store.manifests()
-        if "systems" in manifest.measures
-        and result.bill in NodeTable.read(store.folder("dataset", manifest.ref) / NODES).bodies
+        if "systems" in manifest.measures and result.bill in NodeTable.of(store, manifest).bodies
     ]
     entries = store.ledger.entries
     try:
@@ -89,7 +87,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
 
 def verdict_tables(table: NodeTable) -> list[VerdictTable]:
     """Return the verdicts as recorded and, if every teacher was open, as if it had been closed."""
-    tables = [_verdicts("As it was run", table)]
+    tables = [VerdictTable("As it was run", tuple(judge_all(table)))]
     open_models = {
         name: source_of(body)
         for name, body in table.bodies.items()
@@ -105,17 +103,9 @@ def verdict_tables(table: NodeTable) -> list[VerdictTable]:
         )
         supposed = supposing(table, dict.fromkeys(open_models, closed))
         names = ", ".join(sorted(source.title for source in open_models.values()))
-        tables.append(_verdicts(f"Had a closed API stood in the place of {names}", supposed))
+        title = f"Had a closed API stood in the place of {names}"
+        tables.append(VerdictTable(title, tuple(judge_all(supposed))))
     return tables
-
-
-def _verdicts(title: str, table: NodeTable) -> VerdictTable:
-    definitions = load_definitions()
-    return VerdictTable(
-        title,
-        tuple(judge(definition, table) for definition in definitions),
-        tuple(judge(definition, table, asked="any") for definition in definitions),
-    )
 
 
 def _chain(store: Store, result: Manifest) -> list[Box]:

@@ -19,7 +19,7 @@ from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import RecipeError, TeacherError
 from mashbill.core.stage import StageContext
-from mashbill.core.store import CALLS, MANIFEST, NODES, write_atomically
+from mashbill.core.store import CALLS, MANIFEST, write_atomically
 from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import check_drift, fingerprint
 from mashbill.run.display import Display, Quiet
@@ -175,8 +175,7 @@ class _Runner:
 
     def _keep(self, stage: PlannedStage, manifest: Manifest, done: Done) -> Done:
         self._manifests[stage.name] = manifest
-        folder = self._store.folder(manifest.kind, stage.ref)
-        self._tables[stage.name] = NodeTable.read(folder / NODES)
+        self._tables[stage.name] = NodeTable.of(self._store, manifest)
         return done
 
     def _input(self, use: Uses) -> InputRef:
