@@ -16,7 +16,7 @@ from mashbill.core.errors import DriftError
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.lineage.definitions import Verdict, judge_all
-from mashbill.lineage.nodes import NodeTable, close_dataset, close_model, compose
+from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 
 if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe, TeacherSpec
@@ -185,7 +185,7 @@ def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
         adds=(
             *((source, "content", "corpus") for source in spec.sources(recipe.folder)),
             *(
-                (recipe.teachers[use.name].source, use.channel.value, "teacher")
+                (recipe.teachers[use.name].source, use.via, "teacher")
                 for use in spec.uses()
                 if use.is_teacher
             ),
@@ -196,22 +196,30 @@ def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
 def _preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTable:
     """Compose the nodes that a stage would make, with a weight of one for each."""
     spec = recipe.stages[name]
+    ref = str(recipe.ref(name))
     if spec.output == "model":
         learned = [
-            (use.channel, tables[use.name], np.ones(len(tables[use.name].numbered), np.int64))
+            (use.via, tables[use.name], np.ones(len(tables[use.name].numbered), np.int64))
             for use in spec.uses()
-            if use.role in {"trained-on", "base"}
+            if use.role == "trained-on"
         ]
-        return close_model(str(recipe.ref(name)), "planned", learned)
-    table = row_nodes(recipe, name, tables)
+        bases = [(use.via, tables[use.name]) for use in spec.uses() if use.role == "base"]
+        return close_model(ref, "planned", learned, bases)
+    composer = row_nodes(recipe, name, tables)
+    codes = range(int(composer.offsets[-1]))
+    if spec.merges and codes:
+        composer.compose(codes)
+    for code in () if spec.merges else codes:
+        composer.compose([code])
+    table = composer.table
     ones = np.ones(len(table.numbered), np.int64)
     table.count(np.arange(len(ones)), ones)
-    close_dataset(table, str(recipe.ref(name)))
+    close_dataset(table, ref)
     return table
 
 
-def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTable:
-    """Return the nodes that a dataset's rows may point at, composed from what its stage declares.
+def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Composer:
+    """Return what gives a dataset's rows their nodes, from what its stage declares.
 
     Args:
         recipe: the recipe.
@@ -219,15 +227,15 @@ def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTa
         tables: node table of each input, by stage.
     """
     spec = recipe.stages[name]
-    rows = next((use for use in spec.uses() if use.role == "rows"), None)
-    if rows is None:
-        table = NodeTable()
-        for source in spec.sources(recipe.folder):
-            table.number(table.add_source(source))
-        return table
-    actors = [
-        (use.channel, recipe.teachers[use.name].source if use.is_teacher else tables[use.name])
-        for use in spec.uses()
-        if use.role in {"actor", "beside"}
-    ]
-    return compose(tables[rows.name], actors)
+    uses = spec.uses()
+    composer = Composer(
+        [(use.via, tables[use.name]) for use in uses if use.role == "rows"],
+        [
+            (use.via, recipe.teachers[use.name].source if use.is_teacher else tables[use.name])
+            for use in uses
+            if use.role in {"actor", "beside"}
+        ],
+    )
+    for source in spec.sources(recipe.folder):
+        composer.table.number(composer.table.add_source(source))
+    return composer

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import bisect
+from collections import OrderedDict
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mashbill.core.errors import InputError, StoreError
+from mashbill.core.record import FROM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +32,7 @@ class Dataset:
         self.path = path
         self.manifest = manifest
         self._ends = list(accumulate(shard.rows for shard in manifest.shards))
+        self._parts: OrderedDict[str, _Part] = OrderedDict()
 
     @property
     def num_rows(self) -> int:
@@ -40,7 +44,17 @@ class Dataset:
         """Column names, the user's first."""
         if not self.manifest.shards:
             return []
-        return list(_rows(self.path / self.manifest.shards[0].file, 0, 0, None).column_names)
+        return list(self._part(self.manifest.shards[0].file).schema.names)
+
+    def _part(self, file: str) -> _Part:
+        """Open a shard, once: its footer is read and parsed a single time."""
+        part = self._parts.get(file)
+        if part is None:
+            part = self._parts[file] = _Part(self.path / file)
+            if len(self._parts) > _OPEN:
+                self._parts.popitem(last=False)[1].close()
+        self._parts.move_to_end(file)
+        return part
 
     def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return rows ``start`` up to ``stop`` as a table.
@@ -67,11 +81,9 @@ class Dataset:
             if begin >= stop:
                 break
             wanted = list(columns) if columns is not None else None
-            pieces.append(
-                _rows(self.path / shard.file, max(start - begin, 0), stop - begin, wanted)
-            )
+            pieces.append(self._part(shard.file).rows(max(start - begin, 0), stop - begin, wanted))
         if not pieces:
-            schema = pq.read_schema(self.path / self.manifest.shards[0].file)
+            schema = self._part(self.manifest.shards[0].file).schema
             return schema.empty_table().select(list(columns) if columns else schema.names)
         return pa.concat_tables(pieces)
 
@@ -104,24 +116,88 @@ class Dataset:
             raise InputError(msg)
         return dict(self.read(position, position + 1).to_pylist()[0])
 
+    def made_of(self, position: int) -> list[int]:
+        """Return the rows whose ``_from`` names a position, in order.
 
-def _rows(path: Path, start: int, stop: int, columns: list[str] | None) -> pa.Table:
-    """Read rows of one file, decoding only the row groups that hold them."""
-    try:
-        return _decode(path, start, stop, columns)
-    except (pa.ArrowException, OSError) as error:
-        msg = f"{path} is damaged or not there: {error}; run `mashbill audit`"
-        raise StoreError(msg) from error
+        Row groups whose statistics rule it out are not read: where a step keeps the order, that
+        leaves one or two.
+        """
+        found: list[int] = []
+        for shard, end in zip(self.manifest.shards, self._ends, strict=True):
+            begin = end - shard.rows
+            found += [begin + row for row in self._part(shard.file).made_of(position)]
+        return found
 
 
-def _decode(path: Path, start: int, stop: int, columns: list[str] | None) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        groups, begin, skipped = [], 0, None
-        for index in range(file.metadata.num_row_groups):
-            end = begin + file.metadata.row_group(index).num_rows
-            if end > start and begin < stop:
-                groups.append(index)
-                skipped = begin if skipped is None else skipped
-            begin = end
-        table = file.read_row_groups(groups, columns=columns)
-    return table.slice(start - (skipped or 0), stop - start)
+_OPEN = 256  # files kept open at most
+
+
+class _Part:
+    """One Parquet file, kept open, of which only the row groups that are needed are decoded."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file = pq.ParquetFile(path, memory_map=True)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        meta = self._file.metadata
+        sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+        self._group_ends = list(accumulate(sizes))
+        self._bounds: list[tuple[int, int] | None] | None = None
+        self.schema: pa.Schema = self._file.schema_arrow
+
+    def _damaged(self, error: Exception) -> StoreError:
+        return StoreError(f"{self._path} is damaged or not there: {error}; run `mashbill audit`")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def rows(self, start: int, stop: int, columns: list[str] | None) -> pa.Table:
+        """Return rows ``start`` up to ``stop``."""
+        first = bisect.bisect_right(self._group_ends, start)
+        last = bisect.bisect_left(self._group_ends, stop) + 1
+        skipped = self._group_ends[first - 1] if first else 0
+        groups = list(range(first, min(last, len(self._group_ends))))
+        try:
+            table = self._file.read_row_groups(groups, columns=columns, use_threads=len(groups) > 4)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        return table.slice(start - skipped, stop - start)
+
+    def made_of(self, position: int) -> list[int]:
+        """Return the rows of this file whose ``_from`` names a position."""
+        if self._bounds is None:
+            self._bounds = self._from_bounds()
+        found: list[int] = []
+        for group, bounds in enumerate(self._bounds):
+            if bounds is not None and not bounds[0] <= position <= bounds[1]:
+                continue
+            try:
+                column = self._file.read_row_group(group, columns=[FROM]).column(0).combine_chunks()
+            except (pa.ArrowException, OSError) as error:
+                raise self._damaged(error) from error
+            first = self._group_ends[group - 1] if group else 0
+            if pa.types.is_list(column.type):
+                hits = pc.list_parent_indices(column).filter(pc.equal(column.flatten(), position))
+                found += [first + row for row in dict.fromkeys(hits.to_pylist())]
+            else:
+                hits = pc.indices_nonzero(pc.equal(column, position))
+                found += [first + row for row in hits.to_pylist()]
+        return found
+
+    def _from_bounds(self) -> list[tuple[int, int] | None]:
+        """Return the least and largest ``_from`` of each row group; None if it does not say."""
+        meta = self._file.metadata
+        at = [
+            i for i in range(meta.num_columns) if meta.schema.column(i).path.split(".")[0] == FROM
+        ]
+        bounds: list[tuple[int, int] | None] = []
+        for group in range(meta.num_row_groups):
+            stats = meta.row_group(group).column(at[0]).statistics if at else None
+            if stats is None or not stats.has_min_max:
+                bounds.append(None)
+            else:
+                bounds.append((stats.min, stats.max))
+        return bounds

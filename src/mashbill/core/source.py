@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SourceKind = Literal["open-weights", "closed-api", "public-dataset", "own-dataset", "test-double"]
+SourceKind = Literal[
+    "open-weights", "closed-api", "public-dataset", "own-dataset", "human", "test-double", "unknown"
+]
 
 
 class Channel(StrEnum):
@@ -29,6 +31,30 @@ class Channel(StrEnum):
     """it wrote what was asked"""
 
 
+class Purpose(StrEnum):
+    """What a step was for, where definitions tell purposes apart."""
+
+    MAKING = "making"
+    """its outcome is what is learned from"""
+    CLEANING = "cleaning"
+    """it read, translated, corrected or deduplicated what was there already"""
+    ENRICHING = "enriching"
+    """it added facts about a text beside the text"""
+    VERIFYING = "verifying"
+    """it checked whether an output is right"""
+
+
+def via(channel: Channel, purpose: Purpose = Purpose.MAKING) -> str:
+    """Return how a part reached what it is part of, as bodies write it."""
+    return channel.value if purpose is Purpose.MAKING else f"{channel.value}/{purpose.value}"
+
+
+def parse_via(text: str) -> tuple[Channel, Purpose]:
+    """Read what :func:`via` writes."""
+    channel, _, purpose = text.partition("/")
+    return Channel(channel), Purpose(purpose or Purpose.MAKING)
+
+
 class Source(BaseModel):
     """A leaf of lineage: a model or a dataset, as reached by one route.
 
@@ -39,14 +65,17 @@ class Source(BaseModel):
 
     name: str
     """name as its maker writes it"""
-    what: Literal["model", "dataset"]
-    """a model, or a dataset"""
+    what: Literal["model", "dataset", "unknown"]
+    """a model, a dataset, or not recorded: it may be either"""
     kind: SourceKind
-    """who can have it, and how"""
+    """who can have it, and how; unknown if that is not recorded"""
     route: str
-    """how it was reached: weights, file, or ``api:PROVIDER``"""
+    """how it was reached: weights, file, ``api:PROVIDER``, or ``dataset:TITLE`` for a model whose
+    outputs came in a dataset that somebody else made"""
     provider: str = "unknown"
     """who makes or serves it"""
+    country: str = "unknown"
+    """where the provider sits, ISO 3166 alpha-2"""
     version: str = ""
     """release, date or revision; empty if none is known"""
     license: str | None = None

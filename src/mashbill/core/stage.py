@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
-from mashbill.core.source import Channel, Source
+from mashbill.core.source import Channel, Purpose, Source, via
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,15 +30,22 @@ Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 class Uses:
     """One input of a stage.
 
-    Roles: ``rows``, the records that the output rows are made of, by ``_from``; ``beside``, records
-    read as a whole beside them; ``actor``, a model or teacher that acts on them; ``trained-on``,
-    records a model learns from; ``base``, weights it starts from.
+    Roles: ``rows``, the records that the output rows are made of, by ``_from``, which counts over
+    all inputs of this role in the order they are declared; ``beside``, records read as a whole
+    beside them; ``actor``, a model or teacher that acts on them; ``trained-on``, records a model
+    learns from; ``base``, a model whose weights it starts from or merges.
     """
 
     name: str
     role: Role
     channel: Channel
     is_teacher: bool = False
+    purpose: Purpose = Purpose.MAKING
+
+    @property
+    def via(self) -> str:
+        """Channel and purpose, as nodes and manifests write them."""
+        return via(self.channel, self.purpose)
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,11 @@ class StageContext:
     """report (units done, units in all, note); units are rows, or steps of training"""
     measures: dict[str, Any] = field(default_factory=dict)
     """what the stage measured; becomes the manifest's ``measures``"""
+    origins: list[tuple[tuple[Channel, Source], ...]] = field(default_factory=list)
+    """a first stage whose origins are in its data: what each kind of row came from; ``_bill`` of a
+    row it yields counts the origins of ``sources()`` first, and then these"""
+    current: str = ""
+    """streaming stages with several inputs: the one that the records at hand are from"""
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
 
@@ -116,6 +128,11 @@ class StageSpec(BaseModel):
     output: ClassVar[ArtifactKind] = "dataset"
     streams: ClassVar[bool] = True
     """whether each slice of the input can be done alone, so that a resume starts at the next"""
+
+    merges: ClassVar[bool] = False
+    """whether an output row is made of several input rows at once; such a stage cannot stream"""
+    references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
+    """fields that name stages or teachers, by themselves, in a list or as values of a table"""
 
     kind: str
     """which stage this is"""
@@ -150,7 +167,12 @@ class StageSpec(BaseModel):
         return None if rows is None else rows / 10_000
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield output records. ``_from`` counts rows within ``records``, from 0."""
+        """Yield output records, each with its ``_from``.
+
+        For a streaming stage it counts rows within ``records``, from 0. Otherwise it counts over
+        all inputs of role ``rows``, in order of ``uses()``; ``records`` are the rows of the first,
+        the others are read by ``ctx.input``. It is an int64, or a list of them where ``merges``.
+        """
         raise NotImplementedError
 
     def train(self, ctx: StageContext, out: Path) -> None:

@@ -12,17 +12,37 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mashbill.core.errors import InputError
-from mashbill.core.source import Channel, Source, SourceKind
-from mashbill.lineage.bill import is_model, source_of
-from mashbill.lineage.nodes import NodeTable, children, parts_first
+from mashbill.core.source import Channel, Purpose, Source, SourceKind
+from mashbill.lineage.circuit import SOURCE, Circuit
+from mashbill.lineage.evaluate import (
+    FAR,
+    FEWEST_HOPS,
+    allowed,
+    evaluate,
+    proportional,
+    touched,
+    ways_only,
+)
+from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.witness import Step, Witness, witnesses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-SHIPPED = ("A", "B", "C")
+SHIPPED = ("A", "B", "C", "EU-2.5", "HR8283")
+
+Conclusion = Literal[
+    "yes",
+    "none recorded",
+    "below its least share",
+    "not decided by the shares recorded",
+    "depends on whether verifiers count",
+    "cannot be decided from lineage",
+]
 
 
 class Definition(BaseModel):
@@ -44,14 +64,21 @@ class Definition(BaseModel):
     """models on the path, the source included; unlimited if absent"""
     closed: tuple[SourceKind, ...] = ("closed-api",)
     """kinds of source that count as closed"""
+    leaves_out: tuple[Purpose, ...] = ()
+    """purposes that do not count: cleaning, enriching"""
+    verifiers: Literal["count", "do not count", "open"] = "count"
+    """whether checking if an output is right counts; open: both readings, told if they differ"""
+    least_share: float = Field(default=0.0, ge=0, le=1)
+    """part of the tokens below which it does not count"""
+    share: Literal["touched", "proportional"] = "touched"
+    """which share least_share is about"""
+    needs: tuple[str, ...] = ()
+    """facts that it asks for and no lineage holds; with any, it cannot be decided here"""
 
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a path: what was reached, and through which channel."""
-
-    channel: Channel
-    what: str
+    def counts(self, *, verifiers: bool) -> np.ndarray:
+        """Return which edge labels count, bool, shape (labels,)."""
+        out = {*self.leaves_out, *(() if verifiers else (Purpose.VERIFYING,))}
+        return allowed(self.channels, out)
 
 
 @dataclass(frozen=True)
@@ -61,7 +88,7 @@ class Verdict:
     definition: Definition
     asked: Literal["closed", "any"]
     """which sources were asked about: closed models, or any model"""
-    conclusion: Literal["yes", "none recorded"]
+    conclusion: Conclusion
     depth: int | None
     """fewest hops to such a source"""
     path: tuple[Step, ...]
@@ -70,6 +97,12 @@ class Verdict:
     """all such sources that the definition reaches"""
     unknown: tuple[str, ...]
     """what could change the conclusion and is not recorded"""
+    share: tuple[float, float] = (0.0, 0.0)
+    """of tokens, that such sources reached (or are owed, if the definition says so)"""
+    others: tuple[tuple[Step, ...], ...] = ()
+    """further paths, each no shorter than the one that decides"""
+    lineage_part: str = ""
+    """for a definition that needs other facts: what it would conclude by lineage alone"""
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict for a program."""
@@ -79,10 +112,23 @@ class Verdict:
             "asked": self.asked,
             "conclusion": self.conclusion,
             "depth": self.depth,
-            "path": [{"channel": s.channel.value, "what": s.what} for s in self.path],
+            "share": list(self.share),
+            "path": _path_json(self.path),
+            "other_paths": [_path_json(path) for path in self.others],
             "sources": [source.model_dump(mode="json") for source in self.sources],
             "unknown": list(self.unknown),
+            "needs": list(self.definition.needs),
+            "lineage_part": self.lineage_part,
         }
+
+
+def _path_json(path: tuple[Step, ...]) -> list[dict[str, str]]:
+    return [{"channel": step.channel.value, "what": step.what} for step in path]
+
+
+def is_definition(name: str) -> bool:
+    """Return whether a name is that of a shipped definition, or of a TOML file that is there."""
+    return name.upper() in SHIPPED or (name.endswith(".toml") and Path(name).is_file())
 
 
 def load_definitions(names: Iterable[str] = SHIPPED) -> list[Definition]:
@@ -110,91 +156,212 @@ def load_definitions(names: Iterable[str] = SHIPPED) -> list[Definition]:
     return found
 
 
+@dataclass(frozen=True)
+class Decided:
+    """A definition over a whole circuit, each shape (n,)."""
+
+    hops: np.ndarray
+    """int32: fewest hops from a node to a source that matches, 0 at the source; FAR if none"""
+    counts: np.ndarray
+    """bool, shape (labels,): the labels that count"""
+    reached: np.ndarray
+    """bool: within the definition's hops of one, or one itself"""
+
+
+def decide(
+    circuit: Circuit,
+    definition: Definition,
+    matched: np.ndarray,
+    hop: np.ndarray,
+    *,
+    verifiers: bool = True,
+) -> Decided:
+    """Return, for every node at once, how near a definition finds such a source.
+
+    Args:
+        circuit: the graph.
+        definition: the test.
+        matched: bool, shape (n,): the sources in question.
+        hop: int32, shape (n,): 1 at models, leaf or not; what reaching a node costs.
+        verifiers: whether checking counts.
+    """  # fmt: skip
+    counts = definition.counts(verifiers=verifiers)
+    own = np.where(matched, np.int32(0), FAR)
+    hops = evaluate(circuit, FEWEST_HOPS, own, hop, counts)
+    most = int(FAR) - 1 if definition.max_hops is None else definition.max_hops
+    return Decided(hops, counts, hops <= most)
+
+
 def judge(
-    definition: Definition, table: NodeTable, root: str | None = None, *, asked: str = "closed"
+    definition: Definition,
+    of: NodeTable | Circuit,
+    root: str | None = None,
+    *,
+    asked: Literal["closed", "any"] = "closed",
+    paths: int = 1,
 ) -> Verdict:
     """Return what a definition concludes about an artifact.
 
     Args:
         definition: the test.
-        table: the artifact's node table.
-        root: its node; the table's if None.
+        of: the artifact's node table, or its circuit.
+        root: digest of its node in a table; the table's own if None.
         asked: "closed", sources that the definition calls closed; "any", every model source.
+        paths: how many paths to tell, where there are as many.
     """
-    root = root or table.root
-    best = _nearest(definition, table, root)
-    matching, unrecorded = [], []
-    for name, depth in best[root].items():
-        source = source_of(table.bodies[name])
-        if source.what != "model":
-            continue
-        if asked == "any" or source.kind in definition.closed:
-            matching.append((depth, source.title, source, name))
-        deeper = definition.max_hops is None or depth < definition.max_hops
-        if deeper and source.kind != "test-double":
-            unrecorded.append(f"{source.title}: what it was trained on is not recorded here")
-    matching.sort(key=lambda item: item[:2])
-    nearest = matching[0][3] if matching else None
+    if isinstance(of, NodeTable):
+        at = NodeTable(of.bodies, of.numbered, of.records, of.tokens, root) if root else of
+        of = Circuit.of(at)
+    found = _judge(definition, of, asked, paths, verifiers=definition.verifiers != "do not count")
+    if definition.verifiers == "open":
+        other = _judge(definition, of, asked, paths, verifiers=False)
+        if other.conclusion != found.conclusion:
+            changed = "depends on whether verifiers count"
+            found = Verdict(**{**vars(found), "conclusion": changed})
+    if definition.needs:
+        found = Verdict(
+            **{
+                **vars(found),
+                "conclusion": "cannot be decided from lineage",
+                "lineage_part": found.conclusion,
+                "unknown": (*found.unknown, *(f"{n}: not in lineage" for n in definition.needs)),
+            }
+        )
+    return found
+
+
+def _judge(
+    definition: Definition,
+    circuit: Circuit,
+    asked: Literal["closed", "any"],
+    paths: int,
+    *,
+    verifiers: bool,
+) -> Verdict:
+    hop = circuit.is_model().astype(np.int32)
+    matched = circuit.matching(_test(definition, asked))
+    decided = decide(circuit, definition, matched, hop, verifiers=verifiers)
+    root, counts = circuit.root, decided.counts
+    depth = int(ways_only(circuit, FEWEST_HOPS, root, decided.hops, hop, counts))
+    most = int(FAR) - 1 if definition.max_hops is None else definition.max_hops
+    reached = depth <= most
+    told: list[Witness] = []
+    if reached:
+        told = witnesses(circuit, matched, decided.hops, hop, counts, paths)
+        told = [witness for witness in told if witness.hops <= most]
+    share = _share(definition, circuit, matched, decided, hop) if reached else (0.0, 0.0)
+    from_root = _hops_from_root(circuit, hop, counts)
+    within = [n for n in np.flatnonzero(matched).tolist() if from_root[n] <= most]
     return Verdict(
         definition=definition,
-        asked="any" if asked == "any" else "closed",
-        conclusion="yes" if matching else "none recorded",
-        depth=matching[0][0] if matching else None,
-        path=_path(definition, table, root, nearest, best) if nearest else (),
-        sources=tuple(source for _, _, source, _ in matching),
-        unknown=tuple(sorted(unrecorded)),
+        asked=asked,
+        conclusion=_conclusion(definition, share) if reached else "none recorded",
+        depth=depth if reached else None,
+        path=told[0].steps if told else (),
+        sources=tuple(
+            source
+            for _, _, source in sorted(
+                ((int(from_root[n]), circuit.source(n).title, circuit.source(n)) for n in within),
+                key=lambda item: item[:2],
+            )
+        ),
+        unknown=_unknown(definition, circuit, from_root, most),
+        share=share,
+        others=tuple(witness.steps for witness in told[1:]),
     )
 
 
-def judge_all(table: NodeTable, names: Iterable[str] = SHIPPED) -> list[tuple[Verdict, Verdict]]:
+def _test(definition: Definition, asked: str) -> Callable[[Source], bool]:
+    if asked == "any":
+        return lambda source: source.what == "model"
+    return lambda source: source.what == "model" and source.kind in definition.closed
+
+
+def _conclusion(definition: Definition, share: tuple[float, float]) -> Conclusion:
+    if share[0] >= definition.least_share:
+        return "yes"
+    if share[1] >= definition.least_share:
+        return "not decided by the shares recorded"
+    return "below its least share"
+
+
+def _share(
+    definition: Definition,
+    circuit: Circuit,
+    matched: np.ndarray,
+    decided: Decided,
+    hop: np.ndarray,
+) -> tuple[float, float]:
+    """Return the share at the root; proportional ones take no account of hops."""
+    if definition.share == "proportional":
+        shares = proportional(circuit, matched, decided.counts)
+    else:
+        # A member counts if the source is within the hops left once the member is reached.
+        most = int(FAR) - 1 if definition.max_hops is None else definition.max_hops
+        shares = touched(circuit, decided.hops + hop <= most, decided.counts)
+    return float(shares.low[circuit.root]), float(shares.high[circuit.root])
+
+
+def _hops_from_root(circuit: Circuit, hop: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the fewest hops from the root down to every node, int32, shape (n,)."""
+    found = np.full(circuit.size, FAR, np.int32)
+    found[circuit.root] = 0
+    level = len(circuit.levels) - 2
+    while level > 0:
+        first, last = int(circuit.levels[level]), int(circuit.levels[level + 1])
+        level -= 1
+        if (found[first:last] >= FAR).all():
+            continue
+        begin, end = circuit.start[first], circuit.start[last]
+        takes = counts[circuit.label[begin:end]]
+        above = np.repeat(found[first:last], np.diff(circuit.start[first : last + 1]))[takes]
+        to = circuit.to[begin:end][takes]
+        np.minimum.at(found, to, np.minimum(above + hop[to], FAR))
+    return found
+
+
+def _unknown(
+    definition: Definition, circuit: Circuit, from_root: np.ndarray, most: int
+) -> tuple[str, ...]:
+    """Say what could change the conclusion: model sources whose own training is not recorded."""
+    found = set()
+    for node in np.flatnonzero((from_root < FAR) & (circuit.type == SOURCE)).tolist():
+        source = circuit.source(node)
+        if source.what == "unknown":
+            found.add(f"{source.title}: the origin of these records is not recorded")
+            continue
+        if source.what != "model" or from_root[node] > most:
+            continue
+        if source.kind == "unknown" and definition.closed:
+            found.add(f"{source.title}: whether it is closed is not recorded")
+        if source.kind != "test-double" and from_root[node] < most:
+            found.add(f"{source.title}: what it was trained on is not recorded here")
+    return tuple(sorted(found))
+
+
+def judge_all(
+    of: NodeTable | Circuit, names: Iterable[str] = SHIPPED, *, paths: int = 1
+) -> list[tuple[Verdict, Verdict]]:
     """Return each definition's verdicts about an artifact: on closed models, and on any model."""
+    circuit = Circuit.of(of) if isinstance(of, NodeTable) else of
     return [
-        (judge(definition, table), judge(definition, table, asked="any"))
+        (
+            judge(definition, circuit, paths=paths),
+            judge(definition, circuit, asked="any", paths=paths),
+        )
         for definition in load_definitions(names)
     ]
 
 
-def _nearest(definition: Definition, table: NodeTable, root: str) -> dict[str, dict[str, int]]:
-    """Return, for every node, the fewest hops to each source over channels that count."""
-    best: dict[str, dict[str, int]] = {}
-    for name in parts_first(table, root):
-        body = table.bodies[name]
-        depths: dict[str, int] = {name: 1} if body["type"] == "source" else {}
-        for channel, part in children(body):
-            if channel not in definition.channels:
-                continue
-            hop = 1 if is_model(table.bodies[part]) else 0
-            for source, depth in best[part].items():
-                more = depth + hop
-                if definition.max_hops is None or more <= definition.max_hops:
-                    depths[source] = min(depths.get(source, more), more)
-        best[name] = depths
-    return best
-
-
-def _path(
-    definition: Definition,
-    table: NodeTable,
-    root: str,
-    source: str,
-    best: dict[str, dict[str, int]],
-) -> tuple[Step, ...]:
-    """Walk down a shortest path; steps within records are told only by the channel they add."""
-    steps: list[Step] = []
-    channel = Channel.CONTENT
-    name, left = root, best[root][source]
-    while name != source:
-        for via, part in children(table.bodies[name]):
-            hop = 1 if is_model(table.bodies[part]) else 0
-            if via in definition.channels and best[part].get(source) == left - hop:
-                channel = via if via is not Channel.CONTENT else channel
-                name, left = part, left - hop
-                break
-        body = table.bodies[name]
-        if is_model(body):
-            steps.append(Step(channel, body["artifact"]))
-            channel = Channel.CONTENT
-        elif body["type"] == "source":
-            leaf = source_of(body)
-            steps.append(Step(channel, f"{leaf.title} ({leaf.route})"))
-    return tuple(steps)
+__all__ = [
+    "SHIPPED",
+    "Decided",
+    "Definition",
+    "Step",
+    "Verdict",
+    "decide",
+    "is_definition",
+    "judge",
+    "judge_all",
+    "load_definitions",
+]

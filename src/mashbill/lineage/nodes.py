@@ -4,10 +4,14 @@ A node's digest is that of its body, and a body names its parts by digest, so th
 one directed acyclic graph (provenance circuits: Deutch, Milo, Roy, Tannen, ICDT 2014). Bodies:
 
 * ``{"type": "source", ...}``: a leaf, the fields of :class:`mashbill.core.source.Source`.
-* ``{"type": "made", "parts": [[channel, digest], ...]}``: a record made of others.
+* ``{"type": "made", "parts": [[via, digest], ...]}``: a record made of others, a set of parts.
 * ``{"type": "dataset", "artifact": ..., "members": [[digest, records, tokens], ...]}``.
-* ``{"type": "model", "artifact": ..., "files": digest, "members": [[channel, digest, tokens]]}``:
-  what it learned from, weighted by the tokens that it saw.
+* ``{"type": "model", "artifact": ..., "files": digest, "members": [[via, digest, tokens]]}``: what
+  it learned from, weighted by the tokens that it saw; null where the weight is not known, as for
+  the weights that it started from.
+
+*Via* is a channel, with its purpose behind a slash where that is not making: ``content``,
+``judgement/verifying``.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import pyarrow.parquet as pq
 
 from mashbill.core.canonical import canonical, digest
 from mashbill.core.errors import StoreError
-from mashbill.core.source import Channel, Source
+from mashbill.core.source import Channel, Source, parse_via
 from mashbill.core.store import NODES
 
 if TYPE_CHECKING:
@@ -35,18 +39,33 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
+CONTENT = Channel.CONTENT.value
 
-def children(body: Body) -> list[tuple[Channel, str]]:
-    """Return (channel, digest) of what a node rests on. A dataset holds its members as content."""
+
+def edges(body: Body) -> list[tuple[str, str, int | None, int | None]]:
+    """Return (via, digest, records, tokens) of what a node rests on, None where there is none.
+
+    A dataset holds its members as content.
+    """
     match body["type"]:
         case "made":
-            return [(Channel(channel), part) for channel, part in body["parts"]]
+            return [(how, part, None, None) for how, part in body["parts"]]
         case "dataset":
-            return [(Channel.CONTENT, node) for node, _, _ in body["members"]]
+            return [(CONTENT, node, records, tokens) for node, records, tokens in body["members"]]
         case "model":
-            return [(Channel(channel), node) for channel, node, _ in body["members"]]
+            return [(how, node, None, tokens) for how, node, tokens in body["members"]]
         case _:
             return []
+
+
+def source_of(body: Body) -> Source:
+    """Return the source that a leaf is."""
+    return Source.model_validate({key: body[key] for key in body if key != "type"})
+
+
+def children(body: Body) -> list[tuple[Channel, str]]:
+    """Return (channel, digest) of what a node rests on."""
+    return [(parse_via(how)[0], part) for how, part, _, _ in edges(body)]
 
 
 @dataclass
@@ -62,6 +81,7 @@ class NodeTable:
     """tokens in those rows"""
     root: str = ""
     """digest of the node that stands for the whole artifact"""
+    _places: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, body: Body) -> str:
         """Add a node and return its digest; an equal node is the same node."""
@@ -77,13 +97,24 @@ class NodeTable:
         """Take over another table's nodes, so that this one stays complete by itself."""
         self.bodies.update(other.bodies)
 
+    def add_made(self, parts: Iterable[tuple[str, str]]) -> str:
+        """Add a record made of these (via, digest) parts; one part taken as it is is itself."""
+        distinct = sorted(set(parts))
+        if len(distinct) == 1 and distinct[0][0] == CONTENT:
+            return distinct[0][1]
+        return self.add({"type": "made", "parts": [list(part) for part in distinct]})
+
     def number(self, node: str) -> int:
         """Return the number of a node that rows point at, giving it one if it has none."""
-        if node not in self.numbered:
+        if len(self._places) != len(self.numbered):
+            self._places = {name: place for place, name in enumerate(self.numbered)}
+        place = self._places.get(node)
+        if place is None:
+            place = self._places[node] = len(self.numbered)
             self.numbered.append(node)
             self.records.append(0)
             self.tokens.append(0)
-        return self.numbered.index(node)
+        return place
 
     def count(self, bills: np.ndarray, tokens: np.ndarray) -> None:
         """Add rows: their node numbers and token counts, both shape (rows,)."""
@@ -107,17 +138,35 @@ class NodeTable:
         return zip(self.numbered, self.records, self.tokens, strict=True)
 
     def to_parquet(self) -> bytes:
-        """Return the table as the bytes of ``nodes.parquet``."""
+        """Return the table as the bytes of ``nodes.parquet``.
+
+        Edges are columns of lists, so that a reader gets arrays and parses nothing; an edge's end
+        is the place of a node in the file.
+        """
         rest = sorted(self.bodies.keys() - set(self.numbered))
         names = [*self.numbered, *rest]
+        place = {name: at for at, name in enumerate(names)}
+        bodies = [self.bodies[name] for name in names]
+        out = [edges(body) for body in bodies]
+        about = [
+            canonical({k: v for k, v in body.items() if k not in _IN_COLUMNS}).decode()
+            if body["type"] != "made"
+            else None
+            for body in bodies
+        ]
         padding = [None] * len(rest)
         table = pa.table(
             {
                 "digest": pa.array(names, pa.string()),
-                "body": pa.array([canonical(self.bodies[n]).decode() for n in names], pa.string()),
+                "type": pa.array([body["type"] for body in bodies], pa.string()),
+                "about": pa.array(about, pa.string()),
+                "via": pa.array([[e[0] for e in node] for node in out], pa.list_(pa.string())),
+                "to": pa.array([[place[e[1]] for e in node] for node in out], pa.list_(pa.int32())),
+                "records": pa.array([[e[2] for e in node] for node in out], pa.list_(pa.int64())),
+                "tokens": pa.array([[e[3] for e in node] for node in out], pa.list_(pa.int64())),
                 "number": pa.array([*range(len(self.numbered)), *padding], pa.int32()),
-                "records": pa.array([*self.records, *padding], pa.int64()),
-                "tokens": pa.array([*self.tokens, *padding], pa.int64()),
+                "number_records": pa.array([*self.records, *padding], pa.int64()),
+                "number_tokens": pa.array([*self.tokens, *padding], pa.int64()),
                 "is_root": pa.array([name == self.root for name in names], pa.bool_()),
             }
         )
@@ -139,75 +188,156 @@ class NodeTable:
         """
         try:
             rows = pq.read_table(path).to_pylist()
+            names = [row["digest"] for row in rows]
             table = cls()
             for row in rows:
-                table.bodies[row["digest"]] = json.loads(row["body"])
+                table.bodies[row["digest"]] = _body(row, names)
                 if row["number"] is not None:
                     table.numbered.append(row["digest"])
-                    table.records.append(row["records"])
-                    table.tokens.append(row["tokens"])
+                    table.records.append(row["number_records"])
+                    table.tokens.append(row["number_tokens"])
                 if row["is_root"]:
                     table.root = row["digest"]
-        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
             msg = f"{path} cannot be read as a node table: {error}; run `mashbill audit`"
             raise StoreError(msg) from error
         return table
 
 
-def compose(rows: NodeTable, actors: Sequence[tuple[Channel, NodeTable | Source]]) -> NodeTable:
-    """Return the table of records made from ``rows`` with the help of these actors.
+_IN_COLUMNS = frozenset({"type", "parts", "members"})
 
-    Numbers stay as they are: row node i of the result is row node i of ``rows``, acted on. With no
-    actor the nodes are the same nodes.
 
-    Args:
-        rows: table of the input records.
-        actors: (channel, the artifact's table or the source) of each that acted on every record.
+def _body(row: dict[str, Any], names: list[str]) -> Body:
+    """Return the body of a node from its columns."""
+    body: Body = {"type": row["type"], **json.loads(row["about"] or "{}")}
+    ends = [names[at] if at >= 0 else names[len(names)] for at in row["to"]]
+    columns = zip(row["via"], ends, row["records"], row["tokens"], strict=True)
+    match row["type"]:
+        case "made":
+            body["parts"] = [[how, end] for how, end, _, _ in columns]
+        case "dataset":
+            body["members"] = [[end, records, tokens] for _, end, records, tokens in columns]
+        case "model":
+            body["members"] = [[how, end, tokens] for how, end, _, tokens in columns]
+    return body
+
+
+Actor = tuple[str, "NodeTable | Source"]
+"""(via, the artifact's table or the source) of what acted on every record of a stage"""
+
+
+class Composer:
+    """Gives rows their nodes, from what a stage declares: it never writes lineage by hand.
+
+    A row made of rows i, j, ... of the inputs, with these actors, points at the node
+    ``made({via(i): node(i), via(j): node(j), ...} + actors)``. Each distinct combination is
+    composed once, so that millions of rows cost a few nodes.
     """
-    table = NodeTable()
-    table.absorb(rows)
-    parts = []
-    for channel, actor in actors:
-        if isinstance(actor, Source):
-            parts.append([channel.value, table.add_source(actor)])
-        else:
-            table.absorb(actor)
-            parts.append([channel.value, actor.root])
-    for node in rows.numbered:
-        made = [[Channel.CONTENT.value, node], *parts]
-        table.numbered.append(table.add({"type": "made", "parts": made}) if parts else node)
-        table.records.append(0)
-        table.tokens.append(0)
-    return table
+
+    def __init__(self, rows: Sequence[tuple[str, NodeTable]], actors: Sequence[Actor]) -> None:
+        """Compose from these inputs, in the order in which ``_from`` counts over them.
+
+        Args:
+            rows: (via, table) of each input that rows come from.
+            actors: what acted on every record.
+        """
+        self.table = NodeTable()
+        self._parts: list[tuple[str, str]] = []
+        for how, table in rows:
+            self.table.absorb(table)
+            self._parts += [(how, node) for node in table.numbered]
+        self._actors: list[tuple[str, str]] = []
+        for how, actor in actors:
+            if isinstance(actor, Source):
+                self._actors.append((how, self.table.add_source(actor)))
+            else:
+                self.table.absorb(actor)
+                self._actors.append((how, actor.root))
+        self.offsets = np.cumsum([0, *(len(table.numbered) for _, table in rows)])
+        """first code of each input: a row's code is its input's offset plus its node's number"""
+        self._single = np.full(len(self._parts), -1, np.int32)
+        self._pairs: dict[tuple[int, ...], int] = {}
+
+    def compose(self, codes: Iterable[int]) -> int:
+        """Return the number of the node of rows made of rows with these codes."""
+        parts = [self._parts[code] for code in codes]
+        return self.table.number(self.table.add_made([*parts, *self._actors]))
+
+    def one_each(self, codes: np.ndarray) -> np.ndarray:
+        """Return the node number of rows made of one row each.
+
+        Args:
+            codes: shape (rows,).
+
+        Returns:
+            int32, shape (rows,).
+        """
+        if len(self._single) == 1:  # one node in all: what most stages see
+            if self._single[0] < 0 and len(codes):
+                self._single[0] = self.compose([0])
+            return np.full(len(codes), self._single[0], np.int32)
+        new = np.flatnonzero(np.bincount(codes, minlength=len(self._single)))
+        for code in new[self._single[new] < 0].tolist():
+            self._single[code] = self.compose([code])
+        numbers: np.ndarray = self._single[codes]
+        return numbers
+
+    def several_each(self, codes: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return the node number of rows made of several rows each.
+
+        Args:
+            codes: shape (parts,), those of the first row first.
+            ends: shape (rows,), how many parts stand before the end of each row's.
+        """
+        numbers = np.empty(len(ends), np.int32)
+        start = 0
+        flat = codes.tolist()
+        for row, end in enumerate(ends.tolist()):
+            key = tuple(sorted(set(flat[start:end])))
+            number = self._pairs.get(key)
+            if number is None:
+                number = self._pairs[key] = self.compose(key)
+            numbers[row] = number
+            start = end
+        return numbers
 
 
 def close_dataset(table: NodeTable, artifact: str) -> None:
     """Add the node that stands for a dataset, drop what nothing points at, and make it the root."""
     members = [list(row) for row in table._numbered_rows() if row[1]]  # noqa: SLF001
     table.root = table.add({"type": "dataset", "artifact": artifact, "members": members})
+    # A number that no kept row points at stays: rejected rows may.
     keep = reachable(table, [table.root, *table.numbered])
     table.bodies = {name: table.bodies[name] for name in table.bodies if name in keep}
 
 
 def close_model(
-    artifact: str, files: str, learned: Sequence[tuple[Channel, NodeTable, np.ndarray]]
+    artifact: str,
+    files: str,
+    learned: Sequence[tuple[str, NodeTable, np.ndarray]],
+    bases: Sequence[tuple[str, NodeTable]] = (),
 ) -> NodeTable:
     """Return the table of a model.
 
     Args:
         artifact: its address.
         files: digest of its files.
-        learned: (channel, table of the dataset, tokens seen for each numbered node) of each input.
+        learned: (via, table of the dataset, tokens seen for each numbered node) of each input.
+        bases: (via, table of the model) that it started from; how much of them is left in it is
+            not known, so they have no weight.
     """
     table = NodeTable()
     weights: dict[tuple[str, str], int] = {}
-    for channel, dataset, tokens in learned:
+    for how, dataset, tokens in learned:
         table.absorb(dataset)
         for node, seen in zip(dataset.numbered, tokens.tolist(), strict=True):
             if seen:
-                key = (channel.value, node)
+                key = (how, node)
                 weights[key] = weights.get(key, 0) + int(seen)
-    members = [[channel, node, seen] for (channel, node), seen in sorted(weights.items())]
+    members: list[list[Any]] = [[how, node, seen] for (how, node), seen in sorted(weights.items())]
+    for how, base in bases:
+        table.absorb(base)
+        members.append([how, base.root, None])
     table.root = table.add(
         {"type": "model", "artifact": artifact, "files": files, "members": members}
     )
@@ -226,24 +356,6 @@ def reachable(table: NodeTable, roots: Iterable[str]) -> set[str]:
             seen.add(name)
             waiting += [part for _, part in children(table.bodies[name])]
     return seen
-
-
-def parts_first(table: NodeTable, root: str) -> list[str]:
-    """Return the nodes under ``root`` so that each comes after all it rests on."""
-    order: list[str] = []
-    state: dict[str, bool] = {}
-    waiting = [root]
-    while waiting:
-        name = waiting[-1]
-        if name in state:
-            waiting.pop()
-            if not state[name]:
-                state[name] = True
-                order.append(name)
-            continue
-        state[name] = False
-        waiting += [part for _, part in children(table.bodies[name]) if part not in state]
-    return order
 
 
 def supposing(table: NodeTable, exchanged: dict[str, Source]) -> NodeTable:

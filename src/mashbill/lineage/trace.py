@@ -1,4 +1,8 @@
-"""Walking from one record back to where it came from, by row position: a lookup a hop."""
+"""Walking from one record back to where it came from, or on to what was made of it.
+
+By row position, a lookup a hop (as in Psallidas and Wu, "Smoke", VLDB 2018): ``_from`` of a row
+counts over all inputs of role ``rows``, one behind the other.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.record import BILL, CALL, FROM, printable
-from mashbill.lineage.bill import source_of
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.nodes import NodeTable, source_of
 
 if TYPE_CHECKING:
     from mashbill.conduct.journal import Call, Journal
+    from mashbill.core.dataset import Dataset
     from mashbill.core.store import Store
 
 _WORDS = re.compile(r"\w+")
@@ -50,6 +54,8 @@ class Tracer:
         self._store = store
         self._journal = journal
         self._nodes: dict[ArtifactRef, NodeTable] = {}
+        self._manifests: dict[ArtifactRef, Manifest] = {}
+        self._datasets: dict[ArtifactRef, Dataset] = {}
         self._words: dict[ArtifactRef, list[frozenset[str]]] = {}
         self._rarity: dict[ArtifactRef, dict[str, float]] = {}
 
@@ -76,11 +82,17 @@ class Tracer:
         raise InputError(msg)
 
     def _manifest(self, ref: ArtifactRef) -> Manifest:
-        manifest = self._store.get(ref)
+        manifest = self._manifests.get(ref) or self._store.get(ref)
         if manifest is None:
             msg = f"{self._store.root} lacks {ref}, which the trace leads to; copy it as well"
             raise StoreError(msg)
+        self._manifests[ref] = manifest
         return manifest
+
+    def _dataset(self, ref: ArtifactRef) -> Dataset:
+        if ref not in self._datasets:
+            self._datasets[ref] = self._store.dataset(ref)
+        return self._datasets[ref]
 
     def _table(self, manifest: Manifest) -> NodeTable:
         if manifest.ref not in self._nodes:
@@ -89,10 +101,9 @@ class Tracer:
 
     def _row(self, manifest: Manifest, position: int, shown: frozenset[str]) -> Hop:
         """Trace a row; ``shown`` are the models that this branch has already opened."""
-        row = self._store.dataset(manifest.ref).row(position)
+        row = self._dataset(manifest.ref).row(position)
         facts = {key: value for key, value in printable(row).items() if not key.startswith("_")}
         hop = Hop("row", f"{manifest.ref} row {position}", {"by": manifest.stage["kind"], **facts})
-        from_row = row.get(FROM)
         for ref in _inputs(manifest, "actor"):
             opened = str(ref) in shown
             hop.behind.append(
@@ -101,15 +112,79 @@ class Tracer:
             shown |= {str(ref)}
         if row.get(CALL) is not None:
             hop.behind.append(self._call(row[CALL].hex()))
+        came_from = row.get(FROM)
+        positions: list[Any] = came_from if isinstance(came_from, list) else [came_from]
         rows = _inputs(manifest, "rows")
-        if rows and from_row is not None:
-            hop.behind.append(self._row(self._manifest(rows[0]), int(from_row), shown))
-        elif not rows:
-            table = self._table(manifest)
-            leaf = source_of(table.bodies[table.numbered[row[BILL]]])
-            details = {"row in its file": from_row, "license": leaf.license, "kind": leaf.kind}
-            hop.behind.append(Hop("source", leaf.title, details))
+        for place in positions if rows else ():
+            ref, at = self._input_row(rows, int(place))
+            hop.behind.append(self._row(self._manifest(ref), at, shown))
+        if not rows:
+            hop.behind += self._origins(manifest, row)
         return hop
+
+    def _input_row(self, rows: list[ArtifactRef], place: int) -> tuple[ArtifactRef, int]:
+        """Return which input a position over all of them falls in, and the row there."""
+        for ref in rows[:-1]:
+            size = self._manifest(ref).rows
+            if place < size:
+                return ref, place
+            place -= size
+        return rows[-1], place
+
+    def _origins(self, manifest: Manifest, row: dict[str, Any]) -> list[Hop]:
+        """Return the sources that a first row came from."""
+        table = self._table(manifest)
+        body = table.bodies[table.numbered[row[BILL]]]
+        parts = body.get("parts", [["content", table.numbered[row[BILL]]]])
+        hops = []
+        for how, node in parts:
+            leaf = source_of(table.bodies[node])
+            details = {"row in its file": row.get(FROM), "license": leaf.license, "kind": leaf.kind}
+            if how != "content":
+                details["through"] = how
+            hops.append(Hop("source", leaf.title, details))
+        return hops
+
+    def forward(self, name: str, row: int) -> Hop:
+        """Trace a row of a dataset on, to everything in the store that was made of it.
+
+        Raises:
+            StoreError: if there is no artifact of that name.
+            InputError: if it has no such row, or is a model.
+        """
+        manifest = self._store.find(name)
+        if manifest.kind == "model":
+            msg = f"{manifest.ref} is a model; a row to trace forward must be a dataset's"
+            raise InputError(msg)
+        after: dict[ArtifactRef, list[Manifest]] = {}
+        for other in self._store.manifests():
+            for item in other.inputs:
+                if "@" in item.name:
+                    users = after.setdefault(ArtifactRef.parse(item.name), [])
+                    users += [other] if other not in users else []
+        return self._ahead(manifest, row, after)
+
+    def _ahead(
+        self, manifest: Manifest, position: int, after: dict[ArtifactRef, list[Manifest]]
+    ) -> Hop:
+        values = printable(self._dataset(manifest.ref).row(position))
+        facts = {key: value for key, value in values.items() if not key.startswith("_")}
+        hop = Hop("row", f"{manifest.ref} row {position}", {"by": manifest.stage["kind"], **facts})
+        for other in after.get(manifest.ref, ()):
+            rows = _inputs(other, "rows")
+            if manifest.ref in _inputs(other, "trained-on"):
+                hop.behind.append(self._learned(other, after))
+            elif manifest.ref in rows:
+                before = sum(self._manifest(ref).rows for ref in rows[: rows.index(manifest.ref)])
+                for place in self._dataset(other.ref).made_of(before + position):
+                    hop.behind.append(self._ahead(other, place, after))
+        return hop
+
+    def _learned(self, model: Manifest, after: dict[ArtifactRef, list[Manifest]]) -> Hop:
+        """Name a model that learned from a row, and what it did then: to all rows alike."""
+        acted = [str(other.ref) for other in after.get(model.ref, ())]
+        facts = {"then acted on": ", ".join(acted)} if acted else {}
+        return Hop("model", str(model.ref), {"learned from it": True, **facts})
 
     def _model(self, manifest: Manifest, text: str, shown: frozenset[str], opened: bool) -> Hop:
         channel = next((i.channel for i in manifest.inputs if i.role == "trained-on"), "")
@@ -134,7 +209,7 @@ class Tracer:
         Jaccard's index with inverse document frequencies for weights.
         """
         if manifest.ref not in self._words:
-            texts = self._store.dataset(manifest.ref).column("text").to_pylist()
+            texts = self._dataset(manifest.ref).column("text").to_pylist()
             split = [frozenset(_WORDS.findall(text.lower())) for text in texts]
             counts = Counter(word for row in split for word in row)
             self._words[manifest.ref] = split

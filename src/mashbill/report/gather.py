@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.source import Source
-from mashbill.lineage.bill import Summary, bill, source_of, summarised
+from mashbill.lineage.bill import Summary, bill, summarised
 from mashbill.lineage.definitions import Verdict, judge_all
-from mashbill.lineage.nodes import NodeTable, supposing
+from mashbill.lineage.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.trace import Hop, Tracer
 
 if TYPE_CHECKING:

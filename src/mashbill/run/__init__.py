@@ -182,14 +182,12 @@ class _Runner:
         if use.is_teacher:
             source = self._recipe.teachers[use.name].source
             known = digest_bytes(canonical(source.model_dump(mode="json")))
-            return InputRef(
-                name=source.title, role="teacher", channel=use.channel.value, digest=known
-            )
+            return InputRef(name=source.title, role="teacher", channel=use.via, digest=known)
         manifest = self._manifests[use.name]
         return InputRef(
             name=str(manifest.ref),
             role=use.role,
-            channel=use.channel.value,
+            channel=use.via,
             digest=manifest.digest,
         )
 

@@ -28,7 +28,7 @@ from mashbill.core.record import (
     user_columns,
 )
 from mashbill.core.store import NODES, publish, write_atomically
-from mashbill.lineage.nodes import NodeTable, close_dataset, close_model
+from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
 
 if TYPE_CHECKING:
@@ -65,12 +65,13 @@ def make_dataset(making: Making) -> dict[str, Any]:
     done = _committed_shards(making)
     if done:
         making.context.measures |= done[max(done)]["measures"]
-    table = row_nodes(making.recipe, making.name, making.tables)
+    composer = row_nodes(making.recipe, making.name, making.tables)
+    table = composer.table
     writer = _ShardWriter(making, folder, table, done)
     if making.spec.streams:
-        _run_sliced(making, writer)
+        _run_sliced(making, writer, composer)
     else:
-        _run_whole(making, writer)
+        _run_whole(making, writer, composer)
     if not any(shard.rows for shard in writer.kept):
         msg = (
             f"stages.{making.name}: none of its rows is left, so nothing could follow; loosen its "
@@ -78,7 +79,8 @@ def make_dataset(making: Making) -> dict[str, Any]:
         )
         raise InputError(msg)
     for shard in writer.kept:
-        part = pq.read_table(folder / shard.file)
+        names = pq.read_schema(folder / shard.file)
+        part = pq.read_table(folder / shard.file, columns=[*_weighed(names), BILL])
         table.count(np.asarray(part.column(BILL)), words_of(part))
     close_dataset(table, str(making.ref))
     return {
@@ -106,14 +108,15 @@ def make_model(making: Making) -> dict[str, Any]:
         publish(path, folder / path.name)
     learned = []
     tokens = 0
-    for use in making.spec.uses():
+    for use in (use for use in making.spec.uses() if use.role == "trained-on"):
         seen = making.context.seen[use.name]
         data = making.context.input(use.name)
         weights = _tokens_by_node(data, seen, len(making.tables[use.name].numbered))
-        learned.append((use.channel, making.tables[use.name], weights))
+        learned.append((use.via, making.tables[use.name], weights))
         tokens += int(weights.sum())
+    bases = [(u.via, making.tables[u.name]) for u in making.spec.uses() if u.role == "base"]
     content = digest([[item.file, item.sha256] for item in files])
-    table = close_model(str(making.ref), content, learned)
+    table = close_model(str(making.ref), content, learned, bases)
     return {
         "kind": "model",
         "files": tuple(files),
@@ -127,22 +130,29 @@ def words_of(table: pa.Table) -> np.ndarray:
 
     Words separated by white space, because every step of a chain may have another tokenizer.
     """
-    names = user_columns(table.column_names)
-    name = (
-        "text"
-        if "text" in names
-        else next((n for n in names if pa.types.is_string(table.schema.field(n).type)), None)
-    )
-    if name is None:
-        return np.ones(table.num_rows, np.int64)
-    words = pc.list_value_length(
-        pc.utf8_split_whitespace(pc.utf8_trim_whitespace(table.column(name)))
-    )
-    return np.asarray(pc.fill_null(words, 0), np.int64)
+    total = np.zeros(table.num_rows, np.int64)
+    columns = _weighed(table.schema)
+    for name in columns:
+        text = pc.utf8_trim_whitespace(table.column(name))
+        gaps = pc.count_substring_regex(text, r"\s+")
+        words = pc.if_else(pc.equal(text, ""), 0, pc.add(gaps, 1))
+        total += np.asarray(pc.fill_null(words, 0), np.int64)
+    return total if columns else np.ones(table.num_rows, np.int64)
+
+
+def _weighed(schema: pa.Schema) -> list[str]:
+    """Return the columns whose words are a row's weight: what a model would learn to write."""
+    names = [n for n in user_columns(schema.names) if pa.types.is_string(schema.field(n).type)]
+    for wanted in (["text"], ["prompt", "chosen", "rejected"], ["completion"]):
+        found = [name for name in wanted if name in names]
+        if found:
+            return found
+    return names[:1]
 
 
 def _tokens_by_node(data: Dataset, seen: np.ndarray, nodes: int) -> np.ndarray:
-    table = data.read(0, data.num_rows)
+    schema = pq.read_schema(data.path / data.manifest.shards[0].file)
+    table = data.read(0, data.num_rows, [*_weighed(schema), BILL])
     weights = words_of(table) * seen
     return np.bincount(np.asarray(table.column(BILL)), weights=weights, minlength=nodes).astype(
         np.int64
@@ -193,51 +203,133 @@ def _committed_shards(making: Making) -> dict[int, dict[str, Any]]:
     return live
 
 
-def _run_sliced(making: Making, writer: _ShardWriter) -> None:
-    """Give the stage one slice of its input at a time; a slice is a shard."""
-    rows = next(use for use in making.spec.uses() if use.role == "rows")
-    data = making.context.input(rows.name)
-    for number, (start, piece) in enumerate(data.chunks(making.spec.shard_rows)):
-        if not writer.has(number):
-            out = list(making.spec.run(iter(piece.to_batches()), making.context))
-            writer.write(number, _placed(out, piece, start))
-        making.context.progress(
-            min(start + making.spec.shard_rows, data.num_rows), data.num_rows, ""
-        )
+def _rows_inputs(making: Making) -> list[str]:
+    return [use.name for use in making.spec.uses() if use.role == "rows"]
 
 
-def _run_whole(making: Making, writer: _ShardWriter) -> None:
+def _run_sliced(making: Making, writer: _ShardWriter, composer: Composer) -> None:
+    """Give the stage one slice of an input at a time; a slice is a shard."""
+    inputs = [making.context.input(name) for name in _rows_inputs(making)]
+    total = sum(data.num_rows for data in inputs)
+    # Every node gets its number beforehand, so that a resumed run gives the same ones.
+    for code in range(int(composer.offsets[-1])):
+        composer.one_each(np.array([code]))
+    number = before = 0
+    for name, data, offset in zip(_rows_inputs(making), inputs, composer.offsets, strict=False):
+        making.context.current = name
+        for start, piece in data.chunks(making.spec.shard_rows):
+            if not writer.has(number):
+                out = list(making.spec.run(iter(piece.to_batches()), making.context))
+                codes = np.asarray(piece.column(BILL)) + offset
+                writer.write(number, _placed(making, out, composer, codes, before + start))
+            number += 1
+            making.context.progress(before + start + piece.num_rows, total, "")
+        before += data.num_rows
+
+
+def _run_whole(making: Making, writer: _ShardWriter, composer: Composer) -> None:
     """Give the stage all of its input; what it yields is cut into shards."""
-    rows = next((use for use in making.spec.uses() if use.role == "rows"), None)
-    piece = None
     batches: Iterator[pa.RecordBatch] = iter(())
-    if rows is not None:
-        data = making.context.input(rows.name)
-        piece = data.read(0, data.num_rows)
+    codes = np.empty(0, np.int64)
+    inputs = [making.context.input(name) for name in _rows_inputs(making)]
+    if inputs:
+        codes = np.concatenate(
+            [
+                np.asarray(data.column(BILL)) + offset
+                for data, offset in zip(inputs, composer.offsets, strict=False)
+            ]
+        )
+        piece = inputs[0].read(0, inputs[0].num_rows)
         batches = iter(piece.to_batches() or [one_batch(piece)])
     out = []
+    done = 0
     for batch in making.spec.run(batches, making.context):
         out.append(batch)
-        making.context.progress(sum(b.num_rows for b in out), 0, "")
-    table = _placed(out, piece, 0)
+        done += batch.num_rows
+        making.context.progress(done, 0, "")
+    table = _placed(making, out, composer, codes if inputs else None, 0)
     if table is None:
         return
     for number, start in enumerate(range(0, max(table.num_rows, 1), making.spec.shard_rows)):
         writer.write(number, table.slice(start, making.spec.shard_rows))
 
 
-def _placed(out: list[pa.RecordBatch], piece: pa.Table | None, start: int) -> pa.Table | None:
-    """Return output rows with ``_bill`` of the row each came from, and ``_from`` in its dataset."""
+def _placed(
+    making: Making,
+    out: list[pa.RecordBatch],
+    composer: Composer,
+    codes: np.ndarray | None,
+    start: int,
+) -> pa.Table | None:
+    """Return output rows with the number of their node, and ``_from`` in their dataset.
+
+    Args:
+        making: the artifact.
+        out: what the stage yielded.
+        composer: gives nodes.
+        codes: of each row that ``_from`` may name, shape (rows,); None for a first stage.
+        start: what to add to ``_from``.
+    """
     if not out:
         return None
     table = pa.Table.from_batches(out)
-    if piece is None:
+    if codes is None:
+        for parts in making.context.origins:
+            made = [(channel.value, composer.table.add_source(leaf)) for channel, leaf in parts]
+            composer.table.number(composer.table.add_made(made))
         return table
-    positions = table.column(FROM)
-    bills = piece.column(BILL).take(positions).cast(pa.int32())
     at = table.schema.get_field_index(FROM)
-    table = table.set_column(at, FROM, pc.add(positions, start))
-    return table.append_column(BILL, bills)
+    positions = table.column(FROM).combine_chunks()
+    if pa.types.is_list(positions.type):
+        if making.spec.streams:
+            msg = f"stage kind {making.spec.kind!r} streams, so a row may not come from several"
+            raise StoreError(msg)
+        ends = np.asarray(positions.offsets)
+        flat = np.asarray(positions.flatten())
+        bills = composer.several_each(codes[flat], ends[1:] - ends[0])
+    else:
+        bills = composer.one_each(codes[np.asarray(positions)])
+        table = table.set_column(at, FROM, pc.add(positions, start))
+    return table.append_column(BILL, pa.array(bills, pa.int32()))
+
+
+def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:
+    if table is None:
+        return
+    if REJECTED_BY not in table.column_names:
+        yield "part", table
+        return
+    rejected = pc.is_valid(table.column(REJECTED_BY))
+    yield "part", table.filter(pc.invert(rejected)).drop_columns([REJECTED_BY, REASON])
+    turned_down = table.filter(rejected)
+    if turned_down.num_rows:
+        yield "rejected", turned_down
+
+
+def _write_parquet(table: pa.Table, path: Path) -> str:
+    """Write a Parquet file atomically and return its SHA-256.
+
+    Row positions are delta-coded: for a step that keeps every row they cost almost nothing.
+    """
+    temporary = path.with_name(f".{path.name}")
+    encodings = {}
+    if FROM in table.column_names:
+        nested = pa.types.is_list(table.schema.field(FROM).type)
+        encodings[f"{FROM}.list.element" if nested else FROM] = "DELTA_BINARY_PACKED"
+    dictionary = [
+        field.name for field in table.schema if pa.types.is_string(field.type) or field.name == BILL
+    ]
+    pq.write_table(
+        table,
+        temporary,
+        compression="zstd",
+        row_group_size=ROW_GROUP,
+        use_dictionary=dictionary,
+        column_encoding=encodings,
+    )
+    sha256 = digest_file(temporary)
+    publish(temporary, path)
+    return sha256
 
 
 class _ShardWriter:
@@ -311,39 +403,3 @@ class _ShardWriter:
             )
         for shard in new:
             self._add(shard)
-
-
-def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:
-    if table is None:
-        return
-    if REJECTED_BY not in table.column_names:
-        yield "part", table
-        return
-    rejected = pc.is_valid(table.column(REJECTED_BY))
-    yield "part", table.filter(pc.invert(rejected)).drop_columns([REJECTED_BY, REASON])
-    turned_down = table.filter(rejected)
-    if turned_down.num_rows:
-        yield "rejected", turned_down
-
-
-def _write_parquet(table: pa.Table, path: Path) -> str:
-    """Write a Parquet file atomically and return its SHA-256.
-
-    Row positions are delta-coded: for a step that keeps every row they cost almost nothing.
-    """
-    temporary = path.with_name(f".{path.name}")
-    delta = [name for name in (FROM,) if name in table.column_names]
-    dictionary = [
-        field.name for field in table.schema if pa.types.is_string(field.type) or field.name == BILL
-    ]
-    pq.write_table(
-        table,
-        temporary,
-        compression="zstd",
-        row_group_size=ROW_GROUP,
-        use_dictionary=dictionary,
-        column_encoding=dict.fromkeys(delta, "DELTA_BINARY_PACKED"),
-    )
-    sha256 = digest_file(temporary)
-    publish(temporary, path)
-    return sha256

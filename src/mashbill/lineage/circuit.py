@@ -1,0 +1,311 @@
+"""The circuit as arrays: one pass over it answers any question, a level at a time.
+
+Nodes are numbered so that each level is contiguous and everything a node rests on stands before
+it. A level's edges are contiguous too, so evaluating a level is a gather and a ``reduceat``;
+nothing recurses, and a graph of millions of nodes is a few dozen numpy calls.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.source import Channel, Purpose, Source, parse_via, via
+from mashbill.core.store import NODES
+from mashbill.lineage.nodes import NodeTable, edges
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.store import Store
+
+SOURCE, MADE, DATASET, MODEL = range(4)
+TYPES = ("source", "made", "dataset", "model")
+
+LABELS = tuple(via(channel, purpose) for channel in Channel for purpose in Purpose)
+"""every way to reach something; an edge holds the place in this list"""
+CHANNEL_OF = np.array([list(Channel).index(parse_via(label)[0]) for label in LABELS], np.uint8)
+"""place of a label's channel in :class:`Channel`, shape (labels,)"""
+_CODE = {label: code for code, label in enumerate(LABELS)}
+
+
+@dataclass
+class Circuit:
+    """A lineage graph of n nodes and m edges, parts before what is made of them."""
+
+    type: np.ndarray
+    """uint8, shape (n,): SOURCE, MADE, DATASET or MODEL"""
+    start: np.ndarray
+    """int64, shape (n + 1,): edges of node i are ``start[i]`` up to ``start[i + 1]``"""
+    to: np.ndarray
+    """int32, shape (m,): the node an edge leads to; always a smaller number"""
+    label: np.ndarray
+    """uint8, shape (m,): places in LABELS"""
+    tokens: np.ndarray
+    """float64, shape (m,): weight in tokens; NaN where it is not known"""
+    records: np.ndarray
+    """int64, shape (m,): rows behind an edge; -1 where it counts none"""
+    levels: np.ndarray
+    """int64, shape (levels + 1,): nodes of level k are ``levels[k]`` up to ``levels[k + 1]``"""
+    place: np.ndarray
+    """int64, shape (n,): number a node had before it was put in order -> its number here"""
+    digests: Sequence[Any]
+    """digest or name of each node, in the order it had before"""
+    about: Sequence[Any]
+    """JSON of each node's own fields, in the order it had before; None if it has none"""
+    root: int = -1
+    """node that stands for the whole artifact"""
+    numbered: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """node of each number that a row may hold, shape (numbers,)"""
+    _sources: dict[int, Source] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def build(
+        cls,
+        kind: np.ndarray,
+        parent: np.ndarray,
+        to: np.ndarray,
+        label: np.ndarray,
+        tokens: np.ndarray,
+        records: np.ndarray | None = None,
+        *,
+        digests: Sequence[Any] = (),
+        about: Sequence[Any] = (),
+        root: int = -1,
+        numbered: np.ndarray | None = None,
+    ) -> Circuit:
+        """Put a graph in order; edges need none.
+
+        Args:
+            kind: shape (n,), SOURCE to MODEL.
+            parent: shape (m,), the node made of ``to``.
+            to: shape (m,).
+            label: shape (m,), places in LABELS.
+            tokens: shape (m,), NaN where not known.
+            records: shape (m,), or None.
+            digests: names, to be told in errors and paths.
+            about: JSON texts.
+            root: the node asked about by default.
+            numbered: nodes that rows point at.
+
+        Raises:
+            InputError: if the graph has a cycle; a node of it is named.
+        """
+        count = len(kind)
+        level = _levels(count, parent, to, digests)
+        order = np.argsort(level, kind="stable")
+        place = np.empty(count, np.int64)
+        place[order] = np.arange(count)
+        sorting = np.argsort(place[parent].astype(np.int32), kind="stable")
+        fan_out = np.bincount(parent, minlength=count)[order] if count else np.empty(0, np.int64)
+        ends = np.bincount(level) if count else np.empty(0, np.int64)
+        return cls(
+            type=np.asarray(kind, np.uint8)[order],
+            start=np.concatenate([[0], np.cumsum(fan_out)]).astype(np.int64),
+            to=place[to[sorting]].astype(np.int32),
+            label=np.asarray(label, np.uint8)[sorting],
+            tokens=np.asarray(tokens, np.float64)[sorting],
+            records=(
+                np.full(len(to), -1, np.int64) if records is None else np.asarray(records)[sorting]
+            ),
+            levels=np.concatenate([[0], np.cumsum(ends)]).astype(np.int64),
+            place=place,
+            digests=digests,
+            about=about,
+            root=-1 if root < 0 else int(place[root]),
+            numbered=np.empty(0, np.int64) if numbered is None else place[numbered],
+        )
+
+    @classmethod
+    def of(cls, table: NodeTable) -> Circuit:
+        """Return the circuit of a node table in memory."""
+        names = [*table.numbered, *sorted(table.bodies.keys() - set(table.numbered))]
+        at = {name: number for number, name in enumerate(names)}
+        rows = [
+            (number, at[end], _CODE[how], np.nan if tokens is None else tokens,
+             -1 if records is None else records)
+            for number, name in enumerate(names)
+            for how, end, records, tokens in edges(table.bodies[name])
+        ]  # fmt: skip
+        parent, to, label, tokens, records = zip(*rows, strict=True) if rows else ((),) * 5
+        bodies = [table.bodies[name] for name in names]
+        own = ("parts", "members", "type")
+        return cls.build(
+            np.array([TYPES.index(body["type"]) for body in bodies], np.uint8),
+            np.array(parent, np.int64),
+            np.array(to, np.int64),
+            np.array(label, np.uint8),
+            np.array(tokens, np.float64),
+            np.array(records, np.int64),
+            digests=names,
+            about=[json.dumps({k: v for k, v in b.items() if k not in own}) for b in bodies],
+            root=at[table.root] if table.root else -1,
+            numbered=np.arange(len(table.numbered)),
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Circuit:
+        """Read ``nodes.parquet`` straight into arrays.
+
+        Raises:
+            StoreError: if it is not one.
+        """
+        try:
+            table = pq.read_table(path).combine_chunks()
+            to = _flat(table, "to")
+            sizes = np.diff(np.asarray(_list(table, "to").offsets))
+            tokens = _flat_values(table, "tokens").cast(pa.float64()).fill_null(np.nan)
+            records = _flat_values(table, "records").fill_null(-1)
+            how = _flat_values(table, "via").dictionary_encode()
+            codes = np.array([_CODE[label.as_py()] for label in how.dictionary], np.uint8)
+            kinds = table.column("type").chunk(0).dictionary_encode()
+            kind = np.array([TYPES.index(name.as_py()) for name in kinds.dictionary], np.uint8)
+            roots = np.flatnonzero(np.asarray(table.column("is_root")))
+            numbers = table.column("number").drop_null()
+            return cls.build(
+                kind[np.asarray(kinds.indices)],
+                np.repeat(np.arange(table.num_rows), sizes),
+                to,
+                codes[np.asarray(how.indices)] if len(to) else np.empty(0, np.uint8),
+                np.asarray(tokens),
+                np.asarray(records),
+                digests=table.column("digest"),
+                about=table.column("about"),
+                root=int(roots[0]) if len(roots) else -1,
+                numbered=np.arange(len(numbers)),
+            )
+        except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
+            msg = f"{path} cannot be read as a node table: {error}; run `mashbill audit`"
+            raise StoreError(msg) from error
+
+    @classmethod
+    def of_artifact(cls, store: Store, manifest: Manifest) -> Circuit:
+        """Read the circuit of an artifact of a store."""
+        return cls.read(store.folder(manifest.kind, manifest.ref) / NODES)
+
+    @property
+    def size(self) -> int:
+        """Nodes."""
+        return len(self.type)
+
+    @cached_property
+    def _before(self) -> np.ndarray:
+        """Number a node had before it was put in order, shape (n,)."""
+        before = np.empty(self.size, np.int64)
+        before[self.place] = np.arange(self.size)
+        return before
+
+    def facts(self, node: int) -> dict[str, Any]:
+        """Return a node's own fields: a source's, or an artifact's address."""
+        text = self.about[int(self._before[node])]
+        text = text.as_py() if isinstance(text, pa.Scalar) else text
+        return dict(json.loads(text or "{}"))
+
+    def digest(self, node: int) -> str:
+        """Return a node's digest, or its name in a graph that has no digests."""
+        if not len(self.digests):
+            return str(node)
+        text = self.digests[int(self._before[node])]
+        return str(text.as_py() if isinstance(text, pa.Scalar) else text)
+
+    def source(self, node: int) -> Source:
+        """Return the source that a leaf is."""
+        if node not in self._sources:
+            self._sources[node] = Source.model_validate(self.facts(node))
+        return self._sources[node]
+
+    def title(self, node: int) -> str:
+        """Name a node for people."""
+        if self.type[node] == SOURCE:
+            leaf = self.source(node)
+            return f"{leaf.title} ({leaf.route})"
+        return str(self.facts(node).get("artifact", self.digest(node)[:12]))
+
+    def leaves(self) -> np.ndarray:
+        """Return the sources, shape (sources,)."""
+        return np.flatnonzero(self.type == SOURCE)
+
+    def matching(self, test: Callable[[Source], bool]) -> np.ndarray:
+        """Return which nodes are sources that pass a test, bool, shape (n,)."""
+        found = np.zeros(self.size, bool)
+        for node in self.leaves().tolist():
+            found[node] = test(self.source(node))
+        return found
+
+    def is_model(self) -> np.ndarray:
+        """Return which nodes are models, leaf or not, bool, shape (n,): reaching one is a hop."""
+        found: np.ndarray = (self.type == MODEL) | self.matching(
+            lambda source: source.what != "dataset"
+        )
+        return found
+
+
+def _list(table: pa.Table, name: str) -> pa.ListArray:
+    return table.column(name).chunk(0)
+
+
+def _flat_values(table: pa.Table, name: str) -> pa.Array:
+    return _list(table, name).flatten()
+
+
+def _flat(table: pa.Table, name: str) -> np.ndarray:
+    values = np.asarray(_flat_values(table, name), np.int64)
+    if len(values) and (values.min() < 0 or values.max() >= table.num_rows):
+        msg = f"column {name!r} points outside the table"
+        raise ValueError(msg)
+    return values
+
+
+def _levels(count: int, parent: np.ndarray, to: np.ndarray, names: Sequence[Any]) -> np.ndarray:
+    """Return the longest way down from each node, int32, shape (count,), by Kahn's algorithm."""
+    level = np.zeros(count, np.int32)
+    left = np.bincount(parent, minlength=count)
+    by_child = np.argsort(to.astype(np.int32, copy=False), kind="stable")
+    above = parent[by_child]
+    begin = np.concatenate([[0], np.cumsum(np.bincount(to, minlength=count))])
+    ready = np.flatnonzero(left == 0)
+    done, depth = len(ready), 0
+    while len(ready):
+        depth += 1
+        parents = above[ragged(begin[ready], begin[ready + 1])]
+        if len(parents) * 8 > count:
+            taken = np.bincount(parents, minlength=count)
+            left -= taken
+            ready = np.flatnonzero((taken > 0) & (left == 0))
+        else:
+            met, taken = np.unique(parents, return_counts=True)
+            left[met] -= taken
+            ready = met[left[met] == 0]
+        level[ready] = depth
+        done += len(ready)
+    if done < count:
+        node = int(np.flatnonzero(left > 0)[0])
+        named = names[node] if len(names) else node
+        msg = f"the lineage of {named} leads back to itself; something that it was made of is wrong"
+        raise InputError(msg)
+    return level
+
+
+def ragged(begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the integers of many ranges one behind the other.
+
+    Args:
+        begin: shape (ranges,), first of each.
+        end: shape (ranges,), one behind the last of each.
+    """
+    sizes = end - begin
+    total = int(sizes.sum())
+    if total == 0:
+        return np.empty(0, np.int64)
+    shift = np.repeat(begin - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+    places: np.ndarray = np.arange(total) + shift
+    return places
