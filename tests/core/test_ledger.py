@@ -3,6 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mashbill import AuditError, Signer
+from mashbill.core import ledger as ledger_module
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.ledger import GENESIS, Ledger, check_line
 
@@ -73,3 +74,41 @@ def test_two_writers_chain_onto_each_other(tmp_path):
 def test_a_ledger_opened_to_be_read_is_not_appended_to(tmp_path):
     with pytest.raises(AuditError, match="opened to be read"):
         Ledger(tmp_path / "ledger.jsonl").append("a")
+
+
+def test_a_ledger_that_was_cut_while_it_was_held_is_not_appended_to(tmp_path, ledger_bytes):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(ledger_bytes)
+    ledger = Ledger(path, Signer.default())
+    cut = b"".join(ledger_bytes.splitlines(keepends=True)[:3])
+    path.write_bytes(cut)
+    with pytest.raises(AuditError, match="entries were removed"):
+        ledger.append("shard", number=9)
+    assert path.read_bytes() == cut
+
+
+def test_an_append_reads_only_what_others_appended(tmp_path, ledger_bytes, monkeypatch):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(ledger_bytes)
+    ledger, other = Ledger(path, Signer.default()), Ledger(path, Signer.default())
+    other.append("other")
+    opened = []
+    real = ledger_module.open_line
+    monkeypatch.setattr(
+        ledger_module, "open_line", lambda *line: opened.append(line[1]) or real(*line)
+    )
+    ledger.append("own")
+    ledger.append("own")
+    assert opened == [5, 6, 7]
+    assert problems(path.read_bytes()) == []
+
+
+def test_a_line_torn_by_another_process_is_cut_off_too(tmp_path, ledger_bytes):
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(ledger_bytes)
+    ledger = Ledger(path, Signer.default())
+    with path.open("ab") as stream:
+        stream.write(b'{"payload":"torn')
+    ledger.append("shard", number=9)
+    assert problems(path.read_bytes()) == []
+    assert [entry.index for entry in Ledger(path).entries] == [0, 1, 2, 3, 4, 5]

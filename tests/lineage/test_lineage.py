@@ -22,6 +22,7 @@ from mashbill.lineage.evaluate import (
     touched,
 )  # fmt: skip
 from mashbill.lineage.nodes import NodeTable, edges, supposing
+from mashbill.lineage.reach import owed_at_root
 
 SHIPPED = load_definitions()
 A, B, C = SHIPPED[:3]
@@ -324,3 +325,15 @@ def test_a_node_table_reads_back_as_written(tmp_path_factory, table):
     ]
     assert is_model(table.bodies[table.root]) or table.bodies[table.root]["type"] == "dataset"
     assert FAR > 0
+
+
+@LAWS
+@given(circuits(), st.sampled_from([SUBSTANCE, tuple(Channel)]))
+def test_shares_source_by_source_are_those_of_a_pass_for_each(table, channels):
+    circuit = Circuit.of(table)
+    counts = allowed(channels)
+    found = owed_at_root(circuit, counts)
+    for place, leaf in enumerate(circuit.leaves().tolist()):
+        shares = proportional(circuit, np.arange(circuit.size) == leaf, counts)
+        expected = (shares.low[circuit.root], shares.high[circuit.root])
+        assert found.get(place, (0, 0)) == pytest.approx(expected)

@@ -30,9 +30,10 @@ CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) W
 CREATE TABLE IF NOT EXISTS calls (
     request TEXT PRIMARY KEY, teacher TEXT NOT NULL, prefix TEXT NOT NULL, body TEXT NOT NULL,
     choices TEXT NOT NULL, logprobs TEXT NOT NULL, tokens INTEGER NOT NULL, price REAL NOT NULL,
-    at TEXT NOT NULL
+    at TEXT NOT NULL, text TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 """
+_ADD_TEXT = "ALTER TABLE calls ADD COLUMN text TEXT NOT NULL DEFAULT ''"
 _CHUNK = 500  # below SQLite's limit on parameters in every build
 
 
@@ -49,6 +50,7 @@ class Call:
     tokens: int
     price: float
     at: str
+    text: str = ""
 
 
 def request_digest(teacher: Mapping[str, Any], question: Question) -> str:
@@ -79,11 +81,14 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
+            if not self._keeps_text():  # a journal from before teachers could write
+                self._db.execute(_ADD_TEXT)
         else:
             if not path.exists():
                 msg = f"{path} is not there: this store holds no teacher calls"
                 raise StoreError(msg)
             self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        self._text = "c.text" if self._keeps_text() else "''"
 
     @classmethod
     def of(cls, store: Store) -> Journal | None:
@@ -97,6 +102,9 @@ class Journal:
             with contextlib.suppress(sqlite3.OperationalError):  # somebody else is reading
                 self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
+
+    def _keeps_text(self) -> bool:
+        return any(column[1] == "text" for column in self._read("PRAGMA table_info(calls)", []))
 
     def _read(self, query: str, values: list[str]) -> list[Any]:
         try:
@@ -112,11 +120,12 @@ class Journal:
             piece = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(piece))
             rows = self._read(
-                f"SELECT request, logprobs, tokens FROM calls WHERE request IN ({marks})",  # noqa: S608
+                f"SELECT request, logprobs, tokens, {self._text} FROM calls c "  # noqa: S608
+                f"WHERE request IN ({marks})",
                 piece,
             )
-            for request, logprobs, tokens in rows:
-                found[request] = Answer(tuple(json.loads(logprobs)), tokens)
+            for request, logprobs, tokens, text in rows:
+                found[request] = Answer(tuple(json.loads(logprobs)), tokens, text)
         return found
 
     def record(
@@ -141,6 +150,7 @@ class Journal:
                 answer.tokens,
                 price,
                 at,
+                answer.text,
             )
             for request, question, answer in calls
         ]
@@ -150,7 +160,7 @@ class Journal:
                 "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
             )
             self._db.executemany(
-                "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
             )
         except BaseException:
             self._db.execute("ROLLBACK")
@@ -160,7 +170,8 @@ class Journal:
     def call(self, request: str) -> Call | None:
         """Return one call whole, or None if it is not in the journal."""
         rows = self._read(
-            "SELECT c.*, t.text FROM calls c JOIN texts t ON t.digest = c.prefix WHERE request = ?",
+            "SELECT request, teacher, t.text, body, choices, logprobs, tokens, price, at, "  # noqa: S608
+            f"{self._text} FROM calls c JOIN texts t ON t.digest = c.prefix WHERE request = ?",
             [request],
         )
         if not rows:
@@ -169,13 +180,14 @@ class Journal:
         return Call(
             request=row[0],
             teacher=json.loads(row[1]),
-            prefix=row[9],
+            prefix=row[2],
             body=row[3],
             choices=tuple(json.loads(row[4])),
             logprobs=tuple(json.loads(row[5])),
             tokens=row[6],
             price=row[7],
             at=row[8],
+            text=row[9],
         )
 
     def totals(self) -> tuple[int, int, float]:
@@ -207,6 +219,8 @@ class Journal:
                             "tokens": call.tokens,
                             "price": call.price,
                             "at": call.at,
+                            # Only where there is one: the leaves of other calls stay as they were.
+                            **({"text": call.text} if call.text else {}),
                         }
                     )
                 )

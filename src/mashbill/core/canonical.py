@@ -50,13 +50,14 @@ def canonical_row(row: Mapping[str, Any]) -> bytes:
         CanonicalError: if a value is not None, bool, int, float, str, bytes or a list of those.
     """
     try:
-        return _ROW_ENCODER.encode({key: _plain(value) for key, value in row.items()}).encode()
+        return _ROW_ENCODER.encode({key: plain_value(value) for key, value in row.items()}).encode()
     except (TypeError, ValueError) as error:
         msg = f"a record has a column with no canonical form: {error}; columns are {list(row)}"
         raise CanonicalError(msg) from error
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return a record's value as JSON has it; TypeError if it has no such form."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return value
@@ -68,7 +69,7 @@ def _plain(value: Any) -> Any:
     if kind is bytes:
         return value.hex()
     if kind is list:
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     msg = f"{value!r:.100} is a {kind.__name__}"
     raise TypeError(msg)
 

@@ -25,7 +25,7 @@ from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import AuditError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -85,6 +85,10 @@ class Signer:
             temporary.unlink()
         return cls(key)
 
+    def sign(self, data: bytes) -> bytes:
+        """Return the Ed25519 signature of bytes (64 bytes)."""
+        return self._key.sign(data)
+
     def seal(self, statement: Mapping[str, Any]) -> bytes:
         """Return one ledger line (no newline) around a statement."""
         payload = canonical(dict(statement))
@@ -121,13 +125,22 @@ class Ledger:
         """Open the ledger at ``path``; without a signer it can only be read."""
         self.path = path
         self._signer = signer
-        self.entries: list[Entry] = list(self._read())
+        self._read_up_to = 0
+        self._introduced: set[str] = set()
+        self.entries: list[Entry] = []
+        if path.exists():
+            self._take(path.read_bytes())
 
-    def _read(self) -> Iterator[Entry]:
-        if not self.path.exists():
-            return
-        for index, line in enumerate(self.path.read_bytes().split(b"\n")[:-1]):
-            yield open_line(line, index, self.path)
+    def _take(self, data: bytes) -> None:
+        """Add the entries of what stands behind those that were read; a torn last line is not."""
+        *lines, torn = data.split(b"\n")
+        for line in lines:
+            self._add(open_line(line, len(self.entries), self.path))
+        self._read_up_to += len(data) - len(torn)
+
+    def _add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._introduced.add(entry.keyid)
 
     def append(self, event: str, subjects: Mapping[str, str] | None = None, **facts: Any) -> Entry:
         """Sign and append one entry, and return it once it is on disk.
@@ -144,22 +157,28 @@ class Ledger:
             raise AuditError(msg)
         with self.path.open("a+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            stream.seek(0)
-            data = stream.read()
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                stream.truncate(whole)
-            lines = data[:whole].split(b"\n")[:-1]
-            for index in range(len(self.entries), len(lines)):
-                self.entries.append(open_line(lines[index], index, self.path))
+            size = stream.seek(0, os.SEEK_END)
+            if size < self._read_up_to:
+                msg = (
+                    f"{self.path} has {size} bytes and had {self._read_up_to}: entries were "
+                    "removed while this run held them; nothing was appended, run `mashbill audit`"
+                )
+                raise AuditError(msg)
+            # Only what other processes appended meanwhile is read, so that a run of thousands
+            # of shards does not read the whole ledger for each.
+            stream.seek(self._read_up_to)
+            self._take(stream.read())
+            if self._read_up_to < size:
+                stream.truncate(self._read_up_to)
+            index = len(self.entries)
             predicate: dict[str, Any] = {
                 "event": event,
-                "index": len(lines),
-                "previous": digest_bytes(lines[-1]) if lines else GENESIS,
+                "index": index,
+                "previous": self.entries[-1].digest if self.entries else GENESIS,
                 "at": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
                 **facts,
             }
-            if all(entry.keyid != self._signer.keyid for entry in self.entries):
+            if self._signer.keyid not in self._introduced:
                 predicate["public_key"] = self._signer.public.hex()
             line = self._signer.seal(
                 {
@@ -175,8 +194,9 @@ class Ledger:
             stream.write(line + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
-        entry = open_line(line, len(lines), self.path)
-        self.entries.append(entry)
+        entry = open_line(line, index, self.path)
+        self._add(entry)
+        self._read_up_to += len(line) + 1
         return entry
 
 

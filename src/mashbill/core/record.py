@@ -8,13 +8,11 @@ the digest of the teacher call it rests on. A rejected row also says by what and
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mashbill.core.canonical import canonical_row
-from mashbill.core.merkle import leaf
+from mashbill.core.rowbytes import digests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +23,7 @@ FROM = "_from"
 CALL = "_call"
 REJECTED_BY = "_rejected_by"
 REASON = "_reason"
+_LEAF = b"\x00"  # of RFC 6962, as in mashbill.core.merkle.leaf
 OURS = frozenset({ID, BILL, FROM, CALL, REJECTED_BY, REASON})
 
 
@@ -36,9 +35,7 @@ def user_columns(names: Sequence[str]) -> list[str]:
 def identify(table: pa.Table) -> pa.Table:
     """Return the table with ``_id`` computed from the user's columns and put behind them."""
     names = user_columns(table.column_names)
-    ids = [
-        hashlib.sha256(canonical_row(row)).digest()[:16] for row in table.select(names).to_pylist()
-    ]
+    ids = [full[:16] for full in digests({name: table.column(name) for name in names})]
     ours = [name for name in table.column_names if name in OURS and name != ID]
     table = table.select(names + ours)
     return table.add_column(len(names), pa.field(ID, pa.binary(16)), pa.array(ids, pa.binary(16)))
@@ -54,10 +51,9 @@ def leaves(table: pa.Table, nodes: Sequence[str]) -> list[bytes]:
         table: records with ``_bill``.
         nodes: digest of each node, by number.
     """
-    rows = table.to_pylist()
-    for row in rows:
-        row[BILL] = nodes[row[BILL]]
-    return [leaf(canonical_row(row)) for row in rows]
+    columns = {name: table.column(name) for name in table.column_names}
+    columns[BILL] = pa.array(nodes, pa.string()).take(table.column(BILL).combine_chunks())
+    return digests(columns, _LEAF)
 
 
 def one_batch(table: pa.Table) -> pa.RecordBatch:

@@ -15,7 +15,7 @@ from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
 from mashbill.core.source import Channel, Purpose, Source, via
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -52,20 +52,23 @@ class Uses:
 class Question:
     """Which of these continuations is likelier after this text? The text is prefix + body.
 
-    The prefix is what many questions share, so that a teacher may compute it once.
+    The prefix is what many questions share, so that a teacher may compute it once. Without
+    choices the teacher is asked to write the continuation.
     """
 
     prefix: str
     body: str
-    choices: tuple[str, ...]
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Log-probability (natural log) of each choice, and the tokens read for it."""
+    """Log-probability (natural log) of each choice, and the tokens read and written for it."""
 
     logprobs: tuple[float, ...]
     tokens: int
+    text: str = ""
+    """what the teacher wrote; empty where it had choices"""
 
 
 class TeacherSession(Protocol):
@@ -154,6 +157,27 @@ class StageSpec(BaseModel):
         """Return the files beside the recipe whose bytes are part of the identity."""
         return ()
 
+    @classmethod
+    def renamed(cls, table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return the keys of a recipe table with stages and teachers renamed, for a rebuild.
+
+        Args:
+            table: the keys, as written in the recipe.
+            names: stage or teacher -> what stands in its place; None if nothing does, and then it
+                is left out of lists and tables, or its key is.
+        """
+        new = dict(table)
+        for key in cls.references:
+            value = table.get(key)
+            if isinstance(value, str) and value in names:
+                new[key] = names[value]
+            elif isinstance(value, list):
+                changed = [names.get(item, item) for item in value]
+                new[key] = [item for item in changed if item is not None]
+            elif isinstance(value, dict):
+                new[key] = _renamed(value, names)
+        return {key: value for key, value in new.items() if value not in (None, [], {})}
+
     def check(self, folder: Path) -> None:
         """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
         del folder
@@ -178,3 +202,12 @@ class StageSpec(BaseModel):
     def train(self, ctx: StageContext, out: Path) -> None:
         """Write a model's files into ``out`` and set ``ctx.seen``."""
         raise NotImplementedError
+
+
+def _renamed(table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+    """Rename in a table that names stages by its values, or else by its keys."""
+    if all(isinstance(value, str) for value in table.values()):
+        values = {key: names.get(value, value) for key, value in table.items()}
+        return {key: value for key, value in values.items() if value is not None}
+    keys = {key: names.get(key, key) for key in table}
+    return {new: table[key] for key, new in keys.items() if new is not None}

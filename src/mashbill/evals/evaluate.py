@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from mashbill.evals.statistics import paired_difference, wilson
 from mashbill.verifiers.exact import exact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mashbill.core.stage import StageContext
 
@@ -25,6 +25,7 @@ class EvaluateSpec(StageSpec):
     """``kind = "evaluate"``."""
 
     streams = False
+    references: ClassVar[tuple[str, ...]] = ("input", "systems")
 
     kind: Literal["evaluate"] = "evaluate"
     input: str
@@ -41,6 +42,13 @@ class EvaluateSpec(StageSpec):
                 msg = f"compare names {name!r}, which is not one of systems {list(self.systems)}"
                 raise ValueError(msg)
         return self
+
+    @classmethod
+    def renamed(cls, table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+        """Also leave out comparisons with systems that are gone."""
+        new = super().renamed(table, names)
+        pairs = [p for p in table.get("compare", []) if all(s in new.get("systems", {}) for s in p)]
+        return {**new, "compare": pairs} if pairs else {k: new[k] for k in new if k != "compare"}
 
     def uses(self) -> tuple[Uses, ...]:
         """The gold rows, with the systems' labels beside them."""

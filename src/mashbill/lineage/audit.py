@@ -1,32 +1,42 @@
 """Audit: does everything in a store still agree with what the ledger says of it?
 
-Checked are each entry's signature, place, predecessor and encoding; each file that an entry
-speaks of; each record's Merkle leaf; each node's digest; each teacher call that a shard rests on;
-and that no artifact is there without an entry. Nothing in the store is trusted beforehand.
+Checked are each entry's signature, place, predecessor and encoding; that the ledger still holds all
+that checkpoints kept elsewhere counted; each file that an entry speaks of; each record's Merkle
+leaf, the node that it points at and the rows that it says it came from; each node's digest and
+record count; each teacher call that a shard rests on; and that no artifact is there without an
+entry. Nothing in the store is trusted beforehand, and no file is parsed whose bytes are not those
+that a signed entry names.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import digest, digest_bytes, digest_file
+from mashbill.core.checkpoint import check
 from mashbill.core.errors import MashbillError
 from mashbill.core.ledger import GENESIS, Entry, check_line, open_line
 from mashbill.core.merkle import root
-from mashbill.core.record import CALL, leaves
+from mashbill.core.record import BILL, CALL, FROM, leaves
 from mashbill.core.store import CALLS, FOLDERS, LEDGER, MANIFEST, NODES
 from mashbill.lineage.nodes import NodeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from mashbill.core.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,33 @@ class AuditResult:
         return not self.findings
 
 
+@dataclass
+class _Records:
+    """What the rows of one shard say, kept until their manifest is checked."""
+
+    entry: int
+    listed: tuple[str, int]
+    """Merkle root and rows, as the shard's entry gives them"""
+    bills: np.ndarray | None = None
+    """rows that point at each node, shape (numbers,); None if the records could not be read"""
+    came_from: tuple[int, int] | None = None
+    """least and largest row that they say they came from; None if they say none"""
+
+
+@dataclass
+class _Live:
+    """What the entries say that were not given up later."""
+
+    sha256: dict[str, str] = field(default_factory=dict)
+    """file -> digest, as the last entry about it says"""
+    shards: dict[str, dict[str, _Records]] = field(default_factory=dict)
+    """artifact -> file -> its records, for the shards that were met so far"""
+    tables: dict[str, NodeTable | None] = field(default_factory=dict)
+    """folder -> node table; None if it is not the one that was committed"""
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    """artifact -> manifest, of those whose bytes are those that were committed"""
+
+
 class Auditor:
     """Audits one store directory."""
 
@@ -69,13 +106,25 @@ class Auditor:
         folder: Path,
         signer: str | None = None,
         progress: Callable[[int, int], None] | None = None,
+        checkpoints: Sequence[Checkpoint] = (),
     ) -> None:
-        """Audit ``folder``; with ``signer``, entries of any other key are findings."""
+        """Audit ``folder``.
+
+        Args:
+            folder: the store.
+            signer: keyid; entries and checkpoints of any other key are findings.
+            progress: told (entries done, entries in all).
+            checkpoints: of this store's ledger, kept elsewhere. Only they can show that the
+                ledger's end is gone.
+        """
         self._folder = folder
         self._signer = signer
         self._progress = progress or (lambda _done, _total: None)
+        self._checkpoints = checkpoints
         self.result = AuditResult([])
         self._covered: set[str] = {LEDGER, CALLS}
+        self._live = _Live()
+        self._known_bodies: set[tuple[str, str]] = set()
         self._journal: Journal | None = None
         self._journal_error = "is not there"
 
@@ -83,24 +132,21 @@ class Auditor:
         """Check everything and return what was found."""
         entries = self._ledger()
         abandoned = _abandoned(entries)
+        for entry in entries:
+            if entry.index in abandoned:
+                self._covered |= entry.subjects.keys()
+            else:
+                self._live.sha256.update(entry.subjects)
         try:
             self._journal = Journal(self._folder / CALLS)
         except (MashbillError, sqlite3.Error) as error:
             self._journal_error = str(error)
         for number, entry in enumerate(entries):
             self._progress(number, len(entries))
-            if entry.index in abandoned:
-                self._covered |= entry.subjects.keys()
-                continue
-            self._files(entry)
-            try:
-                if entry.event == "shard":
-                    self._shard(entry)
-                elif entry.event == "commit":
-                    self._commit(entry, entries, abandoned)
-            except Exception as error:  # noqa: BLE001 - whatever tampering raises is the finding
-                name = str(entry.predicate.get("artifact"))
-                self._find(name, entry.index, f"cannot be checked: {error!s:.200}")
+            if entry.index not in abandoned:
+                self._entry(entry)
+        if self._journal is not None:
+            self._journal.close()
         if all(finding.file != LEDGER for finding in self.result.findings):
             # With a broken ledger everything behind the break would be told again, file by file.
             self._uncovered(entries)
@@ -111,10 +157,10 @@ class Auditor:
 
     def _ledger(self) -> list[Entry]:
         path = self._folder / LEDGER
-        if not path.exists():
+        there = path.is_file()
+        if not there:
             self._find(LEDGER, None, "is not there, so nothing in this folder is evidence")
-            return []
-        *lines, torn = path.read_bytes().split(b"\n")
+        *lines, torn = path.read_bytes().split(b"\n") if there else [b""]
         if torn:
             self._find(LEDGER, len(lines), "the last line does not end: it was torn or altered")
         entries: list[Entry] = []
@@ -123,10 +169,9 @@ class Auditor:
         broken: list[tuple[int, str]] = []
         for index, line in enumerate(lines):
             wrong = check_line(line, index, previous, keys_by_id)
-            if wrong is not None:
-                broken.append((index, wrong))
             previous = digest_bytes(line)
             if wrong is not None:
+                broken.append((index, wrong))
                 continue  # nothing that an altered entry says is followed up
             entry = open_line(line, index, path)
             if self._signer is not None and entry.keyid != self._signer:
@@ -137,45 +182,82 @@ class Auditor:
             after = len(broken) - 1
             more = f"; {after} more entries do not hold either, of those behind it" if after else ""
             self._find(LEDGER, index, wrong + more)
+        for checkpoint in self._checkpoints:
+            missing = check(checkpoint, lines, keys_by_id, self._signer)
+            if missing is not None:
+                self._find(LEDGER, missing.entry, missing.what)
         self.result.entries = len(lines)
         self.result.signers = tuple(keys_by_id)
         return entries
 
-    def _files(self, entry: Entry) -> None:
+    def _entry(self, entry: Entry) -> None:
+        """Check what one entry speaks of."""
+        intact = self._files(entry)
+        try:
+            if entry.event == "shard":
+                for name, facts in entry.predicate["shards"].items():
+                    self._shard(entry, name, facts, intact)
+            elif entry.event == "commit":
+                self._commit(entry, intact)
+        except Exception as error:  # noqa: BLE001 - whatever a wrong entry raises is the finding
+            name = str(entry.predicate.get("artifact"))
+            self._find(name, entry.index, f"cannot be checked: {error!s:.200}")
+
+    def _files(self, entry: Entry) -> dict[str, bytes]:
+        """Check the files of an entry; return the bytes of those to be looked into that hold."""
+        intact = {}
         for name, sha256 in entry.subjects.items():
             self._covered.add(name)
             self.result.files += 1
             path = self._folder / name
             if not path.is_file():
                 self._find(name, entry.index, "is not there")
-            elif (found := digest_file(path)) != sha256:
-                self._find(
-                    name,
-                    entry.index,
-                    f"has SHA-256 {found[:16]}..., the entry says {sha256[:16]}...",
-                )
+                continue
+            data = path.read_bytes() if entry.event == "shard" or path.name == MANIFEST else None
+            found = digest_file(path) if data is None else digest_bytes(data)
+            if found == sha256:
+                intact[name] = data or b""
+            else:
+                what = f"has SHA-256 {found[:16]}..., the entry says {sha256[:16]}..."
+                self._find(name, entry.index, what)
+        return intact
 
-    def _shard(self, entry: Entry) -> None:
+    def _table(self, folder: str) -> NodeTable | None:
+        """Return the node table of an artifact; None if it is not there or not as committed."""
+        if folder not in self._live.tables:
+            path = self._folder / folder / NODES
+            wanted = self._live.sha256.get(f"{folder}/{NODES}")
+            holds = wanted is not None and path.is_file() and digest_file(path) == wanted
+            self._live.tables[folder] = NodeTable.read(path) if holds else None
+        return self._live.tables[folder]
+
+    def _shard(
+        self, entry: Entry, name: str, facts: dict[str, Any], intact: dict[str, bytes]
+    ) -> None:
         """Check records against the Merkle root, and the calls that they rest on."""
-        for name, facts in entry.predicate["shards"].items():
-            path = self._folder / name
-            nodes = path.parent / NODES
-            if not path.is_file():
-                continue  # found already, with the other files of the entry
-            if not nodes.exists() and not (path.parent / MANIFEST).exists():
-                self.result.records += facts["rows"]  # the run was stopped before it committed
-                continue
-            try:
-                table = pq.read_table(path)
-                found = root(leaves(table, NodeTable.read(nodes).numbered))
-            except Exception as error:  # noqa: BLE001 - whatever tampering raises is the finding
-                self._find(name, entry.index, f"cannot be read as records: {error!s:.200}")
-                continue
-            self.result.records += table.num_rows
-            if found != facts["merkle_root"]:
-                self._find(name, entry.index, "holds records that are not those of the entry")
-            if "calls_root" in facts:
-                self._calls(name, entry, table.column(CALL).to_pylist(), facts["calls_root"])
+        records = _Records(entry.index, (facts["merkle_root"], facts["rows"]))
+        self._live.shards.setdefault(str(entry.predicate["artifact"]), {})[name] = records
+        if entry.subjects.get(name) != facts["sha256"]:
+            self._find(name, entry.index, "has two digests in its entry")
+        nodes = self._table(name.rpartition("/")[0])
+        if name not in intact:
+            return  # found already, with the other files of the entry
+        if nodes is None:
+            self.result.records += facts["rows"]  # the run was stopped before it committed
+            return
+        try:
+            table = pq.ParquetFile(pa.BufferReader(intact[name])).read(use_threads=False)
+            records.bills = _pointed_at(table, len(nodes.numbered))
+            records.came_from = _came_from(table)
+            found = root(leaves(table, nodes.numbered))
+        except Exception as error:  # noqa: BLE001 - whatever a wrong file raises is the finding
+            self._find(name, entry.index, f"cannot be read as records: {error!s:.200}")
+            return
+        self.result.records += table.num_rows
+        if found != facts["merkle_root"] or table.num_rows != facts["rows"]:
+            self._find(name, entry.index, "holds records that are not those of the entry")
+        if "calls_root" in facts:
+            self._calls(name, entry, table.column(CALL).to_pylist(), facts["calls_root"])
 
     def _calls(self, name: str, entry: Entry, calls: list[bytes], expected: str) -> None:
         if self._journal is None:
@@ -190,32 +272,45 @@ class Auditor:
         if found != expected:
             self._find(CALLS, entry.index, f"calls that {name} rests on are missing or altered")
 
-    def _commit(self, entry: Entry, entries: list[Entry], abandoned: set[int]) -> None:
+    def _commit(self, entry: Entry, intact: dict[str, bytes]) -> None:
         """Check a manifest against its parts and against the entry."""
         name = str(entry.predicate["artifact"])
         folder = f"{FOLDERS[entry.predicate['kind']]}/{name}"
-        path = self._folder / folder
+        file, nodes = f"{folder}/{MANIFEST}", f"{folder}/{NODES}"
+        for wanted in {file, nodes} - entry.subjects.keys():
+            self._find(wanted, entry.index, "is not among the files that its entry commits")
+        if file not in intact:
+            return  # found already, with the other files of the entry
         try:
-            manifest = Manifest.model_validate_json((path / MANIFEST).read_bytes())
-            table = NodeTable.read(path / NODES)
-        except (OSError, ValidationError, MashbillError) as error:
-            what = f"cannot be read: {error!s:.200}; if a run was stopped here, run it again"
-            self._find(f"{folder}/{MANIFEST}", entry.index, what)
+            manifest = Manifest.model_validate_json(intact[file])
+        except ValidationError as error:
+            self._find(file, entry.index, f"cannot be read: {error!s:.200}")
             return
-        if manifest.digest != entry.predicate["digest"]:
-            self._find(
-                f"{folder}/{MANIFEST}", entry.index, "describes other content than the entry"
-            )
+        if (manifest.digest, str(manifest.ref)) != (entry.predicate["digest"], name):
+            self._find(file, entry.index, "describes other content than the entry")
+        self._live.manifests[name] = manifest
+        self._shards_listed(entry, manifest, folder)
+        table = self._table(folder)
+        if table is None:
+            return
         for node, body in table.bodies.items():
-            if digest(body) != node:
-                self._find(f"{folder}/{NODES}", entry.index, f"node {node[:16]}... is altered")
+            # Artifacts share most of their history, so most bodies were seen before.
+            known = (node, json.dumps(body, sort_keys=True))
+            if known not in self._known_bodies:
+                if digest(body) != node:
+                    self._find(nodes, entry.index, f"node {node[:16]}... is altered")
+                self._known_bodies.add(known)
         if (table.digest, table.root) != (manifest.nodes_digest, manifest.bill):
-            self._find(f"{folder}/{NODES}", entry.index, "is not the lineage that was committed")
+            self._find(nodes, entry.index, "is not the lineage that was committed")
+        if manifest.kind == "dataset":
+            self._counts(entry, manifest, folder, table)
+            self._origins(manifest, folder)
+
+    def _shards_listed(self, entry: Entry, manifest: Manifest, folder: str) -> None:
+        """Compare the shards that the manifest lists with those that have entries."""
         recorded = {
-            (file, facts["merkle_root"], facts["rows"])
-            for other in entries
-            if other.event == "shard" and other.index not in abandoned
-            for file, facts in other.predicate["shards"].items()
+            (file, *records.listed)
+            for file, records in self._live.shards.get(str(manifest.ref), {}).items()
             if file.startswith(f"{folder}/")
         }
         listed = {
@@ -226,6 +321,51 @@ class Auditor:
         for file, _, _ in sorted(recorded ^ listed) if ledger_holds else ():
             what = "the manifest and the entry of this shard disagree about it"
             self._find(file, entry.index, what)
+        for shards, rows in (
+            (manifest.shards, manifest.rows),
+            (manifest.rejected, manifest.rejected_rows),
+        ):
+            if sum(shard.rows for shard in shards) != rows:
+                what = f"its shards do not add up to the {rows} rows that it states"
+                self._find(f"{folder}/{MANIFEST}", entry.index, what)
+
+    def _counts(self, entry: Entry, manifest: Manifest, folder: str, table: NodeTable) -> None:
+        """Compare what the node table counts with what rows point at; rejected rows do not."""
+        met = self._live.shards.get(str(manifest.ref), {})
+        bills = [
+            met[file].bills if file in met else None
+            for file in (f"{folder}/{shard.file}" for shard in manifest.shards)
+        ]
+        counted = np.zeros(len(table.numbered), np.int64)
+        for part in bills:
+            if part is None:
+                return  # a shard that cannot be read was found already
+            counted += part
+        for number in np.flatnonzero(counted != np.asarray(table.records, np.int64)).tolist():
+            what = (
+                f"counts {table.records[number]} records of node {number}; "
+                f"{counted[number]} rows point at it"
+            )
+            self._find(f"{folder}/{NODES}", entry.index, what)
+
+    def _origins(self, manifest: Manifest, folder: str) -> None:
+        """Check that rows come from rows which the inputs have, where the store has the inputs."""
+        inputs = [item.name for item in manifest.inputs if item.role == "rows"]
+        known = [self._live.manifests[name].rows for name in inputs if name in self._live.manifests]
+        if not inputs or len(known) < len(inputs):
+            return
+        for shard in (*manifest.shards, *manifest.rejected):
+            file = f"{folder}/{shard.file}"
+            records = self._live.shards.get(str(manifest.ref), {}).get(file)
+            if records is None or records.came_from is None:
+                continue
+            least, largest = records.came_from
+            if least < 0 or largest >= sum(known):
+                what = (
+                    f"says that a row came from row {least if least < 0 else largest} of "
+                    f"{', '.join(inputs)}, which has rows 0 to {sum(known) - 1}"
+                )
+                self._find(file, records.entry, what)
 
     def _uncovered(self, entries: list[Entry]) -> None:
         """Find files of artifacts that no entry speaks of, unless a run is still to commit them."""
@@ -238,17 +378,46 @@ class Auditor:
                 self._find(name, None, "no entry of the ledger speaks of this file")
 
 
+def _pointed_at(table: pa.Table, numbers: int) -> np.ndarray:
+    """Return how many rows point at each node, shape (numbers,).
+
+    Raises:
+        ValueError: if a row points at none.
+    """
+    column = table.column(BILL)
+    if column.null_count:
+        msg = f"{column.null_count} rows point at no node"
+        raise ValueError(msg)
+    bills = np.asarray(column)
+    if len(bills) and not (bills.min() >= 0 and bills.max() < numbers):
+        outside = bills.min() if bills.min() < 0 else bills.max()
+        msg = f"a row points at node {outside}, and there are nodes 0 to {numbers - 1}"
+        raise ValueError(msg)
+    counted: np.ndarray = np.bincount(bills, minlength=numbers)
+    return counted
+
+
+def _came_from(table: pa.Table) -> tuple[int, int] | None:
+    """Return the least and largest row that the rows say they came from, None if they say none."""
+    if FROM not in table.column_names:
+        return None
+    positions = table.column(FROM)
+    if pa.types.is_list(positions.type):
+        positions = pc.list_flatten(positions)
+    bounds = pc.min_max(positions).as_py()
+    return None if bounds["min"] is None else (bounds["min"], bounds["max"])
+
+
 def _abandoned(entries: list[Entry]) -> set[int]:
     """Return the places of entries about what was given up later, before it was finished."""
     gone: set[int] = set()
+    about: dict[str, list[int]] = {}
     for entry in entries:
-        if entry.event == "abandon":
-            gone |= {
-                other.index
-                for other in entries[: entry.index]
-                if other.event in {"shard", "commit"}
-                and other.predicate["artifact"] == entry.predicate["artifact"]
-            }
+        artifact = str(entry.predicate.get("artifact"))
+        if entry.event in {"shard", "commit"}:
+            about.setdefault(artifact, []).append(entry.index)
+        elif entry.event == "abandon":
+            gone.update(about.pop(artifact, ()))
     return gone
 
 

@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 
 from mashbill.core.source import Channel, Source
-from mashbill.lineage.circuit import CHANNEL_OF, DATASET, Circuit, ragged
-from mashbill.lineage.evaluate import REACHABLE, allowed, evaluate, proportional, touched
+from mashbill.lineage.circuit import DATASET, Circuit, ragged
+from mashbill.lineage.evaluate import REACHABLE, allowed, evaluate, touched
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.reach import SETS, channel_mask, owed_at_root, reach
 
 SUBSTANCE = (Channel.CONTENT, Channel.LOGITS, Channel.WEIGHTS, Channel.TRANSFORM)
 """channels through which text or weights come, so that a part of them can be owed to a source"""
 _CHANNELS = tuple(Channel)
-_SETS = 2 ** (len(_CHANNELS) - 1)
-"""sets of channels other than content; a set is a number with a bit for each"""
 
 
 @dataclass(frozen=True)
@@ -74,91 +73,6 @@ def summarised(lines: list[Line]) -> list[Summary]:
     ]
 
 
-@dataclass(frozen=True)
-class Reach:
-    """What each node rests on: entries, those of a node side by side and sorted by key."""
-
-    start: np.ndarray
-    """int64, shape (n + 1,): entries of node i are ``start[i]`` up to ``start[i + 1]``"""
-    key: np.ndarray
-    """int64, shape (entries,): place among the sources times sets of channels, plus the set"""
-    depth: np.ndarray
-    """int32, shape (entries,): fewest models on the way, source included"""
-
-
-def reach(circuit: Circuit) -> Reach:
-    """Return every node's sources with the channels on the way, and at which depth.
-
-    A source reached by different sets of channels has an entry for each; at most sources times
-    64 a node, and few in practice. One pass, a level at a time.
-    """
-    leaves = circuit.leaves()
-    hop = circuit.is_model().astype(np.int32)
-    place = np.full(circuit.size, -1, np.int64)
-    place[leaves] = np.arange(len(leaves))
-    size = np.zeros(circuit.size, np.int64)
-    begin = np.zeros(circuit.size, np.int64)
-    size[leaves], begin[leaves] = 1, np.arange(len(leaves))
-    filled = len(leaves)
-    pool_key = place[leaves] * _SETS
-    pool_depth = np.where(hop[leaves], 0, 1).astype(np.int32)
-    for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
-        at = np.arange(circuit.start[first], circuit.start[last])
-        node, key, depth = _through(circuit, at, hop, size, begin, pool_key, pool_depth)
-        node, key, depth = _least(node, key, depth)
-        level = np.arange(first, last)
-        size[level] = np.bincount(node - first, minlength=last - first)
-        begin[level] = filled + np.concatenate([[0], np.cumsum(size[level])[:-1]])
-        filled += len(key)
-        pool_key, pool_depth = _grown(pool_key, key, filled), _grown(pool_depth, depth, filled)
-    order = ragged(begin, begin + size)
-    start = np.concatenate([[0], np.cumsum(size)])
-    return Reach(start, pool_key[order], pool_depth[order])
-
-
-def _grown(pool: np.ndarray, more: np.ndarray, filled: int) -> np.ndarray:
-    """Append to a pool that doubles, so that many levels cost no more than their entries."""
-    if len(pool) < filled:
-        pool = np.concatenate([pool, np.empty(max(filled, 2 * len(pool)) - len(pool), pool.dtype)])
-    pool[filled - len(more) : filled] = more
-    return pool
-
-
-def _through(
-    circuit: Circuit,
-    at: np.ndarray,
-    hop: np.ndarray,
-    size: np.ndarray,
-    begin: np.ndarray,
-    keys: np.ndarray,
-    depths: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (node above, key, depth) of what comes up through these edges, not yet merged."""
-    to = circuit.to[at]
-    parent = np.searchsorted(circuit.start, at, side="right") - 1
-    entries = ragged(begin[to], begin[to] + size[to])
-    edge = np.repeat(np.arange(len(at)), size[to])
-    bit = CHANNEL_OF[circuit.label[at]].astype(np.int64) - 1
-    mask = np.where(bit < 0, 0, np.left_shift(1, np.maximum(bit, 0)))
-    return (
-        parent[edge],
-        keys[entries] | mask[edge],
-        depths[entries] + hop[to][edge],
-    )
-
-
-def _least(
-    node: np.ndarray, key: np.ndarray, depth: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keep the least depth of each (node, key), sorted by node and key."""
-    if len(node) == 0:
-        return node, key, depth
-    order = np.lexsort((key, node))
-    node, key, depth = node[order], key[order], depth[order]
-    new = np.flatnonzero(np.concatenate([[True], (node[1:] != node[:-1]) | (key[1:] != key[:-1])]))
-    return node[new], key[new], np.minimum.reduceat(depth, new)
-
-
 def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
     """Return the bill of an artifact, most direct and largest first.
 
@@ -177,9 +91,7 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
     to = circuit.to[first:last]
     entries = ragged(found.start[to], found.start[to + 1])
     member = np.repeat(np.arange(len(at)), found.start[to + 1] - found.start[to])
-    bit = CHANNEL_OF[circuit.label[at]].astype(np.int64) - 1
-    mask = np.where(bit < 0, 0, np.left_shift(1, np.maximum(bit, 0)))
-    key = found.key[entries] | mask[member]
+    key = found.key[entries] | channel_mask(circuit.label[at])[member]
     own = slice(found.start[circuit.root], found.start[circuit.root + 1])
     depth_of = dict(zip(found.key[own].tolist(), found.depth[own].tolist(), strict=True))
     pairs = np.unique(np.stack([key, member]), axis=1)
@@ -187,7 +99,7 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
     total = float(weights.sum())
     blank = np.isnan(tokens)
     leaves = circuit.leaves()
-    owed = _owed(circuit, leaves, {k // _SETS for k in depth_of})
+    owed = owed_at_root(circuit, allowed(SUBSTANCE))
     lines = []
     bounds = [*np.flatnonzero(np.diff(pairs[0], prepend=-1)).tolist(), pairs.shape[1]]
     for begin, end in pairwise(bounds):
@@ -197,12 +109,12 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
         rows = int(records[members].sum())
         lines.append(
             Line(
-                source=circuit.source(int(leaves[number // _SETS])),
-                channels=_named(number % _SETS),
+                source=circuit.source(int(leaves[number // SETS])),
+                channels=_named(number % SETS),
                 share=share,
                 records=rows if circuit.type[circuit.root] == DATASET else None,
                 depth=depth_of[number],
-                owed=owed[number // _SETS],
+                owed=owed.get(number // SETS, (0.0, 0.0)),
             )
         )
     return sorted(
@@ -230,18 +142,6 @@ def _interval(
     low = 0.0 if mine < blanks else share if total else 1.0
     high = 1.0 if mine else share
     return low, high
-
-
-def _owed(circuit: Circuit, leaves: np.ndarray, wanted: set[int]) -> dict[int, tuple[float, float]]:
-    """Return the proportional share of each source, over channels of substance."""
-    counts = allowed(SUBSTANCE)
-    found = {}
-    for number in sorted(wanted):
-        own = np.zeros(circuit.size, bool)
-        own[leaves[number]] = True
-        shares = proportional(circuit, own, counts)
-        found[number] = (float(shares.low[circuit.root]), float(shares.high[circuit.root]))
-    return found
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,10 @@ class Circuit:
     """node that stands for the whole artifact"""
     numbered: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """node of each number that a row may hold, shape (numbers,)"""
+    number_records: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """rows that point at each number, shape (numbers,)"""
     _sources: dict[int, Source] = field(default_factory=dict, repr=False)
+    _models: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def build(
@@ -82,6 +85,7 @@ class Circuit:
         about: Sequence[Any] = (),
         root: int = -1,
         numbered: np.ndarray | None = None,
+        number_records: np.ndarray | None = None,
     ) -> Circuit:
         """Put a graph in order; edges need none.
 
@@ -96,6 +100,7 @@ class Circuit:
             about: JSON texts.
             root: the node asked about by default.
             numbered: nodes that rows point at.
+            number_records: rows that point at each of those.
 
         Raises:
             InputError: if the graph has a cycle; a node of it is named.
@@ -123,6 +128,9 @@ class Circuit:
             about=about,
             root=-1 if root < 0 else int(place[root]),
             numbered=np.empty(0, np.int64) if numbered is None else place[numbered],
+            number_records=(
+                np.empty(0, np.int64) if number_records is None else np.asarray(number_records)
+            ),
         )
 
     @classmethod
@@ -150,6 +158,7 @@ class Circuit:
             about=[json.dumps({k: v for k, v in b.items() if k not in own}) for b in bodies],
             root=at[table.root] if table.root else -1,
             numbered=np.arange(len(table.numbered)),
+            number_records=np.array(table.records, np.int64),
         )
 
     @classmethod
@@ -160,28 +169,30 @@ class Circuit:
             StoreError: if it is not one.
         """
         try:
-            table = pq.read_table(path).combine_chunks()
+            with pq.ParquetFile(path) as file:  # read_table would load pyarrow.dataset first
+                table = file.read().combine_chunks()
             to = _flat(table, "to")
-            sizes = np.diff(np.asarray(_list(table, "to").offsets))
-            tokens = _flat_values(table, "tokens").cast(pa.float64()).fill_null(np.nan)
-            records = _flat_values(table, "records").fill_null(-1)
+            sizes = np.diff(_numbers(_list(table, "to").offsets))
+            tokens = _numbers(_flat_values(table, "tokens"), -1).astype(np.float64)
+            tokens[tokens < 0] = np.nan
             how = _flat_values(table, "via").dictionary_encode()
             codes = np.array([_CODE[label.as_py()] for label in how.dictionary], np.uint8)
             kinds = table.column("type").chunk(0).dictionary_encode()
             kind = np.array([TYPES.index(name.as_py()) for name in kinds.dictionary], np.uint8)
-            roots = np.flatnonzero(np.asarray(table.column("is_root")))
+            roots = np.flatnonzero(_numbers(table.column("is_root").cast(pa.uint8())))
             numbers = table.column("number").drop_null()
             return cls.build(
-                kind[np.asarray(kinds.indices)],
+                kind[_numbers(kinds.indices)],
                 np.repeat(np.arange(table.num_rows), sizes),
                 to,
-                codes[np.asarray(how.indices)] if len(to) else np.empty(0, np.uint8),
-                np.asarray(tokens),
-                np.asarray(records),
+                codes[_numbers(how.indices)] if len(to) else np.empty(0, np.uint8),
+                tokens,
+                _numbers(_flat_values(table, "records"), -1),
                 digests=table.column("digest"),
                 about=table.column("about"),
                 root=int(roots[0]) if len(roots) else -1,
                 numbered=np.arange(len(numbers)),
+                number_records=_numbers(table.column("number_records").drop_null()),
             )
         except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
             msg = f"{path} cannot be read as a node table: {error}; run `mashbill audit`"
@@ -203,6 +214,27 @@ class Circuit:
         before = np.empty(self.size, np.int64)
         before[self.place] = np.arange(self.size)
         return before
+
+    @cached_property
+    def weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+        """Weights as every share needs them: an edge's, and what they are for the node above.
+
+        Returns:
+            tokens of each edge, 0 where not known, shape (m,); their sum for each node above the
+            leaves, shape (n - leaves,); which edges have no known weight, shape (m,), None if all
+            have; how many of these each such node has.
+        """
+        first = int(self.levels[1]) if len(self.levels) > 1 else self.size
+        start = self.start[first:-1]
+        unknown = np.isnan(self.tokens)
+        if not len(start):
+            return self.tokens, np.empty(0), None, np.empty(0, np.int32)
+        if not unknown.any():
+            total = np.add.reduceat(self.tokens, start)
+            return self.tokens, total, None, np.zeros(len(start), np.int32)
+        known = np.where(unknown, 0.0, self.tokens)
+        blanks = np.add.reduceat(unknown.astype(np.int32), start)
+        return known, np.add.reduceat(known, start), unknown, blanks
 
     def facts(self, node: int) -> dict[str, Any]:
         """Return a node's own fields: a source's, or an artifact's address."""
@@ -243,10 +275,29 @@ class Circuit:
 
     def is_model(self) -> np.ndarray:
         """Return which nodes are models, leaf or not, bool, shape (n,): reaching one is a hop."""
+        if self._models is not None:
+            return self._models
         found: np.ndarray = (self.type == MODEL) | self.matching(
             lambda source: source.what != "dataset"
         )
+        self._models = found
         return found
+
+
+def _numbers(array: pa.Array | pa.ChunkedArray, blank: int | None = None) -> np.ndarray:
+    """Return numbers as numpy has them, ``blank`` for nulls.
+
+    np.asarray and fill_null would load pandas where it is installed: half a second for nothing.
+    """
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if blank is None or array.null_count == 0:
+        return np.from_dlpack(array)
+    whole = pa.Array.from_buffers(
+        array.type, len(array), [None, array.buffers()[1]], offset=array.offset
+    )
+    valid = np.from_dlpack(array.is_valid().cast(pa.uint8())).astype(bool)
+    return np.where(valid, np.from_dlpack(whole), blank)
 
 
 def _list(table: pa.Table, name: str) -> pa.ListArray:
@@ -258,7 +309,7 @@ def _flat_values(table: pa.Table, name: str) -> pa.Array:
 
 
 def _flat(table: pa.Table, name: str) -> np.ndarray:
-    values = np.asarray(_flat_values(table, name), np.int64)
+    values = _numbers(_flat_values(table, name)).astype(np.int64)
     if len(values) and (values.min() < 0 or values.max() >= table.num_rows):
         msg = f"column {name!r} points outside the table"
         raise ValueError(msg)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.core.source import parse_via
-from mashbill.lineage.circuit import LABELS, MADE, Circuit, ragged
+from mashbill.lineage.circuit import LABELS, MADE, Circuit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -127,23 +127,28 @@ def touched(circuit: Circuit, reached: np.ndarray, counts: np.ndarray) -> Shares
         reached: bool, shape (n,): whether the sources in question reach a node, or are it.
         counts: labels whose edges count, bool, shape (labels,).
     """
-    hit = (reached[circuit.to] & counts[circuit.label]).astype(np.float64)
-    return _weighted(circuit, hit, hit, reached)
-
-
-def _weighted(circuit: Circuit, low: np.ndarray, high: np.ndarray, made: np.ndarray) -> Shares:
-    """Sum edge intervals by tokens, for every node; nodes without weights get ``made``."""
-    lows = made.astype(np.float64)
+    lows = reached.astype(np.float64)
     highs = lows.copy()
-    has = np.flatnonzero(np.diff(circuit.start) > 0)
-    has = has[circuit.type[has] != MADE]
-    if len(has) == 0:
+    first = int(circuit.levels[1]) if len(circuit.levels) > 1 else circuit.size
+    if first == circuit.size:
         return Shares(lows, highs)
-    taken = np.concatenate([[0], np.cumsum(circuit.start[has + 1] - circuit.start[has])])
-    at = ragged(circuit.start[has], circuit.start[has + 1])
-    lows[has], highs[has] = weighted_mean(
-        low[at], high[at], circuit.tokens[at], taken[:-1].astype(np.int64)
-    )
+    hit = reached[circuit.to]
+    if not counts.all():
+        hit &= counts[circuit.label]
+    start = circuit.start[first:-1]
+    known, total, unknown, blanks = circuit.weights
+    share = np.add.reduceat(known * hit, start)
+    np.divide(share, total, out=share, where=total > 0)
+    low, high = share, share
+    if unknown is not None:
+        hits = np.add.reduceat((unknown & hit).astype(np.int32), start)
+        all_hit = np.where(total > 0, share, 1.0)
+        low = np.where(blanks == 0, share, np.where(hits < blanks, 0.0, all_hit))
+        high = np.where(hits > 0, 1.0, share)
+    nothing = (total == 0) & (blanks == 0)  # of no token at all nothing can be said
+    weighted = circuit.type[first:] != MADE
+    lows[first:][weighted] = np.where(nothing, 0.0, low)[weighted]
+    highs[first:][weighted] = np.where(nothing, 1.0, high)[weighted]
     return Shares(lows, highs)
 
 

@@ -55,6 +55,7 @@ class Tracer:
         self._journal = journal
         self._nodes: dict[ArtifactRef, NodeTable] = {}
         self._manifests: dict[ArtifactRef, Manifest] = {}
+        self._named: dict[str, Manifest] = {}
         self._datasets: dict[ArtifactRef, Dataset] = {}
         self._words: dict[ArtifactRef, list[frozenset[str]]] = {}
         self._rarity: dict[ArtifactRef, dict[str, float]] = {}
@@ -66,7 +67,8 @@ class Tracer:
             StoreError: if there is no artifact of that name.
             InputError: if it has no such row.
         """
-        manifest = self._store.find(name)
+        manifest = self._named.get(name) or self._store.find(name)
+        self._named[name] = manifest
         if manifest.kind == "dataset":
             return self._row(manifest, row, frozenset())
         place = row

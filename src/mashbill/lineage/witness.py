@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mashbill.core.source import Channel
 from mashbill.lineage.circuit import CHANNEL_OF, MODEL, SOURCE, Circuit
 from mashbill.lineage.evaluate import FAR
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _CHANNELS = tuple(Channel)
 _MOST_STEPS = 20_000  # of search: paths that read alike are passed over, and there may be many
@@ -60,28 +58,57 @@ def witnesses(
         root: where they begin; the circuit's if None.
     """
     start = circuit.root if root is None else root
-    waiting: list[tuple[int, int, tuple[int, ...], int, int, tuple[Step, ...], Channel]] = [
-        (0, 0, (), start, 0, (), Channel.CONTENT)
-    ]
+    count = 0
+    # (length by its end, -steps, age): the shortest first, among these the furthest on.
+    waiting: list[tuple[int, int, int, _Way]] = []
+
+    def push(way: _Way) -> None:
+        """Put in the best of a way's next edges that has not been tried."""
+        nonlocal count
+        if way.tried < len(way.edges):
+            edge = way.edges[way.tried]
+            length = way.hops + int(hop[circuit.to[edge]]) + int(nearest[circuit.to[edge]])
+            heapq.heappush(waiting, (length, -way.steps, count, way))
+            count += 1
+
+    def open_node(node: int, hops: int, steps: int, told: tuple[Step, ...], left: Channel) -> None:
+        at = np.arange(circuit.start[node], circuit.start[node + 1])
+        to = circuit.to[at]
+        at = at[counts[circuit.label[at]] & (nearest[to] < FAR)]
+        to = circuit.to[at]
+        order = np.argsort(hop[to].astype(np.int64) + nearest[to], kind="stable")
+        push(_Way(at[order].tolist(), 0, hops, steps, told, left))
+
+    open_node(start, 0, 0, (), Channel.CONTENT)
     found: dict[tuple[Step, ...], Witness] = {}
     for _ in range(_MOST_STEPS):
         if not waiting or len(found) == most:
             break
-        _, length, way, node, hops, steps, channel = heapq.heappop(waiting)
-        if matched[node] and way:
-            found.setdefault(steps, Witness(hops, steps, node))
-            continue
-        for edge in range(int(circuit.start[node]), int(circuit.start[node + 1])):
-            to = int(circuit.to[edge])
-            label = int(circuit.label[edge])
-            if not counts[label] or nearest[to] >= FAR:
-                continue
-            through = _CHANNELS[CHANNEL_OF[label]]
-            through = channel if through is Channel.CONTENT else through
-            cost = hops + int(hop[to])
-            told, left = steps, through
-            if circuit.type[to] in (MODEL, SOURCE):
-                told, left = (*steps, Step(through, circuit.title(to))), Channel.CONTENT
-            item = (cost + int(nearest[to]), length - 1, (*way, edge), to, cost, told, left)
-            heapq.heappush(waiting, item)
+        _, _, _, way = heapq.heappop(waiting)
+        edge = way.edges[way.tried]
+        way.tried += 1
+        push(way)
+        to = int(circuit.to[edge])
+        through = _CHANNELS[CHANNEL_OF[circuit.label[edge]]]
+        through = way.channel if through is Channel.CONTENT else through
+        told, left = way.told, through
+        if circuit.type[to] in (MODEL, SOURCE):
+            told, left = (*told, Step(through, circuit.title(to))), Channel.CONTENT
+        hops = way.hops + int(hop[to])
+        if matched[to]:
+            found.setdefault(told, Witness(hops, told, to))
+        else:
+            open_node(to, hops, way.steps + 1, told, left)
     return list(found.values())
+
+
+@dataclass
+class _Way:
+    """A node that a path has come to, and the edges that lead on from it, best first."""
+
+    edges: list[int]
+    tried: int
+    hops: int
+    steps: int
+    told: tuple[Step, ...]
+    channel: Channel

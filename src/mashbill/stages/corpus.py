@@ -5,13 +5,9 @@ Text that is empty, unreadable or a duplicate is rejected with its reason, never
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mashbill.conduct.fetch import fetch, member
@@ -19,6 +15,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import BILL, FROM, REASON, REJECTED_BY
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
+from mashbill.stages.rows import Format, half_a_character, read_rows
 from mashbill.stages.text import matching_key
 
 if TYPE_CHECKING:
@@ -84,7 +81,7 @@ class CorpusSpec(StageSpec):
     """SHA-256 of what the address gives"""
     members: dict[str, str] = Field(default={})
     """part of the corpus -> path within the archive; each part is a source of its own"""
-    format: Literal["auto", "jsonl", "parquet", "csv", "tsv"] = "auto"
+    format: Format = "auto"
     """by the file's ending if auto; tsv has no quoting"""
     columns: tuple[str, ...] = ()
     """column names, for csv and tsv files without a header line"""
@@ -148,7 +145,8 @@ class CorpusSpec(StageSpec):
         for number, (part, inside) in enumerate((self.members or {"": ""}).items()):
             data = member(path, inside) if inside else path.read_bytes()
             name = f"{path.name}!{inside}" if inside else str(path)
-            for row, values in enumerate(self._rows(data, name)):
+            rows = read_rows(data, name, self.format, encoding=self.encoding, columns=self.columns)
+            for row, values in enumerate(rows):
                 text, gold = self._text_and_gold(values, name, row)
                 reason = self._why_reject(text, f"{part or self.source} row {row}", first_seen)
                 text = text.encode("utf-8", "replace").decode()
@@ -179,56 +177,6 @@ class CorpusSpec(StageSpec):
                 )
                 raise InputError(msg)
 
-    def _rows(self, data: bytes, name: str) -> Iterator[dict[str, Any]]:
-        kind = self.format
-        if kind == "auto":
-            ending = name.rsplit(".", 1)[-1].lower()
-            known = {"jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet", "csv": "csv",
-                     "tsv": "tsv"}  # fmt: skip
-            if ending not in known:
-                msg = f"{name}: the ending does not say the format; set format in the recipe"
-                raise InputError(msg)
-            kind = known[ending]  # type: ignore[assignment]
-        if kind == "parquet":
-            try:
-                yield from pq.read_table(io.BytesIO(data)).to_pylist()
-            except pa.ArrowInvalid as error:
-                msg = f"{name} is not a Parquet file: {error}"
-                raise InputError(msg) from error
-            return
-        try:
-            text = data.decode(self.encoding)
-        except UnicodeDecodeError as error:
-            msg = f"{name} is not {self.encoding} at byte {error.start}; set encoding in the recipe"
-            raise InputError(msg) from error
-        if kind == "jsonl":
-            for number, line in enumerate(text.splitlines(), 1):
-                if line.strip():
-                    yield _json_object(line, name, number)
-        else:
-            yield from self._separated(text, name, kind)
-
-    def _separated(self, text: str, name: str, kind: str) -> Iterator[dict[str, Any]]:
-        lines = io.StringIO(text, newline="")
-        reader = (
-            csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-            if kind == "tsv"
-            else csv.reader(lines)
-        )
-        names = list(self.columns)
-        for values in reader:
-            if not names:
-                names = values
-                continue
-            if values and len(values) != len(names):
-                msg = (
-                    f"{name}: line {reader.line_num} has {len(values)} fields, {len(names)} "
-                    f"columns are named ({', '.join(names)}); correct the line or the columns"
-                )
-                raise InputError(msg)
-            if values:
-                yield dict(zip(names, values, strict=True))
-
     def _text_and_gold(self, values: dict[str, Any], name: str, row: int) -> tuple[str, str | None]:
         for column in filter(None, (self.text, self.gold.column if self.gold else None)):
             if column not in values:
@@ -256,7 +204,7 @@ class CorpusSpec(StageSpec):
         return text.strip(), None
 
     def _why_reject(self, text: str, where: str, first_seen: dict[str, str]) -> str | None:
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if half_a_character(text):
             return "not valid Unicode: it holds half of a surrogate pair"
         if len(text) < self.min_chars:
             return f"shorter than {self.min_chars} characters"
@@ -265,18 +213,6 @@ class CorpusSpec(StageSpec):
             if earlier != where:
                 return f"duplicate of {earlier}"
         return None
-
-
-def _json_object(line: str, name: str, number: int) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        msg = f"{name}: line {number} is not JSON: {error}"
-        raise InputError(msg) from error
-    if not isinstance(value, dict):
-        msg = f"{name}: line {number} is a {type(value).__name__}; each line must be an object"
-        raise InputError(msg)
-    return value
 
 
 _SCHEMA = pa.schema(

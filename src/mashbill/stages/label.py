@@ -6,14 +6,14 @@ mean score over a batch of unlabelled inputs is taken as the teacher's bias and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mashbill.core.errors import RecipeError
 from mashbill.core.source import Channel
 from mashbill.core.stage import Question, StageSpec, Uses
+from mashbill.stages.asking import Template
 from mashbill.stages.labelling import labelled
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext
 
-_SLOT = "{{ text }}"
-
 
 class LabelSpec(StageSpec):
     """``kind = "label"``."""
+
+    references: ClassVar[tuple[str, ...]] = ("input", "teacher")
 
     kind: Literal["label"] = "label"
     input: str
@@ -39,6 +39,8 @@ class LabelSpec(StageSpec):
     """file beside the recipe: the few-shot prompt, with {{ text }} where the document goes"""
     labels: dict[str, str]
     """label -> the word that the teacher would write next, with its leading space"""
+    soft: bool = False
+    """keep the whole distribution over the labels, in columns p_LABEL, to be learned from"""
     calibrate_on: int = Field(default=512, gt=0)
     """rows, evenly spaced over the input, over which the teacher's bias is taken"""
     max_chars: int = Field(default=400, gt=0)
@@ -47,10 +49,11 @@ class LabelSpec(StageSpec):
     """rows a shard"""
 
     def uses(self) -> tuple[Uses, ...]:
-        """The rows, judged by the teacher."""
+        """The rows, judged by the teacher; its distribution is its logits."""
+        channel = Channel.LOGITS if self.soft else Channel.JUDGEMENT
         return (
             Uses(self.input, "rows", Channel.CONTENT),
-            Uses(self.teacher, "actor", Channel.JUDGEMENT, is_teacher=True),
+            Uses(self.teacher, "actor", channel, is_teacher=True),
         )
 
     def files(self) -> tuple[str, ...]:
@@ -59,17 +62,7 @@ class LabelSpec(StageSpec):
 
     def check(self, folder: Path) -> None:
         """Read the prompt."""
-        self._template(folder)
-
-    def _template(self, folder: Path) -> tuple[str, str]:
-        template = (folder / self.prompt).read_text(encoding="utf-8").rstrip("\n")
-        if template.count(_SLOT) != 1:
-            msg = (
-                f"{folder / self.prompt} has {_SLOT} {template.count(_SLOT)} times; once is needed"
-            )
-            raise RecipeError(msg)
-        before, after = template.split(_SLOT)
-        return before, after
+        Template(folder / self.prompt, ["text"])
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield rows with label, calibrated confidence and the digest of the call."""
@@ -85,19 +78,15 @@ class LabelSpec(StageSpec):
             scores = np.array([answer.logprobs for _, answer in asked]) - bias
             odds = np.exp(scores - scores.max(axis=1, keepdims=True))
             probabilities = odds / odds.sum(axis=1, keepdims=True)
-            yield labelled(
-                batch, start, list(self.labels), probabilities, [call for call, _ in asked]
-            )
+            calls = [call for call, _ in asked]
+            yield labelled(batch, start, list(self.labels), probabilities, calls, soft=self.soft)
             start += batch.num_rows
 
     def questions(self, folder: Path, texts: list[str]) -> list[Question]:
         """Return what the teacher is asked about each text."""
-        before, after = self._template(folder)
-        # The space before the document belongs to its first token, so it is not in the prefix.
-        prefix = before.rstrip(" ")
-        gap = before[len(prefix) :]
+        template = Template(folder / self.prompt, ["text"])
         choices = tuple(self.labels.values())
         return [
-            Question(prefix, f"{gap}{' '.join(text[: self.max_chars].split())}{after}", choices)
+            Question(template.prefix, template.fill({"text": text}, self.max_chars), choices)
             for text in texts
         ]

@@ -19,6 +19,8 @@ def labelled(
     labels: Sequence[str],
     probabilities: np.ndarray,
     calls: Sequence[str] | None = None,
+    *,
+    soft: bool = False,
 ) -> pa.RecordBatch:
     """Return the rows with ``label``, ``confidence`` and ``_from``.
 
@@ -28,16 +30,20 @@ def labelled(
         labels: names, in the order of the columns of ``probabilities``.
         probabilities: shape (rows, labels).
         calls: digest of the teacher call that each label rests on, hexadecimal.
+        soft: whether to keep every label's probability, in a column ``p_LABEL``.
     """
-    kept = [n for n in user_columns(batch.schema.names) if n not in {"label", "confidence"}]
+    probability = [f"p_{label}" for label in labels] if soft else []
+    new = {"label", "confidence", *probability}
+    kept = [name for name in user_columns(batch.schema.names) if name not in new]
     best = probabilities.argmax(axis=1)
     columns = [batch.column(name) for name in kept]
     columns += [
         pa.array([labels[i] for i in best], pa.string()),
         pa.array(probabilities[np.arange(len(best)), best].astype(np.float64)),
+        *(pa.array(probabilities[:, i].astype(np.float64)) for i in range(len(probability))),
         pa.array(np.arange(start, start + len(best)), pa.int64()),
     ]
-    names = [*kept, "label", "confidence", FROM]
+    names = [*kept, "label", "confidence", *probability, FROM]
     if calls is not None:
         columns.append(pa.array([bytes.fromhex(call) for call in calls], pa.binary(32)))
         names.append(CALL)

@@ -23,6 +23,7 @@ class ApiTeacherSpec(TeacherSpec):
     """``kind = "api"``."""
 
     can_be_asked: ClassVar[bool] = False
+    can_write: ClassVar[bool] = False
 
     kind: Literal["api"] = "api"
     provider: Literal["openai", "anthropic", "gemini"]

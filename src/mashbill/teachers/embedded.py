@@ -29,6 +29,7 @@ class EmbeddedTeacherSpec(TeacherSpec):
 
     pace: ClassVar[float | None] = 16.0  # SmolLM2-135M, 25 tokens a question, two cores (LOG.md)
     price: ClassVar[float | None] = 0.0
+    can_write: ClassVar[bool] = False
 
     kind: Literal["embedded"] = "embedded"
     name: str

@@ -1,12 +1,16 @@
 """A deterministic teacher without a model, for tests and for trying a recipe out.
 
-It answers from a word list: a choice is likelier when the text holds more of its words. With
-``delay`` and ``fail_every`` it stands in for a slow or a failing service.
+It answers from a word list: a choice is likelier when the text holds more of its words. Where a
+line of the text begins with the choice and a colon, as the candidates that a judge chooses from do,
+only that line counts. Asked to write, it repeats some words of what it is asked and adds words of
+the choice that these speak for. With ``delay`` and ``fail_every`` it stands in for a slow or a
+failing service, with ``source_kind`` for a model of that kind.
 """
 
 from __future__ import annotations
 
 import math
+import random
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,7 +19,7 @@ from pydantic import Field
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import TeacherError
 from mashbill.core.recipe import TeacherSpec
-from mashbill.core.source import Source
+from mashbill.core.source import Source, SourceKind
 from mashbill.core.stage import Answer
 
 if TYPE_CHECKING:
@@ -25,12 +29,27 @@ if TYPE_CHECKING:
     from mashbill.core.stage import Question
 
 
+_ECHOED = 8  # words repeated of what it is asked, at most
+_ADDED = 4
+
+
 class FakeTeacherSpec(TeacherSpec):
     """``kind = "fake"``."""
 
     price: ClassVar[float | None] = 0.0
+    can_write: ClassVar[bool] = True
 
     kind: Literal["fake"] = "fake"
+    name: str = "fake teacher"
+    """name on the bill; teachers of different names write differently"""
+    source_kind: SourceKind = "test-double"
+    """what it stands in for; its name then ends in "(stand-in)" """
+    provider: str = "unknown"
+    """provider of what it stands in for"""
+    country: str = "unknown"
+    """where that provider sits, ISO 3166 alpha-2"""
+    license: str | None = None
+    """SPDX identifier of the licence of what it stands in for"""
     words: dict[str, tuple[str, ...]] = Field(min_length=1)
     """choice, without its leading space -> words that speak for it"""
     noise: float = Field(default=0.0, ge=0)
@@ -44,14 +63,27 @@ class FakeTeacherSpec(TeacherSpec):
 
     @property
     def source(self) -> Source:
-        """A test double, in lineage too."""
-        return Source(name="fake teacher", what="model", kind="test-double", route="in-process")
+        """A test double, in lineage too, unless it stands in for something else."""
+        stands_in = self.source_kind != "test-double"
+        return Source(
+            name=f"{self.name} (stand-in)" if stands_in else self.name,
+            what="model",
+            kind=self.source_kind,
+            route="in-process",
+            provider=self.provider,
+            country=self.country,
+            license=self.license,
+        )
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What changes its answers."""
-        return {"kind": "fake", "words": {k: list(v) for k, v in self.words.items()},
-                "noise": self.noise}  # fmt: skip
+        """What changes its answers; the name only where there is one."""
+        return {
+            "kind": "fake",
+            "words": {choice: list(words) for choice, words in self.words.items()},
+            "noise": self.noise,
+            **({"name": self.name} if "name" in self.model_fields_set else {}),
+        }
 
     def load(self, folder: Path, cache: Path, threads: int) -> FakeTeacher:
         """Return it; there is nothing to load."""
@@ -61,6 +93,8 @@ class FakeTeacherSpec(TeacherSpec):
 
 class FakeTeacher:
     """See the module."""
+
+    can_write = True
 
     def __init__(self, spec: FakeTeacherSpec) -> None:
         self.identity = spec.identity
@@ -88,11 +122,33 @@ class FakeTeacher:
         return [self._one(question) for question in questions]
 
     def _one(self, question: Question) -> Answer:
+        if not question.choices:
+            return self._write(question)
         words = question.body.lower().split()
         scores = []
         for choice in question.choices:
-            hits = sum(words.count(word) for word in self._spec.words.get(choice.strip(), ()))
+            hits = self._hits(choice.strip(), question.body)
             draw = int(digest_bytes(f"{choice} {question.body}".encode())[:8], 16) / 2**32
             scores.append(hits + self._spec.noise * (draw - 0.5))
         total = math.log(sum(math.exp(score) for score in scores))
         return Answer(tuple(score - total for score in scores), len(words))
+
+    def _hits(self, choice: str, body: str) -> int:
+        """Return how many words speak for a choice, in its own line if it has one."""
+        mark = f"{choice}:"
+        own = [line.removeprefix(mark) for line in body.splitlines() if line.startswith(mark)]
+        words = " ".join(own or [body]).lower().split()
+        return sum(words.count(word) for word in self._spec.words.get(choice, ()))
+
+    def _write(self, question: Question) -> Answer:
+        """Return words of the question followed by words of the choice that they speak for."""
+        asked = question.body.split()
+        key = f"{self._spec.name}\n{question.prefix}\n{question.body}"
+        draw = random.Random(digest_bytes(key.encode()))  # noqa: S311 - repeatable, no secret
+        start = draw.randrange(max(len(asked) - _ECHOED, 0) + 1)
+        echo = asked[start : start + _ECHOED]
+        choices = list(self._spec.words)
+        hits = [self._hits(choice, " ".join(echo)) for choice in choices]
+        choice = choices[hits.index(max(hits))] if any(hits) else draw.choice(choices)
+        own = draw.choices(self._spec.words[choice], k=_ADDED) if self._spec.words[choice] else []
+        return Answer((), len(asked) + len(echo) + len(own), " ".join([*echo, *own]))

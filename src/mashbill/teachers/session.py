@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mashbill.conduct.journal import request_digest
+from mashbill.core.errors import TeacherError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Teacher(Protocol):
-    """What a teacher kind implements (CONTRIBUTING.md shows one)."""
+    """What a teacher kind implements (CONTRIBUTING.md shows one).
+
+    One that answers questions without choices too has ``can_write = True``.
+    """
 
     identity: Mapping[str, Any]
     """JSON: whatever changes the answers, such as the digest of the weights and the engine"""
@@ -65,7 +69,11 @@ class Session:
         self._teacher: Teacher | None = None
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
-        """Return (digest of the call, answer) for each question, in order."""
+        """Return (digest of the call, answer) for each question, in order.
+
+        Raises:
+            TeacherError: if a question has no choices and this teacher cannot write.
+        """
         digests = [request_digest(self._identity, question) for question in questions]
         known = self._journal.answers(digests)
         missing = {
@@ -78,6 +86,12 @@ class Session:
         if self._teacher is None:
             self._teacher = self._load()
         teacher = self._teacher
+        if not getattr(teacher, "can_write", False) and not all(q.choices for q in questions):
+            msg = (
+                f"{self.source.title} is asked to write and can only choose between given answers; "
+                "give the stage another teacher, such as one of kind 'fake'"
+            )
+            raise TeacherError(msg)
         sizes = dict(zip(missing, teacher.sizes(list(missing.values())), strict=True))
         order = sorted(missing, key=lambda digest: (sizes[digest], digest))
         for start in range(0, len(order), teacher.batch):

@@ -1,130 +1,149 @@
 """``classifier``: a small data-processing model, linear over hashed features of words.
 
-Features are words with their first four and last three letters, which stand in for stems; hashed,
-so that nothing but weights is learned. Weighted by the labeller's confidence, since a label that
-the teacher was unsure of should pull less, and by the labels' shares, since a weak signal
-otherwise loses to the commoner label. Calibrated by one temperature (Guo et al., ICML 2017)
-over cross-validated scores. It knows nothing but the labels it is given.
-
-Left out: a vocabulary, character n-grams (1.5 points better at a sixth of the speed, LOG.md).
+Weighted by the labeller's confidence, since a label that the teacher was unsure of should pull
+less, and by the labels' shares, since a weak signal otherwise loses to the commoner label. Or,
+with ``soft``, learned from the teacher's whole distribution (Hinton et al., 2015, at temperature
+1). Calibrated by one temperature (Guo et al., ICML 2017) over cross-validated scores. It knows
+nothing but the labels it is given, and the base it starts from if it has one; a base that learned
+from the same rows makes it surer than it should be.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError, MissingExtraError
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.train.linear import (
+    LinearPredictor,
+    as_logits,
+    calibration_error,
+    fit_temperature,
+    linear_model,
+    scaled,
+    vectorizer,
+    write_linear,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from mashbill.core.artifact import ArtifactKind
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
 
-_WORDS = re.compile(r"\w+|[!?:;)(]+")
 _FOLDS = 5
-
-
-def features(text: str) -> list[str]:
-    """Return a text's features: words, and the ends of the longer ones."""
-    words = _WORDS.findall(text.lower())
-    return [
-        *words,
-        *("^" + word[:4] for word in words if len(word) > 4),
-        *("$" + word[-3:] for word in words if len(word) > 5),
-    ]
 
 
 class ClassifierSpec(StageSpec):
     """``kind = "classifier"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    references: ClassVar[tuple[str, ...]] = ("input", "base")
 
     kind: Literal["classifier"] = "classifier"
     input: str
     """labelled dataset to learn from"""
+    soft: bool = False
+    """learn from the distribution that ``label`` with soft = true kept, not from the label"""
+    base: str = ""
+    """classifier whose weights to start from; from nothing if empty"""
+    max_iter: int = Field(default=500, gt=0)
+    """iterations of the optimiser at most; with a base, few of them keep it near"""
     buckets: int = Field(default=2**18, gt=0)
     """hash buckets"""
     strength: float = Field(default=4.0, gt=0)
     """inverse of the L2 penalty"""
 
     def uses(self) -> tuple[Uses, ...]:
-        """The labelled rows."""
-        return (Uses(self.input, "trained-on", Channel.CONTENT),)
+        """The labelled rows, and the weights that it starts from."""
+        rows = Uses(self.input, "trained-on", Channel.CONTENT)
+        return (rows, Uses(self.base, "base", Channel.WEIGHTS)) if self.base else (rows,)
 
     def train(self, ctx: StageContext, out: Path) -> None:
         """Fit, calibrate, and write weights.safetensors and config.json."""
         try:
-            from safetensors.numpy import save_file
-            from sklearn.linear_model import LogisticRegression
-            from sklearn.model_selection import cross_val_predict
+            from sklearn.model_selection import StratifiedKFold
         except ImportError as error:
             raise MissingExtraError("training a classifier", "train") from error
         rows = ctx.input(self.input)
-        table = rows.read(0, rows.num_rows, ["text", "label", "confidence"])
-        labels = sorted(set(table.column("label").to_pylist()))
-        if len(labels) < 2:
-            msg = (
-                f"{rows.manifest.ref} holds only the label {labels}; a classifier needs two: "
-                "label more rows, or mend the prompt"
-            )
-            raise InputError(msg)
-        target = np.array([labels.index(label) for label in table.column("label").to_pylist()])
-        rarest = int(np.bincount(target).min())
-        if rarest < _FOLDS:
-            msg = (
-                f"{rows.manifest.ref} has a label with only {rarest} rows; cross-validation needs "
-                f"{_FOLDS} of each: label more rows, or mend the prompt"
-            )
-            raise InputError(msg)
-        confidence = np.asarray(table.column("confidence"), np.float64)
-        weight = np.clip((confidence * len(labels) - 1) / (len(labels) - 1), 0.01, 1)
-        counts = _vectorizer(self.buckets).transform(table.column("text").to_pylist())
-        idf = np.log((1 + counts.shape[0]) / (1 + np.asarray((counts > 0).sum(0)).ravel())) + 1
-        inputs = _scaled(counts, idf)
-        model = LogisticRegression(C=self.strength, max_iter=500, class_weight="balanced")
-        ctx.progress(0, _FOLDS + 1, "cross-validating")
-        held_out = cross_val_predict(
-            model,
-            inputs,
-            target,
-            cv=_FOLDS,
-            method="decision_function",
-            params={"sample_weight": weight},
-        )
-        temperature = fit_temperature(_as_logits(held_out), target)
-        ctx.progress(_FOLDS, _FOLDS + 1, "fitting")
-        model.fit(inputs, target, sample_weight=weight)
+        task = _soft_task(rows) if self.soft else _hard_task(rows)
+        base = linear_model(ctx, self.base) if self.base else None
+        if base is not None:
+            self._check_base(base, task)
+        counts = vectorizer(self.buckets).transform(task.texts)
+        seen = np.asarray((counts > 0).sum(0)).ravel()
         # Features that no training text has keep weight 0, so their idf does not matter.
-        save_file(
-            {
-                "weights": model.coef_.astype(np.float32),
-                "bias": model.intercept_.astype(np.float32),
-                "idf": idf.astype(np.float32),
-            },
-            out / "weights.safetensors",
-        )
-        config = {"labels": labels, "buckets": self.buckets, "temperature": temperature}
-        (out / "config.json").write_bytes(canonical(config))
-        agreement = float((_as_logits(held_out).argmax(1) == target).mean())
-        gap = calibration_error(_as_logits(held_out) / temperature, target)
+        idf = np.log((1 + counts.shape[0]) / (1 + seen)) + 1 if base is None else base.idf
+        inputs = scaled(counts, idf.astype(np.float64))
+        ctx.progress(0, _FOLDS + 1, "cross-validating")
+        held_out = np.zeros((len(task.target), len(task.labels)))
+        folds = StratifiedKFold(_FOLDS).split(inputs, task.target)
+        for number, (learned, left) in enumerate(folds, 1):
+            scores = self._fit(inputs, task, learned, base).decision_function(inputs[left])
+            held_out[left] = as_logits(scores)
+            ctx.progress(number, _FOLDS + 1, "cross-validating")
+        temperature = fit_temperature(held_out, task.target)
+        ctx.progress(_FOLDS, _FOLDS + 1, "fitting")
+        model = self._fit(inputs, task, np.arange(len(task.target)), base)
+        tensors = {"weights": model.coef_, "bias": model.intercept_, "idf": idf}
+        tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+        write_linear(out, tensors, task.labels, temperature)
+        agreement = float((held_out.argmax(1) == task.target).mean())
         ctx.measures |= {
             "agreement_with_labeller": agreement,
-            "calibration_error": gap,
+            "calibration_error": calibration_error(held_out / temperature, task.target),
             "temperature": temperature,
             "parameters": int(np.count_nonzero(model.coef_)),
         }
         ctx.seen[self.input] = np.ones(rows.num_rows, np.int64)
         ctx.progress(_FOLDS + 1, _FOLDS + 1, f"agrees with its labeller on {agreement:.1%}")
+
+    def _check_base(self, base: LinearPredictor, task: _Task) -> None:
+        for what, theirs, ours in (
+            ("labels", list(base.labels), list(task.labels)),
+            ("buckets", base.buckets, self.buckets),
+        ):
+            if theirs != ours:
+                msg = (
+                    f"base {self.base!r} has {what} {theirs}, this classifier {ours}; they must be "
+                    "the same for its weights to be taken over"
+                )
+                raise InputError(msg)
+
+    def _fit(self, inputs: Any, task: _Task, rows: np.ndarray, base: LinearPredictor | None) -> Any:
+        """Return a model fitted on these rows, each repeated for every label it counts for."""
+        from scipy.sparse import vstack
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression(
+            C=self.strength,
+            max_iter=self.max_iter,
+            class_weight=None if self.soft else "balanced",
+            warm_start=base is not None,
+        )
+        if base is not None:
+            model.coef_ = base.weights.astype(np.float64)
+            model.intercept_ = base.bias.astype(np.float64)
+        learned, target, weight = inputs[rows], task.target[rows], task.weight[rows]
+        if self.soft:
+            labels = len(task.labels)
+            balanced = weight * (weight.sum() / (labels * weight.sum(axis=0)))
+            learned = vstack([learned] * labels).tocsr()
+            target = np.repeat(np.arange(labels), len(rows))
+            weight = balanced.T.reshape(-1)
+        with warnings.catch_warnings():
+            if base is not None:  # few iterations are what was asked for
+                warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(learned, target, sample_weight=weight)
+        return model
 
     @staticmethod
     def load(folder: Path, threads: int) -> LinearPredictor:
@@ -133,85 +152,57 @@ class ClassifierSpec(StageSpec):
         return LinearPredictor(folder)
 
 
-class LinearPredictor:
-    """A trained classifier; see :class:`mashbill.core.stage.Predictor`."""
+@dataclass(frozen=True)
+class _Task:
+    """What there is to learn."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the files that :meth:`ClassifierSpec.train` wrote."""
-        try:
-            from safetensors.numpy import load_file
-        except ImportError as error:
-            raise MissingExtraError("applying a classifier", "train") from error
-        config = json.loads((folder / "config.json").read_bytes())
-        tensors = load_file(folder / "weights.safetensors")
-        self.labels: tuple[str, ...] = tuple(config["labels"])
-        self._temperature = config["temperature"]
-        self._vectorizer = _vectorizer(config["buckets"])
-        self._weights, self._bias = tensors["weights"], tensors["bias"]
-        self._idf = tensors["idf"].astype(np.float64)
-
-    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        """Return calibrated probabilities, shape (texts, labels)."""
-        inputs = _scaled(self._vectorizer.transform(texts), self._idf)
-        scores = np.asarray(inputs @ self._weights.T.astype(np.float64)) + self._bias
-        return _softmax(_as_logits(scores) / self._temperature)
+    texts: list[str]
+    labels: list[str]
+    target: np.ndarray
+    """place of each row's likeliest label, shape (rows,)"""
+    weight: np.ndarray
+    """of each row, shape (rows,), or of each of its labels, shape (rows, labels)"""
 
 
-def _vectorizer(buckets: int) -> Any:
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    return HashingVectorizer(
-        analyzer=features, n_features=buckets, alternate_sign=False, norm=None, binary=True
-    )
-
-
-def _scaled(counts: Any, idf: np.ndarray) -> Any:
-    """Return TF-IDF rows of unit length."""
-    from sklearn.preprocessing import normalize
-
-    return normalize(counts.multiply(idf).tocsr())
+def _hard_task(rows: Dataset) -> _Task:
+    table = rows.read(0, rows.num_rows, ["text", "label", "confidence"])
+    words = table.column("label").to_pylist()
+    labels = sorted(set(words))
+    target = np.array([labels.index(word) for word in words])
+    _check_labels(rows, labels, target)
+    confidence = np.asarray(table.column("confidence"), np.float64)
+    weight = np.clip((confidence * len(labels) - 1) / (len(labels) - 1), 0.01, 1)
+    return _Task(table.column("text").to_pylist(), labels, target, weight)
 
 
-def _as_logits(scores: np.ndarray) -> np.ndarray:
-    """Return scores as (rows, labels), where scikit-learn gives one column for two labels."""
-    scores = scores.reshape(len(scores), -1)
-    return np.hstack([np.zeros_like(scores), scores]) if scores.shape[1] == 1 else scores
+def _soft_task(rows: Dataset) -> _Task:
+    names = sorted(name for name in rows.columns if name.startswith("p_"))
+    if not names:
+        msg = (
+            f"{rows.manifest.ref} has no columns p_LABEL, which soft = true learns from; set "
+            "soft = true in the label stage too"
+        )
+        raise InputError(msg)
+    table = rows.read(0, rows.num_rows, ["text", *names])
+    weight = np.stack([np.asarray(table.column(name), np.float64) for name in names], axis=1)
+    labels = [name.removeprefix("p_") for name in names]
+    target = weight.argmax(axis=1)
+    _check_labels(rows, labels, target)
+    return _Task(table.column("text").to_pylist(), labels, target, weight)
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    odds: np.ndarray = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
-    return shares
-
-
-def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
-    """Return the temperature that makes held-out logits likeliest (Guo et al., 2017).
-
-    Args:
-        logits: shape (rows, labels).
-        target: shape (rows,), indices of labels.
-    """
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        scaled = _softmax(logits / np.exp(log_temperature))
-        return float(-np.log(scaled[np.arange(len(target)), target] + 1e-12).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))
-
-
-def calibration_error(logits: np.ndarray, target: np.ndarray, bins: int = 10) -> float:
-    """Return the expected calibration error: the mean gap between confidence and accuracy.
-
-    Over equally filled bins of confidence (Nguyen and O'Connor, EMNLP 2015).
-    """
-    probabilities = _softmax(logits)
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == target
-    pieces = np.array_split(np.argsort(confidence, kind="stable"), bins)
-    gaps = [
-        len(piece) * abs(confidence[piece].mean() - right[piece].mean())
-        for piece in pieces
-        if len(piece)
-    ]
-    return float(sum(gaps) / len(target))
+def _check_labels(rows: Dataset, labels: list[str], target: np.ndarray) -> None:
+    """Raise InputError unless there are two labels, and rows enough of each."""
+    if len(labels) < 2:
+        msg = (
+            f"{rows.manifest.ref} holds only the label {labels}; a classifier needs two: "
+            "label more rows, or mend the prompt"
+        )
+        raise InputError(msg)
+    rarest = int(np.bincount(target, minlength=len(labels)).min())
+    if rarest < _FOLDS:
+        msg = (
+            f"{rows.manifest.ref} has a label with only {rarest} rows; cross-validation needs "
+            f"{_FOLDS} of each: label more rows, or mend the prompt"
+        )
+        raise InputError(msg)

@@ -1,0 +1,122 @@
+"""Commands that plan, run and report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mashbill import plan as planning
+from mashbill.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    NameArgument,
+    RecipeArgument,
+    StoreOption,
+    app,
+    out,
+    print_json,
+    recipe_path,
+)  # fmt: skip
+from mashbill.cli.show import print_evaluation, print_plan, print_verdicts
+from mashbill.core import checkpoint
+from mashbill.core.ledger import Signer
+from mashbill.core.recipe import load_recipe
+from mashbill.core.store import LEDGER, Store
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.definitions import judge_all
+from mashbill.report import write_report
+from mashbill.run import Execution, default_cache, execute
+from mashbill.run.display import Quiet, display_for
+from mashbill.teachers.api import parse_teacher
+
+
+@app.command()
+def plan(
+    recipe: RecipeArgument,
+    store: StoreOption = DEFAULT_STORE,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Plan with PROVIDER:MODEL for every teacher; nothing is asked."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show order, counts, time and price, and what each step would put on the bill."""
+    loaded = load_recipe(recipe_path(recipe))
+    kept = Store(store) if (store / LEDGER).exists() else None
+    if teacher is not None:
+        loaded = planning.with_teacher(loaded, parse_teacher(teacher))
+    made = planning.build(loaded, kept, supposed=teacher is not None)
+    if as_json:
+        print_json(made.as_json())
+    else:
+        print_plan(made)
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    store: StoreOption = DEFAULT_STORE,
+    threads: Annotated[int, typer.Option(help="Processor threads.", min=1)] = os.cpu_count() or 1,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where fetched files are kept.", envvar="MASHBILL_CACHE")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a recipe; what is done already is left as it is. Ends with a report."""
+    loaded = load_recipe(recipe_path(recipe))
+    signer = Signer.default()
+    opened = Store(store, signer)
+    made = planning.build(loaded, opened)
+    display = Quiet() if as_json else display_for(out)
+    done = execute(made, opened, Execution(cache or default_cache(), threads, display))
+    checkpoint.keep(opened.root, signer)
+    result = next(item.manifest for item in done if item.name == loaded.result)
+    page = write_report(
+        opened, result, store / "reports" / f"{result.ref}.html", title=loaded.recipe.title
+    )
+    evaluation = next(
+        (item.manifest.measures for item in done if "systems" in item.manifest.measures), None
+    )
+    verdicts = judge_all(Circuit.of_artifact(opened, result))
+    if as_json:
+        stages = [
+            {
+                "name": item.name,
+                "artifact": str(item.manifest.ref),
+                "digest": item.manifest.digest,
+                "was_cached": item.was_cached,
+                "seconds": round(item.seconds, 3),
+                "calls": item.calls,
+                "tokens": item.tokens,
+            }
+            for item in done
+        ]
+        print_json(
+            {
+                "stages": stages,
+                "evaluation": evaluation,
+                "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
+                "report": str(page),
+            }
+        )
+        return
+    out.print()
+    print_evaluation(evaluation)
+    print_verdicts(verdicts, str(result.ref))
+    out.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    name: NameArgument,
+    store: StoreOption = DEFAULT_STORE,
+    to: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+) -> None:
+    """Write one HTML file about an artifact; it opens offline."""
+    opened = Store(store)
+    manifest = opened.find(name)
+    page = write_report(opened, manifest, to or store / "reports" / f"{manifest.ref}.html")
+    out.print(str(page), highlight=False, soft_wrap=True)

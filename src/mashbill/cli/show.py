@@ -1,0 +1,278 @@
+"""Printing for people: plans, bills, verdicts, traces, what is affected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from mashbill.cli.options import out
+from mashbill.lineage.bill import Line, summarised
+from mashbill.report import by_accuracy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill import plan as planning
+    from mashbill.core.recipe import Recipe
+    from mashbill.lineage.bill import Coverage
+    from mashbill.lineage.definitions import Verdict
+    from mashbill.lineage.difference import LinePair
+    from mashbill.lineage.rebuild import Rebuild
+    from mashbill.lineage.removal import Affected
+    from mashbill.lineage.trace import Hop
+
+
+def print_plan(made: planning.Plan) -> None:
+    """Print a plan's stages, totals and verdicts."""
+    recipe: Recipe = made.recipe
+    table = Table(title=f"{recipe.recipe.name}: {recipe.recipe.title}", title_justify="left")
+    numbers = {"rows", "seconds", "calls"}
+    for column in ("stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill"):
+        table.add_column(column, justify="right" if column in numbers else "left")
+    for stage in made.stages:
+        adds = "\n".join(_adds(stage))
+        table.add_row(
+            stage.name,
+            stage.spec.kind,
+            "" if not stage.rows else f"{stage.rows:,}",
+            "done" if stage.status == "done" else _about(stage.seconds),
+            "?" if stage.calls is None else f"{stage.calls:,}" if stage.calls else "",
+            "" if stage.calls == 0 else _price(stage),
+            adds,
+        )
+    out.print(table)
+    todo = [stage for stage in made.stages if stage.status != "done"]
+    unsaid = [stage.name for stage in todo if stage.seconds is None]
+    uncounted = [stage.name for stage in todo if stage.calls is None]
+    unpriced = [stage.name for stage in todo if stage.price is None]
+    calls = sum(stage.calls or 0 for stage in todo)
+    seconds = sum(stage.seconds or 0 for stage in todo)
+    parts = [f"About {seconds:,.0f} s on two cores" + (" for the rest" if unsaid else "")]
+    if unsaid:
+        parts.insert(0, f"Time not known: {', '.join(unsaid)}")
+    parts.append(f"at most {calls:,} teacher calls")
+    if uncounted:
+        parts.append(f"and those of {', '.join(uncounted)}, not known before the data is read")
+    if unpriced:
+        parts.append(f"no price known for {', '.join(unpriced)}")
+    out.print("; ".join(parts) + ".", highlight=False, soft_wrap=True)
+    print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
+
+
+def _adds(stage: planning.PlannedStage) -> list[str]:
+    """Say what a stage puts on the bill: a model or teacher of the recipe has its own line."""
+    lines = [
+        f"{source.title} ({source.kind}, {source.route}) as {role}: {channel}"
+        for source, channel, role in stage.adds
+    ]
+    lines += [
+        f"{use.name}: {use.channel.value}"
+        for use in stage.spec.uses()
+        if use.role == "actor" and not use.is_teacher
+    ]
+    return lines
+
+
+def _price(stage: planning.PlannedStage) -> str:
+    return "no price known" if stage.price is None else f"${stage.price:.2f}"
+
+
+def _about(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{seconds:,.1f}"
+
+
+def print_evaluation(evaluation: dict[str, Any] | None) -> None:
+    """Print the systems' accuracies, or that there are no human labels to compare with."""
+    if evaluation is None:
+        out.print("No evaluation: the recipe has no evaluate stage, so no human labels were used.")
+        return
+    table = Table(
+        title=f"Accuracy against humans on {evaluation['rows']:,} held-out rows",
+        title_justify="left",
+    )
+    for column in ("system", "accuracy", "95% interval", "macro F1"):
+        table.add_column(column)
+    for system, result in by_accuracy(evaluation):
+        table.add_row(
+            system,
+            f"{result['accuracy']:.3f}",
+            f"{result['low']:.3f} to {result['high']:.3f}",
+            f"{result['macro_f1']:.3f}",
+        )
+    out.print(table)
+    for pair in evaluation["compare"]:
+        beyond = "" if pair["low"] <= 0 <= pair["high"] else ", beyond chance"
+        out.print(
+            f"{pair['first']} - {pair['second']}: {pair['difference']:+.3f} "
+            f"({pair['low']:+.3f} to {pair['high']:+.3f}){beyond}",
+            highlight=False,
+        )
+
+
+def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) -> None:
+    """Print a bill."""
+    table = Table(title=f"Bill of {name}", title_justify="left")
+    columns = ("source", "kind", "route", "licence", "through", "touched", "owed", "depth")
+    for column in columns:
+        table.add_column(column)
+    for summary in summarised(lines):
+        line = summary.line
+        table.add_row(
+            line.source.title,
+            line.source.kind,
+            line.source.route,
+            line.source.license or "not recorded",
+            "; ".join(summary.routes),
+            share(line.share),
+            share(line.owed),
+            str(line.depth),
+        )
+    out.print(table)
+    out.print(
+        "Touched is the part of the tokens in records that the source reached by that route, so "
+        "it overlaps; owed is the part due to the source's text, logits or weights by any route "
+        "when every mixture is split by its weights, an interval where a weight is not recorded. "
+        "Routes are divided by ';'; 'a + b' took both channels. What reached this through a "
+        "model, the texts that it learned from too, stands at depth 2 or more.",
+        style="dim",
+        highlight=False,
+    )
+    if covered is not None:
+        unknown = "; ".join(source.title for source in covered.unknown)
+        out.print(f"Coverage: {covered}{f'; not recorded: {unknown}' if unknown else ''}.",
+                  highlight=False, soft_wrap=True)  # fmt: skip
+
+
+def share(interval: tuple[float, float]) -> str:
+    """Write a share, one figure if both ends look alike."""
+    low, high = (f"{end:.1%}" for end in interval)
+    return low if low == high else f"{low} to {high}"
+
+
+def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
+    """Print each definition's conclusions with the path that decides, and what is unknown."""
+    table = Table(title=f"Is it distilled? {name}", title_justify="left")
+    for column in ("definition", "from a closed model", "from any model", "path that decides"):
+        table.add_column(column, overflow="fold")
+    for closed, any_model in pairs:
+        decided = closed if closed.path else any_model
+        paths = [decided.path, *decided.others] if decided.path else []
+        table.add_row(
+            f"{closed.definition.name} {closed.definition.title}",
+            conclusion(closed),
+            conclusion(any_model),
+            "\n".join(path_text(path) for path in paths) or "none",
+        )
+    out.print(table)
+    for unknown in sorted({item for closed, _ in pairs for item in closed.unknown}):
+        out.print(f"Unknown: {unknown}", highlight=False, soft_wrap=True)
+
+
+def path_text(path: Sequence[Any]) -> str:
+    """Write a path on one line, from the artifact to the source."""
+    return " <- ".join(f"{step.channel.value}: {step.what}" for step in path)
+
+
+def conclusion(verdict: Verdict) -> str:
+    """Write a verdict's conclusion, with depth and share."""
+    text: str = verdict.conclusion
+    if verdict.lineage_part:
+        text += f" (by lineage alone: {verdict.lineage_part})"
+    if verdict.depth:
+        text += f", depth {verdict.depth}, {share(verdict.share)} of tokens"
+    return text
+
+
+def print_difference(
+    pairs: list[LinePair], verdicts: list[tuple[Verdict, Verdict]], one: str, two: str
+) -> None:
+    """Print how two bills or two definitions differ."""
+    if pairs:
+        table = Table(title=f"{one} against {two}", title_justify="left")
+        for column in ("source", "through", one, two):
+            table.add_column(column)
+        for pair in pairs:
+            line = pair.either
+            table.add_row(line.source.title, " + ".join(line.channels), _side(pair.first),
+                          _side(pair.second))  # fmt: skip
+        out.print(table)
+    if verdicts:
+        table = Table(title="Verdicts that differ", title_justify="left")
+        for column in ("definition", "from", one, two, "path that decides"):
+            table.add_column(column, overflow="fold")
+        for first, second in verdicts:
+            names = dict.fromkeys([first.definition.name, second.definition.name])
+            decided = first if first.path else second
+            asked = "a closed model" if first.asked == "closed" else "any model"
+            table.add_row(" / ".join(names), asked, conclusion(first), conclusion(second),
+                          path_text(decided.path) or "none")  # fmt: skip
+        out.print(table)
+    if not pairs and not verdicts:
+        out.print(f"{one} and {two} do not differ in sources, shares, depths or verdicts.")
+
+
+def _side(line: Line | None) -> str:
+    if line is None:
+        return "not there"
+    return f"touched {share(line.share)}, owed {share(line.owed)}, depth {line.depth}"
+
+
+def print_affected(found: list[Affected], which: str, total: int) -> None:
+    """Print what rests on some sources."""
+    table = Table(title=f"Rests on {which}", title_justify="left")
+    for column in ("artifact", "what", "records", "of unknown origin", "share", "systems"):
+        table.add_column(column)
+    for item in found:
+        counted = "" if item.records is None else f"{item.records:,} of {item.manifest.rows:,}"
+        table.add_row(
+            str(item.manifest.ref),
+            item.what,
+            counted,
+            f"{item.maybe:,}" if item.maybe else "",
+            share(item.share),
+            ", ".join(item.systems),
+        )
+    out.print(table)
+    out.print(
+        f"{len(found)} of {total} artifacts rest on it, through any channel. The upper end of a "
+        "share takes in records of unknown origin.",
+        style="dim",
+        highlight=False,
+    )
+
+
+def print_rebuild(made: Rebuild, where: str) -> None:
+    """Print what a rebuild keeps, takes away, makes anew and cannot make."""
+    table = Table(title=f"Rebuild: {where}", title_justify="left")
+    table.add_column("stage")
+    table.add_column("what becomes of it")
+    for name in made.kept:
+        taken = made.thinned.get(name)
+        table.add_row(name, "kept" if taken is None else f"kept, {taken:,} rows taken away behind")
+    for name in made.rebuilt:
+        table.add_row(name, "made anew from what is left")
+    for name, why in made.gone.items():
+        table.add_row(name, f"gone: {why}")
+    out.print(table)
+
+
+def hop_tree(hop: Hop, tree: Tree | None = None) -> Tree:
+    """Return a trace as a tree for the terminal."""
+    facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
+    kind = "" if hop.kind == "row" else f" [dim]{hop.kind}[/]"
+    label = f"[bold]{escape(hop.what)}[/]{kind}" + (f"\n{escape(facts)}" if facts else "")
+    branch = Tree(label, highlight=False) if tree is None else tree.add(label, highlight=False)
+    for other in hop.behind:
+        hop_tree(other, branch)
+    return branch
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).split())

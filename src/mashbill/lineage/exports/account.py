@@ -1,0 +1,153 @@
+"""What every export says: gathered once from the store, then written in each standard's terms.
+
+Nothing here reads a clock or draws a number. Identifiers derive from digests and times from the
+ledger, so the same store gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from mashbill.lineage.bill import Coverage, Line, bill, coverage
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.definitions import Verdict, judge_all
+from mashbill.lineage.exports.steps import Step, steps_of
+from mashbill.lineage.exports.words import percent
+from mashbill.lineage.nodes import NodeTable
+
+if TYPE_CHECKING:
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.source import Source
+    from mashbill.core.store import Store
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:mashbill:")
+"""UUIDs of exports are version 5 in this namespace."""
+
+OURS = "_"
+"""Columns whose names begin so are mashbill's, not the user's."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Everything that is exported about one artifact."""
+
+    manifest: Manifest
+    table: NodeTable
+    lines: tuple[Line, ...]
+    verdicts: tuple[tuple[Verdict, Verdict], ...]
+    """each definition's, about closed models and about any model"""
+    steps: tuple[Step, ...]
+    """all that it rests on, each after what it took in; its own step last"""
+    sources: dict[str, Source]
+    """identifier -> leaf of lineage, over all steps"""
+    covered: Coverage
+    """how much of its tokens has a recorded origin"""
+    columns: tuple[tuple[str, str], ...]
+    """(name, Arrow type) of a dataset's columns; empty for a model"""
+    version: str
+    """version of mashbill that writes the export"""
+
+    @property
+    def step(self) -> Step:
+        """The step that made the artifact itself."""
+        return self.steps[-1]
+
+    @property
+    def id(self) -> str:
+        """Identifier of the artifact."""
+        return self.step.id
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model; otherwise it is a dataset."""
+        return self.manifest.kind == "model"
+
+    @cached_property
+    def _ids(self) -> dict[Source, str]:
+        return {source: name for name, source in self.sources.items()}
+
+    def source_id(self, line: Line) -> str:
+        """Return the identifier of a line's source."""
+        return self._ids[line.source]
+
+    def lines_of(self, source: str) -> list[Line]:
+        """Return the lines about the source with this identifier."""
+        return [line for line in self.lines if self.source_id(line) == source]
+
+    def uuid(self, what: str) -> str:
+        """Return the UUID of something in this export."""
+        return str(uuid.uuid5(NAMESPACE, f"{self.id} {self.step.entry.digest} {what}"))
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """What is not recorded and could change an answer, each once.
+
+        Facts that a definition asks for and no lineage holds are told with its verdict alone.
+        """
+        found = {
+            text
+            for pair in self.verdicts
+            for verdict in pair
+            for text in verdict.unknown
+            if not text.startswith(verdict.definition.needs)
+        }
+        for line in self.lines:
+            if line.source.license is None:
+                found.add(f"{line.source.title}: licence not recorded")
+            if line.source.what == "unknown" or line.source.kind == "unknown":
+                found.add(f"{line.source.title}: what it is, or who can have it, is not recorded")
+            if line.share[0] != line.share[1]:
+                found.add(f"{line.source.title}: share not known exactly")
+        for step in self.steps:
+            for taken in step.taken:
+                if taken.manifest is None and taken.id not in self.sources:
+                    found.add(f"{taken.name}: taken in by {step.manifest.ref}, not in this store")
+        return tuple(sorted(found))
+
+    @property
+    def coverage(self) -> str:
+        """One sentence on how much the bill accounts for."""
+        low, high = self.covered.recorded
+        part = percent(low) if low == high else f"{percent(low)} to {percent(high)}"
+        many = len(self.unknown)
+        return (
+            f"{part} of {self.manifest.tokens:,} {self.manifest.token_unit} have a recorded "
+            f"origin; {many} {'thing is' if many == 1 else 'things are'} listed as unknown."
+        )
+
+
+def gather(store: Store, manifest: Manifest) -> Account:
+    """Return the account of an artifact of a store.
+
+    Raises:
+        StoreError: if its lineage cannot be read, or the ledger never committed it.
+    """
+    table = NodeTable.of(store, manifest)
+    steps, sources = steps_of(store, manifest)
+    columns: tuple[tuple[str, str], ...] = ()
+    if manifest.kind == "dataset" and manifest.shards:
+        schema = store.dataset(manifest.ref).read(0, 0).schema
+        columns = tuple((field.name, str(field.type)) for field in schema)
+    circuit = Circuit.of(table)
+    return Account(
+        manifest=manifest,
+        table=table,
+        lines=tuple(bill(circuit)),
+        verdicts=tuple(judge_all(circuit)),
+        steps=steps,
+        sources=sources,
+        covered=coverage(circuit),
+        columns=columns,
+        version=_version(),
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("mashbill")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        return "unreleased"

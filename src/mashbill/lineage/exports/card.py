@@ -1,0 +1,205 @@
+"""Hugging Face's model card and dataset card: README.md with front matter in YAML.
+
+The Hub's metadata knows a base model and data sets by their ids on the Hub, and has no relation
+for a teacher, so everything else stands under ``x-mashbill`` and in the text. Scalars are written
+as JSON, which is YAML too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.source import Channel
+from mashbill.lineage.exports.account import Account
+from mashbill.lineage.exports.licences import hub
+from mashbill.lineage.exports.words import (
+    conclusion_text,
+    line_facts,
+    path_text,
+    share_text,
+    table_row,
+    verdict_facts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
+"""an id on the Hub; the Hub refuses a card whose base model is none"""
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"),
+          (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
+
+
+def write(account: Account) -> str:
+    """Return the account as a card."""
+    front = [f"{key}:{_yaml(value, 1)}" for key, value in _front_matter(account).items()]
+    return "\n".join(["---", *front, "---", "", *_body(account)]) + "\n"
+
+
+def _yaml(value: Any, depth: int) -> str:
+    """Write a value behind its key: scalars as JSON, mappings and lists as blocks."""
+    indent = "\n" + "  " * depth
+    if isinstance(value, dict) and value:
+        return "".join(f"{indent}{key}:{_yaml(item, depth + 1)}" for key, item in value.items())
+    if isinstance(value, list) and value:
+        return "".join(f"{indent}- {_scalar(item)}" for item in value)
+    return " " + _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    """Write JSON of one line; characters that YAML calls unprintable are escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(
+        r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda m: f"\\u{ord(m[0]):04x}", text
+    )
+
+
+def _front_matter(account: Account) -> dict[str, Any]:
+    """Return the front matter; keys in the order of Hugging Face's documentation."""
+    manifest = account.manifest
+    front: dict[str, Any] = dict(_licence(manifest.stage.get("license")))
+    taught = any(line.source.what == "model" for line in account.lines)
+    front["tags"] = ["mashbill", *(["distillation"] if taught else [])]
+    if account.is_model:
+        bases, relation = _bases(account)
+        if bases:
+            front |= {"base_model": bases, "base_model_relation": relation}
+        front["datasets"] = _hub_ids(
+            line.source.name for line in account.lines if line.source.what == "dataset"
+        )
+    else:
+        front["pretty_name"] = str(manifest.ref)
+        front["size_categories"] = [
+            next((name for most, name in _SIZES if manifest.rows < most), "n>1T")
+        ]
+        front |= _made_by_machines(account)
+        # Rejected rows lie beside the others; without this the Hub would load them too.
+        front["configs"] = [{"config_name": "default", "data_files": "part-*.parquet"}]
+    front["x-mashbill"] = {
+        "format": 1,
+        "artifact": account.id,
+        "bill": [
+            {
+                "source": line.source.model_dump(mode="json", exclude_none=True),
+                **line_facts(line),
+            }
+            for line in account.lines
+        ],
+        "verdicts": [verdict_facts(verdict) for pair in account.verdicts for verdict in pair],
+        "unknown": list(account.unknown),
+    }
+    return {key: value for key, value in front.items() if value != []}
+
+
+def _licence(text: Any) -> dict[str, str]:
+    """Return the licence by the Hub's rules: an id of its list, or ``other`` with a name."""
+    if not isinstance(text, str):
+        return {"license": "unknown"}
+    known = hub(text)
+    return {"license": known} if known else {"license": "other", "license_name": text.lower()}
+
+
+def _hub_ids(names: Iterable[str]) -> list[str]:
+    return sorted({name for name in names if re.fullmatch(HUB_ID, name)})
+
+
+def _bases(account: Account) -> tuple[list[str], str]:
+    """Return the models that it started from, and the Hub's relation to them.
+
+    A base that is an artifact of the store is on no Hub: what it started from itself counts.
+    """
+    lines = [
+        line
+        for line in account.lines
+        if line.source.what == "model" and set(line.channels) == {Channel.WEIGHTS}
+    ]
+    taken = [item for item in account.step.taken if item.channel == Channel.WEIGHTS.value]
+    if "quant" in str(account.manifest.stage.get("kind", "")):
+        relation = "quantized"
+    else:
+        relation = "merge" if len(taken) > 1 else "finetune"
+    return _hub_ids(line.source.name for line in lines), relation
+
+
+def _made_by_machines(account: Account) -> dict[str, list[str]]:
+    """Return the Hub's words for who wrote and who annotated, where a model did."""
+    channels = {
+        channel
+        for line in account.lines
+        if line.source.what == "model"
+        for channel in line.channels
+    }
+    wrote = {"language_creators": ["machine-generated"]} if Channel.CONTENT in channels else {}
+    judged = (
+        {"annotations_creators": ["machine-generated"]} if Channel.JUDGEMENT in channels else {}
+    )
+    return wrote | judged
+
+
+def _body(account: Account) -> list[str]:
+    """Return the readable part of the card, a line an item."""
+    manifest = account.manifest
+    size = f"{manifest.tokens:,} {manifest.token_unit}"
+    what = f"A model trained on {size}" if account.is_model else f"{manifest.rows:,} rows, {size}"
+    lines = [
+        f"# {manifest.ref}",
+        "",
+        f"{what}, made by the stage `{manifest.stage.get('kind', manifest.kind)}`.",
+        "",
+        "## What it was distilled from",
+        "",
+        (
+            f"{account.coverage} A share is the part of the {manifest.token_unit} in records that "
+            "the source reached; depth 1 is direct."
+        ),
+        "",
+        table_row(["source", "kind", "route", "channels", "share", "depth", "licence"]),
+        table_row(["---"] * 7),
+    ]
+    lines += [
+        table_row(
+            [
+                line.source.title,
+                line.source.kind,
+                line.source.route,
+                " + ".join(channel.value for channel in line.channels),
+                share_text(line),
+                line.depth,
+                line.source.license or "not recorded",
+            ]
+        )
+        for line in account.lines
+    ]
+    lines += [
+        "",
+        "## Verdicts",
+        "",
+        "What is recorded, under each definition. Nothing here is legal advice.",
+        "",
+        table_row(["definition", "meaning", "closed model", "any model", "path"]),
+        table_row(["---"] * 5),
+    ]
+    for closed, any_model in account.verdicts:
+        about = closed.definition
+        answers = [conclusion_text(one) for one in (closed, any_model)]
+        path = path_text(closed) or path_text(any_model)
+        lines.append(
+            table_row([f"{about.name}, version {about.version}", about.title, *answers, path])
+        )
+    lines += ["", "## Unknown", ""]
+    lines += [f"* {text}" for text in account.unknown] or ["Nothing is listed."]
+    lines += [
+        "",
+        "## Check it",
+        "",
+        (
+            "With the store beside you, `mashbill audit` checks every file against the signed "
+            f"ledger, and `mashbill bill {manifest.ref}` derives the above again. Content digest: "
+            f"`{manifest.digest}`; ledger entry {account.step.entry.index}, "
+            f"`{account.step.entry.digest}`."
+        ),
+    ]
+    return lines

@@ -1,0 +1,81 @@
+"""How lines, verdicts and shares are told: to people in words, to programs in flat facts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mashbill.lineage.bill import Line
+    from mashbill.lineage.definitions import Verdict
+
+
+def percent(part: float) -> str:
+    """Return a part, 0 to 1, for people: a part that is not all never reads 100%."""
+    text = f"{100 * part:.1f}"
+    if text == "100.0" and part < 1:
+        return "over 99.9%"
+    if text == "0.0" and part > 0:
+        return "under 0.1%"
+    return f"{text.removesuffix('.0')}%"
+
+
+def share_text(line: Line) -> str:
+    """Return a line's share for people; both ends where they differ."""
+    low, high = line.share
+    return percent(low) if low == high else f"{percent(low)} to {percent(high)}"
+
+
+def line_facts(line: Line) -> dict[str, Any]:
+    """Return a line's channels, both shares, depth and records, for a program."""
+    facts: dict[str, Any] = {
+        "channels": [channel.value for channel in line.channels],
+        "share_low": line.share[0],
+        "share_high": line.share[1],
+        "owed_low": line.owed[0],
+        "owed_high": line.owed[1],
+        "depth": line.depth,
+    }
+    return facts if line.records is None else {**facts, "records": line.records}
+
+
+def path_text(verdict: Verdict) -> str:
+    """Return a verdict's path for people: each step with its channel; empty if there is none."""
+    return ", then ".join(f"{step.what} by {step.channel.value}" for step in verdict.path)
+
+
+def conclusion_text(verdict: Verdict) -> str:
+    """Return a conclusion for people, with its depth, and by lineage alone where that differs."""
+    text: str = verdict.conclusion
+    if verdict.lineage_part:
+        text += f"; by lineage alone: {verdict.lineage_part}"
+    return text if verdict.depth is None else f"{text} (depth {verdict.depth})"
+
+
+def verdict_facts(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict without its sources, which the bill lists, for a program."""
+    return {
+        "definition": verdict.definition.name,
+        "version": verdict.definition.version,
+        "asked": verdict.asked,
+        "conclusion": verdict.conclusion,
+        "lineage_part": verdict.lineage_part or None,
+        "depth": verdict.depth,
+        "share_low": verdict.share[0],
+        "share_high": verdict.share[1],
+        "path": [f"{step.channel.value}: {step.what}" for step in verdict.path],
+        "unknown": list(verdict.unknown),
+    }
+
+
+def table_row(cells: Iterable[Any]) -> str:
+    """Return a row of a Markdown table, safe from what the cells hold."""
+    escaped = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return "| " + " | ".join(escaped) + " |"
+
+
+def to_json(value: Any) -> str:
+    """Return JSON text with a final newline."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,82 @@
+"""What stages with a teacher share: prompt files with slots, and rows that are turned down."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.record import REASON, REJECTED_BY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
+
+
+class Template:
+    """A prompt file beside the recipe, with ``{{ name }}`` where a value goes."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        """Read the file.
+
+        Raises:
+            RecipeError: if each of these names does not stand in it once, or if another does.
+        """
+        text = path.read_text(encoding="utf-8").rstrip("\n")
+        found = _SLOT.findall(text)
+        for name in names:
+            if found.count(name) != 1:
+                msg = f"{path} has {{{{ {name} }}}} {found.count(name)} times; once is needed"
+                raise RecipeError(msg)
+        for name in set(found) - set(names):
+            msg = f"{path} has {{{{ {name} }}}}; there are only {', '.join(names)}; correct it"
+            raise RecipeError(msg)
+        before, *self._rest = _SLOT.split(text)
+        # The space before a value belongs to its first token, so it is not in the prefix.
+        self.prefix = before.rstrip(" ")
+        self._gap = before[len(self.prefix) :]
+
+    def fill(self, values: Mapping[str, str], max_chars: int) -> str:
+        """Return what follows the prefix: values on one line each, cut to ``max_chars``."""
+        pieces = [
+            piece if place % 2 else " ".join(values[piece][:max_chars].split())
+            for place, piece in enumerate(self._rest)
+        ]
+        return self._gap + "".join(pieces)
+
+
+def texts_of(batch: pa.RecordBatch | pa.Table, column: str, of: str) -> list[str]:
+    """Return a column of texts; one that is missing in a row is empty.
+
+    Raises:
+        InputError: if there is no such column, or it holds no text.
+    """
+    names = batch.schema.names
+    if column not in names:
+        msg = (
+            f"{of} has no column {column!r}; it has {', '.join(names)}; correct the column name "
+            "in the recipe"
+        )
+        raise InputError(msg)
+    kind = batch.schema.field(column).type
+    if not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
+        msg = f"{of}: column {column!r} holds {kind}; text is needed"
+        raise InputError(msg)
+    return [text or "" for text in batch.column(column).to_pylist()]
+
+
+def marks(by: str, reasons: Sequence[str | None]) -> dict[str, pa.Array]:
+    """Return the two columns that say which rows a stage turned down, and why."""
+    return {
+        REJECTED_BY: pa.array([by if reason else None for reason in reasons], pa.string()),
+        REASON: pa.array(reasons, pa.string()),
+    }
+
+
+def calls_column(calls: Sequence[str]) -> pa.Array:
+    """Return digests of teacher calls, hexadecimal, as a column."""
+    return pa.array([bytes.fromhex(call) for call in calls], pa.binary(32))

@@ -1,0 +1,106 @@
+"""``verify``: a teacher says how sure it is that a row is right; rows below a threshold go.
+
+Its word is used to check, not to learn from, so its channel is judgement for verifying.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from mashbill.core.record import CALL, FROM, user_columns
+from mashbill.core.source import Channel, Purpose
+from mashbill.core.stage import Question, StageSpec, Uses
+from mashbill.stages.asking import Template, calls_column, marks, texts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext
+
+
+class VerifySpec(StageSpec):
+    """``kind = "verify"``."""
+
+    references: ClassVar[tuple[str, ...]] = ("input", "teacher")
+
+    kind: Literal["verify"] = "verify"
+    input: str
+    """dataset to check"""
+    teacher: str
+    """which of [teachers.*]"""
+    prompt: str
+    """file beside the recipe, with {{ COLUMN }} where each of these columns goes"""
+    columns: tuple[str, ...] = Field(default=("text",), min_length=1)
+    """columns that the teacher sees"""
+    right: str = " yes"
+    """what it would write next if the row is right, with its leading space"""
+    wrong: str = " no"
+    """what it would write next if it is not"""
+    threshold: float = Field(default=0.5, ge=0, le=1)
+    """rows whose probability of being right is below this are rejected"""
+    max_chars: int = Field(default=4000, gt=0)
+    """longer texts are cut for the teacher"""
+    shard_rows: int = Field(default=1024, gt=0)
+    """rows a shard"""
+
+    @model_validator(mode="after")
+    def _answers_differ(self) -> VerifySpec:
+        if self.right == self.wrong:
+            msg = "right and wrong must differ"
+            raise ValueError(msg)
+        return self
+
+    def uses(self) -> tuple[Uses, ...]:
+        """The rows, verified by the teacher."""
+        verifying = Purpose.VERIFYING
+        return (
+            Uses(self.input, "rows", Channel.CONTENT),
+            Uses(self.teacher, "actor", Channel.JUDGEMENT, is_teacher=True, purpose=verifying),
+        )
+
+    def files(self) -> tuple[str, ...]:
+        """The prompt."""
+        return (self.prompt,)
+
+    def check(self, folder: Path) -> None:
+        """Read the prompt."""
+        Template(folder / self.prompt, self.columns)
+
+    def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
+        """Yield all rows with ``right``, the probability; those below the threshold rejected."""
+        teacher = ctx.teacher(self.teacher)
+        template = Template(ctx.recipe_folder / self.prompt, self.columns)
+        start = 0
+        for batch in records:
+            texts = {name: texts_of(batch, name, self.input) for name in self.columns}
+            rows = [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)]
+            asked = teacher.ask(
+                [
+                    Question(
+                        template.prefix,
+                        template.fill(row, self.max_chars),
+                        (self.right, self.wrong),
+                    )
+                    for row in rows
+                ]
+            )
+            scores = np.array([a.logprobs for _, a in asked], np.float64).reshape(-1, 2)
+            right = 1 / (1 + np.exp(scores[:, 1] - scores[:, 0]))
+            reasons = [
+                None if p >= self.threshold else f"right at {p:.4f}, below {self.threshold}"
+                for p in right.tolist()
+            ]
+            columns = {name: batch.column(name) for name in user_columns(batch.schema.names)}
+            columns |= {
+                "right": pa.array(right),
+                FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),
+                CALL: calls_column([call for call, _ in asked]),
+                **marks("verify", reasons),
+            }
+            yield pa.RecordBatch.from_pydict(columns)
+            start += batch.num_rows
