@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from tests_support import run_toy, write_recipe
+
+from mashbill import Signer, Store, load_recipe
+from mashbill.plan import build
+from mashbill.run import Execution, execute
+
+CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"
 
 
 @pytest.fixture(autouse=True)
 def _own_key(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.getbasetemp()
     monkeypatch.setenv("MASHBILL_KEY_FILE", str(folder / "key.pem"))
+    monkeypatch.setenv("MASHBILL_CHECKPOINTS", str(folder / "checkpoints"))
 
 
 @pytest.fixture
@@ -27,3 +35,14 @@ def finished(tmp_path_factory):
     recipe = write_recipe(folder / "recipe")
     store, done = run_toy(recipe, folder / "store")
     return store.root, recipe, done
+
+
+@pytest.fixture(scope="session")
+def channels(tmp_path_factory):
+    """A store in which recipes/channels.toml was run: every channel and shape of step."""
+    folder = tmp_path_factory.mktemp("channels")
+    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
+    store = Store(folder / "store", Signer.default())
+    recipe = load_recipe(CHANNELS)
+    execute(build(recipe, store), store, Execution(folder / "cache", threads=1))
+    return store.root

@@ -16,7 +16,14 @@ from mashbill.core.errors import DriftError
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.lineage.definitions import Verdict, judge_all
-from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
+from mashbill.lineage.nodes import (
+    Composer,
+    NodeTable,
+    close_dataset,
+    close_model,
+    reachable,
+    source_of,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe, TeacherSpec
@@ -126,9 +133,14 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
         if all(item in digests for item in inputs):
             asked = fingerprint(recipe.literals(name), {item: digests[item] for item in inputs})
             manifest = store.get(planned.ref) if store is not None else None
-            if manifest is not None and not (supposed and manifest.fingerprint != asked):
+            if (
+                store is not None
+                and manifest is not None
+                and not (supposed and manifest.fingerprint != asked)
+            ):
                 check_drift(manifest, recipe, name, digests, asked)
                 digests[name] = manifest.digest
+                tables[name] = NodeTable.of(store, manifest)
                 planned = replace(
                     planned, status="done", rows=manifest.rows, seconds=0.0, calls=0, price=0.0
                 )
@@ -206,7 +218,9 @@ def _preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTab
         bases = [(use.via, tables[use.name]) for use in spec.uses() if use.role == "base"]
         return close_model(ref, "planned", learned, bases)
     composer = row_nodes(recipe, name, tables)
-    codes = range(int(composer.offsets[-1]))
+    inputs = [tables[use.name] for use in spec.uses() if use.role == "rows"]
+    nodes = [(table, node) for table in inputs for node in table.numbered]
+    codes = [code for code, (table, node) in enumerate(nodes) if not _drops(spec, table, node)]
     if spec.merges and codes:
         composer.compose(codes)
     for code in () if spec.merges else codes:
@@ -216,6 +230,14 @@ def _preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTab
     table.count(np.arange(len(ones)), ones)
     close_dataset(table, ref)
     return table
+
+
+def _drops(spec: StageSpec, table: NodeTable, node: str) -> bool:
+    """Return whether a stage rejects rows of a node for what they rest on."""
+    if type(spec).drops is StageSpec.drops:
+        return False
+    bodies = [table.bodies[name] for name in reachable(table, [node])]
+    return any(spec.drops(source_of(body)) for body in bodies if body["type"] == "source")
 
 
 def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Composer:

@@ -259,6 +259,9 @@ def print_rebuild(made: Rebuild, where: str) -> None:
     out.print(table)
 
 
+_LONG = 300  # characters of a value that a trace shows; --json has all
+
+
 def hop_tree(hop: Hop, tree: Tree | None = None) -> Tree:
     """Return a trace as a tree for the terminal."""
     facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
@@ -275,4 +278,5 @@ def _fact(value: Any) -> str:
         return ", ".join(f"{key} {item}" for key, item in value.items())
     if isinstance(value, float):
         return f"{value:.4g}"
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return text if len(text) <= _LONG else f"{text[:_LONG]}... ({len(text):,} characters)"

@@ -178,6 +178,11 @@ class StageSpec(BaseModel):
                 new[key] = _renamed(value, names)
         return {key: value for key, value in new.items() if value not in (None, [], {})}
 
+    def drops(self, source: Source) -> bool:
+        """Return whether rows that rest on a source are rejected: plans leave them out."""
+        del source
+        return False
+
     def check(self, folder: Path) -> None:
         """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
         del folder

@@ -1,9 +1,10 @@
 """A recipe that rebuilds what rests on some sources without them, and keeps everything else.
 
 Stage by stage, in order: what does not rest on them is left as it is. Of a dataset of which some
-rows do, the artifact is kept and a ``without`` stage behind it takes those rows away: nothing is
-bought or computed again. What rests on them as a whole is made anew under a new version, from
-what is left of its inputs, or is gone if a teacher or an input that it cannot do without is.
+rows do, and whose inputs all stay, the artifact is kept and a ``without`` stage behind it takes
+those rows away. Anything else is made anew under a new version, from what is left of its inputs,
+or is gone if a teacher or an input that it cannot do without is. Calls that were answered are in
+the journal, so no answer that stays is bought again.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class _Rebuilding:
             self.made.data["stages"][name] = table
             self.made.kept.append(name)
             return
-        if result and self._some_clean(result) and not self._teachers_gone(spec):
+        if result and self._some_clean(result) and not stale and not self._teachers_gone(spec):
             self._thin(name, table, result)
             return
         self._again(name, spec, table)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from mashbill.core.record import BILL, FROM, REASON, REJECTED_BY, user_columns
-from mashbill.core.source import Channel
+from mashbill.core.source import Channel, Source
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.store import NODES
 from mashbill.lineage.circuit import Circuit
@@ -45,6 +45,10 @@ class WithoutSpec(StageSpec):
     def uses(self) -> tuple[Uses, ...]:
         """The rows."""
         return (Uses(self.input, "rows", Channel.CONTENT),)
+
+    def drops(self, source: Source) -> bool:
+        """Those named."""
+        return self.without.holds(source)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those that rest on the sources marked as rejected."""

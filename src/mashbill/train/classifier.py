@@ -140,7 +140,7 @@ class ClassifierSpec(StageSpec):
             target = np.repeat(np.arange(labels), len(rows))
             weight = balanced.T.reshape(-1)
         with warnings.catch_warnings():
-            if base is not None:  # few iterations are what was asked for
+            if "max_iter" in self.model_fields_set:  # few iterations are what was asked for
                 warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(learned, target, sample_weight=weight)
         return model
