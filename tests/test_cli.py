@@ -78,7 +78,7 @@ def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished):
         (("bill", "nothing"), "has no artifact 'nothing'; it has"),
         (("trace", "scratch", "--row", 99999), "learned from rows 0 to"),
         (("trace", "first", "--row", -1), "row -1 is not"),
-        (("plan", "nowhere"), "neither a recipe file nor a shipped recipe (grey_area)"),
+        (("plan", "nowhere"), "neither a recipe file nor a shipped recipe (channels, grey_area)"),
         (("plan", "grey_area", "--teacher", "x"), "write PROVIDER:MODEL"),
         (("bill", "scratch", "--definition", "Z"), "neither one of A, B, C"),
     ],
@@ -109,3 +109,57 @@ def test_the_public_surface_is_what_it_was():
         key=str.casefold,
     )  # fmt: skip
     assert all(hasattr(mashbill, name) for name in mashbill.__all__)
+
+
+def test_the_lineage_commands_need_no_ml_stack(channels, tmp_path):
+    at = ("--store", channels)
+    text = call("bill", "scratch", *at)
+    assert "of tokens have a recorded origin" in text
+    assert "cannot be decided from lineage" in text
+    made = json.loads(call("bill", "scratch", "--json", "--paths", 3, *at))
+    assert made["coverage"][0] < 1
+    assert {v["definition"] for v in made["verdicts"]} == {"A", "B", "C", "EU-2.5", "HR8283"}
+    assert any(v["other_paths"] for v in made["verdicts"])
+    text = call("bill", "scratch", "--against", "tuned", *at)
+    assert "not there" in text
+    differ = json.loads(call("bill", "tuned", "--definition", "A", "--against", "C", "--json", *at))
+    assert differ["verdicts"]
+    assert not differ["lines"]
+    text = call("affected", "--country", "US", *at)
+    assert "evaluation@1" in text
+    assert call("affected", "--country", "US", "--rows", "elsewhere", *at).strip()
+    assert "say which sources" in call("affected", *at, code=2)
+    assert "--kind 'closed'" in call("affected", "--kind", "closed", *at, code=2)
+    text = call("trace", "second", "--row", 3, "--forward", *at)
+    assert "pool@1 row" in text
+
+
+def test_a_checkpoint_and_a_proof_are_written_and_checked(channels, tmp_path):
+    at = ("--store", channels)
+    call("checkpoint", "--to", tmp_path / "kept.note", *at)
+    assert "2 checkpoints" in call("audit", "--checkpoint", tmp_path / "kept.note", *at)
+    proof = tmp_path / "p.json"
+    call("prove", "preferred", "--row", 3, "--to", proof, *at)
+    text = call("audit", "--proof", proof, "--store", tmp_path / "nowhere")
+    assert "holds: preferred@1 row 3" in text
+    proof.write_text(proof.read_text().replace("preferred@1", "preferred@2"))
+    assert "error" in call("audit", "--proof", proof, code=2)
+
+
+def test_an_export_is_written_or_refused(channels, tmp_path):
+    at = ("--store", channels)
+    call("export", "scratch", "--format", "cyclonedx", "--to", tmp_path / "bom.json", *at)
+    assert json.loads((tmp_path / "bom.json").read_text())["specVersion"] == "1.7"
+    assert "Example Closed" in call("export", "scratch", "--format", "eu-2.5", *at)
+    assert "cyclonedx-1.6" in call("export", "scratch", "--format", "sbom", *at, code=2)
+
+
+def test_a_rebuild_is_written_and_planned(channels, tmp_path):
+    to = tmp_path / "r.toml"
+    text = call("rebuild", "channels", "--kind", "closed-api", "--store", channels, "--to", to)
+    assert "rows taken away behind" in text
+    assert "gone: its teacher closed goes" in text
+    assert to.is_file()
+    assert "write OLD=NEW" in call(
+        "rebuild", "channels", "--without", "x", "--teacher", "y", "--store", channels, code=2
+    )
