@@ -81,6 +81,7 @@ class Campaign:
         """Tamper with ``store``; ``signer`` is a key that has entries in its ledger."""
         self.store = store
         self.draw = random.Random(seed)
+        self.dirty: set[str] = set()
         self.whole = {
             path.relative_to(store).as_posix(): path.read_bytes() for path in evidence(store)
         }
@@ -134,29 +135,34 @@ class Campaign:
                 outcome.missed.append(f"{kind}: {touched}: {[str(f) for f in findings[:3]]}")
         self.undo()
 
-    # What stands in the store now, and putting it back.
+    # Altering files, and putting them back.
 
-    def there(self) -> dict[str, Path]:
-        return {path.relative_to(self.store).as_posix(): path for path in evidence(self.store)}
+    def write(self, name: str, data: bytes) -> None:
+        self.dirty.add(name)
+        (self.store / name).write_bytes(data)
+
+    def delete(self, name: str) -> None:
+        self.dirty.add(name)
+        (self.store / name).unlink()
 
     def changed(self) -> bool:
-        there = self.there()
-        return there.keys() != self.whole.keys() or any(
-            path.read_bytes() != self.whole[name] for name, path in there.items()
+        """Return whether any file is another than it was."""
+        now = {name: self.store / name for name in self.dirty}
+        return any(
+            (path.read_bytes() if path.exists() else None) != self.whole.get(name)
+            for name, path in now.items()
         )
 
     def undo(self) -> None:
-        there = self.there()
-        for name in there.keys() - self.whole.keys():
-            there[name].unlink()
-        for name, data in self.whole.items():
+        for name in self.dirty:
             path = self.store / name
-            if not path.exists() or path.read_bytes() != data:
-                path.parent.mkdir(exist_ok=True)
-                path.write_bytes(data)
-
-    def write(self, name: str, data: bytes) -> None:
-        (self.store / name).write_bytes(data)
+            if name in self.whole:
+                path.write_bytes(self.whole[name])
+                continue
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        self.dirty.clear()
 
     # Bytes of any file.
 
@@ -241,7 +247,7 @@ class Campaign:
         left = self.draw.randint(1, len(self.lines) - 1)
         spoken = {item["name"] for line in self.lines[:left] for item in opened(line)["subject"]}
         for name in self.whole.keys() - spoken - {LEDGER, CALLS}:
-            (self.store / name).unlink()
+            self.delete(name)
         return self.write_lines(self.lines[:left], note=True)
 
     def t_ledger_entry_signed_by_another_key(self) -> Touched:
@@ -348,14 +354,14 @@ class Campaign:
 
     def t_file_deleted(self) -> Touched:
         name = self.draw.choice(self.files)
-        (self.store / name).unlink()
+        self.delete(name)
         return Touched({name})
 
     def t_files_swapped(self) -> Touched:
         one, two = self.draw.sample([name for name in self.files if name != LEDGER], 2)
         self.write(one, self.whole[two])
         self.write(two, self.whole[one])
-        return Touched({one} | {two})
+        return Touched({one, two})
 
     def t_file_added(self) -> Touched:
         folder = self.draw.choice(self.artifacts)
@@ -374,6 +380,7 @@ class Campaign:
     # Rows of the calls.
 
     def sql(self, statement: str, values: list[Any]) -> Touched:
+        self.dirty.add(CALLS)
         with closing(sqlite3.connect(self.store / CALLS)) as db, db:
             db.execute(statement, values)
         return Touched({CALLS})
@@ -390,6 +397,8 @@ class Campaign:
         call = self.call()
         column = self.draw.choice(sorted(call))
         other = altered(call[column], self.draw)
+        if column in {"teacher", "choices", "logprobs"} and _same_json(call[column], other):
+            return None
         change = f"UPDATE calls SET {column} = ? WHERE request = ?"  # noqa: S608 - our own names
         return None if other is None else self.sql(change, [other, call["request"]])
 
@@ -401,15 +410,21 @@ class Campaign:
     def t_call_deleted(self) -> Touched:
         return self.sql("DELETE FROM calls WHERE request = ?", [self.call()["request"]])
 
-    def t_call_replaced_by_another(self) -> Touched:
+    def t_call_replaced_by_another(self) -> Touched | None:
         one, two = self.call(), self.call()
+        if one == two:
+            return None
         two["request"] = one["request"]
-        marks = ", ".join(f":{name}" for name in two)
-        columns = ", ".join(two)
-        with closing(sqlite3.connect(self.store / CALLS)) as db, db:
-            change = f"INSERT OR REPLACE INTO calls ({columns}) VALUES ({marks})"  # noqa: S608
-            db.execute(change, two)
-        return Touched({CALLS})
+        change = f"INSERT OR REPLACE INTO calls ({', '.join(two)}) VALUES "  # noqa: S608 - our own names
+        return self.sql(f"{change} ({', '.join('?' * len(two))})", list(two.values()))
+
+
+def _same_json(one: str, two: str) -> bool:
+    """Return whether two texts say the same, as 1.5 and 1.50 do: then nothing was altered."""
+    try:
+        return bool(json.loads(one) == json.loads(two))
+    except ValueError:
+        return False
 
 
 def _at_or_before(named: int | None, touched: int | None) -> bool:

@@ -6,6 +6,8 @@ import json
 import random
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from mashbill import Signer, Store, load_recipe
 from mashbill.plan import build
 from mashbill.run import Execution, execute
@@ -144,3 +146,42 @@ def run_toy(recipe: Path, root: Path):
     store = Store(root, Signer.default())
     done = execute(build(load_recipe(recipe), store), store, Execution(root / "cache", threads=1))
     return store, done
+
+
+CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"
+
+TEACHER = """
+[teachers.t]
+kind = "fake"
+words.good = ["lovely", "bright", "kind", "superb", "warm"]
+words.bad = ["awful", "dull", "cruel", "broken", "cold"]
+words.A = ["lovely", "bright", "kind", "superb", "warm"]
+words.B = ["lovely", "bright", "kind", "superb", "warm"]
+noise = 0.5
+"""
+
+
+def run_channels(root: Path):
+    """Run ``recipes/channels.toml`` into a store, and return (store, what was done)."""
+    return run_toy(CHANNELS, root)
+
+
+def run_stages(folder: Path, stages: str, files: dict[str, object], teachers: str = TEACHER):
+    """Run some stages over these files in a new store, and return the store.
+
+    A file that is given as a list is written as JSONL, a row an element.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        text = data if isinstance(data, str) else "".join(json.dumps(row) + "\n" for row in data)
+        (folder / name).write_text(text)
+    path = folder / "some.toml"
+    path.write_text(f'[recipe]\nname = "some"\nversion = "1"\nseed = 5\n{teachers}\n{stages}')
+    return run_toy(path, folder / "store")[0]
+
+
+def rows_of(store: Store, name: str, prefix: str = "part") -> list[dict]:
+    """Return all rows of a dataset, or its rejected ones, in order."""
+    folder = store.folder("dataset", store.find(name).ref)
+    paths = sorted(folder.glob(f"{prefix}-*.parquet"))
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]

@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import json
+import re
 import shutil
 import sys
 import time
@@ -44,8 +45,13 @@ def tampering():
 
 
 def test_random_tampering_of_every_kind_is_found_and_named(tampering, tmp_path):
-    # A third of the toy chain: what counts here is kinds of tampering, not rows.
-    store, _ = run_toy(write_recipe(tmp_path / "recipe", rows=200), tmp_path / "store")
+    # The toy chain up to its second dataset: what counts here is kinds of tampering, not rows.
+    recipe = write_recipe(tmp_path / "recipe", rows=200)
+    chain, rest, _ = recipe.read_text().partition("[stages.scratch]")
+    assert rest
+    chain = re.sub("shard_rows = [0-9]+", "shard_rows = 80", chain)
+    recipe.write_text(chain.replace('result = "scratch"', 'result = "confident"'))
+    store, _ = run_toy(recipe, tmp_path / "store")
     campaign = tampering.Campaign(store.root, Signer.default(), seed=20)
     outcome = campaign.run(TAMPERINGS, time.monotonic() + 300)
     assert outcome.missed == []

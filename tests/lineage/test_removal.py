@@ -30,8 +30,7 @@ def oracle(store, manifest, selector):
     table = NodeTable.of(store, manifest)
     rests = [
         any(
-            table.bodies[name]["type"] == "source"
-            and selector.holds(source_of(table.bodies[name]))
+            table.bodies[name]["type"] == "source" and selector.holds(source_of(table.bodies[name]))
             for name in reachable(table, [node])
         )
         for node in table.numbered

@@ -10,11 +10,10 @@ from rich.tree import Tree
 
 from mashbill.cli.options import out
 from mashbill.lineage.bill import Line, summarised
+from mashbill.lineage.words import conclusion_text, path_text, share_text
 from mashbill.report import by_accuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mashbill import plan as planning
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.bill import Coverage
@@ -126,8 +125,8 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
             line.source.route,
             line.source.license or "not recorded",
             "; ".join(summary.routes),
-            share(line.share),
-            share(line.owed),
+            share_text(line.share),
+            share_text(line.owed),
             str(line.depth),
         )
     out.print(table)
@@ -146,12 +145,6 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
                   highlight=False, soft_wrap=True)  # fmt: skip
 
 
-def share(interval: tuple[float, float]) -> str:
-    """Write a share, one figure if both ends look alike."""
-    low, high = (f"{end:.1%}" for end in interval)
-    return low if low == high else f"{low} to {high}"
-
-
 def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
     """Print each definition's conclusions with the path that decides, and what is unknown."""
     table = Table(title=f"Is it distilled? {name}", title_justify="left")
@@ -162,28 +155,13 @@ def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
         paths = [decided.path, *decided.others] if decided.path else []
         table.add_row(
             f"{closed.definition.name} {closed.definition.title}",
-            conclusion(closed),
-            conclusion(any_model),
+            conclusion_text(closed),
+            conclusion_text(any_model),
             "\n".join(path_text(path) for path in paths) or "none",
         )
     out.print(table)
     for unknown in sorted({item for closed, _ in pairs for item in closed.unknown}):
         out.print(f"Unknown: {unknown}", highlight=False, soft_wrap=True)
-
-
-def path_text(path: Sequence[Any]) -> str:
-    """Write a path on one line, from the artifact to the source."""
-    return " <- ".join(f"{step.channel.value}: {step.what}" for step in path)
-
-
-def conclusion(verdict: Verdict) -> str:
-    """Write a verdict's conclusion, with depth and share."""
-    text: str = verdict.conclusion
-    if verdict.lineage_part:
-        text += f" (by lineage alone: {verdict.lineage_part})"
-    if verdict.depth:
-        text += f", depth {verdict.depth}, {share(verdict.share)} of tokens"
-    return text
 
 
 def print_difference(
@@ -207,7 +185,7 @@ def print_difference(
             names = dict.fromkeys([first.definition.name, second.definition.name])
             decided = first if first.path else second
             asked = "a closed model" if first.asked == "closed" else "any model"
-            table.add_row(" / ".join(names), asked, conclusion(first), conclusion(second),
+            table.add_row(" / ".join(names), asked, conclusion_text(first), conclusion_text(second),
                           path_text(decided.path) or "none")  # fmt: skip
         out.print(table)
     if not pairs and not verdicts:
@@ -217,7 +195,7 @@ def print_difference(
 def _side(line: Line | None) -> str:
     if line is None:
         return "not there"
-    return f"touched {share(line.share)}, owed {share(line.owed)}, depth {line.depth}"
+    return f"touched {share_text(line.share)}, owed {share_text(line.owed)}, depth {line.depth}"
 
 
 def print_affected(found: list[Affected], which: str, total: int) -> None:
@@ -232,7 +210,7 @@ def print_affected(found: list[Affected], which: str, total: int) -> None:
             item.what,
             counted,
             f"{item.maybe:,}" if item.maybe else "",
-            share(item.share),
+            share_text(item.share),
             ", ".join(item.systems),
         )
     out.print(table)

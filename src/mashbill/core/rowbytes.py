@@ -45,7 +45,7 @@ def digests(columns: Mapping[str, Any], prefix: bytes = b"") -> list[bytes]:
     places = memoryview(ends).cast("q")[rows.offset : rows.offset + len(rows) + 1].tolist()
     sha256 = hashlib.sha256
     if not prefix:
-        return [sha256(data[a:b]).digest() for a, b in zip(places[:-1], places[1:], strict=True)]
+        return [sha256(data[a:b]).digest() for a, b in pairwise(places)]
     begun = sha256(prefix)
     found = []
     for a, b in pairwise(places):

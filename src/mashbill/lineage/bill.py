@@ -20,6 +20,7 @@ from mashbill.lineage.circuit import DATASET, Circuit, ragged
 from mashbill.lineage.evaluate import REACHABLE, allowed, evaluate, touched
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.reach import SETS, channel_mask, owed_at_root, reach
+from mashbill.lineage.words import share_text
 
 SUBSTANCE = (Channel.CONTENT, Channel.LOGITS, Channel.WEIGHTS, Channel.TRANSFORM)
 """channels through which text or weights come, so that a part of them can be owed to a source"""
@@ -155,9 +156,7 @@ class Coverage:
 
     def __str__(self) -> str:
         """Say it in a sentence."""
-        low, high = self.recorded
-        share = f"{low:.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"{low:.1%} to {high:.1%}"
-        return f"{share} of tokens have a recorded origin"
+        return f"{share_text(self.recorded)} of tokens have a recorded origin"
 
 
 def coverage(circuit: Circuit) -> Coverage:

@@ -289,17 +289,56 @@ class Composer:
             codes: shape (parts,), those of the first row first.
             ends: shape (rows,), how many parts stand before the end of each row's.
         """
+        starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
         numbers = np.empty(len(ends), np.int32)
-        start = 0
-        flat = codes.tolist()
-        for row, end in enumerate(ends.tolist()):
-            key = tuple(sorted(set(flat[start:end])))
-            number = self._pairs.get(key)
-            if number is None:
-                number = self._pairs[key] = self.compose(key)
-            numbers[row] = number
-            start = end
+        alone = np.asarray(ends) - starts == 1
+        several = np.flatnonzero(~alone)
+        # A set of codes is told by the sum of random words, one a code: rows are grouped by it, and
+        # then compared with the first of their group, so that a collision is found.
+        words = np.random.default_rng(0).integers(0, 2**64, len(self._parts), np.uint64)
+        row, code = _sets(codes, starts, np.asarray(ends), several)
+        sums = np.zeros(len(several), np.uint64)
+        sizes = np.bincount(row, minlength=len(several))
+        if len(several):
+            begin = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+            sums = np.add.reduceat(words[code], begin)
+            _, first, group = np.unique(sums, return_index=True, return_inverse=True)
+            if not _alike(code, begin, sizes, first[group]):
+                group, first = np.arange(len(several)), np.arange(len(several))
+            found = np.empty(len(first), np.int32)
+            for at in np.argsort(first, kind="stable").tolist():
+                member = first[at]
+                key = tuple(code[begin[member] : begin[member] + sizes[member]].tolist())
+                number = self._pairs.get(key)
+                if number is None:
+                    number = self._pairs[key] = self.compose(key)
+                found[at] = number
+            numbers[several] = found[group]
+        numbers[alone] = self.one_each(codes[starts[alone]])
         return numbers
+
+
+def _sets(
+    codes: np.ndarray, starts: np.ndarray, ends: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (place in ``rows``, code) of the distinct codes of each of these rows, sorted."""
+    size = ends[rows] - starts[rows]
+    row = np.repeat(np.arange(len(rows)), size)
+    shift = starts[rows] - np.concatenate([[0], np.cumsum(size)[:-1]]) if len(rows) else starts[:0]
+    code = codes[np.arange(len(row)) + np.repeat(shift, size)]
+    order = np.lexsort((code, row))
+    row, code = row[order], code[order]
+    new = np.ones(len(row), bool)
+    new[1:] = (row[1:] != row[:-1]) | (code[1:] != code[:-1])
+    return row[new], code[new]
+
+
+def _alike(code: np.ndarray, begin: np.ndarray, sizes: np.ndarray, first: np.ndarray) -> bool:
+    """Return whether every row has the codes of the row that stands for it."""
+    if (sizes != sizes[first]).any():
+        return False
+    places = np.arange(len(code)) + np.repeat(begin[first] - begin, sizes)
+    return bool((code == code[places]).all())
 
 
 def close_dataset(table: NodeTable, artifact: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mashbill.core.store import write_atomically
+from mashbill.lineage.words import conclusion_text, share_text
 from mashbill.report.drawing import by_accuracy, draw_accuracies, draw_chain
 from mashbill.report.gather import gather
 
@@ -36,6 +37,8 @@ def write_report(store: Store, result: Manifest, path: Path, *, title: str = "")
     html = pages.get_template("report.html").render(
         title=title or f"What {result.ref} was distilled from",
         facts=facts,
+        share=share_text,
+        conclusion=conclusion_text,
         chain=draw_chain(facts.chain),
         plot=draw_accuracies(facts.evaluation) if facts.evaluation else "",
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.source import Source
-from mashbill.lineage.bill import Summary, bill, summarised
+from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
+from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.trace import Hop, Tracer
@@ -40,6 +41,11 @@ class VerdictTable:
     pairs: tuple[tuple[Verdict, Verdict], ...]
     """a definition's verdicts on closed models, and on any model"""
 
+    @property
+    def unknown(self) -> list[str]:
+        """What could change a conclusion, over all definitions, each once."""
+        return sorted({item for closed, _ in self.pairs for item in closed.unknown})
+
 
 @dataclass(frozen=True)
 class ReportFacts:
@@ -49,6 +55,7 @@ class ReportFacts:
     chain: tuple[Box, ...]
     evaluation: dict[str, Any] | None
     bill: tuple[Summary, ...]
+    coverage: Coverage
     verdicts: tuple[VerdictTable, ...]
     receipts: tuple[Hop, ...]
     entries: int
@@ -60,6 +67,7 @@ class ReportFacts:
 def gather(store: Store, result: Manifest) -> ReportFacts:
     """Read what a report of ``result`` shows."""
     table = NodeTable.of(store, result)
+    circuit = Circuit.of(table)
     journal = Journal.of(store)
     evaluations = [
         manifest.measures
@@ -72,7 +80,8 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             result=result,
             chain=tuple(_chain(store, result)),
             evaluation=evaluations[-1] if evaluations else None,
-            bill=tuple(summarised(bill(table))),
+            bill=tuple(summarised(bill(circuit))),
+            coverage=coverage(circuit),
             verdicts=tuple(verdict_tables(table)),
             receipts=tuple(_receipts(store, result, journal)),
             entries=len(entries),

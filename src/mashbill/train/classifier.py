@@ -89,7 +89,7 @@ class ClassifierSpec(StageSpec):
             scores = self._fit(inputs, task, learned, base).decision_function(inputs[left])
             held_out[left] = as_logits(scores)
             ctx.progress(number, _FOLDS + 1, "cross-validating")
-        temperature = fit_temperature(held_out, task.target)
+        temperature = fit_temperature(held_out, task.truth)
         ctx.progress(_FOLDS, _FOLDS + 1, "fitting")
         model = self._fit(inputs, task, np.arange(len(task.target)), base)
         tensors = {"weights": model.coef_, "bias": model.intercept_, "idf": idf}
@@ -98,7 +98,7 @@ class ClassifierSpec(StageSpec):
         agreement = float((held_out.argmax(1) == task.target).mean())
         ctx.measures |= {
             "agreement_with_labeller": agreement,
-            "calibration_error": calibration_error(held_out / temperature, task.target),
+            "calibration_error": calibration_error(held_out / temperature, task.truth),
             "temperature": temperature,
             "parameters": int(np.count_nonzero(model.coef_)),
         }
@@ -134,11 +134,11 @@ class ClassifierSpec(StageSpec):
             model.intercept_ = base.bias.astype(np.float64)
         learned, target, weight = inputs[rows], task.target[rows], task.weight[rows]
         if self.soft:
-            labels = len(task.labels)
-            balanced = weight * (weight.sum() / (labels * weight.sum(axis=0)))
+            labels, share = len(task.labels), task.truth[rows]
             learned = vstack([learned] * labels).tocsr()
             target = np.repeat(np.arange(labels), len(rows))
-            weight = balanced.T.reshape(-1)
+            # Balanced too: each label weighs the same in all.
+            weight = (share * (share.sum() / (labels * share.sum(axis=0)))).T.reshape(-1)
         with warnings.catch_warnings():
             if "max_iter" in self.model_fields_set:  # few iterations are what was asked for
                 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -158,21 +158,27 @@ class _Task:
 
     texts: list[str]
     labels: list[str]
-    target: np.ndarray
-    """place of each row's likeliest label, shape (rows,)"""
+    truth: np.ndarray
+    """what the labeller says of each row: 1 for its label, or shares; shape (rows, labels)"""
     weight: np.ndarray
-    """of each row, shape (rows,), or of each of its labels, shape (rows, labels)"""
+    """of each row, shape (rows,)"""
+
+    @property
+    def target(self) -> np.ndarray:
+        """Place of each row's likeliest label, shape (rows,)."""
+        places: np.ndarray = self.truth.argmax(axis=1)
+        return places
 
 
 def _hard_task(rows: Dataset) -> _Task:
     table = rows.read(0, rows.num_rows, ["text", "label", "confidence"])
     words = table.column("label").to_pylist()
     labels = sorted(set(words))
-    target = np.array([labels.index(word) for word in words])
-    _check_labels(rows, labels, target)
+    truth = np.eye(len(labels))[[labels.index(word) for word in words]]
+    _check_labels(rows, labels, truth)
     confidence = np.asarray(table.column("confidence"), np.float64)
     weight = np.clip((confidence * len(labels) - 1) / (len(labels) - 1), 0.01, 1)
-    return _Task(table.column("text").to_pylist(), labels, target, weight)
+    return _Task(table.column("text").to_pylist(), labels, truth, weight)
 
 
 def _soft_task(rows: Dataset) -> _Task:
@@ -184,14 +190,13 @@ def _soft_task(rows: Dataset) -> _Task:
         )
         raise InputError(msg)
     table = rows.read(0, rows.num_rows, ["text", *names])
-    weight = np.stack([np.asarray(table.column(name), np.float64) for name in names], axis=1)
+    truth = np.stack([np.asarray(table.column(name), np.float64) for name in names], axis=1)
     labels = [name.removeprefix("p_") for name in names]
-    target = weight.argmax(axis=1)
-    _check_labels(rows, labels, target)
-    return _Task(table.column("text").to_pylist(), labels, target, weight)
+    _check_labels(rows, labels, truth)
+    return _Task(table.column("text").to_pylist(), labels, truth, np.ones(len(truth)))
 
 
-def _check_labels(rows: Dataset, labels: list[str], target: np.ndarray) -> None:
+def _check_labels(rows: Dataset, labels: list[str], truth: np.ndarray) -> None:
     """Raise InputError unless there are two labels, and rows enough of each."""
     if len(labels) < 2:
         msg = (
@@ -199,7 +204,7 @@ def _check_labels(rows: Dataset, labels: list[str], target: np.ndarray) -> None:
             "label more rows, or mend the prompt"
         )
         raise InputError(msg)
-    rarest = int(np.bincount(target, minlength=len(labels)).min())
+    rarest = int(np.bincount(truth.argmax(axis=1), minlength=len(labels)).min())
     if rarest < _FOLDS:
         msg = (
             f"{rows.manifest.ref} has a label with only {rarest} rows; cross-validation needs "

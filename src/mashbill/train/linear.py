@@ -130,34 +130,34 @@ def linear_model(ctx: StageContext, name: str) -> LinearPredictor:
     return model
 
 
-def fit_temperature(logits: np.ndarray, target: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     """Return the temperature that makes held-out logits likeliest (Guo et al., 2017).
 
     Args:
         logits: shape (rows, labels).
-        target: shape (rows,), indices of labels.
+        truth: shape (rows, labels), what the labeller says of each: 1 for its label, or shares.
     """
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
         scaled = softmax(logits / np.exp(log_temperature))
-        return float(-np.log(scaled[np.arange(len(target)), target] + 1e-12).mean())
+        return float(-(truth * np.log(scaled + 1e-12)).sum(axis=1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))
 
 
-def calibration_error(logits: np.ndarray, target: np.ndarray, bins: int = 10) -> float:
+def calibration_error(logits: np.ndarray, truth: np.ndarray, bins: int = 10) -> float:
     """Return the expected calibration error: the mean gap between confidence and accuracy.
 
     Over equally filled bins of confidence (Nguyen and O'Connor, EMNLP 2015).
     """
     probabilities = softmax(logits)
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == target
+    right = truth[np.arange(len(truth)), probabilities.argmax(axis=1)]
     pieces = np.array_split(np.argsort(confidence, kind="stable"), bins)
     gaps = [
         len(piece) * abs(confidence[piece].mean() - right[piece].mean())
         for piece in pieces
         if len(piece)
     ]
-    return float(sum(gaps) / len(target))
+    return float(sum(gaps) / len(truth))

@@ -16,8 +16,8 @@ from mashbill.lineage.bill import Coverage, Line, bill, coverage
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
-from mashbill.lineage.exports.words import percent
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.words import percent
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest

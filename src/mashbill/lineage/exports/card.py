@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.source import Channel
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.licences import hub
-from mashbill.lineage.exports.words import (
+from mashbill.lineage.words import (
     conclusion_text,
     line_facts,
     path_text,
@@ -166,7 +166,7 @@ def _body(account: Account) -> list[str]:
                 line.source.kind,
                 line.source.route,
                 " + ".join(channel.value for channel in line.channels),
-                share_text(line),
+                share_text(line.share),
                 line.depth,
                 line.source.license or "not recorded",
             ]
@@ -185,7 +185,7 @@ def _body(account: Account) -> list[str]:
     for closed, any_model in account.verdicts:
         about = closed.definition
         answers = [conclusion_text(one) for one in (closed, any_model)]
-        path = path_text(closed) or path_text(any_model)
+        path = path_text(closed.path) or path_text(any_model.path)
         lines.append(
             table_row([f"{about.name}, version {about.version}", about.title, *answers, path])
         )

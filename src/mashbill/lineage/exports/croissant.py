@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.exports.account import OURS, Account
 from mashbill.lineage.exports.licences import spdx
-from mashbill.lineage.exports.words import line_facts, to_json, verdict_facts
+from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.definitions import Definition, Verdict, load_definitions
 from mashbill.lineage.exports.readings import Use, own_models, readings_of, uses
-from mashbill.lineage.exports.words import conclusion_text, percent, table_row
+from mashbill.lineage.words import conclusion_text, percent, table_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +90,7 @@ def _verdicts(account: Account, definition: Definition) -> list[str]:
 
 
 def _conclusion(verdict: Verdict, account: Account) -> str:
-    text = conclusion_text(verdict)
+    text = conclusion_text(verdict, share=False)
     return f"{text}, {_amount(verdict.share, account)}" if verdict.depth is not None else text
 
 

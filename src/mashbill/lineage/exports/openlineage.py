@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.exports.account import NAMESPACE, OURS, Account
 from mashbill.lineage.exports.steps import Step, Taken
-from mashbill.lineage.exports.words import to_json
+from mashbill.lineage.words import to_json
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.steps import Step, artifact_facts
-from mashbill.lineage.exports.words import line_facts, to_json, verdict_facts
+from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

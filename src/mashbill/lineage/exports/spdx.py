@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.lineage.exports.account import NAMESPACE, Account
 from mashbill.lineage.exports.licences import spdx_expression
 from mashbill.lineage.exports.steps import Step, Taken, artifact_facts, files_of
-from mashbill.lineage.exports.words import line_facts, to_json
+from mashbill.lineage.words import line_facts, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from mashbill.lineage.bill import Line
     from mashbill.lineage.definitions import Verdict
+    from mashbill.lineage.witness import Step
 
 
 def percent(part: float) -> str:
@@ -22,10 +23,10 @@ def percent(part: float) -> str:
     return f"{text.removesuffix('.0')}%"
 
 
-def share_text(line: Line) -> str:
-    """Return a line's share for people; both ends where they differ."""
-    low, high = line.share
-    return percent(low) if low == high else f"{percent(low)} to {percent(high)}"
+def share_text(share: tuple[float, float]) -> str:
+    """Return a share for people; both ends where they read differently."""
+    low, high = (percent(end) for end in share)
+    return low if low == high else f"{low} to {high}"
 
 
 def line_facts(line: Line) -> dict[str, Any]:
@@ -41,17 +42,20 @@ def line_facts(line: Line) -> dict[str, Any]:
     return facts if line.records is None else {**facts, "records": line.records}
 
 
-def path_text(verdict: Verdict) -> str:
-    """Return a verdict's path for people: each step with its channel; empty if there is none."""
-    return ", then ".join(f"{step.what} by {step.channel.value}" for step in verdict.path)
+def path_text(path: Iterable[Step]) -> str:
+    """Return a path for people, from the artifact on; empty if there is none."""
+    return ", then ".join(f"{step.what} by {step.channel.value}" for step in path)
 
 
-def conclusion_text(verdict: Verdict) -> str:
-    """Return a conclusion for people, with its depth, and by lineage alone where that differs."""
+def conclusion_text(verdict: Verdict, *, share: bool = True) -> str:
+    """Return a conclusion for people, with depth, share, and what lineage alone gives."""
     text: str = verdict.conclusion
     if verdict.lineage_part:
         text += f"; by lineage alone: {verdict.lineage_part}"
-    return text if verdict.depth is None else f"{text} (depth {verdict.depth})"
+    if verdict.depth is None:
+        return text
+    part = f", {share_text(verdict.share)} of tokens" if share else ""
+    return f"{text} (depth {verdict.depth}{part})"
 
 
 def verdict_facts(verdict: Verdict) -> dict[str, Any]:

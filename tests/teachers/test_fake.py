@@ -1,0 +1,81 @@
+"""The fake teacher, and the journal that keeps what teachers write."""
+
+import sqlite3
+
+from mashbill.conduct.journal import Journal, request_digest
+from mashbill.core.stage import Answer, Question
+from mashbill.teachers.fake import FakeTeacherSpec
+
+WORDS = {"good": ("kind", "warm"), "bad": ("cold", "dull")}
+
+
+def spec(**keys):
+    return FakeTeacherSpec(words=WORDS, **keys)
+
+
+def written(teacher, body, prefix=""):
+    (answer,) = teacher.load(None, None, 1).answer([Question(prefix, body)])
+    return answer.text
+
+
+def test_it_stays_the_test_double_that_it_was():
+    plain = spec()
+    assert plain.source.model_dump(exclude_defaults=True) == {
+        "name": "fake teacher", "what": "model", "kind": "test-double", "route": "in-process",
+    }  # fmt: skip
+    words = {choice: list(some) for choice, some in WORDS.items()}
+    assert plain.identity == {"kind": "fake", "words": words, "noise": 0.0}
+
+
+def test_a_stand_in_says_that_it_is_one():
+    source = spec(name="X", source_kind="closed-api", provider="P", country="US").source
+    assert source.title == "X (stand-in)"
+    assert (source.kind, source.provider, source.country) == ("closed-api", "P", "US")
+    assert source.route == "in-process"
+    assert spec(name="X").source.title == "X"
+
+
+def test_it_writes_the_same_for_the_same_question_and_else_not():
+    body = "tell me of the cold river and the dull stone bridge by the mill"
+    text = written(spec(), body)
+    assert text == written(spec(), body)
+    others = [written(spec(name="Y"), body), written(spec(), body, "[sample 2]\n")]
+    assert text not in others
+    assert set(text.split()) <= {*body.split(), "kind", "warm", "cold", "dull"}
+    assert set(text.split()[-4:]) <= {"cold", "dull"}
+    assert text.rsplit(" ", 4)[0] in body
+
+
+def test_a_choice_with_a_line_of_its_own_is_judged_by_that_line():
+    judge = FakeTeacherSpec(words={"A": ("kind",), "B": ("kind",)}).load(None, None, 1)
+    (answer,) = judge.answer([Question("", "kind\nA: a kind day\nB: kind kind\n", (" A", " B"))])
+    assert answer.logprobs[1] - answer.logprobs[0] == 1
+
+
+def test_a_journal_from_before_teachers_could_write_is_read_and_taken_over(tmp_path):
+    path = tmp_path / "calls.sqlite"
+    teacher = {"kind": "t"}
+    old = [Question("p", f"b{i}", (" x", " y")) for i in range(3)]
+    journal = Journal(path, writable=True)
+    calls = [(request_digest(teacher, q), q, Answer((-1.0, -0.5), 2)) for q in old]
+    journal.record(teacher, calls, at="2026-01-01")
+    known = [request for request, _, _ in calls]
+    root = journal.merkle_root(known)
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE calls DROP COLUMN text")
+    before = path.read_bytes()
+    reader = Journal(path)
+    assert reader.answers(known) == {request: answer for request, _, answer in calls}
+    assert reader.call(known[0]).text == ""
+    assert reader.call(known[0]).prefix == "p"
+    assert reader.merkle_root(known) == root
+    reader.close()
+    assert path.read_bytes() == before
+    journal = Journal(path, writable=True)
+    asked = Question("p", "write")
+    request = request_digest(teacher, asked)
+    journal.record(teacher, [(request, asked, Answer((), 3, "words"))], at="2026-01-02")
+    assert journal.answers([request])[request] == Answer((), 3, "words")
+    assert journal.merkle_root(known) == root
+    journal.close()
