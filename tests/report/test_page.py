@@ -21,7 +21,7 @@ def page(finished, tmp_path):
 def test_a_page_names_no_address_but_its_own(page):
     text = page.read_text()
     assert not re.search(r"(src|href)=|@import|url\(", text)
-    assert text.count('<ul class="trace">') == 10
+    assert text.count("<details") == 10 + text.count('<details class="note"')
     assert "from a closed model" in text
     assert "Had a closed API stood in the place of fake teacher" in text
 

@@ -81,9 +81,7 @@ def groups_of(keys: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """
     if pa.types.is_string(keys.type):
         keys = keys.cast(pa.large_string())  # 2 GiB of text in one chunk are not the limit then
-    encoded = keys.combine_chunks()
-    encoded = pa.chunked_array(encoded).combine_chunks() if isinstance(encoded, list) else encoded
-    encoded = encoded.dictionary_encode()
+    encoded = keys.combine_chunks().dictionary_encode()
     missing = np.asarray(pc.is_null(encoded.indices))
     codes = np.asarray(encoded.indices.fill_null(0), np.int64)
     if missing.any():
