@@ -186,3 +186,5 @@ def test_a_damaged_kept_note_is_named(folder, tmp_path):
         note.write_text("nothing\n")
     with pytest.raises(AuditError, match=r"\.note"):
         checkpoint.kept(folder)
+    with pytest.raises(AuditError, match=r"\.note"):
+        checkpoint.keep(folder, signer)

@@ -148,7 +148,7 @@ def test_a_run_with_a_teacher_that_cannot_be_asked_stops_before_it_starts(recipe
     recipe = with_teacher(load_recipe(recipe_file), parse_teacher("openai:gpt-4o-mini"))
     store = Store(tmp_path / "store", Signer.default())
     plan = build(recipe, store)
-    assert [closed.conclusion for closed, _ in plan.verdicts()] == [
+    assert [closed.conclusion for closed, _ in plan.verdicts()][:3] == [
         "none recorded",
         "none recorded",
         "yes",

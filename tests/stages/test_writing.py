@@ -1,14 +1,17 @@
 """generate, rewrite, verify and prefer, through the real runner."""
 
 import pytest
+from conftest import CHANNELS
 from tests_support import TEACHER, rows_of, run_stages
 
-from mashbill import RecipeError, TeacherError
+from mashbill import RecipeError, Signer, Store, TeacherError, load_recipe
 from mashbill.conduct.journal import Journal
 from mashbill.core.stage import Answer, Question
 from mashbill.lineage.audit import Auditor
 from mashbill.lineage.bill import bill
 from mashbill.lineage.circuit import Circuit
+from mashbill.plan import build
+from mashbill.run import execute
 from mashbill.teachers.session import Session
 
 ASKED = [{"text": f"write about the {word} river"} for word in ("lovely", "awful", "green", "cold")]
@@ -261,3 +264,13 @@ def test_a_teacher_that_cannot_write_is_not_asked_to(tmp_path):
         session.ask([Question("a", "b")])
     assert journal.totals()[0] == 1
     journal.close()
+
+
+def test_a_teacher_that_cannot_write_is_refused_before_anything_runs(tmp_path):
+    recipe = load_recipe(CHANNELS)
+    embedded = load_recipe(CHANNELS.with_name("grey_area.toml")).teachers["smollm2"]
+    recipe = recipe.model_copy(update={"teachers": {**recipe.teachers, "closed": embedded}})
+    store = Store(tmp_path / "store", Signer.default())
+    with pytest.raises(TeacherError, match=r"stages.prompts asks teacher 'closed' to write"):
+        execute(build(recipe, store), store)
+    assert not store.manifests()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.markup import escape
 
 from mashbill.cli import evidence, lineage, removal, running
-from mashbill.cli.options import app, err
+from mashbill.cli.options import app, err, recipe_path
 from mashbill.core.errors import MashbillError
 
-__all__ = ["app", "evidence", "lineage", "main", "removal", "running"]
+__all__ = ["app", "evidence", "lineage", "main", "recipe_path", "removal", "running"]
 
 
 def main() -> None:

@@ -256,6 +256,14 @@ def _by_place(store_root: Path) -> Path:
     return _folder() / f"at-{digest_bytes(str(store_root.resolve()).encode())[:16]}.note"
 
 
+def _read(note: Path) -> Checkpoint:
+    try:
+        return parse(note.read_text(encoding="utf-8"))
+    except (AuditError, UnicodeDecodeError) as error:
+        msg = f"{note}: {error}; delete the file if it was damaged by accident"
+        raise AuditError(msg) from error
+
+
 def keep(store_root: Path, signer: Signer) -> Checkpoint | None:
     """Make a checkpoint of a store's ledger and keep it, in place of the one kept before.
 
@@ -276,7 +284,7 @@ def keep(store_root: Path, signer: Signer) -> Checkpoint | None:
     if signer.keyid not in keys:
         return None
     note = _by_origin(origin_of(lines[0]))
-    before = parse(note.read_text(encoding="utf-8")) if note.exists() else None
+    before = _read(note) if note.exists() else None
     if before is not None:
         broken = check(before, lines, keys)
         if broken is not None:
@@ -305,9 +313,5 @@ def kept(store_root: Path) -> Checkpoint | None:
         notes.insert(0, _by_origin(origin_of(lines[0])))
     for note in notes:
         if note.exists():
-            try:
-                return parse(note.read_text(encoding="utf-8"))
-            except (AuditError, UnicodeDecodeError) as error:
-                msg = f"{note}: {error}; delete the file if it was damaged by accident"
-                raise AuditError(msg) from error
+            return _read(note)
     return None

@@ -24,6 +24,8 @@ class TeacherSpec(BaseModel):
 
     can_be_asked: ClassVar[bool] = True
     """False for a teacher that can be planned with only"""
+    can_write: ClassVar[bool] = False
+    """whether it writes texts of its own, beside choosing among given ones"""
     pace: ClassVar[float | None] = None
     """questions a second to expect, for plans; None if it cannot be said"""
     price: ClassVar[float | None] = None

@@ -134,6 +134,8 @@ class StageSpec(BaseModel):
 
     merges: ClassVar[bool] = False
     """whether an output row is made of several input rows at once; such a stage cannot stream"""
+    asks_to_write: ClassVar[bool] = False
+    """whether its teacher must be able to write"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
     """fields that name stages or teachers, by themselves, in a list or as values of a table"""
 

@@ -240,10 +240,7 @@ class Tracer:
             {
                 "asked": call.body,
                 "after": f"{len(call.prefix)} characters of few-shot prompt",
-                "answered, log-probabilities": {
-                    choice: round(value, 4)
-                    for choice, value in zip(call.choices, call.logprobs, strict=True)
-                },
+                **_answer(call),
                 "at": call.at,
                 "tokens": call.tokens,
                 "price": call.price,
@@ -251,6 +248,14 @@ class Tracer:
                 "request": request,
             },
         )
+
+
+def _answer(call: Call) -> dict[str, Any]:
+    """Say what a teacher answered: the text that it wrote, or how likely it held each choice."""
+    if not call.choices:
+        return {"wrote": call.text}
+    pairs = zip(call.choices, call.logprobs, strict=True)
+    return {"answered, log-probabilities": {choice: round(value, 4) for choice, value in pairs}}
 
 
 def _inputs(manifest: Manifest, role: str) -> list[ArtifactRef]:

@@ -110,6 +110,13 @@ class _Runner:
                         )
                         msg = f"teacher {use.name!r} cannot be asked"
                         raise TeacherError(msg)
+                    if stage.spec.asks_to_write and not teacher.can_write:
+                        msg = (
+                            f"stages.{stage.name} asks teacher {use.name!r} to write, and kind "
+                            f"{teacher.kind!r} only chooses among given texts; use one that writes "
+                            "(kind = 'fake' does)"
+                        )
+                        raise TeacherError(msg)
 
     def _stage(self, stage: PlannedStage) -> Done:
         name, display = stage.name, self._execution.display
