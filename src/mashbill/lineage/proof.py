@@ -140,50 +140,50 @@ def prove(store: Store, name: str, row: int, signer: Signer | None) -> dict[str,
         raise InputError(msg)
     shard, index = _place(manifest, row)
     folder = store.folder("dataset", manifest.ref)
-    try:
-        table = pq.ParquetFile(folder / shard.file).read()
-        nodes = NodeTable.of(store, manifest)
-        (record,) = table.slice(index, 1).to_pylist()
-        record[BILL] = nodes.numbered[record[BILL]]
-        steps = path(leaves(table, nodes.numbered), index)
-    except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
-        msg = f"{folder / shard.file} is not as it was committed ({error}); run `mashbill audit`"
-        raise AuditError(msg) from error
-    lines, note = _covering(store, signer)
+    nodes = NodeTable.of(store, manifest)
+    record, steps = _record_of(folder / shard.file, index, nodes)
+    lines, note, keyid = _covering(store, signer)
     wanted = _entries(store, manifest, store.relative(folder / shard.file))
-    wanted |= _introducing(store, [*(store.ledger.entries[i].keyid for i in wanted), note[1]])
-    if max(wanted) >= note[0].size:
+    wanted |= _introducing(store, [*(store.ledger.entries[i].keyid for i in wanted), keyid])
+    if max(wanted) >= note.size:
         msg = (
-            f"the checkpoint kept of {store.ledger.path} counts {note[0].size} entries, and "
+            f"the checkpoint kept of {store.ledger.path} counts {note.size} entries, and "
             f"{manifest.ref} was committed later; run `mashbill checkpoint`, or give a signer"
         )
         raise AuditError(msg)
-    hashes = [leaf(line) for line in lines[: note[0].size]]
+    hashes = [leaf(line) for line in lines[: note.size]]
     proof = {
         "format": FORMAT,
         "artifact": str(manifest.ref),
         "row": row,
         "record": canonical_row(record).decode(),
-        "shard": {
-            "file": shard.file,
-            "index": index,
-            "rows": shard.rows,
-            "path": [part.hex() for part in steps],
-        },
+        "shard": {"file": shard.file, "index": index, "rows": shard.rows, "path": _hex(steps)},
         "manifest": (folder / MANIFEST).read_text(encoding="utf-8"),
         "lines": [
-            {
-                "index": at,
-                "line": lines[at].decode(),
-                "path": [part.hex() for part in path(hashes, at)],
-            }
+            {"index": at, "line": lines[at].decode(), "path": _hex(path(hashes, at))}
             for at in sorted(wanted)
         ],
-        "checkpoint": str(note[0]),
+        "checkpoint": str(note),
         "nodes": [nodes.bodies[node] for node in sorted(reachable(nodes, [record[BILL]]))],
     }
     check_proof(proof)
     return proof
+
+
+def _hex(steps: Sequence[bytes]) -> list[str]:
+    return [step.hex() for step in steps]
+
+
+def _record_of(file: Path, index: int, nodes: NodeTable) -> tuple[dict[str, Any], list[bytes]]:
+    """Return a record with its node's digest, and its leaf's path to the root of its shard."""
+    try:
+        table = pq.ParquetFile(file).read()
+        (record,) = table.slice(index, 1).to_pylist()
+        record[BILL] = nodes.numbered[record[BILL]]
+        return record, path(leaves(table, nodes.numbered), index)
+    except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
+        msg = f"{file} is not as it was committed ({error}); run `mashbill audit`"
+        raise AuditError(msg) from error
 
 
 def _place(manifest: Manifest, row: int) -> tuple[Shard, int]:
@@ -197,8 +197,8 @@ def _place(manifest: Manifest, row: int) -> tuple[Shard, int]:
     raise AuditError(msg)
 
 
-def _covering(store: Store, signer: Signer | None) -> tuple[list[bytes], tuple[Checkpoint, str]]:
-    """Return the ledger's lines, and a checkpoint of them with the keyid of its signer."""
+def _covering(store: Store, signer: Signer | None) -> tuple[list[bytes], Checkpoint, str]:
+    """Return the ledger's lines, a checkpoint of them, and the keyid of its signer."""
     lines = checkpoint.lines_of(store.ledger.path)
     keys = checkpoint.keys_in(lines, store.ledger.path)
     note = checkpoint.sign(lines, signer) if signer else checkpoint.kept(store.root)
@@ -214,7 +214,7 @@ def _covering(store: Store, signer: Signer | None) -> tuple[list[bytes], tuple[C
         what = broken.what if broken is not None else "the checkpoint is not signed"
         msg = f"{store.ledger.path}: {what}; only who has entries in a ledger can sign for it"
         raise AuditError(msg)
-    return lines, (note, keyid)
+    return lines, note, keyid
 
 
 def _entries(store: Store, manifest: Manifest, file: str) -> set[int]:
