@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile --constraint constraints.txt
 STORE ?= store
+PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
 .PHONY: setup demo test check fix bench clean
@@ -44,8 +45,12 @@ fix: $(VENV)/tested
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/installed  ## by hand: engines and rates side by side
+bench: $(VENV)/tested  ## by hand, on a machine that does nothing else: see benchmarks/README.md
+	test -x $(PEERS) || { $(PYTHON) -m venv $(dir $(PEERS)).. && $(PEERS) -m pip install --quiet networkx duckdb numpy pyarrow; }
 	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/lineage_hub.py --peers $(PEERS)
+	$(BIN)/python benchmarks/lineage_rows.py
+	$(BIN)/python benchmarks/tampering.py
 
 clean:
 	rm -rf $(VENV) $(STORE) dist

@@ -27,7 +27,6 @@ from mashbill.lineage.audit import Auditor, AuditResult
 from mashbill.lineage.bill import bill
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import judge_all
-from mashbill.lineage.exports import FORMATS, export
 from mashbill.lineage.proof import Proven, check_proof, prove
 
 SignerOption = Annotated[str | None, typer.Option(help="Only what this key id signed is accepted.")]
@@ -167,12 +166,17 @@ def prove_command(
 def export_command(
     name: NameArgument,
     format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help=f"One of {', '.join(FORMATS)}.")
+        str,
+        typer.Option(
+            help="cyclonedx (1.7), cyclonedx-1.6, prov, croissant, card, eu-2.5, openlineage, spdx."
+        ),
     ],
     store: StoreOption = DEFAULT_STORE,
     to: Annotated[Path | None, typer.Option(help="File to write; printed if absent.")] = None,
 ) -> None:
     """Write an artifact's bill in a standard's own form (docs/exports.md)."""
+    from mashbill.lineage.exports import export
+
     opened = Store(store)
     text = export(opened, opened.find(name), format)
     if to is None:

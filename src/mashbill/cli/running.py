@@ -1,4 +1,7 @@
-"""Commands that plan, run and report."""
+"""Commands that plan, run and report.
+
+The executor and the page are imported where they are used: a bill needs neither.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,6 @@ from mashbill.core.recipe import load_recipe
 from mashbill.core.store import LEDGER, Store
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import judge_all
-from mashbill.report import write_report
-from mashbill.run import Execution, default_cache, execute
-from mashbill.run.display import Quiet, display_for
-from mashbill.teachers.api import parse_teacher
 
 
 @app.command()
@@ -44,6 +43,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show order, counts, time and price, and what each step would put on the bill."""
+    from mashbill.teachers.api import parse_teacher
+
     loaded = load_recipe(recipe_path(recipe))
     kept = Store(store) if (store / LEDGER).exists() else None
     if teacher is not None:
@@ -66,6 +67,10 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
+    from mashbill.report import write_report
+    from mashbill.run import Execution, default_cache, execute
+    from mashbill.run.display import Quiet, display_for
+
     loaded = load_recipe(recipe_path(recipe))
     signer = Signer.default()
     opened = Store(store, signer)
@@ -116,6 +121,8 @@ def report(
     to: Annotated[Path | None, typer.Option(help="File to write.")] = None,
 ) -> None:
     """Write one HTML file about an artifact; it opens offline."""
+    from mashbill.report import write_report
+
     opened = Store(store)
     manifest = opened.find(name)
     page = write_report(opened, manifest, to or store / "reports" / f"{manifest.ref}.html")

@@ -11,7 +11,6 @@ from rich.tree import Tree
 from mashbill.cli.options import out
 from mashbill.lineage.bill import Line, summarised
 from mashbill.lineage.words import conclusion_text, path_text, share_text
-from mashbill.report import by_accuracy
 
 if TYPE_CHECKING:
     from mashbill import plan as planning
@@ -88,6 +87,8 @@ def print_evaluation(evaluation: dict[str, Any] | None) -> None:
     if evaluation is None:
         out.print("No evaluation: the recipe has no evaluate stage, so no human labels were used.")
         return
+    from mashbill.report import by_accuracy
+
     table = Table(
         title=f"Accuracy against humans on {evaluation['rows']:,} held-out rows",
         title_justify="left",
