@@ -39,6 +39,7 @@ from mashbill.lineage.trace import Tracer
 from mashbill.run.making import _write_parquet
 
 SLICE = 500_000
+_TIMED = ("rows", "stage", "with", "without", "evidence", "evidence_rows")
 WORDS = np.array([f"word{i}" for i in range(5000)])
 
 
@@ -79,7 +80,7 @@ class Capture:
             turn: which way comes first.
         """
         row = self.stages.setdefault(
-            name, dict.fromkeys(("rows", "stage", "with", "without", "evidence", "evidence_rows"), 0.0)
+            name, dict.fromkeys(_TIMED, 0.0)
             | {"bytes_with": 0, "bytes_without": 0}
         )  # fmt: skip
         made: dict[bool, pa.Table] = {}

@@ -33,7 +33,11 @@ DEFAULT_STORE = Path("store")
 
 def print_json(value: Any) -> None:
     """Print a value for a program."""
-    out.print_json(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    if out.is_terminal:
+        out.print_json(text)
+    else:
+        typer.echo(text)  # colouring megabytes that a program reads would take seconds
 
 
 def recipe_path(text: str) -> Path:
