@@ -40,6 +40,7 @@ else:
     import duckdb
     db = duckdb.connect()
     db.execute("SET threads TO 1")
+    db.execute("SET enable_progress_bar = false")
     import pyarrow as pa
     edges = pa.table({"parent": parent, "child": to})
     seeds = pa.table({"node": closed})
@@ -133,7 +134,7 @@ def main() -> None:
                 done = subprocess.run(
                     command, capture_output=True, text=True, timeout=given.limit, check=True
                 )
-                report[name] = json.loads(done.stdout)
+                report[name] = json.loads(done.stdout.strip().splitlines()[-1])
             except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
                 report[name] = {"failed": str(getattr(error, "stderr", "") or error)[-300:]}
     print(f"{given.nodes:,} artifacts, {given.edges:,} edges, {mine['levels']} levels, one core")
