@@ -25,7 +25,7 @@ from mashbill.core.record import BILL, FROM, leaves
 from mashbill.lineage.audit import Auditor
 from mashbill.lineage.nodes import NodeTable
 
-TAMPERINGS = 300
+TAMPERINGS = 200
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ LIMITED = Definition(
     max_hops=2, leaves_out=("cleaning",),
 )  # fmt: skip
 PLAIN = [A, B, C, LIMITED]
-LAWS = settings(deadline=None, max_examples=150)
+LAWS = settings(deadline=None, max_examples=75)
 
 
 @LAWS
