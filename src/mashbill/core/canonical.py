@@ -18,9 +18,10 @@ from mashbill.core.errors import CanonicalError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ROW_ENCODER = json.JSONEncoder(
+row_json = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-)
+).encode
+"""JSON text of a record, or of one value of it, that :func:`plain_value` has prepared"""
 
 
 def canonical(value: Any) -> bytes:
@@ -50,7 +51,7 @@ def canonical_row(row: Mapping[str, Any]) -> bytes:
         CanonicalError: if a value is not None, bool, int, float, str, bytes or a list of those.
     """
     try:
-        return _ROW_ENCODER.encode({key: plain_value(value) for key, value in row.items()}).encode()
+        return row_json({key: plain_value(value) for key, value in row.items()}).encode()
     except (TypeError, ValueError) as error:
         msg = f"a record has a column with no canonical form: {error}; columns are {list(row)}"
         raise CanonicalError(msg) from error

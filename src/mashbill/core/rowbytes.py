@@ -8,14 +8,13 @@ column needs that Arrow cannot do.
 from __future__ import annotations
 
 import hashlib
-import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mashbill.core.canonical import plain_value
+from mashbill.core.canonical import plain_value, row_json
 from mashbill.core.errors import CanonicalError
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 _TEXT = pa.large_string()
 _NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 _SAFE = 2**53
-_ENCODE = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-).encode
 
 
 def digests(columns: Mapping[str, Any], prefix: bytes = b"") -> list[bytes]:
@@ -60,7 +56,7 @@ def row_bytes(columns: Mapping[str, Any]) -> pa.LargeStringArray:
     pieces: list[Any] = []
     opening = "{"
     for name in sorted(columns):
-        pieces += [f"{opening}{_ENCODE(name)}:", _texts(name, columns[name])]
+        pieces += [f"{opening}{row_json(name)}:", _texts(name, columns[name])]
         opening = ","
     pieces.append("}" if columns else "{}")
     scalars = [pa.scalar(p, _TEXT) if isinstance(p, str) else p for p in pieces]
@@ -87,7 +83,7 @@ def _texts(name: str, column: Any) -> Any:
     if pa.types.is_float64(kind) and array.null_count == 0:
         return pa.array([f'"{value.hex()}"' for value in array.to_pylist()], _TEXT)
     try:
-        return pa.array([_ENCODE(plain_value(value)) for value in array.to_pylist()], _TEXT)
+        return pa.array([row_json(plain_value(value)) for value in array.to_pylist()], _TEXT)
     except (TypeError, ValueError) as error:
         msg = f"column {name!r} has no canonical form: {error}"
         raise CanonicalError(msg) from error
@@ -100,6 +96,6 @@ def _strings(array: pa.LargeStringArray) -> Any:
     special = pc.match_substring_regex(array, _NEEDS_ESCAPE)
     if pc.any(special).as_py():
         wanted = pc.fill_null(special, fill_value=False)
-        escaped = [_ENCODE(text) for text in array.filter(wanted).to_pylist()]
+        escaped = [row_json(text) for text in array.filter(wanted).to_pylist()]
         quoted = pc.replace_with_mask(quoted, wanted, pa.array(escaped, _TEXT))
     return pc.fill_null(quoted, "null")

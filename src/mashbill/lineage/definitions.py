@@ -75,6 +75,11 @@ class Definition(BaseModel):
     needs: tuple[str, ...] = ()
     """facts that it asks for and no lineage holds; with any, it cannot be decided here"""
 
+    @property
+    def most_hops(self) -> int:
+        """``max_hops`` as a number: what is further than this does not count."""
+        return int(FAR) - 1 if self.max_hops is None else self.max_hops
+
     def counts(self, *, verifiers: bool) -> np.ndarray:
         """Return which edge labels count, bool, shape (labels,)."""
         out = {*self.leaves_out, *(() if verifiers else (Purpose.VERIFYING,))}
@@ -188,7 +193,7 @@ def decide(
     counts = definition.counts(verifiers=verifiers)
     own = np.where(matched, np.int32(0), FAR)
     hops = evaluate(circuit, FEWEST_HOPS, own, hop, counts)
-    most = int(FAR) - 1 if definition.max_hops is None else definition.max_hops
+    most = definition.most_hops
     return Decided(hops, counts, hops <= most)
 
 
@@ -243,7 +248,7 @@ def _judge(
     decided = decide(circuit, definition, matched, hop, verifiers=verifiers)
     root, counts = circuit.root, decided.counts
     depth = int(ways_only(circuit, FEWEST_HOPS, root, decided.hops, hop, counts))
-    most = int(FAR) - 1 if definition.max_hops is None else definition.max_hops
+    most = definition.most_hops
     reached = depth <= most
     told: list[Witness] = []
     if reached:
@@ -297,7 +302,7 @@ def _share(
         shares = proportional(circuit, matched, decided.counts)
     else:
         # A member counts if the source is within the hops left once the member is reached.
-        most = int(FAR) - 1 if definition.max_hops is None else definition.max_hops
+        most = definition.most_hops
         shares = touched(circuit, decided.hops + hop <= most, decided.counts)
     return float(shares.low[circuit.root]), float(shares.high[circuit.root])
 
