@@ -86,7 +86,7 @@ def oracle_reached(table, name, own):
 @given(circuits(), st.data())
 def test_touched_shares_hold_every_concrete_weighting(table, data):
     circuit = Circuit.of(table)
-    leaf = data.draw(st.sampled_from(circuit.leaves().tolist()))
+    leaf = data.draw(st.sampled_from(circuit.sources().tolist()))
     own = np.arange(circuit.size) == leaf
     every = np.ones(len(LABELS), bool)
     reached = evaluate(circuit, REACHABLE, own, np.ones(circuit.size, bool))
@@ -123,7 +123,7 @@ def concrete_part(table, name, own, counts, data, memo):
 @given(circuits(), st.data(), st.sampled_from([SUBSTANCE, tuple(Channel)]))
 def test_proportional_shares_hold_every_concrete_weighting(table, data, channels):
     circuit = Circuit.of(table)
-    leaf = data.draw(st.sampled_from(circuit.leaves().tolist()))
+    leaf = data.draw(st.sampled_from(circuit.sources().tolist()))
     shares = proportional(circuit, np.arange(circuit.size) == leaf, allowed(channels))
     memo = {}
     part = concrete_part(table, table.root, circuit.digest(leaf), channels, data, memo)
@@ -151,7 +151,7 @@ def test_addition_is_associative_and_commutative_and_multiplication_distributes(
 def test_the_strictest_terms_are_those_of_the_strictest_source_reached(table, data):
     circuit = Circuit.of(table)
     ranks = np.zeros(circuit.size, np.uint8)
-    leaves = circuit.leaves()
+    leaves = circuit.sources()
     ranks[leaves] = data.draw(
         st.lists(st.integers(1, 9), min_size=len(leaves), max_size=len(leaves))
     )
@@ -333,7 +333,7 @@ def test_shares_source_by_source_are_those_of_a_pass_for_each(table, channels):
     circuit = Circuit.of(table)
     counts = allowed(channels)
     found = owed_at_root(circuit, counts)
-    for place, leaf in enumerate(circuit.leaves().tolist()):
+    for place, leaf in enumerate(circuit.sources().tolist()):
         shares = proportional(circuit, np.arange(circuit.size) == leaf, counts)
         expected = (shares.low[circuit.root], shares.high[circuit.root])
         assert found.get(place, (0, 0)) == pytest.approx(expected)

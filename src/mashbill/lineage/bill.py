@@ -99,7 +99,7 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
     weights = np.nan_to_num(tokens)
     total = float(weights.sum())
     blank = np.isnan(tokens)
-    leaves = circuit.leaves()
+    sources = circuit.sources()
     owed = owed_at_root(circuit, allowed(SUBSTANCE))
     lines = []
     bounds = [*np.flatnonzero(np.diff(pairs[0], prepend=-1)).tolist(), pairs.shape[1]]
@@ -110,7 +110,7 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
         rows = int(records[members].sum())
         lines.append(
             Line(
-                source=circuit.source(int(leaves[number // SETS])),
+                source=circuit.source(int(sources[number // SETS])),
                 channels=_named(number % SETS),
                 share=share,
                 records=rows if circuit.type[circuit.root] == DATASET else None,

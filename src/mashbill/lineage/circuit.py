@@ -68,6 +68,9 @@ class Circuit:
     """node of each number that a row may hold, shape (numbers,)"""
     number_records: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     """rows that point at each number, shape (numbers,)"""
+    described: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
+    """bool, shape (n,): nodes that are sources: leaves and, in the catalogue of public models,
+    models and datasets whose own making is recorded too"""
     _sources: dict[int, Source] = field(default_factory=dict, repr=False)
     _models: np.ndarray | None = field(default=None, repr=False)
 
@@ -86,6 +89,7 @@ class Circuit:
         root: int = -1,
         numbered: np.ndarray | None = None,
         number_records: np.ndarray | None = None,
+        described: np.ndarray | None = None,
     ) -> Circuit:
         """Put a graph in order; edges need none.
 
@@ -101,6 +105,8 @@ class Circuit:
             root: the node asked about by default.
             numbered: nodes that rows point at.
             number_records: rows that point at each of those.
+            described: bool, shape (n,), which nodes are sources; those of type SOURCE if None. What
+                an inner one is, its JSON has under ``source``.
 
         Raises:
             InputError: if the graph has a cycle; a node of it is named.
@@ -131,6 +137,7 @@ class Circuit:
             number_records=(
                 np.empty(0, np.int64) if number_records is None else np.asarray(number_records)
             ),
+            described=(np.asarray(kind) == SOURCE if described is None else described)[order],
         )
 
     @classmethod
@@ -250,26 +257,54 @@ class Circuit:
         return str(text.as_py() if isinstance(text, pa.Scalar) else text)
 
     def source(self, node: int) -> Source:
-        """Return the source that a leaf is."""
+        """Return the source that a node is."""
         if node not in self._sources:
-            self._sources[node] = Source.model_validate(self.facts(node))
+            facts = self.facts(node)
+            own = facts if self.type[node] == SOURCE else facts["source"]
+            self._sources[node] = Source.model_validate(own)
         return self._sources[node]
 
     def title(self, node: int) -> str:
         """Name a node for people."""
-        if self.type[node] == SOURCE:
-            leaf = self.source(node)
-            return f"{leaf.title} ({leaf.route})"
+        if self.described[node]:
+            source = self.source(node)
+            return f"{source.title} ({source.route})"
         return str(self.facts(node).get("artifact", self.digest(node)[:12]))
 
-    def leaves(self) -> np.ndarray:
-        """Return the sources, shape (sources,)."""
-        return np.flatnonzero(self.type == SOURCE)
+    def sources(self) -> np.ndarray:
+        """Return the nodes that are sources, shape (sources,)."""
+        return np.flatnonzero(self.described)
+
+    def under(self, node: int) -> Circuit:
+        """Return the circuit of one node and all that it rests on; it is the root."""
+        keep = np.zeros(self.size, bool)
+        keep[node] = True
+        waiting = np.array([node])
+        while len(waiting):
+            below = np.unique(self.to[ragged(self.start[waiting], self.start[waiting + 1])])
+            waiting = below[~keep[below]]
+            keep[waiting] = True
+        nodes = np.flatnonzero(keep)
+        number = np.cumsum(keep) - 1
+        edges = ragged(self.start[nodes], self.start[nodes + 1])
+        fan_out = self.start[nodes + 1] - self.start[nodes]
+        return Circuit.build(
+            self.type[nodes],
+            np.repeat(np.arange(len(nodes)), fan_out),
+            number[self.to[edges]],
+            self.label[edges],
+            self.tokens[edges],
+            self.records[edges],
+            digests=[self.digest(at) for at in nodes.tolist()],
+            about=[json.dumps(self.facts(at)) for at in nodes.tolist()],
+            root=int(number[node]),
+            described=self.described[nodes],
+        )
 
     def matching(self, test: Callable[[Source], bool]) -> np.ndarray:
         """Return which nodes are sources that pass a test, bool, shape (n,)."""
         found = np.zeros(self.size, bool)
-        for node in self.leaves().tolist():
+        for node in self.sources().tolist():
             found[node] = test(self.source(node))
         return found
 
@@ -280,6 +315,7 @@ class Circuit:
         found: np.ndarray = (self.type == MODEL) | self.matching(
             lambda source: source.what != "dataset"
         )
+        found &= self.type != DATASET
         self._models = found
         return found
 

@@ -256,7 +256,7 @@ def _judge(
         told = [witness for witness in told if witness.hops <= most]
     share = _share(definition, circuit, matched, decided, hop) if reached else (0.0, 0.0)
     from_root = _hops_from_root(circuit, hop, counts)
-    within = [n for n in np.flatnonzero(matched).tolist() if from_root[n] <= most]
+    within = [n for n in np.flatnonzero(matched).tolist() if n != root and from_root[n] <= most]
     return Verdict(
         definition=definition,
         asked=asked,

@@ -36,11 +36,11 @@ def reach(circuit: Circuit) -> Reach:
     A source reached by different sets of channels has an entry for each; at most sources times
     64 a node, and few in practice. One pass, a level at a time.
     """
-    leaves = circuit.leaves()
+    sources = circuit.sources()
     hop = circuit.is_model().astype(np.int32)
-    # Reaching a model that is a leaf is a hop; a dataset stands at depth 1 where it was read.
-    depth = np.where(hop[leaves], 0, 1).astype(np.int32)
-    pool = _Pool(circuit, leaves, np.arange(len(leaves)) * SETS, depth)
+    # Reaching a model is a hop; a dataset stands at depth 1 where it was read.
+    own = np.where(hop[sources], 0, 1).astype(np.int32)
+    pool = _Pool(circuit, sources, np.arange(len(sources)) * SETS, own)
     for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
         edges = np.arange(circuit.start[first], circuit.start[last])
         parent = np.repeat(np.arange(first, last), np.diff(circuit.start[first : last + 1]))
@@ -48,7 +48,10 @@ def reach(circuit: Circuit) -> Reach:
         edge, entry = pool.of(to)
         key = pool.columns[0][entry] | channel_mask(circuit.label[edges])[edge]
         depth = pool.columns[1][entry] + hop[to][edge]
-        pool.append(first, last, *_least(parent[edge], key, depth))
+        inner = slice(*np.searchsorted(sources, (first, last)))
+        node = np.concatenate([parent[edge], sources[inner]])
+        key = np.concatenate([key, np.arange(inner.start, inner.stop) * SETS])
+        pool.append(first, last, *_least(node, key, np.concatenate([depth, own[inner]])))
     _, order = pool.of(np.arange(circuit.size))
     start = np.concatenate([[0], np.cumsum(pool.size)])
     return Reach(start, pool.columns[0][order], pool.columns[1][order])
@@ -76,12 +79,13 @@ def _least(
 class _Pool:
     """Entries of nodes, appended a level at a time; arrays double, so appending is cheap."""
 
-    def __init__(self, circuit: Circuit, leaves: np.ndarray, *columns: np.ndarray) -> None:
+    def __init__(self, circuit: Circuit, sources: np.ndarray, *columns: np.ndarray) -> None:
+        """Begin with an entry for each source; those of inner ones are appended anew."""
         self.size = np.zeros(circuit.size, np.int64)
         self.begin = np.zeros(circuit.size, np.int64)
-        self.size[leaves], self.begin[leaves] = 1, np.arange(len(leaves))
+        self.size[sources], self.begin[sources] = 1, np.arange(len(sources))
         self.columns = list(columns)
-        self._filled = len(leaves)
+        self._filled = len(sources)
 
     def append(self, first: int, last: int, node: np.ndarray, *columns: np.ndarray) -> None:
         """Append the entries of the nodes ``first`` up to ``last``, sorted by node."""
@@ -103,7 +107,7 @@ class _Pool:
 
 
 def owed_at_root(circuit: Circuit, counts: np.ndarray) -> dict[int, tuple[float, float]]:
-    """Return the proportional share of each source at the root, by its place among the leaves.
+    """Return the proportional share of each source at the root, by its place among the sources.
 
     The rule is that of :func:`mashbill.lineage.evaluate.proportional`, for all sources at once.
 
@@ -111,9 +115,9 @@ def owed_at_root(circuit: Circuit, counts: np.ndarray) -> dict[int, tuple[float,
         circuit: the graph.
         counts: labels whose edges count, bool, shape (labels,).
     """
-    leaves = circuit.leaves()
-    one = np.ones(len(leaves))
-    pool = _Pool(circuit, leaves, np.arange(len(leaves)), one, one)
+    sources = circuit.sources()
+    one = np.ones(len(sources))
+    pool = _Pool(circuit, sources, np.arange(len(sources)), one, one)
     for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
         edges = np.arange(circuit.start[first], circuit.start[last])
         parent = np.repeat(np.arange(first, last), np.diff(circuit.start[first : last + 1]))
@@ -130,14 +134,21 @@ def owed_at_root(circuit: Circuit, counts: np.ndarray) -> dict[int, tuple[float,
         order = np.lexsort((key, parent[edge]))
         edge, key, low, high = edge[order], key[order], low[order], high[order]
         node = parent[edge]
+        inner = slice(*np.searchsorted(sources, (first, last)))
+        itself = np.arange(inner.start, inner.stop)
         if len(node) == 0:
+            pool.append(first, last, sources[inner], itself, one[inner], one[inner])
             continue
         start = np.flatnonzero(
             np.concatenate([[True], (node[1:] != node[:-1]) | (key[1:] != key[:-1])])
         )
         at = node[start] - first
-        share = _mean(start, low, high, known[edge], blank[edge], total[at], blanks[at])
-        pool.append(first, last, node[start], key[start], *share)
+        low, high = _mean(start, low, high, known[edge], blank[edge], total[at], blanks[at])
+        node = np.concatenate([node[start], sources[inner]])
+        key = np.concatenate([key[start], itself])
+        order = np.lexsort((key, node))
+        both = (np.concatenate([end, one[inner]])[order] for end in (low, high))
+        pool.append(first, last, node[order], key[order], *both)
     _, entry = pool.of(np.array([circuit.root]))
     key, low, high = (column[entry] for column in pool.columns)
     return {int(k): (float(a), float(b)) for k, a, b in zip(key, low, high, strict=True)}

@@ -139,7 +139,7 @@ def affected(store: Store, selector: Selector) -> list[Affected]:
     whole: dict[str, bool] = {}
     for manifest in _latest(store):
         circuit = Circuit.of_artifact(store, manifest)
-        sources = [circuit.source(node) for node in circuit.leaves().tolist()]
+        sources = [circuit.source(node) for node in circuit.sources().tolist()]
         seen.update(sources)
         any_match |= any(selector.holds(source) for source in sources)
         result = touch(circuit, selector)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mashbill.core.source import Channel
-from mashbill.lineage.circuit import CHANNEL_OF, MODEL, SOURCE, Circuit
+from mashbill.lineage.circuit import CHANNEL_OF, MODEL, Circuit
 from mashbill.lineage.evaluate import FAR
 
 _CHANNELS = tuple(Channel)
@@ -92,7 +92,7 @@ def witnesses(
         through = _CHANNELS[CHANNEL_OF[circuit.label[edge]]]
         through = way.channel if through is Channel.CONTENT else through
         told, left = way.told, through
-        if circuit.type[to] in (MODEL, SOURCE):
+        if circuit.described[to] or circuit.type[to] == MODEL:
             told, left = (*told, Step(through, circuit.title(to))), Channel.CONTENT
         hops = way.hops + int(hop[to])
         if matched[to]:

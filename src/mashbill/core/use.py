@@ -1,0 +1,60 @@
+"""What a recipe declares about the use of its result: the facts that terms ask for.
+
+Nothing here bears identity: the same artifacts come about whatever they are for. What is not
+declared stays unknown, and what a rule needs and does not know leads to review, never to leave.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Operator(BaseModel):
+    """Who runs the recipe and answers for its result."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str = ""
+    """person or company"""
+    country: str | None = Field(default=None, pattern=r"[A-Z]{2}")
+    """where it sits, ISO 3166 alpha-2"""
+    monthly_users: float | None = Field(default=None, ge=0)
+    """monthly active users of all its products"""
+    monthly_revenue_usd: float | None = Field(default=None, ge=0)
+    """revenue a month, US dollars"""
+    annual_revenue_usd: float | None = Field(default=None, ge=0)
+    """revenue a year, US dollars"""
+    maas_annual_revenue_usd: float | None = Field(default=None, ge=0)
+    """revenue a year from serving models to others, US dollars"""
+
+
+class Use(BaseModel):
+    """The ``[use]`` table of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    purpose: Literal["product", "internal", "research", "evaluation"] | None = None
+    """what the result is for"""
+    commercial: bool | None = None
+    """whether it earns money, directly or not"""
+    distribution: Literal["private", "service", "public"] | None = None
+    """private: nobody else gets or uses it; service: others use it; public: others get it"""
+    competes_with: tuple[str, ...] | None = None
+    """providers with whose products the result competes; an empty list says: with none"""
+    published_name: str | None = None
+    """name under which others get it"""
+    authorised_by: dict[str, str] = {}
+    """provider -> the authorisation in writing: contract, letter, order form"""
+    operator: Operator = Operator()
+    """who answers for it"""
+
+    @property
+    def distributed(self) -> bool | None:
+        """Whether others get or use the result; None if not declared."""
+        return None if self.distribution is None else self.distribution != "private"
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is declared, for rules and for the ledger."""
+        return self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)

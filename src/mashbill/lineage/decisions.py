@@ -1,0 +1,154 @@
+"""Decisions about an artifact: both engines over its circuit, and house rules over both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashbill.core.source import Channel, Source
+from mashbill.lineage.circuit import LABELS, MODEL, Circuit
+from mashbill.lineage.evaluate import FAR, FEWEST_HOPS, evaluate
+from mashbill.lineage.obligations import OutputLicence, decide_obligations, output_licence
+from mashbill.lineage.reach import SETS, reach
+from mashbill.lineage.witness import witnesses
+from mashbill.policy.deciding import Student
+from mashbill.policy.decision import Decision, Outcome, strictest
+from mashbill.policy.restrictions import Question, decide_use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import date
+
+    from mashbill.core.use import Use
+    from mashbill.policy.clauses import StudentKind
+    from mashbill.policy.documents import Registry
+
+_CHANNELS = tuple(Channel)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """All decisions about an artifact or a plan, and the licence that is left for it."""
+
+    about: str
+    as_of: date
+    use: Use
+    decisions: tuple[Decision, ...]
+    licence: OutputLicence
+
+    @property
+    def outcome(self) -> Outcome:
+        """The strictest of all."""
+        return strictest(decision.outcome for decision in self.decisions)
+
+    def of(self, outcome: Outcome) -> list[Decision]:
+        """Return the decisions with this outcome."""
+        return [decision for decision in self.decisions if decision.outcome == outcome]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        return {
+            "about": self.about,
+            "as_of": self.as_of.isoformat(),
+            "outcome": self.outcome,
+            "use": self.use.facts(),
+            "decisions": [decision.as_json() for decision in self.decisions],
+            "licence": self.licence.as_json(),
+        }
+
+
+def students_of(
+    circuit: Circuit, kind_of: Callable[[str], StudentKind], *, only_root: bool = False
+) -> dict[Source, list[Student]]:
+    """Return the models that rest on each source, direct ones first.
+
+    A model that rests on a source in several ways (sets of channels) is told once for each.
+
+    Args:
+        circuit: an artifact's.
+        kind_of: artifact's address -> what kind of model it is.
+        only_root: leave out models further down, which other circuits tell.
+    """
+    found: dict[Source, list[Student]] = {}
+    sources = circuit.sources()
+    for node in sources.tolist():
+        if node != circuit.root:
+            found.setdefault(circuit.source(node), [])
+    models = [circuit.root] if only_root else np.flatnonzero(circuit.type == MODEL).tolist()
+    models = [node for node in models if circuit.type[node] == MODEL]
+    rests = reach(circuit)
+    for node in models:
+        name = str(circuit.facts(node).get("artifact", circuit.digest(node)))
+        for entry in range(int(rests.start[node]), int(rests.start[node + 1])):
+            key, depth = int(rests.key[entry]), int(rests.depth[entry])
+            at = int(sources[key // SETS])
+            if at == node:
+                continue
+            found[circuit.source(at)].append(
+                Student(
+                    name=name,
+                    kind=kind_of(name),
+                    hops=max(depth, 1),
+                    channels=_channels(key % SETS),
+                    path=_way(circuit, at, node),
+                )
+            )
+    for students in found.values():
+        students.sort(key=lambda student: (student.hops, student.name))
+    return found
+
+
+def _channels(mask: int) -> frozenset[Channel]:
+    return frozenset(c for bit, c in enumerate(_CHANNELS[1:]) if mask >> bit & 1)
+
+
+def _way(circuit: Circuit, source: int, model: int) -> tuple[str, ...]:
+    """Return the shortest way from a source to a model, for people."""
+    matched = np.zeros(circuit.size, bool)
+    matched[source] = True
+    hop = circuit.is_model().astype(np.int32)
+    nearest = evaluate(circuit, FEWEST_HOPS, np.where(matched, np.int32(0), FAR), hop)
+    every = np.ones(len(LABELS), bool)
+    told = witnesses(circuit, matched, nearest, hop, every, 1, model)
+    if not told:
+        return ()
+    steps = [f"{step.what} by {step.channel.value}" for step in told[0].steps]
+    return (*reversed(steps), circuit.title(model))
+
+
+def decide_circuit(
+    registry: Registry,
+    circuits: Iterable[Circuit],
+    result: Circuit,
+    kind_of: Callable[[str], StudentKind],
+    use: Use,
+    as_of: date,
+    *,
+    is_public: bool = False,
+) -> Decided:
+    """Return the decisions about an artifact, or about what a plan would make.
+
+    Args:
+        registry: terms and licences.
+        circuits: of every model that is made, or of the artifact alone.
+        result: of the artifact that duties are asked about.
+        kind_of: artifact's address -> what kind of model it is.
+        use: what is declared about the use.
+        as_of: the day that is asked about.
+        is_public: the artifact is somebody else's, and out already.
+    """
+    several = list(circuits)
+    students: dict[Source, list[Student]] = {}
+    for circuit in several:
+        for source, found in students_of(circuit, kind_of, only_root=len(several) > 1).items():
+            students.setdefault(source, []).extend(found)
+    decisions: list[Decision] = []
+    for source, found in sorted(students.items(), key=lambda item: item[0].title):
+        question = Question(source, tuple(dict.fromkeys(found)), use, as_of)
+        decisions += decide_use(registry, question)
+    licence = output_licence(registry, result, as_of)
+    name = result.title(result.root)
+    decisions += decide_obligations(licence, name, use, as_of, is_public=is_public)
+    return Decided(name, as_of, use, tuple(decisions), licence)

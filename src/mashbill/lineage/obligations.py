@@ -1,0 +1,387 @@
+"""Derivative definitions: how a licence's duties flow down the lineage to a student.
+
+A licence governs the weights. Whether it goes on to a model trained on their outputs depends on
+its own words, and there are three kinds: it passes on with the weights alone; outputs bring a duty,
+such as a name, to the model trained on them; or that model *is* a derivative, and the same holds
+for what is trained on its outputs in turn. What only selected data, or stands further away than
+the words reach, is a question and never an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mashbill.core.source import Channel
+from mashbill.lineage.circuit import CHANNEL_OF, MODEL, Circuit
+from mashbill.policy.clauses import DERIVATIVE, Clause
+from mashbill.policy.deciding import Case, Finding, find
+from mashbill.policy.decision import Decision, cited
+from mashbill.policy.documents import Document, Pointer, Version, own_name
+from mashbill.policy.licences import licence_kind, spelled, together
+from mashbill.policy.restrictions import Question, reached_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from mashbill.core.source import Source
+    from mashbill.core.use import Use
+    from mashbill.policy.documents import Registry
+
+NONE, OPEN, DUTY, OUTPUTS, GOVERNED = range(5)
+"""how a licence stands to a node: not at all; in question; a duty of its words came to this model;
+its outputs stand in these data; it governs this model. Where ways meet, the strongest holds."""
+
+Reach = Literal["weights", "outputs", "derivative", "data"]
+"""how far the words of a clause go"""
+
+_LEARNED = (Channel.CONTENT, Channel.LOGITS, Channel.TRANSFORM, Channel.JUDGEMENT)
+_CHANNELS = tuple(Channel)
+
+
+def _table(reach: Reach, *, to_model: bool) -> np.ndarray:
+    """Return what an edge does to a standing, uint8, shape (channels, standings).
+
+    Args:
+        reach: how far the words go.
+        to_model: whether the edge leads up into a model, or into data.
+    """
+    table = np.zeros((len(_CHANNELS), 5), np.uint8)
+    asks = OPEN if reach != "weights" else NONE
+    for row, channel in enumerate(_CHANNELS):
+        learned = channel in _LEARNED
+        table[row, OPEN] = OPEN
+        if not to_model:
+            table[row, DUTY] = OPEN
+            table[row, OUTPUTS] = OUTPUTS if learned else asks
+            table[row, GOVERNED] = OUTPUTS if learned else asks
+            continue
+        lands = {"weights": NONE, "outputs": DUTY, "derivative": GOVERNED, "data": OPEN}[reach]
+        outputs = lands if learned else asks
+        weights = channel is Channel.WEIGHTS
+        table[row, DUTY] = DUTY if weights else OPEN
+        table[row, OUTPUTS] = outputs
+        table[row, GOVERNED] = GOVERNED if weights else outputs
+    return table
+
+
+_TABLES = {
+    reach: (_table(reach, to_model=False), _table(reach, to_model=True))
+    for reach in ("weights", "outputs", "derivative", "data")
+}
+
+
+def standing(circuit: Circuit, own: np.ndarray, reach: Reach) -> np.ndarray:
+    """Return how a licence stands to every node, uint8, shape (n,).
+
+    Args:
+        circuit: the graph.
+        own: uint8, shape (n,): GOVERNED at the models that are under the licence, OUTPUTS at such
+            data, NONE elsewhere.
+        reach: how far the clause goes.
+    """
+    data, model = _TABLES[reach]
+    value = own.astype(np.uint8)
+    for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
+        begin, end = circuit.start[first], circuit.start[last]
+        channel = CHANNEL_OF[circuit.label[begin:end]]
+        below = value[circuit.to[begin:end]]
+        parent = np.repeat(np.arange(first, last), np.diff(circuit.start[first : last + 1]))
+        moved = np.where(circuit.type[parent] == MODEL, model[channel, below], data[channel, below])
+        met = np.maximum.reduceat(moved, circuit.start[first:last] - begin)
+        value[first:last] = np.maximum(value[first:last], met)
+    return value
+
+
+def _path(circuit: Circuit, value: np.ndarray, own: np.ndarray, reach: Reach) -> tuple[str, ...]:
+    """Return a way by which the root came to its standing, from the source to it.
+
+    Standings are exact, so the way is found by going down to any part that gives the same.
+    """
+    data, model = _TABLES[reach]
+    node, told = circuit.root, [circuit.title(circuit.root)]
+    while value[node] != own[node]:
+        table = model if circuit.type[node] == MODEL else data
+        at = np.arange(circuit.start[node], circuit.start[node + 1])
+        channel = CHANNEL_OF[circuit.label[at]]
+        fits = np.flatnonzero(table[channel, value[circuit.to[at]]] == value[node])
+        if not len(fits):
+            break
+        edge = int(at[fits[0]])
+        through = _CHANNELS[CHANNEL_OF[circuit.label[edge]]]
+        node = int(circuit.to[edge])
+        if circuit.type[node] == MODEL or circuit.described[node]:
+            told.append(f"{circuit.title(node)} by {through.value}")
+        elif through is not Channel.CONTENT:
+            told.append(f"by {through.value}")
+    return tuple(reversed(told))
+
+
+@dataclass(frozen=True)
+class Obligation:
+    """One duty that came to an artifact."""
+
+    clause: Clause
+    document: Document
+    version: Version
+    sources: tuple[Source, ...]
+    """those that brought it"""
+    state: Literal["owed", "carried", "in question"]
+    """owed by this artifact; carried by these data to what is trained on them; or not settled"""
+    path: tuple[str, ...]
+    """from a source to the artifact"""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        return {
+            "code": self.clause.code,
+            "says": self.clause.says,
+            "state": self.state,
+            "document": self.document.id,
+            "license": self.document.license,
+            "second_hand": self.version.second_hand,
+            "sources": [source.title for source in self.sources],
+            "path": list(self.path),
+            "parameters": self.clause.model_dump(
+                mode="json", exclude_defaults=True, exclude={"code", "says", "fragment", "section"}
+            ),
+        }
+
+
+@dataclass(frozen=True)
+class OutputLicence:
+    """What base, teachers and data leave possible for an artifact."""
+
+    licences: tuple[str, ...]
+    """its own as stated, and those that came with weights or because it is a derivative"""
+    expression: str
+    """all of them together, as SPDX writes it; empty if none is recorded"""
+    obligations: tuple[Obligation, ...]
+    unknown: tuple[str, ...]
+    """bases whose licence is not recorded"""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        return {
+            "expression": self.expression or None,
+            "licences": list(self.licences),
+            "obligations": [item.as_json() for item in self.obligations],
+            "unknown": list(self.unknown),
+        }
+
+
+def output_licence(registry: Registry, circuit: Circuit, as_of: date) -> OutputLicence:
+    """Return the licences and duties that reach a circuit's root.
+
+    Args:
+        registry: terms and licences.
+        circuit: the artifact's; its root is what is asked about.
+        as_of: the day whose texts count.
+    """
+    governed: dict[str, tuple[Document, Version, list[int]]] = {}
+    unknown: list[int] = []
+    for node in circuit.sources().tolist():
+        found = _licence_of(registry, circuit.source(node), as_of)
+        if not found and circuit.source(node).what == "model":
+            unknown.append(node)
+        for document, version in found:
+            governed.setdefault(document.id, (document, version, []))[2].append(node)
+    obligations: list[Obligation] = []
+    licences: list[str] = []
+    root = circuit.root
+    for document, version, nodes in governed.values():
+        obligations += _of_document(circuit, document, version, nodes)
+        if document.kind == "licence" and document.license:
+            own = _own(circuit, nodes)
+            reach: Reach = "derivative" if _makes_derivatives(version) else "weights"
+            if standing(circuit, own, reach)[root] == GOVERNED:
+                licences.append(document.license)
+    if circuit.described[root] and (stated := circuit.source(root).license):
+        licences.insert(0, spelled(stated))
+    licences = list(dict.fromkeys(licences))
+    order = {"owed": 0, "carried": 1, "in question": 2}
+    obligations.sort(key=lambda item: (order[item.state], item.document.id, item.clause.code))
+    return OutputLicence(
+        tuple(licences), together(licences), tuple(obligations), _unlicensed(circuit, unknown)
+    )
+
+
+def _unlicensed(circuit: Circuit, nodes: Iterable[int]) -> tuple[str, ...]:
+    own = _own(circuit, list(nodes))
+    values = standing(circuit, own, "weights")
+    if values[circuit.root] != GOVERNED:
+        return ()
+    by_weights = [
+        node for node in np.flatnonzero(own == GOVERNED).tolist()
+        if node == circuit.root or _reaches_by_weights(circuit, node)
+    ]  # fmt: skip
+    return tuple(circuit.title(node) for node in by_weights)
+
+
+def _reaches_by_weights(circuit: Circuit, node: int) -> bool:
+    return bool(standing(circuit, _own(circuit, [node]), "weights")[circuit.root] == GOVERNED)
+
+
+def _own(circuit: Circuit, nodes: list[int]) -> np.ndarray:
+    own = np.zeros(circuit.size, np.uint8)
+    for node in nodes:
+        own[node] = OUTPUTS if circuit.source(node).what == "dataset" else GOVERNED
+    return own
+
+
+def _makes_derivatives(version: Version) -> bool:
+    return any(clause.code == "student-is-derivative" for clause in version.clauses)
+
+
+def _licence_of(registry: Registry, source: Source, as_of: date) -> list[tuple[Document, Version]]:
+    """Return the texts that may bring duties to what is made from a source."""
+    if source.what == "unknown" or source.kind in ("test-double", "own-dataset", "human"):
+        return []
+    found = []
+    if source.what == "model":
+        for provider, route in reached_by(source):
+            for document in registry.governing(provider, source.name, route, as_of):
+                version = document.on(as_of)
+                if version is not None:
+                    found.append((document, version))
+    licensed = any(document.kind == "licence" for document, _ in found)
+    if source.license and not licensed and (plain := _plain_licence(source.license)):
+        found.append(plain)
+    return found
+
+
+def _plain_licence(licence: str) -> tuple[Document, Version] | None:
+    """Return a licence that is known by its identifier alone, as a document."""
+    kind = licence_kind(licence)
+    clauses = {
+        "permissive": [Clause(code="notice", says="Keep its notice and licence text.",
+                              when=("weights",), if_distributed=True)],
+        "share-alike": [Clause(code="share-alike", says="Pass it on under the same licence.",
+                               if_distributed=True)],
+        "non-commercial": [Clause(code="non-commercial", says="Non-commercial use only.")],
+    }.get(kind)  # fmt: skip
+    if clauses is None:
+        return None
+    name = spelled(licence)
+    version = Version(pointer=Pointer(seen_in="SPDX licence list"), clause=tuple(clauses))
+    document = Document(
+        id=f"spdx-{name.lower().replace(' ', '-').strip('()')}", title=name, kind="licence",
+        routes=("weights", "data"), license=name, version=(version,),
+    )  # fmt: skip
+    return document, version
+
+
+def _reaches(clause: Clause, version: Version, *, data: bool) -> list[Reach]:
+    if data:
+        asks = clause.code in ("non-commercial", "share-alike")
+        return ["data" if asks else "weights"]
+    if _makes_derivatives(version):
+        return ["derivative"]
+    if clause.when and "outputs" in clause.when:
+        return ["outputs"]
+    return ["weights"]
+
+
+def _of_document(
+    circuit: Circuit, document: Document, version: Version, nodes: list[int]
+) -> list[Obligation]:
+    found = []
+    clauses = [clause for clause in version.clauses if clause.code in DERIVATIVE]
+    data = all(circuit.source(node).what == "dataset" for node in nodes)
+    own = _own(circuit, nodes)
+    by_reach: dict[Reach, np.ndarray] = {}
+    for clause in clauses:
+        for reach in _reaches(clause, version, data=data):
+            if reach not in by_reach:
+                by_reach[reach] = standing(circuit, own, reach)
+            value = by_reach[reach]
+            state = _state(int(value[circuit.root]), is_model=circuit.type[circuit.root] == MODEL)
+            if state is not None:
+                path = _path(circuit, value, own, reach)
+                sources = tuple(circuit.source(node) for node in nodes)
+                found.append(Obligation(clause, document, version, sources, state, path))
+    return found
+
+
+def _state(value: int, *, is_model: bool) -> Literal["owed", "carried", "in question"] | None:
+    if value in (GOVERNED, DUTY):
+        return "owed"
+    if value == OUTPUTS:
+        return None if is_model else "carried"
+    return "in question" if value == OPEN else None
+
+
+def decide_obligations(
+    licence: OutputLicence, name: str, use: Use, as_of: date, *, is_public: bool = False
+) -> list[Decision]:
+    """Return what each duty comes to under a declared use.
+
+    Args:
+        licence: what reached the artifact.
+        name: its name, as it would be or is distributed.
+        use: what is declared.
+        as_of: the day asked about.
+        is_public: the artifact is somebody else's, and out already.
+    """
+    return [
+        _decide(item, name, use, as_of, is_public=is_public) for item in licence.obligations
+    ] + [
+        Decision(
+            "review", "derivative", "licence-not-known", name,
+            f"the licence of {base}, whose weights it is built on, is not recorded", as_of,
+            lacking=("licence of a base",),
+        )
+        for base in licence.unknown
+    ]  # fmt: skip
+
+
+def _decide(item: Obligation, name: str, use: Use, as_of: date, *, is_public: bool) -> Decision:
+    clause = item.clause
+    found = Finding("allow", f"{_STATE[item.state]}: {clause.says}")
+    if item.state == "in question":
+        because = f"{clause.says} Whether that reaches {name} this way is not settled"
+        found = Finding("review", because, lacking=("a reading of the clause",))
+    elif clause.code == "derivative-naming" and item.state == "owed":
+        found = _naming(clause, name, use, is_public=is_public)
+    elif clause.code in ("non-commercial", "scale-cap", "territory"):
+        question = Question(item.sources[0], (), use, as_of)
+        found = find(Case(clause, (), question, item.document.provider)) or found
+    return Decision(
+        outcome=found.outcome,
+        engine="derivative",
+        rule=clause.code,
+        about=name,
+        because=found.because,
+        as_of=as_of,
+        section=clause.section,
+        fragment=clause.fragment,
+        path=item.path,
+        used=found.used,
+        lacking=found.lacking,
+        **cited(item.document, item.version),
+    )
+
+
+_STATE = {"owed": "owed", "carried": "goes on to what is trained on it", "in question": "open"}
+
+
+def _naming(clause: Clause, name: str, use: Use, *, is_public: bool) -> Finding:
+    if clause.if_distributed and not is_public:
+        if use.distributed is None:
+            return Finding("review", f"{clause.says} Whether it is distributed is not declared",
+                           lacking=("use.distribution",))  # fmt: skip
+        if not use.distributed:
+            return Finding("allow", f"not due while it is private: {clause.says}",
+                           {"use.distribution": use.distribution})  # fmt: skip
+    shown = name if is_public else use.published_name
+    if not shown:
+        return Finding("review", f"{clause.says} The name it gets is not declared",
+                       lacking=("use.published_name",))  # fmt: skip
+    used = {"published name": shown}
+    if own_name(shown).startswith(clause.prefix.lower()):
+        return Finding("allow", f"its name begins with {clause.prefix!r}", used)
+    because = f"the name does not begin with {clause.prefix!r}. {clause.says}"
+    return Finding("review" if is_public else "deny", because, used)

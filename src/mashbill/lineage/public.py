@@ -1,0 +1,296 @@
+"""The catalogue of public models as a circuit: the same that one's own runs have.
+
+Every claim becomes an edge with its channel. Where the figures of a phase of training are stated,
+its parts are weighted by them, and what is left over is "not recorded", with the weight that is
+left; everything else may be all of the thing or nothing of it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashbill.core.errors import InputError
+from mashbill.core.source import Channel, Source, parse_via
+from mashbill.lineage.circuit import DATASET, LABELS, MADE, MODEL, SOURCE, Circuit
+from mashbill.policy.claims import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from mashbill.policy.claims import Catalogue, Claim, Entity, Status
+
+COUNTED: tuple[Status, ...] = ("stated", "derived", "sworn")
+"""claims that count unless it is said otherwise: an allegation is shown, and decides nothing"""
+
+REST = "what else it was made from, not recorded"
+_CODE = {label: code for code, label in enumerate(LABELS)}
+_ACTING = (Channel.JUDGEMENT, Channel.SELECTION, Channel.PROMPT)
+
+
+@dataclass(frozen=True)
+class PublicLineage:
+    """The circuit of a catalogue, and which node each entity is."""
+
+    catalogue: Catalogue
+    circuit: Circuit
+    """without a root: :meth:`of` has one"""
+    node: dict[tuple[str, str], int]
+    """(entity, route) -> node; the route is how its users reached it"""
+    left_out: tuple[Claim, ...] = ()
+    """claims that would close a circle: of those in it, the weakest"""
+
+    def of(self, entity: Entity) -> Circuit:
+        """Return the circuit under an entity."""
+        return self.circuit.under(self.node[entity.id, own_route(entity)])
+
+    def entity_nodes(self) -> dict[str, int]:
+        """Return the node of each entity as it is by itself."""
+        found = self.catalogue.entities
+        return {name: self.node[name, own_route(item)] for name, item in found.items()}
+
+
+def own_route(entity: Entity) -> str:
+    """Return the route by which an entity is reached when no claim says another."""
+    if entity.what == "dataset":
+        return "public"
+    return f"api:{entity.provider.lower()}" if entity.kind == "closed-api" else "weights"
+
+
+def source_of_entity(entity: Entity, route: str = "") -> Source:
+    """Return the source that an entity is, reached by a route."""
+    return Source(
+        name=entity.id,
+        what=entity.what,
+        kind=entity.kind,
+        route=route or own_route(entity),
+        provider=entity.provider,
+        country=entity.country,
+        license=entity.license,
+    )
+
+
+def lineage_of(
+    catalogue: Catalogue,
+    statuses: Collection[Status] = COUNTED,
+    *,
+    disputed: bool = True,
+) -> PublicLineage:
+    """Return the circuit of a catalogue.
+
+    Args:
+        catalogue: entities and claims.
+        statuses: which claims count, by who stands behind them.
+        disputed: whether claims that others contradict count: each of them then may be true.
+    """
+    claims = [
+        claim
+        for claim in catalogue.claims
+        if claim.status in statuses and (disputed or not claim.dispute)
+    ]
+    claims, left_out = _without_circles(claims)
+    building = _Building(catalogue, claims)
+    for entity in catalogue.entities.values():
+        building.entity(entity, own_route(entity))
+    for claim in claims:
+        building.parent(claim)
+    return PublicLineage(catalogue, building.circuit(), building.node, left_out)
+
+
+class _Building:
+    """Nodes and edges as they are added; everything has the number in which it came."""
+
+    def __init__(self, catalogue: Catalogue, claims: Iterable[Claim]) -> None:
+        self._catalogue = catalogue
+        self._claims: dict[str, list[Claim]] = {}
+        for claim in claims:
+            self._claims.setdefault(claim.child, []).append(claim)
+        self.node: dict[tuple[str, str], int] = {}
+        self._kinds: list[int] = []
+        self._about: list[str] = []
+        self._names: list[str] = []
+        self._described: list[bool] = []
+        self._edges: list[tuple[int, int, int, float, int]] = []
+
+    def circuit(self) -> Circuit:
+        """Put it in order."""
+        columns = list(zip(*self._edges, strict=True)) or [(), (), (), (), ()]
+        return Circuit.build(
+            np.array(self._kinds, np.uint8),
+            np.array(columns[0], np.int64),
+            np.array(columns[1], np.int64),
+            np.array(columns[2], np.uint8),
+            np.array(columns[3], np.float64),
+            np.array(columns[4], np.int64),
+            digests=self._names,
+            about=self._about,
+            described=np.array(self._described, bool),
+        )
+
+    def _add(self, kind: int, name: str, about: dict[str, Any], *, described: bool = False) -> int:
+        self._kinds.append(kind)
+        self._names.append(name)
+        self._about.append(json.dumps(about))
+        self._described.append(described)
+        return len(self._kinds) - 1
+
+    def entity(self, entity: Entity, route: str) -> int:
+        """Return the node of an entity by a route, adding it and all under it."""
+        if (entity.id, route) in self.node:
+            return self.node[entity.id, route]
+        source = source_of_entity(entity, route).model_dump(mode="json")
+        claims = self._claims.get(entity.id, [])
+        kind = SOURCE if not claims else DATASET if entity.what == "dataset" else MODEL
+        about = source if kind == SOURCE else {"artifact": entity.id, "source": source}
+        number = self._add(kind, entity.id, about, described=True)
+        self.node[entity.id, route] = number
+        phases: dict[str, list[Claim]] = {}
+        for claim in claims:
+            if parse_via(claim.via)[0] is Channel.WEIGHTS:
+                self._edge(number, self.parent(claim), claim.via, np.nan, claim)
+            else:
+                phases.setdefault(claim.of, []).append(claim)
+        whole = True
+        for phase, parts in phases.items():
+            whole &= self._phase(number, entity, phase, parts, alone=len(phases) == 1)
+        if claims and not whole:
+            self._edge(number, self._rest(entity), "content", np.nan)
+        return number
+
+    def parent(self, claim: Claim) -> int:
+        """Return the node of a claim's parent, by the route that the claim states."""
+        entity = self._catalogue.entities[claim.parent]
+        route = own_route(entity)
+        if claim.route == "api" and entity.what == "model":
+            route = f"api:{entity.provider.lower()}"
+        return self.entity(entity, route)
+
+    def _edge(
+        self, above: int, below: int, how: str, tokens: float, claim: Claim | None = None
+    ) -> None:
+        rows = -1 if claim is None or claim.rows is None else int(claim.rows)
+        self._edges.append((above, below, _CODE[how], tokens, rows))
+
+    def _rest(self, entity: Entity, phase: str = "") -> int:
+        name = f"{entity.id}{f', {phase}' if phase else ''}: {REST}"
+        rest = Source(name=name, what="unknown", kind="unknown", route="not recorded")
+        return self._add(SOURCE, name, rest.model_dump(mode="json"), described=True)
+
+    def _phase(
+        self, number: int, entity: Entity, phase: str, claims: list[Claim], *, alone: bool
+    ) -> bool:
+        """Add one phase of an entity's making; return whether it leaves nothing unrecorded."""
+        total = next((claim.of_tokens for claim in claims if claim.of_tokens), None)
+        weights = [_tokens(claim, total) for claim in claims]
+        known = sum(weight for weight in weights if weight is not None)
+        unit = total if total is not None else 1.0 if known and _all_shares(claims) else None
+        left = None if unit is None else unit - known
+        complete = left is not None and left <= 1e-6 * (unit or 1.0)
+        if left is not None and left < -1e-3 * (unit or 1.0):
+            msg = (
+                f"{entity.id}: the claims about its {phase or 'making'} add up to {known:g} of "
+                f"{unit:g}; correct share, tokens or of_tokens of one of them"
+            )
+            raise InputError(msg)
+        if unit is None and known == 0 and (alone or not phase):
+            for claim in claims:
+                self._edge(number, self.parent(claim), claim.via, np.nan, claim)
+            return False
+        name = f"{entity.id}, {phase or 'its making'}"
+        node = self._add(DATASET, name, {"artifact": name})
+        blanks = []
+        for claim, weight in zip(claims, weights, strict=True):
+            if weight is None:
+                blanks.append(claim)
+            else:
+                self._edge(node, self.parent(claim), claim.via, weight, claim)
+        if complete:
+            node = self._acted_on(node, name, blanks)
+        elif unit is None:
+            self._unweighed(node, entity, phase, blanks)
+        else:
+            rest = self._add(DATASET, f"{name}: the rest", {"artifact": f"{name}: the rest"})
+            self._unweighed(rest, entity, phase, blanks)
+            self._edge(node, rest, "content", float(left or 0.0))
+        self._edge(number, node, "content", total if total is not None else np.nan)
+        return complete and entity.what == "dataset"
+
+    def _unweighed(self, node: int, entity: Entity, phase: str, claims: list[Claim]) -> None:
+        for claim in claims:
+            self._edge(node, self.parent(claim), claim.via, np.nan, claim)
+        self._edge(node, self._rest(entity, phase), "content", np.nan)
+
+    def _acted_on(self, node: int, name: str, claims: list[Claim]) -> int:
+        """Return a node for data of which others judged or selected a part that is not known."""
+        if not claims:
+            return node
+        whole = self._add(DATASET, f"{name}, acted on", {"artifact": f"{name}, acted on"})
+        acted = self._add(MADE, f"{name}, the part acted on", {})
+        self._edge(acted, node, "content", np.nan)
+        for claim in claims:
+            self._edge(acted, self.parent(claim), claim.via, np.nan, claim)
+        self._edge(whole, node, "content", np.nan)
+        self._edge(whole, acted, "content", np.nan)
+        return whole
+
+
+def _tokens(claim: Claim, total: float | None) -> float | None:
+    """Return the weight of a claim in its phase: tokens, or a share of one where no total is."""
+    if claim.tokens is not None and (total is not None or claim.share is None):
+        return claim.tokens
+    if claim.share is None:
+        return None
+    return claim.share * (total if total is not None else 1.0)
+
+
+def _all_shares(claims: list[Claim]) -> bool:
+    return all(claim.tokens is None for claim in claims if claim.share is not None)
+
+
+def _without_circles(claims: list[Claim]) -> tuple[list[Claim], tuple[Claim, ...]]:
+    """Return the claims without those that would make a thing its own ancestor, and these.
+
+    Only what takes part in a circle is looked at: of it, the strongest claims are kept first
+    (stated before derived, sworn and alleged; first-hand before second-hand).
+    """
+    suspects = _in_circles({(claim.child, claim.parent) for claim in claims})
+    if not suspects:
+        return claims, ()
+    doubtful = [c for c in claims if c.child in suspects and c.parent in suspects]
+    doubtful.sort(key=lambda c: (STATUSES.index(c.status), c.second_hand))
+    above: dict[str, set[str]] = {}
+    dropped: set[int] = set()
+
+    def reaches(start: str, goal: str) -> bool:
+        seen, waiting = {start}, [start]
+        while waiting:
+            for parent in above.get(waiting.pop(), ()):
+                if parent == goal:
+                    return True
+                if parent not in seen:
+                    seen.add(parent)
+                    waiting.append(parent)
+        return False
+
+    for claim in doubtful:
+        if claim.parent == claim.child or reaches(claim.parent, claim.child):
+            dropped.add(id(claim))
+        else:
+            above.setdefault(claim.child, set()).add(claim.parent)
+    kept = [claim for claim in claims if id(claim) not in dropped]
+    return kept, tuple(claim for claim in claims if id(claim) in dropped)
+
+
+def _in_circles(pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """Return all that lies on, or between, circles: what is left when both kinds of ends go."""
+    edges = set(pairs)
+    while True:
+        children = {child for child, _ in edges}
+        parents = {parent for _, parent in edges}
+        inner = {pair for pair in edges if pair[0] in parents and pair[1] in children}
+        if inner == edges:
+            return children | parents
+        edges = inner

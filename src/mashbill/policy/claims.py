@@ -1,0 +1,331 @@
+"""The catalogue of public models: entities, and claims about what each was made from.
+
+Everything is a claim by a source, never a fact of ours: it has a status, a date and a mark where it
+was read second-hand, and sources that disagree stay side by side. On disk it is two CSV files,
+``entities.csv`` and ``claims.csv``; files of one's own have the same columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mashbill.core.errors import InputError
+from mashbill.core.source import Channel, Purpose, SourceKind, via
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+Row = TypeVar("Row", bound=BaseModel)
+
+Status = Literal["stated", "derived", "sworn", "alleged"]
+"""who stands behind a claim: the maker's own text or code; somebody's reading of it; testimony
+under oath; somebody else's word"""
+STATUSES: tuple[Status, ...] = ("stated", "derived", "sworn", "alleged")
+
+Role = Literal["base", "generator", "rewriter", "logits", "judge", "annotator", "filter", "prompts",
+               "data"]  # fmt: skip
+
+_MAKING, _CLEANING, _VERIFYING = Purpose.MAKING, Purpose.CLEANING, Purpose.VERIFYING
+RELATIONS: dict[str, tuple[Channel, Purpose, Role]] = {
+    "base-weights": (Channel.WEIGHTS, _MAKING, "base"),
+    "prune": (Channel.WEIGHTS, _MAKING, "base"),
+    "merge": (Channel.WEIGHTS, _MAKING, "base"),
+    "adapter": (Channel.WEIGHTS, _MAKING, "base"),
+    "quantized": (Channel.WEIGHTS, _MAKING, "base"),
+    "logits": (Channel.LOGITS, _MAKING, "logits"),
+    "sft-data": (Channel.CONTENT, _MAKING, "generator"),
+    "pretraining-synthetic": (Channel.CONTENT, _MAKING, "generator"),
+    "preference-chosen": (Channel.CONTENT, _MAKING, "generator"),
+    "preference-rejected": (Channel.CONTENT, _MAKING, "generator"),
+    "preference-candidate": (Channel.CONTENT, _MAKING, "generator"),
+    "rewrite": (Channel.TRANSFORM, _MAKING, "rewriter"),
+    "ocr-transform": (Channel.TRANSFORM, _CLEANING, "rewriter"),
+    "preference-judge": (Channel.JUDGEMENT, _MAKING, "judge"),
+    "rl-judge": (Channel.JUDGEMENT, _MAKING, "judge"),
+    "rl-reward-model": (Channel.JUDGEMENT, _MAKING, "judge"),
+    "rubric-generator": (Channel.JUDGEMENT, _MAKING, "judge"),
+    "classifier-annotations": (Channel.JUDGEMENT, _MAKING, "annotator"),
+    "verifier-filter": (Channel.SELECTION, _VERIFYING, "filter"),
+    "filter-classifier": (Channel.SELECTION, _MAKING, "filter"),
+    "prompt-source": (Channel.PROMPT, _MAKING, "prompts"),
+    "trained-on": (Channel.CONTENT, _MAKING, "data"),
+    "composed-from": (Channel.CONTENT, _MAKING, "data"),
+}
+"""relation of a claim -> channel, purpose and role; what a claim may say"""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _blank_is_absent(cls, value: Any, info: Any) -> Any:
+        if value == "":
+            return cls.model_fields[info.field_name].get_default(call_default_factory=True)
+        return value
+
+
+class Entity(_Row):
+    """A public model or dataset."""
+
+    id: str
+    """OWNER/NAME as on the hub; for a model that only an API serves, PROVIDER/NAME"""
+    what: Literal["model", "dataset"]
+    """a model or a dataset"""
+    provider: str = "unknown"
+    """who makes it, as the terms registry writes it"""
+    country: str = "unknown"
+    """where the provider sits, ISO 3166 alpha-2"""
+    kind: SourceKind = "unknown"
+    """who can have it, and how"""
+    license: str | None = None
+    """SPDX identifier or LicenseRef-..., as its maker states it"""
+    released: str = ""
+    """date of release, ISO 8601, as exactly as it is known: 2025, 2025-04 or 2025-04-28"""
+    parameters: str = ""
+    """size, for people"""
+    aliases: tuple[str, ...] = ()
+    """other names; in CSV divided by ``;``"""
+    second_hand: bool = False
+    """read in a third party's text only"""
+    source: str = ""
+    """where its facts are stated"""
+
+    @field_validator("aliases", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(p.strip() for p in value.split(";")) if isinstance(value, str) else value
+
+    @field_validator("released")
+    @classmethod
+    def _is_a_date(cls, value: str) -> str:
+        if value:
+            date.fromisoformat((value + "-01-01")[:10] if len(value) < 10 else value)
+        return value
+
+
+class Claim(_Row):
+    """One statement, by one source, about what one thing was made from."""
+
+    child: str
+    """entity that was made"""
+    parent: str
+    """entity that it was made from"""
+    relation: str
+    """one of RELATIONS"""
+    route: Literal["weights", "api", "unknown"] = "unknown"
+    """how the parent was reached, if the source says so"""
+    dataset: str = ""
+    """name of the data through which it came, if the source gives one"""
+    share: float | None = Field(default=None, ge=0, le=1)
+    """part of ``of``, by tokens; None if not stated"""
+    tokens: float | None = Field(default=None, ge=0)
+    """tokens that came this way"""
+    rows: float | None = Field(default=None, ge=0)
+    """records that came this way"""
+    of: str = ""
+    """the phase of training that ``share`` and ``tokens`` are a part of, such as midtraining"""
+    of_tokens: float | None = Field(default=None, gt=0)
+    """tokens of that phase in all"""
+    status: Status = "stated"
+    """who stands behind it"""
+    second_hand: bool = False
+    """read in a third party's text only: wants re-checking against the primary source"""
+    dispute: str = ""
+    """name shared by claims that cannot all be true"""
+    date: str = ""
+    """when it was made or read, ISO 8601, if that is known"""
+    source: str
+    """where it stands: repository@commit:path, address, or paper"""
+    note: str = ""
+    """what else is to be known, in our own words"""
+
+    @field_validator("relation")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in RELATIONS:
+            msg = f"not one of {', '.join(sorted(RELATIONS))}"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _is_about_two(self) -> Claim:
+        if self.child == self.parent:
+            msg = f"{self.child} cannot be made from itself"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def via(self) -> str:
+        """Channel and purpose, as the circuit labels its edges."""
+        channel, purpose, _ = RELATIONS[self.relation]
+        return via(channel, purpose)
+
+    @property
+    def role(self) -> Role:
+        """What the parent served as."""
+        return RELATIONS[self.relation][2]
+
+
+ENTITY_COLUMNS = tuple(Entity.model_fields)
+CLAIM_COLUMNS = tuple(Claim.model_fields)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Entities and claims, in the order in which they were read."""
+
+    entities: dict[str, Entity]
+    claims: tuple[Claim, ...]
+    names: dict[str, str]
+    """lower-case id or alias -> id"""
+
+    def find(self, text: str) -> Entity:
+        """Return the entity of an id, alias or bare name; ``hf:`` in front is allowed.
+
+        Raises:
+            InputError: if there is none, or a bare name fits several; near ones are listed.
+        """
+        name = text.removeprefix("hf:").removeprefix("datasets/").lower()
+        if name in self.names:
+            return self.entities[self.names[name]]
+        fits = sorted({i for key, i in self.names.items() if key.rsplit("/", 1)[-1] == name})
+        if len(fits) == 1:
+            return self.entities[fits[0]]
+        near = fits or sorted({i for key, i in self.names.items() if name in key})[:12]
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        msg = f"the catalogue has no {text!r}{hint}"
+        raise InputError(msg)
+
+    def about(self, entity: str) -> list[Claim]:
+        """Return the claims about what an entity was made from."""
+        return [claim for claim in self.claims if claim.child == entity]
+
+    def disputes(self) -> dict[str, list[Claim]]:
+        """Return claims that contradict each other, by the name of their dispute."""
+        found: dict[str, list[Claim]] = {}
+        for claim in self.claims:
+            if claim.dispute:
+                found.setdefault(claim.dispute, []).append(claim)
+        return found
+
+
+def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalogue:
+    """Read the shipped catalogue, and folders or claim files of one's own behind it.
+
+    Of an entity that is described twice the first description stands; claims are all kept, equal
+    ones once. An entity that only claims name is known by its name alone.
+
+    Args:
+        more: folders with ``entities*.csv`` and ``claims*.csv``, or single files named so.
+        shipped: whether to read what the package ships.
+
+    Raises:
+        InputError: naming file, line, column and value.
+    """
+    files: list[Path | Traversable] = []
+    if shipped:
+        home = resources.files(__package__) / "catalogue"
+        files += [home / "entities.csv", home / "claims.csv"]
+    for path in more:
+        if not path.exists():
+            msg = f"{path}: there is no such catalogue"
+            raise InputError(msg)
+        files += sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    entities: dict[str, Entity] = {}
+    claims: dict[Claim, None] = {}
+    for file in files:
+        if file.name.startswith("entities"):
+            for entity in read_rows(file, Entity):
+                entities.setdefault(entity.id, entity)
+        elif file.name.startswith("claims"):
+            claims |= dict.fromkeys(read_rows(file, Claim))
+        else:
+            msg = f"{file}: its name must begin with entities or claims, which says what is in it"
+            raise InputError(msg)
+    names: dict[str, str] = {}
+    for entity in entities.values():
+        for name in (entity.id, *entity.aliases):
+            names.setdefault(name.lower(), entity.id)
+    resolved = dict.fromkeys(_resolved(claim, names) for claim in claims)
+    for claim in resolved:
+        for name in (claim.child, claim.parent):
+            if name not in entities:
+                what = "dataset" if claim.relation == "composed-from" else "model"
+                if name == claim.parent and claim.relation == "trained-on":
+                    what = "dataset"
+                entities[name] = Entity.model_validate({"id": name, "what": what})
+                names.setdefault(name.lower(), name)
+    return Catalogue(entities, tuple(resolved), names)
+
+
+def _resolved(claim: Claim, names: dict[str, str]) -> Claim:
+    """Return the claim with aliases replaced by the ids that they stand for."""
+    child = names.get(claim.child.lower(), claim.child)
+    parent = names.get(claim.parent.lower(), claim.parent)
+    if (child, parent) == (claim.child, claim.parent):
+        return claim
+    return claim.model_copy(update={"child": child, "parent": parent})
+
+
+def read_rows(file: Path | Traversable, model: type[Row]) -> list[Row]:
+    """Read a CSV file with a header.
+
+    Raises:
+        InputError: naming file, line, column and value.
+    """
+    try:
+        with io.StringIO(file.read_text("utf-8"), newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            unknown = set(reader.fieldnames or ()) - set(model.model_fields)
+            if unknown or not reader.fieldnames:
+                found = ", ".join(sorted(unknown)) or "no header"
+                msg = f"{file}: line 1: found {found}; columns are {', '.join(model.model_fields)}"
+                raise InputError(msg)
+            rows = []
+            for row in reader:
+                if None in row or None in row.values():
+                    msg = f"{file}: line {reader.line_num}: has more or fewer cells than the header"
+                    raise InputError(msg)
+                try:
+                    rows.append(model.model_validate(row))
+                except ValidationError as error:
+                    item = error.errors()[0]
+                    where = ".".join(str(part) for part in item["loc"]) or "row"
+                    value = f" = {item['input']!r:.60}" if item["loc"] else ""
+                    msg = f"{file}: line {reader.line_num}: {where}{value}: {item['msg']}"
+                    raise InputError(msg) from error
+            return rows
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        msg = f"{file}: cannot be read as CSV: {error}"
+        raise InputError(msg) from error
+
+
+def write_rows(file: Path, rows: Iterable[BaseModel], columns: tuple[str, ...]) -> None:
+    """Write rows as :func:`read_rows` reads them."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([_cell(getattr(row, name)) for name in columns])
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return "true"
+    if isinstance(value, tuple):
+        return ";".join(value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return str(value)

@@ -1,0 +1,287 @@
+"""How each use restriction is decided: one function a code, from the facts of a question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+from mashbill.core.source import Channel
+from mashbill.policy.clauses import Measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mashbill.policy.clauses import Clause, StudentKind
+    from mashbill.policy.decision import Outcome
+    from mashbill.policy.restrictions import Question
+
+EU = frozenset(
+    "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()  # noqa: SIM905
+)
+"""member states, ISO 3166 alpha-2"""
+
+LEARNED_FROM = frozenset({Channel.CONTENT, Channel.LOGITS, Channel.TRANSFORM, Channel.JUDGEMENT})
+"""channels through which outputs become what a student is trained on"""
+
+
+@dataclass(frozen=True)
+class Student:
+    """A model that rests on a source."""
+
+    name: str
+    kind: StudentKind
+    hops: int
+    """models from it to the source; 1 is direct"""
+    channels: frozenset[Channel]
+    """channels on the way; empty if it is only content"""
+    path: tuple[str, ...] = ()
+    """from the source to it, for people"""
+
+    @property
+    def on_outputs(self) -> bool:
+        """Whether outputs are what it learned from, and not weights alone."""
+        return bool((self.channels or {Channel.CONTENT}) & LEARNED_FROM)
+
+    @property
+    def by_weights(self) -> bool:
+        """Whether it is built on the weights and on nothing else of the source."""
+        return self.channels == {Channel.WEIGHTS}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a clause comes to."""
+
+    outcome: Outcome
+    because: str
+    used: dict[str, Any] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One clause put to one question."""
+
+    clause: Clause
+    exceptions: Sequence[Clause]
+    """clauses of the same text that lift this one"""
+    question: Question
+    provider: str
+    """whose text it is"""
+
+
+def find(case: Case) -> Finding | None:
+    """Return what a clause comes to; None if it is about something else."""
+    return _RULES[case.clause.code](case)
+
+
+def _permits(case: Case) -> Finding | None:
+    if case.clause.outputs not in ("all", "text"):
+        return None
+    return Finding("allow", case.clause.says)
+
+
+def _bars(case: Case) -> Finding | None:
+    """Decide a bar on training: for each student, the strictest counts."""
+    if case.clause.outputs not in ("all", "text"):
+        return None  # about images, or search results: not what is learned from here
+    authorised = _authorisation(case)
+    if authorised is not None:
+        return authorised
+    concerned = [student for student in case.question.students if not student.by_weights]
+    if not case.question.students:
+        return _without_students(case)
+    if not concerned:
+        return None
+    findings = [_about(case, student) for student in concerned]
+    return max(findings, key=lambda f: ("allow", "review", "deny").index(f.outcome))
+
+
+def _authorisation(case: Case) -> Finding | None:
+    by = {name.lower(): text for name, text in case.question.use.authorised_by.items()}
+    if case.provider.lower() not in by:
+        return None
+    text = by[case.provider.lower()]
+    lifted = "" if case.clause.unless else ", though the clause itself names no such way"
+    return Finding(
+        "allow" if case.clause.unless else "review",
+        f"authorised by {case.provider}: {text}{lifted}",
+        {"use.authorised_by": {case.provider: text}},
+    )
+
+
+def _without_students(case: Case) -> Finding:
+    if case.question.use.purpose == "evaluation":
+        return Finding(
+            "allow", "nothing is trained on it, and it is declared to be for evaluation",
+            {"use.purpose": "evaluation"},
+        )  # fmt: skip
+    return Finding(
+        "review",
+        f"{case.clause.says} Nothing is trained on it yet; what will be is not recorded",
+        lacking=("which models will be trained on it",),
+    )
+
+
+def _about(case: Case, student: Student) -> Finding:
+    path = student.path
+    used: dict[str, Any] = {
+        "student": student.name, "student kind": student.kind, "models between": student.hops - 1,
+        "channels": sorted(student.channels) or ["content"],
+    }  # fmt: skip
+    scope = case.clause.scope or "any-model"
+    if case.clause.code == "no-competing-model" and scope == "any-model":
+        scope = "competing-models"
+    outside = _outside(scope, case.clause.excepts, student)
+    if outside:
+        return Finding("allow", outside, used, path=path)
+    excepted = _excepted(case, student, used)
+    if excepted is not None and excepted.outcome != "deny":
+        return excepted
+    note = f" ({excepted.because})" if excepted is not None else ""
+    if scope == "competing-models":
+        competes = case.question.use.competes_with
+        if competes is None:
+            return Finding("review", f"{case.clause.says} Whether {student.name} competes is not "
+                           f"declared{note}", used, ("use.competes_with",), path)  # fmt: skip
+        used["use.competes_with"] = list(competes)
+        if case.provider.lower() not in {name.lower() for name in competes}:
+            return Finding(
+                "allow", f"declared not to compete with {case.provider}{note}", used, path=path
+            )
+    if scope in ("language-models", "foundation-models") and student.kind == "other":
+        return Finding("review", f"{case.clause.says} What kind of model {student.name} is, is not "
+                       "recorded", used, ("kind of student",), path)  # fmt: skip
+    reach = _reach(case.clause, student)
+    if reach:
+        return Finding("review", f"{case.clause.says} {reach}", used, (reach,), path)
+    return Finding("deny", f"{case.clause.says}{note}", used, path=path)
+
+
+def _outside(scope: str, excepts: tuple[str, ...], student: Student) -> str:
+    """Return why a student is not meant by a bar of this scope; empty if it is, or may be."""
+    if any(student.name.lower().startswith(name.lower()) for name in excepts):
+        return f"{student.name} is of the family that the clause leaves out"
+    if scope in ("language-models", "foundation-models") and student.kind in (
+        "classifier", "embedding",
+    ):  # fmt: skip
+        return f"the clause is about {scope.replace('-', ' ')}; {student.name} is a {student.kind}"
+    return ""
+
+
+def _reach(clause: Clause, student: Student) -> str:
+    """Return what a clause leaves open about a student this far away; empty if nothing."""
+    if student.hops > 1:
+        return (
+            f"Whether that reaches {student.name}, {student.hops - 1} "
+            f"model{'s' if student.hops > 2 else ''} further on, the clause does not say"
+        )
+    if not student.on_outputs:
+        how = " and ".join(sorted(student.channels))
+        return f"Whether it means use for {how} alone, the clause does not say"
+    if clause.code == "no-distillation" and student.channels == {Channel.JUDGEMENT}:
+        return "Whether learning from its labels is distillation, the clause does not say"
+    return ""
+
+
+def _excepted(case: Case, student: Student, used: dict[str, Any]) -> Finding | None:
+    """Return what an exception comes to for a student; deny says that it does not hold."""
+    for exception in case.exceptions:
+        if student.kind not in exception.students or student.hops > 1:
+            continue
+        used = {**used, "exception": exception.says}
+        if not exception.while_private:
+            return Finding("allow", exception.says, used, path=student.path)
+        distributed = case.question.use.distributed
+        if distributed is None:
+            return Finding(
+                "review",
+                f"{exception.says} Whether {student.name} stays private is not declared",
+                used, ("use.distribution",), student.path,
+            )  # fmt: skip
+        used["use.distribution"] = case.question.use.distribution
+        if not distributed:
+            return Finding("allow", exception.says, used, path=student.path)
+        return Finding("deny", f"the exception for a {student.kind} holds only while it is private",
+                       used, path=student.path)  # fmt: skip
+    return None
+
+
+def _collects(case: Case) -> Finding | None:
+    authorised = _authorisation(case)
+    return authorised or Finding("deny", case.clause.says)
+
+
+def _non_commercial(case: Case) -> Finding | None:
+    commercial = case.question.use.commercial
+    if commercial is None:
+        return Finding("review", case.clause.says, lacking=("use.commercial",))
+    return Finding(
+        "deny" if commercial else "allow", case.clause.says, {"use.commercial": commercial}
+    )
+
+
+_OPERATOR = {measure: f"use.operator.{measure.replace('-', '_')}" for measure in get_args(Measure)}
+_OPERATOR["monthly-active-users"] = "use.operator.monthly_users"
+
+
+def _scale_cap(case: Case) -> Finding | None:
+    if case.clause.measure is None or case.clause.limit is None:
+        return None
+    fact = _OPERATOR[case.clause.measure]
+    value = getattr(case.question.use.operator, fact.rsplit(".", 1)[-1])
+    measure = case.clause.measure.replace("-", " ")
+    if value is None:
+        return Finding("review", f"{case.clause.says} The operator's {measure} are not declared",
+                       lacking=(fact,))  # fmt: skip
+    over = value > case.clause.limit
+    then = f": {case.clause.then}" if over and case.clause.then else ""
+    return Finding(
+        "deny" if over else "allow",
+        f"{value:,.0f} {measure}, the cap is {case.clause.limit:,.0f}{then}",
+        {fact: value},
+    )
+
+
+def _field_of_use(case: Case) -> Finding | None:
+    return Finding("allow", f"on condition: {case.clause.policy}. {case.clause.says}")
+
+
+def _territory(case: Case) -> Finding | None:
+    country = case.question.use.operator.country
+    if country is None:
+        return Finding("review", case.clause.says, lacking=("use.operator.country",))
+    barred = country in case.clause.excludes or ("EU" in case.clause.excludes and country in EU)
+    return Finding(
+        "deny" if barred else "allow", case.clause.says, {"use.operator.country": country}
+    )
+
+
+def _upstream(case: Case) -> Finding | None:
+    source = case.question.source
+    if source.provider == "unknown":
+        return Finding("review", case.clause.says, lacking=("who makes the model",))
+    return Finding(
+        "allow", f"{case.clause.says} The terms of {source.provider} are decided beside this"
+    )
+
+
+def _silent(case: Case) -> Finding | None:
+    return Finding("review", case.clause.says, lacking=("clause on outputs",))
+
+
+_RULES: dict[str, Callable[[Case], Finding | None]] = {
+    "outputs-may-train": _permits,
+    "distillation-allowed": _permits,
+    "no-competing-model": _bars,
+    "no-training": _bars,
+    "no-distillation": _bars,
+    "no-systematic-collection": _collects,
+    "non-commercial": _non_commercial,
+    "scale-cap": _scale_cap,
+    "field-of-use": _field_of_use,
+    "territory": _territory,
+    "upstream-terms": _upstream,
+    "no-clause-found": _silent,
+}

@@ -1,0 +1,225 @@
+"""Terms documents: which text binds whom, by route, model and date.
+
+The registry is TOML, one file a provider. A document has versions; a version is in force from its
+effective date (or, if that is not recorded, from the day it was first seen) until the next one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mashbill.core.errors import InputError
+from mashbill.policy.clauses import Clause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
+    from pathlib import Path
+
+Route = Literal["api", "consumer", "weights", "router", "host", "data"]
+"""how a model is reached, as far as terms tell ways apart"""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Pointer(_Frozen):
+    """Where the text can be read again."""
+
+    archive: str = ""
+    """repository that keeps it, such as OpenTermsArchive/genai-contrib-versions"""
+    commit: str = ""
+    """commit of that repository"""
+    path: str = ""
+    """path in it"""
+    sha256: str = ""
+    """digest of a licence file"""
+    seen_in: str = ""
+    """for a text that was read in somebody else's: where, in a few words"""
+
+
+class Version(_Frozen):
+    """One version of a document."""
+
+    effective_from: date | None = None
+    """first day in force; absent if it is not recorded"""
+    observed_on: date | None = None
+    """last day on which this text was seen"""
+    superseded_by: date | None = None
+    """first day on which it was no longer in force"""
+    second_hand: bool = False
+    """read in a third party's text only: wants re-checking against the primary source"""
+    pointer: Pointer
+    """where the text is"""
+    note: str = ""
+    """what else is to be known, in our own words"""
+    clauses: tuple[Clause, ...] = Field(alias="clause", default=())
+    """what it says, as far as it concerns distillation"""
+
+    @property
+    def begins(self) -> date | None:
+        """Day from which it can be shown to hold; None if neither date is recorded."""
+        return self.effective_from or self.observed_on
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> Version:
+        if self.effective_from and self.superseded_by and self.superseded_by < self.effective_from:
+            msg = "superseded_by lies before effective_from"
+            raise ValueError(msg)
+        if not self.clauses:
+            msg = "a version needs at least one [[document.version.clause]] (no-clause-found if so)"
+            raise ValueError(msg)
+        return self
+
+
+class Document(_Frozen):
+    """Terms or a licence, over time."""
+
+    id: str = Field(pattern=r"[a-z0-9][a-z0-9.-]*")
+    """short name, unique in the registry"""
+    title: str
+    """what it is called"""
+    kind: Literal["terms", "usage-policy", "licence"]
+    """whom it binds: terms and usage policies bind whoever calls; a licence, whoever has a copy"""
+    routes: tuple[Route, ...] = Field(min_length=1)
+    """ways of reaching a model that it governs"""
+    models: tuple[str, ...] = ("*",)
+    """models that it governs: patterns on the name without its owner; case is ignored"""
+    except_models: tuple[str, ...] = ()
+    """patterns of models that it does not govern, though ``models`` would"""
+    models_from: date | None = None
+    """first day on which these models were under it, where they changed their licence"""
+    models_until: date | None = None
+    """first day on which they no longer were"""
+    license: str | None = None
+    """SPDX identifier, or LicenseRef-..."""
+    versions: tuple[Version, ...] = Field(alias="version", min_length=1)
+    """oldest first"""
+    provider: str = ""
+    """filled from the file"""
+
+    def governs(self, model: str, route: Route, at: date) -> bool:
+        """Return whether a model reached by a route was under this document on a day."""
+        name = own_name(model)
+        return (
+            route in self.routes
+            and (self.models_from is None or at >= self.models_from)
+            and (self.models_until is None or at < self.models_until)
+            and any(fnmatchcase(name, pattern.lower()) for pattern in self.models)
+            and not any(fnmatchcase(name, pattern.lower()) for pattern in self.except_models)
+        )
+
+    def on(self, at: date) -> Version | None:
+        """Return the version in force on a day; None if none is recorded for it."""
+        for version in reversed(self.versions):
+            if version.begins is None and len(self.versions) == 1:
+                return version  # a licence of unknown date is the only one there is
+            if version.begins is not None and version.begins <= at:
+                return None if version.superseded_by and at >= version.superseded_by else version
+        return None
+
+
+class _File(_Frozen):
+    provider: str
+    country: str
+    aliases: tuple[str, ...] = ()
+    document: tuple[Document, ...]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Who makes or serves models."""
+
+    name: str
+    country: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All terms that are known."""
+
+    providers: dict[str, Provider]
+    """by lower-case name and alias"""
+    documents: tuple[Document, ...]
+
+    def provider(self, name: str) -> Provider | None:
+        """Return a provider by name or alias; case does not matter."""
+        return self.providers.get(name.lower())
+
+    def governing(self, provider: str, model: str, route: Route, at: date) -> list[Document]:
+        """Return the documents that govern a model by a route on a day."""
+        known = self.provider(provider)
+        name = known.name if known else provider
+        return [
+            document
+            for document in self.documents
+            if document.provider == name and document.governs(model, route, at)
+        ]
+
+    def document(self, name: str) -> Document | None:
+        """Return the document of this id."""
+        return next((item for item in self.documents if item.id == name), None)
+
+
+def own_name(model: str) -> str:
+    """Return a model's name without owner, route or case: the part that licences speak of."""
+    bare = re.sub(r"\s*\(.*?\)", "", model)
+    return bare.rsplit("/", 1)[-1].strip().lower()
+
+
+def load_registry(more: Iterable[Path] = ()) -> Registry:
+    """Read the shipped registry, and files of one's own.
+
+    A document of one's own with the id of a shipped one is refused: bump its id instead, so that
+    both stay readable.
+
+    Args:
+        more: TOML files, or folders of them.
+
+    Raises:
+        InputError: naming the file and the key.
+    """
+    shipped = resources.files(__package__) / "terms"
+    files: list[Path | Traversable] = sorted(
+        (item for item in shipped.iterdir() if item.name.endswith(".toml")), key=lambda i: i.name
+    )
+    for path in more:
+        files += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    providers: dict[str, Provider] = {}
+    documents: dict[str, Document] = {}
+    for file in files:
+        read = _read(file)
+        provider = Provider(read.provider, read.country, read.aliases)
+        for name in (read.provider, *read.aliases):
+            providers.setdefault(name.lower(), provider)
+        for document in read.document:
+            if document.id in documents:
+                msg = f"{file}: document {document.id!r} is there already; give this one another id"
+                raise InputError(msg)
+            known = providers[read.provider.lower()].name
+            documents[document.id] = document.model_copy(update={"provider": known})
+    return Registry(providers, tuple(documents.values()))
+
+
+def _read(file: Path | Traversable) -> _File:
+    try:
+        return _File.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{file}: cannot be read as TOML: {error}"
+        raise InputError(msg) from error
+    except ValidationError as error:
+        lines = [
+            f"{file}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise InputError("\n".join(lines)) from error

@@ -1,0 +1,106 @@
+"""The block ``x-mashbill`` of a card that our own exporter wrote, back into claims.
+
+The block holds the whole bill; a claim is about one step. So a line becomes a claim where it is
+direct (depth 1 or less) and came by a single channel. Of the rest the bill tells that it is an
+ancestor, and not of what.
+"""
+
+from __future__ import annotations
+
+from reprlib import repr as brief
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from mashbill.core.source import Channel, Source
+from mashbill.policy.claims import RELATIONS
+
+if TYPE_CHECKING:
+    from mashbill.policy.importers.imported import Gathering
+
+_RELATIONS = {
+    Channel.CONTENT: "sft-data",
+    Channel.LOGITS: "logits",
+    Channel.WEIGHTS: "base-weights",
+    Channel.JUDGEMENT: "classifier-annotations",
+    Channel.SELECTION: "filter-classifier",
+    Channel.TRANSFORM: "rewrite",
+    Channel.PROMPT: "prompt-source",
+}
+"""channel of a line -> relation of a claim of that channel; a block does not tell finer ones apart"""
+
+
+def read_block(
+    gathered: Gathering, where: str, block: Any, child: tuple[str, str], source: str
+) -> set[tuple[str, str]]:
+    """Add the entities and direct claims of a block.
+
+    Args:
+        gathered: what to add to.
+        where: file and key, for what is left out.
+        block: value of the key: ``{"format": 1, "artifact": ..., "bill": [{"source": {...},
+            "channels": [...], "share_low": ..., "share_high": ..., "depth": ...}], ...}``.
+        child: id of the card's entity, and whether it is a model or a dataset.
+        source: where the claims stand.
+
+    Returns:
+        parent in small letters, and role, of each claim.
+    """
+    told: set[tuple[str, str]] = set()
+    if not isinstance(block, dict) or block.get("format") != 1:
+        found = brief(block.get("format")) if isinstance(block, dict) else brief(block)
+        gathered.leave(where, f"format {found} is not known; 1 is")
+        return told
+    lines = block.get("bill")
+    for number, line in enumerate(lines if isinstance(lines, list) else []):
+        place = f"{where}.bill[{number}]"
+        try:
+            leaf = Source.model_validate(line["source"])
+            channels = [Channel(name) for name in line["channels"]]
+            low, high, depth = (line[key] for key in ("share_low", "share_high", "depth"))
+            share = low if low == high else None
+            note = "from the block x-mashbill"
+            note += "" if low == high else f"; share between {low:.4g} and {high:.4g}"
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            gathered.leave(place, f"no line of a bill: {reason}")
+            continue
+        if leaf.what == "unknown" or len(channels) != 1 or not isinstance(depth, int) or depth > 1:
+            gathered.leave(
+                place,
+                f"{leaf.name} ({leaf.what}) at depth {brief(depth)} by "
+                f"{' + '.join(channels)}: an ancestor, not plainly a parent",
+            )
+            continue
+        relation = _RELATIONS[channels[0]]
+        if channels[0] is Channel.CONTENT and leaf.what == "dataset":
+            relation = "trained-on" if child[1] == "model" else "composed-from"
+        name = _id(leaf)
+        kept = gathered.add_claim(
+            place,
+            child=child[0],
+            parent=name,
+            relation=relation,
+            route=_route(leaf.route),
+            share=share,
+            source=source,
+            note=note,
+        )
+        if kept:
+            told.add((name.lower(), RELATIONS[relation][2]))
+            facts = leaf.model_dump(include={"what", "provider", "country", "kind", "license"})
+            gathered.add_entity(place, id=name, source=source, **facts)
+    return told
+
+
+def _id(leaf: Source) -> str:
+    """Return OWNER/NAME of a source; one that is no repository is put under its provider."""
+    if "/" in leaf.name or leaf.provider == "unknown":
+        return leaf.name
+    return f"{leaf.provider.lower().replace(' ', '-')}/{leaf.name}"
+
+
+def _route(route: str) -> str:
+    if route == "weights":
+        return route
+    return "api" if route.partition(":")[0] == "api" else "unknown"

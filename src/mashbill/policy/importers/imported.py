@@ -1,0 +1,186 @@
+"""What an importer hands over, and what all importers share: reading, gathering, writing ids."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from mashbill.core.errors import InputError
+from mashbill.policy.claims import Claim, Entity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+"""an id on the hub: OWNER/NAME, or NAME alone for the oldest repositories"""
+_HUB_ADDRESS = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<data>datasets/)?(?P<rest>[^?#\s]+)"
+)
+_NO_OWNERS = frozenset(
+    "blog collections datasets docs learn models organizations papers spaces tasks".split()
+)
+"""first parts of addresses on the hub that are no owner of a repository"""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What one import found. Nothing of it is written yet."""
+
+    entities: tuple[Entity, ...]
+    claims: tuple[Claim, ...]
+    left_out: tuple[str, ...]
+    """what was passed over: file, key and reason"""
+    format: str = "own"
+    """which importer read it; goes into the names of the files that are written"""
+
+
+@dataclass
+class Gathering:
+    """Entities and claims while an importer reads: each once, whatever the case of its name."""
+
+    format: str
+    entities: dict[str, Entity] = field(default_factory=dict)
+    """lower-case id -> entity"""
+    claims: dict[Claim, None] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def leave(self, where: str, reason: str) -> None:
+        """Note what is passed over."""
+        self.left_out.append(f"{where}: {reason}")
+
+    def add_entity(self, where: str, **facts: Any) -> None:
+        """Keep an entity; of two descriptions the first that says more than a name stands."""
+        try:
+            entity = Entity.model_validate(facts)
+        except ValidationError as error:
+            self.leave(where, _first(error))
+            return
+        key = entity.id.lower()
+        if key not in self.entities or known_by_name_alone(self.entities[key]):
+            self.entities[key] = entity
+
+    def add_claim(self, where: str, **facts: Any) -> bool:
+        """Keep a claim, or note why it is none; return whether it was kept."""
+        if str(facts["child"]).lower() == str(facts["parent"]).lower():
+            self.leave(where, f"{facts['child']} is named as its own parent")
+            return False
+        try:
+            self.claims[Claim.model_validate(facts)] = None
+        except ValidationError as error:
+            self.leave(where, _first(error))
+            return False
+        return True
+
+    def finish(self) -> Imported:
+        """Return what was gathered; ids that differ only in case are written in one way."""
+        spelt = {key: entity.id for key, entity in self.entities.items()}
+        claims = dict.fromkeys(
+            claim.model_copy(
+                update={
+                    "child": spelt.get(claim.child.lower(), claim.child),
+                    "parent": spelt.get(claim.parent.lower(), claim.parent),
+                }
+            )
+            for claim in self.claims
+        )
+        return Imported(
+            tuple(self.entities.values()), tuple(claims), tuple(self.left_out), self.format
+        )
+
+
+def known_by_name_alone(entity: Entity) -> bool:
+    """Return whether an entity has no facts beyond its id and whether it is a model or data."""
+    return entity == Entity.model_validate({"id": entity.id, "what": entity.what})
+
+
+def _first(error: ValidationError) -> str:
+    item = error.errors()[0]
+    where = ".".join(str(part) for part in item["loc"]) or "row"
+    return f"{where}: {item['msg']}"
+
+
+def one_line(text: str) -> str:
+    """Return a text with all white space as single spaces, and without lone surrogates."""
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+
+
+def from_address(text: str) -> tuple[str, str] | None:
+    """Return the id and "model" or "dataset" of an address on the hub, or None if it is none."""
+    match = _HUB_ADDRESS.match(text)
+    if match is None:
+        return None
+    parts = [part for part in match["rest"].split("/") if part]
+    data = match["data"] is not None
+    if not parts or (not data and (len(parts) < 2 or parts[0] in _NO_OWNERS)):
+        return None
+    # An old data set has no owner, and pages of a repository begin with one of these words.
+    bare = data and (len(parts) == 1 or parts[1] in {"viewer", "blob", "tree", "resolve"})
+    name = parts[0] if bare else "/".join(parts[:2])
+    return (name, "dataset" if data else "model") if HUB_ID.fullmatch(name) else None
+
+
+def as_hub_id(value: Any) -> str | None:
+    """Return the id that a card's value is, be it an id or an address, or None if it is neither."""
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    found = from_address(text)
+    if found is not None:
+        return found[0]
+    text = text.removeprefix("datasets/")
+    return text if HUB_ID.fullmatch(text) else None
+
+
+def files_of(path: Path, pattern: str) -> list[Path]:
+    """Return a single file, or the files below a folder that fit a pattern, in order.
+
+    Raises:
+        InputError: if there is none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        msg = f"{path}: there is no such file or folder; correct the path"
+        raise InputError(msg)
+    found = sorted(file for file in path.rglob(pattern) if file.is_file())
+    if not found:
+        msg = f"{path}: no {pattern} in this folder or below it; name the file, or another folder"
+        raise InputError(msg)
+    return found
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        InputError: if it cannot be read as UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read as UTF-8 text: {error}; save it as UTF-8, or leave it out"
+        raise InputError(msg) from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a JSON file holds.
+
+    Raises:
+        InputError: naming file and line, if it holds no object.
+    """
+    try:
+        value = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        msg = f"{path}: line {error.lineno}: not valid JSON: {error.msg}; fetch the file again"
+        raise InputError(msg) from error
+    except RecursionError as error:
+        msg = f"{path}: JSON nested too deeply to be read; this is no file of that format"
+        raise InputError(msg) from error
+    if not isinstance(value, dict):
+        msg = f"{path}: line 1: found {type(value).__name__}, expected an object {{...}}"
+        raise InputError(msg)
+    return value

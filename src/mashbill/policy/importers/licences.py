@@ -1,0 +1,94 @@
+"""Licences as other people's lists write them, as SPDX identifiers or LicenseRef-NAME.
+
+Hugging Face's ids are mostly SPDX's in small letters
+(https://huggingface.co/docs/hub/repositories-licenses); the Data Provenance Initiative's names are
+the keys of its ``constants/license_classes.json``.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SPDX = """
+AFL-3.0 AGPL-3.0-only AGPL-3.0-or-later Apache-2.0 Artistic-2.0 BSD-2-Clause BSD-3-Clause
+BSD-3-Clause-Clear BSL-1.0 C-UDA-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0
+CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0
+CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-2.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 CDLA-Permissive-1.0
+CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 GPL-2.0-only
+GPL-2.0-or-later GPL-3.0-only GPL-3.0-or-later ISC LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only
+LGPL-3.0-or-later LPPL-1.3c MIT MIT-0 MPL-2.0 MS-PL NCSA ODC-By-1.0 ODbL-1.0 OFL-1.1 OGL-UK-3.0
+OSL-3.0 PDDL-1.0 PostgreSQL Unlicense WTFPL Zlib etalab-2.0
+"""
+_BY_LOWER = {name.lower(): name for name in _SPDX.split()}
+
+# A name without "only" or "or later" is SPDX's former identifier, which meant that version.
+_HUB = {
+    "agpl-3.0": "AGPL-3.0-only",
+    "c-uda": "C-UDA-1.0",
+    "gemma": "LicenseRef-Gemma-ToU",
+    "gpl-2.0": "GPL-2.0-only",
+    "gpl-3.0": "GPL-3.0-only",
+    "lgpl-2.1": "LGPL-2.1-only",
+    "lgpl-3.0": "LGPL-3.0-only",
+    "odbl": "ODbL-1.0",
+    "odc-by": "ODC-By-1.0",
+    "pddl": "PDDL-1.0",
+}
+_DPI = {
+    "Academic Free License v3.0": "AFL-3.0",
+    "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Artistic License 2.0": "Artistic-2.0",
+    "BSD 2-Clause License": "BSD-2-Clause",
+    "BSD 3-Clause License": "BSD-3-Clause",
+    "BigScience OpenRAIL-M": "LicenseRef-bigscience-openrail-m",
+    "C-UDA": "C-UDA-1.0",
+    "GNU General Public License v2.0": "GPL-2.0-only",
+    "GNU General Public License v3.0": "GPL-3.0-only",
+    "ISC License": "ISC",
+    "LGPL 2.1": "LGPL-2.1-only",
+    "LGPL 3.0": "LGPL-3.0-only",
+    "Llama 2": "LicenseRef-Llama-2",
+    "MIT License": "MIT",
+    "Meta Llama3 Community License": "LicenseRef-Llama-3",
+    "ODC BY 1.0": "ODC-By-1.0",
+    "OGL 3.0": "OGL-UK-3.0",
+}
+_DPI_NO_LICENCE = frozenset(
+    ["Anthropic", "Custom", "No License", "OpenAI", "Request Form", "Unclear", "Unspecified"]
+    + ["Various", ""]
+)
+"""what stands where a licence would, and is none: among it, whose terms of service apply"""
+
+
+def reference(name: str) -> str:
+    """Return LicenseRef-NAME for a licence by its own name."""
+    bare = re.sub(r"(?i)^licenseref-", "", name.strip())
+    return "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", bare).strip("-") or "unnamed")
+
+
+def from_hub(text: str, name: str = "") -> str | None:
+    """Return the licence of a card.
+
+    Args:
+        text: the key ``license``.
+        name: the key ``license_name``, which says what ``other`` is.
+    """
+    key = text.strip().lower()
+    if key in {"", "unknown"}:
+        return None
+    if key == "other":
+        own = name.strip()
+        return _BY_LOWER.get(own.lower(), reference(own)) if own else "LicenseRef-other"
+    llama = re.fullmatch(r"llama-?(\d(?:\.\d)?)", key)
+    if llama:
+        return f"LicenseRef-Llama-{llama[1]}"
+    return _BY_LOWER.get(key) or _HUB.get(key) or reference(text)
+
+
+def from_dpi(text: str) -> str | None:
+    """Return the licence that the Data Provenance Initiative names, or None if it names none."""
+    name = text.strip()
+    if name in _DPI_NO_LICENCE:
+        return None
+    return _DPI.get(name) or _BY_LOWER.get(re.sub(r"\s+", "-", name.lower())) or reference(name)

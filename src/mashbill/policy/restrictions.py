@@ -1,0 +1,250 @@
+"""Use restrictions: what terms say to whoever used a model, by route, purpose and distribution.
+
+They bind the caller. They do not attach to the data, and they say nothing about a student's own
+licence: that is :mod:`mashbill.policy.licences` and the derivative engine over the lineage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.source import Channel
+from mashbill.policy.clauses import USE
+from mashbill.policy.deciding import Case, Finding, Student, find
+from mashbill.policy.decision import Decision, cited
+from mashbill.policy.licences import licence_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mashbill.core.source import Source
+    from mashbill.core.use import Use
+    from mashbill.policy.documents import Document, Registry, Route, Version
+
+STALE_AFTER = timedelta(days=270)
+"""terms not looked at for longer than this are not relied on for leave"""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One source, as a plan or an artifact uses it."""
+
+    source: Source
+    students: tuple[Student, ...]
+    """models that rest on it; none if nothing is trained"""
+    use: Use
+    as_of: date
+
+
+def decide_use(registry: Registry, question: Question) -> list[Decision]:
+    """Return what terms and licences say to using a source as asked, one decision a clause.
+
+    Whatever is not known leads to review. The outcome for the source is the strictest of them.
+    """
+    source = question.source
+    simple = _needs_no_terms(question)
+    if simple is not None:
+        return [simple]
+    if source.route.startswith("dataset:") or source.what == "dataset":
+        return [_by_licence(question, "data")]
+    decisions = []
+    for provider, route in reached_by(source):
+        decisions += _decide_route(registry, question, provider, route)
+    return decisions
+
+
+def reached_by(source: Source) -> list[tuple[str, Route]]:
+    """Return (provider, route) of all whose terms govern a way of reaching a model.
+
+    Behind a router stand the maker's own API terms too; a host that serves open weights leaves
+    their licence in force.
+    """
+    head, _, who = source.route.partition(":")
+    match head:
+        case "api":
+            return [(source.provider if source.provider != "unknown" else who, "api")]
+        case "consumer":
+            return [(source.provider, "consumer")]
+        case "router":
+            return [(who, "router"), (source.provider, "api")]
+        case "host":
+            return [(who, "host"), (source.provider, "weights")]
+        case _ if source.kind == "closed-api":
+            return [(source.provider, "api")]
+        case _:
+            return [(source.provider, "weights")]
+
+
+def _needs_no_terms(question: Question) -> Decision | None:
+    source = question.source
+    made = _maker(question)
+    match source.kind:
+        case "test-double":
+            return made("allow", "test-double", "stands in for a model; nobody's terms apply")
+        case "own-dataset" | "human":
+            return made("allow", "own-data", "declared as one's own by the recipe")
+        case "unknown" if source.what == "unknown":
+            return made("review", "origin-not-recorded", "where it came from is not recorded",
+                        lacking=("origin",))  # fmt: skip
+    return None
+
+
+def _maker(question: Question) -> Callable[..., Decision]:
+    """Return a function that makes decisions about the question's source."""
+
+    def made(outcome: Any, rule: str, because: str, **more: Any) -> Decision:
+        return Decision(
+            outcome=outcome,
+            engine="use restriction",
+            rule=rule,
+            about=f"{question.source.title} ({question.source.route})",
+            because=because,
+            as_of=question.as_of,
+            **more,
+        )
+
+    return made
+
+
+def _decide_route(
+    registry: Registry, question: Question, provider: str, route: Route
+) -> list[Decision]:
+    made = _maker(question)
+    source, at = question.source, question.as_of
+    documents = registry.governing(provider, source.name, route, at)
+    if not documents:
+        if route == "weights" and source.license:
+            return [_by_licence(question, "weights")]
+        what = "licence of these weights" if route == "weights" else f"{route} terms of {provider}"
+        return [
+            made(
+                "review", "no-document", f"no {what} in the registry",
+                lacking=(what,), provider=provider,
+            )
+        ]  # fmt: skip
+    decisions: list[Decision] = []
+    for document in documents:
+        version = document.on(at)
+        if version is None:
+            decisions.append(_not_in_force(question, document))
+            continue
+        if document.kind == "licence" and _differs(source.license, document.license):
+            decisions.append(
+                made(
+                    "review", "licences-differ",
+                    f"recorded as {source.license}, the registry has {document.license}",
+                    used={"license": source.license}, **cited(document, version),
+                )
+            )  # fmt: skip
+        decisions += _decide_version(question, document, version)
+    return decisions
+
+
+def _differs(one: str | None, other: str | None) -> bool:
+    return bool(one and other) and str(one).lower() != str(other).lower()
+
+
+def _not_in_force(question: Question, document: Document) -> Decision:
+    known = [v.begins.isoformat() for v in document.versions if v.begins]
+    return _maker(question)(
+        "review",
+        "no-text-of-that-day",
+        f"no text of {document.title} is recorded for {question.as_of}; the first is of "
+        f"{known[0] if known else 'an unknown day'}",
+        lacking=(f"{document.id} on {question.as_of}",),
+        **cited(document, None),
+    )
+
+
+def _decide_version(question: Question, document: Document, version: Version) -> list[Decision]:
+    made = _maker(question)
+    citation = cited(document, version)
+    findings: list[tuple[Any, Finding]] = []
+    for clause in version.clauses:
+        if clause.code in USE and clause.code != "permitted-exception":
+            exceptions = [c for c in version.clauses if c.lifts == clause.code]
+            finding = find(Case(clause, exceptions, question, document.provider))
+            if finding is not None:
+                findings.append((clause, finding))
+    if not any(clause.code not in _CONDITIONS for clause, _ in findings):
+        findings.append((None, _nothing_decides(question)))
+    decisions = [
+        made(
+            finding.outcome,
+            clause.code if clause else "no-clause-decides",
+            finding.because,
+            section=clause.section if clause else "",
+            fragment=clause.fragment if clause else "",
+            path=finding.path,
+            used=finding.used,
+            lacking=finding.lacking,
+            **citation,
+        )
+        for clause, finding in findings
+    ]
+    stale = _stale(question, document, version)
+    return decisions if stale is None else [*decisions, stale]
+
+
+_CONDITIONS = {"non-commercial", "scale-cap", "field-of-use", "territory"}
+"""clauses that limit a leave and give none"""
+
+
+def _nothing_decides(question: Question) -> Finding:
+    if question.students and all(s.channels <= {Channel.WEIGHTS} for s in question.students):
+        return Finding("allow", "only its weights are used; the clauses on outputs are not touched")
+    return Finding(
+        "review",
+        "no clause that is recorded allows or bars training on outputs",
+        lacking=("clause on outputs",),
+    )
+
+
+def _stale(question: Question, document: Document, version: Version) -> Decision | None:
+    """Return a review where terms may have changed since somebody last looked."""
+    seen = version.observed_on or version.effective_from
+    if document.kind == "licence" or version.superseded_by is not None or seen is None:
+        return None
+    if question.as_of - seen <= STALE_AFTER:
+        return None
+    return _maker(question)(
+        "review",
+        "text-not-looked-at-since",
+        f"{document.title} was last seen on {seen}; look whether it still reads so",
+        lacking=(f"{document.id} after {seen}",),
+        **cited(document, version),
+    )
+
+
+def _by_licence(question: Question, what: str) -> Decision:
+    """Decide by a licence that is known by its identifier alone."""
+    source, use = question.source, question.use
+    made = _maker(question)
+    kind = licence_kind(source.license)
+    name = {"document": source.license or "", "title": source.license or ""}
+    match kind:
+        case "permissive":
+            return made("allow", "permissive-licence",
+                        f"{source.license} places nothing on what is learned from it",
+                        used={"license": source.license}, **name)  # fmt: skip
+        case "non-commercial":
+            if use.commercial is None:
+                return made("review", "non-commercial", f"{source.license} is non-commercial",
+                            lacking=("use.commercial",), **name)  # fmt: skip
+            return made(
+                "deny" if use.commercial else "allow", "non-commercial",
+                f"{source.license} is non-commercial, and the use is declared "
+                f"{'commercial' if use.commercial else 'non-commercial'}",
+                used={"license": source.license, "use.commercial": use.commercial}, **name,
+            )  # fmt: skip
+        case "share-alike":
+            return made(
+                "review", "share-alike",
+                f"whether a model trained on {source.license} {what} must carry it is not settled",
+                used={"license": source.license}, lacking=("a reading of share-alike",), **name,
+            )  # fmt: skip
+    return made("review", "licence-not-known",
+                f"its licence ({source.license or 'not recorded'}) is not known to the registry",
+                lacking=("licence",), **name)  # fmt: skip
