@@ -15,6 +15,8 @@ from mashbill.core.canonical import changed_keys, digest
 from mashbill.core.errors import DriftError
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.decisions import Decided, decide_circuit
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import (
     Composer,
@@ -26,8 +28,14 @@ from mashbill.lineage.nodes import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
     from mashbill.core.recipe import Recipe, TeacherSpec
     from mashbill.core.store import Store
+    from mashbill.core.use import StudentKind
+    from mashbill.policy.documents import Registry
+    from mashbill.policy.house import HouseRule
 
 Status = Literal["done", "to do"]
 
@@ -58,8 +66,13 @@ class Plan:
 
     recipe: Recipe
     stages: tuple[PlannedStage, ...]
-    preview: NodeTable
-    """lineage of the result if the plan is run; its weights are not known yet"""
+    tables: dict[str, NodeTable]
+    """lineage of each stage's artifact if it is run; weights of what is to do are not known"""
+
+    @property
+    def preview(self) -> NodeTable:
+        """Lineage of the result if the plan is run."""
+        return self.tables[self.recipe.result]
 
     @property
     def result(self) -> ArtifactRef:
@@ -69,6 +82,29 @@ class Plan:
     def verdicts(self) -> list[tuple[Verdict, Verdict]]:
         """Return what each definition would conclude: on closed models, and on any model."""
         return judge_all(self.preview)
+
+    def kind_of(self, artifact: str) -> StudentKind:
+        """Return what kind of model an artifact of this plan is."""
+        kinds = {str(stage.ref): stage.spec.student_kind for stage in self.stages}
+        return kinds.get(artifact, "other")
+
+    def decide(self, registry: Registry, as_of: date, rules: Sequence[HouseRule] = ()) -> Decided:
+        """Return what terms, licences and house rules say to this plan, before anything is bought.
+
+        Args:
+            registry: terms and licences.
+            as_of: the day whose texts count.
+            rules: house rules.
+        """
+        models = [s.name for s in self.stages if s.spec.output == "model"]
+        result = Circuit.of(self.preview)
+        circuits = [Circuit.of(self.tables[name]) for name in models]
+        if self.recipe.stages[self.recipe.result].output != "model":
+            circuits.append(result)
+        return decide_circuit(
+            registry, circuits, result, self.kind_of, self.recipe.use, as_of, rules=rules,
+            is_planned=any(stage.status != "done" for stage in self.stages),
+        )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan for a program."""
@@ -147,7 +183,7 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
         if planned.rows is not None:
             rows[name] = planned.rows
         stages.append(planned)
-    return Plan(recipe, tuple(stages), tables[recipe.result])
+    return Plan(recipe, tuple(stages), tables)
 
 
 def check_drift(

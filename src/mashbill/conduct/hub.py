@@ -92,7 +92,7 @@ def _card(repository: str, kind: str) -> bytes:
         )
         raise InputError(msg) from error
     except EntryNotFoundError as error:
-        msg = f"{name}: the repository at {endpoint} has no README.md ({_status(error)}); leave it out"
+        msg = f"{name}: the repository at {endpoint} has no README.md ({_status(error)})"
         raise InputError(msg) from error
     except HfHubHTTPError as error:
         msg = f"{name}: {endpoint} answered {_status(error)}: {error!s:.300}; try again later"

@@ -15,6 +15,7 @@ from mashbill.core.canonical import digest_file
 from mashbill.core.errors import RecipeError
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
+from mashbill.core.use import PolicyFiles, Use
 
 
 class TeacherSpec(BaseModel):
@@ -79,6 +80,8 @@ class Recipe(BaseModel):
     teachers: dict[str, TeacherSpec]
     stages: dict[str, StageSpec]
     folder: Path
+    use: Use = Use()
+    policy: PolicyFiles = PolicyFiles()
 
     def ref(self, stage: str) -> ArtifactRef:
         """Return the address of what a stage makes."""
@@ -119,10 +122,14 @@ def load_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path}: not valid TOML: {error}"
         raise RecipeError(msg) from error
-    for key in data.keys() - {"recipe", "teachers", "stages"}:
-        msg = f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [stages.*]"
+    tables = ("recipe", "teachers", "stages", "use", "policy")
+    for key in data.keys() - set(tables):
+        msg = (
+            f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [stages.*], "
+            "[use] and [policy]"
+        )
         raise RecipeError(msg)
-    for key in ("recipe", "teachers", "stages"):
+    for key in tables:
         if not isinstance(data.get(key, {}), dict):
             msg = f"{path}: {key} = {data[key]!r:.60} must be a table"
             raise RecipeError(msg)
@@ -139,8 +146,17 @@ def load_recipe(path: Path) -> Recipe:
         for name, table in data["stages"].items()
     }
     recipe = Recipe.model_construct(
-        recipe=head, teachers=teachers, stages=stages, folder=path.resolve().parent
+        recipe=head,
+        teachers=teachers,
+        stages=stages,
+        folder=path.resolve().parent,
+        use=_read(path, "use", Use, data.get("use", {})),
+        policy=_read(path, "policy", PolicyFiles, data.get("policy", {})),
     )
+    for name in recipe.policy.files():
+        if not (recipe.folder / name).exists():
+            msg = f"{path}: policy names {name!r}, which is not beside the recipe"
+            raise RecipeError(msg)
     _check_references(path, recipe)
     return recipe
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
 from mashbill.core.source import Channel, Purpose, Source, via
+from mashbill.core.use import StudentKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -136,6 +137,8 @@ class StageSpec(BaseModel):
     """whether an output row is made of several input rows at once; such a stage cannot stream"""
     asks_to_write: ClassVar[bool] = False
     """whether its teacher must be able to write"""
+    student_kind: ClassVar[StudentKind] = "other"
+    """what kind of model it makes, for terms that tell kinds apart"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
     """fields that name stages or teachers, by themselves, in a list or as values of a table"""
 

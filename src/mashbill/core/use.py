@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+StudentKind = Literal["language-model", "classifier", "embedding", "other"]
+"""what kind of model a student is, as far as terms tell kinds apart"""
+
 
 class Operator(BaseModel):
     """Who runs the recipe and answers for its result."""
@@ -28,6 +31,21 @@ class Operator(BaseModel):
     """revenue a year, US dollars"""
     maas_annual_revenue_usd: float | None = Field(default=None, ge=0)
     """revenue a year from serving models to others, US dollars"""
+
+
+class PolicyFiles(BaseModel):
+    """The ``[policy]`` table of a recipe: files beside it. They bear no identity either."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    terms: tuple[str, ...] = ()
+    """terms and licences of one's own: TOML files, or folders of them"""
+    rules: tuple[str, ...] = ()
+    """house rules, TOML"""
+
+    def files(self) -> tuple[str, ...]:
+        """Return every file or folder that is named."""
+        return (*self.terms, *self.rules)
 
 
 class Use(BaseModel):
@@ -54,6 +72,11 @@ class Use(BaseModel):
     def distributed(self) -> bool | None:
         """Whether others get or use the result; None if not declared."""
         return None if self.distribution is None else self.distribution != "private"
+
+    def changed(self, given: dict[str, Any]) -> Use:
+        """Return this use with some facts declared otherwise; None leaves a fact as it is."""
+        wanted = {key: value for key, value in given.items() if value is not None}
+        return Use.model_validate({**self.model_dump(), **wanted})
 
     def facts(self) -> dict[str, Any]:
         """Return what is declared, for rules and for the ledger."""

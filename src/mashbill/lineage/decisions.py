@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mashbill.core.source import Channel, Source
-from mashbill.lineage.circuit import LABELS, MODEL, Circuit
+from mashbill.lineage.bill import bill, coverage
+from mashbill.lineage.circuit import LABELS, MODEL, TYPES, Circuit
+from mashbill.lineage.definitions import judge_all
 from mashbill.lineage.evaluate import FAR, FEWEST_HOPS, evaluate
 from mashbill.lineage.obligations import OutputLicence, decide_obligations, output_licence
 from mashbill.lineage.reach import SETS, reach
 from mashbill.lineage.witness import witnesses
 from mashbill.policy.deciding import Student
 from mashbill.policy.decision import Decision, Outcome, strictest
+from mashbill.policy.house import HouseRule, apply_rule
 from mashbill.policy.restrictions import Question, decide_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import date
 
-    from mashbill.core.use import Use
-    from mashbill.policy.clauses import StudentKind
+    from mashbill.core.use import StudentKind, Use
     from mashbill.policy.documents import Registry
 
 _CHANNELS = tuple(Channel)
@@ -69,15 +71,18 @@ def students_of(
     Args:
         circuit: an artifact's.
         kind_of: artifact's address -> what kind of model it is.
-        only_root: leave out models further down, which other circuits tell.
+        only_root: leave out models further down, which other circuits tell. Public models further
+            down are never told: what their makers did was under terms of their own.
     """
     found: dict[Source, list[Student]] = {}
     sources = circuit.sources()
     for node in sources.tolist():
         if node != circuit.root:
             found.setdefault(circuit.source(node), [])
-    models = [circuit.root] if only_root else np.flatnonzero(circuit.type == MODEL).tolist()
-    models = [node for node in models if circuit.type[node] == MODEL]
+    own = (circuit.type == MODEL) & ~circuit.described
+    own[circuit.root] = circuit.type[circuit.root] == MODEL
+    models = [circuit.root] if only_root else np.flatnonzero(own).tolist()
+    models = [node for node in models if own[node]]
     rests = reach(circuit)
     for node in models:
         name = str(circuit.facts(node).get("artifact", circuit.digest(node)))
@@ -127,6 +132,8 @@ def decide_circuit(
     as_of: date,
     *,
     is_public: bool = False,
+    is_planned: bool = False,
+    rules: Sequence[HouseRule] = (),
 ) -> Decided:
     """Return the decisions about an artifact, or about what a plan would make.
 
@@ -138,6 +145,8 @@ def decide_circuit(
         use: what is declared about the use.
         as_of: the day that is asked about.
         is_public: the artifact is somebody else's, and out already.
+        is_planned: it is not made yet, so shares are not known.
+        rules: house rules.
     """
     several = list(circuits)
     students: dict[Source, list[Student]] = {}
@@ -151,4 +160,65 @@ def decide_circuit(
     licence = output_licence(registry, result, as_of)
     name = result.title(result.root)
     decisions += decide_obligations(licence, name, use, as_of, is_public=is_public)
-    return Decided(name, as_of, use, tuple(decisions), licence)
+    decided = Decided(name, as_of, use, tuple(decisions), licence)
+    if not rules:
+        return decided
+    house = apply_rules(rules, result, decided, is_planned=is_planned)
+    return replace(decided, decisions=(*decisions, *house))
+
+
+def apply_rules(
+    rules: Sequence[HouseRule], circuit: Circuit, decided: Decided, *, is_planned: bool
+) -> list[Decision]:
+    """Return what house rules say to an artifact and to each line of its bill."""
+    use = decided.use.model_dump(mode="json")
+    root = circuit.root
+    artifact = {"name": decided.about, "kind": TYPES[circuit.type[root]]}
+    lines = bill(circuit)
+    unknown = (0.0, 1.0)
+    found = []
+    for rule in rules:
+        if rule.about == "source":
+            for line in lines:
+                source = line.source
+                facts = {
+                    **source.model_dump(mode="json", exclude={"terms", "sha256"}),
+                    "license": source.license or "",
+                    "channels": [channel.value for channel in line.channels],
+                    "depth": line.depth,
+                    "records": line.records or 0,
+                    "artifact": artifact,
+                    "use": use,
+                }
+                shares = {
+                    "share": unknown if is_planned else line.share,
+                    "owed": unknown if is_planned else line.owed,
+                }
+                about = f"{source.title} ({source.route})"
+                found.append(apply_rule(rule, about, facts, shares, decided.as_of))
+            continue
+        facts = {
+            "artifact": artifact,
+            "use": use,
+            "verdicts": {
+                verdict.definition.name: {
+                    "conclusion": verdict.conclusion,
+                    "depth": verdict.depth or 0,
+                    "share_low": 0.0 if is_planned else verdict.share[0],
+                    "share_high": 1.0 if is_planned else verdict.share[1],
+                }
+                for verdict, _ in judge_all(circuit)
+            },
+            "licence": decided.licence.expression,
+            "licences": list(decided.licence.licences),
+            "obligations": [
+                {"code": item.clause.code, "state": item.state, "document": item.document.id}
+                for item in decided.licence.obligations
+            ],
+            "sources": [line.source.model_dump(mode="json") for line in lines],
+            "denied": len(decided.of("deny")),
+            "in_review": len(decided.of("review")),
+        }
+        covered = {"coverage": unknown if is_planned else coverage(circuit).recorded}
+        found.append(apply_rule(rule, decided.about, facts, covered, decided.as_of))
+    return found

@@ -97,7 +97,9 @@ def lineage_of(
         building.entity(entity, own_route(entity))
     for claim in claims:
         building.parent(claim)
-    return PublicLineage(catalogue, building.circuit(), building.node, left_out)
+    circuit = building.circuit()
+    node = {key: int(circuit.place[number]) for key, number in building.node.items()}
+    return PublicLineage(catalogue, circuit, node, left_out)
 
 
 class _Building:
@@ -186,42 +188,43 @@ class _Building:
         total = next((claim.of_tokens for claim in claims if claim.of_tokens), None)
         weights = [_tokens(claim, total) for claim in claims]
         known = sum(weight for weight in weights if weight is not None)
-        unit = total if total is not None else 1.0 if known and _all_shares(claims) else None
+        unit = total if total is not None else 1.0 if _all_shares(claims) else None
         left = None if unit is None else unit - known
-        complete = left is not None and left <= 1e-6 * (unit or 1.0)
-        if left is not None and left < -1e-3 * (unit or 1.0):
+        if left is not None and unit is not None and left < -1e-3 * unit:
             msg = (
                 f"{entity.id}: the claims about its {phase or 'making'} add up to {known:g} of "
                 f"{unit:g}; correct share, tokens or of_tokens of one of them"
             )
             raise InputError(msg)
-        if unit is None and known == 0 and (alone or not phase):
-            for claim in claims:
-                self._edge(number, self.parent(claim), claim.via, np.nan, claim)
-            return False
+        complete = left is not None and unit is not None and left <= 1e-6 * unit
         name = f"{entity.id}, {phase or 'its making'}"
-        node = self._add(DATASET, name, {"artifact": name})
-        blanks = []
+        blanks = [c for c, weight in zip(claims, weights, strict=True) if weight is None]
+        node = number
+        # Parts stand beside those of other phases where all are counted in tokens; shares of a
+        # phase whose size is not known can only be compared with each other.
+        if (total is None and known and not alone) or (complete and blanks):
+            node = self._add(DATASET, name, {"artifact": name})
         for claim, weight in zip(claims, weights, strict=True):
-            if weight is None:
-                blanks.append(claim)
-            else:
+            if weight is not None:
                 self._edge(node, self.parent(claim), claim.via, weight, claim)
-        if complete:
-            node = self._acted_on(node, name, blanks)
-        elif unit is None:
-            self._unweighed(node, entity, phase, blanks)
-        else:
+        if unit is None:
+            self._unweighed(node, entity, phase, blanks, rest=node != number)
+        elif not complete:
             rest = self._add(DATASET, f"{name}: the rest", {"artifact": f"{name}: the rest"})
-            self._unweighed(rest, entity, phase, blanks)
+            self._unweighed(rest, entity, phase, blanks, rest=True)
             self._edge(node, rest, "content", float(left or 0.0))
-        self._edge(number, node, "content", total if total is not None else np.nan)
+        if node != number:
+            whole = self._acted_on(node, name, blanks) if complete else node
+            self._edge(number, whole, "content", total if total is not None else np.nan)
         return complete and entity.what == "dataset"
 
-    def _unweighed(self, node: int, entity: Entity, phase: str, claims: list[Claim]) -> None:
+    def _unweighed(
+        self, node: int, entity: Entity, phase: str, claims: list[Claim], *, rest: bool
+    ) -> None:
         for claim in claims:
             self._edge(node, self.parent(claim), claim.via, np.nan, claim)
-        self._edge(node, self._rest(entity, phase), "content", np.nan)
+        if rest:
+            self._edge(node, self._rest(entity, phase), "content", np.nan)
 
     def _acted_on(self, node: int, name: str, claims: list[Claim]) -> int:
         """Return a node for data of which others judged or selected a part that is not known."""
@@ -247,7 +250,9 @@ def _tokens(claim: Claim, total: float | None) -> float | None:
 
 
 def _all_shares(claims: list[Claim]) -> bool:
-    return all(claim.tokens is None for claim in claims if claim.share is not None)
+    """Return whether every figure is a share, so that they are parts of one."""
+    figures = [claim for claim in claims if claim.share is not None or claim.tokens is not None]
+    return bool(figures) and all(claim.share is not None for claim in figures)
 
 
 def _without_circles(claims: list[Claim]) -> tuple[list[Claim], tuple[Claim, ...]]:

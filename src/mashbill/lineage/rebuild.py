@@ -24,6 +24,7 @@ from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.removal import Selector, Touch, touch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mashbill.core.recipe import Recipe
@@ -213,6 +214,18 @@ class _Rebuilding:
         self._new.add(name)
 
 
+def _files_of(recipe: Recipe, stages: Iterable[str]) -> list[str]:
+    """Return the files beside a recipe that these of its stages, and its policy, need."""
+    files = [
+        file for name, spec in recipe.stages.items() if name in stages for file in spec.files()
+    ]
+    for name in recipe.policy.files():
+        path = recipe.folder / name
+        inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        files += [str(item.relative_to(recipe.folder)) for item in inside]
+    return files
+
+
 def write_rebuild(made: Rebuild, recipe: Path, to: Path, selector: Selector) -> None:
     """Write the recipe of a rebuild, with the files beside the old one that it needs.
 
@@ -226,15 +239,14 @@ def write_rebuild(made: Rebuild, recipe: Path, to: Path, selector: Selector) -> 
         + tomli_w.dumps(made.data)
     )
     old = load_recipe(recipe)
-    for name, spec in old.stages.items():
-        for file in spec.files() if name in made.data["stages"] else ():
-            source, target = old.folder / file, to.resolve().parent / file
-            if target.exists():
-                if target.read_bytes() != source.read_bytes():
-                    msg = f"{target} is there and is another file than {source}; use another --to"
-                    raise InputError(msg)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+    for file in _files_of(old, made.data["stages"]):
+        source, target = old.folder / file, to.resolve().parent / file
+        if target.exists():
+            if target.read_bytes() != source.read_bytes():
+                msg = f"{target} is there and is another file than {source}; use another --to"
+                raise InputError(msg)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
     to.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(to, text.encode())

@@ -11,6 +11,7 @@ import csv
 import io
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -103,7 +104,9 @@ class Entity(_Row):
     @field_validator("aliases", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(p.strip() for p in value.split(";")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(";") if part.strip())
 
     @field_validator("released")
     @classmethod
@@ -232,17 +235,18 @@ def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalo
     Raises:
         InputError: naming file, line, column and value.
     """
-    files: list[Path | Traversable] = []
+    entities: dict[str, Entity] = {}
+    claims: dict[Claim, None] = {}
     if shipped:
-        home = resources.files(__package__) / "catalogue"
-        files += [home / "entities.csv", home / "claims.csv"]
+        known, stated = _shipped()
+        entities |= {entity.id: entity for entity in known}
+        claims |= dict.fromkeys(stated)
+    files: list[Path] = []
     for path in more:
         if not path.exists():
             msg = f"{path}: there is no such catalogue"
             raise InputError(msg)
         files += sorted(path.glob("*.csv")) if path.is_dir() else [path]
-    entities: dict[str, Entity] = {}
-    claims: dict[Claim, None] = {}
     for file in files:
         if file.name.startswith("entities"):
             for entity in read_rows(file, Entity):
@@ -266,6 +270,13 @@ def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalo
                 entities[name] = Entity.model_validate({"id": name, "what": what})
                 names.setdefault(name.lower(), name)
     return Catalogue(entities, tuple(resolved), names)
+
+
+@cache
+def _shipped() -> tuple[tuple[Entity, ...], tuple[Claim, ...]]:
+    home = resources.files(__package__) / "catalogue"
+    entities = read_rows(home / "entities.csv", Entity)
+    return tuple(entities), tuple(read_rows(home / "claims.csv", Claim))
 
 
 def _resolved(claim: Claim, names: dict[str, str]) -> Claim:

@@ -11,6 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mashbill.core.use import StudentKind
+
 Code = Literal[
     "outputs-may-train",
     "distillation-allowed",
@@ -58,8 +60,6 @@ Measure = Literal[
     "monthly-active-users", "monthly-revenue-usd", "annual-revenue-usd", "maas-annual-revenue-usd"
 ]
 """what a cap counts: of the operator; the last, of serving the model to others as a service"""
-
-StudentKind = Literal["language-model", "classifier", "embedding", "other"]
 
 Outputs = Literal["all", "text", "image", "web-search"]
 

@@ -11,7 +11,8 @@ from mashbill.policy.clauses import Measure
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mashbill.policy.clauses import Clause, StudentKind
+    from mashbill.core.use import StudentKind
+    from mashbill.policy.clauses import Clause
     from mashbill.policy.decision import Outcome
     from mashbill.policy.restrictions import Question
 

@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Literal
 
@@ -189,16 +190,12 @@ def load_registry(more: Iterable[Path] = ()) -> Registry:
     Raises:
         InputError: naming the file and the key.
     """
-    shipped = resources.files(__package__) / "terms"
-    files: list[Path | Traversable] = sorted(
-        (item for item in shipped.iterdir() if item.name.endswith(".toml")), key=lambda i: i.name
-    )
+    own: list[Path] = []
     for path in more:
-        files += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        own += sorted(path.glob("*.toml")) if path.is_dir() else [path]
     providers: dict[str, Provider] = {}
     documents: dict[str, Document] = {}
-    for file in files:
-        read = _read(file)
+    for file, read in (*_shipped(), *((file, _read(file)) for file in own)):
         provider = Provider(read.provider, read.country, read.aliases)
         for name in (read.provider, *read.aliases):
             providers.setdefault(name.lower(), provider)
@@ -209,6 +206,15 @@ def load_registry(more: Iterable[Path] = ()) -> Registry:
             known = providers[read.provider.lower()].name
             documents[document.id] = document.model_copy(update={"provider": known})
     return Registry(providers, tuple(documents.values()))
+
+
+@cache
+def _shipped() -> tuple[tuple[Traversable, _File], ...]:
+    home = resources.files(__package__) / "terms"
+    files = sorted(
+        (item for item in home.iterdir() if item.name.endswith(".toml")), key=lambda i: i.name
+    )
+    return tuple((file, _read(file)) for file in files)
 
 
 def _read(file: Path | Traversable) -> _File:

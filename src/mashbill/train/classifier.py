@@ -20,6 +20,7 @@ from pydantic import Field
 from mashbill.core.errors import InputError, MissingExtraError
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.use import StudentKind
 from mashbill.train.linear import (
     LinearPredictor,
     as_logits,
@@ -45,6 +46,7 @@ class ClassifierSpec(StageSpec):
     """``kind = "classifier"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("input", "base")
 
     kind: Literal["classifier"] = "classifier"

@@ -14,6 +14,7 @@ from pydantic import Field
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.use import StudentKind
 from mashbill.train.linear import LinearPredictor, linear_model, write_linear
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class MergeSpec(StageSpec):
     """``kind = "merge"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("models",)
 
     kind: Literal["merge"] = "merge"

@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from mashbill.core.errors import MissingExtraError
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.use import StudentKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ class PretrainSpec(StageSpec):
     """``kind = "pretrain"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    student_kind: ClassVar[StudentKind] = "language-model"
 
     kind: Literal["pretrain"] = "pretrain"
     inputs: tuple[str, ...] = Field(min_length=1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.use import StudentKind
 from mashbill.train.linear import LinearPredictor, linear_model, write_linear
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class QuantiseSpec(StageSpec):
     """``kind = "quantise"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("base",)
 
     kind: Literal["quantise"] = "quantise"

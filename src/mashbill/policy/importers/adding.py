@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
-from mashbill.policy.claims import CLAIM_COLUMNS, ENTITY_COLUMNS, Claim, Entity, write_rows
+from mashbill.policy.claims import (
+    CLAIM_COLUMNS,
+    ENTITY_COLUMNS,
+    Claim,
+    Entity,
+    read_rows,
+    write_rows,
+)
 from mashbill.policy.importers.imported import known_by_name_alone
 
 if TYPE_CHECKING:
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from mashbill.policy.claims import Catalogue, Role
+    from mashbill.policy.claims import Catalogue, Role, Row
     from mashbill.policy.importers.imported import Imported
 
 _MANY: frozenset[Role] = frozenset({"data", "prompts"})
@@ -55,17 +62,17 @@ class Added:
     files: tuple[Path, ...]
     """files that were written; none if there was nothing new, or they are there already"""
     new_claims: int
-    """claims that the catalogue does not have"""
+    """claims that neither catalogue nor folder has"""
     known_claims: int
-    """claims that it has, word for word"""
+    """claims that they have, word for word"""
     new_entities: int
-    """entities that it does not have, or knows by their name alone"""
+    """entities that they do not have, or know by their name alone"""
     conflicts: tuple[Conflict, ...]
     """see :func:`conflicts`"""
 
 
 def add_to(folder: Path, imported: Imported, catalogue: Catalogue) -> Added:
-    """Write what the catalogue does not have yet, and change no file that is there.
+    """Write what neither catalogue nor folder has yet, and change no file that is there.
 
     Claims go to ``claims-FORMAT-DIGEST.csv`` and entities to ``entities-FORMAT-DIGEST.csv``, with
     the first 12 digits of the SHA-256 of that file. A file of that name is left as it is.
@@ -76,12 +83,14 @@ def add_to(folder: Path, imported: Imported, catalogue: Catalogue) -> Added:
         catalogue: what is known, of which the folder may be a part.
 
     Raises:
-        InputError: if the folder cannot be written to.
+        InputError: if the folder cannot be written to, or a file in it is no catalogue's.
     """
-    known = set(map(_as_written, catalogue.claims))
+    there = (*catalogue.claims, *_rows(folder, "claims*.csv", Claim))
+    known = {_resolved(_as_written(claim), catalogue) for claim in there}
     claims = {claim: _resolved(claim, catalogue) for claim in map(_as_written, imported.claims)}
     new = {claim: resolved for claim, resolved in claims.items() if resolved not in known}
-    entities = [entity for entity in imported.entities if _adds(entity, catalogue)]
+    described = set(_rows(folder, "entities*.csv", Entity))
+    entities = [e for e in imported.entities if e not in described and _adds(e, catalogue)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = [
@@ -139,6 +148,11 @@ def conflicts(
                 )
             )
     return tuple(found)
+
+
+def _rows(folder: Path, pattern: str, model: type[Row]) -> list[Row]:
+    """Return the rows of a folder's files, whether or not the catalogue was loaded with them."""
+    return [row for file in sorted(folder.glob(pattern)) for row in read_rows(file, model)]
 
 
 def _as_written(claim: Claim) -> Claim:

@@ -27,7 +27,7 @@ _RELATIONS = {
     Channel.TRANSFORM: "rewrite",
     Channel.PROMPT: "prompt-source",
 }
-"""channel of a line -> relation of a claim of that channel; a block does not tell finer ones apart"""
+"""channel of a line -> relation of a claim; finer relations are not told apart in a block"""
 
 
 def read_block(

@@ -7,7 +7,7 @@ own specifications are modelcard.md and datasetcard.md in huggingface/hub-docs),
 card tells in its text is not seen here.
 
 Which repository a card is of follows from where it lies: OWNER/NAME/README.md, with ``datasets/``
-in front for a data set, as :mod:`mashbill.conduct.hub` writes them; or the cache of huggingface_hub,
+in front for a data set, as :mod:`mashbill.conduct.hub` writes them; or huggingface_hub's cache,
 models--OWNER--NAME/snapshots/COMMIT/README.md; or the caller says it.
 """
 
@@ -45,12 +45,12 @@ _RELATIONS = {
 }
 """base_model_relation -> relation of a claim"""
 _OF_MODELS = frozenset(
-    "base_model base_model_relation datasets library_name model-index pipeline_tag".split()
+    ["base_model", "base_model_relation", "datasets", "library_name", "model-index", "pipeline_tag"]
 )
 _OF_DATASETS = frozenset(
-    "annotations_creators configs dataset_info language_creators pretty_name size_categories "
-    "source_datasets task_categories task_ids".split()
-)
+    ["annotations_creators", "configs", "dataset_info", "language_creators", "pretty_name",
+     "size_categories", "source_datasets", "task_categories", "task_ids"]
+)  # fmt: skip
 """keys that only cards of the one kind have"""
 
 
@@ -228,12 +228,12 @@ class _Card:
             self.gathered.leave(self._at("base_model"), reason)
             return
         stated = self.matter.get("base_model_relation")
+        relation = _RELATIONS.get(stated) if isinstance(stated, str) else None
         note = ""
         if stated is None:
             note = "the card gives no relation to its base model"
-        elif stated not in _RELATIONS:
+        elif relation is None:
             note = f"the card's relation to its base model is {brief(stated)}, which the hub lacks"
-        relation = _RELATIONS.get(stated, "base-weights") if isinstance(stated, str) else ""
         for name in names:
             self._claim("base_model", name, "model", relation or "base-weights", note)
 

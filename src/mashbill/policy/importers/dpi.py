@@ -6,8 +6,9 @@ github.com/Data-Provenance-Initiative/Data-Provenance-Collection (Apache-2.0), e
     {IDENTIFIER: {"Hugging Face URL": str, "Dataset URL": str, "Model Generated": [str],
                   "Licenses": [{"License": str}], "Text Metrics": {"Num Dialogs": int}, ...}}
 
-People filled them in, and they hold errors; so a claim is ``derived`` and second-hand. A record that
-names no generator says nothing here and is passed by in silence. Shares and dates are not given.
+People filled them in, and they hold errors; so a claim is ``derived`` and second-hand. A record
+that names no generator says nothing here and is passed by in silence. Shares and dates are not
+given; nor is how many of a record's rows a generator wrote, where a record names several.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mashbill.policy.importers.imported import (
     Imported,
     files_of,
     from_address,
+    objects,
     one_line,
     read_json,
 )
@@ -123,7 +125,8 @@ def _gather(
     """Add the claims of a record, and its data set."""
     where = f"{file}: {key}"
     stated = record.get("Model Generated")
-    makers = [one_line(name) for name in stated or [] if isinstance(name, str) and name.strip()]
+    listed = stated if isinstance(stated, list) else []
+    makers = [one_line(name) for name in listed if isinstance(name, str) and name.strip()]
     if not makers:
         return
     found = _address(record)
@@ -135,7 +138,8 @@ def _gather(
         )
         return
     child, address = found
-    rows = (record.get("Text Metrics") or {}).get("Num Dialogs")
+    metrics = record.get("Text Metrics")
+    rows = metrics.get("Num Dialogs") if isinstance(metrics, dict) else None
     counted = isinstance(rows, int) and rows > 0
     alone = len(set(makers)) == 1
     note = "Model Generated names it"
@@ -160,12 +164,9 @@ def _gather(
             )
     if kept:
         one = data.setdefault(child, _Data(where, address))
-        licences = (from_dpi(str(item.get("License") or "")) for item in _licences(record))
+        stated = objects(record.get("Licenses"))
+        licences = (from_dpi(one_line(str(item.get("License") or ""))) for item in stated)
         one.licences |= {licence for licence in licences if licence is not None}
-
-
-def _licences(record: dict[str, Any]) -> list[dict[str, Any]]:
-    return [item for item in record.get("Licenses") or [] if isinstance(item, dict)]
 
 
 def _address(record: dict[str, Any]) -> tuple[str, str] | None:

@@ -21,8 +21,9 @@ _HUB_ADDRESS = re.compile(
     r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<data>datasets/)?(?P<rest>[^?#\s]+)"
 )
 _NO_OWNERS = frozenset(
-    "blog collections datasets docs learn models organizations papers spaces tasks".split()
-)
+    ["blog", "collections", "datasets", "docs", "learn", "models", "organizations", "papers",
+     "spaces", "tasks"]
+)  # fmt: skip
 """first parts of addresses on the hub that are no owner of a repository"""
 
 
@@ -133,6 +134,11 @@ def as_hub_id(value: Any) -> str | None:
         return found[0]
     text = text.removeprefix("datasets/")
     return text if HUB_ID.fullmatch(text) else None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, and none of what is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def files_of(path: Path, pattern: str) -> list[Path]:

@@ -55,9 +55,9 @@ _DPI = {
     "OGL 3.0": "OGL-UK-3.0",
 }
 _DPI_NO_LICENCE = frozenset(
-    ["Anthropic", "Custom", "No License", "OpenAI", "Request Form", "Unclear", "Unspecified"]
-    + ["Various", ""]
-)
+    ["", "Anthropic", "Custom", "No License", "OpenAI", "Request Form", "Unclear", "Unspecified",
+     "Various"]
+)  # fmt: skip
 """what stands where a licence would, and is none: among it, whose terms of service apply"""
 
 

@@ -29,6 +29,7 @@ from mashbill.policy.importers.imported import (
     Imported,
     files_of,
     from_address,
+    objects,
     one_line,
     read_json,
 )
@@ -92,12 +93,10 @@ def _list(file: Path, graph: dict[str, Any], key: str) -> list[Any]:
 def _nodes(file: Path, graph: dict[str, Any]) -> dict[str, _Node]:
     """Return the nodes by the names that edges use."""
     nodes: dict[str, _Node] = {}
-    items = _list(file, graph, "nodes") if "nodes" in graph else _items(file, graph)
-    for item in items:
-        if not isinstance(item, dict):
-            continue
+    items = _list(file, graph, "nodes") if "nodes" in graph else list(_items(file, graph))
+    for item in objects(items):
         name = _name(item.get("id") or item)
-        links = [link for link in item.get("links") or [] if isinstance(link, dict)]
+        links = objects(item.get("links"))
         address = str(item.get("primary_url") or (links[0].get("url") if links else "") or "")
         kind = str(item.get("kind") or "")
         if not name or kind not in {"model", "dataset"}:
@@ -115,9 +114,8 @@ def _items(file: Path, graph: dict[str, Any]) -> Iterator[Any]:
     if not isinstance(lattice, dict):
         _list(file, graph, "nodes")
         return
-    for group in _list(file, lattice, "groups"):
-        if isinstance(group, dict):
-            yield from group.get("items") or []
+    for group in objects(_list(file, lattice, "groups")):
+        yield from objects(group.get("items"))
 
 
 def _name(value: Any) -> str:
@@ -179,7 +177,7 @@ def _gather(gathered: Gathering, where: str, edge: dict[str, Any], nodes: dict[s
 
 
 def _outside(name: str, kind: str) -> _Node | None:
-    """Return a node for a name that the graph has none for, if it is one that can be found again."""
+    """Return a node for a name that the graph has none for, if it can be found again."""
     return _Node(name, kind, "", weights=False) if _NAMED.fullmatch(name) else None
 
 
@@ -218,7 +216,7 @@ def _made(said: str) -> str:
 
 def _source(edge: dict[str, Any]) -> str:
     """Return where the edge was read: its first anchor with an address, else a file's name."""
-    anchors = [anchor for anchor in edge.get("anchor_list") or [] if isinstance(anchor, dict)]
+    anchors = objects(edge.get("anchor_list"))
     places = [(_name(a.get("source")), _name(a.get("position"))) for a in anchors]
     for address, position in places:
         if address.startswith(("https://", "http://")):

@@ -2,8 +2,8 @@
 
 Claims: the columns of :class:`mashbill.policy.claims.Claim`, of which ``child,parent,relation,
 source`` are needed; entities: those of :class:`mashbill.policy.claims.Entity`, of which ``id,what``
-are. In a folder, ``claims*.csv`` and ``entities*.csv`` are read; a single file holds entities if its
-name begins so, and claims otherwise. Other people's column names are not guessed at.
+are. In a folder, ``claims*.csv`` and ``entities*.csv`` are read; a single file holds entities if
+its name begins so, and claims otherwise. Other people's column names are not guessed at.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def read(path: Path) -> Imported:
     left_out = []
     for file in files_of(path, "*.csv"):
         if file.name.startswith("entities"):
-            for entity in read_rows(file, Entity):
-                if entities.setdefault(entity.id, entity) != entity:
-                    left_out.append(
-                        f"{file}: {entity.id}: described before in other words; the first stands"
-                    )
+            left_out += [
+                f"{file}: {entity.id}: described before in other words; the first stands"
+                for entity in read_rows(file, Entity)
+                if entities.setdefault(entity.id, entity) != entity
+            ]
         elif file == path or file.name.startswith("claims"):
             claims |= dict.fromkeys(read_rows(file, Claim))
         else:
