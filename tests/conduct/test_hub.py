@@ -79,8 +79,8 @@ def test_cards_are_fetched_to_where_the_importer_looks(hub, tmp_path):
         "datasets/acme/chats/README.md",
     ]
     imported = import_claims("card", tmp_path)
-    assert entity(imported, "acme/student-7b").license == "MIT"
-    assert edges(imported) == {("acme/chats", "composed-from", "a/b")}
+    assert [e.license for e in imported.entities if e.id == "acme/student-7b"] == ["MIT"]
+    assert [(c.child, c.parent) for c in imported.claims] == [("acme/chats", "a/b")]
     assert "GET /datasets/acme/chats/resolve/main/README.md" in Hub.asked
     files[0].write_text("old")
     assert fetch_cards(names[:1], tmp_path)[0].read_bytes() != b"old"

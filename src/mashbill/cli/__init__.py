@@ -1,20 +1,36 @@
-"""The command line: parse, call, print. Exit codes: 0 done, 1 a finding, 2 an error."""
+"""The command line: parse, call, print.
+
+Exit codes: 0 done, 1 a finding or a denial, 2 an error, 3 something that wants review.
+"""
 
 from __future__ import annotations
 
 from rich.markup import escape
 
-from mashbill.cli import evidence, lineage, removal, running
-from mashbill.cli.options import app, err, recipe_path
-from mashbill.core.errors import MashbillError
+from mashbill.cli import evidence, lineage, policy, public, removal, running
+from mashbill.cli.options import EXIT, app, err, recipe_path
+from mashbill.core.errors import MashbillError, PolicyError
 
-__all__ = ["app", "evidence", "lineage", "main", "recipe_path", "removal", "running"]
+__all__ = [
+    "app",
+    "evidence",
+    "lineage",
+    "main",
+    "policy",
+    "public",
+    "recipe_path",
+    "removal",
+    "running",
+]
 
 
 def main() -> None:
     """Run the command line; a deliberate error is told in plain words, without a traceback."""
     try:
         app()
+    except PolicyError as error:
+        err.print(f"[red]refused:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise SystemExit(EXIT[error.outcome]) from error
     except MashbillError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from error

@@ -7,21 +7,26 @@ from typing import Annotated
 import typer
 
 from mashbill.cli.options import (
+    COUNTED_CLAIMS,
     DEFAULT_STORE,
+    CatalogOption,
+    ClaimsOption,
     JsonOption,
     NameArgument,
     StoreOption,
     app,
     out,
+    parse_claims,
     print_json,
 )  # fmt: skip
 from mashbill.cli.show import hop_tree, print_bill, print_difference, print_verdicts
+from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject
 from mashbill.conduct.journal import Journal
 from mashbill.core.store import Store
 from mashbill.lineage.bill import bill, coverage
-from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import SHIPPED, is_definition, judge_all
 from mashbill.lineage.difference import compare_bills, compare_verdicts
+from mashbill.lineage.public import unsettled
 from mashbill.lineage.trace import Tracer
 
 DefinitionOption = Annotated[
@@ -40,50 +45,74 @@ def bill_command(
         typer.Option(help="Another artifact, or a definition: print only how the two differ."),
     ] = None,
     paths: Annotated[int, typer.Option(help="Paths to show for a verdict.", min=1)] = 1,
+    catalog: CatalogOption = None,
+    claims: ClaimsOption = COUNTED_CLAIMS,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what an artifact was distilled from, and what each definition concludes."""
-    opened = Store(store)
-    manifest = opened.find(name)
-    circuit = Circuit.of_artifact(opened, manifest)
+    """Print what an artifact was distilled from, and what each definition concludes.
+
+    hf:OWNER/NAME is a public model or dataset, by the claims of the catalogue.
+    """
     wanted = SHIPPED if not definition or definition == ["all"] else tuple(definition)
+
+    def subject(text: str) -> Subject:
+        if is_public(text):
+            return public_subject(text, parse_claims(claims), catalog or ())
+        return own_subject(text, store)
+
+    asked = subject(name)
     if against is not None:
-        _against(opened, circuit, str(manifest.ref), against, wanted, as_json)
+        other = None if is_definition(against) else subject(against)
+        _against(asked, other, against, wanted, as_json)
         return
+    circuit = asked.circuit
     lines, verdicts = bill(circuit), judge_all(circuit, wanted, paths=paths)
     covered = coverage(circuit)
+    doubts = []
+    if asked.entity is not None and asked.lineage is not None:
+        doubts = unsettled(asked.lineage.catalogue, asked.entity, wanted, parse_claims(claims))
     if as_json:
         print_json(
             {
-                "artifact": str(manifest.ref),
-                "digest": manifest.digest,
+                "artifact": asked.name,
+                "digest": asked.manifest.digest if asked.manifest else None,
                 "bill": [line.as_json() for line in lines],
                 "coverage": list(covered.recorded),
                 "unknown_sources": [s.model_dump(mode="json") for s in covered.unknown],
                 "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
+                "unsettled": [vars(doubt) for doubt in doubts],
             }
         )
         return
-    print_bill(lines, str(manifest.ref), covered)
-    print_verdicts(verdicts, str(manifest.ref))
+    if asked.entity is None:
+        print_bill(lines, asked.name, covered)
+    else:
+        recorded = [line for line in lines if line.source.what != "unknown"]
+        print_bill(recorded, f"{asked.name}, by {claims} claims")
+        rest = len(lines) - len(recorded)
+        out.print(f"Claims are never complete: for {rest} of the things on the way it is recorded "
+                  "that there is more, or not that there is no more.",
+                  highlight=False, soft_wrap=True)  # fmt: skip
+    print_verdicts(verdicts, asked.name)
+    for doubt in doubts:
+        out.print(f"Unsettled: {doubt}", highlight=False, soft_wrap=True)
 
 
 def _against(
-    store: Store, circuit: Circuit, name: str, other: str, wanted: tuple[str, ...], as_json: bool
+    first: Subject, second: Subject | None, other: str, wanted: tuple[str, ...], as_json: bool
 ) -> None:
     """Print how an artifact differs from another, or how two definitions differ on it."""
-    if is_definition(other):
+    circuit = first.circuit
+    if second is None:
         pairs = []
         one, two = "/".join(wanted), other
         verdicts = compare_verdicts(
             judge_all(circuit, wanted), judge_all(circuit, (other,) * len(wanted))
         )
     else:
-        manifest = store.find(other)
-        second = Circuit.of_artifact(store, manifest)
-        one, two = name, str(manifest.ref)
-        pairs = compare_bills(bill(circuit), bill(second))
-        verdicts = compare_verdicts(judge_all(circuit, wanted), judge_all(second, wanted))
+        one, two = first.name, second.name
+        pairs = compare_bills(bill(circuit), bill(second.circuit))
+        verdicts = compare_verdicts(judge_all(circuit, wanted), judge_all(second.circuit, wanted))
     if as_json:
         print_json(
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mashbill.core.errors import RecipeError
+from mashbill.core.errors import InputError, RecipeError
+from mashbill.lineage.public import COUNTED
+from mashbill.policy.claims import STATUSES, Status
 
 app = typer.Typer(
     help="Distil language models, and say what each was distilled from.",
@@ -29,6 +32,60 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a progr
 RecipeArgument = Annotated[str, typer.Argument(help="Recipe file, or the name of a shipped one.")]
 NameArgument = Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]
 DEFAULT_STORE = Path("store")
+EXIT = {"allow": 0, "deny": 1, "review": 3}
+"""exit code of each outcome"""
+
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="Day whose terms count, YYYY-MM-DD; today if absent.")
+]
+TermsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--terms-file", help="Terms of one's own: a TOML file, or a folder of them."),
+]
+RulesOption = Annotated[
+    list[Path] | None, typer.Option("--policy", help="House rules: a TOML file.")
+]
+CatalogOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--catalog", envvar="MASHBILL_CATALOG", help="Claims of one's own: a folder or CSV file."
+    ),
+]
+ClaimsOption = Annotated[
+    str,
+    typer.Option("--claims", help="Claims that count, divided by commas: stated, derived, sworn, "
+                 "alleged."),
+]  # fmt: skip
+COUNTED_CLAIMS = ",".join(COUNTED)
+
+
+def parse_day(text: str | None) -> date:
+    """Return a day that an option names, or today.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if text is None:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        msg = f"{text!r} is not a day; write YYYY-MM-DD"
+        raise InputError(msg) from error
+
+
+def parse_claims(text: str) -> tuple[Status, ...]:
+    """Return the statuses of claims that an option names.
+
+    Raises:
+        InputError: if one is unknown.
+    """
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    unknown = [part for part in wanted if part not in STATUSES]
+    if unknown or not wanted:
+        msg = f"--claims {text!r}: choose of {', '.join(STATUSES)}"
+        raise InputError(msg)
+    return tuple(status for status in STATUSES if status in wanted)
 
 
 def print_json(value: Any) -> None:

@@ -7,29 +7,40 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mashbill import plan as planning
+from mashbill.cli.decided import print_decided
 from mashbill.cli.options import (
     DEFAULT_STORE,
+    AsOfOption,
     JsonOption,
     NameArgument,
     RecipeArgument,
+    RulesOption,
     StoreOption,
+    TermsOption,
     app,
     out,
+    parse_day,
     print_json,
     recipe_path,
 )  # fmt: skip
 from mashbill.cli.show import print_evaluation, print_plan, print_verdicts
 from mashbill.core import checkpoint
+from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
 from mashbill.core.recipe import load_recipe
 from mashbill.core.store import LEDGER, Store
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import judge_all
+from mashbill.policy.documents import load_registry
+from mashbill.policy.house import load_rules
+
+if TYPE_CHECKING:
+    from mashbill.lineage.decisions import Decided
 
 
 @app.command()
@@ -38,11 +49,16 @@ def plan(
     store: StoreOption = DEFAULT_STORE,
     teacher: Annotated[
         str | None,
-        typer.Option(help="Plan with PROVIDER:MODEL for every teacher; nothing is asked."),
+        typer.Option(
+            help="Plan with SERVICE:MODEL, or hf:OWNER/NAME, for every teacher; nothing is asked."
+        ),
     ] = None,
+    as_of: AsOfOption = None,
+    terms: TermsOption = None,
+    rules: RulesOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show order, counts, time and price, and what each step would put on the bill."""
+    """Show order, counts, time and price, what goes on the bill, and what terms say to it."""
     from mashbill.teachers.api import parse_teacher
 
     loaded = load_recipe(recipe_path(recipe))
@@ -50,10 +66,23 @@ def plan(
     if teacher is not None:
         loaded = planning.with_teacher(loaded, parse_teacher(teacher))
     made = planning.build(loaded, kept, supposed=teacher is not None)
+    decided = decide_plan(made, as_of, terms, rules)
     if as_json:
-        print_json(made.as_json())
+        print_json({**made.as_json(), "policy": decided.as_json()})
     else:
         print_plan(made)
+        print_decided(decided)
+
+
+def decide_plan(
+    made: planning.Plan, as_of: str | None, terms: list[Path] | None, rules: list[Path] | None
+) -> Decided:
+    """Return what terms, licences and house rules say to a plan: the recipe's own files first."""
+    recipe = made.recipe
+    registry = load_registry([*(recipe.folder / name for name in recipe.policy.terms),
+                              *(terms or ())])  # fmt: skip
+    house = load_rules([*(recipe.folder / name for name in recipe.policy.rules), *(rules or ())])
+    return made.decide(registry, parse_day(as_of), house)
 
 
 @app.command()
@@ -64,17 +93,31 @@ def run(
     cache: Annotated[
         Path | None, typer.Option(help="Where fetched files are kept.", envvar="MASHBILL_CACHE")
     ] = None,
+    terms: TermsOption = None,
+    rules: RulesOption = None,
+    accept_review: Annotated[
+        str | None,
+        typer.Option(help="Who answers for going on although the plan wants review."),
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; both go into the ledger.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
     from mashbill.report import write_report
     from mashbill.run import Execution, default_cache, execute
     from mashbill.run.display import Quiet, display_for
+    from mashbill.run.permission import Acceptance, permit
 
     loaded = load_recipe(recipe_path(recipe))
     signer = Signer.default()
     opened = Store(store, signer)
     made = planning.build(loaded, opened)
+    if (accept_review is None) != (reason is None):
+        msg = "--accept-review NAME and --reason TEXT belong together"
+        raise InputError(msg)
+    if any(stage.status != "done" for stage in made.stages):
+        accepted = Acceptance(accept_review, reason) if accept_review and reason else None
+        permit(decide_plan(made, None, terms, rules), opened, accepted)
     display = Quiet() if as_json else display_for(out)
     done = execute(made, opened, Execution(cache or default_cache(), threads, display))
     checkpoint.keep(opened.root, signer)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from mashbill.lineage.trace import Hop
 
 
+_UNKNOWN = 12  # unknowns that a terminal shows
+
+
 def print_plan(made: planning.Plan) -> None:
     """Print a plan's stages, totals and verdicts."""
     recipe: Recipe = made.recipe
@@ -161,8 +164,12 @@ def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
             "\n".join(path_text(path) for path in paths) or "none",
         )
     out.print(table)
-    for unknown in sorted({item for closed, _ in pairs for item in closed.unknown}):
-        out.print(f"Unknown: {unknown}", highlight=False, soft_wrap=True)
+    unknown = sorted({item for closed, _ in pairs for item in closed.unknown})
+    for item in unknown[:_UNKNOWN]:
+        out.print(f"Unknown: {item}", highlight=False, soft_wrap=True)
+    if len(unknown) > _UNKNOWN:
+        out.print(f"and {len(unknown) - _UNKNOWN} more that are unknown, told by --json",
+                  highlight=False)  # fmt: skip
 
 
 def print_difference(

@@ -8,6 +8,7 @@
     ├── StoreError          the store is locked, absent or not a store
     ├── AuditError          evidence that does not hold
     ├── TeacherError        a teacher that cannot be loaded or asked
+    ├── PolicyError         a plan or release that terms or rules deny, or want reviewed
     └── MissingExtraError   an optional part of the package is not installed
 
 A new error subclasses the nearest of these, and its message names what was found, where, and
@@ -47,6 +48,14 @@ class AuditError(MashbillError):
 
 class TeacherError(MashbillError):
     """A teacher that cannot be loaded or asked."""
+
+
+class PolicyError(MashbillError):
+    """A plan or release that terms, licences or house rules deny, or want reviewed."""
+
+    def __init__(self, text: str, outcome: str) -> None:
+        super().__init__(text)
+        self.outcome = outcome
 
 
 class MissingExtraError(MashbillError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.source import Channel, Source
+from mashbill.core.use import Use
 from mashbill.lineage.bill import bill, coverage
 from mashbill.lineage.circuit import LABELS, MODEL, TYPES, Circuit
 from mashbill.lineage.definitions import judge_all
@@ -24,10 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import date
 
-    from mashbill.core.use import StudentKind, Use
+    from mashbill.core.store import Store
+    from mashbill.core.use import StudentKind
     from mashbill.policy.documents import Registry
 
 _CHANNELS = tuple(Channel)
+
+DECIDE = "decide"
+"""event of the ledger: what was decided about a plan before it ran"""
 
 
 @dataclass(frozen=True)
@@ -222,3 +227,34 @@ def apply_rules(
         covered = {"coverage": unknown if is_planned else coverage(circuit).recorded}
         found.append(apply_rule(rule, decided.about, facts, covered, decided.as_of))
     return found
+
+
+def differing(before: Decided, after: Decided) -> list[tuple[Decision | None, Decision | None]]:
+    """Return the decisions that changed outcome or text, as (before, after); None if not there."""
+
+    def keyed(decided: Decided) -> dict[tuple[str, ...], Decision]:
+        return {
+            (item.about, item.engine, item.document, item.rule, *item.path): item
+            for item in decided.decisions
+        }
+
+    one, two = keyed(before), keyed(after)
+    return [
+        (one.get(key), two.get(key))
+        for key in dict.fromkeys((*one, *two))
+        if _changed(one.get(key), two.get(key))
+    ]
+
+
+def _changed(one: Decision | None, two: Decision | None) -> bool:
+    if one is None or two is None:
+        return True
+    return (one.outcome, one.effective_from) != (two.outcome, two.effective_from)
+
+
+def declared_use(store: Store) -> Use:
+    """Return the use that the last run of a store declared; nothing if none did."""
+    for entry in reversed(store.ledger.entries):
+        if entry.event == DECIDE:
+            return Use.model_validate(entry.predicate.get("use", {}))
+    return Use()

@@ -216,7 +216,7 @@ def _unlicensed(circuit: Circuit, nodes: Iterable[int]) -> tuple[str, ...]:
         return ()
     by_weights = [
         node for node in np.flatnonzero(own == GOVERNED).tolist()
-        if node == circuit.root or _reaches_by_weights(circuit, node)
+        if node != circuit.root and _reaches_by_weights(circuit, node)
     ]  # fmt: skip
     return tuple(circuit.title(node) for node in by_weights)
 

@@ -16,11 +16,13 @@ import numpy as np
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel, Source, parse_via
 from mashbill.lineage.circuit import DATASET, LABELS, MADE, MODEL, SOURCE, Circuit
-from mashbill.policy.claims import STATUSES
+from mashbill.lineage.definitions import judge_all
+from mashbill.policy.claims import RELATIONS, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from mashbill.core.use import StudentKind
     from mashbill.policy.claims import Catalogue, Claim, Entity, Status
 
 COUNTED: tuple[Status, ...] = ("stated", "derived", "sworn")
@@ -58,6 +60,24 @@ def own_route(entity: Entity) -> str:
     if entity.what == "dataset":
         return "public"
     return f"api:{entity.provider.lower()}" if entity.kind == "closed-api" else "weights"
+
+
+def kind_of_public(catalogue: Catalogue, name: str) -> StudentKind:
+    """Return what kind of model a public one is, as far as its use or making says.
+
+    A model that others filter by is a classifier; one that writes, or was taught to, is a language
+    model.
+    """
+    serves = {claim.relation for claim in catalogue.claims if claim.parent == name}
+    learns = {claim.relation for claim in catalogue.claims if claim.child == name}
+    if "filter-classifier" in serves:
+        return "classifier"
+    writes = {relation for relation, (_, _, role) in RELATIONS.items() if role in _WRITERS}
+    taught = {"sft-data", "pretraining-synthetic", "preference-chosen", "rl-judge"}
+    return "language-model" if serves & writes or learns & taught else "other"
+
+
+_WRITERS = ("generator", "rewriter", "judge", "annotator")
 
 
 def source_of_entity(entity: Entity, route: str = "") -> Source:
@@ -299,3 +319,62 @@ def _in_circles(pairs: Iterable[tuple[str, str]]) -> set[str]:
         if inner == edges:
             return children | parents
         edges = inner
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """A verdict that rests on claims which are disputed, or would on claims that do not count."""
+
+    definition: str
+    asked: str
+    """closed, or any: which models were asked about"""
+    counted: str
+    """conclusion as the claims were counted"""
+    otherwise: str
+    """conclusion if they are counted the other way"""
+    why: str
+    """which claims make the difference"""
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        what = "a closed model" if self.asked == "closed" else "any model"
+        return f"{self.definition}, from {what}: {self.otherwise} {self.why} (here: {self.counted})"
+
+
+def unsettled(
+    catalogue: Catalogue,
+    entity: Entity,
+    definitions: Iterable[str],
+    statuses: Collection[Status] = COUNTED,
+) -> list[Unsettled]:
+    """Return the verdicts on an entity that would differ without disputed claims, or with all.
+
+    Args:
+        catalogue: entities and claims.
+        entity: what is asked about.
+        definitions: names of definitions, or files.
+        statuses: claims that count.
+    """
+    wanted = tuple(definitions)
+
+    def conclusions(how: PublicLineage) -> dict[tuple[str, str], str]:
+        return {
+            (verdict.definition.name, verdict.asked): verdict.conclusion
+            for pair in judge_all(how.of(entity), wanted)
+            for verdict in pair
+        }
+
+    counted = conclusions(lineage_of(catalogue, statuses))
+    found = []
+    others: list[tuple[str, PublicLineage]] = []
+    if catalogue.disputes():
+        settled = lineage_of(catalogue, statuses, disputed=False)
+        others.append(("without claims that others contradict", settled))
+    if set(statuses) != set(STATUSES):
+        left = ", ".join(status for status in STATUSES if status not in statuses)
+        others.append((f"if {left} claims counted", lineage_of(catalogue, STATUSES)))
+    for why, how in others:
+        for key, conclusion in conclusions(how).items():
+            if conclusion != counted[key]:
+                found.append(Unsettled(*key, counted[key], conclusion, why))
+    return found

@@ -70,7 +70,7 @@ def _examples(things: Things) -> str:
 
 
 def forbidding(things: Things, text: str, registry: Registry) -> Scenario:
-    """Return the scenario ``PROVIDER forbids training from DATE``: its models by API are closed off.
+    """Return the scenario ``PROVIDER forbids training from DATE``: its API is closed off.
 
     Weights that were given out stay under the licence that they came with.
 
@@ -118,7 +118,7 @@ class Told:
         )
 
     def groups(self, fact: str) -> list[dict[str, Any]]:
-        """Return how many of each group are made, go, and lose an ancestor under each definition."""
+        """Return how many of each group are made, go, and lose an ancestor, by definition."""
         column = self.things.columns[fact]
         made, size = self.things.made, len(column.values)
 

@@ -1,0 +1,104 @@
+"""Printing decisions, duties and terms for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from mashbill.cli.options import out
+
+if TYPE_CHECKING:
+    from mashbill.lineage.decisions import Decided
+    from mashbill.lineage.obligations import Obligation
+    from mashbill.policy.decision import Decision
+    from mashbill.policy.documents import Document, Version
+
+_COLOUR = {"allow": "green", "review": "yellow", "deny": "red"}
+_STATE = {"owed": "owed", "carried": "goes on to what is trained on it", "in question": "open"}
+
+
+def print_decided(decided: Decided, *, every: bool = False) -> None:
+    """Print decisions, strictest first; what is allowed by nothing but silence of rules is told."""
+    table = Table(title=f"What terms and rules say, as of {decided.as_of}", title_justify="left")
+    for column in ("", "about", "clause", "why", "lacking"):
+        table.add_column(column, overflow="fold")
+    wanted = [
+        decision
+        for outcome in ("deny", "review", "allow")
+        for decision in decided.of(outcome)
+        if every or outcome != "allow" or decision.engine == "use restriction"
+    ]
+    for decision in dict.fromkeys(_row(decision) for decision in wanted):
+        outcome, *rest = decision
+        table.add_row(f"[{_COLOUR[outcome]}]{outcome}[/]", *(escape(text) for text in rest))
+    out.print(table)
+    _print_licence(decided)
+    used = ", ".join(f"{key} {value}" for key, value in decided.use.facts().items())
+    out.print(
+        f"Outcome: [{_COLOUR[decided.outcome]}]{decided.outcome}[/]. Declared use: "
+        f"{escape(used) or 'nothing'}. A use restriction binds whoever calls; a duty goes with the "
+        "model. This says what is recorded and which clause applies; it is no legal advice.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _row(decision: Decision) -> tuple[str, str, str, str, str]:
+    return (decision.outcome, decision.about, decision.clause or decision.rule, decision.because,
+            ", ".join(decision.lacking))  # fmt: skip
+
+
+def _print_licence(decided: Decided) -> None:
+    licence = decided.licence
+    expression = licence.expression or "no licence that governs it is recorded"
+    out.print(f"Licence left for {escape(decided.about)}: {escape(expression)}",
+              highlight=False, soft_wrap=True)  # fmt: skip
+    if not licence.obligations:
+        return
+    table = Table(title="Duties that reach it", title_justify="left")
+    for column in ("duty", "of", "state", "path"):
+        table.add_column(column, overflow="fold")
+    for item in licence.obligations:
+        table.add_row(*(escape(text) for text in _duty(item)))
+    out.print(table)
+
+
+def _duty(item: Obligation) -> tuple[str, str, str, str]:
+    mark = " (second-hand)" if item.version.second_hand else ""
+    path = " → ".join(item.path)
+    return (
+        f"{item.clause.code}: {item.clause.says}",
+        item.document.title + mark,
+        _STATE[item.state],
+        path,
+    )
+
+
+def print_document(document: Document, version: Version | None) -> None:
+    """Print one version of a document."""
+    if version is None:
+        out.print(f"{document.id}: no text of that day is recorded")
+        return
+    begins = version.effective_from or f"seen {version.observed_on or 'on an unknown day'}"
+    until = f" until {version.superseded_by}" if version.superseded_by else ""
+    mark = ", second-hand: re-check" if version.second_hand else ""
+    where = ", ".join(str(v) for v in version.pointer.model_dump(exclude_defaults=True).values())
+    table = Table(
+        title=f"{document.title} ({document.provider}, {', '.join(document.routes)}): "
+        f"{begins}{until}{mark}",
+        title_justify="left",
+        caption=escape(f"{where}. {version.note}".strip(". ")),
+        caption_justify="left",
+    )
+    for column in ("clause", "says", "fragment", "section"):
+        table.add_column(column, overflow="fold")
+    for clause in version.clauses:
+        parameters = clause.model_dump(
+            mode="json", exclude_defaults=True, exclude={"code", "says", "fragment", "section"}
+        )
+        told = ", ".join(f"{key} {value}" for key, value in parameters.items())
+        table.add_row(clause.code + (f" ({told})" if told else ""), clause.says, clause.fragment,
+                      clause.section)  # fmt: skip
+    out.print(table)

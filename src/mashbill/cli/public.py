@@ -1,0 +1,224 @@
+"""Commands about public models: catalog list, show, disputes and import, and whatif."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from mashbill.cli.options import (
+    COUNTED_CLAIMS,
+    DEFAULT_STORE,
+    AsOfOption,
+    CatalogOption,
+    ClaimsOption,
+    JsonOption,
+    TermsOption,
+    app,
+    out,
+    parse_claims,
+    parse_day,
+    print_json,
+)  # fmt: skip
+from mashbill.cli.show_public import print_entity, print_whatif
+from mashbill.core.errors import InputError
+from mashbill.core.store import Store
+from mashbill.lineage.definitions import load_definitions
+from mashbill.lineage.public import lineage_of
+from mashbill.lineage.scenarios import forbidding, removing, tell
+from mashbill.lineage.things import things_of_catalogue, things_of_store
+from mashbill.policy.claims import load_catalogue
+from mashbill.policy.documents import load_registry
+from mashbill.policy.importers import FORMATS, add_to, import_claims
+
+catalog_app = typer.Typer(help="What public models were made of, as claims.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
+
+DEFAULT_CATALOG = Path("catalog")
+
+
+@catalog_app.command("list")
+def list_command(
+    text: Annotated[str, typer.Argument(help="Part of a name, provider or country.")] = "",
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List models and datasets."""
+    catalogue = load_catalogue(catalog or ())
+    wanted = text.lower()
+    made = {claim.child for claim in catalogue.claims}
+    found = [
+        entity
+        for entity in sorted(catalogue.entities.values(), key=lambda item: item.id.lower())
+        if wanted in f"{entity.id} {entity.provider} {entity.country} {entity.kind}".lower()
+    ]
+    if as_json:
+        print_json([{**e.model_dump(mode="json"), "making_claimed": e.id in made} for e in found])
+        return
+    table = Table(title=f"{len(found)} of {len(catalogue.entities)}", title_justify="left")
+    for column in ("name", "what", "provider", "country", "kind", "licence", "released", "claims"):
+        table.add_column(column, overflow="fold")
+    for item in found:
+        table.add_row(item.id, item.what, item.provider, item.country, item.kind,
+                      item.license or "not recorded", item.released,
+                      str(len(catalogue.about(item.id)) or ""))  # fmt: skip
+    out.print(table)
+
+
+@catalog_app.command("show")
+def show_command(
+    name: Annotated[str, typer.Argument(help="OWNER/NAME, or a part that fits one only.")],
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a model or dataset: its facts, and every claim about it, contradictions beside."""
+    catalogue = load_catalogue(catalog or ())
+    entity = catalogue.find(name)
+    about = catalogue.about(entity.id)
+    used = [claim for claim in catalogue.claims if claim.parent == entity.id]
+    if as_json:
+        print_json(
+            {
+                "entity": entity.model_dump(mode="json"),
+                "made_from": [claim.model_dump(mode="json") for claim in about],
+                "used_in": [claim.model_dump(mode="json") for claim in used],
+            }
+        )
+        return
+    print_entity(entity, about, used, catalogue.disputes())
+
+
+@catalog_app.command("disputes")
+def disputes_command(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Show claims that contradict each other; none is resolved by hand."""
+    disputes = load_catalogue(catalog or ()).disputes()
+    if as_json:
+        print_json({key: [c.model_dump(mode="json") for c in sides]
+                    for key, sides in disputes.items()})  # fmt: skip
+        return
+    table = Table()
+    for column in ("dispute", "child", "parent", "as", "status", "source"):
+        table.add_column(column, overflow="fold")
+    for key, sides in disputes.items():
+        for claim in sides:
+            mark = ", second-hand" if claim.second_hand else ""
+            table.add_row(key, claim.child, claim.parent, claim.relation, claim.status + mark,
+                          claim.source)  # fmt: skip
+    out.print(table)
+
+
+@catalog_app.command("import")
+def import_command(
+    format: Annotated[str, typer.Argument(help=f"{', '.join(FORMATS)}, or hub.")],  # noqa: A002
+    what: Annotated[list[str], typer.Argument(help="File or folder; for hub: OWNER/NAME ...")],
+    to: Annotated[
+        Path, typer.Option(help="Folder of claims to add to.", envvar="MASHBILL_CATALOG")
+    ] = DEFAULT_CATALOG,
+    entity: Annotated[str, typer.Option(help="Of a single card: whose it is, OWNER/NAME.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Add claims from cards, a graph, a collection or a CSV file; nothing is overwritten."""
+    catalogue = load_catalogue([to] if to.exists() else ())
+    if format == "hub":
+        from mashbill.conduct.hub import fetch_cards
+
+        with tempfile.TemporaryDirectory() as folder:
+            fetch_cards(what, Path(folder))
+            imported = import_claims("card", Path(folder))
+    elif len(what) == 1:
+        imported = import_claims(format, Path(what[0]), entity=entity)
+    else:
+        msg = f"import {format}: give one file or folder, not {len(what)}"
+        raise InputError(msg)
+    added = add_to(to, imported, catalogue)
+    if as_json:
+        print_json(
+            {
+                "folder": str(to),
+                "new_claims": added.new_claims,
+                "known_claims": added.known_claims,
+                "new_entities": added.new_entities,
+                "conflicts": [str(item) for item in added.conflicts],
+                "left_out": list(imported.left_out),
+            }
+        )
+        return
+    out.print(
+        f"{to}: {added.new_claims:,} claims and {added.new_entities:,} models or datasets added, "
+        f"{added.known_claims:,} claims were there already, {len(imported.left_out):,} left out; "
+        f"use them with --catalog {to}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for conflict in added.conflicts:
+        out.print(f"Contradiction: {conflict}", highlight=False, soft_wrap=True, markup=False)
+    for line in imported.left_out[:20]:
+        out.print(f"Left out: {line}", highlight=False, soft_wrap=True, markup=False)
+    if len(imported.left_out) > 20:
+        out.print(f"and {len(imported.left_out) - 20:,} more, told by --json", highlight=False)
+
+
+@app.command("whatif")
+def whatif_command(
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What goes: CEL over name, what, provider, country, kind, license, route, "
+            "released. Each --remove or --terms is a scenario of its own."
+        ),
+    ] = None,
+    terms: Annotated[
+        list[str] | None,
+        typer.Option(help="'PROVIDER forbids training from YYYY-MM-DD': its API is closed off."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Ask about this store; about the catalogue if absent."),
+    ] = None,
+    definition: Annotated[
+        list[str] | None,
+        typer.Option(help="A, B, C, EU-2.5, or a TOML file; A, B, C if absent."),
+    ] = None,
+    lead_months: Annotated[int, typer.Option(help="Months that one rebuild takes.", min=0)] = 6,
+    as_of: AsOfOption = None,
+    catalog: CatalogOption = None,
+    claims: ClaimsOption = COUNTED_CLAIMS,
+    terms_file: TermsOption = None,
+    to: Annotated[Path | None, typer.Option(help="Also write one HTML page.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what breaks if some sources go: losses, substitutes, earliest rebuilds, impact."""
+    if not remove and not terms:
+        msg = "say what goes: --remove 'country == \"XX\"', or --terms 'P forbids training from D'"
+        raise InputError(msg)
+    day = parse_day(as_of)
+    registry = load_registry(terms_file or ())
+    if store is None:
+        statuses = parse_claims(claims)
+        things = things_of_catalogue(lineage_of(load_catalogue(catalog or ()), statuses))
+        counted = f"of the catalogue whose making is recorded by {', '.join(statuses)} claims"
+    else:
+        things = things_of_store(Store(store if store != Path() else DEFAULT_STORE))
+        counted = f"of the store {store}"
+    definitions = load_definitions(definition or ("A", "B", "C"))
+    scenarios = [removing(things, text, day) for text in remove or ()]
+    scenarios += [forbidding(things, text, registry) for text in terms or ()]
+    told = [
+        tell(things, scenario, definitions, registry, day, lead_months=lead_months)
+        for scenario in scenarios
+    ]
+    counted = f"{int(things.made.sum()):,} artifacts {counted}."
+    if to is not None:
+        from mashbill.report.whatif import write_whatif
+
+        write_whatif(told, to, as_of=day, counted=counted)
+    if as_json:
+        print_json({"as_of": day.isoformat(), "counted": counted,
+                    "scenarios": [item.as_json() for item in told]})  # fmt: skip
+        return
+    print_whatif(told, counted)
+    if to is not None:
+        out.print(f"Page: {to}", highlight=False, soft_wrap=True)

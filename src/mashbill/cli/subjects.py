@@ -1,0 +1,93 @@
+"""What commands are asked about: an artifact of a store, or ``hf:OWNER/NAME`` of the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mashbill.core import registry as plugins
+from mashbill.core.errors import RecipeError
+from mashbill.core.store import Store
+from mashbill.core.use import Use
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.decisions import Decided, decide_circuit, declared_use
+from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
+from mashbill.policy.claims import Entity, load_catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+    from pathlib import Path
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.use import StudentKind
+    from mashbill.policy.claims import Status
+    from mashbill.policy.documents import Registry
+    from mashbill.policy.house import HouseRule
+
+PUBLIC = "hf:"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One artifact with its circuit, whoever made it."""
+
+    name: str
+    circuit: Circuit
+    use: Use
+    """as its last run declared it; nothing for a public one"""
+    store: Store | None = None
+    manifest: Manifest | None = None
+    entity: Entity | None = None
+    lineage: PublicLineage | None = None
+
+    def kind_of(self, artifact: str) -> StudentKind:
+        """Return what kind of model an artifact is, as its trainer says; "other" if not known."""
+        if self.lineage is not None:
+            return kind_of_public(self.lineage.catalogue, artifact)
+        if self.store is None:
+            return "other"
+        try:
+            kind = self.store.find(artifact).stage.get("kind", "")
+            found: StudentKind = plugins.find(kind, plugins.TRAINERS).student_kind
+        except (RecipeError, ImportError):  # a trainer's plugin need not be installed here
+            return "other"
+        return found
+
+    def decide(
+        self, registry: Registry, as_of: date, use: Use, rules: Sequence[HouseRule] = ()
+    ) -> Decided:
+        """Return what terms, licences and house rules say to it."""
+        return decide_circuit(
+            registry, [self.circuit], self.circuit, self.kind_of, use, as_of,
+            is_public=self.entity is not None, rules=rules,
+        )  # fmt: skip
+
+
+def is_public(name: str) -> bool:
+    """Return whether a name is one of the catalogue."""
+    return name.startswith(PUBLIC)
+
+
+def public_subject(name: str, statuses: Sequence[Status], catalog: Sequence[Path] = ()) -> Subject:
+    """Return a model or dataset of the catalogue.
+
+    Raises:
+        InputError: if the catalogue has none of that name; near ones are listed.
+    """
+    catalogue = load_catalogue(catalog)
+    entity = catalogue.find(name)
+    lineage = lineage_of(catalogue, statuses)
+    return Subject(entity.id, lineage.of(entity), Use(), entity=entity, lineage=lineage)
+
+
+def own_subject(name: str, store: Path) -> Subject:
+    """Return an artifact of a store.
+
+    Raises:
+        StoreError: if it has none of that name.
+    """
+    opened = Store(store)
+    manifest = opened.find(name)
+    circuit = Circuit.of_artifact(opened, manifest)
+    return Subject(str(manifest.ref), circuit, declared_use(opened), opened, manifest)
