@@ -298,7 +298,7 @@ def _of_document(
             if reach not in by_reach:
                 by_reach[reach] = standing(circuit, own, reach)
             value = by_reach[reach]
-            state = _state(int(value[circuit.root]), is_model=circuit.type[circuit.root] == MODEL)
+            state = _state(int(value[circuit.root]), circuit, reach, data=data)
             if state is not None:
                 path = _path(circuit, value, own, reach)
                 sources = tuple(circuit.source(node) for node in nodes)
@@ -306,11 +306,16 @@ def _of_document(
     return found
 
 
-def _state(value: int, *, is_model: bool) -> Literal["owed", "carried", "in question"] | None:
+def _state(
+    value: int, circuit: Circuit, reach: Reach, *, data: bool
+) -> Literal["owed", "carried", "in question"] | None:
+    """Return how a duty stands to the root: what data hold of a model goes on, or it is nothing."""
     if value in (GOVERNED, DUTY):
         return "owed"
-    if value == OUTPUTS:
-        return None if is_model else "carried"
+    if value == OUTPUTS and circuit.type[circuit.root] != MODEL:
+        if data:
+            return "owed"
+        return None if reach == "weights" else "carried"
     return "in question" if value == OPEN else None
 
 

@@ -83,7 +83,7 @@ def _needs_no_terms(question: Question) -> Decision | None:
     match source.kind:
         case "test-double":
             return made("allow", "test-double", "stands in for a model; nobody's terms apply")
-        case "own-dataset" | "human":
+        case "own-dataset" | "human" if not source.route.startswith("dataset:"):
             return made("allow", "own-data", "declared as one's own by the recipe")
         case "unknown" if source.what == "unknown":
             return made("review", "origin-not-recorded", "where it came from is not recorded",
@@ -226,8 +226,11 @@ def _by_licence(question: Question, what: str) -> Decision:
     name = {"document": source.license or "", "title": source.license or ""}
     match kind:
         case "permissive":
+            bound = ""
+            if source.route.startswith("dataset:") and source.provider != "unknown":
+                bound = f"; the terms of {source.provider} bound whoever made the data set"
             return made("allow", "permissive-licence",
-                        f"{source.license} places nothing on what is learned from it",
+                        f"{source.license} places nothing on what is learned from it{bound}",
                         used={"license": source.license}, **name)  # fmt: skip
         case "non-commercial":
             if use.commercial is None:
