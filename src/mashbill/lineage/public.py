@@ -175,6 +175,10 @@ class _Building:
                 self._edge(number, self.parent(claim), claim.via, np.nan, claim)
             else:
                 phases.setdefault(claim.of, []).append(claim)
+        named = [phase for phase in phases if phase]
+        if entity.what == "dataset" and len(named) == 1 and "" in phases:
+            # A data set has one making: whoever judged or selected did so in it.
+            phases[named[0]] += phases.pop("")
         whole = True
         for phase, parts in phases.items():
             whole &= self._phase(number, entity, phase, parts, alone=len(phases) == 1)

@@ -14,7 +14,7 @@ import numpy as np
 from mashbill.core.store import Store
 from mashbill.lineage.circuit import DATASET, MADE, MODEL, Circuit
 from mashbill.lineage.nodes import NodeTable
-from mashbill.policy.expressions import Expression, LackingError
+from mashbill.policy.expressions import Expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,7 +64,7 @@ class Things:
         """Return which things an expression holds of, bool, shape (n,).
 
         Raises:
-            InputError: if it gives something else than true or false.
+            InputError: if it cannot be put to texts, or gives something else than true or false.
         """
         names = [name for name in FACTS if name in expression.names]
         size = self.circuit.size
@@ -78,10 +78,7 @@ class Things:
         holds = np.zeros(len(distinct), bool)
         for place, node in enumerate(first.tolist()):
             facts: dict[str, Any] = {name: self.columns[name][node] for name in names}
-            try:
-                holds[place] = expression.holds(facts)
-            except LackingError:
-                holds[place] = False
+            holds[place] = expression.holds(facts)
         return self.thing & holds[back]
 
     def title(self, node: int) -> str:

@@ -121,6 +121,13 @@ def _without_students(case: Case) -> Finding:
             "allow", "nothing is trained on it, and it is declared to be for evaluation",
             {"use.purpose": "evaluation"},
         )  # fmt: skip
+    competes = case.question.use.competes_with
+    about_rivals = case.clause.code == "no-competing-model" or (
+        case.clause.scope == "competing-models"
+    )
+    if about_rivals and competes is not None and not _competes(case.provider, competes):
+        return Finding("allow", f"declared not to compete with {case.provider}",
+                       {"use.competes_with": list(competes)})  # fmt: skip
     return Finding(
         "review",
         f"{case.clause.says} Nothing is trained on it yet; what will be is not recorded",
@@ -150,7 +157,7 @@ def _about(case: Case, student: Student) -> Finding:
             return Finding("review", f"{case.clause.says} Whether {student.name} competes is not "
                            f"declared{note}", used, ("use.competes_with",), path)  # fmt: skip
         used["use.competes_with"] = list(competes)
-        if case.provider.lower() not in {name.lower() for name in competes}:
+        if not _competes(case.provider, competes):
             return Finding(
                 "allow", f"declared not to compete with {case.provider}{note}", used, path=path
             )
@@ -161,6 +168,10 @@ def _about(case: Case, student: Student) -> Finding:
     if reach:
         return Finding("review", f"{case.clause.says} {reach}", used, (reach,), path)
     return Finding("deny", f"{case.clause.says}{note}", used, path=path)
+
+
+def _competes(provider: str, competes_with: Sequence[str]) -> bool:
+    return provider.lower() in {name.lower() for name in competes_with}
 
 
 def _outside(scope: str, excepts: tuple[str, ...], student: Student) -> str:
