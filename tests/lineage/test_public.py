@@ -21,8 +21,8 @@ CATALOGUE = load_catalogue()
 PUBLIC = lineage_of(CATALOGUE)
 A, B, C = load_definitions(["A", "B", "C"])
 
-# shared facts' own table: closed models and the greatest of their least depths. Olmo 3 has 2 under
-# C here and 3 there: docs/catalogue-facts.md names the edge (a data set that was taken for a model).
+# The table of the facts: closed models and the greatest of their least depths. Olmo 3 has 2 under
+# C here and 3 there: docs/catalogue-facts.md names the edge (a data set taken for a model).
 TABLE = [
     ("allenai/Olmo-3-1125-32B", (4, 1), (5, 2), (7, 2)),
     ("HuggingFaceTB/SmolLM3-3B", (0, 0), (0, 0), (1, 3)),

@@ -237,9 +237,17 @@ class _Building:
             rest = self._add(DATASET, f"{name}: the rest", {"artifact": f"{name}: the rest"})
             self._unweighed(rest, entity, phase, blanks, rest=True)
             self._edge(node, rest, "content", float(left or 0.0))
-        if node != number:
-            whole = self._acted_on(node, name, blanks) if complete else node
-            self._edge(number, whole, "content", total if total is not None else np.nan)
+        weight = total if total is not None else np.nan
+        if node != number and complete and blanks:
+            acted = self._acted_on(node, name, blanks)
+            whole = number
+            if not alone:  # so that what the others weigh stays known
+                whole = self._add(DATASET, f"{name}, acted on", {"artifact": f"{name}, acted on"})
+                self._edge(number, whole, "content", weight)
+            for part in (node, acted):
+                self._edge(whole, part, "content", np.nan)
+        elif node != number:
+            self._edge(number, node, "content", weight)
         return complete and entity.what == "dataset"
 
     def _unweighed(
@@ -251,17 +259,12 @@ class _Building:
             self._edge(node, self._rest(entity, phase), "content", np.nan)
 
     def _acted_on(self, node: int, name: str, claims: list[Claim]) -> int:
-        """Return a node for data of which others judged or selected a part that is not known."""
-        if not claims:
-            return node
-        whole = self._add(DATASET, f"{name}, acted on", {"artifact": f"{name}, acted on"})
+        """Return a node for the records that others judged or selected; how many is not known."""
         acted = self._add(MADE, f"{name}, the part acted on", {})
         self._edge(acted, node, "content", np.nan)
         for claim in claims:
             self._edge(acted, self.parent(claim), claim.via, np.nan, claim)
-        self._edge(whole, node, "content", np.nan)
-        self._edge(whole, acted, "content", np.nan)
-        return whole
+        return acted
 
 
 def _tokens(claim: Claim, total: float | None) -> float | None:
