@@ -101,6 +101,11 @@ class Entity(_Row):
     source: str = ""
     """where its facts are stated"""
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing is known beyond its name and whether it is a model or data."""
+        return self == Entity.model_validate({"id": self.id, "what": self.what})
+
     @field_validator("aliases", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -225,8 +230,8 @@ class Catalogue:
 def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalogue:
     """Read the shipped catalogue, and folders or claim files of one's own behind it.
 
-    Of an entity that is described twice the first description stands; claims are all kept, equal
-    ones once. An entity that only claims name is known by its name alone.
+    Of an entity that is described twice the first description that says more than a name stands;
+    claims are all kept, equal ones once. What only claims name is known by its name alone.
 
     Args:
         more: folders with ``entities*.csv`` and ``claims*.csv``, or single files named so.
@@ -250,7 +255,8 @@ def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalo
     for file in files:
         if file.name.startswith("entities"):
             for entity in read_rows(file, Entity):
-                entities.setdefault(entity.id, entity)
+                if entity.id not in entities or entities[entity.id].is_bare:
+                    entities[entity.id] = entity
         elif file.name.startswith("claims"):
             claims |= dict.fromkeys(read_rows(file, Claim))
         else:
@@ -295,7 +301,7 @@ def read_rows(file: Path | Traversable, model: type[Row]) -> list[Row]:
         InputError: naming file, line, column and value.
     """
     try:
-        with io.StringIO(file.read_text("utf-8"), newline="") as stream:
+        with io.StringIO(file.read_text("utf-8-sig"), newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             unknown = set(reader.fieldnames or ()) - set(model.model_fields)
             if unknown or not reader.fieldnames:

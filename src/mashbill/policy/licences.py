@@ -52,6 +52,21 @@ def _one(key: str) -> LicenceKind:
     return "share-alike" if category in _SHARE_ALIKE else "not known"
 
 
+@cache
+def identifiers() -> dict[str, str]:
+    """Return every SPDX identifier, lower-case -> in its usual case."""
+    return {
+        key.lower(): key
+        for item in get_license_index()
+        if (key := item.get("spdx_license_key") or "") and not key.startswith("LicenseRef-")
+    }
+
+
+def spdx_identifier(text: str) -> str | None:
+    """Return the SPDX identifier that a licence is written with, in its usual case, or None."""
+    return identifiers().get(text.lower())
+
+
 def spelled(licence: str) -> str:
     """Return a licence identifier as SPDX spells it, where it is one: apache-2.0, odc-by-1.0."""
     try:

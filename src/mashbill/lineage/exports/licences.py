@@ -8,17 +8,7 @@ from __future__ import annotations
 
 import re
 
-_SPDX = """
-AFL-3.0 AGPL-3.0-only AGPL-3.0-or-later Apache-2.0 Artistic-2.0 BSD-2-Clause BSD-3-Clause
-BSD-3-Clause-Clear BSL-1.0 C-UDA-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0
-CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0
-CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 CDLA-Permissive-1.0
-CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 GPL-2.0-only
-GPL-2.0-or-later GPL-3.0-only GPL-3.0-or-later ISC LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only
-LGPL-3.0-or-later LPPL-1.3c MIT MIT-0 MPL-2.0 MS-PL NCSA ODC-By-1.0 ODbL-1.0 OFL-1.1 OSL-3.0
-PDDL-1.0 PostgreSQL Unlicense WTFPL Zlib etalab-2.0
-"""
-_BY_LOWER = {name.lower(): name for name in _SPDX.split()}
+from mashbill.policy.licences import spdx_identifier
 
 _HUB = """
 afl-3.0 apache-2.0 artistic-2.0 bigcode-openrail-m bigscience-openrail-m bsd-2-clause bsd-3-clause
@@ -49,7 +39,7 @@ _TO_HUB = {name: name for name in _HUB.split()} | {
 
 def spdx(text: str) -> str | None:
     """Return the SPDX identifier that a licence is written with, in its usual case, or None."""
-    return _BY_LOWER.get(text.lower())
+    return spdx_identifier(text)
 
 
 def spdx_expression(text: str) -> str:

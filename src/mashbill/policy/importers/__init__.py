@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError
-from mashbill.policy.importers import cards as _cards
-from mashbill.policy.importers import dpi as _dpi
-from mashbill.policy.importers import modsleuth as _modsleuth
-from mashbill.policy.importers import own_csv as _own_csv
 from mashbill.policy.importers.adding import Added, Conflict, add_to
+from mashbill.policy.importers.cards import read as read_cards
+from mashbill.policy.importers.dpi import read as read_dpi
 from mashbill.policy.importers.imported import Imported
+from mashbill.policy.importers.modsleuth import read as read_modsleuth
+from mashbill.policy.importers.own_csv import read as read_own_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Added", "Conflict", "Imported", "add_to", "import_claims"]
 
 FORMATS: dict[str, Callable[[Path], Imported]] = {
-    "card": _cards.read,
-    "modsleuth": _modsleuth.read,
-    "dpi": _dpi.read,
-    "csv": _own_csv.read,
+    "card": read_cards,
+    "modsleuth": read_modsleuth,
+    "dpi": read_dpi,
+    "csv": read_own_csv,
 }
 
 
@@ -58,4 +58,4 @@ def import_claims(
     if format != "card" or path.is_dir():
         msg = f"import: an id ({entity!r}) can be given for a single card only, not for {path}"
         raise InputError(msg)
-    return _cards.read(path, entity)
+    return read_cards(path, entity)

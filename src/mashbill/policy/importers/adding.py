@@ -19,7 +19,6 @@ from mashbill.policy.claims import (
     read_rows,
     write_rows,
 )
-from mashbill.policy.importers.imported import known_by_name_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -179,10 +178,7 @@ def _resolved(claim: Claim, catalogue: Catalogue) -> Claim:
 def _adds(entity: Entity, catalogue: Catalogue) -> bool:
     """Return whether the catalogue has less than this about an entity: nothing, or its name."""
     known = catalogue.entities.get(catalogue.names.get(entity.id.lower(), entity.id))
-    if known is None:
-        return True
-    says_more = not known_by_name_alone(entity) or known.what != entity.what
-    return known_by_name_alone(known) and says_more
+    return known is None or (known.is_bare and not entity.is_bare)
 
 
 def _write(

@@ -171,7 +171,7 @@ class _Card:
         self._bases()
         if self.what == "model":
             for name in self._ids("datasets"):
-                self._claim("datasets", name, "dataset", "trained-on", "")
+                self._claim("datasets", name, "trained-on", "")
         else:
             self._sources()
 
@@ -195,10 +195,14 @@ class _Card:
                 found.append(name)
         return found
 
-    def _claim(self, key: str, parent: str, what: str, relation: str, note: str) -> None:
+    def _claim(self, key: str, parent: str, relation: str, note: str) -> None:
+        """Add a claim, and no entity for the parent.
+
+        The card has its name only, and a row with no more would stand in the way of its own card's.
+        """
         if (parent.lower(), RELATIONS[relation][2]) in self.told:
             return
-        kept = self.gathered.add_claim(
+        self.gathered.add_claim(
             self._at(key),
             child=self.name,
             parent=parent,
@@ -207,8 +211,6 @@ class _Card:
             source=self.source,
             note=note,
         )
-        if kept:
-            self.gathered.add_entity(self._at(key), id=parent, what=what)
 
     def _licence(self) -> str | None:
         stated = [value for value in self._listed("license") if isinstance(value, str)]
@@ -235,7 +237,7 @@ class _Card:
         elif relation is None:
             note = f"the card's relation to its base model is {brief(stated)}, which the hub lacks"
         for name in names:
-            self._claim("base_model", name, "model", relation or "base-weights", note)
+            self._claim("base_model", name, relation or "base-weights", note)
 
     def _sources(self) -> None:
         """Read source_datasets; ``original`` says that there is none."""
@@ -248,4 +250,4 @@ class _Card:
                 reason = f"{brief(value)} names no data set with its owner"
                 self.gathered.leave(self._at("source_datasets"), reason)
             else:
-                self._claim("source_datasets", name, "dataset", "composed-from", "")
+                self._claim("source_datasets", name, "composed-from", "")

@@ -61,7 +61,7 @@ class Gathering:
             self.leave(where, _first(error))
             return
         key = entity.id.lower()
-        if key not in self.entities or known_by_name_alone(self.entities[key]):
+        if key not in self.entities or self.entities[key].is_bare:
             self.entities[key] = entity
 
     def add_claim(self, where: str, **facts: Any) -> bool:
@@ -79,11 +79,14 @@ class Gathering:
     def finish(self) -> Imported:
         """Return what was gathered; ids that differ only in case are written in one way."""
         spelt = {key: entity.id for key, entity in self.entities.items()}
+        for claim in self.claims:
+            for name in (claim.child, claim.parent):
+                spelt.setdefault(name.lower(), name)
         claims = dict.fromkeys(
             claim.model_copy(
                 update={
-                    "child": spelt.get(claim.child.lower(), claim.child),
-                    "parent": spelt.get(claim.parent.lower(), claim.parent),
+                    "child": spelt[claim.child.lower()],
+                    "parent": spelt[claim.parent.lower()],
                 }
             )
             for claim in self.claims
@@ -91,11 +94,6 @@ class Gathering:
         return Imported(
             tuple(self.entities.values()), tuple(claims), tuple(self.left_out), self.format
         )
-
-
-def known_by_name_alone(entity: Entity) -> bool:
-    """Return whether an entity has no facts beyond its id and whether it is a model or data."""
-    return entity == Entity.model_validate({"id": entity.id, "what": entity.what})
 
 
 def _first(error: ValidationError) -> str:

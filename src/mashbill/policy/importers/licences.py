@@ -9,17 +9,7 @@ from __future__ import annotations
 
 import re
 
-_SPDX = """
-AFL-3.0 AGPL-3.0-only AGPL-3.0-or-later Apache-2.0 Artistic-2.0 BSD-2-Clause BSD-3-Clause
-BSD-3-Clause-Clear BSL-1.0 C-UDA-1.0 CC-BY-2.0 CC-BY-2.5 CC-BY-3.0 CC-BY-4.0 CC-BY-NC-2.0
-CC-BY-NC-3.0 CC-BY-NC-4.0 CC-BY-NC-ND-3.0 CC-BY-NC-ND-4.0 CC-BY-NC-SA-2.0 CC-BY-NC-SA-3.0
-CC-BY-NC-SA-4.0 CC-BY-ND-4.0 CC-BY-SA-2.0 CC-BY-SA-3.0 CC-BY-SA-4.0 CC0-1.0 CDLA-Permissive-1.0
-CDLA-Permissive-2.0 CDLA-Sharing-1.0 ECL-2.0 EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 GPL-2.0-only
-GPL-2.0-or-later GPL-3.0-only GPL-3.0-or-later ISC LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only
-LGPL-3.0-or-later LPPL-1.3c MIT MIT-0 MPL-2.0 MS-PL NCSA ODC-By-1.0 ODbL-1.0 OFL-1.1 OGL-UK-3.0
-OSL-3.0 PDDL-1.0 PostgreSQL Unlicense WTFPL Zlib etalab-2.0
-"""
-_BY_LOWER = {name.lower(): name for name in _SPDX.split()}
+from mashbill.policy.licences import spdx_identifier
 
 # A name without "only" or "or later" is SPDX's former identifier, which meant that version.
 _HUB = {
@@ -79,11 +69,11 @@ def from_hub(text: str, name: str = "") -> str | None:
         return None
     if key == "other":
         own = name.strip()
-        return _BY_LOWER.get(own.lower(), reference(own)) if own else "LicenseRef-other"
+        return (spdx_identifier(own) or reference(own)) if own else "LicenseRef-other"
     llama = re.fullmatch(r"llama-?(\d(?:\.\d)?)", key)
     if llama:
         return f"LicenseRef-Llama-{llama[1]}"
-    return _BY_LOWER.get(key) or _HUB.get(key) or reference(text)
+    return _HUB.get(key) or spdx_identifier(key) or reference(text)
 
 
 def from_dpi(text: str) -> str | None:
@@ -91,4 +81,4 @@ def from_dpi(text: str) -> str | None:
     name = text.strip()
     if name in _DPI_NO_LICENCE:
         return None
-    return _DPI.get(name) or _BY_LOWER.get(re.sub(r"\s+", "-", name.lower())) or reference(name)
+    return _DPI.get(name) or spdx_identifier(re.sub(r"\s+", "-", name.lower())) or reference(name)
