@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mashbill import InputError
+from mashbill import InputError, Source
 from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import LABELS, MODEL
+from mashbill.lineage.circuit import LABELS, MODEL, Circuit
 from mashbill.lineage.definitions import judge, judge_all, load_definitions
 from mashbill.lineage.evaluate import FAR, FEWEST_HOPS, evaluate
+from mashbill.lineage.extended import extended
+from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.public import lineage_of, unsettled
 from mashbill.lineage.reach import owed_at_root, reach
 from mashbill.lineage.words import path_text
@@ -163,3 +165,24 @@ def test_building_twice_gives_the_same():
     again = lineage_of(load_catalogue())
     assert np.array_equal(again.circuit.to, PUBLIC.circuit.to)
     assert again.node == PUBLIC.node
+
+
+def test_ones_own_lineage_goes_on_by_the_claims_about_its_teacher(tmp_path):
+    table = NodeTable()
+    teacher = table.add_source(
+        Source(name="SmolLM3-3B", what="model", kind="open-weights", route="weights")
+    )
+    text = table.add_source(Source(name="t", what="dataset", kind="own-dataset", route="file"))
+    made = table.add_made([("content", text), ("judgement", teacher)])
+    body = {"type": "model", "artifact": "student@1", "files": "f"}
+    table.root = table.add({**body, "members": [["content", made, 7]]})
+    own = Circuit.of(table)
+    whole, told = extended(own, PUBLIC)
+    assert told == ["SmolLM3-3B is HuggingFaceTB/SmolLM3-3B"]
+    assert judge(C, own).conclusion == "none recorded"
+    verdict = judge(C, whole)
+    assert (verdict.conclusion, verdict.depth) == ("yes", 4)
+    assert {v.conclusion for v in (judge(A, whole), judge(B, whole))} == {"none recorded"}
+    mine = {(ln.source.name, ln.channels, ln.share) for ln in bill(own)}
+    assert mine <= {(ln.source.name, ln.channels, ln.share) for ln in bill(whole)}
+    assert extended(own, lineage_of(catalogue()))[0] is own

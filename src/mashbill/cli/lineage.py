@@ -20,7 +20,7 @@ from mashbill.cli.options import (
     print_json,
 )  # fmt: skip
 from mashbill.cli.show import hop_tree, print_bill, print_difference, print_verdicts
-from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject
+from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject, went_on
 from mashbill.conduct.journal import Journal
 from mashbill.core.store import Store
 from mashbill.lineage.bill import bill, coverage
@@ -47,6 +47,12 @@ def bill_command(
     paths: Annotated[int, typer.Option(help="Paths to show for a verdict.", min=1)] = 1,
     catalog: CatalogOption = None,
     claims: ClaimsOption = COUNTED_CLAIMS,
+    through: Annotated[
+        bool,
+        typer.Option(
+            "--through-catalog", help="Go on from one's own teachers by the catalogue's claims."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print what an artifact was distilled from, and what each definition concludes.
@@ -58,7 +64,8 @@ def bill_command(
     def subject(text: str) -> Subject:
         if is_public(text):
             return public_subject(text, parse_claims(claims), catalog or ())
-        return own_subject(text, store)
+        own = own_subject(text, store)
+        return went_on(own, parse_claims(claims), catalog or ()) if through else own
 
     asked = subject(name)
     if against is not None:

@@ -31,7 +31,7 @@ ProviderOption = Annotated[str | None, typer.Option(help="All sources of this pr
 CountryOption = Annotated[str | None, typer.Option(help="All sources of this country (alpha-2).")]
 KindOption = Annotated[str | None, typer.Option(help="All of this kind, such as closed-api.")]
 LicenseOption = Annotated[str | None, typer.Option(help="All under this licence.")]
-TermsOption = Annotated[str | None, typer.Option(help="All under these terms.")]
+TermsOption = Annotated[str | None, typer.Option(help="All under this document of `terms list`.")]
 
 
 def selector_of(**given: Any) -> Selector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mashbill.core import registry as plugins
@@ -11,6 +11,7 @@ from mashbill.core.store import Store
 from mashbill.core.use import Use
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.decisions import Decided, decide_circuit, declared_use
+from mashbill.lineage.extended import extended
 from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
 from mashbill.policy.claims import Entity, load_catalogue
 
@@ -79,6 +80,13 @@ def public_subject(name: str, statuses: Sequence[Status], catalog: Sequence[Path
     entity = catalogue.find(name)
     lineage = lineage_of(catalogue, statuses)
     return Subject(entity.id, lineage.of(entity), Use(), entity=entity, lineage=lineage)
+
+
+def went_on(subject: Subject, statuses: Sequence[Status], catalog: Sequence[Path] = ()) -> Subject:
+    """Return an artifact of a store whose teachers rest on what the catalogue claims of them."""
+    lineage = lineage_of(load_catalogue(catalog), statuses)
+    circuit, _ = extended(subject.circuit, lineage)
+    return replace(subject, circuit=circuit)
 
 
 def own_subject(name: str, store: Path) -> Subject:

@@ -7,6 +7,7 @@ have come about in the same way without it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from mashbill.core.source import Source, SourceKind
 from mashbill.core.store import Store
 from mashbill.lineage.circuit import LABELS, Circuit
 from mashbill.lineage.evaluate import REACHABLE, evaluate, touched
+from mashbill.policy.documents import load_registry
+from mashbill.policy.restrictions import reached_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,13 +46,16 @@ class Selector(BaseModel):
     license: str | None = None
     """licence, as recorded"""
     terms: str | None = None
-    """reference to terms, as recorded"""
+    """document of the terms registry that governs it by the route it was reached by, on any day"""
 
     def holds(self, source: Source) -> bool:
         """Return whether a source is one of those."""
         wanted = self.model_dump(exclude_none=True)
         name = wanted.pop("source", None)
         if name is not None and name.lower() not in (source.name.lower(), source.title.lower()):
+            return False
+        document = wanted.pop("terms", None)
+        if document is not None and document not in _governing(source):
             return False
         return all(
             str(getattr(source, key) or "").lower() == str(value).lower()
@@ -60,6 +66,16 @@ class Selector(BaseModel):
         """Say which, for people."""
         wanted = self.model_dump(exclude_none=True)
         return ", ".join(f"{key} {value}" for key, value in wanted.items())
+
+
+@cache
+def _governing(source: Source) -> frozenset[str]:
+    registry = load_registry()
+    return frozenset(
+        document.id
+        for provider, route in reached_by(source)
+        for document in registry.governing(provider, source.name, route)
+    )
 
 
 @dataclass(frozen=True)

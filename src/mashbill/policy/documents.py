@@ -108,13 +108,13 @@ class Document(_Frozen):
     provider: str = ""
     """filled from the file"""
 
-    def governs(self, model: str, route: Route, at: date) -> bool:
-        """Return whether a model reached by a route was under this document on a day."""
+    def governs(self, model: str, route: Route, at: date | None = None) -> bool:
+        """Return whether a model reached by a route was under this document on a day, or ever."""
         name = own_name(model)
         return (
             route in self.routes
-            and (self.models_from is None or at >= self.models_from)
-            and (self.models_until is None or at < self.models_until)
+            and (at is None or self.models_from is None or at >= self.models_from)
+            and (at is None or self.models_until is None or at < self.models_until)
             and any(fnmatchcase(name, pattern.lower()) for pattern in self.models)
             and not any(fnmatchcase(name, pattern.lower()) for pattern in self.except_models)
         )
@@ -157,8 +157,10 @@ class Registry:
         """Return a provider by name or alias; case does not matter."""
         return self.providers.get(name.lower())
 
-    def governing(self, provider: str, model: str, route: Route, at: date) -> list[Document]:
-        """Return the documents that govern a model by a route on a day."""
+    def governing(
+        self, provider: str, model: str, route: Route, at: date | None = None
+    ) -> list[Document]:
+        """Return the documents that govern a model by a route on a day, or on any."""
         known = self.provider(provider)
         name = known.name if known else provider
         return [
