@@ -12,16 +12,9 @@ from mashbill import Source
 from mashbill.core.use import Use
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.obligations import (
-    DUTY,
-    GOVERNED,
-    NONE,
-    OPEN,
-    decide_obligations,
-    output_licence,
-    standing,
-)  # fmt: skip
+from mashbill.lineage.obligations import decide_obligations, output_licence
 from mashbill.lineage.public import lineage_of
+from mashbill.lineage.standing import DUTY, GOVERNED, NONE, OPEN, standing
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 

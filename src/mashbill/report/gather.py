@@ -10,6 +10,7 @@ from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.source import Source
 from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
 from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.decisions import DECIDE
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.trace import Hop, Tracer
@@ -62,6 +63,8 @@ class ReportFacts:
     head: str
     signers: tuple[str, ...]
     calls: tuple[int, int, float]
+    decided: tuple[dict[str, Any], ...]
+    """what was decided before each run, and who accepted it, as the ledger has it"""
 
 
 def gather(store: Store, result: Manifest) -> ReportFacts:
@@ -88,6 +91,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             head=entries[-1].digest,
             signers=tuple(sorted({entry.keyid for entry in entries})),
             calls=journal.totals() if journal else (0, 0, 0.0),
+            decided=tuple(e.predicate for e in entries if e.event == DECIDE),
         )
     finally:
         if journal is not None:
