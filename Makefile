@@ -50,6 +50,7 @@ bench: $(VENV)/tested  ## by hand, on a machine that does nothing else: see benc
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/lineage_hub.py --peers $(PEERS)
 	$(BIN)/python benchmarks/lineage_rows.py
+	$(BIN)/python benchmarks/whatif_hub.py
 	$(BIN)/python benchmarks/tampering.py
 
 clean:
