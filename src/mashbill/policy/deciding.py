@@ -58,6 +58,8 @@ class Finding:
     used: dict[str, Any] = field(default_factory=dict)
     lacking: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    by: Clause | None = None
+    """the exception that decided, where one did"""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,20 @@ class Case:
 
 
 def find(case: Case) -> Finding | None:
-    """Return what a clause comes to; None if it is about something else."""
-    return _RULES[case.clause.code](case)
+    """Return what a clause comes to at the strictest; None if it is about something else."""
+    return next(iter(find_all(case)), None)
+
+
+def find_all(case: Case) -> list[Finding]:
+    """Return what a clause comes to, strictest first; nothing if it is about something else.
+
+    A bar may come to several things, as each student stands differently to it: of each outcome
+    the first student is told, direct ones before others.
+    """
+    if case.clause.code in _BARS:
+        return _bars(case)
+    found = _RULES[case.clause.code](case)
+    return [] if found is None else [found]
 
 
 def _permits(case: Case) -> Finding | None:
@@ -86,20 +100,21 @@ def _permits(case: Case) -> Finding | None:
     return Finding("allow", case.clause.says)
 
 
-def _bars(case: Case) -> Finding | None:
-    """Decide a bar on training: for each student, the strictest counts."""
+def _bars(case: Case) -> list[Finding]:
+    """Decide a bar on training for each student."""
     if case.clause.outputs not in ("all", "text"):
-        return None  # about images, or search results: not what is learned from here
+        return []  # about images, or search results: not what is learned from here
     authorised = _authorisation(case)
     if authorised is not None:
-        return authorised
-    concerned = [student for student in case.question.students if not student.by_weights]
+        return [authorised]
     if not case.question.students:
-        return _without_students(case)
-    if not concerned:
-        return None
-    findings = [_about(case, student) for student in concerned]
-    return max(findings, key=lambda f: ("allow", "review", "deny").index(f.outcome))
+        return [_without_students(case)]
+    found: dict[str, Finding] = {}
+    for student in case.question.students:
+        if not student.by_weights:
+            finding = _about(case, student)
+            found.setdefault(finding.outcome, finding)
+    return [found[outcome] for outcome in ("deny", "review", "allow") if outcome in found]
 
 
 def _authorisation(case: Case) -> Finding | None:
@@ -147,20 +162,19 @@ def _about(case: Case, student: Student) -> Finding:
     outside = _outside(scope, case.clause.excepts, student)
     if outside:
         return Finding("allow", outside, used, path=path)
+    competes = case.question.use.competes_with
+    if scope == "competing-models" and competes is not None:
+        used["use.competes_with"] = list(competes)
+        if not _competes(case.provider, competes):
+            because = f"{student.name}: declared not to compete with {case.provider}"
+            return Finding("allow", because, used, path=path)
     excepted = _excepted(case, student, used)
     if excepted is not None and excepted.outcome != "deny":
         return excepted
     note = f" ({excepted.because})" if excepted is not None else ""
-    if scope == "competing-models":
-        competes = case.question.use.competes_with
-        if competes is None:
-            return Finding("review", f"{case.clause.says} Whether {student.name} competes is not "
-                           f"declared{note}", used, ("use.competes_with",), path)  # fmt: skip
-        used["use.competes_with"] = list(competes)
-        if not _competes(case.provider, competes):
-            return Finding(
-                "allow", f"declared not to compete with {case.provider}{note}", used, path=path
-            )
+    if scope == "competing-models" and competes is None:
+        return Finding("review", f"{case.clause.says} Whether {student.name} competes is not "
+                       f"declared{note}", used, ("use.competes_with",), path)  # fmt: skip
     if scope in ("language-models", "foundation-models") and student.kind == "other":
         return Finding("review", f"{case.clause.says} What kind of model {student.name} is, is not "
                        "recorded", used, ("kind of student",), path)  # fmt: skip
@@ -207,17 +221,19 @@ def _excepted(case: Case, student: Student, used: dict[str, Any]) -> Finding | N
             continue
         used = {**used, "exception": exception.says}
         if not exception.while_private:
-            return Finding("allow", exception.says, used, path=student.path)
+            return Finding("allow", f"{student.name}: {exception.says}", used, (), student.path,
+                           exception)  # fmt: skip
         distributed = case.question.use.distributed
         if distributed is None:
             return Finding(
                 "review",
                 f"{exception.says} Whether {student.name} stays private is not declared",
-                used, ("use.distribution",), student.path,
+                used, ("use.distribution",), student.path, exception,
             )  # fmt: skip
         used["use.distribution"] = case.question.use.distribution
         if not distributed:
-            return Finding("allow", exception.says, used, path=student.path)
+            return Finding("allow", f"{student.name} stays private: {exception.says}", used, (),
+                           student.path, exception)  # fmt: skip
         return Finding("deny", f"the exception for a {student.kind} holds only while it is private",
                        used, path=student.path)  # fmt: skip
     return None
@@ -286,12 +302,10 @@ def _silent(case: Case) -> Finding | None:
     return Finding("review", case.clause.says, lacking=("clause on outputs",))
 
 
+_BARS = frozenset({"no-competing-model", "no-training", "no-distillation"})
 _RULES: dict[str, Callable[[Case], Finding | None]] = {
     "outputs-may-train": _permits,
     "distillation-allowed": _permits,
-    "no-competing-model": _bars,
-    "no-training": _bars,
-    "no-distillation": _bars,
     "no-systematic-collection": _collects,
     "non-commercial": _non_commercial,
     "scale-cap": _scale_cap,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.core.source import Channel
 from mashbill.policy.clauses import USE
-from mashbill.policy.deciding import Case, Finding, Student, find
+from mashbill.policy.deciding import Case, Finding, Student, find_all
 from mashbill.policy.decision import Decision, cited
 from mashbill.policy.licences import licence_kind
 
@@ -165,11 +165,11 @@ def _decide_version(question: Question, document: Document, version: Version) ->
     for clause in version.clauses:
         if clause.code in USE and clause.code != "permitted-exception":
             exceptions = [c for c in version.clauses if c.lifts == clause.code]
-            finding = find(Case(clause, exceptions, question, document.provider))
-            if finding is not None:
-                findings.append((clause, finding))
+            case = Case(clause, exceptions, question, document.provider)
+            findings += [(clause, finding) for finding in find_all(case)]
     if not any(clause.code not in _CONDITIONS for clause, _ in findings):
         findings.append((None, _nothing_decides(question)))
+    findings = [(finding.by or clause, finding) for clause, finding in findings]
     decisions = [
         made(
             finding.outcome,
