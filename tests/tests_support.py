@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import subprocess
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -185,3 +187,29 @@ def rows_of(store: Store, name: str, prefix: str = "part") -> list[dict]:
     folder = store.folder("dataset", store.find(name).ref)
     paths = sorted(folder.glob(f"{prefix}-*.parquet"))
     return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+BROWSER = shutil.which("chromium")
+
+
+def dom_of(page: Path, profile: Path, width: int = 1280) -> str:
+    """Return a page as a browser has drawn it; its root says how wide it is and how wide it may be.
+
+    The page itself runs no script: a copy of it gets one that measures.
+    """
+    copy = profile.with_suffix(".html")
+    measure = (
+        "<script>const r = document.documentElement;"
+        "r.dataset.wide = r.scrollWidth; r.dataset.room = innerWidth</script>"
+    )
+    copy.write_text(page.read_text() + measure)
+    done = subprocess.run(
+        [
+            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", f"--user-data-dir={profile}", f"--window-size={width},900",
+            "--dump-dom", copy.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout

@@ -1,15 +1,12 @@
 """The report in a real browser: it renders offline, and asks nobody for anything."""
 
 import re
-import shutil
-import subprocess
 
 import pytest
+from tests_support import BROWSER, dom_of
 
 from mashbill import ArtifactRef, Store
 from mashbill.report import write_report
-
-BROWSER = shutil.which("chromium")
 
 
 @pytest.fixture
@@ -45,16 +42,7 @@ def test_text_of_a_record_is_escaped(tmp_path):
 
 @pytest.mark.skipif(BROWSER is None, reason="needs Debian's chromium; .ci/run installs it")
 def test_a_browser_draws_every_part(page, tmp_path):
-    done = subprocess.run(
-        [
-            BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    dom = done.stdout
+    dom = dom_of(page, tmp_path / "profile")
     assert dom.count("<rect") >= 9
     assert dom.count("<circle") == 3
     for heading in ("The chain", "What it is worth", "The bill", "The verdicts", "Receipts"):

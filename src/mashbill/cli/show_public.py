@@ -118,8 +118,7 @@ def _print_scenario(facts: dict[str, Any]) -> None:
                   highlight=False, soft_wrap=True, markup=False)  # fmt: skip
     for role in facts["roles"]:
         named = [
-            f"{s['name']} (serves {s['serves']}, {s['license'] or 'licence not recorded'}, "
-            f"terms: {s['terms']})"
+            f"{s['name']} (serves {s['serves']}, {s['license'] or s['kind']}, terms: {s['terms']})"
             for s in role["substitutes"]
         ]
         rest = role["substitutes_in_all"] - len(named)

@@ -16,7 +16,7 @@ from mashbill.lineage.circuit import CHANNEL_OF, Circuit
 from mashbill.lineage.evaluate import FAR
 from mashbill.lineage.things import expression
 from mashbill.lineage.whatif import CHANNELS, SERVES, Outcome, rebuilt_by, what_if
-from mashbill.policy.decision import strictest
+from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.restrictions import Question, decide_use
 
 if TYPE_CHECKING:
@@ -147,13 +147,15 @@ class Told:
         lost = self.outcome.lost[self.things.thing & self.outcome.affected]
         for channel, nodes in self.outcome.substitutes.items():
             place = CHANNELS.index(channel)
+            # What terms allow stands before what wants review; what is used most, first.
+            best = sorted(nodes.tolist(), key=lambda node: OUTCOMES.index(self._terms(node)))
             rows.append(
                 {
                     "role": SERVES[channel],
                     "channel": channel.value,
                     "lost_by": int((lost >> place & 1).sum()),
                     "substitutes": [
-                        self._substitute(int(node), place) for node in nodes[:SUBSTITUTES_SHOWN]
+                        self._substitute(node, place) for node in best[:SUBSTITUTES_SHOWN]
                     ],
                     "substitutes_in_all": len(nodes),
                 }
@@ -166,10 +168,15 @@ class Told:
             "name": columns["name"][node],
             "provider": columns["provider"][node],
             "country": columns["country"][node],
+            "kind": columns["kind"][node],
             "license": columns["license"][node],
             "serves": int(self.outcome.uses[node, place]),
-            "terms": self.terms_of.get(node, "not asked"),
+            "terms": self._terms(node),
         }
+
+    def _terms(self, node: int) -> Allowed:
+        """Return what terms say to a substitute; what was not asked wants review."""
+        return self.terms_of.get(node, "review")
 
     def artifact(self, node: int) -> dict[str, Any]:
         """Return everything about one affected thing."""
