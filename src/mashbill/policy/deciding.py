@@ -104,30 +104,33 @@ def _bars(case: Case) -> list[Finding]:
     """Decide a bar on training for each student."""
     if case.clause.outputs not in ("all", "text"):
         return []  # about images, or search results: not what is learned from here
-    authorised = _authorisation(case)
-    if authorised is not None:
-        return [authorised]
     if not case.question.students:
-        return [_without_students(case)]
+        return [_lifted(case, _without_students(case))]
     found: dict[str, Finding] = {}
     for student in case.question.students:
         if not student.by_weights:
-            finding = _about(case, student)
+            finding = _lifted(case, _about(case, student))
             found.setdefault(finding.outcome, finding)
     return [found[outcome] for outcome in ("deny", "review", "allow") if outcome in found]
 
 
-def _authorisation(case: Case) -> Finding | None:
+def _lifted(case: Case, finding: Finding) -> Finding:
+    """Return what a finding comes to if the provider has authorised the use.
+
+    Where the clause names no such way, what was denied still wants somebody to read the letter.
+    """
     by = {name.lower(): text for name, text in case.question.use.authorised_by.items()}
-    if case.provider.lower() not in by:
-        return None
+    if finding.outcome == "allow" or case.provider.lower() not in by:
+        return finding
     text = by[case.provider.lower()]
-    lifted = "" if case.clause.unless else ", though the clause itself names no such way"
+    used = {**finding.used, "use.authorised_by": {case.provider: text}}
+    because = f"authorised by {case.provider}: {text}"
+    if case.clause.unless:
+        return Finding("allow", because, used, path=finding.path)
     return Finding(
-        "allow" if case.clause.unless else "review",
-        f"authorised by {case.provider}: {text}{lifted}",
-        {"use.authorised_by": {case.provider: text}},
-    )
+        "review", f"{because}, though the clause itself names no such way", used,
+        ("whether the authorisation covers this",), finding.path,
+    )  # fmt: skip
 
 
 def _without_students(case: Case) -> Finding:
@@ -240,8 +243,7 @@ def _excepted(case: Case, student: Student, used: dict[str, Any]) -> Finding | N
 
 
 def _collects(case: Case) -> Finding | None:
-    authorised = _authorisation(case)
-    return authorised or Finding("deny", case.clause.says)
+    return _lifted(case, Finding("deny", case.clause.says))
 
 
 def _non_commercial(case: Case) -> Finding | None:

@@ -130,7 +130,7 @@ def _decide_route(
         if version is None:
             decisions.append(_not_in_force(question, document))
             continue
-        if document.kind == "licence" and _differs(source.license, document.license):
+        if document.kind == "licence" and _differs(registry, source, document):
             decisions.append(
                 made(
                     "review", "licences-differ",
@@ -142,8 +142,14 @@ def _decide_route(
     return decisions
 
 
-def _differs(one: str | None, other: str | None) -> bool:
-    return bool(one and other) and str(one).lower() != str(other).lower()
+def _differs(registry: Registry, source: Source, document: Document) -> bool:
+    """Return whether a recorded licence contradicts the registry's for every day.
+
+    A model may have changed its licence: what is recorded may be that of another day.
+    """
+    ever = registry.governing(document.provider, source.name, "weights")
+    known = {str(item.license).lower() for item in ever if item.license}
+    return bool(source.license and document.license) and str(source.license).lower() not in known
 
 
 def _not_in_force(question: Question, document: Document) -> Decision:
