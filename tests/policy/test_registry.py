@@ -53,6 +53,8 @@ def test_every_version_can_be_found_again_and_follows_the_one_before():
             if ends and version.begins:
                 assert version.begins >= ends, document.id
             ends = version.superseded_by or version.begins
+        last = document.versions[-1]
+        assert document.kind == "licence" or last.superseded_by or last.observed_on, document.id
 
 
 def test_fragments_are_a_few_words_and_paraphrases_our_own():

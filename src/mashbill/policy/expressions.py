@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import cel
@@ -10,6 +11,9 @@ from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+
+_BINDS = re.compile(r"\.(?:exists|exists_one|all|map|filter)\(\s*([A-Za-z_]\w*)\s*,")
 
 
 class Expression:
@@ -34,7 +38,9 @@ class Expression:
             # The parser's message spans lines and points at the place.
             msg = f"{where}: not a CEL expression: {text}\n{error}"
             raise InputError(msg) from error
-        self.names = frozenset(self._program.variables())
+        # The library counts what `exists(x, ...)` and its like bind as variables, too.
+        bound = set(_BINDS.findall(text)) - set(known)
+        self.names = frozenset(self._program.variables()) - bound
         unknown = sorted(self.names - set(known))
         if unknown:
             msg = f"{where}: {text}: no name {', '.join(unknown)}; there are {', '.join(known)}"

@@ -210,7 +210,7 @@ def _nothing_decides(question: Question) -> Finding:
 
 def _stale(question: Question, document: Document, version: Version) -> Decision | None:
     """Return a review where terms may have changed since somebody last looked."""
-    seen = version.observed_on or version.effective_from
+    seen = version.observed_on  # terms of one's own need not say when somebody last looked
     if document.kind == "licence" or version.superseded_by is not None or seen is None:
         return None
     if question.as_of - seen <= STALE_AFTER:

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# A release gate: make the artifact, audit the store, and let terms and house rules decide.
+# Ends with the exit code of `mashbill check`: 0 allow, 1 deny, 3 review. TEACHER=open passes.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=${1:-$(mktemp -d)}
+teacher=${TEACHER:-closed}
+cp "$here"/{recipe.toml,rules.toml,terms.toml,prompt.txt,lines.jsonl} "$work"
+sed -i "s/^teacher = \"closed\"/teacher = \"$teacher\"/" "$work/recipe.toml"
+export MASHBILL_KEY_FILE=${MASHBILL_KEY_FILE:-$work/key.pem}
+export MASHBILL_CHECKPOINTS=${MASHBILL_CHECKPOINTS:-$work/checkpoints}
+mashbill run "$work/recipe.toml" --store "$work/store" > "$work/run.txt"
+mashbill audit --store "$work/store"
+check=(mashbill check student --store "$work/store" --policy "$work/rules.toml" --terms-file "$work/terms.toml")
+for format in sarif junit; do
+  "${check[@]}" --format "$format" --to "$work/gate.$format" > /dev/null || true
+done
+"${check[@]}"
