@@ -11,8 +11,5 @@ export MASHBILL_KEY_FILE=${MASHBILL_KEY_FILE:-$work/key.pem}
 export MASHBILL_CHECKPOINTS=${MASHBILL_CHECKPOINTS:-$work/checkpoints}
 mashbill run "$work/recipe.toml" --store "$work/store" > "$work/run.txt"
 mashbill audit --store "$work/store"
-check=(mashbill check student --store "$work/store" --policy "$work/rules.toml" --terms-file "$work/terms.toml")
-for format in sarif junit; do
-  "${check[@]}" --format "$format" --to "$work/gate.$format" > /dev/null || true
-done
-"${check[@]}"
+mashbill check student --store "$work/store" --policy "$work/rules.toml" \
+  --terms-file "$work/terms.toml" --sarif "$work/gate.sarif" --junit "$work/gate.junit"

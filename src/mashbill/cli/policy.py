@@ -46,9 +46,8 @@ if TYPE_CHECKING:
 terms_app = typer.Typer(help="Terms and licences, as of a day.", no_args_is_help=True)
 app.add_typer(terms_app, name="terms")
 
-FormatOption = Annotated[
-    str | None, typer.Option("--format", help="sarif or junit, for CI; else a table.")
-]
+SarifOption = Annotated[Path | None, typer.Option(help="SARIF file to write, for CI.")]
+JunitOption = Annotated[Path | None, typer.Option(help="JUnit file to write, for CI.")]
 _USE = {
     "purpose": "product, internal, research or evaluation",
     "distribution": "private, service or public",
@@ -89,15 +88,12 @@ def check_command(
         typer.Option(help="Provider it competes with; `none` says: with nobody."),
     ] = None,
     published_name: Annotated[str | None, typer.Option(help="Name others get it under.")] = None,
-    format: FormatOption = None,  # noqa: A002 - the option's name
-    to: Annotated[Path | None, typer.Option(help="File to write; printed if absent.")] = None,
+    sarif: SarifOption = None,
+    junit: JunitOption = None,
     every: Annotated[bool, typer.Option("--all", help="Show what is allowed, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Decide an artifact again: terms, licences, house rules. Exit 0 allow, 1 deny, 3 review."""
-    if format not in (None, "sarif", "junit"):
-        msg = f"--format {format!r}: write sarif or junit"
-        raise InputError(msg)
     if is_public(name):
         subject = public_subject(name, parse_claims(claims), catalog or ())
     else:
@@ -112,25 +108,20 @@ def check_command(
     decided = subject.decide(
         load_registry(terms or ()), parse_day(as_of), use, load_rules(rules or ())
     )
-    if format is not None:
-        text = to_sarif(decided.decisions) if format == "sarif" else to_junit(
-            decided.decisions, subject.name
-        )  # fmt: skip
-        _write(text, to)
-    elif as_json:
+    if sarif is not None:
+        _write(to_sarif(decided.decisions), sarif)
+    if junit is not None:
+        _write(to_junit(decided.decisions, subject.name), junit)
+    if as_json:
         print_json({"artifact": subject.name, **decided.as_json()})
     else:
         print_decided(decided, every=every)
     raise typer.Exit(EXIT[decided.outcome])
 
 
-def _write(text: str, to: Path | None) -> None:
-    if to is None:
-        typer.echo(text, nl=False)
-    else:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(to, text.encode())
-        out.print(str(to), highlight=False, soft_wrap=True)
+def _write(text: str, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(to, text.encode())
 
 
 @terms_app.command("list")

@@ -85,7 +85,7 @@ class Version(_Frozen):
 class Document(_Frozen):
     """Terms or a licence, over time."""
 
-    id: str = Field(pattern=r"[a-z0-9][a-z0-9.-]*")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     """short name, unique in the registry"""
     title: str
     """what it is called"""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import cel
-
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +28,8 @@ class Expression:
         Raises:
             InputError: if it cannot be parsed, or uses another name; the names there are, are told.
         """
+        import cel  # its package loads a command line of its own: a tenth of a second
+
         self.text = text
         self._where = where
         try:

@@ -79,7 +79,7 @@ def to_junit(decisions: Sequence[Decision], name: str) -> str:
     """
     suite = ET.Element(
         "testsuite",
-        name=f"mashbill check {name}",
+        name=_plain(f"mashbill check {name}"),
         tests=str(len(decisions)),
         failures=str(sum(d.outcome == "deny" for d in decisions)),
         errors=str(sum(d.outcome == "review" for d in decisions)),

@@ -37,7 +37,7 @@ OF_ARTIFACT = (
 class _RuleTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    id: str = Field(pattern=r"[a-z0-9][a-z0-9-]*")
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     says: str = Field(min_length=1)
     about: Literal["source", "artifact"] = Field(alias="for", default="source")
     when: str
@@ -137,7 +137,8 @@ def apply_rule(
     except LackingError as error:
         return decided("review", f"{rule.says} It cannot be put: {error}", (str(error),))
     if low and high:
-        return decided(rule.outcome, rule.says)
+        found = ", ".join(f"{name} {_told(used[name])}" for name in used if name in rule.when.names)
+        return decided(rule.outcome, f"{rule.says} Found: {found}")
     if low or high:
         unsure = sorted(rule.when.names & set(intervals))
         between = ", ".join(
@@ -147,3 +148,11 @@ def apply_rule(
         return decided("review", f"{rule.says} It depends on what is not known: {between}",
                        tuple(unsure))  # fmt: skip
     return decided("allow", rule.says)
+
+
+def _told(value: Any) -> str:
+    """Say a fact in a few words."""
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(v, float) for v in value):
+        return f"{value[0]:.3g}" if value[0] == value[1] else f"{value[0]:.3g} to {value[1]:.3g}"
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
