@@ -91,6 +91,11 @@ def students_of(
     rests = reach(circuit)
     for node in models:
         name = str(circuit.facts(node).get("artifact", circuit.digest(node)))
+        bases = tuple(
+            circuit.source(int(sources[key // SETS])).name
+            for key in rests.key[rests.start[node] : rests.start[node + 1]].tolist()
+            if _channels(key % SETS) == {Channel.WEIGHTS}
+        )
         for entry in range(int(rests.start[node]), int(rests.start[node + 1])):
             key, depth = int(rests.key[entry]), int(rests.depth[entry])
             at = int(sources[key // SETS])
@@ -103,6 +108,7 @@ def students_of(
                     hops=max(depth, 1),
                     channels=_channels(key % SETS),
                     path=_way(circuit, at, node),
+                    bases=bases,
                 )
             )
     for students in found.values():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.source import Source
     from mashbill.core.use import Use
-    from mashbill.policy.documents import Registry
+    from mashbill.policy.documents import Registry, Route
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,12 @@ def _licence_of(registry: Registry, source: Source, as_of: date) -> list[tuple[D
     if source.what == "unknown" or source.kind in ("test-double", "own-dataset", "human"):
         return []
     found = []
-    if source.what == "model":
-        for provider, route in reached_by(source):
-            for document in registry.governing(provider, source.name, route, as_of):
-                version = document.on(as_of)
-                if version is not None:
-                    found.append((document, version))
+    ways: list[tuple[str, Route]] = [(source.provider, "data")]
+    for provider, route in reached_by(source) if source.what == "model" else ways:
+        for document in registry.governing(provider, source.name, route, as_of):
+            version = document.on(as_of)
+            if version is not None:
+                found.append((document, version))
     licensed = any(document.kind == "licence" for document, _ in found)
     if source.license and not licensed and (plain := _plain_licence(source.license)):
         found.append(plain)

@@ -73,7 +73,7 @@ _WANTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "no-systematic-collection": (frozenset(), frozenset({"unless"})),
     "permitted-exception": (frozenset({"lifts", "students"}), frozenset({"while_private"})),
     "non-commercial": (frozenset(), frozenset()),
-    "scale-cap": (frozenset({"measure", "limit"}), frozenset({"counted", "then"})),
+    "scale-cap": (frozenset({"measure", "limit"}), frozenset({"counted", "then", "unless"})),
     "field-of-use": (frozenset({"policy"}), frozenset()),
     "territory": (frozenset({"excludes"}), frozenset()),
     "upstream-terms": (frozenset(), frozenset()),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mashbill.core.source import Channel
 from mashbill.policy.clauses import Measure
+from mashbill.policy.documents import own_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ class Student:
     """channels on the way; empty if it is only content"""
     path: tuple[str, ...] = ()
     """from the source to it, for people"""
+    bases: tuple[str, ...] = ()
+    """models whose weights it is built on"""
 
     @property
     def on_outputs(self) -> bool:
@@ -193,8 +196,9 @@ def _competes(provider: str, competes_with: Sequence[str]) -> bool:
 
 def _outside(scope: str, excepts: tuple[str, ...], student: Student) -> str:
     """Return why a student is not meant by a bar of this scope; empty if it is, or may be."""
-    if any(student.name.lower().startswith(name.lower()) for name in excepts):
-        return f"{student.name} is of the family that the clause leaves out"
+    names = tuple(name.lower() for name in excepts)
+    if any(own_name(base).startswith(names) for base in student.bases if names):
+        return f"{student.name} is built on the family that the clause leaves out"
     if scope in ("language-models", "foundation-models") and student.kind in (
         "classifier", "embedding",
     ):  # fmt: skip
@@ -234,6 +238,14 @@ def _excepted(case: Case, student: Student, used: dict[str, Any]) -> Finding | N
                 used, ("use.distribution",), student.path, exception,
             )  # fmt: skip
         used["use.distribution"] = case.question.use.distribution
+        commercial = case.question.use.commercial
+        if case.question.use.distribution == "service" and commercial is not True:
+            return Finding(
+                "review",
+                f"{exception.says} Whether others use {student.name} commercially decides",
+                {**used, "use.commercial": commercial}, ("use.commercial",), student.path,
+                exception,
+            )  # fmt: skip
         if not distributed:
             return Finding("allow", f"{student.name} stays private: {exception.says}", used, (),
                            student.path, exception)  # fmt: skip
@@ -270,10 +282,13 @@ def _scale_cap(case: Case) -> Finding | None:
                        lacking=(fact,))  # fmt: skip
     over = value > case.clause.limit
     then = f": {case.clause.then}" if over and case.clause.then else ""
-    return Finding(
-        "deny" if over else "allow",
-        f"{value:,.0f} {measure}, the cap is {case.clause.limit:,.0f}{then}",
-        {fact: value},
+    return _lifted(
+        case,
+        Finding(
+            "deny" if over else "allow",
+            f"{value:,.0f} {measure}, the cap is {case.clause.limit:,.0f}{then}",
+            {fact: value},
+        ),
     )
 
 

@@ -100,7 +100,7 @@ def cited(document: Document, version: Version | None) -> dict[str, Any]:
         "provider": document.provider,
     }
     if version is not None:
-        begins = version.begins
+        begins = version.effective_from or version.observed_on
         fields |= {
             "effective_from": begins.isoformat() if begins else "",
             "pointer": version.pointer.model_dump(exclude_defaults=True),

@@ -55,6 +55,9 @@ class Version(_Frozen):
     """first day in force; absent if it is not recorded"""
     observed_on: date | None = None
     """last day on which this text was seen"""
+    certain_from: date | None = None
+    """where only the month or year of the first day is recorded: the first day on which it is sure
+    to have been in force"""
     superseded_by: date | None = None
     """first day on which it was no longer in force"""
     second_hand: bool = False
@@ -69,7 +72,7 @@ class Version(_Frozen):
     @property
     def begins(self) -> date | None:
         """Day from which it can be shown to hold; None if neither date is recorded."""
-        return self.effective_from or self.observed_on
+        return self.effective_from or self.certain_from or self.observed_on
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Version:

@@ -6,11 +6,10 @@ licence: that is :mod:`mashbill.policy.licences` and the derivative engine over 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.source import Channel
 from mashbill.policy.clauses import USE
 from mashbill.policy.deciding import Case, Finding, Student, find_all
 from mashbill.policy.decision import Decision, cited
@@ -43,16 +42,37 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
 
     Whatever is not known leads to review. The outcome for the source is the strictest of them.
     """
+    question = replace(question, use=_by_its_name(registry, question.use))
     source = question.source
     simple = _needs_no_terms(question)
     if simple is not None:
         return [simple]
-    if source.route.startswith("dataset:") or source.what == "dataset":
+    if source.route.startswith("dataset:"):
+        return [_by_licence(question, "data")]
+    if source.what == "dataset":
+        if registry.governing(source.provider, source.name, "data"):
+            return _decide_route(registry, question, source.provider, "data")
         return [_by_licence(question, "data")]
     decisions = []
     for provider, route in reached_by(source):
         decisions += _decide_route(registry, question, provider, route)
     return decisions
+
+
+def _by_its_name(registry: Registry, use: Use) -> Use:
+    """Return a use with each provider by the name that the registry has for it."""
+
+    def name(text: str) -> str:
+        known = registry.provider(text)
+        return known.name if known else text
+
+    competes = use.competes_with
+    return use.model_copy(
+        update={
+            "competes_with": competes and tuple(name(text) for text in competes),
+            "authorised_by": {name(text): why for text, why in use.authorised_by.items()},
+        }
+    )
 
 
 def reached_by(source: Source) -> list[tuple[str, Route]]:
@@ -147,7 +167,11 @@ def _differs(registry: Registry, source: Source, document: Document) -> bool:
 
     A model may have changed its licence: what is recorded may be that of another day.
     """
-    ever = registry.governing(document.provider, source.name, "weights")
+    ever = [
+        item
+        for route in document.routes
+        for item in registry.governing(document.provider, source.name, route)
+    ]
     known = {str(item.license).lower() for item in ever if item.license}
     return bool(source.license and document.license) and str(source.license).lower() not in known
 
@@ -199,7 +223,7 @@ _CONDITIONS = {"non-commercial", "scale-cap", "field-of-use", "territory"}
 
 
 def _nothing_decides(question: Question) -> Finding:
-    if question.students and all(s.channels <= {Channel.WEIGHTS} for s in question.students):
+    if question.students and all(s.by_weights for s in question.students):
         return Finding("allow", "only its weights are used; the clauses on outputs are not touched")
     return Finding(
         "review",
