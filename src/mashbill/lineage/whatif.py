@@ -187,24 +187,23 @@ def _roles(circuit: Circuit, removed: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Data in between hand on what serves them; a model in between does not: it is rebuilt itself.
     """
-    used = np.zeros(circuit.size, np.uint8)
-    lost = np.zeros(circuit.size, np.uint8)
+    # Both in one number: roles served in the lower byte, roles lost in the upper.
+    found = np.zeros(circuit.size, np.uint16)
     stops = circuit.is_model() | removed
-    bit = np.left_shift(np.uint8(1), CHANNEL_OF).astype(np.uint8)
-    content = np.uint8(1 << CHANNELS.index(Channel.CONTENT))
+    bit = np.left_shift(np.uint16(1), CHANNEL_OF).astype(np.uint16)
+    content = np.uint16(1 << CHANNELS.index(Channel.CONTENT))
     for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
         begin, end = circuit.start[first], circuit.start[last]
         to, own = circuit.to[begin:end], bit[circuit.label[begin:end]]
-        start = circuit.start[first:last] - begin
-        for found, ends in ((used, stops[to]), (lost, removed[to])):
-            below = found[to]
-            # By another channel than content, all that lies behind serves by that channel.
-            passed = np.where(own == content, below, np.where(below > 0, own, 0))
-            passed = np.where(stops[to], 0, passed)
-            found[first:last] = np.bitwise_or.reduceat(
-                np.where(ends, own, passed).astype(np.uint8), start
-            )
-    return used, lost
+        below = found[to]
+        # By another channel than content, all that lies behind serves by that channel.
+        changed = (own != content).nonzero()[0]
+        some = below[changed]
+        below[changed] = own[changed] * ((some & 255 > 0) + np.uint16(256) * (some > 255))
+        ends = stops[to].nonzero()[0]
+        below[ends] = own[ends] * (np.uint16(1) + np.uint16(256) * removed[to[ends]])
+        found[first:last] = np.bitwise_or.reduceat(below, circuit.start[first:last] - begin)
+    return (found & 255).astype(np.uint8), (found >> 8).astype(np.uint8)
 
 
 def _chain(circuit: Circuit, affected: np.ndarray) -> np.ndarray:
@@ -264,10 +263,7 @@ def _impact(
     used: np.ndarray,
     unserved: np.ndarray,
 ) -> Impact:
-    every = np.ones(circuit.size, bool)
-    substance = evaluate(circuit, REACHABLE, removed, every, allowed(SUBSTANCE))
-    judged = evaluate(circuit, REACHABLE, removed, every, allowed((*SUBSTANCE, Channel.JUDGEMENT)))
-    channel = np.where(substance, 1.0, np.where(judged, 0.5, 0.25))
+    channel = np.array([0.0, 0.25, 0.5, 1.0])[_widest(circuit, removed)]
     nearness = 1.0 / np.maximum(hops, 1)
     population = np.array([int(b).bit_count() for b in range(256)])
     without = population[unserved] / np.maximum(population[used], 1)
@@ -283,6 +279,23 @@ def _impact(
         np.where(hit, channel, 0.0), np.where(hit, low, 0.0), np.where(hit, high, 0.0),
         np.where(hit, nearness, 0.0), np.where(hit, without, 0.0), scored(low), scored(high),
     )  # fmt: skip
+
+
+def _widest(circuit: Circuit, removed: np.ndarray) -> np.ndarray:
+    """Return how what goes reaches each node at best, uint8, shape (n,), 0 if not at all.
+
+    A way is as good as its worst step: 3 if all are of substance, 2 if one is judgement, else 1.
+    """
+    grade = np.array(
+        [3 if c in SUBSTANCE else 2 if c is Channel.JUDGEMENT else 1 for c in CHANNELS], np.uint8
+    )[CHANNEL_OF]
+    value = np.where(removed, np.uint8(3), np.uint8(0))
+    for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
+        begin, end = circuit.start[first], circuit.start[last]
+        way = np.minimum(value[circuit.to[begin:end]], grade[circuit.label[begin:end]])
+        met = np.maximum.reduceat(way, circuit.start[first:last] - begin)
+        np.maximum(value[first:last], met, out=value[first:last])
+    return value
 
 
 def rebuilt_by(start: date, steps: int, months: int) -> date:
