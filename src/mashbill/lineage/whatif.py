@@ -21,6 +21,7 @@ recorded. No part falls when more goes, so neither does the score.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mashbill.lineage.definitions import Definition
+    from mashbill.lineage.evaluate import Shares
     from mashbill.lineage.things import Things
 
 SUBSTANCE = (Channel.CONTENT, Channel.LOGITS, Channel.WEIGHTS, Channel.TRANSFORM)
@@ -142,32 +144,40 @@ def what_if(
     hops = evaluate(circuit, FEWEST_HOPS, own, hop)
     reached = hops < FAR
     affected = made & reached & ~removed
-    under = []
-    for definition in definitions:
+
+    def under(definition: Definition) -> UnderDefinition:
         decided = decide(circuit, definition, removed, hop)
         shares = touched(circuit, decided.hops + hop <= definition.most_hops, decided.counts)
         hits = decided.reached & made & ~removed
-        under.append(UnderDefinition(definition, hits, decided.hops, shares.low, shares.high))
-    uses = _uses(circuit)
-    used, lost = _roles(circuit, removed)
-    lost[~affected] = 0
-    substitutes = _substitutes(things, removed | affected, lost, uses, allowed_as_substitute)
-    served = sum(1 << CHANNELS.index(c) for c, nodes in substitutes.items() if len(nodes))
-    unserved = lost & ~np.uint8(served)
-    steps = _chain(circuit, affected & things.thing)
-    blocked = evaluate(circuit, REACHABLE, unserved > 0, affected) & affected
-    shares = touched(circuit, reached, _EVERY)
-    impact = _impact(circuit, things, removed, affected, hops, shares.low, shares.high,
+        return UnderDefinition(definition, hits, decided.hops, shares.low, shares.high)
+
+    _ = circuit.weights  # computed once, before several passes ask for them
+    with ThreadPoolExecutor(2) as pool:  # numpy lets another pass run beside its own
+        told = [pool.submit(under, definition) for definition in definitions]
+        whole = pool.submit(touched, circuit, reached, _EVERY)
+        class_of = pool.submit(_widest, circuit, removed)
+        line = pool.submit(_chain, circuit, affected & things.thing)
+        uses = _uses(circuit)
+        used, lost = _roles(circuit, removed)
+        lost[~affected] = 0
+        keeps = pool.submit(_keeps, things, removed, affected, lost)
+        substitutes = _substitutes(things, removed | affected, lost, uses, allowed_as_substitute)
+        served = sum(1 << CHANNELS.index(c) for c, nodes in substitutes.items() if len(nodes))
+        unserved = lost & ~np.uint8(served)
+        # What stands between, a phase of training for instance, hands on that it cannot be made.
+        passes = affected | (reached & ~things.thing)
+        blocked = evaluate(circuit, REACHABLE, unserved > 0, passes) & affected
+    impact = _impact(things, removed, affected, hops, class_of.result(), whole.result(),
                      used, unserved)  # fmt: skip
     count = max(int(made.sum()), 1)
     return Outcome(
         removed=removed,
         affected=affected,
-        definitions=tuple(under),
-        keeps=_keeps(things, removed, affected, lost),
+        definitions=tuple(future.result() for future in told),
+        keeps=keeps.result(),
         lost=lost,
         used=used,
-        steps=np.where(affected, steps, 0),
+        steps=np.where(affected, line.result(), 0),
         blocked=blocked,
         substitutes=substitutes,
         uses=uses,
@@ -253,17 +263,17 @@ def _keeps(
 
 
 def _impact(
-    circuit: Circuit,
     things: Things,
     removed: np.ndarray,
     affected: np.ndarray,
     hops: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
+    widest: np.ndarray,
+    shares: Shares,
     used: np.ndarray,
     unserved: np.ndarray,
 ) -> Impact:
-    channel = np.array([0.0, 0.25, 0.5, 1.0])[_widest(circuit, removed)]
+    low, high = shares.low, shares.high
+    channel = np.array([0.0, 0.25, 0.5, 1.0])[widest]
     nearness = 1.0 / np.maximum(hops, 1)
     population = np.array([int(b).bit_count() for b in range(256)])
     without = population[unserved] / np.maximum(population[used], 1)
