@@ -5,8 +5,10 @@ from datetime import date
 import pytest
 
 from mashbill import InputError
+from mashbill.policy.claims import load_catalogue
 from mashbill.policy.clauses import DERIVATIVE, USE, Clause
 from mashbill.policy.documents import load_registry, own_name
+from mashbill.policy.licences import spdx_identifier, spelled
 
 REGISTRY = load_registry()
 MODELS = {
@@ -128,3 +130,11 @@ def test_a_wrong_file_is_told_with_its_key(tmp_path, text, message):
 def test_a_clause_has_its_own_parameters_only():
     with pytest.raises(ValueError, match="notice has no scope"):
         Clause(code="notice", says="a notice is due", when=("weights",), scope="any-model")
+
+
+def test_licences_are_spelt_as_spdx_spells_them():
+    licences = {d.license for d in REGISTRY.documents if d.license}
+    licences |= {e.license for e in load_catalogue().entities.values() if e.license}
+    for licence in licences:
+        assert spelled(licence) == licence
+        assert licence.startswith("LicenseRef-") or spdx_identifier(licence) == licence
