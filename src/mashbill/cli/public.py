@@ -11,7 +11,6 @@ from rich.table import Table
 
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
-    DEFAULT_STORE,
     AsOfOption,
     CatalogOption,
     ClaimsOption,
@@ -201,7 +200,7 @@ def whatif_command(
         things = things_of_catalogue(lineage_of(load_catalogue(catalog or ()), statuses))
         counted = f"of the catalogue whose making is recorded by {', '.join(statuses)} claims"
     else:
-        things = things_of_store(Store(store if store != Path() else DEFAULT_STORE))
+        things = things_of_store(Store(store))
         counted = f"of the store {store}"
     definitions = load_definitions(definition or ("A", "B", "C"))
     scenarios = [removing(things, text, day) for text in remove or ()]
