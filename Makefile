@@ -33,7 +33,7 @@ demo: $(VENV)/installed  ## run the main job: a report at the end
 	$(BIN)/mashbill plan grey_area --store $(STORE) --teacher openai:gpt-4o-mini
 
 test: $(VENV)/tested  ## tests, against the wheel
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/ruff check .
