@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # A release gate: make the artifact, audit the store, and let terms and house rules decide.
-# Ends with the exit code of `mashbill check`: 0 allow, 1 deny, 3 review. TEACHER=open passes.
+# Ends with the exit code of `mashbill check`: 0 allow, 1 deny, 3 review. A run that is refused, or
+# a store that does not hold, ends it sooner, and never with 0. TEACHER=open passes.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=${1:-$(mktemp -d)}
 teacher=${TEACHER:-closed}
-cp "$here"/{recipe.toml,rules.toml,terms.toml,prompt.txt,lines.jsonl} "$work"
-sed -i "s/^teacher = \"closed\"/teacher = \"$teacher\"/" "$work/recipe.toml"
+cp "$here"/{rules.toml,terms.toml,prompt.txt,lines.jsonl} "$work"
+sed "s/^teacher = \"closed\"/teacher = \"$teacher\"/" "$here/recipe.toml" > "$work/recipe.toml"
 export MASHBILL_KEY_FILE=${MASHBILL_KEY_FILE:-$work/key.pem}
 export MASHBILL_CHECKPOINTS=${MASHBILL_CHECKPOINTS:-$work/checkpoints}
 mashbill run "$work/recipe.toml" --store "$work/store" > "$work/run.txt"

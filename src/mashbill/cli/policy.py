@@ -109,7 +109,7 @@ def check_command(
         load_registry(terms or ()), parse_day(as_of), use, load_rules(rules or ())
     )
     if sarif is not None:
-        _write(to_sarif(decided.decisions), sarif)
+        _write(to_sarif(decided.decisions, subject.name), sarif)
     if junit is not None:
         _write(to_junit(decided.decisions, subject.name), junit)
     if as_json:
@@ -120,8 +120,12 @@ def check_command(
 
 
 def _write(text: str, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(to, text.encode())
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(to, text.encode())
+    except OSError as error:
+        msg = f"{to}: cannot be written: {error.strerror}"
+        raise InputError(msg) from error
 
 
 @terms_app.command("list")

@@ -192,12 +192,20 @@ def apply_rules(
         if rule.about == "source":
             for line in lines:
                 source = line.source
+                # What is not recorded is left out, so that a rule that asks for it wants review.
+                known = source.model_dump(
+                    mode="json", exclude={"terms", "sha256"}, exclude_none=True
+                )
+                for name in ("provider", "country"):
+                    if known[name] == "unknown":
+                        del known[name]
+                if source.kind in ("closed-api", "own-dataset", "human", "test-double"):
+                    known.setdefault("license", "")  # terms, or one's own: no licence is lacking
                 facts = {
-                    **source.model_dump(mode="json", exclude={"terms", "sha256"}),
-                    "license": source.license or "",
+                    **known,
                     "channels": [channel.value for channel in line.channels],
                     "depth": line.depth,
-                    "records": line.records or 0,
+                    **({} if line.records is None else {"records": line.records}),
                     "artifact": artifact,
                     "use": use,
                 }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BINDS = re.compile(r"\.(?:exists|exists_one|all|map|filter)\(\s*([A-Za-z_]\w*)\s*,")
 
 
@@ -41,6 +42,8 @@ class Expression:
         # The library counts what `exists(x, ...)` and its like bind as variables, too.
         bound = set(_BINDS.findall(text)) - set(known)
         self.names = frozenset(self._program.variables()) - bound
+        self.numbers = frozenset(float(number) for number in _NUMBER.findall(text))
+        """numbers that it holds facts against; some may be parts of texts"""
         unknown = sorted(self.names - set(known))
         if unknown:
             msg = f"{where}: {text}: no name {', '.join(unknown)}; there are {', '.join(known)}"
@@ -55,7 +58,7 @@ class Expression:
         """
         try:
             value = self._program.execute(facts)
-        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise LackingError(f"{self.text}: {error}") from error
         if not isinstance(value, bool):
             msg = f"{self._where}: {self.text} gives {value!r}, not true or false"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
@@ -13,14 +16,22 @@ if TYPE_CHECKING:
     from mashbill.policy.decision import Decision
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_LEVEL = {"allow": "none", "review": "warning", "deny": "error"}
-_KIND = {"allow": "pass", "review": "review", "deny": "fail"}
+_LEVEL = {"review": "warning", "deny": "error"}
 
 
-def to_sarif(decisions: Sequence[Decision]) -> str:
-    """Return a SARIF log: a rule for each clause or house rule, a result for each decision.
+def to_sarif(decisions: Sequence[Decision], name: str) -> str:
+    """Return a SARIF log: a rule for each clause or house rule, a result for each objection.
 
-    A decision's place is what it is about, a logical location; a house rule's is its line, too.
+    What is allowed has no result: GitHub would show it as a problem, whatever its kind. A review is
+    of the kind "fail", too, since the standard lets no other have a level; ``outcome`` among its
+    properties tells it from a denial.
+
+    A result's place is the line of its house rule, or else ``name``: GitHub refuses a log in which
+    one result has none.
+
+    Args:
+        decisions: about the artifact.
+        name: the artifact's.
     """
     rules: dict[str, dict[str, Any]] = {}
     results = []
@@ -35,22 +46,27 @@ def to_sarif(decisions: Sequence[Decision]) -> str:
                 "properties": {"engine": decision.engine},
             },
         )
-        location: dict[str, Any] = {
-            "logicalLocations": [{"name": decision.about, "kind": "resource"}]
-        }
+        if decision.outcome == "allow":
+            continue
+        where, line = quote(name, errors="replace"), 1
         if decision.engine == "house rule":
-            location["physicalLocation"] = {
-                "artifactLocation": {"uri": decision.pointer["path"]},
-                "region": {"startLine": int(decision.pointer["line"])},
-            }
+            where, line = _uri(decision.pointer["path"]), int(decision.pointer["line"])
         results.append(
             {
                 "ruleId": rule,
                 "ruleIndex": list(rules).index(rule),
-                "kind": _KIND[decision.outcome],
+                "kind": "fail",
                 "level": _LEVEL[decision.outcome],
                 "message": {"text": f"{decision.about}: {decision.because}"},
-                "locations": [location],
+                "locations": [
+                    {
+                        "physicalLocation": {
+                            "artifactLocation": {"uri": where},
+                            "region": {"startLine": line},
+                        },
+                        "logicalLocations": [{"name": decision.about, "kind": "resource"}],
+                    }
+                ],
                 "properties": decision.as_json(),
             }
         )
@@ -64,7 +80,18 @@ def to_sarif(decisions: Sequence[Decision]) -> str:
         "version": "2.1.0",
         "runs": [{"tool": {"driver": driver}, "results": results}],
     }
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return _encodable(json.dumps(log, indent=2, ensure_ascii=False)) + "\n"
+
+
+def _uri(path: str) -> str:
+    """Return a file's address: relative if the path is."""
+    file = Path(path)
+    return file.as_uri() if file.is_absolute() else quote(os.fsencode(file.as_posix()))
+
+
+def _encodable(text: str) -> str:
+    """Return a text that has a UTF-8 form: paths that are no text have halves of pairs."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _rule_id(decision: Decision) -> str:
@@ -100,5 +127,7 @@ def to_junit(decisions: Sequence[Decision], name: str) -> str:
 def _plain(text: str) -> str:
     """Return a text without the control characters that XML 1.0 cannot hold."""
     return "".join(
-        c for c in text if c in "\t\n\r" or (ord(c) >= 0x20 and ord(c) not in (0xFFFE, 0xFFFF))
+        c
+        for c in _encodable(text)
+        if c in "\t\n\r" or (ord(c) >= 0x20 and ord(c) not in (0xFFFE, 0xFFFF))
     )

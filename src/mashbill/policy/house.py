@@ -1,14 +1,16 @@
 """House rules: what a company wants of its own releases, as CEL over the same facts.
 
 A rule is about every source of an artifact, or about the artifact. Its ``when`` is the case in
-which the outcome holds. Shares are intervals: ``share`` and ``owed`` are put in at both ends, and
-a rule that holds at one end only leads to review, as does a fact that is not recorded.
+which the outcome holds. Shares are intervals: a rule that holds in a part of one only leads to
+review, as does a fact that is not recorded.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +20,7 @@ from mashbill.policy.decision import Decision, Outcome
 from mashbill.policy.expressions import Expression, LackingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -32,6 +34,8 @@ OF_ARTIFACT = (
     "denied", "in_review",
 )  # fmt: skip
 """facts of an artifact, by name"""
+
+_HEAD = re.compile(r"""\s*\[\[\s*(?:rule|"rule"|'rule')\s*\]\]\s*(?:#.*)?""")
 
 
 class _RuleTable(BaseModel):
@@ -86,7 +90,11 @@ def load_rules(files: Iterable[Path]) -> list[HouseRule]:
                 for item in error.errors()
             ]
             raise InputError("\n".join(lines)) from error
-        begins = [n for n, line in enumerate(text.splitlines(), 1) if line.strip() == "[[rule]]"]
+        begins = _begins(text)
+        names = [table.id for table in read.rule]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            msg = f"{file}: rule {', '.join(twice)}: there more than once; name each otherwise"
+            raise InputError(msg)
         for place, table in enumerate(read.rule):
             known = OF_SOURCE if table.about == "source" else OF_ARTIFACT
             rules.append(
@@ -101,6 +109,24 @@ def load_rules(files: Iterable[Path]) -> list[HouseRule]:
                 )
             )
     return rules
+
+
+def _begins(text: str) -> list[int]:
+    """Return the lines on which rules begin, from 1."""
+    lines = text.split("\n")
+    return [
+        number for number, line in enumerate(lines, 1)
+        if _HEAD.fullmatch(line) and _is_toml("\n".join(lines[: number - 1]))
+    ]  # fmt: skip
+
+
+def _is_toml(text: str) -> bool:
+    """Return whether a text is whole; one that ends within a text of several lines is not."""
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def apply_rule(
@@ -129,17 +155,15 @@ def apply_rule(
             pointer={"path": rule.file, "line": str(rule.line)},
         )  # fmt: skip
 
-    ends = [
-        {**facts, **{name: interval[end] for name, interval in intervals.items()}} for end in (0, 1)
-    ]
+    known = _recorded(facts)
     try:
-        low, high = (rule.when.holds(end) for end in ends)
+        found_so = {rule.when.holds({**known, **case}) for case in _cases(rule.when, intervals)}
     except LackingError as error:
         return decided("review", f"{rule.says} It cannot be put: {error}", (str(error),))
-    if low and high:
+    if found_so == {True}:
         found = ", ".join(f"{name} {_told(used[name])}" for name in used if name in rule.when.names)
         return decided(rule.outcome, f"{rule.says} Found: {found}")
-    if low or high:
+    if True in found_so:
         unsure = sorted(rule.when.names & set(intervals))
         between = ", ".join(
             f"{name} between {intervals[name][0]:.3g} and {intervals[name][1]:.3g}"
@@ -148,6 +172,35 @@ def apply_rule(
         return decided("review", f"{rule.says} It depends on what is not known: {between}",
                        tuple(unsure))  # fmt: skip
     return decided("allow", rule.says)
+
+
+def _cases(
+    when: Expression, intervals: Mapping[str, tuple[float, float]]
+) -> Iterator[dict[str, float]]:
+    """Return values of what is known between two ends only, so that no case is left out.
+
+    An expression can change only where a value meets a number or an end. Two values between each
+    two of these are enough for expressions that compare, since two facts may meet there, too;
+    for others, such as one that multiplies, it is a sample that has the ends.
+    """
+    used = {name: intervals[name] for name in sorted(when.names & set(intervals))}
+    marks = sorted(when.numbers.union(*used.values()))
+    between = [a + (b - a) * part for a, b in pairwise(marks) for part in (1 / 3, 2 / 3)]
+    values = [
+        [low, *(value for value in (*marks, *between) if low < value < high), high]
+        if low < high
+        else [low]
+        for low, high in used.values()
+    ]
+    for case in product(*values):
+        yield dict(zip(used, case, strict=True))
+
+
+def _recorded(value: Any) -> Any:
+    """Return facts without those that are not recorded, so that asking for one is an error."""
+    if isinstance(value, dict):
+        return {key: _recorded(item) for key, item in value.items() if item is not None}
+    return [_recorded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _told(value: Any) -> str:
