@@ -1,12 +1,11 @@
 """A Sankey diagram as inline SVG: who goes, the role in which they served, who loses.
 
-Three columns of nodes. The width of a band is its number of artifacts at one scale for the whole
-drawing, so what flows into a role flows out of it, and widths may be compared by eye.
+Three columns of nodes; the width of a band is a number of artifacts, so what flows into a role
+flows out of it.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,19 +19,14 @@ Flow = tuple[str, str, str, int]
 """(who goes, role, who loses, artifacts)"""
 
 OTHERS = "others"
-_WIDTH, _LEFT, _TOP, _NODE = 1100, 200, 34, 14  # pixels, as all sizes here
-_COLUMN_X = (_LEFT, (_WIDTH - _NODE) / 2, _WIDTH - _LEFT - _NODE)
-_TALL = 330  # height of a column's bars, gaps left out
-_MOST = 14  # of one artifact, so that a few do not fill the page
-_ROW, _GAP = 20, 8  # the least that a label takes; room below it
-_THINNEST = 1.5  # of a bar as it is drawn
-_LABEL = 150  # room for a name
-_HEADS = ("what goes, by provider", "role in which it served", "what loses, by provider")
+_WIDTH, _NODE, _GAP, _TOP, _LEFT = 1040, 14, 12, 34, 190
+_LEAST = 16  # pixels of the smallest node: its label must fit beside it
+_HEADS = ("goes, by provider", "served in this role", "loses, by provider")
 
 
 @dataclass(frozen=True)
 class Node:
-    """One bar of the diagram."""
+    """One box of the diagram."""
 
     column: int
     name: str
@@ -51,21 +45,16 @@ class Band:
     start: Node
     end: Node
     count: int
-    """artifacts"""
     y1: float
-    """upper edge at the start, pixels"""
+    """upper end at the start, pixels"""
     y2: float
-    """upper edge at the end"""
-    width: float
+    h1: float
+    """height at the start, pixels"""
+    h2: float
 
 
 def grouped(flows: Sequence[Flow], most: int = 10) -> list[Flow]:
-    """Return flows with all but the largest names of the outer columns as one.
-
-    Args:
-        flows: as ``Told.flows()`` gives them.
-        most: names that a column may have, that of the rest included.
-    """
+    """Return flows with all but the largest names of the outer columns as one."""
     counts = [Counter[str](), Counter[str]()]
     for who, _, loses, count in flows:
         counts[0][who] += count
@@ -76,8 +65,9 @@ def grouped(flows: Sequence[Flow], most: int = 10) -> list[Flow]:
     ]
     merged: Counter[tuple[str, str, str]] = Counter()
     for who, role, loses, count in flows:
-        ends = (who if who in kept[0] else OTHERS, loses if loses in kept[1] else OTHERS)
-        merged[ends[0], role, ends[1]] += count
+        merged[who if who in kept[0] else OTHERS, role, loses if loses in kept[1] else OTHERS] += (
+            count
+        )
     return [(*key, count) for key, count in merged.items()]
 
 
@@ -90,42 +80,35 @@ def layout(flows: Sequence[Flow]) -> tuple[list[Node], list[Band], float]:
             column[name] += count
         between[0][who, role] += count
         between[1][role, loses] += count
-    unit = min(_MOST, _TALL / max(sum(columns[0].values()), 1))
-    nodes, height = _nodes(columns, unit)
+    total = sum(columns[0].values())
+    unit = max(4.0, 300 / total) if total else 1.0
+    heights = [
+        sum(max(_LEAST, count * unit) + _GAP for count in column.values()) for column in columns
+    ]
+    height = max([*heights, 60.0])
+    step = (_WIDTH - 2 * _LEFT - _NODE) / 2
+    nodes: dict[tuple[int, str], Node] = {}
+    for place, column in enumerate(columns):
+        y = _TOP + (height - heights[place]) / 2
+        for name, count in column.most_common():
+            tall = max(_LEAST, count * unit)
+            nodes[place, name] = Node(place, name, count, _LEFT + place * step, y, tall)
+            y += tall + _GAP
     bands = []
     for place, pairs in enumerate(between):
-        filled: Counter[tuple[int, str]] = Counter()  # artifacts whose bands are placed, by node
-        ends = [(nodes[place, a], nodes[place + 1, b], count) for (a, b), count in pairs.items()]
-        for start, end, count in sorted(ends, key=lambda each: (each[0].y, each[1].y)):
-            y1 = start.y + filled[start.column, start.name] * unit
-            y2 = end.y + filled[end.column, end.name] * unit
-            bands.append(Band(start, end, count, y1, y2, count * unit))
-            filled[start.column, start.name] += count
-            filled[end.column, end.name] += count
-    return list(nodes.values()), bands, height
-
-
-def _nodes(
-    columns: Sequence[Counter[str]], unit: float
-) -> tuple[dict[tuple[int, str], Node], float]:
-    """Return nodes by (column, name), the largest first and the others last, and the height.
-
-    Args:
-        columns: artifacts by name, a counter for each column.
-        unit: pixels of one artifact.
-    """
-    rooms = [sum(max(_ROW, count * unit) + _GAP for count in column.values()) for column in columns]
-    tallest = max(rooms)
-    nodes = {}
-    for place, column in enumerate(columns):
-        y = _TOP + (tallest - rooms[place]) / 2
-        for name in sorted(column, key=lambda each: (each == OTHERS, -column[each], each)):
-            tall = column[name] * unit
-            room = max(_ROW, tall)
-            top = y + (room - tall) / 2
-            nodes[place, name] = Node(place, name, column[name], _COLUMN_X[place], top, tall)
-            y += room + _GAP
-    return nodes, _TOP + tallest
+        taken: dict[tuple[int, str], float] = {}
+        ends = [(nodes[place, left].y, nodes[place + 1, right].y, left, right)
+                for left, right in pairs]  # fmt: skip
+        for _, _, left, right in sorted(ends):
+            count = pairs[left, right]
+            start, end = nodes[place, left], nodes[place + 1, right]
+            h1 = start.height * count / start.count
+            h2 = end.height * count / end.count
+            y1 = taken.get((place, left), start.y)
+            y2 = taken.get((place + 1, right), end.y)
+            bands.append(Band(start, end, count, y1, y2, h1, h2))
+            taken[place, left], taken[place + 1, right] = y1 + h1, y2 + h2
+    return list(nodes.values()), bands, height + 2 * _TOP
 
 
 def draw_sankey(flows: Sequence[Flow]) -> Markup:
@@ -136,12 +119,14 @@ def draw_sankey(flows: Sequence[Flow]) -> Markup:
     opening = (
         f'<svg class="sankey" viewBox="0 0 {_WIDTH} {height:.0f}" role="img" '
         f'style="min-width:{_WIDTH * 0.8:.0f}px" '
-        'aria-label="from what goes, by role, to what loses; width is a number of artifacts">'
+        'aria-label="from who goes, by role, to who loses; width is a number of artifacts">'
     )
     parts = [opening]
-    for x, anchor, head in zip(_COLUMN_X, ("start", "middle", "end"), _HEADS, strict=True):
-        at = x + {"start": 0, "middle": _NODE / 2, "end": _NODE}[anchor]
-        parts.append(f'<text class="head" x="{at:.1f}" y="16" text-anchor="{anchor}">{head}</text>')
+    step = (_WIDTH - 2 * _LEFT - _NODE) / 2
+    for place, head in enumerate(_HEADS):
+        x = _LEFT + place * step + (0, _NODE / 2, _NODE)[place]
+        anchor = ("start", "middle", "end")[place]
+        parts.append(f'<text class="head" x="{x:.1f}" y="16" text-anchor="{anchor}">{head}</text>')
     parts += [_band(band) for band in bands]
     parts += [_node(node) for node in nodes]
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
@@ -150,40 +135,27 @@ def draw_sankey(flows: Sequence[Flow]) -> Markup:
 def _band(band: Band) -> str:
     x1, x2 = band.start.x + _NODE, band.end.x
     middle = (x1 + x2) / 2
-    low1, low2 = band.y1 + band.width, band.y2 + band.width
-    told = f"{band.start.name} → {band.end.name}: {_artifacts(band.count)}"
+    told = f"{band.start.name} to {band.end.name}: {band.count:,}"
+    kind = "out" if band.start.column == 0 else "in"
     return (
-        f'<path class="{"out" if band.start.column == 0 else "in"}" '
-        f'd="M{x1:.1f},{band.y1:.2f} C{middle:.1f},{band.y1:.2f} {middle:.1f},{band.y2:.2f} '
-        f"{x2:.1f},{band.y2:.2f} L{x2:.1f},{low2:.2f} "
-        f'C{middle:.1f},{low2:.2f} {middle:.1f},{low1:.2f} {x1:.1f},{low1:.2f} Z">'
-        f"<title>{escape(told)}</title></path>"
+        f'<path class="{kind}" d="M{x1:.1f},{band.y1:.1f} C{middle:.1f},{band.y1:.1f} '
+        f"{middle:.1f},{band.y2:.1f} {x2:.1f},{band.y2:.1f} L{x2:.1f},{band.y2 + band.h2:.1f} "
+        f"C{middle:.1f},{band.y2 + band.h2:.1f} {middle:.1f},{band.y1 + band.h1:.1f} "
+        f'{x1:.1f},{band.y1 + band.h1:.1f} Z"><title>{escape(told)}</title></path>'
     )
 
 
 def _node(node: Node) -> str:
-    left = node.column == 0
-    x, anchor = (node.x - 8, "end") if left else (node.x + _NODE + 8, "start")
+    y = node.y + node.height / 2 + 4
+    x, anchor = {
+        0: (node.x - 8, "end"),
+        1: (node.x + _NODE + 6, "start"),
+        2: (node.x + _NODE + 8, "start"),
+    }[node.column]
+    name = node.name if len(node.name) <= 24 else node.name[:23] + "…"
     return (
-        f"<g><title>{escape(node.name)}: {_artifacts(node.count)}</title>"
-        f'<rect class="column{node.column}" x="{node.x:.1f}" y="{node.y:.2f}" width="{_NODE}" '
-        f'height="{max(node.height, _THINNEST):.2f}"/>'
-        f'<text class="label" x="{x:.1f}" y="{node.y + node.height / 2 + 4.5:.1f}" '
-        f'text-anchor="{anchor}">{escape(_short(node.name))} '
-        f'<tspan class="count">{node.count:,}</tspan></text></g>'
+        f'<g><rect class="column{node.column}" x="{node.x:.1f}" y="{node.y:.1f}" width="{_NODE}" '
+        f'height="{node.height:.1f}" rx="2"/><text class="label" x="{x:.1f}" y="{y:.1f}" '
+        f'text-anchor="{anchor}">{escape(name)} <tspan class="count">{node.count:,}</tspan></text>'
+        f"<title>{escape(node.name)}: {node.count:,}</title></g>"
     )
-
-
-def _artifacts(count: int) -> str:
-    return f"{count:,} artifact" + ("s" if count != 1 else "")
-
-
-def _short(name: str) -> str:
-    """Return a name, or as much of it as its column has room for."""
-    room = float(_LABEL)
-    for place, sign in enumerate(name):
-        wide = unicodedata.east_asian_width(sign) in "WF"
-        room -= 13 if wide else 10 if sign.isupper() or sign in "mw@%—…" else 7
-        if room < 0:
-            return name[:place].rstrip() + "…"
-    return name

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mashbill.core.store import write_atomically
 from mashbill.lineage.scenarios import GROUPED_BY
 from mashbill.lineage.whatif import WEIGHTS
-from mashbill.lineage.words import percent, share_text
+from mashbill.lineage.words import share_text
 from mashbill.report.sankey import draw_sankey
 
 if TYPE_CHECKING:
@@ -19,24 +19,8 @@ if TYPE_CHECKING:
 
     from mashbill.lineage.scenarios import Told
 
-ARTIFACTS_SHOWN, GROUPS_SHOWN = 25, 10
-"""rows of a table that are shown at once; the rest is folded"""
-
-PARTS = {
-    "channel": (
-        "How what goes reaches it. 1 if as text, logits, weights or rewriting all the way; 0.5 if "
-        "as judgement at best; 0.25 if only by selecting or asking."
-    ),
-    "share": (
-        "The part of its tokens that lie in what was reached. An interval where it is not recorded."
-    ),
-    "nearness": "1 over the number of models from it to the nearest that goes.",
-    "without substitute": (
-        "Of the roles that others serve for it directly, the part that is lost and that nothing "
-        "left can serve."
-    ),
-}
-"""what each part of the impact score is"""
+SHOWN = 25
+"""artifacts of a scenario that are shown at once; the rest is folded"""
 
 
 def write_whatif(told: Sequence[Told], path: Path, *, as_of: date, counted: str) -> Path:
@@ -51,47 +35,25 @@ def write_whatif(told: Sequence[Told], path: Path, *, as_of: date, counted: str)
     pages = Environment(
         loader=PackageLoader("mashbill.report"), autoescape=True, undefined=StrictUndefined
     )
-    definitions = {
-        each.definition.name: each.definition for item in told for each in item.outcome.definitions
-    }
+    scenarios: list[dict[str, Any]] = [
+        {**item.as_json(), "sankey": draw_sankey(item.flows())} for item in told
+    ]
     html = pages.get_template("whatif.html").render(
-        scenarios=[_scenario(item) for item in told],
-        definitions=list(definitions.values()),
+        scenarios=scenarios,
         as_of=as_of.isoformat(),
         counted=counted,
-        parts=[(name, weight, PARTS[name]) for name, weight in WEIGHTS.items()],
-        grouped_by=GROUPED_BY,
-        artifacts_shown=ARTIFACTS_SHOWN,
-        groups_shown=GROUPS_SHOWN,
         share=share_text,
         interval=_interval,
-        part_of=_part_of,
+        weights=WEIGHTS,
+        grouped_by=GROUPED_BY,
+        shown=SHOWN,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, html.encode())
     return path
 
 
-def _scenario(told: Told) -> dict[str, Any]:
-    """Return what JSON tells of a scenario, with its drawing and what only a page needs."""
-    facts, flows = told.as_json(), told.flows()
-    return {
-        **facts,
-        "is_terms": told.scenario.is_terms,
-        "stand_as_made": sum(item["stands_as_made"] for item in facts["artifacts"]),
-        "sankey": draw_sankey(flows),
-        "drawn": sum(count for *_, count in flows),
-    }
-
-
-def _part_of(count: int, whole: int) -> str:
-    """Return a count as a part of a whole, in percent."""
-    return percent(count / whole) if whole else "none"
-
-
-def _interval(ends: Sequence[float], places: int = 1) -> str:
+def _interval(ends: Sequence[float]) -> str:
     """Return an interval for people; one number where both ends read the same."""
-    low, high = (
-        f"{end:.{places}f}".rstrip("0").rstrip(".") if places else f"{end:.0f}" for end in ends
-    )
+    low, high = (f"{end:.1f}".removesuffix(".0") for end in ends)
     return low if low == high else f"{low} to {high}"
