@@ -10,8 +10,6 @@ from tests_support import write_recipe
 from mashbill import Signer, Store, load_recipe
 from mashbill.cli import main
 from mashbill.core.errors import PolicyError
-from mashbill.core.use import Use
-from mashbill.lineage.decisions import declared_use
 from mashbill.plan import build, with_teacher
 from mashbill.policy.documents import load_registry
 from mashbill.run.permission import Acceptance, permit
@@ -159,7 +157,9 @@ def test_what_was_declared_is_what_is_checked(tmp_path, recipe_file):
     plan = build(load_recipe(recipe_file), store)
     decided = plan.decide(load_registry(), date(2026, 11, 24))
     permit(decided, store)
-    assert declared_use(Store(tmp_path / "store")) == Use(distribution="public")
+    assert Store(tmp_path / "store").ledger.entries[-1].predicate["use"] == {
+        "distribution": "public"
+    }
 
 
 def test_review_is_not_passed_by_silence(tmp_path, recipe_file):

@@ -98,4 +98,6 @@ def own_subject(name: str, store: Path) -> Subject:
     opened = Store(store)
     manifest = opened.find(name)
     circuit = Circuit.of_artifact(opened, manifest)
-    return Subject(str(manifest.ref), circuit, declared_use(opened), opened, manifest)
+    return Subject(
+        str(manifest.ref), circuit, declared_use(opened, str(manifest.ref)), opened, manifest
+    )

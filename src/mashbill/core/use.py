@@ -6,12 +6,16 @@ declared stays unknown, and what a rule needs and does not know leads to review,
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 StudentKind = Literal["language-model", "classifier", "embedding", "other"]
 """what kind of model a student is, as far as terms tell kinds apart"""
+
+
+Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+"""a text that says something"""
 
 
 class Operator(BaseModel):
@@ -21,8 +25,8 @@ class Operator(BaseModel):
 
     name: str = ""
     """person or company"""
-    country: str | None = Field(default=None, pattern=r"[A-Z]{2}")
-    """where it sits, ISO 3166 alpha-2"""
+    country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    """where it sits, ISO 3166 alpha-2: GB and GR, not UK and EL"""
     monthly_users: float | None = Field(default=None, ge=0)
     """monthly active users of all its products"""
     monthly_revenue_usd: float | None = Field(default=None, ge=0)
@@ -31,6 +35,14 @@ class Operator(BaseModel):
     """revenue a year, US dollars"""
     maas_annual_revenue_usd: float | None = Field(default=None, ge=0)
     """revenue a year from serving models to others, US dollars"""
+
+    @field_validator("country")
+    @classmethod
+    def _is_of_the_standard(cls, value: str | None) -> str | None:
+        if value in ("UK", "EL"):
+            msg = f"write {'GB' if value == 'UK' else 'GR'}, as ISO 3166 does"
+            raise ValueError(msg)
+        return value
 
 
 class PolicyFiles(BaseModel):
@@ -59,11 +71,11 @@ class Use(BaseModel):
     """whether it earns money, directly or not"""
     distribution: Literal["private", "service", "public"] | None = None
     """private: nobody else gets or uses it; service: others use it; public: others get it"""
-    competes_with: tuple[str, ...] | None = None
+    competes_with: tuple[Said, ...] | None = None
     """providers with whose products the result competes; an empty list says: with none"""
     published_name: str | None = None
     """name under which others get it"""
-    authorised_by: dict[str, str] = {}
+    authorised_by: dict[str, Said] = {}
     """provider -> the authorisation in writing: contract, letter, order form"""
     operator: Operator = Operator()
     """who answers for it"""

@@ -170,6 +170,14 @@ def decide_circuit(
         decisions += decide_use(registry, question)
     licence = output_licence(registry, result, as_of)
     name = result.title(result.root)
+    if not students:
+        decisions.append(
+            Decision(
+                "review", "use restriction", "making-not-recorded", name,
+                "what it was made from is not recorded", as_of,
+                lacking=("what it was made from",),
+            )
+        )  # fmt: skip
     decisions += decide_obligations(licence, name, use, as_of, is_public=is_public)
     decided = Decided(name, as_of, use, tuple(decisions), licence)
     if not rules:
@@ -196,8 +204,9 @@ def apply_rules(
                 known = source.model_dump(
                     mode="json", exclude={"terms", "sha256"}, exclude_none=True
                 )
-                for name in ("provider", "country"):
-                    if known[name] == "unknown":
+                for name in ("provider", "country", "kind"):
+                    # Rows of unknown origin are of kind unknown, and rules ask for that by `what`.
+                    if known[name] == "unknown" and (name != "kind" or source.what == "model"):
                         del known[name]
                 if source.kind in ("closed-api", "own-dataset", "human", "test-double"):
                     known.setdefault("license", "")  # terms, or one's own: no licence is lacking
@@ -266,9 +275,12 @@ def _changed(one: Decision | None, two: Decision | None) -> bool:
     return (one.outcome, one.effective_from) != (two.outcome, two.effective_from)
 
 
-def declared_use(store: Store) -> Use:
-    """Return the use that the last run of a store declared; nothing if none did."""
-    for entry in reversed(store.ledger.entries):
+def declared_use(store: Store, artifact: str) -> Use:
+    """Return the use that the run declared which made an artifact; nothing if none did."""
+    declared = found = Use()
+    for entry in store.ledger.entries:
         if entry.event == DECIDE:
-            return Use.model_validate(entry.predicate.get("use", {}))
-    return Use()
+            declared = Use.model_validate(entry.predicate.get("use", {}))
+        elif entry.event == "commit" and entry.predicate["artifact"] == artifact:
+            found = declared
+    return found

@@ -254,7 +254,7 @@ def _keeps(
     """Return which affected nodes keep a model that stays whole, in each kind of role they lose."""
     circuit = things.circuit
     whole = circuit.is_model() & things.thing & ~removed & ~affected
-    every = np.ones(circuit.size, bool)
+    every = ~removed  # nothing is reached through what is gone
     substance = sum(1 << CHANNELS.index(channel) for channel in SUBSTANCE)
     by_substance = evaluate(circuit, REACHABLE, whole, every, allowed(SUBSTANCE))
     by_any = evaluate(circuit, REACHABLE, whole, every)

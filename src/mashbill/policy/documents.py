@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mashbill.core.errors import InputError
 from mashbill.policy.clauses import Clause
@@ -110,6 +110,15 @@ class Document(_Frozen):
     """oldest first"""
     provider: str = ""
     """filled from the file"""
+
+    @field_validator("versions")
+    @classmethod
+    def _oldest_first(cls, versions: tuple[Version, ...]) -> tuple[Version, ...]:
+        days = [version.begins for version in versions if version.begins]
+        if days != sorted(days):
+            msg = "versions are not oldest first; put them in the order of their dates"
+            raise ValueError(msg)
+        return versions
 
     def governs(self, model: str, route: Route, at: date | None = None) -> bool:
         """Return whether a model reached by a route was under this document on a day, or ever."""

@@ -67,6 +67,10 @@ def _by_its_name(registry: Registry, use: Use) -> Use:
         return known.name if known else text
 
     competes = use.competes_with
+    if competes and any(registry.provider(text) is None for text in competes):
+        # A name that nobody knows may be a known one misspelt: then it is not declared.
+        known = tuple(name(text) for text in competes if registry.provider(text))
+        competes = known or None
     return use.model_copy(
         update={
             "competes_with": competes and tuple(name(text) for text in competes),
