@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mashbill.cli.options import out
+from mashbill.lineage.obligations import STATES
 
 if TYPE_CHECKING:
     from mashbill.lineage.decisions import Decided
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mashbill.policy.documents import Document, Version
 
 _COLOUR = {"allow": "green", "review": "yellow", "deny": "red"}
-_STATE = {"owed": "owed", "carried": "goes on to what is trained on it", "in question": "open"}
 
 
 def print_decided(decided: Decided, *, every: bool = False) -> None:
@@ -71,7 +71,7 @@ def _duty(item: Obligation) -> tuple[str, str, str, str]:
     return (
         f"{item.clause.code}: {item.clause.says}",
         item.document.title + mark,
-        _STATE[item.state],
+        STATES[item.state],
         path,
     )
 

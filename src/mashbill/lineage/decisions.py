@@ -195,6 +195,8 @@ def apply_rules(
     artifact = {"name": decided.about, "kind": TYPES[circuit.type[root]]}
     lines = bill(circuit)
     unknown = (0.0, 1.0)
+    asks_of_artifact = any(rule.about == "artifact" for rule in rules)
+    verdicts = [verdict for verdict, _ in judge_all(circuit)] if asks_of_artifact else []
     found = []
     for rule in rules:
         if rule.about == "source":
@@ -235,7 +237,7 @@ def apply_rules(
                     "share_low": 0.0 if is_planned else verdict.share[0],
                     "share_high": 1.0 if is_planned else verdict.share[1],
                 }
-                for verdict, _ in judge_all(circuit)
+                for verdict in verdicts
             },
             "licence": decided.licence.expression,
             "licences": list(decided.licence.licences),

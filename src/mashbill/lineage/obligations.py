@@ -254,7 +254,7 @@ def decide_obligations(
 
 def _decide(item: Obligation, name: str, use: Use, as_of: date, *, is_public: bool) -> Decision:
     clause = item.clause
-    found = Finding("allow", f"{_STATE[item.state]}: {clause.says}")
+    found = Finding("allow", f"{STATES[item.state]}: {clause.says}")
     if item.state == "in question":
         because = f"{clause.says} Whether that reaches {name} this way is not settled"
         found = Finding("review", because, lacking=("a reading of the clause",))
@@ -279,7 +279,8 @@ def _decide(item: Obligation, name: str, use: Use, as_of: date, *, is_public: bo
     )
 
 
-_STATE = {"owed": "owed", "carried": "goes on to what is trained on it", "in question": "open"}
+STATES = {"owed": "owed", "carried": "goes on to what is trained on it", "in question": "open"}
+"""how a duty stands, for people"""
 
 
 def _naming(clause: Clause, name: str, use: Use, *, is_public: bool) -> Finding:

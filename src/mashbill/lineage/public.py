@@ -30,7 +30,6 @@ COUNTED: tuple[Status, ...] = ("stated", "derived", "sworn")
 
 REST = "what else it was made from, not recorded"
 _CODE = {label: code for code, label in enumerate(LABELS)}
-_ACTING = (Channel.JUDGEMENT, Channel.SELECTION, Channel.PROMPT)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ effective date (or, if that is not recorded, from the day it was first seen) unt
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
@@ -15,10 +14,11 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mashbill.core.errors import InputError
 from mashbill.policy.clauses import Clause
+from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -209,7 +209,7 @@ def load_registry(more: Iterable[Path] = ()) -> Registry:
         own += sorted(path.glob("*.toml")) if path.is_dir() else [path]
     providers: dict[str, Provider] = {}
     documents: dict[str, Document] = {}
-    for file, read in (*_shipped(), *((file, _read(file)) for file in own)):
+    for file, read in (*_shipped(), *((file, read_toml(file, _File)[1]) for file in own)):
         provider = Provider(read.provider, read.country, read.aliases)
         for name in (read.provider, *read.aliases):
             providers.setdefault(name.lower(), provider)
@@ -228,18 +228,4 @@ def _shipped() -> tuple[tuple[Traversable, _File], ...]:
     files = sorted(
         (item for item in home.iterdir() if item.name.endswith(".toml")), key=lambda i: i.name
     )
-    return tuple((file, _read(file)) for file in files)
-
-
-def _read(file: Path | Traversable) -> _File:
-    try:
-        return _File.model_validate(tomllib.loads(file.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{file}: cannot be read as TOML: {error}"
-        raise InputError(msg) from error
-    except ValidationError as error:
-        lines = [
-            f"{file}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise InputError("\n".join(lines)) from error
+    return tuple((file, read_toml(file, _File)[1]) for file in files)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.errors import InputError
 from mashbill.policy.decision import Decision, Outcome
 from mashbill.policy.expressions import Expression, LackingError
+from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,18 +79,7 @@ def load_rules(files: Iterable[Path]) -> list[HouseRule]:
     """
     rules: list[HouseRule] = []
     for file in files:
-        try:
-            text = file.read_text("utf-8")
-            read = _RuleFile.model_validate(tomllib.loads(text))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            msg = f"{file}: cannot be read as TOML: {error}"
-            raise InputError(msg) from error
-        except ValidationError as error:
-            lines = [
-                f"{file}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-                for item in error.errors()
-            ]
-            raise InputError("\n".join(lines)) from error
+        text, read = read_toml(file, _RuleFile)
         begins = _begins(text)
         names = [table.id for table in read.rule]
         if twice := sorted({name for name in names if names.count(name) > 1}):
