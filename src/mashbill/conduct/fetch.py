@@ -5,8 +5,10 @@ Addresses:
 * ``PATH``: a file, relative to the recipe.
 * ``pypi:NAME==VERSION``: an archive of a Python package, by pip, as pip is configured here; its
   SHA-256 must be pinned, and pip checks it before it looks inside.
-* ``hf:OWNER/NAME/FILE`` and ``hf:datasets/OWNER/NAME/FILE``: a file of the Hugging Face hub,
-  its SHA-256 pinned too.
+* ``hf:OWNER/NAME[@REVISION]/FILE`` and ``hf:datasets/OWNER/NAME[@REVISION]/FILE``: a file of the
+  Hugging Face hub, its SHA-256 pinned too.
+
+:mod:`mashbill.conduct.listing` has more, where several files will do.
 
 A *member* is a path inside an archive; ``a.tar.gz!b.txt`` goes one archive deeper.
 """
@@ -21,8 +23,9 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from mashbill.conduct.hub_repository import HubAddress, hub_download
 from mashbill.core.canonical import digest_bytes, digest_file
-from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.errors import InputError
 from mashbill.core.store import write_atomically
 
 
@@ -44,7 +47,11 @@ def fetch(address: str, sha256: str | None, folder: Path, cache: Path) -> Path:
         if sha256 is None:
             msg = f"{address}: pin sha256, so that it is the same file tomorrow"
             raise InputError(msg)
-        path = _from_hub(address.removeprefix("hf:"), cache)
+        asked = HubAddress.parse(address)
+        if not asked.inside:
+            msg = f"{address}: name one file of the repository, {asked.file('FILE')}"
+            raise InputError(msg)
+        path = hub_download(asked, asked.inside, cache)
     else:
         path = folder / address
         if not path.is_file():
@@ -99,27 +106,6 @@ def _from_registry(requirement: str, sha256: str | None, cache: Path) -> Path:
         "name, the version and the pinned sha256, or fetch the file yourself and name its path"
     )
     raise InputError(msg)
-
-
-def _from_hub(name: str, cache: Path) -> Path:
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise MissingExtraError(f"hf:{name}", "hub") from error
-    kind = "dataset" if name.startswith("datasets/") else "model"
-    parts = name.removeprefix("datasets/").split("/", 2)
-    if len(parts) != 3:
-        msg = f"hf:{name}: write hf:OWNER/NAME/FILE or hf:datasets/OWNER/NAME/FILE"
-        raise InputError(msg)
-    try:
-        return Path(
-            hf_hub_download(
-                f"{parts[0]}/{parts[1]}", parts[2], repo_type=kind, cache_dir=cache / "hub"
-            )
-        )
-    except Exception as error:
-        msg = f"hf:{name} could not be fetched: {error}; check the name and that a hub is reachable"
-        raise InputError(msg) from error
 
 
 def member(archive: Path, inside: str) -> bytes:

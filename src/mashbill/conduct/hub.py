@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from mashbill.core.errors import InputError, MissingExtraError
 from mashbill.core.store import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _NAME = re.compile(r"(?:hf:)?(datasets/)?([A-Za-z0-9][\w.-]*)/([A-Za-z0-9][\w.-]*)", re.ASCII)
 _PUBLIC = "https://huggingface.co"
@@ -60,42 +61,59 @@ def fetch_cards(names: Iterable[str], into: Path) -> list[Path]:
 def _card(repository: str, kind: str) -> bytes:
     """Return the bytes of a card."""
     name = f"hf:{'datasets/' if kind == 'dataset' else ''}{repository}"
-    try:
+    with told(name, "README.md") as endpoint:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import (
-            EntryNotFoundError,
-            HfHubHTTPError,
-            LocalEntryNotFoundError,
-            RepositoryNotFoundError,
-        )
-    except ImportError as error:
-        raise MissingExtraError(name, "hub") from error
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _PUBLIC
-    try:
+
         # A cache of its own for the time being: what is kept is the card, and only as it is now.
         with tempfile.TemporaryDirectory() as cache:
             path = hf_hub_download(
                 repository, "README.md", repo_type=kind, cache_dir=cache, endpoint=endpoint
             )
             return Path(path).read_bytes()
-    except RepositoryNotFoundError as error:
+
+
+@contextmanager
+def told(name: str, inside: str) -> Iterator[str]:
+    """Yield the hub's address, and tell what goes wrong there with name, address and remedy.
+
+    Args:
+        name: how errors name the repository.
+        inside: the file or folder of it that is asked for.
+
+    Raises:
+        InputError: for whatever the hub, or the way to it, says no to.
+        MissingExtraError: if huggingface_hub is not installed.
+    """
+    try:
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise MissingExtraError(name, "hub") from error
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _PUBLIC
+    try:
+        yield endpoint
+    except InputError:
+        raise
+    except errors.RepositoryNotFoundError as error:
         msg = (
             f"{name}: {endpoint} has no such repository, or does not show it to us "
             f"({_status(error)}); check the name, or set HF_TOKEN if it is private or gated"
         )
         raise InputError(msg) from error
-    except LocalEntryNotFoundError as error:
+    except errors.LocalEntryNotFoundError as error:
         cause = error.__cause__ or error
         msg = (
             f"{name}: {endpoint} could not be reached or is no hub: {cause!s:.300}; check the "
             "connection, HF_ENDPOINT and HF_HUB_OFFLINE"
         )
         raise InputError(msg) from error
-    except EntryNotFoundError as error:
-        msg = f"{name}: the repository at {endpoint} has no README.md ({_status(error)})"
+    except errors.EntryNotFoundError as error:
+        msg = f"{name}: the repository at {endpoint} has no {inside} ({_status(error)})"
         raise InputError(msg) from error
-    except HfHubHTTPError as error:
-        msg = f"{name}: {endpoint} answered {_status(error)}: {error!s:.300}; try again later"
+    except errors.HfHubHTTPError as error:
+        remedy = "try again later"
+        if _status(error) in ("HTTP 401", "HTTP 403"):
+            remedy = "set HF_TOKEN to a token that may do this"
+        msg = f"{name}: {endpoint} answered {_status(error)}: {error!s:.300}; {remedy}"
         raise InputError(msg) from error
     except Exception as error:
         msg = (

@@ -1,8 +1,11 @@
 """The journal of teacher calls: what was asked, what was answered, at what price.
 
-SQLite in WAL mode. A batch of answers is one transaction, so that after SIGKILL a batch is there
-whole or not at all: a resumed run then asks the same remaining batches, in the same composition,
-and gets the same bits. Keys are digests of the request, so a rerun buys only what is missing.
+SQLite in WAL mode, two tables. ``calls`` are those to teachers in this process: a batch of answers
+is one transaction, so that after SIGKILL a batch is there whole or not at all, and a resumed run
+asks the same remaining batches, in the same composition, and gets the same bits. ``bought`` are
+those to services (:mod:`mashbill.conduct.bought`), written by one thread
+(:mod:`mashbill.conduct.writer`). Keys are digests of the request, so a rerun buys only what is
+missing.
 """
 
 from __future__ import annotations
@@ -10,17 +13,20 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.canonical import canonical, canonical_row, digest, digest_bytes
+from mashbill.conduct import bought
+from mashbill.conduct.bought import Bought, Requests, call_digest, pieces, request_digest
+from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
 from mashbill.core.merkle import leaf, root
 from mashbill.core.stage import Answer, Question
 from mashbill.core.store import CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.core.store import Store
@@ -51,18 +57,31 @@ class Call:
     price: float
     at: str
     text: str = ""
+    bought: Bought | None = None
+    """the whole row, where the call was to a service"""
 
 
-def request_digest(teacher: Mapping[str, Any], question: Question) -> str:
-    """Return the identity of a call: who is asked, and what."""
-    return digest(
-        {
-            "teacher": dict(teacher),
-            "prefix": digest_bytes(question.prefix.encode()),
-            "body": question.body,
-            "choices": list(question.choices),
-        }
-    )
+@dataclass(frozen=True)
+class Event:
+    """Something that befell a call: a limit met, a failure, an answer turned down."""
+
+    run: str
+    at: str
+    kind: str
+    account: str
+    call: str
+    detail: str
+    """JSON"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that asked services; ``ended`` is empty if it was killed."""
+
+    run: str
+    started: str
+    ended: str
+    facts: dict[str, Any]
 
 
 class Journal:
@@ -76,19 +95,21 @@ class Journal:
         """
         self.path = path
         self._writable = writable
+        self._digests: dict[str, Requests] = {}
+        self._lock = threading.Lock()  # slices of a stage are asked from threads of their own
         if writable:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
+            self._db = open_to_write(path)
             if not self._keeps_text():  # a journal from before teachers could write
                 self._db.execute(_ADD_TEXT)
         else:
             if not path.exists():
                 msg = f"{path} is not there: this store holds no teacher calls"
                 raise StoreError(msg)
-            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            self._db = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+            )
         self._text = "c.text" if self._keeps_text() else "''"
+        self._has_bought = bool(self._read("PRAGMA table_info(bought)", []))
 
     @classmethod
     def of(cls, store: Store) -> Journal | None:
@@ -106,9 +127,10 @@ class Journal:
     def _keeps_text(self) -> bool:
         return any(column[1] == "text" for column in self._read("PRAGMA table_info(calls)", []))
 
-    def _read(self, query: str, values: list[str]) -> list[Any]:
+    def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
         try:
-            return self._db.execute(query, values).fetchall()
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             msg = f"{self.path} cannot be read: {error}; run `mashbill audit`"
             raise StoreError(msg) from error
@@ -169,6 +191,8 @@ class Journal:
 
     def call(self, request: str) -> Call | None:
         """Return one call whole, or None if it is not in the journal."""
+        for item in self.rows([request]):
+            return _as_call(item)
         rows = self._read(
             "SELECT request, teacher, t.text, body, choices, logprobs, tokens, price, at, "  # noqa: S608
             f"{self._text} FROM calls c JOIN texts t ON t.digest = c.prefix WHERE request = ?",
@@ -190,11 +214,91 @@ class Journal:
             text=row[9],
         )
 
+    def answered(self, calls: Iterable[str]) -> dict[str, Answer]:
+        """Return what services have answered among these calls."""
+        found = {}
+        for piece in pieces(calls, _CHUNK):
+            marks = ",".join("?" * len(piece))
+            keys = [bytes.fromhex(call) for call in piece]
+            for row in self._read(f"{bought.ANSWERS} WHERE call IN ({marks})", keys):
+                call, answer = bought.read_answer(row)
+                found[call] = answer
+        return found
+
+    def rows(self, calls: Iterable[str]) -> Iterator[Bought]:
+        """Yield these calls to services whole, as far as they are there, in no order."""
+        for piece in pieces(calls, _CHUNK) if self._has_bought else ():
+            marks = ",".join("?" * len(piece))
+            keys = [bytes.fromhex(call) for call in piece]
+            for row in self._read(f"{bought.SELECT} WHERE b.call IN ({marks})", keys):
+                yield bought.read_row(row)
+
+    def rows_of(self, run: str) -> Iterator[Bought]:
+        """Yield the calls to services that a run bought, in the order of their digests."""
+        last = b""
+        while self._has_bought:
+            rows = self._read(
+                f"{bought.SELECT} WHERE w7.text = ? AND b.call > ? ORDER BY b.call LIMIT ?",
+                [run, last, _CHUNK],
+            )
+            if not rows:
+                return
+            yield from (bought.read_row(row) for row in rows)
+            last = rows[-1][0]
+
+    def terms(self) -> list[str]:
+        """Return the versions of terms under which calls were bought, the latest first."""
+        if not self._has_bought:
+            return []
+        rows = self._read(
+            "SELECT w.text FROM bought b JOIN words w ON w.id = b.terms "
+            "GROUP BY w.id ORDER BY max(b.at) DESC",
+            [],
+        )
+        return [row[0] for row in rows]
+
+    def events(self, run: str) -> list[Event]:
+        """Return what befell a run's calls, in order."""
+        if not self._has_bought:
+            return []
+        rows = self._read(
+            "SELECT run, at, kind, account, call, detail FROM events WHERE run = ? ORDER BY id",
+            [run],
+        )
+        return [Event(*row) for row in rows]
+
+    def runs(self) -> list[Run]:
+        """Return the runs that asked services, in order."""
+        if not self._has_bought:
+            return []
+        rows = self._read("SELECT run, started, ended, facts FROM runs ORDER BY started, run", [])
+        return [Run(run, started, ended, json.loads(facts)) for run, started, ended, facts in rows]
+
+    def spent(self, runs: Sequence[str]) -> tuple[int, int, float]:
+        """Return calls, tokens and price (USD) of what these runs bought from services."""
+        calls, tokens, usd = 0, 0, 0.0
+        for piece in pieces(runs, _CHUNK) if self._has_bought else ():
+            ((more, read, price),) = self._read(
+                "SELECT count(*), coalesce(sum(tokens_in + tokens_out), 0), "
+                "coalesce(sum(price), 0.0) FROM bought b JOIN words w ON w.id = b.run "
+                f"WHERE w.text IN ({','.join('?' * len(piece))})",
+                piece,
+            )
+            calls, tokens, usd = calls + more, tokens + read, usd + price
+        return calls, tokens, usd
+
     def totals(self) -> tuple[int, int, float]:
         """Return calls, tokens and price (USD) of everything ever answered."""
         ((calls, tokens, price),) = self._read(
             "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(price), 0.0) FROM calls", []
         )
+        if self._has_bought:
+            ((more, read, written, paid),) = self._read(
+                "SELECT count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0), "
+                "coalesce(sum(price), 0.0) FROM bought",
+                [],
+            )
+            calls, tokens, price = calls + more, tokens + read + written, price + paid
         return calls, tokens, price
 
     def merkle_root(self, requests: Iterable[str]) -> str:
@@ -203,26 +307,67 @@ class Journal:
         A leaf covers the whole row and is recomputed from its parts, the request digest included,
         so that an altered question is found as surely as an altered answer.
         """
-        leaves = []
-        for request in sorted(set(requests)):
-            call = self.call(request)
-            if call is None:
-                leaves.append(leaf(b"missing " + request.encode()))
-                continue
-            question = Question(call.prefix, call.body, call.choices)
-            leaves.append(
-                leaf(
-                    canonical_row(
-                        {
-                            "request": request_digest(call.teacher, question),
-                            "logprobs": list(call.logprobs),
-                            "tokens": call.tokens,
-                            "price": call.price,
-                            "at": call.at,
-                            # Only where there is one: the leaves of other calls stay as they were.
-                            **({"text": call.text} if call.text else {}),
-                        }
-                    )
-                )
+        wanted = sorted(set(requests))
+        of_services = {item.call: self._checked(item) for item in self.rows(wanted)}
+        return root([of_services.get(call) or self._leaf(call) for call in wanted])
+
+    def _checked(self, item: Bought) -> bytes:
+        """Return a call's leaf, or that of a missing one if its key is not what was asked."""
+        digests = self._digests.get(item.teacher)
+        if digests is None:
+            digests = self._digests[item.teacher] = Requests(json.loads(item.teacher))
+        if call_digest(digests.digest(item.question), item.terms) != item.call:
+            return leaf(b"altered " + item.call.encode())
+        return item.leaf()
+
+    def _leaf(self, request: str) -> bytes:
+        call = self.call(request)
+        if call is None:
+            return leaf(b"missing " + request.encode())
+        question = Question(call.prefix, call.body, call.choices)
+        return leaf(
+            canonical_row(
+                {
+                    "request": request_digest(call.teacher, question),
+                    "logprobs": list(call.logprobs),
+                    "tokens": call.tokens,
+                    "price": call.price,
+                    "at": call.at,
+                    # Only where there is one: the leaves of other calls stay as they were.
+                    **({"text": call.text} if call.text else {}),
+                }
             )
-        return root(leaves)
+        )
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """Open a journal to be written, making its tables.
+
+    Raises:
+        StoreError: naming the file, if it cannot be written.
+    """
+    try:
+        db = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(_SCHEMA + bought.SCHEMA)
+    except sqlite3.Error as error:
+        msg = f"{path} cannot be written: {error}; make room, or make the store writable"
+        raise StoreError(msg) from error
+    return db
+
+
+def _as_call(item: Bought) -> Call:
+    return Call(
+        request=item.call,
+        teacher=json.loads(item.teacher),
+        prefix=item.question.prefix,
+        body=item.question.body,
+        choices=item.question.choices,
+        logprobs=item.answer.logprobs,
+        tokens=item.answer.tokens,
+        price=item.price,
+        at=item.at,
+        text=item.answer.text,
+        bought=item,
+    )

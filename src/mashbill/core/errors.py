@@ -8,6 +8,8 @@
     ├── StoreError          the store is locked, absent or not a store
     ├── AuditError          evidence that does not hold
     ├── TeacherError        a teacher that cannot be loaded or asked
+    │   ├── BudgetError     a cap in money, tokens or calls is reached
+    │   └── ConductError    a request that our own rules of conduct forbid
     ├── PolicyError         a plan or release that terms or rules deny, or want reviewed
     └── MissingExtraError   an optional part of the package is not installed
 
@@ -48,6 +50,14 @@ class AuditError(MashbillError):
 
 class TeacherError(MashbillError):
     """A teacher that cannot be loaded or asked."""
+
+
+class BudgetError(TeacherError):
+    """A hard cap is reached; what was bought is in the journal."""
+
+
+class ConductError(TeacherError):
+    """A request that our own rules of conduct forbid; it was not sent."""
 
 
 class PolicyError(MashbillError):

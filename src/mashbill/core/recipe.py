@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import digest_file
-from mashbill.core.errors import RecipeError
+from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
@@ -25,6 +25,10 @@ class TeacherSpec(BaseModel):
 
     can_be_asked: ClassVar[bool] = True
     """False for a teacher that can be planned with only"""
+    is_remote: ClassVar[bool] = False
+    """whether it is asked through the run's client, many questions at once"""
+    context: ClassVar[frozenset[str]] = frozenset()
+    """fields that say where and how it is asked, and bear no identity"""
     can_write: ClassVar[bool] = False
     """whether it writes texts of its own, beside choosing among given ones"""
     pace: ClassVar[float | None] = None
@@ -92,10 +96,14 @@ class Recipe(BaseModel):
         spec = self.stages[stage]
         literals = spec.model_dump(mode="json", exclude={"version"})
         literals["seed"] = self.recipe.seed
-        literals["files"] = {name: digest_file(self.folder / name) for name in spec.files()}
+        files = spec.files_beside(self.folder)
+        literals["files"] = {name: digest_file(self.folder / name) for name in files}
         teachers = [use.name for use in spec.uses() if use.is_teacher]
         literals["teachers"] = {
-            name: self.teachers[name].model_dump(mode="json") for name in teachers
+            name: self.teachers[name].model_dump(
+                mode="json", exclude=set(self.teachers[name].context)
+            )
+            for name in teachers
         }
         return literals
 
@@ -198,6 +206,14 @@ def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationErro
     return lines
 
 
+def _files(path: Path, stage: str, recipe: Recipe) -> tuple[str, ...]:
+    try:
+        return recipe.stages[stage].files_beside(recipe.folder)
+    except InputError as error:
+        msg = f"{path}: stages.{stage}: {error}"
+        raise RecipeError(msg) from error
+
+
 def _check_references(path: Path, recipe: Recipe) -> None:
     """Check that every use names a teacher, or a stage further up."""
     above: list[str] = []
@@ -215,7 +231,7 @@ def _check_references(path: Path, recipe: Recipe) -> None:
                 remedy = f"did you mean {near[0]!r}?" if near else f"there are: {known}"
                 msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}; {remedy}"
                 raise RecipeError(msg)
-        for file in spec.files():
+        for file in _files(path, name, recipe):
             if not (recipe.folder / file).is_file():
                 msg = f"{path}: stages.{name} needs the file {file!r} beside the recipe"
                 raise RecipeError(msg)

@@ -54,12 +54,23 @@ class Question:
     """Which of these continuations is likelier after this text? The text is prefix + body.
 
     The prefix is what many questions share, so that a teacher may compute it once. Without
-    choices the teacher is asked to write the continuation.
+    choices the teacher is asked to write the continuation, or its turn of a conversation.
     """
 
     prefix: str
     body: str
     choices: tuple[str, ...] = ()
+    system: str = ""
+    """what a chat's system turn says"""
+    turns: str = ""
+    """the conversation so far, as a JSON list of turns with role and content (see
+    :mod:`mashbill.teachers.wire`), where it is more than one prompt"""
+    schema: str = ""
+    """JSON Schema that the answer must satisfy"""
+    tools: str = ""
+    """JSON list of tools that the teacher may call: name, description, parameters"""
+    sample: int = 0
+    """which of several answers to the same question"""
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,16 @@ class Answer:
     tokens: int
     text: str = ""
     """what the teacher wrote; empty where it had choices"""
+    failed: str = ""
+    """why there is no answer that could be used, in a line; what rests on it is rejected"""
+    finish: str = ""
+    """why the teacher stopped: stop, length, tool_calls, content_filter, other"""
+    tool_calls: str = ""
+    """JSON list of the calls that it wants made: id, name, arguments"""
+    reasoning: str = ""
+    """reasoning or its summary, where the provider documents a field for it"""
+    opaque: str = ""
+    """JSON: what the provider wants back with this turn, and whom it may go to"""
 
 
 class TeacherSession(Protocol):
@@ -116,6 +137,8 @@ class StageContext:
     row it yields counts the origins of ``sources()`` first, and then these"""
     current: str = ""
     """streaming stages with several inputs: the one that the records at hand are from"""
+    kept: int = 0
+    """streaming stages that want so many rows: those that the slices before this one gave"""
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
 
@@ -161,6 +184,20 @@ class StageSpec(BaseModel):
     def files(self) -> tuple[str, ...]:
         """Return the files beside the recipe whose bytes are part of the identity."""
         return ()
+
+    def files_beside(self, folder: Path) -> tuple[str, ...]:
+        """Return those files by name, where one of ``files()`` may be a folder or a glob.
+
+        Raises:
+            InputError: if it stands for no file.
+        """
+        del folder
+        return self.files()
+
+    @property
+    def wanted(self) -> int | None:
+        """How many rows to stop at; None to go through all of the input."""
+        return None
 
     @classmethod
     def renamed(cls, table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:

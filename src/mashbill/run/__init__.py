@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct.budget import Caps
 from mashbill.conduct.journal import Journal
 from mashbill.core import registry
 from mashbill.core.artifact import InputRef, Manifest
@@ -22,15 +23,17 @@ from mashbill.core.stage import StageContext
 from mashbill.core.store import CALLS, MANIFEST, write_atomically
 from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import check_drift, fingerprint
+from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
 from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import Predictor, Uses
+    from mashbill.core.stage import Predictor, TeacherSession, Uses
     from mashbill.core.store import Store
     from mashbill.plan import Plan, PlannedStage
+    from mashbill.policy.documents import Registry
     from mashbill.teachers.session import Teacher
 
 
@@ -46,6 +49,12 @@ class Execution:
     cache: Path = field(default_factory=default_cache)
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     display: Display = field(default_factory=Quiet)
+    caps: Caps = field(default_factory=Caps)
+    """what may be spent on services"""
+    earlier_terms: bool = False
+    """whether answers bought under other versions of the terms are taken"""
+    registry: Registry | None = None
+    """terms; the shipped ones if None"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class Done:
     """teacher calls bought now"""
     tokens: int = 0
     """tokens of those calls"""
+    usd: float = 0.0
+    """what they cost"""
 
 
 def execute(plan: Plan, store: Store, execution: Execution | None = None) -> list[Done]:
@@ -84,6 +95,13 @@ class _Runner:
         self._predictors: dict[str, Predictor] = {}
         self._teachers: dict[str, Teacher] = {}
         self._journal = Journal(store.root / CALLS, writable=True)
+        self._asking = Asking(
+            self._recipe,
+            self._journal,
+            execution.caps,
+            registry=execution.registry,
+            earlier_terms=execution.earlier_terms,
+        )
 
     def run(self) -> list[Done]:
         """Run every stage in order."""
@@ -95,6 +113,7 @@ class _Runner:
                     with self._store.lock(str(stage.ref)):
                         done.append(self._stage(stage))
         finally:
+            self._asking.close()
             self._journal.close()
         return done
 
@@ -104,7 +123,9 @@ class _Runner:
             for use in stage.spec.uses():
                 if use.is_teacher and stage.status != "done":
                     teacher = self._recipe.teachers[use.name]
-                    if not teacher.can_be_asked:
+                    if teacher.is_remote:
+                        self._asking.session(use.name, lambda *_: None)
+                    elif not teacher.can_be_asked:
                         teacher.load(
                             self._recipe.folder, self._execution.cache, self._execution.threads
                         )
@@ -133,12 +154,13 @@ class _Runner:
             display.cached(name, manifest.rows)
             return self._keep(stage, manifest, Done(name, manifest, was_cached=True))
         began = time.monotonic()
-        bought = {"calls": 0, "tokens": 0}
+        bought: dict[str, Any] = {"calls": 0, "tokens": 0, "usd": 0.0}
 
-        def heard(calls: int, tokens: int) -> None:
+        def heard(calls: int, tokens: int, usd: float = 0.0) -> None:
             bought["calls"] += calls
             bought["tokens"] += tokens
-            display.heard(name, calls, tokens, 0.0)
+            bought["usd"] += usd
+            display.heard(name, calls, tokens, usd)
 
         display.start(name, stage.rows)
         work = self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
@@ -153,6 +175,8 @@ class _Runner:
             tables=self._tables,
             journal=self._journal,
             context=self._context(stage, work, heard),
+            ahead=self._ahead(stage),
+            interrupt=self._asking.interrupt,
         )
         made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
         manifest = Manifest(
@@ -165,7 +189,8 @@ class _Runner:
             **made,
         )
         seconds = time.monotonic() - began
-        self._commit(stage, manifest, {"seconds": round(seconds, 3), **bought})
+        bought["usd"] = round(bought["usd"], 9)
+        self._commit(stage, manifest, {"seconds": round(seconds, 3), **self._run_id(), **bought})
         shutil.rmtree(work)
         display.finish(name, manifest.rows)
         return self._keep(
@@ -177,8 +202,23 @@ class _Runner:
                 seconds=seconds,
                 calls=bought["calls"],
                 tokens=bought["tokens"],
+                usd=bought["usd"],
             ),
         )
+
+    def _run_id(self) -> dict[str, str]:
+        """Return the run's id for the ledger, if it asked a service."""
+        client = self._asking.client if self._asking.has_client else None
+        return {"run": self._asking.run} if client is not None and client.has_asked else {}
+
+    def _ahead(self, stage: PlannedStage) -> int:
+        """Return how many slices are asked for at once: one's stragglers hold up no other."""
+        names = remote_teachers(self._recipe, {stage.name})
+        teachers: list[Any] = [self._recipe.teachers[name] for name in names]
+        if not teachers or stage.spec.wanted is not None:
+            return 1
+        most = max(int(teacher.concurrency) for teacher in teachers)
+        return 2 + 2 * most // stage.spec.shard_rows
 
     def _keep(self, stage: PlannedStage, manifest: Manifest, done: Done) -> Done:
         self._manifests[stage.name] = manifest
@@ -200,7 +240,7 @@ class _Runner:
 
     def _context(self, stage: PlannedStage, work: Path, heard: Any) -> StageContext:
         recipe, execution, name = self._recipe, self._execution, stage.name
-        sessions: dict[str, Session] = {}
+        sessions: dict[str, TeacherSession] = {}
         declared = {(use.name, use.is_teacher) for use in stage.spec.uses()}
 
         def check(key: str, *, is_teacher: bool = False) -> None:
@@ -209,8 +249,10 @@ class _Runner:
                 msg = f"stage {name!r} asks for {key!r}, which its uses() does not declare"
                 raise RecipeError(msg)
 
-        def teacher(key: str) -> Session:
+        def teacher(key: str) -> TeacherSession:
             check(key, is_teacher=True)
+            if key not in sessions and recipe.teachers[key].is_remote:
+                sessions[key] = self._asking.session(key, heard)
             if key not in sessions:
                 spec = recipe.teachers[key]
                 sessions[key] = Session(

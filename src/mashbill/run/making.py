@@ -31,9 +31,10 @@ from mashbill.core.record import (
 from mashbill.core.store import NODES, publish, write_atomically
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
+from mashbill.run.slicing import Slice, check_wanted, run_slices, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mashbill.conduct.journal import Journal
@@ -58,6 +59,10 @@ class Making:
     """node table of each stage made so far"""
     journal: Journal
     context: StageContext
+    ahead: int = 1
+    """slices asked for at once"""
+    interrupt: Callable[[], None] = lambda: None
+    """lets nothing more be asked of services"""
 
 
 def make_dataset(making: Making) -> dict[str, Any]:
@@ -210,22 +215,40 @@ def _rows_inputs(making: Making) -> list[str]:
 
 def _run_sliced(making: Making, writer: _ShardWriter, composer: Composer) -> None:
     """Give the stage one slice of an input at a time; a slice is a shard."""
-    inputs = [making.context.input(name) for name in _rows_inputs(making)]
-    total = sum(data.num_rows for data in inputs)
+    inputs = [(name, making.context.input(name)) for name in _rows_inputs(making)]
+    total = sum(data.num_rows for _, data in inputs)
     # Every node gets its number beforehand, so that a resumed run gives the same ones.
     for code in range(int(composer.offsets[-1])):
         composer.one_each(np.array([code]))
-    number = before = 0
-    for name, data, offset in zip(_rows_inputs(making), inputs, composer.offsets, strict=False):
-        making.context.current = name
-        for start, piece in data.chunks(making.spec.shard_rows):
-            if not writer.has(number):
-                out = list(making.spec.run(iter(piece.to_batches()), making.context))
-                codes = np.asarray(piece.column(BILL)) + offset
-                writer.write(number, _placed(making, out, composer, codes, before + start))
-            number += 1
-            making.context.progress(before + start + piece.num_rows, total, "")
-        before += data.num_rows
+
+    def kept() -> int:
+        return sum(shard.rows for shard in writer.kept)
+
+    def skip(number: int) -> bool:
+        made = writer.has(number)
+        making.context.kept = kept()
+        # What is wanted may be there already, in shards of a run that was cut off.
+        return made or _has_enough(making)
+
+    def settle(item: Slice, out: list[pa.RecordBatch]) -> int:
+        writer.write(item.number, _placed(making, out, composer, item.codes, item.start))
+        making.context.progress(item.start + item.rows.num_rows, total, "")
+        return kept()
+
+    run_slices(
+        making.spec,
+        making.context,
+        slices(inputs, composer.offsets, making.spec.shard_rows, skip),
+        settle,
+        ahead=making.ahead,
+        interrupt=making.interrupt,
+    )
+    check_wanted(making.spec, making.name, kept())
+
+
+def _has_enough(making: Making) -> bool:
+    wanted = making.spec.wanted
+    return wanted is not None and making.context.kept >= wanted
 
 
 def _run_whole(making: Making, writer: _ShardWriter, composer: Composer) -> None:

@@ -1,66 +1,120 @@
-"""Teachers behind a provider's API, or on a hub: what a plan needs to know of them.
+"""Teachers behind a provider's API, on a server of one's own, or on a hub.
 
-This version plans with them (source, route, role, terms) and has no client to ask them with; a run
-that would have to ask one stops before its first stage. The client comes with generation.
+The last can only be planned with: its weights are not loaded here by name.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import Field, model_validator
+
 from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
+from mashbill.teachers.services import SERVICES, Service, WireName
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.policy.claims import Entity
 
-SERVICES: dict[str, tuple[str, Literal["api", "router", "host"]]] = {
-    "openai": ("OpenAI", "api"),
-    "anthropic": ("Anthropic", "api"),
-    "gemini": ("Google", "api"),
-    "meta": ("Meta", "api"),
-    "xai": ("xAI", "api"),
-    "mistral": ("Mistral AI", "api"),
-    "deepseek": ("DeepSeek", "api"),
-    "model-studio": ("Alibaba", "api"),
-    "kimi": ("Moonshot AI", "api"),
-    "zai": ("Z.ai", "api"),
-    "minimax": ("MiniMax", "api"),
-    "openrouter": ("OpenRouter", "router"),
-    "together": ("Together AI", "host"),
-}
-"""services by the name that recipes use, their provider, and what kind they are"""
+_SETTINGS = ("temperature", "top_p", "top_k", "seed", "stop")
 
 
-class _PlanOnly(TeacherSpec):
-    can_be_asked: ClassVar[bool] = False
+class RemoteTeacherSpec(TeacherSpec):
+    """What teachers behind HTTP have in common: settings that are identity, and where and how."""
+
     can_write: ClassVar[bool] = True
+    is_remote: ClassVar[bool] = True
+    context: ClassVar[frozenset[str]] = frozenset(
+        {"base_url", "concurrency", "timeout", "stream", "batch", "patience"}
+    )
+
+    model: str
+    """model as the service names it"""
+    wire: WireName | None = None
+    """format of requests; the service's usual one if absent"""
+    max_tokens: int = Field(default=1024, gt=0)
+    """tokens of an answer, reasoning included, at most"""
+    temperature: float | None = Field(default=None, ge=0)
+    """the service's default if absent, as with the next four"""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, gt=0)
+    seed: int | None = None
+    """sent where it is set; the n-th sample of a prompt adds n"""
+    stop: tuple[str, ...] = ()
+    reasoning: str | int | None = None
+    """documented reasoning control: an effort, or a budget in tokens; nothing is sent if absent"""
+    structured: Literal["native", "prompt"] = "native"
+    """how a JSON Schema is asked for: by the service's own way, or in words"""
+    logprobs: bool | None = None
+    """whether choices are weighed by log-probabilities; if absent, where the service gives them"""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """keys of the service's own, sent as they are"""
+    base_url: str = ""
+    """address, where it is not the service's own; where a teacher runs is no part of identity"""
+    concurrency: int = Field(default=64, gt=0)
+    """requests in flight at most; how many there are adapts"""
+    timeout: float = Field(default=600.0, gt=0)
+    """seconds for one request"""
+    patience: float = Field(default=900.0, gt=0)
+    """seconds without any answer before a run stops"""
+    stream: bool = False
+    """ask for server-sent events: for proxies that cut what is silent for long"""
 
     @property
-    def named(self) -> str:
-        """How ``--teacher`` would name it."""
+    def service(self) -> Service:
+        """How it is reached."""
         raise NotImplementedError
 
+    @property
+    def service_name(self) -> str:
+        """Under which name accounts are looked up."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is sent beside the question."""
+        given = {name: getattr(self, name) for name in _SETTINGS}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+            if value not in (None, ())
+        }
+
+    def _asked(self) -> dict[str, Any]:
+        """Return what of the identity is how it is asked, as far as it was set."""
+        optional = ("wire", "reasoning", "logprobs", "structured")
+        set_ = {name: getattr(self, name) for name in optional if name in self.model_fields_set}
+        return {
+            "max_tokens": self.max_tokens,
+            **self.settings,
+            **set_,
+            **({"extra": self.extra} if self.extra else {}),
+        }
+
+    @model_validator(mode="after")
+    def _stream_fits(self) -> RemoteTeacherSpec:
+        if self.extra.get("stream") is not None:
+            msg = "extra.stream: set stream = true of the teacher itself"
+            raise ValueError(msg)
+        return self
+
     def load(self, folder: Path, cache: Path, threads: int) -> Any:
-        """Refuse.
+        """Refuse: it is asked through the run's client.
 
         Raises:
             TeacherError: always.
         """
         del folder, cache, threads
-        msg = (
-            f"{self.named} can be planned with and not yet asked: this version has no API client; "
-            "use `mashbill plan --teacher` for it, and an embedded teacher to run"
-        )
+        msg = f"teacher {self.model} is not loaded; it is asked through the run's client"
         raise TeacherError(msg)
 
 
-class ApiTeacherSpec(_PlanOnly):
+class ApiTeacherSpec(RemoteTeacherSpec):
     """``kind = "api"``."""
 
     kind: Literal["api"] = "api"
@@ -69,17 +123,25 @@ class ApiTeacherSpec(_PlanOnly):
         "kimi", "zai", "minimax", "openrouter", "together",
     ]  # fmt: skip
     """whose API, router or host"""
-    model: str
-    """model as the service names it"""
     maker: str = ""
     """who made the model, where a router or host serves it"""
     open_weights: bool = False
     """whether its weights are public too; terms of the API hold all the same"""
 
     @property
+    def service(self) -> Service:
+        """How it is reached."""
+        return SERVICES[self.provider]
+
+    @property
+    def service_name(self) -> str:
+        """Under which name accounts are looked up."""
+        return self.provider
+
+    @property
     def source(self) -> Source:
         """A model reached by a service."""
-        provider, route = SERVICES[self.provider]
+        provider, route = self.service.provider, self.service.kind
         known = load_registry().provider(self.maker or provider)
         behind = known.name if known else (self.maker or provider)
         return Source(
@@ -94,7 +156,7 @@ class ApiTeacherSpec(_PlanOnly):
     @property
     def identity(self) -> dict[str, Any]:
         """What changes its answers, as far as a caller can know."""
-        return {"kind": "api", "provider": self.provider, "model": self.model}
+        return {"kind": "api", "provider": self.provider, "model": self.model, **self._asked()}
 
     @property
     def named(self) -> str:
@@ -102,8 +164,69 @@ class ApiTeacherSpec(_PlanOnly):
         return f"{self.provider}:{self.model}"
 
 
-class HubTeacherSpec(_PlanOnly):
+class ServerTeacherSpec(RemoteTeacherSpec):
+    """``kind = "server"``: weights that one serves oneself: vLLM, SGLang, llama.cpp, Ollama, TGI.
+
+    Its source is the weights, reached as weights; ``base_url`` says where, and is no identity.
+    """
+
+    kind: Literal["server"] = "server"
+    name: str = ""
+    """model as its maker writes it; ``model`` if empty"""
+    provider: str = "unknown"
+    """who made it"""
+    license: str | None = None
+    """SPDX identifier of the weights' licence"""
+    revision: str = ""
+    """release or commit of the weights, and their quantisation: it changes answers"""
+    base_url: str = Field(default="http://127.0.0.1:8000/v1", pattern=r"^https?://")
+    """address up to what comes before /chat/completions"""
+    key_env: str = ""
+    """environment variable of its key, if it wants one"""
+    context: ClassVar[frozenset[str]] = RemoteTeacherSpec.context | {"key_env"}
+
+    @property
+    def service(self) -> Service:
+        """How it is reached."""
+        return Service(
+            self.provider, "host", self.wire or "openai-chat", self.base_url, self.key_env, "",
+            logprobs=20,
+        )  # fmt: skip
+
+    @property
+    def service_name(self) -> str:
+        """Under which name accounts are looked up."""
+        return "server"
+
+    @property
+    def source(self) -> Source:
+        """The weights."""
+        known = load_registry().provider(self.provider)
+        return Source(
+            name=self.name or self.model,
+            what="model",
+            kind="open-weights",
+            route="weights",
+            provider=known.name if known else self.provider,
+            country=known.country if known else "unknown",
+            version=self.revision,
+            license=self.license,
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The weights and how they are asked."""
+        return {
+            "kind": "server", "model": self.model, "provider": self.provider,
+            "revision": self.revision, **self._asked(),
+        }  # fmt: skip
+
+
+class HubTeacherSpec(TeacherSpec):
     """``kind = "hub"``: weights from a hub, to plan with."""
+
+    can_be_asked: ClassVar[bool] = False
+    can_write: ClassVar[bool] = True
 
     kind: Literal["hub"] = "hub"
     model: str
@@ -138,6 +261,19 @@ class HubTeacherSpec(_PlanOnly):
         """How ``--teacher`` would name it."""
         return f"hf:{self.model}"
 
+    def load(self, folder: Path, cache: Path, threads: int) -> Any:
+        """Refuse.
+
+        Raises:
+            TeacherError: always.
+        """
+        del folder, cache, threads
+        msg = (
+            f"{self.named} can be planned with and not asked by name: serve it and use kind = "
+            "'server', or name its file with kind = 'embedded'"
+        )
+        raise TeacherError(msg)
+
 
 def parse_teacher(text: str) -> TeacherSpec:
     """Read ``SERVICE:MODEL`` or ``hf:OWNER/NAME``, as ``mashbill plan --teacher`` takes it.
@@ -160,7 +296,7 @@ def parse_teacher(text: str) -> TeacherSpec:
     found: dict[str, Any] = {"provider": service, "model": model}
     if entity is not None:
         found["open_weights"] = entity.kind == "open-weights"
-        if SERVICES[service][1] != "api":
+        if SERVICES[service].kind != "api":
             found["maker"] = entity.provider
     return ApiTeacherSpec.model_validate(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mashbill.conduct.journal import request_digest
+from mashbill.conduct.bought import request_digest
 from mashbill.core.errors import TeacherError
 
 if TYPE_CHECKING:

@@ -1,0 +1,266 @@
+"""A call to a service, as the journal keeps it: the answer, its price, and how it was had.
+
+The row has two halves. The first is what was asked and answered; the second, conduct, is how: by
+which route and account, under which terms, at what time, after how many attempts and how long a
+wait. A Merkle leaf covers the first half by its digest and the second as it is, so that a
+statement of conduct can be checked by somebody who may not see the texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.canonical import canonical, digest, digest_bytes
+from mashbill.core.merkle import leaf
+from mashbill.core.stage import Answer, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def request_digest(teacher: Mapping[str, Any], question: Question) -> str:
+    """Return the identity of what is asked: of whom, and what."""
+    asked: dict[str, Any] = {
+        "teacher": dict(teacher),
+        "prefix": digest_bytes(question.prefix.encode()),
+        "body": question.body,
+        "choices": list(question.choices),
+    }
+    # Only where there is one: the digests of older journals stay as they were.
+    for name in ("system", "turns", "schema", "tools", "sample"):
+        value = getattr(question, name)
+        if value:
+            asked[name] = value
+    return digest(asked)
+
+
+class Requests:
+    """Digests of requests to one teacher: equal to :func:`request_digest`, ten times as fast.
+
+    The teacher's part and each prefix are made canonical once; keys are put in RFC 8785's order
+    by hand. A law in the tests holds the two to each other.
+    """
+
+    def __init__(self, teacher: Mapping[str, Any]) -> None:
+        """Prepare for a teacher."""
+        self._teacher = canonical(dict(teacher)).decode()
+        self._prefixes: dict[str, str] = {}
+
+    def digest(self, question: Question) -> str:
+        """Return the digest of one question."""
+        prefix = self._prefixes.get(question.prefix)
+        if prefix is None:
+            if len(self._prefixes) > 64:  # prefixes are few; where they are not, none is kept
+                self._prefixes.clear()
+            prefix = self._prefixes[question.prefix] = digest_bytes(question.prefix.encode())
+        parts = [
+            f'{{"body":{_plain(question.body)}',
+            f'"choices":{_plain(question.choices)}',
+            f'"prefix":"{prefix}"',
+        ]
+        if question.sample:
+            parts.append(f'"sample":{question.sample}')
+        if question.schema:
+            parts.append(f'"schema":{_plain(question.schema)}')
+        if question.system:
+            parts.append(f'"system":{_plain(question.system)}')
+        parts.append(f'"teacher":{self._teacher}')
+        if question.tools:
+            parts.append(f'"tools":{_plain(question.tools)}')
+        if question.turns:
+            parts.append(f'"turns":{_plain(question.turns)}')
+        return hashlib.sha256((",".join(parts) + "}").encode()).hexdigest()
+
+
+def call_digest(request: str, terms: str) -> str:
+    """Return the key of a call: what was asked, and under which version of the terms."""
+    return hashlib.sha256(f"{request}\n{terms}".encode()).hexdigest() if terms else request
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """One answered call. ``price`` is in US dollars, ``at`` is UTC, times are seconds."""
+
+    call: str
+    terms: str
+    """the texts in force for the route on that day; empty if none is known"""
+    teacher: str
+    """canonical JSON of the teacher's identity"""
+    question: Question
+    answer: Answer
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    price: float
+    served: str
+    """the model and the response, as the provider names them"""
+    route: str
+    """JSON: service, host, wire format, account alias, organisation, User-Agent"""
+    run: str
+    at: str
+    attempts: int
+    waited: float
+    """that the request was held back by limits and Retry-After"""
+    seconds: float
+    """from sending to the whole answer"""
+    flags: str = ""
+    """what is worth knowing of it, divided by commas: repaired, no-usage, ..."""
+
+    def content(self) -> str:
+        """Return the digest of the half that holds texts; the request is digested anew."""
+        answer, question = self.answer, self.question
+        parts = [
+            self.teacher, question.prefix, question.body, question.choices, question.system,
+            question.turns, question.schema, question.tools, question.sample,
+            [value.hex() for value in answer.logprobs], answer.text, answer.failed, answer.finish,
+            answer.tool_calls, answer.reasoning, answer.opaque, self.served,
+        ]  # fmt: skip
+        return hashlib.sha256(_plain(parts).encode()).hexdigest()
+
+    def conduct(self) -> list[Any]:
+        """Return the half that holds none: what a statement of conduct lists."""
+        return [
+            self.call, self.terms, self.route, self.run, self.at, self.attempts,
+            round(self.waited, 3), round(self.seconds, 3), self.tokens_in, self.tokens_out,
+            self.tokens_cached, self.price.hex(), self.flags,
+        ]  # fmt: skip
+
+    def leaf(self) -> bytes:
+        """Return the Merkle leaf (32 bytes)."""
+        return leaf_of(self.content(), self.conduct())
+
+
+def leaf_of(content: str, conduct: list[Any]) -> bytes:
+    """Return the Merkle leaf of a call from its two halves (32 bytes)."""
+    return leaf(_plain([content, *conduct]).encode())
+
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS words (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS bought (
+    call BLOB NOT NULL, terms INTEGER NOT NULL, teacher INTEGER NOT NULL, prefix INTEGER NOT NULL,
+    system INTEGER NOT NULL, schema INTEGER NOT NULL, tools INTEGER NOT NULL,
+    route INTEGER NOT NULL, run INTEGER NOT NULL, sample INTEGER NOT NULL,
+    body TEXT NOT NULL, turns TEXT NOT NULL, choices TEXT NOT NULL,
+    text TEXT NOT NULL, logprobs TEXT NOT NULL, failed TEXT NOT NULL, finish TEXT NOT NULL,
+    tool_calls TEXT NOT NULL, reasoning TEXT NOT NULL, opaque TEXT NOT NULL, served TEXT NOT NULL,
+    tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, tokens_cached INTEGER NOT NULL,
+    price REAL NOT NULL, at TEXT NOT NULL, attempts INTEGER NOT NULL,
+    waited REAL NOT NULL, seconds REAL NOT NULL, flags TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS bought_call ON bought (call);
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL,
+    account TEXT NOT NULL, call TEXT NOT NULL, detail TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_run ON events (run, kind);
+CREATE TABLE IF NOT EXISTS runs (
+    run TEXT PRIMARY KEY, started TEXT NOT NULL, ended TEXT NOT NULL, facts TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+INTERNED = ("terms", "teacher", "prefix", "system", "schema", "tools", "route", "run")
+"""columns that hold a number of ``words``: texts that many calls share are kept once"""
+_PLAIN = (
+    "sample", "body", "turns", "choices", "text", "logprobs", "failed", "finish", "tool_calls",
+    "reasoning", "opaque", "served", "tokens_in", "tokens_out", "tokens_cached", "price", "at",
+    "attempts", "waited", "seconds", "flags",
+)  # fmt: skip
+COLUMNS = ("call", *INTERNED, *_PLAIN)
+SELECT = (
+    f"SELECT b.call, {', '.join(f'w{i}.text' for i in range(len(INTERNED)))}, "  # noqa: S608
+    f"{', '.join(f'b.{name}' for name in _PLAIN)} FROM bought b "
+    + " ".join(f"JOIN words w{i} ON w{i}.id = b.{name}" for i, name in enumerate(INTERNED))
+)
+"""reads whole rows, for :func:`read_row`"""
+ANSWERS = "SELECT call, logprobs, tokens_in + tokens_out, text, failed, finish, tool_calls, reasoning, opaque FROM bought "  # noqa: E501
+"""reads answers alone, for :func:`read_answer`"""
+
+
+def values(item: Bought, words: Mapping[str, int]) -> tuple[Any, ...]:
+    """Return a row as :data:`COLUMNS` has it.
+
+    Args:
+        item: the call.
+        words: number of each interned text.
+    """
+    question, answer = item.question, item.answer
+    return (
+        bytes.fromhex(item.call),
+        *(words[text] for text in interned(item)),
+        question.sample, question.body, question.turns, _list(question.choices),
+        answer.text, _list(answer.logprobs), answer.failed, answer.finish, answer.tool_calls,
+        answer.reasoning, answer.opaque, item.served, item.tokens_in, item.tokens_out,
+        item.tokens_cached, item.price, item.at, item.attempts,
+        round(item.waited, 3), round(item.seconds, 3), item.flags,
+    )  # fmt: skip
+
+
+def _list(items: tuple[Any, ...]) -> str:
+    return _plain(items) if items else "[]"
+
+
+def interned(item: Bought) -> tuple[str, ...]:
+    """Return the texts of a row that are interned, as :data:`INTERNED` has them."""
+    question = item.question
+    return (
+        item.terms, item.teacher, question.prefix, question.system, question.schema,
+        question.tools, item.route, item.run,
+    )  # fmt: skip
+
+
+def read_row(row: tuple[Any, ...]) -> Bought:
+    """Return the call of a row that :data:`SELECT` gave."""
+    (
+        call, terms, teacher, prefix, system, schema, tools, route, run, sample, body, turns,
+        choices, text, logprobs, failed, finish, tool_calls, reasoning, opaque, served, tokens_in,
+        tokens_out, tokens_cached, price, at, attempts, waited, seconds, flags,
+    ) = row  # fmt: skip
+    return Bought(
+        call=call.hex(),
+        terms=terms,
+        teacher=teacher,
+        question=Question(
+            prefix, body, tuple(json.loads(choices)), system, turns, schema, tools, sample
+        ),
+        answer=Answer(
+            tuple(json.loads(logprobs)), tokens_in + tokens_out, text, failed, finish, tool_calls,
+            reasoning, opaque,
+        ),
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        tokens_cached=tokens_cached,
+        price=price,
+        served=served,
+        route=route,
+        run=run,
+        at=at,
+        attempts=attempts,
+        waited=waited,
+        seconds=seconds,
+        flags=flags,
+    )  # fmt: skip
+
+
+def read_answer(row: tuple[Any, ...]) -> tuple[str, Answer]:
+    """Return (call, answer) of a row that :data:`ANSWERS` gave."""
+    logprobs = row[1]
+    return row[0].hex(), Answer(
+        () if logprobs == "[]" else tuple(json.loads(logprobs)), *row[2:]
+    )  # fmt: skip
+
+
+def pieces(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Cut items into lists of at most ``size``."""
+    piece: list[Any] = []
+    for item in items:
+        piece.append(item)
+        if len(piece) == size:
+            yield piece
+            piece = []
+    if piece:
+        yield piece

@@ -1,0 +1,363 @@
+"""The client of every service: one thread, one loop, one journal, and a lane for each route.
+
+Stages wait in threads of their own for the answers they asked for; how many are asked at once has
+nothing to do with how many are waited for together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from mashbill.conduct.bought import Bought, call_digest
+from mashbill.conduct.budget import Budget, Caps
+from mashbill.conduct.journal import Event
+from mashbill.conduct.lane import Counts, Lane, Route, Surroundings
+from mashbill.conduct.limits import Pace
+from mashbill.conduct.order import Batch, Order
+from mashbill.conduct.pressure import Window
+from mashbill.conduct.transport import Http
+from mashbill.conduct.writer import Writer
+from mashbill.core.errors import MashbillError, TeacherError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mashbill.conduct.journal import Journal
+    from mashbill.conduct.transport import Transport
+    from mashbill.core.stage import Answer
+
+_SWEEP = 0.5  # seconds between looks for requests that are overdue
+_CONNECTIONS = 4096
+_DRAIN = 60.0  # seconds that an interrupted run waits for answers that are paid for
+
+
+@dataclass
+class Client:
+    """Asks services for one run. Use it as a context manager.
+
+    Args:
+        journal: the journal to be looked up, open to be written by others.
+        run: the run's id.
+        caps: hard caps; ``spent`` is what earlier runs of the recipe spent.
+        facts: what the journal keeps of the run.
+        transport: made on the client's loop; HTTP if None.
+        heard: told calls, tokens and US dollars of each answer, from the client's thread.
+        earlier_terms: whether answers that were bought under other versions of the terms count.
+    """
+
+    journal: Journal
+    run: str
+    caps: Caps = field(default_factory=Caps)
+    spent: Budget | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    transport: Callable[[], Transport] = lambda: Http(_CONNECTIONS)
+    earlier_terms: bool = False
+    _lanes: dict[str, Lane] = field(default_factory=dict)
+    _open: dict[str, Order] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _intake: threading.Lock = field(default_factory=threading.Lock)
+    _error: MashbillError | None = None
+    _started: bool = False
+
+    def __enter__(self) -> Self:
+        """Return it; the loop begins with the first order."""
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Wait for what is in flight, write what is left, and end."""
+        self.close()
+
+    # -- called from any thread ------------------------------------------------------------------
+
+    def ask(
+        self,
+        route: Route,
+        requests: Sequence[str],
+        order: Callable[[int, str], Order],
+        heard: Callable[[int, int, float], None],
+    ) -> tuple[list[str], list[Answer]]:
+        """Return calls and answers to requests, in order, buying what is not there.
+
+        Args:
+            route: how they go.
+            requests: digest of each request.
+            order: makes the order of a request that must be bought, given its place and call.
+            heard: told calls, tokens and US dollars as they come.
+
+        Raises:
+            BudgetError: if a cap is reached.
+            TeacherError: if the service refuses, or has not answered for too long.
+            StoreError: if the journal cannot be written.
+        """
+        batch, calls = self._hand_in(route, requests, order, heard)
+        # A wait without an end cannot be interrupted on every system.
+        while not batch.ended.wait(1.0):
+            if self._error is not None and not self._thread.is_alive():
+                raise self._error
+        if batch.error is not None:
+            raise batch.error
+        return calls, [answer for answer in batch.answers if answer is not None]
+
+    def _hand_in(
+        self,
+        route: Route,
+        requests: Sequence[str],
+        order: Callable[[int, str], Order],
+        heard: Callable[[int, int, float], None],
+    ) -> tuple[Batch, list[str]]:
+        batch = Batch(len(requests))
+        calls = [call_digest(request, route.terms) for request in requests]
+        places: dict[str, list[int]] = {}
+        for place, call in enumerate(calls):
+            places.setdefault(call, []).append(place)
+        with self._intake:
+            # What is on its way is looked for first: an order leaves this table only once it is
+            # in the journal, and new ones come in under the same lock.
+            with self._lock:
+                for call in [call for call in places if call in self._open]:
+                    self._open[call].waiting += [(batch, place) for place in places.pop(call)]
+            for call, answer in self.journal.answered(places).items():
+                for place in places.pop(call):
+                    batch.deliver(place, answer)
+            if places and self.earlier_terms:
+                self._take_earlier(route, requests, calls, places, batch)
+            if not places:
+                return batch, calls
+            if self._error is not None:
+                raise self._error
+            new = []
+            for call, where in places.items():
+                item = order(where[0], call)
+                item.waiting = [(batch, place) for place in where]
+                new.append(item)
+            with self._lock:
+                self._open.update((item.call, item) for item in new)
+            self._start()
+            self._loop.call_soon_threadsafe(self._take, route, new, heard)
+        return batch, calls
+
+    def _take_earlier(
+        self,
+        route: Route,
+        requests: Sequence[str],
+        calls: list[str],
+        places: dict[str, list[int]],
+        batch: Batch,
+    ) -> None:
+        """Take answers that were bought under other versions of the terms."""
+        for terms in self.journal.terms():
+            if terms == route.terms:
+                continue
+            earlier = {
+                call_digest(requests[where[0]], terms): call for call, where in places.items()
+            }
+            for key, answer in self.journal.answered(earlier).items():
+                for place in places.pop(earlier[key]):
+                    calls[place] = key
+                    batch.deliver(place, answer)
+
+    def counts(self) -> dict[str, Counts]:
+        """Return what each lane did, by service and model."""
+        return {
+            f"{lane.route.account.service}:{lane.route.model}": lane.counts
+            for lane in self._lanes.values()
+        }
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether any request was sent."""
+        return self._started
+
+    def interrupt(self) -> None:
+        """Send nothing more; what is in flight still comes into the journal."""
+        if self._started and self._thread.is_alive():
+            error = TeacherError("the run was stopped; run the same command again to go on")
+            self._loop.call_soon_threadsafe(self._stop, error)
+
+    def close(self) -> None:
+        """Wait for what is in flight, write what is left, and end.
+
+        Raises:
+            StoreError: if not all that came in could be written.
+        """
+        if not self._started:
+            return
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join()
+        failed = self._writer.error
+        if failed is None:
+            self._writer.run(self.run, self._began, self._told(), _now())
+        self._started = False
+        self._writer.close()
+
+    def _told(self) -> str:
+        lanes = {
+            name: {**vars(counts), "usd": round(counts.usd, 9)}
+            for name, counts in self.counts().items()
+        }
+        return json.dumps({**self.facts, "lanes": lanes}, ensure_ascii=False, sort_keys=True)
+
+    def _start(self) -> None:
+        if self._started:
+            return
+        self._writer = Writer(self.journal.path, self._on_disk, self._not_on_disk)
+        self._began = _now()
+        self._writer.run(self.run, self._began, json.dumps(self.facts, ensure_ascii=False))
+        self._budget = self.spent or Budget()
+        self._budget.caps = self.caps
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, args=(ready,), name="client", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+        self._started = True
+        if self._error is not None:
+            raise self._error
+
+    # -- on the loop -----------------------------------------------------------------------------
+
+    def _work(self, ready: threading.Event) -> None:
+        try:
+            import uvloop
+        except ImportError:
+            new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+        else:
+            new_loop = uvloop.new_event_loop
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            self._loop = runner.get_loop()
+            runner.run(self._live(ready))
+
+    async def _live(self, ready: threading.Event) -> None:
+        self._end = asyncio.Event()
+        try:
+            self._transport = self.transport()
+        except MashbillError as error:
+            self._error = error
+            ready.set()
+            return
+        ready.set()
+        sweeper = asyncio.create_task(self._sweep())
+        await self._end.wait()
+        sweeper.cancel()
+        await self._transport.close()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            now = time.monotonic()
+            for lane in list(self._lanes.values()):
+                lane.sweep(now)
+
+    def _lane(self, route: Route, heard: Callable[[int, int, float], None]) -> Lane:
+        account = route.account
+        key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
+        lane = self._lanes.get(key)
+        if lane is None:
+            pace = self._pace(route)
+            lane = self._lanes[key] = Lane(
+                route,
+                Surroundings(
+                    self.run, self._transport, self._budget, self._writer.put, self._closed,
+                    self._stop, time.monotonic, heard,
+                ),
+                pace,
+                Window(route.most),
+            )  # fmt: skip
+        return lane
+
+    def _pace(self, route: Route) -> Pace:
+        """Return the limiter of an account and model: several teachers of one model share it."""
+        for lane in self._lanes.values():
+            same = (lane.route.account.alias, lane.route.model) == (
+                route.account.alias, route.model
+            )  # fmt: skip
+            if same:
+                return lane.pace
+        account = route.account
+        pace = Pace(account.requests_per_minute, account.tokens_per_minute)
+        pace.begin(time.monotonic())
+        return pace
+
+    def _take(
+        self, route: Route, orders: list[Order], heard: Callable[[int, int, float], None]
+    ) -> None:
+        if self._error is not None:
+            for order in orders:
+                self._closed(order)
+                order.fail(self._error)
+            return
+        now = time.monotonic()
+        lane = self._lane(route, heard)
+        for order in orders:
+            order.asked_at = now
+        lane.ready.extend(orders)
+        lane.pump()
+
+    def _on_disk(self, items: list[Bought]) -> None:
+        self._loop.call_soon_threadsafe(self._written, items)
+
+    def _not_on_disk(self, error: MashbillError) -> None:
+        self._loop.call_soon_threadsafe(self._stop, error)
+
+    def _written(self, items: list[Bought]) -> None:
+        lanes = list(self._lanes.values())
+        for item in items:
+            for lane in lanes:
+                if item.call in lane.unwritten:
+                    lane.written(item)
+                    break
+        for lane in lanes:
+            lane.pump()
+
+    def _closed(self, order: Order) -> None:
+        with self._lock:
+            self._open.pop(order.call, None)
+
+    def _stop(self, error: MashbillError) -> None:
+        """Send nothing more; whoever waits for what is in flight gets it, the others the error."""
+        if self._error is None:
+            self._error = error
+        for lane in self._lanes.values():
+            lane.stop()
+        asyncio.get_running_loop().create_task(self._fail_open())
+
+    async def _fail_open(self) -> None:
+        await self._land()
+        error = self._error or TeacherError("stopped")
+        with self._lock:
+            left, self._open = list(self._open.values()), {}
+        for order in left:
+            order.fail(error)
+
+    async def _drain(self) -> None:
+        for lane in self._lanes.values():
+            lane.stop()
+        await self._land()
+
+    async def _land(self) -> None:
+        """Wait until what is in flight is answered and on disk, for a while."""
+        until = time.monotonic() + _DRAIN
+        while time.monotonic() < until and self._writer.error is None:
+            if not any(lane.flying or lane.unwritten for lane in self._lanes.values()):
+                return
+            await asyncio.sleep(0.02)
+        for lane in self._lanes.values():
+            for order in list(lane.flying):
+                if order.task is not None:
+                    order.task.cancel()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+__all__ = ["Client", "Event"]

@@ -1,0 +1,159 @@
+"""The journal's one writer: a thread that commits what has come in together.
+
+What waits is one transaction, so the busier a run is, the more answers share one sync to disk, and
+a slow disk slows nothing but the release of slots: an answer counts as in flight until it is on
+disk. A row is inserted with many others in one statement: SQLite then works without Python's lock,
+where a statement a row would fight for it thousands of times a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.bought import COLUMNS, Bought, interned, pieces, values
+from mashbill.conduct.journal import Event, open_to_write
+from mashbill.core.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+_TOGETHER = 1000  # rows a transaction at most
+_ROWS = 128  # rows a statement: 30 columns each, below SQLite's limit on parameters in every build
+_KEPT_WORDS = 4096
+
+
+@dataclass(frozen=True)
+class _Statement:
+    sql: str
+    values: tuple[Any, ...]
+
+
+_End = object()
+
+
+class Writer:
+    """See the module. ``written`` is called from the writer's thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        written: Callable[[list[Bought]], None],
+        failed: Callable[[StoreError], None],
+    ) -> None:
+        """Open the journal at ``path`` and begin.
+
+        Args:
+            path: the file.
+            written: told what is on disk, after each transaction.
+            failed: told once why nothing can be written any more.
+        """
+        self._path = path
+        self._db = open_to_write(path)
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._words: dict[str, int] = {}
+        self._written = written
+        self._failed = failed
+        self.error: StoreError | None = None
+        self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Bought | Event) -> None:
+        """Hand over an answered call, or something that befell one."""
+        self._queue.put(item)
+
+    def run(self, run: str, started: str, facts: str, ended: str = "") -> None:
+        """Write what a run is, or, with ``ended``, how it ended."""
+        self._queue.put(
+            _Statement(
+                "INSERT INTO runs VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE SET "
+                "ended = excluded.ended, facts = excluded.facts",
+                (run, started, ended, facts),
+            )
+        )
+
+    def close(self) -> None:
+        """Write what is left and end.
+
+        Raises:
+            StoreError: if not all of it could be written.
+        """
+        if self._thread.is_alive():
+            self._queue.put(_End)
+            self._thread.join()
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+        if self.error is not None:
+            raise self.error
+
+    def _work(self) -> None:
+        ended = False
+        while not ended:
+            batch = [self._queue.get()]
+            while len(batch) < _TOGETHER:
+                try:
+                    batch.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            if _End in batch:
+                batch, ended = [item for item in batch if item is not _End], True
+            if batch and self.error is None:
+                try:
+                    self._commit(batch)
+                except sqlite3.Error as error:
+                    self._stop(error, batch)
+            elif batch and self.error is not None:
+                self._failed(self.error)
+
+    def _stop(self, error: sqlite3.Error, batch: Sequence[Any]) -> None:
+        lost = sum(isinstance(item, Bought) for item in batch)
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute("ROLLBACK")
+        self.error = StoreError(
+            f"{self._path} cannot be written: {error}; {lost} answers that had come in are not "
+            "kept, everything before them is. Make room on the disk, or make the store writable, and run "
+            "the same command again"
+        )
+        self._failed(self.error)
+
+    def _commit(self, batch: Sequence[Any]) -> None:
+        calls = [item for item in batch if isinstance(item, Bought)]
+        self._db.execute("BEGIN IMMEDIATE")
+        words = self._numbers({text for item in calls for text in interned(item)})
+        for rows in pieces((values(item, words) for item in calls), _ROWS):
+            self._insert("INSERT OR IGNORE INTO bought", COLUMNS, rows)
+        events = [
+            (item.run, item.at, item.kind, item.account, item.call, item.detail)
+            for item in batch
+            if isinstance(item, Event)
+        ]
+        for rows in pieces(events, _ROWS):
+            self._insert(
+                "INSERT INTO events", ("run", "at", "kind", "account", "call", "detail"), rows
+            )
+        for item in batch:
+            if isinstance(item, _Statement):
+                self._db.execute(item.sql, item.values)
+        self._db.execute("COMMIT")
+        self._words = words if len(words) < _KEPT_WORDS else {}
+        if calls:
+            self._written(calls)
+
+    def _insert(self, into: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+        one = f"({','.join('?' * len(columns))})"
+        flat = [value for row in rows for value in row]
+        self._db.execute(f"{into} ({','.join(columns)}) VALUES {','.join([one] * len(rows))}", flat)
+
+    def _numbers(self, texts: set[str]) -> dict[str, int]:
+        """Return the number of each text, giving one to those that have none."""
+        known = dict(self._words)
+        new = [text for text in texts if text not in known]
+        for text in new:
+            self._db.execute("INSERT OR IGNORE INTO words (text) VALUES (?)", [text])
+            ((known[text],),) = self._db.execute("SELECT id FROM words WHERE text = ?", [text])
+        return known

@@ -1,0 +1,192 @@
+"""The client of a run: who asks, at what price, under which terms, within which caps."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.accounts import Accounts, user_agent
+from mashbill.conduct.budget import Budget, Caps
+from mashbill.conduct.client import Client
+from mashbill.conduct.lane import Route
+from mashbill.conduct.prices import FREE, Price, price_of
+from mashbill.core.errors import BudgetError
+from mashbill.core.stage import Question
+from mashbill.policy.documents import Registry, load_registry
+from mashbill.policy.restrictions import reached_by
+from mashbill.teachers.services import wire_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from mashbill.conduct.journal import Journal
+    from mashbill.core.recipe import Recipe
+    from mashbill.core.source import Source
+    from mashbill.teachers.remote import RemoteSession
+
+
+_NOTHING = Question("", "")
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Return a run's id: its day and time, and what tells it from another of that second."""
+    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+@dataclass
+class Asking:
+    """What a run needs to ask services; made once, used by every stage.
+
+    Args:
+        recipe: the recipe.
+        journal: the store's journal.
+        caps: hard caps over all runs of the recipe in this store.
+        run: the run's id.
+        registry: terms; the shipped ones if None.
+        earlier_terms: whether answers bought under other versions of the terms count.
+        overrides: findings of the prompt linter that somebody answers for, for the journal.
+    """
+
+    recipe: Recipe
+    journal: Journal
+    caps: Caps = field(default_factory=Caps)
+    run: str = field(default_factory=new_run_id)
+    registry: Registry | None = None
+    earlier_terms: bool = False
+    overrides: list[dict[str, Any]] = field(default_factory=list)
+    _client: Client | None = None
+    _accounts: Accounts | None = None
+
+    @property
+    def job(self) -> str:
+        """What caps count over: the recipe's name and version."""
+        return f"{self.recipe.recipe.name}@{self.recipe.recipe.version}"
+
+    @property
+    def has_client(self) -> bool:
+        """Whether anything was prepared to be asked."""
+        return self._client is not None
+
+    @property
+    def client(self) -> Client:
+        """The run's client; nothing is opened before its first request."""
+        if self._client is None:
+            spent = spent_by(self.journal, self.job)
+            self._client = Client(
+                journal=self.journal,
+                run=self.run,
+                caps=self.caps,
+                spent=spent,
+                facts={
+                    "job": self.job,
+                    "caps": vars(self.caps),
+                    "spent_before": {
+                        "usd": spent.usd, "tokens": spent.tokens, "calls": spent.calls
+                    },
+                    "overrides": self.overrides,
+                },
+                earlier_terms=self.earlier_terms,
+            )  # fmt: skip
+        return self._client
+
+    def session(self, name: str, heard: Callable[[int, int, float], None]) -> RemoteSession:
+        """Return a teacher of the recipe, ready to be asked.
+
+        Raises:
+            TeacherError: if it has no key, nobody is named as contact, or a cap in money is set
+                and no price is known.
+        """
+        from mashbill.teachers.remote import Format, RemoteSession, teacher_json
+
+        spec: Any = self.recipe.teachers[name]
+        if hasattr(spec, "transport"):
+            self.client.transport = spec.transport
+        service = spec.service
+        if self._accounts is None:
+            self._accounts = Accounts.load(self.recipe.folder)
+        account = self._accounts.account(
+            spec.service_name, spec.base_url or service.base_url, service.key_env
+        )
+        now = datetime.now(UTC)
+        price = FREE if spec.source.route in {"weights", "in-process"} else price_of(
+            service.prices, spec.model, now
+        )  # fmt: skip
+        self._check_price(name, price)
+        wire = wire_of(spec.wire or service.wire, strict_max_tokens=service.strict_max_tokens)
+        wants = service.logprobs if spec.logprobs is None else (spec.logprobs and 20)
+        form = Format(
+            wire=wire, model=spec.model, account=account.alias, price=price,
+            max_tokens=spec.max_tokens, settings=spec.settings, reasoning=spec.reasoning,
+            logprobs=int(wants), stream=spec.stream,
+            native_schema=spec.structured == "native", extra=spec.extra,
+        )  # fmt: skip
+        agent = user_agent(version("mashbill"), self._accounts.contact, self.run)
+        ask = form.ask(_NOTHING)
+        common = {
+            "User-Agent": agent,
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream" if spec.stream else "application/json",
+        }
+        route = Route(
+            account=account,
+            url=account.base_url.rstrip("/") + wire.path(ask),
+            wire=wire.name,
+            model=spec.model,
+            headers={key: {**wire.headers(key), **common} for key in account.keys},
+            agent=agent,
+            teacher=teacher_json(spec.identity),
+            terms=terms_in_force(self.registry or load_registry(), spec.source, now.date()),
+            timeout=spec.timeout,
+            most=spec.concurrency,
+            patience=spec.patience,
+        )
+        return RemoteSession(spec.source, spec.identity, form, route, self.client, heard)
+
+    def _check_price(self, name: str, price: Price) -> None:
+        if self.caps.usd is not None and not price.known:
+            msg = (
+                f"--max-usd cannot be kept: {price.table} has no price of teacher {name!r}; cap "
+                "tokens or calls instead (--max-tokens, --max-calls)"
+            )
+            raise BudgetError(msg)
+
+    def interrupt(self) -> None:
+        """Let nothing more be asked; what is in flight is waited for."""
+        if self._client is not None:
+            self._client.interrupt()
+
+    def close(self) -> None:
+        """Wait for what is in flight and end."""
+        if self._client is not None:
+            self._client.close()
+
+
+def spent_by(journal: Journal, job: str) -> Budget:
+    """Return what all runs of a recipe spent in a store, as its journal has it."""
+    runs = [run.run for run in journal.runs() if run.facts.get("job") == job]
+    calls, tokens, usd = journal.spent(runs)
+    return Budget(usd=usd, tokens=tokens, calls=calls)
+
+
+def terms_in_force(registry: Registry, source: Source, day: date) -> str:
+    """Return the texts that bind whoever calls, by id and first day in force."""
+    found = []
+    for provider, route in reached_by(source):
+        if route == "weights":
+            continue
+        for document in registry.governing(provider, source.name, route, day):
+            version = document.on(day)
+            if version is not None:
+                since = version.begins.isoformat() if version.begins else "undated"
+                found.append(f"{document.id}@{since}")
+    return " ".join(sorted(set(found)))
+
+
+def remote_teachers(recipe: Recipe, stages: set[str]) -> list[str]:
+    """Return the teachers that these stages ask over HTTP."""
+    names = {use.name for stage in stages for use in recipe.stages[stage].uses() if use.is_teacher}
+    return sorted(name for name in names if recipe.teachers[name].is_remote)

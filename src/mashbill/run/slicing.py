@@ -1,0 +1,135 @@
+"""Giving a streaming stage its input slice by slice; a slice becomes a shard.
+
+Where the stage asks a service, several slices are asked for at once, each from a thread of its
+own, so that the stragglers of one hold up no other. They are committed in order all the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mashbill.core.errors import InputError
+from mashbill.core.record import BILL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
+    from mashbill.core.dataset import Dataset
+    from mashbill.core.stage import StageContext, StageSpec
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some rows of one input."""
+
+    number: int
+    """of the shard that is made of it"""
+    of: str
+    """the input"""
+    start: int
+    """rows of all inputs before it"""
+    rows: pa.Table
+    offset: int
+    """what to add to a row's node to get its code"""
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Code of each row's node, shape (rows,)."""
+        return np.asarray(self.rows.column(BILL)) + self.offset
+
+
+def slices(
+    inputs: list[tuple[str, Dataset]], offsets: np.ndarray, rows: int, skip: Callable[[int], bool]
+) -> Iterator[Slice]:
+    """Yield the slices of all inputs, one behind the other, that are not made yet.
+
+    Args:
+        inputs: (name, dataset), in order.
+        offsets: of each input's codes.
+        rows: of a slice.
+        skip: whether the shard of a number is made already.
+    """
+    number = before = 0
+    for (name, data), offset in zip(inputs, offsets, strict=False):
+        for start, piece in data.chunks(rows):
+            if not skip(number):
+                yield Slice(number, name, before + start, piece, int(offset))
+            number += 1
+        before += data.num_rows
+
+
+def run_slices(
+    spec: StageSpec,
+    context: StageContext,
+    todo: Iterator[Slice],
+    settle: Callable[[Slice, list[pa.RecordBatch]], int],
+    *,
+    ahead: int,
+    interrupt: Callable[[], None],
+) -> None:
+    """Run a stage over slices and settle each in order.
+
+    Args:
+        spec: the stage.
+        context: its context; slices that run side by side get copies, and what they measure is
+            put together in order.
+        todo: the slices.
+        settle: commits what a slice gave, and returns the rows kept so far.
+        ahead: slices at once; 1 runs them here, one after the other.
+        interrupt: told to let nothing more be asked, when a slice failed or the run was stopped.
+    """
+    if ahead == 1:
+        for item in todo:
+            context.current = item.of
+            out = list(spec.run(iter(item.rows.to_batches()), context))
+            context.kept = settle(item, out)
+            if spec.wanted is not None and context.kept >= spec.wanted:
+                return
+        return
+
+    def work(item: Slice) -> tuple[list[pa.RecordBatch], StageContext]:
+        own = replace(context, current=item.of, measures={})
+        return list(spec.run(iter(item.rows.to_batches()), own)), own
+
+    pending: deque[tuple[Slice, Future[tuple[list[pa.RecordBatch], StageContext]]]] = deque()
+
+    def take() -> None:
+        item, future = pending.popleft()
+        out, own = future.result()
+        context.measures |= own.measures
+        settle(item, out)
+
+    with ThreadPoolExecutor(ahead, thread_name_prefix="slice") as pool:
+        try:
+            for item in todo:
+                pending.append((item, pool.submit(work, item)))
+                if len(pending) > ahead:
+                    take()
+            while pending:
+                take()
+        except BaseException:
+            interrupt()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def check_wanted(spec: StageSpec, name: str, kept: int) -> None:
+    """Refuse to finish a stage that has fewer rows than it is to have.
+
+    Raises:
+        InputError: saying how many are lacking; all that was bought is in the journal.
+    """
+    if spec.wanted is not None and kept < spec.wanted:
+        msg = (
+            f"stages.{name}: {kept:,} rows were accepted and {spec.wanted:,} are wanted, and the "
+            "prompts are used up; give it more prompts or samples, or loosen its conditions. What "
+            "was bought is in the journal, and is not bought again"
+        )
+        raise InputError(msg)

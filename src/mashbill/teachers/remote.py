@@ -1,0 +1,304 @@
+"""Asking a service: questions written in its format, answers read, through the one client.
+
+A question with choices is put as one: where the service gives log-probabilities, those of the
+first token decide, as they do for an embedded teacher; where it gives none, the answer is one of
+the choices by its structured output, and counts as certain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from mashbill.conduct.bought import Requests
+from mashbill.conduct.budget import Cost
+from mashbill.conduct.order import Answered, Order, Refused
+from mashbill.core.canonical import canonical
+from mashbill.core.errors import TeacherError
+from mashbill.core.stage import Answer
+from mashbill.teachers.wire import Ask, Reply, WireError
+from mashbill.teachers.wire.events import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mashbill.conduct.client import Client
+    from mashbill.conduct.lane import Route
+    from mashbill.conduct.prices import Price
+    from mashbill.core.source import Source
+    from mashbill.core.stage import Question
+    from mashbill.teachers.wire import Wire
+
+CHOOSING = (
+    "Go on from where the text ends. Write nothing but one of these, exactly as it stands here: "
+)
+"""what a chat model is told about choices; part of every such question"""
+_CERTAIN = 30.0  # nats between the choice that was written and the others
+_FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
+_FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
+"""statuses that the next request would get too"""
+
+
+@dataclass
+class Format:
+    """How one teacher's questions are written and its answers read."""
+
+    wire: Wire
+    model: str
+    account: str
+    """alias of the account: opaque reasoning goes back to no other"""
+    price: Price
+    max_tokens: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reasoning: str | int | None = None
+    logprobs: int = 0
+    stream: bool = False
+    native_schema: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    _written: float = 0.0
+    """tokens that an answer has, on average so far"""
+
+    def ask(self, question: Question) -> Ask:
+        """Return a question as a request."""
+        turns = self._turns(question)
+        schema = json.loads(question.schema) if question.schema else None
+        settings = self.settings
+        if question.sample and "seed" in settings:
+            settings = {**settings, "seed": settings["seed"] + question.sample}
+        max_tokens, logprobs = self.max_tokens, 0
+        if question.choices:
+            words = json.dumps([choice.strip() for choice in question.choices])
+            turns.insert(0, _turn("system", CHOOSING + words))
+            if self.logprobs:
+                max_tokens, logprobs = 1, self.logprobs
+            else:
+                schema = _one_of(question.choices)
+        return Ask(
+            model=self.model,
+            turns=turns,
+            max_tokens=max_tokens,
+            settings=settings,
+            schema=schema if self.native_schema else None,
+            tools=json.loads(question.tools) if question.tools else (),
+            top_logprobs=logprobs,
+            reasoning=self.reasoning,
+            stream=self.stream,
+            extra=self.extra,
+        )
+
+    def _turns(self, question: Question) -> list[dict[str, Any]]:
+        turns = [_turn("system", question.system)] if question.system else []
+        if question.turns:
+            turns += [self._own(turn) for turn in json.loads(question.turns)]
+        if question.prefix or question.body:
+            turns.append(_turn("user", question.prefix + question.body))
+        if question.schema and not self.native_schema:
+            turns.insert(
+                0,
+                _turn("system", "Answer with one JSON value that satisfies this JSON Schema, and "
+                                f"with nothing else:\n{question.schema}"),
+            )  # fmt: skip
+        return turns
+
+    def _own(self, turn: dict[str, Any]) -> dict[str, Any]:
+        """Return a turn with its opaque reasoning only if it came from this model and account."""
+        opaque = turn.get("opaque")
+        if opaque is None:
+            return turn
+        rest = {key: value for key, value in turn.items() if key != "opaque"}
+        if (opaque.get("model"), opaque.get("account")) != (self.model, self.account):
+            return rest
+        return {**rest, "opaque": opaque["data"]}
+
+    def body(self, question: Question) -> bytes:
+        """Return the body of a question's request.
+
+        Raises:
+            TeacherError: if this format cannot say it.
+        """
+        try:
+            return orjson.dumps(self.wire.body(self.ask(question)))
+        except WireError as error:
+            msg = f"teacher {self.model}: {error.reason}"
+            raise TeacherError(msg) from error
+        except TypeError as error:  # half a surrogate pair, an integer of more than 64 bits
+            msg = f"teacher {self.model} cannot be asked {question.body[:60]!r}: {error}"
+            raise TeacherError(msg) from error
+
+    def order(self, question: Question, call: str) -> Order:
+        """Return a question as an order."""
+        body = self.body(question)
+        size = len(body)
+        written = min(self._written * 1.5 or self.max_tokens / 2, float(self.max_tokens))
+        return Order(
+            call=call,
+            question=question,
+            body=body,
+            tokens=size / 4 + written,
+            most=Cost(self.price.of(size, self.max_tokens), size + self.max_tokens),
+            read=self._reader(question),
+        )
+
+    def _reader(self, question: Question) -> Callable[..., Answered | Refused]:
+        def read(status: int, headers: Mapping[str, str], body: bytes) -> Answered | Refused:
+            del headers
+            if status != 200:
+                return self._refused(status, body)
+            try:
+                reply = self.wire.read(self._whole(body))
+                return self._answered(question, reply, len(body))
+            except WireError as error:
+                return Refused(error.reason, error.retry, wait=error.wait)
+
+        return read
+
+    def _whole(self, body: bytes) -> Any:
+        if self.stream:
+            return self.wire.joined(Events(self.wire.stops_stream).feed(body))
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            begins = body[:80].decode("utf-8", "replace")
+            msg = f"an answer that is no JSON ({error}); it begins {begins!r}"
+            raise WireError(msg, retry=True) from error
+
+    def _refused(self, status: int, body: bytes) -> Refused:
+        try:
+            parsed: Any = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            parsed = body.decode("utf-8", "replace")
+        error = self.wire.refusal(status, parsed)
+        fatal = status in _FATAL or 300 <= status < 400 or (status == 429 and not error.retry)
+        return Refused(error.reason, error.retry and not fatal, fatal, error.wait)
+
+    def _answered(self, question: Question, reply: Reply, size: int) -> Answered:
+        flags = []
+        read, written = reply.tokens_in, reply.tokens_out
+        if not read and not written:
+            # A server that counts nothing: bytes over four, said to be a guess.
+            read, written = len(question.prefix + question.body) // 4 + 1, size // 4
+            flags.append("tokens-guessed")
+        self._written += 0.05 * (written - self._written) if self._written else written
+        failed = ""
+        logprobs: tuple[float, ...] = ()
+        if question.choices:
+            logprobs, failed = self._chosen(question.choices, reply)
+        elif reply.finish == "content_filter":
+            failed = f"the provider withheld it: {reply.text[:200] or 'content filter'}"
+        elif not reply.text.strip() and not reply.tool_calls:
+            failed = f"the teacher wrote nothing (it stopped for: {reply.finish})"
+        opaque = ""
+        if reply.opaque is not None:
+            whose = {"model": self.model, "account": self.account, "data": reply.opaque}
+            opaque = json.dumps(whose, ensure_ascii=False)
+        calls = json.dumps(reply.tool_calls, ensure_ascii=False) if reply.tool_calls else ""
+        return Answered(
+            answer=Answer(
+                logprobs, read + written, reply.text, failed, reply.finish, calls,
+                reply.reasoning, opaque,
+            ),
+            tokens_in=read,
+            tokens_out=written,
+            tokens_cached=reply.tokens_cached,
+            price=self.price.of(
+                read, written, reply.tokens_cached, reply.tokens_cache_written
+            ),
+            served=f"{reply.model} {reply.id}".strip(),
+            flags=",".join(flags),
+        )  # fmt: skip
+
+    def _chosen(self, choices: tuple[str, ...], reply: Reply) -> tuple[tuple[float, ...], str]:
+        """Return the log-probability of each choice, or why there is none."""
+        words = [choice.strip() for choice in choices]
+        if self.logprobs and reply.logprobs:
+            token, logprob, top = reply.logprobs[0]
+            return _by_first_token(words, [(token, logprob), *top])
+        text = reply.text.strip()
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            text = str(json.loads(text)["answer"]).strip()
+        if text not in words:
+            return (), f"the teacher wrote {text[:80]!r}, which is none of {words}"
+        total = math.log1p((len(words) - 1) * math.exp(-_CERTAIN))
+        return tuple(-total if word == text else -_CERTAIN - total for word in words), ""
+
+
+def _by_first_token(
+    words: list[str], told: list[tuple[str, float]]
+) -> tuple[tuple[float, ...], str]:
+    mass: dict[str, float] = dict.fromkeys(words, 0.0)
+    for token, logprob in dict(told).items():
+        bare = token.strip()
+        fits = [word for word in words if bare and word.startswith(bare)]
+        if len(fits) == 1:
+            mass[fits[0]] += math.exp(logprob)
+    if not any(mass.values()):
+        begins = told[0][0]
+        return (), f"the teacher began with {begins!r}, which begins none of {words}"
+    least = min(logprob for _, logprob in told) - _FLOOR
+    return tuple(math.log(mass[word]) if mass[word] else least for word in words), ""
+
+
+def _one_of(choices: tuple[str, ...]) -> dict[str, Any]:
+    words = [choice.strip() for choice in choices]
+    return {
+        "type": "object", "additionalProperties": False, "required": ["answer"],
+        "properties": {"answer": {"type": "string", "enum": words}},
+    }  # fmt: skip
+
+
+def _turn(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+class RemoteSession:
+    """A service behind the journal and the client; see :class:`TeacherSession`."""
+
+    def __init__(
+        self,
+        source: Source,
+        identity: Mapping[str, Any],
+        form: Format,
+        route: Route,
+        client: Client,
+        heard: Callable[[int, int, float], None] = lambda *_: None,
+    ) -> None:
+        """Prepare to ask.
+
+        Args:
+            source: the source of lineage that this teacher is.
+            identity: what makes its answers what they are.
+            form: how it is asked.
+            route: how its requests go.
+            client: the run's client.
+            heard: told calls, tokens and US dollars as they come.
+        """
+        self.source = source
+        self.form = form
+        self._requests = Requests(identity)
+        self._route = route
+        self._client = client
+        self._heard = heard
+
+    def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
+        """Return (digest of the call, answer) for each question, in order.
+
+        Raises:
+            TeacherError: if the service cannot answer; see :meth:`Client.ask`.
+        """
+        calls, answers = self._client.ask(
+            self._route,
+            [self._requests.digest(question) for question in questions],
+            lambda place, call: self.form.order(questions[place], call),
+            self._heard,
+        )
+        return list(zip(calls, answers, strict=True))
+
+
+def teacher_json(identity: Mapping[str, Any]) -> str:
+    """Return a teacher's identity as the journal keeps it."""
+    return canonical(dict(identity)).decode()

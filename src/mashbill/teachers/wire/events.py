@@ -1,0 +1,87 @@
+"""Server-sent events, as the HTML standard says, but each one's data is JSON."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import Any
+
+from mashbill.teachers.wire import WireError
+
+_BREAK = re.compile("\r\n|\r|\n")
+
+
+class Events:
+    """Reads a stream in chunks that may be cut anywhere, even inside a character or a line break.
+
+    Against the standard in two points: bytes that are no UTF-8 are an error, and data that is empty
+    is no event, as it is no JSON either. What stands after the last blank line is no event yet.
+    """
+
+    def __init__(self, stop: str = "") -> None:
+        """Read data equal to ``stop``, such as ``[DONE]``, as that text."""
+        self._stop = stop
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self._begun = False
+        self._after_return = False
+        self._line: list[str] = []
+        self._event = ""
+        self._data: list[str] = []
+
+    def feed(self, chunk: bytes) -> list[tuple[str, Any]]:
+        """Return the events that this chunk completes: (name, data); an unnamed one's name is "".
+
+        Raises:
+            WireError: with ``retry``, if the bytes are no UTF-8 or an event's data is no JSON.
+        """
+        try:
+            text = self._decoder.decode(chunk)
+        except UnicodeDecodeError as error:
+            msg = "the stream is no UTF-8"
+            raise WireError(msg, retry=True) from error
+        if text and not self._begun:
+            self._begun = True
+            text = text.removeprefix("\ufeff")
+        if text and self._after_return:
+            self._after_return = False
+            text = text.removeprefix("\n")
+        if text.endswith("\r"):
+            self._after_return = True
+        first, *rest = _BREAK.split(text)
+        self._line.append(first)
+        found = []
+        for following in rest:
+            event = self._take("".join(self._line))
+            if event is not None:
+                found.append(event)
+            self._line = [following]
+        return found
+
+    def _take(self, line: str) -> tuple[str, Any] | None:
+        """Take in a line; return the event that it ends, if it ends one."""
+        if not line:
+            name, data = self._event, "\n".join(self._data)
+            self._event, self._data = "", []
+            return (name, self._parsed(data)) if data else None
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "data":
+            self._data.append(value)
+        elif field == "event":
+            self._event = value
+        return None  # a comment's field is empty; id and retry are for who reconnects
+
+    def _parsed(self, data: str) -> Any:
+        if self._stop and data == self._stop:
+            return data
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            msg = f"an event's data is no JSON: {data[:80]!r}"
+            raise WireError(msg, retry=True) from error
+
+
+def read_events(body: bytes, stop: str = "") -> list[tuple[str, Any]]:
+    """Return the events of a stream that is here whole, as :class:`Events` reads them."""
+    return Events(stop).feed(body)

@@ -1,0 +1,309 @@
+"""Google's Gemini API, v1beta: generateContent and streamGenerateContent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from mashbill.teachers.wire import Reply, WireError
+from mashbill.teachers.wire.reading import (
+    answer,
+    as_json,
+    count,
+    items,
+    logprob,
+    merged,
+    only,
+    parsed,
+    piece,
+    record,
+    refused,
+    text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mashbill.teachers.wire import Ask
+
+FINISHES = {
+    "STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length",
+    "SAFETY": "content_filter", "RECITATION": "content_filter", "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter", "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter", "IMAGE_SAFETY": "content_filter", "MODEL_ARMOR": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter", "IMAGE_RECITATION": "content_filter",
+    "ESCALATION": "content_filter",
+}  # fmt: skip
+"""OTHER, MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL, MALFORMED_RESPONSE ... are "other\""""
+
+_SETTINGS = {
+    "temperature": "temperature", "top_p": "topP", "top_k": "topK", "seed": "seed",
+    "stop": "stopSequences", "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+}  # fmt: skip
+_NAMED_HERE = re.compile(r"call_\d+")
+"""ids that read gives to calls that have none; they are not sent back"""
+_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
+_TEXT_KEYS = {"text", "thought", "thoughtSignature"}
+
+
+class Gemini:
+    """POST /v1beta/models/MODEL:generateContent; the base address is the host's."""
+
+    name = "gemini"
+    stops_stream = ""
+
+    def path(self, ask: Ask) -> str:
+        """Return the path below the base address; the key is never in it."""
+        way = "streamGenerateContent?alt=sse" if ask.stream else "generateContent"
+        return f"/v1beta/{model_path(ask.model)}:{way}"
+
+    def headers(self, key: str) -> dict[str, str]:
+        """Return the key's header."""
+        return {"x-goog-api-key": key} if key else {}
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        """Return the JSON body.
+
+        A reasoning effort is a thinking level, which models since Gemini 3 know; for older ones
+        name a budget. "none" and 0 turn thinking off where a model lets it be. Summaries of the
+        thoughts are asked for with either.
+
+        Raises:
+            WireError: for settings that the API does not have, and for tool calls whose arguments
+                are no JSON object.
+        """
+        only(ask.settings, _SETTINGS, self.name)
+        body: dict[str, Any] = {"contents": _contents(ask.turns)}
+        system = [{"text": turn["content"]} for turn in ask.turns if turn["role"] == "system"]
+        if system:
+            body["systemInstruction"] = {"parts": system}
+        if ask.tools:
+            body["tools"] = [{"functionDeclarations": [_declared(tool) for tool in ask.tools]}]
+        config = {_SETTINGS[key]: value for key, value in ask.settings.items()}
+        if isinstance(config.get("stopSequences"), str):
+            config["stopSequences"] = [config["stopSequences"]]
+        if ask.max_tokens is not None:
+            config["maxOutputTokens"] = ask.max_tokens
+        if ask.schema is not None:
+            config["responseMimeType"] = "application/json"
+            config["responseJsonSchema"] = dict(ask.schema)
+        if ask.top_logprobs:
+            config |= {"responseLogprobs": True, "logprobs": ask.top_logprobs}
+        if ask.reasoning in ("none", 0):
+            config["thinkingConfig"] = {"thinkingBudget": 0}
+        elif ask.reasoning is not None:
+            key = "thinkingLevel" if isinstance(ask.reasoning, str) else "thinkingBudget"
+            config["thinkingConfig"] = {key: ask.reasoning, "includeThoughts": True}
+        if config:
+            body["generationConfig"] = config
+        return merged(body, ask.extra)
+
+    def read(self, body: Any) -> Reply:
+        """Read a whole response.
+
+        A prompt that was blocked is a reply without text, whose finish is content_filter.
+
+        Raises:
+            WireError: if it is no answer.
+        """
+        body = answer(body)
+        if not isinstance(body.get("usageMetadata"), dict):
+            msg = "a response without usageMetadata"
+            raise WireError(msg, retry=False)
+        reply = Reply(
+            model=text(body.get("modelVersion"), "modelVersion"),
+            id=text(body.get("responseId"), "responseId"),
+        )
+        _read_usage(body["usageMetadata"], reply)
+        candidates = items(body.get("candidates"), "candidates")
+        if not candidates:
+            feedback = record(body.get("promptFeedback"), "promptFeedback")
+            if not feedback.get("blockReason"):
+                msg = "a response without candidates"
+                raise WireError(msg, retry=False)
+            reply.finish = "content_filter"
+            return reply
+        candidate = record(candidates[0], "candidates[0]")
+        content = record(candidate.get("content"), "content")
+        parts = [record(part, "parts[]") for part in items(content.get("parts"), "parts")]
+        reason = text(candidate.get("finishReason"), "finishReason")
+        reply.finish = FINISHES.get(reason, "other")
+        for part in parts:
+            _read_part(part, reply)
+        if reply.tool_calls and reply.finish == "stop":
+            reply.finish = "tool_calls"
+        if any(part.get("thoughtSignature") for part in parts):
+            reply.opaque = parts  # a signature counts only on its own part, in its place
+        reply.logprobs = _logprobs(record(candidate.get("logprobsResult"), "logprobsResult"))
+        return reply
+
+    def refusal(self, status: int, body: Any) -> WireError:
+        """Say what a response of another status means; RetryInfo says when to ask again."""
+        if isinstance(body, list) and body:
+            body = body[0]  # an error of a stream that is an array
+        return refused(status, body, wait=_delay(body))
+
+    def joined(self, events: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        """Put a stream's chunks together.
+
+        Raises:
+            WireError: if no chunk said why the stream ended, or a chunk is an error.
+        """
+        whole: dict[str, Any] = {}
+        parts: list[dict[str, Any]] = []
+        candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}}
+        places: dict[str, list[Any]] = {}
+        for _, chunk in events:
+            chunk = answer(chunk)  # noqa: PLW2901
+            for key in ("responseId", "modelVersion", "usageMetadata", "promptFeedback"):
+                if chunk.get(key):
+                    whole[key] = chunk[key]
+            for each in items(chunk.get("candidates"), "candidates"):
+                some = record(each, "candidates[]")
+                if count(some.get("index"), "index") != 0:
+                    continue
+                whole["candidates"] = [candidate]
+                content = record(some.get("content"), "content")
+                for part in items(content.get("parts"), "parts"):
+                    _add(record(part, "parts[]"), parts)
+                if some.get("finishReason"):
+                    candidate["finishReason"] = some["finishReason"]
+                for key, values in record(some.get("logprobsResult"), "logprobsResult").items():
+                    if isinstance(values, list):
+                        places.setdefault(key, []).extend(values)
+        if places:
+            candidate["logprobsResult"] = places
+        feedback = record(whole.get("promptFeedback"), "promptFeedback")
+        if "finishReason" not in candidate and not feedback.get("blockReason"):
+            msg = "the stream ended before its finishReason"
+            raise WireError(msg, retry=True)
+        return whole
+
+
+def model_path(model: str) -> str:
+    """Return a model's resource name, as a path."""
+    return quote(model if "/" in model else f"models/{model}")
+
+
+def _contents(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    contents: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] | None = None
+    for turn in turns:
+        if turn["role"] == "tool":
+            # Answers to parallel calls stand in one content.
+            if results is None:
+                results = []
+                contents.append({"role": "user", "parts": results})
+            results.append({"functionResponse": _result(turn)})
+            continue
+        results = None
+        if turn["role"] == "assistant":
+            contents.append({"role": "model", "parts": _said(turn)})
+        elif turn["role"] != "system":
+            contents.append({"role": "user", "parts": [{"text": turn["content"]}]})
+    return contents
+
+
+def _said(turn: Mapping[str, Any]) -> Sequence[Any]:
+    if turn.get("opaque"):
+        parts: Sequence[Any] = turn["opaque"]
+        return parts
+    said, calls = turn.get("content") or "", turn.get("tool_calls") or ()
+    written: list[dict[str, Any]] = [{"text": said}] if said or not calls else []
+    for call in calls:
+        function = {"name": call["name"], "args": parsed(call["arguments"])}
+        written.append({"functionCall": _with_id(call["id"], function)})
+    return written
+
+
+def _result(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tool's result, which is an object: the tool's own, or its text as ``output``."""
+    try:
+        response = parsed(turn["content"])
+    except WireError:
+        response = {"output": turn["content"]}
+    return _with_id(turn["tool_call_id"], {"name": turn["name"], "response": response})
+
+
+def _with_id(call: str, function: dict[str, Any]) -> dict[str, Any]:
+    return function if _NAMED_HERE.fullmatch(call) else {"id": call, **function}
+
+
+def _declared(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tool's declaration; JSON Schema has a key of its own beside OpenAPI's."""
+    keys = {"parameters": "parametersJsonSchema"}
+    return {keys.get(key, key): value for key, value in tool.items()}
+
+
+def _read_part(part: dict[str, Any], reply: Reply) -> None:
+    if "functionCall" in part:
+        call = record(part["functionCall"], "functionCall")
+        name = text(call.get("name"), "functionCall.name")
+        if not name:
+            msg = "a function call without a name"
+            raise WireError(msg, retry=False)
+        own = text(call.get("id"), "functionCall.id") or f"call_{len(reply.tool_calls)}"
+        arguments = as_json(record(call.get("args"), "args"), "args")
+        reply.tool_calls.append({"id": own, "name": name, "arguments": arguments})
+    elif not part.keys() & _TEXT_KEYS:
+        msg = f"a part of {', '.join(sorted(part))[:60] or 'nothing'}, which is no text"
+        raise WireError(msg, retry=False)
+    elif part.get("thought") is True:
+        reply.reasoning += text(part.get("text"), "text")
+    else:
+        reply.text += text(part.get("text"), "text")
+
+
+def _logprobs(result: dict[str, Any]) -> list[tuple[str, float, list[tuple[str, float]]]]:
+    chosen = items(result.get("chosenCandidates"), "chosenCandidates")
+    likeliest = items(result.get("topCandidates"), "topCandidates") or [None] * len(chosen)
+    if len(chosen) != len(likeliest):
+        msg = "log-probabilities of more or fewer tokens than there are"
+        raise WireError(msg, retry=False)
+    found = []
+    for its, others in zip(chosen, likeliest, strict=True):
+        top = items(record(others, "topCandidates[]").get("candidates"), "candidates")
+        found.append((*_token(its), [_token(other) for other in top]))
+    return found
+
+
+def _token(value: Any) -> tuple[str, float]:
+    place = record(value, "chosenCandidates[]")
+    token = piece(place.get("token"), "token").encode(errors="replace").decode()
+    # Zero, of a token that is certain, is left out as protocol buffers leave it out.
+    return token, logprob(place.get("logProbability", 0.0), "logProbability")
+
+
+def _read_usage(usage: dict[str, Any], reply: Reply) -> None:
+    # Results of the server's own tools are read as well, and are not part of the prompt.
+    prompt = count(usage.get("promptTokenCount"), "promptTokenCount")
+    tools = count(usage.get("toolUsePromptTokenCount"), "toolUsePromptTokenCount")
+    thoughts = count(usage.get("thoughtsTokenCount"), "thoughtsTokenCount")
+    written = count(usage.get("candidatesTokenCount"), "candidatesTokenCount")
+    reply.tokens_in, reply.tokens_out = prompt + tools, written + thoughts
+    reply.tokens_reasoning = thoughts
+    reply.tokens_cached = count(usage.get("cachedContentTokenCount"), "cachedContentTokenCount")
+
+
+def _add(part: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    """Add a part; texts without a signature grow together, as the documentation lets them."""
+    last = parts[-1] if parts else {}
+    plain = {"text", "thought"}
+    if "text" in part and "text" in last and not (part.keys() | last.keys()) - plain:  # noqa: SIM102
+        if part.get("thought") == last.get("thought"):
+            last["text"] = piece(last["text"], "text") + piece(part["text"], "text")
+            return
+    parts.append(dict(part))
+
+
+def _delay(body: Any) -> float | None:
+    """Return the seconds of google.rpc.RetryInfo in an error's details, if it is there."""
+    error = body.get("error") if isinstance(body, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else ():
+        said = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(said, str) and (found := _SECONDS.fullmatch(said)):
+            return float(found[1])
+    return None

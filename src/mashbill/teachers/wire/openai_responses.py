@@ -1,0 +1,236 @@
+"""OpenAI's Responses API, stateless: nothing is stored there, reasoning comes back encrypted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mashbill.teachers.wire import Reply, WireError
+from mashbill.teachers.wire.openai_chat import token_logprobs
+from mashbill.teachers.wire.reading import (
+    answer,
+    as_json,
+    count,
+    failed,
+    items,
+    merged,
+    only,
+    record,
+    refused,
+    signed,
+    text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mashbill.teachers.wire import Ask
+
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+"""events that carry the whole response, and are a stream's last"""
+_BESIDE = ("_call", "_call_output", "mcp_list_tools", "compaction")
+"""ends of the names of items in which the server's own tools work: not the model's words"""
+
+
+class OpenAIResponses:
+    """POST /responses; the base address ends in /v1."""
+
+    name = "openai-responses"
+    stops_stream = ""
+
+    def path(self, ask: Ask) -> str:  # noqa: ARG002  (the model stands in the body)
+        """Return the path below the base address."""
+        return "/responses"
+
+    def headers(self, key: str) -> dict[str, str]:
+        """Return the bearer's header."""
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        """Return the JSON body.
+
+        Where reasoning is asked for, its summary and encrypted form are too, which other models
+        than reasoning ones refuse.
+
+        Raises:
+            WireError: for settings that the API does not have (stop, seed, penalties, top_k) and
+                for a reasoning budget.
+        """
+        only(ask.settings, ("temperature", "top_p"), self.name)
+        body: dict[str, Any] = {"model": ask.model, "store": False}
+        turns = list(ask.turns)
+        if turns and turns[0]["role"] == "system":
+            body["instructions"] = turns.pop(0)["content"]
+        body["input"] = [item for turn in turns for item in _items(turn)]
+        body |= ask.settings
+        include = []
+        if ask.max_tokens is not None:
+            body["max_output_tokens"] = ask.max_tokens
+        if ask.schema is not None:
+            form = {"type": "json_schema", "name": "answer", "schema": dict(ask.schema)}
+            body["text"] = {"format": {**form, "strict": True}}
+        if ask.tools:
+            # The API makes schemas strict, and so other ones, unless told not to.
+            body["tools"] = [{"type": "function", "strict": False, **tool} for tool in ask.tools]
+        if ask.top_logprobs:
+            body["top_logprobs"] = ask.top_logprobs
+            include.append("message.output_text.logprobs")
+        if isinstance(ask.reasoning, str):
+            body["reasoning"] = {"effort": ask.reasoning}
+            if ask.reasoning != "none":
+                body["reasoning"]["summary"] = "auto"
+                include.append("reasoning.encrypted_content")
+        elif ask.reasoning is not None:
+            msg = f"{self.name} knows no reasoning budget; name an effort"
+            raise WireError(msg, retry=False)
+        if include:
+            body["include"] = include
+        if ask.stream:
+            body["stream"] = True
+        return merged(body, ask.extra)
+
+    def read(self, body: Any) -> Reply:
+        """Read a whole response.
+
+        A refusal's words are the text, and the finish is content_filter.
+
+        Raises:
+            WireError: if it is no answer.
+        """
+        body = answer(body)
+        output, usage, status = body.get("output"), body.get("usage"), body.get("status")
+        if status in ("failed", "cancelled", "queued", "in_progress"):
+            msg = f"a response that is {status}"
+            raise WireError(msg, retry=status == "cancelled")
+        if not isinstance(output, list) or not isinstance(usage, dict):
+            msg = "a response without output and usage"
+            raise WireError(msg, retry=False)
+        found = [record(item, "output[]") for item in output]
+        reply = Reply(model=text(body.get("model"), "model"), id=text(body.get("id"), "id"))
+        refusal = False
+        for item in found:
+            match item.get("type"):
+                case "message":
+                    refusal |= _read_message(item, reply)
+                case "function_call":
+                    reply.tool_calls.append(_call(item))
+                case "reasoning":
+                    more = _reasoning(item)
+                    reply.reasoning += ("\n\n" if reply.reasoning and more else "") + more
+                case str(kind) if kind.endswith(_BESIDE) and kind != "custom_tool_call":
+                    pass
+                case kind:
+                    msg = f"output has an item of type {str(kind)[:40]}, which is no text"
+                    raise WireError(msg, retry=False)
+        reply.opaque = _opaque(found)
+        reply.finish = "tool_calls" if reply.tool_calls else "stop"
+        if status == "incomplete":
+            details = record(body.get("incomplete_details"), "incomplete_details")
+            known = {"max_output_tokens": "length", "content_filter": "content_filter"}
+            reply.finish = known.get(text(details.get("reason"), "reason"), "other")
+        elif status != "completed":
+            reply.finish = "other"
+        if refusal:
+            reply.finish = "content_filter"
+        _read_usage(usage, reply)
+        return reply
+
+    def refusal(self, status: int, body: Any) -> WireError:
+        """Say what a response of another status means."""
+        return refused(status, body)
+
+    def joined(self, events: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        """Return the whole response that a stream's last event carries.
+
+        Raises:
+            WireError: if that event is missing, or an event is an error.
+        """
+        for _, event in events:
+            event = answer(event)  # noqa: PLW2901
+            if event.get("type") in tuple(_ENDS):
+                response = record(event.get("response"), "response")
+                if event["type"] == "response.failed":
+                    raise failed(response, "the response failed")
+                return response
+        msg = "the stream ended before the response was complete"
+        raise WireError(msg, retry=True)
+
+
+def _items(turn: Mapping[str, Any]) -> list[Any]:
+    """Return the input items of a turn; reasoning stands before what came of it."""
+    if turn["role"] == "tool":
+        output = {"type": "function_call_output", "call_id": turn["tool_call_id"]}
+        return [{**output, "output": turn["content"]}]
+    opaque = list(turn.get("opaque") or ())
+    if any(item.get("type") != "reasoning" for item in opaque):
+        return opaque
+    said = turn.get("content") or ""
+    calls = [
+        {
+            "type": "function_call",
+            "call_id": call["id"],
+            "name": call["name"],
+            "arguments": call["arguments"],
+        }
+        for call in turn.get("tool_calls") or ()
+    ]
+    message = {"role": turn["role"], "content": said}
+    return [*opaque, *([message] if said or not calls else []), *calls]
+
+
+def _opaque(output: list[dict[str, Any]]) -> list[Any] | None:
+    """Return what is to be sent back: reasoning that is encrypted, or all where order matters."""
+    sealed = [
+        {key: value for key, value in item.items() if value is not None}
+        for item in output
+        if item.get("type") != "reasoning" or item.get("encrypted_content")
+    ]
+    if any(item.get("phase") for item in sealed):
+        return sealed  # a message's phase is to come back with it
+    return signed(sealed, ("reasoning",))
+
+
+def _read_message(item: dict[str, Any], reply: Reply) -> bool:
+    """Add a message's text and log-probabilities; return whether it refuses."""
+    refusal = False
+    for each in items(item.get("content"), "content"):
+        part = record(each, "content[]")
+        match part.get("type"):
+            case "output_text":
+                reply.text += text(part.get("text"), "text")
+                reply.logprobs += token_logprobs(part.get("logprobs"))
+            case "refusal":
+                reply.text += text(part.get("refusal"), "refusal")
+                refusal = True
+            case kind:
+                msg = f"content has a part of type {str(kind)[:40]}, which is no text"
+                raise WireError(msg, retry=False)
+    return refusal
+
+
+def _call(item: dict[str, Any]) -> dict[str, str]:
+    name, call = text(item.get("name"), "name"), text(item.get("call_id"), "call_id")
+    if not name or not call:
+        msg = "a tool call without a name or id"
+        raise WireError(msg, retry=False)
+    given = item.get("arguments")
+    arguments = as_json({} if given is None else given, "arguments")
+    return {"id": call, "name": name, "arguments": arguments}
+
+
+def _reasoning(item: dict[str, Any]) -> str:
+    """Return reasoning where a server of an open model shows it, else its summary."""
+    for key in ("content", "summary"):
+        parts = [record(part, key) for part in items(item.get(key), key)]
+        if told := "\n\n".join(text(part.get("text"), key) for part in parts):
+            return told
+    return ""
+
+
+def _read_usage(usage: dict[str, Any], reply: Reply) -> None:
+    read = record(usage.get("input_tokens_details"), "input_tokens_details")
+    wrote = record(usage.get("output_tokens_details"), "output_tokens_details")
+    reply.tokens_in = count(usage.get("input_tokens"), "input_tokens")
+    reply.tokens_out = count(usage.get("output_tokens"), "output_tokens")
+    reply.tokens_cached = count(read.get("cached_tokens"), "cached_tokens")
+    reply.tokens_cache_written = count(read.get("cache_write_tokens"), "cache_write_tokens")
+    reply.tokens_reasoning = count(wrote.get("reasoning_tokens"), "reasoning_tokens")
