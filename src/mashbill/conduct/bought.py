@@ -18,7 +18,7 @@ from mashbill.core.merkle import leaf
 from mashbill.core.stage import Answer, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -60,7 +60,7 @@ class Requests:
             prefix = self._prefixes[question.prefix] = digest_bytes(question.prefix.encode())
         parts = [
             f'{{"body":{_plain(question.body)}',
-            f'"choices":{_plain(question.choices)}',
+            f'"choices":{_list(question.choices)}',
             f'"prefix":"{prefix}"',
         ]
         if question.sample:
@@ -115,19 +115,20 @@ class Bought:
         """Return the digest of the half that holds texts; the request is digested anew."""
         answer, question = self.answer, self.question
         parts = [
-            self.teacher, question.prefix, question.body, question.choices, question.system,
-            question.turns, question.schema, question.tools, question.sample,
-            [value.hex() for value in answer.logprobs], answer.text, answer.failed, answer.finish,
-            answer.tool_calls, answer.reasoning, answer.opaque, self.served,
+            self.teacher, question.prefix, question.body, _list(question.choices),
+            question.system, question.turns, question.schema, question.tools,
+            str(question.sample), " ".join(value.hex() for value in answer.logprobs),
+            answer.text, answer.failed, answer.finish, answer.tool_calls, answer.reasoning,
+            answer.opaque, self.served,
         ]  # fmt: skip
-        return hashlib.sha256(_plain(parts).encode()).hexdigest()
+        return hashlib.sha256(netstrings(parts)).hexdigest()
 
-    def conduct(self) -> list[Any]:
+    def conduct(self) -> list[str]:
         """Return the half that holds none: what a statement of conduct lists."""
         return [
-            self.call, self.terms, self.route, self.run, self.at, self.attempts,
-            round(self.waited, 3), round(self.seconds, 3), self.tokens_in, self.tokens_out,
-            self.tokens_cached, self.price.hex(), self.flags,
+            self.call, self.terms, self.route, self.run, self.at, str(self.attempts),
+            f"{self.waited:.3f}", f"{self.seconds:.3f}", str(self.tokens_in),
+            str(self.tokens_out), str(self.tokens_cached), self.price.hex(), self.flags,
         ]  # fmt: skip
 
     def leaf(self) -> bytes:
@@ -135,9 +136,18 @@ class Bought:
         return leaf_of(self.content(), self.conduct())
 
 
-def leaf_of(content: str, conduct: list[Any]) -> bytes:
+def leaf_of(content: str, conduct: Sequence[str]) -> bytes:
     """Return the Merkle leaf of a call from its two halves (32 bytes)."""
-    return leaf(_plain([content, *conduct]).encode())
+    return leaf(netstrings([content, *conduct]))
+
+
+def netstrings(parts: Sequence[str]) -> bytes:
+    """Return texts one behind the other, each with its length in characters before it.
+
+    As in netstrings (cr.yp.to/proto/netstrings.txt), no two lists of texts give the same bytes.
+    A JSON encoder takes three times as long over a list.
+    """
+    return "".join([f"{len(part)}:{part}," for part in parts]).encode()
 
 
 SCHEMA = """
@@ -195,8 +205,8 @@ def values(item: Bought, words: Mapping[str, int]) -> tuple[Any, ...]:
         question.sample, question.body, question.turns, _list(question.choices),
         answer.text, _list(answer.logprobs), answer.failed, answer.finish, answer.tool_calls,
         answer.reasoning, answer.opaque, item.served, item.tokens_in, item.tokens_out,
-        item.tokens_cached, item.price, item.at, item.attempts,
-        round(item.waited, 3), round(item.seconds, 3), item.flags,
+        item.tokens_cached, item.price, item.at, item.attempts, item.waited, item.seconds,
+        item.flags,
     )  # fmt: skip
 
 

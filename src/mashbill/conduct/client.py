@@ -303,6 +303,7 @@ class Client:
         lane.pump()
 
     def _on_disk(self, items: list[Bought]) -> None:
+        self.journal.remember({item.call: item.leaf() for item in items})
         self._loop.call_soon_threadsafe(self._written, items)
 
     def _not_on_disk(self, error: MashbillError) -> None:

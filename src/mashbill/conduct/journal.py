@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS calls (
 ) WITHOUT ROWID;
 """
 _ADD_TEXT = "ALTER TABLE calls ADD COLUMN text TEXT NOT NULL DEFAULT ''"
+_LEAVES = 100_000  # kept for roots: more are read again
 _CHUNK = 500  # below SQLite's limit on parameters in every build
 
 
@@ -96,6 +97,7 @@ class Journal:
         self.path = path
         self._writable = writable
         self._digests: dict[str, Requests] = {}
+        self._leaves: dict[str, bytes] = {}
         self._lock = threading.Lock()  # slices of a stage are asked from threads of their own
         if writable:
             self._db = open_to_write(path)
@@ -279,7 +281,7 @@ class Journal:
         calls, tokens, usd = 0, 0, 0.0
         for piece in pieces(runs, _CHUNK) if self._has_bought else ():
             ((more, read, price),) = self._read(
-                "SELECT count(*), coalesce(sum(tokens_in + tokens_out), 0), "
+                "SELECT count(*), coalesce(sum(tokens_in + tokens_out), 0), "  # noqa: S608
                 "coalesce(sum(price), 0.0) FROM bought b JOIN words w ON w.id = b.run "
                 f"WHERE w.text IN ({','.join('?' * len(piece))})",
                 piece,
@@ -308,8 +310,16 @@ class Journal:
         so that an altered question is found as surely as an altered answer.
         """
         wanted = sorted(set(requests))
-        of_services = {item.call: self._checked(item) for item in self.rows(wanted)}
-        return root([of_services.get(call) or self._leaf(call) for call in wanted])
+        found = {call: self._leaves.pop(call) for call in wanted if call in self._leaves}
+        missing = [call for call in wanted if call not in found]
+        found |= {item.call: self._checked(item) for item in self.rows(missing)}
+        return root([found.get(call) or self._leaf(call) for call in wanted])
+
+    def remember(self, leaves: Mapping[str, bytes]) -> None:
+        """Keep the leaves of calls just written for the root that is soon made of them."""
+        self._leaves.update(leaves)
+        while len(self._leaves) > _LEAVES:
+            del self._leaves[next(iter(self._leaves))]
 
     def _checked(self, item: Bought) -> bytes:
         """Return a call's leaf, or that of a missing one if its key is not what was asked."""

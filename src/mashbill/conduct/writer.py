@@ -116,8 +116,8 @@ class Writer:
             self._db.execute("ROLLBACK")
         self.error = StoreError(
             f"{self._path} cannot be written: {error}; {lost} answers that had come in are not "
-            "kept, everything before them is. Make room on the disk, or make the store writable, and run "
-            "the same command again"
+            "kept, everything before them is. Make room on the disk, or make the store writable, "
+            "and run the same command again"
         )
         self._failed(self.error)
 

@@ -97,7 +97,10 @@ class Recipe(BaseModel):
         literals = spec.model_dump(mode="json", exclude={"version"})
         literals["seed"] = self.recipe.seed
         files = spec.files_beside(self.folder)
-        literals["files"] = {name: digest_file(self.folder / name) for name in files}
+        literals["files"] = {
+            **{name: digest_file(self.folder / name) for name in files},
+            **{f"mashbill:{name}": digest_file(path) for name, path in spec.own_files().items()},
+        }
         teachers = [use.name for use in spec.uses() if use.is_teacher]
         literals["teachers"] = {
             name: self.teachers[name].model_dump(

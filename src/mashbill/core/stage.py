@@ -225,6 +225,10 @@ class StageSpec(BaseModel):
         del source
         return False
 
+    def own_files(self) -> dict[str, Path]:
+        """Return files that come with the package whose bytes are part of the identity, by name."""
+        return {}
+
     def check(self, folder: Path) -> None:
         """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
         del folder

@@ -264,7 +264,7 @@ class Auditor:
             self._find(CALLS, entry.index, f"{self._journal_error}; {name} rests on calls in it")
             return
         try:
-            found = self._journal.merkle_root(call.hex() for call in calls)
+            found = self._journal.merkle_root(call.hex() for call in calls if call)
         except Exception as error:  # noqa: BLE001 - whatever tampering raises is the finding
             self._find(CALLS, entry.index, f"cannot be read: {error}; {name} rests on calls in it")
             return

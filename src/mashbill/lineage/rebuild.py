@@ -217,7 +217,10 @@ class _Rebuilding:
 def _files_of(recipe: Recipe, stages: Iterable[str]) -> list[str]:
     """Return the files beside a recipe that these of its stages, and its policy, need."""
     files = [
-        file for name, spec in recipe.stages.items() if name in stages for file in spec.files()
+        file
+        for name, spec in recipe.stages.items()
+        if name in stages
+        for file in spec.files_beside(recipe.folder)
     ]
     for name in recipe.policy.files():
         path = recipe.folder / name

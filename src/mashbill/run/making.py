@@ -406,7 +406,7 @@ class _ShardWriter:
             sha256 = _write_parquet(rows, self._folder / name)
             facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}
             if CALL in rows.column_names:
-                calls = (value.hex() for value in rows.column(CALL).to_pylist())
+                calls = (value.hex() for value in rows.column(CALL).to_pylist() if value)
                 facts["calls_root"] = self._making.journal.merkle_root(calls)
             shards[self._making.store.relative(self._folder / name)] = facts
             new.append(Shard(file=name, rows=rows.num_rows, sha256=sha256, merkle_root=merkle))

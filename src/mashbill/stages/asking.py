@@ -77,6 +77,6 @@ def marks(by: str, reasons: Sequence[str | None]) -> dict[str, pa.Array]:
     }
 
 
-def calls_column(calls: Sequence[str]) -> pa.Array:
-    """Return digests of teacher calls, hexadecimal, as a column."""
-    return pa.array([bytes.fromhex(call) for call in calls], pa.binary(32))
+def calls_column(calls: Sequence[str | None]) -> pa.Array:
+    """Return digests of teacher calls, hexadecimal, as a column; None where none was made."""
+    return pa.array([bytes.fromhex(call) if call else None for call in calls], pa.binary(32))
