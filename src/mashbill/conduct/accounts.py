@@ -80,7 +80,7 @@ class Account:
     def is_local(self) -> bool:
         """Whether its address is this machine."""
         name = urlsplit(self.base_url).hostname or ""
-        return name in {"localhost", "127.0.0.1", "::1"}
+        return self.base_url.startswith("twin:") or name in {"localhost", "127.0.0.1", "::1"}
 
     def key_for(self, call: str) -> str:
         """Return the key that a call is sent with, every time."""

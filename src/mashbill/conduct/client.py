@@ -21,7 +21,7 @@ from mashbill.conduct.lane import Counts, Lane, Route, Surroundings
 from mashbill.conduct.limits import Pace
 from mashbill.conduct.order import Batch, Order
 from mashbill.conduct.pressure import Window
-from mashbill.conduct.transport import Http
+from mashbill.conduct.transport import Carrier
 from mashbill.conduct.writer import Writer
 from mashbill.core.errors import MashbillError, TeacherError
 
@@ -46,7 +46,7 @@ class Client:
         run: the run's id.
         caps: hard caps; ``spent`` is what earlier runs of the recipe spent.
         facts: what the journal keeps of the run.
-        transport: made on the client's loop; HTTP if None.
+        twins: services in this process, by the host of their addresses.
         heard: told calls, tokens and US dollars of each answer, from the client's thread.
         earlier_terms: whether answers that were bought under other versions of the terms count.
     """
@@ -56,7 +56,7 @@ class Client:
     caps: Caps = field(default_factory=Caps)
     spent: Budget | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    transport: Callable[[], Transport] = lambda: Http(_CONNECTIONS)
+    twins: dict[str, Transport] = field(default_factory=dict)
     earlier_terms: bool = False
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _open: dict[str, Order] = field(default_factory=dict)
@@ -220,8 +220,6 @@ class Client:
         self._thread.start()
         ready.wait()
         self._started = True
-        if self._error is not None:
-            raise self._error
 
     # -- on the loop -----------------------------------------------------------------------------
 
@@ -238,12 +236,7 @@ class Client:
 
     async def _live(self, ready: threading.Event) -> None:
         self._end = asyncio.Event()
-        try:
-            self._transport = self.transport()
-        except MashbillError as error:
-            self._error = error
-            ready.set()
-            return
+        self._transport = Carrier(_CONNECTIONS, self.twins)
         ready.set()
         sweeper = asyncio.create_task(self._sweep())
         await self._end.wait()

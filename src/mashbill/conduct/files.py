@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _EXTRA = "objects"
 _OURS = ("s3", "s3a", "http", "https")  # what the extra brings
+_AWS = "AWS"
 _WEB = ("http", "https")
 _NO_FOLDERS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss")
 _PIECE = 1 << 20
@@ -76,7 +77,11 @@ class Remote:
         except ImportError as error:
             raise MissingExtraError(address, _EXTRA) from error
         try:
-            self._fs, self.path = fsspec.core.url_to_fs(address, skip_instance_cache=True)
+            # fsspec keeps one client a service and set of options: the server is one of these.
+            endpoint = _endpoint(self.protocol)
+            options = {"endpoint_url": endpoint} if endpoint not in ("", _AWS) else {}
+            self._fs, self.path = fsspec.core.url_to_fs(address, **options)
+            self._fs.invalidate_cache()
         except ImportError as error:
             if self.protocol in _OURS:
                 raise MissingExtraError(address, _EXTRA) from error
@@ -224,7 +229,7 @@ def _endpoint(protocol: str) -> str:
     if protocol not in ("s3", "s3a"):
         return ""
     usual = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-    return next((value for name in usual if (value := os.environ.get(name))), "AWS")
+    return next((value for name in usual if (value := os.environ.get(name))), _AWS)
 
 
 def _credentials(protocol: str) -> str:
@@ -236,10 +241,15 @@ def _credentials(protocol: str) -> str:
     return "set the credentials that the service's own tools read"
 
 
+def shown_address(address: str) -> str:
+    """Return an address for people: of a web address, without what may be a key in its query."""
+    return address.split("?", 1)[0] if protocol_of(address) in _WEB else address
+
+
 def remote_address(remote: Remote, found: Found, name: str) -> str:
     """Return the address of one file of those that were found, for people."""
     if found.kind == "file":
-        return remote.address
+        return shown_address(remote.address)
     base = _before_magic(remote.address) if found.kind == "glob" else remote.address.rstrip("/")
     return f"{base}/{name}"
 

@@ -36,10 +36,13 @@ CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) W
 CREATE TABLE IF NOT EXISTS calls (
     request TEXT PRIMARY KEY, teacher TEXT NOT NULL, prefix TEXT NOT NULL, body TEXT NOT NULL,
     choices TEXT NOT NULL, logprobs TEXT NOT NULL, tokens INTEGER NOT NULL, price REAL NOT NULL,
-    at TEXT NOT NULL, text TEXT NOT NULL DEFAULT ''
+    at TEXT NOT NULL, text TEXT NOT NULL DEFAULT '', more TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 """
-_ADD_TEXT = "ALTER TABLE calls ADD COLUMN text TEXT NOT NULL DEFAULT ''"
+_ADDED = ("text", "more")
+"""columns that the first journals lack"""
+_ASKED = ("system", "turns", "schema", "tools", "sample")
+_ANSWERED = ("failed", "finish", "tool_calls", "reasoning", "opaque")
 _LEAVES = 100_000  # kept for roots: more are read again
 _CHUNK = 500  # below SQLite's limit on parameters in every build
 
@@ -58,6 +61,8 @@ class Call:
     price: float
     at: str
     text: str = ""
+    more: str = ""
+    """JSON: what else was asked and answered, where there is any"""
     bought: Bought | None = None
     """the whole row, where the call was to a service"""
 
@@ -101,8 +106,11 @@ class Journal:
         self._lock = threading.Lock()  # slices of a stage are asked from threads of their own
         if writable:
             self._db = open_to_write(path)
-            if not self._keeps_text():  # a journal from before teachers could write
-                self._db.execute(_ADD_TEXT)
+            for name in _ADDED:
+                if name not in self._columns():
+                    self._db.execute(
+                        f"ALTER TABLE calls ADD COLUMN {name} TEXT NOT NULL DEFAULT ''"
+                    )
         else:
             if not path.exists():
                 msg = f"{path} is not there: this store holds no teacher calls"
@@ -110,7 +118,7 @@ class Journal:
             self._db = sqlite3.connect(
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
             )
-        self._text = "c.text" if self._keeps_text() else "''"
+        self._more = ", ".join(f"c.{name}" if name in self._columns() else "''" for name in _ADDED)
         self._has_bought = bool(self._read("PRAGMA table_info(bought)", []))
 
     @classmethod
@@ -126,8 +134,8 @@ class Journal:
                 self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
 
-    def _keeps_text(self) -> bool:
-        return any(column[1] == "text" for column in self._read("PRAGMA table_info(calls)", []))
+    def _columns(self) -> set[str]:
+        return {column[1] for column in self._read("PRAGMA table_info(calls)", [])}
 
     def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
         try:
@@ -144,12 +152,13 @@ class Journal:
             piece = wanted[start : start + _CHUNK]
             marks = ",".join("?" * len(piece))
             rows = self._read(
-                f"SELECT request, logprobs, tokens, {self._text} FROM calls c "  # noqa: S608
+                f"SELECT request, logprobs, tokens, {self._more} FROM calls c "  # noqa: S608
                 f"WHERE request IN ({marks})",
                 piece,
             )
-            for request, logprobs, tokens, text in rows:
-                found[request] = Answer(tuple(json.loads(logprobs)), tokens, text)
+            for request, logprobs, tokens, text, more in rows:
+                answered = json.loads(more).get("answered", {}) if more else {}
+                found[request] = Answer(tuple(json.loads(logprobs)), tokens, text, **answered)
         return found
 
     def record(
@@ -175,6 +184,7 @@ class Journal:
                 price,
                 at,
                 answer.text,
+                _further(question, answer),
             )
             for request, question, answer in calls
         ]
@@ -184,7 +194,9 @@ class Journal:
                 "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
             )
             self._db.executemany(
-                "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+                "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, logprobs, "
+                "tokens, price, at, text, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
             )
         except BaseException:
             self._db.execute("ROLLBACK")
@@ -197,7 +209,7 @@ class Journal:
             return _as_call(item)
         rows = self._read(
             "SELECT request, teacher, t.text, body, choices, logprobs, tokens, price, at, "  # noqa: S608
-            f"{self._text} FROM calls c JOIN texts t ON t.digest = c.prefix WHERE request = ?",
+            f"{self._more} FROM calls c JOIN texts t ON t.digest = c.prefix WHERE request = ?",
             [request],
         )
         if not rows:
@@ -214,6 +226,7 @@ class Journal:
             price=row[7],
             at=row[8],
             text=row[9],
+            more=row[10],
         )
 
     def answered(self, calls: Iterable[str]) -> dict[str, Answer]:
@@ -334,7 +347,8 @@ class Journal:
         call = self.call(request)
         if call is None:
             return leaf(b"missing " + request.encode())
-        question = Question(call.prefix, call.body, call.choices)
+        asked = json.loads(call.more).get("asked", {}) if call.more else {}
+        question = Question(call.prefix, call.body, call.choices, **asked)
         return leaf(
             canonical_row(
                 {
@@ -345,9 +359,19 @@ class Journal:
                     "at": call.at,
                     # Only where there is one: the leaves of other calls stay as they were.
                     **({"text": call.text} if call.text else {}),
+                    **({"more": call.more} if call.more else {}),
                 }
             )
         )
+
+
+def _further(question: Question, answer: Answer) -> str:
+    """Return what the columns of ``calls`` do not hold, as JSON; empty if there is nothing."""
+    asked = {name: getattr(question, name) for name in _ASKED if getattr(question, name)}
+    answered = {name: getattr(answer, name) for name in _ANSWERED if getattr(answer, name)}
+    found = {"answered": answered, "asked": asked}
+    found = {key: value for key, value in found.items() if value}
+    return json.dumps(found, ensure_ascii=False, sort_keys=True) if found else ""
 
 
 def open_to_write(path: Path) -> sqlite3.Connection:

@@ -196,6 +196,14 @@ class Lane:
 
     async def _send(self, order: Order) -> None:
         route = self.route
+        if self.pace.held_until > self.around.clock():
+            # A 429 came in between the decision to send and this, its first step.
+            self._landed(order)
+            self.around.budget.release(order.most)
+            order.attempts -= 1
+            self.ready.appendleft(order)
+            self.pump()
+            return
         key = route.account.key_for(order.call)
         try:
             response = await self.around.transport.send(
@@ -211,6 +219,10 @@ class Lane:
                 raise
             order.overdue = False
             self._failed(order, "timeout", f"no answer within {route.timeout:.0f} s")
+        except MashbillError as error:
+            self._landed(order)
+            self.around.budget.release(order.most)
+            self.around.stop(error)
         else:
             self._landed(order)
             try:

@@ -19,10 +19,17 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from mashbill.conduct.fetch import fetch
-from mashbill.conduct.files import MAGIC, Found, Remote, is_shown, protocol_of, remote_address
+from mashbill.conduct.files import (
+    MAGIC,
+    Found,
+    Remote,
+    is_shown,
+    protocol_of,
+    remote_address,
+    shown_address,
+)
 from mashbill.conduct.hub_repository import HubAddress, hub_download, hub_found
 from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.errors import InputError
@@ -124,7 +131,7 @@ def fetch_all(
         return _from_here(address, sha256, folder, cache, choose)
     kept = _kept(address, sha256, cache) if sha256 is not None else ()
     files = kept or _from_elsewhere(address, cache, choose)
-    is_one = len(files) == 1 and files[0].shown == address
+    is_one = len(files) == 1 and files[0].shown == shown_address(address)
     found = files[0].sha256 if is_one else listing_digest(files)
     _check(address, files, found, sha256, is_one=is_one)
     if not is_one and not kept:
@@ -157,8 +164,10 @@ def _kept(address: str, sha256: str, cache: Path) -> tuple[File, ...]:
     listed = cache / "files" / "lists" / sha256
     try:
         if not listed.exists():
-            name = PurePosixPath(unquote(address.split("?", 1)[0])).name
-            kept = [File(name, address, cache / "files" / sha256 / "bytes", sha256)]
+            shown = shown_address(address)
+            kept = [
+                File(PurePosixPath(shown).name, shown, cache / "files" / sha256 / "bytes", sha256)
+            ]
         else:
             lines = [line.split("  ", 1) for line in listed.read_text("utf-8")[:-1].split("\n")]
             kept = [

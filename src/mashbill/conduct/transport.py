@@ -67,6 +67,46 @@ def proxy_for(url: str) -> str | None:
     return getproxies().get(parts.scheme)
 
 
+TWIN = "twin://"
+"""begins the address of a service in this process"""
+
+
+class Carrier:
+    """Sends to the network, or to a service in this process, by the address."""
+
+    def __init__(self, connections: int, twins: Mapping[str, Transport]) -> None:
+        """Carry; the network is opened when the first request needs it.
+
+        Args:
+            connections: to the network at most.
+            twins: services in this process, by the host of their addresses.
+        """
+        self._connections = connections
+        self._twins = twins
+        self._http: Http | None = None
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        """See :class:`Transport`.
+
+        Raises:
+            MissingExtraError: if aiohttp is needed and not installed.
+        """
+        if url.startswith(TWIN):
+            return await self._twins[url[len(TWIN) :].partition("/")[0]].send(
+                method, url, headers, body
+            )
+        if self._http is None:
+            self._http = Http(self._connections)
+        return await self._http.send(method, url, headers, body)
+
+    async def close(self) -> None:
+        """See :class:`Transport`."""
+        if self._http is not None:
+            await self._http.close()
+
+
 class Http:
     """HTTP/1.1 by aiohttp, on the running loop."""
 

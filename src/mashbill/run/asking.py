@@ -13,6 +13,7 @@ from mashbill.conduct.budget import Budget, Caps
 from mashbill.conduct.client import Client
 from mashbill.conduct.lane import Route
 from mashbill.conduct.prices import FREE, Price, price_of
+from mashbill.conduct.transport import TWIN
 from mashbill.core.errors import BudgetError
 from mashbill.core.stage import Question
 from mashbill.policy.documents import Registry, load_registry
@@ -103,9 +104,9 @@ class Asking:
         from mashbill.teachers.remote import Format, RemoteSession, teacher_json
 
         spec: Any = self.recipe.teachers[name]
-        if hasattr(spec, "transport"):
-            self.client.transport = spec.transport
         service = spec.service
+        if service.base_url.startswith(TWIN) and spec.twin not in self.client.twins:
+            self.client.twins[spec.twin] = spec.transport()
         if self._accounts is None:
             self._accounts = Accounts.load(self.recipe.folder)
         account = self._accounts.account(
