@@ -326,6 +326,7 @@ class Journal:
         found = {call: self._leaves.pop(call) for call in wanted if call in self._leaves}
         missing = [call for call in wanted if call not in found]
         found |= {item.call: self._checked(item) for item in self.rows(missing)}
+        found |= self._pruned(missing)
         return root([found.get(call) or self._leaf(call) for call in wanted])
 
     def remember(self, leaves: Mapping[str, bytes]) -> None:
@@ -333,6 +334,53 @@ class Journal:
         self._leaves.update(leaves)
         while len(self._leaves) > _LEAVES:
             del self._leaves[next(iter(self._leaves))]
+
+    def _pruned(self, calls: Iterable[str]) -> dict[str, bytes]:
+        """Return the leaves of calls whose texts were taken out, even if they were bought again."""
+        found = {}
+        for piece in pieces(calls, _CHUNK) if self._has_bought else ():
+            marks = ",".join("?" * len(piece))
+            keys = [bytes.fromhex(call) for call in piece]
+            for call, kept in self._read(
+                f"SELECT call, leaf FROM pruned WHERE call IN ({marks})",  # noqa: S608
+                keys,
+            ):
+                found[call.hex()] = bytes(kept)
+        return found
+
+    def query(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a query; none where a journal is older than the tables it asks of."""
+        return self._read(query, values) if self._has_bought else []
+
+    def all_bought(self) -> Iterator[Bought]:
+        """Yield every call to a service, in the order in which they were answered."""
+        last = 0
+        while self._has_bought:
+            rows = self._read(
+                f"{bought.SELECT.replace('SELECT b.call', 'SELECT b.rowid, b.call')} "
+                "WHERE b.rowid > ? ORDER BY b.rowid LIMIT ?",
+                [last, _CHUNK],
+            )
+            if not rows:
+                return
+            yield from (bought.read_row(row[1:]) for row in rows)
+            last = rows[-1][0]
+
+    def all_calls(self) -> Iterator[Call]:
+        """Yield every call to a teacher in this process, in the order of their digests."""
+        last = ""
+        while True:
+            rows = self._read(
+                "SELECT request FROM calls WHERE request > ? ORDER BY request LIMIT ?",
+                [last, _CHUNK],
+            )
+            for (request,) in rows:
+                call = self.call(request)
+                if call is not None:
+                    yield call
+            if not rows:
+                return
+            last = rows[-1][0]
 
     def _checked(self, item: Bought) -> bytes:
         """Return a call's leaf, or that of a missing one if its key is not what was asked."""

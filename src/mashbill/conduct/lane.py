@@ -338,7 +338,11 @@ class Lane:
             self.breaker.answered()
         elif self.breaker.failed(reason, now):
             self._event("breaker-open", order, {"after": reason[:200]})
-        detail: dict[str, Any] = {"reason": reason[:300], "attempt": order.attempts}
+        detail: dict[str, Any] = {
+            "reason": reason[:300],
+            "attempt": order.attempts,
+            "seconds": round(now - order.sent_at, 3),
+        }
         if body:
             detail["body"] = body[:2000].decode("utf-8", "replace")
         self._event(kind, order, detail)

@@ -221,6 +221,46 @@ def open_line(line: bytes, index: int, path: Path) -> Entry:
         raise AuditError(msg) from error
 
 
+def open_envelope(envelope: bytes, where: str) -> tuple[dict[str, Any], str]:
+    """Return the statement in an envelope that holds its signer's own key, and the key's id.
+
+    What it proves is that the holder of that key signed it; whose key it is, is known from
+    elsewhere.
+
+    Args:
+        envelope: canonical JSON of a DSSE envelope, its predicate with ``public_key``.
+        where: file, for errors.
+
+    Raises:
+        AuditError: if the signature does not hold, or it is no such envelope.
+    """
+    try:
+        data = json.loads(envelope)
+        payload = base64.b64decode(data["payload"], validate=True)
+        statement = json.loads(payload)
+        (signature,) = data["signatures"]
+        public = bytes.fromhex(statement["predicate"]["public_key"])
+        keyid = hashlib.sha256(public).hexdigest()
+        raw = base64.b64decode(signature["sig"], validate=True)
+        Ed25519PublicKey.from_public_bytes(public).verify(raw, _pre_authentication(payload))
+        # Nothing beside what was signed: no other spelling, payload type or key id.
+        signed = {
+            "payload": base64.b64encode(payload).decode(),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"keyid": keyid, "sig": base64.b64encode(raw).decode()}],
+        }
+        if canonical(signed) != envelope or canonical(statement) != payload:
+            msg = f"{where}: the envelope is not as it was signed"
+            raise AuditError(msg)
+    except InvalidSignature as error:
+        msg = f"{where}: the signature does not match"
+        raise AuditError(msg) from error
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{where}: not a signed statement ({error!r})"
+        raise AuditError(msg) from error
+    return statement, keyid
+
+
 def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -> str | None:
     """Check one line against its place, its predecessor, its signature and its own encoding.
 

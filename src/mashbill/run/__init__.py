@@ -55,6 +55,8 @@ class Execution:
     """whether answers bought under other versions of the terms are taken"""
     registry: Registry | None = None
     """terms; the shipped ones if None"""
+    overrides: tuple[dict[str, Any], ...] = ()
+    """findings of the prompt linter that somebody answers for"""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class _Runner:
             execution.caps,
             registry=execution.registry,
             earlier_terms=execution.earlier_terms,
+            overrides=[dict(item) for item in execution.overrides],
         )
 
     def run(self) -> list[Done]:
@@ -113,9 +116,19 @@ class _Runner:
                     with self._store.lock(str(stage.ref)):
                         done.append(self._stage(stage))
         finally:
-            self._asking.close()
-            self._journal.close()
+            try:
+                self._asking.close()
+                self._tell_conduct()
+            finally:
+                self._journal.close()
         return done
+
+    def _tell_conduct(self) -> None:
+        """Put how access was had into the ledger."""
+        entries = self._store.ledger.entries
+        told = {e.predicate["run"] for e in entries if e.event == "conduct"}
+        for facts in self._asking.conduct(told):
+            self._store.ledger.append("conduct", **facts)
 
     def _check_teachers(self) -> None:
         """Refuse a plan whose teacher cannot be asked, before its first stage."""

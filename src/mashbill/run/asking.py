@@ -13,6 +13,7 @@ from mashbill.conduct.budget import Budget, Caps
 from mashbill.conduct.client import Client
 from mashbill.conduct.lane import Route
 from mashbill.conduct.prices import FREE, Price, price_of
+from mashbill.conduct.statement import entry_facts
 from mashbill.conduct.transport import TWIN
 from mashbill.core.errors import BudgetError
 from mashbill.core.stage import Question
@@ -21,7 +22,7 @@ from mashbill.policy.restrictions import reached_by
 from mashbill.teachers.services import wire_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import date
 
     from mashbill.conduct.journal import Journal
@@ -145,7 +146,19 @@ class Asking:
             most=spec.concurrency,
             patience=spec.patience,
         )
-        return RemoteSession(spec.source, spec.identity, form, route, self.client, heard)
+        return RemoteSession(
+            spec.source, spec.identity, form, route, self.client, heard, lints=not self.overrides
+        )
+
+    def conduct(self, told: set[str]) -> Iterator[dict[str, Any]]:
+        """Yield what the ledger is to say of the conduct of runs that it does not speak of yet.
+
+        These are this run, and those that were killed before they could.
+        """
+        for run in self.journal.runs():
+            if run.run not in told:
+                events = self.journal.events(run.run)
+                yield entry_facts(run, self.journal.rows_of(run.run), events)
 
     def _check_price(self, name: str, price: Price) -> None:
         if self.caps.usd is not None and not price.known:

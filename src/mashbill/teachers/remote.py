@@ -17,6 +17,7 @@ import orjson
 
 from mashbill.conduct.bought import Requests
 from mashbill.conduct.budget import Cost
+from mashbill.conduct.linting import lint
 from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
@@ -266,6 +267,8 @@ class RemoteSession:
         route: Route,
         client: Client,
         heard: Callable[[int, int, float], None] = lambda *_: None,
+        *,
+        lints: bool = True,
     ) -> None:
         """Prepare to ask.
 
@@ -276,8 +279,10 @@ class RemoteSession:
             route: how its requests go.
             client: the run's client.
             heard: told calls, tokens and US dollars as they come.
+            lints: whether prompts that try to get what is not offered are turned down.
         """
         self.source = source
+        self._lints = lints
         self.form = form
         self._requests = Requests(identity)
         self._route = route
@@ -290,13 +295,33 @@ class RemoteSession:
         Raises:
             TeacherError: if the service cannot answer; see :meth:`Client.ask`.
         """
+        fit, found = self._linted(questions)
         calls, answers = self._client.ask(
             self._route,
-            [self._requests.digest(question) for question in questions],
-            lambda place, call: self.form.order(questions[place], call),
+            [self._requests.digest(question) for question in fit],
+            lambda place, call: self.form.order(fit[place], call),
             self._heard,
         )
-        return list(zip(calls, answers, strict=True))
+        asked = iter(zip(calls, answers, strict=True))
+        if not found:
+            return list(asked)
+        return [
+            ("", Answer((), 0, failed=found[place])) if place in found else next(asked)
+            for place in range(len(questions))
+        ]
+
+    def _linted(self, questions: Sequence[Question]) -> tuple[Sequence[Question], dict[int, str]]:
+        """Return the questions that may be asked, and by place why the others may not."""
+        if not self._lints:
+            return questions, {}
+        found = {}
+        for place, question in enumerate(questions):
+            findings = lint(question.prefix + question.body, "its prompt")
+            if findings:
+                found[place] = f"not asked: {findings[0]}; see `mashbill conduct`"
+        if not found:
+            return questions, found
+        return [q for place, q in enumerate(questions) if place not in found], found
 
 
 def teacher_json(identity: Mapping[str, Any]) -> str:

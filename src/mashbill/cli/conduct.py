@@ -1,0 +1,217 @@
+"""Commands about conduct and the journal: statement, verify, runs; size, prune, export, import."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
+from mashbill.conduct import keeping, statement
+from mashbill.conduct.journal import Journal, Run
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.ledger import Signer
+from mashbill.core.store import CALLS, Store, write_atomically
+
+conduct_app = typer.Typer(help="How access was had, and proof of it.", no_args_is_help=True)
+journal_app = typer.Typer(help="The journal of teacher calls.", no_args_is_help=True)
+app.add_typer(conduct_app, name="conduct")
+app.add_typer(journal_app, name="journal")
+
+RunArgument = Annotated[str, typer.Argument(help="Run id, its beginning, or `latest`.")]
+
+
+def _journal(store: Path) -> Path:
+    path = Store(store).root / CALLS
+    if not path.exists():
+        msg = f"{store} holds no teacher calls yet; run a recipe first"
+        raise StoreError(msg)
+    return path
+
+
+def _find(journal: Journal, text: str) -> Run:
+    runs = journal.runs()
+    found = runs[-1:] if text == "latest" else [run for run in runs if run.run.startswith(text)]
+    if len(found) != 1:
+        have = ", ".join(run.run for run in runs[-8:]) or "none"
+        msg = f"{text!r} names {len(found)} runs that asked a service; there are {have}"
+        raise InputError(msg)
+    return found[0]
+
+
+@conduct_app.command("runs")
+def runs_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+    """List the runs that asked services: what they bought, and what befell them."""
+    journal = Journal(_journal(store))
+    rows = []
+    for run in journal.runs():
+        calls, tokens, usd = journal.spent([run.run])
+        lanes = run.facts.get("lanes", {}).values()
+        rows.append(
+            {
+                "run": run.run, "job": run.facts.get("job", ""), "started": run.started,
+                "ended": run.ended, "calls": calls, "tokens": tokens, "usd": usd,
+                "rate_limited": sum(lane["limited"] for lane in lanes),
+                "failed": sum(lane["failed"] for lane in lanes),
+                "projected": run.facts.get("projected", {}),
+            }
+        )  # fmt: skip
+    journal.close()
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("run", "job", "calls", "tokens", "spent", "429s", "failures", "ended")
+    for row in rows:
+        table.add_row(
+            row["run"], escape(row["job"]), f"{row['calls']:,}", f"{row['tokens']:,}",
+            f"${row['usd']:.4f}", str(row["rate_limited"]), str(row["failed"]),
+            row["ended"] or "was killed",
+        )  # fmt: skip
+    out.print(table)
+
+
+@conduct_app.command("statement")
+def statement_command(
+    run: RunArgument = "latest",
+    store: StoreOption = DEFAULT_STORE,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write; standard output if absent.")
+    ] = None,
+) -> None:
+    """Write a signed statement of how a run had access, that a third party can verify."""
+    opened = Store(store)
+    journal = Journal(_journal(store))
+    found = _find(journal, run)
+    entry = next(
+        (e for e in reversed(opened.ledger.entries)
+         if e.event == "conduct" and e.predicate.get("run") == found.run),
+        None,
+    )  # fmt: skip
+    if entry is None:
+        msg = (
+            f"run {found.run} was killed before its conduct came into the ledger; run the recipe "
+            "again, which puts it there"
+        )
+        raise StoreError(msg)
+    made = statement.make(
+        Signer.default(), found, journal.rows_of(found.run), journal.events(found.run),
+        entry.digest,
+    )  # fmt: skip
+    journal.close()
+    text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
+    if to is None:
+        typer.echo(text, nl=False)
+        return
+    write_atomically(to, text.encode())
+    out.print(
+        f"{to}: run {found.run}, {len(made['calls']):,} calls", highlight=False, soft_wrap=True
+    )
+
+
+@conduct_app.command("verify")
+def verify_command(
+    file: Annotated[Path, typer.Argument(help="Statement to check.")],
+    key: Annotated[
+        str | None, typer.Option(help="Key id, or its beginning, that must have signed it.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Store whose ledger must hold the run's entry.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a statement: its signature, and all that it says computed again. Exit 1 if not."""
+    checked = statement.check(file)
+    problems = list(checked.problems)
+    if key is not None and not checked.keyid.startswith(key):
+        problems.append(f"it is signed by {checked.keyid[:16]}, and not by {key}")
+    if store is not None:
+        digests = {e.digest for e in Store(store).ledger.entries if e.event == "conduct"}
+        if checked.entry not in digests:
+            problems.append(f"the ledger of {store} has no entry {checked.entry[:16]}")
+    predicate = checked.predicate
+    if as_json:
+        print_json({"holds": not problems, "problems": problems, "keyid": checked.keyid,
+                    "predicate": predicate})  # fmt: skip
+    else:
+        out.print(f"{file}: run {predicate['run']['id']}, signed by {checked.keyid[:16]}",
+                  highlight=False)  # fmt: skip
+        for route in predicate["routes"]:
+            terms = ", ".join(route["terms"]) or "none known"
+            out.print(
+                f"  {escape(route['service'])} at {escape(route['host'])}, "
+                f"{escape(route['model'])}: "
+                f"{route['calls']:,} calls in {route['attempts']:,} attempts, account "
+                f"{escape(route['account'])}, {route['keys']} key(s), terms: {terms}",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        out.print(
+            f"  {predicate['rate_limited']} limits met, {predicate['held_seconds']} s held back, "
+            f"{len(predicate['breaches'])} requests before their time, "
+            f"{len(predicate['overrides'])} prompts answered for",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        for problem in problems:
+            out.print(f"[red]does not hold:[/] {escape(problem)}", soft_wrap=True)
+        if not problems:
+            out.print("[green]holds[/]: signature, records and everything computed from them")
+    raise typer.Exit(1 if problems else 0)
+
+
+@journal_app.command("size")
+def size_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+    """Show what the journal holds, and what it takes."""
+    found = keeping.size(_journal(store))
+    if as_json:
+        print_json({**vars(found), "by_teacher": [list(row) for row in found.by_teacher]})
+        return
+    out.print(
+        f"{found.bought:,} calls to services ({found.pruned:,} more pruned), {found.calls:,} to "
+        f"teachers here, {found.events:,} events, {found.runs} runs; {found.bytes / 1e6:.2f} MB",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    for teacher, calls, size, usd in found.by_teacher:
+        name = json.loads(teacher).get("model", teacher)
+        out.print(f"  {escape(str(name))}: {calls:,} calls, {size / 1e6:.2f} MB of texts, ${usd:.4f}",
+                  highlight=False)  # fmt: skip
+
+
+@journal_app.command("prune")
+def prune_command(
+    before: Annotated[str, typer.Option(help="Calls before this day, YYYY-MM-DD.")] = "",
+    run: Annotated[str, typer.Option(help="Calls of this run.")] = "",
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Take texts out and keep what an audit needs; what is asked again is bought again."""
+    if not before and not run:
+        msg = "say which calls: --before DAY or --run RUN"
+        raise InputError(msg)
+    path = _journal(store)
+    had = keeping.size(path).bytes
+    count = keeping.prune(path, before=before, run=run)
+    left = keeping.size(path).bytes
+    out.print(f"{count:,} calls pruned; {had / 1e6:.2f} MB before, {left / 1e6:.2f} MB now",
+              highlight=False)  # fmt: skip
+
+
+@journal_app.command("export")
+def export_command(
+    to: Annotated[Path, typer.Option(help="File of JSON lines to write.")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Write all calls as JSON lines, to be replayed or taken in elsewhere."""
+    out.print(f"{keeping.export(_journal(store), to):,} calls in {to}", highlight=False)
+
+
+@journal_app.command("import")
+def import_command(
+    file: Annotated[Path, typer.Argument(help="What `mashbill journal export` wrote.")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Take calls in: what they answer is not bought again. Each is checked against its key."""
+    opened = Store(store, Signer.default())
+    taken, there = keeping.take_in(opened.root / CALLS, file)
+    out.print(f"{taken:,} calls taken in, {there:,} were there", highlight=False)
