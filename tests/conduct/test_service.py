@@ -205,15 +205,17 @@ def test_a_journal_that_cannot_be_written_stops_the_run_with_the_reason(tmp_path
     plan = build(load_recipe(path), store)
     Journal(store.root / "calls.sqlite", writable=True).close()
     db = sqlite3.connect(store.root / "calls.sqlite")
-    db.execute("CREATE TRIGGER full BEFORE INSERT ON bought WHEN (SELECT count(*) FROM bought) >= 60"
-               " BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END")  # fmt: skip
+    db.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON bought WHEN (SELECT count(*) FROM bought) >= 60 "
+        "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    )
     db.close()
-    with pytest.raises(Exception, match="disk is full.*[Mm]ake room"):
+    with pytest.raises(Exception, match=r"disk is full.*[Mm]ake room"):
         execute(plan, store, Execution(tmp_path / "cache", 1))
     db = sqlite3.connect(store.root / "calls.sqlite")
     db.execute("DROP TRIGGER full")
     db.close()
-    store, done = run(path, tmp_path / "s")
+    store, _ = run(path, tmp_path / "s")
     assert len(rows_of(store, "out")) == len(PROMPTS)
 
 
@@ -250,7 +252,7 @@ def test_replay_answers_from_a_journal_and_asks_nobody(tmp_path, service):
     table = 'kind = "replay"\njournal = "../s/calls.sqlite"\n[teachers.t.teacher]\n'
     text = text.replace("[teachers.t]\n", "[teachers.t]\n" + table)
     path.write_text(text)
-    replayed, done = run(path, tmp_path / "s2")
+    replayed, _ = run(path, tmp_path / "s2")
     assert len(service) == 1
     assert [r["text"] for r in rows_of(replayed, "out")] == [
         r["text"] for r in rows_of(store, "out")

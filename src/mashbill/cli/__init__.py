@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from rich.markup import escape
 
-from mashbill.cli import evidence, lineage, policy, public, removal, running
+from mashbill.cli import conduct, evidence, lineage, policy, public, publishing, removal, running
 from mashbill.cli.options import EXIT, app, err, recipe_path
 from mashbill.core.errors import MashbillError, PolicyError
 
 __all__ = [
     "app",
+    "conduct",
     "evidence",
     "lineage",
     "main",
     "policy",
     "public",
+    "publishing",
     "recipe_path",
     "removal",
     "running",

@@ -175,8 +175,8 @@ def size_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     )  # fmt: skip
     for teacher, calls, size, usd in found.by_teacher:
         name = json.loads(teacher).get("model", teacher)
-        out.print(f"  {escape(str(name))}: {calls:,} calls, {size / 1e6:.2f} MB of texts, ${usd:.4f}",
-                  highlight=False)  # fmt: skip
+        told = f"  {escape(str(name))}: {calls:,} calls, {size / 1e6:.2f} MB, ${usd:.4f}"
+        out.print(told, highlight=False)
 
 
 @journal_app.command("prune")

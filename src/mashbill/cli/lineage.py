@@ -27,6 +27,7 @@ from mashbill.lineage.bill import bill, coverage
 from mashbill.lineage.definitions import SHIPPED, is_definition, judge_all
 from mashbill.lineage.difference import compare_bills, compare_verdicts
 from mashbill.lineage.public import unsettled
+from mashbill.lineage.summary import summary
 from mashbill.lineage.trace import Tracer
 
 DefinitionOption = Annotated[
@@ -79,14 +80,10 @@ def bill_command(
     if asked.entity is not None and asked.lineage is not None:
         doubts = unsettled(asked.lineage.catalogue, asked.entity, wanted, parse_claims(claims))
     if as_json:
+        digest = asked.manifest.digest if asked.manifest else None
         print_json(
             {
-                "artifact": asked.name,
-                "digest": asked.manifest.digest if asked.manifest else None,
-                "bill": [line.as_json() for line in lines],
-                "coverage": list(covered.recorded),
-                "unknown_sources": [s.model_dump(mode="json") for s in covered.unknown],
-                "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
+                **summary(asked.name, digest, lines, verdicts, covered),
                 "unsettled": [vars(doubt) for doubt in doubts],
             }
         )

@@ -42,7 +42,9 @@ class HubAddress:
             InputError: if it is none.
         """
         match = _ADDRESS.fullmatch(address)
-        if match is None or ".." in (match[4] or "").split("/"):
+        # hf:datasets/NAME has no owner: it names no model of an owner "datasets" either.
+        halves = match is not None and not match[1] and address.startswith("hf:datasets/")
+        if match is None or halves or ".." in (match[4] or "").split("/"):
             msg = (
                 f"{address}: write hf:OWNER/NAME/FILE for a model's file, or "
                 "hf:datasets/OWNER/NAME for a data set, with @REVISION behind the name and a "

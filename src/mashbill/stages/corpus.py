@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mashbill.conduct.fetch import fetch, member
+from mashbill.conduct.fetch import member
 from mashbill.core.errors import InputError
 from mashbill.core.record import BILL, FROM, REASON, REJECTED_BY
 from mashbill.core.source import Source
-from mashbill.core.stage import StageSpec
-from mashbill.stages.rows import Format, half_a_character, read_rows
+from mashbill.stages.reading import ReadsFiles
+from mashbill.stages.rows import half_a_character, read_rows
 from mashbill.stages.text import matching_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from mashbill.conduct.listing import File
     from mashbill.core.stage import StageContext, Uses
 
 _BATCH = 4096
@@ -59,10 +60,8 @@ class Gold(BaseModel):
     """label -> rule; a value that no rule takes gets no label"""
 
 
-class CorpusSpec(StageSpec):
+class CorpusSpec(ReadsFiles):
     """``kind = "corpus"``."""
-
-    streams = False
 
     kind: Literal["corpus"] = "corpus"
     title: str
@@ -75,18 +74,10 @@ class CorpusSpec(StageSpec):
     """SPDX identifier of its licence"""
     origin: Literal["public-dataset", "own-dataset"] = "public-dataset"
     """published by others, or your own"""
-    source: str
-    """address: a path beside the recipe, pypi:NAME==VERSION, or hf:datasets/OWNER/NAME/FILE"""
-    sha256: str | None = None
-    """SHA-256 of what the address gives"""
     members: dict[str, str] = Field(default={})
     """part of the corpus -> path within the archive; each part is a source of its own"""
-    format: Format = "auto"
-    """by the file's ending if auto; tsv has no quoting"""
     columns: tuple[str, ...] = ()
     """column names, for csv and tsv files without a header line"""
-    encoding: str = "utf-8"
-    """of text files"""
     text: str = "text"
     """column of the text"""
     gold: Gold | None = None
@@ -108,10 +99,6 @@ class CorpusSpec(StageSpec):
     def uses(self) -> tuple[Uses, ...]:
         """Nothing: this is where a chain begins."""
         return ()
-
-    def files(self) -> tuple[str, ...]:
-        """The corpus itself, if it lies beside the recipe."""
-        return () if self.source.startswith(("pypi:", "hf:")) else (self.source,)
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """What the recipe says to expect; nothing is read to make a plan."""
@@ -138,16 +125,13 @@ class CorpusSpec(StageSpec):
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield text, gold (null where there is none) and part, with rejects marked."""
         del records
-        path = fetch(self.source, self.sha256, ctx.recipe_folder, ctx.cache)
+        files = self.fetched(ctx)
         first_seen: dict[str, str] = {}
         counts = dict.fromkeys(self.gold.labels, 0) if self.gold else {}
         batch: list[dict[str, Any]] = []
         for number, (part, inside) in enumerate((self.members or {"": ""}).items()):
-            data = member(path, inside) if inside else path.read_bytes()
-            name = f"{path.name}!{inside}" if inside else str(path)
-            rows = read_rows(data, name, self.format, encoding=self.encoding, columns=self.columns)
-            for row, values in enumerate(rows):
-                text, gold = self._text_and_gold(values, name, row)
+            for row, (name, in_file, values) in enumerate(self._rows(files, inside)):
+                text, gold = self._text_and_gold(values, name, in_file)
                 reason = self._why_reject(text, f"{part or self.source} row {row}", first_seen)
                 text = text.encode("utf-8", "replace").decode()
                 if gold is not None and reason is None:
@@ -176,6 +160,20 @@ class CorpusSpec(StageSpec):
                     f"gold.labels.{label}; correct it, or remove gold to go without human labels"
                 )
                 raise InputError(msg)
+
+    def _rows(
+        self, files: Sequence[File], inside: str
+    ) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Yield (file, row within it, values) over all files, or over one member of an archive."""
+        if inside and len(files) > 1:
+            msg = f"{self.source}: members are those of one archive, and these are {len(files)}"
+            raise InputError(msg)
+        for file in files:
+            name = f"{file.shown}!{inside}" if inside else file.shown
+            data = member(file.path, inside) if inside else file.path
+            rows = read_rows(data, name, self.format, encoding=self.encoding, columns=self.columns)
+            for row, values in enumerate(rows):
+                yield name, row, values
 
     def _text_and_gold(self, values: dict[str, Any], name: str, row: int) -> tuple[str, str | None]:
         for column in filter(None, (self.text, self.gold.column if self.gold else None)):

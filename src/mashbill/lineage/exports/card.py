@@ -33,9 +33,10 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
           (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
 
 
-def write(account: Account) -> str:
-    """Return the account as a card."""
-    front = [f"{key}:{_yaml(value, 1)}" for key, value in _front_matter(account).items()]
+def write(account: Account, data_files: str = "part-*.parquet") -> str:
+    """Return the account as a card; ``data_files`` says which files beside it hold the rows."""
+    matter = _front_matter(account, data_files)
+    front = [f"{key}:{_yaml(value, 1)}" for key, value in matter.items()]
     return "\n".join(["---", *front, "---", "", *_body(account)]) + "\n"
 
 
@@ -57,7 +58,7 @@ def _scalar(value: Any) -> str:
     )
 
 
-def _front_matter(account: Account) -> dict[str, Any]:
+def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
     """Return the front matter; keys in the order of Hugging Face's documentation."""
     manifest = account.manifest
     front: dict[str, Any] = dict(_licence(manifest.stage.get("license")))
@@ -77,7 +78,7 @@ def _front_matter(account: Account) -> dict[str, Any]:
         ]
         front |= _made_by_machines(account)
         # Rejected rows lie beside the others; without this the Hub would load them too.
-        front["configs"] = [{"config_name": "default", "data_files": "part-*.parquet"}]
+        front["configs"] = [{"config_name": "default", "data_files": data_files}]
     front["x-mashbill"] = {
         "format": 1,
         "artifact": account.id,

@@ -21,6 +21,7 @@ from mashbill.teachers.wire.reading import (
     piece,
     record,
     refused,
+    shown,
     signed,
     text,
 )
@@ -142,7 +143,7 @@ class AnthropicMessages:
                 case str(kind) if kind.endswith(_BESIDE):
                     pass
                 case kind:
-                    msg = f"content has a block of type {str(kind)[:40]}, which is no text"
+                    msg = f"content has a block of type {shown(kind)}, which is no text"
                     raise WireError(msg, retry=False)
         _read_usage(body["usage"], reply)
         return reply

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from mashbill.teachers.wire import WireError
-from mashbill.teachers.wire.reading import record
+from mashbill.teachers.wire.reading import record, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -181,7 +181,7 @@ def own_name(name: str) -> str:
 def known(states: Mapping[str, Said], said: Any) -> Said:
     """Return our word for a provider's; one that is not known is an error."""
     if not isinstance(said, str) or said not in states:
-        msg = f"a batch or result that is {said!r:.80}"
+        msg = f"a batch or result that is {shown(said)}"
         raise WireError(msg, retry=False)
     return states[said]
 
@@ -189,7 +189,7 @@ def known(states: Mapping[str, Said], said: Any) -> Said:
 def owner(custom_id: Any, ids: Collection[str]) -> str:
     """Return a result's custom id, if the batch has it."""
     if not isinstance(custom_id, str) or custom_id not in ids:
-        msg = f"a result of {custom_id!r:.80}, which is not of this batch"
+        msg = f"a result of {shown(custom_id)}, which is not of this batch"
         raise WireError(msg, retry=False)
     return custom_id
 

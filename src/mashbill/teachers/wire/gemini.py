@@ -292,7 +292,7 @@ def _add(part: dict[str, Any], parts: list[dict[str, Any]]) -> None:
     last = parts[-1] if parts else {}
     plain = {"text", "thought"}
     if "text" in part and "text" in last and not (part.keys() | last.keys()) - plain:  # noqa: SIM102
-        if part.get("thought") == last.get("thought"):
+        if (part.get("thought") is True) == (last.get("thought") is True):
             last["text"] = piece(last["text"], "text") + piece(part["text"], "text")
             return
     parts.append(dict(part))

@@ -23,6 +23,7 @@ from mashbill.teachers.wire.reading import (
     piece,
     record,
     refused,
+    shown,
     text,
 )
 
@@ -228,7 +229,7 @@ def _content(content: Any) -> tuple[str, str]:
             case "reference":  # Mistral's marks of sources: no text of their own
                 pass
             case other:
-                msg = f"content has a part of type {str(other)[:40]}, which is no text"
+                msg = f"content has a part of type {shown(other)}, which is no text"
                 raise WireError(msg, retry=False)
     return text(said, "content"), text(thought, "content")
 
@@ -311,7 +312,7 @@ def _check_minimax(body: Mapping[str, Any]) -> None:
     code = state.get("status_code") if isinstance(state, dict) else None
     if code:
         later = isinstance(code, int) and code in _MINIMAX_LATER
-        msg = f"an error with status 200: {str(code)[:20]}: {message(state)}"
+        msg = f"an error with status 200: {shown(code)}: {message(state)}"
         raise WireError(msg, retry=later)
 
 
@@ -360,22 +361,26 @@ def _with_details(whole: list[Any], parts: list[Any]) -> list[Any]:
     """
     for part in parts:
         last = whole[-1] if whole else None
-        if (
-            isinstance(part, dict)
-            and isinstance(last, dict)
-            and part.get("index") is not None
-            and (part.get("index"), part.get("type")) == (last.get("index"), last.get("type"))
-        ):
-            for key, value in part.items():
-                grows = key in {"text", "summary", "data"} and isinstance(value, str)
-                before = last.get(key)
-                if grows and isinstance(before, str):
-                    last[key] = before + value
-                elif value is not None:
-                    last[key] = value
-        else:
+        if not isinstance(part, dict) or not isinstance(last, dict) or not _continues(part, last):
             whole.append(dict(part) if isinstance(part, dict) else part)
+            continue
+        for key, value in part.items():
+            before = last.get(key)
+            if key in {"text", "summary", "data"} and isinstance(before, str):
+                last[key] = before + piece(value, key)
+            elif value is not None:
+                last[key] = value
     return whole
+
+
+def _continues(part: dict[str, Any], last: dict[str, Any]) -> bool:
+    index, kind = part.get("index"), part.get("type")
+    return (
+        isinstance(index, int)
+        and isinstance(kind, str)
+        and index == last.get("index")
+        and kind == last.get("type")
+    )
 
 
 def _arguments(value: Any) -> str:

@@ -16,6 +16,7 @@ from mashbill.teachers.wire.reading import (
     only,
     record,
     refused,
+    shown,
     signed,
     text,
 )
@@ -119,7 +120,7 @@ class OpenAIResponses:
                 case str(kind) if kind.endswith(_BESIDE) and kind != "custom_tool_call":
                     pass
                 case kind:
-                    msg = f"output has an item of type {str(kind)[:40]}, which is no text"
+                    msg = f"output has an item of type {shown(kind)}, which is no text"
                     raise WireError(msg, retry=False)
         reply.opaque = _opaque(found)
         reply.finish = "tool_calls" if reply.tool_calls else "stop"
@@ -202,7 +203,7 @@ def _read_message(item: dict[str, Any], reply: Reply) -> bool:
                 reply.text += text(part.get("refusal"), "refusal")
                 refusal = True
             case kind:
-                msg = f"content has a part of type {str(kind)[:40]}, which is no text"
+                msg = f"content has a part of type {shown(kind)}, which is no text"
                 raise WireError(msg, retry=False)
     return refusal
 

@@ -158,9 +158,19 @@ def message(body: Any) -> str:
                 break
         else:
             break
-    said = found if isinstance(found, str) else repr(found) if found else "nothing"
+    said = found if isinstance(found, str) else shown(found) if found else "nothing"
     line = " ".join(said.encode(errors="replace").decode().split())
     return line[:300]
+
+
+def shown(value: Any) -> str:
+    """Return what somebody wrote where a word was wanted, for a message.
+
+    Of an object or array only that it is one: they may be deeper than can be written out.
+    """
+    if isinstance(value, dict | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{value!r:.60}"
 
 
 def names(body: Any) -> set[str]:

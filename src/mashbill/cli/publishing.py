@@ -1,0 +1,89 @@
+"""The command that hands an artifact on: publish."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from mashbill.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    NameArgument,
+    StoreOption,
+    app,
+    err,
+    out,
+    print_json,
+)  # fmt: skip
+from mashbill.core.errors import InputError
+from mashbill.core.store import Store
+from mashbill.publish.writing import DATA_FORMATS
+
+
+@app.command("publish")
+def publish_command(
+    name: NameArgument,
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Folder, s3://BUCKET/PATH or another address of fsspec, hf:OWNER/NAME of the hub."
+        ),
+    ],
+    format: Annotated[  # noqa: A002 - the option's name
+        str | None,
+        typer.Option(help=f"Of a dataset's rows: {', '.join(DATA_FORMATS)}; parquet if absent."),
+    ] = None,
+    receipts: Annotated[
+        bool,
+        typer.Option(
+            "--with-receipts/--without-receipts",
+            help="Keep _id, _bill (the node's digest) and _from behind the columns of each row.",
+        ),
+    ] = True,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="Rejected rows too, in files of their own.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite files of the same name with other bytes.")
+    ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="On the hub: everyone may see it.")
+    ] = False,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset or a model to an address, with a card, the bill and SHA-256 digests."""
+    from mashbill.publish import Wish, publish
+
+    opened = Store(store)
+    manifest = opened.find(name)
+    if format is not None and format not in DATA_FORMATS:
+        msg = f"--format {format!r}: choose of {', '.join(DATA_FORMATS)}"
+        raise InputError(msg)
+    if manifest.kind == "model" and (format is not None or rejected):
+        msg = f"{manifest.ref} is a model and has no rows; leave out --format and --rejected"
+        raise InputError(msg)
+    wish = Wish(
+        format=format or "parquet",
+        receipts=receipts,
+        rejected=rejected,
+        replace=replace,
+        public=public,
+    )
+    check = f"mashbill check {manifest.ref} --store {store}"
+    done = publish(opened, manifest, to, wish)
+    if as_json:
+        print_json({**done.as_json(), "check": check})
+        return
+    rows = f"{done.rows:,} rows, " if manifest.kind == "dataset" else ""
+    out.print(
+        f"{done.artifact} → {escape(done.to)}: {rows}{len(done.sums) + 1} files; "
+        f"{len(done.written)} written, {len(done.unchanged)} unchanged, {len(done.removed)} "
+        f"removed{f'; commit {done.commit}' * bool(done.commit)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    err.print(f"Terms and licences were not looked at here: `{escape(check)}` does.",
+              highlight=False, soft_wrap=True)  # fmt: skip

@@ -1,0 +1,159 @@
+"""Rows of a dataset as others read them: Parquet, JSONL, CSV or Arrow IPC, a batch at a time."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY, user_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+DataFormat = Literal["parquet", "jsonl", "csv", "arrow"]
+DATA_FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
+_BATCH = 8192
+
+
+class _Writer(Protocol):
+    def write(self, table: Any) -> None:
+        """Write some rows."""
+        ...
+
+
+def write_rows(
+    shard: Path, to: Path, kind: DataFormat, nodes: Sequence[str], *, receipts: bool
+) -> None:
+    """Write the rows of a store's shard into a file of a format: the user's columns first.
+
+    Args:
+        shard: Parquet file of a store.
+        to: file to write.
+        kind: its format.
+        nodes: digest of each node, by number.
+        receipts: whether to write ``_id``, ``_bill`` and ``_from``.
+
+    Raises:
+        InputError: if the format has no word for a value.
+        StoreError: if the shard cannot be read.
+    """
+    pool = pa.array(nodes, pa.string())
+    try:
+        with pq.ParquetFile(shard) as opened:
+            empty = _shown(opened.schema_arrow.empty_table(), pool, receipts=receipts)
+            with _writer(to, kind, empty) as writer:
+                for batch in opened.iter_batches(_BATCH):
+                    table = _shown(pa.Table.from_batches([batch]), pool, receipts=receipts)
+                    writer.write(table)
+    except (pa.ArrowException, OSError) as error:
+        msg = f"{shard} could not be written as {kind} to {to}: {error}; run `mashbill audit`"
+        raise StoreError(msg) from error
+
+
+def _shown(table: pa.Table, pool: pa.Array, *, receipts: bool) -> pa.Table:
+    """Return the columns that are published, with digests as text; why rows were rejected stays."""
+    names = user_columns(table.column_names)
+    columns = {name: table.column(name) for name in names}
+    if receipts:
+        digests = [value.hex() for value in table.column(ID).to_pylist()]
+        columns[ID] = pa.array(digests, pa.string())
+        columns[BILL] = pool.take(table.column(BILL).combine_chunks())
+        if FROM in table.column_names:
+            columns[FROM] = table.column(FROM)
+    for name in (REJECTED_BY, REASON):
+        if name in table.column_names:
+            columns[name] = table.column(name)
+    return pa.table(columns)
+
+
+@contextmanager
+def _writer(to: Path, kind: DataFormat, empty: pa.Table) -> Iterator[_Writer]:
+    """Yield what takes tables like this one and writes them to a file."""
+    if kind == "parquet":
+        with pq.ParquetWriter(to, empty.schema, compression="zstd") as parquet:
+            yield parquet
+    elif kind == "arrow":
+        with pa.ipc.new_file(to, empty.schema) as arrow:
+            yield arrow
+    elif kind == "csv":
+        with pa_csv.CSVWriter(to, _flat(empty).schema) as separated:
+            yield _Csv(separated)
+    else:
+        with to.open("wb") as stream:
+            yield _Jsonl(stream)
+
+
+class _Csv:
+    """Writes CSV; lists become JSON text, binary hexadecimal text; what is missing stays empty."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, table: pa.Table) -> None:
+        self._writer.write(_flat(table))
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Return the table with what CSV has no word for as text."""
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+            texts = [None if v is None else _text(v) for v in column.to_pylist()]
+            column = pa.chunked_array([pa.array(texts, pa.string())])
+        if table.num_columns == 1:
+            column = column.cast(pa.string()).fill_null("")  # else its row would be an empty line
+        columns[name] = column
+    return pa.table(columns)
+
+
+def _text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else json.dumps(_plain(value))
+
+
+class _Jsonl:
+    """Writes a JSON object a line."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        for row in table.to_pylist():
+            self._stream.write(self._line(row).encode() + b"\n")
+            self._rows += 1
+
+    def _line(self, row: dict[str, Any]) -> str:
+        try:
+            return json.dumps(_plain(row), ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            bad = next(name for name, value in row.items() if _has_no_json(value))
+            msg = (
+                f"row {self._rows} of the shard holds {row[bad]!r:.60} in column {bad!r}, which "
+                "JSON has no word for; publish with --format parquet or arrow"
+            )
+            raise InputError(msg) from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with binary as hexadecimal text."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _has_no_json(value: Any) -> bool:
+    try:
+        json.dumps(_plain(value), allow_nan=False)
+    except ValueError:
+        return True
+    return False

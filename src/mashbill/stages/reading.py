@@ -1,0 +1,60 @@
+"""What stages that read files have in common: an address, its pin, a format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mashbill.conduct.listing import File, beside, fetch_all, is_elsewhere
+from mashbill.core.stage import StageSpec
+from mashbill.stages.rows import Format, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext
+
+
+class ReadsFiles(StageSpec):
+    """A first stage, whose rows lie in one file or in several of one set."""
+
+    streams: ClassVar[bool] = False
+
+    source: str
+    """a file, folder or glob: a path beside the recipe, s3://, gs://, https:// or what else fsspec
+    knows, hf:datasets/OWNER/NAME[@REVISION][/FILE], pypi:NAME==VERSION"""
+    sha256: str | None = None
+    """SHA-256 of the file, or of the list of the files as sha256sum prints it; needed for what lies
+    elsewhere, and told if it is missing"""
+    format: Format = "auto"
+    """by the files' endings if auto; tsv has no quoting"""
+    encoding: str = "utf-8"
+    """of text files"""
+
+    def files(self) -> tuple[str, ...]:
+        """The address, if it is a path beside the recipe."""
+        return () if is_elsewhere(self.source) else (self.source,)
+
+    def files_beside(self, folder: Path) -> tuple[str, ...]:
+        """The files that the path stands for.
+
+        Raises:
+            InputError: if there are none.
+        """
+        if is_elsewhere(self.source):
+            return ()
+        return beside(self.source, folder, self._chosen)
+
+    def _chosen(self, names: Sequence[str], address: str) -> list[str]:
+        return choose(names, self.format, address)
+
+    def fetched(self, ctx: StageContext) -> tuple[File, ...]:
+        """Return the files, on this disk; where they are several, their digests are a measure.
+
+        Raises:
+            InputError: if they cannot be had, or are not those that are pinned.
+        """
+        files = fetch_all(self.source, self.sha256, ctx.recipe_folder, ctx.cache, self._chosen)
+        if len(files) > 1:
+            ctx.measures["files"] = {file.name: file.sha256 for file in files}
+        return files

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+from email import message_from_bytes
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from teachers.wire.known_shapes import SHAPES, shape
+
+from mashbill.teachers.wire import Ask, WireError
+from mashbill.teachers.wire.anthropic import AnthropicMessages
+from mashbill.teachers.wire.batches import (
+    AnthropicBatches,
+    BatchWire,
+    GeminiBatches,
+    Limits,
+    OpenAIBatches,
+)
+from mashbill.teachers.wire.gemini import Gemini
+from mashbill.teachers.wire.openai_chat import OpenAIChat
+from mashbill.teachers.wire.openai_responses import OpenAIResponses
+
+A, B, C, D = (letter * 64 for letter in "abcd")
+USER = [{"role": "user", "content": "Grüß Gott"}]
+ASKS = [(A, Ask("m", USER, 8, stream=True)), (B, Ask("m", USER, 9))]
+OPENAI = OpenAIBatches(OpenAIChat())
+ANTHROPIC = AnthropicBatches(AnthropicMessages())
+GEMINI = GeminiBatches(Gemini())
+ALL: list[BatchWire] = [OPENAI, ANTHROPIC, GEMINI]
+
+
+def raw(name: str) -> bytes:
+    return (SHAPES / name).read_bytes()
+
+
+def test_openai_uploads_then_orders() -> None:
+    upload = OPENAI.submit(ASKS, "k")
+    assert (upload.method, upload.path) == ("POST", "/files")
+    assert upload.headers["Authorization"] == "Bearer k"
+    head = f"Content-Type: {upload.headers['Content-Type']}\r\n\r\n".encode()
+    purpose, file = message_from_bytes(head + upload.body).get_payload()
+    assert purpose.get_payload() == "batch"
+    assert file.get_filename() == "batch.jsonl"
+    lines = file.get_payload(decode=True).decode().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"custom_id": own, "method": "POST", "url": "/v1/chat/completions",
+         "body": {"model": "m", "messages": USER, "max_tokens": limit}}
+        for own, limit in ((A, 8), (B, 9))
+    ]  # fmt: skip
+    assert OPENAI.submit(ASKS, "k") == upload
+    order = OPENAI.submit(ASKS, "k", [shape("batches.openai-file")])
+    assert (order.method, order.path) == ("POST", "/batches")
+    assert json.loads(order.body) == {
+        "input_file_id": "file-abc123", "endpoint": "/v1/chat/completions",
+        "completion_window": "24h",
+    }  # fmt: skip
+    other = OpenAIBatches(OpenAIResponses()).submit(ASKS, "", [shape("batches.openai-file")])
+    assert json.loads(other.body)["endpoint"] == "/v1/responses"
+
+
+def test_openai_states_and_results() -> None:
+    state = OPENAI.state(shape("batches.openai-validating"))
+    assert (state.id, state.state, state.results) == ("batch_abc123", "running", ())
+    state = OPENAI.state(shape("batches.openai-failed"))
+    assert (state.state, state.reason) == ("failed", "This line is not parseable as valid JSON.")
+    state = OPENAI.state(shape("batches.openai-expired"))
+    assert (state.state, state.total, state.answered, state.failed) == ("expired", 3, 1, 2)
+    assert [call.path for call in OPENAI.results(state, "k")] == [
+        "/files/file-out1/content", "/files/file-err1/content",
+    ]  # fmt: skip
+    ids = [A, B, C]
+    (answered,) = OPENAI.items(raw("batches.openai-output.jsonl"), ids)
+    assert (answered.custom_id, answered.state, answered.status) == (A, "answered", 200)
+    assert OpenAIChat().read(answered.body).text == "Grüß Gott, 🌾!"
+    expired, failed = OPENAI.items(raw("batches.openai-errors.jsonl"), ids)
+    assert (expired.custom_id, expired.state) == (B, "expired")
+    assert (failed.custom_id, failed.state, failed.status) == (C, "failed", 400)
+    assert not OpenAIChat().refusal(failed.status, failed.body).retry
+    assert OPENAI.items(b"", ids) == []
+    assert OPENAI.poll("batch_abc123", "k").path == "/batches/batch_abc123"
+    cancel = OPENAI.cancel("batch_abc123", "k")
+    assert (cancel.method, cancel.path) == ("POST", "/batches/batch_abc123/cancel")
+
+
+def test_anthropic_hands_in_all_at_once() -> None:
+    call = ANTHROPIC.submit([*ASKS, (C, Ask("other", USER))], "k")
+    assert (call.method, call.path) == ("POST", "/v1/messages/batches")
+    assert call.headers["x-api-key"] == "k"
+    requests = json.loads(call.body)["requests"]
+    assert requests[0] == {
+        "custom_id": A, "params": {"model": "m", "max_tokens": 8, "messages": USER},
+    }  # fmt: skip
+    assert len(requests) == 3
+
+
+def test_anthropic_states_and_results() -> None:
+    state = ANTHROPIC.state(shape("batches.anthropic-running"))
+    assert (state.state, state.total, state.results) == ("running", 4, ())
+    batch = "/v1/messages/batches/msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
+    state = ANTHROPIC.state(shape("batches.anthropic-ended"))
+    assert (state.state, state.total, state.answered, state.failed) == ("ended", 4, 1, 3)
+    (call,) = ANTHROPIC.results(state, "k")
+    assert call.path == f"{batch}/results"
+    found = {item.custom_id: item for item in
+             ANTHROPIC.items(raw("batches.anthropic-results.jsonl"), [A, B, C, D])}  # fmt: skip
+    assert [found[own].state for own in (A, B, C, D)] == [
+        "answered", "failed", "cancelled", "expired",
+    ]  # fmt: skip
+    assert AnthropicMessages().read(found[A].body).text == "Grüß Gott, 🌾!"
+    assert found[B].body["error"]["type"] == "invalid_request_error"
+    assert ANTHROPIC.poll(state.id, "k").path == batch
+    assert ANTHROPIC.cancel(state.id, "k").path == f"{batch}/cancel"
+
+
+def test_a_key_goes_to_no_address_that_a_response_names() -> None:
+    body = shape("batches.anthropic-ended") | {"results_url": "https://evil.example/x"}
+    (call,) = ANTHROPIC.results(ANTHROPIC.state(body), "k")
+    assert call.path.startswith("/v1/messages/batches/")
+
+
+def test_gemini_inlines_its_requests() -> None:
+    call = GEMINI.submit(ASKS, "k")
+    assert (call.method, call.path) == ("POST", "/v1beta/models/m:batchGenerateContent")
+    batch = json.loads(call.body)["batch"]
+    assert batch["displayName"].startswith("mashbill-")
+    assert batch["inputConfig"]["requests"]["requests"][0] == {
+        "request": {
+            "contents": [{"role": "user", "parts": [{"text": "Grüß Gott"}]}],
+            "generationConfig": {"maxOutputTokens": 8},
+        },
+        "metadata": {"key": A},
+    }
+
+
+def test_gemini_states_and_results() -> None:
+    state = GEMINI.state(shape("batches.gemini-pending"))
+    assert (state.id, state.state, state.total) == ("batches/123456", "running", 2)
+    state = GEMINI.state(shape("batches.gemini-expired"))
+    assert (state.state, state.reason, state.results) == ("expired", "The batch expired.", ())
+    done = shape("batches.gemini-succeeded")
+    state = GEMINI.state(done)
+    assert (state.state, state.answered, state.failed) == ("ended", 1, 1)
+    assert [call.path for call in GEMINI.results(state, "k")] == ["/v1beta/batches/123456"]
+    answered, failed = GEMINI.items(json.dumps(done).encode(), [A, B])
+    assert (answered.custom_id, answered.state) == (A, "answered")
+    assert Gemini().read(answered.body).text == "Grüß Gott, 🌾!"
+    assert (failed.custom_id, failed.state) == (B, "failed")
+    with pytest.raises(WireError):
+        GEMINI.items(json.dumps(done).encode(), [A, B, C])
+    assert GEMINI.poll(state.id, "k").path == "/v1beta/batches/123456"
+    assert GEMINI.cancel(state.id, "k").path == "/v1beta/batches/123456:cancel"
+
+
+def test_gemini_names_its_results_where_it_does() -> None:
+    done = shape("batches.gemini-succeeded")
+    responses = done["response"]["inlinedResponses"]["inlinedResponses"]
+    responses[0]["metadata"], responses[1]["metadata"] = {"key": B}, {"key": A}
+    assert [item.custom_id for item in GEMINI.items(json.dumps(done).encode(), [A, B])] == [B, A]
+    responses[1]["metadata"] = {"key": B}
+    with pytest.raises(WireError, match="two results"):
+        GEMINI.items(json.dumps(done).encode(), [A, B])
+
+
+@pytest.mark.parametrize("wire", ALL)
+def test_ids_and_sizes(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Ask("m", USER)
+    assert wire.limits.discount == 0.5
+    for asks in ([], [("a b", ask)], [("a" * 65, ask)], [("a\n", ask)], [(A, ask), (A, ask)]):
+        with pytest.raises(WireError) as caught:
+            wire.submit(asks, "k")
+        assert not caught.value.retry
+    for limits in (Limits(1, 10**6, 0.5, 24), Limits(None, 10, 0.5, 24)):
+        monkeypatch.setattr(type(wire), "limits", limits)
+        with pytest.raises(WireError, match="at most"):
+            wire.submit(ASKS, "k")
+
+
+@pytest.mark.parametrize("wire", [OPENAI, GEMINI])
+def test_one_model_a_batch(wire: Any) -> None:
+    with pytest.raises(WireError, match="several models"):
+        wire.submit([(A, Ask("m", USER)), (B, Ask("n", USER))], "k")
+
+
+@pytest.mark.parametrize("name", ["../files", "a/b", "", "a?b", ".."])
+def test_names_that_go_into_no_path(name: str) -> None:
+    for wire in (OPENAI, ANTHROPIC):
+        with pytest.raises(WireError):
+            wire.poll(name, "k")
+        with pytest.raises(WireError):
+            wire.state({"id": name, "status": "completed", "processing_status": "ended"})
+    with pytest.raises(WireError):
+        GEMINI.poll(f"batches/{name}", "k")
+
+
+@pytest.mark.parametrize("wire", ALL)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_whatever_comes_back_is_read_or_refused(wire: Any, data: st.DataObject) -> None:
+    leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+    keys = st.sampled_from(["id", "status", "metadata", "response", "inlinedResponses", "error",
+                            "custom_id", "result", "type", "request_counts", "name"])  # fmt: skip
+    tree = st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=4)
+    )
+    body = data.draw(tree)
+    lines = data.draw(st.binary(max_size=20) | st.just(json.dumps(body).encode()))
+    for call in (lambda: wire.state(body), lambda: wire.items(lines, [A]),
+                 lambda: wire.submit(ASKS, "k", [body])):  # fmt: skip
+        try:
+            call()
+        except WireError as error:
+            assert error.reason  # noqa: PT017
+
+
+def test_results_cut_short_are_fetched_again() -> None:
+    cut = raw("batches.openai-output.jsonl")[:-20]
+    with pytest.raises(WireError) as caught:
+        OPENAI.items(cut, [A])
+    assert caught.value.retry
+    with pytest.raises(WireError, match="not of this batch"):
+        OPENAI.items(raw("batches.openai-output.jsonl"), [B])
