@@ -460,7 +460,12 @@ def options() -> argparse.Namespace:
     add("--rows", type=int, default=10_000)
     add("--repeats", type=int, default=3)
     add("--limit", type=float, default=120, help="seconds for one run of a client")
-    add("--python", type=Path, default=Path.home() / "scratch/v/bin/python", help="for ours")
+    add(
+        "--python",
+        type=Path,
+        default=Path(__file__).parents[2] / ".venv/bin/python",
+        help="for ours",
+    )
     add("--server-core", type=int, default=0)
     add("--client-core", type=int, default=1)
     add("--name", default="run", help="of the file of results")

@@ -1,9 +1,10 @@
 """A call to a service, as the journal keeps it: the answer, its price, and how it was had.
 
-The row has two halves. The first is what was asked and answered; the second, conduct, is how: by
-which route and account, under which terms, at what time, after how many attempts and how long a
-wait. A Merkle leaf covers the first half by its digest and the second as it is, so that a
-statement of conduct can be checked by somebody who may not see the texts.
+The row has two halves. The first is what was answered; the second, conduct, is how: by which route
+and account, under which terms, at what time, after how many attempts and how long a wait, and the
+key of the call, which is the digest of what was asked. A Merkle leaf covers the first half by its
+digest and the second as it is, so that a statement of conduct can be checked by somebody who may
+not see the texts.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def call_digest(request: str, terms: str) -> str:
     return hashlib.sha256(f"{request}\n{terms}".encode()).hexdigest() if terms else request
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bought:
     """One answered call. ``price`` is in US dollars, ``at`` is UTC, times are seconds."""
 
@@ -112,14 +113,11 @@ class Bought:
     """what is worth knowing of it, divided by commas: repaired, no-usage, ..."""
 
     def content(self) -> str:
-        """Return the digest of the half that holds texts; the request is digested anew."""
-        answer, question = self.answer, self.question
+        """Return the digest of what was answered; what was asked is in the key of the call."""
+        answer = self.answer
         parts = [
-            self.teacher, question.prefix, question.body, _list(question.choices),
-            question.system, question.turns, question.schema, question.tools,
-            str(question.sample), " ".join(value.hex() for value in answer.logprobs),
-            answer.text, answer.failed, answer.finish, answer.tool_calls, answer.reasoning,
-            answer.opaque, self.served,
+            " ".join([value.hex() for value in answer.logprobs]), answer.text, answer.failed,
+            answer.finish, answer.tool_calls, answer.reasoning, answer.opaque, self.served,
         ]  # fmt: skip
         return hashlib.sha256(netstrings(parts)).hexdigest()
 

@@ -105,9 +105,10 @@ class Finding:
 
 def lint(text: str, where: str) -> list[Finding]:
     """Return what a prompt tries to get that is not offered, one finding a rule at most."""
-    low = " ".join(text.lower().split())
+    low = text.lower()
     if not _MARKS.search(low):
         return []
+    low = " ".join(low.split())
     found: dict[str, Finding] = {}
     for code, why, pattern in _EACH:
         match = pattern.search(low)

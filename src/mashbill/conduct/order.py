@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mashbill.core.errors import MashbillError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     """A response that is an answer, or one that is to be kept as the reason why there is none."""
 

@@ -131,7 +131,6 @@ class Http:
             # Each request has its deadline from the client; what is set here is for dead peers.
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=None),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Content-Type"),
             max_line_size=32768,
             max_field_size=32768,
         )

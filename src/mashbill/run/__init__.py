@@ -6,9 +6,11 @@ its first missing shard, and teacher calls that were answered are in the journal
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ from mashbill.run.making import Making, make_dataset, make_model
 from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Predictor, TeacherSession, Uses
     from mashbill.core.store import Store
@@ -83,7 +87,25 @@ def execute(plan: Plan, store: Store, execution: Execution | None = None) -> lis
         DriftError: if an artifact is there under the same address with another fingerprint.
         StoreError: if another run holds an artifact of this plan.
     """
-    return _Runner(plan, store, execution or Execution()).run()
+    with _collecting_less():
+        return _Runner(plan, store, execution or Execution()).run()
+
+
+@contextmanager
+def _collecting_less() -> Iterator[None]:
+    """Let the garbage collector look less often, and not at what was there before the run.
+
+    Its passes over all that the imported libraries hold took a third of the processor's time of a
+    run that asks a fast service.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 class _Runner:
