@@ -29,6 +29,7 @@ from mashbill.cli.options import (
     recipe_path,
 )  # fmt: skip
 from mashbill.cli.show import print_evaluation, print_plan, print_verdicts
+from mashbill.conduct.budget import Caps
 from mashbill.core import checkpoint
 from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
@@ -41,6 +42,7 @@ from mashbill.policy.house import load_rules
 
 if TYPE_CHECKING:
     from mashbill.lineage.decisions import Decided
+    from mashbill.policy.documents import Registry
 
 
 @app.command()
@@ -79,10 +81,15 @@ def decide_plan(
 ) -> Decided:
     """Return what terms, licences and house rules say to a plan: the recipe's own files first."""
     recipe = made.recipe
-    registry = load_registry([*(recipe.folder / name for name in recipe.policy.terms),
-                              *(terms or ())])  # fmt: skip
+    registry = recipe_registry(made, terms)
     house = load_rules([*(recipe.folder / name for name in recipe.policy.rules), *(rules or ())])
     return made.decide(registry, parse_day(as_of), house)
+
+
+def recipe_registry(made: planning.Plan, terms: list[Path] | None) -> Registry:
+    """Return terms: the shipped ones, the recipe's own, and those that an option names."""
+    own = [made.recipe.folder / name for name in made.recipe.policy.terms]
+    return load_registry([*own, *(terms or ())])
 
 
 @app.command()
@@ -99,27 +106,60 @@ def run(
         str | None,
         typer.Option(help="Who answers for going on although the plan wants review."),
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Why; both go into the ledger.")] = None,
+    override_lint: Annotated[
+        str | None,
+        typer.Option(help="Who answers for prompts that the linter stops."),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why; it goes into the ledger with the name.")
+    ] = None,
+    max_usd: Annotated[
+        float | None,
+        typer.Option(help="Hard cap in US dollars, over all runs in it.", min=0),
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Hard cap in tokens.", min=0)] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Hard cap in calls.", min=0)] = None,
+    earlier_terms: Annotated[
+        bool,
+        typer.Option("--earlier-terms", help="Take answers bought under other versions of terms."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
     from mashbill.report import write_report
     from mashbill.run import Execution, default_cache, execute
     from mashbill.run.display import Quiet, display_for
-    from mashbill.run.permission import Acceptance, permit
+    from mashbill.run.permission import Acceptance, permit, permit_prompts
 
     loaded = load_recipe(recipe_path(recipe))
     signer = Signer.default()
     opened = Store(store, signer)
     made = planning.build(loaded, opened)
-    if (accept_review is None) != (reason is None):
-        msg = "--accept-review NAME and --reason TEXT belong together"
+    if (accept_review is None and override_lint is None) != (reason is None):
+        msg = "--accept-review or --override-lint NAME and --reason TEXT belong together"
         raise InputError(msg)
+    overrides: list[dict[str, str]] = []
     if any(stage.status != "done" for stage in made.stages):
         accepted = Acceptance(accept_review, reason) if accept_review and reason else None
+        answered = Acceptance(override_lint, reason) if override_lint and reason else None
+        overrides = permit_prompts(made, opened, answered)
         permit(decide_plan(made, None, terms, rules), opened, accepted)
     display = Quiet() if as_json else display_for(out)
-    done = execute(made, opened, Execution(cache or default_cache(), threads, display))
+    budget = loaded.budget
+    execution = Execution(
+        cache or default_cache(),
+        threads,
+        display,
+        caps=Caps(
+            budget.usd if max_usd is None else max_usd,
+            budget.tokens if max_tokens is None else max_tokens,
+            budget.calls if max_calls is None else max_calls,
+        ),
+        earlier_terms=earlier_terms,
+        registry=recipe_registry(made, terms),
+        overrides=tuple(overrides),
+    )
+    done = execute(made, opened, execution)
     checkpoint.keep(opened.root, signer)
     result = next(item.manifest for item in done if item.name == loaded.result)
     page = write_report(
@@ -139,6 +179,7 @@ def run(
                 "seconds": round(item.seconds, 3),
                 "calls": item.calls,
                 "tokens": item.tokens,
+                "usd": item.usd,
             }
             for item in done
         ]

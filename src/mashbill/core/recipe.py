@@ -75,6 +75,19 @@ class Head(BaseModel):
     """stage whose artifact the bill and the verdicts are about; the last model if empty"""
 
 
+class Budget(BaseModel):
+    """The ``[budget]`` table: hard caps over all runs of the recipe in a store. No identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    usd: float | None = Field(default=None, ge=0)
+    """US dollars"""
+    tokens: int | None = Field(default=None, ge=0)
+    """tokens read and written"""
+    calls: int | None = Field(default=None, ge=0)
+    """answered calls"""
+
+
 class Recipe(BaseModel):
     """A whole recipe. ``stages`` keeps the order of the file."""
 
@@ -86,6 +99,7 @@ class Recipe(BaseModel):
     folder: Path
     use: Use = Use()
     policy: PolicyFiles = PolicyFiles()
+    budget: Budget = Budget()
 
     def ref(self, stage: str) -> ArtifactRef:
         """Return the address of what a stage makes."""
@@ -133,11 +147,11 @@ def load_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         msg = f"{path}: not valid TOML: {error}"
         raise RecipeError(msg) from error
-    tables = ("recipe", "teachers", "stages", "use", "policy")
+    tables = ("recipe", "teachers", "stages", "use", "policy", "budget")
     for key in data.keys() - set(tables):
         msg = (
             f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [stages.*], "
-            "[use] and [policy]"
+            "[use], [policy] and [budget]"
         )
         raise RecipeError(msg)
     for key in tables:
@@ -163,6 +177,7 @@ def load_recipe(path: Path) -> Recipe:
         folder=path.resolve().parent,
         use=_read(path, "use", Use, data.get("use", {})),
         policy=_read(path, "policy", PolicyFiles, data.get("policy", {})),
+        budget=_read(path, "budget", Budget, data.get("budget", {})),
     )
     for name in recipe.policy.files():
         if not (recipe.folder / name).exists():

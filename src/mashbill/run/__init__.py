@@ -28,6 +28,7 @@ from mashbill.plan import check_drift, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
+from mashbill.run.projection import project
 from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
@@ -197,6 +198,11 @@ class _Runner:
             bought["usd"] += usd
             display.heard(name, calls, tokens, usd)
 
+        rows = [self._manifests[u.name] for u in stage.spec.uses() if u.role == "rows"]
+        projection = project(self._recipe, name, rows)
+        if projection is not None:
+            self._asking.projected(name, projection)
+            display.tell(f"{name}: {projection}")
         display.start(name, stage.rows)
         work = self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
         work.mkdir(parents=True, exist_ok=True)

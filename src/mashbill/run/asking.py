@@ -12,13 +12,13 @@ from mashbill.conduct.accounts import Accounts, user_agent
 from mashbill.conduct.budget import Budget, Caps
 from mashbill.conduct.client import Client
 from mashbill.conduct.lane import Route
-from mashbill.conduct.prices import FREE, Price, price_of
 from mashbill.conduct.statement import entry_facts
 from mashbill.conduct.transport import TWIN
 from mashbill.core.errors import BudgetError
 from mashbill.core.stage import Question
 from mashbill.policy.documents import Registry, load_registry
 from mashbill.policy.restrictions import reached_by
+from mashbill.run.projection import price_for
 from mashbill.teachers.services import wire_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from datetime import date
 
     from mashbill.conduct.journal import Journal
+    from mashbill.conduct.prices import Price
     from mashbill.core.recipe import Recipe
     from mashbill.core.source import Source
+    from mashbill.run.projection import Projection
     from mashbill.teachers.remote import RemoteSession
 
 
@@ -114,9 +116,7 @@ class Asking:
             spec.service_name, spec.base_url or service.base_url, service.key_env
         )
         now = datetime.now(UTC)
-        price = FREE if spec.source.route in {"weights", "in-process"} else price_of(
-            service.prices, spec.model, now
-        )  # fmt: skip
+        price = price_for(spec, now)
         self._check_price(name, price)
         wire = wire_of(spec.wire or service.wire, strict_max_tokens=service.strict_max_tokens)
         wants = service.logprobs if spec.logprobs is None else (spec.logprobs and 20)
@@ -167,6 +167,10 @@ class Asking:
                 "tokens or calls instead (--max-tokens, --max-calls)"
             )
             raise BudgetError(msg)
+
+    def projected(self, stage: str, projection: Projection) -> None:
+        """Keep what a stage is to cost at most, to be held against what it did cost."""
+        self.client.facts.setdefault("projected", {})[stage] = projection.as_json()
 
     def interrupt(self) -> None:
         """Let nothing more be asked; what is in flight is waited for."""

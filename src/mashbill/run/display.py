@@ -29,6 +29,10 @@ class Display(Protocol):
         """End, however it ended."""
         ...
 
+    def tell(self, line: str) -> None:
+        """Tell something in a line."""
+        ...
+
     def start(self, name: str, rows: int | None) -> None:
         """Tell that a stage begins, and the rows expected of it."""
         ...
@@ -59,6 +63,9 @@ class Quiet:
 
     def __exit__(self, *ended: object) -> None:
         """End."""
+
+    def tell(self, line: str) -> None:
+        """Show nothing."""
 
     def start(self, name: str, rows: int | None) -> None:
         """Show nothing."""
@@ -123,6 +130,10 @@ class _Counting(Quiet):
 class Lines(_Counting):
     """One line a finished stage, for logs."""
 
+    def tell(self, line: str) -> None:
+        """Print the line."""
+        self.console.print(line, highlight=False, soft_wrap=True, markup=False)
+
     def finish(self, name: str, rows: int) -> None:
         """Print the stage's line."""
         self.console.print(f"{name}: {self.summary(rows)}", highlight=False, soft_wrap=True)
@@ -148,6 +159,10 @@ class Bars(_Counting):
             TextColumn("{task.fields[told]}"),
             console=console,
         )
+
+    def tell(self, line: str) -> None:
+        """Print the line above the bars."""
+        self._progress.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def __enter__(self) -> Self:
         """Begin to draw."""

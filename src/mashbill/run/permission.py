@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.errors import PolicyError
+from mashbill.conduct.linting import Finding, lint_all
+from mashbill.core.errors import ConductError, PolicyError
 from mashbill.lineage.decisions import DECIDE
 
 if TYPE_CHECKING:
+    from mashbill.core.recipe import Recipe
     from mashbill.core.store import Store
     from mashbill.lineage.decisions import Decided
+    from mashbill.plan import Plan
     from mashbill.policy.decision import Decision
+
+PROMPT_FILES = frozenset({".jinja", ".j2", ".txt", ".md"})
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,56 @@ def permit(decided: Decided, store: Store, accepted: Acceptance | None = None) -
             "review",
         )  # fmt: skip
     store.ledger.append(DECIDE, **as_facts(decided, accepted))
+
+
+def permit_prompts(
+    plan: Plan, store: Store, accepted: Acceptance | None = None
+) -> list[dict[str, str]]:
+    """Refuse a recipe whose prompts try to get hidden reasoning or a system prompt.
+
+    Args:
+        plan: the plan.
+        store: where it would be run.
+        accepted: who answers for the prompts, and why; it goes into the ledger.
+
+    Returns:
+        the findings that somebody answers for, with the name and the reason.
+
+    Raises:
+        ConductError: naming each file, and the words.
+    """
+    found = prompt_findings(plan.recipe)
+    if not found and accepted is None:
+        return []
+    if accepted is None:
+        told_all = "\n".join(f"  {finding}" for finding in found)
+        msg = (
+            "prompts of this recipe try to get what is not offered; nothing was bought:\n"
+            f"{told_all}\n"
+            "Ask for reasoning by the teacher's own key, reasoning = ..., or for a visible "
+            "explanation; or run with --override-lint NAME --reason TEXT"
+        )
+        raise ConductError(msg)
+    told = [
+        {**finding.as_json(), "name": accepted.name, "reason": accepted.reason}
+        for finding in found
+    ] or [{"rule": "rows", "where": "prompts from data", "words": "", "name": accepted.name,
+           "reason": accepted.reason}]  # fmt: skip
+    store.ledger.append("override", findings=told)
+    return told
+
+
+def prompt_findings(recipe: Recipe) -> list[Finding]:
+    """Return what the linter finds in the prompt files of stages that ask services."""
+    texts = []
+    for name, spec in recipe.stages.items():
+        if not any(use.is_teacher and recipe.teachers[use.name].is_remote for use in spec.uses()):
+            continue
+        for file in spec.files():
+            path = recipe.folder / file
+            if path.suffix in PROMPT_FILES:
+                texts.append((f"stages.{name}: {path}", path.read_text("utf-8", "replace")))
+    return lint_all(texts)
 
 
 def _refusal(what: str, decisions: list[Decision], remedy: str) -> str:
