@@ -59,10 +59,14 @@ class Budget:
             or (caps.usd is not None and self.usd + self._usd_held + most.usd > caps.usd + 1e-8)
         ):
             return False
+        self.hold(most)
+        return True
+
+    def hold(self, most: Cost) -> None:
+        """Set the most that a call can cost aside, whatever the caps."""
         self._calls_held += 1
         self._tokens_held += most.tokens
         self._usd_held += most.usd
-        return True
 
     def settle(self, most: Cost, spent: Cost) -> None:
         """Put what a call did cost in the place of what was set aside for it."""

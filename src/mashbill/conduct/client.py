@@ -12,8 +12,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from mashbill.conduct.batch_lane import BatchLane
 from mashbill.conduct.bought import Bought, call_digest
 from mashbill.conduct.budget import Budget, Caps
 from mashbill.conduct.journal import Event
@@ -255,17 +257,36 @@ class Client:
         key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
         lane = self._lanes.get(key)
         if lane is None:
-            pace = self._pace(route)
-            lane = self._lanes[key] = Lane(
-                route,
-                Surroundings(
-                    self.run, self._transport, self._budget, self._writer.put, self._closed,
-                    self._stop, time.monotonic, heard,
-                ),
-                pace,
-                Window(route.most),
+            around = Surroundings(
+                self.run, self._transport, self._budget, self._writer.put, self._closed,
+                self._stop, time.monotonic, heard,
             )  # fmt: skip
+            pace, window = self._pace(route), Window(route.most)
+            if route.batches is None:
+                lane = Lane(route, around, pace, window)
+            else:
+                lane = self._batch_lane(route, around, pace, window)
+            self._lanes[key] = lane
         return lane
+
+    def _batch_lane(
+        self, route: Route, around: Surroundings, pace: Pace, window: Window
+    ) -> BatchLane:
+        mark = f"{route.account.alias}\n{route.batches.base_url}\n{route.teacher}"
+
+        async def record(key: str, own: str, calls: list[str], state: str) -> None:
+            written = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            self._writer.batch(
+                mark, key, own, calls, state, _now(),
+                partial(loop.call_soon_threadsafe, written.set),
+            )  # fmt: skip
+            await written.wait()
+
+        return BatchLane(
+            route, around, pace, window,
+            endpoint=route.batches, open_batches=self.journal.open_batches(mark), record=record,
+        )  # fmt: skip
 
     def _pace(self, route: Route) -> Pace:
         """Return the limiter of an account and model: several teachers of one model share it."""

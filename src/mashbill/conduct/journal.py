@@ -90,6 +90,16 @@ class Run:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class OpenBatch:
+    """A batch that was submitted, or about to be, and is not done."""
+
+    key: str
+    id: str
+    """as its provider names it; empty if the run was killed while submitting it"""
+    calls: tuple[str, ...]
+
+
 class Journal:
     """The calls of one store. Opened to be read, it never creates a file."""
 
@@ -281,6 +291,13 @@ class Journal:
             [run],
         )
         return [Event(*row) for row in rows]
+
+    def open_batches(self, route: str) -> list[OpenBatch]:
+        """Return the batches of a route that are not done."""
+        rows = self.query(
+            "SELECT key, id, calls FROM batches WHERE route = ? AND state != 'done'", [route]
+        )
+        return [OpenBatch(key, own, tuple(calls.split())) for key, own, calls in rows]
 
     def runs(self) -> list[Run]:
         """Return the runs that asked services, in order."""

@@ -60,6 +60,8 @@ class Route:
     """seconds for one request"""
     most: int = 64
     """requests in flight"""
+    batches: Any = None
+    """the :class:`mashbill.conduct.batch_lane.Endpoint`, where requests go in batches"""
     attempts: int = 8
     """failures of one request before it is given up"""
     patience: float = 900.0
@@ -238,13 +240,15 @@ class Lane:
     def _read(self, order: Order, response: Response) -> None:
         now = self.around.clock()
         if self.pace.learn(response.headers, now):
-            self._event("limits", order, {"seen": self.pace.seen})
+            self._event("limits", order.call, {"seen": self.pace.seen})
         outcome = order.read(response.status, response.headers, response.body)
         if isinstance(outcome, Answered):
             self._answered(order, outcome, now)
         elif outcome.ends_run:
             self.around.budget.release(order.most)
-            self._event("refused", order, {"status": response.status, "reason": outcome.reason})
+            self._event(
+                "refused", order.call, {"status": response.status, "reason": outcome.reason}
+            )
             self.around.stop(TeacherError(f"{self.route.account.host}: {outcome.reason}"))
         elif response.status == _RATE_LIMITED and outcome.retry:
             self._limited(order, response, outcome, now)
@@ -283,7 +287,7 @@ class Lane:
                 question=order.question, answer=outcome.answer, tokens_in=outcome.tokens_in,
                 tokens_out=outcome.tokens_out, tokens_cached=outcome.tokens_cached,
                 price=outcome.price, served=outcome.served, route=self._facts,
-                run=self.around.run, at=_now(), attempts=order.attempts, waited=order.waited,
+                run=self.around.run, at=utc_now(), attempts=order.attempts, waited=order.waited,
                 seconds=now - order.sent_at, flags=outcome.flags,
             )
         )  # fmt: skip
@@ -316,8 +320,7 @@ class Lane:
             return
         self._hold(wait, now)
         self.window.cut(order.sent_at, now)
-        self._event(
-            "rate-limited", order,
+        self._event("rate-limited", order.call,
             {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3)},
         )  # fmt: skip
         self.ready.appendleft(order)
@@ -337,7 +340,7 @@ class Lane:
         if order.invalid:
             self.breaker.answered()
         elif self.breaker.failed(reason, now):
-            self._event("breaker-open", order, {"after": reason[:200]})
+            self._event("breaker-open", order.call, {"after": reason[:200]})
         detail: dict[str, Any] = {
             "reason": reason[:300],
             "attempt": order.attempts,
@@ -345,7 +348,7 @@ class Lane:
         }
         if body:
             detail["body"] = body[:2000].decode("utf-8", "replace")
-        self._event(kind, order, detail)
+        self._event(kind, order.call, detail)
         if order.failures >= self.route.attempts and not self.breaker.is_open:
             failed = f"{order.failures} attempts failed, the last one so: {reason[:200]}"
             self.around.budget.reserve(order.most)
@@ -360,8 +363,7 @@ class Lane:
         """Keep a request that is refused for good, with the reason, as what is not to be bought."""
         self.breaker.answered()
         self.counts.refused += 1
-        self._event(
-            "refused", order,
+        self._event("refused", order.call,
             {"status": response.status, "reason": outcome.reason[:300],
              "body": response.body[:2000].decode("utf-8", "replace")},
         )  # fmt: skip
@@ -378,14 +380,15 @@ class Lane:
         failed = Answer((), 0, failed=f"the service refused it: {outcome.reason[:300]}")
         self._keep(order, Answered(failed, flags="refused"), now)
 
-    def _event(self, kind: str, order: Order, detail: Mapping[str, Any]) -> None:
+    def _event(self, kind: str, call: str, detail: Mapping[str, Any]) -> None:
         self.around.write(
             Event(
-                self.around.run, _now(), kind, self.route.account.alias, order.call,
+                self.around.run, utc_now(), kind, self.route.account.alias, call,
                 json.dumps(detail, ensure_ascii=False),
             )
         )  # fmt: skip
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """Return the time, UTC, ISO 8601 to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

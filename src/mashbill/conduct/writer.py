@@ -32,6 +32,7 @@ _KEPT_WORDS = 4096
 class _Statement:
     sql: str
     values: tuple[Any, ...]
+    done: Callable[[], object] = lambda: None
 
 
 _End = object()
@@ -76,6 +77,26 @@ class Writer:
                 (run, started, ended, facts),
             )
         )
+
+    def batch(
+        self,
+        route: str,
+        key: str,
+        own: str,
+        calls: Sequence[str],
+        state: str,
+        at: str,
+        done: Callable[[], object],
+    ) -> None:
+        """Write how a batch of a route stands; ``done`` is called once it is on disk."""
+        self._queue.put(
+            _Statement(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "id = excluded.id, state = excluded.state, at = excluded.at",
+                (key, own, route, " ".join(calls), state, at),
+                done,
+            )
+        )  # fmt: skip
 
     def close(self) -> None:
         """Write what is left and end.
@@ -143,6 +164,9 @@ class Writer:
         self._words = words if len(words) < _KEPT_WORDS else {}
         if calls:
             self._written(calls)
+        for item in batch:
+            if isinstance(item, _Statement):
+                item.done()
 
     def _insert(self, into: str, columns: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
         one = f"({','.join('?' * len(columns))})"

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from mashbill.teachers.session import Teacher
 
 
+_AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
+
+
 def default_cache() -> Path:
     """Return where fetched and converted files are kept: ``$XDG_CACHE_HOME/mashbill``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mashbill"
@@ -258,6 +261,8 @@ class _Runner:
         teachers: list[Any] = [self._recipe.teachers[name] for name in names]
         if not teachers or stage.spec.wanted is not None:
             return 1
+        if any(teacher.batch for teacher in teachers):
+            return _AHEAD_OF_BATCHES
         most = max(int(teacher.concurrency) for teacher in teachers)
         return 2 + 2 * most // stage.spec.shard_rows
 

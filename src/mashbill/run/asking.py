@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.accounts import Accounts, user_agent
+from mashbill.conduct.batch_lane import Endpoint
 from mashbill.conduct.budget import Budget, Caps
 from mashbill.conduct.client import Client
 from mashbill.conduct.lane import Route
@@ -19,7 +20,7 @@ from mashbill.core.stage import Question
 from mashbill.policy.documents import Registry, load_registry
 from mashbill.policy.restrictions import reached_by
 from mashbill.run.projection import price_for
-from mashbill.teachers.services import wire_of
+from mashbill.teachers.services import batches_of, wire_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,9 +117,12 @@ class Asking:
             spec.service_name, spec.base_url or service.base_url, service.key_env
         )
         now = datetime.now(UTC)
-        price = price_for(spec, now)
-        self._check_price(name, price)
         wire = wire_of(spec.wire or service.wire, strict_max_tokens=service.strict_max_tokens)
+        batch_wire = batches_of(wire) if spec.batch else None
+        price = price_for(spec, now)
+        if batch_wire is not None:
+            price = replace(price, factor=1 - batch_wire.limits.discount)
+        self._check_price(name, price)
         wants = service.logprobs if spec.logprobs is None else (spec.logprobs and 20)
         form = Format(
             wire=wire, model=spec.model, account=account.alias, price=price,
@@ -128,6 +132,10 @@ class Asking:
         )  # fmt: skip
         agent = user_agent(version("mashbill"), self._accounts.contact, self.run)
         ask = form.ask(_NOTHING)
+        base = account.base_url.rstrip("/")
+        batches = None
+        if spec.batch:
+            batches = Endpoint(batch_wire, base, lambda order: form.ask(order.question), spec.poll)
         common = {
             "User-Agent": agent,
             "Content-Type": "application/json",
@@ -135,7 +143,7 @@ class Asking:
         }
         route = Route(
             account=account,
-            url=account.base_url.rstrip("/") + wire.path(ask),
+            url=base + wire.path(ask),
             wire=wire.name,
             model=spec.model,
             headers={key: {**wire.headers(key), **common} for key in account.keys},
@@ -145,6 +153,7 @@ class Asking:
             timeout=spec.timeout,
             most=spec.concurrency,
             patience=spec.patience,
+            batches=batches,
         )
         return RemoteSession(
             spec.source, spec.identity, form, route, self.client, heard, lints=not self.overrides

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +81,8 @@ def make_dataset(making: Making) -> dict[str, Any]:
         _run_whole(making, writer, composer)
     if not any(shard.rows for shard in writer.kept):
         msg = (
-            f"stages.{making.name}: none of its rows is left, so nothing could follow; loosen its "
-            "conditions, or give it other rows (gold = 'require' needs rows with human labels)"
+            f"stages.{making.name}: none of its rows is left, so nothing could follow"
+            f"{_commonest_reason(folder, writer)}; loosen its conditions, or give it other rows (gold = 'require' needs rows with human labels)"
         )
         raise InputError(msg)
     for shard in writer.kept:
@@ -98,6 +99,17 @@ def make_dataset(making: Making) -> dict[str, Any]:
         "tokens": sum(table.tokens),
         **_write_nodes(folder, table),
     }
+
+
+def _commonest_reason(folder: Path, writer: _ShardWriter) -> str:
+    """Say why most rows were rejected."""
+    reasons: Counter[str] = Counter()
+    for shard in writer.rejected:
+        reasons.update(pq.read_table(folder / shard.file, columns=[REASON]).column(0).to_pylist())
+    if not reasons:
+        return ""
+    ((reason, count),) = reasons.most_common(1)
+    return f" ({count:,} of {reasons.total():,} were rejected with: {reason})"
 
 
 def make_model(making: Making) -> dict[str, Any]:

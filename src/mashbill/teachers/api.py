@@ -30,7 +30,7 @@ class RemoteTeacherSpec(TeacherSpec):
     can_write: ClassVar[bool] = True
     is_remote: ClassVar[bool] = True
     context: ClassVar[frozenset[str]] = frozenset(
-        {"base_url", "concurrency", "timeout", "stream", "batch", "patience"}
+        {"base_url", "concurrency", "timeout", "stream", "batch", "poll", "patience"}
     )
 
     model: str
@@ -62,6 +62,10 @@ class RemoteTeacherSpec(TeacherSpec):
     """seconds for one request"""
     patience: float = Field(default=900.0, gt=0)
     """seconds without any answer before a run stops"""
+    batch: bool = False
+    """ask through the batch endpoint: answered within a day, at a discount"""
+    poll: float = Field(default=10.0, gt=0)
+    """seconds between looks at a batch, at first"""
     stream: bool = False
     """ask for server-sent events: for proxies that cut what is silent for long"""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from mashbill.teachers.wire import Wire
@@ -83,6 +83,20 @@ SERVICES: dict[str, Service] = {
     ),
 }  # fmt: skip
 """by the name that recipes use"""
+
+
+def batches_of(wire: Wire) -> Any:
+    """Return the batch endpoint that goes with a wire format, or None if it has none."""
+    from mashbill.teachers.wire import batches
+
+    made = {
+        "openai-chat": batches.OpenAIBatches,
+        "openai-completions": batches.OpenAIBatches,
+        "openai-responses": batches.OpenAIBatches,
+        "anthropic": batches.AnthropicBatches,
+        "gemini": batches.GeminiBatches,
+    }.get(wire.name)
+    return None if made is None else made(wire)
 
 
 def wire_of(name: WireName, *, strict_max_tokens: bool = False) -> Wire:
