@@ -82,7 +82,8 @@ def make_dataset(making: Making) -> dict[str, Any]:
     if not any(shard.rows for shard in writer.kept):
         msg = (
             f"stages.{making.name}: none of its rows is left, so nothing could follow"
-            f"{_commonest_reason(folder, writer)}; loosen its conditions, or give it other rows (gold = 'require' needs rows with human labels)"
+            f"{_commonest_reason(folder, writer)}; loosen its conditions, or give it other rows "
+            "(gold = 'require' needs rows with human labels)"
         )
         raise InputError(msg)
     for shard in writer.kept:

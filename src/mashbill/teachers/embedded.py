@@ -29,7 +29,7 @@ class EmbeddedTeacherSpec(TeacherSpec):
 
     pace: ClassVar[float | None] = 16.0  # SmolLM2-135M, 25 tokens a question, two cores (LOG.md)
     price: ClassVar[float | None] = 0.0
-    can_write: ClassVar[bool] = False
+    can_write: ClassVar[bool] = True
 
     kind: Literal["embedded"] = "embedded"
     name: str
@@ -50,6 +50,13 @@ class EmbeddedTeacherSpec(TeacherSpec):
     """of activations; bf16 pays only where the processor has it"""
     batch: int = Field(default=16, gt=0)
     """questions computed together"""
+    max_tokens: int = Field(default=256, gt=0)
+    """tokens of a written answer at most"""
+    temperature: float = Field(default=0.0, ge=0)
+    """0 writes what is likeliest"""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    seed: int = 0
+    """of written answers, where the temperature is above 0"""
 
     @property
     def source(self) -> Source:
@@ -76,7 +83,17 @@ class EmbeddedTeacherSpec(TeacherSpec):
             "precision": self.precision,
             "batch": self.batch,
             "engine_version": _version(self.engine),
-        }
+            # Only where it is set: what was chosen without these keys keeps its digest.
+            **{name: value for name, value in self._writing.items()
+               if name in self.model_fields_set},
+        }  # fmt: skip
+
+    @property
+    def _writing(self) -> dict[str, Any]:
+        return {
+            "max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p,
+            "seed": self.seed,
+        }  # fmt: skip
 
     def gguf(self, folder: Path, cache: Path) -> Path:
         """Return the GGUF file on this disk, fetching it once."""
@@ -108,6 +125,7 @@ class EmbeddedTeacherSpec(TeacherSpec):
             batch=self.batch,
             cache=cache,
             threads=threads,
+            writing=self._writing,
         )
 
 

@@ -7,8 +7,10 @@ few-shot prefix is computed once and handed to every batch.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,17 @@ import openvino.opset13 as ops
 from tokenizers import Tokenizer
 
 from mashbill.core.canonical import digest_file
+from mashbill.core.store import write_atomically
+from mashbill.teachers import chat_template
 from mashbill.teachers.gguf_file import GgufFile
 from mashbill.teachers.prefixed import PrefixedTeacher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from mashbill.core.stage import Answer, Question
+    from mashbill.teachers.openvino_writer import OpenVinoWriter
 
 _MODEL = "openvino_model.xml"
 _TOKENIZER = "tokenizer.json"
@@ -41,9 +48,12 @@ class OpenVinoTeacher(PrefixedTeacher):
         batch: int,
         cache: Path,
         threads: int,
+        writing: Mapping[str, Any],
     ) -> None:
         """Load the file, converting it once into ``cache``."""
         folder = _converted(gguf, cache)
+        self._load_writer = partial(_writer, gguf, folder, dict(writing), precision, threads)
+        self._writer: OpenVinoWriter | None = None
         super().__init__(Tokenizer.from_file(str(folder / _TOKENIZER)), identity, batch)
         model = _last_position_only(ov.Core().read_model(folder / _MODEL))
         self._request = (
@@ -60,6 +70,12 @@ class OpenVinoTeacher(PrefixedTeacher):
             .create_infer_request()
         )
         self._states: list[tuple[Any, np.ndarray]] = []
+
+    def write(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions with text; the pipeline that writes is loaded when it is needed."""
+        if self._writer is None:
+            self._writer = self._load_writer(self._tokenizer)
+        return self._writer.write(questions)
 
     def _compute_prefix(self, ids: np.ndarray) -> None:
         self._request.reset_state()
@@ -88,6 +104,23 @@ class OpenVinoTeacher(PrefixedTeacher):
             }
         )
         return np.array(outputs[0][:, 0, :])
+
+
+def _writer(
+    gguf: Path,
+    folder: Path,
+    settings: dict[str, Any],
+    precision: str,
+    threads: int,
+    tokenizer: Tokenizer,
+) -> OpenVinoWriter:
+    from mashbill.teachers.openvino_writer import OpenVinoWriter
+
+    path = folder / chat_template.FILE
+    if not path.exists():
+        write_atomically(path, json.dumps(chat_template.describe(GgufFile(gguf))).encode())
+    chat = chat_template.ChatTemplate(folder, tokenizer)
+    return OpenVinoWriter(folder, chat, settings, precision, threads)
 
 
 def _last_position_only(model: ov.Model) -> ov.Model:

@@ -50,21 +50,51 @@ class PrefixedTeacher(ABC):
         """Return the tokens of each question's body."""
         return [len(e.ids) for e in self._tokenizer.encode_batch([q.body for q in questions])]
 
+    can_write = True
+
+    def write(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions that have no choices with text.
+
+        Raises:
+            TeacherError: if this engine does not write.
+        """
+        del questions
+        msg = "this engine only chooses among given texts; set engine = 'openvino'"
+        raise TeacherError(msg)
+
+    def logits(self, questions: Sequence[Question]) -> np.ndarray:
+        """Return the logits after each question's text, shape (questions, vocabulary).
+
+        All of them have one prefix.
+        """
+        (prefix,) = {question.prefix for question in questions}
+        self._take_prefix(prefix)
+        encoded = self._tokenizer.encode_batch([question.body for question in questions])
+        return self._compute_logits(*_padded([encoding.ids for encoding in encoded]))
+
+    def _take_prefix(self, prefix: str) -> None:
+        if prefix != self._prefix:
+            ids = np.array([self._tokenizer.encode(prefix).ids])
+            self._prefix, self._prefix_length = None, 0
+            self._compute_prefix(ids)
+            self._prefix, self._prefix_length = prefix, ids.shape[1]
+
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer questions, those of one prefix together."""
+        """Answer questions: those with choices of one prefix together, then those to be written."""
         answers: dict[int, Answer] = {}
-        for prefix, choices in dict.fromkeys((q.prefix, q.choices) for q in questions):
+        written = [i for i, question in enumerate(questions) if not question.choices]
+        if written:
+            made = self.write([questions[i] for i in written])
+            answers |= dict(zip(written, made, strict=True))
+        chosen = [question for question in questions if question.choices]
+        for prefix, choices in dict.fromkeys((q.prefix, q.choices) for q in chosen):
             places = [
                 i for i, q in enumerate(questions) if (q.prefix, q.choices) == (prefix, choices)
             ]
             first = self._first_tokens(choices)
             encoded = self._tokenizer.encode_batch([questions[i].body for i in places])
             bodies = [encoding.ids for encoding in encoded]
-            if prefix != self._prefix:
-                ids = np.array([self._tokenizer.encode(prefix).ids])
-                self._prefix, self._prefix_length = None, 0
-                self._compute_prefix(ids)
-                self._prefix, self._prefix_length = prefix, ids.shape[1]
+            self._take_prefix(prefix)
             logprobs = _log_softmax(self._compute_logits(*_padded(bodies)))[:, first]
             for place, body, row in zip(places, bodies, logprobs, strict=True):
                 answers[place] = Answer(tuple(float(value) for value in row), len(body))

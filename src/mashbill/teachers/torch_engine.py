@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,20 @@ import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from mashbill.core.canonical import digest_file
+from mashbill.core.errors import TeacherError
+from mashbill.core.stage import Answer
+from mashbill.core.store import write_atomically
+from mashbill.teachers import chat_template
+from mashbill.teachers.chat_template import ChatTemplate, describe
 from mashbill.teachers.gguf_file import GgufFile
 from mashbill.teachers.prefixed import PrefixedTeacher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from mashbill.core.stage import Question
 
 _DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 _NAMES = {
@@ -43,14 +52,44 @@ class TorchTeacher(PrefixedTeacher):
         batch: int,
         cache: Path,
         threads: int,
+        writing: Mapping[str, Any],
     ) -> None:
-        """Load the file; nothing is converted, so ``cache`` is not used."""
-        del cache
+        """Load the file; only the chat template is written into ``cache``."""
         torch.set_num_threads(threads)
         file = GgufFile(gguf)
         super().__init__(file.tokenizer(), identity, batch)
+        self._settings = dict(writing)
+        folder = cache / "chat" / digest_file(gguf)[:32]
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / chat_template.FILE, json.dumps(describe(file)).encode())
+        self._chat = ChatTemplate(folder, self._tokenizer)
         self._model = _load(file).to(_DTYPES[precision]).eval()
         self._layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    @torch.inference_mode()
+    def write(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions one by one, likeliest token first: the slow reference.
+
+        Raises:
+            TeacherError: for a schema or a temperature, which the other engine has.
+        """
+        answers = []
+        for question in questions:
+            if question.schema or question.tools or self._settings["temperature"] > 0:
+                msg = "engine 'torch' writes plainly; for a schema or sampling set 'openvino'"
+                raise TeacherError(msg)
+            ids = self._chat.ids(question)
+            made = self._model.generate(
+                torch.tensor([ids]),
+                max_new_tokens=self._settings["max_tokens"],
+                do_sample=False,
+                eos_token_id=list(self._chat.ends),
+                pad_token_id=self._chat.ends[0],
+            )[0, len(ids) :].tolist()
+            finish = "stop" if made and made[-1] in self._chat.ends else "length"
+            text = self._chat.text(made)
+            answers.append(Answer((), len(ids) + len(made), text, finish=finish))
+        return answers
 
     @torch.inference_mode()
     def _compute_prefix(self, ids: np.ndarray) -> None:
