@@ -93,7 +93,7 @@ def chat(text, **more):
 class OpenAIBatches:
     """POST /files, POST /batches, GET /batches/ID, GET /files/ID/content."""
 
-    def __init__(self, polls=2, fail=lambda prompt, attempt: None):
+    def __init__(self, polls=2, fail=lambda *_: None):
         self.files, self.batches = {}, {}
         self.polls, self.fail = polls, fail
         self.attempts = {}

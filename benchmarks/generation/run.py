@@ -373,8 +373,8 @@ def compare(cells: list[dict[str, Any]]) -> None:
             if c["client"] not in NOT_PEERS and c["settings"] == "fair"
         ]
         rate = cell["median"]["rate"]
-        cell["to_bare"] = rate / max(bare) if bare else None
-        cell["to_best_peer"] = rate / max(peers) if peers else None
+        cell["to_bare"] = rate / max(bare) if any(bare) else None
+        cell["to_best_peer"] = rate / max(peers) if any(peers) else None
 
 
 COLUMNS: tuple[tuple[str, int, str], ...] = (

@@ -129,7 +129,7 @@ def test_a_broken_response_is_asked_again_and_kept_with_its_reason(tmp_path, bro
 
     with Service(answer) as service:
         teacher = SERVER.format(url=service.url)
-        store, done = run(recipe(tmp_path / "r", teacher), tmp_path / "s")
+        store, _ = run(recipe(tmp_path / "r", teacher), tmp_path / "s")
     assert [row["text"] for row in rows_of(store, "out")] == [
         f"said of prompt number {i}" for i in range(4)
     ]

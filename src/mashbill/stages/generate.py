@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mashbill.stages.writing import WritingSpec, needs_column
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mashbill.core.stage import StageContext
 
 
@@ -17,9 +19,11 @@ class GenerateSpec(WritingSpec):
     column: str = "text"
     """column of the prompts: ``{{ prompt }}`` in the prompt file, or all of it without one"""
 
-    def asked(self, row: dict[str, Any], sample: int, ctx: StageContext) -> dict[str, Any]:
+    def asked(
+        self, row: dict[str, Any], sample: int, rows: Sequence[dict[str, Any]], ctx: StageContext
+    ) -> dict[str, Any]:
         """The prompt, by that name."""
-        del sample, ctx
+        del sample, rows, ctx
         return {"prompt": row[self.column]} if self.column in row else {}
 
     def prompt_text(self, row: dict[str, Any], user: str) -> str:

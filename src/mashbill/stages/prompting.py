@@ -14,14 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 from jinja2 import meta
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
 from mashbill.core.errors import InputError, RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_JINJA = ImmutableSandboxedEnvironment(
+_LONGEST = 1_000_000  # characters, or items, that a template may make at once
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, with multiplication bounded: its own bounds ranges alone."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Multiply, unless the product would fill the memory."""
+        sized = [x for x in (left, right) if isinstance(x, str | bytes | list | tuple)]
+        times = [x for x in (left, right) if isinstance(x, int)]
+        if operator == "**" or (sized and times and len(sized[0]) * times[0] > _LONGEST):
+            msg = f"{operator} may not be used for this: it would make too much"
+            raise SecurityError(msg)
+        return super().call_binop(context, operator, left, right)
+
+
+_JINJA = _Sandbox(
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,

@@ -58,6 +58,12 @@ class Candidate:
     """how sure the judge was"""
     columns: dict[str, Any] = field(default_factory=dict)
     """further columns of its row"""
+    first: str = ""
+    """what was asked at first, where more was asked after it"""
+
+    def prompt(self, spec: WritingSpec) -> str:
+        """Return what its column ``prompt`` says."""
+        return spec.prompt_text(self.values, self.first or self.question.body)
 
 
 class WritingSpec(StageSpec):
@@ -189,15 +195,34 @@ class WritingSpec(StageSpec):
 
     # -- what a stage of this kind says ----------------------------------------------------------
 
-    def asked(self, row: dict[str, Any], sample: int, ctx: StageContext) -> dict[str, Any]:
-        """Return what the stage adds to a row's columns, for its prompt."""
-        del row, sample, ctx
+    def asked(
+        self, row: dict[str, Any], sample: int, rows: Sequence[dict[str, Any]], ctx: StageContext
+    ) -> dict[str, Any]:
+        """Return what the stage adds to a row's columns, for its prompt.
+
+        Args:
+            row: the row.
+            sample: which answer to it.
+            rows: all rows of its slice.
+            ctx: the context.
+        """
+        del row, sample, rows, ctx
         return {}
 
-    def rows_of(self, candidate: Candidate) -> list[dict[str, Any]]:
-        """Return the rows that an accepted answer makes; each may hold more columns.
+    def tools_text(self, folder: Path) -> str:
+        """Return the tools that the teacher may call, as JSON; empty if there are none."""
+        del folder
+        return ""
 
-        A row may set ``text``; a list of none rejects the candidate.
+    def go_on(self, items: Sequence[Candidate], work: Work) -> None:
+        """Go on from first answers that are in order: further turns, results of tools."""
+        del items, work
+
+    def rows_of(self, candidate: Candidate) -> list[dict[str, Any]]:
+        """Return the rows that an accepted answer makes; a list of none rejects the candidate.
+
+        A row sets ``text``, may set ``prompt`` and the columns of :meth:`further`, and is rejected
+        by itself where it sets ``reason``.
         """
         return [{"text": candidate.text, **candidate.columns}]
 
@@ -218,7 +243,7 @@ class WritingSpec(StageSpec):
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield prompt, text and sample, and the schema's columns; with rejects and why."""
-        work = _Work(self, ctx)
+        work = Work(self, ctx)
         start = 0
         for batch in records:
             rows = batch.select(user_columns(batch.schema.names)).to_pylist()
@@ -229,7 +254,7 @@ class WritingSpec(StageSpec):
         work.measure()
 
 
-class _Work:
+class Work:
     """One slice of a writing stage."""
 
     def __init__(self, spec: WritingSpec, ctx: StageContext) -> None:
@@ -239,6 +264,7 @@ class _Work:
         self.counts = {"asked": 0, "accepted": 0, "asked_again": 0, "repaired": 0}
         self._template = spec.template(ctx.recipe_folder)
         self._structure = spec.structure(ctx.recipe_folder)
+        self._tools = spec.tools_text(ctx.recipe_folder)
         self._judging = spec._judging(ctx.recipe_folder) if spec.judge else None  # noqa: SLF001
 
     def measure(self) -> None:
@@ -256,9 +282,7 @@ class _Work:
             if lacking is not None:
                 rate = max(self.kept / asked if asked else 1.0, _LOWEST_RATE)
                 size = min(size, math.ceil(lacking / rate))
-            wave = [
-                self._candidate(rows[i], i, n, start + i) for i, n in todo[place : place + size]
-            ]
+            wave = [self._candidate(rows, i, n, start + i) for i, n in todo[place : place + size]]
             self._complete(wave)
             yield self._records(wave, start)
             place, asked = place + size, asked + size
@@ -270,9 +294,11 @@ class _Work:
             return None
         return max(self.spec.accept - self.ctx.kept - self.kept, 0)
 
-    def _candidate(self, row: dict[str, Any], place: int, sample: int, at: int) -> Candidate:
-        spec = self.spec
-        values = {**row, **spec.asked(row, sample, self.ctx)}
+    def _candidate(
+        self, rows: Sequence[dict[str, Any]], place: int, sample: int, at: int
+    ) -> Candidate:
+        spec, row = self.spec, rows[place]
+        values = {**row, **spec.asked(row, sample, rows, self.ctx)}
         where = f"row {at} of {spec.input}"
         if self._template is None:
             system, user = "", spec.prompt_text(row, "")
@@ -281,7 +307,10 @@ class _Work:
             system, user = said.system, said.user
         schema = self._structure.text if self._structure else ""
         made = Candidate(
-            place, sample, row, Question("", user, system=system, schema=schema, sample=sample)
+            place,
+            sample,
+            values,
+            Question("", user, system=system, schema=schema, tools=self._tools, sample=sample),
         )
         if not user.strip():
             made.reason = "its prompt is empty"
@@ -294,20 +323,22 @@ class _Work:
         teacher = self.ctx.teacher(self.spec.teacher)
         todo = [item for item in wave if item.reason is None]
         self.counts["asked"] += len(todo)
-        self._ask(teacher, [(item, item.question) for item in todo])
+        self.ask(teacher, [(item, item.question) for item in todo])
         for _ in range(self.spec.retries if self._structure else 0):
             wrong = [item for item in todo if item.reason is not None and _may_mend(item)]
             if not wrong:
                 break
             self.counts["asked_again"] += len(wrong)
-            self._ask(teacher, [(item, _again(item)) for item in wrong])
+            self.ask(teacher, [(item, _again(item)) for item in wrong])
+        self.spec.go_on([item for item in todo if item.reason is None], self)
         for item in todo:
             if item.reason is None:
                 item.reason = self._checked(item.text)
         if self._judging is not None:
             self._judge([item for item in todo if item.reason is None], self._judging)
 
-    def _ask(self, teacher: TeacherSession, asked: Sequence[tuple[Candidate, Question]]) -> None:
+    def ask(self, teacher: TeacherSession, asked: Sequence[tuple[Candidate, Question]]) -> None:
+        """Ask for candidates, and read the answers."""
         answers = teacher.ask([question for _, question in asked])
         for (item, question), (call, answer) in zip(asked, answers, strict=True):
             item.question, item.call, item.answer = question, call, answer
@@ -319,9 +350,9 @@ class _Work:
             return answer.failed
         if answer.finish == "length" and not self.spec.keep_cut:
             return "it was cut off at the teacher's max_tokens"
-        if not item.text:
+        if not item.text and not answer.tool_calls:
             return "the teacher wrote nothing"
-        if self._structure is None:
+        if self._structure is None or not item.question.schema:
             return None
         read = self._structure.read(item.text)
         if read.problem:
@@ -368,12 +399,14 @@ class _Work:
                 item.reason = "no row could be made of its answer"
             for row in rows:
                 lacking = self._lacking()
-                enough = None if lacking != 0 else f"{spec.accept} were accepted before it"
-                self.kept += enough is None
-                self.counts["accepted"] += enough is None
-                made.append((item, row, enough))
+                reason = row.get("reason")
+                if reason is None and lacking == 0:
+                    reason = f"{spec.accept} were accepted before it"
+                self.kept += reason is None
+                self.counts["accepted"] += reason is None
+                made.append((item, row, reason))
             if not rows:
-                made.append((item, {"text": item.text}, item.reason))
+                made.append((item, {**item.columns, "text": item.text}, item.reason))
         return self._batch(made, start)
 
     def _batch(
@@ -382,7 +415,7 @@ class _Work:
         spec = self.spec
         columns: dict[str, Any] = {
             "prompt": pa.array(
-                [spec.prompt_text(i.values, i.question.body) for i, _, _ in made], pa.string()
+                [row.get("prompt", item.prompt(spec)) for item, row, _ in made], pa.string()
             ),
             "text": pa.array([row["text"] for _, row, _ in made], pa.string()),
             "sample": pa.array([item.sample for item, _, _ in made], pa.int64()),
@@ -418,6 +451,7 @@ def _may_mend(item: Candidate) -> bool:
 def _again(item: Candidate) -> Question:
     """Return the question that shows the teacher its answer and what is wrong with it."""
     turns = json.loads(item.question.turns) if item.question.turns else []
+    item.first = item.first or item.question.body
     turns += [
         {"role": "user", "content": item.question.body},
         {"role": "assistant", "content": item.text},

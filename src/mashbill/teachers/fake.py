@@ -9,6 +9,7 @@ failing service, with ``source_kind`` for a model of that kind.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import time
@@ -21,6 +22,7 @@ from mashbill.core.errors import TeacherError
 from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source, SourceKind
 from mashbill.core.stage import Answer
+from mashbill.teachers.fake_json import Drawer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +58,8 @@ class FakeTeacherSpec(TeacherSpec):
     """log-odds of noise, drawn from a digest of the text"""
     batch: int = Field(default=16, gt=0)
     """questions a call"""
+    invalid: float = Field(default=0.0, ge=0, le=1)
+    """share of answers under a schema that break it the first time"""
     delay: float = Field(default=0.0, ge=0)
     """seconds that a batch takes"""
     fail_every: int = Field(default=0, ge=0)
@@ -83,6 +87,7 @@ class FakeTeacherSpec(TeacherSpec):
             "words": {choice: list(words) for choice, words in self.words.items()},
             "noise": self.noise,
             **({"name": self.name} if "name" in self.model_fields_set else {}),
+            **({"invalid": self.invalid} if self.invalid else {}),
         }
 
     def load(self, folder: Path, cache: Path, threads: int) -> FakeTeacher:
@@ -133,6 +138,27 @@ class FakeTeacher:
         total = math.log(sum(math.exp(score) for score in scores))
         return Answer(tuple(score - total for score in scores), len(words))
 
+    def _drawer(self, question: Question, key: str) -> Drawer:
+        own = [word for words in self._spec.words.values() for word in words]
+        return Drawer(key, [*own, *question.body.split()[:20]])
+
+    def _fill(self, question: Question, key: str, asked: int) -> Answer:
+        value = self._drawer(question, key).value(json.loads(question.schema))
+        text = json.dumps(value, ensure_ascii=False)
+        draw = int(digest_bytes(f"invalid {key}".encode())[:8], 16) / 2**32
+        if draw < self._spec.invalid and '"role": "assistant"' not in question.turns:
+            text = text[: len(text) // 2]
+        return Answer((), asked + len(text.split()), text)
+
+    def _call_a_tool(self, question: Question, key: str, asked: int) -> Answer:
+        tools = json.loads(question.tools)
+        drawer = self._drawer(question, key)
+        tool = tools[int(digest_bytes(key.encode())[:8], 16) % len(tools)]
+        arguments = json.dumps(drawer.value(tool["parameters"]), ensure_ascii=False)
+        call = {"id": "call_1", "name": tool["name"], "arguments": arguments}
+        text = json.dumps([call], ensure_ascii=False)
+        return Answer((), asked + 1, "", finish="tool_calls", tool_calls=text)
+
     def _hits(self, choice: str, body: str) -> int:
         """Return how many words speak for a choice, in its own line if it has one."""
         mark = f"{choice}:"
@@ -141,9 +167,19 @@ class FakeTeacher:
         return sum(words.count(word) for word in self._spec.words.get(choice, ()))
 
     def _write(self, question: Question) -> Answer:
-        """Return words of the question followed by words of the choice that they speak for."""
+        """Return words of the question followed by words of the choice that they speak for.
+
+        Under a schema it is a value that satisfies it; with tools, a call of one comes first.
+        """
         asked = question.body.split()
         key = f"{self._spec.name}\n{question.prefix}\n{question.body}"
+        # Only where there are any: what is written without them stays as it was.
+        key += "".join(f"\n{part}" for part in (question.system, question.turns) if part)
+        key += f"\nsample {question.sample}" if question.sample else ""
+        if question.tools and '"role": "tool"' not in question.turns:
+            return self._call_a_tool(question, key, len(asked))
+        if question.schema:
+            return self._fill(question, key, len(asked))
         draw = random.Random(digest_bytes(key.encode()))  # noqa: S311 - repeatable, no secret
         start = draw.randrange(max(len(asked) - _ECHOED, 0) + 1)
         echo = asked[start : start + _ECHOED]

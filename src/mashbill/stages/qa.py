@@ -1,0 +1,77 @@
+"""``qa``: questions and answers from documents, each with the words of the document behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from mashbill.core.source import Channel
+from mashbill.stages.structure import Structure
+from mashbill.stages.writing import Candidate, WritingSpec, needs_column
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext
+
+
+class QaSpec(WritingSpec):
+    """``kind = "qa"``."""
+
+    shipped: ClassVar[str] = "qa"
+    takes: ClassVar[Channel] = Channel.CONTENT
+    spreads: ClassVar[bool] = False
+
+    kind: Literal["qa"] = "qa"
+    column: str = "text"
+    """column of the documents"""
+    pairs: int = Field(default=3, gt=0, le=20)
+    """pairs a document"""
+
+    def asked(
+        self, row: dict[str, Any], sample: int, rows: Sequence[dict[str, Any]], ctx: StageContext
+    ) -> dict[str, Any]:
+        """The document and the number of pairs."""
+        del sample, rows, ctx
+        return {"document": needs_column(row, self.column, self.input), "pairs": self.pairs}
+
+    def structure(self, folder: Path) -> Structure:
+        """So many pairs."""
+        del folder
+        text = {"type": "string", "minLength": 1}
+        pair = {
+            "type": "object", "additionalProperties": False,
+            "required": ["question", "answer", "quote"],
+            "properties": {"question": text, "answer": text, "quote": text},
+        }  # fmt: skip
+        pairs = {"type": "array", "minItems": 1, "maxItems": self.pairs, "items": pair}
+        return Structure(
+            {
+                "type": "object", "additionalProperties": False, "required": ["pairs"],
+                "properties": {"pairs": pairs},
+            },
+            "stages.qa",
+        )  # fmt: skip
+
+    def further(self) -> dict[str, pa.DataType]:
+        """The words of the document that support an answer."""
+        return {"quote": pa.string()}
+
+    def rows_of(self, candidate: Candidate) -> list[dict[str, Any]]:
+        """A row a pair; one whose quote is not in the document is rejected."""
+        document = _folded(candidate.values["document"])
+        rows = []
+        for pair in candidate.value["pairs"]:
+            row = {"prompt": pair["question"], "text": pair["answer"], "quote": pair["quote"]}
+            if _folded(pair["quote"]) not in document:
+                row["reason"] = "its quote is not in the document"
+            rows.append(row)
+        return rows
+
+
+def _folded(text: str) -> str:
+    """Return a text as quotes are compared: without case, with single spaces."""
+    return " ".join(text.casefold().split())
