@@ -105,6 +105,7 @@ def prune(path: Path, *, before: str = "", run: str = "") -> int:
             used = " UNION ".join(f"SELECT {name} FROM bought" for name in bought.INTERNED)  # noqa: S608
             db.execute(f"DELETE FROM words WHERE id NOT IN ({used})")  # noqa: S608
             db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         journal.close()
     return len(keys)
