@@ -2,9 +2,13 @@
 
 import sqlite3
 
+import pytest
+from jsonschema import validate
+
 from mashbill.conduct.journal import Journal, request_digest
 from mashbill.core.stage import Answer, Question
 from mashbill.teachers.fake import FakeTeacherSpec
+from mashbill.teachers.fake_json import Drawer
 
 WORDS = {"good": ("kind", "warm"), "bad": ("cold", "dull")}
 
@@ -79,3 +83,39 @@ def test_a_journal_from_before_teachers_could_write_is_read_and_taken_over(tmp_p
     assert journal.answers([request])[request] == Answer((), 3, "words")
     assert journal.merkle_root(known) == root
     journal.close()
+
+
+NODE = {
+    "type": "object",
+    "required": ["v"],
+    "properties": {
+        "v": {"type": "string"},
+        "kids": {"type": "array", "items": {"$ref": "#/$defs/n"}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer", "maximum": -5},
+        {"type": "integer", "exclusiveMinimum": 0.5, "maximum": 3},
+        {"type": "integer", "minimum": 1, "maximum": 20, "multipleOf": 7},
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.0001},
+        {"type": "string", "minLength": 50, "maxLength": 60},
+        {"type": "array", "minItems": 5, "items": {"type": "boolean"}},
+        {"type": "array", "maxItems": 0},
+        {"type": "object", "required": ["a", "b"], "properties": {"a": {"type": "null"}}},
+        {"$defs": {"n": NODE}, "$ref": "#/$defs/n"},
+        {"anyOf": [{"type": "integer", "minimum": 3}, {"type": "null"}], "description": "x"},
+        {
+            "allOf": [
+                {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+                {"required": ["b"], "properties": {"b": {"enum": [1]}}},
+            ]
+        },
+    ],
+)
+def test_what_it_draws_satisfies_the_schema(schema):
+    for key in range(30):
+        validate(Drawer(str(key), ["a", "word"]).value(schema), schema)

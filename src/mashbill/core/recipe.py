@@ -33,6 +33,8 @@ class TeacherSpec(BaseModel):
     """whether it writes texts of its own, beside choosing among given ones"""
     pace: ClassVar[float | None] = None
     """questions a second to expect, for plans; None if it cannot be said"""
+    writing_pace: ClassVar[float | None] = None
+    """the same where a stage asks it to write; ``pace`` if it is None"""
     price: ClassVar[float | None] = None
     """US dollars a question; None if it cannot be said"""
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from mashbill.teachers.gguf_file import GgufFile
 
 _CONTROL = 3  # llama.cpp's LLAMA_TOKEN_TYPE_CONTROL
-FILE = "chat.json"
+FILE = "chat-template.json"
+_HELD = "\ue000"  # begins what stands in for a mark that a row's text spells out
 
 
 def describe(file: GgufFile) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def describe(file: GgufFile) -> dict[str, Any]:
     begin = file.value("tokenizer.ggml.bos_token_id")
     return {
         "template": template,
+        "context": file.value(f"{file.value('general.architecture')}.context_length") or 0,
         "special": sorted(special),
         "ends": sorted(
             {tokens.index(t) if isinstance(t, str) else t for t in ends if t is not None}
@@ -62,12 +64,15 @@ class ChatTemplate:
         data = json.loads((folder / FILE).read_text("utf-8"))
         self.ends: tuple[int, ...] = tuple(data["ends"])
         """token ids that end an answer"""
+        self.context: int = data["context"]
+        """tokens, read and written, that the model was made for; 0 if it does not say"""
         self._tokenizer = tokenizer
         self._names = {"bos_token": data["bos"], "eos_token": data["eos"]}
         found = ((token, tokenizer.token_to_id(token)) for token in data["special"])
         self._special = {token: own for token, own in found if own is not None}
         marks = sorted(self._special, key=len, reverse=True)
         self._split = re.compile("(" + "|".join(map(re.escape, marks)) + ")" if marks else r"(\Z)")
+        self._held = re.compile("|".join(map(re.escape, (*marks, _HELD))))
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
         environment.globals["raise_exception"] = _refuse
         self._template = environment.from_string(data["template"])
@@ -98,14 +103,33 @@ class ChatTemplate:
                 found += self._tokenizer.encode(_shown(piece, kept), add_special_tokens=False).ids
         return found
 
+    def asked(self, question: Question, most: int) -> list[int]:
+        """Return the token ids of a question that is to be answered in ``most`` tokens.
+
+        Raises:
+            TeacherError: if it cannot be: it wants tools, is too long, or its turns are refused.
+        """
+        if question.tools:
+            msg = "an embedded teacher calls no tools; ask one of kind 'api' or 'server'"
+            raise TeacherError(msg)
+        if not turns_of(question):
+            msg = "nothing is asked: the question is empty"
+            raise TeacherError(msg)
+        ids = self.ids(question)
+        if self.context and len(ids) + most > self.context:
+            msg = (
+                f"it is {len(ids)} tokens, and with max_tokens = {most} more than the "
+                f"{self.context} that the model was made for"
+            )
+            raise TeacherError(msg)
+        return ids
+
     def _hide(self, text: str, kept: list[str]) -> str:
         def keep(match: re.Match[str]) -> str:
-            if not match[0]:
-                return ""
             kept.append(match[0])
-            return f"\ue000{len(kept) - 1}\ue001"
+            return f"{_HELD}{len(kept) - 1}\ue001"
 
-        return self._split.sub(keep, text) if self._special else text
+        return self._held.sub(keep, text)
 
     def text(self, ids: Sequence[int]) -> str:
         """Return an answer's text, without the tokens that end it."""
@@ -114,7 +138,7 @@ class ChatTemplate:
 
 
 def _shown(piece: str, kept: Sequence[str]) -> str:
-    return re.sub("\ue000(\\d+)\ue001", lambda match: kept[int(match[1])], piece)
+    return re.sub(f"{_HELD}(\\d+)\ue001", lambda match: kept[int(match[1])], piece)
 
 
 def _refuse(message: str) -> None:

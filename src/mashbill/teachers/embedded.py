@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mashbill.conduct.fetch import fetch, unpacked
 from mashbill.core.errors import MissingExtraError
@@ -28,6 +28,7 @@ class EmbeddedTeacherSpec(TeacherSpec):
     """``kind = "embedded"``."""
 
     pace: ClassVar[float | None] = 16.0  # SmolLM2-135M, 25 tokens a question, two cores (LOG.md)
+    writing_pace: ClassVar[float | None] = 5.0  # 73 tokens read and written, batches of 64 (LOG.md)
     price: ClassVar[float | None] = 0.0
     can_write: ClassVar[bool] = True
 
@@ -87,6 +88,12 @@ class EmbeddedTeacherSpec(TeacherSpec):
             **{name: value for name, value in self._writing.items()
                if name in self.model_fields_set},
         }  # fmt: skip
+
+    @model_serializer(mode="wrap")
+    def _without_what_came_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave keys of writing that are not set out of a stage's fingerprint too."""
+        unset = self._writing.keys() - self.model_fields_set
+        return {key: value for key, value in handler(self).items() if key not in unset}
 
     @property
     def _writing(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class FakeTeacherSpec(TeacherSpec):
     batch: int = Field(default=16, gt=0)
     """questions a call"""
     invalid: float = Field(default=0.0, ge=0, le=1)
-    """share of answers under a schema that break it the first time"""
+    """share of answers under a schema, and of calls of tools, that break it the first time"""
     delay: float = Field(default=0.0, ge=0)
     """seconds that a batch takes"""
     fail_every: int = Field(default=0, ge=0)
@@ -140,13 +140,18 @@ class FakeTeacher:
 
     def _drawer(self, question: Question, key: str) -> Drawer:
         own = [word for words in self._spec.words.values() for word in words]
-        return Drawer(key, [*own, *question.body.split()[:20]])
+        document = question.body.rsplit("\n\n", 1)[-1].split()
+        return Drawer(key, [*own, *question.body.split()[:20]], document)
+
+    def _breaks(self, question: Question, key: str) -> bool:
+        """Return whether an answer is one of those that break their schema the first time."""
+        draw = int(digest_bytes(f"invalid {key}".encode())[:8], 16) / 2**32
+        return draw < self._spec.invalid and '"role": "assistant"' not in question.turns
 
     def _fill(self, question: Question, key: str, asked: int) -> Answer:
         value = self._drawer(question, key).value(json.loads(question.schema))
         text = json.dumps(value, ensure_ascii=False)
-        draw = int(digest_bytes(f"invalid {key}".encode())[:8], 16) / 2**32
-        if draw < self._spec.invalid and '"role": "assistant"' not in question.turns:
+        if self._breaks(question, key):
             text = text[: len(text) // 2]
         return Answer((), asked + len(text.split()), text)
 
@@ -154,7 +159,8 @@ class FakeTeacher:
         tools = json.loads(question.tools)
         drawer = self._drawer(question, key)
         tool = tools[int(digest_bytes(key.encode())[:8], 16) % len(tools)]
-        arguments = json.dumps(drawer.value(tool["parameters"]), ensure_ascii=False)
+        given = [] if self._breaks(question, key) else drawer.value(tool["parameters"])
+        arguments = json.dumps(given, ensure_ascii=False)
         call = {"id": "call_1", "name": tool["name"], "arguments": arguments}
         text = json.dumps([call], ensure_ascii=False)
         return Answer((), asked + 1, "", finish="tool_calls", tool_calls=text)

@@ -1,13 +1,15 @@
 """Writing with openvino-genai: continuous batching, structured output by JSON Schema.
 
 Requests of a batch share the processor and leave it as they end, so a long answer holds up no
-short one. Which requests run together can change the last bits of a sum, so at temperature 0 a tie
-may break another way in another batch; batches are cut the same way on a resume.
+short one. Which requests run together can change the last bits of a sum, so a tie may break another
+way in another batch; batches are cut the same way on a resume. The pipeline's cache of shared
+beginnings is off for the same reason: what it holds depends on what was asked before.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +21,17 @@ from mashbill.core.errors import TeacherError
 from mashbill.core.stage import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mashbill.core.stage import Question
     from mashbill.teachers.chat_template import ChatTemplate
 
-_CACHE_GB = 2
-_AT_ONCE = 64
+_AT_ONCE = 64  # measured: LOG.md, "Writing"
+_FINISHES = {
+    openvino_genai.GenerationFinishReason.STOP: "stop",
+    openvino_genai.GenerationFinishReason.LENGTH: "length",
+}
 
 
 class OpenVinoWriter:
@@ -36,7 +41,7 @@ class OpenVinoWriter:
         self,
         folder: Path,
         chat: ChatTemplate,
-        settings: dict[str, Any],
+        settings: Mapping[str, Any],
         precision: str,
         threads: int,
     ) -> None:
@@ -51,9 +56,11 @@ class OpenVinoWriter:
         """
         self._chat = chat
         self._settings = settings
+        self._schemas: set[str] = set()
         scheduler = openvino_genai.SchedulerConfig()
-        scheduler.cache_size = _CACHE_GB
+        scheduler.cache_size = 0  # it grows as it must
         scheduler.max_num_seqs = _AT_ONCE
+        scheduler.enable_prefix_caching = False
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
             str(folder),
             scheduler,
@@ -66,40 +73,51 @@ class OpenVinoWriter:
         )
 
     def write(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer a batch; one question's fault fails that question alone."""
-        answers: list[Answer | None] = [None] * len(questions)
-        prompts: list[list[int]] = []
-        configs: list[Any] = []
-        places: list[int] = []
+        """Answer a batch; what is wrong with one question fails that question alone.
+
+        Raises:
+            TeacherError: if a schema is not one that decoding can be held to.
+        """
+        for schema in sorted({question.schema for question in questions} - {""} - self._schemas):
+            self._try_schema(schema)
+            self._schemas.add(schema)
+        answers: dict[int, Answer] = {}
+        asked: dict[int, list[int]] = {}
         for place, question in enumerate(questions):
-            if question.tools:
-                answers[place] = Answer((), 0, failed="an embedded teacher has no tools to call")
-                continue
             try:
-                ids = self._chat.ids(question)
-                configs.append(self._config(question))
+                asked[place] = self._chat.asked(question, self._settings["max_tokens"])
             except TeacherError as error:
                 answers[place] = Answer((), 0, failed=str(error))
-                continue
-            prompts.append(ids)
-            places.append(place)
-        if prompts:
-            tensors = [ov.Tensor(np.array([ids], np.int64)) for ids in prompts]
-            try:
-                results = self._pipeline.generate(tensors, configs)
-            except RuntimeError as error:
-                msg = f"the embedded teacher cannot answer a batch: {str(error).splitlines()[-1]}"
-                raise TeacherError(msg) from error
-            for place, ids, result in zip(places, prompts, results, strict=True):
-                answers[place] = self._answer(ids, list(result.m_generation_ids[0]))
-        return [answer for answer in answers if answer is not None]
+        configs = {place: self._config(questions[place]) for place in asked}
+        try:
+            answers |= self._generated(asked, configs)
+        except RuntimeError:
+            for place, ids in asked.items():
+                try:
+                    answers |= self._generated({place: ids}, configs)
+                except RuntimeError as error:
+                    failed = f"the engine cannot answer it: {_last_line(error)}"
+                    answers[place] = Answer((), 0, failed=failed)
+        return [answers[place] for place in range(len(questions))]
 
-    def _answer(self, asked: list[int], written: list[int]) -> Answer:
-        ended = bool(written) and written[-1] in self._chat.ends
-        cut = not ended and len(written) >= self._settings["max_tokens"]
-        text = self._chat.text(written)
-        tokens = len(asked) + len(written)
-        return Answer((), tokens, text, finish="length" if cut else "stop")
+    def _generated(
+        self, asked: Mapping[int, list[int]], configs: Mapping[int, Any]
+    ) -> dict[int, Answer]:
+        if not asked:
+            return {}
+        tensors = [ov.Tensor(np.array([ids], np.int64)) for ids in asked.values()]
+        results = self._pipeline.generate(tensors, [configs[place] for place in asked])
+        return {
+            place: self._answer(ids, result)
+            for (place, ids), result in zip(asked.items(), results, strict=True)
+        }
+
+    def _answer(self, asked: Sequence[int], result: Any) -> Answer:
+        finish = _FINISHES.get(result.finish_reasons[0]) if result.finish_reasons else None
+        if finish is None:
+            return Answer((), 0, failed=f"the engine gave {len(asked)} tokens up: no memory for it")
+        written = result.m_generation_ids[0]
+        return Answer((), len(asked) + len(written), self._chat.text(written), finish=finish)
 
     def _config(self, question: Question) -> Any:
         settings = self._settings
@@ -114,27 +132,45 @@ class OpenVinoWriter:
             config.top_p = settings["top_p"]
             config.rng_seed = _seed(settings["seed"], question)
         if question.schema:
-            _check_schema(question.schema)
             config.structured_output_config = openvino_genai.StructuredOutputConfig(
                 json_schema=question.schema
             )
         return config
 
+    def _try_schema(self, schema: str) -> None:
+        """Have the engine compile a schema, which it keeps, and write one token by it.
+
+        Raises:
+            TeacherError: saying what in the schema it cannot do.
+        """
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = 1
+        config.eos_token_id = self._chat.ends[0]
+        config.apply_chat_template = False
+        config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
+        try:
+            self._pipeline.generate(
+                [ov.Tensor(np.array([self._chat.ends[:1]], np.int64))], [config]
+            )
+        except RuntimeError as error:
+            msg = (
+                f"the embedded teacher cannot hold its answers to the schema {schema:.200}: "
+                f"{_last_line(error)}; correct it or leave that part out of the schema"
+            )
+            raise TeacherError(msg) from error
+
+
+def _last_line(error: RuntimeError) -> str:
+    """Return what an engine says, without where in its source it stands."""
+    return re.sub(r"^.*\.(cc|cpp|hpp|h):\d+: ", "", str(error).strip().splitlines()[-1])
+
 
 def _seed(seed: int, question: Question) -> int:
     """Return a seed that follows from the teacher's, the question and the sample."""
-    key = "\n".join(
-        (str(seed), str(question.sample), question.system, question.turns, question.body)
-    )
+    key = json.dumps(
+        [
+            seed, question.sample, question.system, question.turns, question.prefix,
+            question.body, question.schema,
+        ]
+    )  # fmt: skip
     return int(digest_bytes(key.encode())[:12], 16)
-
-
-def _check_schema(text: str) -> None:
-    try:
-        schema = json.loads(text)
-    except ValueError as error:
-        msg = f"the schema is no JSON: {error}"
-        raise TeacherError(msg) from error
-    if not isinstance(schema, dict):
-        msg = f"the schema is {schema!r:.60}; an object is needed"
-        raise TeacherError(msg)

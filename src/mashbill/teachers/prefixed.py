@@ -25,6 +25,8 @@ class PrefixedTeacher(ABC):
     bodies that follow it.
     """
 
+    can_write = True
+
     def __init__(self, tokenizer: Tokenizer, identity: Mapping[str, Any], batch: int) -> None:
         """Prepare to answer; no prefix is computed yet."""
         self.identity = identity
@@ -49,8 +51,6 @@ class PrefixedTeacher(ABC):
     def sizes(self, questions: Sequence[Question]) -> list[int]:
         """Return the tokens of each question's body."""
         return [len(e.ids) for e in self._tokenizer.encode_batch([q.body for q in questions])]
-
-    can_write = True
 
     def write(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer questions that have no choices with text.

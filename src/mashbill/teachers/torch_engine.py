@@ -73,12 +73,19 @@ class TorchTeacher(PrefixedTeacher):
         Raises:
             TeacherError: for a schema or a temperature, which the other engine has.
         """
+        if self._settings["temperature"] > 0 or any(question.schema for question in questions):
+            msg = (
+                "engine = 'torch' writes the likeliest token and no schema; for a schema or a "
+                "temperature set engine = 'openvino' in the teacher's table"
+            )
+            raise TeacherError(msg)
         answers = []
         for question in questions:
-            if question.schema or question.tools or self._settings["temperature"] > 0:
-                msg = "engine 'torch' writes plainly; for a schema or sampling set 'openvino'"
-                raise TeacherError(msg)
-            ids = self._chat.ids(question)
+            try:
+                ids = self._chat.asked(question, self._settings["max_tokens"])
+            except TeacherError as error:
+                answers.append(Answer((), 0, failed=str(error)))
+                continue
             made = self._model.generate(
                 torch.tensor([ids]),
                 max_new_tokens=self._settings["max_tokens"],

@@ -1,0 +1,198 @@
+"""Weights in a folder as hubs keep them: safetensors, config.json, tokenizer.json, a chat template.
+
+What the engines over such folders share. A recipe pins the list of the folder's files, and an
+engine is shown those files and no others; code that a folder brings along is never run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from mashbill.conduct.bought import request_digest
+from mashbill.conduct.listing import fetch_all
+from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.recipe import TeacherSpec
+from mashbill.core.source import Source
+from mashbill.core.store import write_atomically
+from mashbill.teachers.chat_template import FILE, ChatTemplate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tokenizers import Tokenizer
+
+    from mashbill.core.stage import Question
+
+_WEIGHTS = ".safetensors"
+_WANTED = (_WEIGHTS, ".json", ".jinja", ".model", ".txt")
+_NEEDED = ("config.json", "tokenizer.json")
+
+
+class FolderTeacherSpec(TeacherSpec):
+    """What the kinds over such folders have in common."""
+
+    price: ClassVar[float | None] = 0.0
+    can_write: ClassVar[bool] = True
+
+    name: str
+    """model as its maker writes it"""
+    provider: str
+    """its maker"""
+    license: str | None = None
+    """SPDX identifier of the weights' licence"""
+    folder: str
+    """the weights: a folder beside the recipe, hf:OWNER/NAME@REVISION, s3://BUCKET/PATH"""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the list of its files; where another is pinned, the error says what it is"""
+    max_tokens: int = Field(default=256, gt=0)
+    """tokens of a written answer at most"""
+    temperature: float = Field(default=0.0, ge=0)
+    """0 writes what is likeliest"""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """share of the likeliest tokens that are drawn from, where the temperature is above 0"""
+    seed: int = 0
+    """of written answers, where the temperature is above 0"""
+
+    @property
+    def source(self) -> Source:
+        """The weights, as open weights read from files."""
+        return Source(
+            name=self.name,
+            what="model",
+            kind="open-weights",
+            route="weights",
+            provider=self.provider,
+            license=self.license,
+            sha256=self.sha256,
+        )
+
+    def weights(self, beside: Path, cache: Path) -> Path:
+        """Return a folder of exactly the pinned files, fetching what lies elsewhere once.
+
+        Raises:
+            InputError: if they cannot be had, or are not those that are pinned.
+        """
+        files = fetch_all(self.folder, self.sha256, beside, cache, _chosen)
+        if any("/" in file.name or not file.sha256 for file in files):
+            msg = f"{self.folder}: name the folder that holds config.json and the weights"
+            raise InputError(msg)
+        return _view({file.name: file.path.resolve() for file in files}, cache, self.sha256)
+
+
+def _chosen(names: Sequence[str], address: str) -> list[str]:
+    """Return the files of a folder that an engine reads."""
+    chosen = [name for name in names if "/" not in name and name.endswith(_WANTED)]
+    missing = [name for name in _NEEDED if name not in chosen]
+    if not any(name.endswith(_WEIGHTS) for name in chosen):
+        missing.append(f"*{_WEIGHTS}")
+    if missing:
+        msg = (
+            f"{address}: has no {', '.join(missing)}; name a folder as "
+            "save_pretrained of transformers writes it"
+        )
+        raise InputError(msg)
+    return chosen
+
+
+def _view(files: dict[str, Path], cache: Path, key: str) -> Path:
+    """Return a folder of links to some files."""
+    final = cache / "weights" / key
+    if final.is_dir():
+        links = {item.name: item.resolve() for item in final.iterdir() if item.is_symlink()}
+        if links == files:
+            return final
+        shutil.rmtree(final)  # the folder that it linked to has moved
+    scratch = cache / "weights" / f".{key}.{os.getpid()}"
+    scratch.mkdir(parents=True)
+    for name, path in files.items():
+        (scratch / name).symlink_to(path)
+    scratch.rename(final)
+    return final
+
+
+def plain_tokenizer(weights: Path) -> tuple[Tokenizer, list[int]]:
+    """Return the folder's tokenizer, and the tokens that it has every text begin with."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(weights / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    bare = tokenizer.encode("a", add_special_tokens=False).ids
+    full = tokenizer.encode("a").ids
+    tokenizer.post_processor = None  # a body goes on where its prefix ends, and begins nothing
+    starts = (i for i in range(len(full)) if full[i : i + len(bare)] == bare)
+    return tokenizer, full[: next(starts, 0)]
+
+
+def chat_of(weights: Path, tokenizer: Tokenizer, cache: Path) -> ChatTemplate:
+    """Return the folder's chat template.
+
+    Raises:
+        TeacherError: if there is none, or the folder does not say what ends an answer.
+    """
+    folder = cache / "chat" / weights.name
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / FILE, json.dumps(describe(weights, tokenizer)).encode())
+    return ChatTemplate(folder, tokenizer)
+
+
+def describe(weights: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return what a chat needs to know of a folder: see :func:`chat_template.describe`.
+
+    Raises:
+        TeacherError: if the folder does not say it.
+    """
+    config, said, generation = (
+        _read(weights / name)
+        for name in ("config.json", "tokenizer_config.json", "generation_config.json")
+    )
+    file = weights / "chat_template.jinja"
+    template = file.read_text("utf-8") if file.exists() else said.get("chat_template")
+    if isinstance(template, list):  # of name and template
+        template = next((t["template"] for t in template if t["name"] == "default"), None)
+    if not template:
+        msg = f"{weights} has no chat template, so it cannot be asked to write"
+        raise TeacherError(msg)
+    ends = generation.get("eos_token_id", config.get("eos_token_id"))
+    ends = ends if isinstance(ends, list) else [ends]
+    own = tokenizer.token_to_id(_content(said.get("eos_token")))
+    known = sorted({end for end in (*ends, own) if end is not None})
+    if not known:
+        msg = f"{weights}: neither its config nor its tokenizer says which token ends an answer"
+        raise TeacherError(msg)
+    added = tokenizer.get_added_tokens_decoder().values()
+    return {
+        "template": template,
+        "context": config.get("max_position_embeddings") or 0,
+        "special": sorted(token.content for token in added if token.special),
+        "ends": known,
+        "bos": _content(said.get("bos_token")),
+        "eos": _content(said.get("eos_token")),
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        msg = f"{path} is no JSON: {error}"
+        raise TeacherError(msg) from error
+    return data if isinstance(data, dict) else {}
+
+
+def _content(token: Any) -> str:
+    """Return a token's text; tokenizer_config.json has it bare or in a table."""
+    return str(token.get("content", "") if isinstance(token, dict) else token or "")
+
+
+def seed_of(seed: int, question: Question) -> int:
+    """Return a seed that follows from the teacher's and from what is asked, sample included."""
+    return int(request_digest({"seed": seed}, question)[:12], 16)
