@@ -219,7 +219,8 @@ def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
     seconds = spec.expected_seconds(expected)
     price: float | None = 0.0
     for teacher in teachers:
-        seconds = None if teacher.pace is None or calls is None else calls / teacher.pace
+        pace = (spec.asks_to_write and teacher.writing_pace) or teacher.pace
+        seconds = None if pace is None or calls is None else calls / pace
         price = None if teacher.price is None or calls is None else calls * teacher.price
     return PlannedStage(
         name=name,

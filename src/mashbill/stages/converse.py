@@ -15,7 +15,8 @@ from pydantic import Field
 from mashbill.core.source import Channel
 from mashbill.core.stage import Question, Uses
 from mashbill.stages.prompting import Prompt, shipped_prompt
-from mashbill.stages.writing import Candidate, Work, WritingSpec, needs_column
+from mashbill.stages.working import Candidate, Work, messages_json, shown, turn_of
+from mashbill.stages.writing import WritingSpec, needs_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ class ConverseSpec(WritingSpec):
     """``kind = "converse"``."""
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher", "judge", "user_teacher")
+    takes_schema: ClassVar[bool] = False
 
     kind: Literal["converse"] = "converse"
     column: str = "text"
@@ -59,61 +61,69 @@ class ConverseSpec(WritingSpec):
         """The whole conversation, and its number of answers."""
         return {"messages_json": pa.string(), "turns": pa.int64()}
 
+    def check(self, folder: Path) -> None:
+        """Read the user's prompt too."""
+        super().check(folder)
+        self._asking(folder).check(("conversation",))
+
+    def _asking(self, folder: Path) -> Prompt:
+        return Prompt(folder / self.user_prompt if self.user_prompt else shipped_prompt("user"))
+
     def go_on(self, items: Sequence[Candidate], work: Work) -> None:
         """Ask on, turn by turn; a turn that fails ends its conversation, which is rejected."""
-        folder = work.ctx.recipe_folder
-        path = folder / self.user_prompt if self.user_prompt else shipped_prompt("user")
-        asking = Prompt(path)
-        history = {id(item): [_turn(item)] for item in items}
-        for turns in history.values():
-            turns.insert(0, {"role": "user", "content": ""})
-        for item in items:
-            item.first = item.first or item.question.body
-            history[id(item)][0]["content"] = item.first
-        left = list(items)
+        asking = self._asking(work.ctx.recipe_folder)
+        talks = [_Talk(item) for item in items]
+        left = talks
         for _ in range(self.turns - 1):
-            left = self._turn(left, history, asking, work)
-        for item in items:
-            shown = [{k: v for k, v in t.items() if k != "opaque"} for t in history[id(item)]]
-            answers = sum(turn["role"] == "assistant" for turn in shown)
-            text = json.dumps(shown, ensure_ascii=False)
-            item.columns |= {"messages_json": text, "turns": answers}
+            left = self._turn(left, asking, work)
+        for talk in talks:
+            talk.close()
 
-    def _turn(
-        self,
-        items: list[Candidate],
-        history: dict[int, list[dict[str, Any]]],
-        asking: Prompt,
-        work: Work,
-    ) -> list[Candidate]:
+    def _turn(self, talks: list[_Talk], asking: Prompt, work: Work) -> list[_Talk]:
         """Take one more turn of each conversation; return those that can go on."""
-        users = work.ctx.teacher(self.user_teacher or self.teacher)
-        said = [
-            asking.render({"conversation": history[id(item)]}, f"row {item.row}") for item in items
-        ]
-        asked = users.ask([Question("", s.user, system=s.system, sample=i.sample)
-                           for s, i in zip(said, items, strict=True)])  # fmt: skip
-        going: list[tuple[Candidate, Question]] = []
-        for item, (_, answer) in zip(items, asked, strict=True):
-            if answer.failed or not answer.text.strip():
-                item.reason = f"the user's next turn failed: {answer.failed or 'nothing written'}"
-                continue
-            before = json.dumps(history[id(item)], ensure_ascii=False)
-            history[id(item)].append({"role": "user", "content": answer.text.strip()})
-            question = Question(
-                "", answer.text.strip(), system=item.question.system, turns=before,
-                sample=item.sample,
-            )  # fmt: skip
-            going.append((item, question))
-        work.ask(work.ctx.teacher(self.teacher), going)
-        for item, _ in going:
-            if item.reason is None:
-                history[id(item)].append(_turn(item))
-        return [item for item, _ in going if item.reason is None]
+        questions = []
+        for talk in talks:
+            where = f"row {talk.item.row} of {self.input}"
+            said = asking.render({"conversation": shown(talk.turns)}, where)
+            sample = talk.item.sample
+            questions.append(Question("", said.user, system=said.system, sample=sample))
+        asked = work.ctx.teacher(self.user_teacher or self.teacher).ask(questions)
+        going: list[_Talk] = []
+        for talk, (_, answer) in zip(talks, asked, strict=True):
+            problem = answer.failed or ("" if answer.text.strip() else "nothing was written")
+            if answer.finish == "length" and not self.keep_cut:
+                problem = "it was cut off at the teacher's max_tokens"
+            if problem:
+                talk.item.reason = f"the user's next turn failed: {problem}"
+            else:
+                going.append(talk)
+                talk.says(answer.text.strip())
+        work.ask(work.ctx.teacher(self.teacher), [(talk.item, talk.question) for talk in going])
+        left = [talk for talk in going if talk.item.reason is None]
+        for talk in left:
+            talk.turns.append(turn_of(talk.item))
+        return left
 
 
-def _turn(item: Candidate) -> dict[str, Any]:
-    turn: dict[str, Any] = {"role": "assistant", "content": item.text}
-    if item.answer is not None and item.answer.opaque:
-        turn["opaque"] = json.loads(item.answer.opaque)
-    return turn
+class _Talk:
+    """One conversation as it grows."""
+
+    def __init__(self, item: Candidate) -> None:
+        self.item = item
+        self.turns = [{"role": "user", "content": item.first}, turn_of(item)]
+        self.question = item.question
+
+    def says(self, text: str) -> None:
+        """Let the user say something."""
+        self.question = Question(
+            "", text, system=self.item.question.system,
+            turns=json.dumps(self.turns, ensure_ascii=False), sample=self.item.sample,
+        )  # fmt: skip
+        self.turns.append({"role": "user", "content": text})
+
+    def close(self) -> None:
+        """Set the columns of the conversation's row: what there is, where it failed too."""
+        self.item.columns |= {
+            "messages_json": messages_json(self.item.question.system, self.turns),
+            "turns": sum(turn["role"] == "assistant" for turn in self.turns),
+        }

@@ -1,7 +1,8 @@
 """``evolve``: an instruction made harder, or made into another one (Evol-Instruct).
 
 After Xu et al., "WizardLM", arXiv 2304.12244: four ways to deepen and one to broaden; which one is
-drawn by a hash of the instruction and the sample. Further rounds are further stages.
+drawn by a hash of the instruction and the sample. Further rounds are further stages. What is made
+holds words of what it was made from, which so comes in as content.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import pyarrow as pa
 from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
-from mashbill.stages.writing import Candidate, WritingSpec, needs_column
+from mashbill.core.source import Channel
+from mashbill.stages.working import Candidate
+from mashbill.stages.writing import WritingSpec, needs_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +37,8 @@ class EvolveSpec(WritingSpec):
     """``kind = "evolve"``."""
 
     shipped: ClassVar[str] = "evolve"
+    takes: ClassVar[Channel] = Channel.CONTENT
+    takes_schema: ClassVar[bool] = False
 
     kind: Literal["evolve"] = "evolve"
     column: str = "text"

@@ -3,6 +3,9 @@
 After Wang et al., "Self-Instruct", ACL 2023, arXiv 2212.10560: the teacher is shown some seeds and
 writes instructions unlike them; near copies are rejected. The paper measures ROUGE-L; here it is
 the share of an instruction's words, each counted once, that stand in one seed that was shown.
+
+Seeds are shown together only if they rest on the same sources: so the bill of what is made of them
+is that of the row which it names, and says neither more nor less than is true.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.stages.structure import Structure
-from mashbill.stages.writing import Candidate, WritingSpec, needs_column
+from mashbill.stages.working import Candidate
+from mashbill.stages.writing import WritingSpec, needs_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,12 +33,13 @@ class InstructSpec(WritingSpec):
 
     shipped: ClassVar[str] = "instruct"
     spreads: ClassVar[bool] = False
+    takes_schema: ClassVar[bool] = False
 
     kind: Literal["instruct"] = "instruct"
     column: str = "text"
     """column of the seed instructions"""
     shown: int = Field(default=4, gt=0, le=32)
-    """seeds that a prompt shows: the row's own, and others of its slice"""
+    """seeds that a prompt shows: the row's own, and others of its slice that rest on the same"""
     count: int = Field(default=4, gt=0, le=32)
     """instructions that a prompt asks for"""
     near: float = Field(default=0.7, gt=0, le=1)

@@ -13,39 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from jinja2 import meta
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import meta, nodes
 
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.stages.sandbox import Sandbox, joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_LONGEST = 1_000_000  # characters, or items, that a template may make at once
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, with multiplication bounded: its own bounds ranges alone."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Multiply, unless the product would fill the memory."""
-        sized = [x for x in (left, right) if isinstance(x, str | bytes | list | tuple)]
-        times = [x for x in (left, right) if isinstance(x, int)]
-        if operator == "**" or (sized and times and len(sized[0]) * times[0] > _LONGEST):
-            msg = f"{operator} may not be used for this: it would make too much"
-            raise SecurityError(msg)
-        return super().call_binop(context, operator, left, right)
-
-
-_JINJA = _Sandbox(
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    autoescape=False,
-)
+_JINJA = Sandbox()
 _BLOCKS = frozenset({"system", "user"})
 
 
@@ -79,14 +55,27 @@ class Prompt:
         except jinja2.TemplateSyntaxError as error:
             msg = f"{path}, line {error.lineno}: not a Jinja template: {error.message}"
             raise RecipeError(msg) from error
+        except (SyntaxError, RecursionError) as error:
+            msg = f"{path}: its blocks and loops are nested too deeply: {error}"
+            raise RecipeError(msg) from error
         except (OSError, UnicodeDecodeError) as error:
             msg = f"{path}: the prompt cannot be read: {error}"
             raise RecipeError(msg) from error
+        self._parsed = parsed
         self.variables = frozenset(meta.find_undeclared_variables(parsed))
         blocks = set(self._template.blocks)
         if blocks - _BLOCKS or (blocks and "user" not in blocks):
             msg = f"{path}: has blocks {sorted(blocks)}; a prompt has 'user', and may have 'system'"
             raise RecipeError(msg)
+
+    def count(self, name: str) -> int:
+        """Return how many times a variable is written out."""
+        written = (node for output in self._parsed.find_all(nodes.Output) for node in output.nodes)
+        return sum(
+            found.name == name
+            for node in written
+            for found in ([node] if isinstance(node, nodes.Name) else node.find_all(nodes.Name))
+        )
 
     def check(self, known: Collection[str]) -> None:
         """Check that its variables are among those there will be.
@@ -111,14 +100,14 @@ class Prompt:
             InputError: naming file, row and variable.
         """
         try:
-            if not self._template.blocks:
-                return Rendered("", self._template.render(values).strip())
             context = self._template.new_context(dict(values))
-            said = {
-                name: "".join(block(context)).strip()
-                for name, block in self._template.blocks.items()
-            }
-        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            if not self._template.blocks:
+                return Rendered("", joined(self._template.root_render_func(context)))
+            said = {name: joined(block(context)) for name, block in self._template.blocks.items()}
+        except (
+            jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError,
+            AttributeError, RecursionError,
+        ) as error:  # fmt: skip
             have = ", ".join(sorted(values))
             msg = f"{self.path} cannot be filled for {where}: {error}; there are {have}"
             raise InputError(msg) from error

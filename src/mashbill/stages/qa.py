@@ -9,7 +9,8 @@ from pydantic import Field
 
 from mashbill.core.source import Channel
 from mashbill.stages.structure import Structure
-from mashbill.stages.writing import Candidate, WritingSpec, needs_column
+from mashbill.stages.working import Candidate
+from mashbill.stages.writing import WritingSpec, needs_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ class QaSpec(WritingSpec):
     shipped: ClassVar[str] = "qa"
     takes: ClassVar[Channel] = Channel.CONTENT
     spreads: ClassVar[bool] = False
+    takes_schema: ClassVar[bool] = False
 
     kind: Literal["qa"] = "qa"
     column: str = "text"
@@ -42,10 +44,11 @@ class QaSpec(WritingSpec):
         """So many pairs."""
         del folder
         text = {"type": "string", "minLength": 1}
+        quote = {**text, "description": "words of the document, word for word"}
         pair = {
             "type": "object", "additionalProperties": False,
             "required": ["question", "answer", "quote"],
-            "properties": {"question": text, "answer": text, "quote": text},
+            "properties": {"question": text, "answer": text, "quote": quote},
         }  # fmt: skip
         pairs = {"type": "array", "minItems": 1, "maxItems": self.pairs, "items": pair}
         return Structure(
@@ -66,8 +69,11 @@ class QaSpec(WritingSpec):
         rows = []
         for pair in candidate.value["pairs"]:
             row = {"prompt": pair["question"], "text": pair["answer"], "quote": pair["quote"]}
-            if _folded(pair["quote"]) not in document:
+            quote = _folded(pair["quote"])
+            if not quote or quote not in document:
                 row["reason"] = "its quote is not in the document"
+            elif not pair["question"].strip() or not pair["answer"].strip():
+                row["reason"] = "its question or its answer is empty"
             rows.append(row)
         return rows
 

@@ -1,0 +1,228 @@
+"""Jinja's sandbox, bounded: what a prompt of a stranger's recipe may make, and in what size.
+
+Jinja's own refuses what is unsafe and bounds one range. Here nothing is called but ``range``,
+nothing is drawn at random, nothing is worked out while a template is read, and whatever a template
+works through while it is filled (turns of loops, what is put together, what filters are given) is
+counted: past a bound it stops.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from jinja2 import nodes
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
+from jinja2.visitor import NodeTransformer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+LONGEST = 1_000_000
+"""characters that a prompt comes to at most, and characters or items that a product may have"""
+_MOST = 4 * LONGEST  # characters and items that filling one prompt may work through
+_LARGEST = 4096  # bits of a product of whole numbers
+_WITHOUT = (
+    "batch", "center", "format", "indent", "pprint", "random", "round", "slice", "urlize",
+    "wordwrap", "xmlattr",
+)  # fmt: skip
+_COUNTED = "_counted"
+
+
+class _Spent(threading.local):
+    """What filling the prompt at hand has worked through; slices are filled in threads."""
+
+    size = 0
+
+
+_SPENT = _Spent()
+
+
+def _spend(size: int) -> None:
+    _SPENT.size += size
+    if _SPENT.size > _MOST:
+        msg = f"it works through more than {_MOST:,} characters and items"
+        raise SecurityError(msg)
+
+
+def _weigh(*values: Any) -> None:
+    """Spend as much as it would take to write these values out: lists may share their parts."""
+    left = list(values)
+    while left:
+        value = left.pop()
+        if isinstance(value, str | bytes | range):
+            _spend(len(value) + 1)
+        elif isinstance(value, dict):
+            _spend(len(value) + 1)
+            left += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            _spend(len(value) + 1)
+            left += value
+        else:
+            _spend(1)
+
+
+class _Bounding(NodeTransformer):
+    """Puts the counting into a parsed template, and refuses what gathers text unseen."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - the visitor's own name
+        """Count a loop's turns."""
+        if node.recursive:
+            return _refuse("a recursive loop", node)
+        self.generic_visit(node)
+        node.iter = _filtered(node.iter, _COUNTED)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        """Let ``a ~ b`` be a join, which is bounded."""
+        self.generic_visit(node)
+        listed = nodes.List(node.nodes, lineno=node.lineno, environment=node.environment)
+        return _filtered(listed, "join")
+
+    def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:  # noqa: N802
+        """Refuse it: what it gathers is seen by nobody."""
+        return _refuse("a set block", node)
+
+    def visit_FilterBlock(self, node: nodes.FilterBlock) -> nodes.Node:  # noqa: N802
+        """Refuse it for the same reason."""
+        return _refuse("a filter block", node)
+
+
+def _refuse(what: str, node: nodes.Node) -> nodes.Node:
+    msg = f"a prompt has no use for {what}"
+    raise jinja2.TemplateSyntaxError(msg, node.lineno)
+
+
+def _filtered(node: Any, name: str) -> nodes.Filter:
+    return nodes.Filter(
+        node, name, [], [], None, None, lineno=node.lineno, environment=node.environment
+    )
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """The environment of all prompts."""
+
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,
+            optimized=False,
+            finalize=_shown,
+        )
+        self.globals = {"range": safe_range}
+        for name in _WITHOUT:
+            del self.filters[name]
+        self.filters |= {"join": _join, "replace": _replace, "round": _round, "tojson": _json}
+        for name, made in self.filters.items():
+            self.filters[name] = _weighed(made)
+        self.filters[_COUNTED] = _counted
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        parsed = super()._parse(source, name, filename)
+        _Bounding().visit(parsed)
+        return parsed
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Work out a sum, a product or a remainder, unless it would fill the memory."""
+        sized = [x for x in (left, right) if isinstance(x, str | bytes | list | tuple)]
+        times = [x for x in (left, right) if isinstance(x, int)]
+        size = len(sized[0]) * times[0] if sized and times and operator == "*" else 0
+        if operator == "*" and len(times) == 2:
+            large = sum(x.bit_length() for x in times) > _LARGEST
+        else:
+            large = operator == "**" or (operator == "%" and bool(sized)) or size > LONGEST
+        if large:
+            msg = f"{operator} may not be used for this: it would make too much"
+            raise SecurityError(msg)
+        _spend(size if operator == "*" else sum(map(len, sized)))
+        return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call ``range``, and nothing else."""
+        if called is not safe_range:
+            msg = (
+                "nothing can be called in a prompt but range(); use a filter, as in {{ x | upper }}"
+            )
+            raise SecurityError(msg)
+        return super().call(context, called, *args, **kwargs)
+
+
+def _shown(value: Any) -> Any:
+    """Weigh a value before it is written out."""
+    if not isinstance(value, str):
+        _weigh(value)
+    return value
+
+
+def _counted(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        _spend(1)
+        yield value
+
+
+def _weighed(made: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that weighs what it is given, and whose complaints are a template's."""
+
+    @functools.wraps(made)
+    def weighing(*args: Any, **kwargs: Any) -> Any:
+        _weigh(*args, *kwargs.values())
+        try:
+            return made(*args, **kwargs)
+        except AssertionError as error:
+            raise jinja2.TemplateRuntimeError(str(error)) from error
+
+    return weighing
+
+
+def _fits(size: int, what: str) -> None:
+    if size > LONGEST:
+        msg = f"{what} would come to more than {LONGEST:,} characters"
+        raise SecurityError(msg)
+    _spend(size)
+
+
+def _join(values: Iterable[Any], between: str = "", attribute: str | None = None) -> str:
+    if attribute is not None:
+        values = [value[attribute] for value in values]
+    texts = [str(value) for value in values]
+    _fits(sum(map(len, texts)) + len(texts) * len(between), "join")
+    return between.join(texts)
+
+
+def _replace(value: Any, old: str, new: str) -> str:
+    text = str(value)
+    _fits(len(text) + text.count(old) * len(new), "replace")
+    return text.replace(old, new)
+
+
+def _round(value: float, precision: int = 0) -> float:
+    return round(value, precision)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Return what a template makes, piece by piece, without space around it.
+
+    Raises:
+        SecurityError: if it is too long, or too much is worked through to make it.
+    """
+    _SPENT.size = 0
+    made, size = [], 0
+    for piece in pieces:
+        size += len(piece)
+        if size > LONGEST:
+            msg = f"it comes to more than {LONGEST:,} characters"
+            raise SecurityError(msg)
+        made.append(piece)
+    return "".join(made).strip()

@@ -1,0 +1,321 @@
+"""The work of a stage whose teacher writes: asking, reading, checking, judging, in waves.
+
+A row of the input and a sample's number are a *candidate*. Each is asked, read by the schema if
+there is one (and asked again with the error shown, where it does not fit), and makes a row or
+several; each row is put to the checks and then to the judge. What fails is a rejected row with its
+reason; nothing is dropped.
+
+With ``accept`` the stage stops at so many accepted rows: candidates are asked in waves, in order,
+each as large as what is lacking needs at the rate so far, so that few are bought for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mashbill.core.record import BILL, CALL, FROM, user_columns
+from mashbill.core.stage import Question
+from mashbill.stages.asking import calls_column, marks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mashbill.core.stage import Answer, StageContext, TeacherSession
+    from mashbill.stages.prompting import Prompt
+    from mashbill.stages.writing import WritingSpec
+
+_LOWEST_RATE = 0.05  # of acceptance: waves are sized as if it were no lower
+_YES, _NO = " yes", " no"
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One thing asked for."""
+
+    row: int
+    """position within the batch"""
+    sample: int
+    values: dict[str, Any]
+    """the row's columns, and what the stage adds"""
+    question: Question
+    """what was asked last"""
+    first: str
+    """what was asked at first"""
+    call: str = ""
+    text: str = ""
+    value: Any = None
+    """the answer as JSON, where there is a schema"""
+    reason: str | None = None
+    """why it is rejected"""
+    answer: Answer | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+    """further columns of its row"""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """what was made of its answer"""
+
+
+class Work:
+    """One slice of a writing stage."""
+
+    def __init__(self, spec: WritingSpec, ctx: StageContext) -> None:
+        self.spec = spec
+        self.ctx = ctx
+        self.kept = 0
+        self.counts = {"asked": 0, "accepted": 0, "asked_again": 0, "repaired": 0}
+        self._template = spec.template(ctx.recipe_folder)
+        self._structure = spec.structure(ctx.recipe_folder)
+        self._tools = spec.tools_text(ctx.recipe_folder)
+        self._judging = spec.judging(ctx.recipe_folder) if spec.judge else None
+
+    def measure(self) -> None:
+        """Add what was counted to the stage's measures."""
+        for name, count in self.counts.items():
+            self.ctx.measures[name] = self.ctx.measures.get(name, 0) + count
+
+    def batch(self, batch: pa.RecordBatch, start: int) -> Iterator[pa.RecordBatch]:
+        """Yield the records of some rows; all at once, or in waves until enough are accepted."""
+        names = batch.schema.names
+        rows = batch.select(user_columns(names)).to_pylist()
+        near = _alike(rows, batch.column(BILL).to_pylist() if BILL in names else [0] * len(rows))
+        todo = [(i, n) for i in range(len(rows)) for n in range(self.spec.samples)]
+        place = asked = 0
+        while place < len(todo):
+            size = len(todo) - place
+            lacking = self._lacking()
+            if lacking is not None:
+                rate = max(self.kept / asked if asked else 1.0, _LOWEST_RATE)
+                size = min(size, math.ceil(lacking / rate))
+            wave = [
+                self._candidate(rows[i], near[i], (i, n), start + i)
+                for i, n in todo[place : place + size]
+            ]
+            self._complete(wave)
+            yield self._records(wave, batch, start)
+            place, asked = place + size, asked + size
+            if self._lacking() == 0:
+                return
+
+    def _lacking(self) -> int | None:
+        if self.spec.accept is None:
+            return None
+        return max(self.spec.accept - self.ctx.kept - self.kept, 0)
+
+    def _candidate(
+        self, row: dict[str, Any], near: Sequence[dict[str, Any]], which: tuple[int, int], at: int
+    ) -> Candidate:
+        spec, (place, sample) = self.spec, which
+        values = {**row, **spec.asked(row, sample, near, self.ctx)}
+        if self._template is None:
+            system, user = "", spec.prompt_text(row, "")
+        else:
+            said = self._template.render(values, f"row {at} of {spec.input}")
+            system, user = said.system, said.user
+        schema = self._structure.text if self._structure else ""
+        question = Question(
+            "", user, system=system, schema=schema, tools=self._tools, sample=sample
+        )
+        made = Candidate(place, sample, values, question, user)
+        made.reason = spec.unfit(values, system, user)
+        return made
+
+    def _complete(self, wave: list[Candidate]) -> None:
+        """Ask, read, make rows, check and judge."""
+        teacher = self.ctx.teacher(self.spec.teacher)
+        todo = [item for item in wave if item.reason is None]
+        self.counts["asked"] += len(todo)
+        self.ask(teacher, [(item, item.question) for item in todo])
+        for _ in range(self.spec.retries if self._structure else 0):
+            wrong = [item for item in todo if item.reason is not None and _may_mend(item)]
+            if not wrong:
+                break
+            self.counts["asked_again"] += len(wrong)
+            self.ask(
+                teacher,
+                [
+                    (item, once_more(item.question, item.answer, item.reason.removeprefix("it ")))
+                    for item in wrong
+                    if item.answer is not None and item.reason is not None
+                ],
+            )
+        self.spec.go_on([item for item in todo if item.reason is None], self)
+        judged = []
+        for item in todo:
+            if item.reason is not None:
+                continue
+            item.rows = self.spec.rows_of(item)
+            if not item.rows:
+                item.reason = "no row could be made of its answer"
+            for row in item.rows:
+                row["reason"] = row.get("reason") or self._checked(row["text"])
+                judged += [(item, row)] if row["reason"] is None else []
+        if self._judging is not None:
+            self._judge(judged, self._judging)
+
+    def ask(self, teacher: TeacherSession, asked: Sequence[tuple[Candidate, Question]]) -> None:
+        """Ask for candidates, and read the answers."""
+        answers = teacher.ask([question for _, question in asked])
+        for (item, question), (call, answer) in zip(asked, answers, strict=True):
+            item.question, item.call, item.answer = question, call, answer
+            item.text, item.value = answer.text.strip(), None
+            item.reason = self._read(item, answer)
+
+    def _read(self, item: Candidate, answer: Answer) -> str | None:
+        if answer.failed:
+            return answer.failed
+        if answer.finish == "length" and not self.spec.keep_cut:
+            return "it was cut off at the teacher's max_tokens"
+        if not item.text and not answer.tool_calls:
+            return "the teacher wrote nothing"
+        if self._structure is None or not item.question.schema:
+            return None
+        read = self._structure.read(item.text)
+        if read.problem:
+            return f"it does not fit the schema: {read.problem}"
+        self.counts["repaired"] += read.repaired
+        item.value = read.value
+        item.text = json.dumps(read.value, ensure_ascii=False, sort_keys=True)
+        return None
+
+    def _checked(self, text: str) -> str | None:
+        spec = self.spec
+        if len(text) < spec.min_chars:
+            return f"{len(text)} characters, below {spec.min_chars}"
+        if spec.max_answer_chars is not None and len(text) > spec.max_answer_chars:
+            return f"{len(text)} characters, above {spec.max_answer_chars}"
+        if spec.match and not re.search(spec.match, text):
+            return f"does not match {spec.match!r}"
+        if spec.refuse and re.search(spec.refuse, text):
+            return f"matches {spec.refuse!r}, which is refused"
+        return None
+
+    def _judge(self, judged: list[tuple[Candidate, dict[str, Any]]], judging: Prompt) -> None:
+        questions = []
+        for item, row in judged:
+            values = {"prompt": row.get("prompt", item.first), "text": row["text"]}
+            said = judging.render(values, f"row {item.row} of {self.spec.input}")
+            questions.append(Question("", said.user, (_YES, _NO), system=said.system))
+        answers = self.ctx.teacher(self.spec.judge).ask(questions)
+        for (_, row), (_, answer) in zip(judged, answers, strict=True):
+            if answer.failed:
+                row["reason"] = f"the judge gave no answer: {answer.failed}"
+                continue
+            row["right"] = 1 / (1 + math.exp(answer.logprobs[1] - answer.logprobs[0]))
+            if row["right"] < self.spec.threshold:
+                row["reason"] = f"right at {row['right']:.4f}, below {self.spec.threshold}"
+
+    def _records(self, wave: list[Candidate], batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
+        """Return the rows of a wave; what is accepted beyond what is wanted is rejected too."""
+        made: list[tuple[Candidate, dict[str, Any]]] = []
+        for item in wave:
+            for row in item.rows:
+                if row["reason"] is None and self._lacking() == 0:
+                    row["reason"] = f"{self.spec.accept} were accepted before it"
+                self.kept += row["reason"] is None
+                self.counts["accepted"] += row["reason"] is None
+                made.append((item, row))
+            if not item.rows:
+                made.append((item, {**item.columns, "text": item.text, "reason": item.reason}))
+        return self._batch(made, batch, start)
+
+    def _batch(
+        self,
+        made: Sequence[tuple[Candidate, dict[str, Any]]],
+        batch: pa.RecordBatch,
+        start: int,
+    ) -> pa.RecordBatch:
+        spec = self.spec
+        columns = self._first_columns(made, batch)
+        for name, kind in spec.further().items():
+            columns[name] = pa.array([row.get(name) for _, row in made], kind)
+        if self._structure is not None and spec.spreads:
+            arrays = self._structure.arrays([item.value for item, _ in made])
+            columns |= {name: arr for name, arr in arrays.items() if name not in columns}
+        if self._judging is not None:
+            columns["right"] = pa.array([row.get("right") for _, row in made], pa.float64())
+        columns |= {
+            FROM: pa.array([start + item.row for item, _ in made], pa.int64()),
+            CALL: calls_column([item.call or None for item, _ in made]),
+            **marks(spec.kind, [row["reason"] for _, row in made]),
+        }
+        return pa.RecordBatch.from_pydict(columns)
+
+    def _first_columns(
+        self, made: Sequence[tuple[Candidate, dict[str, Any]]], batch: pa.RecordBatch
+    ) -> dict[str, Any]:
+        """Return prompt, text and sample; or where a stage keeps the columns that are there, those.
+
+        Kept rows get a sample's number where there are several.
+        """
+        text = pa.array([row["text"] for _, row in made], pa.string())
+        sample = pa.array([item.sample for item, _ in made], pa.int64())
+        if self.spec.keeps:
+            places = pa.array([item.row for item, _ in made], pa.int64())
+            names = user_columns(batch.schema.names)
+            kept = {name: batch.column(name).take(places) for name in names}
+            return kept | {"text": text} | ({"sample": sample} if self.spec.samples > 1 else {})
+        prompts = [
+            row.get("prompt", self.spec.prompt_text(item.values, item.first)) for item, row in made
+        ]
+        return {"prompt": pa.array(prompts, pa.string()), "text": text, "sample": sample}
+
+
+def _alike(rows: Sequence[dict[str, Any]], bills: Sequence[int]) -> list[list[dict[str, Any]]]:
+    """Return for each row those that rest on the same sources, itself among them."""
+    groups: dict[int, list[dict[str, Any]]] = {}
+    for row, node in zip(rows, bills, strict=True):
+        groups.setdefault(node, []).append(row)
+    return [groups[node] for node in bills]
+
+
+def turn_of(item: Candidate) -> dict[str, Any]:
+    """Return a candidate's last answer as a turn, with what its provider wants back with it."""
+    turn: dict[str, Any] = {"role": "assistant", "content": item.text}
+    answer = item.answer
+    if answer is not None and answer.tool_calls:
+        turn["tool_calls"] = json.loads(answer.tool_calls)
+    if answer is not None and answer.opaque:
+        turn["opaque"] = json.loads(answer.opaque)
+    return turn
+
+
+def shown(turns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return turns as anybody may see them: what is for their provider alone is left out."""
+    return [{key: value for key, value in turn.items() if key != "opaque"} for turn in turns]
+
+
+def messages_json(system: str, turns: Sequence[dict[str, Any]]) -> str:
+    """Return a whole conversation as a column holds it."""
+    said = [{"role": "system", "content": system}] if system else []
+    return json.dumps([*said, *shown(turns)], ensure_ascii=False)
+
+
+def _may_mend(item: Candidate) -> bool:
+    """Return whether showing the error could help: the teacher did write, and not too much."""
+    answer = item.answer
+    return (
+        answer is not None and not answer.failed and answer.finish != "length" and bool(item.text)
+    )
+
+
+def once_more(question: Question, answer: Answer, problem: str) -> Question:
+    """Return the question that shows a teacher its answer and what is wrong with it."""
+    turns = json.loads(question.turns) if question.turns else []
+    turn: dict[str, Any] = {"role": "assistant", "content": answer.text.strip()}
+    if answer.opaque:
+        turn["opaque"] = json.loads(answer.opaque)
+    turns += [{"role": "user", "content": question.body}, turn]
+    return Question(
+        "",
+        f"That answer {problem}. Write it again so that it is one JSON value that satisfies the "
+        "schema, and nothing else.",
+        system=question.system,
+        turns=json.dumps(turns, ensure_ascii=False),
+        schema=question.schema,
+        sample=question.sample,
+    )

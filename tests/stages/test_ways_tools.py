@@ -1,0 +1,191 @@
+"""Traces of tool use, and what a prompt may hold."""
+
+import json
+
+import pytest
+from jsonschema import validate
+from tests_support import TEACHER, rows_of
+from tests_ways import TEXTS, WAYS, WEATHER, made, says
+
+from mashbill import Answer, InputError, RecipeError
+from mashbill.stages.prompting import Prompt
+
+# ---- tools ----
+
+
+def calling(*names, arguments='{"town": "Ulm"}'):
+    calls = [{"id": f"c{i}", "name": name, "arguments": arguments} for i, name in enumerate(names)]
+    return Answer((), 1, "", finish="tool_calls", tool_calls=json.dumps(calls))
+
+
+def test_simulated_results_satisfy_what_the_tool_returns(tmp_path):
+    teachers = TEACHER.replace("noise = 0.5", "invalid = 0.4")
+    store = made(tmp_path, "tools", WAYS["tools"] + "\nsamples = 3", teachers=teachers)
+    assert store.find("out").measures["invalid_calls"] > 0
+    results = []
+    for row in rows_of(store, "out"):
+        turns = json.loads(row["messages_json"])
+        assert turns[-1] == {"role": "assistant", "content": row["text"]}
+        results += [json.loads(turn["content"]) for turn in turns if turn["role"] == "tool"]
+        (tool,) = json.loads(row["tools_json"])
+        assert set(tool) == {"name", "description", "parameters"}
+    errors = [result for result in results if "error" in result]
+    assert errors
+    assert all("the arguments do not fit" in error["error"] for error in errors)
+    for result in results:
+        if result not in errors:
+            validate(result, WEATHER["returns"])
+
+
+def test_known_results_are_looked_up_and_what_is_not_known_is_told(tmp_path, monkeypatch):
+    def answer(question):
+        if question.turns:
+            return Answer((), 1, json.loads(question.turns)[-1]["content"])
+        town = "Ulm" if "owl" in question.body else "Bonn"
+        return calling("weather", arguments=json.dumps({"town": town}))
+
+    says(monkeypatch, answer)
+    known = [{"name": "weather", "arguments": {"town": "Ulm"}, "result": {"degrees": 7}}]
+    keys = 'tools = "tools.json"\nresults = "known.jsonl"\n'
+    store = made(tmp_path, "tools", keys, {"known.jsonl": known})
+    texts = [row["text"] for row in rows_of(store, "out")]
+    assert json.loads(texts[0]) == {"degrees": 7}
+    assert {*texts[1:]} == {'{"error": "no result is known for these arguments"}'}
+    assert store.find("out").measures["invalid_calls"] == len(TEXTS) - 1
+    with pytest.raises(RecipeError, match=r"bad.jsonl, line 1: name, arguments and result"):
+        made(tmp_path / "bad", "tools", keys.replace("known", "bad"), {"bad.jsonl": [{"name": 1}]})
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer", "reason"),
+    [
+        ("", calling("weather", "sun"), "it calls 'sun', which is no declared tool"),
+        ("max_steps = 3", calling("weather"), "it still calls tools after 3 steps"),
+        (
+            "max_invalid = 1",
+            calling("weather", arguments='{"town": "Rome"}'),
+            "2 calls had arguments that no tool takes",
+        ),
+    ],
+)
+def test_a_trace_that_goes_wrong_is_rejected_and_kept(tmp_path, monkeypatch, keys, answer, reason):
+    def answered(question):
+        if question.schema:
+            return Answer((), 1, '{"degrees": 3}')
+        return answer if "owl" in question.body + question.turns else Answer((), 1, "None needed.")
+
+    says(monkeypatch, answered)
+    store = made(tmp_path, "tools", f"{WAYS['tools']}\n{keys}")
+    (gone,) = rows_of(store, "out", "rejected")
+    assert gone["_reason"] == reason
+    assert json.loads(gone["messages_json"])[1]["tool_calls"]
+    assert gone["calls"] >= 1
+    kept = rows_of(store, "out")
+    assert {(row["text"], row["calls"]) for row in kept} == {("None needed.", 0)}
+
+
+def test_a_result_that_cannot_be_had_rejects_the_trace(tmp_path, monkeypatch):
+    def answered(question):
+        if question.schema:
+            return Answer((), 1, "rather warm")
+        return calling("weather") if "owl" in question.body else Answer((), 1, "None needed.")
+
+    says(monkeypatch, answered)
+    store = made(tmp_path, "tools", WAYS["tools"])
+    (gone,) = rows_of(store, "out", "rejected")
+    assert gone["_reason"].startswith("the result of weather does not fit its schema: not JSON")
+
+
+@pytest.mark.parametrize(
+    ("tools", "message"),
+    [
+        ([WEATHER, WEATHER], "tool 'weather': each has a name of its own"),
+        ([{**WEATHER, "strict": True}], "tool 'weather': each has a name of its own"),
+        ([{**WEATHER, "parameters": []}], "tool 'weather': parameters is"),
+        ([{**WEATHER, "returns": {"type": "obect"}}], "returns: not a JSON Schema, at type"),
+        ([], "a list of tools is needed"),
+    ],
+)
+def test_tools_are_checked_before_anything_runs(tmp_path, tools, message):
+    with pytest.raises(RecipeError, match=message):
+        made(tmp_path, "tools", WAYS["tools"], {"tools.json": json.dumps(tools)})
+
+
+def test_arguments_that_only_mending_makes_json_go_back_to_the_teacher(tmp_path, monkeypatch):
+    def answered(question):
+        if question.turns:
+            return Answer((), 1, json.loads(question.turns)[-1]["content"])
+        return calling("weather", arguments='{"town": "Ulm"')
+
+    says(monkeypatch, answered)
+    store = made(tmp_path, "tools", WAYS["tools"])
+    for row in rows_of(store, "out"):
+        assert "the arguments do not fit: not JSON" in row["text"]
+
+
+# ---- prompts ----
+
+
+def doubled(start, step):
+    lines = [f"{{% set x{i + 1} = {step.replace('x', f'x{i}')} %}}" for i in range(40)]
+    return f"{{% set x0 = {start} %}}" + "".join(lines)
+
+
+MOST = "works through more than 4,000,000"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ text.upper() }}", "nothing can be called in a prompt but range"),
+        ("{% macro f() %}x{% endmacro %}{{ f() }}", "nothing can be called"),
+        ("{{ lipsum() }}", "'lipsum' is undefined|nothing can be called"),
+        ("{{ '%999999999d' % 1 }}", "would make too much"),
+        ("{{ text | replace('e', 'x' * 900000) }}", "replace would come to more than"),
+        ("{{ ['a', 'a', 'a'] | join('x' * 900000) }}", "join would come to more than"),
+        ("{% for i in range(99999) %}{{ text }}{% endfor %}", "comes to more than 1,000,000"),
+        ("{{ ''|attr('__class__') }}", "unsafe"),
+        ("{% include 'other' %}", "no loader"),
+        (doubled("text", "x ~ x") + "{{ x40 | length }}", MOST),
+        (doubled("text", "x + x") + "{{ x40 | length }}", MOST),
+        (doubled("[text]", "[x, x]") + "{{ x40 }}", MOST),
+        (doubled("[text]", "[x, x]") + "{{ x40 | tojson | length }}", MOST),
+        (doubled("[text]", "[x, x] | sum(start=[])") + "{{ x40 | length }}", MOST),
+        (doubled("10", "x * x") + "{{ x40 > 3 }}", "would make too much"),
+        ("{% for a in text %}" * 6 + "{% endfor %}" * 6, MOST),
+        ("{{ text | truncate(3, true, text) }}", "expected length"),
+    ],
+)
+def test_a_template_is_bounded_and_the_error_names_file_and_row(tmp_path, template, message):
+    with pytest.raises(
+        InputError, match=rf"p.jinja cannot be filled for row 0 of texts: .*({message})"
+    ):
+        made(tmp_path, "generate", 'prompt = "p.jinja"', {"p.jinja": template})
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ text | random }}",
+        "{{ [1] | slice(999999999) | list }}",
+        "{% for i in [1] %}" * 30 + "{% endfor %}" * 30,
+        "{% for i in [1] recursive %}{% endfor %}",
+        "{% set x %}{% for i in range(99999) %}{{ text }}{% endfor %}{% endset %}",
+        "{% filter upper %}{{ text }}{% endfilter %}",
+    ],
+)
+def test_a_template_that_cannot_serve_is_told_before_anything_runs(tmp_path, template):
+    with pytest.raises(RecipeError, match=r"p.jinja"):
+        made(tmp_path, "generate", 'prompt = "p.jinja"', {"p.jinja": template})
+
+
+def test_a_range_and_filters_may_be_used(tmp_path):
+    path = tmp_path / "p.jinja"
+    path.write_text(
+        "{% for i in range(2) %}{{ i }}{{ x | upper | replace('A', 'b') }}{% endfor %}"
+        "{{ [x, 'é'] | tojson }} {{ y | join(', ', attribute='n') }} {{ x ~ loop_of ~ 1 }}"
+        "{% for n in y if n.n > 1 %} {{ loop.index }}/{{ loop.length }}{% endfor %}"
+        " {{ 1.25 | round(1) }} {{ [3, 1] | sort | first }} {{ 2 * 3 + 1 }}"
+    )
+    said = Prompt(path).render({"x": "a", "y": [{"n": 1}, {"n": 2}], "loop_of": "-"}, "here")
+    assert said.user == '0b1b["a", "é"] 1, 2 a-1 1/1 1.2 1 7'
