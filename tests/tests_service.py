@@ -91,7 +91,12 @@ def chat(text, **more):
 
 
 class OpenAIBatches:
-    """POST /files, POST /batches, GET /batches/ID, GET /files/ID/content."""
+    """POST /files, POST /batches, GET /batches, GET /batches/ID, GET /files/ID/content.
+
+    ``before`` and ``after`` are told of each path, around what it does and before its reply.
+    """
+
+    before = after = staticmethod(lambda _: None)
 
     def __init__(self, polls=2, fail=lambda *_: None):
         self.files, self.batches = {}, {}
@@ -101,6 +106,7 @@ class OpenAIBatches:
 
     def __call__(self, handler, path, data):
         path = path.removeprefix("/v1")
+        self.before(path)
         if path == "/files":
             own = f"file-{len(self.files)}"
             body = data.split(b"\r\n\r\n")[-1].rsplit(b"\r\n--", 1)[0]
@@ -108,13 +114,19 @@ class OpenAIBatches:
                 if b"filename=" in part:
                     body = part.split(b"\r\n\r\n", 1)[1].rsplit(b"\r\n", 1)[0]
             self.files[own] = body
+            self.after(path)
             handler.reply(200, {"id": own, "object": "file", "bytes": len(body)})
+        elif path.startswith("/batches?"):
+            found = [self.state(own, "in_progress") for own in reversed(self.batches)]
+            handler.reply(200, {"object": "list", "data": found, "has_more": False})
         elif path == "/batches":
             own = f"batch_{len(self.batches)}"
-            file = json.loads(data)["input_file_id"]
+            order = json.loads(data)
+            file = order["input_file_id"]
             lines = [json.loads(line) for line in self.files[file].splitlines()]
             self.submitted.append([line["custom_id"] for line in lines])
-            self.batches[own] = {"lines": lines, "polls": 0}
+            self.batches[own] = {"lines": lines, "polls": 0, "order": order}
+            self.after(path)
             handler.reply(200, self.state(own, "validating"))
         elif path.startswith("/batches/"):
             own = path.split("/")[2]
@@ -131,6 +143,8 @@ class OpenAIBatches:
             "id": own,
             "object": "batch",
             "status": status,
+            "created_at": 1_790_000_000,
+            "metadata": batch["order"].get("metadata"),
             "output_file_id": f"out-{own}" if done else None,
             "error_file_id": f"err-{own}" if done else None,
             "request_counts": {

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -234,26 +235,67 @@ def test_a_batch_is_submitted_polled_and_read_and_what_failed_goes_alone(tmp_pat
     assert Auditor(store.root).run().holds
 
 
+def killed(path, root, when):
+    """Run a recipe as a program, and kill it once ``when`` is true."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from mashbill.cli import main; main()", "run", str(path),
+         "--store", str(root)],
+        env={**os.environ, "MASHBILL_KEY_FILE": os.environ["MASHBILL_KEY_FILE"]},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not when():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 def test_a_run_killed_while_its_batch_runs_fetches_it_and_buys_nothing_twice(tmp_path):
     batches = OpenAIBatches(polls=10**9)
     with Service(batches) as service:
         teacher = SERVER.format(url=service.url) + 'batch = true\npoll = 0.1\nlicense = "MIT"\n'
         path = recipe(tmp_path / "r", teacher, rows=8)
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from mashbill.cli import main; main()", "run", str(path),
-             "--store", str(tmp_path / "s")],
-            env={**os.environ, "MASHBILL_KEY_FILE": os.environ["MASHBILL_KEY_FILE"]},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        killed(
+            path, tmp_path / "s",
+            lambda: batches.batches and batches.batches["batch_0"]["polls"] > 1,
         )  # fmt: skip
-        until = time.monotonic() + 60
-        while not (batches.batches and batches.batches["batch_0"]["polls"] > 1):
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
         batches.polls = 0
         store, done = run(path, tmp_path / "s")
     assert [len(calls) for calls in batches.submitted] == [8]
     assert len(rows_of(store, "out")) == 8
     assert done.calls == 8
+    assert Auditor(store.root).run().holds
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_batch_whose_submission_was_cut_off_is_found_by_its_mark(tmp_path, listed):
+    made, go_on = threading.Event(), threading.Event()
+    batches = OpenAIBatches(polls=0)
+
+    def after(path):
+        if path == "/batches":
+            made.set()
+            go_on.wait(60)  # the reply never reaches who asked
+
+    def answer(handler, path, data):
+        if "/batches?" in path and not listed:
+            handler.reply(404, {"error": {"message": "no such path"}})
+        else:
+            batches(handler, path, data)
+
+    batches.after = after
+    with Service(answer) as service:
+        teacher = SERVER.format(url=service.url) + 'batch = true\npoll = 0.1\nlicense = "MIT"\n'
+        path = recipe(tmp_path / "r", teacher, rows=8)
+        killed(path, tmp_path / "s", made.is_set)
+        go_on.set()
+        store, done = run(path, tmp_path / "s")
+    assert len(batches.submitted) == (1 if listed else 2)
+    assert done.calls == 8
+    assert len(rows_of(store, "out")) == 8
+    journal = Journal.of(store)
+    told = [json.loads(e.detail)["state"] for r in journal.runs() for e in journal.events(r.run)
+            if e.kind == "batch"]  # fmt: skip
+    assert ("found" if listed else "uncertain") in told
     assert Auditor(store.root).run().holds

@@ -1,5 +1,7 @@
 """generate, rewrite, verify and prefer, through the real runner."""
 
+from typing import ClassVar
+
 import pytest
 from conftest import CHANNELS
 from tests_support import TEACHER, rows_of, run_stages
@@ -12,6 +14,7 @@ from mashbill.lineage.bill import bill
 from mashbill.lineage.circuit import Circuit
 from mashbill.plan import build
 from mashbill.run import execute
+from mashbill.teachers.fake import FakeTeacherSpec
 from mashbill.teachers.session import Session
 
 ASKED = [{"text": f"write about the {word} river"} for word in ("lovely", "awful", "green", "cold")]
@@ -267,9 +270,12 @@ def test_a_teacher_that_cannot_write_is_not_asked_to(tmp_path):
 
 
 def test_a_teacher_that_cannot_write_is_refused_before_anything_runs(tmp_path):
+    class ChooserSpec(FakeTeacherSpec):
+        can_write: ClassVar[bool] = False
+
     recipe = load_recipe(CHANNELS)
-    embedded = load_recipe(CHANNELS.with_name("grey_area.toml")).teachers["smollm2"]
-    recipe = recipe.model_copy(update={"teachers": {**recipe.teachers, "closed": embedded}})
+    chooser = ChooserSpec(words={"good": ("sun",), "bad": ("rain",)})
+    recipe = recipe.model_copy(update={"teachers": {**recipe.teachers, "closed": chooser}})
     store = Store(tmp_path / "store", Signer.default())
     with pytest.raises(TeacherError, match=r"stages.prompts asks teacher 'closed' to write"):
         execute(build(recipe, store), store)

@@ -5,8 +5,10 @@ run that was killed polls it instead of buying it twice. Answers are read as tho
 requests are. What failed inside a batch goes into the next one, alone; what was refused for good
 is a recorded reject.
 
-If a run is killed in the moment between a submission and its id, nobody can tell whether the batch
-was made: the next run says so, with the number of requests, and submits them again.
+If a run is killed in the moment between a submission and its id, the next one looks through what
+the provider lists: for the mark that a batch was given, or, where a provider keeps none, for one
+of as many requests whose results have our ids. Where there is no such list, it says so, with the
+number of requests, and submits them again.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ _MOST = 10_000  # requests a batch: an hour's work of one is lost less often tha
 _LONGEST_POLL = 60.0
 _TRIES = 8
 _OK = 200
+_NO_LIST = frozenset({400, 404, 405, 501})
 _LATER = frozenset({408, 409, 425, 429})
 
 
@@ -59,6 +62,8 @@ class BatchLane(Lane):
     endpoint: Endpoint | None = None
     open_batches: list[OpenBatch] = field(default_factory=list)
     """batches of this route that earlier runs submitted and did not finish"""
+    known_batches: set[str] = field(default_factory=set)
+    """ids of batches that the journal knows: what it knows is looked for no more"""
     record: Callable[[str, str, list[str], str], Awaitable[None]] | None = None
     """writes (key, id, calls, state) of a batch, and says when it is on disk"""
     _awaited: dict[str, Order] = field(default_factory=dict)
@@ -173,27 +178,50 @@ class BatchLane(Lane):
 
     async def _watch(self, key: str, batch: str, calls: list[str], secret: str) -> None:
         """Poll until a batch has ended, and read what came of it."""
-        endpoint, wait = self._endpoint(), self._endpoint().poll
-        while True:
-            raw = await self._call(endpoint.wire.poll(batch, secret))
-            state = endpoint.wire.state(json.loads(raw))
-            if state.state != "running":
-                break
-            await asyncio.sleep(wait)
-            wait = min(wait * 1.5, max(_LONGEST_POLL, endpoint.poll))
+        state = await self._ended(batch, secret)
         answered: set[str] = set()
-        for call in endpoint.wire.results(state, secret):
-            for item in endpoint.wire.items(await self._call(call), calls):
-                answered.add(item.custom_id)
-                status = item.status or (500 if item.state in {"expired", "cancelled"} else 0)
-                body = json.dumps(item.body, ensure_ascii=False).encode()
-                self._came(item.custom_id, Response(status or 500, {}, body), item.state)
+        for item in await self._items(state, calls, secret):
+            answered.add(item.custom_id)
+            status = item.status or (500 if item.state in {"expired", "cancelled"} else 0)
+            body = json.dumps(item.body, ensure_ascii=False).encode()
+            self._came(item.custom_id, Response(status or 500, {}, body), item.state)
         reason = json.dumps({"error": {"message": f"the batch {state.state}: {state.reason}"}})
         for call_key in calls:
             if call_key not in answered:
                 self._came(call_key, Response(500, {}, reason.encode()), state.state)
         await self._write(key, batch, calls, "done")
         self.pump()
+
+    async def _ended(self, batch: str, secret: str) -> Any:
+        """Return how a batch stands once it has ended."""
+        endpoint, wait = self._endpoint(), self._endpoint().poll
+        while True:
+            raw = await self._call(endpoint.wire.poll(batch, secret))
+            state = endpoint.wire.state(json.loads(raw))
+            if state.state != "running":
+                return state
+            await asyncio.sleep(wait)
+            wait = min(wait * 1.5, max(_LONGEST_POLL, endpoint.poll))
+
+    async def _items(self, state: Any, calls: list[str], secret: str) -> list[Any]:
+        """Return what became of each request of a batch, fetched again where it was cut short.
+
+        Raises:
+            TeacherError: if it cannot be read, or is of other requests.
+        """
+        wire, found = self._endpoint().wire, []
+        for call in wire.results(state, secret):
+            for attempt in range(_TRIES):
+                raw = await self._call(call)
+                try:
+                    found += wire.items(raw, calls)
+                    break
+                except Exception as error:  # a wire's own; conduct lies below the wires
+                    if not getattr(error, "retry", False) or attempt == _TRIES - 1:
+                        msg = f"{self.route.account.host}: results of batch {state.id}: {error}"
+                        raise TeacherError(msg) from error
+                await asyncio.sleep(min(0.5 * 2**attempt, 30.0))
+        return found
 
     def _came(self, call: str, response: Response, state: str) -> None:
         self._elsewhere.discard(call)
@@ -219,8 +247,12 @@ class BatchLane(Lane):
         if self.record is not None:
             await self.record(key, batch, calls, state)
 
-    async def _call(self, call: Any) -> bytes:
+    async def _call(self, call: Any, none: frozenset[int] = frozenset()) -> bytes:
         """Make a call of the endpoint, again where it fails for a while.
+
+        Args:
+            call: the call.
+            none: statuses that say there is no such thing; the result is then empty.
 
         Raises:
             TeacherError: if it is refused, or fails too often.
@@ -239,6 +271,8 @@ class BatchLane(Lane):
             else:
                 if response.status == _OK:
                     return response.body
+                if response.status in none:
+                    return b""
                 said_why = response.body[:200].decode("utf-8", "replace")
                 reason = f"status {response.status}: {said_why}"
                 if response.status not in _LATER and response.status < 500:
@@ -259,10 +293,44 @@ class BatchLane(Lane):
             return
         self._resumed = True
         for item in self.open_batches:
-            if not item.id:
-                detail = {"requests": len(item.calls), "state": "uncertain"}
-                self._event("batch", "", detail)
-                continue
             self._elsewhere |= set(item.calls)
             secret = self.route.account.key_for(item.calls[0])
-            self._start(self._watch(item.key, item.id, list(item.calls), secret))
+            if item.id:
+                self._start(self._watch(item.key, item.id, list(item.calls), secret))
+            else:
+                self._start(self._seek(item, secret))
+
+    async def _seek(self, item: OpenBatch, secret: str) -> None:
+        """Find a batch whose submission was cut off, or let its requests be submitted again."""
+        endpoint, calls = self._endpoint(), list(item.calls)
+        raw = await self._call(endpoint.wire.listing(secret), _NO_LIST)
+        since = datetime.fromisoformat(item.at)
+        states = endpoint.wire.candidates(json.loads(raw), calls, since) if raw else []
+        for state in states:
+            if state.id in self.known_batches or not await self._is_ours(state, calls, secret):
+                continue
+            self.known_batches.add(state.id)
+            await self._write(item.key, state.id, calls, "running")
+            self._event("batch", "", {"id": state.id, "requests": len(calls), "state": "found"})
+            await self._watch(item.key, state.id, calls, secret)
+            return
+        told = "not made" if raw else "uncertain"
+        self._event("batch", "", {"requests": len(calls), "state": told})
+        await self._write(item.key, "", calls, "done")
+        for call in calls:
+            self._elsewhere.discard(call)
+            order = self._awaited.pop(call, None)
+            if order is not None:
+                self.around.budget.release(order.most)
+                self.ready.append(order)
+        self.pump()
+
+    async def _is_ours(self, state: Any, calls: list[str], secret: str) -> bool:
+        """Return whether a batch is of these requests; without a mark, its results tell."""
+        if self._endpoint().wire.keeps_mark:
+            return True
+        try:
+            found = await self._items(await self._ended(state.id, secret), calls, secret)
+        except TeacherError:
+            return False
+        return bool(found)

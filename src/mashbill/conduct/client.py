@@ -285,7 +285,8 @@ class Client:
 
         return BatchLane(
             route, around, pace, window,
-            endpoint=route.batches, open_batches=self.journal.open_batches(mark), record=record,
+            endpoint=route.batches, open_batches=self.journal.open_batches(mark),
+            known_batches=self.journal.batch_ids(), record=record,
         )  # fmt: skip
 
     def _pace(self, route: Route) -> Pace:

@@ -98,6 +98,8 @@ class OpenBatch:
     id: str
     """as its provider names it; empty if the run was killed while submitting it"""
     calls: tuple[str, ...]
+    at: str
+    """when that was written, UTC"""
 
 
 class Journal:
@@ -295,9 +297,13 @@ class Journal:
     def open_batches(self, route: str) -> list[OpenBatch]:
         """Return the batches of a route that are not done."""
         rows = self.query(
-            "SELECT key, id, calls FROM batches WHERE route = ? AND state != 'done'", [route]
+            "SELECT key, id, calls, at FROM batches WHERE route = ? AND state != 'done'", [route]
         )
-        return [OpenBatch(key, own, tuple(calls.split())) for key, own, calls in rows]
+        return [OpenBatch(key, own, tuple(calls.split()), at) for key, own, calls, at in rows]
+
+    def batch_ids(self) -> set[str]:
+        """Return the ids of all batches, as their providers name them."""
+        return {own for (own,) in self.query("SELECT id FROM batches WHERE id != ''")}
 
     def runs(self) -> list[Run]:
         """Return the runs that asked services, in order."""

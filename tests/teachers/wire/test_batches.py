@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from email import message_from_bytes
 from typing import Any
 
@@ -18,6 +19,7 @@ from mashbill.teachers.wire.batches import (
     Limits,
     OpenAIBatches,
 )
+from mashbill.teachers.wire.batching import mark_of
 from mashbill.teachers.wire.gemini import Gemini
 from mashbill.teachers.wire.openai_chat import OpenAIChat
 from mashbill.teachers.wire.openai_responses import OpenAIResponses
@@ -54,7 +56,7 @@ def test_openai_uploads_then_orders() -> None:
     assert (order.method, order.path) == ("POST", "/batches")
     assert json.loads(order.body) == {
         "input_file_id": "file-abc123", "endpoint": "/v1/chat/completions",
-        "completion_window": "24h",
+        "completion_window": "24h", "metadata": {"mashbill": mark_of([A, B])},
     }  # fmt: skip
     other = OpenAIBatches(OpenAIResponses()).submit(ASKS, "", [shape("batches.openai-file")])
     assert json.loads(other.body)["endpoint"] == "/v1/responses"
@@ -112,6 +114,37 @@ def test_anthropic_states_and_results() -> None:
     assert found[B].body["error"]["type"] == "invalid_request_error"
     assert ANTHROPIC.poll(state.id, "k").path == batch
     assert ANTHROPIC.cancel(state.id, "k").path == f"{batch}/cancel"
+
+
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def test_a_batch_is_found_again_by_its_mark() -> None:
+    own, other = shape("batches.openai-validating"), shape("batches.openai-validating")
+    own |= {"metadata": {"mashbill": mark_of([A, B])}, "created_at": 1}
+    other |= {"id": "batch_other", "metadata": {"mashbill": mark_of([B, A])}}
+    strange = {"id": "batch_x", "status": "of a kind that is not known"}
+    listed = {"object": "list", "data": [strange, other, {**other, "metadata": None}, own]}
+    assert [s.id for s in OPENAI.candidates(listed, [A, B], SINCE)] == ["batch_abc123"]
+    assert OPENAI.listing("k").path == "/batches?limit=100"
+    pending = shape("batches.gemini-pending")
+    pending["metadata"]["displayName"] = mark_of([A, B])
+    other = json.loads(json.dumps(pending))
+    other["metadata"]["displayName"] = "mine"
+    found = GEMINI.candidates({"operations": [other, pending]}, [A, B], SINCE)
+    assert [s.id for s in found] == [pending["name"]]
+    assert GEMINI.candidates({}, [A], SINCE) == []
+    sent = json.loads(GEMINI.submit([(A, Ask("m", USER)), (B, Ask("m", USER))], "k").body)
+    assert sent["batch"]["displayName"] == mark_of([A, B])
+
+
+def test_without_a_mark_a_batch_of_that_time_and_size_may_be_it() -> None:
+    running = shape("batches.anthropic-running") | {"created_at": "2026-11-01T00:00:05Z"}
+    early = running | {"id": "msgbatch_early", "created_at": "2026-10-31T00:00:00Z"}
+    listed = {"data": [running, early], "has_more": False}
+    found = ANTHROPIC.candidates(listed, [A, B, C, D], SINCE)
+    assert [s.id for s in found] == [running["id"]]
+    assert ANTHROPIC.candidates(listed, [A, B], SINCE) == []
 
 
 def test_a_key_goes_to_no_address_that_a_response_names() -> None:

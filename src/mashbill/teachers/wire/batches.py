@@ -17,8 +17,10 @@ from mashbill.teachers.wire.batching import (
     Item,
     ItemState,
     Limits,
+    Listed,
     State,
     StateName,
+    candidates,
     checked,
     dumped,
     fitting,
@@ -26,14 +28,18 @@ from mashbill.teachers.wire.batching import (
     known,
     lines,
     loaded,
+    mark_of,
+    moment,
     own_name,
     owner,
+    readable,
 )
 from mashbill.teachers.wire.gemini import model_path
 from mashbill.teachers.wire.reading import answer, count, items, message, record, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from mashbill.teachers.wire import Ask, Wire
 
@@ -66,6 +72,8 @@ _GEMINI: dict[str, StateName] = {
     "EXPIRED": "expired",
 }  # fmt: skip
 _LOST: dict[str, ItemState] = {"batch_expired": "expired", "batch_cancelled": "cancelled"}
+_MARK = "mashbill"
+"""key of a batch's metadata"""
 _CODES: dict[int, ItemState] = {1: "cancelled", 4: "expired"}
 """of google.rpc.Code; others are failures"""
 
@@ -75,6 +83,7 @@ class OpenAIBatches:
 
     limits = Limits(requests=50_000, bytes=200 * MEGABYTE, discount=0.5, hours=24)
     steps = 2
+    keeps_mark = True
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -96,7 +105,10 @@ class OpenAIBatches:
             body, kind = _multipart(content)
             return Call("POST", "/files", self._wire.headers(key) | {"Content-Type": kind}, body)
         file = text(answer(replies[0]).get("id"), "id")
-        order = {"input_file_id": own_name(file), "endpoint": path, "completion_window": "24h"}
+        order = {
+            "input_file_id": own_name(file), "endpoint": path, "completion_window": "24h",
+            "metadata": {_MARK: mark_of(own for own, _ in asks)},
+        }  # fmt: skip
         return Call("POST", "/batches", json_headers(self._wire, key), dumped(order))
 
     def state(self, body: Any) -> State:
@@ -125,6 +137,19 @@ class OpenAIBatches:
     def cancel(self, batch: str, key: str) -> Call:
         """Return the call that cancels a batch."""
         return Call("POST", f"/batches/{own_name(batch)}/cancel", self._wire.headers(key))
+
+    def listing(self, key: str) -> Call:
+        """Return the call that lists batches."""
+        return Call("GET", "/batches?limit=100", self._wire.headers(key))
+
+    def candidates(self, body: Any, ids: Sequence[str], since: datetime) -> list[State]:
+        """Return the batches with the mark of these ids, which is in their metadata."""
+        found = readable(items(answer(body).get("data"), "data"), self._listed)
+        return candidates(found, ids, since, by_mark=True)
+
+    def _listed(self, each: dict[str, Any]) -> Listed:
+        mark = text(record(each.get("metadata"), "metadata").get(_MARK), _MARK)
+        return Listed(self.state(each), moment(each.get("created_at")), mark)
 
     def results(self, state: State, key: str) -> list[Call]:
         """Return the calls for the files of answers and of errors."""
@@ -155,6 +180,7 @@ class AnthropicBatches:
 
     limits = Limits(requests=100_000, bytes=256 * MEGABYTE, discount=0.5, hours=24)
     steps = 1
+    keeps_mark = False
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -198,6 +224,18 @@ class AnthropicBatches:
         path = f"/v1/messages/batches/{own_name(batch)}/cancel"
         return Call("POST", path, self._wire.headers(key))
 
+    def listing(self, key: str) -> Call:
+        """Return the call that lists batches."""
+        return Call("GET", "/v1/messages/batches?limit=100", self._wire.headers(key))
+
+    def candidates(self, body: Any, ids: Sequence[str], since: datetime) -> list[State]:
+        """Return batches of as many requests, made about then or later; there are no marks."""
+        found = readable(items(answer(body).get("data"), "data"), self._listed)
+        return candidates(found, ids, since, by_mark=False)
+
+    def _listed(self, each: dict[str, Any]) -> Listed:
+        return Listed(self.state(each), moment(each.get("created_at")))
+
     def results(self, state: State, key: str) -> list[Call]:
         """Return the call for the results."""
         return [Call("GET", path, self._wire.headers(key)) for path in state.results]
@@ -219,6 +257,7 @@ class GeminiBatches:
 
     limits = Limits(requests=None, bytes=20 * MEGABYTE, discount=0.5, hours=48)
     steps = 1
+    keeps_mark = True
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -235,7 +274,7 @@ class GeminiBatches:
             {"request": self._wire.body(replace(ask, stream=False)), "metadata": {"key": own}}
             for own, ask in asks
         ]
-        name = "mashbill-" + sha256("\n".join(own for own, _ in asks).encode()).hexdigest()[:16]
+        name = mark_of(own for own, _ in asks)
         batch = {"displayName": name, "inputConfig": {"requests": {"requests": requests}}}
         content = fitting(dumped({"batch": batch}), self.limits)
         path = f"/v1beta/{model_path(asks[0][1].model)}:batchGenerateContent"
@@ -268,6 +307,21 @@ class GeminiBatches:
     def cancel(self, batch: str, key: str) -> Call:
         """Return the call that cancels a batch."""
         return Call("POST", f"/v1beta/{_operation(batch)}:cancel", self._wire.headers(key))
+
+    def listing(self, key: str) -> Call:
+        """Return the call that lists batches."""
+        return Call("GET", "/v1beta/batches?pageSize=100", self._wire.headers(key))
+
+    def candidates(self, body: Any, ids: Sequence[str], since: datetime) -> list[State]:
+        """Return the batches with the mark of these ids, which is their name."""
+        body = record(body, "the list of batches")
+        found = readable(items(body.get("operations"), "operations"), self._listed)
+        return candidates(found, ids, since, by_mark=True)
+
+    def _listed(self, each: dict[str, Any]) -> Listed:
+        batch = record(each.get("metadata"), "metadata")
+        name = text(batch.get("displayName"), "displayName")
+        return Listed(self.state(each), moment(batch.get("createTime")), name)
 
     def results(self, state: State, key: str) -> list[Call]:
         """Return the call for the operation, which holds the results."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from mashbill.teachers.wire import WireError
 from mashbill.teachers.wire.reading import record, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from mashbill.teachers.wire import Ask, Wire
 
@@ -74,6 +77,16 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """One of the batches that a provider lists."""
+
+    state: State
+    created: datetime | None
+    name: str = ""
+    """what it was given as a mark; empty where a provider keeps none"""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """What became of one request."""
 
@@ -91,6 +104,8 @@ class BatchWire(Protocol):
     limits: Limits
     steps: int
     """calls that a submission takes"""
+    keeps_mark: bool
+    """whether a batch that is listed shows its mark; else only its results tell whose it is"""
 
     def submit(
         self, asks: Sequence[tuple[str, Ask]], key: str, replies: Sequence[Any] = ()
@@ -119,6 +134,18 @@ class BatchWire(Protocol):
         """Return the call that cancels a batch; what is answered already stays so."""
         ...
 
+    def listing(self, key: str) -> Call:
+        """Return the call that lists an account's latest batches, up to a hundred."""
+        ...
+
+    def candidates(self, body: Any, ids: Sequence[str], since: datetime) -> list[State]:
+        """Return the listed batches that may be one of these ids, submitted about then or later.
+
+        Raises:
+            WireError: if ``body`` is no list.
+        """
+        ...
+
     def results(self, state: State, key: str) -> list[Call]:
         """Return the calls that fetch the results; none if there are none."""
         ...
@@ -130,6 +157,41 @@ class BatchWire(Protocol):
             WireError: with ``retry`` if it was cut short, or it is no result of this batch.
         """
         ...
+
+
+def mark_of(ids: Iterable[str]) -> str:
+    """Return the mark of a batch: by it, one whose submission was cut off is found again."""
+    return "mashbill-" + sha256("\n".join(ids).encode()).hexdigest()[:32]
+
+
+def candidates(
+    listed: Iterable[Listed], ids: Sequence[str], since: datetime, *, by_mark: bool
+) -> list[State]:
+    """Return the batches that may be one of these ids.
+
+    Args:
+        listed: what a provider lists.
+        ids: the custom ids, in order.
+        since: when it was about to be submitted; ten minutes are given for clocks that differ.
+        by_mark: whether its mark tells; else as many requests, made about then or later, may be.
+    """
+    if by_mark:
+        mark = mark_of(ids)
+        return [each.state for each in listed if each.name == mark]
+    return [
+        each.state
+        for each in listed
+        if each.state.total == len(ids)
+        and each.created is not None
+        and each.created >= since - timedelta(minutes=10)
+    ]
+
+
+def readable(values: Iterable[Any], read: Callable[[dict[str, Any]], Listed]) -> Iterator[Listed]:
+    """Yield what can be read of a list; others may have batches of a kind that we do not know."""
+    for value in values:
+        with suppress(WireError):
+            yield read(record(value, "a batch"))
 
 
 def checked(asks: Sequence[tuple[str, Ask]], limits: Limits, *, one_model: bool = True) -> None:
@@ -206,3 +268,14 @@ def loaded(raw: bytes) -> Any:
 def lines(raw: bytes) -> list[dict[str, Any]]:
     """Read JSON lines. The file of errors may be empty."""
     return [record(loaded(line), "a result") for line in raw.split(b"\n") if line.strip()]
+
+
+def moment(value: Any) -> datetime | None:
+    """Read a time: seconds since 1970, or RFC 3339; None if it is neither."""
+    with suppress(ValueError, OverflowError, OSError):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        if isinstance(value, str):
+            found = datetime.fromisoformat(value)
+            return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return None
