@@ -452,7 +452,7 @@ def options() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--clients", type=several(CLIENTS), default=[one for one in CLIENTS if one != "ours"])
+    add("--clients", type=several(CLIENTS), default=list(CLIENTS))
     add("--work", type=several(WORKS), default=["w1"])
     add("--modes", type=several(MODES), default=["zero"], help="w6 is storm, w7 is schema5")
     add("--concurrency", type=lambda text: [int(c) for c in text.split(",")], default=[32, 256])

@@ -10,6 +10,7 @@ import asyncio
 import json
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -62,6 +63,7 @@ class Client:
     earlier_terms: bool = False
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _open: dict[str, Order] = field(default_factory=dict)
+    _come: list[Bought | Event] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _intake: threading.Lock = field(default_factory=threading.Lock)
     _error: MashbillError | None = None
@@ -258,7 +260,7 @@ class Client:
         lane = self._lanes.get(key)
         if lane is None:
             around = Surroundings(
-                self.run, self._transport, self._budget, self._writer.put, self._closed,
+                self.run, self._transport, self._budget, self._write, self._closed,
                 self._stop, time.monotonic, heard,
             )  # fmt: skip
             pace, window = self._pace(route), Window(route.most)
@@ -317,20 +319,42 @@ class Client:
         lane.ready.extend(orders)
         lane.pump()
 
+    def _write(self, item: Bought | Event) -> None:
+        """Hand something to the journal's writer, with all that comes in this turn of the loop.
+
+        A hand-over wakes the writer's thread, which costs more than the hand-over itself.
+        """
+        if not self._come:
+            self._loop.call_soon(self._hand_over)
+        self._come.append(item)
+
+    def _hand_over(self) -> None:
+        come, self._come = self._come, []
+        self._writer.put(come)
+
     def _on_disk(self, items: list[Bought]) -> None:
         self.journal.remember({item.call: item.leaf() for item in items})
         self._loop.call_soon_threadsafe(self._written, items)
 
     def _not_on_disk(self, error: MashbillError) -> None:
-        self._loop.call_soon_threadsafe(self._stop, error)
+        with suppress(RuntimeError):  # the loop has ended: close() tells it
+            self._loop.call_soon_threadsafe(self._stop, error)
 
     def _written(self, items: list[Bought]) -> None:
+        """Give answers that are written to who waits for them; their slots are free."""
         lanes = list(self._lanes.values())
+        found: list[tuple[Order, Answer]] = []
         for item in items:
             for lane in lanes:
-                if item.call in lane.unwritten:
-                    lane.written(item)
+                order = lane.written(item)
+                if order is not None:
+                    found.append((order, item.answer))
                     break
+        with self._lock:
+            for order, _ in found:
+                self._open.pop(order.call, None)
+        for order, answer in found:
+            order.deliver(answer)
         for lane in lanes:
             lane.pump()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -146,6 +147,10 @@ class Journal:
                 self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
 
+    def sync(self) -> None:
+        """See to it that all that is committed is on the disk."""
+        sync(self.path)
+
     def _columns(self) -> set[str]:
         return {column[1] for column in self._read("PRAGMA table_info(calls)", [])}
 
@@ -200,20 +205,23 @@ class Journal:
             )
             for request, question, answer in calls
         ]
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.executemany(
-                "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
-            )
-            self._db.executemany(
-                "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, logprobs, "
-                "tokens, price, at, text, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
+                )
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, "
+                    "logprobs, tokens, price, at, text, more) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    rows,
+                )
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        sync(self.path)
 
     def call(self, request: str) -> Call | None:
         """Return one call whole, or None if it is not in the journal."""
@@ -454,12 +462,28 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     try:
         db = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
         db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
+        # A transaction survives the end of this process; the writer syncs it to the disk itself.
+        db.execute("PRAGMA synchronous=NORMAL")
         db.executescript(_SCHEMA + bought.SCHEMA)
     except sqlite3.Error as error:
         msg = f"{path} cannot be written: {error}; make room, or make the store writable"
         raise StoreError(msg) from error
     return db
+
+
+def sync(path: Path) -> None:
+    """Sync what is committed to the disk: it lies in the write-ahead log.
+
+    Raises:
+        OSError: if the disk does not take it.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    with contextlib.suppress(FileNotFoundError):
+        file = os.open(log, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def _as_call(item: Bought) -> Call:

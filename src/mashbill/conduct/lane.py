@@ -11,6 +11,7 @@ import heapq
 import itertools
 import json
 import random
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,6 +39,8 @@ _BACKOFF = 0.5  # seconds, doubled with each failure, up to
 _LONGEST_BACKOFF = 30.0
 _UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
 _LONGEST_HOLD = 900.0
+_second: list[Any] = [-1, ""]
+"""the last second that was written out: thousands of answers fall into one"""
 _ALL_REFUSED = 20  # requests refused for good, and none answered: it is not the requests
 
 
@@ -293,12 +296,9 @@ class Lane:
         )  # fmt: skip
         self.around.heard(1, tokens, outcome.price)
 
-    def written(self, item: Bought) -> None:
-        """Free the slot of an answer that is on disk, and give it to who waits."""
-        order = self.unwritten.pop(item.call, None)
-        if order is not None:
-            self.around.closed(order)
-            order.deliver(item.answer)
+    def written(self, item: Bought) -> Order | None:
+        """Free the slot of an answer that is written; return its order, if it is of this lane."""
+        return self.unwritten.pop(item.call, None)
 
     def _limited(self, order: Order, response: Response, outcome: Refused, now: float) -> None:
         """Obey a 429: nothing of this account and model goes before its time, by any key."""
@@ -391,4 +391,8 @@ class Lane:
 
 def utc_now() -> str:
     """Return the time, UTC, ISO 8601 to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    second, thousandths = divmod(int(time.time() * 1000), 1000)
+    if second != _second[0]:
+        text = datetime.fromtimestamp(second, UTC).isoformat()
+        _second[:] = second, text.removesuffix("+00:00")
+    return f"{_second[1]}.{thousandths:03d}+00:00"

@@ -75,11 +75,12 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ),
 )
 _EACH = [(code, why, re.compile(pattern)) for code, why, pattern in _RULES]
-_MARKS = re.compile(
-    r"reasoning|thought|thinking|scratch ?pad|deliberation|monologue|analysis|prompt|message|"
-    r"instruction|above|before this|rules|guidelines|safety|restrictions|polic"
-)
-"""what every rule needs: most prompts hold none of it, and are done after this one search"""
+_MARKS = (
+    "reasoning", "thought", "thinking", "scratch", "deliberation", "monologue", "analysis",
+    "prompt", "message", "instruction", "above", "before this", "rules", "guidelines", "safety",
+    "restrictions", "polic",
+)  # fmt: skip
+"""one of these every rule needs: most prompts hold none, and are done after looking for them"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class Finding:
 def lint(text: str, where: str) -> list[Finding]:
     """Return what a prompt tries to get that is not offered, one finding a rule at most."""
     low = text.lower()
-    if not _MARKS.search(low):
+    for mark in _MARKS:  # a generator takes twice as long, and this is done for every row
+        if mark in low:
+            break
+    else:
         return []
     low = " ".join(low.split())
     found: dict[str, Finding] = {}

@@ -146,13 +146,20 @@ class Http:
             known = self._urls[url] = (self._url(url, encoded=True), proxy_for(url))
         at, proxy = known
         aiohttp = self._errors
+        response = None
         try:
-            async with self._session.request(
+            # Without its context manager, which costs a twentieth of a request on loopback: a
+            # response that is read to its end has given its connection back.
+            response = await self._session.request(
                 method, at, data=body or None, headers=headers, proxy=proxy, allow_redirects=False
-            ) as response:
-                if (response.content_length or 0) > _LARGEST:
-                    msg = f"the response has {response.content_length:,} bytes"
-                    raise TransportError("cut", msg)
+            )
+            said = response.content_length
+            if said is None:
+                data = await self._piecewise(response)
+            elif said > _LARGEST:
+                msg = f"the response has {said:,} bytes"
+                raise TransportError("cut", msg)
+            else:
                 data = await response.read()
         except aiohttp.ClientConnectorError as error:
             raise TransportError("connect", f"no connection: {error}") from error
@@ -162,7 +169,22 @@ class Http:
             raise TransportError("cut", f"the response was cut off: {error!r:.200}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError("cut", f"{type(error).__name__}: {error!s:.200}") from error
+        finally:
+            if response is not None:
+                response.release()
         return Response(response.status, response.headers, data)
+
+    @staticmethod
+    async def _piecewise(response: Any) -> bytes:
+        """Read a response that does not say how long it is, up to the largest that is taken."""
+        pieces, size = [], 0
+        async for piece in response.content.iter_any():
+            size += len(piece)
+            if size > _LARGEST:
+                msg = f"the response has more than {_LARGEST:,} bytes"
+                raise TransportError("cut", msg)
+            pieces.append(piece)
+        return b"".join(pieces)
 
     async def close(self) -> None:
         """See :class:`Transport`."""

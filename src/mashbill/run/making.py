@@ -423,6 +423,8 @@ class _ShardWriter:
                 facts["calls_root"] = self._making.journal.merkle_root(calls)
             shards[self._making.store.relative(self._folder / name)] = facts
             new.append(Shard(file=name, rows=rows.num_rows, sha256=sha256, merkle_root=merkle))
+        # What a committed shard rests on must not be lost behind it.
+        self._making.journal.sync()
         if number in self._done:
             if self._done[number]["shards"] != shards:
                 msg = (
