@@ -195,6 +195,10 @@ def test_a_key_stays_with_its_request_and_a_second_needs_an_organisation(tmp_pat
         accounts = path.with_name("accounts.toml")
         table = '[accounts.a]\nservice = "server"\nkeys_env = ["KEY_ONE", "KEY_TWO"]\n'
         accounts.write_text(table)
+        with pytest.raises(Exception, match=r"accounts.a has keys and no base_url"):
+            run(path, tmp_path / "no")
+        table += f'base_url = "{service.url}/v1"\n'
+        accounts.write_text(table)
         with pytest.raises(Exception, match=r"accounts.toml.*several.*organisation"):
             run(path, tmp_path / "no")
         accounts.write_text(table + 'organisation = "Example Ltd"\n')

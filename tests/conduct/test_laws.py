@@ -8,18 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests_support import TEACHER, rows_of, run_stages
 
-from mashbill import InputError, Question, Signer, Store
+from mashbill import InputError, Question, Signer, Store, load_recipe
 from mashbill.conduct import keeping, statement
 from mashbill.conduct.accounts import Accounts
 from mashbill.conduct.bought import Requests, netstrings, request_digest
 from mashbill.conduct.budget import Budget, Caps, Cost
 from mashbill.conduct.journal import Event, Journal
-from mashbill.conduct.limits import Pace, retry_after, seconds_of
+from mashbill.conduct.limits import Pace, Shared, retry_after, seconds_of
 from mashbill.conduct.linting import lint
 from mashbill.conduct.pressure import Breaker, Window
 from mashbill.conduct.prices import price_of
 from mashbill.core.errors import AuditError
 from mashbill.lineage.audit import Auditor
+from mashbill.plan import build
+from mashbill.run import Execution, execute
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -56,8 +58,7 @@ def test_no_two_lists_of_texts_have_the_same_netstrings(one, other):
     st.lists(st.floats(0, 0.2), min_size=1, max_size=200),
 )
 def test_a_bucket_lets_no_more_through_than_its_rate_and_a_second_of_it(per_minute, gaps):
-    pace = Pace(requests_per_minute=per_minute)
-    pace.begin(0.0)
+    pace = Pace(Shared(per_minute, None, 0.0))
     now, sent = 0.0, 0
     for gap in gaps:
         now += gap
@@ -112,6 +113,54 @@ def test_an_empty_window_waits_until_it_is_filled():
     assert pace.learn(headers, 10.0)
     assert pace.seen == {"requests": 60}
     assert pace.wait(1, 10.0) >= 4
+
+
+def test_the_models_of_an_account_share_what_is_configured():
+    shared = Shared(600, None, 0.0)  # ten a second
+    one, other = Pace(shared), Pace(shared)
+    sent = 0
+    for pace in [one, other] * 20:
+        if pace.wait(1, 0.0) == 0:
+            pace.take(1)
+            sent += 1
+    assert sent == 10
+    one.hold(5, 0.0)
+    assert (one.wait(1, 1.0) > 3, other.wait(1, 1.0)) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "unit", "limit"),
+    [
+        ({"x-ratelimit-limit-tokens": "9000"}, "tokens", 9000),
+        ({"anthropic-ratelimit-requests-limit": "50",
+          "anthropic-ratelimit-input-tokens-limit": "40000",
+          "anthropic-ratelimit-output-tokens-limit": "8000"}, "tokens", 8000),
+        ({"ratelimit-policy": '"burst";q=100;w=60, "day";q=7200;w=86400', "ratelimit": "x;r=9;t=3"},
+         "requests", 5),
+        ({"ratelimit-limit": "120", "ratelimit-remaining": "3"}, "requests", 120),
+    ],
+)  # fmt: skip
+def test_limits_are_learnt_in_every_form_and_not_from_the_first_response_alone(
+    headers, unit, limit
+):
+    pace = Pace()
+    assert not pace.learn({"content-type": "text/html"}, 0.0)
+    assert pace.learn(headers, 1.0)
+    assert pace.seen[unit] == limit
+    assert not pace.learn(headers, 2.0)
+
+
+def test_what_remains_by_the_later_draft_is_obeyed():
+    pace = Pace()
+    pace.learn({"ratelimit-policy": "d;q=60;w=60", "ratelimit": "d;r=0;t=7"}, 0.0)
+    assert pace.wait(1, 0.0) >= 7
+
+
+def test_a_limit_that_is_raised_is_no_longer_kept_to():
+    pace = Pace()
+    pace.learn({"x-ratelimit-limit-requests": "60"}, 0.0)
+    pace.learn({"x-ratelimit-limit-requests": "6000"}, 1.0)
+    assert pace.seen == {"requests": 6000}
 
 
 @given(st.lists(st.booleans(), max_size=200), st.integers(1, 64))
@@ -247,7 +296,7 @@ def stated(store, path):
     (run,) = journal.runs()
     (entry,) = [e for e in store.ledger.entries if e.event == "conduct"]
     made = statement.make(
-        Signer.default(), run, journal.rows_of(run.run), journal.events(run.run), entry.digest
+        Signer.default(), run, journal.rows_of(run.run), journal.events(run.run), entry
     )
     path.write_text(json.dumps(made))
     return made
@@ -289,10 +338,47 @@ def test_a_request_before_its_time_is_a_breach(served):
     (run,) = Journal.of(served).runs()
     calls = statement.call_records(Journal.of(served).rows_of(run.run))
     route = json.loads(calls[0][3])
-    at = datetime.fromisoformat(calls[0][5]).isoformat()
-    early = Event(run.run, at.replace("+00:00", "+00:00"), "rate-limited", route["account"], "",
-                  json.dumps({"held": 3600.0}))  # fmt: skip
-    assert statement.findings(calls, statement.event_records([early]))["breaches"]
+    at = calls[0][5]
+
+    def breaches(kind, model, seconds=None):
+        more = {} if seconds is None else {"seconds": seconds}
+        told = json.dumps({"held": 3600.0, "model": model, **more})
+        event = Event(run.run, at, kind, route["account"], "", told)
+        return statement.findings(calls, statement.event_records([event]))["breaches"]
+
+    assert breaches("rate-limited", route["model"])
+    assert breaches("server", route["model"]), "a Retry-After of another status counts too"
+    assert not breaches("rate-limited", "another model"), "what holds one model holds no other"
+
+
+def test_a_request_that_was_itself_turned_down_may_be_a_breach():
+    def limit(at, held, seconds):
+        told = json.dumps({"held": held, "model": "m", "seconds": seconds})
+        return Event("r", f"2026-11-24T12:00:{at:02d}.000+00:00", "rate-limited", "a", "", told)
+
+    early = statement.event_records([limit(0, 30.0, 0.1), limit(10, 30.0, 0.1)])
+    assert len(statement.findings([], early)["breaches"]) == 1
+    patient = statement.event_records([limit(0, 5.0, 0.1), limit(10, 5.0, 0.1)])
+    assert statement.findings([], patient)["breaches"] == []
+    assert statement.findings([], early)["held_seconds"] == 40, "two at a time count once"
+
+
+def test_a_statement_of_calls_that_were_pruned_is_not_made(tmp_path):
+    store = service_store(tmp_path / "r")
+    keeping.prune(store.root / "calls.sqlite", before="2999")
+    with pytest.raises(AuditError, match="make statements before pruning"):
+        stated(store, tmp_path / "s.json")
+
+
+def test_what_was_pruned_and_bought_again_audits_before_and_after(tmp_path):
+    store = service_store(tmp_path / "r")
+    keeping.prune(store.root / "calls.sqlite", before="2999")
+    (recipe,) = (tmp_path / "r").rglob("*.toml")
+    recipe.write_text(recipe.read_text().replace('version = "1"', 'version = "2"'))
+    execute(build(load_recipe(recipe), store), store, Execution(tmp_path / "c", 1))
+    assert keeping.size(store.root / "calls.sqlite").bought == 40
+    assert Auditor(store.root).run().holds
+    assert keeping.prune(store.root / "calls.sqlite", before="2999") == 0
 
 
 def test_a_pruned_journal_still_audits_and_buys_again_what_is_asked(tmp_path):

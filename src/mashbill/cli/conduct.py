@@ -98,8 +98,7 @@ def statement_command(
         )
         raise StoreError(msg)
     made = statement.make(
-        Signer.default(), found, journal.rows_of(found.run), journal.events(found.run),
-        entry.digest,
+        Signer.default(), found, journal.rows_of(found.run), journal.events(found.run), entry,
     )  # fmt: skip
     journal.close()
     text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
@@ -128,11 +127,15 @@ def verify_command(
     problems = list(checked.problems)
     if key is not None and not checked.keyid.startswith(key):
         problems.append(f"it is signed by {checked.keyid[:16]}, and not by {key}")
-    if store is not None:
-        digests = {e.digest for e in Store(store).ledger.entries if e.event == "conduct"}
-        if checked.entry not in digests:
-            problems.append(f"the ledger of {store} has no entry {checked.entry[:16]}")
     predicate = checked.predicate
+    if store is not None:
+        entries = {e.digest: e for e in Store(store).ledger.entries if e.event == "conduct"}
+        entry = entries.get(checked.entry)
+        if entry is None:
+            problems.append(f"the ledger of {store} has no entry {checked.entry[:16]}")
+        else:
+            stated = {**predicate, "calls": predicate.get("counts", {}).get("calls")}
+            problems += statement.disagreements(entry.predicate, stated)
     if as_json:
         print_json({"holds": not problems, "problems": problems, "keyid": checked.keyid,
                     "predicate": predicate})  # fmt: skip

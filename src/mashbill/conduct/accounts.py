@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FILE = "accounts.toml"
 CONTACT = "MASHBILL_CONTACT"
+SERVER = "server"
+"""the service that is any address: what is said of it is said of one host"""
 
 
 class _Table(BaseModel):
@@ -46,7 +48,7 @@ class _Table(BaseModel):
     organisation: str = ""
     """to which all of its keys belong"""
     base_url: str = ""
-    """address, where it is not the service's own"""
+    """address, where it is not the service's own; for ``server`` the address that the key is for"""
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
 
@@ -74,7 +76,7 @@ class Account:
     @property
     def host(self) -> str:
         """Host and port of its address: what may be written down of it."""
-        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+        return _host(self.base_url)
 
     @property
     def is_local(self) -> bool:
@@ -131,10 +133,13 @@ class Accounts:
         Raises:
             TeacherError: if no key is there, or nobody is named to be written to.
         """
-        found = next(((a, t) for a, t in self.tables.items() if t.service == service), None)
+        found = next(
+            ((a, t) for a, t in self.tables.items() if t.service == service and _fits(t, base_url)),
+            None,
+        )
         alias, table = found or (service, None)
         names = table.keys_env if table is not None and table.keys_env else (key_env,)
-        keys = tuple(environ.get(name, "") if name else "" for name in names)
+        keys = tuple(environ.get(name, "").strip() if name else "" for name in names)
         account = Account(
             alias=alias,
             service=service,
@@ -160,14 +165,29 @@ class Accounts:
         return account
 
 
+def _host(base_url: str) -> str:
+    return urlsplit(base_url).netloc.rpartition("@")[2]
+
+
+def _fits(table: _Table, base_url: str) -> bool:
+    """Return whether a table is about an address: a server's key goes to the host it is for."""
+    return table.service != SERVER or not table.base_url or _host(table.base_url) == _host(base_url)
+
+
 def _check(path: Path, read: _File) -> None:
-    services = Counter(table.service for table in read.accounts.values())
+    services = Counter(_place(table) for table in read.accounts.values())
     for alias, table in read.accounts.items():
-        if services[table.service] > 1:
+        if services[_place(table)] > 1:
             msg = (
-                f"{path}: accounts.{alias}: there are {services[table.service]} accounts at "
-                f"{table.service}; one provider is asked by one account. Put the keys into one, "
+                f"{path}: accounts.{alias}: there are {services[_place(table)]} accounts at "
+                f"{_place(table)}; one provider is asked by one account. Put the keys into one, "
                 "under keys_env, with the organisation that they all belong to"
+            )
+            raise InputError(msg)
+        if table.service == SERVER and table.keys_env and not table.base_url:
+            msg = (
+                f"{path}: accounts.{alias} has keys and no base_url; every server of every recipe "
+                "would be sent them. Set base_url to the address that they are for"
             )
             raise InputError(msg)
         if len(set(table.keys_env)) > 1 and not table.organisation:
@@ -177,6 +197,10 @@ def _check(path: Path, read: _File) -> None:
                 "keep one"
             )
             raise InputError(msg)
+
+
+def _place(table: _Table) -> str:
+    return f"{table.service} {_host(table.base_url)}".strip()
 
 
 def user_agent(version: str, contact: str, run: str) -> str:

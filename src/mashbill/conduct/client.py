@@ -21,7 +21,7 @@ from mashbill.conduct.bought import Bought, call_digest
 from mashbill.conduct.budget import Budget, Caps
 from mashbill.conduct.journal import Event
 from mashbill.conduct.lane import Counts, Lane, Route, Surroundings
-from mashbill.conduct.limits import Pace
+from mashbill.conduct.limits import Pace, Shared
 from mashbill.conduct.order import Batch, Order
 from mashbill.conduct.pressure import Window
 from mashbill.conduct.transport import Carrier
@@ -62,6 +62,8 @@ class Client:
     twins: dict[str, Transport] = field(default_factory=dict)
     earlier_terms: bool = False
     _lanes: dict[str, Lane] = field(default_factory=dict)
+    _paces: dict[tuple[str, str, str], Pace] = field(default_factory=dict)
+    _shared: dict[tuple[str, str], Shared] = field(default_factory=dict)
     _open: dict[str, Order] = field(default_factory=dict)
     _come: list[Bought | Event] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -139,11 +141,12 @@ class Client:
             for call, where in places.items():
                 item = order(where[0], call)
                 item.waiting = [(batch, place) for place in where]
+                item.heard = heard
                 new.append(item)
             with self._lock:
                 self._open.update((item.call, item) for item in new)
             self._start()
-            self._loop.call_soon_threadsafe(self._take, route, new, heard)
+            self._loop.call_soon_threadsafe(self._take, route, new)
         return batch, calls
 
     def _take_earlier(
@@ -168,10 +171,11 @@ class Client:
 
     def counts(self) -> dict[str, Counts]:
         """Return what each lane did, by service and model."""
-        return {
-            f"{lane.route.account.service}:{lane.route.model}": lane.counts
-            for lane in self._lanes.values()
-        }
+        found: dict[str, Counts] = {}
+        for lane in list(self._lanes.values()):
+            name = f"{lane.route.account.service}:{lane.route.model}"
+            found[name] = found[name].with_(lane.counts) if name in found else lane.counts
+        return found
 
     @property
     def has_asked(self) -> bool:
@@ -245,6 +249,7 @@ class Client:
         sweeper = asyncio.create_task(self._sweep())
         await self._end.wait()
         sweeper.cancel()
+        self._hand_over()
         await self._transport.close()
 
     async def _sweep(self) -> None:
@@ -254,14 +259,14 @@ class Client:
             for lane in list(self._lanes.values()):
                 lane.sweep(now)
 
-    def _lane(self, route: Route, heard: Callable[[int, int, float], None]) -> Lane:
+    def _lane(self, route: Route) -> Lane:
         account = route.account
         key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
         lane = self._lanes.get(key)
         if lane is None:
             around = Surroundings(
                 self.run, self._transport, self._budget, self._write, self._closed,
-                self._stop, time.monotonic, heard,
+                self._stop, time.monotonic,
             )  # fmt: skip
             pace, window = self._pace(route), Window(route.most)
             if route.batches is None:
@@ -277,6 +282,7 @@ class Client:
         mark = f"{route.account.alias}\n{route.batches.base_url}\n{route.teacher}"
 
         async def record(key: str, own: str, calls: list[str], state: str) -> None:
+            self._hand_over()  # what the batch answered is written before the batch is done
             written = asyncio.Event()
             loop = asyncio.get_running_loop()
             self._writer.batch(
@@ -292,28 +298,33 @@ class Client:
         )  # fmt: skip
 
     def _pace(self, route: Route) -> Pace:
-        """Return the limiter of an account and model: several teachers of one model share it."""
-        for lane in self._lanes.values():
-            same = (lane.route.account.alias, lane.route.model) == (
-                route.account.alias, route.model
-            )  # fmt: skip
-            if same:
-                return lane.pace
-        account = route.account
-        pace = Pace(account.requests_per_minute, account.tokens_per_minute)
-        pace.begin(time.monotonic())
+        """Return the limiter of an account and model; several teachers of one model share it.
+
+        What is configured is the account's, and all of its models share that. A Retry-After of an
+        earlier run holds in this one.
+        """
+        account, now = route.account, time.monotonic()
+        pace = self._paces.get((account.alias, account.host, route.model))
+        if pace is None:
+            shared = self._shared.get((account.alias, account.host))
+            if shared is None:
+                shared = Shared(account.requests_per_minute, account.tokens_per_minute, now)
+                self._shared[account.alias, account.host] = shared
+            pace = Pace(shared)
+            left = self.journal.held(account.alias, route.model, datetime.now(UTC))
+            if left > 0:
+                pace.hold(left, now)
+            self._paces[account.alias, account.host, route.model] = pace
         return pace
 
-    def _take(
-        self, route: Route, orders: list[Order], heard: Callable[[int, int, float], None]
-    ) -> None:
+    def _take(self, route: Route, orders: list[Order]) -> None:
         if self._error is not None:
             for order in orders:
                 self._closed(order)
                 order.fail(self._error)
             return
         now = time.monotonic()
-        lane = self._lane(route, heard)
+        lane = self._lane(route)
         for order in orders:
             order.asked_at = now
         lane.ready.extend(orders)
@@ -330,7 +341,8 @@ class Client:
 
     def _hand_over(self) -> None:
         come, self._come = self._come, []
-        self._writer.put(come)
+        if come:
+            self._writer.put(come)
 
     def _on_disk(self, items: list[Bought]) -> None:
         self.journal.remember({item.call: item.leaf() for item in items})

@@ -16,6 +16,7 @@ import os
 import sqlite3
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct import bought
@@ -205,23 +206,34 @@ class Journal:
             )
             for request, question, answer in calls
         ]
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._db.executemany(
-                    "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
-                )
-                self._db.executemany(
-                    "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, "
-                    "logprobs, tokens, price, at, text, more) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    rows,
-                )
-            except BaseException:
+        try:
+            with self._lock:
+                self._insert(texts, rows)
+            sync(self.path)
+        except (sqlite3.Error, OSError) as error:
+            msg = (
+                f"{self.path} cannot be written: {error}; {len(rows)} answers that had come in are "
+                "not kept, everything before them is. Make room on the disk, or make the store "
+                "writable, and run the same command again"
+            )
+            raise StoreError(msg) from error
+
+    def _insert(self, texts: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany(
+                "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, logprobs, "
+                "tokens, price, at, text, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        sync(self.path)
+            raise
+        self._db.execute("COMMIT")
 
     def call(self, request: str) -> Call | None:
         """Return one call whole, or None if it is not in the journal."""
@@ -313,6 +325,21 @@ class Journal:
         """Return the ids of all batches, as their providers name them."""
         return {own for (own,) in self.query("SELECT id FROM batches WHERE id != ''")}
 
+    def held(self, account: str, model: str, now: datetime) -> float:
+        """Return for how many seconds more a limit of an earlier run holds a model's requests."""
+        rows = self.query(
+            "SELECT at, detail FROM events WHERE kind = 'rate-limited' AND account = ? "
+            "ORDER BY id DESC LIMIT 200",
+            [account],
+        )
+        left = 0.0
+        for at, detail in rows:
+            told = json.loads(detail)
+            if told.get("model", model) == model:
+                passed = (now - datetime.fromisoformat(at)).total_seconds()
+                left = max(left, float(told.get("held", 0)) - max(passed, 0.0))
+        return left
+
     def runs(self) -> list[Run]:
         """Return the runs that asked services, in order."""
         if not self._has_bought:
@@ -353,12 +380,24 @@ class Journal:
         A leaf covers the whole row and is recomputed from its parts, the request digest included,
         so that an altered question is found as surely as an altered answer.
         """
+        return self.merkle_roots(requests)[0]
+
+    def merkle_roots(self, requests: Iterable[str]) -> list[str]:
+        """Return the root over these calls as they are, and as they were before some were pruned.
+
+        The two differ where a call was pruned and bought again: what was made before rests on the
+        leaf that was kept, what was made after on the new one.
+        """
         wanted = sorted(set(requests))
         found = {call: self._leaves.pop(call) for call in wanted if call in self._leaves}
         missing = [call for call in wanted if call not in found]
         found |= {item.call: self._checked(item) for item in self.rows(missing)}
-        found |= self._pruned(missing)
-        return root([found.get(call) or self._leaf(call) for call in wanted])
+        pruned = self._pruned(missing)
+        now = pruned | found
+        now |= {call: self._leaf(call) for call in wanted if call not in now}
+        then = now | pruned
+        roots = [root([now[call] for call in wanted])]
+        return roots if then == now else [*roots, root([then[call] for call in wanted])]
 
     def remember(self, leaves: Mapping[str, bytes]) -> None:
         """Keep the leaves of calls just written for the root that is soon made of them."""

@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from mashbill.conduct.transport import Transport
 
 _RATE_LIMITED = 429
-_OVERLOADED = frozenset({429, 503, 529})
 _BACKOFF = 0.5  # seconds, doubled with each failure, up to
 _LONGEST_BACKOFF = 30.0
 _UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
 _LONGEST_HOLD = 900.0
+_WORTH_TELLING = 0.1  # seconds by which an empty window must hold back what nothing else does
+_LIMITS_BELIEVED = 4  # in a row, before their Retry-After alone is no longer enough
 _second: list[Any] = [-1, ""]
 """the last second that was written out: thousands of answers fall into one"""
 _ALL_REFUSED = 20  # requests refused for good, and none answered: it is not the requests
@@ -97,6 +98,10 @@ class Counts:
     waited: float = 0.0
     """seconds that Retry-After held everything back"""
 
+    def with_(self, other: Counts) -> Counts:
+        """Return the sum of both."""
+        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -111,7 +116,6 @@ class Surroundings:
     stop: Callable[[MashbillError], None]
     """told why no request of the run may be sent any more"""
     clock: Callable[[], float]
-    heard: Callable[[int, int, float], None]
 
 
 @dataclass
@@ -131,6 +135,8 @@ class Lane:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _timer: asyncio.TimerHandle | None = None
     _limits_in_a_row: int = 0
+    _starving_since: float | None = None
+    """since when there are limits and no answers"""
     _facts: str = ""
     _stopped: bool = False
 
@@ -179,15 +185,32 @@ class Lane:
             if now - order.sent_at > self.route.timeout and order.task and not order.overdue:
                 order.overdue = True
                 order.task.cancel()
-        since = self.breaker.since
-        if since is not None and now - since > self.route.patience:
-            self.around.stop(
-                TeacherError(
-                    f"{self.route.account.host} has not answered for "
-                    f"{self.route.patience:.0f} s; at last: {self.breaker.last}. What was answered "
-                    "is in the journal: run the same command again when the service is back"
-                )
+        self._out_of_patience(now)
+
+    def _out_of_patience(self, now: float) -> None:
+        """Stop where nothing was answered for too long; give up what failed for itself."""
+        patience, host = self.route.patience, self.route.account.host
+        starving, since = self._starving_since, self.breaker.since
+        if starving is not None and now - starving > patience:
+            told = f"{host} has answered with rate limits only for {patience:.0f} s"
+        elif since is not None and now - since > patience and (self.waiting or self.flying):
+            left = [*self.ready, *(order for _, _, order in self._later), *self.flying]
+            if all(order.failures >= self.route.attempts for order in left):
+                # Nothing else is left to ask: it is these requests, and not the service.
+                for order in [order for order in left if order not in self.flying]:
+                    self._give_up(order, self.breaker.last, now)
+                self.ready.clear()
+                self._later.clear()
+                return
+            told = f"{host} has not answered for {patience:.0f} s; at last: {self.breaker.last}"
+        else:
+            return
+        self.around.stop(
+            TeacherError(
+                f"{told}. What was answered is in the journal: run the same command again when "
+                "the service is back"
             )
+        )
 
     def stop(self) -> list[Order]:
         """Send nothing more; return the orders that were not sent."""
@@ -216,18 +239,23 @@ class Lane:
             )
         except TransportError as error:
             self._landed(order)
+            order.invalid = False
             self._failed(order, error.kind, error.reason)
         except asyncio.CancelledError:
             self._landed(order)
             if not order.overdue:
                 self.around.budget.release(order.most)
                 raise
-            order.overdue = False
+            order.overdue = order.invalid = False
             self._failed(order, "timeout", f"no answer within {route.timeout:.0f} s")
         except MashbillError as error:
             self._landed(order)
             self.around.budget.release(order.most)
             self.around.stop(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
+            self._landed(order)
+            self.around.budget.release(order.most)
+            self.around.stop(TeacherError(f"{route.account.host}: {error!r}; please report it"))
         else:
             self._landed(order)
             try:
@@ -242,8 +270,12 @@ class Lane:
 
     def _read(self, order: Order, response: Response) -> None:
         now = self.around.clock()
+        before = self.pace.held_until
         if self.pace.learn(response.headers, now):
             self._event("limits", order.call, {"seen": self.pace.seen})
+        if self.pace.held_until > max(before, now) + _WORTH_TELLING:
+            held = round(self.pace.held_until - now, 3)
+            self._event("window-empty", order.call, {"held": held})
         outcome = order.read(response.status, response.headers, response.body)
         if isinstance(outcome, Answered):
             self._answered(order, outcome, now)
@@ -253,20 +285,24 @@ class Lane:
                 "refused", order.call, {"status": response.status, "reason": outcome.reason}
             )
             self.around.stop(TeacherError(f"{self.route.account.host}: {outcome.reason}"))
-        elif response.status == _RATE_LIMITED and outcome.retry:
+        elif outcome.retry and (outcome.limited or response.status == _RATE_LIMITED):
             self._limited(order, response, outcome, now)
         elif outcome.retry:
             wait = retry_after(response.headers, datetime.now(UTC))
-            if wait is not None and response.status in _OVERLOADED:
+            if wait is not None and wait > _LONGEST_HOLD:
+                self._limited(order, response, outcome, now)
+                return
+            if wait is not None:
                 self._hold(wait, now)
             order.invalid = response.status == 200
             kind = "invalid" if order.invalid else "server"
-            self._failed(order, kind, outcome.reason, response.body)
+            self._failed(order, kind, outcome.reason, response.body, wait)
         else:
             self._refused(order, outcome, response, now)
 
     def _answered(self, order: Order, outcome: Answered, now: float) -> None:
         self._limits_in_a_row = 0
+        self._starving_since = None
         self.window.grow()
         self.breaker.answered()
         self.pace.settle(order.tokens, outcome.tokens_in + outcome.tokens_out)
@@ -294,7 +330,7 @@ class Lane:
                 seconds=now - order.sent_at, flags=outcome.flags,
             )
         )  # fmt: skip
-        self.around.heard(1, tokens, outcome.price)
+        order.heard(1, tokens, outcome.price)
 
     def written(self, item: Bought) -> Order | None:
         """Free the slot of an answer that is written; return its order, if it is of this lane."""
@@ -306,10 +342,20 @@ class Lane:
         self.breaker.answered()
         said = retry_after(response.headers, datetime.now(UTC))
         wait = outcome.wait if said is None else said
+        # What it says it wants to be waited for is not counted against it.
+        self._starving_since = (self._starving_since or now) + (said or 0.0)
+        # A service that says nothing, or that it is ready and then is not, is asked ever slower.
+        slower = min(_UNSAID_WAIT * 2**self._limits_in_a_row, 60.0)
         if wait is None:
-            wait = min(_UNSAID_WAIT * 2**self._limits_in_a_row, 60.0)
+            wait = slower
+        elif self._limits_in_a_row >= _LIMITS_BELIEVED:
+            wait = max(wait, slower / 2**_LIMITS_BELIEVED)
         self._limits_in_a_row += 1
         self.counts.limited += 1
+        self._event("rate-limited", order.call,
+            {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3),
+             "seconds": round(now - order.sent_at, 3)},
+        )  # fmt: skip
         if wait > _LONGEST_HOLD:
             self.around.stop(
                 TeacherError(
@@ -320,9 +366,6 @@ class Lane:
             return
         self._hold(wait, now)
         self.window.cut(order.sent_at, now)
-        self._event("rate-limited", order.call,
-            {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3)},
-        )  # fmt: skip
         self.ready.appendleft(order)
 
     def _hold(self, wait: float, now: float) -> None:
@@ -330,7 +373,9 @@ class Lane:
         self.pace.hold(wait, now)
         self.counts.waited += max(self.pace.held_until - before, 0.0)
 
-    def _failed(self, order: Order, kind: str, reason: str, body: bytes = b"") -> None:
+    def _failed(
+        self, order: Order, kind: str, reason: str, body: bytes = b"", held: float | None = None
+    ) -> None:
         """Try a request again after a while, or give it up."""
         now = self.around.clock()
         self.around.budget.release(order.most)
@@ -346,18 +391,27 @@ class Lane:
             "attempt": order.attempts,
             "seconds": round(now - order.sent_at, 3),
         }
+        if held is not None:
+            detail["held"] = round(held, 3)
         if body:
             detail["body"] = body[:2000].decode("utf-8", "replace")
         self._event(kind, order.call, detail)
-        if order.failures >= self.route.attempts and not self.breaker.is_open:
-            failed = f"{order.failures} attempts failed, the last one so: {reason[:200]}"
-            self.around.budget.reserve(order.most)
-            self._keep(order, Answered(Answer((), 0, failed=failed), flags="given-up"), now)
+        if self._may_give_up(order):
+            self._give_up(order, reason, now)
             return
         wait = min(_BACKOFF * 2 ** (order.failures - 1), _LONGEST_BACKOFF)
         # Full jitter: requests that failed together do not come back together.
         wait *= 0.5 + random.random() / 2  # noqa: S311 - no secret
         heapq.heappush(self._later, (now + wait, next(self._numbers), order))
+
+    def _may_give_up(self, order: Order) -> bool:
+        """Return whether a request failed often enough, and the service is there for others."""
+        return order.failures >= self.route.attempts and not self.breaker.is_open
+
+    def _give_up(self, order: Order, reason: str, now: float) -> None:
+        failed = f"{order.failures} attempts failed, the last one so: {reason[:200]}"
+        self.around.budget.hold(order.most)
+        self._keep(order, Answered(Answer((), 0, failed=failed), flags="given-up"), now)
 
     def _refused(self, order: Order, outcome: Refused, response: Response, now: float) -> None:
         """Keep a request that is refused for good, with the reason, as what is not to be bought."""
@@ -384,7 +438,7 @@ class Lane:
         self.around.write(
             Event(
                 self.around.run, utc_now(), kind, self.route.account.alias, call,
-                json.dumps(detail, ensure_ascii=False),
+                json.dumps({**detail, "model": self.route.model}, ensure_ascii=False),
             )
         )  # fmt: skip
 

@@ -1,18 +1,20 @@
 """Rate limits: read from headers, kept as buckets, and never gone over.
 
 A :class:`Pace` belongs to one account and model. It says when the next request may go; it knows
-what its owner configured, what the service's headers said, and until when a ``Retry-After`` holds
-everything back. Time comes in from outside, in seconds of a monotonic clock, so that laws can be
-tested without waiting.
+what the service's headers said, until when a ``Retry-After`` holds everything back, and by the
+account's :class:`Shared` what its owner configured for all of its models together. Time comes in
+from outside, in seconds of a monotonic clock, so that laws can be tested without waiting.
 
 Headers read: OpenAI's ``x-ratelimit-*`` (durations such as ``6m0s``), Anthropic's
-``anthropic-ratelimit-*`` (RFC 3339 times), the IETF draft's ``ratelimit`` and ``ratelimit-policy``
+``anthropic-ratelimit-*`` (RFC 3339 times; tokens read and written have limits of their own there),
+the IETF drafts' ``ratelimit-limit`` and ``ratelimit`` with ``ratelimit-policy``
 (draft-ietf-httpapi-ratelimit-headers), and ``retry-after`` (RFC 9110, seconds or a date) with
 OpenAI's ``retry-after-ms``.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Unit = Literal["requests", "tokens"]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
@@ -29,31 +31,40 @@ _LONGEST_WAIT = 3600.0  # a Retry-After above this ends the run: waiting days is
 _MARGIN = 0.02
 """seconds added to a wait, so that a clock a little ahead of the service's breaks no promise"""
 
-_FAMILIES: dict[str, dict[Unit, tuple[str, str, str]]] = {
-    "x-ratelimit-limit-requests": {
-        unit: (
-            f"x-ratelimit-limit-{unit}",
-            f"x-ratelimit-remaining-{unit}",
+_UNITS: tuple[Unit, ...] = ("requests", "tokens")
+_FAMILIES: dict[str, tuple[tuple[Unit, str, str, str], ...]] = {
+    "x-ratelimit-limit-requests": tuple(
+        (
+            unit, f"x-ratelimit-limit-{unit}", f"x-ratelimit-remaining-{unit}",
             f"x-ratelimit-reset-{unit}",
         )
-        for unit in ("requests", "tokens")
-    },
-    "anthropic-ratelimit-requests-limit": {
-        unit: (
-            f"anthropic-ratelimit-{unit}-limit",
-            f"anthropic-ratelimit-{unit}-remaining",
-            f"anthropic-ratelimit-{unit}-reset",
+        for unit in _UNITS
+    ),
+    "anthropic-ratelimit-requests-limit": tuple(
+        (
+            unit, f"anthropic-ratelimit-{name}-limit", f"anthropic-ratelimit-{name}-remaining",
+            f"anthropic-ratelimit-{name}-reset",
         )
-        for unit in ("requests", "tokens")
-    },
-    "x-ratelimit-limit": {
-        "requests": ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
-    },
-    "ratelimit-limit": {
-        "requests": ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
-    },
+        for unit, name in (
+            (_UNITS[0], "requests"), (_UNITS[1], "tokens"), (_UNITS[1], "input-tokens"),
+            (_UNITS[1], "output-tokens"),
+        )
+    ),
+    "x-ratelimit-limit": (
+        ("requests", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+    ),
+    "ratelimit-limit": (
+        ("requests", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+    ),
+}  # fmt: skip
+"""header that shows a family is there -> (unit, limit, remaining, reset) of each of its limits"""
+_FAMILIES |= {
+    "x-ratelimit-limit-tokens": _FAMILIES["x-ratelimit-limit-requests"],
+    "anthropic-ratelimit-tokens-limit": _FAMILIES["anthropic-ratelimit-requests-limit"],
+    "anthropic-ratelimit-input-tokens-limit": _FAMILIES["anthropic-ratelimit-requests-limit"],
+    "ratelimit": (),
 }
-"""header that shows a family is there -> its (limit, remaining, reset) of each unit"""
+_PARAMETER = re.compile(r";\s*([a-z]+)=\"?(\d+)", re.ASCII)
 
 
 def seconds_of(text: str, wall: datetime) -> float | None:
@@ -129,39 +140,46 @@ class Bucket:
         return lacking * 60 / self.per_minute if lacking > 1e-9 else 0.0
 
 
+class Shared:
+    """What an account's owner configured, for all of its models together."""
+
+    def __init__(
+        self, requests_per_minute: float | None, tokens_per_minute: float | None, now: float
+    ) -> None:
+        """Begin with a second's worth of each; None is no limit."""
+        given: dict[Unit, float | None] = {
+            "requests": requests_per_minute,
+            "tokens": tokens_per_minute,
+        }
+        self.limits = {unit: limit for unit, limit in given.items() if limit is not None}
+        self.buckets = {unit: Bucket.full(limit, now) for unit, limit in self.limits.items()}
+
+
+_NOTHING = Shared(None, None, 0.0)
+
+
 @dataclass
 class Pace:
     """When the next request of one account and model may be sent."""
 
-    requests_per_minute: float | None = None
-    """configured; None leaves it to what headers say"""
-    tokens_per_minute: float | None = None
-    """configured, read and written together"""
+    shared: Shared = _NOTHING
     seen: dict[str, float] = field(default_factory=dict)
     """limits that headers gave, by unit: for the journal"""
     held_until: float = 0.0
     """nothing may be sent before, by a Retry-After or an empty window"""
     _buckets: dict[Unit, Bucket] = field(default_factory=dict)
-    _family: dict[Unit, tuple[str, str, str]] | None = None
-    _looked: bool = False
-    _limits: dict[Unit, str] = field(default_factory=dict)
+    _family: tuple[tuple[Unit, str, str, str], ...] | None = None
+    _limits: dict[str, str] = field(default_factory=dict)
+    _told: dict[Unit, dict[str, float]] = field(default_factory=dict)
 
-    def begin(self, now: float) -> None:
-        """Make the buckets of what is configured."""
-        for unit, limit in self._configured().items():
-            self._buckets[unit] = Bucket.full(limit, now)
-
-    def _configured(self) -> dict[Unit, float]:
-        given: dict[Unit, float | None] = {
-            "requests": self.requests_per_minute,
-            "tokens": self.tokens_per_minute,
-        }
-        return {unit: limit for unit, limit in given.items() if limit is not None}
+    def _all(self) -> Iterator[tuple[Unit, Bucket]]:
+        yield from self._buckets.items()
+        yield from self.shared.buckets.items()
 
     def wait(self, tokens: float, now: float) -> float:
         """Return seconds until a request of so many tokens may be sent; 0 if now."""
         longest = self.held_until - now if self.held_until > now else 0.0
-        for unit, bucket in self._buckets.items():
+        for unit, bucket in self._all():
             bucket.fill(now)
             wait = bucket.wait(1.0 if unit == "requests" else tokens)
             longest = max(longest, wait)
@@ -169,14 +187,14 @@ class Pace:
 
     def take(self, tokens: float) -> None:
         """Count a request that is sent now; :meth:`wait` said 0 for it."""
-        for unit, bucket in self._buckets.items():
+        for unit, bucket in self._all():
             bucket.level -= 1.0 if unit == "requests" else tokens
 
     def settle(self, expected: float, used: float) -> None:
         """Correct the tokens of a request once its answer says what it used."""
-        bucket = self._buckets.get("tokens")
-        if bucket is not None:
-            bucket.level += expected - used
+        for unit, bucket in self._all():
+            if unit == "tokens":
+                bucket.level += expected - used
 
     def hold(self, seconds: float, now: float) -> None:
         """Send nothing for so long."""
@@ -185,45 +203,75 @@ class Pace:
     def learn(self, headers: Mapping[str, str], now: float) -> bool:
         """Read a response's limits; return whether a limit was seen that was not known.
 
-        An empty window holds everything back until it is said to be filled again.
+        An empty window holds everything back until it is said to be filled again. The family of
+        headers is looked for until one is there: an error, or a proxy's page, may have none.
         """
-        if not self._looked:
-            self._looked = True
+        if self._family is None:
             self._family = next((f for mark, f in _FAMILIES.items() if mark in headers), None)
         if self._family is None:
             return False
+        if not self._family:
+            return self._learn_structured(headers, now)
         news = False
-        for unit, (limit, remaining, reset) in self._family.items():
+        for unit, limit, remaining, reset in self._family:
             said = headers.get(limit)
-            if said is not None and said != self._limits.get(unit):
-                news |= self._learn_limit(unit, said, now)
+            if said is not None and said != self._limits.get(limit):
+                self._limits[limit] = said
+                news |= self._learn_limit(unit, limit, said, 60.0)
+                self._bound(now)
             left = headers.get(remaining)
             if left is not None and (len(left) < 6 or not left.isdecimal()):
                 self._learn_left(unit, left, headers.get(reset), now)
         return news
 
-    def _learn_limit(self, unit: Unit, said: str, now: float) -> bool:
-        self._limits[unit] = said
+    def _learn_structured(self, headers: Mapping[str, str], now: float) -> bool:
+        """Read the draft's later form: a policy's quota q in w seconds; what remains, r, for t."""
+        news = False
+        policy = headers.get("ratelimit-policy")
+        if policy is not None and policy != self._limits.get("ratelimit-policy"):
+            self._limits["ratelimit-policy"] = policy
+            self._told.clear()
+            for number, one in enumerate(policy.split(",")):
+                found = dict(_PARAMETER.findall(one))
+                window = float(found.get("w", 60))
+                if "q" in found and window > 0:
+                    news |= self._learn_limit("requests", str(number), found["q"], window)
+            self._bound(now)
+        for one in headers.get("ratelimit", "").split(","):
+            found = dict(_PARAMETER.findall(one))
+            if "r" in found:
+                self._learn_left("requests", found["r"], found.get("t"), now)
+        return news
+
+    def _learn_limit(self, unit: Unit, name: str, said: str, window: float) -> bool:
+        """Take note of a limit of so much in a window of so many seconds."""
         try:
-            limit = float(said.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0])
+            limit = float(said.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0]) * 60 / window
         except ValueError:
             return False
-        if limit <= 0:
+        if not 0 < limit < math.inf:
             return False
-        self.seen[unit] = limit
-        own = self._configured().get(unit)
-        if own is None or limit < own:
-            old = self._buckets.get(unit)
-            new = Bucket.full(limit, now)
-            if old is not None:
-                new.level = min(new.level, old.level)
-            self._buckets[unit] = new
+        self._told.setdefault(unit, {})[name] = limit
         return True
+
+    def _bound(self, now: float) -> None:
+        """Keep to the lowest limit of each unit."""
+        for unit, told in self._told.items():
+            limit = min(told.values())
+            self.seen[unit] = limit
+            old = self._buckets.get(unit)
+            if old is None or old.per_minute != limit:
+                new = Bucket.full(limit, now)
+                if old is not None:
+                    new.level = min(new.level, old.level)
+                self._buckets[unit] = new
 
     def _learn_left(self, unit: Unit, left: str, reset: str | None, now: float) -> None:
         try:
             remaining = float(left)
         except ValueError:
+            return
+        if math.isnan(remaining):
             return
         bucket = self._buckets.get(unit)
         if bucket is not None:

@@ -11,7 +11,7 @@ from mashbill.core.stage import Answer, Question
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mashbill.core.errors import MashbillError
 
@@ -42,6 +42,8 @@ class Refused:
     """whether no request of this lane could be answered: a key, a model, a quota"""
     wait: float | None = None
     """seconds that its body asks to wait, where a provider says so there"""
+    limited: bool = False
+    """whether it is a rate limit, whatever the status that it came with"""
 
 
 class Reader(Protocol):
@@ -89,6 +91,8 @@ class Order:
     most: Cost
     """at most: for the budget"""
     read: Reader
+    heard: Callable[[int, int, float], None] = lambda *_: None
+    """told calls, tokens and US dollars of its answer: of the stage that asks"""
     waiting: list[tuple[Batch, int]] = field(default_factory=list)
     """who is to get the answer, and at which place"""
     asked_at: float = 0.0

@@ -39,6 +39,9 @@ class Price:
 
     def of(self, read: int, written: int, cached: int = 0, cache_written: int = 0) -> float:
         """Return what a call cost, in US dollars."""
+        # Some services count what they read from a cache beside what they read, not within it.
+        cached = min(cached, read)
+        cache_written = min(cache_written, read - cached)
         return self._of((read, written, cached, cache_written)) * self.factor
 
 

@@ -24,16 +24,19 @@ from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
 from mashbill.core.merkle import leaf, root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.conduct.bought import Bought
     from mashbill.conduct.journal import Event, Run
-    from mashbill.core.ledger import Signer
+    from mashbill.core.ledger import Entry, Signer
 
 PREDICATE_TYPE = "urn:mashbill:conduct:v1"
 _CALL, _TERMS, _ROUTE, _AT, _ATTEMPTS, _SECONDS = 0, 1, 2, 4, 5, 7
-_FAILED = frozenset({"server", "connect", "cut", "timeout", "invalid"})
+_SENT = frozenset({"server", "connect", "cut", "timeout", "invalid", "rate-limited"})
+"""events of requests that were sent and not answered"""
+_HOLDS = frozenset({"server", "invalid", "rate-limited", "window-empty"})
+"""events that may hold back what follows"""
 
 CallRecord = list[str]
 """[digest of the texts, *:meth:`Bought.conduct`]"""
@@ -67,13 +70,14 @@ def roots(calls: Sequence[CallRecord], events: Sequence[EventRecord]) -> dict[st
 def findings(calls: Sequence[CallRecord], events: Sequence[EventRecord]) -> dict[str, Any]:
     """Return what follows from the records: totals by route, limits met, breaches.
 
-    A breach is a request that was sent while a Retry-After held its account and model back, and
-    not before that response came.
+    A breach is a request that was sent while a limit held its account and model back, and not
+    before the response that said so came: a Retry-After, or a window that was told to be empty.
     """
     by_route: dict[str, Counter[str]] = defaultdict(Counter)
+    whose: dict[str, tuple[str, str]] = {}
     usd: dict[str, float] = defaultdict(float)
     terms: dict[str, set[str]] = defaultdict(set)
-    sent: dict[str, list[datetime]] = defaultdict(list)
+    sent: dict[tuple[str, str], list[datetime]] = defaultdict(list)
     for record in calls:
         conduct = record[1:]
         route = conduct[_ROUTE]
@@ -85,19 +89,22 @@ def findings(calls: Sequence[CallRecord], events: Sequence[EventRecord]) -> dict
         usd[route] += float.fromhex(conduct[11])
         terms[route] |= {conduct[_TERMS]} - {""}
         if "given-up" not in conduct[12] and "refused" not in conduct[12]:
-            sent[json.loads(route)["account"]].append(
+            if route not in whose:
+                told = json.loads(route)
+                whose[route] = (told["account"], told["model"])
+            sent[whose[route]].append(
                 _time(conduct[_AT]) - timedelta(seconds=float(conduct[_SECONDS]))
             )
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
-    limits, held = [], 0.0
+    limits = []
     for _, at, kind, account, _, detail in events:
         kinds[account][kind] += 1
         told = json.loads(detail)
-        if kind in _FAILED and "seconds" in told:
-            sent[account].append(_time(at) - timedelta(seconds=told["seconds"]))
-        if kind == "rate-limited":
-            held += told["held"]
-            limits.append((account, _time(at), told["held"]))
+        place = (account, str(told.get("model", "")))
+        if kind in _SENT and "seconds" in told:
+            sent[place].append(_time(at) - timedelta(seconds=told["seconds"]))
+        if kind in _HOLDS and "held" in told:
+            limits.append((place, _time(at), float(told["held"])))
     return {
         "routes": [
             {
@@ -107,26 +114,45 @@ def findings(calls: Sequence[CallRecord], events: Sequence[EventRecord]) -> dict
             for route in sorted(by_route)
         ],
         "events": {account: dict(sorted(kinds[account].items())) for account in sorted(kinds)},
-        "rate_limited": len(limits),
-        "held_seconds": round(held, 3),
+        "rate_limited": sum(count["rate-limited"] for count in kinds.values()),
+        "held_seconds": round(_together(limits), 3),
         "breaches": _breaches(limits, sent),
     }  # fmt: skip
 
 
+Limit = tuple[tuple[str, str], datetime, float]
+"""((account, model), when it was told, seconds)"""
+
+
+def _together(limits: Sequence[Limit]) -> float:
+    """Return the seconds that were held back; where several limits held at a time, once."""
+    total = 0.0
+    until: dict[tuple[str, str], datetime] = {}
+    for place, at, held in sorted(limits, key=lambda limit: limit[1]):
+        begins = max(at, until.get(place, at))
+        ends = max(at + timedelta(seconds=held), begins)
+        total += (ends - begins).total_seconds()
+        until[place] = ends
+    return total
+
+
 def _breaches(
-    limits: Sequence[tuple[str, datetime, float]], sent: dict[str, list[datetime]]
+    limits: Sequence[Limit], sent: Mapping[tuple[str, str], list[datetime]]
 ) -> list[dict[str, str]]:
     """Return requests that were sent before their time; times are to a millisecond."""
-    ordered = {account: sorted(times) for account, times in sent.items()}
+    ordered = {place: sorted(times) for place, times in sent.items()}
     found = []
-    for account, at, held in limits:
-        times = ordered.get(account, [])
+    for place, at, held in limits:
+        times = ordered.get(place, [])
         first = bisect.bisect_right(times, at + timedelta(milliseconds=2))
         until = at + timedelta(seconds=held) - timedelta(milliseconds=2)
         found += [
-            {"account": account, "sent": time.isoformat(), "held_until": until.isoformat()}
+            {
+                "account": place[0], "model": place[1], "sent": time.isoformat(),
+                "held_until": until.isoformat(),
+            }
             for time in times[first : bisect.bisect_left(times, until)]
-        ]
+        ]  # fmt: skip
     return found
 
 
@@ -149,7 +175,7 @@ def entry_facts(run: Run, rows: Iterable[Bought], events: Iterable[Event]) -> di
 
 
 def make(
-    signer: Signer, run: Run, rows: Iterable[Bought], events: Iterable[Event], entry: str
+    signer: Signer, run: Run, rows: Iterable[Bought], events: Iterable[Event], entry: Entry
 ) -> dict[str, Any]:
     """Return a statement with its records, ready to be written as JSON.
 
@@ -158,9 +184,20 @@ def make(
         run: the run.
         rows: its calls.
         events: what befell them.
-        entry: digest of the ledger's entry of the run's conduct.
+        entry: the ledger's entry of the run's conduct.
+
+    Raises:
+        AuditError: if the journal does not hold what the entry says.
     """
     calls, befell = call_records(rows), event_records(events)
+    differ = disagreements(entry.predicate, {"calls": len(calls), **roots(calls, befell)})
+    if differ:
+        msg = (
+            f"the journal does not hold what the ledger's entry of run {run.run} says: "
+            f"{'; '.join(differ)}. Calls that were pruned cannot be stated any more: make "
+            "statements before pruning"
+        )
+        raise AuditError(msg)
     predicate = {
         "run": {"id": run.run, "started": run.started, "ended": run.ended},
         "overrides": run.facts.get("overrides", []),
@@ -171,7 +208,7 @@ def make(
     }
     statement = {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": f"run {run.run}", "digest": {"sha256": entry}}],
+        "subject": [{"name": f"run {run.run}", "digest": {"sha256": entry.digest}}],
         "predicateType": PREDICATE_TYPE,
         "predicate": predicate,
     }
@@ -180,6 +217,15 @@ def make(
         "calls": calls,
         "events": befell,
     }
+
+
+def disagreements(entry: Mapping[str, Any], stated: Mapping[str, Any]) -> list[str]:
+    """Return where a run's entry in the ledger says other than its records."""
+    return [
+        f"{name} is {str(entry.get(name))[:16]} there and {str(stated.get(name))[:16]} here"
+        for name in ("calls", "calls_root", "events_root")
+        if entry.get(name) != stated.get(name)
+    ]
 
 
 @dataclass(frozen=True)

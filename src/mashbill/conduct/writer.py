@@ -126,17 +126,16 @@ class Writer:
         ended = False
         while not ended:
             batch, ended = self._next()
-            if batch and self.error is not None:
-                self._failed(self.error)
-            elif batch or ended:
-                try:
-                    if batch:
-                        self._commit(batch)
-                    self._sync(ended=ended)
-                except (sqlite3.Error, OSError) as error:
-                    self._stop(error, batch)
-            else:
-                self._sync(ended=False)
+            if self.error is not None:
+                if batch:
+                    self._failed(self.error)
+                continue
+            try:
+                if batch:
+                    self._commit(batch)
+                self._sync(ended=ended)
+            except Exception as error:  # noqa: BLE001 - whatever it is, who waits must be told
+                self._stop(error, batch)
 
     def _next(self) -> tuple[list[Any], bool]:
         """Return what has come in, nothing if it is time to sync first, and whether it ends."""
@@ -162,6 +161,7 @@ class Writer:
 
     def _stop(self, error: Exception, batch: Sequence[Any]) -> None:
         lost = sum(isinstance(item, Bought) for item in batch)
+        self._unsynced = False
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("ROLLBACK")
         self.error = StoreError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -26,6 +27,14 @@ MANIFEST = "manifest.json"
 NODES = "nodes.parquet"
 
 
+_DISK = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+        errno.ENOTDIR,
+    }
+)  # fmt: skip
+
+
 class Store:
     """A store on a local disk. Without a signer it is opened to be read."""
 
@@ -39,12 +48,13 @@ class Store:
         if signer is None and not (root / LEDGER).exists():
             msg = f"{root} is not a store (no {LEDGER} in it); name one with --store"
             raise StoreError(msg)
-        if signer is not None:
-            for folder in FOLDERS.values():
-                (root / folder).mkdir(parents=True, exist_ok=True)
-        self.ledger = Ledger(root / LEDGER, signer)
-        if signer is not None and not self.ledger.entries:
-            self.ledger.append("open", layout=1)
+        with told_of_the_disk(root):
+            if signer is not None:
+                for folder in FOLDERS.values():
+                    (root / folder).mkdir(parents=True, exist_ok=True)
+            self.ledger = Ledger(root / LEDGER, signer)
+            if signer is not None and not self.ledger.entries:
+                self.ledger.append("open", layout=1)
 
     def folder(self, kind: ArtifactKind, ref: ArtifactRef) -> Path:
         """Return where an artifact lies, or will."""
@@ -109,9 +119,8 @@ class Store:
         Raises:
             StoreError: if another process holds it.
         """
-        folder = self.root / ".locks"
-        folder.mkdir(exist_ok=True)
-        path = folder / re.sub(r"[^a-z0-9@._-]", "_", name)
+        path = self._lock_file(name)
+        path.parent.mkdir(exist_ok=True)
         with path.open("a") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,6 +128,46 @@ class Store:
                 msg = f"another run holds {name} in {self.root}; wait for it, or use another store"
                 raise StoreError(msg) from error
             yield
+
+    def is_locked(self, name: str) -> bool:
+        """Return whether somebody holds the lock of this name."""
+        try:
+            with self._lock_file(name).open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def forget_lock(self, name: str) -> None:
+        """Remove the file of a lock that nobody will ask for again."""
+        self._lock_file(name).unlink(missing_ok=True)
+
+    def _lock_file(self, name: str) -> Path:
+        return self.root / ".locks" / re.sub(r"[^a-z0-9@._-]", "_", name)
+
+
+@contextmanager
+def told_of_the_disk(root: Path) -> Iterator[None]:
+    """Say in plain words that a disk is full, or does not let itself be written.
+
+    Raises:
+        StoreError: naming the store, the file, and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        elsewhere = error.filename and not Path(str(error.filename)).is_relative_to(root)
+        if error.errno not in _DISK or elsewhere:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        reason = error.strerror or error
+        msg = (
+            f"{root} cannot be written: {reason}{where}. What was committed and what was bought is "
+            "kept: make room, or make it writable, and run the same command again"
+        )
+        raise StoreError(msg) from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:

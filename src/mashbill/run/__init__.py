@@ -22,7 +22,7 @@ from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import RecipeError, TeacherError
 from mashbill.core.stage import StageContext
-from mashbill.core.store import CALLS, MANIFEST, write_atomically
+from mashbill.core.store import CALLS, MANIFEST, told_of_the_disk, write_atomically
 from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import check_drift, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
@@ -89,9 +89,9 @@ def execute(plan: Plan, store: Store, execution: Execution | None = None) -> lis
     Raises:
         TeacherError: before anything runs, if a teacher that is needed cannot be asked.
         DriftError: if an artifact is there under the same address with another fingerprint.
-        StoreError: if another run holds an artifact of this plan.
+        StoreError: if another run holds an artifact of this plan, or the disk is full.
     """
-    with _collecting_less():
+    with _collecting_less(), told_of_the_disk(store.root):
         return _Runner(plan, store, execution or Execution()).run()
 
 
@@ -110,6 +110,10 @@ def _collecting_less() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+def _run_lock(run: str) -> str:
+    return f"run-{run}"
 
 
 class _Runner:
@@ -135,6 +139,14 @@ class _Runner:
     def run(self) -> list[Done]:
         """Run every stage in order."""
         self._check_teachers()
+        try:
+            with self._store.lock(_run_lock(self._asking.run)):
+                return self._run_stages()
+        finally:
+            self._store.forget_lock(_run_lock(self._asking.run))
+            self._journal.close()
+
+    def _run_stages(self) -> list[Done]:
         done = []
         try:
             with self._execution.display:
@@ -142,17 +154,19 @@ class _Runner:
                     with self._store.lock(str(stage.ref)):
                         done.append(self._stage(stage))
         finally:
-            try:
-                self._asking.close()
-                self._tell_conduct()
-            finally:
-                self._journal.close()
+            self._asking.close()
+            self._tell_conduct()
         return done
 
     def _tell_conduct(self) -> None:
         """Put how access was had into the ledger."""
         entries = self._store.ledger.entries
         told = {e.predicate["run"] for e in entries if e.event == "conduct"}
+        told |= {
+            run.run
+            for run in self._journal.runs()
+            if run.run != self._asking.run and self._store.is_locked(_run_lock(run.run))
+        }  # what another process does at this moment is not all there yet
         for facts in self._asking.conduct(told):
             self._store.ledger.append("conduct", **facts)
 

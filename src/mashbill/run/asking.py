@@ -15,7 +15,7 @@ from mashbill.conduct.client import Client
 from mashbill.conduct.lane import Route
 from mashbill.conduct.statement import entry_facts
 from mashbill.conduct.transport import TWIN
-from mashbill.core.errors import BudgetError
+from mashbill.core.errors import BudgetError, InputError
 from mashbill.core.stage import Question
 from mashbill.policy.documents import Registry, load_registry
 from mashbill.policy.restrictions import reached_by
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
 
+    from mashbill.conduct.accounts import Account
     from mashbill.conduct.journal import Journal
     from mashbill.conduct.prices import Price
     from mashbill.core.recipe import Recipe
@@ -63,6 +64,7 @@ class Asking:
     registry: Registry | None = None
     earlier_terms: bool = False
     overrides: list[dict[str, Any]] = field(default_factory=list)
+    _hosts: dict[str, str] = field(default_factory=dict)
     _client: Client | None = None
     _accounts: Accounts | None = None
 
@@ -116,6 +118,7 @@ class Asking:
         account = self._accounts.account(
             spec.service_name, spec.base_url or service.base_url, service.key_env
         )
+        self._check_host(account)
         now = datetime.now(UTC)
         wire = wire_of(spec.wire or service.wire, strict_max_tokens=service.strict_max_tokens)
         batch_wire = batches_of(wire) if spec.batch else None
@@ -125,9 +128,9 @@ class Asking:
         self._check_price(name, price)
         wants = service.logprobs if spec.logprobs is None else (spec.logprobs and 20)
         form = Format(
-            wire=wire, model=spec.model, account=account.alias, price=price,
+            wire=wire, model=spec.model, account=f"{account.alias}@{account.host}", price=price,
             max_tokens=spec.max_tokens, settings=spec.settings, reasoning=spec.reasoning,
-            logprobs=int(wants), stream=spec.stream,
+            logprobs=int(wants), stream=spec.stream and not spec.batch,
             native_schema=spec.structured == "native", extra=spec.extra,
         )  # fmt: skip
         agent = user_agent(version("mashbill"), self._accounts.contact, self.run)
@@ -139,7 +142,7 @@ class Asking:
         common = {
             "User-Agent": agent,
             "Content-Type": "application/json",
-            "Accept": "text/event-stream" if spec.stream else "application/json",
+            "Accept": "text/event-stream" if form.stream else "application/json",
         }
         route = Route(
             account=account,
@@ -156,8 +159,19 @@ class Asking:
             batches=batches,
         )
         return RemoteSession(
-            spec.source, spec.identity, form, route, self.client, heard, lints=not self.overrides
-        )
+            spec.source, spec.identity, form, route, self.client, heard,
+            overridden={str(item["rule"]) for item in self.overrides},
+        )  # fmt: skip
+
+    def _check_host(self, account: Account) -> None:
+        """Refuse a second account at one host: a limit is the host's, whatever a service's name."""
+        first = self._hosts.setdefault(account.host, account.alias)
+        if first != account.alias:
+            msg = (
+                f"{account.host} would be asked by two accounts, {first} and {account.alias}; one "
+                "provider is asked by one account: let both teachers name one service"
+            )
+            raise InputError(msg)
 
     def conduct(self, told: set[str]) -> Iterator[dict[str, Any]]:
         """Yield what the ledger is to say of the conduct of runs that it does not speak of yet.

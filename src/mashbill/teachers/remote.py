@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from mashbill.teachers.wire import Ask, Reply, WireError
 from mashbill.teachers.wire.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from mashbill.conduct.client import Client
     from mashbill.conduct.lane import Route
@@ -43,6 +44,8 @@ _CERTAIN = 30.0  # nats between the choice that was written and the others
 _FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
 _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 """statuses that the next request would get too"""
+_FORBIDDEN = 403
+_MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
 
 
 @dataclass
@@ -154,7 +157,7 @@ class Format:
                 reply = self.wire.read(self._whole(body))
                 return self._answered(question, reply, len(body))
             except WireError as error:
-                return Refused(error.reason, error.retry, wait=error.wait)
+                return Refused(error.reason, error.retry, wait=error.wait, limited=error.limited)
 
         return read
 
@@ -175,6 +178,8 @@ class Format:
             parsed = body.decode("utf-8", "replace")
         error = self.wire.refusal(status, parsed)
         fatal = status in _FATAL or 300 <= status < 400 or (status == 429 and not error.retry)
+        if status == _FORBIDDEN and _MODERATED.search(error.reason):
+            fatal = False  # a router turns down this prompt, and would answer another
         return Refused(error.reason, error.retry and not fatal, fatal, error.wait)
 
     def _answered(self, question: Question, reply: Reply, size: int) -> Answered:
@@ -268,7 +273,7 @@ class RemoteSession:
         client: Client,
         heard: Callable[[int, int, float], None] = lambda *_: None,
         *,
-        lints: bool = True,
+        overridden: Collection[str] = (),
     ) -> None:
         """Prepare to ask.
 
@@ -279,10 +284,11 @@ class RemoteSession:
             route: how its requests go.
             client: the run's client.
             heard: told calls, tokens and US dollars as they come.
-            lints: whether prompts that try to get what is not offered are turned down.
+            overridden: rules of the prompt linter that somebody answers for; by the others,
+                questions that try to get what is not offered are turned down.
         """
         self.source = source
-        self._lints = lints
+        self._overridden = frozenset(overridden)
         self.form = form
         self._requests = Requests(identity)
         self._route = route
@@ -311,17 +317,31 @@ class RemoteSession:
         ]
 
     def _linted(self, questions: Sequence[Question]) -> tuple[Sequence[Question], dict[int, str]]:
-        """Return the questions that may be asked, and by place why the others may not."""
-        if not self._lints:
-            return questions, {}
+        """Return the questions that may be asked, and by place why the others may not.
+
+        All that somebody else wrote into a question counts: its system prompt and earlier turns
+        may hold a row's words as well as its body.
+        """
         found = {}
         for place, question in enumerate(questions):
-            findings = lint(question.prefix + question.body, "its prompt")
-            if findings:
-                found[place] = f"not asked: {findings[0]}; see `mashbill conduct`"
+            said = question.prefix + question.body
+            if question.system or question.turns:
+                said = f"{question.system}\n{_written_by_us(question.turns)}\n{said}"
+            for finding in lint(said, "its prompt"):
+                if finding.rule not in self._overridden:
+                    found[place] = f"not asked: {finding}; see `mashbill conduct`"
+                    break
         if not found:
             return questions, found
         return [q for place, q in enumerate(questions) if place not in found], found
+
+
+def _written_by_us(turns: str) -> str:
+    """Return the turns that are not the model's own: what it wrote is no request of ours."""
+    if not turns:
+        return ""
+    said = (turn for turn in json.loads(turns) if turn.get("role") != "assistant")
+    return "\n".join(str(turn.get("content") or "") for turn in said)
 
 
 def teacher_json(identity: Mapping[str, Any]) -> str:

@@ -77,13 +77,17 @@ class Reply:
 class WireError(Exception):
     """A response that is no answer. ``reason`` says what was found, in a line."""
 
-    def __init__(self, reason: str, *, retry: bool, wait: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, retry: bool, wait: float | None = None, limited: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry = retry
         """whether the same request may be answered at another time"""
         self.wait = wait
         """seconds after which, where the body says so"""
+        self.limited = limited
+        """whether it is a rate limit, whatever the status"""
 
 
 class Wire(Protocol):

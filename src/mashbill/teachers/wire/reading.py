@@ -35,6 +35,10 @@ _PASSING = (
     "internal", "too_many_requests", "resource_exhausted",
 )  # fmt: skip
 """parts of the error names that say that the server, not the request, is at fault"""
+_MOST = 2**53
+"""tokens: more than this is no count, and no 64-bit column would hold much more"""
+_LIMITED = ("rate_limit", "ratelimit", "too_many_requests", "resource_exhausted")
+"""of these, those that say that it is asked too much"""
 
 
 def record(value: Any, what: str) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def count(value: Any, what: str) -> int:
     if value is None:
         return 0
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not whole or value < 0:
+    if isinstance(value, bool) or not whole or not 0 <= value <= _MOST:
         raise _shape(value, what, "a count")
     return int(value)
 
@@ -197,7 +201,11 @@ def failed(body: Any, where: str) -> WireError:
     statuses = [int(name) for name in said if name.isascii() and name.isdecimal() and len(name) < 5]
     retry = any(refused(status, None).retry for status in statuses)
     retry |= any(part in name for name in said for part in _PASSING)
-    return WireError(f"{where}: {message(body)}", retry=retry and not said & _SPENT)
+    retry &= not said & _SPENT
+    limited = retry and (
+        429 in statuses or any(part in name for name in said for part in _LIMITED)
+    )
+    return WireError(f"{where}: {message(body)}", retry=retry, limited=limited)
 
 
 def answer(body: Any) -> dict[str, Any]:
