@@ -64,7 +64,7 @@ def test_known_results_are_looked_up_and_what_is_not_known_is_told(tmp_path, mon
         (
             "max_invalid = 1",
             calling("weather", arguments='{"town": "Rome"}'),
-            "2 calls had arguments that no tool takes",
+            "2 calls had wrong arguments or no known result",
         ),
     ],
 )
@@ -82,6 +82,54 @@ def test_a_trace_that_goes_wrong_is_rejected_and_kept(tmp_path, monkeypatch, key
     assert gone["calls"] >= 1
     kept = rows_of(store, "out")
     assert {(row["text"], row["calls"]) for row in kept} == {("None needed.", 0)}
+
+
+LONE = '{"town": "\\ud83d"}'
+
+
+def test_half_a_character_in_arguments_goes_back_and_one_in_a_result_rejects(tmp_path, monkeypatch):
+    loose = {**WEATHER, "parameters": {"type": "object"}, "returns": {"type": "object"}}
+
+    def answered(question):
+        if question.schema:
+            fits = "owl" not in question.turns + question.body
+            return Answer((), 1, "{}" if fits else LONE)
+        if question.turns:
+            return Answer((), 1, json.loads(question.turns)[-1]["content"])
+        if "fox" in question.body:
+            return calling("weather", arguments=LONE)
+        return calling("weather", arguments='{"town": "owl"}' if "owl" in question.body else "{}")
+
+    says(monkeypatch, answered)
+    files = {"tools.json": json.dumps([loose])}
+    store = made(tmp_path, "tools", WAYS["tools"], files)
+    assert "not valid Unicode" in rows_of(store, "out")[0]["text"]
+    (gone,) = rows_of(store, "out", "rejected")
+    assert gone["_reason"].startswith("the result of weather does not fit its schema: not valid")
+    known = json.dumps({"name": "weather", "arguments": {}, "result": "\ud83d"})
+    with pytest.raises(RecipeError, match=r"known.jsonl, line 1: not valid Unicode"):
+        made(tmp_path / "known", "tools", 'tools = "tools.json"\nresults = "known.jsonl"',
+             {**files, "known.jsonl": known})  # fmt: skip
+
+
+def test_a_judge_of_a_trace_sees_calls_and_results(tmp_path, monkeypatch):
+    judged = []
+
+    def answered(question):
+        if question.choices:
+            judged.append(question.body)
+            return Answer((-0.1, -3.0), 1)
+        if question.schema:
+            return Answer((), 1, '{"degrees": 3}')
+        return Answer((), 1, "Cold.") if question.turns else calling("weather")
+
+    says(monkeypatch, answered)
+    made(tmp_path, "tools", WAYS["tools"] + '\njudge = "t"')
+    assert len(judged) == len(TEXTS)
+    for body in judged:
+        assert 'Assistant calls weather: {"town": "Ulm"}' in body
+        assert 'Result of weather: {"degrees": 3}' in body
+        assert body.count("Cold.") == 1
 
 
 def test_a_result_that_cannot_be_had_rejects_the_trace(tmp_path, monkeypatch):
@@ -131,6 +179,7 @@ def doubled(start, step):
     return f"{{% set x0 = {start} %}}" + "".join(lines)
 
 
+EACH = "{% for i in range(99999) %}"
 MOST = "works through more than 4,000,000"
 
 
@@ -150,7 +199,17 @@ MOST = "works through more than 4,000,000"
         (doubled("text", "x + x") + "{{ x40 | length }}", MOST),
         (doubled("[text]", "[x, x]") + "{{ x40 }}", MOST),
         (doubled("[text]", "[x, x]") + "{{ x40 | tojson | length }}", MOST),
-        (doubled("[text]", "[x, x] | sum(start=[])") + "{{ x40 | length }}", MOST),
+        (doubled("[text]", "[x, x] | sum(start=[])") + "{{ x40 | length }}", "sum adds numbers"),
+        ("{{ ([[0]] * 90000) | sum(start=[]) | length }}", "sum adds numbers"),
+        (EACH + "{% set y = ('x' * 99999)[1:] %}{% endfor %}", MOST),
+        (EACH + "{% set y = 'y' in 'x' * 99999 %}{% endfor %}", MOST),
+        (EACH + "{% set y = 'y' not in ['x'] * 99999 %}{% endfor %}", MOST),
+        (EACH + "{% set y = ['x'] * 99999 == ['x'] * 99999 %}{% endfor %}", MOST),
+        (EACH + "{% set y = ('x' * 99999) is lower %}{% endfor %}", MOST),
+        (doubled("1", "(x, x)") + "{% set d = {x40: 1} %}", MOST),
+        (doubled("1", "(x, x)") + "{{ {}[x40] }}", MOST),
+        ("{{ ('f' * 9999) | int(0, 16) % 3 }}", "would make too much"),
+        ("{{ (('f' * 9999) | int(0, 16)) is divisibleby 3 }}", "more than 4,096 bits"),
         (doubled("10", "x * x") + "{{ x40 > 3 }}", "would make too much"),
         ("{% for a in text %}" * 6 + "{% endfor %}" * 6, MOST),
         ("{{ text | truncate(3, true, text) }}", "expected length"),
@@ -177,6 +236,32 @@ def test_a_template_is_bounded_and_the_error_names_file_and_row(tmp_path, templa
 def test_a_template_that_cannot_serve_is_told_before_anything_runs(tmp_path, template):
     with pytest.raises(RecipeError, match=r"p.jinja"):
         made(tmp_path, "generate", 'prompt = "p.jinja"', {"p.jinja": template})
+
+
+def test_both_blocks_share_what_a_prompt_may_work_through(tmp_path):
+    work = "{% for i in range(99999) %}{% for j in range(25) %}{% endfor %}{% endfor %}"
+    path = tmp_path / "p.jinja"
+    path.write_text(f"{{% block user %}}{work}{{% endblock %}}")
+    assert not Prompt(path).render({}, "here").user
+    path.write_text(f"{path.read_text()}{{% block system %}}{work}{{% endblock %}}")
+    with pytest.raises(InputError, match=MOST):
+        Prompt(path).render({}, "here")
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ x[1:3] }}{{ x[::-1] }}{{ y[:1][0] }}", "bcdcba1"),
+        ("{{ 'b' in x }}{{ 2 not in y }}{{ 1 < 2 <= 2 }}{{ y[-1] == 2 }}", "TrueFalseTrueTrue"),
+        ("{{ y | sum }}{{ z | sum(attribute='n', start=1.5) }}{{ {'a': 4}['a'] }}", "35.54"),
+        ("[{{ none }}{{ none | upper }}{{ none ~ 'a' }}{{ [none, 'b'] | join('-') }}]", "[a-b]"),
+        ("{{ x is in ['abcd'] }}{{ y | select('odd') | list }}", "True[1]"),
+    ],
+)
+def test_what_is_counted_comes_to_the_same(tmp_path, template, said):
+    path = tmp_path / "p.jinja"
+    path.write_text(template)
+    assert Prompt(path).render({"x": "abcd", "y": [1, 2], "z": [{"n": 4}]}, "here").user == said
 
 
 def test_a_range_and_filters_may_be_used(tmp_path):

@@ -96,16 +96,24 @@ class EvaluateSpec(StageSpec):
         yield one_batch(pa.table({**columns, FROM: positions}))
 
     def _aligned(self, name: str, rows: int, ctx: StageContext) -> list[str]:
-        """Return a system's labels in the order of the gold rows.
+        """Return a system's labels in the order of the gold rows; empty where it gave none.
+
+        A row that a teacher refused to label is a row that it got wrong.
 
         Raises:
-            InputError: if its dataset is not a labelling of exactly these rows.
+            InputError: if its dataset is not a labelling of these rows.
         """
         dataset = ctx.input(name)
-        if dataset.num_rows == rows:
+        if dataset.num_rows <= rows and "label" in dataset.columns:
             positions = np.asarray(dataset.column(FROM))
-            if (positions == np.arange(rows)).all() and "label" in dataset.columns:
-                return list(dataset.column("label").to_pylist())
+            ordered = bool((np.diff(positions) > 0).all())
+            unanswered = rows - len(positions)
+            if ordered and unanswered == dataset.manifest.rejected_rows and positions[-1] < rows:
+                labels = [""] * rows
+                given = dataset.column("label").to_pylist()
+                for place, label in zip(positions.tolist(), given, strict=True):
+                    labels[place] = label
+                return labels
         msg = (
             f"{name} is not a labelling of the rows of {self.input}, one for one; make it with "
             f"kind = 'label' or 'apply' and input = {self.input!r}"

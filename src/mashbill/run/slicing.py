@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import BILL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -38,6 +38,8 @@ class Slice:
     rows: pa.Table
     offset: int
     """what to add to a row's node to get its code"""
+    first: int = 0
+    """position of its first row in the input"""
 
     @property
     def codes(self) -> np.ndarray:
@@ -60,7 +62,7 @@ def slices(
     for (name, data), offset in zip(inputs, offsets, strict=False):
         for start, piece in data.chunks(rows):
             if not skip(number):
-                yield Slice(number, name, before + start, piece, int(offset))
+                yield Slice(number, name, before + start, piece, int(offset), start)
             number += 1
         before += data.num_rows
 
@@ -88,24 +90,26 @@ def run_slices(
     if ahead == 1:
         for item in todo:
             context.current = item.of
-            out = list(spec.run(iter(item.rows.to_batches()), context))
-            context.kept = settle(item, out)
+            context.kept = settle(item, _run(spec, item, context))
             if spec.wanted is not None and context.kept >= spec.wanted:
                 return
         return
 
     def work(item: Slice) -> tuple[list[pa.RecordBatch], StageContext]:
         own = replace(context, current=item.of, measures={})
-        return list(spec.run(iter(item.rows.to_batches()), own)), own
+        return _run(spec, item, own), own
 
     pending: deque[tuple[Slice, Future[tuple[list[pa.RecordBatch], StageContext]]]] = deque()
 
     def take() -> None:
         item, future = pending.popleft()
         out, own = future.result()
-        context.measures |= own.measures
+        add_measures(context.measures, own.measures)
         settle(item, out)
 
+    for use in spec.uses():
+        if use.is_teacher:
+            context.teacher(use.name)  # one session each, made before threads could make two
     with ThreadPoolExecutor(ahead, thread_name_prefix="slice") as pool:
         try:
             for item in todo:
@@ -118,6 +122,37 @@ def run_slices(
             interrupt()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _run(spec: StageSpec, item: Slice, context: StageContext) -> list[pa.RecordBatch]:
+    """Run a stage over a slice.
+
+    Raises:
+        InputError: as the stage raises it; rows are counted within the slice, so it says where
+            that begins.
+    """
+    try:
+        return list(spec.run(iter(item.rows.to_batches()), context))
+    except InputError as error:
+        if not item.first:
+            raise
+        msg = f"{error} (rows counted from row {item.first} of {item.of})"
+        raise InputError(msg) from error
+
+
+def add_measures(whole: dict[str, Any], own: Mapping[str, Any]) -> None:
+    """Add what a slice measured to what those before it did: counts sum, the rest is replaced.
+
+    So it comes out as where slices run one after the other and share one dictionary.
+    """
+    for name, value in own.items():
+        before = whole.get(name)
+        if type(before) is type(value) is int:
+            whole[name] = before + value
+        elif isinstance(before, dict) and isinstance(value, dict):
+            add_measures(before, value)
+        else:
+            whole[name] = value
 
 
 def check_wanted(spec: StageSpec, name: str, kept: int) -> None:

@@ -1,11 +1,14 @@
-"""What stages with a teacher share: prompt files with slots, and rows that are turned down."""
+"""What stages with a teacher share: files beside the recipe, prompts with slots, rejected rows."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import pyarrow as pa
+from pydantic import AfterValidator
 
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.record import REASON, REJECTED_BY
@@ -13,6 +16,24 @@ from mashbill.core.record import REASON, REJECTED_BY
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from mashbill.core.stage import Answer, Question, TeacherSession
+
+
+def _stays_beside(name: str) -> str:
+    path, depth = PurePosixPath(name), 0
+    leaves = path.is_absolute() or bool(PureWindowsPath(name).anchor)
+    for part in path.parts:
+        depth += -1 if part == ".." else 1
+        leaves |= depth < 0
+    if leaves:
+        msg = "it leads out of the recipe's folder; put the file into it and name it from there"
+        raise ValueError(msg)
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_stays_beside)]
+"""a file beside the recipe, or below: a stranger's recipe sends no other file to anybody"""
 
 _SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
 
@@ -67,6 +88,39 @@ def texts_of(batch: pa.RecordBatch | pa.Table, column: str, of: str) -> list[str
         msg = f"{of}: column {column!r} holds {kind}; text is needed"
         raise InputError(msg)
     return [text or "" for text in batch.column(column).to_pylist()]
+
+
+def empty_among(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> list[str | None]:
+    """Return for each row why it is not asked about: which of these columns has no value."""
+    names: list[str | None] = [None] * batch.num_rows
+    for column in reversed(columns):
+        for place, value in enumerate(batch.column(column).is_valid().to_pylist()):
+            names[place] = names[place] if value else f"its column {column} is empty"
+    return names
+
+
+def asked_where(
+    teacher: TeacherSession, questions: Sequence[Question], reasons: list[str | None]
+) -> list[tuple[str | None, Answer | None]]:
+    """Ask what has no reason yet; return call and answer of each, None where there is none.
+
+    What is not answered gets its reason, in place.
+    """
+    open_ = [place for place, reason in enumerate(reasons) if reason is None]
+    found: list[tuple[str | None, Answer | None]] = [(None, None)] * len(reasons)
+    answers = teacher.ask([questions[place] for place in open_])
+    for place, (call, answer) in zip(open_, answers, strict=True):
+        found[place] = (call or None, None if answer.failed else answer)
+        if answer.failed:
+            reasons[place] = answer.failed
+    return found
+
+
+def scores_of(found: Sequence[tuple[str | None, Answer | None]], choices: int) -> np.ndarray:
+    """Return log-probabilities, shape (rows, choices); those of a row without an answer are NaN."""
+    nothing = (np.nan,) * choices
+    rows = [nothing if answer is None else answer.logprobs for _, answer in found]
+    return np.array(rows, np.float64).reshape(-1, choices)
 
 
 def marks(by: str, reasons: Sequence[str | None]) -> dict[str, pa.Array]:

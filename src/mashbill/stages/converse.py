@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field
 
+from mashbill.core.errors import InputError
 from mashbill.core.source import Channel
 from mashbill.core.stage import Question, Uses
+from mashbill.stages.asking import FileName
 from mashbill.stages.prompting import Prompt, shipped_prompt
-from mashbill.stages.working import Candidate, Work, messages_json, shown, turn_of
+from mashbill.stages.structure import flaw
+from mashbill.stages.working import Candidate, Work, messages_json, shown, transcript, turn_of
 from mashbill.stages.writing import WritingSpec, needs_column
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ class ConverseSpec(WritingSpec):
     """answers in a conversation"""
     user_teacher: str = ""
     """which of [teachers.*] writes the user's further turns; the same teacher if empty"""
-    user_prompt: str = ""
+    user_prompt: FileName = ""
     """Jinja file for those, with {{ conversation }}; the stage's own if empty"""
 
     def uses(self) -> tuple[Uses, ...]:
@@ -61,6 +64,10 @@ class ConverseSpec(WritingSpec):
         """The whole conversation, and its number of answers."""
         return {"messages_json": pa.string(), "turns": pa.int64()}
 
+    def judged(self, candidate: Candidate, row: dict[str, Any]) -> dict[str, str]:
+        """All that was said before the last answer, and that answer."""
+        return {"prompt": transcript(candidate.columns["messages_json"]), "text": row["text"]}
+
     def check(self, folder: Path) -> None:
         """Read the user's prompt too."""
         super().check(folder)
@@ -83,14 +90,19 @@ class ConverseSpec(WritingSpec):
         """Take one more turn of each conversation; return those that can go on."""
         questions = []
         for talk in talks:
-            where = f"row {talk.item.row} of {self.input}"
-            said = asking.render({"conversation": shown(talk.turns)}, where)
+            try:
+                said = asking.render({"conversation": shown(talk.turns)}, talk.item.where)
+            except InputError as error:  # what there is was bought, so it is kept and not raised
+                talk.item.reason = f"the user's next turn cannot be asked for: {error}"
+                continue
             sample = talk.item.sample
             questions.append(Question("", said.user, system=said.system, sample=sample))
+        talks = [talk for talk in talks if talk.item.reason is None]
         asked = work.ctx.teacher(self.user_teacher or self.teacher).ask(questions)
         going: list[_Talk] = []
         for talk, (_, answer) in zip(talks, asked, strict=True):
             problem = answer.failed or ("" if answer.text.strip() else "nothing was written")
+            problem = problem or flaw(answer.text)
             if answer.finish == "length" and not self.keep_cut:
                 problem = "it was cut off at the teacher's max_tokens"
             if problem:

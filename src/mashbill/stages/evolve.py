@@ -37,6 +37,7 @@ class EvolveSpec(WritingSpec):
     """``kind = "evolve"``."""
 
     shipped: ClassVar[str] = "evolve"
+    called: ClassVar[str] = "instruction"
     takes: ClassVar[Channel] = Channel.CONTENT
     takes_schema: ClassVar[bool] = False
 

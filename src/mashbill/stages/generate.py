@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mashbill.stages.writing import WritingSpec, needs_column
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 class GenerateSpec(WritingSpec):
     """``kind = "generate"``."""
+
+    called: ClassVar[str] = "prompt"
 
     kind: Literal["generate"] = "generate"
     column: str = "text"

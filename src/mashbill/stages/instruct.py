@@ -19,7 +19,7 @@ from pydantic import Field
 from mashbill.core.canonical import digest_bytes
 from mashbill.stages.structure import Structure
 from mashbill.stages.working import Candidate
-from mashbill.stages.writing import WritingSpec, needs_column
+from mashbill.stages.writing import WritingSpec, is_empty, needs_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ class InstructSpec(WritingSpec):
     """``kind = "instruct"``."""
 
     shipped: ClassVar[str] = "instruct"
+    called: ClassVar[str] = "seeds"
     spreads: ClassVar[bool] = False
     takes_schema: ClassVar[bool] = False
 
@@ -45,12 +46,21 @@ class InstructSpec(WritingSpec):
     near: float = Field(default=0.7, gt=0, le=1)
     """share of its words in one shown seed from which on an instruction is a near copy"""
 
+    @property
+    def rows_each(self) -> int:
+        """As many instructions as are asked for."""
+        return self.count
+
     def asked(
         self, row: dict[str, Any], sample: int, rows: Sequence[dict[str, Any]], ctx: StageContext
     ) -> dict[str, Any]:
         """The seeds that are shown, drawn by a hash, and how many are wanted."""
         own = needs_column(row, self.column, self.input)
-        others = [str(other.get(self.column) or "") for other in rows if other is not row]
+        others = [
+            needs_column(other, self.column, self.input)
+            for other in rows
+            if other is not row and not is_empty(other.get(self.column))
+        ]
         key = digest_bytes(f"{ctx.seed}\n{sample}\n{own}".encode())
         draw = random.Random(key)  # noqa: S311 - repeatable, no secret
         drawn = draw.sample(others, min(self.shown - 1, len(others)))

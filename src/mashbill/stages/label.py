@@ -13,7 +13,14 @@ from pydantic import Field
 
 from mashbill.core.source import Channel
 from mashbill.core.stage import Question, StageSpec, Uses
-from mashbill.stages.asking import Template
+from mashbill.stages.asking import (
+    FileName,
+    Template,
+    asked_where,
+    empty_among,
+    marks,
+    scores_of,
+)
 from mashbill.stages.labelling import labelled
 
 if TYPE_CHECKING:
@@ -35,7 +42,7 @@ class LabelSpec(StageSpec):
     """dataset to label"""
     teacher: str
     """which of [teachers.*]"""
-    prompt: str
+    prompt: FileName
     """file beside the recipe: the few-shot prompt, with {{ text }} where the document goes"""
     labels: dict[str, str]
     """label -> the word that the teacher would write next, with its leading space"""
@@ -65,22 +72,45 @@ class LabelSpec(StageSpec):
         Template(folder / self.prompt, ["text"])
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield rows with label, calibrated confidence and the digest of the call."""
-        teacher = ctx.teacher(self.teacher)
+        """Yield rows with label, calibrated confidence and the digest of the call.
+
+        A row that the teacher did not answer is rejected, and counts for nothing in the bias.
+        """
         sample = ctx.input(self.input).sample(self.calibrate_on, ["text"])
-        asked = teacher.ask(self.questions(ctx.recipe_folder, sample.column(0).to_pylist()))
-        bias = np.array([answer.logprobs for _, answer in asked]).mean(axis=0)
-        ctx.measures["bias"] = dict(zip(self.labels, (bias - bias.mean()).tolist(), strict=True))
+        scores, _, reasons = self._asked(sample, ctx)
+        answered = [reason is None for reason in reasons]
+        bias = scores[answered].mean(axis=0) if any(answered) else None
+        if bias is not None:
+            lean = (bias - bias.mean()).tolist()
+            ctx.measures["bias"] = dict(zip(self.labels, lean, strict=True))
         start = 0
         for batch in records:
-            texts = batch.column("text").to_pylist()
-            asked = teacher.ask(self.questions(ctx.recipe_folder, texts))
-            scores = np.array([answer.logprobs for _, answer in asked]) - bias
+            scores, calls, reasons = self._asked(batch, ctx)
+            if bias is None:
+                why = (
+                    f"no row that the bias is taken over was answered ({self.calibrate_on} at most)"
+                )
+                reasons = [reason or why for reason in reasons]
+                scores = np.full_like(scores, np.nan)
+            else:
+                scores = scores - bias
             odds = np.exp(scores - scores.max(axis=1, keepdims=True))
             probabilities = odds / odds.sum(axis=1, keepdims=True)
-            calls = [call for call, _ in asked]
-            yield labelled(batch, start, list(self.labels), probabilities, calls, soft=self.soft)
+            made = labelled(batch, start, list(self.labels), probabilities, calls, soft=self.soft)
+            for name, column in marks("label", reasons).items():
+                made = made.append_column(name, column)
+            yield made
             start += batch.num_rows
+
+    def _asked(
+        self, rows: pa.RecordBatch | pa.Table, ctx: StageContext
+    ) -> tuple[np.ndarray, list[str | None], list[str | None]]:
+        """Return scores of shape (rows, labels), calls, and why there is no score of a row."""
+        reasons = empty_among(rows, ["text"])
+        texts = [text or "" for text in rows.column("text").to_pylist()]
+        questions = self.questions(ctx.recipe_folder, texts)
+        found = asked_where(ctx.teacher(self.teacher), questions, reasons)
+        return scores_of(found, len(self.labels)), [call for call, _ in found], reasons
 
     def questions(self, folder: Path, texts: list[str]) -> list[Question]:
         """Return what the teacher is asked about each text."""

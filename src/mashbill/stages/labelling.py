@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.record import CALL, FROM, user_columns
+from mashbill.stages.asking import calls_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,33 +19,40 @@ def labelled(
     start: int,
     labels: Sequence[str],
     probabilities: np.ndarray,
-    calls: Sequence[str] | None = None,
+    calls: Sequence[str | None] | None = None,
     *,
     soft: bool = False,
 ) -> pa.RecordBatch:
     """Return the rows with ``label``, ``confidence`` and ``_from``.
+
+    A row whose probabilities are NaN has no label.
 
     Args:
         batch: input rows; a label and confidence that they have is replaced.
         start: position of the first row.
         labels: names, in the order of the columns of ``probabilities``.
         probabilities: shape (rows, labels).
-        calls: digest of the teacher call that each label rests on, hexadecimal.
+        calls: digest of the teacher call that each label rests on, hexadecimal; None if none.
         soft: whether to keep every label's probability, in a column ``p_LABEL``.
     """
     probability = [f"p_{label}" for label in labels] if soft else []
     new = {"label", "confidence", *probability}
     kept = [name for name in user_columns(batch.schema.names) if name not in new]
     best = probabilities.argmax(axis=1)
+    none = np.isnan(probabilities).any(axis=1)
+    most = probabilities[np.arange(len(best)), best].astype(np.float64)
     columns = [batch.column(name) for name in kept]
     columns += [
-        pa.array([labels[i] for i in best], pa.string()),
-        pa.array(probabilities[np.arange(len(best)), best].astype(np.float64)),
-        *(pa.array(probabilities[:, i].astype(np.float64)) for i in range(len(probability))),
+        pa.array([labels[i] for i in best], pa.string(), mask=none),
+        pa.array(most, mask=none),
+        *(
+            pa.array(probabilities[:, i].astype(np.float64), mask=none)
+            for i in range(len(probability))
+        ),
         pa.array(np.arange(start, start + len(best)), pa.int64()),
     ]
     names = [*kept, "label", "confidence", *probability, FROM]
     if calls is not None:
-        columns.append(pa.array([bytes.fromhex(call) for call in calls], pa.binary(32)))
+        columns.append(calls_column(calls))
         names.append(CALL)
     return pa.RecordBatch.from_arrays(columns, names)

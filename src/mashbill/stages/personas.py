@@ -20,6 +20,7 @@ class PersonasSpec(WritingSpec):
     """``kind = "personas"``: without ``task`` a persona a row, with it a prompt by that persona."""
 
     shipped: ClassVar[str] = "personas"
+    called: ClassVar[str] = "source"
     takes: ClassVar[Channel] = Channel.PROMPT
 
     kind: Literal["personas"] = "personas"

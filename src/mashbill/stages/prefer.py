@@ -18,7 +18,16 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
 from mashbill.core.stage import Question, StageSpec, Uses
-from mashbill.stages.asking import Template, calls_column, marks, texts_of
+from mashbill.stages.asking import (
+    FileName,
+    Template,
+    asked_where,
+    calls_column,
+    empty_among,
+    marks,
+    scores_of,
+    texts_of,
+)
 from mashbill.stages.joining import made_of, matches
 
 if TYPE_CHECKING:
@@ -44,7 +53,7 @@ class PreferSpec(StageSpec):
     """dataset of other completions of the same prompts"""
     teacher: str
     """which of [teachers.*] judges"""
-    prompt: str
+    prompt: FileName
     """file beside the recipe, with {{ prompt }}, {{ first }} and {{ second }}"""
     on: tuple[str, ...] = ("prompt", "sample")
     """columns by which completions are paired"""
@@ -77,7 +86,10 @@ class PreferSpec(StageSpec):
         Template(folder / self.prompt, _SLOTS)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield prompt, chosen, rejected and margin (log-odds); equal completions are rejected."""
+        """Yield prompt, chosen, rejected and margin (log-odds).
+
+        Equal completions are rejected, and pairs that were not judged, with neither chosen.
+        """
         one = pa.Table.from_batches(records)
         data = ctx.input(self.other)
         other = data.read(0, data.num_rows)
@@ -89,26 +101,30 @@ class PreferSpec(StageSpec):
             )
             raise InputError(msg)
         taken = one.take(pa.array(first))
+        rival = other.take(pa.array(second))
         prompts = texts_of(taken, "prompt", self.one)
-        texts = (
-            texts_of(taken, "text", self.one),
-            texts_of(other.take(pa.array(second)), "text", self.other),
+        texts = (texts_of(taken, "text", self.one), texts_of(rival, "text", self.other))
+        empty = zip(
+            empty_among(taken, ["prompt", "text"]), empty_among(rival, ["text"]), strict=True
         )
-        calls, margins = self._judged(prompts, texts, ctx)
+        reasons = [mine or its for mine, its in empty]
+        calls, margins = self._judged(prompts, texts, reasons, ctx)
+        unjudged = np.isnan(margins)
         best = (margins < 0).astype(int).tolist()
+        chosen, rejected = ([texts[b ^ n][i] for i, b in enumerate(best)] for n in (0, 1))
+        reasons = [
+            reason or ("both completions are the same" if a == b else None)
+            for reason, a, b in zip(reasons, *texts, strict=True)
+        ]
         columns = {
             "prompt": pa.array(prompts, pa.string()),
-            "chosen": pa.array([texts[b][i] for i, b in enumerate(best)], pa.string()),
-            "rejected": pa.array([texts[1 - b][i] for i, b in enumerate(best)], pa.string()),
-            "margin": pa.array(np.abs(margins)),
+            "chosen": pa.array(chosen, pa.string(), mask=unjudged),
+            "rejected": pa.array(rejected, pa.string(), mask=unjudged),
+            "margin": pa.array(np.abs(margins), mask=unjudged),
             FROM: made_of(first, one.num_rows + second),
             CALL: calls_column(calls),
-            **marks(
-                "prefer",
-                ["both completions are the same" if a == b else None
-                 for a, b in zip(*texts, strict=True)],
-            ),
-        }  # fmt: skip
+            **marks("prefer", reasons),
+        }
         ctx.measures["pairs"] = len(first)
         ctx.measures["unpaired"] = {
             self.one: one.num_rows - len(np.unique(first)),
@@ -117,9 +133,17 @@ class PreferSpec(StageSpec):
         yield pa.RecordBatch.from_pydict(columns)
 
     def _judged(
-        self, prompts: list[str], texts: tuple[list[str], list[str]], ctx: StageContext
-    ) -> tuple[list[str], np.ndarray]:
-        """Return each pair's call, and the log-odds that the one is better, shape (pairs,)."""
+        self,
+        prompts: list[str],
+        texts: tuple[list[str], list[str]],
+        reasons: list[str | None],
+        ctx: StageContext,
+    ) -> tuple[list[str | None], np.ndarray]:
+        """Return each pair's call, and the log-odds that the one is better, shape (pairs,).
+
+        Pairs that have a reason are not judged, and those that were not answered get one; their
+        log-odds are NaN.
+        """
         template = Template(ctx.recipe_folder / self.prompt, _SLOTS)
         rows = list(zip(prompts, *texts, strict=True))
         swapped = np.array(
@@ -128,19 +152,20 @@ class PreferSpec(StageSpec):
                 for row in rows
             ]
         )
-        asked = ctx.teacher(self.teacher).ask(
-            [
-                Question(
-                    template.prefix,
-                    template.fill(
-                        {"prompt": prompt, "first": (a, b)[s], "second": (b, a)[s]}, self.max_chars
-                    ),
-                    self.answers,
-                )
-                for (prompt, a, b), s in zip(rows, swapped.tolist(), strict=True)
-            ]
-        )
-        scores = np.array([answer.logprobs for _, answer in asked], np.float64)
+        questions = [
+            Question(
+                template.prefix,
+                template.fill(
+                    {"prompt": prompt, "first": (a, b)[s], "second": (b, a)[s]}, self.max_chars
+                ),
+                self.answers,
+            )
+            for (prompt, a, b), s in zip(rows, swapped.tolist(), strict=True)
+        ]
+        found = asked_where(ctx.teacher(self.teacher), questions, reasons)
+        scores = scores_of(found, 2)
         lean = scores[:, 0] - scores[:, 1]
-        ctx.measures["lean_to_the_first"] = float(lean.mean())
-        return [call for call, _ in asked], (lean - lean.mean()) * (1 - 2 * swapped)
+        judged = lean[~np.isnan(lean)]
+        mean = float(judged.mean()) if len(judged) else 0.0
+        ctx.measures["lean_to_the_first"] = mean
+        return [call for call, _ in found], (lean - mean) * (1 - 2 * swapped)

@@ -16,7 +16,7 @@ import jinja2
 from jinja2 import meta, nodes
 
 from mashbill.core.errors import InputError, RecipeError
-from mashbill.stages.sandbox import Sandbox, joined
+from mashbill.stages.sandbox import Sandbox, begin, joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -90,7 +90,7 @@ class Prompt:
             raise RecipeError(msg)
 
     def render(self, values: Mapping[str, Any], where: str) -> Rendered:
-        """Fill it for one row.
+        """Fill it for one row; a column that is null is empty text.
 
         Args:
             values: the row's columns, and what the stage adds.
@@ -99,8 +99,10 @@ class Prompt:
         Raises:
             InputError: naming file, row and variable.
         """
+        begin()
+        there = {name: "" if value is None else value for name, value in values.items()}
         try:
-            context = self._template.new_context(dict(values))
+            context = self._template.new_context(there)
             if not self._template.blocks:
                 return Rendered("", joined(self._template.root_render_func(context)))
             said = {name: joined(block(context)) for name, block in self._template.blocks.items()}

@@ -23,6 +23,7 @@ class QaSpec(WritingSpec):
     """``kind = "qa"``."""
 
     shipped: ClassVar[str] = "qa"
+    called: ClassVar[str] = "document"
     takes: ClassVar[Channel] = Channel.CONTENT
     spreads: ClassVar[bool] = False
     takes_schema: ClassVar[bool] = False
@@ -32,6 +33,11 @@ class QaSpec(WritingSpec):
     """column of the documents"""
     pairs: int = Field(default=3, gt=0, le=20)
     """pairs a document"""
+
+    @property
+    def rows_each(self) -> int:
+        """As many pairs as are asked for."""
+        return self.pairs
 
     def asked(
         self, row: dict[str, Any], sample: int, rows: Sequence[dict[str, Any]], ctx: StageContext

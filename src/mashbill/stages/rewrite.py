@@ -64,7 +64,7 @@ class RewriteSpec(WritingSpec):
         return {"text": text, "style": self.style, "purpose": self.purpose}
 
     def unfit(self, values: dict[str, Any], system: str, user: str) -> str | None:
-        """Texts that are empty, or too long."""
+        """Texts that are empty, or too long: the prompt around them does not count."""
         del system, user
         if not values["text"].strip():
             return "its text is empty"

@@ -2,8 +2,9 @@
 
 Jinja's own refuses what is unsafe and bounds one range. Here nothing is called but ``range``,
 nothing is drawn at random, nothing is worked out while a template is read, and whatever a template
-works through while it is filled (turns of loops, what is put together, what filters are given) is
-counted: past a bound it stops.
+works through while it is filled (turns of loops, what is put together, cut out, compared or looked
+up, what filters and tests are given) is counted: past a bound it stops. What is null is written as
+nothing.
 """
 
 from __future__ import annotations
@@ -25,12 +26,19 @@ if TYPE_CHECKING:
 LONGEST = 1_000_000
 """characters that a prompt comes to at most, and characters or items that a product may have"""
 _MOST = 4 * LONGEST  # characters and items that filling one prompt may work through
-_LARGEST = 4096  # bits of a product of whole numbers
+_LARGEST = 4096  # bits of a whole number
 _WITHOUT = (
     "batch", "center", "format", "indent", "pprint", "random", "round", "slice", "urlize",
     "wordwrap", "xmlattr",
 )  # fmt: skip
-_COUNTED = "_counted"
+_OF_TEXT = frozenset(
+    {
+        "capitalize", "e", "escape", "forceescape", "lower", "replace", "string", "striptags",
+        "title", "trim", "truncate", "upper", "urlencode", "wordcount",
+    }
+)  # fmt: skip
+"""filters that would write a null as None"""
+_COUNTED, _HEAVY, _CUT = "_counted", "_heavy", "_cut"
 
 
 class _Spent(threading.local):
@@ -62,6 +70,9 @@ def _weigh(*values: Any) -> None:
         elif isinstance(value, list | tuple | set | frozenset):
             _spend(len(value) + 1)
             left += value
+        elif isinstance(value, int) and value.bit_length() > _LARGEST:
+            msg = f"a whole number of more than {_LARGEST:,} bits is too much"
+            raise SecurityError(msg)
         else:
             _spend(1)
 
@@ -83,6 +94,31 @@ class _Bounding(NodeTransformer):
         listed = nodes.List(node.nodes, lineno=node.lineno, environment=node.environment)
         return _filtered(listed, "join")
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        """Count what is compared, or looked for in something."""
+        self.generic_visit(node)
+        node.expr = _filtered(node.expr, _HEAVY)
+        for operand in node.ops:
+            operand.expr = _filtered(operand.expr, _HEAVY)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802
+        """Count the keys of a dictionary: tuples may share their parts."""
+        self.generic_visit(node)
+        node.key = _filtered(node.key, _HEAVY)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+        """Let ``a[1:2]`` be a filter, which counts what it cuts out."""
+        self.generic_visit(node)
+        if not isinstance(node.arg, nodes.Slice):
+            return node
+        ends = [
+            end or nodes.Const(None, lineno=node.lineno, environment=node.environment)
+            for end in (node.arg.start, node.arg.stop, node.arg.step)
+        ]
+        return _filtered(node.node, _CUT, ends)
+
     def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:  # noqa: N802
         """Refuse it: what it gathers is seen by nobody."""
         return _refuse("a set block", node)
@@ -97,16 +133,16 @@ def _refuse(what: str, node: nodes.Node) -> nodes.Node:
     raise jinja2.TemplateSyntaxError(msg, node.lineno)
 
 
-def _filtered(node: Any, name: str) -> nodes.Filter:
+def _filtered(node: Any, name: str, given: list[Any] | None = None) -> nodes.Filter:
     return nodes.Filter(
-        node, name, [], [], None, None, lineno=node.lineno, environment=node.environment
+        node, name, given or [], [], None, None, lineno=node.lineno, environment=node.environment
     )
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment of all prompts."""
 
-    intercepted_binops = frozenset({"*", "**", "%", "+"})
+    intercepted_binops = frozenset({"*", "**", "%", "+", "-", "/", "//"})
 
     def __init__(self) -> None:
         super().__init__(
@@ -120,10 +156,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals = {"range": safe_range}
         for name in _WITHOUT:
             del self.filters[name]
-        self.filters |= {"join": _join, "replace": _replace, "round": _round, "tojson": _json}
+        self.filters |= {
+            "join": _join, "replace": _replace, "round": _round, "sum": _sum, "tojson": _json,
+        }  # fmt: skip
         for name, made in self.filters.items():
-            self.filters[name] = _weighed(made)
-        self.filters[_COUNTED] = _counted
+            self.filters[name] = _weighed(made, of_text=name in _OF_TEXT)
+        for name, test in self.tests.items():
+            self.tests[name] = _weighed(test)
+        self.filters |= {_COUNTED: _counted, _HEAVY: _heavy, _CUT: _cut}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         parsed = super()._parse(source, name, filename)
@@ -135,15 +175,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         sized = [x for x in (left, right) if isinstance(x, str | bytes | list | tuple)]
         times = [x for x in (left, right) if isinstance(x, int)]
         size = len(sized[0]) * times[0] if sized and times and operator == "*" else 0
-        if operator == "*" and len(times) == 2:
-            large = sum(x.bit_length() for x in times) > _LARGEST
-        else:
-            large = operator == "**" or (operator == "%" and bool(sized)) or size > LONGEST
-        if large:
+        bits = [x.bit_length() for x in times]
+        large = operator == "**" or (operator == "%" and bool(sized)) or size > LONGEST
+        if large or (sum(bits) if operator == "*" else max(bits, default=0)) > _LARGEST:
             msg = f"{operator} may not be used for this: it would make too much"
             raise SecurityError(msg)
         _spend(size if operator == "*" else sum(map(len, sized)))
         return super().call_binop(context, operator, left, right)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Look something up, and count what it is looked up by."""
+        _weigh(argument)
+        return super().getitem(obj, argument)
 
     def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call ``range``, and nothing else."""
@@ -156,7 +199,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _shown(value: Any) -> Any:
-    """Weigh a value before it is written out."""
+    """Weigh a value before it is written out; one that is null is nothing."""
+    if value is None:
+        return ""
     if not isinstance(value, str):
         _weigh(value)
     return value
@@ -168,12 +213,29 @@ def _counted(values: Iterable[Any]) -> Iterator[Any]:
         yield value
 
 
-def _weighed(made: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter that weighs what it is given, and whose complaints are a template's."""
+def _heavy(value: Any) -> Any:
+    _weigh(value)
+    return value
+
+
+def _cut(value: Any, start: Any, stop: Any, step: Any) -> Any:
+    wanted = slice(start, stop, step)
+    if isinstance(value, str | bytes | list | tuple | range):
+        _spend(len(range(*wanted.indices(len(value)))) + 1)
+    return value[wanted]
+
+
+def _weighed(made: Any, *, of_text: bool = False) -> Callable[..., Any]:
+    """Return a filter or test that weighs what it is given, and whose complaints are a template's.
+
+    One of texts takes nothing for null; its value is first, or second behind the environment.
+    """
 
     @functools.wraps(made)
     def weighing(*args: Any, **kwargs: Any) -> Any:
         _weigh(*args, *kwargs.values())
+        if of_text:
+            args = (*("" if arg is None else arg for arg in args[:2]), *args[2:])
         try:
             return made(*args, **kwargs)
         except AssertionError as error:
@@ -192,7 +254,7 @@ def _fits(size: int, what: str) -> None:
 def _join(values: Iterable[Any], between: str = "", attribute: str | None = None) -> str:
     if attribute is not None:
         values = [value[attribute] for value in values]
-    texts = [str(value) for value in values]
+    texts = ["" if value is None else str(value) for value in values]
     _fits(sum(map(len, texts)) + len(texts) * len(between), "join")
     return between.join(texts)
 
@@ -203,6 +265,15 @@ def _replace(value: Any, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
+def _sum(values: Iterable[Any], attribute: str | None = None, start: float = 0) -> float:
+    numbers: list[float] = [start, *(value[attribute] if attribute else value for value in values)]
+    if not all(isinstance(number, int | float) for number in numbers):
+        msg = "sum adds numbers; use join for texts and lists"
+        raise SecurityError(msg)
+    _weigh(numbers)
+    return sum(numbers)
+
+
 def _round(value: float, precision: int = 0) -> float:
     return round(value, precision)
 
@@ -211,13 +282,17 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
+def begin() -> None:
+    """Begin to fill a prompt: nothing is worked through yet."""
+    _SPENT.size = 0
+
+
 def joined(pieces: Iterable[str]) -> str:
-    """Return what a template makes, piece by piece, without space around it.
+    """Return what a template or a block of it makes, piece by piece, without space around it.
 
     Raises:
         SecurityError: if it is too long, or too much is worked through to make it.
     """
-    _SPENT.size = 0
     made, size = [], 0
     for piece in pieces:
         size += len(piece)

@@ -1,13 +1,16 @@
 """Structured output: reading an answer as JSON that satisfies a schema, or saying why it does not.
 
 The schema is a file beside the recipe: JSON Schema (draft 2020-12), or ``FILE.py:NAME``, a pydantic
-model in a Python file of one's own.
+model in a Python file of one's own, whose validators hold too. That file is executed, as soon as a
+recipe that names it is read.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +18,25 @@ import json_repair
 import jsonschema
 import pyarrow as pa
 from jsonschema.exceptions import SchemaError, best_match
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
+from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import RecipeError
+from mashbill.stages.rows import half_a_character
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 _TYPES = {
     "string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
 }  # fmt: skip
 _MOST = 2**63 - 1
+_DEEPEST = 64  # lists and objects in one another: no answer needs more, and a stack holds them
+_VALIDATOR = jsonschema.Draft202012Validator
 
 
 @dataclass(frozen=True)
@@ -42,21 +52,40 @@ class Read:
 class Structure:
     """A JSON Schema, checked."""
 
-    def __init__(self, schema: dict[str, Any], where: str) -> None:
+    def __init__(
+        self, schema: dict[str, Any], where: str, model: type[BaseModel] | None = None
+    ) -> None:
         """Check the schema.
+
+        Args:
+            schema: the schema.
+            where: the file, for errors.
+            model: the pydantic model that it is of; what satisfies the schema must satisfy it too.
 
         Raises:
             RecipeError: naming the file and the place in it.
         """
+        if flawed := flaw(schema):
+            msg = f"{where}: {flawed}"
+            raise RecipeError(msg)
         try:
-            jsonschema.Draft202012Validator.check_schema(schema)
+            _VALIDATOR.check_schema(schema, format_checker=_VALIDATOR.FORMAT_CHECKER)
         except SchemaError as error:
             place = "/".join(str(part) for part in error.absolute_path) or "its root"
             msg = f"{where}: not a JSON Schema, at {place}: {error.message}"
             raise RecipeError(msg) from error
+        _check_references(schema, where)
         self.schema = schema
+        self.where = where
         self.text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
-        self._validator = jsonschema.Draft202012Validator(schema)
+        self._model = model
+        # A registry of its own: what is not in the schema is not looked for in the network.
+        self._validator = _VALIDATOR(schema, registry=Registry())
+        try:
+            any(self._validator.iter_errors({}))
+        except RecursionError as error:
+            msg = f"{where}: it refers to itself without end, so that no value can be held to it"
+            raise RecipeError(msg) from error
 
     @classmethod
     def of(cls, folder: Path, name: str) -> Structure:
@@ -67,7 +96,14 @@ class Structure:
         """
         file, colon, attribute = name.partition(":")
         if colon:
-            return cls(_of_model(folder / file, attribute), name)
+            model = _model_of(folder / file, attribute)
+            try:
+                return cls(model.model_json_schema(), name, model)
+            except Exception as error:
+                if isinstance(error, RecipeError):
+                    raise
+                msg = f"{folder / file}: {attribute} has no JSON Schema: {error}"
+                raise RecipeError(msg) from error
         try:
             schema = json.loads((folder / file).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -86,30 +122,118 @@ class Structure:
             value, repaired = _mended(text), True
             if value is None:
                 return Read(problem=f"not JSON: {error}")
-        found = best_match(self._validator.iter_errors(value))
+        problem = flaw(value) or self._unlike_schema(value) or self._unlike_model(value)
+        return Read(problem=problem) if problem else Read(value, repaired=repaired)
+
+    def _unlike_schema(self, value: Any) -> str:
+        try:
+            found = best_match(self._validator.iter_errors(value))
+        except RecursionError:
+            return "too many lists and objects in one another"
         if found is None:
-            return Read(value, repaired=repaired)
+            return ""
         place = "/".join(str(part) for part in found.absolute_path) or "its root"
-        return Read(problem=f"at {place}: {found.message:.300}")
+        return f"at {place}: {found.message:.300}"
+
+    def _unlike_model(self, value: Any) -> str:
+        if self._model is None:
+            return ""
+        try:
+            self._model.model_validate_json(json.dumps(value))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = "/".join(str(part) for part in first["loc"]) or "its root"
+            return f"at {place}: {first['msg']:.300}"
+        except Exception as error:  # noqa: BLE001 - a stranger's validator: what it raises is a no
+            return f"{self._model.__name__} does not take it: {error!r:.300}"
+        return ""
 
     def columns(self) -> dict[str, pa.DataType]:
         """Return a column for each property of an object; what is no plain value is JSON text."""
         properties = self.schema.get("properties", {})
-        return {
-            name: _TYPES.get(sub.get("type", "") if isinstance(sub, dict) else "", pa.string())
-            for name, sub in properties.items()
-            if not name.startswith("_")
-        }
+        return {name: _TYPES.get(_plain(sub), pa.string()) for name, sub in properties.items()}
+
+    def check_columns(self, taken: Collection[str]) -> None:
+        """Check that each property can have a column of its name.
+
+        Raises:
+            RecipeError: naming the property.
+        """
+        for name in self.columns():
+            if name in taken or name.startswith("_"):
+                msg = (
+                    f"{self.where}: the property {name!r} cannot have a column of its own: rows "
+                    f"have {', '.join(sorted(taken))} already, and names that begin with _ are "
+                    "mashbill's; give the property another name"
+                )
+                raise RecipeError(msg)
 
     def arrays(self, values: Sequence[Any]) -> dict[str, pa.Array]:
         """Return those columns of values, None where a value is none."""
         made = {}
         for name, kind in self.columns().items():
             cells = [value.get(name) if isinstance(value, dict) else None for value in values]
-            plain = self.schema["properties"][name]
-            is_plain = isinstance(plain, dict) and plain.get("type") in _TYPES
+            is_plain = bool(_plain(self.schema["properties"][name]))
             made[name] = pa.array([_cell(cell, kind, is_plain) for cell in cells], kind)
         return made
+
+
+def flaw(value: Any) -> str:
+    """Return why a value cannot be kept as JSON in UTF-8, empty if it can."""
+    left = [(value, 0)]
+    while left:
+        part, depth = left.pop()
+        if depth > _DEEPEST:
+            return f"more than {_DEEPEST} lists and objects in one another"
+        if isinstance(part, dict):
+            left += [(each, depth + 1) for item in part.items() for each in item]
+        elif isinstance(part, list):
+            left += [(each, depth + 1) for each in part]
+        elif isinstance(part, str) and half_a_character(part):
+            return "not valid Unicode: it holds half of a surrogate pair, such as \\ud83d alone"
+        elif isinstance(part, float) and not math.isfinite(part):
+            return "a number that JSON does not have: NaN, or one that is infinite"
+    return ""
+
+
+def _plain(schema: Any) -> str:
+    """Return which plain type a property has, null aside; empty if it has none or several."""
+    if not isinstance(schema, dict):
+        return ""
+    kinds = schema.get("type", ())
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    if not kinds:  # as pydantic writes what may be null
+        parts = [part if isinstance(part, dict) else {} for part in schema.get("anyOf", ())]
+        kinds = [str(part.get("type")) for part in parts]
+    found = set(kinds) - {"null"}
+    if found == {"integer", "number"}:
+        return "number"
+    return found.pop() if len(found) == 1 and found <= _TYPES.keys() else ""
+
+
+def _check_references(schema: dict[str, Any], where: str) -> None:
+    """Check that whatever a schema refers to is in it.
+
+    Raises:
+        RecipeError: naming the reference.
+    """
+    root = DRAFT202012.create_resource(schema)
+    left = [(root, Registry().resolver_with_root(root))]
+    while left:
+        part, resolver = left.pop()
+        contents = part.contents if isinstance(part.contents, dict) else {}
+        for key in ("$ref", "$dynamicRef"):
+            if key not in contents:
+                continue
+            try:
+                resolver.lookup(contents[key])
+            except Unresolvable as error:
+                msg = (
+                    f"{where}: {key} {contents[key]!r} leads nowhere; put what it names into "
+                    "$defs of the same file"
+                )
+                raise RecipeError(msg) from error
+        left += [(sub, resolver.in_subresource(sub)) for sub in part.subresources()]
 
 
 def _cell(cell: Any, kind: pa.DataType, is_plain: bool) -> Any:
@@ -119,32 +243,49 @@ def _cell(cell: Any, kind: pa.DataType, is_plain: bool) -> Any:
         return json.dumps(cell, ensure_ascii=False, sort_keys=True)
     if kind == pa.int64():
         return int(cell) if -_MOST <= cell <= _MOST else None
-    return float(cell) if kind == pa.float64() else cell
+    if kind == pa.float64():
+        return float(cell) if -sys.float_info.max <= cell <= sys.float_info.max else None
+    return cell
 
 
 def _mended(text: str) -> Any:
     """Return the one object or list in a broken text, or None: prose is not made into a value."""
     if "{" not in text and "[" not in text:
         return None
-    value = json_repair.loads(text)
+    try:
+        value = json_repair.loads(text)
+    except RecursionError:
+        return None
     return value if isinstance(value, dict | list) and value else None
 
 
-def _of_model(path: Path, attribute: str) -> dict[str, Any]:
-    specification = importlib.util.spec_from_file_location(f"_recipe_{path.stem}", path)
-    if specification is None or specification.loader is None or not path.exists():
+def _model_of(path: Path, attribute: str) -> type[BaseModel]:
+    """Execute a Python file and return its pydantic model of a name.
+
+    Raises:
+        RecipeError: naming the file, and what was found.
+    """
+    if not path.is_file():
         msg = (
             f"{path}: there is no such Python file; schema = 'FILE.py:NAME' names a pydantic model"
         )
         raise RecipeError(msg)
-    module = importlib.util.module_from_spec(specification)
+    name = f"_recipe_{digest_bytes(str(path).encode() + path.read_bytes())[:32]}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    if specification is None or specification.loader is None:
+        msg = f"{path}: schema = 'FILE.py:NAME' names a pydantic model in a file that ends in .py"
+        raise RecipeError(msg)
     try:
-        specification.loader.exec_module(module)
-        model = getattr(module, attribute)
+        if name not in sys.modules:
+            # Where pydantic looks up the names that annotations are written in.
+            sys.modules[name] = importlib.util.module_from_spec(specification)
+            specification.loader.exec_module(sys.modules[name])
+        model = getattr(sys.modules[name], attribute)
     except Exception as error:
+        sys.modules.pop(name, None)
         msg = f"{path}: {attribute!r} cannot be loaded: {error!r}"
         raise RecipeError(msg) from error
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         msg = f"{path}: {attribute} is {model!r:.60}; a pydantic model is needed"
         raise RecipeError(msg)
-    return model.model_json_schema()
+    return model

@@ -16,9 +16,11 @@ from pydantic import Field, model_validator
 from mashbill.core.errors import RecipeError
 from mashbill.core.source import Channel
 from mashbill.core.stage import Uses
+from mashbill.stages.asking import FileName
 from mashbill.stages.prompting import Prompt, shipped_prompt
+from mashbill.stages.structure import flaw
 from mashbill.stages.tracing import Call, Trace, canonical_text, declared_tools
-from mashbill.stages.working import Candidate, Work, once_more
+from mashbill.stages.working import Candidate, Work, once_more, transcript
 from mashbill.stages.writing import WritingSpec, needs_column
 
 if TYPE_CHECKING:
@@ -35,20 +37,20 @@ class ToolsSpec(WritingSpec):
     kind: Literal["tools"] = "tools"
     column: str = "text"
     """column of the tasks"""
-    tools: str
+    tools: FileName
     """JSON file: a list of tools with name, description, parameters (JSON Schema), and, for the
     simulator, returns (JSON Schema)"""
-    results: str = ""
+    results: FileName = ""
     """JSONL file of known results: name, arguments, result"""
     simulator: str = ""
     """which of [teachers.*] stands in for the tools where no result is known"""
-    simulator_prompt: str = ""
+    simulator_prompt: FileName = ""
     """Jinja file for it, with {{ name }}, {{ description }}, {{ arguments }}; the stage's own if
     empty"""
     max_steps: int = Field(default=6, gt=0, le=64)
     """rounds of calls in a trace at most"""
     max_invalid: int = Field(default=2, ge=0)
-    """calls with wrong arguments in a trace at most"""
+    """calls in a trace at most that have wrong arguments, or for which no result is known"""
 
     @model_validator(mode="after")
     def _somebody_answers(self) -> ToolsSpec:
@@ -105,6 +107,9 @@ class ToolsSpec(WritingSpec):
             except (ValueError, KeyError, TypeError) as error:
                 msg = f"{path}, line {number}: name, arguments and result are needed: {error!r}"
                 raise RecipeError(msg) from error
+            if flawed := flaw(row):
+                msg = f"{path}, line {number}: {flawed}"
+                raise RecipeError(msg)
         return found
 
     def tools_text(self, folder: Path) -> str:
@@ -115,6 +120,10 @@ class ToolsSpec(WritingSpec):
     def prompt_text(self, row: dict[str, Any], user: str) -> str:
         """The task."""
         return user or needs_column(row, self.column, self.input)
+
+    def judged(self, candidate: Candidate, row: dict[str, Any]) -> dict[str, str]:
+        """The task with the calls and their results, and the last answer."""
+        return {"prompt": transcript(candidate.columns["messages_json"]), "text": row["text"]}
 
     def further(self) -> dict[str, pa.DataType]:
         """The whole trace, its calls, and the tools that were declared."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import RecipeError
 from mashbill.core.stage import Question
-from mashbill.stages.structure import Structure
+from mashbill.stages.structure import Structure, flaw
 from mashbill.stages.working import messages_json, turn_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def declared_tools(path: Path) -> dict[str, Tool]:
     except (OSError, ValueError) as error:
         msg = f"{path}: the tools cannot be read as JSON: {error}"
         raise RecipeError(msg) from error
+    if flawed := flaw(listed):
+        msg = f"{path}: {flawed}"
+        raise RecipeError(msg)
     if not isinstance(listed, list) or not listed:
         msg = f"{path}: a list of tools is needed, with {', '.join(_NEEDED)}"
         raise RecipeError(msg)
@@ -105,6 +108,8 @@ class Call:
         text, self.problem = answer.text.strip(), ""
         if answer.failed or not text:
             self.problem = f"is lacking: {answer.failed or 'nothing was written'}"
+        elif flawed := flaw(text):
+            self.problem = f"is {flawed}"
         elif self.tool.result is None:
             self.result = _as_json(text)
         else:
@@ -169,7 +174,7 @@ class Trace:
         if self.lacks:
             self.item.reason = self.lacks
         elif self.invalid > most:
-            self.item.reason = f"{self.invalid} calls had arguments that no tool takes"
+            self.item.reason = f"{self.invalid} calls had wrong arguments or no known result"
         return self.item.reason is None
 
     def question(self) -> Question:

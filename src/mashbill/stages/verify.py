@@ -14,7 +14,16 @@ from pydantic import Field, model_validator
 from mashbill.core.record import CALL, FROM, user_columns
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import Question, StageSpec, Uses
-from mashbill.stages.asking import Template, calls_column, marks, texts_of
+from mashbill.stages.asking import (
+    FileName,
+    Template,
+    asked_where,
+    calls_column,
+    empty_among,
+    marks,
+    scores_of,
+    texts_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +42,7 @@ class VerifySpec(StageSpec):
     """dataset to check"""
     teacher: str
     """which of [teachers.*]"""
-    prompt: str
+    prompt: FileName
     """file beside the recipe, with {{ COLUMN }} where each of these columns goes"""
     columns: tuple[str, ...] = Field(default=("text",), min_length=1)
     """columns that the teacher sees"""
@@ -72,34 +81,35 @@ class VerifySpec(StageSpec):
         Template(folder / self.prompt, self.columns)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield all rows with ``right``, the probability; those below the threshold rejected."""
+        """Yield all rows with ``right``, the probability.
+
+        Those below the threshold are rejected, and those that the teacher did not answer.
+        """
         teacher = ctx.teacher(self.teacher)
         template = Template(ctx.recipe_folder / self.prompt, self.columns)
         start = 0
         for batch in records:
             texts = {name: texts_of(batch, name, self.input) for name in self.columns}
             rows = [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)]
-            asked = teacher.ask(
-                [
-                    Question(
-                        template.prefix,
-                        template.fill(row, self.max_chars),
-                        (self.right, self.wrong),
-                    )
-                    for row in rows
-                ]
-            )
-            scores = np.array([a.logprobs for _, a in asked], np.float64).reshape(-1, 2)
+            choices = (self.right, self.wrong)
+            questions = [
+                Question(template.prefix, template.fill(row, self.max_chars), choices)
+                for row in rows
+            ]
+            reasons = empty_among(batch, self.columns)
+            found = asked_where(teacher, questions, reasons)
+            scores = scores_of(found, 2)
             right = 1 / (1 + np.exp(scores[:, 1] - scores[:, 0]))
             reasons = [
-                None if p >= self.threshold else f"right at {p:.4f}, below {self.threshold}"
-                for p in right.tolist()
+                reason
+                or (None if p >= self.threshold else f"right at {p:.4f}, below {self.threshold}")
+                for p, reason in zip(right.tolist(), reasons, strict=True)
             ]
             columns = {name: batch.column(name) for name in user_columns(batch.schema.names)}
             columns |= {
-                "right": pa.array(right),
+                "right": pa.array(right, mask=np.isnan(right)),
                 FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),
-                CALL: calls_column([call for call, _ in asked]),
+                CALL: calls_column([call for call, _ in found]),
                 **marks("verify", reasons),
             }
             yield pa.RecordBatch.from_pydict(columns)

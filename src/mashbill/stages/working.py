@@ -6,7 +6,8 @@ several; each row is put to the checks and then to the judge. What fails is a re
 reason; nothing is dropped.
 
 With ``accept`` the stage stops at so many accepted rows: candidates are asked in waves, in order,
-each as large as what is lacking needs at the rate so far, so that few are bought for nothing.
+each as large as what is lacking needs at the rate so far, so that few are bought for nothing. At
+first the rate is what the stage says that an answer makes.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mashbill.core.errors import InputError
 from mashbill.core.record import BILL, CALL, FROM, user_columns
 from mashbill.core.stage import Question
 from mashbill.stages.asking import calls_column, marks
+from mashbill.stages.structure import flaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from mashbill.stages.prompting import Prompt
     from mashbill.stages.writing import WritingSpec
 
-_LOWEST_RATE = 0.05  # of acceptance: waves are sized as if it were no lower
+_LOWEST_RATE = 0.05  # accepted rows an answer: waves are sized as if it were no lower
 _YES, _NO = " yes", " no"
 
 
@@ -47,6 +50,8 @@ class Candidate:
     """what was asked last"""
     first: str
     """what was asked at first"""
+    where: str
+    """the row, for errors"""
     call: str = ""
     text: str = ""
     value: Any = None
@@ -84,22 +89,35 @@ class Work:
         rows = batch.select(user_columns(names)).to_pylist()
         near = _alike(rows, batch.column(BILL).to_pylist() if BILL in names else [0] * len(rows))
         todo = [(i, n) for i in range(len(rows)) for n in range(self.spec.samples)]
-        place = asked = 0
+        place = 0
         while place < len(todo):
-            size = len(todo) - place
-            lacking = self._lacking()
-            if lacking is not None:
-                rate = max(self.kept / asked if asked else 1.0, _LOWEST_RATE)
-                size = min(size, math.ceil(lacking / rate))
+            size = min(self._wave() or len(todo), len(todo) - place)
             wave = [
                 self._candidate(rows[i], near[i], (i, n), start + i)
                 for i, n in todo[place : place + size]
             ]
             self._complete(wave)
             yield self._records(wave, batch, start)
-            place, asked = place + size, asked + size
+            place += size
             if self._lacking() == 0:
                 return
+
+    def _wave(self) -> int | None:
+        """Return how many candidates to ask at once; None for all.
+
+        The rate is that of all slices so far, and counts what is expected of one answer; and no
+        wave is more than twice what was asked before. So a few rejections at first buy no flood.
+        """
+        lacking = self._lacking()
+        if lacking is None:
+            return None
+        asked, accepted = (
+            self.ctx.measures.get(name, 0) + self.counts[name] for name in ("asked", "accepted")
+        )
+        each = self.spec.rows_each
+        rate = max((accepted + each) / (asked + 1), _LOWEST_RATE)
+        hoped, rated = math.ceil(lacking / each), math.ceil(lacking / float(rate))
+        return max(min(rated, max(hoped, 2 * int(asked))), 1)
 
     def _lacking(self) -> int | None:
         if self.spec.accept is None:
@@ -110,18 +128,21 @@ class Work:
         self, row: dict[str, Any], near: Sequence[dict[str, Any]], which: tuple[int, int], at: int
     ) -> Candidate:
         spec, (place, sample) = self.spec, which
+        where = f"row {at} of {spec.input}"
         values = {**row, **spec.asked(row, sample, near, self.ctx)}
-        if self._template is None:
-            system, user = "", spec.prompt_text(row, "")
-        else:
-            said = self._template.render(values, f"row {at} of {spec.input}")
+        lacking = spec.lacking(row, self._template.variables if self._template else ())
+        system, user = "", ""
+        if lacking is None and self._template is None:
+            user = spec.prompt_text(row, "")
+        elif lacking is None and self._template is not None:
+            said = self._template.render(values, where)
             system, user = said.system, said.user
         schema = self._structure.text if self._structure else ""
         question = Question(
             "", user, system=system, schema=schema, tools=self._tools, sample=sample
         )
-        made = Candidate(place, sample, values, question, user)
-        made.reason = spec.unfit(values, system, user)
+        made = Candidate(place, sample, values, question, user, where)
+        made.reason = lacking or spec.unfit(values, system, user)
         return made
 
     def _complete(self, wave: list[Candidate]) -> None:
@@ -162,7 +183,7 @@ class Work:
         answers = teacher.ask([question for _, question in asked])
         for (item, question), (call, answer) in zip(asked, answers, strict=True):
             item.question, item.call, item.answer = question, call, answer
-            item.text, item.value = answer.text.strip(), None
+            item.text, item.value = _valid(answer.text.strip()), None
             item.reason = self._read(item, answer)
 
     def _read(self, item: Candidate, answer: Answer) -> str | None:
@@ -172,6 +193,8 @@ class Work:
             return "it was cut off at the teacher's max_tokens"
         if not item.text and not answer.tool_calls:
             return "the teacher wrote nothing"
+        if flawed := flaw([answer.text, json.loads(answer.tool_calls or "null")]):
+            return f"it is {flawed}"
         if self._structure is None or not item.question.schema:
             return None
         read = self._structure.read(item.text)
@@ -195,13 +218,17 @@ class Work:
         return None
 
     def _judge(self, judged: list[tuple[Candidate, dict[str, Any]]], judging: Prompt) -> None:
-        questions = []
+        questions, asked = [], []
         for item, row in judged:
-            values = {"prompt": row.get("prompt", item.first), "text": row["text"]}
-            said = judging.render(values, f"row {item.row} of {self.spec.input}")
+            try:
+                said = judging.render(self.spec.judged(item, row), item.where)
+            except InputError as error:  # it was bought, so it is kept and not raised
+                row["reason"] = f"the judge cannot be asked: {error}"
+                continue
+            asked.append(row)
             questions.append(Question("", said.user, (_YES, _NO), system=said.system))
         answers = self.ctx.teacher(self.spec.judge).ask(questions)
-        for (_, row), (_, answer) in zip(judged, answers, strict=True):
+        for row, (_, answer) in zip(asked, answers, strict=True):
             if answer.failed:
                 row["reason"] = f"the judge gave no answer: {answer.failed}"
                 continue
@@ -287,6 +314,25 @@ def turn_of(item: Candidate) -> dict[str, Any]:
 def shown(turns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return turns as anybody may see them: what is for their provider alone is left out."""
     return [{key: value for key, value in turn.items() if key != "opaque"} for turn in turns]
+
+
+def transcript(messages: str) -> str:
+    """Return a conversation up to its last answer, as a judge reads it: one turn as it stands."""
+    turns = [turn for turn in json.loads(messages)[:-1] if turn["role"] != "system"]
+    if len(turns) == 1:
+        return str(turns[0]["content"])
+    lines = []
+    for turn in turns:
+        name = f"Result of {turn['name']}" if turn["role"] == "tool" else turn["role"].capitalize()
+        calls = turn.get("tool_calls", ())
+        lines += [f"{name}: {turn['content']}"] if turn["content"] or not calls else []
+        lines += [f"{name} calls {call['name']}: {call['arguments']}" for call in calls]
+    return "\n\n".join(lines)
+
+
+def _valid(text: str) -> str:
+    """Return a text as a column can hold it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def messages_json(system: str, turns: Sequence[dict[str, Any]]) -> str:

@@ -14,12 +14,13 @@ from pydantic import Field, field_validator, model_validator
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.stages.asking import FileName
 from mashbill.stages.prompting import Prompt, shipped_prompt
 from mashbill.stages.structure import Structure
 from mashbill.stages.working import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -43,6 +44,8 @@ class WritingSpec(StageSpec):
     """whether each property of the schema becomes a column"""
     keeps: ClassVar[bool] = False
     """whether a row keeps the columns that it had, ``text`` replaced"""
+    called: ClassVar[str] = ""
+    """what a prompt may call the column that is asked about, beside the column's own name"""
     takes_schema: ClassVar[bool] = True
     """whether a recipe may set a schema; else it is the stage's own, or there is none"""
 
@@ -50,12 +53,13 @@ class WritingSpec(StageSpec):
     """dataset whose rows are asked about"""
     teacher: str
     """which of [teachers.*]"""
-    prompt: str = ""
+    prompt: FileName = ""
     """Jinja file beside the recipe; the stage's own prompt if empty"""
     samples: int = Field(default=1, gt=0)
     """answers to each prompt"""
-    output_schema: str = Field(default="", alias="schema")
-    """JSON Schema file beside the recipe, or FILE.py:NAME of a pydantic model"""
+    output_schema: FileName = Field(default="", alias="schema")
+    """JSON Schema file beside the recipe, or FILE.py:NAME of a pydantic model: that file is
+    executed whenever the recipe is read"""
     retries: int = Field(default=2, ge=0)
     """times that an answer which does not fit the schema is asked for again, with the error"""
     min_chars: int = Field(default=0, ge=0)
@@ -72,7 +76,7 @@ class WritingSpec(StageSpec):
     """longer prompts are rejected without being asked: a part of them would be lost"""
     judge: str = ""
     """which of [teachers.*] says whether an answer is right; none if empty"""
-    judge_prompt: str = ""
+    judge_prompt: FileName = ""
     """Jinja file for the judge, with {{ prompt }} and {{ text }}; the stage's own if empty"""
     threshold: float = Field(default=0.5, ge=0, le=1)
     """answers whose probability of being right is below this are rejected"""
@@ -142,7 +146,9 @@ class WritingSpec(StageSpec):
         if self.judge:
             self.judging(folder).check(("prompt", "text"))
         if self.output_schema:
-            Structure.of(folder, self.output_schema)
+            taken = {"prompt", "text", "sample", *self.further()}
+            structure = Structure.of(folder, self.output_schema)
+            structure.check_columns(taken | ({"right"} if self.judge else set()))
 
     def template(self, folder: Path) -> Prompt | None:
         """Return the prompt; None if rows are asked as they are."""
@@ -154,6 +160,16 @@ class WritingSpec(StageSpec):
         """Return the judge's prompt."""
         named = folder / self.judge_prompt if self.judge_prompt else shipped_prompt("judge")
         return Prompt(named)
+
+    @property
+    def about(self) -> str:
+        """Name of the column that is asked about."""
+        return str(getattr(self, "column", "text"))
+
+    @property
+    def rows_each(self) -> int:
+        """How many rows an answer makes, if all goes well: what ``accept`` counts on at first."""
+        return 1
 
     @property
     def wanted(self) -> int | None:
@@ -187,6 +203,21 @@ class WritingSpec(StageSpec):
         del folder
         return ""
 
+    def lacking(self, row: dict[str, Any], variables: Collection[str]) -> str | None:
+        """Return why a row is not asked about: it is empty where its prompt asks about it.
+
+        Args:
+            row: its columns.
+            variables: those that the recipe's own prompt has, if it has one.
+        """
+        names = [self.about]
+        if self.prompt and not {self.about, self.called} & set(variables):
+            names = [name for name in row if name in variables]
+        filled = [name for name in names if name not in row or not is_empty(row[name])]
+        if filled or not names:
+            return None
+        return f"its column {' and '.join(names)} is empty"
+
     def unfit(self, values: dict[str, Any], system: str, user: str) -> str | None:
         """Return why a row is rejected without being asked about."""
         del values
@@ -207,6 +238,10 @@ class WritingSpec(StageSpec):
         by itself where it sets ``reason``.
         """
         return [{"text": candidate.text, **candidate.columns}]
+
+    def judged(self, candidate: Candidate, row: dict[str, Any]) -> dict[str, str]:
+        """Return what the judge is shown of a row: what was asked, and the answer."""
+        return {"prompt": row.get("prompt", candidate.first), "text": row["text"]}
 
     def prompt_text(self, row: dict[str, Any], user: str) -> str:
         """Return what the column ``prompt`` of a row says."""
@@ -233,6 +268,11 @@ class WritingSpec(StageSpec):
             if self.accept is not None and ctx.kept + work.kept >= self.accept:
                 break
         work.measure()
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether a cell is null, or text of nothing but space."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def needs_column(row: dict[str, Any], column: str, of: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mashbill.conduct.bought import request_digest
@@ -42,6 +43,9 @@ class Session:
     Batches are cut from what is missing, in order of size and then of digest. As a batch enters
     the journal whole, a run that resumes cuts the same remaining batches: numerical noise from
     padding is then the same too, and so are the digests of everything that follows.
+
+    Slices that run side by side ask one after the other: a model is loaded once, and one thread at
+    a time uses it.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Session:
         self._journal = journal
         self._heard = heard
         self._teacher: Teacher | None = None
+        self._turn = threading.Lock()
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
         """Return (digest of the call, answer) for each question, in order.
@@ -75,6 +80,12 @@ class Session:
             TeacherError: if a question has no choices and this teacher cannot write.
         """
         digests = [request_digest(self._identity, question) for question in questions]
+        with self._turn:
+            known = self._answers(digests, questions)
+        return [(digest, known[digest]) for digest in digests]
+
+    def _answers(self, digests: list[str], questions: Sequence[Question]) -> dict[str, Answer]:
+        """Return the answer of each digest; what the journal lacks is asked."""
         known = self._journal.answers(digests)
         missing = {
             digest: question
@@ -82,7 +93,7 @@ class Session:
             if digest not in known
         }
         if not missing:
-            return [(digest, known[digest]) for digest in digests]
+            return known
         if self._teacher is None:
             self._teacher = self._load()
         teacher = self._teacher
@@ -104,4 +115,4 @@ class Session:
             )
             known.update(zip(batch, answers, strict=True))
             self._heard(len(batch), sum(answer.tokens for answer in answers))
-        return [(digest, known[digest]) for digest in digests]
+        return known

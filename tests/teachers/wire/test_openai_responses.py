@@ -27,7 +27,7 @@ def test_the_whole_body() -> None:
         "model": "m", "store": False, "instructions": "Be brief.", "input": [USER, late],
         "max_output_tokens": 64, "top_p": 0.9,
         "text": {
-            "format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True},
+            "format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": False},
             "verbosity": "low",
         },
         "tools": [{"type": "function", "strict": False, **TOOL}],

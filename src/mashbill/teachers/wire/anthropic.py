@@ -25,6 +25,7 @@ from mashbill.teachers.wire.reading import (
     signed,
     text,
 )
+from mashbill.teachers.wire.schemas import for_anthropic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,8 +71,9 @@ class AnthropicMessages:
         ones name a budget (from 1024). "none" and 0 turn thinking off.
 
         Raises:
-            WireError: for log-probabilities, a seed or penalties, which the API does not have, and
-                for tool calls whose arguments are no JSON object.
+            WireError: for log-probabilities, a seed or penalties, which the API does not have, for
+                schemas that it cannot be held to, and for tool calls whose arguments are no JSON
+                object.
         """
         only(ask.settings, _SETTINGS, self.name)
         if ask.top_logprobs:
@@ -106,7 +108,7 @@ class AnthropicMessages:
         elif ask.reasoning is not None:
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
         if ask.schema is not None:
-            config["format"] = {"type": "json_schema", "schema": dict(ask.schema)}
+            config["format"] = {"type": "json_schema", "schema": for_anthropic(ask.schema)}
         if config:
             body["output_config"] = config
         if ask.stream:

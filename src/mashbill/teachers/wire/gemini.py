@@ -21,6 +21,7 @@ from mashbill.teachers.wire.reading import (
     refused,
     text,
 )
+from mashbill.teachers.wire.schemas import for_gemini
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -88,7 +89,7 @@ class Gemini:
             config["maxOutputTokens"] = ask.max_tokens
         if ask.schema is not None:
             config["responseMimeType"] = "application/json"
-            config["responseJsonSchema"] = dict(ask.schema)
+            config["responseJsonSchema"] = for_gemini(ask.schema)
         if ask.top_logprobs:
             config |= {"responseLogprobs": True, "logprobs": ask.top_logprobs}
         if ask.reasoning in ("none", 0):

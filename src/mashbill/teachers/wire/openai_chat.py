@@ -26,6 +26,7 @@ from mashbill.teachers.wire.reading import (
     shown,
     text,
 )
+from mashbill.teachers.wire.schemas import for_openai
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +81,10 @@ class OpenAIChat:
         if ask.max_tokens is not None:
             body[self._max_tokens] = ask.max_tokens
         if ask.schema is not None:
-            schema = {"name": "answer", "schema": dict(ask.schema), "strict": True}
+            # Servers of open models hold answers to keywords that OpenAI itself refuses.
+            own = self._max_tokens == "max_completion_tokens"
+            sent, strict = for_openai(ask.schema, loosened=own)
+            schema = {"name": "answer", "schema": sent, "strict": strict}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if ask.tools:
             body["tools"] = [{"type": "function", "function": dict(tool)} for tool in ask.tools]

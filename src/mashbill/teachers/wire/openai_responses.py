@@ -20,6 +20,7 @@ from mashbill.teachers.wire.reading import (
     signed,
     text,
 )
+from mashbill.teachers.wire.schemas import for_openai
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,8 +68,9 @@ class OpenAIResponses:
         if ask.max_tokens is not None:
             body["max_output_tokens"] = ask.max_tokens
         if ask.schema is not None:
-            form = {"type": "json_schema", "name": "answer", "schema": dict(ask.schema)}
-            body["text"] = {"format": {**form, "strict": True}}
+            sent, strict = for_openai(ask.schema)
+            form = {"type": "json_schema", "name": "answer", "schema": sent}
+            body["text"] = {"format": {**form, "strict": strict}}
         if ask.tools:
             # The API makes schemas strict, and so other ones, unless told not to.
             body["tools"] = [{"type": "function", "strict": False, **tool} for tool in ask.tools]
