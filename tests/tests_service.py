@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -96,6 +97,7 @@ class OpenAIBatches:
     ``before`` and ``after`` are told of each path, around what it does and before its reply.
     """
 
+    makes = "/v1/batches"
     before = after = staticmethod(lambda _: None)
 
     def __init__(self, polls=2, fail=lambda *_: None):
@@ -172,3 +174,143 @@ class OpenAIBatches:
                 lines.append({**item, "response": {"status_code": status, "body": body}})
         text = "".join(json.dumps(line) + "\n" for line in lines)
         handler.reply(200, text.encode(), "application/jsonl")
+
+
+class _HandedIn:
+    """What the toys of Anthropic's and Gemini's batches share: one call hands all requests in.
+
+    ``fail`` is told a prompt and in how many batches it was before; it returns how it fails there,
+    or None. Results come in another order than the requests.
+    """
+
+    before = after = staticmethod(lambda _: None)
+
+    def __init__(self, polls=2, fail=lambda *_: None):
+        self.batches, self.submitted, self.seen = {}, [], {}
+        self.polls, self.fail = polls, fail
+
+    def take(self, own, requests):
+        """Take (id, prompt) of each request."""
+        results = []
+        for call, prompt in requests:
+            attempt = self.seen[prompt] = self.seen.get(prompt, -1) + 1
+            results.append((call, prompt, self.fail(prompt, attempt)))
+        now = datetime.now(UTC).isoformat()
+        self.batches[own] = {"results": results[::-1], "polls": 0, "at": now}
+        self.submitted.append([call for call, _ in requests])
+
+    def polled(self, own):
+        self.batches[own]["polls"] += 1
+        return self.batches[own]["polls"] > self.polls
+
+
+class AnthropicBatches(_HandedIn):
+    """POST and GET /v1/messages/batches, GET .../ID, GET .../ID/results.
+
+    A failure is a type of error, or "expired".
+    """
+
+    makes = "/v1/messages/batches"
+
+    def __call__(self, handler, path, data):
+        self.before(path)
+        rest = path.removeprefix(self.makes)
+        if not rest:
+            own = f"msgbatch_{len(self.batches)}"
+            asked = json.loads(data)["requests"]
+            prompts = [each["params"]["messages"][-1]["content"] for each in asked]
+            self.take(own, [(e["custom_id"], p) for e, p in zip(asked, prompts, strict=True)])
+            self.after(path)
+            handler.reply(200, self.state(own, done=False))
+        elif rest.startswith("?"):
+            found = [self.state(own, done=False) for own in reversed(self.batches)]
+            handler.reply(200, {"data": found, "has_more": False})
+        elif rest.endswith("/results"):
+            lines = [self.line(*each) for each in self.batches[rest.split("/")[1]]["results"]]
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            handler.reply(200, text.encode(), "application/x-jsonl")
+        else:
+            own = rest.removeprefix("/")
+            handler.reply(200, self.state(own, done=self.polled(own)))
+
+    def state(self, own, *, done):
+        batch = self.batches[own]
+        counts = dict.fromkeys(("succeeded", "errored", "canceled", "expired"), 0)
+        counts["succeeded" if done else "processing"] = len(batch["results"])
+        return {
+            "id": own,
+            "type": "message_batch",
+            "processing_status": "ended" if done else "in_progress",
+            "request_counts": counts,
+            "created_at": batch["at"],
+            "results_url": f"https://elsewhere.example/{own}" if done else None,
+        }
+
+    @staticmethod
+    def line(call, prompt, failed):
+        if failed == "expired":
+            return {"custom_id": call, "result": {"type": "expired"}}
+        if failed:
+            error = {"type": "error", "error": {"type": failed, "message": f"it is {failed}"}}
+            return {"custom_id": call, "result": {"type": "errored", "error": error}}
+        message = {
+            "id": "msg_1", "type": "message", "role": "assistant", "model": "m-1",
+            "content": [{"type": "text", "text": f"said of {prompt}"}],
+            "stop_reason": "end_turn", "usage": {"input_tokens": 5, "output_tokens": 7},
+        }  # fmt: skip
+        return {"custom_id": call, "result": {"type": "succeeded", "message": message}}
+
+
+class GeminiBatches(_HandedIn):
+    """POST /v1beta/models/m-1:batchGenerateContent, GET /v1beta/batches, GET /v1beta/batches/ID.
+
+    A failure is a google.rpc.Code.
+    """
+
+    makes = "/v1beta/models/m-1:batchGenerateContent"
+
+    def __call__(self, handler, path, data):
+        self.before(path)
+        if path == self.makes:
+            own = f"batches/{len(self.batches)}"
+            batch = json.loads(data)["batch"]
+            asked = batch["inputConfig"]["requests"]["requests"]
+            prompts = [each["request"]["contents"][-1]["parts"][0]["text"] for each in asked]
+            ids = [each["metadata"]["key"] for each in asked]
+            self.take(own, list(zip(ids, prompts, strict=True)))
+            self.batches[own]["name"] = batch["displayName"]
+            self.after(path)
+            handler.reply(200, self.operation(own, done=False))
+        elif path.startswith("/v1beta/batches?"):
+            found = [self.operation(own, done=False) for own in reversed(self.batches)]
+            handler.reply(200, {"operations": found})
+        else:
+            own = path.removeprefix("/v1beta/")
+            handler.reply(200, self.operation(own, done=self.polled(own)))
+
+    def operation(self, own, *, done):
+        batch = self.batches[own]
+        state = {"state": f"BATCH_STATE_{'SUCCEEDED' if done else 'RUNNING'}"}
+        stats = {"requestCount": str(len(batch["results"]))}
+        said = {"name": own, "metadata": {
+            **state, "displayName": batch["name"], "createTime": batch["at"], "batchStats": stats,
+        }}  # fmt: skip
+        if done:
+            results = [self.result(*each) for each in batch["results"]]
+            said |= {"done": True, "response": {"inlinedResponses": {"inlinedResponses": results}}}
+        return said
+
+    @staticmethod
+    def result(call, prompt, failed):
+        if failed:
+            error = {"code": failed, "message": f"it is {failed}"}
+            return {"metadata": {"key": call}, "error": error}
+        said = {
+            "candidates": [
+                {"content": {"role": "model", "parts": [{"text": f"said of {prompt}"}]},
+                 "finishReason": "STOP"}
+            ],
+            "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 7},
+            "modelVersion": "m-1", "responseId": "r-1",
+        }  # fmt: skip
+        return {"metadata": {"key": call}, "response": said}

@@ -38,11 +38,13 @@ version = "{version}"
 kind = "server"
 model = "{model}"
 base_url = "{url}"
+license = "MIT"
 {settings}
 [teachers.j]
 kind = "server"
 model = "{model}"
 base_url = "{url}"
+license = "MIT"
 logprobs = false
 structured = "prompt"
 {settings}

@@ -1,9 +1,10 @@
 """A lane over a provider's batch endpoint: submitted together, answered within a day, for less.
 
-A batch is written into the journal before it is submitted and again with its id after, so that a
-run that was killed polls it instead of buying it twice. Answers are read as those of single
-requests are. What failed inside a batch goes into the next one, alone; what was refused for good
-is a recorded reject.
+A batch is written into the journal before it is submitted, again with its id after, and again once
+all of its answers are on disk, so that a run that was killed polls it instead of buying it twice.
+Answers are read as those of single requests are. What failed inside a batch goes into the next one,
+alone, a few times; what was refused for good is a recorded reject; what no request of the lane
+would be spared stops the run.
 
 If a run is killed in the moment between a submission and its id, the next one looks through what
 the provider lists: for the mark that a batch was given, or, where a provider keeps none, for one
@@ -21,59 +22,77 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.lane import Lane, utc_now
-from mashbill.conduct.limits import retry_after
+from mashbill.conduct.batch_calls import (
+    BatchCalls,
+    Endpoint,
+    NeverOpen,
+    RejectedError,
+    Submitted,
+)
+from mashbill.conduct.lane import utc_now
 from mashbill.conduct.order import Order, Refused
-from mashbill.conduct.transport import Response, TransportError
+from mashbill.conduct.transport import Response
 from mashbill.core.canonical import digest_bytes
-from mashbill.core.errors import MashbillError, TeacherError
+from mashbill.core.errors import TeacherError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection
 
+    from mashbill.conduct.bought import Bought
     from mashbill.conduct.journal import OpenBatch
 
+__all__ = ["BatchLane", "Endpoint"]
+
 _GATHER = 0.3  # seconds without a new order after which what has come in is submitted
+_LONGEST_GATHER = 10 * _GATHER
+_BLOCKED = 1.0  # seconds between looks whether the budget has room again
 _MOST = 10_000  # requests a batch: an hour's work of one is lost less often than a day's
-_LONGEST_POLL = 60.0
-_TRIES = 8
-_OK = 200
-_NO_LIST = frozenset({400, 404, 405, 501})
-_LATER = frozenset({408, 409, 425, 429})
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """How a lane's batches are made; see :mod:`mashbill.teachers.wire.batching`."""
-
-    wire: Any
-    """a ``BatchWire``"""
-    base_url: str
-    asked: Callable[[Order], Any]
-    """returns the request of an order, as the wire takes it"""
-    poll: float = 5.0
-    """seconds between looks at first; doubled up to a minute"""
+_BATCH_ATTEMPTS = 3  # batches in which a request fails before it is given up
+_KEPT = 2 * 86400.0  # seconds for which every provider keeps a batch, at least
+_GONE = frozenset({404, 410})
 
 
 @dataclass
-class BatchLane(Lane):
+class BatchLane(BatchCalls):
     """See the module."""
 
-    endpoint: Endpoint | None = None
+    breaker: NeverOpen = field(default_factory=NeverOpen)
     open_batches: list[OpenBatch] = field(default_factory=list)
     """batches of this route that earlier runs submitted and did not finish"""
-    known_batches: set[str] = field(default_factory=set)
-    """ids of batches that the journal knows: what it knows is looked for no more"""
     record: Callable[[str, str, list[str], str], Awaitable[None]] | None = None
     """writes (key, id, calls, state) of a batch, and says when it is on disk"""
+    bought: Callable[[list[str]], Collection[str]] = lambda _: ()
+    """returns which of these calls are answered in the journal"""
     _awaited: dict[str, Order] = field(default_factory=dict)
     """orders that are in some batch"""
-    _results: dict[str, tuple[Response, str]] = field(default_factory=dict)
-    """(response, state) of calls that nobody has asked for again yet, from earlier runs' batches"""
-    _elsewhere: set[str] = field(default_factory=set)
+    _results: dict[str, tuple[Submitted, Response, str]] = field(default_factory=dict)
+    """(batch, response, state) of calls of earlier runs that nobody has asked for again yet"""
+    _elsewhere: dict[str, Submitted] = field(default_factory=dict)
     """calls that are in earlier runs' batches"""
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _saving: dict[str, Submitted] = field(default_factory=dict)
+    """calls whose answers are on their way to the disk"""
+    _gathered: deque[Order] = field(default_factory=deque)
+    """orders to be submitted"""
+    _parked: list[Order] = field(default_factory=list)
+    """orders of batches that were not taken on while others run"""
+    _closing: set[asyncio.Task[None]] = field(default_factory=set)
+    """writes that are not to be cancelled"""
+    _first: float = 0.0
+    """when the first of the gathered orders came"""
+    _due: float | None = None
+    """when they are submitted"""
+    _running: int = 0
+    _fallen_in_a_row: int = 0
+    _fatal: str = ""
+    """why no request of this lane could be answered"""
     _resumed: bool = False
+
+    @property
+    def waiting(self) -> int:
+        """Orders that are not submitted."""
+        return super().waiting + len(self._gathered) + len(self._parked)
+
+    # -- orders come in --------------------------------------------------------------------------
 
     def pump(self) -> None:
         """Submit what has come in, once no more comes for a moment."""
@@ -81,69 +100,73 @@ class BatchLane(Lane):
             return
         self._resume()
         come, self.ready = self.ready, deque()
-        for order in come:
-            if order.call in self._results:
-                # Paid for by an earlier run: no cap stands against what is owed already.
-                self.around.budget.hold(order.most)
-                self._settle(order, *self._results.pop(order.call))
-            elif order.call in self._elsewhere:
-                self.around.budget.hold(order.most)
-                self._awaited[order.call] = order
-            else:
-                self.ready.append(order)
-        if self.ready or self._later:
-            self._gather()
+        new = [order for order in come if not self._is_owed(order)]
+        self._end_if_fatal()
+        self._gather(new)
 
-    def _gather(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = loop.call_later(_GATHER, self._submit_ready)
-
-    def _submit_ready(self) -> None:
+    def _gather(self, new: list[Order]) -> None:
+        if self._stopped:
+            return
         now = self.around.clock()
         while self._later and self._later[0][0] <= now:
-            self.ready.append(heapq.heappop(self._later)[2])
-        wire = self._endpoint().wire
-        most = min(_MOST, wire.limits.requests or _MOST)
-        while self.ready and not self._stopped:
-            chunk: list[Order] = []
-            size = 0
-            while self.ready and len(chunk) < most and size < wire.limits.bytes // 2:
-                order = self.ready[0]
-                if not self.around.budget.reserve(order.most):
-                    break
-                chunk.append(self.ready.popleft())
-                size += len(order.body)
-            if not chunk:
-                if not self.around.budget.in_flight:
-                    most_next = self.ready[0].most
-                    self.around.stop(self.around.budget.reached(most_next, self.waiting))
-                return
-            self._awaited.update((order.call, order) for order in chunk)
-            self._start(self._run_batch(chunk))
-        if self._later:
-            self._gather()
+            new.append(heapq.heappop(self._later)[2])
+        self._gathered.extend(new)
+        if new:
+            # Only what is new is waited for: other lanes' traffic pumps this one all the time.
+            self._first = now if self._due is None else self._first
+            self._due = min(now + _GATHER, self._first + _LONGEST_GATHER)
+        if self._due is not None and self._due <= now:
+            self._submit(now)
+        times = [self._later[0][0]] if self._later else []
+        times += [] if self._due is None else [self._due]
+        if times and not self._stopped:
+            self._again(min(times) - now)
 
-    def _endpoint(self) -> Endpoint:
-        if self.endpoint is None:
-            msg = "a batch lane without an endpoint"
-            raise TeacherError(msg)
-        return self.endpoint
+    def _is_owed(self, order: Order) -> bool:
+        """Return whether an earlier run has paid for it: no cap stands against what is owed."""
+        found = self._results.pop(order.call, None)
+        batch = found[0] if found else self._elsewhere.get(order.call)
+        if batch is None:
+            return False
+        self.around.budget.hold(order.most)
+        order.sent_at = batch.sent_at
+        order.attempts += 1
+        if found is None:
+            self._awaited[order.call] = order
+        else:
+            self._settle(order, *found[1:])
+            self._claimed(batch, order.call)
+        return True
 
-    def _start(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _submit(self, now: float) -> None:
+        """Submit what was gathered, each batch by one key: a request stays with its own."""
+        self._due = None
+        by_key: dict[str, deque[Order]] = {}
+        for order in self._gathered:
+            by_key.setdefault(self.route.account.key_for(order.call), deque()).append(order)
+        self._gathered.clear()
+        for secret, orders in by_key.items():
+            while chunk := self._chunk(orders):
+                self._awaited.update((order.call, order) for order in chunk)
+                self._start(self._run_batch(chunk, secret))
+            self._gathered.extend(orders)
+        if self._gathered:
+            budget = self.around.budget
+            if not budget.in_flight:
+                self.around.stop(budget.reached(self._gathered[0].most, self.waiting))
+            self._first, self._due = now, now + _BLOCKED
 
-    async def _guarded(self, work: Any) -> None:
-        try:
-            await work
-        except MashbillError as error:
-            self.around.stop(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
-            msg = f"{self.route.account.host}: {error!r}; please report it"
-            self.around.stop(TeacherError(msg))
+    def _chunk(self, orders: deque[Order]) -> list[Order]:
+        """Take as many as a batch and the budget have room for."""
+        limits = self._endpoint().wire.limits
+        most, size = min(_MOST, limits.requests or _MOST), 0
+        chunk: list[Order] = []
+        while orders and len(chunk) < most and size < limits.bytes // 2:
+            if not self.around.budget.reserve(orders[0].most):
+                break
+            chunk.append(orders.popleft())
+            size += len(chunk[-1].body)
+        return chunk
 
     def sweep(self, now: float) -> None:
         """Batches have their own deadline, which their provider keeps."""
@@ -152,84 +175,92 @@ class BatchLane(Lane):
         """Send nothing more; batches that are submitted go on, and the next run finds them."""
         for task in self._tasks:
             task.cancel()
-        return super().stop()
+        left = [*super().stop(), *self._gathered, *self._parked]
+        self._gathered.clear()
+        self._parked.clear()
+        return left
 
     # -- one batch -------------------------------------------------------------------------------
 
-    async def _run_batch(self, chunk: Sequence[Order]) -> None:
-        now = self.around.clock()
-        for order in chunk:
-            order.sent_at = now
-            order.attempts += 1
+    async def _run_batch(self, chunk: list[Order], secret: str) -> None:
         calls = [order.call for order in chunk]
         key = digest_bytes(" ".join([*calls, utc_now()]).encode())[:32]
-        await self._write(key, "", calls, "submitting")
-        endpoint = self._endpoint()
-        asks = [(order.call, endpoint.asked(order)) for order in chunk]
-        secret = self.route.account.key_for(calls[0])
+        batch = Submitted(key, calls, secret)
+        wire, asked = self._endpoint().wire, self._endpoint().asked
+        asks = [(order.call, asked(order)) for order in chunk]
         replies: list[Any] = []
-        for _ in range(endpoint.wire.steps):
-            call = endpoint.wire.submit(asks, secret, replies)
-            replies.append(json.loads(await self._call(call)))
-        state = endpoint.wire.state(replies[-1])
-        await self._write(key, state.id, calls, "running")
-        self._event("batch", "", {"id": state.id, "requests": len(calls), "state": "running"})
-        await self._watch(key, state.id, calls, secret)
+        while len(replies) < wire.steps - 1:
+            reply = await self._call(wire.submit(asks, secret, replies), json.loads)
+            replies.append(reply)
+        await self._write(batch, "submitting")
+        try:
+            call = wire.submit(asks, secret, replies)
+            state, told = await self._make(call, chunk, calls, secret)
+        except RejectedError:
+            await self._write(batch, "done")
+            raise
+        await self._made(batch, state.id, told)
 
-    async def _watch(self, key: str, batch: str, calls: list[str], secret: str) -> None:
+    async def _made(self, batch: Submitted, own: str, told: str) -> None:
+        batch.id = own
+        self.known_batches.add(own)
+        await self._write(batch, "running")
+        self._event("batch", "", {"id": own, "requests": len(batch.calls), "state": told})
+        await self._watch(batch)
+
+    async def _watch(self, batch: Submitted) -> None:
         """Poll until a batch has ended, and read what came of it."""
-        state = await self._ended(batch, secret)
-        answered: set[str] = set()
-        for item in await self._items(state, calls, secret):
-            answered.add(item.custom_id)
-            status = item.status or (500 if item.state in {"expired", "cancelled"} else 0)
-            body = json.dumps(item.body, ensure_ascii=False).encode()
-            self._came(item.custom_id, Response(status or 500, {}, body), item.state)
-        reason = json.dumps({"error": {"message": f"the batch {state.state}: {state.reason}"}})
-        for call_key in calls:
-            if call_key not in answered:
-                self._came(call_key, Response(500, {}, reason.encode()), state.state)
-        await self._write(key, batch, calls, "done")
+        # What a young batch is not found by is a wrong key or address, and it is not bought again.
+        is_old = (datetime.now(UTC) - batch.at).total_seconds() > _KEPT
+        none = _GONE if is_old else frozenset()
+        self._running += 1
+        try:
+            state = await self._ended(batch.id, batch.secret, none)
+            items = (
+                await self._items(state, batch.calls, batch.secret, none)
+                if state is not None
+                else []
+            )
+        finally:
+            self._running -= 1
+        self.ready.extend(self._parked)
+        self._parked.clear()
+        if state is None:
+            await self._let_go(batch, "gone")
+        elif state.state == "failed" and not items:
+            await self._fell(batch, state.reason or "the provider gives no reason")
+        else:
+            self._fallen_in_a_row = 0
+            self._take(batch, state, items)
         self.pump()
 
-    async def _ended(self, batch: str, secret: str) -> Any:
-        """Return how a batch stands once it has ended."""
-        endpoint, wait = self._endpoint(), self._endpoint().poll
-        while True:
-            raw = await self._call(endpoint.wire.poll(batch, secret))
-            state = endpoint.wire.state(json.loads(raw))
-            if state.state != "running":
-                return state
-            await asyncio.sleep(wait)
-            wait = min(wait * 1.5, max(_LONGEST_POLL, endpoint.poll))
+    def _take(self, batch: Submitted, state: Any, items: list[Any]) -> None:
+        """Read the results of a batch, answers first: they count though the run may end here."""
+        told: set[str] = set()
+        for item in sorted(items, key=lambda item: bool(item.state != "answered")):
+            if item.custom_id not in told:
+                told.add(item.custom_id)
+                body = json.dumps(item.body).encode()
+                self._came(
+                    batch, item.custom_id, Response(item.status or 500, {}, body), item.state
+                )
+        reason = json.dumps({"error": {"message": f"the batch {state.state}: {state.reason}"}})
+        for call in batch.calls:
+            if call not in told:
+                self._came(batch, call, Response(500, {}, reason.encode()), state.state)
+        self._end_if_fatal()
 
-    async def _items(self, state: Any, calls: list[str], secret: str) -> list[Any]:
-        """Return what became of each request of a batch, fetched again where it was cut short.
-
-        Raises:
-            TeacherError: if it cannot be read, or is of other requests.
-        """
-        wire, found = self._endpoint().wire, []
-        for call in wire.results(state, secret):
-            for attempt in range(_TRIES):
-                raw = await self._call(call)
-                try:
-                    found += wire.items(raw, calls)
-                    break
-                except Exception as error:  # a wire's own; conduct lies below the wires
-                    if not getattr(error, "retry", False) or attempt == _TRIES - 1:
-                        msg = f"{self.route.account.host}: results of batch {state.id}: {error}"
-                        raise TeacherError(msg) from error
-                await asyncio.sleep(min(0.5 * 2**attempt, 30.0))
-        return found
-
-    def _came(self, call: str, response: Response, state: str) -> None:
-        self._elsewhere.discard(call)
+    def _came(self, batch: Submitted, call: str, response: Response, state: str) -> None:
+        if call not in batch.left:
+            return
+        if self._elsewhere.get(call) is batch:
+            del self._elsewhere[call]
         order = self._awaited.pop(call, None)
         if order is None:
-            self._results[call] = (response, state)
+            self._results[call] = (batch, response, state)
         else:
             self._settle(order, response, state)
+            self._claimed(batch, call)
 
     def _settle(self, order: Order, response: Response, state: str) -> None:
         """Make of one item of a batch what is made of a single response."""
@@ -237,100 +268,134 @@ class BatchLane(Lane):
         outcome = order.read(response.status, response.headers, response.body)
         if not isinstance(outcome, Refused):
             outcome.flags = ",".join(part for part in (outcome.flags, "batch") if part)
-            self._answered(order, outcome, now)
-        elif outcome.retry or outcome.ends_run or state in {"expired", "cancelled"}:
-            self._failed(order, "server", f"in a batch: {outcome.reason}", response.body)
+            # Not _answered: a batch takes nothing of the pace, and gives nothing back to it.
+            self._keep(order, outcome, now)
+        elif self._stopped:
+            self.around.budget.release(order.most)
+        elif outcome.ends_run:
+            self.around.budget.release(order.most)
+            self._fatal = self._fatal or outcome.reason
+            detail = {"status": response.status, "reason": outcome.reason[:300]}
+            self._event("refused", order.call, detail)
+        elif outcome.retry or state in {"expired", "cancelled"}:
+            kind = "invalid" if state == "answered" else "server"
+            self._failed(order, kind, f"in a batch: {outcome.reason}", response.body)
         else:
             self._refused(order, outcome, response, now)
 
-    async def _write(self, key: str, batch: str, calls: list[str], state: str) -> None:
-        if self.record is not None:
-            await self.record(key, batch, calls, state)
+    def _may_give_up(self, order: Order) -> bool:
+        return order.failures >= _BATCH_ATTEMPTS
 
-    async def _call(self, call: Any, none: frozenset[int] = frozenset()) -> bytes:
-        """Make a call of the endpoint, again where it fails for a while.
+    def _end_if_fatal(self) -> None:
+        if self._fatal and not self._stopped:
+            self.around.stop(TeacherError(f"{self.route.account.host}: {self._fatal}"))
 
-        Args:
-            call: the call.
-            none: statuses that say there is no such thing; the result is then empty.
+    async def _fell(self, batch: Submitted, reason: str) -> None:
+        """Try a batch again that its provider did not take on: that is not its requests' fault.
+
+        Some take only so much at a time. While others of ours run, it waits for one to end.
 
         Raises:
-            TeacherError: if it is refused, or fails too often.
+            TeacherError: if several in a row were not taken on.
         """
-        url = self._endpoint().base_url + call.path
-        headers = {**call.headers, "User-Agent": self.route.agent}
-        reason = ""
-        for attempt in range(_TRIES):
-            wait = self.pace.wait(0, self.around.clock())
-            if wait > 0:
-                await asyncio.sleep(wait)
-            try:
-                response = await self.around.transport.send(call.method, url, headers, call.body)
-            except TransportError as error:
-                reason = error.reason
-            else:
-                if response.status == _OK:
-                    return response.body
-                if response.status in none:
-                    return b""
-                said_why = response.body[:200].decode("utf-8", "replace")
-                reason = f"status {response.status}: {said_why}"
-                if response.status not in _LATER and response.status < 500:
-                    break
-                said = retry_after(response.headers, datetime.now(UTC))
-                if said is not None:
-                    self._hold(said, self.around.clock())
-            await asyncio.sleep(min(0.5 * 2**attempt, 30.0))
-        msg = (
-            f"{self.route.account.host}{call.path}: {reason}. Batches that are submitted go on; "
-            "run the same command again to fetch them"
-        )
-        raise TeacherError(msg)
+        orders = self._free(batch)
+        await self._write(batch, "done")
+        detail = {"id": batch.id, "requests": len(batch.calls), "reason": reason[:300]}
+        self._event("batch", "", {**detail, "state": "failed"})
+        if self._running:
+            self._parked += orders
+            return
+        self._fallen_in_a_row += 1
+        if self._fallen_in_a_row == _BATCH_ATTEMPTS:
+            msg = f"{self.route.account.host}: {_BATCH_ATTEMPTS} batches in a row failed: {reason}"
+            raise TeacherError(msg)
+        then = self.around.clock() + min(self._endpoint().poll * 2**self._fallen_in_a_row, 60.0)
+        for order in orders:
+            heapq.heappush(self._later, (then, next(self._numbers), order))
+
+    # -- how a batch ends ------------------------------------------------------------------------
+
+    def _claimed(self, batch: Submitted, call: str) -> None:
+        """Count a result that somebody has; an answer counts once it is on disk."""
+        if call in self.unwritten:
+            self._saving[call] = batch
+        else:
+            self._leave(batch, call)
+
+    def written(self, item: Bought) -> Order | None:
+        """See :class:`Lane`; a batch of which all is on disk is done."""
+        order = super().written(item)
+        batch = None if order is None else self._saving.pop(item.call, None)
+        if batch is not None:
+            self._leave(batch, item.call)
+        return order
+
+    def _leave(self, batch: Submitted, call: str) -> None:
+        batch.left.discard(call)
+        if not batch.left:
+            # A task of its own, which goes on while the lane is stopped.
+            write = self._guarded(self._write(batch, "done"))
+            task = asyncio.get_running_loop().create_task(write)
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _free(self, batch: Submitted) -> list[Order]:
+        """Return the orders of a batch of which nothing comes; the batch counts no more."""
+        orders = []
+        for call in batch.calls:
+            if call in batch.left:
+                if self._elsewhere.get(call) is batch:
+                    del self._elsewhere[call]
+                order = self._awaited.pop(call, None)
+                if order is not None:
+                    self.around.budget.release(order.most)
+                    orders.append(order)
+        batch.left.clear()
+        return orders
+
+    async def _let_go(self, batch: Submitted, told: str) -> None:
+        """Let the requests of a batch that is not there be submitted again."""
+        self._event("batch", "", {"id": batch.id, "requests": len(batch.calls), "state": told})
+        orders = self._free(batch)
+        await self._write(batch, "done")
+        self.ready.extend(orders)
+        self.pump()
+
+    async def _write(self, batch: Submitted, state: str) -> None:
+        if self.record is not None:
+            await self.record(batch.key, batch.id, batch.calls, state)
+
+    # -- batches of earlier runs -----------------------------------------------------------------
 
     def _resume(self) -> None:
         """Take up batches that earlier runs submitted."""
         if self._resumed:
             return
         self._resumed = True
-        for item in self.open_batches:
-            self._elsewhere |= set(item.calls)
-            secret = self.route.account.key_for(item.calls[0])
-            if item.id:
-                self._start(self._watch(item.key, item.id, list(item.calls), secret))
+        now, wall, batches = self.around.clock(), datetime.now(UTC), []
+        for item in sorted(self.open_batches, key=lambda item: item.at):
+            calls, at = list(item.calls), datetime.fromisoformat(item.at)
+            secret = self.route.account.key_for(calls[0])
+            sent_at = now - max((wall - at).total_seconds(), 0.0)
+            batch = Submitted(item.key, calls, secret, item.id, at, sent_at)
+            batches.append(batch)
+            for call in self.bought(calls):
+                batch.left.discard(call)
+            for call in batch.left:
+                # It failed in the batch before, so it went into this one.
+                if call in self._elsewhere:
+                    self._elsewhere[call].left.discard(call)
+                self._elsewhere[call] = batch
+        for batch in batches:
+            if not batch.left:
+                self._start(self._write(batch, "done"))
             else:
-                self._start(self._seek(item, secret))
+                self._start(self._watch(batch) if batch.id else self._seek(batch))
 
-    async def _seek(self, item: OpenBatch, secret: str) -> None:
+    async def _seek(self, batch: Submitted) -> None:
         """Find a batch whose submission was cut off, or let its requests be submitted again."""
-        endpoint, calls = self._endpoint(), list(item.calls)
-        raw = await self._call(endpoint.wire.listing(secret), _NO_LIST)
-        since = datetime.fromisoformat(item.at)
-        states = endpoint.wire.candidates(json.loads(raw), calls, since) if raw else []
-        for state in states:
-            if state.id in self.known_batches or not await self._is_ours(state, calls, secret):
-                continue
-            self.known_batches.add(state.id)
-            await self._write(item.key, state.id, calls, "running")
-            self._event("batch", "", {"id": state.id, "requests": len(calls), "state": "found"})
-            await self._watch(item.key, state.id, calls, secret)
-            return
-        told = "not made" if raw else "uncertain"
-        self._event("batch", "", {"requests": len(calls), "state": told})
-        await self._write(item.key, "", calls, "done")
-        for call in calls:
-            self._elsewhere.discard(call)
-            order = self._awaited.pop(call, None)
-            if order is not None:
-                self.around.budget.release(order.most)
-                self.ready.append(order)
-        self.pump()
-
-    async def _is_ours(self, state: Any, calls: list[str], secret: str) -> bool:
-        """Return whether a batch is of these requests; without a mark, its results tell."""
-        if self._endpoint().wire.keeps_mark:
-            return True
-        try:
-            found = await self._items(await self._ended(state.id, secret), calls, secret)
-        except TeacherError:
-            return False
-        return bool(found)
+        listed, state = await self._find(batch.calls, batch.secret, batch.at)
+        if state is not None:
+            await self._made(batch, state.id, "found")
+        else:
+            await self._let_go(batch, "not made" if listed else "uncertain")

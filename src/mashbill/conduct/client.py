@@ -295,6 +295,7 @@ class Client:
             route, around, pace, window,
             endpoint=route.batches, open_batches=self.journal.open_batches(mark),
             known_batches=self.journal.batch_ids(), record=record,
+            bought=self.journal.answered,
         )  # fmt: skip
 
     def _pace(self, route: Route) -> Pace:

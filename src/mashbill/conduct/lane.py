@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mashbill.conduct.transport import Transport
 
 _RATE_LIMITED = 429
+_OVERLOADED = frozenset({408, 503, 504, 529})
 _BACKOFF = 0.5  # seconds, doubled with each failure, up to
 _LONGEST_BACKOFF = 30.0
 _UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
@@ -240,14 +241,17 @@ class Lane:
         except TransportError as error:
             self._landed(order)
             order.invalid = False
-            self._failed(order, error.kind, error.reason)
+            self._failed(
+                order, error.kind, error.reason, overloaded=error.kind in {"connect", "timeout"}
+            )
         except asyncio.CancelledError:
             self._landed(order)
             if not order.overdue:
                 self.around.budget.release(order.most)
                 raise
             order.overdue = order.invalid = False
-            self._failed(order, "timeout", f"no answer within {route.timeout:.0f} s")
+            reason = f"no answer within {route.timeout:.0f} s"
+            self._failed(order, "timeout", reason, overloaded=True)
         except MashbillError as error:
             self._landed(order)
             self.around.budget.release(order.most)
@@ -296,7 +300,10 @@ class Lane:
                 self._hold(wait, now)
             order.invalid = response.status == 200
             kind = "invalid" if order.invalid else "server"
-            self._failed(order, kind, outcome.reason, response.body, wait)
+            self._failed(
+                order, kind, outcome.reason, response.body,
+                held=wait, overloaded=response.status in _OVERLOADED,
+            )  # fmt: skip
         else:
             self._refused(order, outcome, response, now)
 
@@ -374,14 +381,26 @@ class Lane:
         self.counts.waited += max(self.pace.held_until - before, 0.0)
 
     def _failed(
-        self, order: Order, kind: str, reason: str, body: bytes = b"", held: float | None = None
+        self,
+        order: Order,
+        kind: str,
+        reason: str,
+        body: bytes = b"",
+        *,
+        held: float | None = None,
+        overloaded: bool = False,
     ) -> None:
-        """Try a request again after a while, or give it up."""
+        """Try a request again after a while, or give it up.
+
+        ``overloaded`` says that it failed for being one too many: fewer are then in flight. A fault
+        of one request in two hundred is no reason to send fewer.
+        """
         now = self.around.clock()
         self.around.budget.release(order.most)
         self.counts.failed += 1
         order.failures += 1
-        self.window.cut(order.sent_at, now)
+        if overloaded:
+            self.window.cut(order.sent_at, now)
         if order.invalid:
             self.breaker.answered()
         elif self.breaker.failed(reason, now):

@@ -112,8 +112,48 @@ def test_anthropic_states_and_results() -> None:
     ]  # fmt: skip
     assert AnthropicMessages().read(found[A].body).text == "Grüß Gott, 🌾!"
     assert found[B].body["error"]["type"] == "invalid_request_error"
+    assert [found[own].status for own in (A, B, C, D)] == [200, 400, 0, 0]
     assert ANTHROPIC.poll(state.id, "k").path == batch
     assert ANTHROPIC.cancel(state.id, "k").path == f"{batch}/cancel"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "retry"),
+    [
+        ("invalid_request_error", 400, False), ("authentication_error", 401, False),
+        ("permission_error", 403, False), ("not_found_error", 404, False),
+        ("request_too_large", 413, False), ("rate_limit_error", 429, True),
+        ("api_error", 500, True), ("overloaded_error", 529, True), ("of_a_new_kind", 0, True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_anthropics_errors_have_the_status_that_they_would_come_with(
+    kind: str, status: int, retry: bool, wrapped: bool
+) -> None:
+    error: dict[str, Any] = {"type": kind, "message": "because"}
+    error = {"type": "error", "error": error} if wrapped else error
+    line = {"custom_id": A, "result": {"type": "errored", "error": error}}
+    (item,) = ANTHROPIC.items(json.dumps(line).encode(), [A])
+    assert (item.state, item.status) == ("failed", status)
+    refusal = AnthropicMessages().refusal(item.status or 500, item.body)
+    assert refusal.retry == retry
+    assert "because" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "status"),
+    [
+        (1, "cancelled", 0), (2, "failed", 500), (3, "failed", 400), (4, "expired", 0),
+        (5, "failed", 404), (7, "failed", 403), (8, "failed", 429), (13, "failed", 500),
+        (14, "failed", 503), (16, "failed", 401), (99, "failed", 0), (400, "failed", 400),
+    ],
+)  # fmt: skip
+def test_codes_of_geminis_errors_have_their_status(code: int, state: str, status: int) -> None:
+    done = shape("batches.gemini-succeeded")
+    responses = done["response"]["inlinedResponses"]["inlinedResponses"]
+    responses[1]["error"] = {"code": code, "message": "because"}
+    _, item = GEMINI.items(json.dumps(done).encode(), [A, B])
+    assert (item.state, item.status) == (state, status)
 
 
 SINCE = datetime(2026, 11, 1, tzinfo=UTC)
@@ -179,7 +219,7 @@ def test_gemini_states_and_results() -> None:
     answered, failed = GEMINI.items(json.dumps(done).encode(), [A, B])
     assert (answered.custom_id, answered.state) == (A, "answered")
     assert Gemini().read(answered.body).text == "Grüß Gott, 🌾!"
-    assert (failed.custom_id, failed.state) == (B, "failed")
+    assert (failed.custom_id, failed.state, failed.status) == (B, "failed", 400)
     with pytest.raises(WireError):
         GEMINI.items(json.dumps(done).encode(), [A, B, C])
     assert GEMINI.poll(state.id, "k").path == "/v1beta/batches/123456"

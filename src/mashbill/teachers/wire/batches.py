@@ -35,7 +35,7 @@ from mashbill.teachers.wire.batching import (
     readable,
 )
 from mashbill.teachers.wire.gemini import model_path
-from mashbill.teachers.wire.reading import answer, count, items, message, record, text
+from mashbill.teachers.wire.reading import answer, count, items, message, names, record, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +76,17 @@ _MARK = "mashbill"
 """key of a batch's metadata"""
 _CODES: dict[int, ItemState] = {1: "cancelled", 4: "expired"}
 """of google.rpc.Code; others are failures"""
+_CODE_STATUSES = {
+    2: 500, 3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501, 13: 500,
+    14: 503, 15: 500, 16: 401,
+}  # fmt: skip
+"""HTTP status of each google.rpc.Code, as code.proto maps them"""
+_ERROR_STATUSES = {
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402,
+    "permission_error": 403, "not_found_error": 404, "request_too_large": 413,
+    "rate_limit_error": 429, "api_error": 500, "timeout_error": 504, "overloaded_error": 529,
+}  # fmt: skip
+"""HTTP status of each type of error, as Anthropic's reference has them"""
 
 
 class OpenAIBatches:
@@ -246,8 +257,11 @@ class AnthropicBatches:
         for line in lines(raw):
             result = record(line.get("result"), "result")
             state = known(_ANTHROPIC_ITEMS, result.get("type"))
-            body = result.get("message") if state == "answered" else result.get("error")
-            status = 200 if state == "answered" else 0
+            if state == "answered":
+                status, body = 200, result.get("message")
+            else:
+                body = result.get("error")
+                status = next((_ERROR_STATUSES[n] for n in names(body) if n in _ERROR_STATUSES), 0)
             found.append(Item(owner(line.get("custom_id"), own_ids), state, status, body))
         return found
 
@@ -345,8 +359,9 @@ class GeminiBatches:
                 found.append(Item(own, "answered", 200, line["response"]))
                 continue
             error = record(line.get("error"), "error")
-            state = _CODES.get(count(error.get("code"), "code"), "failed")
-            found.append(Item(own, state, 0, {"error": error}))
+            code = count(error.get("code"), "code")
+            status = _CODE_STATUSES.get(code, code if 400 <= code < 600 else 0)
+            found.append(Item(own, _CODES.get(code, "failed"), status, {"error": error}))
         if len({item.custom_id for item in found}) != len(ids):
             msg = "two results of one request"
             raise WireError(msg, retry=False)

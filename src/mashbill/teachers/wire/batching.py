@@ -93,7 +93,7 @@ class Item:
     custom_id: str
     state: ItemState
     status: int
-    """HTTP status, where the provider says one; 200 if answered, else 0"""
+    """HTTP status, or the one that the provider's error stands for; 0 if there is none"""
     body: Any
     """if answered, what the wire reads; else the error"""
 
