@@ -115,6 +115,23 @@ def test_a_folder_that_is_not_the_pinned_one_or_no_model_is_refused(home):
         load(home, folder="tiny/config.json", sha256=digest(home / "tiny" / "config.json"))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_device_that_is_not_there_is_told_in_plain_words(home):
+    with pytest.raises(TeacherError, match="cannot load tiny on device 'cuda'"):
+        load(home, device="cuda")
+
+
+def test_what_does_not_fit_into_memory_is_told_with_what_to_set(home, monkeypatch):
+    teacher = load(home, batch=4)
+
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(teacher, "_compute_logits", full)
+    with pytest.raises(TeacherError, match="memory for 1 questions together; set batch below 4"):
+        teacher.answer([Question("a", "b", ("x", "y"))])
+
+
 def digest(path):
     from mashbill.core.canonical import digest_file
 

@@ -30,8 +30,11 @@ class RemoteTeacherSpec(TeacherSpec):
     can_write: ClassVar[bool] = True
     is_remote: ClassVar[bool] = True
     context: ClassVar[frozenset[str]] = frozenset(
-        {"base_url", "concurrency", "timeout", "stream", "batch", "poll", "patience"}
-    )
+        {
+            "base_url", "concurrency", "timeout", "stream", "batch", "poll", "patience",
+            "usd_per_million_read", "usd_per_million_written",
+        }
+    )  # fmt: skip
 
     model: str
     """model as the service names it"""
@@ -69,6 +72,11 @@ class RemoteTeacherSpec(TeacherSpec):
     stream: bool = False
     """ask for server-sent events: for proxies that cut what is silent for long"""
 
+    usd_per_million_read: float | None = Field(default=None, ge=0)
+    """US dollars for a million tokens read, where no table has the price, or yours is another"""
+    usd_per_million_written: float | None = Field(default=None, ge=0)
+    """the same for tokens written; the two belong together"""
+
     @property
     def service(self) -> Service:
         """How it is reached."""
@@ -99,6 +107,13 @@ class RemoteTeacherSpec(TeacherSpec):
             **set_,
             **({"extra": self.extra} if self.extra else {}),
         }
+
+    @model_validator(mode="after")
+    def _prices_are_two(self) -> RemoteTeacherSpec:
+        if (self.usd_per_million_read is None) != (self.usd_per_million_written is None):
+            msg = "usd_per_million_read and usd_per_million_written belong together; set both"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _stream_fits(self) -> RemoteTeacherSpec:

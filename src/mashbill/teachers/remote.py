@@ -22,7 +22,7 @@ from mashbill.conduct.linting import lint
 from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer
+from mashbill.core.stage import Answer, Question
 from mashbill.teachers.wire import Ask, Reply, WireError
 from mashbill.teachers.wire.events import Events
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from mashbill.conduct.lane import Route
     from mashbill.conduct.prices import Price
     from mashbill.core.source import Source
-    from mashbill.core.stage import Question
     from mashbill.teachers.wire import Wire
 
 CHOOSING = (
@@ -44,6 +43,7 @@ _CERTAIN = 30.0  # nats between the choice that was written and the others
 _FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
 _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 """statuses that the next request would get too"""
+_MARK = "@@ a prompt of mashbill's @@"
 _FORBIDDEN = 403
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
 
@@ -66,6 +66,7 @@ class Format:
     extra: Mapping[str, Any] = field(default_factory=dict)
     _written: float = 0.0
     """tokens that an answer has, on average so far"""
+    _ends: tuple[bytes, bytes] | tuple[()] | None = None
 
     def ask(self, question: Question) -> Ask:
         """Return a question as a request."""
@@ -126,6 +127,11 @@ class Format:
             TeacherError: if this format cannot say it.
         """
         try:
+            if self._ends is None:
+                self._ends = self._around_a_prompt()
+            if self._ends and not _more_than_a_prompt(question):
+                before, after = self._ends
+                return before + orjson.dumps(question.prefix + question.body) + after
             return orjson.dumps(self.wire.body(self.ask(question)))
         except WireError as error:
             msg = f"teacher {self.model}: {error.reason}"
@@ -133,6 +139,16 @@ class Format:
         except TypeError as error:  # half a surrogate pair, an integer of more than 64 bits
             msg = f"teacher {self.model} cannot be asked {question.body[:60]!r}: {error}"
             raise TeacherError(msg) from error
+
+    def _around_a_prompt(self) -> tuple[bytes, bytes] | tuple[()]:
+        """Return what stands before and after a prompt that is all of a question.
+
+        To write these once, and not with each request, is a twentieth of a client's time at its
+        busiest. Empty where a format does not write a prompt as it is.
+        """
+        whole = orjson.dumps(self.wire.body(self.ask(Question("", _MARK))))
+        before, mark, after = whole.partition(orjson.dumps(_MARK))
+        return (before, after) if mark and orjson.dumps(_MARK) not in after else ()
 
     def order(self, question: Question, call: str) -> Order:
         """Return a question as an order."""
@@ -231,6 +247,14 @@ class Format:
             return (), f"the teacher wrote {text[:80]!r}, which is none of {words}"
         total = math.log1p((len(words) - 1) * math.exp(-_CERTAIN))
         return tuple(-total if word == text else -_CERTAIN - total for word in words), ""
+
+
+def _more_than_a_prompt(question: Question) -> bool:
+    return bool(
+        question.choices or question.system or question.turns or question.schema
+        or question.tools or question.sample
+        or not (question.prefix or question.body)
+    )  # fmt: skip
 
 
 def _by_first_token(

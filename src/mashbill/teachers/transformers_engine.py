@@ -76,8 +76,10 @@ class TransformersTeacherSpec(FolderTeacherSpec):
                 trust_remote_code=False,
                 use_safetensors=True,
             ).to(self.device)
-        except (OSError, ValueError, RuntimeError) as error:
-            msg = f"transformers cannot load {self.folder}: {str(error).strip().splitlines()[0]}"
+        except (OSError, ValueError, RuntimeError, AssertionError) as error:
+            # AssertionError: a torch built without the device
+            said = (str(error).strip() or repr(error)).splitlines()[0]
+            msg = f"transformers cannot load {self.folder} on device {self.device!r}: {said}"
             raise TeacherError(msg) from error
         model.generation_config = GenerationConfig()  # the recipe says how it writes
         return TransformersTeacher(self, model.eval(), weights, cache)
@@ -97,6 +99,23 @@ class TransformersTeacher(PrefixedTeacher):
         self._cache = cache
         self._chat: ChatTemplate | None = None
         self._before: list[int] = []
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer questions; see :meth:`PrefixedTeacher.answer`.
+
+        Raises:
+            TeacherError: if they do not fit into the device's memory, or cannot be answered.
+        """
+        import torch
+
+        try:
+            return super().answer(questions)
+        except torch.OutOfMemoryError as error:
+            msg = (
+                f"{self._spec.device} has too little memory for {len(questions)} questions "
+                f"together; set batch below {self._spec.batch} in the teacher's table"
+            )
+            raise TeacherError(msg) from error
 
     def _compute_prefix(self, ids: np.ndarray) -> None:
         # Not every architecture can repeat a state over a batch: the prefix is computed again.
@@ -169,7 +188,10 @@ class TransformersTeacher(PrefixedTeacher):
                 "do_sample": True, "temperature": self._spec.temperature,
                 "top_p": self._spec.top_p, "top_k": 0,
             }  # fmt: skip
-        with torch.inference_mode(), torch.random.fork_rng():
+        device = self._model.device
+        # Only where it runs: forking every GPU that there is would start each of them.
+        drawn = [device] if device.type == "cuda" else []
+        with torch.inference_mode(), torch.random.fork_rng(drawn):
             torch.manual_seed(seed)
             made = self._model.generate(
                 self._tensor(ids),

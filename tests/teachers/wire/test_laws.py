@@ -22,6 +22,9 @@ from teachers.wire.known_shapes import (
     wire_of,
 )
 
+from mashbill.conduct.prices import Price
+from mashbill.core.stage import Question
+from mashbill.teachers.remote import Format
 from mashbill.teachers.wire import Reply, WireError
 from mashbill.teachers.wire.events import Events, read_events
 
@@ -195,3 +198,13 @@ def test_what_every_wire_shares(wire: Any) -> None:
             if len(at) > 2:
                 answers_or_refuses(wire.joined, mutated(events, at, deep, gone=False))
     assert wire.refusal(500, {"error": deep}).reason
+
+
+@pytest.mark.parametrize("name", WIRES)
+@given(text=st.text(st.characters(blacklist_categories=["Cs"]), min_size=1), sample=st.booleans())
+def test_a_prompt_is_written_into_a_request_as_the_wire_writes_it(name, text, sample) -> None:
+    price = Price(known=True, table="", _of=lambda _: 0.0)
+    form = Format(wire_of(name), "m-1", "a", price, 64, {"temperature": 0.5}, stream=True)
+    question = Question(text[:1], text[1:], sample=int(sample))
+    assert json.loads(form.body(question)) == form.wire.body(form.ask(question))
+    assert form.body(question) == form.body(question)
