@@ -2,8 +2,8 @@
 
 Each client asks one server 900 times, 32 at once, the body and the reply as in W1. What is compared
 is the client's own processor time, since the server (hypercorn, which speaks both versions) is
-slower. It needs an environment of its own:
-`python -m venv .venvs/http2; .venvs/http2/bin/pip install aiohttp uvloop 'httpx2[http2]' hypercorn`.
+slower. It needs an environment of its own, .venvs/http2, with aiohttp, uvloop, httpx2[http2] and
+hypercorn.
 """
 
 from __future__ import annotations
