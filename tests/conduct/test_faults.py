@@ -213,7 +213,7 @@ def test_a_count_of_tokens_that_no_column_holds_is_no_answer(tmp_path, quick):
 
 
 def test_two_stages_that_ask_one_teacher_each_tell_what_they_bought(tmp_path):
-    with Service(lambda h, path, data: h.reply(200, chat(f"of {prompt_of(data)}"))) as service:
+    with Service(lambda h, _, data: h.reply(200, chat(f"of {prompt_of(data)}"))) as service:
         path = recipe(tmp_path / "r", SERVER.format(url=service.url))
         second = '[stages.more]\nkind = "generate"\ninput = "out"\nteacher = "t"\n'
         path.write_text(path.read_text() + second)
@@ -222,6 +222,20 @@ def test_two_stages_that_ask_one_teacher_each_tell_what_they_bought(tmp_path):
     commits = {e.predicate["artifact"]: e.predicate for e in store.ledger.entries
                if e.event == "commit"}  # fmt: skip
     assert [commits[f"{name}@1"]["calls"] for name in ("out", "more")] == [4, 4]
+
+
+@pytest.mark.parametrize("broken", ["pump", "written", "sweep"])
+def test_a_fault_of_the_client_itself_ends_the_run_and_hangs_nobody(tmp_path, monkeypatch, broken):
+    def fails(*given):
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(f"mashbill.conduct.lane.Lane.{broken}", fails)
+    with Service(lambda h, *_: h.reply(200, chat("well"), Retry_After="9")) as service:
+        path = recipe(tmp_path / "r", SERVER.format(url=service.url))
+        if broken == "sweep":
+            service.answer = lambda *_: time.sleep(2)
+        with pytest.raises(TeacherError, match=r"a fault within the client.*please report it"):
+            run(path, tmp_path / "s")
 
 
 def test_one_connection_serves_many_requests(tmp_path):

@@ -336,7 +336,7 @@ def test_a_statement_with_one_character_changed_does_not_hold(served, tmp_path_f
 
 def test_a_request_before_its_time_is_a_breach(served):
     (run,) = Journal.of(served).runs()
-    calls = statement.call_records(Journal.of(served).rows_of(run.run))
+    calls = [statement.call_record(row) for row in Journal.of(served).rows_of(run.run)]
     route = json.loads(calls[0][3])
     at = calls[0][5]
 
@@ -344,11 +344,27 @@ def test_a_request_before_its_time_is_a_breach(served):
         more = {} if seconds is None else {"seconds": seconds}
         told = json.dumps({"held": 3600.0, "model": model, **more})
         event = Event(run.run, at, kind, route["account"], "", told)
-        return statement.findings(calls, statement.event_records([event]))["breaches"]
+        return statement.summed(calls, statement.event_records([event]))["breaches"]
 
     assert breaches("rate-limited", route["model"])
     assert breaches("server", route["model"]), "a Retry-After of another status counts too"
     assert not breaches("rate-limited", "another model"), "what holds one model holds no other"
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 300)), max_size=20),
+       st.lists(st.integers(0, 900), max_size=20))  # fmt: skip
+def test_every_request_within_a_hold_is_a_breach_and_no_other(holds, sends):
+    def event(kind, at, **told):
+        text = datetime.fromtimestamp(1_790_000_000 + at / 10, UTC).isoformat()
+        return ["r", text, kind, "a", "", json.dumps({"model": "m", **told})]
+
+    events = [event("window-empty", at, held=held / 10) for at, held in holds]
+    events += [event("cut", at, seconds=0) for at in sends]
+    early = [at for at in sends if any(b < at < b + held for b, held in holds)]
+    found = statement.summed([], events)
+    assert len(found["breaches"]) == len(early)
+    tenths = {t for b, held in holds for t in range(b, b + held)}
+    assert found["held_seconds"] == pytest.approx(len(tenths) / 10, abs=1e-3)
 
 
 def test_a_request_that_was_itself_turned_down_may_be_a_breach():
@@ -357,10 +373,10 @@ def test_a_request_that_was_itself_turned_down_may_be_a_breach():
         return Event("r", f"2026-11-24T12:00:{at:02d}.000+00:00", "rate-limited", "a", "", told)
 
     early = statement.event_records([limit(0, 30.0, 0.1), limit(10, 30.0, 0.1)])
-    assert len(statement.findings([], early)["breaches"]) == 1
+    assert len(statement.summed([], early)["breaches"]) == 1
     patient = statement.event_records([limit(0, 5.0, 0.1), limit(10, 5.0, 0.1)])
-    assert statement.findings([], patient)["breaches"] == []
-    assert statement.findings([], early)["held_seconds"] == 40, "two at a time count once"
+    assert statement.summed([], patient)["breaches"] == []
+    assert statement.summed([], early)["held_seconds"] == 40, "two at a time count once"
 
 
 def test_a_statement_of_calls_that_were_pruned_is_not_made(tmp_path):

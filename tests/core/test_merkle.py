@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mashbill.core.errors import AuditError
-from mashbill.core.merkle import leaf, path, root, root_from_path
+from mashbill.core.merkle import Growing, leaf, path, root, root_from_path
 
 
 def by_the_book(leaves):
@@ -71,3 +71,13 @@ def test_a_path_that_was_tampered_with_leads_elsewhere(items, data):
 def test_a_leaf_that_is_not_there_has_no_path():
     with pytest.raises(IndexError):
         path([leaf(b"a")], 1)
+
+
+@given(st.lists(st.binary(max_size=4), max_size=70))
+def test_a_growing_tree_has_the_root_of_the_whole_at_every_size(records):
+    tree, leaves = Growing(), []
+    assert tree.root() == root(leaves)
+    for record in records:
+        leaves.append(leaf(record))
+        tree.add(leaves[-1])
+        assert (tree.root(), tree.size) == (root(leaves), len(leaves))

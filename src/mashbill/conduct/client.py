@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _SWEEP = 0.5  # seconds between looks for requests that are overdue
 _CONNECTIONS = 4096
 _DRAIN = 60.0  # seconds that an interrupted run waits for answers that are paid for
+_DRAIN_BROKEN = 3.0  # where the client itself failed, and may not be able to take them
 
 
 @dataclass
@@ -69,6 +70,7 @@ class Client:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _intake: threading.Lock = field(default_factory=threading.Lock)
     _error: MashbillError | None = None
+    _is_broken: bool = False
     _started: bool = False
 
     def __enter__(self) -> Self:
@@ -104,8 +106,8 @@ class Client:
         batch, calls = self._hand_in(route, requests, order, heard)
         # A wait without an end cannot be interrupted on every system.
         while not batch.ended.wait(1.0):
-            if self._error is not None and not self._thread.is_alive():
-                raise self._error
+            if not self._thread.is_alive():
+                raise self._error or TeacherError("the client has ended; please report it")
         if batch.error is not None:
             raise batch.error
         return calls, [answer for answer in batch.answers if answer is not None]
@@ -244,6 +246,7 @@ class Client:
 
     async def _live(self, ready: threading.Event) -> None:
         self._end = asyncio.Event()
+        self._loop.set_exception_handler(self._unforeseen)
         self._transport = Carrier(_CONNECTIONS, self.twins)
         ready.set()
         sweeper = asyncio.create_task(self._sweep())
@@ -252,12 +255,24 @@ class Client:
         self._hand_over()
         await self._transport.close()
 
+    def _unforeseen(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End the run if a step on the loop fails, or who waits for it would wait for ever."""
+        error = context.get("exception")
+        if error is None or self._error is not None:
+            loop.default_exception_handler(context)
+            return
+        self._is_broken = True
+        self._stop(TeacherError(f"a fault within the client: {error!r}; please report it"))
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP)
             now = time.monotonic()
-            for lane in list(self._lanes.values()):
-                lane.sweep(now)
+            try:
+                for lane in list(self._lanes.values()):
+                    lane.sweep(now)
+            except Exception as error:  # noqa: BLE001 - a task's own is told to nobody
+                self._unforeseen(self._loop, {"message": "sweep", "exception": error})
 
     def _lane(self, route: Route) -> Lane:
         account = route.account
@@ -398,7 +413,7 @@ class Client:
 
     async def _land(self) -> None:
         """Wait until what is in flight is answered and on disk, for a while."""
-        until = time.monotonic() + _DRAIN
+        until = time.monotonic() + (_DRAIN_BROKEN if self._is_broken else _DRAIN)
         while time.monotonic() < until and self._writer.error is None:
             if not any(lane.flying or lane.unwritten for lane in self._lanes.values()):
                 return

@@ -11,6 +11,7 @@ compute all of it again.
 from __future__ import annotations
 
 import bisect
+import itertools
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from mashbill.conduct.bought import leaf_of, netstrings
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import AuditError, InputError
 from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
-from mashbill.core.merkle import leaf, root
+from mashbill.core.merkle import Growing, leaf, root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from mashbill.core.ledger import Entry, Signer
 
 PREDICATE_TYPE = "urn:mashbill:conduct:v1"
-_CALL, _TERMS, _ROUTE, _AT, _ATTEMPTS, _SECONDS = 0, 1, 2, 4, 5, 7
+_TERMS, _ROUTE, _AT, _ATTEMPTS, _SECONDS = 1, 2, 4, 5, 7
+_TOKENS_IN, _TOKENS_OUT, _PRICE, _FLAGS = 8, 9, 11, 12
+_GIVEN = timedelta(milliseconds=2)
 _SENT = frozenset({"server", "connect", "cut", "timeout", "invalid", "rate-limited"})
 """events of requests that were sent and not answered"""
 _HOLDS = frozenset({"server", "invalid", "rate-limited", "window-empty"})
@@ -44,9 +47,9 @@ EventRecord = list[str]
 """[run, at, kind, account, call, detail]"""
 
 
-def call_records(rows: Iterable[Bought]) -> list[CallRecord]:
-    """Return what a statement lists of calls, in the order of their digests."""
-    return sorted(([row.content(), *row.conduct()] for row in rows), key=lambda record: record[1])
+def call_record(row: Bought) -> CallRecord:
+    """Return what a statement lists of a call."""
+    return [row.content(), *row.conduct()]
 
 
 def event_records(events: Iterable[Event]) -> list[EventRecord]:
@@ -59,101 +62,117 @@ def event_records(events: Iterable[Event]) -> list[EventRecord]:
     return records
 
 
-def roots(calls: Sequence[CallRecord], events: Sequence[EventRecord]) -> dict[str, str]:
-    """Return the Merkle roots over calls and over events."""
-    return {
-        "calls_root": root([leaf_of(record[0], record[1:]) for record in calls]),
-        "events_root": root([leaf(netstrings(record)) for record in events]),
-    }
-
-
-def findings(calls: Sequence[CallRecord], events: Sequence[EventRecord]) -> dict[str, Any]:
-    """Return what follows from the records: totals by route, limits met, breaches.
+def summed(calls: Iterable[CallRecord], events: Sequence[EventRecord]) -> dict[str, Any]:
+    """Return all that follows from the records: counts, roots, totals by route, limits, breaches.
 
     A breach is a request that was sent while a limit held its account and model back, and not
     before the response that said so came: a Retry-After, or a window that was told to be empty.
+    Calls, in the order of their digests, are gone through once and none is kept: a run may have
+    millions.
     """
-    by_route: dict[str, Counter[str]] = defaultdict(Counter)
-    whose: dict[str, tuple[str, str]] = {}
-    usd: dict[str, float] = defaultdict(float)
-    terms: dict[str, set[str]] = defaultdict(set)
-    sent: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+    limits = _Limits(events)
+    tree, routes = Growing(), defaultdict[str, _Route](_Route)
     for record in calls:
+        tree.add(leaf_of(record[0], record[1:]))
         conduct = record[1:]
-        route = conduct[_ROUTE]
-        count = by_route[route]
-        count["calls"] += 1
-        count["attempts"] += int(conduct[_ATTEMPTS])
-        count["tokens_in"] += int(conduct[8])
-        count["tokens_out"] += int(conduct[9])
-        usd[route] += float.fromhex(conduct[11])
-        terms[route] |= {conduct[_TERMS]} - {""}
-        if "given-up" not in conduct[12] and "refused" not in conduct[12]:
-            if route not in whose:
-                told = json.loads(route)
-                whose[route] = (told["account"], told["model"])
-            sent[whose[route]].append(
-                _time(conduct[_AT]) - timedelta(seconds=float(conduct[_SECONDS]))
-            )
+        route = routes[conduct[_ROUTE]]
+        route.add(conduct)
+        if "given-up" not in conduct[_FLAGS] and "refused" not in conduct[_FLAGS]:
+            sent = _time(conduct[_AT]) - timedelta(seconds=float(conduct[_SECONDS]))
+            limits.sent(route.place(conduct[_ROUTE]), sent)
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
-    limits = []
     for _, at, kind, account, _, detail in events:
         kinds[account][kind] += 1
         told = json.loads(detail)
-        place = (account, str(told.get("model", "")))
         if kind in _SENT and "seconds" in told:
-            sent[place].append(_time(at) - timedelta(seconds=told["seconds"]))
-        if kind in _HOLDS and "held" in told:
-            limits.append((place, _time(at), float(told["held"])))
+            sent = _time(at) - timedelta(seconds=told["seconds"])
+            limits.sent((account, str(told.get("model", ""))), sent)
     return {
-        "routes": [
-            {
-                **json.loads(route), **dict(by_route[route]), "usd": round(usd[route], 9),
-                "terms": sorted(terms[route]),
-            }
-            for route in sorted(by_route)
-        ],
+        "counts": {"calls": tree.size, "events": len(events)},
+        "calls_root": tree.root(),
+        "events_root": root([leaf(netstrings(record)) for record in events]),
+        "routes": [routes[route].told(route) for route in sorted(routes)],
         "events": {account: dict(sorted(kinds[account].items())) for account in sorted(kinds)},
         "rate_limited": sum(count["rate-limited"] for count in kinds.values()),
-        "held_seconds": round(_together(limits), 3),
-        "breaches": _breaches(limits, sent),
-    }  # fmt: skip
+        "held_seconds": round(limits.together(), 3),
+        "breaches": limits.breaches,
+    }
 
 
-Limit = tuple[tuple[str, str], datetime, float]
-"""((account, model), when it was told, seconds)"""
+class _Route:
+    """What went by one route."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+        self._usd = 0.0
+        self._terms: set[str] = set()
+        self._place: tuple[str, str] | None = None
+
+    def add(self, conduct: Sequence[str]) -> None:
+        count = self._count
+        count["calls"] += 1
+        count["attempts"] += int(conduct[_ATTEMPTS])
+        count["tokens_in"] += int(conduct[_TOKENS_IN])
+        count["tokens_out"] += int(conduct[_TOKENS_OUT])
+        self._usd += float.fromhex(conduct[_PRICE])
+        self._terms |= {conduct[_TERMS]} - {""}
+
+    def place(self, route: str) -> tuple[str, str]:
+        if self._place is None:
+            told = json.loads(route)
+            self._place = (told["account"], told["model"])
+        return self._place
+
+    def told(self, route: str) -> dict[str, Any]:
+        return {
+            **json.loads(route), **self._count, "usd": round(self._usd, 9),
+            "terms": sorted(self._terms),
+        }  # fmt: skip
 
 
-def _together(limits: Sequence[Limit]) -> float:
-    """Return the seconds that were held back; where several limits held at a time, once."""
-    total = 0.0
-    until: dict[tuple[str, str], datetime] = {}
-    for place, at, held in sorted(limits, key=lambda limit: limit[1]):
-        begins = max(at, until.get(place, at))
-        ends = max(at + timedelta(seconds=held), begins)
-        total += (ends - begins).total_seconds()
-        until[place] = ends
-    return total
+class _Limits:
+    """The times at which limits held requests back, and what was sent in them all the same.
 
+    Times are to a millisecond, so a little is given at both ends.
+    """
 
-def _breaches(
-    limits: Sequence[Limit], sent: Mapping[tuple[str, str], list[datetime]]
-) -> list[dict[str, str]]:
-    """Return requests that were sent before their time; times are to a millisecond."""
-    ordered = {place: sorted(times) for place, times in sent.items()}
-    found = []
-    for place, at, held in limits:
-        times = ordered.get(place, [])
-        first = bisect.bisect_right(times, at + timedelta(milliseconds=2))
-        until = at + timedelta(seconds=held) - timedelta(milliseconds=2)
-        found += [
-            {
-                "account": place[0], "model": place[1], "sent": time.isoformat(),
-                "held_until": until.isoformat(),
-            }
-            for time in times[first : bisect.bisect_left(times, until)]
-        ]  # fmt: skip
-    return found
+    def __init__(self, events: Sequence[EventRecord]) -> None:
+        held: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
+        for _, at, kind, account, _, detail in events:
+            told = json.loads(detail)
+            if kind in _HOLDS and "held" in told:
+                begins = _time(at)
+                until = begins + timedelta(seconds=float(told["held"]))
+                held[account, str(told.get("model", ""))].append((begins, until))
+        self.breaches: list[dict[str, str]] = []
+        self._held = {place: sorted(times) for place, times in held.items()}
+        self._begins = {place: [b for b, _ in times] for place, times in self._held.items()}
+        self._until = {
+            place: list(itertools.accumulate((u for _, u in times), max))
+            for place, times in self._held.items()
+        }
+        """of each, the latest end of it and those that began before it"""
+
+    def sent(self, place: tuple[str, str], at: datetime) -> None:
+        """Hold a request that was sent to the limits."""
+        before = bisect.bisect_left(self._begins.get(place, ()), at - _GIVEN)
+        if before and at < self._until[place][before - 1] - _GIVEN:
+            self.breaches.append(
+                {
+                    "account": place[0], "model": place[1], "sent": at.isoformat(),
+                    "held_until": self._until[place][before - 1].isoformat(),
+                }
+            )  # fmt: skip
+
+    def together(self) -> float:
+        """Return the seconds that were held back; where several limits held at a time, once."""
+        total = 0.0
+        for times in self._held.values():
+            ends = times[0][0]
+            for begins, until in times:
+                total += max((until - max(begins, ends)).total_seconds(), 0.0)
+                ends = max(ends, until)
+        return total
 
 
 def _time(text: str) -> datetime:
@@ -162,12 +181,11 @@ def _time(text: str) -> datetime:
 
 def entry_facts(run: Run, rows: Iterable[Bought], events: Iterable[Event]) -> dict[str, Any]:
     """Return what the ledger's entry of a run's conduct says."""
-    calls, befell = call_records(rows), event_records(events)
-    found = findings(calls, befell)
+    found = summed(map(call_record, rows), event_records(events))
     return {
         "run": run.run,
-        "calls": len(calls),
-        **roots(calls, befell),
+        "calls": found["counts"]["calls"],
+        **{name: found[name] for name in ("calls_root", "events_root")},
         "rate_limited": found["rate_limited"],
         "held_seconds": found["held_seconds"],
         "breaches": len(found["breaches"]),
@@ -182,15 +200,16 @@ def make(
     Args:
         signer: signs it.
         run: the run.
-        rows: its calls.
+        rows: its calls, in the order of their digests.
         events: what befell them.
         entry: the ledger's entry of the run's conduct.
 
     Raises:
         AuditError: if the journal does not hold what the entry says.
     """
-    calls, befell = call_records(rows), event_records(events)
-    differ = disagreements(entry.predicate, {"calls": len(calls), **roots(calls, befell)})
+    calls, befell = [call_record(row) for row in rows], event_records(events)
+    found = summed(calls, befell)
+    differ = disagreements(entry.predicate, {**found, "calls": len(calls)})
     if differ:
         msg = (
             f"the journal does not hold what the ledger's entry of run {run.run} says: "
@@ -201,9 +220,7 @@ def make(
     predicate = {
         "run": {"id": run.run, "started": run.started, "ended": run.ended},
         "overrides": run.facts.get("overrides", []),
-        "counts": {"calls": len(calls), "events": len(befell)},
-        **roots(calls, befell),
-        **findings(calls, befell),
+        **found,
         "public_key": signer.public.hex(),
     }
     statement = {
@@ -264,11 +281,7 @@ def check(path: Path) -> Checked:
         raise AuditError(msg)
     predicate = statement["predicate"]
     try:
-        computed = {
-            "counts": {"calls": len(calls), "events": len(events)},
-            **roots(calls, events),
-            **findings(calls, events),
-        }
+        computed = summed(calls, events)
         strangers = {record[4] for record in calls} | {record[0] for record in events}
     except (ValueError, KeyError, TypeError, IndexError) as error:
         return Checked(predicate, keyid, "", (f"its records cannot be read: {error!r}",))

@@ -30,6 +30,32 @@ def root(leaves: Sequence[bytes]) -> str:
     return level[0].hex()
 
 
+class Growing:
+    """The root over leaf hashes that come one after another: the roots of its full subtrees."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._full: list[tuple[int, bytes]] = []
+
+    def add(self, leaf_hash: bytes) -> None:
+        """Take the next leaf hash (32 bytes)."""
+        self.size += 1
+        leaves, found = 1, leaf_hash
+        while self._full and self._full[-1][0] == leaves:
+            _, left = self._full.pop()
+            leaves, found = 2 * leaves, _join(left, found)
+        self._full.append((leaves, found))
+
+    def root(self) -> str:
+        """Return the root over what came so far: that of :func:`root` over the same leaves."""
+        if not self._full:
+            return root(())
+        found = self._full[-1][1]
+        for _, left in reversed(self._full[:-1]):
+            found = _join(left, found)
+        return found.hex()
+
+
 def _join(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
