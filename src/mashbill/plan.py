@@ -26,11 +26,13 @@ from mashbill.lineage.nodes import (
     reachable,
     source_of,
 )  # fmt: skip
+from mashbill.teachers.projection import Projection, project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from mashbill.core.dataset import Dataset
     from mashbill.core.recipe import Recipe, TeacherSpec
     from mashbill.core.store import Store
     from mashbill.core.use import StudentKind
@@ -52,12 +54,22 @@ class PlannedStage:
     """expected, or counted if it is done"""
     seconds: float | None
     """expected; 0 if it is done"""
-    calls: int | None
-    """teacher calls expected at most, what the journal holds being free; None if not known"""
-    price: float | None
-    """of those calls, in US dollars; None if no price is known"""
+    projected: Projection | None
+    """teacher calls and their price, at least and at most; None if the rows are not known"""
     adds: tuple[tuple[Source, str, str], ...]
     """(source, channel, role) that this step itself would put on the bill"""
+
+    @property
+    def calls(self) -> int | None:
+        """Teacher calls at most, what the journal holds being free; None if it is not known."""
+        most = self.projected.most if self.projected is not None else None
+        return most.calls if most is not None else None
+
+    @property
+    def price(self) -> float | None:
+        """US dollars of those calls; None if it is not known."""
+        most = self.projected.most if self.projected is not None else None
+        return most.usd if most is not None else None
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,7 @@ class Plan:
                     "seconds": stage.seconds,
                     "calls": stage.calls,
                     "price_usd": stage.price,
+                    "projected": stage.projected.as_json() if stage.projected else None,
                     "adds": [
                         {"source": s.model_dump(mode="json"), "channel": c, "role": r}
                         for s, c, r in stage.adds
@@ -159,6 +172,7 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
             the message lists what changed.
     """
     rows: dict[str, int] = {}
+    data: dict[str, Dataset] = {}
     digests: dict[str, str] = {}
     tables: dict[str, NodeTable] = {}
     stages = []
@@ -178,8 +192,12 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
                 digests[name] = manifest.digest
                 tables[name] = NodeTable.of(store, manifest)
                 planned = replace(
-                    planned, status="done", rows=manifest.rows, seconds=0.0, calls=0, price=0.0
+                    planned, status="done", rows=manifest.rows, seconds=0.0, projected=Projection()
                 )
+                if spec.output == "dataset":
+                    data[name] = store.dataset(planned.ref)
+        if planned.status == "to do":
+            planned = _with_cost(planned, recipe, rows, data)
         if planned.rows is not None:
             rows[name] = planned.rows
         stages.append(planned)
@@ -211,26 +229,16 @@ def check_drift(
 
 def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
     spec = recipe.stages[name]
-    known = {use.name: rows[use.name] for use in spec.uses() if use.name in rows}
-    complete = all(use.name in known for use in spec.uses() if use.role in {"rows", "trained-on"})
-    expected = spec.expected_rows(known) if complete else None
-    teachers = [recipe.teachers[use.name] for use in spec.uses() if use.is_teacher]
-    calls = expected if teachers else 0
-    seconds = spec.expected_seconds(expected)
-    price: float | None = 0.0
-    for teacher in teachers:
-        pace = (spec.asks_to_write and teacher.writing_pace) or teacher.pace
-        seconds = None if pace is None or calls is None else calls / pace
-        price = None if teacher.price is None or calls is None else calls * teacher.price
+    known = _known(spec, rows)
+    expected = spec.expected_rows(known) if known is not None else None
     return PlannedStage(
         name=name,
         ref=recipe.ref(name),
         spec=spec,
         status="to do",
         rows=expected if spec.output == "dataset" else None,
-        seconds=seconds,
-        calls=calls,
-        price=price,
+        seconds=spec.expected_seconds(expected),
+        projected=Projection(),
         adds=(
             *((source, "content", "corpus") for source in spec.sources(recipe.folder)),
             *(
@@ -240,6 +248,35 @@ def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
             ),
         ),
     )
+
+
+def _known(spec: StageSpec, rows: dict[str, int]) -> dict[str, int] | None:
+    """Return the rows of a stage's inputs; None if one that it goes through is not known."""
+    uses = spec.uses()
+    known = {use.name: rows[use.name] for use in uses if use.name in rows}
+    complete = all(use.name in known for use in uses if use.role in {"rows", "trained-on"})
+    return known if complete else None
+
+
+def _with_cost(
+    planned: PlannedStage, recipe: Recipe, rows: dict[str, int], data: dict[str, Dataset]
+) -> PlannedStage:
+    """Return a stage with what its teachers are asked, and how long they take for the least."""
+    spec = planned.spec
+    names = dict.fromkeys(use.name for use in spec.uses() if use.is_teacher)
+    if not names:
+        return planned
+    known = _known(spec, rows)
+    projected = project(recipe, planned.name, known, data) if known is not None else None
+    seconds: float | None = 0.0
+    for name in names:
+        teacher = recipe.teachers[name]
+        pace = (spec.asks_to_write and teacher.writing_pace) or teacher.pace
+        if pace is None or projected is None or seconds is None:
+            seconds = None
+        else:
+            seconds += projected.once.get(name, 0) / pace
+    return replace(planned, projected=projected, seconds=seconds)
 
 
 def _preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTable:

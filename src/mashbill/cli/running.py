@@ -28,7 +28,7 @@ from mashbill.cli.options import (
     print_json,
     recipe_path,
 )  # fmt: skip
-from mashbill.cli.show import print_evaluation, print_plan, print_verdicts
+from mashbill.cli.show import print_evaluation, print_plan, print_reckoning, print_verdicts
 from mashbill.conduct.budget import Caps
 from mashbill.core import checkpoint
 from mashbill.core.errors import InputError
@@ -41,6 +41,7 @@ from mashbill.policy.documents import load_registry
 from mashbill.policy.house import load_rules
 
 if TYPE_CHECKING:
+    from mashbill.core.recipe import Recipe
     from mashbill.lineage.decisions import Decided
     from mashbill.policy.documents import Registry
 
@@ -145,21 +146,20 @@ def run(
         overrides = permit_prompts(made, opened, answered)
         permit(decide_plan(made, None, terms, rules), opened, accepted)
     display = Quiet() if as_json else display_for(out)
-    budget = loaded.budget
     execution = Execution(
         cache or default_cache(),
         threads,
         display,
-        caps=Caps(
-            budget.usd if max_usd is None else max_usd,
-            budget.tokens if max_tokens is None else max_tokens,
-            budget.calls if max_calls is None else max_calls,
-        ),
+        caps=_caps(loaded, max_usd, max_tokens, max_calls),
         earlier_terms=earlier_terms,
         registry=recipe_registry(made, terms),
         overrides=tuple(overrides),
     )
-    done = execute(made, opened, execution)
+    try:
+        done = execute(made, opened, execution)
+    finally:
+        if not as_json:  # what was spent is told of a run that stopped, too
+            print_reckoning(display.reckoning)
     checkpoint.keep(opened.root, signer)
     result = next(item.manifest for item in done if item.name == loaded.result)
     page = write_report(
@@ -180,12 +180,14 @@ def run(
                 "calls": item.calls,
                 "tokens": item.tokens,
                 "usd": item.usd,
+                "services": display.reckoning.stage_json(item.name),
             }
             for item in done
         ]
         print_json(
             {
                 "stages": stages,
+                "services": display.reckoning.as_json(),
                 "evaluation": evaluation,
                 "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
                 "report": str(page),
@@ -196,6 +198,16 @@ def run(
     print_evaluation(evaluation)
     print_verdicts(verdicts, str(result.ref))
     out.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
+def _caps(loaded: Recipe, usd: float | None, tokens: int | None, calls: int | None) -> Caps:
+    """Return the caps: of the options, or else of the recipe."""
+    budget = loaded.budget
+    return Caps(
+        budget.usd if usd is None else usd,
+        budget.tokens if tokens is None else tokens,
+        budget.calls if calls is None else calls,
+    )
 
 
 @app.command()

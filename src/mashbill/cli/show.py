@@ -11,6 +11,7 @@ from rich.tree import Tree
 from mashbill.cli.options import out
 from mashbill.lineage.bill import Line, summarised
 from mashbill.lineage.words import conclusion_text, path_text, share_text
+from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
     from mashbill import plan as planning
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.rebuild import Rebuild
     from mashbill.lineage.removal import Affected
     from mashbill.lineage.trace import Hop
+    from mashbill.run.reckoning import Reckoning
 
 
 _UNKNOWN = 12  # unknowns that a terminal shows
@@ -40,26 +42,12 @@ def print_plan(made: planning.Plan) -> None:
             stage.spec.kind,
             "" if not stage.rows else f"{stage.rows:,}",
             "done" if stage.status == "done" else _about(stage.seconds),
-            "?" if stage.calls is None else f"{stage.calls:,}" if stage.calls else "",
-            "" if stage.calls == 0 else _price(stage),
+            *_asked(stage),
             adds,
         )
     out.print(table)
-    todo = [stage for stage in made.stages if stage.status != "done"]
-    unsaid = [stage.name for stage in todo if stage.seconds is None]
-    uncounted = [stage.name for stage in todo if stage.calls is None]
-    unpriced = [stage.name for stage in todo if stage.price is None]
-    calls = sum(stage.calls or 0 for stage in todo)
-    seconds = sum(stage.seconds or 0 for stage in todo)
-    parts = [f"About {seconds:,.0f} s on two cores" + (" for the rest" if unsaid else "")]
-    if unsaid:
-        parts.insert(0, f"Time not known: {', '.join(unsaid)}")
-    parts.append(f"at most {calls:,} teacher calls")
-    if uncounted:
-        parts.append(f"and those of {', '.join(uncounted)}, not known before the data is read")
-    if unpriced:
-        parts.append(f"no price known for {', '.join(unpriced)}")
-    out.print("; ".join(parts) + ".", highlight=False, soft_wrap=True)
+    for line in _totals([stage for stage in made.stages if stage.status != "done"]):
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
     print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
 
 
@@ -77,8 +65,47 @@ def _adds(stage: planning.PlannedStage) -> list[str]:
     return lines
 
 
-def _price(stage: planning.PlannedStage) -> str:
-    return "no price known" if stage.price is None else f"${stage.price:.2f}"
+def _asked(stage: planning.PlannedStage) -> tuple[str, str]:
+    """Say how many calls a stage needs, and their price, for two columns."""
+    projected = stage.projected
+    if projected is None:
+        return "?", "?"
+    if not projected.once:
+        return "", ""
+    least, most = projected.least.calls, projected.most
+    calls = f"{least:,}"
+    if most is None or most.calls != least:
+        calls += f" to {most.calls:,}" if most is not None else " or more"
+    return calls, projected.price
+
+
+def _totals(todo: list[planning.PlannedStage]) -> list[str]:
+    """Say what is left to do in time, calls and money, and what of it is not known."""
+    unsaid = [stage.name for stage in todo if stage.seconds is None]
+    uncounted = [stage.name for stage in todo if stage.projected is None]
+    seconds = sum(stage.seconds or 0 for stage in todo)
+    parts = [f"About {seconds:,.0f} s on two cores" + (" for the rest" if unsaid else "")]
+    if unsaid:
+        parts.insert(0, f"Time not known: {', '.join(unsaid)}")
+    projected = sum((stage.projected for stage in todo if stage.projected), Projection())
+    parts.append(f"teachers: {projected.calls}, {projected.price}")
+    if uncounted:
+        parts.append(f"and those of {', '.join(uncounted)}, not known before the data is read")
+    lines = ["; ".join(parts) + "."]
+    if projected.lacks:
+        lines.append(f"No price is known here: {projected.lacks}.")
+    if projected.least.calls:
+        lines.append(
+            "At least: each row is asked about and no answer asked for again. What falls out, and "
+            "what the journal holds, comes off."
+        )
+    return lines
+
+
+def print_reckoning(reckoning: Reckoning) -> None:
+    """Print what services were to cost in a run, and what they did."""
+    for line in reckoning.lines():
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _about(seconds: float | None) -> str:

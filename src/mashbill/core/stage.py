@@ -93,6 +93,23 @@ class Answer:
     """JSON: what the provider wants back with this turn, and whom it may go to"""
 
 
+@dataclass(frozen=True)
+class Asks:
+    """What a stage asks of its teachers for one after another of its candidates.
+
+    At least: each candidate goes through, and nothing is asked again. At most: everything is asked
+    again that may be. What falls out on the way, and what the journal holds, comes off both.
+    """
+
+    least: int
+    """candidates"""
+    most: int
+    once: tuple[str, ...]
+    """who is asked for a candidate that goes through, in order; a teacher as often as it is"""
+    worst: tuple[str, ...] | None
+    """the same where everything is asked again; None where nothing limits it"""
+
+
 class TeacherSession(Protocol):
     """A loaded teacher behind its journal: what was answered before is not asked again."""
 
@@ -236,6 +253,21 @@ class StageSpec(BaseModel):
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """Return how many rows to expect, given those of the inputs; None if it cannot be said."""
         return next(iter(inputs.values()), None)
+
+    def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
+        """Return what it asks of its teachers: each once a row, unless a stage says otherwise.
+
+        Where there are no rows to go through, nothing limits it.
+
+        Args:
+            rows: of each input that they are known of.
+            data: those inputs that are made already.
+            folder: that of the recipe.
+        """
+        del data, folder
+        first = next((rows[use.name] for use in self.uses() if use.role == "rows"), None)
+        teachers = tuple(dict.fromkeys(use.name for use in self.uses() if use.is_teacher))
+        return Asks(first or 0, first or 0, teachers, None if first is None else teachers)
 
     def expected_seconds(self, rows: int | None) -> float | None:
         """Return how long to expect for this many rows, on two cores; None if it cannot be said."""

@@ -28,7 +28,7 @@ from mashbill.plan import check_drift, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
-from mashbill.run.projection import project
+from mashbill.teachers.projection import project
 from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
@@ -149,7 +149,8 @@ class _Runner:
     def _run_stages(self) -> list[Done]:
         done = []
         try:
-            with self._execution.display:
+            with self._execution.display as display:
+                display.reckoning.begin(self._execution.caps, self._asking.spent_before)
                 for stage in self._plan.stages:
                     with self._store.lock(str(stage.ref)):
                         done.append(self._stage(stage))
@@ -215,11 +216,11 @@ class _Runner:
             bought["usd"] += usd
             display.heard(name, calls, tokens, usd)
 
-        rows = [self._manifests[u.name] for u in stage.spec.uses() if u.role == "rows"]
-        projection = project(self._recipe, name, rows)
-        if projection is not None:
-            self._asking.projected(name, projection)
-            display.tell(f"{name}: {projection}")
+        def paid(calls: int, tokens: int, usd: float) -> None:
+            display.paid(name, calls, tokens, usd)
+            heard(calls, tokens, usd)
+
+        self._project(stage)
         display.start(name, stage.rows)
         work = self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
         work.mkdir(parents=True, exist_ok=True)
@@ -232,7 +233,7 @@ class _Runner:
             fingerprint=asked,
             tables=self._tables,
             journal=self._journal,
-            context=self._context(stage, work, heard),
+            context=self._context(stage, work, heard, paid),
             ahead=self._ahead(stage),
             interrupt=self._asking.interrupt,
         )
@@ -263,6 +264,16 @@ class _Runner:
                 usd=bought["usd"],
             ),
         )
+
+    def _project(self, stage: PlannedStage) -> None:
+        """Say what a stage will ask of services, before it does; keep it for the run's facts."""
+        names = [use.name for use in stage.spec.uses() if use.role == "rows"]
+        rows = {name: self._manifests[name].rows for name in names}
+        data = {name: self._store.dataset(self._manifests[name].ref) for name in names}
+        projection = project(self._recipe, stage.name, rows, data, services_only=True)
+        if projection is not None:
+            self._asking.projected(stage.name, projection)
+            self._execution.display.project(stage.name, projection)
 
     def _run_id(self) -> dict[str, str]:
         """Return the run's id for the ledger, if it asked a service."""
@@ -298,7 +309,7 @@ class _Runner:
             digest=manifest.digest,
         )
 
-    def _context(self, stage: PlannedStage, work: Path, heard: Any) -> StageContext:
+    def _context(self, stage: PlannedStage, work: Path, heard: Any, paid: Any) -> StageContext:
         recipe, execution, name = self._recipe, self._execution, stage.name
         sessions: dict[str, TeacherSession] = {}
         declared = {(use.name, use.is_teacher) for use in stage.spec.uses()}
@@ -312,7 +323,7 @@ class _Runner:
         def teacher(key: str) -> TeacherSession:
             check(key, is_teacher=True)
             if key not in sessions and recipe.teachers[key].is_remote:
-                sessions[key] = self._asking.session(key, heard)
+                sessions[key] = self._asking.session(key, paid)
             if key not in sessions:
                 spec = recipe.teachers[key]
                 sessions[key] = Session(

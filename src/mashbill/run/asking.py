@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from mashbill.core.errors import BudgetError, InputError
 from mashbill.core.stage import Question
 from mashbill.policy.documents import Registry, load_registry
 from mashbill.policy.restrictions import reached_by
-from mashbill.run.projection import price_for
+from mashbill.teachers.projection import price_for
 from mashbill.teachers.services import batches_of, wire_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mashbill.conduct.prices import Price
     from mashbill.core.recipe import Recipe
     from mashbill.core.source import Source
-    from mashbill.run.projection import Projection
+    from mashbill.teachers.projection import Projection
     from mashbill.teachers.remote import RemoteSession
 
 
@@ -100,6 +100,11 @@ class Asking:
             )  # fmt: skip
         return self._client
 
+    @property
+    def spent_before(self) -> dict[str, Any]:
+        """What earlier runs of the recipe spent: calls, tokens and US dollars."""
+        return dict(self.client.facts["spent_before"]) if self.has_client else {}
+
     def session(self, name: str, heard: Callable[[int, int, float], None]) -> RemoteSession:
         """Return a teacher of the recipe, ready to be asked.
 
@@ -123,8 +128,6 @@ class Asking:
         wire = wire_of(spec.wire or service.wire, strict_max_tokens=service.strict_max_tokens)
         batch_wire = batches_of(wire) if spec.batch else None
         price = price_for(spec, now)
-        if batch_wire is not None:
-            price = replace(price, factor=1 - batch_wire.limits.discount)
         self._check_price(name, price)
         wants = service.logprobs if spec.logprobs is None else (spec.logprobs and 20)
         form = Format(
@@ -186,13 +189,14 @@ class Asking:
     def _check_price(self, name: str, price: Price) -> None:
         if self.caps.usd is not None and not price.known:
             msg = (
-                f"--max-usd cannot be kept: {price.table} has no price of teacher {name!r}; cap "
+                f"--max-usd cannot be kept: {price.table} has no price of teacher {name!r}; say "
+                f"usd_per_million_read and usd_per_million_written in [teachers.{name}], or cap "
                 "tokens or calls instead (--max-tokens, --max-calls)"
             )
             raise BudgetError(msg)
 
     def projected(self, stage: str, projection: Projection) -> None:
-        """Keep what a stage is to cost at most, to be held against what it did cost."""
+        """Keep what a stage is to cost, to be held against what it did cost."""
         self.client.facts.setdefault("projected", {})[stage] = projection.as_json()
 
     def interrupt(self) -> None:

@@ -1,4 +1,7 @@
-"""Showing a run: a line a stage on a terminal, a line when a stage is done elsewhere."""
+"""Showing a run: a line a stage on a terminal, a line when a stage is done elsewhere.
+
+Every kind keeps the run's books about services, and those that show anything show its total.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,23 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
+
+from mashbill.run.reckoning import Reckoning
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Callable, Iterable
+
+    from rich.console import Console, RenderableType
+
+    from mashbill.teachers.projection import Projection
 
 
 class Display(Protocol):
     """What a run tells of itself."""
+
+    reckoning: Reckoning
+    """what services were to cost, and do"""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -31,6 +44,10 @@ class Display(Protocol):
 
     def tell(self, line: str) -> None:
         """Tell something in a line."""
+        ...
+
+    def project(self, name: str, projection: Projection) -> None:
+        """Tell what a stage is to ask of services, before it does."""
         ...
 
     def start(self, name: str, rows: int | None) -> None:
@@ -45,6 +62,10 @@ class Display(Protocol):
         """Tell that a teacher answered: calls, tokens and US dollars more."""
         ...
 
+    def paid(self, name: str, calls: int, tokens: int, price: float) -> None:
+        """Tell that it was a service: what caps count, before it is told as heard."""
+        ...
+
     def finish(self, name: str, rows: int) -> None:
         """Tell that a stage is committed; rows is 0 for a model."""
         ...
@@ -55,7 +76,10 @@ class Display(Protocol):
 
 
 class Quiet:
-    """Shows nothing."""
+    """Shows nothing, and keeps the books."""
+
+    def __init__(self) -> None:
+        self.reckoning = Reckoning()
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -67,6 +91,11 @@ class Quiet:
     def tell(self, line: str) -> None:
         """Show nothing."""
 
+    def project(self, name: str, projection: Projection) -> None:
+        """Keep it, and tell it."""
+        self.reckoning.projected[name] = projection
+        self.tell(f"{name}: {projection}")
+
     def start(self, name: str, rows: int | None) -> None:
         """Show nothing."""
 
@@ -76,6 +105,10 @@ class Quiet:
     def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Show nothing."""
 
+    def paid(self, name: str, calls: int, tokens: int, price: float) -> None:
+        """Put it into the books."""
+        self.reckoning.paid(name, calls, tokens, price)
+
     def finish(self, name: str, rows: int) -> None:
         """Show nothing."""
 
@@ -83,10 +116,15 @@ class Quiet:
         """Show nothing."""
 
 
+RUN = "run so far"
+"""what the total of all stages stands under"""
+
+
 class _Counting(Quiet):
     """Keeps, for the stage that runs, when it began and what its teacher answered."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self.console = console
         self.began = 0.0
         self.calls = 0
@@ -114,14 +152,21 @@ class _Counting(Quiet):
             self.price + price,
         )
 
-    def summary(self, rows: int) -> str:
+    def cost(self, name: str) -> str:
+        """Return tokens and cost of the stage that runs."""
+        projection = self.reckoning.projected.get(name)
+        is_priced = projection is None or not projection.unpriced
+        usd = f"${self.price:.2f}" if is_priced or self.price else "no price known"
+        return f"{self.tokens:,} tokens, {usd}"
+
+    def summary(self, name: str, rows: int) -> str:
         """Return rate, tokens and cost of the stage that ran."""
         seconds = max(time.monotonic() - self.began, 1e-9)
         parts = []
         if rows:
             parts.append(f"{rows:,} rows, {rows / seconds:,.0f}/s")
         if self.calls:
-            parts.append(f"{self.calls:,} calls, {self.tokens:,} tokens, ${self.price:.2f}")
+            parts.append(f"{self.calls:,} calls, {self.cost(name)}")
         if self.note:
             parts.append(self.note)
         return ", ".join([*parts, f"{seconds:.1f} s"])
@@ -135,8 +180,11 @@ class Lines(_Counting):
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def finish(self, name: str, rows: int) -> None:
-        """Print the stage's line."""
-        self.console.print(f"{name}: {self.summary(rows)}", highlight=False, soft_wrap=True)
+        """Print the stage's line, and the run's total behind it once services were to be asked."""
+        line = f"{name}: {self.summary(name, rows)}"
+        if name in self.reckoning.projected:
+            line += f"; {RUN}: {self.reckoning.running()}"
+        self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     def cached(self, name: str, rows: int) -> None:
         """Print that nothing was to be done."""
@@ -144,14 +192,30 @@ class Lines(_Counting):
         self.console.print(f"{name}: done before{counted}", highlight=False, soft_wrap=True)
 
 
+class _WithTotal(Progress):
+    """Bars, and a line below them, made when it is drawn: answers come faster than that."""
+
+    total: Callable[[], str] = staticmethod(lambda: "")
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield the bars and the line."""
+        yield from super().get_renderables()
+        total = self.total()
+        if total:
+            yield Text(total)
+
+
 class Bars(_Counting):
-    """A line a stage on a terminal, with rows, rate, remaining time, tokens and cost."""
+    """A line a stage on a terminal, with rows, rate, remaining time, tokens and cost.
+
+    Below them stands the run's total, once services are to be asked.
+    """
 
     def __init__(self, console: Console) -> None:
         """Show on this console."""
         super().__init__(console)
         self._tasks: dict[str, TaskID] = {}
-        self._progress = Progress(
+        self._progress = _WithTotal(
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description}", justify="left"),
             BarColumn(bar_width=18),
@@ -159,6 +223,7 @@ class Bars(_Counting):
             TextColumn("{task.fields[told]}"),
             console=console,
         )
+        self._progress.total = self._total
 
     def tell(self, line: str) -> None:
         """Print the line above the bars."""
@@ -193,20 +258,24 @@ class Bars(_Counting):
             self._progress.update(self._tasks[name], completed=min(self.calls, task.total))
         self._tell(name, self.calls, int(task.total or 0))
 
+    def _total(self) -> str:
+        return f"{RUN}: {self.reckoning.running()}" if self.reckoning.projected else ""
+
     def _tell(self, name: str, done: int, total: int) -> None:
         seconds = max(time.monotonic() - self.began, 1e-9)
         parts = [f"{done:,}/{total:,}" if total else f"{done:,}", f"{done / seconds:,.0f}/s"]
         if total and done:
             parts.append(f"{max(total - done, 0) / done * seconds:,.0f} s left")
         if self.calls:
-            parts.append(f"{self.tokens:,} tokens ${self.price:.2f}")
+            parts.append(self.cost(name))
         if self.note:
             parts.append(self.note)
         self._progress.update(self._tasks[name], told=", ".join(parts))
 
     def finish(self, name: str, rows: int) -> None:
         """Close the stage's line."""
-        self._progress.update(self._tasks[name], completed=1, total=1, told=self.summary(rows))
+        told = self.summary(name, rows)
+        self._progress.update(self._tasks[name], completed=1, total=1, told=told)
 
     def cached(self, name: str, rows: int) -> None:
         """Show a closed line."""

@@ -73,6 +73,13 @@ class ConverseSpec(WritingSpec):
         super().check(folder)
         self._asking(folder).check(("conversation",))
 
+    def dialogue(self, folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return who is asked: a first answer, then turn by turn whoever asks on, and an answer."""
+        del folder
+        turn = (self.user_teacher or self.teacher, self.teacher)
+        whole = (self.teacher, *turn * (self.turns - 1))
+        return whole, whole
+
     def _asking(self, folder: Path) -> Prompt:
         return Prompt(folder / self.user_prompt if self.user_prompt else shipped_prompt("user"))
 

@@ -17,7 +17,7 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
-from mashbill.core.stage import Question, StageSpec, Uses
+from mashbill.core.stage import Asks, Question, StageSpec, Uses
 from mashbill.stages.asking import (
     FileName,
     Template,
@@ -31,9 +31,10 @@ from mashbill.stages.asking import (
 from mashbill.stages.joining import made_of, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
 
 _SLOTS = ("prompt", "first", "second")
@@ -84,6 +85,16 @@ class PreferSpec(StageSpec):
     def check(self, folder: Path) -> None:
         """Read the prompt."""
         Template(folder / self.prompt, _SLOTS)
+
+    def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
+        """One question a pair; how many there are, the completions say."""
+        del folder
+        names = (self.one, self.other)
+        if not all(name in data for name in names):
+            return Asks(0, 0, (self.teacher,), None)
+        one, other = (data[name].read(0, rows[name], self.on) for name in names)
+        pairs = len(matches(one, other, self.on, names)[0])
+        return Asks(pairs, pairs, (self.teacher,), (self.teacher,))
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield prompt, chosen, rejected and margin (log-odds).

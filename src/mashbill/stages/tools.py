@@ -86,6 +86,12 @@ class ToolsSpec(WritingSpec):
         if self.simulator:
             self._standing_in(folder).check(("name", "description", "arguments"))
 
+    def dialogue(self, folder: Path) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+        """Return who is asked; how many calls of tools a step has, nothing limits."""
+        del folder
+        steps = (self.teacher,) * (1 + self.max_steps)
+        return (self.teacher,), None if self.simulator else steps
+
     def _standing_in(self, folder: Path) -> Prompt:
         own = shipped_prompt("simulator")
         return Prompt(folder / self.simulator_prompt if self.simulator_prompt else own)

@@ -6,6 +6,7 @@ does the work. With ``accept`` a stage stops at so many accepted rows.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,18 +14,19 @@ from pydantic import Field, field_validator, model_validator
 
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel, Purpose
-from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.stage import Asks, StageSpec, Uses
 from mashbill.stages.asking import FileName
 from mashbill.stages.prompting import Prompt, shipped_prompt
 from mashbill.stages.structure import Structure
 from mashbill.stages.working import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
     from mashbill.stages.working import Candidate
 
@@ -180,6 +182,22 @@ class WritingSpec(StageSpec):
         """So many answers to each prompt, or as many as are wanted."""
         most = inputs[self.input] * self.samples
         return most if self.accept is None else min(self.accept, most)
+
+    def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
+        """Each candidate's dialogue, and the judge about each row that may be made of it."""
+        del data
+        most = rows[self.input] * self.samples
+        needed = most if self.accept is None else math.ceil(self.accept / self.rows_each)
+        once, worst = self.dialogue(folder)
+        judging = (self.judge,) if self.judge else ()
+        if worst is not None:
+            worst = (*worst, *judging * self.rows_each)
+        return Asks(min(needed, most), most, (*once, *judging), worst)
+
+    def dialogue(self, folder: Path) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+        """Return who is asked until there is an answer: if all goes well, and at worst."""
+        again = self.retries if self.structure(folder) else 0
+        return (self.teacher,), (self.teacher,) * (1 + again)
 
     # -- what a stage of this kind says ----------------------------------------------------------
 
