@@ -386,6 +386,16 @@ def test_a_statement_of_calls_that_were_pruned_is_not_made(tmp_path):
         stated(store, tmp_path / "s.json")
 
 
+def test_what_was_pruned_still_counts_as_spent(tmp_path):
+    store = service_store(tmp_path / "r")
+    path = store.root / "calls.sqlite"
+    (run,) = Journal(path).runs()
+    before = Journal(path).spent([run.run])
+    keeping.prune(path, before="2999")
+    assert Journal(path).spent([run.run]) == before
+    assert before[0] == 40
+
+
 def test_what_was_pruned_and_bought_again_audits_before_and_after(tmp_path):
     store = service_store(tmp_path / "r")
     keeping.prune(store.root / "calls.sqlite", before="2999")

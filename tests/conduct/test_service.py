@@ -8,6 +8,7 @@ import pytest
 from tests_support import rows_of
 
 from mashbill import Signer, Store, TeacherError, load_recipe
+from mashbill.conduct import keeping
 from mashbill.conduct.budget import Caps
 from mashbill.conduct.journal import Journal
 from mashbill.core.errors import BudgetError
@@ -245,11 +246,13 @@ def test_another_version_of_the_terms_is_another_purchase(tmp_path, monkeypatch,
     assert Auditor(store.root).run().holds
 
 
-def test_replay_answers_from_a_journal_and_asks_nobody(tmp_path, service):
+@pytest.mark.parametrize("file", ["calls.sqlite", "calls.jsonl"])
+def test_replay_answers_from_a_journal_or_an_export_and_asks_nobody(tmp_path, service, file):
     path = recipe(tmp_path / "r")
     store, _ = run(path, tmp_path / "s")
     text = path.read_text()
-    table = 'kind = "replay"\njournal = "../s/calls.sqlite"\n[teachers.t.teacher]\n'
+    keeping.export(tmp_path / "s" / "calls.sqlite", tmp_path / "s" / "calls.jsonl")
+    table = f'kind = "replay"\njournal = "../s/{file}"\n[teachers.t.teacher]\n'
     text = text.replace("[teachers.t]\n", "[teachers.t]\n" + table)
     path.write_text(text)
     replayed, _ = run(path, tmp_path / "s2")

@@ -13,7 +13,7 @@ from rich.table import Table
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
 from mashbill.conduct import keeping, statement
 from mashbill.conduct.journal import Journal, Run
-from mashbill.core.errors import InputError, StoreError
+from mashbill.core.errors import AuditError, InputError, StoreError
 from mashbill.core.ledger import Signer
 from mashbill.core.store import CALLS, Store, write_atomically
 
@@ -123,7 +123,14 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Check a statement: its signature, and all that it says computed again. Exit 1 if not."""
-    checked = statement.check(file)
+    try:
+        checked = statement.check(file)
+    except AuditError as error:
+        if as_json:
+            print_json({"holds": False, "problems": [str(error)], "keyid": "", "predicate": {}})
+        else:
+            out.print(f"[red]does not hold:[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(1) from error
     problems = list(checked.problems)
     if key is not None and not checked.keyid.startswith(key):
         problems.append(f"it is signed by {checked.keyid[:16]}, and not by {key}")
@@ -185,7 +192,9 @@ def size_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
 @journal_app.command("prune")
 def prune_command(
     before: Annotated[str, typer.Option(help="Calls before this day, YYYY-MM-DD.")] = "",
-    run: Annotated[str, typer.Option(help="Calls of this run.")] = "",
+    run: Annotated[
+        str, typer.Option(help="Calls of this run: its id, its beginning, or `latest`.")
+    ] = "",
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Take texts out and keep what an audit needs; what is asked again is bought again."""
@@ -193,6 +202,10 @@ def prune_command(
         msg = "say which calls: --before DAY or --run RUN"
         raise InputError(msg)
     path = _journal(store)
+    if run:
+        journal = Journal(path)
+        run = _find(journal, run).run
+        journal.close()
     had = keeping.size(path).bytes
     count = keeping.prune(path, before=before, run=run)
     left = keeping.size(path).bytes

@@ -120,7 +120,13 @@ class Accounts:
         return cls(contact, dict(read.accounts), str(path))
 
     def account(
-        self, service: str, base_url: str, key_env: str, environ: Mapping[str, str] = os.environ
+        self,
+        service: str,
+        base_url: str,
+        key_env: str,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        own_url: str = "",
     ) -> Account:
         """Return the account at a service.
 
@@ -129,6 +135,7 @@ class Accounts:
             base_url: the teacher's own address, or the service's.
             key_env: where its key is if no accounts file says so; empty if it needs none.
             environ: the environment.
+            own_url: the service's own address; a recipe alone sends a key nowhere else.
 
         Raises:
             TeacherError: if no key is there, or nobody is named to be written to.
@@ -149,6 +156,14 @@ class Accounts:
             requests_per_minute=table.requests_per_minute if table is not None else None,
             tokens_per_minute=table.tokens_per_minute if table is not None else None,
         )
+        trusted = {_host(own_url)} | ({_host(table.base_url)} if table is not None else set())
+        if any(keys) and not account.is_local and account.host not in trusted:
+            msg = (
+                f"the key in {', '.join(name for name in names if name)} would be sent to "
+                f"{account.host}, because the recipe says so; a key goes to its service's own "
+                f"address, or to the one that base_url of an account in {FILE} names"
+            )
+            raise TeacherError(msg)
         lacking = [name for name, key in zip(names, keys, strict=True) if name and not key]
         if lacking and not account.is_local:
             msg = (

@@ -2,7 +2,10 @@
 
 Before a request is sent, the most that it can cost is reserved: every byte of it a token read, and
 as many tokens written as it may. When it is answered, the reservation gives way to what it did
-cost. So no cap is ever gone over; near the end a run has fewer requests in flight instead.
+cost. So what answered calls cost never goes over a cap, as long as a provider bills no more tokens
+than bytes were sent and ``max_tokens`` allows, and the price is right; near the end a run has fewer
+requests in flight instead. Not counted, though a provider may bill it: attempts that timed out,
+broke off or could not be read, and what was in flight when a run was killed.
 """
 
 from __future__ import annotations

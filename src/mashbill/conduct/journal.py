@@ -328,8 +328,8 @@ class Journal:
     def held(self, account: str, model: str, now: datetime) -> float:
         """Return for how many seconds more a limit of an earlier run holds a model's requests."""
         rows = self.query(
-            "SELECT at, detail FROM events WHERE kind = 'rate-limited' AND account = ? "
-            "ORDER BY id DESC LIMIT 200",
+            "SELECT at, detail FROM events WHERE account = ? AND kind IN "
+            "('rate-limited', 'server', 'invalid', 'window-empty') ORDER BY id DESC LIMIT 500",
             [account],
         )
         left = 0.0
@@ -348,16 +348,23 @@ class Journal:
         return [Run(run, started, ended, json.loads(facts)) for run, started, ended, facts in rows]
 
     def spent(self, runs: Sequence[str]) -> tuple[int, int, float]:
-        """Return calls, tokens and price (USD) of what these runs bought from services."""
+        """Return calls, tokens and price (USD) of what these runs bought, pruned or not."""
         calls, tokens, usd = 0, 0, 0.0
         for piece in pieces(runs, _CHUNK) if self._has_bought else ():
-            ((more, read, price),) = self._read(
-                "SELECT count(*), coalesce(sum(tokens_in + tokens_out), 0), "  # noqa: S608
-                "coalesce(sum(price), 0.0) FROM bought b JOIN words w ON w.id = b.run "
-                f"WHERE w.text IN ({','.join('?' * len(piece))})",
-                piece,
-            )
-            calls, tokens, usd = calls + more, tokens + read, usd + price
+            marks = ",".join("?" * len(piece))
+            for query in (
+                (
+                    "SELECT count(*), coalesce(sum(tokens_in + tokens_out), 0), "  # noqa: S608
+                    "coalesce(sum(price), 0.0) FROM bought b JOIN words w ON w.id = b.run "
+                    f"WHERE w.text IN ({marks})"
+                ),
+                (
+                    "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(price), 0.0) "  # noqa: S608
+                    f"FROM pruned WHERE run IN ({marks})"
+                ),
+            ):
+                ((more, read, price),) = self._read(query, piece)
+                calls, tokens, usd = calls + more, tokens + read, usd + price
         return calls, tokens, usd
 
     def totals(self) -> tuple[int, int, float]:

@@ -1,7 +1,8 @@
 """Keeping a journal: its size, taking texts out of it, handing it on.
 
-Pruning takes a call's texts away and keeps its Merkle leaf, so that an audit still agrees with the
-ledger; what was pruned is bought again if it is asked again. An export is JSON lines, one call
+Pruning takes a call's texts away and keeps its Merkle leaf and what it cost, so that an audit still
+agrees with the ledger and a cap with what was spent; what was pruned is bought again if it is asked
+again. An export is JSON lines, one call
 each; an import checks each call's key against what it says, and never replaces one that is there.
 """
 
@@ -99,12 +100,16 @@ def prune(path: Path, *, before: str = "", run: str = "") -> int:
         db = open_to_write(path)
         with contextlib.closing(db):
             for piece in pieces(keys, _CHUNK):
-                leaves = [
-                    (bytes.fromhex(row.call), row.leaf()) for row in journal.rows(piece)
+                kept = [
+                    (
+                        bytes.fromhex(row.call), row.leaf(), row.run,
+                        row.tokens_in + row.tokens_out, row.price,
+                    )
+                    for row in journal.rows(piece)
                 ]  # fmt: skip
                 db.execute("BEGIN IMMEDIATE")
-                db.executemany("INSERT OR IGNORE INTO pruned VALUES (?, ?)", leaves)
-                db.executemany("DELETE FROM bought WHERE call = ?", [(call,) for call, _ in leaves])
+                db.executemany("INSERT OR IGNORE INTO pruned VALUES (?, ?, ?, ?, ?)", kept)
+                db.executemany("DELETE FROM bought WHERE call = ?", [row[:1] for row in kept])
                 db.execute("COMMIT")
             used = " UNION ".join(f"SELECT {name} FROM bought" for name in bought.INTERNED)  # noqa: S608
             db.execute(f"DELETE FROM words WHERE id NOT IN ({used})")  # noqa: S608

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Unit = Literal["requests", "tokens"]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST_WAIT = 3600.0  # a Retry-After above this ends the run: waiting days is no plan
+_LONGEST_WAIT = 3600.0  # seconds: an empty window that says more is not believed
 _MARGIN = 0.02
 """seconds added to a wait, so that a clock a little ahead of the service's breaks no promise"""
 

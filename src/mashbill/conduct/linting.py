@@ -83,6 +83,10 @@ _MARKS = (
 """one of these every rule needs: most prompts hold none, and are done after looking for them"""
 
 
+ROWS = "rows"
+"""in place of a rule, where somebody answers for whatever prompts from data hold"""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a prompt tries."""

@@ -20,7 +20,7 @@ from mashbill.core.stage import Question
 from mashbill.policy.documents import Registry, load_registry
 from mashbill.policy.restrictions import reached_by
 from mashbill.teachers.projection import price_for
-from mashbill.teachers.services import batches_of, wire_of
+from mashbill.teachers.services import SERVICES, batches_of, wire_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,8 +121,9 @@ class Asking:
         if self._accounts is None:
             self._accounts = Accounts.load(self.recipe.folder)
         account = self._accounts.account(
-            spec.service_name, spec.base_url or service.base_url, service.key_env
-        )
+            spec.service_name, spec.base_url or service.base_url, service.key_env,
+            own_url=SERVICES[spec.service_name].base_url if spec.service_name in SERVICES else "",
+        )  # fmt: skip
         self._check_host(account)
         now = datetime.now(UTC)
         wire = wire_of(spec.wire or service.wire, strict_max_tokens=service.strict_max_tokens)

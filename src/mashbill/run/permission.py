@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.linting import Finding, lint_all
+from mashbill.conduct.linting import ROWS, Finding, lint_all
 from mashbill.core.errors import ConductError, PolicyError
 from mashbill.lineage.decisions import DECIDE
 
@@ -85,7 +85,7 @@ def permit_prompts(
     told = [
         {**finding.as_json(), "name": accepted.name, "reason": accepted.reason}
         for finding in found
-    ] or [{"rule": "rows", "where": "prompts from data", "words": "", "name": accepted.name,
+    ] or [{"rule": ROWS, "where": "prompts from data", "words": "", "name": accepted.name,
            "reason": accepted.reason}]  # fmt: skip
     store.ledger.append("override", findings=told)
     return told

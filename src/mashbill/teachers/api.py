@@ -117,9 +117,11 @@ class RemoteTeacherSpec(TeacherSpec):
 
     @model_validator(mode="after")
     def _stream_fits(self) -> RemoteTeacherSpec:
-        if self.extra.get("stream") is not None:
-            msg = "extra.stream: set stream = true of the teacher itself"
-            raise ValueError(msg)
+        for key in ("stream", "model", "messages", "input", "contents", "prompt", "tools"):
+            if key in self.extra:
+                what = f"{key} of the teacher itself" if key in {"stream", "model"} else "a stage"
+                msg = f"extra.{key}: what is asked, and of which model, is set by {what}"
+                raise ValueError(msg)
         return self
 
     def load(self, folder: Path, cache: Path, threads: int) -> Any:

@@ -18,7 +18,7 @@ import orjson
 
 from mashbill.conduct.bought import Requests
 from mashbill.conduct.budget import Cost
-from mashbill.conduct.linting import lint
+from mashbill.conduct.linting import ROWS, lint
 from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
@@ -183,8 +183,7 @@ class Format:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            begins = body[:80].decode("utf-8", "replace")
-            msg = f"an answer that is no JSON ({error}); it begins {begins!r}"
+            msg = f"an answer that is no JSON: {error}"
             raise WireError(msg, retry=True) from error
 
     def _refused(self, status: int, body: bytes) -> Refused:
@@ -347,7 +346,7 @@ class RemoteSession:
         may hold a row's words as well as its body.
         """
         found = {}
-        for place, question in enumerate(questions):
+        for place, question in enumerate(questions if ROWS not in self._overridden else ()):
             said = question.prefix + question.body
             if question.system or question.turns:
                 said = f"{question.system}\n{_written_by_us(question.turns)}\n{said}"

@@ -7,14 +7,17 @@ much is missing, or with ``missing = "reject"`` a rejected row.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from mashbill.conduct import keeping
 from mashbill.conduct.bought import call_digest, request_digest
 from mashbill.conduct.journal import Journal
 from mashbill.core import registry
+from mashbill.core.canonical import digest_file
 from mashbill.core.errors import RecipeError, TeacherError
 from mashbill.core.recipe import TeacherSpec
 from mashbill.core.stage import Answer
@@ -36,7 +39,8 @@ class ReplayTeacherSpec(TeacherSpec):
 
     kind: Literal["replay"] = "replay"
     journal: str
-    """journal, from the recipe's folder: a store's calls.sqlite, or one that was exported"""
+    """journal, from the recipe's folder: a store's calls.sqlite, or what `mashbill journal export`
+    wrote of one"""
     teacher: dict[str, Any] = Field(min_length=1)
     """table of the teacher whose answers these are, with its kind"""
     missing: Literal["stop", "reject"] = "stop"
@@ -76,9 +80,19 @@ class ReplayTeacherSpec(TeacherSpec):
 
         Raises:
             StoreError: if it is not there.
+            InputError: naming file and line, if it is an export and a line is no call.
         """
-        del cache, threads
-        return Replayed(Journal(folder / self.journal), self)
+        del threads
+        path = folder / self.journal
+        if path.suffix == ".jsonl" and path.exists():
+            taken = cache / "replay" / f"{digest_file(path)}.sqlite"
+            if not taken.exists():
+                taken.parent.mkdir(parents=True, exist_ok=True)
+                part = taken.with_name(f".{taken.name}.{os.getpid()}")
+                keeping.take_in(part, path)
+                part.replace(taken)
+            path = taken
+        return Replayed(Journal(path), self)
 
 
 class Replayed:

@@ -202,9 +202,7 @@ def failed(body: Any, where: str) -> WireError:
     retry = any(refused(status, None).retry for status in statuses)
     retry |= any(part in name for name in said for part in _PASSING)
     retry &= not said & _SPENT
-    limited = retry and (
-        429 in statuses or any(part in name for name in said for part in _LIMITED)
-    )
+    limited = retry and (429 in statuses or any(part in name for name in said for part in _LIMITED))
     return WireError(f"{where}: {message(body)}", retry=retry, limited=limited)
 
 
