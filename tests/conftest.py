@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import uvloop  # noqa: F401 - imported while a test forbids sockets, it would keep what forbids them
 from tests_support import run_toy, write_recipe
 
 from mashbill import Signer, Store, load_recipe

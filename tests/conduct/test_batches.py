@@ -288,8 +288,8 @@ def test_a_limit_of_a_submission_is_obeyed_and_nothing_is_looked_for(tmp_path):
 def _breached_nothing(store):
     journal = Journal.of(store)
     for facts in journal.runs():
-        calls = statement.call_records(journal.rows_of(facts.run))
-        found = statement.findings(calls, statement.event_records(journal.events(facts.run)))
+        calls = [statement.call_record(row) for row in journal.rows_of(facts.run)]
+        found = statement.summed(calls, statement.event_records(journal.events(facts.run)))
         assert found["breaches"] == []
         assert found["held_seconds"] > 0
 

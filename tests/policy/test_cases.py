@@ -79,6 +79,8 @@ def use_of(case):
 class Fixed:
     """A teacher that is nothing but its source."""
 
+    is_remote = False
+
     def __init__(self, source):
         self.source, self.pace, self.price = source, None, None
 

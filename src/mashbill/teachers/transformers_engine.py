@@ -35,7 +35,7 @@ class TransformersTeacherSpec(FolderTeacherSpec):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """of weights and activations"""
     device: str = Field(default="cpu", pattern=r"^(cpu|mps|cuda(:\d+)?)$")
-    """where it runs; no identity, though devices differ in their last bits"""
+    """where it runs; no identity, though devices differ in last bits and draw other samples"""
     batch: int = Field(default=16, gt=0)
     """questions computed together"""
 
