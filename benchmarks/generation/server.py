@@ -96,15 +96,15 @@ def error(status: int, kind: str, message: str, headers: bytes = b"") -> tuple[i
     return status, json.dumps(body).encode(), headers
 
 
-def last_user_message(request: dict[str, Any]) -> str | None:
-    """Return the text of the last message of the user."""
+def first_user_message(request: dict[str, Any]) -> str | None:
+    """Return the text of the first message of the user: where a tool asks again, it stays."""
     messages = request.get("messages")
     if messages is None:
         given = request.get("prompt")
         if isinstance(given, list):
             given = given[0] if given else None
         return given if isinstance(given, str) else None
-    for message in reversed(messages):
+    for message in messages:
         if message.get("role") == "user":
             content = message.get("content")
             if isinstance(content, list):
@@ -210,7 +210,7 @@ class World:
         """Return status, body, headers, seconds to wait (None: for ever), and the prompt's key."""
         try:
             request = loads(body)
-            text = last_user_message(request)
+            text = first_user_message(request)
         except (ValueError, AttributeError, TypeError):
             request, text = {}, None
         if text is None:
