@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mashbill.teachers.session import Teacher
 
 
+_AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
 _AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
 
 
@@ -289,7 +290,7 @@ class _Runner:
         if any(teacher.batch for teacher in teachers):
             return _AHEAD_OF_BATCHES
         most = max(int(teacher.concurrency) for teacher in teachers)
-        return 2 + 2 * most // stage.spec.shard_rows
+        return max(_AHEAD, 2 + 2 * most // stage.spec.shard_rows)
 
     def _keep(self, stage: PlannedStage, manifest: Manifest, done: Done) -> Done:
         self._manifests[stage.name] = manifest
