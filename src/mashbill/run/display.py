@@ -246,6 +246,8 @@ class Bars(_Counting):
     def advance(self, name: str, done: int, total: int, note: str) -> None:
         """Move the bar."""
         super().advance(name, done, total, note)
+        if self._expected(name):
+            return  # calls move it, which come all the time; rows come a shard at once
         task = self._tasks[name]
         self._progress.update(task, completed=done, total=total or None)
         self._tell(name, done, total)
@@ -253,10 +255,18 @@ class Bars(_Counting):
     def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Count; between shards the calls move the bar."""
         super().heard(name, calls, tokens, price)
-        task = self._progress.tasks[self._tasks[name]]
-        if task.total and self.calls > task.completed:
+        task, expected = self._progress.tasks[self._tasks[name]], self._expected(name)
+        if expected:
+            done = min(self.calls, expected)
+            self._progress.update(self._tasks[name], completed=done, total=expected)
+        elif task.total and self.calls > task.completed:
             self._progress.update(self._tasks[name], completed=min(self.calls, task.total))
-        self._tell(name, self.calls, int(task.total or 0))
+        self._tell(name, self.calls, expected or int(task.total or 0))
+
+    def _expected(self, name: str) -> int:
+        """Return the calls that a stage makes at least, where services are asked; else 0."""
+        projection = self.reckoning.projected.get(name)
+        return projection.least.calls if projection is not None else 0
 
     def _total(self) -> str:
         return f"{RUN}: {self.reckoning.running()}" if self.reckoning.projected else ""
