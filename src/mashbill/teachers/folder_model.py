@@ -11,15 +11,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
-
 from mashbill.conduct.bought import request_digest
 from mashbill.conduct.listing import fetch_all
 from mashbill.core.errors import InputError, TeacherError
-from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source
 from mashbill.core.store import write_atomically
 from mashbill.teachers.chat_template import FILE, ChatTemplate
+from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,30 +32,14 @@ _WANTED = (_WEIGHTS, ".json", ".jinja", ".model", ".txt")
 _NEEDED = ("config.json", "tokenizer.json")
 
 
-class FolderTeacherSpec(TeacherSpec):
+class FolderTeacherSpec(LocalTeacherSpec):
     """What the kinds over such folders have in common."""
 
     price: ClassVar[float | None] = 0.0
     can_write: ClassVar[bool] = True
 
-    name: str
-    """model as its maker writes it"""
-    provider: str
-    """its maker"""
-    license: str | None = None
-    """SPDX identifier of the weights' licence"""
     folder: str
     """the weights: a folder beside the recipe, hf:OWNER/NAME@REVISION, s3://BUCKET/PATH"""
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """SHA-256 of the list of its files; where another is pinned, the error says what it is"""
-    max_tokens: int = Field(default=256, gt=0)
-    """tokens of a written answer at most"""
-    temperature: float = Field(default=0.0, ge=0)
-    """0 writes what is likeliest"""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """share of the likeliest tokens that are drawn from, where the temperature is above 0"""
-    seed: int = 0
-    """of written answers, where the temperature is above 0"""
 
     @property
     def source(self) -> Source:

@@ -1,0 +1,28 @@
+"""What teachers in this process have in common: how they write."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from mashbill.core.recipe import TeacherSpec
+
+
+class LocalTeacherSpec(TeacherSpec):
+    """Keys of a teacher whose weights are here."""
+
+    name: str
+    """model as its maker writes it"""
+    provider: str
+    """its maker"""
+    license: str | None = None
+    """SPDX identifier of the weights' licence"""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of its file, or of the list of its folder's files"""
+    max_tokens: int = Field(default=256, gt=0)
+    """tokens of a written answer at most"""
+    temperature: float = Field(default=0.0, ge=0)
+    """0 writes what is likeliest"""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """share of the likeliest tokens that are drawn from, where the temperature is above 0"""
+    seed: int = 0
+    """of written answers, where the temperature is above 0"""
