@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from mashbill.conduct.accounts import Accounts
 from mashbill.conduct.bought import Requests, netstrings, request_digest
 from mashbill.conduct.budget import Budget, Caps, Cost
 from mashbill.conduct.journal import Event, Journal
+from mashbill.conduct.lane import Lane
 from mashbill.conduct.limits import Pace, Shared, retry_after, seconds_of
 from mashbill.conduct.linting import lint
 from mashbill.conduct.pressure import Breaker, Window
@@ -377,6 +379,13 @@ def test_a_request_that_was_itself_turned_down_may_be_a_breach():
     patient = statement.event_records([limit(0, 5.0, 0.1), limit(10, 5.0, 0.1)])
     assert statement.summed([], patient)["breaches"] == []
     assert statement.summed([], early)["held_seconds"] == 40, "two at a time count once"
+
+
+def test_what_is_written_down_late_is_dated_to_when_it_was():
+    lane = SimpleNamespace(around=SimpleNamespace(clock=lambda: 1000.5))
+    before = datetime.now(UTC)
+    late = datetime.fromisoformat(Lane._at(lane, 1000.0))
+    assert 0.49 < (before - late).total_seconds() < 0.52
 
 
 def test_a_statement_of_calls_that_were_pruned_is_not_made(tmp_path):

@@ -276,10 +276,10 @@ class Lane:
         now = self.around.clock()
         before = self.pace.held_until
         if self.pace.learn(response.headers, now):
-            self._event("limits", order.call, {"seen": self.pace.seen})
+            self._event("limits", order.call, {"seen": self.pace.seen}, now)
         if self.pace.held_until > max(before, now) + _WORTH_TELLING:
             held = round(self.pace.held_until - now, 3)
-            self._event("window-empty", order.call, {"held": held})
+            self._event("window-empty", order.call, {"held": held}, now)
         outcome = order.read(response.status, response.headers, response.body)
         if isinstance(outcome, Answered):
             self._answered(order, outcome, now)
@@ -302,7 +302,7 @@ class Lane:
             kind = "invalid" if order.invalid else "server"
             self._failed(
                 order, kind, outcome.reason, response.body,
-                held=wait, overloaded=response.status in _OVERLOADED,
+                held=wait, overloaded=response.status in _OVERLOADED, at=now,
             )  # fmt: skip
         else:
             self._refused(order, outcome, response, now)
@@ -333,7 +333,7 @@ class Lane:
                 question=order.question, answer=outcome.answer, tokens_in=outcome.tokens_in,
                 tokens_out=outcome.tokens_out, tokens_cached=outcome.tokens_cached,
                 price=outcome.price, served=outcome.served, route=self._facts,
-                run=self.around.run, at=utc_now(), attempts=order.attempts, waited=order.waited,
+                run=self.around.run, at=self._at(now), attempts=order.attempts, waited=order.waited,
                 seconds=now - order.sent_at, flags=outcome.flags,
             )
         )  # fmt: skip
@@ -361,7 +361,7 @@ class Lane:
         self.counts.limited += 1
         self._event("rate-limited", order.call,
             {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3),
-             "seconds": round(now - order.sent_at, 3)},
+             "seconds": round(now - order.sent_at, 3)}, now,
         )  # fmt: skip
         if wait > _LONGEST_HOLD:
             self.around.stop(
@@ -389,13 +389,14 @@ class Lane:
         *,
         held: float | None = None,
         overloaded: bool = False,
+        at: float | None = None,
     ) -> None:
         """Try a request again after a while, or give it up.
 
         ``overloaded`` says that it failed for being one too many: fewer are then in flight. A fault
-        of one request in two hundred is no reason to send fewer.
+        of one request in two hundred is no reason to send fewer. ``at`` says when, if not now.
         """
-        now = self.around.clock()
+        now = self.around.clock() if at is None else at
         self.around.budget.release(order.most)
         self.counts.failed += 1
         order.failures += 1
@@ -404,7 +405,7 @@ class Lane:
         if order.invalid:
             self.breaker.answered()
         elif self.breaker.failed(reason, now):
-            self._event("breaker-open", order.call, {"after": reason[:200]})
+            self._event("breaker-open", order.call, {"after": reason[:200]}, now)
         detail: dict[str, Any] = {
             "reason": reason[:300],
             "attempt": order.attempts,
@@ -414,7 +415,7 @@ class Lane:
             detail["held"] = round(held, 3)
         if body:
             detail["body"] = body[:2000].decode("utf-8", "replace")
-        self._event(kind, order.call, detail)
+        self._event(kind, order.call, detail, now)
         if self._may_give_up(order):
             self._give_up(order, reason, now)
             return
@@ -453,10 +454,21 @@ class Lane:
         failed = Answer((), 0, failed=f"the service refused it: {outcome.reason[:300]}")
         self._keep(order, Answered(failed, flags="refused"), now)
 
-    def _event(self, kind: str, call: str, detail: Mapping[str, Any]) -> None:
+    def _at(self, now: float) -> str:
+        """Return the time of day of a moment of the clock, to which its seconds are counted.
+
+        What is read off a second clock, when this thread had to wait in between, would make a
+        request look as if it had gone later than it did, and a limit as if it held for longer.
+        """
+        return _utc(time.time() - (self.around.clock() - now))
+
+    def _event(
+        self, kind: str, call: str, detail: Mapping[str, Any], now: float | None = None
+    ) -> None:
+        at = utc_now() if now is None else self._at(now)
         self.around.write(
             Event(
-                self.around.run, utc_now(), kind, self.route.account.alias, call,
+                self.around.run, at, kind, self.route.account.alias, call,
                 json.dumps({**detail, "model": self.route.model}, ensure_ascii=False),
             )
         )  # fmt: skip
@@ -464,7 +476,11 @@ class Lane:
 
 def utc_now() -> str:
     """Return the time, UTC, ISO 8601 to the millisecond."""
-    second, thousandths = divmod(int(time.time() * 1000), 1000)
+    return _utc(time.time())
+
+
+def _utc(seconds: float) -> str:
+    second, thousandths = divmod(int(seconds * 1000), 1000)
     if second != _second[0]:
         text = datetime.fromtimestamp(second, UTC).isoformat()
         _second[:] = second, text.removesuffix("+00:00")
