@@ -390,9 +390,18 @@ def test_what_is_written_down_late_is_dated_to_when_it_was():
 
 def test_a_statement_of_calls_that_were_pruned_is_not_made(tmp_path):
     store = service_store(tmp_path / "r")
-    keeping.prune(store.root / "calls.sqlite", before="2999")
+    keeping.prune(store.root / "calls.sqlite", before="2999-01-01")
     with pytest.raises(AuditError, match="make statements before pruning"):
         stated(store, tmp_path / "s.json")
+
+
+@pytest.mark.parametrize("day", ["tomorrow", "2026-13-45", "2999"])
+def test_what_is_no_day_prunes_nothing(tmp_path, day):
+    store = service_store(tmp_path / "r")
+    with pytest.raises(InputError, match="is no day and no time"):
+        keeping.prune(store.root / "calls.sqlite", before=day)
+    assert keeping.prune(store.root / "calls.sqlite", before="2020-01-01") == 0
+    assert keeping.size(store.root / "calls.sqlite").bought == 40
 
 
 def test_what_was_pruned_still_counts_as_spent(tmp_path):
@@ -400,27 +409,27 @@ def test_what_was_pruned_still_counts_as_spent(tmp_path):
     path = store.root / "calls.sqlite"
     (run,) = Journal(path).runs()
     before = Journal(path).spent([run.run])
-    keeping.prune(path, before="2999")
+    keeping.prune(path, before="2999-01-01")
     assert Journal(path).spent([run.run]) == before
     assert before[0] == 40
 
 
 def test_what_was_pruned_and_bought_again_audits_before_and_after(tmp_path):
     store = service_store(tmp_path / "r")
-    keeping.prune(store.root / "calls.sqlite", before="2999")
+    keeping.prune(store.root / "calls.sqlite", before="2999-01-01")
     (recipe,) = (tmp_path / "r").rglob("*.toml")
     recipe.write_text(recipe.read_text().replace('version = "1"', 'version = "2"'))
     execute(build(load_recipe(recipe), store), store, Execution(tmp_path / "c", 1))
     assert keeping.size(store.root / "calls.sqlite").bought == 40
     assert Auditor(store.root).run().holds
-    assert keeping.prune(store.root / "calls.sqlite", before="2999") == 0
+    assert keeping.prune(store.root / "calls.sqlite", before="2999-01-01") == 0
 
 
 def test_a_pruned_journal_still_audits_and_buys_again_what_is_asked(tmp_path):
     store = service_store(tmp_path / "r")
     path = store.root / "calls.sqlite"
     before = keeping.size(path)
-    assert keeping.prune(path, before="2999") == 40
+    assert keeping.prune(path, before="2999-01-01") == 40
     after = keeping.size(path)
     assert (after.bought, after.pruned) == (0, 40)
     assert after.bytes < before.bytes

@@ -36,6 +36,13 @@ def main() -> None:
     except MashbillError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from error
+    except BrokenPipeError:
+        raise SystemExit(141) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        told = f"{where}{error.strerror or error}"
+        err.print(f"[red]error:[/] {escape(told)}", highlight=False, soft_wrap=True)
+        raise SystemExit(2) from error
     except KeyboardInterrupt:
         err.print("Stopped. Run the same command again to go on from here.")
         raise SystemExit(130) from None

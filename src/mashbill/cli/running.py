@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from mashbill import plan as planning
 from mashbill.cli.decided import print_decided
@@ -23,6 +24,7 @@ from mashbill.cli.options import (
     StoreOption,
     TermsOption,
     app,
+    err,
     out,
     parse_day,
     print_json,
@@ -73,7 +75,11 @@ def plan(
     if as_json:
         print_json({**made.as_json(), "policy": decided.as_json()})
     else:
+        from mashbill.run.permission import prompt_findings
+
         print_plan(made)
+        for finding in prompt_findings(loaded):
+            err.print(f"[red]a run will refuse[/] {escape(str(finding))}", soft_wrap=True)
         print_decided(decided)
 
 
@@ -157,6 +163,9 @@ def run(
     )
     try:
         done = execute(made, opened, execution)
+    except KeyboardInterrupt:
+        err.print("Stopped. Run the same command again to go on from here.")
+        raise typer.Exit(130) from None
     finally:
         if not as_json:  # what was spent is told of a run that stopped, too
             print_reckoning(display.reckoning)
@@ -177,6 +186,7 @@ def run(
                 "digest": item.manifest.digest,
                 "was_cached": item.was_cached,
                 "seconds": round(item.seconds, 3),
+                "rejected_rows": item.manifest.rejected_rows,
                 "calls": item.calls,
                 "tokens": item.tokens,
                 "usd": item.usd,

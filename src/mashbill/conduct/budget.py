@@ -100,6 +100,7 @@ class Budget:
             told.append(f"${self.usd:.4f} of ${caps.usd:.4f} (--max-usd)")
         return BudgetError(
             f"the budget is reached: {'; '.join(told)}; the next call may cost up to "
-            f"${most.usd:.4f} and {most.tokens:,} tokens. {left:,} calls are left to make. What "
-            "was bought is in the journal: raise the cap and run the same command again"
+            f"${most.usd:.4f} and {most.tokens:,} tokens. {left:,} requests wait, and what follows "
+            "from their answers comes on top. What was bought is in the journal: raise the cap and "
+            "run the same command again"
         )

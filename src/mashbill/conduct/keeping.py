@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct import bought
@@ -83,8 +84,17 @@ def prune(path: Path, *, before: str = "", run: str = "") -> int:
         run: those of this run; of all runs if empty.
 
     Raises:
+        InputError: if ``before`` is no day and no time.
         StoreError: if it is not there or cannot be written.
     """
+    if before:
+        try:
+            moment = datetime.fromisoformat(before)
+        except ValueError as error:
+            msg = f"{before!r} is no day and no time; write it as 2026-11-24 or 2026-11-24T12:00"
+            raise InputError(msg) from error
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        before = moment.astimezone(UTC).isoformat(timespec="milliseconds")
     journal = Journal(path)
     try:
         keys = [

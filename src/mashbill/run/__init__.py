@@ -252,7 +252,7 @@ class _Runner:
         bought["usd"] = round(bought["usd"], 9)
         self._commit(stage, manifest, {"seconds": round(seconds, 3), **self._run_id(), **bought})
         shutil.rmtree(work)
-        display.finish(name, manifest.rows)
+        display.finish(name, manifest.rows, manifest.rejected_rows)
         return self._keep(
             stage,
             manifest,

@@ -66,7 +66,7 @@ class Display(Protocol):
         """Tell that it was a service: what caps count, before it is told as heard."""
         ...
 
-    def finish(self, name: str, rows: int) -> None:
+    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
         """Tell that a stage is committed; rows is 0 for a model."""
         ...
 
@@ -109,7 +109,7 @@ class Quiet:
         """Put it into the books."""
         self.reckoning.paid(name, calls, tokens, price)
 
-    def finish(self, name: str, rows: int) -> None:
+    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
         """Show nothing."""
 
     def cached(self, name: str, rows: int) -> None:
@@ -159,12 +159,13 @@ class _Counting(Quiet):
         usd = f"${self.price:.2f}" if is_priced or self.price else "no price known"
         return f"{self.tokens:,} tokens, {usd}"
 
-    def summary(self, name: str, rows: int) -> str:
+    def summary(self, name: str, rows: int, rejected: int) -> str:
         """Return rate, tokens and cost of the stage that ran."""
         seconds = max(time.monotonic() - self.began, 1e-9)
         parts = []
         if rows:
-            parts.append(f"{rows:,} rows, {rows / seconds:,.0f}/s")
+            turned_down = f" and {rejected:,} rejected" if rejected else ""
+            parts.append(f"{rows:,} rows{turned_down}, {rows / seconds:,.0f}/s")
         if self.calls:
             parts.append(f"{self.calls:,} calls, {self.cost(name)}")
         if self.note:
@@ -179,9 +180,9 @@ class Lines(_Counting):
         """Print the line."""
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)
 
-    def finish(self, name: str, rows: int) -> None:
+    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
         """Print the stage's line, and the run's total behind it once services were to be asked."""
-        line = f"{name}: {self.summary(name, rows)}"
+        line = f"{name}: {self.summary(name, rows, rejected)}"
         if name in self.reckoning.projected:
             line += f"; {RUN}: {self.reckoning.running()}"
         self.console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -282,9 +283,9 @@ class Bars(_Counting):
             parts.append(self.note)
         self._progress.update(self._tasks[name], told=", ".join(parts))
 
-    def finish(self, name: str, rows: int) -> None:
+    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
         """Close the stage's line."""
-        told = self.summary(name, rows)
+        told = self.summary(name, rows, rejected)
         self._progress.update(self._tasks[name], completed=1, total=1, told=told)
 
     def cached(self, name: str, rows: int) -> None:

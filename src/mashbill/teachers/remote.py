@@ -44,6 +44,7 @@ _FLOOR = 3.0  # nats below the least likely token that is told of: for choices t
 _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 """statuses that the next request would get too"""
 _MARK = "@@ a prompt of mashbill's @@"
+_MISPLACED = frozenset({404, 405})
 _FORBIDDEN = 403
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
 
@@ -195,7 +196,10 @@ class Format:
         fatal = status in _FATAL or 300 <= status < 400 or (status == 429 and not error.retry)
         if status == _FORBIDDEN and _MODERATED.search(error.reason):
             fatal = False  # a router turns down this prompt, and would answer another
-        return Refused(error.reason, error.retry and not fatal, fatal, error.wait)
+        reason = error.reason
+        if status in _MISPLACED:
+            reason += " (see base_url, wire and model of the teacher)"
+        return Refused(reason, error.retry and not fatal, fatal, error.wait)
 
     def _answered(self, question: Question, reply: Reply, size: int) -> Answered:
         flags = []
