@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -213,3 +217,19 @@ def dom_of(page: Path, profile: Path, width: int = 1280) -> str:
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     return done.stdout
+
+
+def killed(path, root, when):
+    """Run a recipe as a program, and kill it once ``when`` is true."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from mashbill.cli import main; main()", "run", str(path),
+         "--store", str(root)],
+        env={**os.environ, "MASHBILL_KEY_FILE": os.environ["MASHBILL_KEY_FILE"]},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not when():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()

@@ -72,9 +72,7 @@ class Bench:
         )
         account = Account("a", "server", "http://x", keys, "Example Ltd")
         route = Route(account, "", "w", "m-1", {}, "", "", "")
-        around = Surroundings(
-            "r", self, budget or Budget(), self.write, lambda _: None, self.stop, time.monotonic
-        )
+        around = Surroundings("r", self, budget or Budget(), self.write, self.stop, time.monotonic)
 
         def asked(order):
             return Ask("m-1", [{"role": "user", "content": order.question.body}], 8)

@@ -6,9 +6,9 @@ import threading
 import time
 
 import pytest
-from conduct.test_http import SERVER, killed, recipe, run
+from conduct.test_http import SERVER, recipe, run
 from tests_service import AnthropicBatches, GeminiBatches, OpenAIBatches, Service, chat
-from tests_support import rows_of
+from tests_support import killed, rows_of
 
 from mashbill import InputError, Signer, Store, TeacherError
 from mashbill.conduct import batch_calls, batch_lane, lane, statement

@@ -1,16 +1,11 @@
 """The client over real HTTP on loopback: every wire format, broken responses, batches."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 
 import pytest
 from tests_service import OpenAIBatches, Service, chat, shape
-from tests_support import rows_of
+from tests_support import killed, rows_of
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.conduct.journal import Journal
@@ -237,22 +232,6 @@ def test_a_batch_is_submitted_polled_and_read_and_what_failed_goes_alone(tmp_pat
     assert [len(calls) for calls in batches.submitted] == [8, 1]
     assert done.calls == 8
     assert Auditor(store.root).run().holds
-
-
-def killed(path, root, when):
-    """Run a recipe as a program, and kill it once ``when`` is true."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from mashbill.cli import main; main()", "run", str(path),
-         "--store", str(root)],
-        env={**os.environ, "MASHBILL_KEY_FILE": os.environ["MASHBILL_KEY_FILE"]},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    until = time.monotonic() + 60
-    while not when():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 def test_a_run_killed_while_its_batch_runs_fetches_it_and_buys_nothing_twice(tmp_path):

@@ -2,20 +2,16 @@
 
 import io
 import json
-import os
 import re
-import signal
 import sqlite3
-import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from tests_service import Service, chat
-from tests_support import rows_of
+from tests_support import killed, rows_of
 from typer.testing import CliRunner
 
 from mashbill import RecipeError, Signer, Store, load_recipe
@@ -379,21 +375,6 @@ def test_accepting_within_a_cap_goes_on_to_exactly_so_many(tmp_path, monkeypatch
     assert totals(tmp_path / "s")[2] == pytest.approx(bought * A_CALL)
     assert books.before.calls + books.total.calls == bought
     assert (books.projected["out"].least.calls, books.projected["out"].most.calls) == (12, 60)
-
-
-def killed(path, root, when):
-    """Run a recipe as a program, and kill it once ``when`` is true."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from mashbill.cli import main; main()", "run", str(path),
-         "--store", str(root)],
-        env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    until = time.monotonic() + 60
-    while not when():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
 
 
 def journalled(root):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mashbill.conduct.lane import Lane
+from mashbill.conduct.lane import LONGEST_HOLD, RATE_LIMITED, Lane
 from mashbill.conduct.limits import retry_after
 from mashbill.conduct.order import Order
 from mashbill.conduct.pressure import Breaker
@@ -28,9 +28,7 @@ _LONGEST_POLL = 60.0
 _TRIES = 8
 _BLIND = 2  # submissions of one batch where nobody can tell whether the one before was taken
 _UNSURE = 2.0  # seconds before a batch is looked for: what made it may still be at work
-_LONGEST_HOLD = 900.0  # a service that asks to wait for longer is asked by another run
 _OK = 200
-_RATE_LIMITED = 429
 _NO_LIST = frozenset({400, 404, 405, 501})
 _LATER = frozenset({408, 409, 425, 429})
 
@@ -150,7 +148,7 @@ class BatchCalls(Lane):
     def _obey(self, response: Response, began: float) -> None:
         """Hold everything of this account and model back, where a response asks for that."""
         said = retry_after(response.headers, datetime.now(UTC))
-        limited = response.status == _RATE_LIMITED
+        limited = response.status == RATE_LIMITED
         if said is None and not limited:
             return
         wait = min(2.0**self._limits_in_a_row, 60.0) if said is None else said
@@ -161,9 +159,9 @@ class BatchCalls(Lane):
         reason = _why(response)
         self._event("rate-limited", "",
             {"reason": reason[:200], "retry_after": said, "held": round(wait, 3),
-             "seconds": round(now - began, 3)},
+             "seconds": round(now - began, 3)}, now,
         )  # fmt: skip
-        if wait > _LONGEST_HOLD:
+        if wait > LONGEST_HOLD:
             msg = (
                 f"{self.route.account.host} asks to wait {wait:.0f} s ({reason}); batches that "
                 "are submitted go on: run the same command again after that"
@@ -244,7 +242,7 @@ class BatchCalls(Lane):
                 if response.status == _OK:
                     return read(json.loads(response.body)), "running"
                 reason = self._reason(call, response)
-                unsure = response.status != _RATE_LIMITED
+                unsure = response.status != RATE_LIMITED
             except TransportError as error:
                 reason, unsure = error.reason, error.kind != "connect"
             except MashbillError:

@@ -280,8 +280,8 @@ class Client:
         lane = self._lanes.get(key)
         if lane is None:
             around = Surroundings(
-                self.run, self._transport, self._budget, self._write, self._closed,
-                self._stop, time.monotonic,
+                self.run, self._transport, self._budget, self._write, self._stop,
+                time.monotonic,
             )  # fmt: skip
             pace, window = self._pace(route), Window(route.most)
             if route.batches is None:

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from mashbill.conduct.budget import Budget
     from mashbill.conduct.transport import Transport
 
-_RATE_LIMITED = 429
+RATE_LIMITED = 429
 _OVERLOADED = frozenset({408, 503, 504, 529})
 _BACKOFF = 0.5  # seconds, doubled with each failure, up to
 _LONGEST_BACKOFF = 30.0
 _UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
-_LONGEST_HOLD = 900.0
+LONGEST_HOLD = 900.0  # seconds: a service that asks to wait for longer is asked by another run
 _WORTH_TELLING = 0.1  # seconds by which an empty window must hold back what nothing else does
 _LIMITS_BELIEVED = 4  # in a row, before their Retry-After alone is no longer enough
 _second: list[Any] = [-1, ""]
@@ -112,8 +112,6 @@ class Surroundings:
     transport: Transport
     budget: Budget
     write: Callable[[Bought | Event], None]
-    closed: Callable[[Order], None]
-    """told when an order is answered or given up, and on disk"""
     stop: Callable[[MashbillError], None]
     """told why no request of the run may be sent any more"""
     clock: Callable[[], float]
@@ -289,11 +287,11 @@ class Lane:
                 "refused", order.call, {"status": response.status, "reason": outcome.reason}
             )
             self.around.stop(TeacherError(f"{self.route.account.host}: {outcome.reason}"))
-        elif outcome.retry and (outcome.limited or response.status == _RATE_LIMITED):
+        elif outcome.retry and (outcome.limited or response.status == RATE_LIMITED):
             self._limited(order, response, outcome, now)
         elif outcome.retry:
             wait = retry_after(response.headers, datetime.now(UTC))
-            if wait is not None and wait > _LONGEST_HOLD:
+            if wait is not None and wait > LONGEST_HOLD:
                 self._limited(order, response, outcome, now)
                 return
             if wait is not None:
@@ -363,7 +361,7 @@ class Lane:
             {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3),
              "seconds": round(now - order.sent_at, 3)}, now,
         )  # fmt: skip
-        if wait > _LONGEST_HOLD:
+        if wait > LONGEST_HOLD:
             self.around.stop(
                 TeacherError(
                     f"{self.route.account.host} asks to wait {wait:.0f} s ({outcome.reason}); what "

@@ -11,7 +11,7 @@ from mashbill.core.stage import Answer, Question
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from mashbill.core.errors import MashbillError
 
@@ -116,8 +116,3 @@ class Order:
         """End everybody's wait."""
         for batch, _ in self.waiting:
             batch.fail(error)
-
-
-def in_order(answers: Sequence[Answer | None]) -> list[Answer]:
-    """Return a batch's answers, all of which are there."""
-    return [answer for answer in answers if answer is not None]

@@ -14,7 +14,6 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mashbill.conduct.fetch import fetch, unpacked
 from mashbill.core.errors import MissingExtraError
-from mashbill.core.source import Source
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
 
     pace: ClassVar[float | None] = 16.0  # SmolLM2-135M, 25 tokens a question, two cores (LOG.md)
     writing_pace: ClassVar[float | None] = 5.0  # 73 tokens read and written, batches of 64 (LOG.md)
-    price: ClassVar[float | None] = 0.0
-    can_write: ClassVar[bool] = True
 
     kind: Literal["embedded"] = "embedded"
     file: str
@@ -43,19 +40,6 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
     """of activations; bf16 pays only where the processor has it"""
     batch: int = Field(default=16, gt=0)
     """questions computed together"""
-
-    @property
-    def source(self) -> Source:
-        """The weights, as open weights read from a file."""
-        return Source(
-            name=self.name,
-            what="model",
-            kind="open-weights",
-            route="weights",
-            provider=self.provider,
-            license=self.license,
-            sha256=self.sha256,
-        )
 
     @property
     def identity(self) -> dict[str, Any]:

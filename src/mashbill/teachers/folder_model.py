@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.bought import request_digest
 from mashbill.conduct.listing import fetch_all
 from mashbill.core.errors import InputError, TeacherError
-from mashbill.core.source import Source
 from mashbill.core.store import write_atomically
 from mashbill.teachers.chat_template import FILE, ChatTemplate
 from mashbill.teachers.local import LocalTeacherSpec
@@ -35,24 +34,8 @@ _NEEDED = ("config.json", "tokenizer.json")
 class FolderTeacherSpec(LocalTeacherSpec):
     """What the kinds over such folders have in common."""
 
-    price: ClassVar[float | None] = 0.0
-    can_write: ClassVar[bool] = True
-
     folder: str
     """the weights: a folder beside the recipe, hf:OWNER/NAME@REVISION, s3://BUCKET/PATH"""
-
-    @property
-    def source(self) -> Source:
-        """The weights, as open weights read from files."""
-        return Source(
-            name=self.name,
-            what="model",
-            kind="open-weights",
-            route="weights",
-            provider=self.provider,
-            license=self.license,
-            sha256=self.sha256,
-        )
 
     def weights(self, beside: Path, cache: Path) -> Path:
         """Return a folder of exactly the pinned files, fetching what lies elsewhere once.

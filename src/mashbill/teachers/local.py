@@ -1,14 +1,20 @@
-"""What teachers in this process have in common: how they write."""
+"""What teachers in this process have in common: what they are on the bill, and how they write."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from pydantic import Field
 
 from mashbill.core.recipe import TeacherSpec
+from mashbill.core.source import Source
 
 
 class LocalTeacherSpec(TeacherSpec):
     """Keys of a teacher whose weights are here."""
+
+    price: ClassVar[float | None] = 0.0
+    can_write: ClassVar[bool] = True
 
     name: str
     """model as its maker writes it"""
@@ -26,3 +32,16 @@ class LocalTeacherSpec(TeacherSpec):
     """share of the likeliest tokens that are drawn from, where the temperature is above 0"""
     seed: int = 0
     """of written answers, where the temperature is above 0"""
+
+    @property
+    def source(self) -> Source:
+        """The weights, as open weights read from files."""
+        return Source(
+            name=self.name,
+            what="model",
+            kind="open-weights",
+            route="weights",
+            provider=self.provider,
+            license=self.license,
+            sha256=self.sha256,
+        )
