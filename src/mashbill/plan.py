@@ -58,6 +58,8 @@ class PlannedStage:
     """teacher calls and their price, at least and at most; None if the rows are not known"""
     adds: tuple[tuple[Source, str, str], ...]
     """(source, channel, role) that this step itself would put on the bill"""
+    anew: str = ""
+    """why what is there is made anew; empty if it is not"""
 
     @property
     def calls(self) -> int | None:
@@ -129,6 +131,7 @@ class Plan:
                     "artifact": str(stage.ref),
                     "kind": stage.spec.kind,
                     "status": stage.status,
+                    "anew": stage.anew,
                     "rows": stage.rows,
                     "seconds": stage.seconds,
                     "calls": stage.calls,
@@ -183,9 +186,12 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
         if all(item in digests for item in inputs):
             asked = fingerprint(recipe.literals(name), {item: digests[item] for item in inputs})
             manifest = store.get(planned.ref) if store is not None else None
+            if store is not None and manifest is not None:
+                planned = replace(planned, anew=store.made_wrong(manifest))
             if (
                 store is not None
                 and manifest is not None
+                and not planned.anew
                 and not (supposed and manifest.fingerprint != asked)
             ):
                 check_drift(manifest, recipe, name, digests, asked)
@@ -196,6 +202,8 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
                 )
                 if spec.output == "dataset":
                     data[name] = store.dataset(planned.ref)
+        elif store is not None and store.get(planned.ref) is not None:
+            planned = replace(planned, anew="was made from what is made anew")
         if planned.status == "to do":
             planned = _with_cost(planned, recipe, rows, data)
         if planned.rows is not None:

@@ -105,7 +105,7 @@ def trained(tmp_path_factory):
 
 
 def model(store, name):
-    return LinearPredictor(store.folder("model", store.find(name).ref))
+    return LinearPredictor.load(store.folder("model", store.find(name).ref))
 
 
 def lines(store, name):

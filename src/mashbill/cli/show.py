@@ -46,6 +46,10 @@ def print_plan(made: planning.Plan) -> None:
             adds,
         )
     out.print(table)
+    for stage in made.stages:
+        if stage.anew:
+            line = f"{stage.ref} is made anew: what is there {stage.anew}."
+            out.print(line, highlight=False, soft_wrap=True, markup=False)
     for line in _totals([stage for stage in made.stages if stage.status != "done"]):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
     print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")

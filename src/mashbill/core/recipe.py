@@ -13,15 +13,14 @@ from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.literals import Literals
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
 
 
-class TeacherSpec(BaseModel):
+class TeacherSpec(Literals):
     """The literals of one teacher of a recipe. Subclasses say which source it is, and load it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     can_be_asked: ClassVar[bool] = True
     """False for a teacher that can be planned with only"""

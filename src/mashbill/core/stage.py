@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
+from mashbill.core.literals import Literals
 from mashbill.core.source import Channel, Purpose, Source, via
 from mashbill.core.use import StudentKind
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mashbill.core.dataset import Dataset
+
+WARNINGS = "warnings"
+"""the measure that holds what a stage warned of, a list of sentences"""
 
 Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 
@@ -158,16 +162,26 @@ class StageContext:
     """streaming stages that want so many rows: those that the slices before this one gave"""
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
+    trained: Predictor | None = None
+    """trainers: the model as it stands in memory; what was written is held against it"""
+
+    def warn(self, text: str) -> None:
+        """Tell the user what may be wrong with a result: on the line, and on the page.
+
+        Args:
+            text: a sentence; the same for the same input, since it is kept with the measures.
+        """
+        told: list[str] = self.measures.setdefault(WARNINGS, [])
+        if text not in told:
+            told.append(text)
 
 
-class StageSpec(BaseModel):
+class StageSpec(Literals):
     """The literals of one stage of a recipe: they are its identity.
 
     Subclasses add their keys as fields with a docstring each, say what they use, and either
     ``run`` (datasets) or ``train`` (models).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     output: ClassVar[ArtifactKind] = "dataset"
     streams: ClassVar[bool] = True
@@ -283,7 +297,10 @@ class StageSpec(BaseModel):
         raise NotImplementedError
 
     def train(self, ctx: StageContext, out: Path) -> None:
-        """Write a model's files into ``out`` and set ``ctx.seen``."""
+        """Write a model's files into ``out``, and set ``ctx.seen`` and ``ctx.trained``.
+
+        What was written is loaded and asked the same as ``ctx.trained`` before it is committed.
+        """
         raise NotImplementedError
 
 

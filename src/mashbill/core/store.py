@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from mashbill.core.artifact import ArtifactKind, ArtifactRef, Manifest
 from mashbill.core.dataset import Dataset
 from mashbill.core.errors import StoreError
+from mashbill.core.faults import model_fault
 from mashbill.core.ledger import Ledger, Signer
 
 if TYPE_CHECKING:
@@ -77,14 +78,53 @@ class Store:
         return None
 
     def manifests(self) -> list[Manifest]:
-        """Return every committed artifact's manifest, in the order of their commits."""
-        found = []
+        """Return every committed artifact's manifest once, in the order of their last commits."""
+        committed: dict[str, None] = {}
         for entry in self.ledger.entries:
+            if entry.event in {"commit", "abandon"}:
+                committed.pop(entry.predicate["artifact"], None)
             if entry.event == "commit":
-                manifest = self.get(ArtifactRef.parse(entry.predicate["artifact"]))
-                if manifest is not None:
-                    found.append(manifest)
-        return found
+                committed[entry.predicate["artifact"]] = None
+        found = (self.get(ArtifactRef.parse(name)) for name in committed)
+        return [manifest for manifest in found if manifest is not None]
+
+    def made_wrong(self, manifest: Manifest) -> str:
+        """Return why an artifact is to be made anew; empty if nothing is known against it.
+
+        An earlier release wrote it wrong, or what it was made from is given up for that.
+        """
+        fault = model_fault(
+            str(manifest.stage.get("kind")), self.folder(manifest.kind, manifest.ref)
+        )
+        if fault:
+            return fault
+        gone = self._given_up()
+        for item in manifest.inputs:
+            if item.digest in gone:
+                return f"was made from {item.name}, which {gone[item.digest]}"
+        return ""
+
+    def _given_up(self) -> dict[str, str]:
+        """Return the digest of each artifact that was committed and given up later: the reason."""
+        return {
+            entry.predicate["digest"]: str(entry.predicate["reason"])
+            for entry in self.ledger.entries
+            if entry.event == "abandon" and "digest" in entry.predicate
+        }
+
+    def give_up(self, manifest: Manifest, reason: str) -> None:
+        """Put on record that a committed artifact is not to be used, and take its manifest away.
+
+        Killed between the two, it is found wrong again, and given up again.
+
+        Args:
+            manifest: the artifact.
+            reason: goes on from its name: "was made from ...".
+        """
+        self.ledger.append(
+            "abandon", artifact=str(manifest.ref), reason=reason, digest=manifest.digest
+        )
+        (self.folder(manifest.kind, manifest.ref) / MANIFEST).unlink(missing_ok=True)
 
     def find(self, text: str) -> Manifest:
         """Return the artifact that ``NAME@VERSION`` or ``NAME`` (its last commit) names.

@@ -26,6 +26,7 @@ from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import digest, digest_bytes, digest_file
 from mashbill.core.checkpoint import check
 from mashbill.core.errors import MashbillError
+from mashbill.core.faults import model_fault
 from mashbill.core.ledger import GENESIS, Entry, check_line, open_line
 from mashbill.core.merkle import root
 from mashbill.core.record import BILL, CALL, FROM, leaves
@@ -289,6 +290,9 @@ class Auditor:
         if (manifest.digest, str(manifest.ref)) != (entry.predicate["digest"], name):
             self._find(file, entry.index, "describes other content than the entry")
         self._live.manifests[name] = manifest
+        fault = model_fault(str(manifest.stage.get("kind")), self._folder / folder)
+        if fault:
+            self._find(folder, entry.index, f"{fault}; run its recipe again, which makes it anew")
         self._shards_listed(entry, manifest, folder)
         table = self._table(folder)
         if table is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.source import Source
+from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.decisions import DECIDE
@@ -63,6 +64,8 @@ class ReportFacts:
     head: str
     signers: tuple[str, ...]
     calls: tuple[int, int, float]
+    warnings: tuple[tuple[str, str], ...]
+    """(artifact, what its stage warned of), of all artifacts that the result rests on"""
     decided: tuple[dict[str, Any], ...]
     """what was decided before each run, and who accepted it, as the ledger has it"""
 
@@ -82,6 +85,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
         return ReportFacts(
             result=result,
             chain=tuple(_chain(store, result)),
+            warnings=tuple(_warnings(store, table)),
             evaluation=evaluations[-1] if evaluations else None,
             bill=tuple(summarised(bill(circuit))),
             coverage=coverage(circuit),
@@ -146,6 +150,16 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
             counted = f"{manifest.measures.get('parameters', 0):,} parameters"
         boxes[manifest.name] = Box(manifest.name, manifest.kind, counted, tuple(inputs))
     return list(boxes.values())
+
+
+def _warnings(store: Store, table: NodeTable) -> list[tuple[str, str]]:
+    """Return what stages warned of, of the result and of what it rests on or is measured by."""
+    found = []
+    for manifest in store.manifests():
+        rests = table.root in NodeTable.of(store, manifest).bodies
+        if manifest.bill in table.bodies or (rests and "systems" in manifest.measures):
+            found += [(str(manifest.ref), text) for text in manifest.measures.get(WARNINGS, [])]
+    return found
 
 
 def _receipts(store: Store, result: Manifest, journal: Journal | None) -> list[Hop]:

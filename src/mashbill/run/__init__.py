@@ -21,7 +21,7 @@ from mashbill.core import registry
 from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import RecipeError, TeacherError
-from mashbill.core.stage import StageContext
+from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, MANIFEST, told_of_the_disk, write_atomically
 from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import check_drift, fingerprint
@@ -204,9 +204,15 @@ class _Runner:
         literals = self._recipe.literals(name)
         asked = fingerprint(literals, inputs)
         manifest = self._store.get(stage.ref)
+        wrong = self._store.made_wrong(manifest) if manifest is not None else ""
+        if manifest is not None and wrong:
+            display.tell(f"{stage.ref} {wrong}; it is made anew")
+            self._store.give_up(manifest, wrong)
+            manifest = None
         if manifest is not None:
             check_drift(manifest, self._recipe, name, inputs, asked)
             display.cached(name, manifest.rows)
+            self._warn(name, manifest)
             return self._keep(stage, manifest, Done(name, manifest, was_cached=True))
         began = time.monotonic()
         bought: dict[str, Any] = {"calls": 0, "tokens": 0, "usd": 0.0}
@@ -253,6 +259,7 @@ class _Runner:
         self._commit(stage, manifest, {"seconds": round(seconds, 3), **self._run_id(), **bought})
         shutil.rmtree(work)
         display.finish(name, manifest.rows, manifest.rejected_rows)
+        self._warn(name, manifest)
         return self._keep(
             stage,
             manifest,
@@ -265,6 +272,11 @@ class _Runner:
                 usd=bought["usd"],
             ),
         )
+
+    def _warn(self, name: str, manifest: Manifest) -> None:
+        """Tell what a stage warned of, now or when it was made."""
+        for text in manifest.measures.get(WARNINGS, []):
+            self._execution.display.tell(f"{name}: warning: {text}")
 
     def _project(self, stage: PlannedStage) -> None:
         """Say what a stage will ask of services, before it does; keep it for the run's facts."""

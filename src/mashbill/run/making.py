@@ -32,6 +32,7 @@ from mashbill.core.record import (
 from mashbill.core.store import NODES, publish, write_atomically
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
+from mashbill.run.reloading import check_written
 from mashbill.run.slicing import Slice, check_wanted, run_slices, slices
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def make_model(making: Making) -> dict[str, Any]:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     making.spec.train(making.context, scratch)
+    check_written(making, scratch)
     folder = making.store.folder("model", making.ref)
     _committed_shards(making)
     files = []

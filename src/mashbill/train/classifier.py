@@ -28,11 +28,13 @@ from mashbill.train.linear import (
     fit_temperature,
     linear_model,
     scaled,
+    softmax,
     vectorizer,
     write_linear,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from mashbill.core.artifact import ArtifactKind
@@ -96,7 +98,8 @@ class ClassifierSpec(StageSpec):
         model = self._fit(inputs, task, np.arange(len(task.target)), base)
         tensors = {"weights": model.coef_, "bias": model.intercept_, "idf": idf}
         tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
-        write_linear(out, tensors, task.labels, temperature)
+        written = write_linear(out, tensors, task.labels, temperature)
+        ctx.trained = _AsTrained(model, self.buckets, idf, temperature, tuple(task.labels))
         agreement = float((held_out.argmax(1) == task.target).mean())
         ctx.measures |= {
             "agreement_with_labeller": agreement,
@@ -104,6 +107,7 @@ class ClassifierSpec(StageSpec):
             "temperature": temperature,
             "parameters": int(np.count_nonzero(model.coef_)),
         }
+        _check_written(written, task, agreement, ctx)
         ctx.seen[self.input] = np.ones(rows.num_rows, np.int64)
         ctx.progress(_FOLDS + 1, _FOLDS + 1, f"agrees with its labeller on {agreement:.1%}")
 
@@ -151,7 +155,42 @@ class ClassifierSpec(StageSpec):
     def load(folder: Path, threads: int) -> LinearPredictor:
         """Load the trained model."""
         del threads
-        return LinearPredictor(folder)
+        return LinearPredictor.load(folder)
+
+
+@dataclass
+class _AsTrained:
+    """The fitted model itself, asked by scikit-learn's own code and not by ours."""
+
+    model: Any
+    buckets: int
+    idf: np.ndarray
+    temperature: float
+    labels: tuple[str, ...]
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Return calibrated probabilities, shape (texts, labels)."""
+        inputs = scaled(vectorizer(self.buckets).transform(texts), self.idf.astype(np.float64))
+        return softmax(as_logits(self.model.decision_function(inputs)) / self.temperature)
+
+
+def _check_written(
+    written: LinearPredictor, task: _Task, agreement: float, ctx: StageContext
+) -> None:
+    """Warn where the model knows what it learned from worse than what it never saw."""
+    known = written.probabilities(task.texts).argmax(1) == task.target
+    expected = agreement - 3 * (agreement * (1 - agreement) / len(known)) ** 0.5
+    if known.mean() < expected:
+        ctx.warn(
+            f"agrees with its labeller on {known.mean():.1%} of the rows that it learned from, and "
+            f"did on {agreement:.1%} of rows held out while it was trained: do not rely on it"
+        )
+    commonest = float(np.bincount(task.target).max() / len(task.target))
+    if agreement < commonest:
+        ctx.warn(
+            f"agrees with its labeller on {agreement:.1%} of held-out rows, and always naming the "
+            f"commonest label would on {commonest:.1%}"
+        )
 
 
 @dataclass(frozen=True)

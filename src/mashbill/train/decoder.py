@@ -39,6 +39,7 @@ _BUCKET = 2048
 _WARM_UP = 30
 _SCORING_BATCH = 64
 _CHECKPOINT = "checkpoint.pt"
+_RECENT = 50  # steps that the loss told is the mean of
 _CHECKPOINT_EVERY = 100  # steps: some ten seconds of work at most are done twice
 
 
@@ -169,7 +170,8 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
         out / "weights.safetensors",
     )
     tokenizer.save(str(out / "tokenizer.json"))
-    (out / "config.json").write_bytes(canonical({"labels": labels, **shape}))
+    (out / "config.json").write_bytes(canonical({"format": 2, "labels": labels, **shape}))
+    ctx.trained = DecoderPredictor(labels, spec.context, tokenizer, model)
     counts = np.bincount(np.concatenate(batches), minlength=len(corpus.ids))
     begin = 0
     for name, end in zip(corpus.names, corpus.ends, strict=True):
@@ -291,11 +293,17 @@ def _optimise(
         losses.append(float(loss.detach()))
         tokens += int((targets != PAD).sum())
         step += 1
-        rate_now = tokens / (time.monotonic() - began)
-        ctx.progress(step, spec.steps, f"loss {losses[-1]:.2f}, {rate_now:,.0f} tok/s")
+        rate_now = tokens / max(time.monotonic() - began, 1e-9)
+        note = f"loss {_recent(losses):.2f} (mean of the last {_RECENT} steps)"
+        ctx.progress(step, spec.steps, f"{note}, {rate_now:,.0f} tok/s")
         if step % _CHECKPOINT_EVERY == 0 and step < spec.steps:
             _checkpoint(ctx.work / _CHECKPOINT, step, losses, model, optimisers)
-    return float(np.mean(losses[-50:]))
+    return _recent(losses)
+
+
+def _recent(losses: list[float]) -> float:
+    """Return the loss that the line and the manifest tell: one batch's alone is mostly noise."""
+    return float(np.mean(losses[-_RECENT:]))
 
 
 def _checkpoint(
@@ -338,15 +346,26 @@ class DecoderPredictor:
     is not calibrated: it says which label, and not how sure.
     """
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(
+        self, labels: Sequence[str], context: int, tokenizer: Tokenizer, model: Decoder
+    ) -> None:
+        """Take a model as it stands in memory."""
+        self.labels: tuple[str, ...] = tuple(labels)
+        self._context = context
+        self._tokenizer = tokenizer
+        self._model = model
+
+    @classmethod
+    def load(cls, folder: Path, threads: int) -> DecoderPredictor:
         """Read the files that :func:`train` wrote."""
         torch.set_num_threads(threads)
         config = json.loads((folder / "config.json").read_bytes())
-        self.labels: tuple[str, ...] = tuple(config.pop("labels"))
-        self._context = config["context"]
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._model = Decoder(**config)
-        self._model.load_state_dict(load_file(folder / "weights.safetensors"))
+        config.pop("format", None)
+        labels = config.pop("labels")
+        model = Decoder(**config)
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return cls(labels, config["context"], tokenizer, model)
 
     @torch.inference_mode()
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:

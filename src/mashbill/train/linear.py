@@ -3,6 +3,9 @@
 Features are words with their first four and last three letters, which stand in for stems; hashed,
 so that nothing but weights is learned. Left out: a vocabulary, character n-grams (1.5 points
 better at a sixth of the speed, LOG.md).
+
+``config.json`` carries a format number since format 2. Files without one were written by a release
+that put the weights of three or more labels in a wrong order (:mod:`mashbill.core.faults`).
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.canonical import canonical
-from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.errors import InputError, MissingExtraError, StoreError
+from mashbill.core.faults import CONFIG, LINEAR_FORMAT, linear_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +68,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
+WEIGHTS = "weights.safetensors"
+
+
 def write_linear(
     out: Path, tensors: dict[str, np.ndarray], labels: Sequence[str], temperature: float
-) -> None:
-    """Write weights.safetensors and config.json.
+) -> LinearPredictor:
+    """Write weights.safetensors and config.json; return the model as it is in memory.
 
     Args:
         out: folder.
@@ -75,28 +82,58 @@ def write_linear(
             or 1 for two labels. ``weights`` may be int8 with ``scale`` (rows,) beside it.
         labels: names, in order.
         temperature: by which scores are divided.
+
+    Raises:
+        StoreError: if the file, read again, holds other numbers.
     """
     try:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import load_file, save_file
     except ImportError as error:
         raise MissingExtraError("writing a classifier", "train") from error
-    save_file(tensors, out / "weights.safetensors")
+    # The library writes an array's memory as it lies, whatever its strides say: scikit-learn's
+    # weights of three or more labels lie column by column.
+    save_file(
+        {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, out / WEIGHTS
+    )
+    written = load_file(out / WEIGHTS)
+    for name, tensor in tensors.items():
+        if not np.array_equal(written[name], tensor, equal_nan=True):
+            msg = f"{out / WEIGHTS}: {name} is not what was trained; the model was not committed"
+            raise StoreError(msg)
     buckets = tensors["weights"].shape[1]
-    config = {"labels": list(labels), "buckets": buckets, "temperature": temperature}
-    (out / "config.json").write_bytes(canonical(config))
+    config = {
+        "format": LINEAR_FORMAT,
+        "labels": list(labels),
+        "buckets": buckets,
+        "temperature": temperature,
+    }
+    (out / CONFIG).write_bytes(canonical(config))
+    return LinearPredictor(config, tensors)
 
 
 class LinearPredictor:
     """A trained classifier; see :class:`mashbill.core.stage.Predictor`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the files that :func:`write_linear` wrote."""
+    @classmethod
+    def load(cls, folder: Path) -> LinearPredictor:
+        """Read the files that :func:`write_linear` wrote.
+
+        Raises:
+            StoreError: if they are of a release that wrote them wrong.
+        """
         try:
             from safetensors.numpy import load_file
         except ImportError as error:
             raise MissingExtraError("applying a classifier", "train") from error
-        config = json.loads((folder / "config.json").read_bytes())
-        tensors = load_file(folder / "weights.safetensors")
+        config = json.loads((folder / CONFIG).read_bytes())
+        fault = linear_fault(config)
+        if fault:
+            msg = f"{folder.name} {fault}; run its recipe again, which makes it anew"
+            raise StoreError(msg)
+        return cls(config, load_file(folder / WEIGHTS))
+
+    def __init__(self, config: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        """Take what :func:`write_linear` writes: the config and the tensors."""
         self.labels: tuple[str, ...] = tuple(config["labels"])
         self.temperature: float = config["temperature"]
         self.buckets: int = config["buckets"]

@@ -72,7 +72,7 @@ class MergeSpec(StageSpec):
             name: np.tensordot(factors, np.stack(parts), 1).astype(np.float32)
             for name, (factors, parts) in averages.items()
         }
-        write_linear(out, tensors, first.labels, 1.0)
+        ctx.trained = write_linear(out, tensors, first.labels, 1.0)
         share = dict(zip(models, shares.tolist(), strict=True))
         ctx.measures |= {"shares": share, "parameters": int(np.count_nonzero(tensors["weights"]))}
         ctx.progress(1, 1, f"{len(models)} models averaged")
@@ -81,4 +81,4 @@ class MergeSpec(StageSpec):
     def load(folder: Path, threads: int) -> LinearPredictor:
         """Load the model."""
         del threads
-        return LinearPredictor(folder)
+        return LinearPredictor.load(folder)

@@ -92,4 +92,4 @@ class PretrainSpec(StageSpec):
             from mashbill.train.decoder import DecoderPredictor
         except ImportError as error:
             raise MissingExtraError("using a language model", "train") from error
-        return DecoderPredictor(folder, threads)
+        return DecoderPredictor.load(folder, threads)

@@ -54,7 +54,7 @@ class QuantiseSpec(StageSpec):
             "bias": model.bias,
             "idf": model.idf,
         }
-        write_linear(out, tensors, model.labels, model.temperature)
+        ctx.trained = write_linear(out, tensors, model.labels, model.temperature)
         ctx.measures |= {
             "weights_bytes": [model.weights.nbytes, small.nbytes + scale.nbytes],
             "largest_error": float(np.abs(model.weights - small * scale[:, None]).max()),
@@ -66,4 +66,4 @@ class QuantiseSpec(StageSpec):
     def load(folder: Path, threads: int) -> LinearPredictor:
         """Load the model."""
         del threads
-        return LinearPredictor(folder)
+        return LinearPredictor.load(folder)
