@@ -102,18 +102,35 @@ class Plan:
         kinds = {str(stage.ref): stage.spec.student_kind for stage in self.stages}
         return kinds.get(artifact, "other")
 
-    def decide(self, registry: Registry, as_of: date, rules: Sequence[HouseRule] = ()) -> Decided:
+    def identity(self) -> str:
+        """Return the digest of all that the recipe asks for, however far a run of it has come."""
+        stages = {str(self.recipe.ref(name)): self.recipe.literals(name) for name in self.tables}
+        use, result = self.recipe.use.facts(), str(self.result)
+        return digest({"stages": stages, "use": use, "result": result})
+
+    def decide(
+        self,
+        registry: Registry,
+        as_of: date,
+        rules: Sequence[HouseRule] = (),
+        *,
+        only_to_do: bool = False,
+    ) -> Decided:
         """Return what terms, licences and house rules say to this plan, before anything is bought.
 
         Args:
             registry: terms and licences.
             as_of: the day whose texts count.
             rules: house rules.
+            only_to_do: only about what is not made yet, for a plan that was permitted before.
         """
-        models = [s.name for s in self.stages if s.spec.output == "model"]
-        result = Circuit.of(self.preview)
+        names = [s.name for s in self.stages if s.status != "done" or not only_to_do]
+        models = [name for name in names if self.recipe.stages[name].output == "model"]
+        # What is made already is asked about no more: the last thing that is not stands for all.
+        last = self.recipe.result if self.recipe.result in names else [*models, *names][-1]
+        result = Circuit.of(self.tables[last])
         circuits = [Circuit.of(self.tables[name]) for name in models]
-        if self.recipe.stages[self.recipe.result].output != "model":
+        if self.recipe.stages[last].output != "model":
             circuits.append(result)
         return decide_circuit(
             registry, circuits, result, self.kind_of, self.recipe.use, as_of, rules=rules,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.decisions import Decided
     from mashbill.policy.documents import Registry
+    from mashbill.policy.house import HouseRule
 
 
 @app.command()
@@ -87,10 +88,13 @@ def decide_plan(
     made: planning.Plan, as_of: str | None, terms: list[Path] | None, rules: list[Path] | None
 ) -> Decided:
     """Return what terms, licences and house rules say to a plan: the recipe's own files first."""
-    recipe = made.recipe
-    registry = recipe_registry(made, terms)
-    house = load_rules([*(recipe.folder / name for name in recipe.policy.rules), *(rules or ())])
-    return made.decide(registry, parse_day(as_of), house)
+    return made.decide(recipe_registry(made, terms), parse_day(as_of), recipe_rules(made, rules))
+
+
+def recipe_rules(made: planning.Plan, rules: list[Path] | None) -> list[HouseRule]:
+    """Return house rules: the recipe's own, and those that an option names."""
+    own = [made.recipe.folder / name for name in made.recipe.policy.rules]
+    return load_rules([*own, *(rules or ())])
 
 
 def recipe_registry(made: planning.Plan, terms: list[Path] | None) -> Registry:
@@ -136,7 +140,7 @@ def run(
     from mashbill.report import write_report
     from mashbill.run import Execution, default_cache, execute
     from mashbill.run.display import Quiet, display_for
-    from mashbill.run.permission import Acceptance, permit, permit_prompts
+    from mashbill.run.permission import Acceptance, permit_plan, permit_prompts
 
     loaded = load_recipe(recipe_path(recipe))
     signer = Signer.default()
@@ -150,7 +154,8 @@ def run(
         accepted = Acceptance(accept_review, reason) if accept_review and reason else None
         answered = Acceptance(override_lint, reason) if override_lint and reason else None
         overrides = permit_prompts(made, opened, answered)
-        permit(decide_plan(made, None, terms, rules), opened, accepted)
+        registry, house = recipe_registry(made, terms), recipe_rules(made, rules)
+        permit_plan(made, opened, registry, parse_day(None), house, accepted)
     display = Quiet() if as_json else display_for(out)
     execution = Execution(
         cache or default_cache(),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from mashbill.core.canonical import digest
 from mashbill.core.errors import InputError
 from mashbill.policy.clauses import Clause
 from mashbill.policy.toml_file import read_toml
@@ -164,6 +165,16 @@ class Registry:
     providers: dict[str, Provider]
     """by lower-case name and alias"""
     documents: tuple[Document, ...]
+
+    @property
+    def digest(self) -> str:
+        """Identity of all that it says: providers, documents, versions, clauses."""
+        providers = {
+            key: [item.name, item.country, list(item.aliases)]
+            for key, item in self.providers.items()
+        }
+        documents = [item.model_dump(mode="json", by_alias=True) for item in self.documents]
+        return digest({"providers": providers, "documents": documents})
 
     def provider(self, name: str) -> Provider | None:
         """Return a provider by name or alias; case does not matter."""

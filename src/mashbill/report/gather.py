@@ -95,7 +95,9 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             head=entries[-1].digest,
             signers=tuple(sorted({entry.keyid for entry in entries})),
             calls=journal.totals() if journal else (0, 0, 0.0),
-            decided=tuple(e.predicate for e in entries if e.event == DECIDE),
+            decided=tuple(
+                e.predicate for e in entries if e.event == DECIDE and "stands" not in e.predicate
+            ),
         )
     finally:
         if journal is not None:

@@ -20,12 +20,13 @@ from mashbill.conduct.journal import Journal
 from mashbill.core import registry
 from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
-from mashbill.core.errors import RecipeError, TeacherError
+from mashbill.core.errors import InputError, RecipeError, TeacherError
 from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, MANIFEST, told_of_the_disk, write_atomically
 from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import check_drift, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
+from mashbill.run.branches import Branches
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
 from mashbill.teachers.projection import project
@@ -88,7 +89,9 @@ def execute(plan: Plan, store: Store, execution: Execution | None = None) -> lis
     """Run a plan; what is done already is left as it is.
 
     Raises:
-        TeacherError: before anything runs, if a teacher that is needed cannot be asked.
+        TeacherError: before anything runs, if a teacher that is needed cannot be asked; or at the
+            end, as the first InputError or TeacherError of a stage: what does not need that stage
+            was made by then, and the message says what was not.
         DriftError: if an artifact is there under the same address with another fingerprint.
         StoreError: if another run holds an artifact of this plan, or the disk is full.
     """
@@ -123,6 +126,7 @@ class _Runner:
         self._recipe = plan.recipe
         self._store = store
         self._execution = execution
+        self._branches = Branches()
         self._tables: dict[str, NodeTable] = {}
         self._manifests: dict[str, Manifest] = {}
         self._predictors: dict[str, Predictor] = {}
@@ -153,12 +157,25 @@ class _Runner:
             with self._execution.display as display:
                 display.reckoning.begin(self._execution.caps, self._asking.spent_before)
                 for stage in self._plan.stages:
-                    with self._store.lock(str(stage.ref)):
-                        done.append(self._stage(stage))
+                    if self._branches.is_cut(stage, self._silent()):
+                        continue
+                    try:
+                        with self._store.lock(str(stage.ref)):
+                            done.append(self._stage(stage))
+                    except (InputError, TeacherError) as error:
+                        self._branches.cut(stage, error)
+                        display.tell(f"{stage.name}: {error}")
         finally:
             self._asking.close()
             self._tell_conduct()
+        self._branches.tell(len(done))
         return done
+
+    def _silent(self) -> list[str]:
+        """Return the teachers that this run asks no more, since it was to stop asking services."""
+        if not self._asking.is_interrupted:
+            return []
+        return remote_teachers(self._recipe, set(self._recipe.stages))
 
     def _tell_conduct(self) -> None:
         """Put how access was had into the ledger."""

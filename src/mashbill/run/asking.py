@@ -65,6 +65,8 @@ class Asking:
     earlier_terms: bool = False
     overrides: list[dict[str, Any]] = field(default_factory=list)
     _hosts: dict[str, str] = field(default_factory=dict)
+    is_interrupted: bool = False
+    """whether a stage failed among its requests: this run asks services no more"""
     _client: Client | None = None
     _accounts: Accounts | None = None
 
@@ -202,7 +204,8 @@ class Asking:
 
     def interrupt(self) -> None:
         """Let nothing more be asked; what is in flight is waited for."""
-        if self._client is not None:
+        if self._client is not None and self._client.has_asked:
+            self.is_interrupted = True
             self._client.interrupt()
 
     def close(self) -> None:

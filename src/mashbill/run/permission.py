@@ -1,20 +1,36 @@
-"""Whether a plan may run: decided before anything is bought, and written into the ledger."""
+"""Whether a plan may run: decided before anything is bought, and written into the ledger.
+
+What was permitted at the start of a run stays permitted while it goes on, killed and begun again or
+not: a decision does not depend on how far a run has come. It holds for 24 hours, for the same plan,
+declared use, terms and house rules; after that, what is not bought or made yet is decided anew.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.linting import ROWS, Finding, lint_all
+from mashbill.core.canonical import digest
 from mashbill.core.errors import ConductError, PolicyError
 from mashbill.lineage.decisions import DECIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from mashbill.core.ledger import Entry
     from mashbill.core.recipe import Recipe
     from mashbill.core.store import Store
     from mashbill.lineage.decisions import Decided
     from mashbill.plan import Plan
     from mashbill.policy.decision import Decision
+    from mashbill.policy.documents import Registry
+    from mashbill.policy.house import HouseRule
+
+STANDS_FOR = timedelta(hours=24)
+"""how long a permission holds for the same plan"""
 
 PROMPT_FILES = frozenset({".jinja", ".j2", ".txt", ".md"})
 
@@ -27,13 +43,68 @@ class Acceptance:
     reason: str
 
 
-def permit(decided: Decided, store: Store, accepted: Acceptance | None = None) -> None:
+def permit_plan(
+    plan: Plan,
+    store: Store,
+    registry: Registry,
+    as_of: date,
+    rules: Sequence[HouseRule] = (),
+    accepted: Acceptance | None = None,
+) -> None:
+    """Let a plan run, or refuse it: by what was permitted at its start, or decided now.
+
+    Args:
+        plan: the plan.
+        store: where it would be run.
+        registry: terms and licences.
+        as_of: the day whose texts count, where it is decided now.
+        rules: house rules.
+        accepted: who accepts what wants review, and why.
+
+    Raises:
+        PolicyError: as :func:`permit` does.
+    """
+    asked = permission_digest(plan, registry, rules)
+    earlier = [e for e in _permissions(store, asked) if "stands" not in e.predicate]
+    now = datetime.now(UTC)
+    for entry in reversed(earlier):
+        at = datetime.fromisoformat(entry.predicate["at"])
+        # A clock that was set back makes no permission last longer.
+        if timedelta(0) <= now - at < STANDS_FOR:
+            own = ("event", "index", "previous", "at", "public_key")
+            facts = {key: value for key, value in entry.predicate.items() if key not in own}
+            stands = {"entry": entry.index, "digest": entry.digest, "at": at.isoformat()}
+            store.ledger.append(DECIDE, **facts, stands=stands)
+            return
+    decided = plan.decide(registry, as_of, rules, only_to_do=bool(earlier))
+    permit(decided, store, accepted, asked)
+
+
+def permission_digest(plan: Plan, registry: Registry, rules: Sequence[HouseRule]) -> str:
+    """Return the identity of what a permission is given for: plan, use, terms and house rules."""
+    house = [[r.id, r.says, r.about, r.when.text, r.outcome] for r in rules]
+    return digest({"plan": plan.identity(), "registry": registry.digest, "rules": house})
+
+
+def _permissions(store: Store, asked: str) -> list[Entry]:
+    """Return the entries of the ledger that permit exactly this."""
+    return [
+        entry
+        for entry in store.ledger.entries
+        if entry.event == DECIDE and entry.predicate.get("asked") == asked
+    ]
+
+
+def permit(
+    decided: Decided, store: Store, accepted: Acceptance | None = None, asked: str = ""
+) -> None:
     """Write what was decided into the ledger, or refuse.
 
     Args:
         decided: the decisions about a plan.
         store: where it would be run.
         accepted: who accepts what wants review, and why. What is denied cannot be accepted.
+        asked: identity of what it is given for; without one it does not stand for a later run.
 
     Raises:
         PolicyError: if the plan is denied, or wants review and nobody accepts it; each decision
@@ -51,7 +122,10 @@ def permit(decided: Decided, store: Store, accepted: Acceptance | None = None) -
                      "[use], or run with --accept-review NAME --reason TEXT"),
             "review",
         )  # fmt: skip
-    store.ledger.append(DECIDE, **as_facts(decided, accepted))
+    facts = as_facts(decided, accepted)
+    if asked:
+        facts["asked"] = asked
+    store.ledger.append(DECIDE, **facts)
 
 
 def permit_prompts(
