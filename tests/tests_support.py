@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from mashbill import Signer, Store, load_recipe
+from mashbill import InputError, Signer, Store, load_recipe
 from mashbill.plan import build
 from mashbill.run import Execution, execute
+from mashbill.stages.chunks import Manner, read_chunks
 
 GOOD = ["lovely", "bright", "kind", "superb", "warm"]
 BAD = ["awful", "dull", "cruel", "broken", "cold"]
@@ -233,3 +234,18 @@ def killed(path, root, when):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def read_rows(data, name, **manner):
+    """Yield the rows of a file as dictionaries, as stages read it.
+
+    Raises:
+        InputError: as reading does, and for a line that is no row.
+    """
+    for chunk in read_chunks(data, name, Manner(**manner)):
+        for at, (_, reason) in chunk.bad.items():
+            msg = f"{name}: {chunk.where(at)} {reason}"
+            raise InputError(msg)
+        columns = {column: cells.values() for column, cells in chunk.columns.items()}
+        for i in range(chunk.rows):
+            yield {column: values[i] for column, values in columns.items()}

@@ -116,9 +116,7 @@ def permit(plan, store):
 ARTIFACTS = list(load_recipe(CHANNELS).stages)
 
 
-@pytest.mark.parametrize(
-    "artifact", ["elsewhere", "soft", ARTIFACTS[-2]]
-)
+@pytest.mark.parametrize("artifact", ["elsewhere", "soft", ARTIFACTS[-2]])
 def test_what_was_permitted_at_the_start_is_permitted_wherever_the_run_was_killed(
     tmp_path, artifact, channels
 ):

@@ -12,7 +12,6 @@ from mashbill.lineage.audit import Auditor
 from mashbill.lineage.bill import bill
 from mashbill.lineage.circuit import Circuit
 from mashbill.stages.chunk import pieces_of
-from mashbill.stages.dedup import groups_of
 from mashbill.stages.joining import matches
 from mashbill.stages.mix import _drawn
 
@@ -176,17 +175,6 @@ def test_duplicates_become_one_row_that_names_them_all(tmp_path):
     found = sources(store, "loose")
     assert {name: line.records for name, line in found.items()} == {"m1": 1, "m2": 2, "m3": 1}
     assert store.find("loose").measures["merged_away"] == 3
-
-
-@given(st.lists(st.one_of(st.none(), st.sampled_from("abcd")), max_size=30), st.integers(1, 4))
-def test_groups_are_those_of_a_dictionary(keys, pieces):
-    chunks = [list(part) for part in np.array_split(np.array(keys, object), pieces)]
-    positions, ends = groups_of(pa.chunked_array(chunks, pa.string()))
-    groups = [g.tolist() for g in np.split(positions, ends[:-1])] if len(ends) else []
-    expected = {}
-    for place, key in enumerate(keys):
-        expected.setdefault(key if key is not None else place, []).append(place)
-    assert groups == list(expected.values())
 
 
 def test_a_join_names_both_rows_and_rejects_what_finds_none(tmp_path):

@@ -87,10 +87,12 @@ class Dataset:
             return schema.empty_table().select(list(columns) if columns else schema.names)
         return pa.concat_tables(pieces)
 
-    def chunks(self, rows: int) -> Iterator[tuple[int, pa.Table]]:
+    def chunks(
+        self, rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, pa.Table]]:
         """Yield (position of the first row, rows) in order, ``rows`` at a time."""
         for start in range(0, self.num_rows, rows):
-            yield start, self.read(start, min(start + rows, self.num_rows))
+            yield start, self.read(start, min(start + rows, self.num_rows), columns)
 
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
         """Return ``count`` rows at even distances over the dataset, or all if it has fewer."""

@@ -121,7 +121,8 @@ class NodeTable:
         size = len(self.numbered)
         for target, weights in ((self.records, np.ones_like(tokens)), (self.tokens, tokens)):
             added = np.bincount(bills, weights=weights, minlength=size)
-            target[:] = [have + int(more) for have, more in zip(target, added, strict=True)]
+            for place in np.flatnonzero(added).tolist():
+                target[place] += int(added[place])
 
     @property
     def digest(self) -> str:

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
 
 
+_READ_ROWS = 1 << 16
+
+
 @dataclass(frozen=True)
 class Making:
     """One artifact in the making."""
@@ -87,10 +90,6 @@ def make_dataset(making: Making) -> dict[str, Any]:
             "(gold = 'require' needs rows with human labels)"
         )
         raise InputError(msg)
-    for shard in writer.kept:
-        names = pq.read_schema(folder / shard.file)
-        part = pq.read_table(folder / shard.file, columns=[*_weighed(names), BILL])
-        table.count(np.asarray(part.column(BILL)), words_of(part))
     close_dataset(table, str(making.ref))
     return {
         "kind": "dataset",
@@ -268,29 +267,66 @@ def _has_enough(making: Making) -> bool:
 
 def _run_whole(making: Making, writer: _ShardWriter, composer: Composer) -> None:
     """Give the stage all of its input; what it yields is cut into shards."""
-    batches: Iterator[pa.RecordBatch] = iter(())
-    codes = np.empty(0, np.int64)
     inputs = [making.context.input(name) for name in _rows_inputs(making)]
-    if inputs:
-        codes = np.concatenate(
-            [
-                np.asarray(data.column(BILL)) + offset
-                for data, offset in zip(inputs, composer.offsets, strict=False)
-            ]
-        )
-        piece = inputs[0].read(0, inputs[0].num_rows)
-        batches = iter(piece.to_batches() or [one_batch(piece)])
-    out = []
-    done = 0
+    codes = _codes(making, inputs, composer) if inputs else None
+    batches = _batches_of(inputs[0]) if inputs else iter(())
+    waiting: list[pa.Table] = []
+    number = done = origins = 0
     for batch in making.spec.run(batches, making.context):
-        out.append(batch)
+        # Origins come with the first row that has one; each is numbered once, in that order.
+        for parts in making.context.origins[origins:]:
+            made = [(channel.value, composer.table.add_source(leaf)) for channel, leaf in parts]
+            composer.table.number(composer.table.add_made(made))
+        origins = len(making.context.origins)
+        table = _placed(making, [batch], composer, codes, 0)
+        if table is None:
+            continue
+        waiting.append(table)
         done += batch.num_rows
         making.context.progress(done, 0, "")
-    table = _placed(making, out, composer, codes if inputs else None, 0)
-    if table is None:
-        return
-    for number, start in enumerate(range(0, max(table.num_rows, 1), making.spec.shard_rows)):
-        writer.write(number, table.slice(start, making.spec.shard_rows))
+        if sum(item.num_rows for item in waiting) >= making.spec.shard_rows:
+            number, waiting = _write_full(making, writer, number, pa.concat_tables(waiting))
+    left = pa.concat_tables(waiting) if waiting else None
+    if left is not None and (left.num_rows or not number):
+        writer.write(number, left)
+
+
+def _write_full(
+    making: Making, writer: _ShardWriter, number: int, table: pa.Table
+) -> tuple[int, list[pa.Table]]:
+    """Write the whole shards that there are; return the next number, and the rows left."""
+    size = making.spec.shard_rows
+    full = table.num_rows // size
+    for place in range(full):
+        writer.write(number + place, table.slice(place * size, size))
+    left = table.slice(full * size)
+    # What is kept is copied, so that the rows that were written need not be.
+    return number + full, [left.take(pa.array(np.arange(left.num_rows)))]
+
+
+def _batches_of(data: Dataset) -> Iterator[pa.RecordBatch]:
+    """Yield all rows of an input in order; one empty batch if there are none."""
+    if not data.num_rows:
+        yield one_batch(data.read(0, 0))
+    for _, piece in data.chunks(_READ_ROWS):
+        yield one_batch(piece)
+
+
+def _codes(making: Making, inputs: list[Dataset], composer: Composer) -> np.ndarray:
+    """Return the code of each row's node over all inputs, shape (rows,), on disk: it grows."""
+    total = sum(data.num_rows for data in inputs)
+    if not total:
+        return np.empty(0, np.int32)
+    codes = np.lib.format.open_memmap(
+        making.context.work / "codes.npy", "w+", dtype=np.int32, shape=(total,)
+    )
+    begin = 0
+    for data, offset in zip(inputs, composer.offsets, strict=False):
+        for start, piece in data.chunks(_READ_ROWS, [BILL]):
+            bills = np.asarray(piece.column(BILL)) + offset
+            codes[begin + start : begin + start + len(bills)] = bills
+        begin += data.num_rows
+    return codes
 
 
 def _placed(
@@ -313,9 +349,6 @@ def _placed(
         return None
     table = pa.Table.from_batches(out)
     if codes is None:
-        for parts in making.context.origins:
-            made = [(channel.value, composer.table.add_source(leaf)) for channel, leaf in parts]
-            composer.table.number(composer.table.add_made(made))
         return table
     at = table.schema.get_field_index(FROM)
     positions = table.column(FROM).combine_chunks()
@@ -392,6 +425,9 @@ class _ShardWriter:
             return False
         for name, facts in self._done[number]["shards"].items():
             path = self._making.store.root / name
+            if not path.name.startswith("rejected-"):
+                columns = [*_weighed(pq.read_schema(path)), BILL]
+                self._count(pq.read_table(path, columns=columns))
             self._add(
                 Shard(
                     file=path.name,
@@ -401,6 +437,9 @@ class _ShardWriter:
                 )
             )
         return True
+
+    def _count(self, rows: pa.Table) -> None:
+        self._nodes.count(np.asarray(rows.column(BILL)), words_of(rows))
 
     def _add(self, shard: Shard) -> None:
         (self.rejected if shard.file.startswith("rejected-") else self.kept).append(shard)
@@ -417,6 +456,8 @@ class _ShardWriter:
         for prefix, part in _kept_and_rejected(table):
             name = f"{prefix}-{number:05d}.parquet"
             rows = identify(part)
+            if prefix == "part":
+                self._count(rows)
             merkle = root(leaves(rows, self._nodes.numbered))
             sha256 = _write_parquet(rows, self._folder / name)
             facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}

@@ -1,31 +1,41 @@
 """``corpus``: read human text, and its gold labels if it has them, from where it lies.
 
-Text that is empty, unreadable or a duplicate is rejected with its reason, never dropped.
+Text that is empty, unreadable or a duplicate is rejected with its reason, never dropped. Rows are
+read twice, from the file and then from what was laid down of it: which of them are duplicates, and
+of which type a column is, is known only at the end, and memory must not grow with rows.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mashbill.conduct.fetch import member
 from mashbill.core.errors import InputError
-from mashbill.core.record import BILL, FROM, REASON, REJECTED_BY
+from mashbill.core.naming import free_names
+from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Source
+from mashbill.stages.cells import Cells, Kinds, as_text, stripped
+from mashbill.stages.chunks import Chunk, Manner, no_column, read_chunks
 from mashbill.stages.reading import ReadsFiles
-from mashbill.stages.rows import half_a_character, read_rows
-from mashbill.stages.text import matching_key
+from mashbill.stages.rows import half_a_character
+from mashbill.stages.same import Same
+from mashbill.stages.spill import Spill
+from mashbill.stages.text import matching_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.conduct.listing import File
     from mashbill.core.stage import StageContext, Uses
 
-_BATCH = 4096
+_GIVEN = frozenset({"text", "gold", "part", "label", "confidence"}) | OURS
+"""names of columns that this stage, or those behind it, give themselves"""
 
 
 class GoldRule(BaseModel):
@@ -59,9 +69,21 @@ class Gold(BaseModel):
     labels: dict[str, GoldRule]
     """label -> rule; a value that no rule takes gets no label"""
 
+    def label_of(self, value: Any) -> str | None:
+        """Return the label that a value means; None if it is missing, or means none.
+
+        Raises:
+            ValueError, TypeError, OverflowError: if it is not the number that a rule asks for.
+        """
+        if value is None:
+            return None
+        return next((label for label, rule in self.labels.items() if rule.holds(value)), None)
+
 
 class CorpusSpec(ReadsFiles):
     """``kind = "corpus"``."""
+
+    added: ClassVar[frozenset[str]] = ReadsFiles.added | {"keep"}
 
     kind: Literal["corpus"] = "corpus"
     title: str
@@ -88,6 +110,9 @@ class CorpusSpec(ReadsFiles):
     """shorter texts are rejected"""
     dedup: bool = True
     """reject texts that equal an earlier one but for case and punctuation"""
+    keep: Literal["all"] | tuple[str, ...] = "all"
+    """columns to keep beside the text, such as an id to join by; all if not said, but that of the
+    human labels, which later steps must not learn from unless it is named here"""
 
     @model_validator(mode="after")
     def _columns_differ(self) -> CorpusSpec:
@@ -122,105 +147,198 @@ class CorpusSpec(ReadsFiles):
             for part in self.members or {"": ""}
         )
 
+    @property
+    def manner(self) -> Manner:
+        """How the files are read."""
+        return Manner(self.format, self.encoding, self.columns, self.on_bad_bytes)
+
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield text, gold (null where there is none) and part, with rejects marked."""
+        """Yield text, gold (null where there is none), part and kept columns; rejects marked."""
         del records
         files = self.fetched(ctx)
-        first_seen: dict[str, str] = {}
-        counts = dict.fromkeys(self.gold.labels, 0) if self.gold else {}
-        batch: list[dict[str, Any]] = []
-        for number, (part, inside) in enumerate((self.members or {"": ""}).items()):
-            for row, (name, in_file, values) in enumerate(self._rows(files, inside)):
-                text, gold = self._text_and_gold(values, name, in_file)
-                reason = self._why_reject(text, f"{part or self.source} row {row}", first_seen)
-                text = text.encode("utf-8", "replace").decode()
-                if gold is not None and reason is None:
-                    counts[gold] += 1
-                batch.append(
-                    {
-                        "text": text,
-                        "gold": gold,
-                        "part": part,
-                        BILL: number,
-                        FROM: row,
-                        REJECTED_BY: "corpus" if reason else None,
-                        REASON: reason,
-                    }
-                )
-                if len(batch) == _BATCH:
-                    yield pa.RecordBatch.from_pylist(batch, _SCHEMA)
-                    batch = []
-        if batch:
-            yield pa.RecordBatch.from_pylist(batch, _SCHEMA)
-        ctx.measures["gold_labels"] = counts
-        for label, count in counts.items():
-            if self.gold is not None and not count:
-                msg = (
-                    f"{self.source}: no value of column {self.gold.column!r} is taken by the rule "
-                    f"gold.labels.{label}; correct it, or remove gold to go without human labels"
-                )
-                raise InputError(msg)
+        with Spill(ctx.work / "rows") as spill, Same(ctx.work / "same") as same:
+            taking = _Taking(self, spill, same)
+            for part, inside in (self.members or {"": ""}).items():
+                taking.begin(part)
+                for chunk, name in self._chunks(files, inside):
+                    taking.take(chunk, name)
+                    ctx.progress(spill.rows, 0, "reading")
+            taking.check_labels()
+            same.settle()
+            yield from taking.rows()
+            ctx.measures["gold_labels"] = taking.counts
 
-    def _rows(
-        self, files: Sequence[File], inside: str
-    ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """Yield (file, row within it, values) over all files, or over one member of an archive."""
+    def _chunks(self, files: Sequence[File], inside: str) -> Iterator[tuple[Chunk, str]]:
+        """Yield (rows, file) over all files, or over one member of an archive."""
         if inside and len(files) > 1:
             msg = f"{self.source}: members are those of one archive, and these are {len(files)}"
             raise InputError(msg)
         for file in files:
             name = f"{file.shown}!{inside}" if inside else file.shown
             data = member(file.path, inside) if inside else file.path
-            rows = read_rows(data, name, self.format, encoding=self.encoding, columns=self.columns)
-            for row, values in enumerate(rows):
-                yield name, row, values
+            for chunk in read_chunks(data, name, self.manner):
+                yield chunk, name
 
-    def _text_and_gold(self, values: dict[str, Any], name: str, row: int) -> tuple[str, str | None]:
-        for column in filter(None, (self.text, self.gold.column if self.gold else None)):
-            if column not in values:
+    def wanted_columns(self) -> list[str]:
+        """Return the columns that a file must have."""
+        kept = () if self.keep == "all" else self.keep
+        gold = (self.gold.column,) if self.gold is not None else ()
+        return list(dict.fromkeys((self.text, *gold, *kept)))
+
+
+class _Taking:
+    """Takes the rows as they are read, and gives them once all were."""
+
+    def __init__(self, spec: CorpusSpec, spill: Spill, same: Same) -> None:
+        self.counts = dict.fromkeys(spec.gold.labels, 0) if spec.gold else {}
+        self._spec = spec
+        self._spill = spill
+        self._same = same
+        self._parts: list[str] = []
+        self._begins: list[int] = []
+        """rows of all parts before each part"""
+        self._met: set[str] = set()
+        """labels that some row has"""
+
+    def begin(self, part: str) -> None:
+        """Begin with a part of the corpus."""
+        self._parts.append(part)
+        self._begins.append(self._spill.rows)
+
+    def take(self, chunk: Chunk, name: str) -> None:
+        """Lay down a chunk of the part that was begun last."""
+        spec = self._spec
+        if chunk.bad and spec.on_bad_bytes != "reject":
+            at, (_, reason) = next(iter(chunk.bad.items()))
+            msg = f"{name}: {chunk.where(at)} {reason}; correct the line, or fetch the file again"
+            raise InputError(msg)
+        self._check_columns(chunk, name)
+        reasons: list[str | None] = [None] * chunk.rows
+        texts = self._texts(chunk, reasons)
+        short = pc.less(pc.utf8_length(texts), spec.min_chars)
+        for at in pc.indices_nonzero(short).to_pylist():
+            reasons[at] = reasons[at] or f"shorter than {spec.min_chars} characters"
+        rejected = pa.array([reason is not None for reason in reasons])
+        keys = pa.nulls(chunk.rows)
+        if spec.dedup:
+            keys = pc.if_else(rejected, None, matching_keys(texts))
+        self._same.add(keys)
+        gold = self._gold(chunk, name)
+        self._met.update(gold.filter(pc.invert(rejected)).unique().to_pylist())
+        kept = {
+            f"user {column}": cells
+            for column, cells in chunk.columns.items()
+            if column in (spec.keep if spec.keep != "all" else chunk.columns)
+            and column != spec.text
+            and not (spec.keep == "all" and spec.gold and column == spec.gold.column)
+        }
+        ours = {"text": texts, "gold": gold, "reason": pa.array(reasons, pa.string())}
+        self._spill.add({**{n: Cells(a, Kinds()) for n, a in ours.items()}, **kept})
+
+    def _check_columns(self, chunk: Chunk, name: str) -> None:
+        for column in self._spec.wanted_columns():
+            at = chunk.absent.get(column) if column in chunk.columns else 0
+            if at is None or not chunk.rows or len(chunk.bad) == chunk.rows:
+                continue
+            says = no_column(column, list(chunk.columns))
+            msg = f"{name}: {chunk.where(at)} has {says}; correct the column names in the recipe"
+            raise InputError(msg)
+
+    def _texts(self, chunk: Chunk, reasons: list[str | None]) -> pa.Array:
+        """Return the texts, trimmed; what is none is told in ``reasons``."""
+        spec = self._spec
+        cells = chunk.columns.get(spec.text, Cells(pa.nulls(chunk.rows), Kinds()))
+        if not cells.is_json and pa.types.is_string(cells.array.type):
+            texts = stripped(cells.array)
+        else:
+            found = []
+            for at, value in enumerate(cells.values()):
+                text = "" if value is None else as_text(value).strip()
+                if isinstance(value, str) and half_a_character(value):
+                    reasons[at] = "not valid Unicode: it holds half of a surrogate pair"
+                elif isinstance(value, list | dict):
+                    what = "a list" if isinstance(value, list) else "an object"
+                    reasons[at] = f"column {spec.text!r} holds {what}, and no text"
+                found.append(text)
+            texts = pa.array(found, pa.string())
+        if chunk.bad:
+            lines = texts.to_pylist()
+            for at, (line, reason) in chunk.bad.items():
+                lines[at], reasons[at] = as_text(line), reason
+            texts = pa.array(lines, pa.string())
+        return texts
+
+    def _gold(self, chunk: Chunk, name: str) -> pa.Array:
+        """Return the label of each row, null where it has none."""
+        gold = self._spec.gold
+        if gold is None or gold.column not in chunk.columns:
+            return pa.nulls(chunk.rows, pa.string())
+        known: dict[tuple[type, Any], str | None] = {}
+        found: list[str | None] = []
+        for at, value in enumerate(chunk.columns[gold.column].values()):
+            key = (type(value), value if isinstance(value, str | int | float) else None)
+            if key[1] is None or key not in known:
+                try:
+                    known[key] = gold.label_of(value)
+                except (ValueError, TypeError, OverflowError) as error:
+                    msg = (
+                        f"{name}: {chunk.where(at)}: column {gold.column!r} holds {value!r:.200}, "
+                        "which is not the number that gold.labels asks for"
+                    )
+                    raise InputError(msg) from error
+            found.append(known[key])
+        return pa.array(found, pa.string())
+
+    def check_labels(self) -> None:
+        """Raise InputError if a rule of gold takes no value at all."""
+        for label in self.counts:
+            if self._spec.gold is not None and label not in self._met:
                 msg = (
-                    f"{name}: row {row} has no column {column!r}; it has {', '.join(values)}; "
-                    "correct the column names in the recipe"
+                    f"{self._spec.source}: no value of column {self._spec.gold.column!r} is taken "
+                    f"by the rule gold.labels.{label}; correct it, or remove gold to go without "
+                    "human labels"
                 )
                 raise InputError(msg)
-        text = values[self.text]
-        if not isinstance(text, str):
-            text = "" if text is None else str(text)
-        if self.gold is None:
-            return text.strip(), None
-        value = values[self.gold.column]
-        try:
-            for label, rule in self.gold.labels.items():
-                if value is not None and rule.holds(value):
-                    return text.strip(), label
-        except ValueError as error:
-            msg = (
-                f"{name}: row {row}: column {self.gold.column!r} holds {value!r}, which is not the "
-                "number that gold.labels asks for"
-            )
-            raise InputError(msg) from error
-        return text.strip(), None
 
-    def _why_reject(self, text: str, where: str, first_seen: dict[str, str]) -> str | None:
-        if half_a_character(text):
-            return "not valid Unicode: it holds half of a surrogate pair"
-        if len(text) < self.min_chars:
-            return f"shorter than {self.min_chars} characters"
-        if self.dedup:
-            earlier = first_seen.setdefault(matching_key(text), where)
-            if earlier != where:
-                return f"duplicate of {earlier}"
-        return None
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """Yield what was laid down, with duplicates as rejects."""
+        kept = [
+            name.removeprefix("user ") for name in self._spill.kinds if name.startswith("user ")
+        ]
+        names = free_names(kept, _GIVEN)
+        start = 0
+        for chunk in self._spill.chunks():
+            rows = len(chunk["text"].array)
+            yield self._batch(chunk, start, rows, names)
+            start += rows
 
+    def _batch(
+        self, chunk: Mapping[str, Cells], start: int, rows: int, names: Mapping[str, str]
+    ) -> pa.RecordBatch:
+        number = int(np.searchsorted(self._begins, start, "right")) - 1
+        places = np.arange(start, start + rows)
+        firsts = self._same.firsts(start, start + rows) if rows else places
+        reasons = chunk["reason"].array.to_pylist()
+        for at in np.flatnonzero(firsts != places).tolist():
+            reasons[at] = f"duplicate of {self._told(int(firsts[at]))}"
+        why = pa.array(reasons, pa.string())
+        gold = chunk["gold"].array
+        for item in pc.value_counts(gold.filter(pc.is_null(why))).to_pylist():
+            if item["values"] is not None:
+                self.counts[item["values"]] += item["counts"]
+        columns = {
+            "text": chunk["text"].array,
+            "gold": gold,
+            "part": pa.array([self._parts[number]] * rows, pa.string()),
+            **{new: self._spill.final(f"user {name}", chunk, rows) for name, new in names.items()},
+            BILL: pa.array(np.full(rows, number, np.int32)),
+            FROM: pa.array(places - self._begins[number]),
+            REJECTED_BY: pc.if_else(pc.is_null(why), pa.scalar(None, pa.string()), "corpus"),
+            REASON: why,
+        }
+        return pa.RecordBatch.from_pydict(columns)
 
-_SCHEMA = pa.schema(
-    [
-        ("text", pa.string()),
-        ("gold", pa.string()),
-        ("part", pa.string()),
-        (BILL, pa.int32()),
-        (FROM, pa.int64()),
-        (REJECTED_BY, pa.string()),
-        (REASON, pa.string()),
-    ]
-)
+    def _told(self, row: int) -> str:
+        """Say which row one is, counted over all parts."""
+        number = int(np.searchsorted(self._begins, row, "right")) - 1
+        return f"{self._parts[number] or self._spec.source} row {row - self._begins[number]}"

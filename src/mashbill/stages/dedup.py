@@ -1,7 +1,8 @@
 """``dedup``: rows that say the same become one, made of all of them.
 
 Any of them may be where the text came from, so the row that stays names them all in ``_from``: to
-keep only the first one's origin would be laundering.
+keep only the first one's origin would be laundering. The input is read twice, and memory does not
+grow with it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mashbill.core.errors import InputError
-from mashbill.core.record import FROM, user_columns
+from mashbill.core.record import FROM, one_batch, user_columns
+from mashbill.core.rowbytes import row_bytes
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.asking import texts_of
-from mashbill.stages.text import matching_key
+from mashbill.stages.same import Same
+from mashbill.stages.text import matching_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mashbill.core.stage import StageContext
+
+
+_ROWS = 4096
 
 
 class DedupSpec(StageSpec):
@@ -46,51 +51,42 @@ class DedupSpec(StageSpec):
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the first row of each group, in order, with the positions of all its rows."""
-        table = pa.Table.from_batches(records)
-        if self.column not in table.column_names:
+        data = ctx.input(self.input)
+        with Same(ctx.work / "same") as same:
+            done = 0
+            for batch in records:
+                same.add(self._keys(batch))
+                done += batch.num_rows
+                ctx.progress(done, 0, "comparing")
+            same.settle()
+            ctx.measures |= {"rows": done, "merged_away": same.repeated}
+            for start, piece in data.chunks(_ROWS):
+                yield self._merged(piece, start, same)
+
+    def _keys(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return what rows are compared by, shape (rows,); a missing value is a missing key."""
+        if self.column not in batch.schema.names:
             msg = (
                 f"{self.input} has no column {self.column!r}; it has "
-                f"{', '.join(table.column_names)}; correct the column name in the recipe"
+                f"{', '.join(batch.schema.names)}; correct the column name in the recipe"
             )
             raise InputError(msg)
-        keys = table.column(self.column)
+        values = batch.column(self.column)
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            return values if self.exact else matching_keys(values)
         if not self.exact:
-            keys = pa.chunked_array(
-                [[matching_key(text) for text in texts_of(table, self.column, self.input)]],
-                pa.string(),
-            )
-        positions, ends = groups_of(keys)
-        starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-        ctx.measures |= {"rows": table.num_rows, "merged_away": table.num_rows - len(ends)}
-        kept = table.select(user_columns(table.column_names)).take(pa.array(positions[starts]))
-        made_of = pa.LargeListArray.from_arrays(
-            pa.array(np.concatenate([[0], ends]), pa.int64()), pa.array(positions, pa.int64())
+            msg = f"{self.input}: column {self.column!r} holds {values.type}; text is needed"
+            raise InputError(msg)
+        missing = pc.is_null(values, nan_is_null=True)
+        return pc.if_else(missing, None, row_bytes({"": values}))
+
+    def _merged(self, piece: pa.Table, start: int, same: Same) -> pa.RecordBatch:
+        stop = start + piece.num_rows
+        rows = np.arange(start, stop)
+        kept = np.flatnonzero(same.firsts(start, stop) == rows)
+        positions, ends = same.groups(start, stop)
+        made_of = pa.ListArray.from_arrays(
+            pa.array(np.concatenate([[0], ends]), pa.int32()), pa.array(positions, pa.int64())
         )
-        yield from kept.append_column(FROM, made_of.cast(pa.list_(pa.int64()))).to_batches()
-
-
-def groups_of(keys: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows put together by key, the groups in order of their first row.
-
-    Args:
-        keys: any type that has a dictionary encoding; nulls are groups of one.
-
-    Returns:
-        Row positions, int64, shape (rows,), and how many of them stand before the end of each
-        group, int64, shape (groups,).
-    """
-    if pa.types.is_string(keys.type):
-        keys = keys.cast(pa.large_string())  # 2 GiB of text in one chunk are not the limit then
-    encoded = keys.combine_chunks().dictionary_encode()
-    missing = np.asarray(pc.is_null(encoded.indices))
-    codes = np.asarray(encoded.indices.fill_null(0), np.int64)
-    if missing.any():
-        codes[missing] = len(encoded.dictionary) + np.arange(int(missing.sum()))
-        first = np.full(int(codes.max()) + 1, len(codes))
-        first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last one written, the first row
-        rank = np.empty_like(first)
-        rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-        codes = rank[codes]
-    # Codes come in order of first appearance, and a stable sort keeps the order within a group.
-    sizes = np.bincount(codes)
-    return np.argsort(codes, kind="stable"), np.cumsum(sizes[sizes > 0])
+        table = piece.select(user_columns(piece.column_names)).take(pa.array(kept))
+        return one_batch(table.append_column(FROM, made_of))

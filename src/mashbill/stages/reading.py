@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mashbill.conduct.listing import File, beside, fetch_all, is_elsewhere
 from mashbill.core.stage import StageSpec
+from mashbill.stages.chunks import Manner, OnBadBytes
 from mashbill.stages.rows import Format, choose
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class ReadsFiles(StageSpec):
     """A first stage, whose rows lie in one file or in several of one set."""
 
     streams: ClassVar[bool] = False
+    added: ClassVar[frozenset[str]] = frozenset({"on_bad_bytes"})
 
     source: str
     """a file, folder or glob: a path beside the recipe, s3://, gs://, https:// or what else fsspec
@@ -30,6 +32,9 @@ class ReadsFiles(StageSpec):
     """by the files' endings if auto; tsv has no quoting"""
     encoding: str = "utf-8"
     """of text files"""
+    on_bad_bytes: OnBadBytes = "stop"
+    """what becomes of bytes that are not of the encoding: stop, or reject the row with its reason,
+    or replace them by the replacement character"""
 
     def files(self) -> tuple[str, ...]:
         """The address, if it is a path beside the recipe."""
@@ -47,6 +52,11 @@ class ReadsFiles(StageSpec):
 
     def _chosen(self, names: Sequence[str], address: str) -> list[str]:
         return choose(names, self.format, address)
+
+    @property
+    def manner(self) -> Manner:
+        """How the files are read."""
+        return Manner(self.format, self.encoding, on_bad_bytes=self.on_bad_bytes)
 
     def fetched(self, ctx: StageContext) -> tuple[File, ...]:
         """Return the files, on this disk; where they are several, their digests are a measure.

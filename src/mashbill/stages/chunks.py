@@ -1,0 +1,311 @@
+"""Reading the rows of a file, some thousands at a time, as columns of cells.
+
+JSONL, Parquet, Arrow IPC, CSV and TSV, compressed or not. A line that is no row is told with its
+reason, and so is, if that is wanted, one whose bytes are not of the file's encoding.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mashbill.core.errors import InputError
+from mashbill.stages.cells import Cells
+from mashbill.stages.encodings import reading_name, where_undecodable
+from mashbill.stages.rows import Format, format_of, named_once, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OnBadBytes = Literal["stop", "reject", "replace"]
+
+_ROWS = 4096
+_BYTES = 64 << 20  # of text or of a column chunk: what is held at once, whatever the rows are
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_BOM = "\ufeff"
+_NAMES_TOLD = 30
+
+
+@dataclass
+class Chunk:
+    """Some rows of one file."""
+
+    unit: str
+    """line or row: what ``places`` count"""
+    places: Sequence[int]
+    """where each row stands in the file"""
+    columns: dict[str, Cells]
+    """cells by column, in the order in which columns came; a cell that a row lacks is missing"""
+    absent: dict[str, int] = field(default_factory=dict)
+    """column -> first row of the chunk that has no such key, where one lacks it"""
+    bad: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """row of the chunk that is no row -> (its text, the reason)"""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the chunk, bad ones included."""
+        return len(self.places)
+
+    def where(self, row: int) -> str:
+        """Return where a row of the chunk stands in the file."""
+        return f"{self.unit} {self.places[row]}"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a file is to be read."""
+
+    format: Format = "auto"
+    """by the file's ending if auto"""
+    encoding: str = "utf-8"
+    """of text files"""
+    columns: tuple[str, ...] = ()
+    """names of columns, for csv and tsv files without a header line"""
+    on_bad_bytes: OnBadBytes = "stop"
+    """what becomes of bytes that are not of the encoding"""
+
+
+def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk]:
+    """Yield the rows of a file in order.
+
+    Args:
+        data: its bytes, or where they lie.
+        name: how errors name it.
+        manner: format, encoding, columns.
+
+    Raises:
+        InputError: naming the file, the place and the remedy, if it cannot be read as a whole.
+    """
+    kind = manner.format
+    if kind == "auto":
+        known = format_of(name)
+        if known is None:
+            msg = f"{name}: the ending does not say the format; set format in the recipe"
+            raise InputError(msg)
+        kind = known
+    if kind in ("parquet", "arrow"):
+        yield from _columnar(data, name, kind)
+        return
+    encoding = reading_name(manner.encoding, name)
+    errors = {"stop": "strict", "reject": "surrogateescape", "replace": "replace"}
+    try:
+        with opened(data, name) as raw:
+            # JSONL is cut at "\n" alone: a JSON string may hold line separators of Unicode.
+            newline = "\n" if kind == "jsonl" else ""
+            text = io.TextIOWrapper(raw, encoding, errors[manner.on_bad_bytes], newline=newline)
+            if kind == "jsonl":
+                yield from _json_lines(text, encoding)
+            else:
+                yield from _separated(text, name, kind, manner)
+    except UnicodeDecodeError as error:
+        raise where_undecodable(data, name, manner.encoding) from error
+
+
+def _columnar(data: bytes | Path, name: str, kind: str) -> Iterator[Chunk]:
+    what, number = ("Parquet" if kind == "parquet" else "Arrow"), 0
+    try:
+        for batch in _parquet(data, name) if kind == "parquet" else _arrow(data, name):
+            for start in range(0, max(batch.num_rows, 1), _ROWS):
+                part = batch.slice(start, _ROWS)
+                columns = {
+                    column: Cells.of_arrow(part.column(i))
+                    for i, column in enumerate(part.schema.names)
+                }
+                yield Chunk("row", range(number, number + part.num_rows), columns)
+                number += part.num_rows
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _not_whole(name, what, number, error) from error
+
+
+def _parquet(data: bytes | Path, name: str) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
+        named_once(file.schema_arrow.names, name)
+        meta = file.metadata
+        if not meta.num_rows:
+            yield pa.RecordBatch.from_pylist([], file.schema_arrow)
+        for group in range(meta.num_row_groups):
+            facts = meta.row_group(group)
+            each = max(facts.total_byte_size // max(facts.num_rows, 1), 1)
+            rows = int(max(1, min(_ROWS, _BYTES // each)))
+            yield from file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
+
+
+def _arrow(data: bytes | Path, name: str) -> Iterator[pa.RecordBatch]:
+    """Read either form of Arrow IPC: the file, which begins with its name, or the stream."""
+    with pa.BufferReader(data) if isinstance(data, bytes) else pa.memory_map(str(data)) as raw:
+        is_file = raw.read(6) == b"ARROW1"
+        raw.seek(0)
+        for batch in _batches(raw) if is_file else pa.ipc.open_stream(raw):
+            named_once(batch.schema.names, name)
+            batch.validate(full=True)
+            yield batch
+
+
+def _batches(raw: Any) -> Iterator[pa.RecordBatch]:
+    reader = pa.ipc.open_file(raw)
+    return (reader.get_batch(i) for i in range(reader.num_record_batches))
+
+
+def _not_whole(name: str, what: str, number: int, error: Exception) -> InputError:
+    """Return the error about a file whose end is missing, or that is of another format."""
+    return InputError(
+        f"{name} is not {'an' if what == 'Arrow' else 'a'} {what} file, or not a whole one "
+        f"(read up to row {number}): {error!s:.200}; fetch it again, or set format in the recipe"
+    )
+
+
+def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:
+    rows: list[dict[str, Any]] = []
+    places: list[int] = []
+    bad: dict[int, tuple[str, str]] = {}
+    size = 0
+    for number, given in enumerate(text, 1):
+        line = given.removesuffix("\n")
+        if number == 1:
+            line = line.removeprefix(_BOM)
+        if not line.strip():
+            continue
+        row: Any = {}
+        if not line.isascii() and _UNDECODED.search(line):
+            bad[len(rows)] = (_readable(line), f"is not {encoding}")
+        else:
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                bad[len(rows)] = (line, f"is not JSON: {error}")
+                row = {}
+            if type(row) is not dict:
+                bad[len(rows)] = (line, f"is a {_json_kind(row)}; each line must be an object")
+                row = {}
+        rows.append(row)
+        places.append(number)
+        size += len(line)
+        if len(rows) == _ROWS or size > _BYTES:
+            yield _of_dicts(rows, places, bad)
+            rows, places, bad, size = [], [], {}, 0
+    if rows:
+        yield _of_dicts(rows, places, bad)
+
+
+def _json_kind(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _of_dicts(
+    rows: list[dict[str, Any]], places: list[int], bad: dict[int, tuple[str, str]]
+) -> Chunk:
+    first = rows[0].keys()
+    if not bad and all(row.keys() == first for row in rows):
+        columns = {name: Cells.of([row[name] for row in rows]) for name in rows[0]}
+        return Chunk("line", places, columns)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: Cells.of([row.get(name) for row in rows]) for name in names}
+    absent = {}
+    for name in names:
+        lacks = (i for i, row in enumerate(rows) if i not in bad and name not in row)
+        if (at := next(lacks, None)) is not None:
+            absent[name] = at
+    return Chunk("line", places, columns, absent, bad)
+
+
+def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[Chunk]:
+    csv.field_size_limit(2**31 - 1)  # a document may be a field
+    reader = (
+        csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if kind == "tsv"
+        else csv.reader(text, strict=True)
+    )
+    names = named_once(manner.columns, name) if manner.columns else []
+    rows: list[list[str]] = []
+    places: list[int] = []
+    size = 0
+    try:
+        for values in reader:
+            if not values:
+                continue
+            if reader.line_num == 1 or not (names or rows):
+                values[0] = values[0].removeprefix(_BOM)
+            if not names:
+                names = _header(values, name, manner.encoding)
+                continue
+            if len(values) != len(names):
+                raise _ragged(name, reader.line_num, len(values), names)
+            rows.append(values)
+            places.append(reader.line_num)
+            size += sum(map(len, values))
+            if len(rows) == _ROWS or size > _BYTES:
+                yield _of_lists(names, rows, places, manner)
+                rows, places, size = [], [], 0
+    except csv.Error as error:
+        msg = (
+            f"{name}: line {reader.line_num} is no {kind.upper()}: {error}; correct its quotes (a "
+            'quote within quotes is written ""), or fetch the file again if it is cut short'
+        )
+        raise InputError(msg) from error
+    if rows or names:
+        yield _of_lists(names, rows, places, manner)
+
+
+def _ragged(name: str, line: int, fields: int, names: list[str]) -> InputError:
+    return InputError(
+        f"{name}: line {line} has {fields} fields, {len(names)} columns are named "
+        f"({told(names)}); correct the line or the columns"
+    )
+
+
+def _header(values: list[str], name: str, encoding: str) -> list[str]:
+    """Return the names of a header line.
+
+    Raises:
+        InputError: if it is not of the file's encoding: a name cannot be rejected as a row can.
+    """
+    if _UNDECODED.search("".join(values)):
+        msg = f"{name}: its header is not {encoding}; set encoding in the recipe"
+        raise InputError(msg)
+    return named_once(values, name)
+
+
+def _of_lists(names: list[str], rows: list[list[str]], places: list[int], manner: Manner) -> Chunk:
+    bad: dict[int, tuple[str, str]] = {}
+    if manner.on_bad_bytes == "reject":
+        for i, values in enumerate(rows):
+            line = ",".join(values)
+            if not line.isascii() and _UNDECODED.search(line):
+                bad[i] = (_readable(line), f"is not {manner.encoding}")
+                rows[i] = [""] * len(names)
+    values_of = list(zip(*rows, strict=True)) or [()] * len(names)
+    columns = {name: Cells.of(values) for name, values in zip(names, values_of, strict=True)}
+    if not rows:
+        columns = {name: Cells.of([]) for name in names}
+    return Chunk("line", places, columns, bad=bad)
+
+
+def _readable(line: str) -> str:
+    """Return a line with a replacement character for each byte that could not be decoded."""
+    return _UNDECODED.sub("\ufffd", line)
+
+
+def told(names: Sequence[str]) -> str:
+    """Return names of columns for people, quoted, so that a space at an end is seen."""
+    more = f" and {len(names) - _NAMES_TOLD} more" if len(names) > _NAMES_TOLD else ""
+    return ", ".join(repr(name) for name in names[:_NAMES_TOLD]) + more
+
+
+def no_column(wanted: str, names: Sequence[str]) -> str:
+    """Return what to say of a column that is not there: what is, and which may be meant."""
+    folded = {name.strip().casefold(): name for name in names}
+    near = folded.get(wanted.strip().casefold())
+    if near is None:
+        found = difflib.get_close_matches(wanted, names, n=1, cutoff=0.7)
+        near = found[0] if found else None
+    meant = f"; did you mean {near!r}?" if near is not None else ""
+    return f"no column {wanted!r}; it has {told(names) or 'none'}{meant}"

@@ -1,0 +1,80 @@
+"""Encodings of text files: which there are, where a file is not in its own, and which it may be."""
+
+from __future__ import annotations
+
+import codecs
+from typing import TYPE_CHECKING
+
+from mashbill.core.errors import InputError
+from mashbill.stages.rows import opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PIECE = 1 << 20
+_SAMPLE = 1 << 18
+_COMMON = [
+    "utf_8", "utf_16", "utf_32", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255",
+    "cp1256", "koi8_r", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp437",
+]  # fmt: skip
+_ENOUGH = 8  # bytes beyond ASCII below which any guess would be as good as another
+
+
+def reading_name(encoding: str, name: str) -> str:
+    """Return the codec to read a file with: of UTF-8, the one that takes a byte order mark off.
+
+    Raises:
+        InputError: if there is no such encoding of text.
+    """
+    try:
+        found = codecs.lookup(encoding)
+    except (LookupError, ValueError) as error:
+        msg = f"{name}: {error}; correct encoding in the recipe"
+        raise InputError(msg) from error
+    if not found._is_text_encoding:  # noqa: SLF001 - what TextIOWrapper asks, too
+        msg = f"{name}: {encoding!r} is no encoding of text; correct encoding in the recipe"
+        raise InputError(msg)
+    return "utf-8-sig" if found.name == "utf-8" else encoding
+
+
+def where_undecodable(data: bytes | Path, name: str, encoding: str) -> InputError:
+    """Return the error about a file that is not in its encoding: where, and what it may be."""
+    where, around = _place(data, name, encoding)
+    guess = guessed(around)
+    may_be = f"; it reads as {guess}: write encoding = {guess!r} in the recipe" if guess else ""
+    if not may_be:
+        may_be = "; set encoding in the recipe"
+    return InputError(
+        f'{name} is not {encoding} at {where}{may_be}, or on_bad_bytes = "reject" to put such rows '
+        'aside with their reason, or "replace"'
+    )
+
+
+def guessed(data: bytes) -> str:
+    """Return which encoding some bytes are likely in; empty if none can be told."""
+    from charset_normalizer import from_bytes
+
+    if sum(byte > 127 for byte in data) < _ENOUGH:
+        return ""
+    best = from_bytes(data, cp_isolation=_COMMON).best()
+    return "" if best is None else best.encoding.replace("_", "-")
+
+
+def _place(data: bytes | Path, name: str, encoding: str) -> tuple[str, bytes]:
+    """Return line and byte, of what is unpacked, at which it fails, and the bytes around it."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    before, line, last = 0, 1, False
+    with opened(data, name) as raw:
+        while not last:
+            piece = raw.read(_PIECE)
+            last = not piece
+            pending = len(decoder.getstate()[0])
+            try:
+                line += decoder.decode(piece, last).count("\n")
+            except UnicodeDecodeError as error:
+                good = error.object[: error.start].decode(encoding, "replace")
+                around = bytes(error.object[max(error.start - _SAMPLE, 0) :][: 2 * _SAMPLE])
+                at = before - pending + error.start
+                return f"line {line + good.count(chr(10))}, byte {at}", around
+            before += len(piece)
+    return "an unknown place", b""
