@@ -152,7 +152,7 @@ def test_every_file_is_read_whole_or_refused(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("a.csv", b"a,b\n1,2\n3\n", r"a.csv: line 3 has 1 fields, 2 columns are named \('a', 'b'\)"),
+        ("a.csv", b"a,b\n1,2\n3\n", r"line 3 has 1 fields, 2 columns are named \('a', 'b'\)"),
         ("a.csv", b'a,b\n1,"cut sho', r"a.csv: line 2 is no CSV: .*if it is cut short"),
         ("a.csv", b'a,b\n1,"x"y\n', r"a.csv: line 2 is no CSV: .*correct its quotes"),
         ("a.csv", b"a,b,a\n", r"the header names column 'a' twice"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TEXT = pa.large_string()
 _NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 _SAFE = 2**53
+_NOTHING = pa.scalar("", _TEXT)
 
 
 def digests(columns: Mapping[str, Any], prefix: bytes = b"") -> list[bytes]:
@@ -78,15 +79,33 @@ def _texts(name: str, column: Any) -> Any:
     if pa.types.is_integer(kind):
         bounds = pc.min_max(array).as_py()
         low, high = bounds["min"], bounds["max"]
-        if low is None or (low > -_SAFE and high < _SAFE):
+        if low is None or _fits(low, high):
             return pc.fill_null(array.cast(_TEXT), "null")
     if pa.types.is_float64(kind) and array.null_count == 0:
         return pa.array([f'"{value.hex()}"' for value in array.to_pylist()], _TEXT)
+    if (pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind)) and not array.null_count:
+        return pa.array([f'"{value.hex()}"' for value in array.to_pylist()], _TEXT)
+    if pa.types.is_list(kind) and pa.types.is_int64(kind.value_type):
+        numbers = array.flatten()
+        bounds = pc.min_max(numbers).as_py()
+        low, high = bounds["min"], bounds["max"]
+        if not (array.null_count or numbers.null_count) and (low is None or _fits(low, high)):
+            offsets = pc.subtract(array.offsets, array.offsets[0])
+            joined = pc.binary_join(
+                pa.ListArray.from_arrays(offsets, numbers.cast(pa.string())), ","
+            )
+            return pc.binary_join_element_wise(
+                pa.scalar("[", _TEXT), joined.cast(_TEXT), pa.scalar("]", _TEXT), _NOTHING
+            )
     try:
         return pa.array([row_json(plain_value(value)) for value in array.to_pylist()], _TEXT)
     except (TypeError, ValueError) as error:
         msg = f"column {name!r} has no canonical form: {error}"
         raise CanonicalError(msg) from error
+
+
+def _fits(low: int, high: int) -> bool:
+    return low > -_SAFE and high < _SAFE
 
 
 def _strings(array: pa.LargeStringArray) -> Any:

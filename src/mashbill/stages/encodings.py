@@ -17,7 +17,7 @@ _COMMON = [
     "utf_8", "utf_16", "utf_32", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255",
     "cp1256", "koi8_r", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp437",
 ]  # fmt: skip
-_ENOUGH = 8  # bytes beyond ASCII below which any guess would be as good as another
+_ENOUGH = 5  # bytes beyond ASCII below which any guess would be as good as another
 
 
 def reading_name(encoding: str, name: str) -> str:
