@@ -1,6 +1,7 @@
 """Recipe to plan: order, what is done, what the rest will cost and put on the bill.
 
-A plan is a value: nothing is fetched, loaded or asked to make one.
+A plan is a value: nothing is fetched, loaded or asked to make one. Files beside the recipe are
+looked at, so that their rows are counted and a wrong name is told before anything runs.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import numpy as np
 
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.canonical import changed_keys, digest
-from mashbill.core.errors import DriftError
+from mashbill.core.errors import DriftError, InputError
 from mashbill.core.source import Source
-from mashbill.core.stage import StageSpec
+from mashbill.core.stage import Glance, StageSpec
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.decisions import Decided, decide_circuit
 from mashbill.lineage.definitions import Verdict, judge_all
@@ -29,8 +30,9 @@ from mashbill.lineage.nodes import (
 from mashbill.teachers.projection import Projection, project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
+    from pathlib import Path
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.recipe import Recipe, TeacherSpec
@@ -60,6 +62,8 @@ class PlannedStage:
     """(source, channel, role) that this step itself would put on the bill"""
     anew: str = ""
     """why what is there is made anew; empty if it is not"""
+    seen: Glance | None = None
+    """what a look at its files told, for a first stage whose files are at hand"""
 
     @property
     def calls(self) -> int | None:
@@ -150,6 +154,8 @@ class Plan:
                     "status": stage.status,
                     "anew": stage.anew,
                     "rows": stage.rows,
+                    "columns": None if stage.seen is None else list(stage.seen.columns),
+                    "is_counted": stage.seen is None or stage.seen.is_exact,
                     "seconds": stage.seconds,
                     "calls": stage.calls,
                     "price_usd": stage.price,
@@ -192,6 +198,7 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
             the message lists what changed.
     """
     rows: dict[str, int] = {}
+    sizes: dict[str, Mapping[str, float]] = {}
     data: dict[str, Dataset] = {}
     digests: dict[str, str] = {}
     tables: dict[str, NodeTable] = {}
@@ -222,7 +229,9 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
         elif store is not None and store.get(planned.ref) is not None:
             planned = replace(planned, anew="was made from what is made anew")
         if planned.status == "to do":
-            planned = _with_cost(planned, recipe, rows, data)
+            planned = _looked_at(planned, recipe.folder)
+            sizes[name] = _sizes(planned, sizes)
+            planned = _with_cost(planned, recipe, rows, data, sizes)
         if planned.rows is not None:
             rows[name] = planned.rows
         stages.append(planned)
@@ -275,6 +284,32 @@ def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
     )
 
 
+def _looked_at(planned: PlannedStage, folder: Path) -> PlannedStage:
+    """Return a first stage with what its files tell, where they are at hand.
+
+    Raises:
+        InputError: as the run would, naming the stage.
+    """
+    try:
+        seen = planned.spec.glance(folder)
+    except InputError as error:
+        msg = f"stages.{planned.name}: {error}"
+        raise InputError(msg) from error
+    if seen is None:
+        return planned
+    return replace(
+        planned, seen=seen, rows=seen.rows, seconds=planned.spec.expected_seconds(seen.rows)
+    )
+
+
+def _sizes(planned: PlannedStage, sizes: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
+    """Return the mean bytes of the texts that a stage will make, by column, as far as known."""
+    if planned.seen is not None:
+        return planned.seen.sizes
+    inputs = [use.name for use in planned.spec.uses() if use.role == "rows"]
+    return sizes.get(inputs[0], {}) if inputs and planned.spec.keeps_texts else {}
+
+
 def _known(spec: StageSpec, rows: dict[str, int]) -> dict[str, int] | None:
     """Return the rows of a stage's inputs; None if one that it goes through is not known."""
     uses = spec.uses()
@@ -284,7 +319,11 @@ def _known(spec: StageSpec, rows: dict[str, int]) -> dict[str, int] | None:
 
 
 def _with_cost(
-    planned: PlannedStage, recipe: Recipe, rows: dict[str, int], data: dict[str, Dataset]
+    planned: PlannedStage,
+    recipe: Recipe,
+    rows: dict[str, int],
+    data: dict[str, Dataset],
+    sizes: Mapping[str, Mapping[str, float]],
 ) -> PlannedStage:
     """Return a stage with what its teachers are asked, and how long they take for the least."""
     spec = planned.spec
@@ -292,7 +331,9 @@ def _with_cost(
     if not names:
         return planned
     known = _known(spec, rows)
-    projected = project(recipe, planned.name, known, data) if known is not None else None
+    projected = None
+    if known is not None:
+        projected = project(recipe, planned.name, known, data, sizes=sizes)
     seconds: float | None = 0.0
     for name in names:
         teacher = recipe.teachers[name]

@@ -466,7 +466,7 @@ def test_the_command_holds_what_was_projected_against_what_was_spent(tmp_path):
     at = ("--store", tmp_path / "s")
     plan = json.loads(invoke("plan", path, *at, "--json"))
     assert [item["calls"] for item in plan["stages"]] == [0, 20, 20]
-    assert "teachers: 40 calls, about $" in invoke("plan", path, *at)
+    assert "teachers: 40 calls, about " in invoke("plan", path, *at)
     with pytest.raises(BudgetError):
         CliRunner().invoke(
             app, ["run", str(path), *map(str, at), "--max-calls", "30"], catch_exceptions=False

@@ -169,8 +169,8 @@ def test_without_gold_labels_the_evaluation_says_so(recipe_file, tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"mood"', '"tone"', r"toy.jsonl: row 0 has no column 'tone'; it has text, mood"),
-        ('equals = "good"', "at_least = 3", r"row 1: column 'mood' holds '\w+', which is not the"),
+        ('"mood"', '"tone"', r"toy.jsonl: line 1 has no column 'tone'; it has 'text', 'mood'"),
+        ('equals = "good"', "at_least = 3", r"line 2: column 'mood' holds '\w+', which is not the"),
         ('"toy.jsonl"', '"toy.txt"', r"toy.txt: the ending does not say the format"),
         ('equals = "good"', 'equals = "x"\nsha256 = "00"', r"its SHA-256 is"),
     ],

@@ -220,3 +220,66 @@ def test_shards_are_those_of_the_rows_however_they_come(tmp_path):
     store = run_stages(tmp_path, CORPUS + "shard_rows = 25\n", {})
     assert [shard.rows for shard in store.find("texts").shards] == [25, 25, 25, 25, 1]
     assert [row["n"] for row in rows_of(store, "texts")] == list(range(101))
+
+
+LABELLED = """
+[stages.half]
+kind = "split"
+input = "texts"
+range = [0.0, 0.5]
+
+[stages.labelled]
+kind = "label"
+input = "half"
+teacher = "t"
+prompt = "p.txt"
+labels = { good = " good", bad = " bad" }
+"""
+SERVICE = '[teachers.t]\nkind = "api"\nprovider = "openai"\nmodel = "gpt-4o-mini"\n'
+
+
+def planned(folder, stages, rows, teachers=SERVICE, name="texts.jsonl"):
+    from mashbill import load_recipe
+    from mashbill.plan import build
+
+    folder.mkdir(exist_ok=True)
+    text = rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / name).write_text(text)
+    (folder / "p.txt").write_text("Text: {{ text }} ->")
+    path = folder / "r.toml"
+    path.write_text(f'[recipe]\nname = "r"\nversion = "1"\n{teachers}{stages}')
+    return {stage.name: stage for stage in build(load_recipe(path)).stages}
+
+
+def test_a_plan_looks_at_the_files_that_are_at_hand(tmp_path):
+    rows = [{"body": f"a text of some length {i}", "id": i} for i in range(1000)]
+    stages = CORPUS + 'text = "body"\n' + LABELLED
+    found = planned(tmp_path, stages, rows)
+    assert found["texts"].rows == 1000
+    assert found["texts"].seen.columns == ("body", "id")
+    assert found["half"].rows == found["labelled"].calls == 500
+    assert found["labelled"].price > 0
+    long = planned(tmp_path, stages, [{**row, "body": row["body"] * 9} for row in rows])
+    assert long["labelled"].price > 1.5 * found["labelled"].price
+    with pytest.raises(InputError, match=r"stages.texts: .*no column 'bdy'.*did you mean 'body'"):
+        planned(tmp_path, CORPUS + 'text = "bdy"\n', rows)
+    with pytest.raises(InputError, match=r"stages.texts: .*line 2 is not JSON"):
+        planned(tmp_path, CORPUS, '{"text": "a"}\n{"text": \n')
+    with pytest.raises(InputError, match=r"stages.texts: .*no column 'made'.*set generator"):
+        planned(tmp_path, IMPORT.replace('"by"', '"made"') + 'text = "body"\n', rows)
+
+
+def test_a_plan_reckons_the_rows_of_a_large_file(tmp_path, monkeypatch):
+    from mashbill.stages import glance
+
+    monkeypatch.setattr(glance, "_ROWS", 100)
+    monkeypatch.setattr(chunks, "_ROWS", 50)
+    rows = [{"text": f"a text of some length {i}"} for i in range(1000)]
+    found = planned(tmp_path, CORPUS, rows)["texts"]
+    assert not found.seen.is_exact
+    assert 800 < found.rows < 1200
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "texts.parquet")
+    found = planned(tmp_path, CORPUS.replace("jsonl", "parquet"), rows)["texts"]
+    assert (found.rows, found.seen.is_exact) == (1000, True)

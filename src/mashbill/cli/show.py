@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mashbill.run.reckoning import Reckoning
 
 
+_COLUMNS = 12  # columns of a file that a terminal shows
 _UNKNOWN = 12  # unknowns that a terminal shows
 
 
@@ -40,7 +41,7 @@ def print_plan(made: planning.Plan) -> None:
         table.add_row(
             stage.name,
             stage.spec.kind,
-            "" if not stage.rows else f"{stage.rows:,}",
+            _rows(stage),
             "done" if stage.status == "done" else _about(stage.seconds),
             *_asked(stage),
             adds,
@@ -50,9 +51,21 @@ def print_plan(made: planning.Plan) -> None:
         if stage.anew:
             line = f"{stage.ref} is made anew: what is there {stage.anew}."
             out.print(line, highlight=False, soft_wrap=True, markup=False)
+    for stage in made.stages:
+        if stage.seen is not None:
+            columns = ", ".join(repr(name) for name in stage.seen.columns[:_COLUMNS])
+            more = len(stage.seen.columns) - _COLUMNS
+            line = f"{stage.name} reads the columns {columns}{f' and {more} more' * (more > 0)}."
+            out.print(line, highlight=False, soft_wrap=True, markup=False)
     for line in _totals([stage for stage in made.stages if stage.status != "done"]):
         out.print(line, highlight=False, soft_wrap=True, markup=False)
     print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
+
+
+def _rows(stage: planning.PlannedStage) -> str:
+    """Say how many rows a stage has, or will have."""
+    about = "about " if stage.seen is not None and not stage.seen.is_exact else ""
+    return f"{about}{stage.rows:,}" if stage.rows else ""
 
 
 def _adds(stage: planning.PlannedStage) -> list[str]:
@@ -92,7 +105,10 @@ def _totals(todo: list[planning.PlannedStage]) -> list[str]:
     if unsaid:
         parts.insert(0, f"Time not known: {', '.join(unsaid)}")
     projected = sum((stage.projected for stage in todo if stage.projected), Projection())
-    parts.append(f"teachers: {projected.calls}, {projected.price}")
+    most = projected.most
+    tokens = f"{projected.least.tokens_in:,}" + (f" to {most.tokens_in:,}" if most else " or more")
+    reading = f", about {tokens} tokens to read" if projected.least.calls else ""
+    parts.append(f"teachers: {projected.calls}{reading}, {projected.price}")
     if uncounted:
         parts.append(f"and those of {', '.join(uncounted)}, not known before the data is read")
     lines = ["; ".join(parts) + "."]

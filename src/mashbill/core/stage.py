@@ -114,6 +114,20 @@ class Asks:
     """the same where everything is asked again; None where nothing limits it"""
 
 
+@dataclass(frozen=True)
+class Glance:
+    """What a look at a first stage's files tells of it, before anything runs."""
+
+    rows: int
+    """rows that the files have, those that will be rejected included"""
+    is_exact: bool
+    """whether they were counted, and not reckoned from the files' size"""
+    columns: tuple[str, ...]
+    """columns of the files"""
+    sizes: Mapping[str, float]
+    """mean bytes of a text, by column of what the stage makes"""
+
+
 class TeacherSession(Protocol):
     """A loaded teacher behind its journal: what was answered before is not asked again."""
 
@@ -191,6 +205,8 @@ class StageSpec(Literals):
     """whether an output row is made of several input rows at once; such a stage cannot stream"""
     asks_to_write: ClassVar[bool] = False
     """whether its teacher must be able to write"""
+    keeps_texts: ClassVar[bool] = False
+    """whether its rows have the texts of its first input, so that plans know how long they are"""
     student_kind: ClassVar[StudentKind] = "other"
     """what kind of model it makes, for terms that tell kinds apart"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
@@ -263,6 +279,15 @@ class StageSpec(Literals):
     def check(self, folder: Path) -> None:
         """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
         del folder
+
+    def glance(self, folder: Path) -> Glance | None:
+        """Look at the files that it reads, if they are at hand; None if there is nothing to see.
+
+        Raises:
+            InputError: as a run would: a column that is not there, a file of another format.
+        """
+        del folder
+        return None
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """Return how many rows to expect, given those of the inputs; None if it cannot be said."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class ApplySpec(StageSpec):
     """``kind = "apply"``."""
 
+    keeps_texts: ClassVar[bool] = True
     kind: Literal["apply"] = "apply"
     input: str
     """dataset to label"""

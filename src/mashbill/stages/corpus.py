@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.conduct.listing import File
-    from mashbill.core.stage import StageContext, Uses
+    from mashbill.core.stage import Glance, StageContext, Uses
 
 _GIVEN = frozenset({"text", "gold", "part", "label", "confidence"}) | OURS
 """names of columns that this stage, or those behind it, give themselves"""
@@ -126,7 +126,7 @@ class CorpusSpec(ReadsFiles):
         return ()
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
-        """What the recipe says to expect; nothing is read to make a plan."""
+        """What the recipe says to expect, where the files are not at hand to be counted."""
         del inputs
         return self.expect_rows
 
@@ -179,11 +179,32 @@ class CorpusSpec(ReadsFiles):
             for chunk in read_chunks(data, name, self.manner):
                 yield chunk, name
 
-    def wanted_columns(self) -> list[str]:
-        """Return the columns that a file must have."""
+    def glance(self, folder: Path) -> Glance | None:
+        """Look at the file; an archive is not unpacked for it."""
+        return None if self.members else super().glance(folder)
+
+    def text_of(self, columns: Sequence[str]) -> str:
+        """The column that the recipe names."""
+        del columns
+        return self.text
+
+    def check_chunk(self, chunk: Chunk, name: str) -> None:
+        """Raise InputError if a line is no row, or a column is not there."""
+        if chunk.bad and self.on_bad_bytes != "reject":
+            at, (_, reason) = next(iter(chunk.bad.items()))
+            msg = f"{name}: {chunk.where(at)} {reason}; correct the line, or fetch the file again"
+            raise InputError(msg)
         kept = () if self.keep == "all" else self.keep
         gold = (self.gold.column,) if self.gold is not None else ()
-        return list(dict.fromkeys((self.text, *gold, *kept)))
+        for column in dict.fromkeys((self.text, *gold, *kept)):
+            first = next((at for at in range(chunk.rows) if at not in chunk.bad), None)
+            lacking = chunk.absent.get(column) if column in chunk.columns else first
+            if lacking is None:
+                continue
+            says = no_column(column, list(chunk.columns))
+            where = chunk.where(lacking)
+            msg = f"{name}: {where} has {says}; correct the column names in the recipe"
+            raise InputError(msg)
 
 
 class _Taking:
@@ -208,11 +229,7 @@ class _Taking:
     def take(self, chunk: Chunk, name: str) -> None:
         """Lay down a chunk of the part that was begun last."""
         spec = self._spec
-        if chunk.bad and spec.on_bad_bytes != "reject":
-            at, (_, reason) = next(iter(chunk.bad.items()))
-            msg = f"{name}: {chunk.where(at)} {reason}; correct the line, or fetch the file again"
-            raise InputError(msg)
-        self._check_columns(chunk, name)
+        spec.check_chunk(chunk, name)
         reasons: list[str | None] = [None] * chunk.rows
         texts = self._texts(chunk, reasons)
         short = pc.less(pc.utf8_length(texts), spec.min_chars)
@@ -234,15 +251,6 @@ class _Taking:
         }
         ours = {"text": texts, "gold": gold, "reason": pa.array(reasons, pa.string())}
         self._spill.add({**{n: Cells(a, Kinds()) for n, a in ours.items()}, **kept})
-
-    def _check_columns(self, chunk: Chunk, name: str) -> None:
-        for column in self._spec.wanted_columns():
-            at = chunk.absent.get(column) if column in chunk.columns else 0
-            if at is None or not chunk.rows or len(chunk.bad) == chunk.rows:
-                continue
-            says = no_column(column, list(chunk.columns))
-            msg = f"{name}: {chunk.where(at)} has {says}; correct the column names in the recipe"
-            raise InputError(msg)
 
     def _texts(self, chunk: Chunk, reasons: list[str | None]) -> pa.Array:
         """Return the texts, trimmed; what is none is told in ``reasons``."""

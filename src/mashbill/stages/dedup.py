@@ -33,6 +33,7 @@ _ROWS = 4096
 class DedupSpec(StageSpec):
     """``kind = "dedup"``."""
 
+    keeps_texts: ClassVar[bool] = True
     streams = False
     merges = True
     references: ClassVar[tuple[str, ...]] = ("input",)

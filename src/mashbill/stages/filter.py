@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class FilterSpec(StageSpec):
     """``kind = "filter"``."""
 
+    keeps_texts: ClassVar[bool] = True
     kind: Literal["filter"] = "filter"
     input: str
     """dataset to filter"""

@@ -27,7 +27,7 @@ from mashbill.stages.rows import half_a_character
 from mashbill.stages.spill import Spill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.core.stage import StageContext, Uses
@@ -78,7 +78,7 @@ class ImportSpec(ReadsFiles):
         return ()
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
-        """What the recipe says to expect; nothing is read to make a plan."""
+        """What the recipe says to expect, where the files are not at hand to be counted."""
         del inputs
         return self.expect_rows
 
@@ -112,6 +112,11 @@ class ImportSpec(ReadsFiles):
             version=version,
             license=license_,
         )
+
+    def text_of(self, columns: Sequence[str]) -> str:
+        """The column of the text; that of the generator must be there, too."""
+        self.column(self.generator, _GENERATORS, "generator", list(columns), self.source)
+        return self.column(self.text, _TEXTS, "text", list(columns), self.source)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows with the number of their origin; those that cannot serve as rejects."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 class LabelSpec(StageSpec):
     """``kind = "label"``."""
 
+    keeps_texts: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("input", "teacher")
 
     kind: Literal["label"] = "label"

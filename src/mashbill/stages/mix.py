@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class MixSpec(StageSpec):
     """``kind = "mix"``."""
 
+    keeps_texts: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("inputs",)
 
     kind: Literal["mix"] = "mix"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from mashbill.conduct.listing import File, beside, fetch_all, is_elsewhere
-from mashbill.core.stage import StageSpec
-from mashbill.stages.chunks import Manner, OnBadBytes
+from mashbill.core.stage import Glance, StageSpec
+from mashbill.stages.chunks import Chunk, Manner, OnBadBytes
+from mashbill.stages.glance import glance_at
 from mashbill.stages.rows import Format, choose
 
 if TYPE_CHECKING:
@@ -57,6 +59,24 @@ class ReadsFiles(StageSpec):
     def manner(self) -> Manner:
         """How the files are read."""
         return Manner(self.format, self.encoding, on_bad_bytes=self.on_bad_bytes)
+
+    def glance(self, folder: Path) -> Glance | None:
+        """Look at the files, where they lie beside the recipe."""
+        if is_elsewhere(self.source):
+            return None
+        files = fetch_all(self.source, self.sha256, folder, folder, self._chosen)
+        seen = glance_at(files, self.manner, self.check_chunk)
+        text = self.text_of(seen.columns)
+        sizes = {name: size for name, size in seen.sizes.items() if name != text}
+        return replace(seen, sizes={"text": seen.sizes.get(text, 0.0), **sizes})
+
+    def check_chunk(self, chunk: Chunk, name: str) -> None:
+        """Raise InputError if rows of a file cannot serve."""
+
+    def text_of(self, columns: Sequence[str]) -> str:
+        """Return which column becomes the text."""
+        del columns
+        return "text"
 
     def fetched(self, ctx: StageContext) -> tuple[File, ...]:
         """Return the files, on this disk; where they are several, their digests are a measure.

@@ -6,7 +6,7 @@ the corpus grows, so that a rerun on a larger corpus labels only what is new.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import model_validator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class SplitSpec(StageSpec):
     """``kind = "split"``."""
 
+    keeps_texts: ClassVar[bool] = True
     kind: Literal["split"] = "split"
     input: str
     """dataset to take from"""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from mashbill.core.source import Purpose
 from mashbill.teachers.services import batches_of, wire_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.recipe import Recipe
@@ -157,6 +158,7 @@ def project(
     data: Mapping[str, Dataset],
     *,
     services_only: bool = False,
+    sizes: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Projection | None:
     """Return what a stage will ask, answers that are in the journal included.
 
@@ -166,6 +168,7 @@ def project(
         rows: of each of its inputs.
         data: those inputs that are made already: how long their rows are is seen there.
         services_only: count no teacher that runs here.
+        sizes: mean bytes of each column of text of inputs that are not made yet.
 
     Returns:
         None if it asks nobody.
@@ -183,7 +186,8 @@ def project(
     files = [recipe.folder / name for name in spec.files()] + list(spec.own_files().values())
     sent = sum(path.stat().st_size for path in files if path.suffix not in _DATA)
     inputs = [use.name for use in spec.uses() if use.role == "rows"]
-    shortest, longest = _row_bytes(spec, [data.get(name) for name in inputs])
+    known = sizes or {}
+    shortest, longest = _row_bytes(spec, [data.get(n) or known.get(n) for n in inputs])
     # Which of several prompts goes with which question is the stage's own affair.
     surely = sent if len(asks.once) == 1 else 0
     least = counted.of(asks.once, asks.least, (surely + shortest) / _BYTES_A_TOKEN[0])
@@ -264,7 +268,9 @@ def _longest_answer(spec: Any, *, chooses: bool) -> int:
     return 1 if chooses and weighs else int(spec.max_tokens)
 
 
-def _row_bytes(spec: Any, inputs: Iterable[Dataset | None]) -> tuple[float, float | None]:
+def _row_bytes(
+    spec: Any, inputs: Iterable[Dataset | Mapping[str, float] | None]
+) -> tuple[float, float | None]:
     """Return the bytes of text of a row that are asked about, at least and at most.
 
     At least it is the column that the stage names, at most all columns of text; where a stage
@@ -274,9 +280,13 @@ def _row_bytes(spec: Any, inputs: Iterable[Dataset | None]) -> tuple[float, floa
     column = getattr(spec, "about", "text")
     shortest, longest = 0.0, 0.0
     for data in inputs:
-        if data is None or not data.num_rows:
+        if not data or not (isinstance(data, Mapping) or data.num_rows):
             return 0.0, most and most * max(len(getattr(spec, "columns", ())), 1)
-        for name, size in _column_bytes(data, most).items():
+        for name, size in (
+            {n: min(s, (most or s) * 4) for n, s in data.items()}
+            if isinstance(data, Mapping)
+            else _column_bytes(data, most)
+        ).items():
             longest += size
             shortest += size if name == column else 0.0
     return shortest, longest
