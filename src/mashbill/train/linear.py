@@ -80,6 +80,7 @@ def write_linear(
         from safetensors.numpy import save_file
     except ImportError as error:
         raise MissingExtraError("writing a classifier", "train") from error
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     save_file(tensors, out / "weights.safetensors")
     buckets = tensors["weights"].shape[1]
     config = {"labels": list(labels), "buckets": buckets, "temperature": temperature}
