@@ -73,10 +73,9 @@ def print_evaluation(evaluation: Mapping[str, Any], name: str = "") -> None:
 def _print_matrix(matrix: Matrix) -> None:
     """Print a matrix: whole for three to eight labels, else in a line."""
     if 2 < len(matrix.rows) <= _MOST and len(matrix.columns) <= _MOST + 2:
-        table = Table(
-            title=escape(f"{matrix.system}: what humans said (down), what it said (across)"),
-            title_justify="left",
-        )
+        title = f"{matrix.system}: what humans said (down), what it said (across)"
+        out.print(title, style="italic", highlight=False, markup=False, soft_wrap=True)
+        table = Table()
         table.add_column("")
         for name, _ in matrix.columns:
             table.add_column(escape(_short(name)), justify="right")
