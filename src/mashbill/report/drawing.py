@@ -70,9 +70,12 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
 
 
 def _box(box: Box, x: float, y: float) -> str:
+    # Fonts differ in width: a name that might not fit is pressed into its box.
+    room = _WIDTH - 12
+    fit = f' textLength="{room}" lengthAdjust="spacingAndGlyphs"' if len(box.name) > 18 else ""
     return (
         f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name"{fit}>{escape(_short(box.name, 22))}'
         "</text>"
         f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 28))}'
         "</text></g>"
