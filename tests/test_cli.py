@@ -78,7 +78,10 @@ def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished):
         (("bill", "nothing"), "has no artifact 'nothing'; it has"),
         (("trace", "scratch", "--row", 99999), "learned from rows 0 to"),
         (("trace", "first", "--row", -1), "row -1 is not"),
-        (("plan", "nowhere"), "nor a shipped recipe (channels, generating, grey_area, structured)"),
+        (
+            ("plan", "nowhere"),
+            "nor a shipped recipe (channels, generating, grey_area, structured, ",
+        ),
         (("plan", "grey_area", "--teacher", "x"), "write SERVICE:MODEL"),
         (("bill", "scratch", "--definition", "Z"), "neither one of A, B, C"),
     ],

@@ -30,7 +30,8 @@ from mashbill.cli.options import (
     print_json,
     recipe_path,
 )  # fmt: skip
-from mashbill.cli.show import print_evaluation, print_plan, print_reckoning, print_verdicts
+from mashbill.cli.show import print_plan, print_reckoning, print_verdicts
+from mashbill.cli.show_evaluation import print_evaluations
 from mashbill.conduct.budget import Caps
 from mashbill.core import checkpoint
 from mashbill.core.errors import InputError
@@ -179,9 +180,9 @@ def run(
     page = write_report(
         opened, result, store / "reports" / f"{result.ref}.html", title=loaded.recipe.title
     )
-    evaluation = next(
-        (item.manifest.measures for item in done if "systems" in item.manifest.measures), None
-    )
+    evaluations = [
+        (item.name, item.manifest.measures) for item in done if "systems" in item.manifest.measures
+    ]
     verdicts = judge_all(Circuit.of_artifact(opened, result))
     if as_json:
         stages = [
@@ -203,14 +204,15 @@ def run(
             {
                 "stages": stages,
                 "services": display.reckoning.as_json(),
-                "evaluation": evaluation,
+                "evaluation": evaluations[0][1] if evaluations else None,
+                "evaluations": dict(evaluations),
                 "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
                 "report": str(page),
             }
         )
         return
     out.print()
-    print_evaluation(evaluation)
+    print_evaluations(evaluations)
     print_verdicts(verdicts, str(result.ref))
     out.print(f"Report: {page}", highlight=False, soft_wrap=True)
 

@@ -132,36 +132,6 @@ def _about(seconds: float | None) -> str:
     return "?" if seconds is None else f"{seconds:,.1f}"
 
 
-def print_evaluation(evaluation: dict[str, Any] | None) -> None:
-    """Print the systems' accuracies, or that there are no human labels to compare with."""
-    if evaluation is None:
-        out.print("No evaluation: the recipe has no evaluate stage, so no human labels were used.")
-        return
-    from mashbill.report import by_accuracy
-
-    table = Table(
-        title=f"Accuracy against humans on {evaluation['rows']:,} held-out rows",
-        title_justify="left",
-    )
-    for column in ("system", "accuracy", "95% interval", "macro F1"):
-        table.add_column(column)
-    for system, result in by_accuracy(evaluation):
-        table.add_row(
-            system,
-            f"{result['accuracy']:.3f}",
-            f"{result['low']:.3f} to {result['high']:.3f}",
-            f"{result['macro_f1']:.3f}",
-        )
-    out.print(table)
-    for pair in evaluation["compare"]:
-        beyond = "" if pair["low"] <= 0 <= pair["high"] else ", beyond chance"
-        out.print(
-            f"{pair['first']} - {pair['second']}: {pair['difference']:+.3f} "
-            f"({pair['low']:+.3f} to {pair['high']:+.3f}){beyond}",
-            highlight=False,
-        )
-
-
 def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) -> None:
     """Print a bill."""
     table = Table(title=f"Bill of {name}", title_justify="left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,8 +13,9 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import FROM, one_batch
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.evals.confusion import Confusion
+from mashbill.evals.remarks import against_majority
 from mashbill.evals.statistics import paired_difference, wilson
-from mashbill.verifiers.exact import exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,18 +72,27 @@ class EvaluateSpec(StageSpec):
                 "[stages.*.gold] to the corpus stage, or leave the evaluate stage out"
             )
             raise InputError(msg)
-        gold = table.column("gold").to_pylist()
+        gold = self._gold(table)
         columns = {"text": table.column("text"), "gold": table.column("gold")}
         scores: dict[str, np.ndarray] = {}
+        label, commonest = _majority(gold)
+        majority = commonest / len(gold)
         results: dict[str, Any] = {}
         for system, name in self.systems.items():
             labels = self._aligned(name, table.num_rows, ctx)
-            columns[system] = pa.array(labels, pa.string())
-            scores[system] = exact(labels, gold)
-            results[system] = _result(labels, gold, scores[system])
-        ctx.measures["systems"] = results
-        ctx.measures["rows"] = table.num_rows
-        ctx.measures["majority"] = max(gold.count(label) for label in set(gold)) / len(gold)
+            # A row without a label is an empty text in the dataset, as it always was.
+            columns[system] = pa.array([given or "" for given in labels], pa.string())
+            scores[system] = np.array([float(a == b) for a, b in zip(labels, gold, strict=True)])
+            results[system] = _result(Confusion.of(gold, labels), majority)
+        low, high = wilson(commonest, len(gold))
+        ctx.measures |= {
+            "systems": results,
+            "rows": table.num_rows,
+            "majority": majority,
+            "majority_label": label,
+            "majority_low": low,
+            "majority_high": high,
+        }
         ctx.measures["compare"] = [
             dict(
                 zip(
@@ -95,8 +106,24 @@ class EvaluateSpec(StageSpec):
         positions = pa.array(np.arange(table.num_rows), pa.int64())
         yield one_batch(pa.table({**columns, FROM: positions}))
 
-    def _aligned(self, name: str, rows: int, ctx: StageContext) -> list[str]:
-        """Return a system's labels in the order of the gold rows; empty where it gave none.
+    def _gold(self, table: pa.Table) -> list[str]:
+        """Return the human label of each row.
+
+        Raises:
+            InputError: if a row has none.
+        """
+        column = table.column("gold")
+        if column.null_count:
+            msg = (
+                f"{self.input}: {column.null_count:,} of {len(column):,} rows have no human label, "
+                "so there is nothing to hold a system to; put a stage of kind 'split' with gold = "
+                "'require' before, which keeps the rows that have one"
+            )
+            raise InputError(msg)
+        return [str(label) for label in column.to_pylist()]
+
+    def _aligned(self, name: str, rows: int, ctx: StageContext) -> list[str | None]:
+        """Return a system's labels in the order of the gold rows; None where it gave none.
 
         A row that a teacher refused to label is a row that it got wrong.
 
@@ -109,10 +136,10 @@ class EvaluateSpec(StageSpec):
             ordered = bool((np.diff(positions) > 0).all())
             unanswered = rows - len(positions)
             if ordered and unanswered == dataset.manifest.rejected_rows and positions[-1] < rows:
-                labels = [""] * rows
+                labels: list[str | None] = [None] * rows
                 given = dataset.column("label").to_pylist()
                 for place, label in zip(positions.tolist(), given, strict=True):
-                    labels[place] = label
+                    labels[place] = None if label is None else str(label)
                 return labels
         msg = (
             f"{name} is not a labelling of the rows of {self.input}, one for one; make it with "
@@ -121,21 +148,23 @@ class EvaluateSpec(StageSpec):
         raise InputError(msg)
 
 
-def _result(labels: list[str], gold: list[str], right: np.ndarray) -> dict[str, Any]:
-    low, high = wilson(int(right.sum()), len(right))
-    return {
-        "accuracy": float(right.mean()),
+def _majority(gold: list[str]) -> tuple[str, int]:
+    """Return the commonest label, the first in the alphabet of those that tie, and its rows."""
+    counts = Counter(gold)
+    label = min(counts, key=lambda name: (-counts[name], name))
+    return label, counts[label]
+
+
+def _result(confusion: Confusion, majority: float) -> dict[str, Any]:
+    low, high = wilson(confusion.right, confusion.total)
+    result: dict[str, Any] = {
+        "accuracy": confusion.right / confusion.total,
         "low": low,
         "high": high,
-        "macro_f1": _macro_f1(labels, gold),
+        "macro_f1": confusion.macro_f1(),
+        "labels": confusion.by_label(),
+        "confusion": confusion.as_json(),
+        "unanswered": confusion.unanswered,
+        "only": confusion.only,
     }
-
-
-def _macro_f1(labels: list[str], gold: list[str]) -> float:
-    """Return the F1 score averaged over the gold labels."""
-    scores = []
-    for name in sorted(set(gold)):
-        hits = sum(a == b == name for a, b in zip(labels, gold, strict=True))
-        named = labels.count(name) + gold.count(name)
-        scores.append(2 * hits / named if named else 0.0)
-    return float(np.mean(scores))
+    return {**result, "against_majority": against_majority(result, majority)}

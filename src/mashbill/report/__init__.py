@@ -8,7 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mashbill.core.store import write_atomically
 from mashbill.lineage.words import conclusion_text, share_text
-from mashbill.report.drawing import by_accuracy, draw_accuracies, draw_chain
+from mashbill.report.confusion import by_accuracy
+from mashbill.report.drawing import draw_accuracies, draw_chain
 from mashbill.report.gather import gather
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write_report(store: Store, result: Manifest, path: Path, *, title: str = "")
         share=share_text,
         conclusion=conclusion_text,
         chain=draw_chain(facts.chain),
-        plot=draw_accuracies(facts.evaluation) if facts.evaluation else "",
+        evaluations=[(one, draw_accuracies(one.measures)) for one in facts.evaluations],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, html.encode())

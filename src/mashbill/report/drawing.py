@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from mashbill.evals.remarks import against_majority
+from mashbill.report.confusion import by_accuracy
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mashbill.report.gather import Box
 
@@ -67,9 +70,12 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
 
 
 def _box(box: Box, x: float, y: float) -> str:
+    # Fonts differ in width: a name that might not fit is pressed into its box.
+    room = _WIDTH - 12
+    fit = f' textLength="{room}" lengthAdjust="spacingAndGlyphs"' if len(box.name) > 18 else ""
     return (
         f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name"{fit}>{escape(_short(box.name, 22))}'
         "</text>"
         f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 28))}'
         "</text></g>"
@@ -80,24 +86,29 @@ def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def by_accuracy(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return (system, result), the most accurate first."""
-    systems: dict[str, dict[str, Any]] = evaluation["systems"]
-    return sorted(systems.items(), key=lambda item: (-item[1]["accuracy"], item[0]))
+_PER_CHARACTER = 7.4  # of a name on the left of the plot
 
 
-def draw_accuracies(evaluation: dict[str, Any]) -> Markup:
-    """Draw each system's accuracy as a point with its 95% interval, and the majority's share."""
+def draw_accuracies(evaluation: Mapping[str, Any]) -> Markup:
+    """Draw each system's accuracy as a point with its 95% interval, and the majority's share.
+
+    A system that is not above the majority label has the colour of a warning.
+    """
     systems = evaluation["systems"]
-    left, right, step, top = 120, 620, 34, 26
-    low = min(0.45, *(result["low"] for result in systems.values()))
+    names = {name: _short(name, 32) for name in systems}
+    left = max(120, round(24 + _PER_CHARACTER * max(map(len, names.values()))))
+    right, step, top = left + 500, 34, 26
+    share = evaluation["majority"]
+    band = (evaluation.get("majority_low", share), evaluation.get("majority_high", share))
+    least = min(0.45, band[0] - 0.02, *(result["low"] - 0.02 for result in systems.values()))
+    low = max(least, 0.0)
 
     def x(value: float) -> float:
         return float(round(left + (value - low) / (1 - low) * (right - left), 1))
 
     height = top + step * len(systems) + 34
     opening = (
-        f'<svg class="plot" viewBox="0 0 700 {height}" role="img" '
+        f'<svg class="plot" viewBox="0 0 {right + 80} {height}" role="img" '
         'aria-label="accuracy of each system with 95% intervals">'
     )
     parts = [opening]
@@ -107,20 +118,24 @@ def draw_accuracies(evaluation: dict[str, Any]) -> Markup:
             f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{top - 8}" y2="{bottom}"/>'
             f'<text class="tick" x="{x(tick)}" y="{bottom + 16}">{tick:.1f}</text>'
         )
-        for tick in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+        for tick in (step_of_ten / 10 for step_of_ten in range(11))
+        if tick >= low
     ]
-    majority = x(evaluation["majority"])
+    majority = x(share)
     parts.append(
+        f'<path class="band" d="M{x(band[0])},{top - 8}H{x(band[1])}V{bottom}H{x(band[0])}Z"/>'
         f'<line class="majority" x1="{majority}" x2="{majority}" y1="{top - 8}" y2="{bottom}"/>'
-        f'<text class="tick" x="{majority}" y="{top - 12}">majority label</text>'
+        f'<text class="tick" x="{majority}" y="{top - 12}">majority label {share:.3f}</text>'
     )
     for i, (system, result) in enumerate(by_accuracy(evaluation)):
         y = top + step * i + step / 2
+        poor = against_majority(result, share) in ("below", "not better")
         parts.append(
-            f'<text class="system" x="{left - 12}" y="{y + 4}">{escape(system)}</text>'
+            f'<g class="{"poor" if poor else "good"}">'
+            f'<text class="system" x="{left - 12}" y="{y + 4}">{escape(names[system])}</text>'
             f'<line class="interval" x1="{x(result["low"])}" x2="{x(result["high"])}" y1="{y}" '
             f'y2="{y}"/><circle cx="{x(result["accuracy"])}" cy="{y}" r="5"/>'
             f'<text class="value" x="{x(result["high"]) + 10}" y="{y + 4}">'
-            f"{result['accuracy']:.3f}</text>"
+            f"{result['accuracy']:.3f}</text></g>"
         )
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped

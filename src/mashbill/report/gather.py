@@ -15,6 +15,7 @@ from mashbill.lineage.decisions import DECIDE
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.trace import Hop, Tracer
+from mashbill.report.confusion import Evaluation
 
 if TYPE_CHECKING:
     from mashbill.core.store import Store
@@ -55,7 +56,8 @@ class ReportFacts:
 
     result: Manifest
     chain: tuple[Box, ...]
-    evaluation: dict[str, Any] | None
+    evaluations: tuple[Evaluation, ...]
+    """those whose systems rest on the result, by name"""
     bill: tuple[Summary, ...]
     coverage: Coverage
     verdicts: tuple[VerdictTable, ...]
@@ -75,18 +77,19 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
     table = NodeTable.of(store, result)
     circuit = Circuit.of(table)
     journal = Journal.of(store)
-    evaluations = [
-        manifest.measures
+    # By name, so that of several versions the last is shown.
+    evaluations = {
+        manifest.name: Evaluation(manifest.name, manifest.measures)
         for manifest in store.manifests()
         if "systems" in manifest.measures and result.bill in NodeTable.of(store, manifest).bodies
-    ]
+    }
     entries = store.ledger.entries
     try:
         return ReportFacts(
             result=result,
             chain=tuple(_chain(store, result)),
             warnings=tuple(_warnings(store, table)),
-            evaluation=evaluations[-1] if evaluations else None,
+            evaluations=tuple(evaluations.values()),
             bill=tuple(summarised(bill(circuit))),
             coverage=coverage(circuit),
             verdicts=tuple(verdict_tables(table)),

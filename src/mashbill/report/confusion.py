@@ -1,0 +1,105 @@
+"""Confusion matrices as the page shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mashbill.evals.remarks import remarks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_LABELS = 30
+"""Matrices of more labels than this are shown as their commonest mistakes."""
+MISTAKES = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One count of a matrix."""
+
+    count: int
+    share: float
+    """of its row, 0 to 1"""
+    is_right: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a system said of the rows that humans gave one label."""
+
+    label: str
+    cells: tuple[Cell, ...]
+    score: Mapping[str, Any]
+    """precision (None if never said), recall, f1, gold, said"""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One system's matrix, and what has to be said of it."""
+
+    system: str
+    result: Mapping[str, Any]
+    columns: tuple[tuple[str, bool], ...]
+    """(what was said, whether humans use that label)"""
+    rows: tuple[Row, ...]
+    mistakes: tuple[tuple[str, str, int], ...]
+    """(human label, what was said, rows), the commonest first"""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are too many labels for a matrix that can be read."""
+        return max(len(self.rows), len(self.columns)) > MOST_LABELS
+
+    @property
+    def all_mistakes(self) -> int:
+        """Rows that were got wrong."""
+        return sum(c.count for row in self.rows for c in row.cells if not c.is_right)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of the store: its measures, and what the page makes of them."""
+
+    name: str
+    measures: Mapping[str, Any]
+
+    @property
+    def remarks(self) -> list[tuple[str, str]]:
+        """(system, what has to be said of it)."""
+        return [(remark.system, remark.text) for remark in remarks(self.measures)]
+
+    @property
+    def matrices(self) -> list[Matrix]:
+        """A matrix for each system that has one; those of older versions have none."""
+        return [
+            matrix(system, result)
+            for system, result in by_accuracy(self.measures)
+            if "confusion" in result
+        ]
+
+
+NO_LABEL = "(no label)"
+
+
+def matrix(system: str, result: Mapping[str, Any]) -> Matrix:
+    """Return a system's matrix, from the measures of an evaluation."""
+    confusion = result["confusion"]
+    names, said = confusion["rows"], confusion["columns"]
+    spoken = [NO_LABEL if label is None else label for label in said]
+    rows, mistakes = [], []
+    for at, (label, counts) in enumerate(zip(names, confusion["counts"], strict=True)):
+        total = sum(counts)
+        cells = tuple(Cell(n, n / total if total else 0.0, i == at) for i, n in enumerate(counts))
+        rows.append(Row(label, cells, result["labels"][label]))
+        mistakes += [(label, spoken[i], n) for i, n in enumerate(counts) if n and i != at]
+    mistakes.sort(key=lambda one: (-one[2], one[0], one[1]))
+    columns = tuple((name, i < len(names)) for i, name in enumerate(spoken))
+    return Matrix(system, result, columns, tuple(rows), tuple(mistakes[:MISTAKES]))
+
+
+def by_accuracy(evaluation: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return (system, result), the most accurate first."""
+    systems: dict[str, dict[str, Any]] = evaluation["systems"]
+    return sorted(systems.items(), key=lambda item: (-item[1]["accuracy"], item[0]))
