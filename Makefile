@@ -46,12 +46,14 @@ fix: $(VENV)/tested
 	$(BIN)/ruff format .
 
 bench: $(VENV)/tested  ## by hand, on a machine that does nothing else: see benchmarks/README.md
-	test -x $(PEERS) || { $(PYTHON) -m venv $(dir $(PEERS)).. && $(PEERS) -m pip install --quiet networkx duckdb numpy pyarrow; }
+	test -x $(PEERS) || { $(PYTHON) -m venv $(dir $(PEERS)).. && $(PEERS) -m pip install --quiet networkx duckdb numpy pyarrow datatrove orjson; }
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/lineage_hub.py --peers $(PEERS)
 	$(BIN)/python benchmarks/lineage_rows.py
 	$(BIN)/python benchmarks/whatif_hub.py
 	$(BIN)/python benchmarks/tampering.py
+	$(BIN)/python benchmarks/ingest.py --peers $(PEERS)
+	$(BIN)/python benchmarks/channels_kills.py
 
 clean:
 	rm -rf $(VENV) $(STORE) dist
