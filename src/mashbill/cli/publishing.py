@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from mashbill.cli.options import (
     DEFAULT_STORE,
@@ -78,12 +77,9 @@ def publish_command(
         print_json({**done.as_json(), "check": check})
         return
     rows = f"{done.rows:,} rows, " if manifest.kind == "dataset" else ""
-    out.print(
-        f"{done.artifact} → {escape(done.to)}: {rows}{len(done.sums) + 1} files; "
+    out.say(
+        f"{done.artifact} → {done.to}: {rows}{len(done.sums) + 1} files; "
         f"{len(done.written)} written, {len(done.unchanged)} unchanged, {len(done.removed)} "
-        f"removed{f'; commit {done.commit}' * bool(done.commit)}",
-        highlight=False,
-        soft_wrap=True,
+        f"removed{f'; commit {done.commit}' * bool(done.commit)}"
     )
-    err.print(f"Terms and licences were not looked at here: `{escape(check)}` does.",
-              highlight=False, soft_wrap=True)  # fmt: skip
+    err.say(f"Terms and licences were not looked at here: `{check}` does.")
