@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.errors import InputError
+from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Channel, Source, SourceKind
 from mashbill.stages.chat import flattened, is_chat
@@ -20,7 +21,7 @@ from mashbill.stages.reading import ReadsFiles
 from mashbill.stages.rows import BadRow, as_column, half_a_character, rows_or_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from mashbill.conduct.listing import File
@@ -114,6 +115,7 @@ class ImportSpec(ReadsFiles):
         path = files[0].shown if len(files) == 1 else self.source
         found = list(self._found(files))
         names = list(dict.fromkeys(c for _, row in found if isinstance(row, dict) for c in row))
+        renaming = Renaming(names)
         text = self._column(self.text, _TEXTS, "text", names, path)
         generator = self._column(self.generator, _GENERATORS, "generator", names, path)
         numbers = {source: i for i, source in enumerate(self.sources(ctx.recipe_folder))}
@@ -122,7 +124,7 @@ class ImportSpec(ReadsFiles):
         origins: list[int] = []
         reasons: list[str | None] = []
         for where, row in found:
-            values, reason = self._values(row, text)
+            values, reason = self._values(row, text, renaming)
             who, version, license_ = (
                 _said(values, column) for column in (generator, "version", "license")
             )
@@ -169,7 +171,7 @@ class ImportSpec(ReadsFiles):
         raise InputError(msg)
 
     def _values(
-        self, row: dict[str, Any] | BadRow, column: str
+        self, row: dict[str, Any] | BadRow, column: str, renaming: Renaming
     ) -> tuple[dict[str, Any], str | None]:
         """Return the columns to keep, ``text`` first, and why the row cannot serve, if so."""
         if isinstance(row, BadRow):
@@ -188,12 +190,24 @@ class ImportSpec(ReadsFiles):
             new = {"text": ""}
             what = "is missing" if value is None else f"holds {type(value).__name__}, and no text"
             reason = f"column {column!r} {what}"
-        kept = new | {
-            (f"original_{name}" if name in new or name in OURS else name): item
-            for name, item in row.items()
-            if name != column
-        }
-        return kept, reason
+        free = renaming.beside(new)
+        return new | {free[name]: item for name, item in row.items() if name != column}, reason
+
+
+class Renaming:
+    """Which columns of a data set get another name, since a column of ours has theirs."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Take the names of all columns of all rows, so that every row keeps to one renaming."""
+        self._names = names
+        self._known: dict[frozenset[str], dict[str, str]] = {}
+
+    def beside(self, new: Iterable[str]) -> dict[str, str]:
+        """Return each name with the one that it has beside these columns, and ours."""
+        taken = frozenset(new) | OURS
+        if taken not in self._known:
+            self._known[taken] = free_names(self._names, taken)
+        return self._known[taken]
 
 
 def _said(values: dict[str, Any], column: str) -> str:

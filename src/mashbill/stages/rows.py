@@ -132,6 +132,7 @@ def _parquet(data: bytes | Path, name: str) -> Iterator[tuple[str, dict[str, Any
     number = 0
     try:
         opened = pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data)
+        named_once(opened.schema_arrow.names, name)
         for batch in opened.iter_batches():
             for row in batch.to_pylist():
                 yield f"row {number}", row
@@ -148,6 +149,7 @@ def _arrow(data: bytes | Path, name: str) -> Iterator[tuple[str, dict[str, Any]]
             is_file = raw.read(6) == b"ARROW1"
             raw.seek(0)
             for batch in _batches(raw) if is_file else pa.ipc.open_stream(raw):
+                named_once(batch.schema.names, name)
                 batch.validate(full=True)
                 for row in batch.to_pylist():
                     yield f"row {number}", row
@@ -254,11 +256,11 @@ def _separated(
         if kind == "tsv"
         else csv.reader(text, strict=True)
     )
-    names = list(columns)
+    names = named_once(columns, name) if columns else []
     try:
         for values in reader:
             if not names:
-                names = _header(values, name)
+                names = named_once(values, name)
                 continue
             if values and len(values) != len(names):
                 msg = (
@@ -276,12 +278,17 @@ def _separated(
         raise InputError(msg) from error
 
 
-def _header(values: list[str], name: str) -> list[str]:
-    twice = [column for column, count in Counter(values).items() if count > 1]
+def named_once(columns: Sequence[str], name: str) -> list[str]:
+    """Return the columns of a file.
+
+    Raises:
+        InputError: if two have one name, so that a row would keep one of them only.
+    """
+    twice = [column for column, count in Counter(columns).items() if count > 1]
     if twice:
         msg = f"{name}: the header names column {twice[0]!r} twice; rename one"
         raise InputError(msg)
-    return values
+    return list(columns)
 
 
 def half_a_character(text: str) -> bool:
