@@ -16,16 +16,8 @@ def invoke(*arguments):
 
 
 FORMULAS = [
-    "=cmd|' /C calc'!A0",
-    "+1",
-    "-2",
-    "@SUM(A1)",
-    "\tx",
-    "\rx",
-    "\n=x",
-    "\uff1d1",
-    "\uff0d1",
-]
+    "=cmd|' /C calc'!A0", "+1", "-2", "@SUM(A1)", "\tx", "\rx", "\n=x", "\uff1d1", "\uff0d1",
+]  # fmt: skip
 STARTS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 PLAIN_TEXTS = ["a=b", "", " =x", "'=x", "1-2", 'say "=x"', "x\n=y", "é"]
 
