@@ -81,6 +81,19 @@ def json_text(value: Any, *, indent: int | None = 2) -> str:
     return _ANY.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent))
 
 
+def yaml_scalar(value: Any) -> str:
+    """Return a value as one line of JSON that YAML reads alike, and that can be printed.
+
+    YAML knows no pairs of surrogates, and its readers no half of one, which is replaced.
+    """
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return _ANY.sub(lambda found: _yaml_escape(ord(found[0])), text)
+
+
+def _yaml_escape(number: int) -> str:
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
 def _escaped(found: re.Match[str]) -> str:
     character = found[0]
     if character == "\n":  # of the layout: within texts it is escaped already

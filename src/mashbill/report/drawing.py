@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from mashbill.report.templating import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +58,7 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
     x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2
     x2, y2 = end[0], end[1] + _HEIGHT / 2
     middle = x2 - _GAP_X / 2
-    name = escape(channel)
+    name = drawn(channel)
     label = (
         ""
         if channel == "content"
@@ -69,15 +71,11 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
 def _box(box: Box, x: float, y: float) -> str:
     return (
         f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{escape(_short(box.name, 22))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name">{drawn(box.name, 22)}'
         "</text>"
-        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 28))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{drawn(box.counted, 28)}'
         "</text></g>"
     )
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def by_accuracy(evaluation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -117,7 +115,7 @@ def draw_accuracies(evaluation: dict[str, Any]) -> Markup:
     for i, (system, result) in enumerate(by_accuracy(evaluation)):
         y = top + step * i + step / 2
         parts.append(
-            f'<text class="system" x="{left - 12}" y="{y + 4}">{escape(system)}</text>'
+            f'<text class="system" x="{left - 12}" y="{y + 4}">{drawn(system, 40)}</text>'
             f'<line class="interval" x1="{x(result["low"])}" x2="{x(result["high"])}" y1="{y}" '
             f'y2="{y}"/><circle cx="{x(result["accuracy"])}" cy="{y}" r="5"/>'
             f'<text class="value" x="{x(result["high"]) + 10}" y="{y + 4}">'
