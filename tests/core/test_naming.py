@@ -18,7 +18,8 @@ NAME = st.one_of(
     BASE,
     st.builds("original_{}".format, BASE),
     st.builds("original_{}_{}".format, st.integers(2, 4), BASE),
-    st.text(max_size=4),
+    st.text(st.characters(), max_size=4),
+    st.sampled_from(["\ud800", "\\ud800", "\ud801", "original_\\ud800", "a\x00b", "a\\x00b"]),
 )
 
 
@@ -32,9 +33,14 @@ def test_free_names_are_free_and_as_many_as_the_names(names, taken):
     assert len(set(found.values())) == len(found)
     assert not set(found.values()) & taken
     assert all(new == old or new not in names for old, new in found.items())
-    assert all(new == old for old, new in found.items() if old not in taken)
+    whole = {
+        name: name.replace("\x00", "").encode("utf-8", "ignore") == name.encode("utf-8", "replace")
+        for name in names
+    }
+    assert all(new == old for old, new in found.items() if old not in taken and whole[old])
+    assert all(new.encode().count(b"\x00") == 0 for new in found.values())
     for old, new in found.items():
-        if old in taken and f"original_{old}" not in {*names, *taken}:
+        if whole[old] and old in taken and f"original_{old}" not in {*names, *taken}:
             assert new == f"original_{old}"
     assert free_names(names, taken) == found
 

@@ -14,6 +14,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -61,7 +62,8 @@ class Terminal(Console):
         """Print a value for a program."""
         text = json_text(value)
         if self.is_terminal:
-            self.print_json(text)
+            # Console.print_json reads the text and writes it anew, with all that is escaped here.
+            self.print(JSONHighlighter()(Text(text)), soft_wrap=True)
         else:
             self.emit(text + "\n")  # colouring megabytes that a program reads would take seconds
 

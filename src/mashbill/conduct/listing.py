@@ -36,7 +36,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.store import publish, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Choose = Callable[[Sequence[str], str], list[str]]
 
@@ -89,14 +89,28 @@ def beside(address: str, folder: Path, choose: Choose) -> tuple[str, ...]:
             for item in sorted(path.rglob("*"))
             if item.is_file() and is_shown(name := item.relative_to(path).as_posix())
         ]
-        return tuple(str(PurePosixPath(address, name)) for name in choose(names, address))
+        return _nameable(str(PurePosixPath(address, name)) for name in choose(names, address))
     base = _base(address, folder)
     pattern = PurePosixPath(address).relative_to(base).as_posix()
     files = sorted(item for item in (folder / base).glob(pattern) if item.is_file())
     if not files:
         msg = f"{address}: no file beside the recipe ({folder}) fits this pattern; correct it"
         raise InputError(msg)
-    return tuple(str(base / item.relative_to(folder / base).as_posix()) for item in files)
+    return _nameable(str(base / item.relative_to(folder / base).as_posix()) for item in files)
+
+
+def _nameable(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of files, which go into fingerprints and reasons, and so must be text.
+
+    Raises:
+        InputError: naming the first whose bytes are no UTF-8.
+    """
+    found = tuple(names)
+    for name in found:
+        if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+            msg = f"{name!r}: the bytes of this file's name are not UTF-8; rename the file"
+            raise InputError(msg)
+    return found
 
 
 def _base(address: str, folder: Path) -> PurePosixPath:

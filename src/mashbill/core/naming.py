@@ -32,9 +32,12 @@ def free_names(
     used = {*given, *taken}
     found = {}
     for name in given:
-        new, number = name, 1
-        while name in taken and new in used:
-            new = f"{prefix}_{name}" if number == 1 else f"{prefix}_{number}_{name}"
+        # Half of a surrogate pair has no encoding, and Arrow cuts a name at NUL when it reads it
+        # back, so such names cannot stay: these characters are spelt out.
+        plain = name.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+        new, number = plain, 1
+        while new in used and (name in taken or new != name):
+            new = f"{prefix}_{plain}" if number == 1 else f"{prefix}_{number}_{plain}"
             number += 1
         used.add(new)
         found[name] = new

@@ -213,7 +213,7 @@ class Renaming:
 def _said(values: dict[str, Any], column: str) -> str:
     """Return what a row says in a column, if it has it."""
     value = values.get(column)
-    return "" if value is None else str(value).strip()
+    return "" if value is None else _valid(str(value)).strip()
 
 
 def _valid(text: str) -> str:
