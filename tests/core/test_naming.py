@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError, Signer, Store
+from mashbill.conduct import listing
+from mashbill.conduct.listing import File, listing_digest
 from mashbill.core.naming import file_name, free_names, reference_name
 from mashbill.core.record import OURS
 from mashbill.stages.rows import read_rows
@@ -163,3 +165,19 @@ def test_a_suffix_that_makes_one_of_our_names_is_refused(tmp_path):
     files = {"one.jsonl": rows, "two.jsonl": rows}
     with pytest.raises(InputError, match="set suffix"):
         run_stages(tmp_path, JOIN.replace("SUFFIX", "om"), files)
+
+
+def test_a_file_s_name_cannot_pass_for_the_line_of_another(tmp_path):
+    one, two = ("a" * 64, "b" * 64)
+
+    def file(name, sha256):
+        return File(name, name, tmp_path, sha256)
+
+    forged = [file(f"x\n{two}  y", one)]
+    honest = [file("x", one), file("y", two)]
+    assert listing_digest(forged) != listing_digest(honest)
+    for name in ("x", "a\nb", "\\n", "\\", "a  b", "\r", "\\\n"):
+        line = listing._listed(file(name, one))
+        assert line.count("\n") == 1
+        assert listing._read_listed(line[:-1]) == (one, name)
+    assert listing._listed(file("x y", one)) == f"{one}  x y\n"

@@ -65,7 +65,8 @@ class Terminal(Console):
             # Console.print_json reads the text and writes it anew, with all that is escaped here.
             self.print(JSONHighlighter()(Text(text)), soft_wrap=True)
         else:
-            self.emit(text + "\n")  # colouring megabytes that a program reads would take seconds
+            self.file.write(text + "\n")  # to colour megabytes for a program would take seconds
+            self.file.flush()
 
 
 def line(*parts: Part) -> Text:

@@ -14,6 +14,7 @@ Files are kept in the cache under their own digest, so that what is pinned is fe
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -66,7 +67,27 @@ def listing_digest(files: Sequence[File]) -> str:
 
 
 def _listing(files: Sequence[File]) -> str:
-    return "".join(f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda f: f.name))
+    return "".join(_listed(file) for file in sorted(files, key=lambda f: f.name))
+
+
+def _listed(file: File) -> str:
+    """Return a file's line, as ``sha256sum`` writes it: no name can pass for a line of its own."""
+    name = file.name
+    for character, escape in _ESCAPES.items():
+        name = name.replace(character, escape)
+    return f"{chr(92) * (name != file.name)}{file.sha256}  {name}\n"
+
+
+def _read_listed(line: str) -> tuple[str, str]:
+    """Return the digest and the name that a line of :func:`_listed` holds."""
+    sha256, name = line.removeprefix("\\").split("  ", 1)
+    if line.startswith("\\"):
+        back = {escape: character for character, escape in _ESCAPES.items()}
+        name = re.sub(r"\\[\\nr]", lambda found: back[found[0]], name)
+    return sha256, name
+
+
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 
 
 def beside(address: str, folder: Path, choose: Choose) -> tuple[str, ...]:
@@ -183,7 +204,7 @@ def _kept(address: str, sha256: str, cache: Path) -> tuple[File, ...]:
                 File(PurePosixPath(shown).name, shown, cache / "files" / sha256 / "bytes", sha256)
             ]
         else:
-            lines = [line.split("  ", 1) for line in listed.read_text("utf-8")[:-1].split("\n")]
+            lines = [_read_listed(line) for line in listed.read_text("utf-8")[:-1].split("\n")]
             kept = [
                 File(name, f"{address} → {name}", cache / "files" / one / "bytes", one)
                 for one, name in lines

@@ -14,10 +14,13 @@ from typing import Any
 MOST = 4000
 """characters of one text that are shown, unless a caller says otherwise"""
 
+_LINES = 200  # of a paragraph
 _SELECTORS = "\ufe0e\ufe0f"
-_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_MARKS = (
+    "\u0300-\u034e\u0350-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+)
 _HIDDEN = (
-    "\x00-\x1f\x7f-\x9f"  # control characters, ESC and the one-byte CSI among them
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, ESC and the one-byte CSI among them
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164"
     "\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # nobody sees them
@@ -25,16 +28,12 @@ _HIDDEN = (
     "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001345f"
     "\ud800-\udfff"  # halves of pairs, which no encoding has
 )
-_PATTERN = (
-    f"[{_HIDDEN}]"
-    # An emoji's own selector stays; any other of its kind can carry what nobody sees.
-    rf"|(?:^|(?<=[\x00-\x22\x24-\x29\x2b-\x2f\x3a-\x7f{_SELECTORS}]))[{_SELECTORS}]"
-    # Marks that pile up are drawn over the lines above and below.
-    f"|(?<=[{_MARKS}][{_MARKS}][{_MARKS}][{_MARKS}])[{_MARKS}]"
-)
-_ANY = re.compile(_PATTERN)
+_IN_A_LINE = re.compile(f"[\n\t{_HIDDEN}{_SELECTORS}{_MARKS}]")
+_IN_LINES = re.compile(f"[{_HIDDEN}{_SELECTORS}{_MARKS}]")
+_MARK = re.compile(f"[{_MARKS}]")
+_PILED = re.compile(f"[{_MARKS}]{{5}}")
+_ASCII = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_LAYOUT = "\n\t"
 
 
 def shown(value: object, most: int | None = MOST, *, layout: bool = False) -> str:
@@ -48,17 +47,32 @@ def shown(value: object, most: int | None = MOST, *, layout: bool = False) -> st
     text = value if isinstance(value, str) else str(value)
     if most is not None and len(text) > most:
         text = f"{text[:most]}... ({len(text):,} characters)"
-    if text.isascii() and text.isprintable():
+    if text.isascii() and (_ASCII.search(text) is None if layout else text.isprintable()):
         return text
-    return _ANY.sub(lambda found: _spelt(found[0], layout=layout), text)
+    return (_IN_LINES if layout else _IN_A_LINE).sub(_spelt, text)
 
 
-def _spelt(character: str, *, layout: bool) -> str:
-    if character in _LAYOUT and layout:
-        return character
-    number = ord(character)
-    if character in _NAMED:
-        return _NAMED[character]
+def _stays(found: re.Match[str]) -> bool:
+    """Return whether a character that may hide something hides nothing where it stands."""
+    text, at = found.string, found.start()
+    if found[0] in _SELECTORS:  # an emoji's own; any other can carry what nobody sees
+        before = text[at - 1 : at]
+        return (
+            bool(before) and before in "#*0123456789"
+            if before.isascii()
+            else before not in _SELECTORS
+        )
+    if _MARK.match(found[0]):  # marks that pile up are drawn over the lines above and below
+        return at < 4 or _PILED.match(text, at - 4) is None
+    return False
+
+
+def _spelt(found: re.Match[str]) -> str:
+    if _stays(found):
+        return found[0]
+    number = ord(found[0])
+    if found[0] in _NAMED:
+        return _NAMED[found[0]]
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
@@ -67,6 +81,8 @@ def _spelt(character: str, *, layout: bool) -> str:
 def paragraph(text: object, most: int | None = MOST) -> str:
     """Return a text of several lines for print; those behind the first cannot pass for others."""
     lines = str(text).split("\n")
+    if len(lines) > _LINES:
+        lines = [*lines[:_LINES], f"and {len(lines) - _LINES:,} more lines"]
     return "\n".join(("" if i == 0 else "  ") + shown(line, most) for i, line in enumerate(lines))
 
 
@@ -78,7 +94,10 @@ def json_text(value: Any, *, indent: int | None = 2) -> str:
     Raises:
         TypeError: if the value has no JSON form.
     """
-    return _ANY.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent))
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _IN_LINES.sub(_escaped, text)  # line feeds are of the layout: in texts they are escaped
 
 
 def yaml_scalar(value: Any) -> str:
@@ -87,16 +106,18 @@ def yaml_scalar(value: Any) -> str:
     YAML knows no pairs of surrogates, and its readers no half of one, which is replaced.
     """
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
-    return _ANY.sub(lambda found: _yaml_escape(ord(found[0])), text)
+    return _IN_LINES.sub(_yaml_escape, text)
 
 
-def _yaml_escape(number: int) -> str:
+def _yaml_escape(found: re.Match[str]) -> str:
+    if _stays(found):
+        return found[0]
+    number = ord(found[0])
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
-    if character == "\n":  # of the layout: within texts it is escaped already
-        return character
-    units = character.encode("utf-16-be", "surrogatepass")
+    if _stays(found):
+        return found[0]
+    units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2))
