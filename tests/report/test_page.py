@@ -47,3 +47,47 @@ def test_a_browser_draws_every_part(page, tmp_path):
     assert dom.count("<circle") == 3
     for heading in ("The chain", "What it is worth", "The bill", "The verdicts", "Receipts"):
         assert f"<h2>{heading}</h2>" in dom
+
+
+def test_each_thing_of_a_chain_has_a_box_whatever_it_is_called(tmp_path):
+    """A teacher may be called as a data set is, and two versions of one name may stand in it."""
+    from tests_support import run_toy
+
+    from mashbill.report.gather import gather
+
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
+    (tmp_path / "p.txt").write_text("{{ text }}")
+    text = """
+[recipe]
+name = "x"
+version = "1"
+[teachers.t]
+kind = "fake-service"
+model = "corpus"
+words.a = ["x"]
+[stages.corpus]
+kind = "corpus"
+title = "T"
+source = "a.jsonl"
+[stages.again]
+kind = "split"
+input = "corpus"
+range = [0.0, 1.0]
+[stages.out]
+kind = "rewrite"
+input = "again"
+teacher = "t"
+prompt = "p.txt"
+"""
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    store, _ = run_toy(path, tmp_path / "s")
+    result = store.find("out")
+    item = next(i for i in result.inputs if i.role == "teacher")
+    inputs = [i.model_copy(update={"name": "corpus"}) if i == item else i for i in result.inputs]
+    boxes = gather(store, result.model_copy(update={"inputs": tuple(inputs)})).chain
+    names = [box.name for box in boxes]
+    assert sorted(names) == ["again", "corpus", "out", "teacher_corpus"]
+    by_name = {box.name: box for box in boxes}
+    assert (by_name["corpus"].what, by_name["teacher_corpus"].what) == ("dataset", "teacher")
+    assert {name for name, _ in by_name["out"].inputs} == {"again", "teacher_corpus"}

@@ -5,11 +5,10 @@ Exit codes: 0 done, 1 a finding or a denial, 2 an error, 3 something that wants 
 
 from __future__ import annotations
 
-from rich.markup import escape
-
 from mashbill.cli import conduct, evidence, lineage, policy, public, publishing, removal, running
-from mashbill.cli.options import EXIT, app, err, recipe_path
-from mashbill.core.errors import MashbillError, PolicyError
+from mashbill.cli.ending import ended
+from mashbill.cli.options import app, recipe_path
+from mashbill.cli.printing import take_over
 
 __all__ = [
     "app",
@@ -27,22 +26,6 @@ __all__ = [
 
 
 def main() -> None:
-    """Run the command line; a deliberate error is told in plain words, without a traceback."""
-    try:
-        app()
-    except PolicyError as error:
-        err.print(f"[red]refused:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise SystemExit(EXIT[error.outcome]) from error
-    except MashbillError as error:
-        err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise SystemExit(2) from error
-    except BrokenPipeError:
-        raise SystemExit(141) from None
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        told = f"{where}{error.strerror or error}"
-        err.print(f"[red]error:[/] {escape(told)}", highlight=False, soft_wrap=True)
-        raise SystemExit(2) from error
-    except KeyboardInterrupt:
-        err.print("Stopped. Run the same command again to go on from here.")
-        raise SystemExit(130) from None
+    """Run the command line."""
+    take_over()
+    ended(app)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
+from mashbill.cli.printing import table
 from mashbill.conduct import keeping, statement
 from mashbill.conduct.journal import Journal, Run
 from mashbill.core.errors import AuditError, InputError, StoreError
 from mashbill.core.ledger import Signer
+from mashbill.core.shown import json_text
 from mashbill.core.store import CALLS, Store, write_atomically
 
 conduct_app = typer.Typer(help="How access was had, and proof of it.", no_args_is_help=True)
@@ -64,14 +64,14 @@ def runs_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     if as_json:
         print_json(rows)
         return
-    table = Table("run", "job", "calls", "tokens", "spent", "429s", "failures", "ended")
+    told = table("run", "job", "calls", "tokens", "spent", "429s", "failures", "ended")
     for row in rows:
-        table.add_row(
-            row["run"], escape(row["job"]), f"{row['calls']:,}", f"{row['tokens']:,}",
+        told.add_row(
+            row["run"], row["job"], f"{row['calls']:,}", f"{row['tokens']:,}",
             f"${row['usd']:.4f}", str(row["rate_limited"]), str(row["failed"]),
             row["ended"] or "was killed",
         )  # fmt: skip
-    out.print(table)
+    out.print(told)
 
 
 @conduct_app.command("statement")
@@ -101,14 +101,12 @@ def statement_command(
         Signer.default(), found, journal.rows_of(found.run), journal.events(found.run), entry,
     )  # fmt: skip
     journal.close()
-    text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
+    text = json_text(made, indent=1) + "\n"
     if to is None:
-        typer.echo(text, nl=False)
+        out.emit(text)
         return
     write_atomically(to, text.encode())
-    out.print(
-        f"{to}: run {found.run}, {len(made['calls']):,} calls", highlight=False, soft_wrap=True
-    )
+    out.say(f"{to}: run {found.run}, {len(made['calls']):,} calls")
 
 
 @conduct_app.command("verify")
@@ -129,7 +127,7 @@ def verify_command(
         if as_json:
             print_json({"holds": False, "problems": [str(error)], "keyid": "", "predicate": {}})
         else:
-            out.print(f"[red]does not hold:[/] {escape(str(error))}", soft_wrap=True)
+            out.say(("does not hold:", "red"), f" {error}")
         raise typer.Exit(1) from error
     problems = list(checked.problems)
     if key is not None and not checked.keyid.startswith(key):
@@ -147,27 +145,23 @@ def verify_command(
         print_json({"holds": not problems, "problems": problems, "keyid": checked.keyid,
                     "predicate": predicate})  # fmt: skip
     else:
-        out.print(f"{file}: run {predicate['run']['id']}, signed by {checked.keyid[:16]}",
-                  highlight=False)  # fmt: skip
+        out.say(f"{file}: run {predicate['run']['id']}, signed by {checked.keyid[:16]}")
         for route in predicate["routes"]:
             terms = ", ".join(route["terms"]) or "none known"
-            out.print(
-                f"  {escape(route['service'])} at {escape(route['host'])}, "
-                f"{escape(route['model'])}: "
+            out.say(
+                f"  {route['service']} at {route['host']}, {route['model']}: "
                 f"{route['calls']:,} calls in {route['attempts']:,} attempts, account "
-                f"{escape(route['account'])}, {route['keys']} key(s), terms: {terms}",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
-        out.print(
+                f"{route['account']}, {route['keys']} key(s), terms: {terms}"
+            )
+        out.say(
             f"  {predicate['rate_limited']} limits met, {predicate['held_seconds']} s held back, "
             f"{len(predicate['breaches'])} requests before their time, "
-            f"{len(predicate['overrides'])} prompts answered for",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            f"{len(predicate['overrides'])} prompts answered for"
+        )
         for problem in problems:
-            out.print(f"[red]does not hold:[/] {escape(problem)}", soft_wrap=True)
+            out.say(("does not hold:", "red"), f" {problem}")
         if not problems:
-            out.print("[green]holds[/]: signature, records and everything computed from them")
+            out.say(("holds", "green"), ": signature, records and everything computed from them")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -178,15 +172,13 @@ def size_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     if as_json:
         print_json({**vars(found), "by_teacher": [list(row) for row in found.by_teacher]})
         return
-    out.print(
+    out.say(
         f"{found.bought:,} calls to services ({found.pruned:,} more pruned), {found.calls:,} to "
-        f"teachers here, {found.events:,} events, {found.runs} runs; {found.bytes / 1e6:.2f} MB",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        f"teachers here, {found.events:,} events, {found.runs} runs; {found.bytes / 1e6:.2f} MB"
+    )
     for teacher, calls, size, usd in found.by_teacher:
         name = json.loads(teacher).get("model", teacher)
-        told = f"  {escape(str(name))}: {calls:,} calls, {size / 1e6:.2f} MB, ${usd:.4f}"
-        out.print(told, highlight=False)
+        out.say(f"  {name}: {calls:,} calls, {size / 1e6:.2f} MB, ${usd:.4f}")
 
 
 @journal_app.command("prune")
@@ -209,8 +201,7 @@ def prune_command(
     had = keeping.size(path).bytes
     count = keeping.prune(path, before=before, run=run)
     left = keeping.size(path).bytes
-    out.print(f"{count:,} calls pruned; {had / 1e6:.2f} MB before, {left / 1e6:.2f} MB now",
-              highlight=False)  # fmt: skip
+    out.say(f"{count:,} calls pruned; {had / 1e6:.2f} MB before, {left / 1e6:.2f} MB now")
 
 
 @journal_app.command("export")
@@ -219,7 +210,7 @@ def export_command(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write all calls as JSON lines, to be replayed or taken in elsewhere."""
-    out.print(f"{keeping.export(_journal(store), to):,} calls in {to}", highlight=False)
+    out.say(f"{keeping.export(_journal(store), to):,} calls in {to}")
 
 
 @journal_app.command("import")
@@ -230,4 +221,4 @@ def import_command(
     """Take calls in: what they answer is not bought again. Each is checked against its key."""
     opened = Store(store, Signer.default())
     taken, there = keeping.take_in(opened.root / CALLS, file)
-    out.print(f"{taken:,} calls taken in, {there:,} were there", highlight=False)
+    out.say(f"{taken:,} calls taken in, {there:,} were there")

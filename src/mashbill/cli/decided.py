@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
 from mashbill.cli.options import out
+from mashbill.cli.printing import styled, table
 from mashbill.lineage.obligations import STATES
 
 if TYPE_CHECKING:
@@ -21,9 +19,10 @@ _COLOUR = {"allow": "green", "review": "yellow", "deny": "red"}
 
 def print_decided(decided: Decided, *, every: bool = False) -> None:
     """Print decisions, strictest first; what is allowed by nothing but silence of rules is told."""
-    table = Table(title=f"What terms and rules say, as of {decided.as_of}", title_justify="left")
-    for column in ("", "about", "clause", "why", "lacking"):
-        table.add_column(column, overflow="fold")
+    told = table(
+        "", "about", "clause", "why", "lacking",
+        title=f"What terms and rules say, as of {decided.as_of}",
+    )  # fmt: skip
     wanted = [
         decision
         for outcome in ("deny", "review", "allow")
@@ -32,17 +31,16 @@ def print_decided(decided: Decided, *, every: bool = False) -> None:
     ]
     for decision in dict.fromkeys(_row(decision) for decision in wanted):
         outcome, *rest = decision
-        table.add_row(f"[{_COLOUR[outcome]}]{outcome}[/]", *(escape(text) for text in rest))
-    out.print(table)
+        told.add_row(styled(outcome, _COLOUR[outcome]), *rest)
+    out.print(told)
     _print_licence(decided)
     used = ", ".join(f"{key} {value}" for key, value in decided.use.facts().items())
-    out.print(
-        f"Outcome: [{_COLOUR[decided.outcome]}]{decided.outcome}[/]. Declared use: "
-        f"{escape(used) or 'nothing'}. A use restriction binds whoever calls; a duty goes with the "
-        "model. This says what is recorded and which clause applies; it is no legal advice.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    out.say(
+        "Outcome: ", (decided.outcome, _COLOUR[decided.outcome]),
+        f". Declared use: {used or 'nothing'}. A use restriction binds whoever calls; a duty goes "
+        "with the model. This says what is recorded and which clause applies; it is no legal "
+        "advice.",
+    )  # fmt: skip
 
 
 def _row(decision: Decision) -> tuple[str, str, str, str, str]:
@@ -53,16 +51,13 @@ def _row(decision: Decision) -> tuple[str, str, str, str, str]:
 def _print_licence(decided: Decided) -> None:
     licence = decided.licence
     expression = licence.expression or "no licence that governs it is recorded"
-    out.print(f"Licence left for {escape(decided.about)}: {escape(expression)}",
-              highlight=False, soft_wrap=True)  # fmt: skip
+    out.say(f"Licence left for {decided.about}: {expression}")
     if not licence.obligations:
         return
-    table = Table(title="Duties that reach it", title_justify="left")
-    for column in ("duty", "of", "state", "path"):
-        table.add_column(column, overflow="fold")
+    told = table("duty", "of", "state", "path", title="Duties that reach it")
     for item in licence.obligations:
-        table.add_row(*(escape(text) for text in _duty(item)))
-    out.print(table)
+        told.add_row(*_duty(item))
+    out.print(told)
 
 
 def _duty(item: Obligation) -> tuple[str, str, str, str]:
@@ -79,26 +74,23 @@ def _duty(item: Obligation) -> tuple[str, str, str, str]:
 def print_document(document: Document, version: Version | None) -> None:
     """Print one version of a document."""
     if version is None:
-        out.print(f"{document.id}: no text of that day is recorded")
+        out.say(f"{document.id}: no text of that day is recorded")
         return
     begins = version.effective_from or f"seen {version.observed_on or 'on an unknown day'}"
     until = f" until {version.superseded_by}" if version.superseded_by else ""
     mark = ", second-hand: re-check" if version.second_hand else ""
     where = ", ".join(str(v) for v in version.pointer.model_dump(exclude_defaults=True).values())
-    table = Table(
+    told = table(
+        "clause", "says", "fragment", "section",
         title=f"{document.title} ({document.provider}, {', '.join(document.routes)}): "
         f"{begins}{until}{mark}",
-        title_justify="left",
-        caption=escape(f"{where}. {version.note}".strip(". ")),
-        caption_justify="left",
-    )
-    for column in ("clause", "says", "fragment", "section"):
-        table.add_column(column, overflow="fold")
+        caption=f"{where}. {version.note}".strip(". "),
+    )  # fmt: skip
     for clause in version.clauses:
         parameters = clause.model_dump(
             mode="json", exclude_defaults=True, exclude={"code", "says", "fragment", "section"}
         )
-        told = ", ".join(f"{key} {value}" for key, value in parameters.items())
-        table.add_row(clause.code + (f" ({told})" if told else ""), clause.says, clause.fragment,
-                      clause.section)  # fmt: skip
-    out.print(table)
+        known = ", ".join(f"{key} {value}" for key, value in parameters.items())
+        told.add_row(clause.code + (f" ({known})" if known else ""), clause.says, clause.fragment,
+                     clause.section)  # fmt: skip
+    out.print(told)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from mashbill.cli.options import (
     DEFAULT_STORE,
@@ -22,6 +21,7 @@ from mashbill.cli.show import print_bill, print_verdicts
 from mashbill.core import checkpoint as checkpoints
 from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
+from mashbill.core.shown import json_text
 from mashbill.core.store import LEDGER, Store, write_atomically
 from mashbill.lineage.audit import Auditor, AuditResult
 from mashbill.lineage.bill import bill
@@ -56,16 +56,14 @@ def audit(
         _audit_json(result)
     else:
         for item in result.findings:
-            out.print(f"[red]✗[/] {escape(str(item))}", highlight=False, soft_wrap=True)
+            out.say(("✗", "red"), f" {item}")
         checked = len(known) + (kept is not None)
-        out.print(
+        out.say(
             f"{'holds' if result.holds else f'{len(result.findings)} found'}: "
             f"{result.entries:,} entries, {result.files:,} files, {result.records:,} records, "
             f"{result.calls:,} teacher calls; signed by "
             f"{', '.join(key[:16] for key in result.signers) or 'nobody'}; "
-            f"{checked or 'no'} checkpoint{'' if checked == 1 else 's'} compared with",
-            highlight=False,
-            soft_wrap=True,
+            f"{checked or 'no'} checkpoint{'' if checked == 1 else 's'} compared with"
         )
     if not result.holds:
         raise typer.Exit(1)
@@ -118,11 +116,9 @@ def _audit_proof(path: Path, signer: str | None, as_json: bool) -> None:
             }
         )
         return
-    out.print(
+    out.say(
         f"holds: {name} was committed at {proven.at}, in a ledger of {proven.size:,} entries "
-        f"signed by {proven.signer[:16]}",
-        highlight=False,
-        soft_wrap=True,
+        f"signed by {proven.signer[:16]}"
     )
     print_bill(lines, name)
     print_verdicts(verdicts, name)
@@ -139,10 +135,10 @@ def checkpoint(
     note = checkpoints.make(opened.root / LEDGER, signer)
     checkpoints.keep(opened.root, signer)
     if to is None:
-        out.print(str(note), highlight=False, soft_wrap=True, markup=False, end="")
+        out.emit(str(note))
     else:
         write_atomically(to, str(note).encode())
-        out.print(str(to), highlight=False, soft_wrap=True)
+        out.say(str(to))
 
 
 @app.command("prove")
@@ -157,9 +153,9 @@ def prove_command(
     ref = opened.find(name).ref
     data = prove(opened, name, row, Signer.default())
     target = to or Path(f"{ref}-row-{row}.proof.json")
-    write_atomically(target, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
-    out.print(f"{target}: {target.stat().st_size:,} bytes; `mashbill audit --proof {target}` "
-              "checks it anywhere", highlight=False, soft_wrap=True)  # fmt: skip
+    write_atomically(target, (json_text(data, indent=1) + "\n").encode())
+    out.say(f"{target}: {target.stat().st_size:,} bytes; `mashbill audit --proof {target}` "
+            "checks it anywhere")  # fmt: skip
 
 
 @app.command("export")
@@ -180,7 +176,7 @@ def export_command(
     opened = Store(store)
     text = export(opened, opened.find(name), format)
     if to is None:
-        typer.echo(text)
+        out.emit(text + "\n")
         return
     write_atomically(to, text.encode())
-    out.print(str(to), highlight=False, soft_wrap=True)
+    out.say(str(to))

@@ -94,12 +94,11 @@ def bill_command(
         recorded = [line for line in lines if line.source.what != "unknown"]
         print_bill(recorded, f"{asked.name}, by {claims} claims")
         rest = len(lines) - len(recorded)
-        out.print(f"Claims are never complete: for {rest} of the things on the way it is recorded "
-                  "that there is more, or not that there is no more.",
-                  highlight=False, soft_wrap=True)  # fmt: skip
+        out.say(f"Claims are never complete: for {rest} of the things on the way it is recorded "
+                "that there is more, or not that there is no more.")  # fmt: skip
     print_verdicts(verdicts, asked.name)
     for doubt in doubts:
-        out.print(f"Unsettled: {doubt}", highlight=False, soft_wrap=True)
+        out.say(f"Unsettled: {doubt}")
 
 
 def _against(

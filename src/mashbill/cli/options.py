@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from mashbill.cli import printing
+from mashbill.cli.ending import Told
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.lineage.public import COUNTED
 from mashbill.policy.claims import STATUSES, Status
 
 app = typer.Typer(
+    cls=Told,
     help="Distil language models, and say what each was distilled from.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(width=None if sys.stdout.isatty() else 150)
-err = Console(stderr=True)
+out, err = printing.out, printing.err
 
 StoreOption = Annotated[
     Path, typer.Option("--store", envvar="MASHBILL_STORE", help="Directory of the store.")
@@ -32,8 +31,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a progr
 RecipeArgument = Annotated[str, typer.Argument(help="Recipe file, or the name of a shipped one.")]
 NameArgument = Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]
 DEFAULT_STORE = Path("store")
-EXIT = {"allow": 0, "deny": 1, "review": 3}
-"""exit code of each outcome"""
 
 AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="Day whose terms count, YYYY-MM-DD; today if absent.")
@@ -90,11 +87,7 @@ def parse_claims(text: str) -> tuple[Status, ...]:
 
 def print_json(value: Any) -> None:
     """Print a value for a program."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    if out.is_terminal:
-        out.print_json(text)
-    else:
-        typer.echo(text)  # colouring megabytes that a program reads would take seconds
+    out.json(value)
 
 
 def recipe_path(text: str) -> Path:

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
-from rich.table import Table
 
 from mashbill.cli.decided import print_decided, print_document
+from mashbill.cli.ending import EXIT
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
-    EXIT,
     AsOfOption,
     CatalogOption,
     ClaimsOption,
@@ -29,6 +27,7 @@ from mashbill.cli.options import (
     parse_day,
     print_json,
 )  # fmt: skip
+from mashbill.cli.printing import stacked, table
 from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject
 from mashbill.core.errors import InputError
 from mashbill.core.store import LEDGER, Store, write_atomically
@@ -135,14 +134,12 @@ def list_command(terms: TermsOption = None, as_json: JsonOption = False) -> None
     if as_json:
         print_json([document.model_dump(mode="json") for document in registry.documents])
         return
-    table = Table()
-    for column in ("document", "provider", "title", "routes", "licence", "versions from"):
-        table.add_column(column, overflow="fold")
+    told = table("document", "provider", "title", "routes", "licence", "versions from")
     for document in sorted(registry.documents, key=lambda d: (d.provider, d.id)):
         begins = [str(v.begins or "unknown") for v in document.versions]
-        table.add_row(document.id, document.provider, document.title, ", ".join(document.routes),
-                      document.license or "", ", ".join(begins))  # fmt: skip
-    out.print(table)
+        told.add_row(document.id, document.provider, document.title, ", ".join(document.routes),
+                     document.license or "", ", ".join(begins))  # fmt: skip
+    out.print(told)
 
 
 @terms_app.command("show")
@@ -242,12 +239,10 @@ def _begins(version: Any) -> str | None:
 
 
 def _print_changes(changed: list[tuple[Any, Any, Any]], one: date, two: date) -> None:
-    table = Table(title="Texts that changed", title_justify="left")
-    for column in ("document", "provider", f"on {one}", f"on {two}"):
-        table.add_column(column, overflow="fold")
+    told = table("document", "provider", f"on {one}", f"on {two}", title="Texts that changed")
     for document, before, after in changed:
-        table.add_row(document.id, document.provider, _codes(before), _codes(after))
-    out.print(table)
+        told.add_row(document.id, document.provider, _codes(before), _codes(after))
+    out.print(told)
 
 
 def _codes(version: Any) -> str:
@@ -261,16 +256,16 @@ def _print_anew(
 ) -> None:
     if not anew:
         where = store if (store / LEDGER).exists() else f"{store}, which is not there"
-        out.print(f"No artifact of {where} is decided otherwise.", highlight=False, soft_wrap=True)
+        out.say(f"No artifact of {where} is decided otherwise.")
         return
-    table = Table(title="Artifacts that are decided otherwise", title_justify="left")
-    for column in ("artifact", f"on {one}", f"on {two}", "because"):
-        table.add_column(column, overflow="fold")
+    told = table(
+        "artifact", f"on {one}", f"on {two}", "because",
+        title="Artifacts that are decided otherwise",
+    )  # fmt: skip
     for subject, before, after in anew:
         why = [
             f"{b.clause or b.rule}: {b.because}" if b else f"no longer: {a.because}" if a else ""
             for a, b in differing(before, after)
         ]
-        table.add_row(subject.name, before.outcome, after.outcome,
-                      escape("\n".join(dict.fromkeys(why))))  # fmt: skip
-    out.print(table)
+        told.add_row(subject.name, before.outcome, after.outcome, stacked(dict.fromkeys(why)))
+    out.print(told)

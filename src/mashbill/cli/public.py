@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
@@ -22,6 +21,7 @@ from mashbill.cli.options import (
     parse_day,
     print_json,
 )  # fmt: skip
+from mashbill.cli.printing import table
 from mashbill.cli.show_public import print_entity, print_whatif
 from mashbill.core.errors import InputError
 from mashbill.core.store import Store
@@ -57,14 +57,15 @@ def list_command(
     if as_json:
         print_json([{**e.model_dump(mode="json"), "making_claimed": e.id in made} for e in found])
         return
-    table = Table(title=f"{len(found)} of {len(catalogue.entities)}", title_justify="left")
-    for column in ("name", "what", "provider", "country", "kind", "licence", "released", "claims"):
-        table.add_column(column, overflow="fold")
+    told = table(
+        "name", "what", "provider", "country", "kind", "licence", "released", "claims",
+        title=f"{len(found)} of {len(catalogue.entities)}",
+    )  # fmt: skip
     for item in found:
-        table.add_row(item.id, item.what, item.provider, item.country, item.kind,
-                      item.license or "not recorded", item.released,
-                      str(len(catalogue.about(item.id)) or ""))  # fmt: skip
-    out.print(table)
+        told.add_row(item.id, item.what, item.provider, item.country, item.kind,
+                     item.license or "not recorded", item.released,
+                     str(len(catalogue.about(item.id)) or ""))  # fmt: skip
+    out.print(told)
 
 
 @catalog_app.command("show")
@@ -98,15 +99,13 @@ def disputes_command(catalog: CatalogOption = None, as_json: JsonOption = False)
         print_json({key: [c.model_dump(mode="json") for c in sides]
                     for key, sides in disputes.items()})  # fmt: skip
         return
-    table = Table()
-    for column in ("dispute", "child", "parent", "as", "status", "source"):
-        table.add_column(column, overflow="fold")
+    told = table("dispute", "child", "parent", "as", "status", "source")
     for key, sides in disputes.items():
         for claim in sides:
             mark = ", second-hand" if claim.second_hand else ""
-            table.add_row(key, claim.child, claim.parent, claim.relation, claim.status + mark,
-                          claim.source)  # fmt: skip
-    out.print(table)
+            told.add_row(key, claim.child, claim.parent, claim.relation, claim.status + mark,
+                         claim.source)  # fmt: skip
+    out.print(told)
 
 
 @catalog_app.command("import")
@@ -145,19 +144,17 @@ def import_command(
             }
         )
         return
-    out.print(
+    out.say(
         f"{to}: {added.new_claims:,} claims and {added.new_entities:,} models or datasets added, "
         f"{added.known_claims:,} claims were there already, {len(imported.left_out):,} left out; "
-        f"use them with --catalog {to}",
-        highlight=False,
-        soft_wrap=True,
+        f"use them with --catalog {to}"
     )
     for conflict in added.conflicts:
-        out.print(f"Contradiction: {conflict}", highlight=False, soft_wrap=True, markup=False)
+        out.say(f"Contradiction: {conflict}")
     for line in imported.left_out[:20]:
-        out.print(f"Left out: {line}", highlight=False, soft_wrap=True, markup=False)
+        out.say(f"Left out: {line}")
     if len(imported.left_out) > 20:
-        out.print(f"and {len(imported.left_out) - 20:,} more, told by --json", highlight=False)
+        out.say(f"and {len(imported.left_out) - 20:,} more, told by --json")
 
 
 @app.command("whatif")
@@ -220,4 +217,4 @@ def whatif_command(
         return
     print_whatif(told, counted)
     if to is not None:
-        out.print(f"Page: {to}", highlight=False, soft_wrap=True)
+        out.say(f"Page: {to}")

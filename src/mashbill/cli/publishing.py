@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from mashbill.cli.options import (
     DEFAULT_STORE,
@@ -20,6 +19,9 @@ from mashbill.cli.options import (
 from mashbill.core.errors import InputError
 from mashbill.core.store import Store
 from mashbill.publish.writing import DATA_FORMATS
+
+if TYPE_CHECKING:
+    from mashbill.publish import Formulas
 
 
 @app.command("publish")
@@ -51,6 +53,13 @@ def publish_command(
     public: Annotated[
         bool, typer.Option("--public", help="On the hub: everyone may see it.")
     ] = False,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(
+            "--escape-formulas",
+            help="In CSV: put a quote before each text that a spreadsheet may run as a formula.",
+        ),
+    ] = False,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,12 +74,16 @@ def publish_command(
     if manifest.kind == "model" and (format is not None or rejected):
         msg = f"{manifest.ref} is a model and has no rows; leave out --format and --rejected"
         raise InputError(msg)
+    if escape_formulas and format != "csv":
+        msg = "--escape-formulas goes with --format csv; other formats hold texts as texts"
+        raise InputError(msg)
     wish = Wish(
         format=format or "parquet",
         receipts=receipts,
         rejected=rejected,
         replace=replace,
         public=public,
+        escape_formulas=escape_formulas,
     )
     check = f"mashbill check {manifest.ref} --store {store}"
     done = publish(opened, manifest, to, wish)
@@ -78,12 +91,25 @@ def publish_command(
         print_json({**done.as_json(), "check": check})
         return
     rows = f"{done.rows:,} rows, " if manifest.kind == "dataset" else ""
-    out.print(
-        f"{done.artifact} → {escape(done.to)}: {rows}{len(done.sums) + 1} files; "
+    out.say(
+        f"{done.artifact} → {done.to}: {rows}{len(done.sums) + 1} files; "
         f"{len(done.written)} written, {len(done.unchanged)} unchanged, {len(done.removed)} "
-        f"removed{f'; commit {done.commit}' * bool(done.commit)}",
-        highlight=False,
-        soft_wrap=True,
+        f"removed{f'; commit {done.commit}' * bool(done.commit)}"
     )
-    err.print(f"Terms and licences were not looked at here: `{escape(check)}` does.",
-              highlight=False, soft_wrap=True)  # fmt: skip
+    if done.formulas.cells or done.formulas.headers:
+        err.say(_told(done.formulas))
+    err.say(f"Terms and licences were not looked at here: `{check}` does.")
+
+
+def _told(formulas: Formulas) -> str:
+    """Say which texts of a CSV file a spreadsheet may run, and what was done or can be."""
+    parts = [f"{count:,} of {name!r}" for name, count in sorted(formulas.cells.items())]
+    found = f"cells that begin with = + - @, a tab or a line break: {', '.join(parts) or 'none'}"
+    if formulas.headers:
+        found += f"; names of columns that do: {', '.join(map(repr, sorted(formulas.headers)))}"
+    if formulas.escape:
+        return f"Formulas: {found}. Each has a quote (') in front now."
+    return (
+        f"Formulas: {found}. A spreadsheet may run them; --escape-formulas puts a quote (') before "
+        "each."
+    )

@@ -78,7 +78,7 @@ def affected_command(
             print_json({"artifact": str(manifest.ref), "rows": ranges})
         else:
             for first, end in ranges:
-                out.print(f"{first}" if end == first + 1 else f"{first} to {end - 1}")
+                out.say(f"{first}" if end == first + 1 else f"{first} to {end - 1}")
         return
     found = affected(opened, selector)
     if as_json:

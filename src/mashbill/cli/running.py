@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from mashbill import plan as planning
 from mashbill.cli.decided import print_decided
+from mashbill.cli.ending import STOPPED
 from mashbill.cli.options import (
     DEFAULT_STORE,
     AsOfOption,
@@ -81,7 +81,7 @@ def plan(
 
         print_plan(made)
         for finding in prompt_findings(loaded):
-            err.print(f"[red]a run will refuse[/] {escape(str(finding))}", soft_wrap=True)
+            err.say(("a run will refuse", "red"), f" {finding}")
         print_decided(decided)
 
 
@@ -170,7 +170,7 @@ def run(
     try:
         done = execute(made, opened, execution)
     except KeyboardInterrupt:
-        err.print("Stopped. Run the same command again to go on from here.")
+        err.say(STOPPED)
         raise typer.Exit(130) from None
     finally:
         if not as_json:  # what was spent is told of a run that stopped, too
@@ -214,7 +214,7 @@ def run(
     out.print()
     print_evaluations(evaluations)
     print_verdicts(verdicts, str(result.ref))
-    out.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    out.say(f"Report: {page}")
 
 
 def _caps(loaded: Recipe, usd: float | None, tokens: int | None, calls: int | None) -> Caps:
@@ -239,4 +239,4 @@ def report(
     opened = Store(store)
     manifest = opened.find(name)
     page = write_report(opened, manifest, to or store / "reports" / f"{manifest.ref}.html")
-    out.print(str(page), highlight=False, soft_wrap=True)
+    out.say(str(page))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.table import Table
 from rich.tree import Tree
 
 from mashbill.cli.options import out
+from mashbill.cli.printing import line as one_line
+from mashbill.cli.printing import stacked, table
 from mashbill.lineage.bill import Line, summarised
 from mashbill.lineage.words import conclusion_text, path_text, share_text
 from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from mashbill import plan as planning
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.bill import Coverage
@@ -32,33 +34,34 @@ _UNKNOWN = 12  # unknowns that a terminal shows
 def print_plan(made: planning.Plan) -> None:
     """Print a plan's stages, totals and verdicts."""
     recipe: Recipe = made.recipe
-    table = Table(title=f"{recipe.recipe.name}: {recipe.recipe.title}", title_justify="left")
-    numbers = {"rows", "seconds", "calls"}
-    for column in ("stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill"):
-        table.add_column(column, justify="right" if column in numbers else "left")
+    told = table(
+        "stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill",
+        title=f"{recipe.recipe.name}: {recipe.recipe.title}",
+    )  # fmt: skip
+    for column in told.columns[2:5]:
+        column.justify = "right"
     for stage in made.stages:
-        adds = "\n".join(_adds(stage))
-        table.add_row(
+        told.add_row(
             stage.name,
             stage.spec.kind,
             _rows(stage),
             "done" if stage.status == "done" else _about(stage.seconds),
             *_asked(stage),
-            adds,
+            stacked(_adds(stage)),
         )
-    out.print(table)
+    out.print(told)
     for stage in made.stages:
         if stage.anew:
             line = f"{stage.ref} is made anew: what is there {stage.anew}."
-            out.print(line, highlight=False, soft_wrap=True, markup=False)
+            out.say(line)
     for stage in made.stages:
         if stage.seen is not None:
             columns = ", ".join(repr(name) for name in stage.seen.columns[:_COLUMNS])
             more = len(stage.seen.columns) - _COLUMNS
             line = f"{stage.name} reads the columns {columns}{f' and {more} more' * (more > 0)}."
-            out.print(line, highlight=False, soft_wrap=True, markup=False)
+            out.say(line)
     for line in _totals([stage for stage in made.stages if stage.status != "done"]):
-        out.print(line, highlight=False, soft_wrap=True, markup=False)
+        out.say(line)
     print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
 
 
@@ -125,7 +128,7 @@ def _totals(todo: list[planning.PlannedStage]) -> list[str]:
 def print_reckoning(reckoning: Reckoning) -> None:
     """Print what services were to cost in a run, and what they did."""
     for line in reckoning.lines():
-        out.print(line, highlight=False, soft_wrap=True, markup=False)
+        out.say(line)
 
 
 def _about(seconds: float | None) -> str:
@@ -134,13 +137,13 @@ def _about(seconds: float | None) -> str:
 
 def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) -> None:
     """Print a bill."""
-    table = Table(title=f"Bill of {name}", title_justify="left")
-    columns = ("source", "kind", "route", "licence", "through", "touched", "owed", "depth")
-    for column in columns:
-        table.add_column(column)
+    told = table(
+        "source", "kind", "route", "licence", "through", "touched", "owed", "depth",
+        title=f"Bill of {name}",
+    )  # fmt: skip
     for summary in summarised(lines):
         line = summary.line
-        table.add_row(
+        told.add_row(
             line.source.title,
             line.source.kind,
             line.source.route,
@@ -150,7 +153,7 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
             share_text(line.owed),
             str(line.depth),
         )
-    out.print(table)
+    out.print(told)
     out.print(
         "Touched is the part of the tokens in records that the source reached by that route, so "
         "it overlaps; owed is the part due to the source's text, logits or weights by any route "
@@ -158,35 +161,33 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
         "Routes are divided by ';'; 'a + b' took both channels. What reached this through a "
         "model, the texts that it learned from too, stands at depth 2 or more.",
         style="dim",
-        highlight=False,
     )
     if covered is not None:
         unknown = "; ".join(source.title for source in covered.unknown)
-        out.print(f"Coverage: {covered}{f'; not recorded: {unknown}' if unknown else ''}.",
-                  highlight=False, soft_wrap=True)  # fmt: skip
+        out.say(f"Coverage: {covered}{f'; not recorded: {unknown}' if unknown else ''}.")
 
 
 def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
     """Print each definition's conclusions with the path that decides, and what is unknown."""
-    table = Table(title=f"Is it distilled? {name}", title_justify="left")
-    for column in ("definition", "from a closed model", "from any model", "path that decides"):
-        table.add_column(column, overflow="fold")
+    told = table(
+        "definition", "from a closed model", "from any model", "path that decides",
+        title=f"Is it distilled? {name}",
+    )  # fmt: skip
     for closed, any_model in pairs:
         decided = closed if closed.path else any_model
         paths = [decided.path, *decided.others] if decided.path else []
-        table.add_row(
+        told.add_row(
             f"{closed.definition.name} {closed.definition.title}",
             conclusion_text(closed),
             conclusion_text(any_model),
-            "\n".join(path_text(path) for path in paths) or "none",
+            stacked(path_text(path) for path in paths) if paths else "none",
         )
-    out.print(table)
+    out.print(told)
     unknown = sorted({item for closed, _ in pairs for item in closed.unknown})
     for item in unknown[:_UNKNOWN]:
-        out.print(f"Unknown: {item}", highlight=False, soft_wrap=True)
+        out.say(f"Unknown: {item}")
     if len(unknown) > _UNKNOWN:
-        out.print(f"and {len(unknown) - _UNKNOWN} more that are unknown, told by --json",
-                  highlight=False)  # fmt: skip
+        out.say(f"and {len(unknown) - _UNKNOWN} more that are unknown, told by --json")
 
 
 def print_difference(
@@ -194,27 +195,24 @@ def print_difference(
 ) -> None:
     """Print how two bills or two definitions differ."""
     if pairs:
-        table = Table(title=f"{one} against {two}", title_justify="left")
-        for column in ("source", "through", one, two):
-            table.add_column(column)
+        told = table("source", "through", one, two, title=f"{one} against {two}")
         for pair in pairs:
             line = pair.either
-            table.add_row(line.source.title, " + ".join(line.channels), _side(pair.first),
-                          _side(pair.second))  # fmt: skip
-        out.print(table)
+            told.add_row(line.source.title, " + ".join(line.channels), _side(pair.first),
+                         _side(pair.second))  # fmt: skip
+        out.print(told)
     if verdicts:
-        table = Table(title="Verdicts that differ", title_justify="left")
-        for column in ("definition", "from", one, two, "path that decides"):
-            table.add_column(column, overflow="fold")
+        told = table("definition", "from", one, two, "path that decides",
+                     title="Verdicts that differ")  # fmt: skip
         for first, second in verdicts:
             names = dict.fromkeys([first.definition.name, second.definition.name])
             decided = first if first.path else second
             asked = "a closed model" if first.asked == "closed" else "any model"
-            table.add_row(" / ".join(names), asked, conclusion_text(first), conclusion_text(second),
-                          path_text(decided.path) or "none")  # fmt: skip
-        out.print(table)
+            told.add_row(" / ".join(names), asked, conclusion_text(first), conclusion_text(second),
+                         path_text(decided.path) or "none")  # fmt: skip
+        out.print(told)
     if not pairs and not verdicts:
-        out.print(f"{one} and {two} do not differ in sources, shares, depths or verdicts.")
+        out.say(f"{one} and {two} do not differ in sources, shares, depths or verdicts.")
 
 
 def _side(line: Line | None) -> str:
@@ -225,12 +223,11 @@ def _side(line: Line | None) -> str:
 
 def print_affected(found: list[Affected], which: str, total: int) -> None:
     """Print what rests on some sources."""
-    table = Table(title=f"Rests on {which}", title_justify="left")
-    for column in ("artifact", "what", "records", "of unknown origin", "share", "systems"):
-        table.add_column(column)
+    told = table("artifact", "what", "records", "of unknown origin", "share", "systems",
+                 title=f"Rests on {which}")  # fmt: skip
     for item in found:
         counted = "" if item.records is None else f"{item.records:,} of {item.manifest.rows:,}"
-        table.add_row(
+        told.add_row(
             str(item.manifest.ref),
             item.what,
             counted,
@@ -238,42 +235,45 @@ def print_affected(found: list[Affected], which: str, total: int) -> None:
             share_text(item.share),
             ", ".join(item.systems),
         )
-    out.print(table)
+    out.print(told)
     out.print(
         f"{len(found)} of {total} artifacts rest on it, through any channel. The upper end of a "
         "share takes in records of unknown origin.",
         style="dim",
-        highlight=False,
     )
 
 
 def print_rebuild(made: Rebuild, where: str) -> None:
     """Print what a rebuild keeps, takes away, makes anew and cannot make."""
-    table = Table(title=f"Rebuild: {where}", title_justify="left")
-    table.add_column("stage")
-    table.add_column("what becomes of it")
+    told = table("stage", "what becomes of it", title=f"Rebuild: {where}")
     for name in made.kept:
         taken = made.thinned.get(name)
-        table.add_row(name, "kept" if taken is None else f"kept, {taken:,} rows taken away behind")
+        told.add_row(name, "kept" if taken is None else f"kept, {taken:,} rows taken away behind")
     for name in made.rebuilt:
-        table.add_row(name, "made anew from what is left")
+        told.add_row(name, "made anew from what is left")
     for name, why in made.gone.items():
-        table.add_row(name, f"gone: {why}")
-    out.print(table)
+        told.add_row(name, f"gone: {why}")
+    out.print(told)
 
 
 _LONG = 300  # characters of a value that a trace shows; --json has all
 
 
-def hop_tree(hop: Hop, tree: Tree | None = None) -> Tree:
+def hop_tree(hop: Hop) -> Tree:
     """Return a trace as a tree for the terminal."""
+    root = Tree(_hop(hop))
+    waiting = [(root, hop)]
+    while waiting:
+        branch, behind = waiting.pop()
+        waiting += [(branch.add(_hop(other)), other) for other in behind.behind]
+    return root
+
+
+def _hop(hop: Hop) -> Text:
+    """Return what a hop is, and below it what is known of it."""
     facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
-    kind = "" if hop.kind == "row" else f" [dim]{hop.kind}[/]"
-    label = f"[bold]{escape(hop.what)}[/]{kind}" + (f"\n{escape(facts)}" if facts else "")
-    branch = Tree(label, highlight=False) if tree is None else tree.add(label, highlight=False)
-    for other in hop.behind:
-        hop_tree(other, branch)
-    return branch
+    head = one_line((hop.what, "bold"), ("" if hop.kind == "row" else f" {hop.kind}", "dim"))
+    return stacked([head, facts] if facts else [head])
 
 
 def _fact(value: Any) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.table import Table
-
 from mashbill.cli.options import out
+from mashbill.cli.printing import table
 from mashbill.lineage.words import share_text
 
 if TYPE_CHECKING:
@@ -31,30 +29,26 @@ def print_entity(
     }  # fmt: skip
     mark = " (second-hand: re-check)" if entity.second_hand else ""
     told = "; ".join(f"{key} {value}" for key, value in facts.items() if value)
-    out.print(f"[bold]{escape(entity.id)}[/]: {escape(told)}{mark}",
-              highlight=False, soft_wrap=True)  # fmt: skip
-    table = Table(title="Claims: made from", title_justify="left")
-    for column in ("from", "as", "through", "how much", "status", "source", "note"):
-        table.add_column(column, overflow="fold")
+    out.say((entity.id, "bold"), f": {told}{mark}")
+    claims = table("from", "as", "through", "how much", "status", "source", "note",
+                   title="Claims: made from")  # fmt: skip
     for claim in about:
         mark = ", second-hand" if claim.second_hand else ""
         dispute = f", disputed ({claim.dispute})" if claim.dispute else ""
         route = "" if claim.route == "unknown" else f" by {claim.route}"
-        table.add_row(claim.parent + route, claim.relation, claim.dataset, _amount(claim),
-                      claim.status + mark + dispute, claim.source, claim.note)  # fmt: skip
+        claims.add_row(claim.parent + route, claim.relation, claim.dataset, _amount(claim),
+                       claim.status + mark + dispute, claim.source, claim.note)  # fmt: skip
     if about:
-        out.print(table)
+        out.print(claims)
     else:
-        out.print("Nothing is recorded of what it was made from.")
+        out.say("Nothing is recorded of what it was made from.")
     mine = {claim.dispute for claim in about if claim.dispute}
     for name in sorted(mine):
         sides = " / ".join(f"{c.parent} ({c.relation}, {c.source})" for c in disputes[name])
-        out.print(f"Sources disagree on {name}: {sides}", highlight=False, soft_wrap=True,
-                  markup=False)  # fmt: skip
+        out.say(f"Sources disagree on {name}: {sides}")
     if used:
         names = sorted({f"{claim.child} ({claim.relation})" for claim in used})
-        out.print(f"Used in {len(names)}: {'; '.join(names)}", highlight=False, soft_wrap=True,
-                  markup=False)  # fmt: skip
+        out.say(f"Used in {len(names)}: {'; '.join(names)}")
 
 
 def _amount(claim: Claim) -> str:
@@ -73,10 +67,7 @@ def _amount(claim: Claim) -> str:
 def print_whatif(told: Sequence[Told], counted: str) -> None:
     """Print scenarios side by side, and then each."""
     facts = [item.as_json() for item in told]
-    table = Table(title=f"What if? {counted}", title_justify="left")
-    table.add_column("")
-    for item in facts:
-        table.add_column(item["scenario"], overflow="fold")
+    side = table("", *(item["scenario"] for item in facts), title=f"What if? {counted}")
     under = [
         (f"lose one under {name}", [item["under"][name] for item in facts])
         for name in facts[0]["under"]
@@ -90,8 +81,8 @@ def print_whatif(told: Sequence[Told], counted: str) -> None:
         ("impact, 0 to 100", [_interval(item["impact"]) for item in facts]),
     ]
     for name, values in rows:
-        table.add_row(name, *(str(value) for value in values))
-    out.print(table)
+        side.add_row(name, *(str(value) for value in values))
+    out.print(side)
     for item in facts:
         _print_scenario(item)
     out.print(
@@ -99,8 +90,8 @@ def print_whatif(told: Sequence[Told], counted: str) -> None:
         "over all artifacts of 40% channel, 30% share, 15% nearness, 15% roles without "
         "substitute; what goes counts as 100. A loss is about technique; it says nothing on how "
         "access was had.",
-        style="dim", highlight=False,
-    )  # fmt: skip
+        style="dim",
+    )
 
 
 def _interval(ends: list[float]) -> str:
@@ -109,13 +100,12 @@ def _interval(ends: list[float]) -> str:
 
 
 def _print_scenario(facts: dict[str, Any]) -> None:
-    out.print(f"\n[bold]{escape(facts['scenario'])}[/], gone from {facts['from']}",
-              highlight=False)  # fmt: skip
+    out.print()
+    out.say((facts["scenario"], "bold"), f", gone from {facts['from']}")
     for group in ("provider", "country", "kind"):
         named = [f"{row[group]} {row['lose']} of {row['made']}" for row in facts["groups"][group]
                  if row["lose"]]  # fmt: skip
-        out.print(f"Lose an ancestor, by {group}: {'; '.join(named) or 'nobody'}",
-                  highlight=False, soft_wrap=True, markup=False)  # fmt: skip
+        out.say(f"Lose an ancestor, by {group}: {'; '.join(named) or 'nobody'}")
     for role in facts["roles"]:
         named = [
             f"{s['name']} (serves {s['serves']}, {s['license'] or s['kind']}, terms: {s['terms']})"
@@ -123,17 +113,14 @@ def _print_scenario(facts: dict[str, Any]) -> None:
         ]
         rest = role["substitutes_in_all"] - len(named)
         more = f" and {rest} more" if rest > 0 else ""
-        out.print(f"Who {role['role']} is lost by {role['lost_by']}; could serve: "
-                  f"{', '.join(named) or 'nothing recorded'}{more}",
-                  highlight=False, soft_wrap=True, markup=False)  # fmt: skip
-    table = Table(title="Hardest hit", title_justify="left")
+        out.say(f"Who {role['role']} is lost by {role['lost_by']}; could serve: "
+                f"{', '.join(named) or 'nothing recorded'}{more}")  # fmt: skip
     names = list(facts["under"])
-    for column in ("artifact", "provider", "loses directly", *names, "other path", "steps",
-                   "rebuilt by", "impact"):  # fmt: skip
-        table.add_column(column, overflow="fold")
+    hit = table("artifact", "provider", "loses directly", *names, "other path", "steps",
+                "rebuilt by", "impact", title="Hardest hit")  # fmt: skip
     for item in facts["artifacts"][:_SHOWN]:
         stands = " (stands as made)" if item["stands_as_made"] else ""
-        table.add_row(
+        hit.add_row(
             item["name"] + stands,
             item["provider"],
             ", ".join(item["loses_directly"]) or "what it was built on",
@@ -143,10 +130,10 @@ def _print_scenario(facts: dict[str, Any]) -> None:
             item["rebuilt_by"] or "no substitute recorded",
             _interval(item["impact"]["score"]),
         )
-    out.print(table)
+    out.print(hit)
     rest = len(facts["artifacts"]) - _SHOWN
     if rest > 0:
-        out.print(f"and {rest:,} more, told by --json and by the page", highlight=False)
+        out.say(f"and {rest:,} more, told by --json and by the page")
 
 
 def _under(verdict: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ Files are kept in the cache under their own digest, so that what is pinned is fe
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.store import publish, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Choose = Callable[[Sequence[str], str], list[str]]
 
@@ -66,7 +67,27 @@ def listing_digest(files: Sequence[File]) -> str:
 
 
 def _listing(files: Sequence[File]) -> str:
-    return "".join(f"{file.sha256}  {file.name}\n" for file in sorted(files, key=lambda f: f.name))
+    return "".join(_listed(file) for file in sorted(files, key=lambda f: f.name))
+
+
+def _listed(file: File) -> str:
+    """Return a file's line, as ``sha256sum`` writes it: no name can pass for a line of its own."""
+    name = file.name
+    for character, escape in _ESCAPES.items():
+        name = name.replace(character, escape)
+    return f"{chr(92) * (name != file.name)}{file.sha256}  {name}\n"
+
+
+def _read_listed(line: str) -> tuple[str, str]:
+    """Return the digest and the name that a line of :func:`_listed` holds."""
+    sha256, name = line.removeprefix("\\").split("  ", 1)
+    if line.startswith("\\"):
+        back = {escape: character for character, escape in _ESCAPES.items()}
+        name = re.sub(r"\\[\\nr]", lambda found: back[found[0]], name)
+    return sha256, name
+
+
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 
 
 def beside(address: str, folder: Path, choose: Choose) -> tuple[str, ...]:
@@ -89,14 +110,28 @@ def beside(address: str, folder: Path, choose: Choose) -> tuple[str, ...]:
             for item in sorted(path.rglob("*"))
             if item.is_file() and is_shown(name := item.relative_to(path).as_posix())
         ]
-        return tuple(str(PurePosixPath(address, name)) for name in choose(names, address))
+        return _nameable(str(PurePosixPath(address, name)) for name in choose(names, address))
     base = _base(address, folder)
     pattern = PurePosixPath(address).relative_to(base).as_posix()
     files = sorted(item for item in (folder / base).glob(pattern) if item.is_file())
     if not files:
         msg = f"{address}: no file beside the recipe ({folder}) fits this pattern; correct it"
         raise InputError(msg)
-    return tuple(str(base / item.relative_to(folder / base).as_posix()) for item in files)
+    return _nameable(str(base / item.relative_to(folder / base).as_posix()) for item in files)
+
+
+def _nameable(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of files, which go into fingerprints and reasons, and so must be text.
+
+    Raises:
+        InputError: naming the first whose bytes are no UTF-8.
+    """
+    found = tuple(names)
+    for name in found:
+        if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
+            msg = f"{name!r}: the bytes of this file's name are not UTF-8; rename the file"
+            raise InputError(msg)
+    return found
 
 
 def _base(address: str, folder: Path) -> PurePosixPath:
@@ -169,7 +204,7 @@ def _kept(address: str, sha256: str, cache: Path) -> tuple[File, ...]:
                 File(PurePosixPath(shown).name, shown, cache / "files" / sha256 / "bytes", sha256)
             ]
         else:
-            lines = [line.split("  ", 1) for line in listed.read_text("utf-8")[:-1].split("\n")]
+            lines = [_read_listed(line) for line in listed.read_text("utf-8")[:-1].split("\n")]
             kept = [
                 File(name, f"{address} → {name}", cache / "files" / one / "bytes", one)
                 for one, name in lines

@@ -64,9 +64,9 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    name: str = Field(pattern=NAME_PATTERN)
+    name: str = Field(pattern=f"^{NAME_PATTERN}$")
     """name of the job"""
-    version: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(pattern=f"^{NAME_PATTERN}$")
     """version of every artifact that does not set its own"""
     seed: int = Field(default=0, ge=0)
     """from which every random choice follows"""

@@ -214,7 +214,7 @@ class StageSpec(Literals):
 
     kind: str
     """which stage this is"""
-    version: str | None = Field(default=None, pattern=NAME_PATTERN)
+    version: str | None = Field(default=None, pattern=f"^{NAME_PATTERN}$")
     """version of the artifact; the recipe's if absent"""
     shard_rows: int = Field(default=4096, gt=0)
     """input rows a shard: what is committed at once"""

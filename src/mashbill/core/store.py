@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from mashbill.core.dataset import Dataset
 from mashbill.core.errors import StoreError
 from mashbill.core.faults import model_fault
 from mashbill.core.ledger import Ledger, Signer
+from mashbill.core.naming import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,7 +185,7 @@ class Store:
         self._lock_file(name).unlink(missing_ok=True)
 
     def _lock_file(self, name: str) -> Path:
-        return self.root / ".locks" / re.sub(r"[^a-z0-9@._-]", "_", name)
+        return self.root / ".locks" / file_name(name)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import tomli_w
 from mashbill.core import registry
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.recipe import load_recipe
+from mashbill.core.shown import shown
 from mashbill.core.store import write_atomically
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.removal import Selector, Touch, touch
@@ -236,8 +237,8 @@ def write_rebuild(made: Rebuild, recipe: Path, to: Path, selector: Selector) -> 
         InputError: if another file is there already under one of these names.
     """
     text = (
-        f"# {recipe.name} without {selector}, written by `mashbill rebuild`.\n"
-        + "".join(f"# Gone: {name}: {why}.\n" for name, why in made.gone.items())
+        f"# {shown(recipe.name)} without {shown(selector)}, written by `mashbill rebuild`.\n"
+        + "".join(f"# Gone: {name}: {shown(why)}.\n" for name, why in made.gone.items())
         + "\n"
         + tomli_w.dumps(made.data)
     )

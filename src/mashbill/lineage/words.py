@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import TYPE_CHECKING, Any
+
+from mashbill.core.shown import json_text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,10 +78,30 @@ def verdict_facts(verdict: Verdict) -> dict[str, Any]:
 
 def table_row(cells: Iterable[Any]) -> str:
     """Return a row of a Markdown table, safe from what the cells hold."""
-    escaped = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
-    return "| " + " | ".join(escaped) + " |"
+    return "| " + " | ".join(markdown(cell) for cell in cells) + " |"
+
+
+def table_rule(columns: int) -> str:
+    """Return the row that stands below the head of a Markdown table."""
+    return "| " + " | ".join(["---"] * columns) + " |"
+
+
+def list_item(text: str) -> str:
+    """Return an item of a Markdown list: of this text, whatever it begins with."""
+    return "* " + _BLOCK.sub(r"\1\\\2", markdown(text).lstrip(), count=1)
+
+
+_BLOCK = re.compile(r"^(\d*)([-+=#.)])")
+"""begins a heading, a rule or a list"""
+_INLINE = re.compile(r"[\\`*\[\]|~$&<>]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def markdown(value: object) -> str:
+    """Return a text as Markdown, and HTML, that reads as it does: one line, no markup, no tags."""
+    return _INLINE.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), shown(value))
 
 
 def to_json(value: Any) -> str:
     """Return JSON text with a final newline."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json_text(value) + "\n"

@@ -7,7 +7,6 @@ compared with what lies at the address before any of it is touched. ``SHA256SUMS
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from dataclasses import dataclass
@@ -18,18 +17,19 @@ from mashbill.conduct.files import folder_of
 from mashbill.conduct.places import Place, place
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, StoreError
+from mashbill.core.shown import json_text
 from mashbill.core.store import MANIFEST, Store
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.card import write as write_card
 from mashbill.lineage.summary import summary
-from mashbill.publish.writing import DataFormat, write_rows
+from mashbill.publish.writing import DataFormat, Formulas, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mashbill.core.artifact import Manifest
 
-__all__ = ["Published", "Wish", "publish"]
+__all__ = ["Formulas", "Published", "Wish", "publish"]
 
 CARD = "README.md"
 BILL_FILE = "bill.json"
@@ -51,6 +51,8 @@ class Wish:
     """whether files of the same name with other bytes are overwritten"""
     public: bool = False
     """whether everyone may see a repository of the hub"""
+    escape_formulas: bool = False
+    """whether texts of CSV files that a spreadsheet may run as formulas get a quote in front"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Published:
     """rows of a dataset, rejected ones with them if wished"""
     commit: str
     """of a repository of the hub; empty elsewhere or if nothing changed"""
+    formulas: Formulas
+    """texts of CSV files that a spreadsheet may run"""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for a program."""
@@ -81,6 +85,11 @@ class Published:
             "unchanged": list(self.unchanged),
             "removed": list(self.removed),
             "commit": self.commit or None,
+            "formulas": {
+                "cells": dict(self.formulas.cells),
+                "headers": sorted(self.formulas.headers),
+                "escaped": self.formulas.escape,
+            },
         }
 
 
@@ -103,8 +112,9 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
     title = f"{manifest.ref}, published by mashbill"
     target = place(folder_of(to), manifest.kind, public=wish.public, title=title)
     there = target.names()
+    formulas = Formulas(wish.escape_formulas)
     with tempfile.TemporaryDirectory(prefix="mashbill-publish-") as scratch:
-        files = dict(_made(store, manifest, wish, Path(scratch)))
+        files = dict(_made(store, manifest, wish, Path(scratch), formulas))
         sums = {name: digest_file(path) for name, path in files.items()}
         files[SUMS] = Path(scratch) / SUMS
         files[SUMS].write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
@@ -122,6 +132,7 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
         removed=tuple(stale),
         rows=manifest.rows + (manifest.rejected_rows if wish.rejected else 0),
         commit=getattr(target, "commit", ""),
+        formulas=formulas,
     )
 
 
@@ -154,18 +165,18 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _made(
-    store: Store, manifest: Manifest, wish: Wish, scratch: Path
+    store: Store, manifest: Manifest, wish: Wish, scratch: Path, formulas: Formulas
 ) -> Iterator[tuple[str, Path]]:
     """Yield name and path of each file: data first, then the bill, and the card."""
     account = gather(store, manifest)
     if manifest.kind == "dataset":
-        yield from _data(store, manifest, wish, account.table.numbered, scratch)
+        yield from _data(store, manifest, wish, account.table.numbered, scratch, formulas)
     else:
         yield from _model(store, manifest)
     told = summary(str(manifest.ref), manifest.digest, account.lines, account.verdicts,
                    account.covered)  # fmt: skip
     texts = {
-        BILL_FILE: json.dumps(told, ensure_ascii=False, indent=2) + "\n",
+        BILL_FILE: json_text(told) + "\n",
         CARD: write_card(account, f"part-*.{wish.format}"),
     }
     for name, text in texts.items():
@@ -174,7 +185,12 @@ def _made(
 
 
 def _data(
-    store: Store, manifest: Manifest, wish: Wish, nodes: Sequence[str], scratch: Path
+    store: Store,
+    manifest: Manifest,
+    wish: Wish,
+    nodes: Sequence[str],
+    scratch: Path,
+    formulas: Formulas,
 ) -> Iterator[tuple[str, Path]]:
     """Yield the files of a dataset in the format that is wished."""
     shards = [*manifest.shards, *(manifest.rejected if wish.rejected else ())]
@@ -185,7 +201,7 @@ def _data(
         to = scratch / Path(shard.file).with_suffix(f".{wish.format}")
         source = store.folder("dataset", manifest.ref) / shard.file
         _check(source, shard.sha256)
-        write_rows(source, to, wish.format, nodes, receipts=wish.receipts)
+        write_rows(source, to, wish.format, nodes, receipts=wish.receipts, formulas=formulas)
         yield to.name, to
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -20,6 +23,45 @@ if TYPE_CHECKING:
 DataFormat = Literal["parquet", "jsonl", "csv", "arrow"]
 DATA_FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
 _BATCH = 8192
+_STARTS = "\\A[-=+@\t\r\n\uff1d\uff0b\uff0d\uff20]"
+"""how a text begins that a spreadsheet may take for a formula (OWASP, "CSV Injection")"""
+_QUOTE = "'"
+"""put before such a text, it makes a spreadsheet take it for what it is"""
+
+
+@dataclass
+class Formulas:
+    """Texts of CSV files that a spreadsheet may run as formulas, and what is done about them.
+
+    Other formats hold texts as texts, so nothing is counted or changed there.
+    """
+
+    escape: bool = False
+    """whether they get a quote in front"""
+    cells: Counter[str] = field(default_factory=Counter)
+    """column, as the data set names it -> how many of its cells"""
+    headers: set[str] = field(default_factory=set)
+    """columns whose own names are such"""
+
+    def header(self, names: Sequence[str]) -> list[str]:
+        """Count such names, and return the names to write; no two of them become one."""
+        found = [name for name in names if pc.match_substring_regex(name, _STARTS).as_py()]
+        self.headers.update(found)
+        written = {name: name for name in names}
+        for name in found if self.escape else ():
+            while written[name] in {*names, *(new for old, new in written.items() if old != name)}:
+                written[name] = _QUOTE + written[name]
+        return list(written.values())
+
+    def column(self, name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        """Count such cells of a column of texts, and return the column to write."""
+        starts = pc.fill_null(pc.match_substring_regex(texts, _STARTS), fill_value=False)
+        count = pc.sum(starts).as_py() or 0
+        if not count:
+            return texts
+        self.cells[name] += count
+        quoted = pc.binary_join_element_wise(_QUOTE, texts, "")
+        return pc.if_else(starts, quoted, texts) if self.escape else texts
 
 
 class _Writer(Protocol):
@@ -29,7 +71,13 @@ class _Writer(Protocol):
 
 
 def write_rows(
-    shard: Path, to: Path, kind: DataFormat, nodes: Sequence[str], *, receipts: bool
+    shard: Path,
+    to: Path,
+    kind: DataFormat,
+    nodes: Sequence[str],
+    *,
+    receipts: bool,
+    formulas: Formulas | None = None,
 ) -> None:
     """Write the rows of a store's shard into a file of a format: the user's columns first.
 
@@ -39,6 +87,7 @@ def write_rows(
         kind: its format.
         nodes: digest of each node, by number.
         receipts: whether to write ``_id``, ``_bill`` and ``_from``.
+        formulas: what to do about texts that a spreadsheet may run, and where to count them.
 
     Raises:
         InputError: if the format has no word for a value.
@@ -48,7 +97,7 @@ def write_rows(
     try:
         with pq.ParquetFile(shard) as opened:
             empty = _shown(opened.schema_arrow.empty_table(), pool, receipts=receipts)
-            with _writer(to, kind, empty) as writer:
+            with _writer(to, kind, empty, formulas or Formulas()) as writer:
                 for batch in opened.iter_batches(_BATCH):
                     table = _shown(pa.Table.from_batches([batch]), pool, receipts=receipts)
                     writer.write(table)
@@ -74,7 +123,7 @@ def _shown(table: pa.Table, pool: pa.Array, *, receipts: bool) -> pa.Table:
 
 
 @contextmanager
-def _writer(to: Path, kind: DataFormat, empty: pa.Table) -> Iterator[_Writer]:
+def _writer(to: Path, kind: DataFormat, empty: pa.Table, formulas: Formulas) -> Iterator[_Writer]:
     """Yield what takes tables like this one and writes them to a file."""
     if kind == "parquet":
         with pq.ParquetWriter(to, empty.schema, compression="zstd") as parquet:
@@ -83,8 +132,10 @@ def _writer(to: Path, kind: DataFormat, empty: pa.Table) -> Iterator[_Writer]:
         with pa.ipc.new_file(to, empty.schema) as arrow:
             yield arrow
     elif kind == "csv":
-        with pa_csv.CSVWriter(to, _flat(empty).schema) as separated:
-            yield _Csv(separated)
+        header = formulas.header(empty.column_names)
+        schema = _flat(empty, formulas).rename_columns(header).schema
+        with pa_csv.CSVWriter(to, schema) as separated:
+            yield _Csv(separated, header, formulas)
     else:
         with to.open("wb") as stream:
             yield _Jsonl(stream)
@@ -93,14 +144,16 @@ def _writer(to: Path, kind: DataFormat, empty: pa.Table) -> Iterator[_Writer]:
 class _Csv:
     """Writes CSV; lists become JSON text, binary hexadecimal text; what is missing stays empty."""
 
-    def __init__(self, writer: Any) -> None:
+    def __init__(self, writer: Any, header: list[str], formulas: Formulas) -> None:
         self._writer = writer
+        self._header = header
+        self._formulas = formulas
 
     def write(self, table: pa.Table) -> None:
-        self._writer.write(_flat(table))
+        self._writer.write(_flat(table, self._formulas).rename_columns(self._header))
 
 
-def _flat(table: pa.Table) -> pa.Table:
+def _flat(table: pa.Table, formulas: Formulas) -> pa.Table:
     """Return the table with what CSV has no word for as text."""
     columns = {}
     for name in table.column_names:
@@ -108,10 +161,17 @@ def _flat(table: pa.Table) -> pa.Table:
         if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
             texts = [None if v is None else _text(v) for v in column.to_pylist()]
             column = pa.chunked_array([pa.array(texts, pa.string())])
+        elif _is_text(column.type):
+            column = formulas.column(name, column.cast(pa.string()))
         if table.num_columns == 1:
             column = column.cast(pa.string()).fill_null("")  # else its row would be an empty line
         columns[name] = column
     return pa.table(columns)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _text(value: Any) -> str:

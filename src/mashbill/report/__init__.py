@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mashbill.core.store import write_atomically
 from mashbill.lineage.words import conclusion_text, share_text
 from mashbill.report.confusion import by_accuracy
 from mashbill.report.drawing import draw_accuracies, draw_chain
 from mashbill.report.gather import gather
+from mashbill.report.templating import templates
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +31,7 @@ def write_report(store: Store, result: Manifest, path: Path, *, title: str = "")
         title: one line for its head.
     """
     facts = gather(store, result)
-    pages = Environment(
-        loader=PackageLoader("mashbill.report"), autoescape=True, undefined=StrictUndefined
-    )
+    pages = templates()
     html = pages.get_template("report.html").render(
         title=title or f"What {result.ref} was distilled from",
         facts=facts,

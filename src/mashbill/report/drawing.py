@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from mashbill.evals.remarks import against_majority
 from mashbill.report.confusion import by_accuracy
+from mashbill.report.templating import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +60,7 @@ def _line(start: tuple[float, float], end: tuple[float, float], channel: str) ->
     x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2
     x2, y2 = end[0], end[1] + _HEIGHT / 2
     middle = x2 - _GAP_X / 2
-    name = escape(channel)
+    name = drawn(channel)
     label = (
         ""
         if channel == "content"
@@ -75,9 +76,9 @@ def _box(box: Box, x: float, y: float) -> str:
     fit = f' textLength="{room}" lengthAdjust="spacingAndGlyphs"' if len(box.name) > 18 else ""
     return (
         f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name"{fit}>{escape(_short(box.name, 22))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name"{fit}>{drawn(box.name, 22)}'
         "</text>"
-        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{escape(_short(box.counted, 28))}'
+        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{drawn(box.counted, 28)}'
         "</text></g>"
     )
 
@@ -132,7 +133,7 @@ def draw_accuracies(evaluation: Mapping[str, Any]) -> Markup:
         poor = against_majority(result, share) in ("below", "not better")
         parts.append(
             f'<g class="{"poor" if poor else "good"}">'
-            f'<text class="system" x="{left - 12}" y="{y + 4}">{escape(names[system])}</text>'
+            f'<text class="system" x="{left - 12}" y="{y + 4}">{drawn(names[system], 40)}</text>'
             f'<line class="interval" x1="{x(result["low"])}" x2="{x(result["high"])}" y1="{y}" '
             f'y2="{y}"/><circle cx="{x(result["accuracy"])}" cy="{y}" r="5"/>'
             f'<text class="value" x="{x(result["high"]) + 10}" y="{y + 4}">'

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
+from mashbill.core.naming import free_names
 from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
@@ -132,28 +134,37 @@ def verdict_tables(table: NodeTable) -> list[VerdictTable]:
 
 def _chain(store: Store, result: Manifest) -> list[Box]:
     """Return the artifacts that the result rests on, inputs first, teachers as boxes too."""
-    boxes: dict[str, Box] = {}
+    found: dict[str, Manifest] = {}
+    teachers: list[str] = []
     waiting = [result]
     while waiting:
         manifest = waiting.pop()
-        if manifest.name in boxes:
+        if str(manifest.ref) in found:
             continue
-        inputs = []
-        for item in manifest.inputs:
-            if item.role == "teacher":
-                boxes[item.name] = Box(item.name, "teacher", "teacher", ())
-                inputs.append((item.name, item.channel))
-                continue
-            source = store.find(item.name)
-            inputs.append((source.name, item.channel))
-            waiting.append(source)
+        found[str(manifest.ref)] = manifest
+        teachers += [item.name for item in manifest.inputs if item.role == "teacher"]
+        waiting += [store.find(item.name) for item in manifest.inputs if item.role != "teacher"]
+    counts = Counter(manifest.name for manifest in found.values())
+    named = {ref: m.name if counts[m.name] == 1 else ref for ref, m in found.items()}
+    called = free_names(teachers, set(named.values()), "teacher")
+    boxes = {name: Box(name, "teacher", "teacher", ()) for name in called.values()}
+    for ref, manifest in found.items():
+        inputs = [
+            (
+                called[item.name]
+                if item.role == "teacher"
+                else named[str(store.find(item.name).ref)],
+                item.channel,
+            )
+            for item in manifest.inputs
+        ]
         if manifest.kind == "dataset":
             counted = f"{manifest.rows:,} rows"
             if manifest.rejected_rows:
                 counted += f", {manifest.rejected_rows:,} rejected"
         else:
             counted = f"{manifest.measures.get('parameters', 0):,} parameters"
-        boxes[manifest.name] = Box(manifest.name, manifest.kind, counted, tuple(inputs))
+        boxes[named[ref]] = Box(named[ref], manifest.kind, counted, tuple(inputs))
     return list(boxes.values())
 
 

@@ -10,7 +10,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from mashbill.report.templating import drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +143,7 @@ def _band(band: Band) -> str:
         f'<path class="{kind}" d="M{x1:.1f},{band.y1:.1f} C{middle:.1f},{band.y1:.1f} '
         f"{middle:.1f},{band.y2:.1f} {x2:.1f},{band.y2:.1f} L{x2:.1f},{band.y2 + band.h2:.1f} "
         f"C{middle:.1f},{band.y2 + band.h2:.1f} {middle:.1f},{band.y1 + band.h1:.1f} "
-        f'{x1:.1f},{band.y1 + band.h1:.1f} Z"><title>{escape(told)}</title></path>'
+        f'{x1:.1f},{band.y1 + band.h1:.1f} Z"><title>{drawn(told)}</title></path>'
     )
 
 
@@ -152,10 +154,10 @@ def _node(node: Node) -> str:
         1: (node.x + _NODE + 6, "start"),
         2: (node.x + _NODE + 8, "start"),
     }[node.column]
-    name = node.name if len(node.name) <= 24 else node.name[:23] + "…"
     return (
         f'<g><rect class="column{node.column}" x="{node.x:.1f}" y="{node.y:.1f}" width="{_NODE}" '
         f'height="{node.height:.1f}" rx="2"/><text class="label" x="{x:.1f}" y="{y:.1f}" '
-        f'text-anchor="{anchor}">{escape(name)} <tspan class="count">{node.count:,}</tspan></text>'
-        f"<title>{escape(node.name)}: {node.count:,}</title></g>"
+        f'text-anchor="{anchor}">{drawn(node.name, 24)} '
+        f'<tspan class="count">{node.count:,}</tspan></text>'
+        f"<title>{drawn(node.name)}: {node.count:,}</title></g>"
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mashbill.core.store import write_atomically
 from mashbill.lineage.scenarios import GROUPED_BY
 from mashbill.lineage.whatif import WEIGHTS
 from mashbill.lineage.words import share_text
 from mashbill.report.sankey import draw_sankey
+from mashbill.report.templating import templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +31,7 @@ def write_whatif(told: Sequence[Told], path: Path, *, as_of: date, counted: str)
         as_of: the day whose terms substitutes were held against.
         counted: a sentence on what the scenarios were put to.
     """
-    pages = Environment(
-        loader=PackageLoader("mashbill.report"), autoescape=True, undefined=StrictUndefined
-    )
+    pages = templates()
     scenarios: list[dict[str, Any]] = [
         {**item.as_json(), "sankey": draw_sankey(item.flows())} for item in told
     ]

@@ -16,8 +16,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.text import Text
 
+from mashbill.core.shown import shown
 from mashbill.run.reckoning import Reckoning
 
 if TYPE_CHECKING:
@@ -116,6 +116,11 @@ class Quiet:
         """Show nothing."""
 
 
+def _print(console: Console, line: str) -> None:
+    """Print a line with nothing in it that a terminal, or the console, would act on."""
+    console.print(shown(line), highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
 RUN = "run so far"
 """what the total of all stages stands under"""
 
@@ -178,19 +183,19 @@ class Lines(_Counting):
 
     def tell(self, line: str) -> None:
         """Print the line."""
-        self.console.print(line, highlight=False, soft_wrap=True, markup=False)
+        _print(self.console, line)
 
     def finish(self, name: str, rows: int, rejected: int = 0) -> None:
         """Print the stage's line, and the run's total behind it once services were to be asked."""
         line = f"{name}: {self.summary(name, rows, rejected)}"
         if name in self.reckoning.projected:
             line += f"; {RUN}: {self.reckoning.running()}"
-        self.console.print(line, highlight=False, soft_wrap=True, markup=False)
+        _print(self.console, line)
 
     def cached(self, name: str, rows: int) -> None:
         """Print that nothing was to be done."""
         counted = f", {rows:,} rows" if rows else ""
-        self.console.print(f"{name}: done before{counted}", highlight=False, soft_wrap=True)
+        _print(self.console, f"{name}: done before{counted}")
 
 
 class _WithTotal(Progress):
@@ -203,7 +208,7 @@ class _WithTotal(Progress):
         yield from super().get_renderables()
         total = self.total()
         if total:
-            yield Text(total)
+            yield shown(total)
 
 
 class Bars(_Counting):
@@ -217,18 +222,18 @@ class Bars(_Counting):
         super().__init__(console)
         self._tasks: dict[str, TaskID] = {}
         self._progress = _WithTotal(
-            SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.description}", justify="left"),
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}", justify="left", markup=False),
             BarColumn(bar_width=18),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[told]}", markup=False),
             console=console,
         )
         self._progress.total = self._total
 
     def tell(self, line: str) -> None:
         """Print the line above the bars."""
-        self._progress.console.print(line, highlight=False, soft_wrap=True, markup=False)
+        _print(self._progress.console, line)
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -242,7 +247,7 @@ class Bars(_Counting):
     def start(self, name: str, rows: int | None) -> None:
         """Open the stage's line."""
         super().start(name, rows)
-        self._tasks[name] = self._progress.add_task(name, total=rows or None, told="")
+        self._tasks[name] = self._progress.add_task(shown(name), total=rows or None, told="")
 
     def advance(self, name: str, done: int, total: int, note: str) -> None:
         """Move the bar."""
@@ -281,17 +286,17 @@ class Bars(_Counting):
             parts.append(self.cost(name))
         if self.note:
             parts.append(self.note)
-        self._progress.update(self._tasks[name], told=", ".join(parts))
+        self._progress.update(self._tasks[name], told=shown(", ".join(parts)))
 
     def finish(self, name: str, rows: int, rejected: int = 0) -> None:
         """Close the stage's line."""
         told = self.summary(name, rows, rejected)
-        self._progress.update(self._tasks[name], completed=1, total=1, told=told)
+        self._progress.update(self._tasks[name], completed=1, total=1, told=shown(told))
 
     def cached(self, name: str, rows: int) -> None:
         """Show a closed line."""
         told = f"done before{f', {rows:,} rows' if rows else ''}"
-        self._progress.add_task(name, total=1, completed=1, told=told)
+        self._progress.add_task(shown(name), total=1, completed=1, told=told)
 
 
 def display_for(console: Console) -> Display:

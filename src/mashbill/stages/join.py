@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
-from mashbill.core.record import FROM, REASON, REJECTED_BY, user_columns
+from mashbill.core.record import FROM, OURS, REASON, REJECTED_BY, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.joining import made_of, matches
@@ -97,9 +97,8 @@ class JoinSpec(StageSpec):
         own = [name for name in right.column_names if name not in self.on]
         both = [name for name in own if name in left.column_names]
         names = [name + self.suffix if name in both else name for name in own]
-        taken = [
-            n for n in both if n + self.suffix in {*left.column_names, *own} or not self.suffix
-        ]
+        held = {*left.column_names, *own, *OURS}
+        taken = [name for name in both if name + self.suffix in held]
         if taken:
             msg = (
                 f"{self.left} and {self.right} both have columns {', '.join(taken)}; set suffix in "

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.naming import free_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,12 +47,13 @@ def matches(
                 "them one type"
             )
             raise InputError(msg)
+    places = list(free_names(("left", "right"), on, "row").values())
     numbered = [
         table.select(list(on)).append_column(place, pa.array(np.arange(table.num_rows)))
-        for table, place in ((left, "__left"), (right, "__right"))
+        for table, place in zip((left, right), places, strict=True)
     ]
     pairs = numbered[0].join(numbered[1], keys=list(on), join_type="inner")
-    first, second = (np.asarray(pairs.column(place)) for place in ("__left", "__right"))
+    first, second = (np.asarray(pairs.column(place)) for place in places)
     order = np.lexsort((second, first))  # a join in threads keeps no order
     return first[order], second[order]
 

@@ -7,19 +7,21 @@ as JSON, which is YAML too.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.shown import yaml_scalar
 from mashbill.core.source import Channel
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.licences import hub
 from mashbill.lineage.words import (
     conclusion_text,
     line_facts,
+    list_item,
     path_text,
     share_text,
     table_row,
+    table_rule,
     verdict_facts,
 )
 
@@ -51,11 +53,8 @@ def _yaml(value: Any, depth: int) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """Write JSON of one line; characters that YAML calls unprintable are escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return re.sub(
-        r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda m: f"\\u{ord(m[0]):04x}", text
-    )
+    """Write JSON of one line; what YAML calls unprintable, or nobody sees, is escaped."""
+    return yaml_scalar(value)
 
 
 def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
@@ -158,7 +157,7 @@ def _body(account: Account) -> list[str]:
         ),
         "",
         table_row(["source", "kind", "route", "channels", "share", "depth", "licence"]),
-        table_row(["---"] * 7),
+        table_rule(7),
     ]
     lines += [
         table_row(
@@ -181,7 +180,7 @@ def _body(account: Account) -> list[str]:
         "What is recorded, under each definition. Nothing here is legal advice.",
         "",
         table_row(["definition", "meaning", "closed model", "any model", "path"]),
-        table_row(["---"] * 5),
+        table_rule(5),
     ]
     for closed, any_model in account.verdicts:
         about = closed.definition
@@ -191,7 +190,7 @@ def _body(account: Account) -> list[str]:
             table_row([f"{about.name}, version {about.version}", about.title, *answers, path])
         )
     lines += ["", "## Unknown", ""]
-    lines += [f"* {text}" for text in account.unknown] or ["Nothing is listed."]
+    lines += [list_item(text) for text in account.unknown] or ["Nothing is listed."]
     lines += [
         "",
         "## Check it",

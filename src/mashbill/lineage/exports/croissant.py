@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mashbill.lineage.exports.account import OURS, Account
 from mashbill.lineage.exports.licences import spdx
@@ -144,7 +145,7 @@ def _record_sets(account: Account) -> list[dict[str, Any]]:
             continue
         field: dict[str, Any] = {
             "@type": "cr:Field",
-            "@id": f"records/{name}",
+            "@id": _field_id(name),
             "name": name,
             "dataType": kind,
             "source": {"fileSet": {"@id": SHARDS}, "extract": {"column": name}},
@@ -155,6 +156,12 @@ def _record_sets(account: Account) -> list[dict[str, Any]]:
     if not fields:
         return []
     return [{"@type": "cr:RecordSet", "@id": "records", "name": "records", "field": fields}]
+
+
+def _field_id(name: str) -> str:
+    """Return a column's identifier: a path that is read as an IRI reference, so escaped as one."""
+    escaped = quote(name, safe="") if name not in (".", "..") else name.replace(".", "%2E")
+    return f"records/{escaped}"
 
 
 def _is_list(arrow: str) -> bool:

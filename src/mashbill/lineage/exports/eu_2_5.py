@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.definitions import Definition, Verdict, load_definitions
 from mashbill.lineage.exports.readings import Use, own_models, readings_of, uses
-from mashbill.lineage.words import conclusion_text, percent, table_row
+from mashbill.lineage.words import (
+    conclusion_text,
+    list_item,
+    percent,
+    table_row,
+    table_rule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,10 +47,10 @@ def write(account: Account) -> str:
             "behind a model of the provider's own."
         ),
         "",
-        "| reading | trained on outputs of other models |",
-        "| --- | --- |",
-        f"| verifiers not counted | {_answer(use for use in direct if use.strict)} |",
-        f"| verifiers counted | {_answer(direct)} |",
+        table_row(["reading", "trained on outputs of other models"]),
+        table_rule(2),
+        table_row(["verifiers not counted", _answer(use for use in direct if use.strict)]),
+        table_row(["verifiers counted", _answer(direct)]),
         "",
         *_verdicts(account, definition),
         "",
@@ -67,7 +73,7 @@ def write(account: Account) -> str:
         "",
         "## Not recorded",
         "",
-        *([f"* {text}" for text in account.unknown] or ["* nothing is listed"]),
+        *([list_item(text) for text in account.unknown] or ["* nothing is listed"]),
         "",
         account.coverage + " Nothing here is legal advice.",
     ]
@@ -144,7 +150,7 @@ def _table(found: list[Use], account: Account) -> list[str]:
         ]
         for use in found
     ]
-    return [table_row(row) for row in [head, ["---"] * len(head), *rows]]
+    return [table_row(head), table_rule(len(head)), *(table_row(row) for row in rows)]
 
 
 def _is_left_out(use: Use) -> bool:
@@ -155,4 +161,4 @@ def _is_left_out(use: Use) -> bool:
 def _left_out(use: Use, account: Account) -> str:
     amount = _amount(use.recorded, account) if use.recorded else "weights, which are no tokens"
     part = "left out in part" if use.wide else "left out"
-    return f"* {_name(use)}, {_role(use)}, depth {use.depth}: {amount}; {part}"
+    return list_item(f"{_name(use)}, {_role(use)}, depth {use.depth}: {amount}; {part}")

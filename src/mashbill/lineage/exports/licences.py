@@ -6,8 +6,7 @@ a name, and a wrong identifier would not validate.
 
 from __future__ import annotations
 
-import re
-
+from mashbill.core.naming import reference_name
 from mashbill.policy.licences import spdx_identifier
 
 _HUB = """
@@ -44,8 +43,8 @@ def spdx(text: str) -> str | None:
 
 def spdx_expression(text: str) -> str:
     """Return a licence as an SPDX expression: its identifier, or a LicenseRef made of its name."""
-    bare = re.sub(r"[^A-Za-z0-9.-]+", "-", text.removeprefix("LicenseRef-")).strip("-")
-    return spdx(text) or f"LicenseRef-{bare}"
+    bare = reference_name(text.removeprefix("LicenseRef-"), "-")
+    return spdx(text) or f"LicenseRef-{bare or 'unnamed'}"
 
 
 def hub(text: str) -> str | None:

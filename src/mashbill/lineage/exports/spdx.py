@@ -155,9 +155,10 @@ def _licence(graph: _Graph, spdx_id: str, text: str) -> None:
         target = f"urn:uuid:{uuid.uuid5(NAMESPACE, 'licence text ' + text)}"
         graph.add("simplelicensing_SimpleLicensingText", target, simplelicensing_licenseText=text)
         custom = [{"type": "DictionaryEntry", "key": expression, "value": target}]
+    named = f"{expression} {text}" if custom else expression  # two texts may have one reference
     licence = graph.add(
         "simplelicensing_LicenseExpression",
-        f"urn:uuid:{uuid.uuid5(NAMESPACE, 'licence ' + expression)}",
+        f"urn:uuid:{uuid.uuid5(NAMESPACE, f'licence {named}')}",
         simplelicensing_licenseExpression=expression,
         simplelicensing_customIdToUri=custom,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from mashbill.core.naming import reference_name
 from mashbill.policy.licences import spdx_identifier
 
 # A name without "only" or "or later" is SPDX's former identifier, which meant that version.
@@ -54,7 +55,7 @@ _DPI_NO_LICENCE = frozenset(
 def reference(name: str) -> str:
     """Return LicenseRef-NAME for a licence by its own name."""
     bare = re.sub(r"(?i)^licenseref-", "", name.strip())
-    return "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", bare).strip("-") or "unnamed")
+    return "LicenseRef-" + (reference_name(bare) or "unnamed")
 
 
 def from_hub(text: str, name: str = "") -> str | None:
