@@ -37,6 +37,10 @@ class FolderTeacherSpec(LocalTeacherSpec):
     folder: str
     """the weights: a folder beside the recipe, hf:OWNER/NAME@REVISION, s3://BUCKET/PATH"""
 
+    def addresses(self) -> tuple[str, ...]:
+        """The weights."""
+        return (self.folder,)
+
     def weights(self, beside: Path, cache: Path) -> Path:
         """Return a folder of exactly the pinned files, fetching what lies elsewhere once.
 
