@@ -105,7 +105,7 @@ class Allowed:
             msg = f"{said} is {what} ({real}), and only files are read; name a file"
             raise RecipeError(msg)
         inside = any(real.is_relative_to(place) for place in (self.folder, *self.paths))
-        if not inside or _is_of_windows(os.fspath(written)):
+        if not inside or is_of_windows(os.fspath(written)):
             allow = next((p for p in (real, *real.parents) if not _MAGIC & set(str(p))), real)
             msg = (
                 f"{said}: it leads out of the recipe's folder; put the file into it, or, if you "
@@ -171,7 +171,7 @@ def _resolved(path: Path) -> Path | None:
         return None
 
 
-def _is_of_windows(written: str) -> bool:
+def is_of_windows(written: str) -> bool:
     """Return whether a path is absolute on Windows, and would be an odd name in a folder here."""
     return os.name != "nt" and written[:1] != "/" and bool(PureWindowsPath(written).anchor)
 

@@ -13,7 +13,7 @@ from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.folder import RecipeFolder
+from mashbill.core.folder import RecipeFolder, is_of_windows
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
@@ -259,12 +259,15 @@ def _check_addresses(key: str, spec: TeacherSpec | StageSpec, folder: Path) -> N
     if allowed is None:
         return
     for address in spec.addresses():
-        names = (
-            type(spec).model_fields[name].alias or name
+        keys = (
+            (type(spec).model_fields[name].alias or name, value)
             for name, value in spec
             if isinstance(value, str) and address in (value, value.partition(":")[0])
         )
-        where = f"{key}.{next(names, 'files')}"
+        name, value = next(keys, ("files", address))
+        where = f"{key}.{name}"
+        if is_of_windows(value):  # C:/x, which is no FILE:NAME
+            allowed.file(value, where)
         allowed.address(address, where)
         if address.endswith(".py"):
             allowed.code(address, where)
