@@ -6,6 +6,7 @@ own name, so no name of an archive leads anywhere; links, devices and what is en
 
 from __future__ import annotations
 
+import bz2
 import io
 import os
 import struct
@@ -160,12 +161,40 @@ def _from_zip(
         if info.flag_bits & 1:
             msg = f"{where}!{name} is encrypted; unpack it yourself and name the file"
             raise InputError(msg)
+        if info.compress_type == zipfile.ZIP_BZIP2:  # 200 bytes of it may be 256 MB at once
+            with bz2.BZ2File(cast("Any", io.BufferedReader(_Window(data, info)))) as packed:
+                _copy(cast("BinaryIO", packed), into, meter)
+            return None
         with zipped.open(info) as stream:
             bounds = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
             if not bounds:
                 cast("Any", stream).MIN_READ_SIZE = _SMALL
             _copy(cast("BinaryIO", stream), into, meter, _PIECE if bounds else _SMALL)
     return None
+
+
+class _Window(io.RawIOBase):
+    """The packed bytes of a zip's member, as they lie in it."""
+
+    def __init__(self, data: BinaryIO, info: zipfile.ZipInfo) -> None:
+        super().__init__()
+        data.seek(info.header_offset)
+        header = data.read(30)
+        if header[:4] != b"PK\3\4":
+            msg = "there is no header where the list of members says"
+            raise zipfile.BadZipFile(msg)
+        name, extra = struct.unpack_from("<HH", header, 26)
+        self._data, self._left = data, info.compress_size
+        data.seek(name + extra, io.SEEK_CUR)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._data.read(min(len(buffer), self._left))
+        self._left -= len(piece)
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def _directory_bytes(data: BinaryIO) -> int:

@@ -37,9 +37,9 @@ MAGIC = frozenset("*?[")
 
 
 def protocol_of(address: str) -> str:
-    """Return the scheme of an address; empty for a path."""
+    """Return the scheme of an address, of a chain all that stands before it; empty for a path."""
     head, mark, _ = address.partition("://")
-    return head.rsplit("::", 1)[-1].lower() if mark else ""
+    return head.lower() if mark else ""
 
 
 def is_shown(name: str) -> bool:
@@ -69,7 +69,7 @@ class Remote:
         """
         self.address = address
         self.protocol = protocol_of(address)
-        if "::" in address.partition("://")[0]:
+        if "::" in self.protocol:
             msg = (
                 f"{address}: a chain of addresses is not followed; name the file itself, and what "
                 "is in an archive by members or member"
