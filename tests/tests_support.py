@@ -148,10 +148,11 @@ def write_recipe(folder: Path, delay: float = 0.0, rows: int = 600) -> Path:
     return path
 
 
-def run_toy(recipe: Path, root: Path):
+def run_toy(recipe: Path, root: Path, allow=()):
     """Run the toy recipe into a store, and return (store, what was done)."""
     store = Store(root, Signer.default())
-    done = execute(build(load_recipe(recipe), store), store, Execution(root / "cache", threads=1))
+    plan = build(load_recipe(recipe, allow), store)
+    done = execute(plan, store, Execution(root / "cache", threads=1))
     return store, done
 
 
@@ -173,7 +174,9 @@ def run_channels(root: Path):
     return run_toy(CHANNELS, root)
 
 
-def run_stages(folder: Path, stages: str, files: dict[str, object], teachers: str = TEACHER):
+def run_stages(
+    folder: Path, stages: str, files: dict[str, object], teachers: str = TEACHER, allow=()
+):
     """Run some stages over these files in a new store, and return the store.
 
     A file that is given as a list is written as JSONL, a row an element.
@@ -184,7 +187,8 @@ def run_stages(folder: Path, stages: str, files: dict[str, object], teachers: st
         (folder / name).write_text(text)
     path = folder / "some.toml"
     path.write_text(f'[recipe]\nname = "some"\nversion = "1"\nseed = 5\n{teachers}\n{stages}')
-    return run_toy(path, folder / "store")[0]
+    code = [folder / name for name in files if name.endswith(".py")]
+    return run_toy(path, folder / "store", [*code, *allow])[0]
 
 
 def rows_of(store: Store, name: str, prefix: str = "part") -> list[dict]:

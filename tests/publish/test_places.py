@@ -80,14 +80,17 @@ def test_a_folder_has_rows_card_bill_and_digests(made, tmp_path):
 
 @pytest.mark.parametrize("kind", DATA_FORMATS)
 def test_rows_keep_their_receipts_if_wished(made, tmp_path, kind):
+    def took(name, stage):
+        return run_stages(tmp_path / name, stage, {}, allow=[tmp_path])
+
     put(made, "part", tmp_path / "with", format=kind)
     stage = CORPUS.format(tmp_path / "with" / f"part-*.{kind}", 'text = "_bill"')
-    nodes = {row["text"] for row in rows_of(run_stages(tmp_path / "x", stage, {}), "got")}
+    nodes = {row["text"] for row in rows_of(took("x", stage), "got")}
     assert len(nodes) == 1
     assert all(len(node) == 64 for node in nodes)
     put(made, "part", tmp_path / "without", format=kind, receipts=False)
-    with pytest.raises(InputError, match=r"(row 0|line [12]) has no column '_bill'; it has 'text', 'part';"):
-        run_stages(tmp_path / "y", stage.replace("/with/", "/without/"), {})
+    with pytest.raises(InputError, match=r"has no column '_bill'; it has 'text', 'part';"):
+        took("y", stage.replace("/with/", "/without/"))
 
 
 def test_nothing_is_overwritten_silently(made, tmp_path):

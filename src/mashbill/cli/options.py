@@ -29,6 +29,15 @@ StoreOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 RecipeArgument = Annotated[str, typer.Argument(help="Recipe file, or the name of a shipped one.")]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="PATH",
+        help="File or folder outside of the recipe's folder that it may read, or a Python file of "
+        "it that may be executed; repeat for several.",
+    ),
+]
 NameArgument = Annotated[str, typer.Argument(help="NAME or NAME@VERSION.")]
 DEFAULT_STORE = Path("store")
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mashbill import plan as planning
 from mashbill.cli.options import (
     DEFAULT_STORE,
+    AllowOption,
     JsonOption,
     RecipeArgument,
     StoreOption,
@@ -105,6 +106,7 @@ def rebuild_command(
         typer.Option(help="OLD=NEW: ask this teacher of the recipe in place of one that goes."),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Recipe file to write.")] = None,
+    allow: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the recipe of a rebuild without some sources, and plan it; nothing is run."""
@@ -113,10 +115,12 @@ def rebuild_command(
         source=without, provider=provider, country=country, kind=kind, license=license, terms=terms
     )
     path = recipe_path(recipe)
-    made = rebuild(path, opened, selector, dict(_pair(text) for text in teacher or ()))
+    replace = dict(_pair(text) for text in teacher or ())
+    made = rebuild(path, opened, selector, replace, allow or ())
     target = to or Path(f"{path.stem}-without.toml")
-    write_rebuild(made, path, target, selector)
-    plan = planning.build(load_recipe(target), opened) if made.data["stages"] else None
+    write_rebuild(made, path, target, selector, allow or ())
+    stays = bool(made.data["stages"])
+    plan = planning.build(load_recipe(target, allow or ()), opened) if stays else None
     if as_json:
         print_json({**made.as_json(), "recipe": str(target), "plan": plan and plan.as_json()})
         return

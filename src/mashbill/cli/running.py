@@ -16,6 +16,7 @@ from mashbill.cli.decided import print_decided
 from mashbill.cli.ending import STOPPED
 from mashbill.cli.options import (
     DEFAULT_STORE,
+    AllowOption,
     AsOfOption,
     JsonOption,
     NameArgument,
@@ -63,12 +64,13 @@ def plan(
     as_of: AsOfOption = None,
     terms: TermsOption = None,
     rules: RulesOption = None,
+    allow: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show order, counts, time and price, what goes on the bill, and what terms say to it."""
     from mashbill.teachers.api import parse_teacher
 
-    loaded = load_recipe(recipe_path(recipe))
+    loaded = load_recipe(recipe_path(recipe), allow or ())
     kept = Store(store) if (store / LEDGER).exists() else None
     if teacher is not None:
         loaded = planning.with_teacher(loaded, parse_teacher(teacher))
@@ -114,6 +116,7 @@ def run(
     ] = None,
     terms: TermsOption = None,
     rules: RulesOption = None,
+    allow: AllowOption = None,
     accept_review: Annotated[
         str | None,
         typer.Option(help="Who answers for going on although the plan wants review."),
@@ -143,7 +146,7 @@ def run(
     from mashbill.run.display import Quiet, display_for
     from mashbill.run.permission import Acceptance, permit_plan, permit_prompts
 
-    loaded = load_recipe(recipe_path(recipe))
+    loaded = load_recipe(recipe_path(recipe), allow or ())
     signer = Signer.default()
     opened = Store(store, signer)
     made = planning.build(loaded, opened)

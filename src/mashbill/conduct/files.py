@@ -16,12 +16,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from mashbill.conduct.opening import may_come
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.folder import LOCAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from urllib.parse import SplitResult
 
 _EXTRA = "objects"
 _OURS = ("s3", "s3a", "http", "https")  # what the extra brings
@@ -34,9 +37,9 @@ MAGIC = frozenset("*?[")
 
 
 def protocol_of(address: str) -> str:
-    """Return the scheme of an address; empty for a path."""
+    """Return the scheme of an address, of a chain all that stands before it; empty for a path."""
     head, mark, _ = address.partition("://")
-    return head.rsplit("::", 1)[-1].lower() if mark else ""
+    return head.lower() if mark else ""
 
 
 def is_shown(name: str) -> bool:
@@ -66,7 +69,13 @@ class Remote:
         """
         self.address = address
         self.protocol = protocol_of(address)
-        if "@" in urlsplit(address).netloc and self.protocol in (*_NO_FOLDERS, *_WEB, "ftp"):
+        if "::" in self.protocol:
+            msg = (
+                f"{address}: a chain of addresses is not followed; name the file itself, and what "
+                "is in an archive by members or member"
+            )
+            raise InputError(msg)
+        if "@" in _split(address).netloc and self.protocol in (*_NO_FOLDERS, *_WEB, "ftp"):
             msg = (
                 f"{self.protocol}://…{urlsplit(address).path}: an address is recorded, so no name "
                 "or password belongs in it; set the service's own environment variables"
@@ -80,15 +89,22 @@ class Remote:
             # fsspec keeps one client a service and set of options: the server is one of these.
             endpoint = _endpoint(self.protocol)
             options = {"endpoint_url": endpoint} if endpoint not in ("", _AWS) else {}
-            self._fs, self.path = fsspec.core.url_to_fs(address, **options)
+            # Not url_to_fs: it would follow chains such as simplecache::file:///etc/passwd.
+            service = fsspec.get_filesystem_class(self.protocol)
+            # The methods are those that url_to_fs calls, and every file system has them.
+            self._fs = service(**service._get_kwargs_from_urls(address), **options)  # noqa: SLF001
+            self.path = str(self._fs._strip_protocol(address))  # noqa: SLF001
             self._fs.invalidate_cache()
         except ImportError as error:
             if self.protocol in _OURS:
                 raise MissingExtraError(address, _EXTRA) from error
             msg = f"{address}: {error}"
             raise InputError(msg) from error
-        except ValueError as error:
-            msg = f"{address}: {error}; write a path, s3://, gs://, https:// or hf:datasets/…"
+        except Exception as error:
+            msg = (
+                f"{address[:300]}: {error!s:.200}; write a path, s3://, gs://, https:// or "
+                "hf:datasets/…"
+            )
             raise InputError(msg) from error
 
     @contextmanager
@@ -120,7 +136,7 @@ class Remote:
             InputError: if nothing is there, or it cannot be asked.
         """
         if self.protocol in _WEB:
-            name = PurePosixPath(unquote(urlsplit(self.address).path)).name
+            name = PurePosixPath(unquote(_split(self.address).path)).name
             if not name or "*" in name:
                 msg = (
                     f"{self.address}: a web server cannot be asked which files it has; name one "
@@ -146,6 +162,7 @@ class Remote:
             }
         if kind == "folder":
             names = {name: where for name, where in names.items() if is_shown(name)}
+        check_names(self.address, names)
         if not names:
             msg = f"{self.address}: there is no file{' of that pattern' * (kind == 'glob')}; check "
             raise InputError(msg + _PLACES)
@@ -157,9 +174,19 @@ class Remote:
         Raises:
             InputError: if it cannot be had, or came shorter than the service says it is.
         """
+        from fsspec.callbacks import Callback
+
+        class Counted(Callback):  # type: ignore[misc]
+            """Told of each piece that came; what it raises ends the download."""
+
+            def relative_update(self, inc: int = 1) -> None:
+                super().relative_update(inc)
+                may_come(address, self.value, size)
+
         with self._told("fetched", address):
             size = self._fs.info(path).get("size")
-            self._fs.get_file(path, str(to))
+            may_come(address, 0, size)
+            self._fs.get_file(path, str(to), callback=Counted())
         if size is not None and to.stat().st_size != size:
             msg = f"{address}: {to.stat().st_size} of {size} bytes came; try again"
             raise InputError(msg)
@@ -214,6 +241,28 @@ class Remote:
                 self._fs.rm_file(f"{folder}/{name}")
 
 
+def check_names(address: str, names: Iterable[str]) -> None:
+    """Raise InputError if a name that a service tells of is none of a file below the address."""
+    for name in names:
+        parts = name.split("/")
+        if ".." in parts or not all(parts) or set(name) & set("\0\n\r\\"):
+            msg = f"{address[:300]}: it says to hold {name[:160]!r}, which is no name of a file"
+            raise InputError(msg)
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            msg = f"{address[:300]}: the name of file {name[:160]!r} is no UTF-8; rename it"
+            raise InputError(msg) from error
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        msg = f"{address[:300]!r} is no address: {error}; correct it"
+        raise InputError(msg) from error
+
+
 _PLACES = "the bucket or host, and the path"
 
 
@@ -256,6 +305,6 @@ def remote_address(remote: Remote, found: Found, name: str) -> str:
 
 def folder_of(address: str) -> str:
     """Return the path of a ``file://`` address, and any other as it is."""
-    if protocol_of(address) in ("file", "local"):
-        return unquote(urlsplit(address).path)
+    if protocol_of(address) in LOCAL:
+        return unquote(_split(address).path)
     return os.fspath(address)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from mashbill.conduct.files import MAGIC, Found, is_shown
+from mashbill.conduct.files import MAGIC, Found, check_names, is_shown
 from mashbill.conduct.hub import told
+from mashbill.conduct.opening import may_come
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError
 
@@ -89,7 +90,9 @@ def hub_found(asked: HubAddress) -> Found:
             revision=asked.revision or None,
             repo_type=asked.kind,
         )
-        paths = sorted(item.path for item in tree if hasattr(item, "size"))
+        sizes = {item.path: item.size for item in tree if hasattr(item, "size")}
+        paths = sorted(sizes)
+        check_names(asked.name, paths)
     if is_glob:
         chosen = {path: path for path in paths if fnmatch.fnmatchcase(path, inside)}
     else:
@@ -101,6 +104,8 @@ def hub_found(asked: HubAddress) -> Found:
             f"{', '.join(paths[:8]) or 'none'}); correct the address"
         )
         raise InputError(msg)
+    for path in chosen.values():
+        may_come(asked.file(path), 0, sizes[path])
     return Found(chosen, "glob" if is_glob else "folder")
 
 

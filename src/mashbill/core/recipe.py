@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,10 +13,14 @@ from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.folder import RecipeFolder, is_of_windows
 from mashbill.core.literals import Literals
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class TeacherSpec(Literals):
@@ -49,6 +53,13 @@ class TeacherSpec(Literals):
     def source(self) -> Source:
         """The source that this teacher is, known without loading it."""
         raise NotImplementedError
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return the paths and addresses that its keys name: all that it opens beside the recipe.
+
+        They are checked when the recipe is loaded: see :mod:`mashbill.core.folder`.
+        """
+        return ()
 
     def load(self, folder: Path, cache: Path, threads: int) -> Any:
         """Load the teacher; a relative path starts from ``folder``, that of the recipe.
@@ -134,11 +145,17 @@ class Recipe(BaseModel):
         return (models or list(self.stages))[-1]
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
     """Read a recipe file.
+
+    Args:
+        path: the file.
+        allow: files and folders outside of its folder that it may read, and its Python files that
+            may be executed: see :mod:`mashbill.core.folder`.
 
     Raises:
         RecipeError: naming the file, the key, what was found and what to do.
+        InputError: if a path of ``allow`` is not there.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -171,19 +188,17 @@ def load_recipe(path: Path) -> Recipe:
         name: _spec(path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS)
         for name, table in data["stages"].items()
     }
+    folder = RecipeFolder.of(path, allow)
     recipe = Recipe.model_construct(
         recipe=head,
         teachers=teachers,
         stages=stages,
-        folder=path.resolve().parent,
+        folder=folder,
         use=_read(path, "use", Use, data.get("use", {})),
         policy=_read(path, "policy", PolicyFiles, data.get("policy", {})),
         budget=_read(path, "budget", Budget, data.get("budget", {})),
     )
-    for name in recipe.policy.files():
-        if not (recipe.folder / name).exists():
-            msg = f"{path}: policy names {name!r}, which is not beside the recipe"
-            raise RecipeError(msg)
+    _check_policy_files(path, recipe, folder)
     _check_references(path, recipe)
     return recipe
 
@@ -225,6 +240,38 @@ def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationErro
     return lines
 
 
+def _check_policy_files(path: Path, recipe: Recipe, folder: RecipeFolder) -> None:
+    """Check that files of policy are there, and that the recipe may read them."""
+    for key in ("terms", "rules"):
+        for name in getattr(recipe.policy, key):
+            found = folder.joinpath(name, key=f"policy.{key}")
+            if not found.exists():
+                msg = f"{path}: policy names {name!r}, which is not beside the recipe"
+                raise RecipeError(msg)
+            for inside in found.glob("*.toml") if found.is_dir() else ():
+                folder.joinpath(inside, key=f"policy.{key}")
+
+
+def _check_addresses(key: str, spec: TeacherSpec | StageSpec, folder: Path) -> None:
+    """Check that the recipe may read what the keys of a table name."""
+    allowed = folder.allowed if isinstance(folder, RecipeFolder) else None
+    if allowed is None:
+        return
+    for address in spec.addresses():
+        keys = (
+            (type(spec).model_fields[name].alias or name, value)
+            for name, value in spec
+            if isinstance(value, str) and address in (value, value.partition(":")[0])
+        )
+        name, value = next(keys, ("files", address))
+        where = f"{key}.{name}"
+        if is_of_windows(value):  # C:/x, which is no FILE:NAME
+            allowed.file(value, where)
+        allowed.address(address, where)
+        if address.endswith(".py"):
+            allowed.code(address, where)
+
+
 def _files(path: Path, stage: str, recipe: Recipe) -> tuple[str, ...]:
     try:
         return recipe.stages[stage].files_beside(recipe.folder)
@@ -233,9 +280,23 @@ def _files(path: Path, stage: str, recipe: Recipe) -> tuple[str, ...]:
         raise RecipeError(msg) from error
 
 
+def _check_file(path: Path, key: str, file: Path, written: str) -> None:
+    try:
+        there = file.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        msg = f"{path}: {key} needs the file {written[:160]!r}: {error.strerror}"
+        raise RecipeError(msg) from error
+    if not there:
+        what = "a file, and this is a folder" if file.is_dir() else "the file"
+        msg = f"{path}: {key} needs {what} {written!r} beside the recipe"
+        raise RecipeError(msg)
+
+
 def _check_references(path: Path, recipe: Recipe) -> None:
     """Check that every use names a teacher, or a stage further up."""
     above: list[str] = []
+    for name, teacher in recipe.teachers.items():
+        _check_addresses(f"teachers.{name}", teacher, recipe.folder)
     for name, spec in recipe.stages.items():
         try:
             ArtifactRef.parse(str(recipe.ref(name)))
@@ -250,10 +311,9 @@ def _check_references(path: Path, recipe: Recipe) -> None:
                 remedy = f"did you mean {near[0]!r}?" if near else f"there are: {known}"
                 msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}; {remedy}"
                 raise RecipeError(msg)
+        _check_addresses(f"stages.{name}", spec, recipe.folder)
         for file in _files(path, name, recipe):
-            if not (recipe.folder / file).is_file():
-                msg = f"{path}: stages.{name} needs the file {file!r} beside the recipe"
-                raise RecipeError(msg)
+            _check_file(path, f"stages.{name}", recipe.folder / file, file)
         try:
             spec.check(recipe.folder)
         except RecipeError as error:

@@ -232,6 +232,13 @@ class StageSpec(Literals):
         """Return the files beside the recipe whose bytes are part of the identity."""
         return ()
 
+    def addresses(self) -> tuple[str, ...]:
+        """Return the paths and addresses that its keys name: all that it opens beside the recipe.
+
+        They are checked when the recipe is loaded: see :mod:`mashbill.core.folder`.
+        """
+        return self.files()
+
     def files_beside(self, folder: Path) -> tuple[str, ...]:
         """Return those files by name, where one of ``files()`` may be a folder or a glob.
 

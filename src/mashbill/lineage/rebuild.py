@@ -9,9 +9,11 @@ the journal, so no answer that stays is bought again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
@@ -25,8 +27,7 @@ from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.removal import Selector, Touch, touch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageSpec
@@ -61,8 +62,9 @@ class Rebuild:
 
 
 def rebuild(
-    path: Path, store: Store, selector: Selector, replace: dict[str, str] | None = None
-) -> Rebuild:
+    path: Path, store: Store, selector: Selector, replace: dict[str, str] | None = None,
+    allow: Sequence[str | Path] = (),
+) -> Rebuild:  # fmt: skip
     """Return the recipe of a rebuild without some sources.
 
     Args:
@@ -70,12 +72,13 @@ def rebuild(
         store: where it was run.
         selector: the sources that go.
         replace: teacher of the recipe -> the one to ask in its place, also in the recipe.
+        allow: what the recipe may read outside of its folder, as for ``load_recipe``.
 
     Raises:
         RecipeError: if a teacher to replace, or its replacement, is not in the recipe.
         InputError: if nothing that the recipe makes rests on them.
     """
-    recipe = load_recipe(path)
+    recipe = load_recipe(path, allow)
     data = tomllib.loads(path.read_text("utf-8"))
     replace = replace or {}
     for name in (*replace, *replace.values()):
@@ -225,16 +228,21 @@ def _files_of(recipe: Recipe, stages: Iterable[str]) -> list[str]:
     ]
     for name in recipe.policy.files():
         path = recipe.folder / name
-        inside = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-        files += [str(item.relative_to(recipe.folder)) for item in inside]
+        inside = [f"{name}/{item.name}" for item in sorted(path.glob("*.toml"))]
+        files += inside if path.is_dir() else [name]
     return files
 
 
-def write_rebuild(made: Rebuild, recipe: Path, to: Path, selector: Selector) -> None:
+def write_rebuild(
+    made: Rebuild, recipe: Path, to: Path, selector: Selector, allow: Sequence[str | Path] = ()
+) -> None:
     """Write the recipe of a rebuild, with the files beside the old one that it needs.
 
+    A file outside of the old recipe's folder stays where it is.
+
     Raises:
-        InputError: if another file is there already under one of these names.
+        InputError: if another file is there already under one of these names, or the new recipe
+            would find another file than the old one under a path that leads out of its folder.
     """
     text = (
         f"# {shown(recipe.name)} without {shown(selector)}, written by `mashbill rebuild`.\n"
@@ -242,9 +250,18 @@ def write_rebuild(made: Rebuild, recipe: Path, to: Path, selector: Selector) -> 
         + "\n"
         + tomli_w.dumps(made.data)
     )
-    old = load_recipe(recipe)
+    old = load_recipe(recipe, allow)
+    beside = to.resolve().parent
     for file in _files_of(old, made.data["stages"]):
-        source, target = old.folder / file, to.resolve().parent / file
+        source, target = old.folder / file, beside / file
+        if not Path(os.path.normpath(target)).is_relative_to(beside):
+            if target.resolve() != source.resolve():
+                msg = (
+                    f"{recipe}: {file} leads out of its folder, and from {beside} to another "
+                    f"place; write the new recipe beside the old one, --to {recipe.parent}/NAME"
+                )
+                raise InputError(msg)
+            continue
         if target.exists():
             if target.read_bytes() != source.read_bytes():
                 msg = f"{target} is there and is another file than {source}; use another --to"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from pydantic import AfterValidator
 
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.record import REASON, REJECTED_BY
@@ -20,20 +18,8 @@ if TYPE_CHECKING:
     from mashbill.core.stage import Answer, Question, TeacherSession
 
 
-def _stays_beside(name: str) -> str:
-    path, depth = PurePosixPath(name), 0
-    leaves = path.is_absolute() or bool(PureWindowsPath(name).anchor)
-    for part in path.parts:
-        depth += -1 if part == ".." else 1
-        leaves |= depth < 0
-    if leaves:
-        msg = "it leads out of the recipe's folder; put the file into it and name it from there"
-        raise ValueError(msg)
-    return name
-
-
-FileName = Annotated[str, AfterValidator(_stays_beside)]
-"""a file beside the recipe, or below: a stranger's recipe sends no other file to anybody"""
+FileName = str
+"""a file beside the recipe, or below: what else it may read is for :mod:`mashbill.core.folder`"""
 
 _SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
 

@@ -42,6 +42,10 @@ class ReadsFiles(StageSpec):
         """The address, if it is a path beside the recipe."""
         return () if is_elsewhere(self.source) else (self.source,)
 
+    def addresses(self) -> tuple[str, ...]:
+        """The address, wherever it is."""
+        return (self.source,)
+
     def files_beside(self, folder: Path) -> tuple[str, ...]:
         """The files that the path stands for.
 

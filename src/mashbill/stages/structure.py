@@ -25,6 +25,7 @@ from referencing.jsonschema import DRAFT202012
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import RecipeError
+from mashbill.core.folder import code_file
 from mashbill.stages.rows import half_a_character
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Structure:
         """
         file, colon, attribute = name.partition(":")
         if colon:
-            model = _model_of(folder / file, attribute)
+            model = _model_of(code_file(folder, file), attribute)
             try:
                 return cls(model.model_json_schema(), name, model)
             except Exception as error:

@@ -10,10 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from mashbill.core.errors import TeacherError
+from mashbill.teachers.chat_filling import Filling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,9 +71,7 @@ class ChatTemplate:
         marks = sorted(self._special, key=len, reverse=True)
         self._split = re.compile("(" + "|".join(map(re.escape, marks)) + ")" if marks else r"(\Z)")
         self._held = re.compile("|".join(map(re.escape, (*marks, _HELD))))
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        environment.globals["raise_exception"] = _refuse
-        self._template = environment.from_string(data["template"])
+        self._template = Filling(data["template"])
 
     def ids(self, question: Question) -> list[int]:
         """Return the token ids of a question as a conversation, up to where the answer begins.
@@ -90,11 +86,7 @@ class ChatTemplate:
         safe = [
             {**turn, "content": self._hide(str(turn.get("content") or ""), kept)} for turn in turns
         ]
-        try:
-            text = self._template.render(messages=safe, add_generation_prompt=True, **self._names)
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
-            msg = f"the model's chat template refuses these turns: {error}"
-            raise TeacherError(msg) from error
+        text = self._template.fill(messages=safe, add_generation_prompt=True, **self._names)
         found: list[int] = []
         for piece in self._split.split(text):
             if piece in self._special:
@@ -139,10 +131,6 @@ class ChatTemplate:
 
 def _shown(piece: str, kept: Sequence[str]) -> str:
     return re.sub(f"{_HELD}(\\d+)\ue001", lambda match: kept[int(match[1])], piece)
-
-
-def _refuse(message: str) -> None:
-    raise jinja2.TemplateError(message)
 
 
 def turns_of(question: Question) -> list[dict[str, Any]]:

@@ -71,6 +71,10 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
             "seed": self.seed,
         }  # fmt: skip
 
+    def addresses(self) -> tuple[str, ...]:
+        """The weights."""
+        return (self.file,)
+
     def gguf(self, folder: Path, cache: Path) -> Path:
         """Return the GGUF file on this disk, fetching it once."""
         path = fetch(self.file, self.sha256, folder, cache)

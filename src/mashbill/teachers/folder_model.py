@@ -37,6 +37,10 @@ class FolderTeacherSpec(LocalTeacherSpec):
     folder: str
     """the weights: a folder beside the recipe, hf:OWNER/NAME@REVISION, s3://BUCKET/PATH"""
 
+    def addresses(self) -> tuple[str, ...]:
+        """The weights."""
+        return (self.folder,)
+
     def weights(self, beside: Path, cache: Path) -> Path:
         """Return a folder of exactly the pinned files, fetching what lies elsewhere once.
 
@@ -47,7 +51,28 @@ class FolderTeacherSpec(LocalTeacherSpec):
         if any("/" in file.name or not file.sha256 for file in files):
             msg = f"{self.folder}: name the folder that holds config.json and the weights"
             raise InputError(msg)
+        for file in files:
+            _check_asks_for_nothing(file.name, file.path, self.folder)
         return _view({file.name: file.path.resolve() for file in files}, cache, self.sha256)
+
+
+def _check_asks_for_nothing(name: str, path: Path, address: str) -> None:
+    """Raise TeacherError if a folder's file names what an engine would fetch besides, and run."""
+    if name == "adapter_config.json":
+        msg = f"{address}: an adapter rests on weights that are not pinned; merge it into them"
+        raise TeacherError(msg)
+    waiting: list[Any] = [_read(path)] if name == "config.json" else []
+    while waiting:
+        table = waiting.pop()
+        for key, value in table.items():
+            if isinstance(value, dict):
+                waiting.append(value)
+            elif key.endswith("_implementation") and "/" in str(value):
+                msg = (
+                    f"{address}: config.json has {key} = {value!r:.80}, code of a hub, which would "
+                    "be fetched and run; remove the key"
+                )
+                raise TeacherError(msg)
 
 
 def _chosen(names: Sequence[str], address: str) -> list[str]:

@@ -75,6 +75,10 @@ class ReplayTeacherSpec(TeacherSpec):
         """The original's."""
         return self.original.identity
 
+    def addresses(self) -> tuple[str, ...]:
+        """The journal; the original is not loaded."""
+        return (self.journal,)
+
     def load(self, folder: Path, cache: Path, threads: int) -> Replayed:
         """Open the journal.
 

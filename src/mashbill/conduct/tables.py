@@ -1,0 +1,271 @@
+"""Batches of Parquet and Arrow files, bounded: a file of a kilobyte can declare a billion rows.
+
+What a file says of itself is looked at before anything is unpacked, a value that is stored once and
+repeated is not written out more often than fits, and all is counted as it comes out
+(:mod:`mashbill.conduct.opening`). What a file's pages hold is what their own headers say: a page
+whose header says other than its file is bounded by the format alone, at 2 GiB.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mashbill.conduct.opening import Meter, open_file
+from mashbill.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_ROWS = 65_536
+_PIECE = 16 << 20  # bytes of a batch that is given out
+_DECODED = 256 << 20  # bytes that a batch may take where its values are told by their difference
+_VALUE = 8  # bytes that a value counts at least, however it is packed
+_DIFFERENCES = "DELTA_BYTE_ARRAY"
+_FOLDED = (OSError, pa.ArrowException, ValueError, struct.error, IndexError, OverflowError)
+"""what pyarrow raises for a file that is damaged, cut or none at all, and reading its headers"""
+
+
+def parquet_batches(
+    data: Path | bytes, shown: str, columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file in batches of 16 MiB or so; none holds dictionaries.
+
+    Args:
+        data: where it lies, or its bytes.
+        shown: how errors name it.
+        columns: those to read; all if None.
+
+    Raises:
+        InputError: naming the file and the remedy, if it is none, is damaged, or more would come
+            out than may.
+    """
+    number = 0
+    meter = Meter(shown, _size_of(data, shown))
+    try:
+        opened = pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data)
+        repeated, rows = _looked_at(opened, meter)
+        if repeated:
+            opened = pq.ParquetFile(
+                io.BytesIO(data) if isinstance(data, bytes) else data, read_dictionary=repeated
+            )
+        every = list(range(opened.metadata.num_row_groups))
+        # Across groups, dictionaries in lists differ, which pyarrow does not put together.
+        parts = [[i] for i in every] if any("." in path for path in repeated) else [every]
+        for part in parts:
+            for batch in opened.iter_batches(rows, part, columns, use_threads=False):
+                for piece in _pieces(batch, meter):
+                    yield piece
+                    number += piece.num_rows
+    except _FOLDED as error:
+        raise _not_whole(shown, "Parquet", number, error) from error
+
+
+def _looked_at(opened: pq.ParquetFile, meter: Meter) -> tuple[list[str], int]:
+    """Return which columns to read as dictionaries, and how many rows at once.
+
+    Raises:
+        InputError: if more would come out than may.
+    """
+    facts, schema = opened.metadata, opened.schema
+    told, rows = meter.anew(), _ROWS
+    repeated: dict[str, None] = {}
+    dense: set[str] = set()
+    maps = {field.name for field in opened.schema_arrow if _has_map(field.type)}
+    for group in range(facts.num_row_groups):
+        chunks = facts.row_group(group)
+        for i in range(chunks.num_columns):
+            chunk = chunks.column(i)
+            told.add(max(0, chunk.total_uncompressed_size, _VALUE * chunk.num_values))
+            if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY":
+                rows = min(rows, _PIECE // max(1, schema.column(i).length))
+            elif chunk.physical_type == "BYTE_ARRAY":
+                path = chunk.path_in_schema
+                each = -(-chunk.num_values // max(1, chunks.num_rows))  # values a row
+                if _DIFFERENCES in chunk.encodings or path.split(".")[0] in maps:
+                    # No value is longer than all that the chunk holds.
+                    fits = _DECODED // max(1, chunk.total_uncompressed_size * each)
+                    rows, dense = min(rows, max(1, fits)), {*dense, path}
+                elif chunk.has_dictionary_page:
+                    repeated[path] = None
+    return [path for path in repeated if path not in dense], max(1, rows)
+
+
+def _has_map(kind: Any) -> bool:
+    return pa.types.is_map(kind) or any(
+        _has_map(kind.field(i).type) for i in range(kind.num_fields)
+    )
+
+
+def arrow_batches(data: Path | bytes, shown: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of an Arrow file, or of a stream in a file, as :func:`parquet_batches` does.
+
+    Raises:
+        InputError: as there.
+    """
+    number = 0
+    meter = Meter(shown, _size_of(data, shown))
+    try:
+        with pa.BufferReader(data) if isinstance(data, bytes) else pa.memory_map(str(data)) as raw:
+            buffer = raw.read_buffer()
+            if buffer[:6].to_pybytes() == b"ARROW1":
+                if buffer[-6:].to_pybytes() != b"ARROW1":
+                    raise pa.ArrowInvalid("its end is missing")
+                buffer = buffer[8:]  # the file holds the stream, and a list of its parts behind it
+            told = meter.anew()
+            for message in pa.ipc.MessageReader.open_stream(buffer):
+                told.add(_told_by(message))
+            for batch in pa.ipc.open_stream(buffer):
+                batch.validate(full=True)
+                for piece in _pieces(batch, meter):
+                    yield piece
+                    number += piece.num_rows
+    except _FOLDED as error:
+        raise _not_whole(shown, "Arrow", number, error) from error
+
+
+def _told_by(message: Any) -> int:
+    """Return how many bytes a message's buffers unpack to, as they say themselves."""
+    header = message.metadata.to_pybytes()
+    root = struct.unpack_from("<I", header)[0]
+    if message.type == "schema":
+        return 0
+    place = _field(header, root, 2)
+    table = place + struct.unpack_from("<I", header, place)[0]
+    if message.type == "dictionary":
+        place = _field(header, table, 1)
+        table = place + struct.unpack_from("<I", header, place)[0]
+    length = _field(header, table, 0)
+    rows = struct.unpack_from("<q", header, length)[0] if length else 0
+    vector, body = _field(header, table, 2), message.body
+    total, packed = 0, bool(_field(header, table, 3))
+    if vector:
+        start = vector + struct.unpack_from("<I", header, vector)[0]
+        for i in range(struct.unpack_from("<I", header, start)[0]):
+            offset, size = struct.unpack_from("<qq", header, start + 4 + 16 * i)
+            if packed and size > 8:
+                size = max(size, struct.unpack("<q", body[offset : offset + 8].to_pybytes())[0])
+            total += max(0, size)
+    return max(total, _VALUE * rows)
+
+
+def _field(data: bytes, table: int, number: int) -> int:
+    """Return where a field of a flatbuffer's table lies; 0 if it is not there."""
+    known = table - struct.unpack_from("<i", data, table)[0]
+    size = struct.unpack_from("<H", data, known)[0]
+    if 4 + 2 * number >= size:
+        return 0
+    offset = int(struct.unpack_from("<H", data, known + 4 + 2 * number)[0])
+    return table + offset if offset else 0
+
+
+def _pieces(batch: pa.RecordBatch, meter: Meter) -> Iterator[pa.RecordBatch]:
+    """Yield a batch in parts that are not large when they are written out, and count them."""
+    schema = pa.schema([pa.field(f.name, _plain(f.type)) for f in batch.schema])
+    waiting = [batch]
+    while waiting:
+        part = waiting.pop()
+        size = sum(_written_out(column) for column in part.columns)
+        if size > _PIECE and part.num_rows > 1:
+            half = part.num_rows // 2
+            waiting += [part.slice(half), part.slice(0, half)]
+            continue
+        meter.add(max(size, _VALUE * part.num_rows))
+        columns = [
+            _cast(column, field.type) for column, field in zip(part.columns, schema, strict=True)
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _cast(column: Any, kind: Any) -> Any:
+    if column.type == kind:
+        return column
+    if pa.types.is_nested(column.type):  # a cast goes through all that a part is cut from
+        column = column.take(pa.array(range(len(column)), pa.int64()))
+    return column.cast(kind)
+
+
+def _plain(kind: Any) -> Any:
+    """Return a type without dictionaries in it.
+
+    Raises:
+        ValueError: if it is one whose rows may share what they hold unseen.
+    """
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(f.name, _plain(f.type)) for f in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain(kind.value_type), kind.list_size)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(_plain(kind.value_type))
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_nested(kind):
+        msg = f"it has a column of type {kind}, which is not read; write it as a list"
+        raise ValueError(msg)
+    return kind
+
+
+def _written_out(column: Any) -> int:
+    """Return the bytes that a column's rows take when each is written out."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _written_out(column.storage)
+    if pa.types.is_dictionary(kind):
+        values = column.dictionary
+        each = _each(values)
+        taken = column.indices.drop_null().to_numpy(zero_copy_only=False)
+        return int(each[taken].sum()) + 4 * len(column) if len(values) else 4 * len(column)
+    if pa.types.is_struct(kind):
+        return sum(_written_out(child) for child in column.flatten()) + len(column)
+    if pa.types.is_map(kind):
+        ends = column.offsets
+        first, count = ends[0].as_py(), ends[-1].as_py() - ends[0].as_py()
+        halves = (column.keys.slice(first, count), column.items.slice(first, count))
+        return sum(_written_out(half) for half in halves) + 4 * len(column)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _written_out(column.flatten()) + 4 * len(column)
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return int(_each(column).sum()) + 16 * len(column)
+    return int(column.nbytes)
+
+
+def _each(values: Any) -> np.ndarray:
+    """Return the bytes of each of some values, shape (values,); those of a tree count it whole."""
+    kind = values.type
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        views = values.buffers()[1]
+        lengths = np.frombuffer(views, np.int32)[::4] if views is not None else np.zeros(0)
+        return lengths[values.offset : values.offset + len(values)].astype(np.int64)
+    if pa.types.is_large_binary(kind) or pa.types.is_large_string(kind) or (
+        pa.types.is_binary(kind) or pa.types.is_string(kind)
+    ):  # fmt: skip
+        return np.asarray(pc.binary_length(values).fill_null(0)).astype(np.int64)
+    return np.full(len(values), _written_out(values) if pa.types.is_nested(kind) else _VALUE)
+
+
+def _size_of(data: Path | bytes, shown: str) -> int:
+    if isinstance(data, bytes):
+        return len(data)
+    with open_file(data, shown) as stream:
+        return stream.seek(0, io.SEEK_END)
+
+
+def _not_whole(name: str, what: str, number: int, error: Exception) -> InputError:
+    """Return the error about a file whose end is missing, or that is of another format."""
+    return InputError(
+        f"{name} is not {'an' if what == 'Arrow' else 'a'} {what} file, or not a whole one "
+        f"(read up to row {number}): {error!s:.200}; fetch it again, or set format in the recipe"
+    )

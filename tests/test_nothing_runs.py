@@ -1,0 +1,163 @@
+"""Nothing that is fetched or brought along is executed: who may execute anything is listed here.
+
+The kind: a reader of others' bytes that runs what they say. Each call below was looked at; a new
+one is an error until it is listed with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+from pathlib import Path
+
+import pytest
+
+import mashbill
+
+SOURCE = Path(mashbill.__file__).parent
+# What executes, or reads what may execute, by its full name.
+EXECUTES = (
+    "eval", "exec", "compile", "__import__", "subprocess.*", "os.system", "os.popen", "os.exec*",
+    "os.spawn*", "os.posix_spawn*", "os.startfile", "pty.*", "asyncio.create_subprocess*",
+    "importlib.import_module", "importlib.util.*", "importlib.machinery.*",
+    "importlib.metadata.entry_points", "numpy.load", "numpy.fromregex", "torch.load", "torch.hub.*",
+    "torch.jit.*", "torch.ops.load_library", "pandas.*", "ctypes.*", "cffi.*", "vllm.LLM",
+    "yaml.load",
+    "yaml.full_load", "yaml.unsafe_load", "yaml.load_all", "yaml.full_load_all",
+    "yaml.unsafe_load_all", "jinja2.Environment", "jinja2.Template", "jinja2.sandbox.*",
+    "ast.literal_eval", "shutil.unpack_archive", "multiprocessing.*", "concurrent.futures.Process*",
+    "fsspec.*", "pyarrow.register_extension_type", "pyarrow.serialization.*", "pyarrow.deserialize",
+)  # fmt: skip
+# The same by the name of a method, of whatever it is.
+METHODS = frozenset(
+    {
+        "exec_module", "load_module", "extractall", "extract", "from_string", "from_pretrained",
+        "load_dataset", "get_kernel", "enable_load_extension", "load_extension", "Unpickler",
+        "read_pickle", "from_function",
+    }
+)  # fmt: skip
+HARMLESS = frozenset({"yaml.safe_load"})
+# file -> call -> why it may
+LISTED = {
+    "conduct/files.py": {"fsspec.get_filesystem_class": "a scheme, never of a chain"},
+    "conduct/packages.py": {
+        "subprocess.run": "pip's own settings, in words",
+        "ast.literal_eval": "a quoted text of pip's settings",
+    },
+    "core/registry.py": {"importlib.metadata.entry_points": "packages that the user installed"},
+    "stages/structure.py": {
+        "importlib.util.spec_from_file_location": "a model that --allow names",
+        "importlib.util.module_from_spec": "the same",
+        "specification.loader.exec_module": "the same",
+    },
+    "stages/prompting.py": {"_JINJA.from_string": "in the bounded sandbox"},
+    "report/__init__.py": {"jinja2.Environment": "the package's own pages"},
+    "report/whatif.py": {"jinja2.Environment": "the package's own pages"},
+    "teachers/chat_filling.py": {"subprocess.Popen": "the worker of chat templates"},
+    "teachers/chat_worker.py": {
+        "jinja2.sandbox.ImmutableSandboxedEnvironment": "in a process with bounds",
+        "environment.from_string": "the same",
+    },
+    "teachers/transformers_engine.py": {
+        "transformers.AutoModelForCausalLM.from_pretrained": "safetensors, no remote code"
+    },
+    "teachers/vllm_engine.py": {"vllm.LLM": "the same"},
+    "train/decoder.py": {"torch.load": "our own checkpoint, weights_only=True"},
+}
+# What may not even be imported.
+FORBIDDEN = frozenset(
+    {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "runpy",
+     "datasets", "imp", "code", "codeop"}
+)  # fmt: skip
+
+
+def calls(tree):
+    """Yield the full name of what is called, as far as imports tell it, and the call."""
+    known = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known |= {a.asname or a.name.split(".")[0]: a.name if a.asname else a.name.split(".")[0]
+                      for a in node.names}  # fmt: skip
+        elif isinstance(node, ast.ImportFrom):
+            known |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            head, dot, rest = ast.unparse(node.func).partition(".")
+            whole = known.get(head, head) + dot + rest
+            is_one = any(fnmatch.fnmatchcase(whole, name) for name in EXECUTES)
+            if (is_one or whole.rsplit(".", 1)[-1] in METHODS) and whole not in HARMLESS:
+                yield whole, node
+
+
+def found_in(text):
+    return {whole for whole, _ in calls(ast.parse(text))}
+
+
+def test_whoever_executes_anything_is_listed_with_a_reason():
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        if names := found_in(path.read_text("utf-8")):
+            found[path.relative_to(SOURCE).as_posix()] = names
+    unlisted = {
+        file: names - LISTED.get(file, {}).keys()
+        for file, names in found.items()
+        if names - LISTED.get(file, {}).keys()
+    }
+    assert not unlisted, "look at each, and list it with its reason if it may execute"
+    gone = {
+        file: names.keys() - found.get(file, set())
+        for file, names in LISTED.items()
+        if names.keys() - found.get(file, set())
+    }
+    assert not gone, "take these off the list"
+
+
+def test_nothing_that_unpickles_is_imported():
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not FORBIDDEN & {name.split(".")[0] for name in names}, path
+
+
+def test_what_could_execute_is_told_not_to():
+    wanted = {
+        "from_pretrained": {"trust_remote_code": False, "use_safetensors": True,
+                            "local_files_only": True},
+        "LLM": {"trust_remote_code": False},
+        "torch.load": {"weights_only": True},
+    }  # fmt: skip
+    seen = set()
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        for whole, node in calls(tree):
+            name = next((n for n in wanted if whole == n or whole.endswith(f".{n}")), None)
+            if name is not None:
+                said = {k.arg: k.value.value for k in node.keywords
+                        if isinstance(k.value, ast.Constant)}  # fmt: skip
+                assert said.items() >= wanted[name].items(), path
+                seen.add(name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+                assert (node.arg, node.value.value) not in {
+                    ("shell", True), ("allow_pickle", True), ("trust_remote_code", True),
+                    ("weights_only", False),
+                }, path  # fmt: skip
+    assert seen == wanted.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import numpy as np\nnp.load(p)", "eval(x)", "from torch import load as l\nl(x)",
+        "from os import system\nsystem(x)",
+        "import subprocess as s\ns.run(x)", "import yaml\nyaml.load(x)",
+        "import importlib\nimportlib.import_module(name)", "tar.extractall()",
+        "transformers.AutoModel.from_pretrained(x)", "import os\nos.execvp(x, y)",
+    ],
+)  # fmt: skip
+def test_a_new_one_would_be_found(text):
+    assert found_in(text)
