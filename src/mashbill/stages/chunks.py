@@ -12,19 +12,18 @@ import io
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from mashbill.conduct.opening import open_text_stream
+from mashbill.conduct.tables import arrow_batches, parquet_batches
 from mashbill.core.errors import InputError
 from mashbill.stages.cells import Cells
 from mashbill.stages.encodings import reading_name, where_undecodable
-from mashbill.stages.rows import Format, format_of, named_once, opened
+from mashbill.stages.rows import Format, format_of, named_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 OnBadBytes = Literal["stop", "reject", "replace"]
 
@@ -98,7 +97,7 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
     encoding = reading_name(manner.encoding, name)
     errors = {"stop": "strict", "reject": "surrogateescape", "replace": "replace"}
     try:
-        with opened(data, name) as raw:
+        with open_text_stream(data, name) as raw:
             # JSONL is cut at "\n" alone: a JSON string may hold line separators of Unicode.
             newline = "\n" if kind == "jsonl" else ""
             text = io.TextIOWrapper(raw, encoding, errors[manner.on_bad_bytes], newline=newline)
@@ -111,56 +110,17 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
 
 
 def _columnar(data: bytes | Path, name: str, kind: str) -> Iterator[Chunk]:
-    what, number = ("Parquet" if kind == "parquet" else "Arrow"), 0
-    try:
-        for batch in _parquet(data, name) if kind == "parquet" else _arrow(data, name):
-            for start in range(0, max(batch.num_rows, 1), _ROWS):
-                part = batch.slice(start, _ROWS)
-                columns = {
-                    column: Cells.of_arrow(part.column(i))
-                    for i, column in enumerate(part.schema.names)
-                }
-                yield Chunk("row", range(number, number + part.num_rows), columns)
-                number += part.num_rows
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _not_whole(name, what, number, error) from error
-
-
-def _parquet(data: bytes | Path, name: str) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
-        named_once(file.schema_arrow.names, name)
-        meta = file.metadata
-        if not meta.num_rows:
-            yield pa.RecordBatch.from_pylist([], file.schema_arrow)
-        for group in range(meta.num_row_groups):
-            facts = meta.row_group(group)
-            each = max(facts.total_byte_size // max(facts.num_rows, 1), 1)
-            rows = int(max(1, min(_ROWS, _BYTES // each)))
-            yield from file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
-
-
-def _arrow(data: bytes | Path, name: str) -> Iterator[pa.RecordBatch]:
-    """Read either form of Arrow IPC: the file, which begins with its name, or the stream."""
-    with pa.BufferReader(data) if isinstance(data, bytes) else pa.memory_map(str(data)) as raw:
-        is_file = raw.read(6) == b"ARROW1"
-        raw.seek(0)
-        for batch in _batches(raw) if is_file else pa.ipc.open_stream(raw):
-            named_once(batch.schema.names, name)
-            batch.validate(full=True)
-            yield batch
-
-
-def _batches(raw: Any) -> Iterator[pa.RecordBatch]:
-    reader = pa.ipc.open_file(raw)
-    return (reader.get_batch(i) for i in range(reader.num_record_batches))
-
-
-def _not_whole(name: str, what: str, number: int, error: Exception) -> InputError:
-    """Return the error about a file whose end is missing, or that is of another format."""
-    return InputError(
-        f"{name} is not {'an' if what == 'Arrow' else 'a'} {what} file, or not a whole one "
-        f"(read up to row {number}): {error!s:.200}; fetch it again, or set format in the recipe"
-    )
+    number = 0
+    batches = parquet_batches(data, name) if kind == "parquet" else arrow_batches(data, name)
+    for batch in batches:
+        named_once(batch.schema.names, name)
+        for start in range(0, max(batch.num_rows, 1), _ROWS):
+            part = batch.slice(start, _ROWS)
+            columns = {
+                column: Cells.of_arrow(part.column(i)) for i, column in enumerate(part.schema.names)
+            }
+            yield Chunk("row", range(number, number + part.num_rows), columns)
+            number += part.num_rows
 
 
 def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mashbill.conduct.fetch import member
+from mashbill.conduct.archives import unpacked
 from mashbill.core.errors import InputError
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
@@ -160,7 +160,7 @@ class CorpusSpec(ReadsFiles):
             taking = _Taking(self, spill, same)
             for part, inside in (self.members or {"": ""}).items():
                 taking.begin(part)
-                for chunk, name in self._chunks(files, inside):
+                for chunk, name in self._chunks(files, inside, ctx.cache):
                     taking.take(chunk, name)
                     ctx.progress(spill.rows, 0, "reading")
             taking.check_labels()
@@ -168,14 +168,16 @@ class CorpusSpec(ReadsFiles):
             yield from taking.rows()
             ctx.measures["gold_labels"] = taking.counts
 
-    def _chunks(self, files: Sequence[File], inside: str) -> Iterator[tuple[Chunk, str]]:
+    def _chunks(
+        self, files: Sequence[File], inside: str, cache: Path
+    ) -> Iterator[tuple[Chunk, str]]:
         """Yield (rows, file) over all files, or over one member of an archive."""
         if inside and len(files) > 1:
             msg = f"{self.source}: members are those of one archive, and these are {len(files)}"
             raise InputError(msg)
         for file in files:
             name = f"{file.shown}!{inside}" if inside else file.shown
-            data = member(file.path, inside) if inside else file.path
+            data = unpacked(file.path, inside, cache) if inside else file.path
             for chunk in read_chunks(data, name, self.manner):
                 yield chunk, name
 

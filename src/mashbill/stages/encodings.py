@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from typing import TYPE_CHECKING
 
+from mashbill.conduct.opening import open_text_stream
 from mashbill.core.errors import InputError
-from mashbill.stages.rows import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def _place(data: bytes | Path, name: str, encoding: str) -> tuple[str, bytes]:
     """Return line and byte, of what is unpacked, at which it fails, and the bytes around it."""
     decoder = codecs.getincrementaldecoder(encoding)()
     before, line, last = 0, 1, False
-    with opened(data, name) as raw:
+    with open_text_stream(data, name) as raw:
         while not last:
             piece = raw.read(_PIECE)
             last = not piece

@@ -1,21 +1,14 @@
-"""Formats of files of rows: which a file is, which of a folder hold rows, and opening them."""
+"""Formats of files of rows: which a file is, and which files of a folder hold rows."""
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections import Counter
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, cast
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal
 
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 Format = Literal["auto", "jsonl", "parquet", "arrow", "csv", "tsv"]
 _ENDINGS: dict[str, Format] = {
@@ -59,30 +52,6 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         )
         raise InputError(msg)
     return chosen
-
-
-@contextmanager
-def opened(data: bytes | Path, name: str) -> Iterator[IO[bytes]]:
-    """Open a file of text, unpacked as its ending says.
-
-    Raises:
-        InputError: if it cannot be unpacked, or not to its end.
-    """
-    ending = name.rsplit(".", 1)[-1].lower()
-    plain = io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
-    with plain:
-        if ending not in _PACKED:
-            yield plain
-            return
-        try:
-            if ending == "gz":
-                with gzip.open(plain) as unpacked:
-                    yield cast("IO[bytes]", unpacked)
-            else:
-                yield pa.CompressedInputStream(pa.PythonFile(plain, mode="r"), "zstd")
-        except (OSError, EOFError, zlib.error) as error:
-            msg = f"{name} is no {ending} file, or not a whole one: {error}; fetch it again"
-            raise InputError(msg) from error
 
 
 def named_once(columns: Sequence[str], name: str) -> list[str]:
