@@ -1,4 +1,4 @@
-"""The one place in which what strangers wrote is read: TOML, JSON, YAML, and what libraries take in.
+"""The one place in which what strangers wrote is read: TOML, JSON, YAML, what libraries take.
 
 Everything that comes in a file, whoever wrote it, goes through here. Each reader has bounds (bytes,
 nesting, digits), so that no file hangs or fills the memory, and each has one outcome beside a
@@ -39,7 +39,7 @@ DIGITS = 308
 """digits of a whole number in JSON: a longer one is no number that a float can be near"""
 _KEY_PARTS = 16  # a.b.c has three; tomllib's work grows with the square
 _LONG = re.compile(r"[0-9_]{200}")
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 # From the beginning of a word or a quoted one only, and never back: it takes one pass.
 _DOTS = re.compile(
     r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++"""
@@ -91,7 +91,11 @@ def _refuse(
 
 
 def read_bytes(
-    file: Path | Traversable, *, most: int = JSON_BYTES, shown: object = "", error: Error = InputError
+    file: Path | Traversable,
+    *,
+    most: int = JSON_BYTES,
+    shown: object = "",
+    error: Error = InputError,
 ) -> bytes:
     """Return the bytes of a file that is no larger than it may be.
 
@@ -116,7 +120,11 @@ def read_bytes(
 
 
 def read_text(
-    file: Path | Traversable, *, most: int = JSON_BYTES, shown: object = "", error: Error = InputError
+    file: Path | Traversable,
+    *,
+    most: int = JSON_BYTES,
+    shown: object = "",
+    error: Error = InputError,
 ) -> str:
     """Return the text of a file in UTF-8, without a mark at its beginning; bounds as above."""
     shown = shown or file
@@ -134,8 +142,8 @@ def as_text(data: bytes, shown: object, *, error: Error = InputError) -> str:
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         msg = (
-            f"{shown}: line {line}: not UTF-8 (byte {problem.start}: {problem.reason}); "
-            "save it as UTF-8"
+            f"{shown}: cannot be read as UTF-8 text: line {line}, byte {problem.start}: "
+            f"{problem.reason}; save it as UTF-8"
         )
         raise error(msg) from problem
 
@@ -294,8 +302,7 @@ def json_value(
     try:
         value = decoder.decode(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as problem:
-        line = f"line {problem.lineno}: " if "\n" in text.strip() else ""
-        msg = f"{shown}: {line}not {what}: {problem.msg} (column {problem.colno})"
+        msg = f"{shown}: line {problem.lineno}: not {what}: {problem.msg} (column {problem.colno})"
         raise error(msg) from problem
     except RecursionError as problem:
         msg = f"{shown}: not {what}: lists and objects are nested too deeply"
@@ -318,10 +325,12 @@ def _json_flaw(text: str, value: Any) -> str:
             if depth > DEEPEST:
                 return f"more than {DEEPEST} lists and objects in one another"
             inner = part.values() if isinstance(part, dict) else part
-            left += [(each, depth + 1) for each in inner if isinstance(each, dict | list)] if (
-                isinstance(part, dict | list)
-            ) else []
-    if _HALF.search(text.encode("utf-8", "surrogatepass")) and half_a_character(value):
+            left += (
+                [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
+                if (isinstance(part, dict | list))
+                else []
+            )
+    if "\\u" in text and _HALF.search(text) and half_a_character(value):
         return "a text holds half of a surrogate pair, such as \\ud83d alone"
     return ""
 
@@ -365,12 +374,14 @@ def json_object(
     """Return the object of a JSON file; what holds another value is refused, too."""
     value = read_json(file, shown=shown, error=error, what=what)
     if not isinstance(value, dict):
-        msg = f"{shown or file}: found {type(value).__name__}, expected an object {{...}}"
+        msg = f"{shown or file}: line 1: found {type(value).__name__}, expected an object {{...}}"
         raise error(msg)
     return value
 
 
-def yaml_value(text: str, shown: object, *, error: Error = InputError, line: int = 0) -> Any:
+def yaml_value(
+    text: str, shown: object, *, error: Error = InputError, what: str = "it", line: int = 0
+) -> Any:
     """Return the value of a YAML text of plain values: no aliases, no tags of programs.
 
     An alias can make a text of some bytes into more than a memory holds; cards need none.
@@ -379,6 +390,7 @@ def yaml_value(text: str, shown: object, *, error: Error = InputError, line: int
         text: the text.
         shown: the file, for the message.
         error: which of our errors it becomes.
+        what: what the text is.
         line: lines of the file that stand before the text.
 
     Raises:
@@ -396,20 +408,22 @@ def yaml_value(text: str, shown: object, *, error: Error = InputError, line: int
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" line {mark.line + line + 1}:" if mark is not None else ""
-        what = getattr(problem, "problem", None) or problem
-        msg = f"{shown}:{where} not valid YAML: {what}; correct it, or leave it out"
+        said = getattr(problem, "problem", None) or problem
+        msg = f"{shown}:{where} {what} is not valid YAML: {said}; correct it, or leave it out"
         raise error(msg) from problem
     except RecursionError as problem:
-        msg = f"{shown}: not valid YAML: nested too deeply; correct it, or leave it out"
+        msg = f"{shown}: {what} is not valid YAML: nested too deeply; correct it, or leave it out"
         raise error(msg) from problem
     except Exception as problem:  # a date such as 2025-13-45, a time zone out of the world
         said = " ".join(str(problem).split())[:200]
-        msg = f"{shown}: cannot be read as YAML: {said}; correct it, or leave it out"
+        msg = f"{shown}: {what} cannot be read as YAML: {said}; correct it, or leave it out"
         raise error(msg) from problem
 
 
 _OWN_ENCODINGS = frozenset({"utf-8-sig", "utf-16", "utf-32"})
-_NO_TEXT = frozenset({"charmap", "idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
+_NO_TEXT = frozenset(
+    {"charmap", "idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
+)
 """encodings by their kind, that no file of text is written in"""
 
 
@@ -435,7 +449,9 @@ def text_encoding(name: str) -> str:
     if is_text:
         return found.name
     wanted = name.lower().replace("_", "-").strip()
-    known = sorted({alias.replace("_", "-") for alias in encodings.aliases.aliases} | _OWN_ENCODINGS)
+    known = sorted(
+        {alias.replace("_", "-") for alias in encodings.aliases.aliases} | _OWN_ENCODINGS
+    )
     near = [each for each in difflib.get_close_matches(wanted, known, 6) if _is_of_text(each)][:3]
     hint = f"did you mean {', '.join(near)}? " if near else ""
     msg = (

@@ -88,7 +88,9 @@ class Pattern:
         self._bounds: set[int] = set()
         self.states = self._measure(tree, self._flags, 0)
         if len(self._bounds) > 1 or len(self._ends) > 1:
-            what = "\\b of Unicode and of ASCII" if len(self._bounds) > 1 else "$ with and without m"
+            what = (
+                "\\b of Unicode and of ASCII" if len(self._bounds) > 1 else "$ with and without m"
+            )
             msg = f"{text[:80]!r} has {what} in one pattern; write two stages, or one kind"
             raise PatternError(msg)
         self._tree = tree
@@ -97,7 +99,7 @@ class Pattern:
         self._program: Any = None
         self._of_nothing: Any = None
         for code in (*range(128), *map(ord, sorted(self._named))):
-            self._table[code]  # noqa: B018 - makes its symbol
+            self._table[code]
         self._compile()
 
     def found_in(self, text: str) -> bool:
@@ -331,9 +333,9 @@ def _repeats(items: Any) -> bool:
             low, high, inner = argument
             if low > 1 or high is not sre.MAXREPEAT or _repeats(inner):
                 return True
-        elif op is sre.SUBPATTERN and _repeats(argument[3]):
-            return True
-        elif op is sre.BRANCH and any(map(_repeats, argument[1])):
+        elif (op is sre.SUBPATTERN and _repeats(argument[3])) or (
+            op is sre.BRANCH and any(map(_repeats, argument[1]))
+        ):
             return True
     return False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +12,12 @@ from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import read_toml
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
+
+_TOLD = 20  # wrong keys of one table that are told: a stranger's may have a million
 
 
 class TeacherSpec(BaseModel):
@@ -141,14 +143,10 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: naming the file, the key, what was found and what to do.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         msg = f"{path}: there is no such recipe"
-        raise RecipeError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path}: not valid TOML: {error}"
-        raise RecipeError(msg) from error
+        raise RecipeError(msg)
+    _, data = read_toml(path, error=RecipeError)
     tables = ("recipe", "teachers", "stages", "use", "policy", "budget")
     for key in data.keys() - set(tables):
         msg = (
@@ -210,7 +208,7 @@ def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
 
 def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:
     lines = []
-    for item in error.errors():
+    for item in error.errors()[:_TOLD]:
         where = ".".join([key, *(str(part) for part in item["loc"])])
         if item["type"] == "extra_forbidden":
             known = list(model.model_fields) if len(item["loc"]) == 1 else []

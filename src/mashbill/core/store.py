@@ -16,6 +16,7 @@ from mashbill.core.artifact import ArtifactKind, ArtifactRef, Manifest
 from mashbill.core.dataset import Dataset
 from mashbill.core.errors import StoreError
 from mashbill.core.ledger import Ledger, Signer
+from mashbill.core.parsing import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ class Store:
             path = self.folder(kind, ref) / MANIFEST
             if path.exists():
                 try:
-                    return Manifest.model_validate_json(path.read_bytes())
+                    return Manifest.model_validate(json_object(path, error=StoreError))
                 except ValidationError as error:
                     msg = f"{path} is damaged: {error.errors()[0]['msg']}; run `mashbill audit`"
                     raise StoreError(msg) from error
@@ -81,7 +82,7 @@ class Store:
         found = []
         for entry in self.ledger.entries:
             if entry.event == "commit":
-                manifest = self.get(ArtifactRef.parse(entry.predicate["artifact"]))
+                manifest = self.get(ArtifactRef.parse(entry.told("artifact")))
                 if manifest is not None:
                     found.append(manifest)
         return found

@@ -10,7 +10,6 @@ the journal, so no answer that stays is bought again.
 from __future__ import annotations
 
 import shutil
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ import tomli_w
 
 from mashbill.core import registry
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import read_toml
 from mashbill.core.recipe import load_recipe
 from mashbill.core.store import write_atomically
 from mashbill.lineage.circuit import Circuit
@@ -75,7 +75,7 @@ def rebuild(
         InputError: if nothing that the recipe makes rests on them.
     """
     recipe = load_recipe(path)
-    data = tomllib.loads(path.read_text("utf-8"))
+    data = read_toml(path)[1]
     replace = replace or {}
     for name in (*replace, *replace.values()):
         if name not in recipe.teachers:
