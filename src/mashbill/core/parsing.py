@@ -108,7 +108,7 @@ def read_bytes(
             data = stream.read(most + 1)
     except (OSError, ValueError) as problem:  # ValueError: a NUL in its name
         why = getattr(problem, "strerror", None) or problem
-        msg = f"{shown} cannot be read: {why}; correct the path, or what may be read"
+        msg = f"{shown}: cannot be read: {why}; correct the path, or what may be read"
         raise error(msg) from problem
     if len(data) > most:
         msg = (
@@ -331,7 +331,7 @@ def _json_flaw(text: str, value: Any) -> str:
                 else []
             )
     if "\\u" in text and _HALF.search(text) and half_a_character(value):
-        return "a text holds half of a surrogate pair, such as \\ud83d alone"
+        return "not valid Unicode: a text holds half of a surrogate pair, such as \\ud83d alone"
     return ""
 
 

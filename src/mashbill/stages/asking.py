@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import AfterValidator
 
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import read_text
 from mashbill.core.record import REASON, REJECTED_BY
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def _stays_beside(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_stays_beside)]
 """a file beside the recipe, or below: a stranger's recipe sends no other file to anybody"""
 
+_MOST = 1 << 20  # bytes of a prompt
 _SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
 
 
@@ -47,7 +49,7 @@ class Template:
         Raises:
             RecipeError: if each of these names does not stand in it once, or if another does.
         """
-        text = path.read_text(encoding="utf-8").rstrip("\n")
+        text = read_text(path, most=_MOST, error=RecipeError).rstrip("\n")
         found = _SLOT.findall(text)
         for name in names:
             if found.count(name) != 1:

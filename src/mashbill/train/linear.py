@@ -7,14 +7,14 @@ better at a sixth of the speed, LOG.md).
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mashbill.core.canonical import canonical
-from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.errors import InputError, MissingExtraError, StoreError
+from mashbill.core.parsing import foreign, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,8 +95,12 @@ class LinearPredictor:
             from safetensors.numpy import load_file
         except ImportError as error:
             raise MissingExtraError("applying a classifier", "train") from error
-        config = json.loads((folder / "config.json").read_bytes())
-        tensors = load_file(folder / "weights.safetensors")
+        config = json_object(folder / "config.json", error=StoreError)
+        with foreign(folder, "a classifier", error=StoreError, remedy="run `mashbill audit`"):
+            self._read(config, load_file(folder / "weights.safetensors"))
+
+    def _read(self, config: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+        """Take over what the files say; that they fit together is checked."""
         self.labels: tuple[str, ...] = tuple(config["labels"])
         self.temperature: float = config["temperature"]
         self.buckets: int = config["buckets"]
@@ -105,6 +109,12 @@ class LinearPredictor:
             self.weights = self.weights.astype(np.float32) * tensors["scale"][:, None]
         self.bias: np.ndarray = tensors["bias"]
         self.idf: np.ndarray = tensors["idf"]
+        size = len(self.labels)
+        rows = 1 if size == 2 and len(self.weights) == 1 else size
+        shapes = (self.weights.shape, self.bias.shape, self.idf.shape)
+        if shapes != ((rows, self.buckets), (rows,), (self.buckets,)) or not self.temperature > 0:
+            msg = f"{size} labels, {self.buckets} buckets and tensors of {shapes} do not fit"
+            raise ValueError(msg)
         self._vectorizer = vectorizer(self.buckets)
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
