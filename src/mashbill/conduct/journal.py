@@ -159,7 +159,7 @@ class Journal:
         try:
             with self._lock:
                 return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
             msg = f"{self.path} cannot be read: {error}; run `mashbill audit`"
             raise StoreError(msg) from error
 

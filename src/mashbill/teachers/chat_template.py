@@ -14,6 +14,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mashbill.core.errors import TeacherError
+from mashbill.core.parsing import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,11 @@ def describe(file: GgufFile) -> dict[str, Any]:
     if not template:
         msg = f"{file.path.name} has no chat template, so it cannot be asked to write"
         raise TeacherError(msg)
+    with foreign(file.path, "a file with a chat template", error=TeacherError):
+        return _described(file, template)
+
+
+def _described(file: GgufFile, template: str) -> dict[str, Any]:
     tokens = file.value("tokenizer.ggml.tokens")
     kinds = file.value("tokenizer.ggml.token_type") or []
     special = [t for t, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL]
@@ -75,7 +81,8 @@ class ChatTemplate:
         self._held = re.compile("|".join(map(re.escape, (*marks, _HELD))))
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
         environment.globals["raise_exception"] = _refuse
-        self._template = environment.from_string(data["template"])
+        with foreign("the model's chat template", "Jinja", error=TeacherError):
+            self._template = environment.from_string(data["template"])
 
     def ids(self, question: Question) -> list[int]:
         """Return the token ids of a question as a conversation, up to where the answer begins.
@@ -92,7 +99,7 @@ class ChatTemplate:
         ]
         try:
             text = self._template.render(messages=safe, add_generation_prompt=True, **self._names)
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except Exception as error:
             msg = f"the model's chat template refuses these turns: {error}"
             raise TeacherError(msg) from error
         found: list[int] = []
