@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fuzz.mutations import OF_BYTES, OF_JSON, OF_TEXT
+from fuzz.mutations import OF_BYTES, OF_JSON, OF_TEXT, another_word
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "policy" / "data"
@@ -44,8 +44,10 @@ class Reader:
 class Kept:
     """Right files that more than one reader needs; made once."""
 
-    def __init__(self, store: Path, exported: bytes, statement: bytes, model: bytes) -> None:
-        self.store, self.exported, self.statement, self.model = store, exported, statement, model
+    def __init__(self, store: Path, **made: bytes) -> None:
+        self.store = store
+        self.journal, self.exported = made["journal"], made["exported"]
+        self.statement, self.model = made["statement"], made["model"]
 
     def of(self, path: str) -> bytes:
         return (self.store / path).read_bytes()
@@ -341,9 +343,9 @@ _DEFINITION = """
 name = "mine"
 version = "1"
 title = "mine"
-says = "Anything."
+text = "Anything."
 channels = ["content", "weights"]
-depth = 2
+max_hops = 2
 """
 _ACCOUNTS = """
 contact = "data@example.org"
@@ -412,8 +414,8 @@ READERS = (
            lambda folder, kept: [
                (folder / "manifest.json").write_bytes(kept.of("datasets/unique@1/manifest.json")),
                folder.joinpath("../../ledger.jsonl").write_bytes(kept.of("ledger.jsonl"))]),
-    Reader("journal", ("conduct.journal:__init__",), lambda kept: kept.of("calls.sqlite"),
-           _journal_of, "calls.sqlite", OF_BYTES),
+    Reader("journal", ("conduct.journal:__init__",), lambda kept: kept.journal,
+           _journal_of, "calls.sqlite", (*OF_BYTES, another_word)),
     Reader("journal export", ("conduct.keeping:_lines",), lambda kept: kept.exported, _taken_in,
            "calls.jsonl", weight=0.5),
     Reader("JSON Schema", ("stages.structure:of",), _text(json.dumps(_SCHEMA)), _schema, "s.json"),

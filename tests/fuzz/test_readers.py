@@ -4,6 +4,7 @@
 where something else comes of one.
 """
 
+import json
 import os
 import random
 import resource
@@ -62,10 +63,10 @@ def kept(tmp_path_factory):
         "bias": np.zeros(2, np.float32),
         "idf": np.ones(16, np.float32),
     }
-    import json
-
-    exported = (folder / "calls.jsonl").read_bytes()
-    return Kept(root, exported, json.dumps(made).encode(), save(weights))
+    return Kept(
+        root, journal=(store.root / "calls.sqlite").read_bytes(), model=save(weights),
+        exported=(folder / "calls.jsonl").read_bytes(), statement=json.dumps(made).encode(),
+    )  # fmt: skip
 
 
 def _tried(reader, path, data, seed):
@@ -125,4 +126,5 @@ def test_the_counts_are_told():
         for name, (tried, accepted, refused) in COUNTS.items()
     ]
     sys.__stdout__.write("\n" + "\n".join(lines) + "\n")
-    assert all(refused for _, _, refused in COUNTS.values())
+    # An audit refuses nothing: what it finds is its answer.
+    assert all(refused for name, (_, _, refused) in COUNTS.items() if "audited" not in name)

@@ -309,7 +309,7 @@ def read_rows(file: Path | Traversable, model: type[Row]) -> list[Row]:
             reader = csv.DictReader(stream, strict=True)
             unknown = set(reader.fieldnames or ()) - set(model.model_fields)
             if unknown or not reader.fieldnames:
-                found = ", ".join(sorted(unknown)) or "no header"
+                found = f"{', '.join(sorted(unknown)):.300}" or "no header"
                 msg = f"{file}: line 1: found {found}; columns are {', '.join(model.model_fields)}"
                 raise InputError(msg)
             rows = []
