@@ -258,7 +258,7 @@ ACCOUNT = '[accounts.{0}]\nservice = "openai"\nkeys_env = {1}\n'
         ),
         (ACCOUNT.format("a", '["A", "B"]'), "accounts.a.keys_env names 2 keys"),
         ('[accounts.a]\nservice = "openai"\nkey = "sk-1"\n', "accounts.a.key|key"),
-        ("contact = [", "cannot be read as TOML"),
+        ("contact = [", "not valid TOML"),
     ],
 )  # fmt: skip
 def test_accounts_that_would_split_an_identity_are_refused(tmp_path, text, message):

@@ -194,7 +194,7 @@ def test_a_rule_says_its_own_outcome_or_review_or_nothing(when, share, owed):
         ('[[rule]]\nid = "a"\nsays = "x"\nwhen = "true"\noutcome = "allow"\n', "rule.0.outcome"),
         ('[[rule]]\nid = "a"\nsays = "x"\nwhen = "true"\nwhne = "true"\n', "rule.0.whne"),
         (2 * '[[rule]]\nid = "a"\nsays = "x"\nwhen = "true"\n', "rule a: there more than once"),
-        ("rule = ", "cannot be read as TOML"),
+        ("rule = ", "not valid TOML"),
         ("", "rule: Field required"),
     ],
 )  # fmt: skip

@@ -115,7 +115,7 @@ LACKING = HEAD.replace("ID", "x").replace("CODE", "no-training")
         ("provider = 'X'", "country"),
         (TAKEN, "'llama-3.1' is there already"),
         (LACKING, "no-training needs scope"),
-        ("provider = ", "cannot be read as TOML"),
+        ("provider = ", "not valid TOML"),
     ],
 )
 def test_a_wrong_file_is_told_with_its_key(tmp_path, text, message):

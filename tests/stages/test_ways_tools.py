@@ -107,7 +107,7 @@ def test_half_a_character_in_arguments_goes_back_and_one_in_a_result_rejects(tmp
     (gone,) = rows_of(store, "out", "rejected")
     assert gone["_reason"].startswith("the result of weather does not fit its schema: not valid")
     known = json.dumps({"name": "weather", "arguments": {}, "result": "\ud83d"})
-    with pytest.raises(RecipeError, match=r"known.jsonl, line 1: not valid Unicode"):
+    with pytest.raises(RecipeError, match=r"known.jsonl, line 1: .*not valid Unicode"):
         made(tmp_path / "known", "tools", 'tools = "tools.json"\nresults = "known.jsonl"',
              {**files, "known.jsonl": known})  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ from mashbill.cli.options import (
 )  # fmt: skip
 from mashbill.cli.show import print_bill, print_verdicts
 from mashbill.core import checkpoint as checkpoints
-from mashbill.core.errors import InputError
+from mashbill.core import parsing
 from mashbill.core.ledger import Signer
 from mashbill.core.shown import json_text
 from mashbill.core.store import LEDGER, Store, write_atomically
@@ -75,11 +74,7 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: if it cannot be read.
     """
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read: {error}"
-        raise InputError(msg) from error
+    return parsing.read_text(path)
 
 
 def _audit_json(result: AuditResult) -> None:
@@ -92,11 +87,7 @@ def _audit_json(result: AuditResult) -> None:
 
 
 def _audit_proof(path: Path, signer: str | None, as_json: bool) -> None:
-    try:
-        data = json.loads(read_text(path))
-    except ValueError as error:
-        msg = f"{path} is not a proof: {error}"
-        raise InputError(msg) from error
+    data = parsing.json_object(path, what="a proof")
     proven: Proven = check_proof(data, signer)
     circuit = Circuit.of(proven.as_dataset())
     lines, verdicts = bill(circuit), judge_all(circuit)

@@ -23,12 +23,14 @@ from mashbill.conduct import bought
 from mashbill.conduct.bought import Bought, Requests, call_digest, pieces, request_digest
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
+from mashbill.core.parsing import foreign
 from mashbill.core.merkle import leaf, root
 from mashbill.core.stage import Answer, Question
 from mashbill.core.store import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from mashbill.core.store import Store
@@ -152,6 +154,15 @@ class Journal:
         """See to it that all that is committed is on the disk."""
         sync(self.path)
 
+    def _told(self) -> AbstractContextManager[None]:
+        """Hold whatever a row that is none makes fail to be one thing: the journal is damaged."""
+        again = "run `mashbill audit`"
+        return foreign(self.path, "a journal of calls", error=StoreError, remedy=again)
+
+    def _row(self, row: tuple[Any, ...]) -> Bought:
+        with self._told():
+            return bought.read_row(row)
+
     def _columns(self) -> set[str]:
         return {column[1] for column in self._read("PRAGMA table_info(calls)", [])}
 
@@ -159,7 +170,7 @@ class Journal:
         try:
             with self._lock:
                 return self._db.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
             msg = f"{self.path} cannot be read: {error}; run `mashbill audit`"
             raise StoreError(msg) from error
 
@@ -175,8 +186,9 @@ class Journal:
                 piece,
             )
             for request, logprobs, tokens, text, more in rows:
-                answered = json.loads(more).get("answered", {}) if more else {}
-                found[request] = Answer(tuple(json.loads(logprobs)), tokens, text, **answered)
+                with self._told():
+                    answered = json.loads(more).get("answered", {}) if more else {}
+                    found[request] = Answer(tuple(json.loads(logprobs)), tokens, text, **answered)
         return found
 
     def record(
@@ -247,19 +259,20 @@ class Journal:
         if not rows:
             return None
         row = rows[0]
-        return Call(
-            request=row[0],
-            teacher=json.loads(row[1]),
-            prefix=row[2],
-            body=row[3],
-            choices=tuple(json.loads(row[4])),
-            logprobs=tuple(json.loads(row[5])),
-            tokens=row[6],
-            price=row[7],
-            at=row[8],
-            text=row[9],
-            more=row[10],
-        )
+        with self._told():
+            return Call(
+                request=row[0],
+                teacher=json.loads(row[1]),
+                prefix=row[2],
+                body=row[3],
+                choices=tuple(json.loads(row[4])),
+                logprobs=tuple(json.loads(row[5])),
+                tokens=row[6],
+                price=row[7],
+                at=row[8],
+                text=row[9],
+                more=row[10],
+            )
 
     def answered(self, calls: Iterable[str]) -> dict[str, Answer]:
         """Return what services have answered among these calls."""
@@ -268,7 +281,8 @@ class Journal:
             marks = ",".join("?" * len(piece))
             keys = [bytes.fromhex(call) for call in piece]
             for row in self._read(f"{bought.ANSWERS} WHERE call IN ({marks})", keys):
-                call, answer = bought.read_answer(row)
+                with self._told():
+                    call, answer = bought.read_answer(row)
                 found[call] = answer
         return found
 
@@ -278,7 +292,7 @@ class Journal:
             marks = ",".join("?" * len(piece))
             keys = [bytes.fromhex(call) for call in piece]
             for row in self._read(f"{bought.SELECT} WHERE b.call IN ({marks})", keys):
-                yield bought.read_row(row)
+                yield self._row(row)
 
     def rows_of(self, run: str) -> Iterator[Bought]:
         """Yield the calls to services that a run bought, in the order of their digests."""
@@ -290,7 +304,7 @@ class Journal:
             )
             if not rows:
                 return
-            yield from (bought.read_row(row) for row in rows)
+            yield from (self._row(row) for row in rows)
             last = rows[-1][0]
 
     def terms(self) -> list[str]:
@@ -334,10 +348,11 @@ class Journal:
         )
         left = 0.0
         for at, detail in rows:
-            told = json.loads(detail)
-            if told.get("model", model) == model:
-                passed = (now - datetime.fromisoformat(at)).total_seconds()
-                left = max(left, float(told.get("held", 0)) - max(passed, 0.0))
+            with self._told():
+                told = json.loads(detail)
+                if told.get("model", model) == model:
+                    passed = (now - datetime.fromisoformat(at)).total_seconds()
+                    left = max(left, float(told.get("held", 0)) - max(passed, 0.0))
         return left
 
     def runs(self) -> list[Run]:
@@ -345,7 +360,8 @@ class Journal:
         if not self._has_bought:
             return []
         rows = self._read("SELECT run, started, ended, facts FROM runs ORDER BY started, run", [])
-        return [Run(run, started, ended, json.loads(facts)) for run, started, ended, facts in rows]
+        with self._told():
+            return [Run(run, begun, ended, json.loads(facts)) for run, begun, ended, facts in rows]
 
     def spent(self, runs: Sequence[str]) -> tuple[int, int, float]:
         """Return calls, tokens and price (USD) of what these runs bought, pruned or not."""

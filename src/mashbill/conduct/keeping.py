@@ -18,7 +18,8 @@ from mashbill.conduct import bought
 from mashbill.conduct.bought import Bought, Requests, call_digest, interned, pieces, values
 from mashbill.conduct.journal import Journal, open_to_write
 from mashbill.core.canonical import canonical, digest_bytes
-from mashbill.core.errors import InputError, StoreError
+from mashbill.core.errors import InputError
+from mashbill.core.parsing import foreign, json_value
 from mashbill.core.stage import Answer, Question
 from mashbill.core.store import publish
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 500
+_LINE = 256 << 20
+"""bytes of a line of an export"""
 _FORMAT = "mashbill-calls-1"
 
 
@@ -62,7 +65,7 @@ def size(path: Path) -> Size:
             "FROM bought b JOIN words w ON w.id = b.teacher GROUP BY w.id ORDER BY 3 DESC"
         )
         counts = [
-            journal.query(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 - names of our own
+            sum(row[0] for row in journal.query(f"SELECT count(*) FROM {table}"))  # noqa: S608 - names of our own
             for table in ("calls", "bought", "pruned", "events", "runs")
         ]
     finally:
@@ -209,24 +212,24 @@ def _insert_call(db: Any, call: dict[str, Any]) -> None:
 
 
 def _lines(source: Path, digests: dict[str, Requests]) -> Iterator[Bought | dict[str, Any]]:
+    again = "export it again with `mashbill journal export`. The lines before it are taken in"
     try:
-        stream = source.open(encoding="utf-8")
-    except OSError as error:
+        stream = source.open("rb")
+    except (OSError, ValueError) as error:
         msg = f"{source} cannot be read: {error}"
         raise InputError(msg) from error
     with stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                data = json.loads(line)
+        for number, line in enumerate(iter(lambda: stream.readline(_LINE + 1), b""), 1):
+            where = f"{source}, line {number}"
+            if len(line) > _LINE:
+                msg = f"{where}: more than {_LINE:,} bytes, which no call has; {again}"
+                raise InputError(msg)
+            with foreign(where, "a call of a journal", remedy=again):
+                # Python writes a log-probability of nothing as -Infinity.
+                data = json_value(line, where, what="a call of a journal", constants=True)
                 if number == 1 and data.get("format") == _FORMAT:
                     continue
                 row = _row(data, digests)
-            except (ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
-                msg = (
-                    f"{source}, line {number}: not a call of a journal ({error}); export it again "
-                    "with `mashbill journal export`. The lines before it are taken in"
-                )
-                raise InputError(msg) from error
             yield row
 
 

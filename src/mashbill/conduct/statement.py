@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.bought import leaf_of, netstrings
 from mashbill.core.canonical import canonical
-from mashbill.core.errors import AuditError, InputError
+from mashbill.core.errors import AuditError
 from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
 from mashbill.core.merkle import Growing, leaf, root
+from mashbill.core.parsing import foreign, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -268,29 +269,29 @@ def check(path: Path) -> Checked:
         InputError: if the file is no statement.
         AuditError: if its signature does not hold.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+    data = json_object(path, what="a statement of conduct")
+    with foreign(path, "a statement of conduct", remedy="ask for it again"):
         envelope = canonical(data["statement"])
         calls, events = list(data["calls"]), list(data["events"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: not a statement of conduct: {error!r}"
-        raise InputError(msg) from error
     statement, keyid = open_envelope(envelope, str(path))
     if statement.get("predicateType") != PREDICATE_TYPE:
         msg = f"{path}: its signature holds, and it states {statement.get('predicateType')!r}"
         raise AuditError(msg)
     predicate = statement["predicate"]
+    run = predicate.get("run")
+    if not isinstance(run, dict):
+        return Checked(predicate, keyid, "", ("it does not say which run it is about",))
     try:
         computed = summed(calls, events)
         strangers = {record[4] for record in calls} | {record[0] for record in events}
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        return Checked(predicate, keyid, "", (f"its records cannot be read: {error!r}",))
+        entry = str(statement["subject"][0]["digest"]["sha256"])
+    except Exception as error:  # noqa: BLE001 - whatever wrong records raise is the problem told
+        return Checked(predicate, keyid, "", (f"its records cannot be read: {error!r:.300}",))
     problems = [
         f"{name} is stated as {predicate.get(name)!r:.120}, and its records give {value!r:.120}"
         for name, value in computed.items()
         if canonical(predicate.get(name)) != canonical(value)
     ]
-    if strangers - {predicate["run"]["id"]}:
-        problems.append(f"it lists calls of other runs: {sorted(strangers)[:3]}")
-    entry = statement["subject"][0]["digest"]["sha256"]
+    if strangers - {run.get("id")}:
+        problems.append(f"it lists calls of other runs: {sorted(map(str, strangers))[:3]}")
     return Checked(predicate, keyid, entry, tuple(problems))

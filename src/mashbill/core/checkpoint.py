@@ -35,6 +35,7 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import AuditError
 from mashbill.core.ledger import open_line
 from mashbill.core.merkle import leaf, root
+from mashbill.core.parsing import read_text
 from mashbill.core.store import LEDGER, write_atomically
 
 if TYPE_CHECKING:
@@ -258,8 +259,8 @@ def _by_place(store_root: Path) -> Path:
 
 def _read(note: Path) -> Checkpoint:
     try:
-        return parse(note.read_text(encoding="utf-8"))
-    except (AuditError, UnicodeDecodeError) as error:
+        return parse(read_text(note, error=AuditError))
+    except AuditError as error:
         msg = f"{note}: {error}; delete the file if it was damaged by accident"
         raise AuditError(msg) from error
 

@@ -141,7 +141,7 @@ class _Part:
         self._path = path
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
-        except (pa.ArrowException, OSError) as error:
+        except Exception as error:
             raise self._damaged(error) from error
         meta = self._file.metadata
         sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
@@ -164,7 +164,7 @@ class _Part:
         groups = list(range(first, min(last, len(self._group_ends))))
         try:
             table = self._file.read_row_groups(groups, columns=columns, use_threads=len(groups) > 4)
-        except (pa.ArrowException, OSError) as error:
+        except Exception as error:
             raise self._damaged(error) from error
         return table.slice(start - skipped, stop - start)
 
@@ -178,7 +178,7 @@ class _Part:
                 continue
             try:
                 column = self._file.read_row_group(group, columns=[FROM]).column(0).combine_chunks()
-            except (pa.ArrowException, OSError) as error:
+            except Exception as error:
                 raise self._damaged(error) from error
             first = self._group_ends[group - 1] if group else 0
             if pa.types.is_list(column.type):

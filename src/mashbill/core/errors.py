@@ -20,8 +20,19 @@ what to do. Anything else that escapes is a bug.
 from __future__ import annotations
 
 
+_LONGEST = 16_000
+"""characters of a message: what it quotes may be a stranger's, and of any length"""
+
+
 class MashbillError(Exception):
     """Base of all deliberate errors; its text is shown to the user without a traceback."""
+
+    def __str__(self) -> str:
+        """Return the message; one that has no end is cut."""
+        text = super().__str__()
+        if len(text) <= _LONGEST:
+            return text
+        return f"{text[:_LONGEST]}… ({len(text) - _LONGEST:,} characters more)"
 
 
 class RecipeError(MashbillError):

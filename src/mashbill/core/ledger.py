@@ -11,7 +11,6 @@ import base64
 import datetime as dt
 import fcntl
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import AuditError
+from mashbill.core.parsing import foreign, json_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ class Signer:
         if path.exists():
             try:
                 key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-            except (ValueError, TypeError) as error:
+            except Exception as error:
                 msg = f"{path} is not an unencrypted private key in PEM: {error}"
                 raise AuditError(msg) from error
             if not isinstance(key, Ed25519PrivateKey):
@@ -116,6 +116,21 @@ class Entry:
     def event(self) -> str:
         """What happened: open, start, shard, commit, abandon, accept."""
         return str(self.predicate["event"])
+
+    def told(self, name: str) -> str:
+        """Return a text that an entry of this event has.
+
+        Raises:
+            AuditError: if it has none: whoever signed it need not have been us.
+        """
+        value = self.predicate.get(name)
+        if not isinstance(value, str):
+            msg = (
+                f"entry {self.index} of the ledger ({self.event}) has {value!r:.60} as its {name}; "
+                "run `mashbill audit`"
+            )
+            raise AuditError(msg)
+        return value
 
 
 class Ledger:
@@ -206,19 +221,21 @@ def open_line(line: bytes, index: int, path: Path) -> Entry:
     Raises:
         AuditError: naming the file and entry, if the line is not an entry.
     """
-    try:
-        envelope = json.loads(line)
-        statement = json.loads(base64.b64decode(envelope["payload"], validate=True))
-        return Entry(
-            index=index,
-            predicate=dict(statement["predicate"], event=statement["predicate"]["event"]),
-            subjects={item["name"]: item["digest"]["sha256"] for item in statement["subject"]},
-            digest=digest_bytes(line),
-            keyid=envelope["signatures"][0]["keyid"],
-        )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        msg = f"{path}: entry {index} cannot be read ({error!r}); run `mashbill audit`"
-        raise AuditError(msg) from error
+    where = f"{path}: entry {index}"
+    with foreign(where, "an entry", error=AuditError, remedy="run `mashbill audit`"):
+        envelope = json_value(line, where, error=AuditError)
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        statement = json_value(payload, where, error=AuditError)
+        predicate = dict(statement["predicate"])
+        subjects = {item["name"]: item["digest"]["sha256"] for item in statement["subject"]}
+        keyid = envelope["signatures"][0]["keyid"]
+        wanted = {"event": predicate.get("event"), "keyid": keyid, "at": predicate.get("at")}
+        wanted |= {f"subject {name}": sha256 for name, sha256 in subjects.items()}
+        for name, value in wanted.items():
+            if not isinstance(value, str):
+                msg = f"{name} is {value!r:.60}, not a text"
+                raise TypeError(msg)
+        return Entry(index, predicate, subjects, digest_bytes(line), keyid)
 
 
 def open_envelope(envelope: bytes, where: str) -> tuple[dict[str, Any], str]:
@@ -235,9 +252,9 @@ def open_envelope(envelope: bytes, where: str) -> tuple[dict[str, Any], str]:
         AuditError: if the signature does not hold, or it is no such envelope.
     """
     try:
-        data = json.loads(envelope)
+        data = json_value(envelope, where, error=AuditError)
         payload = base64.b64decode(data["payload"], validate=True)
-        statement = json.loads(payload)
+        statement = json_value(payload, where, error=AuditError)
         (signature,) = data["signatures"]
         public = bytes.fromhex(statement["predicate"]["public_key"])
         keyid = hashlib.sha256(public).hexdigest()
@@ -255,10 +272,12 @@ def open_envelope(envelope: bytes, where: str) -> tuple[dict[str, Any], str]:
     except InvalidSignature as error:
         msg = f"{where}: the signature does not match"
         raise AuditError(msg) from error
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{where}: not a signed statement ({error!r})"
+    except AuditError:
+        raise
+    except Exception as error:
+        msg = f"{where}: not a signed statement ({error!r:.300})"
         raise AuditError(msg) from error
-    return statement, keyid
+    return dict(statement), keyid
 
 
 def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -> str | None:
@@ -274,9 +293,9 @@ def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -
         What is wrong, or None.
     """
     try:
-        envelope = json.loads(line)
+        envelope = json_value(line, index)
         payload = base64.b64decode(envelope["payload"], validate=True)
-        statement = json.loads(payload)
+        statement = json_value(payload, index)
         predicate = statement["predicate"]
         (signature,) = envelope["signatures"]
         keyid, raw = signature["keyid"], base64.b64decode(signature["sig"], validate=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,12 +14,14 @@ from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.folder import RecipeFolder, is_of_windows
 from mashbill.core.literals import Literals
+from mashbill.core.parsing import read_toml
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+_TOLD = 20  # wrong keys of one table that are told: a stranger's may have a million
 
 
 class TeacherSpec(Literals):
@@ -157,14 +158,10 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         RecipeError: naming the file, the key, what was found and what to do.
         InputError: if a path of ``allow`` is not there.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         msg = f"{path}: there is no such recipe"
-        raise RecipeError(msg) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path}: not valid TOML: {error}"
-        raise RecipeError(msg) from error
+        raise RecipeError(msg)
+    _, data = read_toml(path, error=RecipeError)
     tables = ("recipe", "teachers", "stages", "use", "policy", "budget")
     for key in data.keys() - set(tables):
         msg = (
@@ -224,7 +221,7 @@ def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
 
 def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:
     lines = []
-    for item in error.errors():
+    for item in error.errors()[:_TOLD]:
         where = ".".join([key, *(str(part) for part in item["loc"])])
         if item["type"] == "extra_forbidden":
             known = list(model.model_fields) if len(item["loc"]) == 1 else []

@@ -17,6 +17,7 @@ from mashbill.core.errors import StoreError
 from mashbill.core.faults import model_fault
 from mashbill.core.ledger import Ledger, Signer
 from mashbill.core.naming import file_name
+from mashbill.core.parsing import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ class Store:
             path = self.folder(kind, ref) / MANIFEST
             if path.exists():
                 try:
-                    return Manifest.model_validate_json(path.read_bytes())
+                    return Manifest.model_validate(json_object(path, error=StoreError))
                 except ValidationError as error:
                     msg = f"{path} is damaged: {error.errors()[0]['msg']}; run `mashbill audit`"
                     raise StoreError(msg) from error
@@ -82,9 +83,9 @@ class Store:
         committed: dict[str, None] = {}
         for entry in self.ledger.entries:
             if entry.event in {"commit", "abandon"}:
-                committed.pop(entry.predicate["artifact"], None)
+                committed.pop(entry.told("artifact"), None)
             if entry.event == "commit":
-                committed[entry.predicate["artifact"]] = None
+                committed[entry.told("artifact")] = None
         found = (self.get(ArtifactRef.parse(name)) for name in committed)
         return [manifest for manifest in found if manifest is not None]
 
@@ -107,7 +108,7 @@ class Store:
     def _given_up(self) -> dict[str, str]:
         """Return the digest of each artifact that was committed and given up later: the reason."""
         return {
-            entry.predicate["digest"]: str(entry.predicate["reason"])
+            entry.told("digest"): entry.told("reason")
             for entry in self.ledger.entries
             if entry.event == "abandon" and "digest" in entry.predicate
         }

@@ -13,12 +13,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from mashbill.conduct.journal import Journal
@@ -29,8 +29,10 @@ from mashbill.core.errors import MashbillError
 from mashbill.core.faults import model_fault
 from mashbill.core.ledger import GENESIS, Entry, check_line, open_line
 from mashbill.core.merkle import root
+from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, CALL, FROM, leaves
 from mashbill.core.store import CALLS, FOLDERS, LEDGER, MANIFEST, NODES
+from mashbill.core.tables import read_parquet
 from mashbill.lineage.nodes import NodeTable
 
 if TYPE_CHECKING:
@@ -174,7 +176,11 @@ class Auditor:
             if wrong is not None:
                 broken.append((index, wrong))
                 continue  # nothing that an altered entry says is followed up
-            entry = open_line(line, index, path)
+            try:
+                entry = open_line(line, index, path)
+            except MashbillError as error:
+                broken.append((index, f"does not say what such an entry says: {error!s:.300}"))
+                continue
             if self._signer is not None and entry.keyid != self._signer:
                 self._find(LEDGER, index, f"is signed by {entry.keyid}, not by {self._signer}")
             entries.append(entry)
@@ -193,8 +199,8 @@ class Auditor:
 
     def _entry(self, entry: Entry) -> None:
         """Check what one entry speaks of."""
-        intact = self._files(entry)
         try:
+            intact = self._files(entry)
             if entry.event == "shard":
                 for name, facts in entry.predicate["shards"].items():
                     self._shard(entry, name, facts, intact)
@@ -211,6 +217,9 @@ class Auditor:
             self._covered.add(name)
             self.result.files += 1
             path = self._folder / name
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                self._find(name, entry.index, "is no file of this store: it leads out of it")
+                continue
             if not path.is_file():
                 self._find(name, entry.index, "is not there")
                 continue
@@ -247,7 +256,7 @@ class Auditor:
             self.result.records += facts["rows"]  # the run was stopped before it committed
             return
         try:
-            table = pq.ParquetFile(pa.BufferReader(intact[name])).read(use_threads=False)
+            table = read_parquet(pa.py_buffer(intact[name]), name, use_threads=False)
             records.bills = _pointed_at(table, len(nodes.numbered))
             records.came_from = _came_from(table)
             found = root(leaves(table, nodes.numbered))
@@ -283,8 +292,8 @@ class Auditor:
         if file not in intact:
             return  # found already, with the other files of the entry
         try:
-            manifest = Manifest.model_validate_json(intact[file])
-        except ValidationError as error:
+            manifest = Manifest.model_validate(json_value(intact[file], file))
+        except (ValidationError, MashbillError) as error:
             self._find(file, entry.index, f"cannot be read: {error!s:.200}")
             return
         if (manifest.digest, str(manifest.ref)) != (entry.predicate["digest"], name):
@@ -373,7 +382,7 @@ class Auditor:
 
     def _uncovered(self, entries: list[Entry]) -> None:
         """Find files of artifacts that no entry speaks of, unless a run is still to commit them."""
-        committed = {e.predicate["artifact"] for e in entries if e.event == "commit"}
+        committed = {str(e.predicate.get("artifact")) for e in entries if e.event == "commit"}
         for path in _artifact_files(self._folder):
             name = path.relative_to(self._folder).as_posix()
             if name in self._covered or path.name.startswith("."):

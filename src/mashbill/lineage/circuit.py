@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mashbill.core.errors import InputError, StoreError
+from mashbill.core.parsing import foreign, json_value
 from mashbill.core.source import Channel, Purpose, Source, parse_via, via
 from mashbill.core.store import NODES
+from mashbill.core.tables import read_parquet
 from mashbill.lineage.nodes import NodeTable, edges
 
 if TYPE_CHECKING:
@@ -175,9 +176,8 @@ class Circuit:
         Raises:
             StoreError: if it is not one.
         """
-        try:
-            with pq.ParquetFile(path) as file:  # read_table would load pyarrow.dataset first
-                table = file.read().combine_chunks()
+        table = read_parquet(path, path, what="a node table").combine_chunks()
+        with foreign(path, "a node table", error=StoreError, remedy="run `mashbill audit`"):
             to = _flat(table, "to")
             sizes = np.diff(_numbers(_list(table, "to").offsets))
             tokens = _numbers(_flat_values(table, "tokens"), -1).astype(np.float64)
@@ -186,8 +186,14 @@ class Circuit:
             codes = np.array([_CODE[label.as_py()] for label in how.dictionary], np.uint8)
             kinds = table.column("type").chunk(0).dictionary_encode()
             kind = np.array([TYPES.index(name.as_py()) for name in kinds.dictionary], np.uint8)
+            if not len(to) == len(how) == len(tokens) == len(_flat_values(table, "records")):
+                msg = "its columns of edges differ in length"
+                raise ValueError(msg)
             roots = np.flatnonzero(_numbers(table.column("is_root").cast(pa.uint8())))
             numbers = table.column("number").drop_null()
+            if not len(roots):
+                msg = "no node of it stands for the whole artifact"
+                raise ValueError(msg)
             return cls.build(
                 kind[_numbers(kinds.indices)],
                 np.repeat(np.arange(table.num_rows), sizes),
@@ -197,13 +203,10 @@ class Circuit:
                 _numbers(_flat_values(table, "records"), -1),
                 digests=table.column("digest"),
                 about=table.column("about"),
-                root=int(roots[0]) if len(roots) else -1,
+                root=int(roots[0]),
                 numbered=np.arange(len(numbers)),
                 number_records=_numbers(table.column("number_records").drop_null()),
             )
-        except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
-            msg = f"{path} cannot be read as a node table: {error}; run `mashbill audit`"
-            raise StoreError(msg) from error
 
     @classmethod
     def of_artifact(cls, store: Store, manifest: Manifest) -> Circuit:
@@ -247,7 +250,7 @@ class Circuit:
         """Return a node's own fields: a source's, or an artifact's address."""
         text = self.about[int(self._before[node])]
         text = text.as_py() if isinstance(text, pa.Scalar) else text
-        return dict(json.loads(text or "{}"))
+        return dict(json_value(text or "{}", f"node {node}", error=StoreError))
 
     def digest(self, node: int) -> str:
         """Return a node's digest, or its name in a graph that has no digests."""
@@ -261,7 +264,9 @@ class Circuit:
         if node not in self._sources:
             facts = self.facts(node)
             own = facts if self.type[node] == SOURCE else facts["source"]
-            self._sources[node] = Source.model_validate(own)
+            with foreign(f"node {self.digest(node)[:16]}", "a source", error=StoreError,
+                         remedy="run `mashbill audit`"):  # fmt: skip
+                self._sources[node] = Source.model_validate(own)
         return self._sources[node]
 
     def title(self, node: int) -> str:

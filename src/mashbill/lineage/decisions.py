@@ -283,6 +283,6 @@ def declared_use(store: Store, artifact: str) -> Use:
     for entry in store.ledger.entries:
         if entry.event == DECIDE:
             declared = Use.model_validate(entry.predicate.get("use", {}))
-        elif entry.event == "commit" and entry.predicate["artifact"] == artifact:
+        elif entry.event == "commit" and entry.told("artifact") == artifact:
             found = declared
     return found

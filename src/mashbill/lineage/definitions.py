@@ -6,14 +6,13 @@ never says that something is clean.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel, Purpose, Source, SourceKind
@@ -29,6 +28,7 @@ from mashbill.lineage.evaluate import (
 )
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.witness import Step, Witness, witnesses
+from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -146,18 +146,13 @@ def load_definitions(names: Iterable[str] = SHIPPED) -> list[Definition]:
     for name in names:
         if name.upper() in SHIPPED:
             file = resources.files(__package__) / "definitions" / f"{name.upper()}.toml"
-            text = file.read_text("utf-8")
         elif Path(name).is_file():
-            text = Path(name).read_text("utf-8")
+            file = Path(name)
         else:
             shipped = ", ".join(SHIPPED)
             msg = f"definition {name!r} is neither one of {shipped} nor a TOML file that is there"
             raise InputError(msg)
-        try:
-            found.append(Definition.model_validate(tomllib.loads(text)))
-        except (tomllib.TOMLDecodeError, ValidationError) as error:
-            msg = f"definition {name}: {error}"
-            raise InputError(msg) from error
+        found.append(read_toml(file, Definition)[1])
     return found
 
 

@@ -17,7 +17,6 @@ one directed acyclic graph (provenance circuits: Deutch, Milo, Roy, Tannen, ICDT
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,10 @@ import pyarrow.parquet as pq
 
 from mashbill.core.canonical import canonical, digest
 from mashbill.core.errors import StoreError
+from mashbill.core.parsing import foreign, json_value
 from mashbill.core.source import Channel, Source, parse_via
 from mashbill.core.store import NODES
+from mashbill.core.tables import read_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,6 +62,34 @@ def edges(body: Body) -> list[tuple[str, str, int | None, int | None]]:
 def source_of(body: Body) -> Source:
     """Return the source that a leaf is."""
     return Source.model_validate({key: body[key] for key in body if key != "type"})
+
+
+def check_body(body: Body) -> None:
+    """Check that a body is that of a node, so that whoever asks about it finds what it has.
+
+    Raises:
+        ValueError: saying what it lacks; a KeyError or TypeError where a part is missing.
+    """
+    kind = body["type"]
+    if kind == "source":
+        source_of(body)
+        return
+    if kind != "made" and not isinstance(body["artifact"], str):
+        msg = f"the artifact of a node is {body['artifact']!r:.60}"
+        raise ValueError(msg)
+    if kind not in {"made", "dataset", "model"}:
+        msg = f"{kind!r:.60} is no type of a node"
+        raise ValueError(msg)
+    for how, end, *counts in edges(body):
+        parse_via(how)
+        if not isinstance(end, str) or not all(map(_is_count, counts)):
+            msg = f"a part of a node is {[how, end, *counts]!r:.120}"
+            raise ValueError(msg)
+
+
+def _is_count(value: Any) -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value is None or (whole and 0 <= value < 2**62)
 
 
 def children(body: Body) -> list[tuple[Channel, str]]:
@@ -187,30 +216,32 @@ class NodeTable:
         Raises:
             StoreError: if it is not one.
         """
-        try:
-            rows = pq.read_table(path).to_pylist()
+        rows = read_parquet(path, path, what="a node table").to_pylist()
+        with foreign(path, "a node table", error=StoreError, remedy="run `mashbill audit`"):
             names = [row["digest"] for row in rows]
             table = cls()
             for row in rows:
-                table.bodies[row["digest"]] = _body(row, names)
+                table.bodies[row["digest"]] = _body(row, names, path)
                 if row["number"] is not None:
                     table.numbered.append(row["digest"])
                     table.records.append(row["number_records"])
                     table.tokens.append(row["number_tokens"])
                 if row["is_root"]:
                     table.root = row["digest"]
-        except (pa.ArrowException, OSError, LookupError, ValueError, TypeError) as error:
-            msg = f"{path} cannot be read as a node table: {error}; run `mashbill audit`"
-            raise StoreError(msg) from error
+            for body in table.bodies.values():
+                check_body(body)
+            if not table.root:
+                msg = "no node of it stands for the whole artifact"
+                raise ValueError(msg)
         return table
 
 
 _IN_COLUMNS = frozenset({"type", "parts", "members"})
 
 
-def _body(row: dict[str, Any], names: list[str]) -> Body:
+def _body(row: dict[str, Any], names: list[str], path: Path) -> Body:
     """Return the body of a node from its columns."""
-    body: Body = {"type": row["type"], **json.loads(row["about"] or "{}")}
+    body: Body = {"type": row["type"], **json_value(row["about"] or "{}", path, error=StoreError)}
     ends = [names[at] if at >= 0 else names[len(names)] for at in row["to"]]
     columns = zip(row["via"], ends, row["records"], row["tokens"], strict=True)
     match row["type"]:

@@ -15,13 +15,11 @@ their own.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from mashbill.core import checkpoint
@@ -30,9 +28,11 @@ from mashbill.core.canonical import canonical_row, digest_bytes
 from mashbill.core.errors import AuditError, CanonicalError, InputError
 from mashbill.core.ledger import Entry, Signer, check_line, open_line
 from mashbill.core.merkle import leaf, path, root_from_path
+from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, leaves
 from mashbill.core.store import FOLDERS, MANIFEST
-from mashbill.lineage.nodes import NodeTable, children, reachable
+from mashbill.core.tables import read_parquet
+from mashbill.lineage.nodes import NodeTable, check_body, children, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,7 +177,7 @@ def _hex(steps: Sequence[bytes]) -> list[str]:
 def _record_of(file: Path, index: int, nodes: NodeTable) -> tuple[dict[str, Any], list[bytes]]:
     """Return a record with its node's digest, and its leaf's path to the root of its shard."""
     try:
-        table = pq.ParquetFile(file).read()
+        table = read_parquet(file, file, error=AuditError, what="records as they were committed")
         (record,) = table.slice(index, 1).to_pylist()
         record[BILL] = nodes.numbered[record[BILL]]
         return record, path(leaves(table, nodes.numbered), index)
@@ -256,7 +256,8 @@ def check_proof(proof: dict[str, Any], signer: str | None = None) -> Proven:
     """
     try:
         read = _Proof.model_validate(proof)
-        manifest = Manifest.model_validate_json(read.manifest)
+        told = json_value(read.manifest, "proof: manifest", error=AuditError)
+        manifest = Manifest.model_validate(told)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or error.title
@@ -273,7 +274,9 @@ def check_proof(proof: dict[str, Any], signer: str | None = None) -> Proven:
     entries, note, keys = _signed_lines(read)
     try:
         shard_entry, commit = _the_two(entries, read, manifest, shard)
-    except (KeyError, TypeError, AttributeError) as error:
+    except AuditError:
+        raise
+    except Exception as error:
         raise _failed("lines", f"an entry lacks what such an entry says ({error!r})") from error
     by = note.signer(keys if signer is None else {k: v for k, v in keys.items() if k == signer})
     if by is None:
@@ -379,10 +382,10 @@ def _introducers(entries: list[Entry], shard: Entry, commit: Entry, by: str) -> 
 
 def _record(text: str) -> dict[str, Any]:
     """Read a record's canonical text."""
+    record = json_value(text, "proof: record", error=AuditError)
     try:
-        record = json.loads(text)
         holds = isinstance(record, dict) and canonical_row(record) == text.encode()
-    except (ValueError, CanonicalError) as error:
+    except (ValueError, CanonicalError, RecursionError) as error:
         raise _failed("record", f"is not canonical: {error}") from error
     if not holds or not isinstance(record.get(BILL), str):
         raise _failed("record", "is not the canonical text of a record with its node")
@@ -394,6 +397,7 @@ def _closure(bodies: list[dict[str, Any]], record: dict[str, Any]) -> NodeTable:
     table = NodeTable()
     try:
         for body in bodies:
+            check_body(body)
             table.add(body)
         table.root = record[BILL]
         waiting, met = [table.root], set()
@@ -404,7 +408,9 @@ def _closure(bodies: list[dict[str, Any]], record: dict[str, Any]) -> NodeTable:
             if node not in met:
                 met.add(node)
                 waiting += [part for _, part in children(table.bodies[node])]
-    except (CanonicalError, KeyError, TypeError, ValueError) as error:
+    except AuditError:
+        raise
+    except Exception as error:
         raise _failed("nodes", f"a node cannot be read ({error!r:.100})") from error
     if len(met) != len(bodies):
         raise _failed("nodes", "has nodes that the record does not rest on, or one twice")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import tomli_w
 
 from mashbill.core import registry
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import read_toml
 from mashbill.core.recipe import load_recipe
 from mashbill.core.shown import shown
 from mashbill.core.store import write_atomically
@@ -79,7 +79,7 @@ def rebuild(
         InputError: if nothing that the recipe makes rests on them.
     """
     recipe = load_recipe(path, allow)
-    data = tomllib.loads(path.read_text("utf-8"))
+    data = read_toml(path)[1]
     replace = replace or {}
     for name in (*replace, *replace.values()):
         if name not in recipe.teachers:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.parsing import read_text
 from mashbill.core.source import Channel, Purpose, SourceKind, via
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ RELATIONS: dict[str, tuple[Channel, Purpose, Role]] = {
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -300,12 +303,13 @@ def read_rows(file: Path | Traversable, model: type[Row]) -> list[Row]:
     Raises:
         InputError: naming file, line, column and value.
     """
+    text = read_text(file)
     try:
-        with io.StringIO(file.read_text("utf-8-sig"), newline="") as stream:
+        with io.StringIO(text, newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             unknown = set(reader.fieldnames or ()) - set(model.model_fields)
             if unknown or not reader.fieldnames:
-                found = ", ".join(sorted(unknown)) or "no header"
+                found = f"{', '.join(sorted(unknown)):.300}" or "no header"
                 msg = f"{file}: line 1: found {found}; columns are {', '.join(model.model_fields)}"
                 raise InputError(msg)
             rows = []
@@ -322,7 +326,7 @@ def read_rows(file: Path | Traversable, model: type[Row]) -> list[Row]:
                     msg = f"{file}: line {reader.line_num}: {where}{value}: {item['msg']}"
                     raise InputError(msg) from error
             return rows
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         msg = f"{file}: cannot be read as CSV: {error}"
         raise InputError(msg) from error
 

@@ -1,18 +1,30 @@
-"""CEL, the Common Expression Language, as house rules and scenarios use it."""
+"""CEL, the Common Expression Language, as house rules and scenarios use it.
+
+An expression is a stranger's, and its engine is native code that nothing can interrupt. One without
+a macro over lists is worked through once and is as quick as it is long, which is bounded. One with
+``all``, ``exists``, ``exists_one``, ``map`` or ``filter`` may go over lists within lists for hours:
+it is put to a process of its own, which is ended after :data:`SECONDS`, or when somebody stops us.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, MashbillError
+from mashbill.policy.apart import SECONDS, Apart, SpentError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-
+LONGEST = 4096
+"""characters of an expression"""
+_NUMBERS = 200
+_MACROS = re.compile(r"\b(?:all|exists|exists_one|existsOne|map|filter)\b")
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?")
-_BINDS = re.compile(r"\.(?:exists|exists_one|all|map|filter)\(\s*([A-Za-z_]\w*)\s*,")
+_BINDS = re.compile(
+    r"\.\s*(?:exists|exists_one|existsOne|all|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,"
+)
 
 
 class Expression:
@@ -27,41 +39,60 @@ class Expression:
             known: names that it may use.
 
         Raises:
-            InputError: if it cannot be parsed, or uses another name; the names there are, are told.
+            InputError: if it cannot be parsed, is too long, or uses another name; the names there
+                are, are told.
         """
         import cel  # its package loads a command line of its own: a tenth of a second
 
         self.text = text
-        self._where = where
+        self.where = where
+        numbers = _NUMBER.findall(text)
+        if len(text) > LONGEST or len(set(numbers)) > _NUMBERS:
+            msg = (
+                f"{where}: an expression of {len(text):,} characters and {len(set(numbers)):,} "
+                f"numbers; {LONGEST:,} and {_NUMBERS} at most: divide it"
+            )
+            raise InputError(msg)
         try:
             self._program = cel.compile(text)
-        except ValueError as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of native code is no Exception
             # The parser's message spans lines and points at the place.
-            msg = f"{where}: not a CEL expression: {text}\n{error}"
+            msg = f"{where}: not a CEL expression: {text:.400}\n{error!s:.2000}"
             raise InputError(msg) from error
         # The library counts what `exists(x, ...)` and its like bind as variables, too.
         bound = set(_BINDS.findall(text)) - set(known)
         self.names = frozenset(self._program.variables()) - bound
-        self.numbers = frozenset(float(number) for number in _NUMBER.findall(text))
+        self.numbers = frozenset(float(number) for number in numbers)
         """numbers that it holds facts against; some may be parts of texts"""
         unknown = sorted(self.names - set(known))
         if unknown:
             msg = f"{where}: {text}: no name {', '.join(unknown)}; there are {', '.join(known)}"
             raise InputError(msg)
+        self._apart = Apart(text) if _MACROS.search(text) else None
 
     def holds(self, facts: dict[str, Any]) -> bool:
         """Return whether it is true of these facts.
 
         Raises:
-            InputError: if it gives something else than true or false.
+            InputError: if it gives something else than true or false, or takes too long.
             LackingError: if it asks for a fact that is not there.
         """
         try:
-            value = self._program.execute(facts)
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            value = self._apart.put(facts) if self._apart else self._program.execute(facts)
+        except SpentError as error:
+            msg = (
+                f"{self.where}: {self.text:.400} {error}; it goes over lists within lists: put "
+                f"fewer into one another, so that all it is asked is {SECONDS} s of work"
+            )
+            raise InputError(msg) from error
+        except (MashbillError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # what an engine raises, panics too, is what it lacks
             raise LackingError(f"{self.text}: {error}") from error
         if not isinstance(value, bool):
-            msg = f"{self._where}: {self.text} gives {value!r}, not true or false"
+            msg = f"{self.where}: {self.text} gives {value!r:.200}, not true or false"
             raise InputError(msg)
         return value
 

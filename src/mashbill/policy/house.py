@@ -7,8 +7,8 @@ review, as does a fact that is not recorded.
 
 from __future__ import annotations
 
+import math
 import re
-import tomllib
 from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,7 +36,16 @@ OF_ARTIFACT = (
 )  # fmt: skip
 """facts of an artifact, by name"""
 
-_HEAD = re.compile(r"""\s*\[\[\s*(?:rule|"rule"|'rule')\s*\]\]\s*(?:#.*)?""")
+# Whatever may hold the like of a head, and is none, is taken first: comments and texts.
+_HEAD = re.compile(
+    r"""\#[^\n]*+
+    |"{3}(?:[^"\\]|\\.|"{1,2}(?!"))*+"{3,5} |'{3}(?:[^']|'{1,2}(?!'))*+'{3,5}
+    |"(?:[^"\\\n]|\\.)*+" |'[^'\n]*+'
+    |(?P<head>^[ \t]*\[\[[ \t]*(?:rule|"rule"|'rule')[ \t]*\]\])""",
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+_CASES = 100_000
+"""ways at most in which facts that are known between two ends only are tried"""
 
 
 class _RuleTable(BaseModel):
@@ -103,20 +112,12 @@ def load_rules(files: Iterable[Path]) -> list[HouseRule]:
 
 def _begins(text: str) -> list[int]:
     """Return the lines on which rules begin, from 1."""
-    lines = text.split("\n")
-    return [
-        number for number, line in enumerate(lines, 1)
-        if _HEAD.fullmatch(line) and _is_toml("\n".join(lines[: number - 1]))
-    ]  # fmt: skip
-
-
-def _is_toml(text: str) -> bool:
-    """Return whether a text is whole; one that ends within a text of several lines is not."""
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return False
-    return True
+    begins, line, at = [], 1, 0
+    for found in _HEAD.finditer(text):
+        if found["head"]:
+            line, at = line + text.count("\n", at, found.start()), found.start()
+            begins.append(line)
+    return begins
 
 
 def apply_rule(
@@ -182,6 +183,13 @@ def _cases(
         else [low]
         for low, high in used.values()
     ]
+    ways = math.prod(map(len, values))
+    if ways > _CASES:
+        msg = (
+            f"{when.where}: {when.text:.400} holds {len(used)} facts that are not known exactly "
+            f"against {len(when.numbers)} numbers, which would be tried in {ways:,} ways; divide it"
+        )
+        raise InputError(msg)
     for case in product(*values):
         yield dict(zip(used, case, strict=True))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from mashbill.core import parsing
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Model = TypeVar("Model", bound=BaseModel)
+_TOLD = 20
 
 
 def read_toml(file: Path | Traversable, model: type[Model]) -> tuple[str, Model]:
@@ -22,15 +23,15 @@ def read_toml(file: Path | Traversable, model: type[Model]) -> tuple[str, Model]
     Raises:
         InputError: naming the file, and each key that is wrong.
     """
+    text, value = parsing.read_toml(file)
     try:
-        text = file.read_text("utf-8")
-        return text, model.model_validate(tomllib.loads(text))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{file}: cannot be read as TOML: {error}"
-        raise InputError(msg) from error
+        return text, model.model_validate(value)
     except ValidationError as error:
+        found = error.errors()
         lines = [
             f"{file}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
+            for item in found[:_TOLD]
         ]
+        if len(found) > _TOLD:
+            lines.append(f"{file}: and {len(found) - _TOLD:,} more")
         raise InputError("\n".join(lines)) from error

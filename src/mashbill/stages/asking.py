@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import read_text
 from mashbill.core.record import REASON, REJECTED_BY
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FileName = str
 """a file beside the recipe, or below: what else it may read is for :mod:`mashbill.core.folder`"""
 
+_MOST = 1 << 20  # bytes of a prompt
 _SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
 
 
@@ -33,7 +35,7 @@ class Template:
         Raises:
             RecipeError: if each of these names does not stand in it once, or if another does.
         """
-        text = path.read_text(encoding="utf-8").rstrip("\n")
+        text = read_text(path, most=_MOST, error=RecipeError).rstrip("\n")
         found = _SLOT.findall(text)
         for name in names:
             if found.count(name) != 1:

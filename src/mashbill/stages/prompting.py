@@ -16,11 +16,13 @@ import jinja2
 from jinja2 import meta, nodes
 
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import read_text
 from mashbill.stages.sandbox import Sandbox, begin, joined
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+_MOST = 1 << 20  # bytes of a prompt: a million characters may be sent
 _JINJA = Sandbox()
 _BLOCKS = frozenset({"system", "user"})
 
@@ -49,17 +51,19 @@ class Prompt:
         """
         self.path = path
         try:
-            self.text = path.read_text(encoding="utf-8")
+            self.text = read_text(path, most=_MOST, error=RecipeError)
             parsed = _JINJA.parse(self.text)
             self._template = _JINJA.from_string(self.text)
         except jinja2.TemplateSyntaxError as error:
             msg = f"{path}, line {error.lineno}: not a Jinja template: {error.message}"
             raise RecipeError(msg) from error
+        except RecipeError:
+            raise
         except (SyntaxError, RecursionError) as error:
             msg = f"{path}: its blocks and loops are nested too deeply: {error}"
             raise RecipeError(msg) from error
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"{path}: the prompt cannot be read: {error}"
+        except Exception as error:
+            msg = f"{path}: not a Jinja template that can be read: {error!r:.300}"
             raise RecipeError(msg) from error
         self._parsed = parsed
         self.variables = frozenset(meta.find_undeclared_variables(parsed))
@@ -106,10 +110,7 @@ class Prompt:
             if not self._template.blocks:
                 return Rendered("", joined(self._template.root_render_func(context)))
             said = {name: joined(block(context)) for name, block in self._template.blocks.items()}
-        except (
-            jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError,
-            AttributeError, RecursionError,
-        ) as error:  # fmt: skip
+        except Exception as error:
             have = ", ".join(sorted(values))
             msg = f"{self.path} cannot be filled for {where}: {error}; there are {have}"
             raise InputError(msg) from error

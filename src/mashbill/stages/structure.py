@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import json_repair
-import jsonschema
 import pyarrow as pa
 from jsonschema.exceptions import SchemaError, best_match
 from pydantic import BaseModel, ValidationError
@@ -26,6 +25,9 @@ from referencing.jsonschema import DRAFT202012
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import RecipeError
 from mashbill.core.folder import code_file
+from mashbill.core.parsing import foreign, read_json
+from mashbill.core.patterns import PatternError, compiled
+from mashbill.stages.holding import VALIDATOR, SpentError, bounded
 from mashbill.stages.rows import half_a_character
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ _TYPES = {
 }  # fmt: skip
 _MOST = 2**63 - 1
 _DEEPEST = 64  # lists and objects in one another: no answer needs more, and a stack holds them
-_VALIDATOR = jsonschema.Draft202012Validator
+_LARGEST = 1 << 20  # bytes of a schema
+_PARTS = 10_000  # objects and lists in one
+_MENDED = 50_000_000  # characters times quotes and brackets of an answer: mending takes squares
 
 
 @dataclass(frozen=True)
@@ -69,23 +73,31 @@ class Structure:
         if flawed := flaw(schema):
             msg = f"{where}: {flawed}"
             raise RecipeError(msg)
-        try:
-            _VALIDATOR.check_schema(schema, format_checker=_VALIDATOR.FORMAT_CHECKER)
-        except SchemaError as error:
-            place = "/".join(str(part) for part in error.absolute_path) or "its root"
-            msg = f"{where}: not a JSON Schema, at {place}: {error.message}"
-            raise RecipeError(msg) from error
-        _check_references(schema, where)
+        self.text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
+        if self.text.count("{") + self.text.count("[") > _PARTS:
+            msg = f"{where}: a schema of more than {_PARTS:,} objects and lists; make it smaller"
+            raise RecipeError(msg)
+        with foreign(where, "a JSON Schema", error=RecipeError, remedy="correct it"):
+            try:
+                VALIDATOR.check_schema(schema)
+            except SchemaError as error:
+                place = "/".join(str(part) for part in error.absolute_path) or "its root"
+                msg = f"{where}: not a JSON Schema, at {place}: {error.message:.300}"
+                raise RecipeError(msg) from error
+            _check_parts(schema, where)
         self.schema = schema
         self.where = where
-        self.text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
         self._model = model
         # A registry of its own: what is not in the schema is not looked for in the network.
-        self._validator = _VALIDATOR(schema, registry=Registry())
+        self._validator = VALIDATOR(schema, registry=Registry())
         try:
-            any(self._validator.iter_errors({}))
+            with bounded():
+                any(self._validator.iter_errors({}))
         except RecursionError as error:
             msg = f"{where}: it refers to itself without end, so that no value can be held to it"
+            raise RecipeError(msg) from error
+        except SpentError as error:
+            msg = f"{where}: {error}, for an empty object already; write it with fewer alternatives"
             raise RecipeError(msg) from error
 
     @classmethod
@@ -105,11 +117,7 @@ class Structure:
                     raise
                 msg = f"{folder / file}: {attribute} has no JSON Schema: {error}"
                 raise RecipeError(msg) from error
-        try:
-            schema = json.loads((folder / file).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            msg = f"{folder / file}: the schema cannot be read as JSON: {error}"
-            raise RecipeError(msg) from error
+        schema = read_json(folder / file, error=RecipeError, most=_LARGEST, what="a schema in JSON")
         if not isinstance(schema, dict):
             msg = f"{folder / file}: a JSON Schema is an object; this is {schema!r:.60}"
             raise RecipeError(msg)
@@ -118,7 +126,7 @@ class Structure:
     def read(self, text: str) -> Read:
         """Read an answer; where its JSON is broken, mend it if it then satisfies the schema."""
         try:
-            value, repaired = json.loads(text), False
+            value, repaired = json.loads(text), False  # as lenient as ever: flaw() is behind it
         except (ValueError, RecursionError) as error:
             value, repaired = _mended(text), True
             if value is None:
@@ -128,9 +136,12 @@ class Structure:
 
     def _unlike_schema(self, value: Any) -> str:
         try:
-            found = best_match(self._validator.iter_errors(value))
+            with bounded():
+                found = best_match(self._validator.iter_errors(value))
         except RecursionError:
             return "too many lists and objects in one another"
+        except Exception as error:  # noqa: BLE001 - a stranger's schema: what it makes fail is a no
+            return f"it cannot be held to its schema: {error!s:.300}"
         if found is None:
             return ""
         place = "/".join(str(part) for part in found.absolute_path) or "its root"
@@ -212,11 +223,11 @@ def _plain(schema: Any) -> str:
     return found.pop() if len(found) == 1 and found <= _TYPES.keys() else ""
 
 
-def _check_references(schema: dict[str, Any], where: str) -> None:
-    """Check that whatever a schema refers to is in it.
+def _check_parts(schema: dict[str, Any], where: str) -> None:
+    """Check that whatever a schema refers to is in it, and that its patterns can be used.
 
     Raises:
-        RecipeError: naming the reference.
+        RecipeError: naming the reference or the pattern.
     """
     root = DRAFT202012.create_resource(schema)
     left = [(root, Registry().resolver_with_root(root))]
@@ -234,6 +245,18 @@ def _check_references(schema: dict[str, Any], where: str) -> None:
                     "$defs of the same file"
                 )
                 raise RecipeError(msg) from error
+        for pattern in (contents.get("pattern"), *contents.get("patternProperties", ())):
+            try:
+                compiled(pattern or "")
+            except PatternError as error:
+                msg = f"{where}: pattern {pattern!r:.80}: {error}"
+                raise RecipeError(msg) from error
+        if "unevaluatedProperties" in contents and '"patternProperties"' in json.dumps(schema):
+            msg = (
+                f"{where}: unevaluatedProperties beside patternProperties is not read here; use "
+                "additionalProperties, or name the properties"
+            )
+            raise RecipeError(msg)
         left += [(sub, resolver.in_subresource(sub)) for sub in part.subresources()]
 
 
@@ -251,11 +274,12 @@ def _cell(cell: Any, kind: pa.DataType, is_plain: bool) -> Any:
 
 def _mended(text: str) -> Any:
     """Return the one object or list in a broken text, or None: prose is not made into a value."""
-    if "{" not in text and "[" not in text:
+    begun = text.count("{") + text.count("[")
+    if not begun or len(text) * (begun + text.count('"')) > _MENDED:
         return None
     try:
         value = json_repair.loads(text)
-    except RecursionError:
+    except Exception:  # noqa: BLE001 - whatever mending raises, it is not mended
         return None
     return value if isinstance(value, dict | list) and value else None
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import RecipeError
+from mashbill.core.parsing import json_value, read_text
 from mashbill.core.source import Channel
 from mashbill.core.stage import Uses
 from mashbill.stages.asking import FileName
@@ -105,17 +106,20 @@ class ToolsSpec(WritingSpec):
         if not self.results:
             return {}
         path, found = folder / self.results, {}
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            try:
-                row = json.loads(line)
-                key = (row["name"], canonical_text(row["arguments"]))
-                found[key] = json.dumps(row["result"], ensure_ascii=False)
-            except (ValueError, KeyError, TypeError) as error:
-                msg = f"{path}, line {number}: name, arguments and result are needed: {error!r}"
-                raise RecipeError(msg) from error
-            if flawed := flaw(row):
-                msg = f"{path}, line {number}: {flawed}"
+        # At "\n" alone: a JSON string may hold line separators of Unicode.
+        for number, line in enumerate(read_text(path, error=RecipeError).split("\n"), 1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            row = json_value(line, where, error=RecipeError)
+            if not isinstance(row, dict) or not {"name", "arguments", "result"} <= row.keys():
+                msg = f"{where}: name, arguments and result are needed; found {row!r:.100}"
                 raise RecipeError(msg)
+            if flawed := flaw(row):
+                msg = f"{where}: {flawed}"
+                raise RecipeError(msg)
+            key = (str(row["name"]), canonical_text(row["arguments"]))
+            found[key] = json.dumps(row["result"], ensure_ascii=False)
         return found
 
     def tools_text(self, folder: Path) -> str:

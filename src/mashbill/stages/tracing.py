@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.errors import RecipeError
+from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import json_value, read_json
 from mashbill.core.stage import Question
 from mashbill.stages.structure import Structure, flaw
 from mashbill.stages.working import messages_json, turn_of
@@ -39,11 +40,7 @@ def declared_tools(path: Path) -> dict[str, Tool]:
     Raises:
         RecipeError: naming file, tool and place.
     """
-    try:
-        listed = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        msg = f"{path}: the tools cannot be read as JSON: {error}"
-        raise RecipeError(msg) from error
+    listed = read_json(path, error=RecipeError, what="a list of tools in JSON")
     if flawed := flaw(listed):
         msg = f"{path}: {flawed}"
         raise RecipeError(msg)
@@ -204,7 +201,7 @@ def canonical_text(arguments: Any) -> str:
 def _as_json(text: str) -> str:
     """Return a result as JSON: what is none is put in quotes."""
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        json_value(text, "a result")
+    except InputError:
         return json.dumps(text, ensure_ascii=False)
     return text

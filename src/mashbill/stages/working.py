@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, user_columns
 from mashbill.core.stage import Question
 from mashbill.stages.asking import calls_column, marks
@@ -211,10 +211,13 @@ class Work:
             return f"{len(text)} characters, below {spec.min_chars}"
         if spec.max_answer_chars is not None and len(text) > spec.max_answer_chars:
             return f"{len(text)} characters, above {spec.max_answer_chars}"
-        if spec.match and not re.search(spec.match, text):
-            return f"does not match {spec.match!r}"
-        if spec.refuse and re.search(spec.refuse, text):
-            return f"matches {spec.refuse!r}, which is refused"
+        try:
+            if spec.match and not found(spec.match, text):
+                return f"does not match {spec.match!r}"
+            if spec.refuse and found(spec.refuse, text):
+                return f"matches {spec.refuse!r}, which is refused"
+        except InputError as error:  # it was bought, so it is kept and not raised
+            return str(error)
         return None
 
     def _judge(self, judged: list[tuple[Candidate, dict[str, Any]]], judging: Prompt) -> None:

@@ -7,12 +7,12 @@ does the work. With ``accept`` a stage stops at so many accepted rows.
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.patterns import compiled
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import Asks, StageSpec, Uses
 from mashbill.stages.asking import FileName
@@ -69,7 +69,8 @@ class WritingSpec(StageSpec):
     max_answer_chars: int | None = Field(default=None, gt=0)
     """longer answers are rejected"""
     match: str = ""
-    """regular expression that an answer must hold"""
+    """regular expression that an answer must hold; as Python's, without looking around and without
+    going back to a group"""
     refuse: str = ""
     """regular expression that an answer must not hold"""
     keep_cut: bool = False
@@ -92,11 +93,7 @@ class WritingSpec(StageSpec):
     @field_validator("match", "refuse")
     @classmethod
     def _is_expression(cls, text: str) -> str:
-        try:
-            re.compile(text)
-        except re.error as error:
-            msg = f"not a regular expression: {error}"
-            raise ValueError(msg) from error
+        compiled(text)
         return text
 
     @model_validator(mode="after")

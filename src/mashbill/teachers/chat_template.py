@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import TeacherError
+from mashbill.core.parsing import foreign
 from mashbill.teachers.chat_filling import Filling
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ def describe(file: GgufFile) -> dict[str, Any]:
     if not template:
         msg = f"{file.path.name} has no chat template, so it cannot be asked to write"
         raise TeacherError(msg)
+    with foreign(file.path, "a file with a chat template", error=TeacherError):
+        return _described(file, template)
+
+
+def _described(file: GgufFile, template: str) -> dict[str, Any]:
     tokens = file.value("tokenizer.ggml.tokens")
     kinds = file.value("tokenizer.ggml.token_type") or []
     special = [t for t, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.bought import request_digest
 from mashbill.conduct.listing import fetch_all
 from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.parsing import foreign, read_json, read_text
 from mashbill.core.store import write_atomically
 from mashbill.teachers.chat_template import FILE, ChatTemplate
 from mashbill.teachers.local import LocalTeacherSpec
@@ -110,11 +111,13 @@ def plain_tokenizer(weights: Path) -> tuple[Tokenizer, list[int]]:
     """Return the folder's tokenizer, and the tokens that it has every text begin with."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(weights / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    bare = tokenizer.encode("a", add_special_tokens=False).ids
-    full = tokenizer.encode("a").ids
+    file = weights / "tokenizer.json"
+    with foreign(file, "a tokenizer", error=TeacherError):
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        bare = tokenizer.encode("a", add_special_tokens=False).ids
+        full = tokenizer.encode("a").ids
     tokenizer.post_processor = None  # a body goes on where its prefix ends, and begins nothing
     starts = (i for i in range(len(full)) if full[i : i + len(bare)] == bare)
     return tokenizer, full[: next(starts, 0)]
@@ -143,7 +146,7 @@ def describe(weights: Path, tokenizer: Tokenizer) -> dict[str, Any]:
         for name in ("config.json", "tokenizer_config.json", "generation_config.json")
     )
     file = weights / "chat_template.jinja"
-    template = file.read_text("utf-8") if file.exists() else said.get("chat_template")
+    template = read_text(file, error=TeacherError) if file.exists() else said.get("chat_template")
     if isinstance(template, list):  # of name and template
         template = next((t["template"] for t in template if t["name"] == "default"), None)
     if not template:
@@ -170,11 +173,7 @@ def describe(weights: Path, tokenizer: Tokenizer) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        msg = f"{path} is no JSON: {error}"
-        raise TeacherError(msg) from error
+    data = read_json(path, error=TeacherError)
     return data if isinstance(data, dict) else {}
 
 

@@ -9,6 +9,8 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, de
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from mashbill.core.errors import TeacherError
+from mashbill.core.parsing import foreign
+from mashbill.teachers.gguf_header import check_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,9 @@ class GgufFile:
             TeacherError: if it is another kind of model or tokenizer.
         """
         self.path = path
-        self._reader = GGUFReader(path)
+        check_header(path)
+        with foreign(path, "a GGUF file", error=TeacherError), np.errstate(over="raise"):
+            self._reader = GGUFReader(path)
         found = (self.value("general.architecture"), self.value("tokenizer.ggml.model"))
         if found != ("llama", "gpt2"):
             msg = (
@@ -39,7 +43,8 @@ class GgufFile:
     def value(self, key: str) -> Any:
         """Return a metadata value, or None."""
         field = self._reader.fields.get(key)
-        return None if field is None else field.contents()
+        with foreign(f"{self.path}: {key}", "a value of GGUF", error=TeacherError):
+            return None if field is None else field.contents()
 
     def tokenizer(self) -> Tokenizer:
         """Build the tokenizer that the file describes.
@@ -51,9 +56,10 @@ class GgufFile:
         if kind != "smollm":
             msg = f"{self.path.name} wants the pre-tokenizer {kind!r}; this version has 'smollm'"
             raise TeacherError(msg)
-        vocabulary = {token: i for i, token in enumerate(self.value("tokenizer.ggml.tokens"))}
-        merges = [tuple(merge.split(" ", 1)) for merge in self.value("tokenizer.ggml.merges")]
-        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+        with foreign(self.path, "a file with a tokenizer", error=TeacherError):
+            vocabulary = {token: i for i, token in enumerate(self.value("tokenizer.ggml.tokens"))}
+            merges = [tuple(merge.split(" ", 1)) for merge in self.value("tokenizer.ggml.merges")]
+            tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Digits(individual_digits=True),
@@ -66,7 +72,9 @@ class GgufFile:
     def weights(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (name, float32 array in the shape of the matrix) of every tensor."""
         for tensor in self._reader.tensors:
-            yield tensor.name, np.asarray(dequantize(tensor.data, tensor.tensor_type))
+            with foreign(f"{self.path}: {tensor.name}", "a tensor", error=TeacherError):
+                weights = np.asarray(dequantize(tensor.data, tensor.tensor_type))
+            yield tensor.name, weights
 
     def rewrite_f16(self, path: Path) -> None:
         """Write the same model with every matrix as float16."""

@@ -10,7 +10,6 @@ Left out: dropout, rotary positions, gradient accumulation, mixed precision, mor
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from torch import nn
 from torch.nn import functional
 
 from mashbill.core.canonical import canonical
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.parsing import foreign, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -359,12 +359,23 @@ class DecoderPredictor:
     def load(cls, folder: Path, threads: int) -> DecoderPredictor:
         """Read the files that :func:`train` wrote."""
         torch.set_num_threads(threads)
-        config = json.loads((folder / "config.json").read_bytes())
-        config.pop("format", None)
-        labels = config.pop("labels")
-        model = Decoder(**config)
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        config = json_object(folder / "config.json", error=StoreError)
+        with foreign(folder, "a decoder", error=StoreError, remedy="run `mashbill audit`"):
+            config.pop("format", None)
+            labels = tuple(config.pop("labels"))
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            weights = load_file(folder / "weights.safetensors")
+            shapes = [
+                tuple(weights[name].shape) for name in ("embedding.weight", "position.weight")
+            ]
+            said = (config["vocabulary"], config["width"]), (config["context"] + 1, config["width"])
+            if shapes != list(said) or config["layers"] > len(
+                weights
+            ):  # before it is made so large
+                msg = f"its config says {said} and its weights are {shapes}"
+                raise ValueError(msg)
+            model = Decoder(**config)
+            model.load_state_dict(weights)
         return cls(labels, config["context"], tokenizer, model)
 
     @torch.inference_mode()

@@ -10,7 +10,6 @@ that put the weights of three or more labels in a wrong order (:mod:`mashbill.co
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError, MissingExtraError, StoreError
 from mashbill.core.faults import CONFIG, LINEAR_FORMAT, linear_fault
+from mashbill.core.parsing import foreign, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,15 +125,16 @@ class LinearPredictor:
             from safetensors.numpy import load_file
         except ImportError as error:
             raise MissingExtraError("applying a classifier", "train") from error
-        config = json.loads((folder / CONFIG).read_bytes())
+        config = json_object(folder / CONFIG, error=StoreError)
         fault = linear_fault(config)
         if fault:
             msg = f"{folder.name} {fault}; run its recipe again, which makes it anew"
             raise StoreError(msg)
-        return cls(config, load_file(folder / WEIGHTS))
+        with foreign(folder, "a classifier", error=StoreError, remedy="run `mashbill audit`"):
+            return cls(config, load_file(folder / WEIGHTS))
 
     def __init__(self, config: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-        """Take what :func:`write_linear` writes: the config and the tensors."""
+        """Take what :func:`write_linear` writes; that config and tensors fit is checked."""
         self.labels: tuple[str, ...] = tuple(config["labels"])
         self.temperature: float = config["temperature"]
         self.buckets: int = config["buckets"]
@@ -142,6 +143,12 @@ class LinearPredictor:
             self.weights = self.weights.astype(np.float32) * tensors["scale"][:, None]
         self.bias: np.ndarray = tensors["bias"]
         self.idf: np.ndarray = tensors["idf"]
+        size = len(self.labels)
+        rows = 1 if size == 2 and len(self.weights) == 1 else size
+        shapes = (self.weights.shape, self.bias.shape, self.idf.shape)
+        if shapes != ((rows, self.buckets), (rows,), (self.buckets,)) or not self.temperature > 0:
+            msg = f"{size} labels, {self.buckets} buckets and tensors of {shapes} do not fit"
+            raise ValueError(msg)
         self._vectorizer = vectorizer(self.buckets)
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:

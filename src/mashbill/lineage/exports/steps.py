@@ -52,7 +52,7 @@ class Step:
     @property
     def ended(self) -> str:
         """Time of the commit, ISO 8601 with its offset."""
-        return str(self.entry.predicate["at"])
+        return self.entry.told("at")
 
     @property
     def seconds(self) -> float | None:
@@ -93,7 +93,7 @@ def files_of(manifest: Manifest) -> list[tuple[str, str]]:
 def steps_of(store: Store, manifest: Manifest) -> tuple[tuple[Step, ...], dict[str, Source]]:
     """Walk an artifact's inputs, and theirs; return the steps, inputs first, and all leaves."""
     commits = {
-        entry.predicate["artifact"]: entry
+        entry.told("artifact"): entry
         for entry in store.ledger.entries
         if entry.event == "commit"
     }

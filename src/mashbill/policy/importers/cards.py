@@ -17,9 +17,8 @@ import re
 from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mashbill.core.errors import InputError
+from mashbill.core.parsing import yaml_value
 from mashbill.policy.claims import RELATIONS
 from mashbill.policy.importers.card_block import read_block
 from mashbill.policy.importers.imported import (
@@ -91,17 +90,7 @@ def _front_matter(file: Path) -> dict[str, Any] | None:
     match = _FRONT_MATTER.match(read_text(file))
     if match is None:
         return None
-    try:
-        matter = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 2}:" if mark is not None else ""
-        what = getattr(error, "problem", None) or error
-        msg = f"{file}:{line} front matter is not valid YAML: {what}; correct it, or leave it out"
-        raise InputError(msg) from error
-    except (RecursionError, ValueError) as error:  # ValueError: a date such as 2025-13-45
-        msg = f"{file}: front matter cannot be read as YAML: {error}; correct it, or leave it out"
-        raise InputError(msg) from error
+    matter = yaml_value(match[1], file, what="front matter", line=1)
     if matter is None:
         return {}
     if not isinstance(matter, dict):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from mashbill.core import parsing
 from mashbill.core.errors import InputError
 from mashbill.policy.claims import Claim, Entity
 
@@ -163,11 +163,7 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: if it cannot be read as UTF-8.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read as UTF-8 text: {error}; save it as UTF-8, or leave it out"
-        raise InputError(msg) from error
+    return parsing.read_text(path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -176,15 +172,4 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InputError: naming file and line, if it holds no object.
     """
-    try:
-        value = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        msg = f"{path}: line {error.lineno}: not valid JSON: {error.msg}; fetch the file again"
-        raise InputError(msg) from error
-    except RecursionError as error:
-        msg = f"{path}: JSON nested too deeply to be read; this is no file of that format"
-        raise InputError(msg) from error
-    if not isinstance(value, dict):
-        msg = f"{path}: line 1: found {type(value).__name__}, expected an object {{...}}"
-        raise InputError(msg)
-    return value
+    return parsing.json_object(path)

@@ -1,0 +1,510 @@
+"""The one place in which what strangers wrote is read: TOML, JSON, YAML, what libraries take.
+
+Everything that comes in a file, whoever wrote it, goes through here. Each reader has bounds (bytes,
+nesting, digits), so that no file hangs or fills the memory, and each has one outcome beside a
+value: an error of ours that names the file and, where it can be told, the line or the key. What a
+library raises on bytes that are not what they claim to be is not foreseen in a list: whatever it
+is, it says "this is no such file" (:func:`foreign`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import encodings.aliases
+import json
+import math
+import re
+import tomllib
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mashbill.core.errors import InputError, MashbillError, RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.resources.abc import Traversable
+
+TOML_BYTES = 2 << 20
+"""largest TOML file: a recipe of a thousand stages has a tenth of it"""
+JSON_BYTES = 256 << 20
+"""largest JSON file that is read as one value"""
+YAML_BYTES = 2 << 20
+"""largest text of YAML: front matter of the largest cards has a fifth of it"""
+DEEPEST = 128
+"""lists and tables in one another"""
+DIGITS = 308
+"""digits of a whole number in JSON: a longer one is no number that a float can be near"""
+_KEY_PARTS = 16  # a.b.c has three; tomllib's work grows with the square
+_LONG = re.compile(r"[0-9_]{200}")
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+# From the beginning of a word or a quoted one only, and never back: it takes one pass.
+_DOTS = re.compile(
+    r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++"""
+)
+
+Error = type[MashbillError]
+
+
+@contextmanager
+def foreign(
+    shown: object, what: str, *, error: Error = InputError, remedy: str = "fetch it again"
+) -> Iterator[None]:
+    """Hold everything that a library raises on foreign bytes to be one thing: they are not that.
+
+    Args:
+        shown: the file, for the message.
+        what: what it should be, with its article: "a Parquet file".
+        error: which of our errors it becomes.
+        remedy: what to do.
+
+    Raises:
+        MashbillError: as ``error``; one of ours that is raised within goes through as it is.
+    """
+    try:
+        yield
+    except (MashbillError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except OSError as problem:
+        if problem.errno is None:  # a library's own, such as pyarrow's
+            _refuse(shown, what, problem, error, remedy)
+        msg = f"{shown} cannot be read: {problem.strerror or problem}"
+        raise error(msg) from problem
+    except BaseException as problem:  # noqa: BLE001 - a panic of a library in Rust is no Exception
+        _refuse(shown, what, problem, error, remedy)
+
+
+def _refuse(
+    shown: object, what: str, problem: BaseException, error: Error, remedy: str
+) -> NoReturn:
+    said = " ".join(f"{problem}".split())[:300] or type(problem).__name__
+    if isinstance(problem, RecursionError):
+        said = "it is nested too deeply"
+    elif isinstance(problem, MemoryError):
+        said = "it wants more memory than there is"
+    elif isinstance(problem, KeyError | IndexError | AttributeError):
+        said = f"{type(problem).__name__}: {said}"
+    msg = f"{shown} is not {what}, or not a whole one: {said}; {remedy}"
+    raise error(msg) from problem
+
+
+def read_bytes(
+    file: Path | Traversable,
+    *,
+    most: int = JSON_BYTES,
+    shown: object = "",
+    error: Error = InputError,
+) -> bytes:
+    """Return the bytes of a file that is no larger than it may be.
+
+    Raises:
+        MashbillError: as ``error``, if it cannot be read or is larger.
+    """
+    shown = shown or file
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(most + 1)
+    except (OSError, ValueError) as problem:  # ValueError: a NUL in its name
+        why = getattr(problem, "strerror", None) or problem
+        msg = f"{shown}: cannot be read: {why}; correct the path, or what may be read"
+        raise error(msg) from problem
+    if len(data) > most:
+        msg = (
+            f"{shown} has more than {most:,} bytes, which is more than any file of its kind needs; "
+            "name the right file, or divide it"
+        )
+        raise error(msg)
+    return data
+
+
+def read_text(
+    file: Path | Traversable,
+    *,
+    most: int = JSON_BYTES,
+    shown: object = "",
+    error: Error = InputError,
+) -> str:
+    """Return the text of a file in UTF-8, without a mark at its beginning; bounds as above."""
+    shown = shown or file
+    return as_text(read_bytes(file, most=most, shown=shown, error=error), shown, error=error)
+
+
+def as_text(data: bytes, shown: object, *, error: Error = InputError) -> str:
+    """Return bytes as the UTF-8 text that they should be, without a mark at its beginning.
+
+    Raises:
+        MashbillError: as ``error``, naming the line.
+    """
+    try:
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        msg = (
+            f"{shown}: cannot be read as UTF-8 text: line {line}, byte {problem.start}: "
+            f"{problem.reason}; save it as UTF-8"
+        )
+        raise error(msg) from problem
+
+
+def read_toml(
+    file: Path | Traversable, *, shown: object = "", error: Error = InputError
+) -> tuple[str, dict[str, Any]]:
+    """Return the text of a TOML file, and what it says.
+
+    Raises:
+        MashbillError: as ``error``, naming the file, and the line or the key.
+    """
+    shown = shown or file
+    text = read_text(file, most=TOML_BYTES, shown=shown, error=error)
+    return text, toml_value(text, shown, error=error)
+
+
+def toml_value(text: str, shown: object, *, error: Error = InputError) -> dict[str, Any]:
+    """Return what a TOML text says: numbers of 64 bits, all finite, and nothing nested too deeply.
+
+    Raises:
+        MashbillError: as ``error``, naming the line or the key.
+    """
+    for found in _DOTS.finditer(text):
+        if found[0].count(".") >= _KEY_PARTS and _is_at_key(text, found.start()):
+            line = text.count("\n", 0, found.start()) + 1
+            msg = f"{shown}: line {line}: a key of more than {_KEY_PARTS} parts; shorten it"
+            raise error(msg)
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        msg = f"{shown}: not valid TOML: {problem}"
+        raise error(msg) from problem
+    except RecursionError as problem:
+        line = _deep_line(text)
+        msg = f"{shown}: line {line}: not valid TOML: lists and tables are nested too deeply"
+        raise error(msg) from problem
+    except Exception as problem:
+        long = _LONG.search(text)
+        where = f"line {text.count(chr(10), 0, long.start()) + 1}: " if long else ""
+        what = "a number of too many digits" if long else " ".join(str(problem).split())
+        msg = f"{shown}: {where}not valid TOML: {what}"
+        raise error(msg) from problem
+    for place, part, depth in _walk(value):
+        flaw = ""
+        if depth > DEEPEST:
+            flaw = f"more than {DEEPEST} lists and tables in one another"
+        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
+            flaw = "a whole number that 64 bits do not hold"
+        elif isinstance(part, float) and not math.isfinite(part):
+            flaw = "a number that is not finite"
+        if flaw:
+            msg = f"{shown}: {place}: {flaw}; correct it"
+            raise error(msg)
+    return value
+
+
+def _is_at_key(text: str, at: int) -> bool:
+    """Return whether a key could begin here: a comment or a line of text may have many dots."""
+    before = text[text.rfind("\n", 0, at) + 1 : at].rstrip()[-1:]
+    return before in {"", "[", "{", ","}
+
+
+def _deep_line(text: str) -> int:
+    """Return about where brackets are deepest in one another; texts that hold some mislead it."""
+    depth, deepest, at = 0, 0, 0
+    for found in re.finditer(r"[\[{}\]]", text):
+        depth += 1 if found[0] in "[{" else -1
+        if depth > deepest:
+            deepest, at = depth, found.start()
+    return text.count("\n", 0, at) + 1
+
+
+def _walk(value: Any) -> Iterator[tuple[str, Any, int]]:
+    """Yield (place, value, depth) of every value within one."""
+    left: list[tuple[str, Any, int]] = [("", value, 0)]
+    while left:
+        place, part, depth = left.pop()
+        yield place[:200] or "its root", part, depth
+        if depth > DEEPEST:
+            continue
+        if isinstance(part, dict):
+            left += [
+                (f"{place}.{key}" if place else str(key), each, depth + 1)
+                for key, each in part.items()
+            ]
+        elif isinstance(part, list):
+            left += [(f"{place}[{at}]", each, depth + 1) for at, each in enumerate(part)]
+
+
+class _BadJsonError(ValueError):
+    pass
+
+
+def _whole(text: str) -> int:
+    if len(text) > DIGITS:
+        msg = f"a whole number of {len(text.removeprefix('-')):,} digits; {DIGITS} at most"
+        raise _BadJsonError(msg)
+    return int(text)
+
+
+def _real(text: str) -> float:
+    value = float(text)
+    if value in {math.inf, -math.inf}:
+        msg = f"{text[:40]} is beyond what a float can be"
+        raise _BadJsonError(msg)
+    return value
+
+
+def _constant(text: str) -> float:
+    msg = f"{text} is no number of JSON"
+    raise _BadJsonError(msg)
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        msg = f"the key {twice[:80]!r} is there twice"
+        raise _BadJsonError(msg)
+    return table
+
+
+_DECODE = json.JSONDecoder(
+    object_pairs_hook=_table, parse_int=_whole, parse_float=_real, parse_constant=_constant
+)
+_DECODE_CONSTANTS = json.JSONDecoder(object_pairs_hook=_table, parse_int=_whole)
+
+
+def json_value(
+    data: bytes | str,
+    shown: object,
+    *,
+    error: Error = InputError,
+    what: str = "valid JSON",
+    constants: bool = False,
+) -> Any:
+    """Return the value of a JSON text.
+
+    Refused are, beside what is no JSON: NaN, numbers beyond a float's, keys that are there twice,
+    halves of surrogate pairs, and more than :data:`DEEPEST` lists and objects in one another.
+
+    Args:
+        data: the text, or its UTF-8 bytes.
+        shown: file, and line if it is one of many, for the message.
+        error: which of our errors it becomes.
+        what: what it should be.
+        constants: whether NaN and Infinity may be, as Python writes them.
+
+    Raises:
+        MashbillError: as ``error``, naming the line.
+    """
+    text = as_text(data, shown, error=error) if isinstance(data, bytes) else data
+    decoder = _DECODE_CONSTANTS if constants else _DECODE
+    try:
+        value = decoder.decode(text.removeprefix("\ufeff"))
+    except json.JSONDecodeError as problem:
+        msg = f"{shown}: line {problem.lineno}: not {what}: {problem.msg} (column {problem.colno})"
+        raise error(msg) from problem
+    except RecursionError as problem:
+        msg = f"{shown}: not {what}: lists and objects are nested too deeply"
+        raise error(msg) from problem
+    except ValueError as problem:
+        msg = f"{shown}: not {what}: {problem}"
+        raise error(msg) from problem
+    if flaw := _json_flaw(text, value):
+        msg = f"{shown}: not {what}: {flaw}"
+        raise error(msg)
+    return value
+
+
+def _json_flaw(text: str, value: Any) -> str:
+    """Return what is wrong with a value that was decoded, looking only where it could be."""
+    if text.count("[") + text.count("{") > DEEPEST:
+        left = [(value, 1)]
+        while left:
+            part, depth = left.pop()
+            if depth > DEEPEST:
+                return f"more than {DEEPEST} lists and objects in one another"
+            inner = part.values() if isinstance(part, dict) else part
+            left += (
+                [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
+                if (isinstance(part, dict | list))
+                else []
+            )
+    if "\\u" in text and _HALF.search(text) and half_a_character(value):
+        return "not valid Unicode: a text holds half of a surrogate pair, such as \\ud83d alone"
+    return ""
+
+
+def half_a_character(value: Any) -> bool:
+    """Return whether a text, or any in a JSON value, holds half of a surrogate pair."""
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            if not part.isascii() and any("\ud800" <= each <= "\udfff" for each in part):
+                return True
+        elif isinstance(part, dict):
+            left += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            left += part
+    return False
+
+
+def read_json(
+    file: Path | Traversable,
+    *,
+    shown: object = "",
+    error: Error = InputError,
+    what: str = "valid JSON",
+    most: int = JSON_BYTES,
+) -> Any:
+    """Return the value of a JSON file; see :func:`json_value`."""
+    shown = shown or file
+    data = read_bytes(file, most=most, shown=shown, error=error)
+    return json_value(data, shown, error=error, what=what)
+
+
+def json_object(
+    file: Path | Traversable,
+    *,
+    shown: object = "",
+    error: Error = InputError,
+    what: str = "valid JSON",
+) -> dict[str, Any]:
+    """Return the object of a JSON file; what holds another value is refused, too."""
+    value = read_json(file, shown=shown, error=error, what=what)
+    if not isinstance(value, dict):
+        msg = f"{shown or file}: line 1: found {type(value).__name__}, expected an object {{...}}"
+        raise error(msg)
+    return value
+
+
+def yaml_value(
+    text: str, shown: object, *, error: Error = InputError, what: str = "it", line: int = 0
+) -> Any:
+    """Return the value of a YAML text of plain values: no aliases, no tags of programs.
+
+    An alias can make a text of some bytes into more than a memory holds; cards need none.
+
+    Args:
+        text: the text.
+        shown: the file, for the message.
+        error: which of our errors it becomes.
+        what: what the text is.
+        line: lines of the file that stand before the text.
+
+    Raises:
+        MashbillError: as ``error``, naming the line.
+    """
+    import yaml
+
+    from mashbill.core.plain_yaml import PlainLoader
+
+    if len(text) > YAML_BYTES:
+        msg = f"{shown}: {len(text):,} characters of YAML; {YAML_BYTES:,} at most"
+        raise error(msg)
+    try:
+        return yaml.load(text, PlainLoader)  # noqa: S506 - a safe loader that takes less
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        where = f" line {mark.line + line + 1}:" if mark is not None else ""
+        said = getattr(problem, "problem", None) or problem
+        msg = f"{shown}:{where} {what} is not valid YAML: {said}; correct it, or leave it out"
+        raise error(msg) from problem
+    except RecursionError as problem:
+        msg = f"{shown}: {what} is not valid YAML: nested too deeply; correct it, or leave it out"
+        raise error(msg) from problem
+    except Exception as problem:  # a date such as 2025-13-45, a time zone out of the world
+        said = " ".join(str(problem).split())[:200]
+        msg = f"{shown}: {what} cannot be read as YAML: {said}; correct it, or leave it out"
+        raise error(msg) from problem
+
+
+_OWN_ENCODINGS = frozenset({"utf-8-sig", "utf-16", "utf-32"})
+_NO_TEXT = frozenset(
+    {"charmap", "idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
+)
+"""encodings by their kind, that no file of text is written in"""
+
+
+def text_encoding(name: str) -> str:
+    """Return the name that Python has for an encoding of text files.
+
+    Raises:
+        RecipeError: if there is none of that name, or it is of something else than text files
+            (``rot13``, ``base64``, ``idna``, ``unicode_escape``); near names are told.
+    """
+    try:
+        found = codecs.lookup(name)
+        plain = found.name.replace("_", "-")
+        # One that decodes what it encoded, in one go and bit by bit, is one of texts.
+        is_text = (
+            bool(getattr(found, "_is_text_encoding", False))
+            and plain not in _NO_TEXT
+            and "a,b\n".encode(name).decode(name) == "a,b\n"
+            and found.incrementaldecoder is not None
+        )
+    except Exception:  # noqa: BLE001 - whatever a codec raises on its name or on a text is a no
+        is_text = False
+    if is_text:
+        return found.name
+    wanted = name.lower().replace("_", "-").strip()
+    known = sorted(
+        {alias.replace("_", "-") for alias in encodings.aliases.aliases} | _OWN_ENCODINGS
+    )
+    near = [each for each in difflib.get_close_matches(wanted, known, 6) if _is_of_text(each)][:3]
+    hint = f"did you mean {', '.join(near)}? " if near else ""
+    msg = (
+        f"encoding = {name[:60]!r} is no encoding of text files; {hint}"
+        "utf-8, utf-8-sig, utf-16, cp1252 and latin-1 are common ones"
+    )
+    raise RecipeError(msg)
+
+
+def _is_of_text(name: str) -> bool:
+    try:
+        found = codecs.lookup(name)
+    except LookupError:
+        return False
+    return bool(getattr(found, "_is_text_encoding", False)) and name not in _NO_TEXT
+
+
+def compared(value: Any, bound: float) -> int | None:
+    """Return -1, 0 or 1 as a number of a row is below, at or above a bound; None if it is none.
+
+    Numbers are those of Python, NaN and booleans aside, and texts that write one, of any length;
+    they are compared exactly.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    if isinstance(value, str):
+        number = _number_of(value.strip())
+        if number is None:
+            return None
+        value = number
+    if isinstance(value, Decimal) and value.is_nan():
+        return None
+    if value != value or bound != bound:  # noqa: PLR0124 - NaN alone is not itself
+        return None
+    return (value > bound) - (value < bound)
+
+
+_NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d{1,6})?")
+
+
+def _number_of(text: str) -> int | float | Decimal | None:
+    if len(text) > 10_000 or not _NUMBER.fullmatch(text):
+        return {"inf": math.inf, "-inf": -math.inf}.get(text.lower().removesuffix("inity"))
+    return Decimal(text)
+
+
+def at_least(value: Any, bound: float) -> bool | None:
+    """Return whether a row's number is not below a bound; None if it is no number."""
+    found = compared(value, bound)
+    return None if found is None else found >= 0
+
+
+def at_most(value: Any, bound: float) -> bool | None:
+    """Return whether a row's number is not above a bound; None if it is no number."""
+    found = compared(value, bound)
+    return None if found is None else found <= 0
