@@ -7,6 +7,7 @@ of which type a column is, is known only at the end, and memory must not grow wi
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mashbill.conduct.archives import unpacked
 from mashbill.core.errors import InputError
 from mashbill.core.naming import free_names
+from mashbill.core.parsing import compared
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Source
 from mashbill.stages.cells import Cells, Kinds, as_text, stripped
@@ -51,12 +53,25 @@ class GoldRule(BaseModel):
     """this text, after trimming"""
 
     def holds(self, value: Any) -> bool:
-        """Return whether the value means this rule's label; ValueError if it is no number."""
-        if self.equals is not None and str(value).strip() != self.equals:
+        """Return whether the value means this rule's label; NaN, a missing number, means none.
+
+        Raises:
+            ValueError: if a number is asked for, and it is none.
+        """
+        if isinstance(value, float) and math.isnan(value):
             return False
-        if self.at_least is not None and float(value) < self.at_least:
+        if self.equals is not None and as_text(value).strip() != self.equals:
             return False
-        return not (self.at_most is not None and float(value) > self.at_most)
+        for bound, above in ((self.at_least, True), (self.at_most, False)):
+            if bound is None:
+                continue
+            placed = compared(value, bound)
+            if placed is None:
+                msg = f"{value!r:.200} is no number"
+                raise ValueError(msg)
+            if placed == (-1 if above else 1):
+                return False
+        return True
 
 
 class Gold(BaseModel):
@@ -73,7 +88,7 @@ class Gold(BaseModel):
         """Return the label that a value means; None if it is missing, or means none.
 
         Raises:
-            ValueError, TypeError, OverflowError: if it is not the number that a rule asks for.
+            ValueError: if it is not the number that a rule asks for.
         """
         if value is None:
             return None
@@ -290,7 +305,7 @@ class _Taking:
             if key[1] is None or key not in known:
                 try:
                     known[key] = gold.label_of(value)
-                except (ValueError, TypeError, OverflowError) as error:
+                except ValueError as error:
                     msg = (
                         f"{name}: {chunk.where(at)}: column {gold.column!r} holds {value!r:.200}, "
                         "which is not the number that gold.labels asks for"

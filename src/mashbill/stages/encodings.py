@@ -6,7 +6,8 @@ import codecs
 from typing import TYPE_CHECKING
 
 from mashbill.conduct.opening import open_text_stream
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.parsing import text_encoding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +28,11 @@ def reading_name(encoding: str, name: str) -> str:
         InputError: if there is no such encoding of text.
     """
     try:
-        found = codecs.lookup(encoding)
-    except (LookupError, ValueError) as error:
-        msg = f"{name}: {error}; correct encoding in the recipe"
+        found = text_encoding(encoding)
+    except RecipeError as error:
+        msg = f"{name}: {error}"
         raise InputError(msg) from error
-    if not found._is_text_encoding:  # noqa: SLF001 - what TextIOWrapper asks, too
-        msg = f"{name}: {encoding!r} is no encoding of text; correct encoding in the recipe"
-        raise InputError(msg)
-    return "utf-8-sig" if found.name == "utf-8" else encoding
+    return "utf-8-sig" if found == "utf-8" else found
 
 
 def where_undecodable(data: bytes | Path, name: str, encoding: str) -> InputError:
