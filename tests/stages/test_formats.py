@@ -10,8 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError, RecipeError
@@ -20,7 +21,7 @@ from mashbill.core.record import BILL, FROM, ID
 from mashbill.publish.writing import DATA_FORMATS, write_rows
 from mashbill.stages.rows import format_of, read_rows
 
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = law(25, suppress_health_check=list(HealthCheck))
 
 VALUES = {
     "text": (pa.string(), st.text()),
