@@ -180,14 +180,18 @@ class NodeTable:
         return cls.read(store.folder(manifest.kind, manifest.ref) / NODES)
 
     @classmethod
-    def read(cls, path: Path) -> NodeTable:
+    def read(cls, path: Path, data: bytes | None = None) -> NodeTable:
         """Read ``nodes.parquet``.
+
+        Args:
+            path: the file.
+            data: its bytes, if they were read already.
 
         Raises:
             StoreError: if it is not one.
         """
         try:
-            rows = pq.read_table(path).to_pylist()
+            rows = pq.read_table(path if data is None else pa.BufferReader(data)).to_pylist()
             names = [row["digest"] for row in rows]
             table = cls()
             for row in rows:
