@@ -275,15 +275,25 @@ def print_rebuild(made: Rebuild, where: str) -> None:
 _LONG = 300  # characters of a value that a trace shows; --json has all
 
 
-def hop_tree(hop: Hop, tree: Tree | None = None) -> Tree:
+_INDENTED = 20  # levels of a trace; what lies deeper stands below each other
+
+
+def hop_tree(hop: Hop) -> Tree:
     """Return a trace as a tree for the terminal."""
-    facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
-    kind = "" if hop.kind == "row" else f" [dim]{hop.kind}[/]"
-    label = f"[bold]{escape(hop.what)}[/]{kind}" + (f"\n{escape(facts)}" if facts else "")
-    branch = Tree(label, highlight=False) if tree is None else tree.add(label, highlight=False)
-    for other in hop.behind:
-        hop_tree(other, branch)
-    return branch
+    top: Tree | None = None
+    branches: list[Tree] = []
+    for depth, other in hop.walk():
+        facts = "; ".join(f"{key}: {_fact(value)}" for key, value in other.facts.items())
+        kind = "" if other.kind == "row" else f" [dim]{other.kind}[/]"
+        level = f"[dim]{depth} hops behind:[/] " if depth > _INDENTED else ""
+        label = f"{level}[bold]{escape(other.what)}[/]{kind}"
+        label += f"\n{escape(facts)}" if facts else ""
+        place = min(depth, _INDENTED)
+        del branches[place:]
+        branch = branches[-1].add(label, highlight=False) if branches else None
+        branches.append(branch or Tree(label, highlight=False))
+        top = top or branches[0]
+    return top or Tree("")
 
 
 def _fact(value: Any) -> str:

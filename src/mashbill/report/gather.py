@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
+from mashbill.core.errors import StoreError
 from mashbill.core.source import Source
 from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
 from mashbill.lineage.circuit import Circuit
@@ -135,7 +136,10 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
                 boxes[item.name] = Box(item.name, "teacher", "teacher", ())
                 inputs.append((item.name, item.channel))
                 continue
-            source = store.find(item.name)
+            source = store.get(ArtifactRef.parse(item.name))
+            if source is None:
+                msg = f"{store.root} lacks {item.name}, which {manifest.ref} was made of"
+                raise StoreError(msg)
             inputs.append((source.name, item.channel))
             waiting.append(source)
         if manifest.kind == "dataset":
