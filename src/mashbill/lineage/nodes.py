@@ -68,6 +68,19 @@ def children(body: Body) -> list[tuple[Channel, str]]:
     return [(parse_via(how)[0], part) for how, part, _, _ in edges(body)]
 
 
+def parts_of(body: Body) -> list[str]:
+    """Return the digests of what a node rests on; each stage looks at all that is behind it."""
+    match body["type"]:
+        case "made":
+            return [part for _, part in body["parts"]]
+        case "dataset":
+            return [node for node, _, _ in body["members"]]
+        case "model":
+            return [node for _, node, _ in body["members"]]
+        case _:
+            return []
+
+
 @dataclass
 class NodeTable:
     """The nodes of one artifact: those its rows point at, by number, and all they rest on."""
@@ -397,7 +410,7 @@ def reachable(table: NodeTable, roots: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
-            waiting += [part for _, part in children(table.bodies[name])]
+            waiting += parts_of(table.bodies[name])
     return seen
 
 

@@ -32,7 +32,7 @@ from mashbill.core.ledger import Entry, Signer, check_line, open_line
 from mashbill.core.merkle import leaf, path, root_from_path
 from mashbill.core.record import BILL, leaves
 from mashbill.core.store import FOLDERS, MANIFEST
-from mashbill.lineage.nodes import NodeTable, children, reachable
+from mashbill.lineage.nodes import NodeTable, parts_of, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -403,7 +403,7 @@ def _closure(bodies: list[dict[str, Any]], record: dict[str, Any]) -> NodeTable:
                 raise _failed("nodes", f"{node[:16]}... is altered or missing")
             if node not in met:
                 met.add(node)
-                waiting += [part for _, part in children(table.bodies[node])]
+                waiting += parts_of(table.bodies[node])
     except (CanonicalError, KeyError, TypeError, ValueError) as error:
         raise _failed("nodes", f"a node cannot be read ({error!r:.100})") from error
     if len(met) != len(bodies):

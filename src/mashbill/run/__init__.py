@@ -28,7 +28,6 @@ from mashbill.core.store import (
     PENDING,
     publish,
     told_of_the_disk,
-    write_atomically,
 )
 from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import check_drift, fingerprint
@@ -394,7 +393,7 @@ class _Runner:
             for item in (*manifest.files, manifest.nodes)
         }
         subjects[self._store.relative(folder / MANIFEST)] = digest_bytes(data)
-        write_atomically(folder / PENDING, data)
+        (folder / PENDING).write_bytes(data)
         self._store.ledger.append(
             "commit",
             subjects,
