@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import tests_laws  # noqa: F401 - loads the profile by which laws are tried, before any is read
 import uvloop  # noqa: F401 - imported while a test forbids sockets, it would keep what forbids them
 from tests_support import run_toy, write_recipe
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import TEACHER, rows_of, run_stages
 
 from mashbill import InputError, Question, Signer, Store, load_recipe
@@ -315,7 +316,7 @@ def test_a_statement_is_computed_again_by_whoever_has_it(served, tmp_path):
     assert len(made["calls"]) == 40
 
 
-@settings(max_examples=60, deadline=None)
+@law(60)
 @given(st.data())
 def test_a_statement_with_one_character_changed_does_not_hold(served, tmp_path_factory, data):
     path = tmp_path_factory.mktemp("t") / "s.json"

@@ -2,8 +2,9 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import AuditError, Signer
 from mashbill.core import checkpoint
@@ -121,7 +122,7 @@ def test_a_witness_s_line_beside_the_ledger_s_is_passed_over(folder):
     assert checkpoint.check(note, *lines_and_keys(folder)) is None
 
 
-@settings(max_examples=300)
+@law(300)
 @given(data=st.data())
 def test_a_note_with_one_character_changed_does_not_hold(tmp_path_factory, data):
     folder, signer = tmp_path_factory.mktemp("note"), Signer.default()

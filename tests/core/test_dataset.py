@@ -1,11 +1,12 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import ArtifactRef, InputError, RecipeError, Store
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@law(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.integers(0, 320), size=st.integers(1, 200))
 def test_any_range_is_read_as_from_the_whole(finished, start, size):
     data = Store(finished[0]).dataset(ArtifactRef("relabelled", "1"))

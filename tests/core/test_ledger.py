@@ -1,6 +1,7 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import AuditError, Signer
 from mashbill.core import ledger as ledger_module
@@ -34,7 +35,7 @@ def test_an_untouched_ledger_holds(ledger_bytes):
     assert problems(ledger_bytes) == []
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law(400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_one_byte_changed_anywhere_is_found_at_its_entry(ledger_bytes, data):
     place = data.draw(st.integers(0, len(ledger_bytes) - 1))

@@ -4,7 +4,7 @@ import hashlib
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mashbill import CanonicalError
@@ -35,7 +35,6 @@ def tables(draw):
     return pa.table(columns)
 
 
-@settings(deadline=None)
 @given(tables())
 def test_columns_at_a_time_give_the_bytes_of_a_row_at_a_time(table):
     columns = {name: table.column(name) for name in table.column_names}

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests_circuits import circuits, counted, is_model, paths, source
+from tests_laws import law
 
 from mashbill import Channel, InputError
 from mashbill.core.source import parse_via
@@ -31,7 +32,7 @@ LIMITED = Definition(
     max_hops=2, leaves_out=("cleaning",),
 )  # fmt: skip
 PLAIN = [A, B, C, LIMITED]
-LAWS = settings(deadline=None, max_examples=75)
+LAWS = law(75)
 
 
 @LAWS

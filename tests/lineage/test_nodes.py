@@ -1,7 +1,7 @@
 """Composing the nodes of rows: many at a time is one at a time."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests_circuits import source
 
@@ -32,7 +32,6 @@ def several(rows):
     return [made.table.numbered[number] for number in numbers]
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_many_rows_at_a_time_get_the_nodes_of_each_alone(rows):
     assert several(rows) == expected(rows)

@@ -4,9 +4,10 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests_circuits import circuits
+from tests_laws import law
 
 from mashbill import Source
 from mashbill.core.use import Use
@@ -74,7 +75,7 @@ def test_each_reach_goes_as_far_as_its_words(edges, weights, outputs, derivative
     assert found == [weights, outputs, derivative]
 
 
-@settings(deadline=None, max_examples=80)
+@law(80)
 @given(circuits(), st.data())
 def test_more_under_a_licence_never_weakens_a_standing(table, data):
     circuit = Circuit.of(table)
@@ -90,7 +91,7 @@ def test_more_under_a_licence_never_weakens_a_standing(table, data):
         assert (values[0] <= values[1]).all()
 
 
-@settings(deadline=None, max_examples=80)
+@law(80)
 @given(circuits(labels=("content", "judgement", "logits", "weights", "transform")))
 def test_a_wider_reach_never_gives_less(table):
     circuit = Circuit.of(table)

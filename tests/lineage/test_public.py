@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import InputError, Source
 from mashbill.lineage.bill import bill
@@ -95,7 +96,7 @@ def test_claims_that_lead_in_a_circle_are_cut_at_the_weakest():
     assert judge(B, lineage.of(made.entities["a"]), asked="any").depth == 1
 
 
-@settings(deadline=None, max_examples=60)
+@law(60)
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef"),
                           st.sampled_from(STATUSES)), max_size=14))  # fmt: skip
 def test_any_claims_make_a_circuit_and_only_circles_lose_some(pairs):

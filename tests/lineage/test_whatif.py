@@ -4,18 +4,19 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests_circuits import circuits
+from tests_circuits import circuits, source
+from tests_laws import law
 
 from mashbill import InputError
 from mashbill.lineage.circuit import MADE, Circuit
 from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.nodes import edges
+from mashbill.lineage.nodes import NodeTable, edges
 from mashbill.lineage.public import lineage_of
-from mashbill.lineage.scenarios import forbidding, removing, tell
+from mashbill.lineage.scenarios import Scenario, Told, forbidding, removing, tell
 from mashbill.lineage.things import FACTS, Column, Things, expression, things_of_catalogue
-from mashbill.lineage.whatif import WEIGHTS, rebuilt_by, what_if
+from mashbill.lineage.whatif import CHANNELS, SERVES, WEIGHTS, rebuilt_by, what_if
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 
@@ -24,7 +25,7 @@ REGISTRY = load_registry()
 CATALOGUE = things_of_catalogue(lineage_of(load_catalogue()))
 TODAY = date(2026, 11, 24)
 CHINESE = 'country == "CN" && kind == "open-weights"'
-LAWS = settings(deadline=None, max_examples=80)
+LAWS = law(80)
 
 
 def things_of(table):
@@ -62,20 +63,136 @@ def test_what_loses_an_ancestor_is_what_a_walk_finds(table, numbers):
         assert (outcome.steps[node] > 0) == (expected and circuit.type[node] != MADE)
 
 
-@LAWS
-@given(circuits(), st.sets(st.integers(0, 20), min_size=1), st.sets(st.integers(0, 20)))
-def test_nothing_is_less_hit_when_more_goes(table, numbers, further):
-    things = things_of(table)
-    one = what_if(things, chosen(things, numbers), DEFINITIONS)
-    two = what_if(things, chosen(things, numbers | further), DEFINITIONS)
+def hidden_behind_data():
+    """Return the table, found by the law, in which a dataset that went hid roles behind it."""
+    table = NodeTable()
+    teacher, other, third = (table.add_source(source(number)) for number in range(3))
+    table.add_made([("content", teacher), ("content", other)])  # so that others serve by content
+    taught = table.add_made([("logits", teacher)])
+    data = {"type": "dataset", "artifact": "d3", "members": [[teacher, 1, 1], [taught, 1, 1]]}
+    members = [[table.add(data), 2, 5], [teacher, 2, 3]]
+    table.root = table.add({"type": "dataset", "artifact": "r", "members": members})
+    return table, [teacher], [table.root, members[0][0]], third
+
+
+def rebuilt_from_what_goes():
+    """Return a table in which what goes cannot be made again itself, for want of a role."""
+    table = NodeTable()
+    teacher, writer = table.add_source(source(0)), table.add_source(source(1))
+    table.add_made([("content", teacher), ("content", writer)])
+    middle = {"type": "model", "artifact": "m", "files": "1", "members": [["logits", teacher, 3]]}
+    middle = table.add(middle)
+    members = [["content", middle, 5]]
+    top = {"type": "model", "artifact": "r", "files": "2", "members": members}
+    table.root = table.add(top)
+    return table, [teacher], [middle], writer
+
+
+def marked(things, digests):
+    circuit = things.circuit
+    removed = np.zeros(circuit.size, bool)
+    for node in range(circuit.size):
+        removed[node] = circuit.digest(node) in digests
+    return removed
+
+
+def check_more_goes(things, less, more, may=None):
+    """Hold what_if to everything that its module says of more going."""
+    assert (less <= more).all()
+    one = what_if(things, less, DEFINITIONS, may)
+    two = what_if(things, more, DEFINITIONS, may)
+    stays, hit = ~more, one.affected & ~more
     for end in ("low", "high"):
         assert (getattr(one.impact, end) <= getattr(two.impact, end) + 1e-9).all()
+    for part in ("channel", "share_low", "share_high", "nearness", "without"):
+        before, after = getattr(one.impact, part), getattr(two.impact, part)
+        assert (before[stays] <= after[stays] + 1e-9).all(), part
     assert one.score[0] <= two.score[0] + 1e-9
     assert one.score[1] <= two.score[1] + 1e-9
-    for impact in (one.impact, two.impact):
-        assert (impact.low >= 0).all()
-        assert (impact.low <= impact.high + 1e-9).all()
-        assert (impact.high <= 100 + 1e-9).all()
+    assert (one.affected | less <= two.affected | more).all()
+    assert (hit <= two.affected).all()
+    assert (one.used == two.used).all()
+    assert not (one.lost & ~two.lost)[stays].any()
+    assert (one.blocked[stays] <= two.blocked[stays]).all()
+    assert (two.keeps[hit] <= one.keeps[hit]).all()
+    for before, after in zip(one.definitions, two.definitions, strict=True):
+        assert (before.reached[stays] <= after.reached[stays]).all()
+        assert (before.hops >= after.hops).all()
+        assert (before.low <= after.low + 1e-9).all()
+        assert (before.high <= after.high + 1e-9).all()
+    for channel in one.substitutes.keys() & two.substitutes.keys():
+        assert set(two.substitutes[channel]) <= set(one.substitutes[channel])
+    told = [Told(Scenario("", out.removed, TODAY), things, out, 6) for out in (one, two)]
+    for item in (one, two):
+        assert not (item.lost & ~item.used).any()
+        assert (item.impact.low >= 0).all()
+        assert (item.impact.low <= item.impact.high + 1e-9).all()
+        assert (item.impact.high <= 100 + 1e-9).all()
+        assert (item.impact.without <= 1).all()
+    for node in np.flatnonzero(hit & things.thing).tolist():
+        before, after = (item._direct(node) for item in told)
+        assert before <= after
+        roles = {SERVES[c] for at, c in enumerate(CHANNELS) if two.lost[node] >> at & 1}
+        assert {role for _, role in after} == roles
+
+
+@pytest.mark.parametrize("table", [hidden_behind_data, rebuilt_from_what_goes])
+def test_what_goes_hides_nothing_behind_it(table):
+    table, first, further, _ = table()
+    things = things_of(table)
+    for size in range(len(further) + 1):
+        check_more_goes(things, marked(things, first), marked(things, first + further[:size]))
+        check_more_goes(things, marked(things, first), marked(things, first + further[size:]))
+
+
+def test_a_dataset_that_goes_takes_with_it_what_served_through_it():
+    table, (teacher,), (_, data), _ = hidden_behind_data()
+    things = things_of(table)
+    root = things.circuit.root
+    outcome = what_if(things, marked(things, [data]), DEFINITIONS)
+    roles = {c.value for at, c in enumerate(CHANNELS) if outcome.lost[root] >> at & 1}
+    assert roles == {"content", "logits"}
+    assert outcome.impact.without[root] == 0  # the teacher is still there
+    both = what_if(things, marked(things, [data, teacher]), DEFINITIONS)
+    assert both.impact.without[root] == 0.5
+
+
+@LAWS
+@given(
+    circuits(), st.sets(st.integers(0, 20), min_size=1), st.sets(st.integers(0, 20)),
+    st.sets(st.integers(0, 20)),
+)  # fmt: skip
+def test_nothing_is_less_hit_when_more_goes(table, numbers, further, denied):
+    things = things_of(table)
+    may = ~chosen(things, denied) if denied else None
+    check_more_goes(things, chosen(things, numbers), chosen(things, numbers | further), may)
+
+
+@LAWS
+@given(circuits(), st.data())
+def test_nothing_is_less_hit_when_a_dataset_goes_too(table, data):
+    things = things_of(table)
+    circuit = things.circuit
+    datasets = np.flatnonzero(things.thing & ~circuit.is_model()).tolist()
+    models = np.flatnonzero(things.thing & circuit.is_model()).tolist()
+    assume(datasets and models)
+    less, more = np.zeros(circuit.size, bool), np.zeros(circuit.size, bool)
+    less[data.draw(st.lists(st.sampled_from(models), min_size=1, max_size=3))] = True
+    more[data.draw(st.lists(st.sampled_from(datasets), min_size=1, max_size=3))] = True
+    check_more_goes(things, less, less | more)
+    check_more_goes(things, more, less | more)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_in_the_catalogue_is_less_hit_when_more_goes(seed):
+    draw = np.random.default_rng(seed)
+    nodes = draw.permutation(np.flatnonzero(CATALOGUE.thing))
+    removed = np.zeros(CATALOGUE.circuit.size, bool)
+    for share in (0.02, 0.1, 0.4):
+        more = removed.copy()
+        more[nodes[: int(len(nodes) * share)]] = True
+        check_more_goes(CATALOGUE, removed, more)
+        removed = more
 
 
 @LAWS

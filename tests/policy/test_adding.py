@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill.core.errors import InputError
 from mashbill.policy.claims import (
@@ -83,7 +84,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@settings(deadline=None, max_examples=40)
+@law(40)
 @given(st.lists(IMPORTS, min_size=1, max_size=3))
 def test_adding_alters_no_file_and_a_second_time_adds_none(imports):
     with tempfile.TemporaryDirectory() as place:
@@ -101,7 +102,6 @@ def test_adding_alters_no_file_and_a_second_time_adds_none(imports):
         assert contents(folder) == after
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         claims(
@@ -141,7 +141,6 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@settings(deadline=None)
 @given(JSON, JSON)
 def test_what_makes_no_sense_is_left_out_or_an_input_error(shape, one, other):
     text = json.dumps(SHAPES[shape](one, other))

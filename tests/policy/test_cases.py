@@ -5,8 +5,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import Channel, Source, load_recipe
 from mashbill.core.use import Operator, Use
@@ -157,7 +158,7 @@ def test_outputs_bring_the_name_from_llama_3_1_on_and_not_before(
 SOURCES = {case["teacher"]: source_of(case["teacher"]) for case in CASES}
 PROVIDERS = sorted({d.provider for d in REGISTRY.documents})
 TERMS = {"terms", "usage-policy"}
-LAWS = settings(deadline=None, max_examples=300, derandomize=True)
+LAWS = law(300)
 
 DAYS = st.dates(date(2022, 1, 1), date(2027, 12, 31))
 TEACHERS = st.sampled_from(sorted(SOURCES))

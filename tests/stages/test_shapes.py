@@ -3,8 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError, RecipeError, Store
@@ -112,7 +113,7 @@ def test_a_mix_names_columns_whose_types_differ_and_sets_without_a_common_one(tm
 
 
 @given(st.integers(0, 2**32), st.floats(0.05, 0.95))
-@settings(max_examples=20)
+@law(20)
 def test_what_a_mix_of_a_mix_keeps_is_drawn_anew(seed, part):
     raw = np.random.default_rng(seed).bytes(16 * 4000)
     ids = pa.array([raw[i : i + 16] for i in range(0, len(raw), 16)], pa.binary(16))

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import TEACHER, rows_of, run_stages, run_toy
 from tests_ways import CORPUS, FILES, TEXTS, WAYS, both, made, says
 
@@ -98,7 +99,7 @@ def test_a_run_that_was_cut_off_ends_as_a_whole_one_does(tmp_path, monkeypatch, 
     assert calls[0] == calls[1]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@law(6, suppress_health_check=list(HealthCheck))
 @given(order=st.permutations([0, 1, 2, 3]), kind=st.sampled_from(sorted(WAYS)))
 def test_the_order_of_slices_changes_no_row(tmp_path_factory, order, kind):
     slices = [TEXTS[2 * i : 2 * i + 2] for i in range(4)]

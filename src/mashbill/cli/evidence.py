@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,8 @@ def audit(
     else:
         for item in result.findings:
             out.say(("✗", "red"), f" {item}")
+        for line in _newer(result):
+            out.say(line)
         checked = len(known) + (kept is not None)
         out.say(
             f"{'holds' if result.holds else f'{len(result.findings)} found'}: "
@@ -68,6 +71,19 @@ def audit(
         raise typer.Exit(1)
 
 
+def _newer(result: AuditResult) -> list[str]:
+    """Say what an audit did not judge, since it came about beside it."""
+    lines = []
+    if result.later:
+        more = "entry was" if result.later == 1 else "entries were"
+        lines.append(f"newer than this audit: {result.later:,} {more} appended since it began")
+    for what, count in Counter(item.what for item in result.newer).items():
+        first = next(item.file for item in result.newer if item.what == what)
+        others = f" and {count - 1:,} more" if count > 1 else ""
+        lines.append(f"newer than this audit: {first}{others}: {what}")
+    return lines
+
+
 def read_text(path: Path) -> str:
     """Read a file that an argument names.
 
@@ -78,12 +94,14 @@ def read_text(path: Path) -> str:
 
 
 def _audit_json(result: AuditResult) -> None:
-    findings = [
-        {"file": item.file, "entry": item.entry, "what": item.what} for item in result.findings
-    ]
+    findings, newer = (
+        [{"file": item.file, "entry": item.entry, "what": item.what} for item in items]
+        for items in (result.findings, result.newer)
+    )
     print_json({"holds": result.holds, "findings": findings, "entries": result.entries,
                 "records": result.records, "calls": result.calls,
-                "signers": result.signers})  # fmt: skip
+                "signers": result.signers, "newer": newer,
+                "later_entries": result.later})  # fmt: skip
 
 
 def _audit_proof(path: Path, signer: str | None, as_json: bool) -> None:

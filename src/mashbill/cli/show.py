@@ -259,20 +259,28 @@ def print_rebuild(made: Rebuild, where: str) -> None:
 _LONG = 300  # characters of a value that a trace shows; --json has all
 
 
+_INDENTED = 20  # levels of a trace; what lies deeper stands below each other
+
+
 def hop_tree(hop: Hop) -> Tree:
     """Return a trace as a tree for the terminal."""
-    root = Tree(_hop(hop))
-    waiting = [(root, hop)]
-    while waiting:
-        branch, behind = waiting.pop()
-        waiting += [(branch.add(_hop(other)), other) for other in behind.behind]
-    return root
+    top: Tree | None = None
+    branches: list[Tree] = []
+    for depth, other in hop.walk():
+        label = _hop(other, f"{depth} hops behind: " if depth > _INDENTED else "")
+        place = min(depth, _INDENTED)
+        del branches[place:]
+        branch = branches[-1].add(label) if branches else None
+        branches.append(branch or Tree(label))
+        top = top or branches[0]
+    return top or Tree("")
 
 
-def _hop(hop: Hop) -> Text:
+def _hop(hop: Hop, level: str) -> Text:
     """Return what a hop is, and below it what is known of it."""
     facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
-    head = one_line((hop.what, "bold"), ("" if hop.kind == "row" else f" {hop.kind}", "dim"))
+    kind = "" if hop.kind == "row" else f" {hop.kind}"
+    head = one_line((level, "dim"), (hop.what, "bold"), (kind, "dim"))
     return stacked([head, facts] if facts else [head])
 
 

@@ -57,8 +57,16 @@ def canonical_row(row: Mapping[str, Any]) -> bytes:
         raise CanonicalError(msg) from error
 
 
-def plain_value(value: Any) -> Any:
-    """Return a record's value as JSON has it; TypeError if it has no such form."""
+_NESTED = 100  # lists inside each other that a record may hold
+
+
+def plain_value(value: Any, depth: int = 0) -> Any:
+    """Return a record's value as JSON has it; TypeError if it has no such form.
+
+    Args:
+        value: of a column.
+        depth: lists that it is in.
+    """
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return value
@@ -70,7 +78,10 @@ def plain_value(value: Any) -> Any:
     if kind is bytes:
         return value.hex()
     if kind is list:
-        return [plain_value(item) for item in value]
+        if depth >= _NESTED:
+            msg = f"it has more than {_NESTED} lists inside each other"
+            raise TypeError(msg)
+        return [plain_value(item, depth + 1) for item in value]
     msg = f"{value!r:.100} is a {kind.__name__}"
     raise TypeError(msg)
 
@@ -91,14 +102,16 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def changed_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
+def changed_keys(old: Any, new: Any) -> list[str]:
     """List what differs between two JSON values, one ``key: old -> new`` line each."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        lines = []
-        for key in sorted(old.keys() | new.keys()):
-            where = f"{prefix}.{key}" if prefix else key
-            lines += changed_keys(old.get(key), new.get(key), where)
-        return lines
-    if old == new:
-        return []
-    return [f"{prefix}: {old!r:.80} -> {new!r:.80}"]
+    lines = []
+    waiting = [("", old, new)]
+    while waiting:
+        prefix, one, two = waiting.pop()
+        if isinstance(one, dict) and isinstance(two, dict):
+            keys = sorted(one.keys() | two.keys(), reverse=True)
+            where = f"{prefix}." if prefix else ""
+            waiting += [(f"{where}{key}", one.get(key), two.get(key)) for key in keys]
+        elif one != two:
+            lines.append(f"{prefix}: {one!r:.80} -> {two!r:.80}")
+    return lines

@@ -280,12 +280,13 @@ def keep(store_root: Path, signer: Signer) -> Checkpoint | None:
             before says of it: that one is evidence, and is not replaced.
     """
     path = store_root / LEDGER
+    note = _by_origin(origin_of(lines_of(path)[0]))
+    # The note before the ledger: a run beside this one may add to both.
+    before = _read(note) if note.exists() else None
     lines = lines_of(path)
     keys = keys_in(lines, path)
     if signer.keyid not in keys:
         return None
-    note = _by_origin(origin_of(lines[0]))
-    before = _read(note) if note.exists() else None
     if before is not None:
         broken = check(before, lines, keys)
         if broken is not None:

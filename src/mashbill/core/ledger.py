@@ -58,15 +58,7 @@ class Signer:
         config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         path = Path(os.environ.get("MASHBILL_KEY_FILE") or config / "mashbill" / "key.pem")
         if path.exists():
-            try:
-                key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-            except Exception as error:
-                msg = f"{path} is not an unencrypted private key in PEM: {error}"
-                raise AuditError(msg) from error
-            if not isinstance(key, Ed25519PrivateKey):
-                msg = f"{path} holds a {type(key).__name__}; an Ed25519 private key is needed"
-                raise AuditError(msg)
-            return cls(key)
+            return cls._read(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(
@@ -79,10 +71,25 @@ class Signer:
         temporary.write_bytes(pem)
         try:
             os.link(temporary, path)  # another run may have won; its key is as good
-        except FileExistsError:
-            return cls.default()
+        except FileExistsError as error:
+            if not path.exists():
+                msg = f"{path} is a link to nothing; remove it, or put the key where it leads"
+                raise AuditError(msg) from error
+            return cls._read(path)
         finally:
             temporary.unlink()
+        return cls(key)
+
+    @classmethod
+    def _read(cls, path: Path) -> Signer:
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except Exception as error:
+            msg = f"{path} is not an unencrypted private key in PEM: {error}"
+            raise AuditError(msg) from error
+        if not isinstance(key, Ed25519PrivateKey):
+            msg = f"{path} holds a {type(key).__name__}; an Ed25519 private key is needed"
+            raise AuditError(msg)
         return cls(key)
 
     def sign(self, data: bytes) -> bytes:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -26,8 +27,11 @@ FOLDERS: dict[ArtifactKind, str] = {"dataset": "datasets", "model": "models"}
 LEDGER = "ledger.jsonl"
 CALLS = "calls.sqlite"
 MANIFEST = "manifest.json"
+PENDING = f".{MANIFEST}"
+"""what a manifest is called until the entry that commits it is in the ledger"""
 NODES = "nodes.parquet"
 
+_LOOKS = 20  # at a lock, 10 ms apart
 
 _DISK = frozenset(
     {
@@ -163,30 +167,52 @@ class Store:
         path = self._lock_file(name)
         path.parent.mkdir(exist_ok=True)
         with path.open("a") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not _taken(stream):
                 msg = f"another run holds {name} in {self.root}; wait for it, or use another store"
-                raise StoreError(msg) from error
+                raise StoreError(msg)
             yield
 
     def is_locked(self, name: str) -> bool:
         """Return whether somebody holds the lock of this name."""
-        try:
-            with self._lock_file(name).open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return is_locked(self.root, name)
 
     def forget_lock(self, name: str) -> None:
         """Remove the file of a lock that nobody will ask for again."""
         self._lock_file(name).unlink(missing_ok=True)
 
     def _lock_file(self, name: str) -> Path:
-        return self.root / ".locks" / file_name(name)
+        return _lock_file(self.root, name)
+
+
+def is_locked(root: Path, name: str) -> bool:
+    """Return whether somebody holds the lock of this name in the store at ``root``."""
+    try:
+        with _lock_file(root, name).open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none, or its file system knows no locks
+        return False
+    return False
+
+
+def _lock_file(root: Path, name: str) -> Path:
+    return root / ".locks" / file_name(name)
+
+
+def _taken(stream: IO[str]) -> bool:
+    """Lock a file for oneself, if nobody else has it.
+
+    Who only looks whether it is locked has it for an instant: that is waited for.
+    """
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
 
 
 @contextmanager

@@ -6,6 +6,10 @@ leaf, the node that it points at and the rows that it says it came from; each no
 record count; each teacher call that a shard rests on; and that no artifact is there without an
 entry. Nothing in the store is trusted beforehand, and no file is parsed whose bytes are not those
 that a signed entry names.
+
+One moment is judged: that at which the ledger is read, first of all. A run may go on beside. What
+it adds, gives up or makes anew meanwhile is told as newer, if an entry appended since, or the lock
+of the artifact that is being made, says so; whatever else does not hold is a finding.
 """
 
 from __future__ import annotations
@@ -18,28 +22,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import Manifest
-from mashbill.core.canonical import digest, digest_bytes, digest_file
+from mashbill.core.canonical import digest
 from mashbill.core.checkpoint import check
 from mashbill.core.errors import MashbillError
 from mashbill.core.faults import model_fault
-from mashbill.core.ledger import GENESIS, Entry, check_line, open_line
 from mashbill.core.merkle import root
 from mashbill.core.parsing import json_value
-from mashbill.core.record import BILL, CALL, FROM, leaves
+from mashbill.core.record import CALL, leaves
 from mashbill.core.store import CALLS, FOLDERS, LEDGER, MANIFEST, NODES
 from mashbill.core.tables import read_parquet
+from mashbill.lineage.comparing import artifact_files, came_from, compared, pointed_at
+from mashbill.lineage.moment import Moment, Since, abandoned
 from mashbill.lineage.nodes import NodeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from mashbill.core.checkpoint import Checkpoint
+    from mashbill.core.ledger import Entry
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ class AuditResult:
     records: int = 0
     calls: int = 0
     signers: tuple[str, ...] = ()
+    newer: list[Finding] = field(default_factory=list)
+    """what the audit does not judge: it came about since, or is being made"""
+    later: int = 0
+    """entries appended since"""
 
     @property
     def holds(self) -> bool:
@@ -130,13 +139,16 @@ class Auditor:
         self._known_bodies: set[tuple[str, str]] = set()
         self._journal: Journal | None = None
         self._journal_error = "is not there"
+        self._unsettled: list[tuple[Finding, Entry]] = []
+        """files that are not as their entry says, until what came since was looked at"""
 
     def run(self) -> AuditResult:
         """Check everything and return what was found."""
+        self._moment = Moment.of(self._folder / LEDGER)
         entries = self._ledger()
-        abandoned = _abandoned(entries)
+        given_up = abandoned(entries)
         for entry in entries:
-            if entry.index in abandoned:
+            if entry.index in given_up:
                 self._covered |= entry.subjects.keys()
             else:
                 self._live.sha256.update(entry.subjects)
@@ -146,10 +158,11 @@ class Auditor:
             self._journal_error = str(error)
         for number, entry in enumerate(entries):
             self._progress(number, len(entries))
-            if entry.index not in abandoned:
+            if entry.index not in given_up:
                 self._entry(entry)
         if self._journal is not None:
             self._journal.close()
+        self._settle(entries)
         if all(finding.file != LEDGER for finding in self.result.findings):
             # With a broken ledger everything behind the break would be told again, file by file.
             self._uncovered(entries)
@@ -159,43 +172,28 @@ class Auditor:
         self.result.findings.append(Finding(file, entry, what))
 
     def _ledger(self) -> list[Entry]:
-        path = self._folder / LEDGER
-        there = path.is_file()
-        if not there:
+        moment = self._moment
+        if not moment.path.is_file():
             self._find(LEDGER, None, "is not there, so nothing in this folder is evidence")
-        *lines, torn = path.read_bytes().split(b"\n") if there else [b""]
-        if torn:
-            self._find(LEDGER, len(lines), "the last line does not end: it was torn or altered")
-        entries: list[Entry] = []
-        keys_by_id: dict[str, bytes] = {}
-        previous = GENESIS
-        broken: list[tuple[int, str]] = []
-        for index, line in enumerate(lines):
-            wrong = check_line(line, index, previous, keys_by_id)
-            previous = digest_bytes(line)
-            if wrong is not None:
-                broken.append((index, wrong))
-                continue  # nothing that an altered entry says is followed up
-            try:
-                entry = open_line(line, index, path)
-            except MashbillError as error:
-                broken.append((index, f"does not say what such an entry says: {error!s:.300}"))
-                continue
+        if moment.torn:
+            what = "the last line does not end: it was torn or altered"
+            self._find(LEDGER, len(moment.lines), what)
+        for entry in moment.entries:
             if self._signer is not None and entry.keyid != self._signer:
-                self._find(LEDGER, index, f"is signed by {entry.keyid}, not by {self._signer}")
-            entries.append(entry)
-        if broken:
-            index, wrong = broken[0]
-            after = len(broken) - 1
+                what = f"is signed by {entry.keyid}, not by {self._signer}"
+                self._find(LEDGER, entry.index, what)
+        if moment.broken:  # nothing that an altered entry says is followed up
+            index, wrong = moment.broken[0]
+            after = len(moment.broken) - 1
             more = f"; {after} more entries do not hold either, of those behind it" if after else ""
             self._find(LEDGER, index, wrong + more)
         for checkpoint in self._checkpoints:
-            missing = check(checkpoint, lines, keys_by_id, self._signer)
+            missing = check(checkpoint, moment.lines, moment.keys, self._signer)
             if missing is not None:
                 self._find(LEDGER, missing.entry, missing.what)
-        self.result.entries = len(lines)
-        self.result.signers = tuple(keys_by_id)
-        return entries
+        self.result.entries = len(moment.lines)
+        self.result.signers = tuple(moment.keys)
+        return list(moment.entries)
 
     def _entry(self, entry: Entry) -> None:
         """Check what one entry speaks of."""
@@ -216,29 +214,24 @@ class Auditor:
         for name, sha256 in entry.subjects.items():
             self._covered.add(name)
             self.result.files += 1
-            path = self._folder / name
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 self._find(name, entry.index, "is no file of this store: it leads out of it")
                 continue
-            if not path.is_file():
-                self._find(name, entry.index, "is not there")
-                continue
-            data = path.read_bytes() if entry.event == "shard" or path.name == MANIFEST else None
-            found = digest_file(path) if data is None else digest_bytes(data)
-            if found == sha256:
-                intact[name] = data or b""
+            looked_into = entry.event == "shard" or name.endswith(f"/{MANIFEST}")
+            wrong, data = compared(self._folder / name, sha256, keep=looked_into)
+            if wrong is None:
+                intact[name] = data
             else:
-                what = f"has SHA-256 {found[:16]}..., the entry says {sha256[:16]}..."
-                self._find(name, entry.index, what)
+                self._find(name, entry.index, wrong)
+                self._unsettled.append((self.result.findings[-1], entry))
         return intact
 
     def _table(self, folder: str) -> NodeTable | None:
         """Return the node table of an artifact; None if it is not there or not as committed."""
         if folder not in self._live.tables:
             path = self._folder / folder / NODES
-            wanted = self._live.sha256.get(f"{folder}/{NODES}")
-            holds = wanted is not None and path.is_file() and digest_file(path) == wanted
-            self._live.tables[folder] = NodeTable.read(path) if holds else None
+            wrong, data = compared(path, self._live.sha256.get(f"{folder}/{NODES}"), keep=True)
+            self._live.tables[folder] = NodeTable.read(path, data) if wrong is None else None
         return self._live.tables[folder]
 
     def _shard(
@@ -257,8 +250,8 @@ class Auditor:
             return
         try:
             table = read_parquet(pa.py_buffer(intact[name]), name, use_threads=False)
-            records.bills = _pointed_at(table, len(nodes.numbered))
-            records.came_from = _came_from(table)
+            records.bills = pointed_at(table, len(nodes.numbered))
+            records.came_from = came_from(table)
             found = root(leaves(table, nodes.numbered))
         except Exception as error:  # noqa: BLE001 - whatever a wrong file raises is the finding
             self._find(name, entry.index, f"cannot be read as records: {error!s:.200}")
@@ -380,60 +373,49 @@ class Auditor:
                 )
                 self._find(file, records.entry, what)
 
+    def _since(self, entries: list[Entry]) -> Since:
+        """Return what was appended since the audit began."""
+        later = self._moment.later(self._signer)
+        if later is None:
+            what = "is not as it was when this audit began: entries were altered or removed since"
+            if all(finding.what != what for finding in self.result.findings):
+                self._find(LEDGER, 0, what)
+            later = []
+        self.result.later = max(self.result.later, len(later))
+        rested_on = {
+            item.name for manifest in self._live.manifests.values() for item in manifest.inputs
+        }
+        return Since(self._folder, entries, later, rested_on)
+
+    def _settle(self, entries: list[Entry]) -> None:
+        """Let go of what was found because a run went on beside: it is told as newer."""
+        if not self._unsettled:
+            return
+        since = self._since(entries)
+        for finding, entry in self._unsettled:
+            why = since.why_not_judged(entry, finding.file)
+            if why is None:
+                # It may have been finished between the first look and this one.
+                path, sha256 = self._folder / finding.file, entry.subjects[finding.file]
+                if compared(path, sha256)[0] is None:
+                    why = "was being written as this audit looked at it"
+                else:
+                    since = self._since(entries)
+                    why = since.why_not_judged(entry, finding.file)
+            if why is not None:
+                self.result.findings = [it for it in self.result.findings if it is not finding]
+                self.result.newer.append(Finding(finding.file, entry.index, why))
+
     def _uncovered(self, entries: list[Entry]) -> None:
         """Find files of artifacts that no entry speaks of, unless a run is still to commit them."""
-        committed = {str(e.predicate.get("artifact")) for e in entries if e.event == "commit"}
-        for path in _artifact_files(self._folder):
+        there = list(artifact_files(self._folder))  # before the ledger is read again
+        since = self._since(entries)
+        for path in there:
             name = path.relative_to(self._folder).as_posix()
             if name in self._covered or path.name.startswith("."):
                 continue
-            if path.parent.name in committed or path.name == MANIFEST:
+            why = since.why_there(path.parent.name, name)
+            if why is not None:
+                self.result.newer.append(Finding(name, None, why))
+            elif path.is_file():
                 self._find(name, None, "no entry of the ledger speaks of this file")
-
-
-def _pointed_at(table: pa.Table, numbers: int) -> np.ndarray:
-    """Return how many rows point at each node, shape (numbers,).
-
-    Raises:
-        ValueError: if a row points at none.
-    """
-    column = table.column(BILL)
-    if column.null_count:
-        msg = f"{column.null_count} rows point at no node"
-        raise ValueError(msg)
-    bills = np.asarray(column)
-    if len(bills) and not (bills.min() >= 0 and bills.max() < numbers):
-        outside = bills.min() if bills.min() < 0 else bills.max()
-        msg = f"a row points at node {outside}, and there are nodes 0 to {numbers - 1}"
-        raise ValueError(msg)
-    counted: np.ndarray = np.bincount(bills, minlength=numbers)
-    return counted
-
-
-def _came_from(table: pa.Table) -> tuple[int, int] | None:
-    """Return the least and largest row that the rows say they came from, None if they say none."""
-    if FROM not in table.column_names:
-        return None
-    positions = table.column(FROM)
-    if pa.types.is_list(positions.type):
-        positions = pc.list_flatten(positions)
-    bounds = pc.min_max(positions).as_py()
-    return None if bounds["min"] is None else (bounds["min"], bounds["max"])
-
-
-def _abandoned(entries: list[Entry]) -> set[int]:
-    """Return the places of entries about what was given up later, before it was finished."""
-    gone: set[int] = set()
-    about: dict[str, list[int]] = {}
-    for entry in entries:
-        artifact = str(entry.predicate.get("artifact"))
-        if entry.event in {"shard", "commit"}:
-            about.setdefault(artifact, []).append(entry.index)
-        elif entry.event == "abandon":
-            gone.update(about.pop(artifact, ()))
-    return gone
-
-
-def _artifact_files(folder: Path) -> Iterator[Path]:
-    for name in FOLDERS.values():
-        yield from sorted(path for path in (folder / name).glob("*/*") if path.is_file())

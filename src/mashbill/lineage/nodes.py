@@ -97,6 +97,19 @@ def children(body: Body) -> list[tuple[Channel, str]]:
     return [(parse_via(how)[0], part) for how, part, _, _ in edges(body)]
 
 
+def parts_of(body: Body) -> list[str]:
+    """Return the digests of what a node rests on; each stage looks at all that is behind it."""
+    match body["type"]:
+        case "made":
+            return [part for _, part in body["parts"]]
+        case "dataset":
+            return [node for node, _, _ in body["members"]]
+        case "model":
+            return [node for _, node, _ in body["members"]]
+        case _:
+            return []
+
+
 @dataclass
 class NodeTable:
     """The nodes of one artifact: those its rows point at, by number, and all they rest on."""
@@ -210,13 +223,18 @@ class NodeTable:
         return cls.read(store.folder(manifest.kind, manifest.ref) / NODES)
 
     @classmethod
-    def read(cls, path: Path) -> NodeTable:
+    def read(cls, path: Path, data: bytes | None = None) -> NodeTable:
         """Read ``nodes.parquet``.
+
+        Args:
+            path: the file.
+            data: its bytes, if they were read already.
 
         Raises:
             StoreError: if it is not one.
         """
-        rows = read_parquet(path, path, what="a node table").to_pylist()
+        given = path if data is None else pa.py_buffer(data)
+        rows = read_parquet(given, path, what="a node table").to_pylist()
         with foreign(path, "a node table", error=StoreError, remedy="run `mashbill audit`"):
             names = [row["digest"] for row in rows]
             table = cls()
@@ -425,7 +443,7 @@ def reachable(table: NodeTable, roots: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
-            waiting += [part for _, part in children(table.bodies[name])]
+            waiting += parts_of(table.bodies[name])
     return seen
 
 

@@ -32,7 +32,7 @@ from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, leaves
 from mashbill.core.store import FOLDERS, MANIFEST
 from mashbill.core.tables import read_parquet
-from mashbill.lineage.nodes import NodeTable, check_body, children, reachable
+from mashbill.lineage.nodes import NodeTable, check_body, parts_of, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -407,7 +407,7 @@ def _closure(bodies: list[dict[str, Any]], record: dict[str, Any]) -> NodeTable:
                 raise _failed("nodes", f"{node[:16]}... is altered or missing")
             if node not in met:
                 met.add(node)
-                waiting += [part for _, part in children(table.bodies[node])]
+                waiting += parts_of(table.bodies[node])
     except AuditError:
         raise
     except Exception as error:

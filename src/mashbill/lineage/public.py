@@ -8,8 +8,10 @@ left; everything else may be all of the thing or nothing of it.
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -121,6 +123,10 @@ def lineage_of(
     return PublicLineage(catalogue, circuit, node, left_out)
 
 
+_Making = Generator[tuple["Entity", str], int, int]
+"""adds a node and returns its number; it yields an entity and a route, and is sent their node"""
+
+
 class _Building:
     """Nodes and edges as they are added; everything has the number in which it came."""
 
@@ -159,9 +165,31 @@ class _Building:
         return len(self._kinds) - 1
 
     def entity(self, entity: Entity, route: str) -> int:
-        """Return the node of an entity by a route, adding it and all under it."""
-        if (entity.id, route) in self.node:
-            return self.node[entity.id, route]
+        """Return the node of an entity by a route, adding it and all under it.
+
+        A making that wants the node of a parent yields it, and is gone on with once that is there:
+        claims may stand on each other more often than calls may nest.
+        """
+        answer: int | None = self.node.get((entity.id, route))
+        waiting = [] if answer is not None else [self._made(entity, route)]
+        while waiting:
+            try:
+                parent, by = waiting[-1].send(cast("int", answer))
+            except StopIteration as done:
+                waiting.pop()
+                answer = done.value
+                continue
+            answer = self.node.get((parent.id, by))
+            if answer is None:
+                waiting.append(self._made(parent, by))
+        return cast("int", answer)
+
+    def parent(self, claim: Claim) -> int:
+        """Return the node of a claim's parent, by the route that the claim states."""
+        return self.entity(*self._asked(claim))
+
+    def _made(self, entity: Entity, route: str) -> _Making:
+        """Add an entity by a route; its node is returned."""
         source = source_of_entity(entity, route).model_dump(mode="json")
         claims = self._claims.get(entity.id, [])
         kind = SOURCE if not claims else DATASET if entity.what == "dataset" else MODEL
@@ -171,7 +199,8 @@ class _Building:
         phases: dict[str, list[Claim]] = {}
         for claim in claims:
             if parse_via(claim.via)[0] is Channel.WEIGHTS:
-                self._edge(number, self.parent(claim), claim.via, np.nan, claim)
+                parent = yield self._asked(claim)
+                self._edge(number, parent, claim.via, np.nan, claim)
             else:
                 phases.setdefault(claim.of, []).append(claim)
         named = [phase for phase in phases if phase]
@@ -180,18 +209,18 @@ class _Building:
             phases[named[0]] += phases.pop("")
         whole = True
         for phase, parts in phases.items():
-            whole &= self._phase(number, entity, phase, parts, alone=len(phases) == 1)
+            whole &= yield from self._phase(number, entity, phase, parts, alone=len(phases) == 1)
         if claims and not whole:
             self._edge(number, self._rest(entity), "content", np.nan)
         return number
 
-    def parent(self, claim: Claim) -> int:
-        """Return the node of a claim's parent, by the route that the claim states."""
+    def _asked(self, claim: Claim) -> tuple[Entity, str]:
+        """Return a claim's parent, and the route by which it states that it was reached."""
         entity = self._catalogue.entities[claim.parent]
         route = own_route(entity)
         if claim.route == "api" and entity.what == "model":
             route = f"api:{entity.provider.lower()}"
-        return self.entity(entity, route)
+        return entity, route
 
     def _edge(
         self, above: int, below: int, how: str, tokens: float, claim: Claim | None = None
@@ -206,7 +235,7 @@ class _Building:
 
     def _phase(
         self, number: int, entity: Entity, phase: str, claims: list[Claim], *, alone: bool
-    ) -> bool:
+    ) -> Generator[tuple[Entity, str], int, bool]:
         """Add one phase of an entity's making; return whether it leaves nothing unrecorded."""
         total = next((claim.of_tokens for claim in claims if claim.of_tokens), None)
         weights = [_tokens(claim, total) for claim in claims]
@@ -229,16 +258,17 @@ class _Building:
             node = self._add(DATASET, name, {"artifact": name})
         for claim, weight in zip(claims, weights, strict=True):
             if weight is not None:
-                self._edge(node, self.parent(claim), claim.via, weight, claim)
+                parent = yield self._asked(claim)
+                self._edge(node, parent, claim.via, weight, claim)
         if unit is None:
-            self._unweighed(node, entity, phase, blanks, rest=node != number)
+            yield from self._unweighed(node, entity, phase, blanks, rest=node != number)
         elif not complete:
             rest = self._add(DATASET, f"{name}: the rest", {"artifact": f"{name}: the rest"})
-            self._unweighed(rest, entity, phase, blanks, rest=True)
+            yield from self._unweighed(rest, entity, phase, blanks, rest=True)
             self._edge(node, rest, "content", float(left or 0.0))
         weight = total if total is not None else np.nan
         if node != number and complete and blanks:
-            acted = self._acted_on(node, name, blanks)
+            acted = yield from self._acted_on(node, name, blanks)
             whole = number
             if not alone:  # so that what the others weigh stays known
                 whole = self._add(DATASET, f"{name}, acted on", {"artifact": f"{name}, acted on"})
@@ -251,18 +281,20 @@ class _Building:
 
     def _unweighed(
         self, node: int, entity: Entity, phase: str, claims: list[Claim], *, rest: bool
-    ) -> None:
+    ) -> Generator[tuple[Entity, str], int, None]:
         for claim in claims:
-            self._edge(node, self.parent(claim), claim.via, np.nan, claim)
+            parent = yield self._asked(claim)
+            self._edge(node, parent, claim.via, np.nan, claim)
         if rest:
             self._edge(node, self._rest(entity, phase), "content", np.nan)
 
-    def _acted_on(self, node: int, name: str, claims: list[Claim]) -> int:
+    def _acted_on(self, node: int, name: str, claims: list[Claim]) -> _Making:
         """Return a node for the records that others judged or selected; how many is not known."""
         acted = self._add(MADE, f"{name}, the part acted on", {})
         self._edge(acted, node, "content", np.nan)
         for claim in claims:
-            self._edge(acted, self.parent(claim), claim.via, np.nan, claim)
+            parent = yield self._asked(claim)
+            self._edge(acted, parent, claim.via, np.nan, claim)
         return acted
 
 
@@ -318,13 +350,24 @@ def _without_circles(claims: list[Claim]) -> tuple[list[Claim], tuple[Claim, ...
 def _in_circles(pairs: Iterable[tuple[str, str]]) -> set[str]:
     """Return all that lies on, or between, circles: what is left when both kinds of ends go."""
     edges = set(pairs)
-    while True:
-        children = {child for child, _ in edges}
-        parents = {parent for _, parent in edges}
-        inner = {pair for pair in edges if pair[0] in parents and pair[1] in children}
-        if inner == edges:
-            return children | parents
-        edges = inner
+    for end, other in ((0, 1), (1, 0)):  # first what has no parent, then what is nobody's
+        held = Counter(pair[end] for pair in edges)  # by how many edges each is still held
+        behind: dict[str, list[str]] = {}
+        for pair in edges:
+            behind.setdefault(pair[other], []).append(pair[end])
+        gone: set[str] = set()
+        waiting = [name for pair in edges for name in pair if not held[name]]
+        while waiting:
+            name = waiting.pop()
+            if name in gone:
+                continue
+            gone.add(name)
+            for above in behind.get(name, ()):
+                held[above] -= 1
+                if not held[above]:
+                    waiting.append(above)
+        edges = {pair for pair in edges if not gone.intersection(pair)}
+    return {name for pair in edges for name in pair}
 
 
 @dataclass(frozen=True)

@@ -230,25 +230,31 @@ class Told:
         return [(*key, count) for key, count in counted.most_common()]
 
     def _direct(self, node: int) -> set[tuple[str, str]]:
-        """Return (provider, role) of what goes and serves a thing without a model between."""
-        circuit = self.things.circuit
+        """Return (provider, role) of what goes and serves a thing without a model between.
+
+        With a dataset that goes, it is its provider that takes away what others serve through it.
+        """
+        circuit, removed = self.things.circuit, self.outcome.removed
         is_model = circuit.is_model()
         providers = self.things.columns["provider"]
         found: set[tuple[str, str]] = set()
-        waiting: list[tuple[int, Channel | None]] = [(node, None)]
-        seen: set[tuple[int, Channel | None]] = set()
+        waiting: list[tuple[int, Channel | None, str | None]] = [(node, None, None)]
+        seen: set[tuple[int, Channel | None, str | None]] = set()
         while waiting:
-            at, through = waiting.pop()
+            at, through, taken_by = waiting.pop()
             for edge in range(int(circuit.start[at]), int(circuit.start[at + 1])):
                 to = int(circuit.to[edge])
-                own = _channel(circuit, edge)
-                channel = through if own.value == "content" and through is not None else own
-                if self.outcome.removed[to]:
-                    found.add((providers[to], SERVES[channel]))
-                elif not is_model[to] and (to, channel) not in seen:
-                    seen.add((to, channel))
-                    kept = None if channel.value == "content" else channel
-                    waiting.append((to, kept))
+                channel = through or _channel(circuit, edge)
+                ends = is_model[to] or circuit.start[to] == circuit.start[to + 1]
+                who = {taken_by, providers[to] if removed[to] else None} - {None}
+                if ends:
+                    found |= {(str(name), SERVES[channel]) for name in who}
+                    continue
+                kept = None if channel.value == "content" else channel
+                for name in who or {None}:
+                    if (to, kept, name) not in seen:
+                        seen.add((to, kept, name))
+                        waiting.append((to, kept, name))
         return found
 
     def as_json(self) -> dict[str, Any]:

@@ -18,11 +18,15 @@ from mashbill.core.record import BILL, CALL, FROM, printable
 from mashbill.lineage.nodes import NodeTable, source_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mashbill.conduct.journal import Call, Journal
     from mashbill.core.dataset import Dataset
     from mashbill.core.store import Store
 
 _WORDS = re.compile(r"\w+")
+_NESTED = 100  # hops inside each other that JSON has
+_MANY = 2_000  # hops from which on a row that was shown is not shown again: there may be 2^n ways
 
 
 @dataclass
@@ -37,13 +41,50 @@ class Hop:
     behind: list[Hop] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the hop and all behind it for a program."""
-        return {
-            "kind": self.kind,
-            "what": self.what,
-            "facts": self.facts,
-            "behind": [hop.as_json() for hop in self.behind],
-        }
+        """Return the hop and all behind it for a program.
+
+        Readers of JSON follow only so many levels: what is nested deeper than 100 hops stands in
+        ``further`` of the outermost, and in its place a hop of kind ``further`` whose fact
+        ``place`` says where in that list.
+        """
+        top = self._alone()
+        further: list[dict[str, Any]] = []
+        waiting = [(self, top, 1)]
+        while waiting:
+            hop, made, depth = waiting.pop()
+            for other in hop.behind:
+                own = other._alone()  # noqa: SLF001
+                if depth < _NESTED:
+                    made["behind"].append(own)
+                    waiting.append((other, own, depth + 1))
+                    continue
+                pointer = Hop("further", other.what, {"place": len(further)})
+                made["behind"].append(pointer._alone())
+                further.append(own)
+                waiting.append((other, own, 1))
+        return {**top, "further": further} if further else top
+
+    def _alone(self) -> dict[str, Any]:
+        return {"kind": self.kind, "what": self.what, "facts": self.facts, "behind": []}
+
+    def walk(self) -> Iterator[tuple[int, Hop]]:
+        """Yield (depth, hop) of this one, at depth 0, and of all behind it, each before its own."""
+        waiting = [(0, self)]
+        while waiting:
+            depth, hop = waiting.pop()
+            yield depth, hop
+            waiting += [(depth + 1, other) for other in reversed(hop.behind)]
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A row that is still to be traced."""
+
+    hop: Hop
+    manifest: Manifest
+    position: int
+    models: frozenset[str]
+    """those that this branch has already opened"""
 
 
 class Tracer:
@@ -70,13 +111,13 @@ class Tracer:
         manifest = self._named.get(name) or self._store.find(name)
         self._named[name] = manifest
         if manifest.kind == "dataset":
-            return self._row(manifest, row, frozenset())
+            return self._walk(manifest, row)
         place = row
         inputs = _inputs(manifest, "trained-on")
         sizes = [self._manifest(ref).rows for ref in inputs]
         for ref, size in zip(inputs, sizes, strict=True):
             if 0 <= place < size:
-                behind = self._row(self._manifest(ref), place, frozenset())
+                behind = self._walk(self._manifest(ref), place)
                 facts = {"rows it learned from": sum(sizes), **_small(manifest.measures)}
                 return Hop("model", str(manifest.ref), facts, [behind])
             place -= size
@@ -101,17 +142,41 @@ class Tracer:
             self._nodes[manifest.ref] = NodeTable.of(self._store, manifest)
         return self._nodes[manifest.ref]
 
-    def _row(self, manifest: Manifest, position: int, shown: frozenset[str]) -> Hop:
-        """Trace a row; ``shown`` are the models that this branch has already opened."""
-        row = self._dataset(manifest.ref).row(position)
+    def _walk(self, manifest: Manifest, position: int) -> Hop:
+        """Trace a row, one hop after the other: a chain may be longer than calls may nest."""
+        waiting: list[_Open] = []
+        top = self._opened(waiting, manifest, position, frozenset())
+        shown: set[tuple[ArtifactRef, int]] = set()
+        count = 0
+        while waiting:
+            work = waiting.pop()
+            count += 1
+            if count > _MANY and (work.manifest.ref, work.position) in shown:
+                work.hop.facts["see"] = "above"
+                continue
+            shown.add((work.manifest.ref, work.position))
+            self._row(waiting, work)
+        return top
+
+    def _opened(
+        self, waiting: list[_Open], manifest: Manifest, position: int, models: frozenset[str]
+    ) -> Hop:
+        """Return the hop of a row that is still to be traced."""
+        hop = Hop("row", f"{manifest.ref} row {position}")
+        waiting.append(_Open(hop, manifest, position, models))
+        return hop
+
+    def _row(self, waiting: list[_Open], work: _Open) -> None:
+        """Trace a row, and open the rows behind it."""
+        hop, manifest, shown = work.hop, work.manifest, work.models
+        row = self._dataset(manifest.ref).row(work.position)
         facts = {key: value for key, value in printable(row).items() if not key.startswith("_")}
-        hop = Hop("row", f"{manifest.ref} row {position}", {"by": manifest.stage["kind"], **facts})
+        hop.facts |= {"by": manifest.stage["kind"], **facts}
         for ref in _inputs(manifest, "actor"):
-            opened = str(ref) in shown
-            hop.behind.append(
-                self._model(self._manifest(ref), facts.get("text", ""), shown, opened)
-            )
-            shown |= {str(ref)}
+            text = facts.get("text", "")
+            hop.behind.append(self._model(waiting, self._manifest(ref), text, shown))
+            if str(ref) not in shown:
+                shown |= {str(ref)}
         if row.get(CALL) is not None:
             hop.behind.append(self._call(row[CALL].hex()))
         came_from = row.get(FROM)
@@ -119,10 +184,9 @@ class Tracer:
         rows = _inputs(manifest, "rows")
         for place in positions if rows else ():
             ref, at = self._input_row(rows, int(place))
-            hop.behind.append(self._row(self._manifest(ref), at, shown))
+            hop.behind.append(self._opened(waiting, self._manifest(ref), at, shown))
         if not rows:
             hop.behind += self._origins(manifest, row)
-        return hop
 
     def _input_row(self, rows: list[ArtifactRef], place: int) -> tuple[ArtifactRef, int]:
         """Return which input a position over all of them falls in, and the row there."""
@@ -164,14 +228,27 @@ class Tracer:
                 if "@" in item.name:
                     users = after.setdefault(ArtifactRef.parse(item.name), [])
                     users += [other] if other not in users else []
-        return self._ahead(manifest, row, after)
+        waiting: list[_Open] = []
+        top = self._opened(waiting, manifest, row, frozenset())
+        shown: set[tuple[ArtifactRef, int]] = set()
+        count = 0
+        while waiting:
+            work = waiting.pop()
+            count += 1
+            if count > _MANY and (work.manifest.ref, work.position) in shown:
+                work.hop.facts["see"] = "above"
+                continue
+            shown.add((work.manifest.ref, work.position))
+            self._ahead(waiting, work, after)
+        return top
 
     def _ahead(
-        self, manifest: Manifest, position: int, after: dict[ArtifactRef, list[Manifest]]
-    ) -> Hop:
+        self, waiting: list[_Open], work: _Open, after: dict[ArtifactRef, list[Manifest]]
+    ) -> None:
+        hop, manifest, position = work.hop, work.manifest, work.position
         values = printable(self._dataset(manifest.ref).row(position))
         facts = {key: value for key, value in values.items() if not key.startswith("_")}
-        hop = Hop("row", f"{manifest.ref} row {position}", {"by": manifest.stage["kind"], **facts})
+        hop.facts |= {"by": manifest.stage["kind"], **facts}
         for other in after.get(manifest.ref, ()):
             rows = _inputs(other, "rows")
             if manifest.ref in _inputs(other, "trained-on"):
@@ -179,8 +256,7 @@ class Tracer:
             elif manifest.ref in rows:
                 before = sum(self._manifest(ref).rows for ref in rows[: rows.index(manifest.ref)])
                 for place in self._dataset(other.ref).made_of(before + position):
-                    hop.behind.append(self._ahead(other, place, after))
-        return hop
+                    hop.behind.append(self._opened(waiting, other, place, frozenset()))
 
     def _learned(self, model: Manifest, after: dict[ArtifactRef, list[Manifest]]) -> Hop:
         """Name a model that learned from a row, and what it did then: to all rows alike."""
@@ -188,10 +264,12 @@ class Tracer:
         facts = {"then acted on": ", ".join(acted)} if acted else {}
         return Hop("model", str(model.ref), {"learned from it": True, **facts})
 
-    def _model(self, manifest: Manifest, text: str, shown: frozenset[str], opened: bool) -> Hop:
+    def _model(
+        self, waiting: list[_Open], manifest: Manifest, text: str, shown: frozenset[str]
+    ) -> Hop:
         channel = next((i.channel for i in manifest.inputs if i.role == "trained-on"), "")
         facts: dict[str, Any] = {"learned through": channel}
-        if opened:
+        if str(manifest.ref) in shown:
             return Hop("model", str(manifest.ref), {"see": "above"})
         hop = Hop("model", str(manifest.ref), facts)
         for ref in _inputs(manifest, "trained-on"):
@@ -201,7 +279,8 @@ class Tracer:
             place, shared = self._closest(trained_on, text)
             facts["learned from"] = f"{trained_on.rows} rows of {ref}"
             facts["shown"] = f"row {place}, the closest of them by words ({', '.join(shared)})"
-            hop.behind.append(self._row(trained_on, place, shown | {str(manifest.ref)}))
+            models = shown | {str(manifest.ref)}
+            hop.behind.append(self._opened(waiting, trained_on, place, models))
         return hop
 
     def _closest(self, manifest: Manifest, text: str) -> tuple[int, list[str]]:

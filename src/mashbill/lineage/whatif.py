@@ -16,7 +16,21 @@ Impact score of an artifact, 0 to 100, an interval where the share is one:
   nothing left in the catalogue serves.
 
 What goes itself scores 100; the scenario's score is the mean over all artifacts whose making is
-recorded. No part falls when more goes, so neither does the score.
+recorded.
+
+What more going can do to what stays is one way only, whether datasets go or models:
+
+* what is affected stays affected, and what reaches it by a definition stays as near or comes
+  nearer;
+* a role that is lost stays lost, and without substitute if it was; what cannot be made again still
+  cannot; a path that was not kept is not kept;
+* no part of an impact score falls, nor either end of a share, so no score does.
+
+For that, the roles in which others serve an artifact do not depend on what goes, and a dataset that
+goes hides nothing behind it: whoever served through it is lost with it. Not so for what is counted
+over what stays (how many lose an ancestor or a role, or lack a substitute), since what goes leaves
+it; nor for how many are rebuilt in a row, since what goes is not rebuilt. What goes and what is
+affected never become fewer together.
 """
 
 from __future__ import annotations
@@ -106,13 +120,16 @@ class Outcome:
     keeps: np.ndarray
     """bool, shape (n,): affected, and keeps a model that is not, in each kind of role it loses"""
     lost: np.ndarray
-    """uint8, shape (n,): channels in which what goes serves it directly, a bit each"""
+    """uint8, shape (n,): channels in which what goes, or what goes with a dataset, serves it
+    directly, a bit each"""
     used: np.ndarray
-    """uint8, shape (n,): channels in which anything serves it directly"""
+    """uint8, shape (n,): channels in which models, and data whose making is not recorded, serve it
+    directly, a bit each; the same whatever goes"""
     steps: np.ndarray
     """int32, shape (n,): artifacts to rebuild in a row, this one last; 0 if not affected"""
     blocked: np.ndarray
-    """bool, shape (n,): it, or one to be rebuilt before it, loses a role that nothing serves"""
+    """bool, shape (n,): it loses a role that nothing left serves, or has one from a model that
+    cannot be rebuilt either"""
     substitutes: dict[Channel, np.ndarray]
     """models that could serve in a role that is lost, most used in it first; nodes"""
     uses: np.ndarray
@@ -161,14 +178,12 @@ def what_if(
         used, lost = _roles(circuit, removed)
         lost[~affected] = 0
         keeps = pool.submit(_keeps, things, removed, affected, lost)
-        substitutes = _substitutes(things, removed | affected, lost, uses, allowed_as_substitute)
-        served = sum(1 << CHANNELS.index(c) for c, nodes in substitutes.items() if len(nodes))
-        unserved = lost & ~np.uint8(served)
-        # What stands between, a phase of training for instance, hands on that it cannot be made.
-        passes = affected | (reached & ~things.thing)
-        blocked = evaluate(circuit, REACHABLE, unserved > 0, passes) & affected
+        could = _could_serve(things, removed | affected, uses, allowed_as_substitute)
+        unserved = np.uint8(sum(1 << at for at, nodes in enumerate(could) if not len(nodes)))
+        blocked = _blocked(circuit, removed, affected, used, unserved)
     impact = _impact(things, removed, affected, hops, class_of.result(), whole.result(),
-                     used, unserved)  # fmt: skip
+                     used, lost & unserved)  # fmt: skip
+    any_lost = int(np.bitwise_or.reduce(lost)) if len(lost) else 0
     count = max(int(made.sum()), 1)
     return Outcome(
         removed=removed,
@@ -179,7 +194,7 @@ def what_if(
         used=used,
         steps=np.where(affected, line.result(), 0),
         blocked=blocked,
-        substitutes=substitutes,
+        substitutes={c: could[at] for at, c in enumerate(CHANNELS) if any_lost >> at & 1},
         uses=uses,
         impact=impact,
         score=(float(impact.low[made].sum()) / count, float(impact.high[made].sum()) / count),
@@ -192,28 +207,76 @@ def _uses(circuit: Circuit) -> np.ndarray:
     return counted.reshape(circuit.size, len(CHANNELS))
 
 
+_BIT = np.left_shift(np.uint16(1), CHANNEL_OF).astype(np.uint16)
+"""of a label's channel"""
+_CONTENT = np.uint16(1 << CHANNELS.index(Channel.CONTENT))
+
+
+def _ends(circuit: Circuit) -> np.ndarray:
+    """Return what serves by itself: models, and data whose making is not recorded."""
+    ends: np.ndarray = circuit.is_model() | (np.diff(circuit.start) == 0)
+    return ends
+
+
 def _roles(circuit: Circuit, removed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the roles in which models serve each node directly, and of them those that go.
+    """Return the roles in which each node is served directly, and of them those that are lost.
 
     Data in between hand on what serves them; a model in between does not: it is rebuilt itself.
+    With data that go, everything is lost that they hand on.
     """
     # Both in one number: roles served in the lower byte, roles lost in the upper.
     found = np.zeros(circuit.size, np.uint16)
-    stops = circuit.is_model() | removed
-    bit = np.left_shift(np.uint16(1), CHANNEL_OF).astype(np.uint16)
-    content = np.uint16(1 << CHANNELS.index(Channel.CONTENT))
+    ends = _ends(circuit)
+    for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
+        begin, end = circuit.start[first], circuit.start[last]
+        to, own = circuit.to[begin:end], _BIT[circuit.label[begin:end]]
+        below = found[to]
+        with_it = (removed[to] & ~ends[to]).nonzero()[0]
+        below[with_it] = (below[with_it] & 255) * np.uint16(257)
+        # By another channel than content, all that lies behind serves by that channel.
+        changed = (own != _CONTENT).nonzero()[0]
+        some = below[changed]
+        below[changed] = own[changed] * ((some & 255 > 0) + np.uint16(256) * (some > 255))
+        at = ends[to].nonzero()[0]
+        below[at] = own[at] * (np.uint16(1) + np.uint16(256) * removed[to[at]])
+        found[first:last] = np.bitwise_or.reduceat(below, circuit.start[first:last] - begin)
+    return (found & 255).astype(np.uint8), (found >> 8).astype(np.uint8)
+
+
+def _blocked(
+    circuit: Circuit,
+    removed: np.ndarray,
+    affected: np.ndarray,
+    used: np.ndarray,
+    unserved: np.uint8,
+) -> np.ndarray:
+    """Return which affected nodes cannot be made again.
+
+    A role is to be had from whoever serves in it now and can be made again, or from a substitute.
+
+    Args:
+        circuit: the graph.
+        removed: bool, shape (n,).
+        affected: bool, shape (n,).
+        used: uint8, shape (n,), roles in which each node is served.
+        unserved: roles for which there is no substitute.
+    """
+    out = removed.copy()  # and then models that cannot be made again, a level at a time
+    missing = np.zeros(circuit.size, np.uint8)
+    ends, models = _ends(circuit), circuit.is_model()
+    bit, content = _BIT.astype(np.uint8), np.uint8(_CONTENT)
     for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
         begin, end = circuit.start[first], circuit.start[last]
         to, own = circuit.to[begin:end], bit[circuit.label[begin:end]]
-        below = found[to]
-        # By another channel than content, all that lies behind serves by that channel.
-        changed = (own != content).nonzero()[0]
-        some = below[changed]
-        below[changed] = own[changed] * ((some & 255 > 0) + np.uint16(256) * (some > 255))
-        ends = stops[to].nonzero()[0]
-        below[ends] = own[ends] * (np.uint16(1) + np.uint16(256) * removed[to[ends]])
-        found[first:last] = np.bitwise_or.reduceat(below, circuit.start[first:last] - begin)
-    return (found & 255).astype(np.uint8), (found >> 8).astype(np.uint8)
+        gone = out[to]
+        below = np.where(gone & ~ends[to], used[to], missing[to])
+        below = np.where(own == content, below, own * (below > 0))
+        below = np.where(ends[to], own * gone, below)
+        met = np.bitwise_or.reduceat(below, circuit.start[first:last] - begin)
+        missing[first:last] = met & unserved
+        out[first:last] |= models[first:last] & affected[first:last] & (met & unserved > 0)
+    blocked: np.ndarray = affected & (missing > 0)
+    return blocked
 
 
 def _chain(circuit: Circuit, affected: np.ndarray) -> np.ndarray:
@@ -227,24 +290,17 @@ def _chain(circuit: Circuit, affected: np.ndarray) -> np.ndarray:
     return steps
 
 
-def _substitutes(
-    things: Things,
-    out: np.ndarray,
-    lost: np.ndarray,
-    uses: np.ndarray,
-    may: np.ndarray | None,
-) -> dict[Channel, np.ndarray]:
-    """Return for each role that is lost the models that serve in it elsewhere and stay whole."""
-    circuit = things.circuit
-    can = things.thing & circuit.is_model() & ~out
+def _could_serve(
+    things: Things, out: np.ndarray, uses: np.ndarray, may: np.ndarray | None
+) -> list[np.ndarray]:
+    """Return for each channel the models that serve in it elsewhere and stay whole, as nodes."""
+    can = things.thing & things.circuit.is_model() & ~out
     if may is not None:
         can &= may
-    any_lost = int(np.bitwise_or.reduce(lost)) if len(lost) else 0
-    found = {}
-    for place, channel in enumerate(CHANNELS):
-        if any_lost >> place & 1:
-            nodes = np.flatnonzero(can & (uses[:, place] > 0))
-            found[channel] = nodes[np.argsort(-uses[nodes, place], kind="stable")]
+    found = []
+    for place in range(len(CHANNELS)):
+        nodes = np.flatnonzero(can & (uses[:, place] > 0))
+        found.append(nodes[np.argsort(-uses[nodes, place], kind="stable")])
     return found
 
 

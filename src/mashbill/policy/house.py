@@ -194,11 +194,20 @@ def _cases(
         yield dict(zip(used, case, strict=True))
 
 
-def _recorded(value: Any) -> Any:
+_NESTED = 20  # levels of the facts that a rule is put to, which this program makes
+
+
+def _recorded(value: Any, depth: int = 0) -> Any:
     """Return facts without those that are not recorded, so that asking for one is an error."""
+    if depth > _NESTED:
+        msg = f"facts stand more than {_NESTED} levels inside each other"
+        raise InputError(msg)
     if isinstance(value, dict):
-        return {key: _recorded(item) for key, item in value.items() if item is not None}
-    return [_recorded(item) for item in value] if isinstance(value, list | tuple) else value
+        known = {key: item for key, item in value.items() if item is not None}
+        return {key: _recorded(item, depth + 1) for key, item in known.items()}
+    if isinstance(value, list | tuple):
+        return [_recorded(item, depth + 1) for item in value]
+    return value
 
 
 def _told(value: Any) -> str:

@@ -202,12 +202,22 @@ class _Jsonl:
             raise InputError(msg) from error
 
 
-def _plain(value: Any) -> Any:
-    """Return a value with binary as hexadecimal text."""
+_NESTED = 100  # levels of lists and records in one value; readers of JSON follow few more
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return a value with binary as hexadecimal text.
+
+    Raises:
+        ValueError: if lists and records stand too deep inside each other.
+    """
+    if depth > _NESTED:
+        msg = f"it has more than {_NESTED} levels"
+        raise ValueError(msg)
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     return value.hex() if isinstance(value, bytes) else value
 
 

@@ -21,20 +21,15 @@ _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 154, 50, 62, 26, 10
 def draw_chain(boxes: Sequence[Box]) -> Markup:
     """Draw boxes in columns, each right of all that it rests on, channels on the lines."""
     by_name = {box.name: box for box in boxes}
-    column: dict[str, int] = {}
-
-    def place(name: str) -> int:
-        if name not in column:
-            column[name] = 1 + max((place(other) for other, _ in by_name[name].inputs), default=-1)
-        return column[name]
-
-    for name in by_name:
-        place(name)
+    column = _columns(by_name)
     # A teacher stands right before the first step that asks it.
+    first: dict[str, int] = {}
+    for box in boxes:
+        for other, _ in box.inputs:
+            first[other] = min(first.get(other, column[box.name]), column[box.name])
     for box in boxes:
         if box.what == "teacher":
-            users = [column[b.name] for b in boxes if box.name in dict(b.inputs)]
-            column[box.name] = max(min(users) - 1, 0)
+            column[box.name] = max(first[box.name] - 1, 0)
     rows: dict[int, list[str]] = {}
     for name in sorted(by_name, key=lambda n: (column[n], by_name[n].what == "dataset", n)):
         rows.setdefault(column[name], []).append(name)
@@ -54,6 +49,22 @@ def draw_chain(boxes: Sequence[Box]) -> Markup:
     parts += [_line(at[o], at[box.name], channel) for box in boxes for o, channel in box.inputs]
     parts += [_box(box, *at[box.name]) for box in boxes]
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
+
+
+def _columns(by_name: dict[str, Box]) -> dict[str, int]:
+    """Return how many boxes stand in the longest line before each."""
+    column: dict[str, int] = {}
+    waiting = list(by_name)[::-1]
+    while waiting:
+        name = waiting[-1]
+        missing = [other for other, _ in by_name[name].inputs if other not in column]
+        if name in column or not missing:
+            waiting.pop()
+            before = (column[other] for other, _ in by_name[name].inputs)
+            column.setdefault(name, 1 + max(before, default=-1))
+        else:
+            waiting += missing
+    return column
 
 
 def _line(start: tuple[float, float], end: tuple[float, float], channel: str) -> str:

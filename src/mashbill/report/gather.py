@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
+from mashbill.core.errors import StoreError
 from mashbill.core.naming import free_names
 from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
@@ -143,19 +144,21 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
             continue
         found[str(manifest.ref)] = manifest
         teachers += [item.name for item in manifest.inputs if item.role == "teacher"]
-        waiting += [store.find(item.name) for item in manifest.inputs if item.role != "teacher"]
+        for item in manifest.inputs:
+            if item.role == "teacher":
+                continue
+            source = store.get(ArtifactRef.parse(item.name))
+            if source is None:
+                msg = f"{store.root} lacks {item.name}, which {manifest.ref} was made of"
+                raise StoreError(msg)
+            waiting.append(source)
     counts = Counter(manifest.name for manifest in found.values())
     named = {ref: m.name if counts[m.name] == 1 else ref for ref, m in found.items()}
     called = free_names(teachers, set(named.values()), "teacher")
     boxes = {name: Box(name, "teacher", "teacher", ()) for name in called.values()}
     for ref, manifest in found.items():
         inputs = [
-            (
-                called[item.name]
-                if item.role == "teacher"
-                else named[str(store.find(item.name).ref)],
-                item.channel,
-            )
+            (called[item.name] if item.role == "teacher" else named[item.name], item.channel)
             for item in manifest.inputs
         ]
         if manifest.kind == "dataset":

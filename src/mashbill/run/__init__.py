@@ -22,7 +22,7 @@ from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError, RecipeError, TeacherError
 from mashbill.core.stage import WARNINGS, StageContext
-from mashbill.core.store import CALLS, MANIFEST, told_of_the_disk, write_atomically
+from mashbill.core.store import CALLS, MANIFEST, PENDING, publish, told_of_the_disk
 from mashbill.lineage.nodes import NodeTable
 from mashbill.plan import check_drift, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
@@ -404,9 +404,10 @@ class _Runner:
         return self._predictors[name]
 
     def _commit(self, stage: PlannedStage, manifest: Manifest, facts: dict[str, Any]) -> None:
-        """Write the entry, then the manifest: without its manifest an artifact is not there.
+        """Write the entry, then give the manifest its name: without it an artifact is not there.
 
-        Killed between the two, a run finds no manifest, makes the same one again and signs again.
+        Killed between the two, a run finds no manifest, makes the same one again and signs again;
+        until then an audit sees by the manifest that waits how it came about.
         """
         folder = self._store.folder(manifest.kind, stage.ref)
         data = canonical(manifest.model_dump(mode="json"))
@@ -415,6 +416,7 @@ class _Runner:
             for item in (*manifest.files, manifest.nodes)
         }
         subjects[self._store.relative(folder / MANIFEST)] = digest_bytes(data)
+        (folder / PENDING).write_bytes(data)
         self._store.ledger.append(
             "commit",
             subjects,
@@ -425,4 +427,4 @@ class _Runner:
             plugin=registry.origin(stage.spec.kind, registry.STAGES, registry.TRAINERS),
             **facts,
         )
-        write_atomically(folder / MANIFEST, data)
+        publish(folder / PENDING, folder / MANIFEST)

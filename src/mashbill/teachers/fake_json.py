@@ -49,6 +49,8 @@ class Drawer:
                 high = max(least, min(int(most), _MOST_ITEMS))
                 low = min(max(least, 1), high)
                 count = least if depth >= _DEEPEST else self._draw.randint(low, high)
+                if depth > 2 * _DEEPEST:  # it wants one of itself: there is no such value
+                    return []
                 return [self.value(schema.get("items", {}), root, depth + 1) for _ in range(count)]
             case "integer" | "number":
                 return self._number(schema, whole=kind == "integer")

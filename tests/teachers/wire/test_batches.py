@@ -6,9 +6,10 @@ from email import message_from_bytes
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from teachers.wire.known_shapes import SHAPES, shape
+from tests_laws import law
 
 from mashbill.teachers.wire import Ask, WireError
 from mashbill.teachers.wire.anthropic import AnthropicMessages
@@ -269,7 +270,7 @@ def test_names_that_go_into_no_path(name: str) -> None:
 
 @pytest.mark.parametrize("wire", ALL)
 @given(data=st.data())
-@settings(max_examples=60)
+@law(60)
 def test_whatever_comes_back_is_read_or_refused(wire: Any, data: st.DataObject) -> None:
     leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
     keys = st.sampled_from(["id", "status", "metadata", "response", "inlinedResponses", "error",

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from teachers.wire.known_shapes import (
     ANSWERS,
@@ -21,6 +21,7 @@ from teachers.wire.known_shapes import (
     stream,
     wire_of,
 )
+from tests_laws import law
 
 from mashbill.conduct.prices import Price
 from mashbill.core.stage import Question
@@ -83,7 +84,7 @@ def answers_or_refuses(call: Any, *arguments: Any) -> None:
 
 @pytest.mark.parametrize("name", sorted(WIRES))
 @given(body=JSON)
-@settings(max_examples=50)
+@law(50)
 def test_any_json_is_read_or_refused(name: str, body: Any) -> None:
     wire = WIRES[name]
     answers_or_refuses(wire.read, body)
@@ -93,7 +94,7 @@ def test_any_json_is_read_or_refused(name: str, body: Any) -> None:
 
 @pytest.mark.parametrize("name", ANSWERS)
 @given(data=st.data())
-@settings(max_examples=25)
+@law(25)
 def test_a_mutated_answer_is_read_or_refused(name: str, data: st.DataObject) -> None:
     body = shape(name)
     at = data.draw(st.sampled_from(places(body)))
@@ -103,7 +104,7 @@ def test_a_mutated_answer_is_read_or_refused(name: str, data: st.DataObject) -> 
 
 @pytest.mark.parametrize("name", STREAMS)
 @given(data=st.data())
-@settings(max_examples=25)
+@law(25)
 def test_a_mutated_stream_is_read_or_refused(name: str, data: st.DataObject) -> None:
     wire = wire_of(name)
     events = [list(event) for event in read_events(stream(name), wire.stops_stream)]
@@ -151,7 +152,7 @@ def test_a_stream_that_is_cut_is_to_be_asked_for_again(name: str) -> None:
 @given(
     cuts=st.lists(st.integers(0, 6000), max_size=8), breaks=st.sampled_from(["\n", "\r\n", "\r"])
 )
-@settings(max_examples=15)
+@law(15)
 def test_a_stream_may_be_cut_anywhere(name: str, cuts: list[int], breaks: str) -> None:
     stops = wire_of(name).stops_stream
     data = stream(name).replace(b"\n", breaks.encode())

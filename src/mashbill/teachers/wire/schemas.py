@@ -38,6 +38,7 @@ _FORMATS = frozenset(
 _NO_PATTERN = re.compile(r"\(\?[=!<]|\\[1-9bBpPkA]")
 """what their patterns lack: looking around, going back to a group, bounds of words, classes"""
 _MOST_PROPERTIES, _MOST_VALUES, _DEEPEST = 5000, 1000, 10  # of a strict schema, OpenAI's guide
+_NESTED = 100  # levels of any schema
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
 
@@ -74,7 +75,7 @@ def for_anthropic(schema: Mapping[str, Any]) -> dict[str, Any]:
             themselves.
     """
     made: dict[str, Any] = _mapped(dict(schema), _as_anthropic)
-    if _contains_itself(made, made, ()):
+    if _contains_itself(made):
         raise _cannot("a schema that contains itself")
     return made
 
@@ -85,20 +86,27 @@ def for_gemini(schema: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _mapped(node: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
-    """Return a schema whose parts, and then itself, went through a function."""
+def _mapped(node: Any, change: Callable[[dict[str, Any]], dict[str, Any]], depth: int = 0) -> Any:
+    """Return a schema whose parts, and then itself, went through a function.
+
+    Raises:
+        WireError: if it is nested deeper than any service takes.
+    """
     if not isinstance(node, dict):
         return node
+    if depth > _NESTED:
+        msg = f"a schema is nested more than {_NESTED} levels deep, which no service takes"
+        raise WireError(msg, retry=False)
     made = dict(node)
     for key in _NAMED:
         if isinstance(made.get(key), dict):
-            made[key] = {name: _mapped(sub, change) for name, sub in made[key].items()}
+            made[key] = {name: _mapped(sub, change, depth + 1) for name, sub in made[key].items()}
     for key in _LISTED:
         if isinstance(made.get(key), list):
-            made[key] = [_mapped(sub, change) for sub in made[key]]
+            made[key] = [_mapped(sub, change, depth + 1) for sub in made[key]]
     for key in _SINGLE:
         if key in made:
-            made[key] = _mapped(made[key], change)
+            made[key] = _mapped(made[key], change, depth + 1)
     return change(made)
 
 
@@ -191,27 +199,48 @@ def _parts(node: Mapping[str, Any]) -> Iterator[Any]:
             yield value
 
 
-def _nodes(node: Any, depth: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
+def _nodes(schema: Any) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield every node of a schema, with the number of objects and lists that it is in."""
-    if not isinstance(node, dict):
-        return
-    yield node, depth
-    for part in _parts(node):
-        yield from _nodes(part, depth + 1)
-    for key in ("$defs", "definitions"):
-        for part in node.get(key, {}).values():
-            yield from _nodes(part, depth)
+    waiting: list[tuple[Any, int]] = [(schema, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if not isinstance(node, dict):
+            continue
+        yield node, depth
+        waiting += [(part, depth + 1) for part in _parts(node)]
+        for key in ("$defs", "definitions"):
+            waiting += [(part, depth) for part in node.get(key, {}).values()]
 
 
-def _contains_itself(node: Any, root: Mapping[str, Any], above: tuple[str, ...]) -> bool:
-    if not isinstance(node, dict):
-        return False
-    reference = node.get("$ref")
-    if isinstance(reference, str):
-        if reference in above:
-            return True
-        found: Any = root
-        for name in reference.removeprefix("#").strip("/").split("/"):
-            found = found.get(name) if isinstance(found, dict) and name else found
-        return _contains_itself(found, root, (*above, reference))
-    return any(_contains_itself(part, root, above) for part in _parts(node))
+def _contains_itself(schema: Mapping[str, Any]) -> bool:
+    """Return whether a reference leads, through parts and references, to itself."""
+    leads: dict[str, set[str]] = {}  # reference -> those in what it stands for
+    waiting = list(_references(schema))
+    while waiting:
+        reference = waiting.pop()
+        if reference not in leads:
+            found: Any = schema
+            for name in reference.removeprefix("#").strip("/").split("/"):
+                found = found.get(name) if isinstance(found, dict) and name else found
+            leads[reference] = _references(found)
+            waiting += leads[reference]
+    while True:  # what leads nowhere is let go, until nothing is left, or a circle
+        ends = {reference for reference, behind in leads.items() if not behind}
+        if not ends:
+            return bool(leads)
+        leads = {r: behind - ends for r, behind in leads.items() if r not in ends}
+
+
+def _references(node: Any) -> set[str]:
+    """Return what a node and its parts refer to; definitions are reached by references only."""
+    found, waiting = set(), [node]
+    while waiting:
+        part = waiting.pop()
+        if not isinstance(part, dict):
+            continue
+        reference = part.get("$ref")
+        if isinstance(reference, str):
+            found.add(reference)
+        else:
+            waiting += _parts(part)
+    return found

@@ -1,0 +1,141 @@
+"""Nothing recurses over the depth of data: who calls itself is listed here, with what bounds it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import mashbill
+
+SOURCE = Path(mashbill.__file__).parent
+
+BOUNDED = {
+    "core/canonical.py plain_value": "_NESTED lists inside each other, then TypeError",
+    "lineage/exports/card.py _yaml": "the front matter that the module itself writes: two levels",
+    "policy/house.py _recorded": "_NESTED levels of facts, then InputError",
+    "publish/writing.py _plain": "_NESTED levels of a value, then ValueError",
+    "run/slicing.py add_measures": "measures that stages write themselves: two levels",
+    "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",
+    "teachers/fake_json.py _object": "twice _DEEPEST: nothing is drawn below",
+    "teachers/wire/openai_chat.py _content": "one level: thoughts are only read if they are flat",
+    "teachers/wire/schemas.py _mapped": "_NESTED levels of a schema, then WireError",
+}
+"""file and function -> what bounds its recursion, other than how deep data go"""
+
+DELEGATING = {
+    "conduct/limits.py wait": "of the buckets of a limiter",
+    "conduct/order.py deliver": "of those who wait for an order",
+    "conduct/order.py fail": "of those who wait for an order",
+    "lineage/circuit.py read": "of a Parquet file",
+    "lineage/decisions.py as_json": "of the decisions and the licence that it holds",
+    "lineage/obligations.py as_json": "of the duties that it holds",
+    "plan.py as_json": "of the stages that it holds",
+    "stages/working.py ask": "of a teacher's session",
+}
+"""file and method -> whose method of the same name it calls: that of another class"""
+
+LOOPING = {
+    "conduct/batch_lane.py": {"pump", "_gather", "_submit", "_run_batch", "_made", "_watch",
+                              "_let_go", "_resume", "_seek"},
+    "conduct/lane.py": {"pump", "_send", "_again"},
+}  # fmt: skip
+"""file -> what goes round by tasks and timers of the event loop, each on a stack of its own"""
+
+
+def functions(tree):
+    """Yield (scopes that it stands in, node, whether it is a method) of every function."""
+    waiting = [(tree, (), False)]
+    while waiting:
+        node, scopes, in_class = waiting.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield scopes, child, in_class
+                waiting.append((child, (*scopes, child.name), False))
+            elif isinstance(child, ast.ClassDef):
+                waiting.append((child, (*scopes, child.name), True))
+            else:
+                waiting.append((child, scopes, in_class))
+
+
+def named_in(scopes, function, in_class, known):
+    """Yield which of the known functions one may call: by name, or as a method of an object."""
+    own = {arg.arg for arg in ast.walk(function.args) if isinstance(arg, ast.arg)}
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    own |= {node.id for node in names if not isinstance(node.ctx, ast.Load)}
+    visible = (*scopes[:-1], *scopes[-1:] * (not in_class), function.name)
+    for node in names:
+        inner = [(*visible[:end], node.id) for end in range(len(visible), -1, -1)]
+        met = next((place for place in inner if place in known), None)
+        if met is not None and node.id not in own:
+            yield met
+    called = {id(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+    for node in ast.walk(function):
+        if not (in_class and isinstance(node, ast.Attribute)):
+            continue
+        of = node.value.id if isinstance(node.value, ast.Name) else ""
+        # The same method of another object, which may be of this class; a module is none.
+        other = of in own and node.attr == function.name and id(node) in called
+        if of in {"self", "cls"} or other:
+            yield (*scopes, node.attr)
+
+
+def recursive(tree):
+    """Return the functions of a module that may come to call themselves, directly or by others."""
+    all_of = list(functions(tree))
+    known = {(*scopes, node.name) for scopes, node, _ in all_of}
+    leads = {}
+    for scopes, node, in_class in all_of:
+        met = leads.setdefault((*scopes, node.name), set())
+        met |= set(named_in(scopes, node, in_class, known))
+    found = set()
+    for start, first in leads.items():
+        waiting, seen = [*first], set()
+        while waiting:
+            at = waiting.pop()
+            if at in leads and at not in seen:
+                seen.add(at)
+                waiting += leads[at]
+        if start in seen:
+            found.add(start[-1])
+    return found
+
+
+def test_who_calls_itself_is_bounded_by_something_else_than_data():
+    found = {
+        f"{path.relative_to(SOURCE).as_posix()} {name}"
+        for path in sorted(SOURCE.rglob("*.py"))
+        for name in recursive(ast.parse(path.read_text("utf-8")))
+    }
+    looping = {f"{file} {name}" for file, names in LOOPING.items() for name in names}
+    allowed = BOUNDED.keys() | DELEGATING.keys() | looping
+    assert found - allowed == set(), "walk with a list of what waits, or say here what bounds it"
+    assert allowed - found == set(), "these no longer call themselves"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x):\n return f(x)",
+        "def f(x):\n return [f(y) for y in x]",
+        "def f(x):\n return map(f, x)",
+        "def f(x):\n return g(x)\ndef g(x):\n return f(x)",
+        "def outer():\n def f(x):\n  return f(x)\n return f",
+        "class A:\n def f(self):\n  return self.g()\n def g(self):\n  return self.f()",
+        "class A:\n def f(self):\n  return [other.f() for other in self.parts]",
+        "class A:\n @classmethod\n def f(cls):\n  return cls.f()",
+    ],
+)
+def test_recursion_is_seen(text):
+    assert "f" in recursive(ast.parse(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x):\n return g(x)\ndef g(x):\n return x",
+        "class A:\n def f(self):\n  return self.inner.f()",
+        "class A:\n def f(self):\n  return super().f()",
+    ],
+)
+def test_what_calls_another_is_none(text):
+    assert recursive(ast.parse(text)) == set()
