@@ -277,7 +277,7 @@ class _Giving:
         cells = chunk.get(f"user {column}")
         if not column or cells is None or column == self._text:
             return [""] * rows
-        return ["" if value is None else str(value).strip() for value in cells.values()]
+        return ["" if value is None else _valid(str(value)).strip() for value in cells.values()]
 
 
 def _valid(text: str) -> str:
