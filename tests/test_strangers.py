@@ -210,7 +210,7 @@ def test_claims_that_are_taken_in_are_told_with_what_a_spreadsheet_may_run(tmp_p
     with (tmp_path / "c.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(lines)
     told = invoke("catalog", "import", "csv", tmp_path / "c.csv", "--to", tmp_path / "to")
-    assert "Formulas: 1 cells begin with" in told
+    assert "Formulas: 1 cell begins with" in told
 
 
 @pytest.mark.usefixtures("terminal")
