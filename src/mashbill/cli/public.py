@@ -158,7 +158,8 @@ def import_command(
         if isinstance(value, str)
     )
     if formulas:
-        out.say(f"Formulas: {formulas:,} cell{' begins' if formulas == 1 else 's begin'} with = + - @, a tab or a line break; a "
+        begin = "cell begins" if formulas == 1 else "cells begin"
+        out.say(f"Formulas: {formulas:,} {begin} with = + - @, a tab or a line break; a "
                 f"spreadsheet that opens the files of {to} may run them")  # fmt: skip
     for conflict in added.conflicts:
         out.say(f"Contradiction: {conflict}")
