@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from rich.panel import Panel
 from rich.progress import Progress, TextColumn
 from rich.text import Text
@@ -18,6 +19,7 @@ from rich.tree import Tree
 
 from mashbill.cli.printing import Terminal, line, stacked, styled, table
 from mashbill.core.shown import json_text, paragraph, shown
+from mashbill.run.display import Bars, Lines
 
 SRC = Path(__file__).parents[1] / "src" / "mashbill"
 PRINTS = SRC / "cli" / "printing.py"
@@ -99,6 +101,15 @@ def test_json_keeps_each_text_and_can_be_printed(value):
     assert json.loads(text) == json.loads(json.dumps(value))
 
 
+def test_numbers_that_json_has_not_are_texts():
+    def refuse(name):
+        raise AssertionError(name)
+
+    value = {"a": [float("nan"), float("inf"), (-float("inf"), 1.5)], "b": "\x9b"}
+    found = json.loads(json_text(value), parse_constant=refuse)
+    assert found == {"a": ["NaN", "Infinity", ["-Infinity", 1.5]], "b": "\x9b"}
+
+
 @laws
 @given(ANY, ANY)
 def test_nothing_that_reaches_the_console_is_acted_on_whatever_it_stands_in(one, two):
@@ -122,6 +133,23 @@ def test_a_name_is_printed_whole_whatever_it_looks_like(text):
     squeezed = "".join(printed(grid, width=2000).split())
     assert "".join(shown(text).split()) in squeezed
     assert "".join(shown(text).split()) in "".join(printed(text, width=2000).split())
+
+
+@laws
+@given(ANY, ANY)
+def test_a_run_s_display_acts_on_no_name_note_or_line(name, note):
+    for kind in (Bars, Lines):
+        for console in (Terminal, Console):
+            file = io.StringIO()
+            shows = kind(console(file=file, width=90, force_terminal=kind is Bars))
+            with shows:
+                shows.tell(note)
+                shows.start(name, 3)
+                shows.advance(name, 1, 3, note)
+                shows.finish(name, 3, 1)
+                shows.cached(name + "2", 3)
+            out = re.sub(r"\x1b\[\??[0-9;]*[A-Za-z]", "", file.getvalue())
+            assert hidden(out, "\n\r") == []
 
 
 # Who keeps to it

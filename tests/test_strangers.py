@@ -204,6 +204,15 @@ def test_every_command_over_the_catalogue(catalogue, request, tmp_path, command)
     invoke(*arguments, "--catalog", catalogue)
 
 
+def test_claims_that_are_taken_in_are_told_with_what_a_spreadsheet_may_run(tmp_path):
+    lines = [["child", "parent", "relation", "source"], ["o/a", "o/b", "sft-data", "=cmd|x"],
+             ["o/a", "o/c [/x]\x1b[1m", "sft-data", "\u202ex"]]  # fmt: skip
+    with (tmp_path / "c.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(lines)
+    told = invoke("catalog", "import", "csv", tmp_path / "c.csv", "--to", tmp_path / "to")
+    assert "Formulas: 1 cell begins with" in told
+
+
 @pytest.mark.usefixtures("terminal")
 def test_what_a_server_says_is_told_and_not_acted_on(tmp_path):
     def answer(handler, path, data):
@@ -338,9 +347,11 @@ def test_warnings_logs_and_bugs_are_shown(tmp_path):
 
 
 def test_a_name_reads_the_same_wherever_it_is_printed(tmp_path):
-    rows = [{"text": "t", "generator": "q\x1b[1m[/z]"}]
+    rows = [{"text": "t", "generator": "q\x1b[1m[/z]", "number": float("inf")}]
     stages = '[stages.a]\nkind = "import"\ntitle = "t"\nsource = "r.jsonl"\n'
     store = run_stages(tmp_path, stages, {"r.jsonl": rows})
     name = shown(rows[0]["generator"])
     for command in ("bill a", "trace a --row 0", "check a --all"):
         assert name in invoke(*command.split(), "--store", store.root)
+    facts = invoke("trace", "a", "--row", 0, "--json", "--store", store.root)
+    assert json.loads(facts, parse_constant=pytest.fail)["what"]

@@ -11,7 +11,7 @@ from mashbill import InputError, Signer, Store
 from mashbill.conduct import listing
 from mashbill.conduct.listing import File, listing_digest
 from mashbill.core.naming import file_name, free_names, reference_name
-from mashbill.core.record import OURS
+from mashbill.core.record import OURS, identify
 
 laws = settings(derandomize=True, deadline=None, max_examples=300)
 BASE = st.sampled_from(["_bill", "_id", "text", "prompt", "a"])
@@ -129,6 +129,13 @@ def test_a_table_with_two_columns_of_one_name_is_refused(tmp_path, ending):
 def test_columns_that_a_recipe_names_twice_are_refused():
     with pytest.raises(InputError, match="names column 'a' twice"):
         list(read_rows(b"1,2\n", "x.csv", columns=("a", "a")))
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a\x00b", "a"]])
+def test_no_record_has_a_column_that_would_not_come_back(names):
+    table = pa.table([pa.array(["one"]), pa.array(["two"])], names=names)
+    with pytest.raises(InputError, match="rename it where it comes from"):
+        identify(table)
 
 
 JOIN = """

@@ -127,13 +127,16 @@ def take_over() -> None:
     warnings.showwarning = _warn
     logging.lastResort = _Shown(logging.WARNING)
     sys.excepthook = _tell_bug
-    threading.excepthook = lambda it: _tell_bug(
-        it.exc_type, it.exc_value or it.exc_type(), it.exc_traceback
-    )
+    threading.excepthook = _tell_of_thread
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     err.say(("warning:", "yellow"), " ", Text(paragraph(message)), f" ({category.__name__})")
+
+
+def _tell_of_thread(told: threading.ExceptHookArgs) -> None:
+    if told.exc_type is not SystemExit and told.exc_value is not None:  # as threading itself does
+        _tell_bug(told.exc_type, told.exc_value, told.exc_traceback)
 
 
 def _tell_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ from mashbill.cli.options import (
 from mashbill.cli.printing import table
 from mashbill.cli.show_public import print_entity, print_whatif
 from mashbill.core.errors import InputError
+from mashbill.core.shown import FORMULA
 from mashbill.core.store import Store
 from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.public import lineage_of
@@ -149,6 +151,16 @@ def import_command(
         f"{added.known_claims:,} claims were there already, {len(imported.left_out):,} left out; "
         f"use them with --catalog {to}"
     )
+    formulas = sum(
+        bool(re.search(FORMULA, value))
+        for row in (*imported.claims, *imported.entities)
+        for value in row.model_dump().values()
+        if isinstance(value, str)
+    )
+    if formulas:
+        begin = "cell begins" if formulas == 1 else "cells begin"
+        out.say(f"Formulas: {formulas:,} {begin} with = + - @, a tab or a line break; a "
+                f"spreadsheet that opens the files of {to} may run them")  # fmt: skip
     for conflict in added.conflicts:
         out.say(f"Contradiction: {conflict}")
     for line in imported.left_out[:20]:

@@ -8,10 +8,12 @@ the digest of the teacher call it rests on. A rejected row also says by what and
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mashbill.core.errors import InputError
 from mashbill.core.rowbytes import digests
 
 if TYPE_CHECKING:
@@ -33,7 +35,16 @@ def user_columns(names: Sequence[str]) -> list[str]:
 
 
 def identify(table: pa.Table) -> pa.Table:
-    """Return the table with ``_id`` computed from the user's columns and put behind them."""
+    """Return the table with ``_id`` computed from the user's columns and put behind them.
+
+    Raises:
+        InputError: if a column's name would not come back from the file, or two have one name.
+    """
+    for name, count in Counter(table.column_names).items():
+        if count > 1 or "\x00" in name:
+            what = "there twice" if count > 1 else "a name that holds NUL, where Arrow cuts it"
+            msg = f"column {name!r} is {what}; rename it where it comes from"
+            raise InputError(msg)
     names = user_columns(table.column_names)
     ids = [full[:16] for full in digests({name: table.column(name) for name in names})]
     ours = [name for name in table.column_names if name in OURS and name != ID]

@@ -8,11 +8,15 @@ written as escapes (``\x1b``, ``\u202e``), so that what is there is what is read
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 MOST = 4000
 """characters of one text that are shown, unless a caller says otherwise"""
+
+FORMULA = "\\A[-=+@\t\r\n\uff1d\uff0b\uff0d\uff20]"
+"""how a text begins that a spreadsheet may run as a formula (OWASP, "CSV Injection"); a pattern"""
 
 _LINES = 200  # of a paragraph
 _SELECTORS = "\ufe0e\ufe0f"
@@ -89,15 +93,34 @@ def paragraph(text: object, most: int | None = MOST) -> str:
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """Return a value as JSON that keeps every text whole, and that can be printed as it is.
 
-    What :func:`shown` spells out is written as JSON's own escapes.
+    What :func:`shown` spells out is written as JSON's own escapes, and numbers that JSON has not
+    as the texts "NaN", "Infinity" and "-Infinity".
 
     Raises:
         TypeError: if the value has no JSON form.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    text = _dumped(value, indent)
     if text.isascii() and "\x7f" not in text:
         return text
     return _IN_LINES.sub(_escaped, text)  # line feeds are of the layout: in texts they are escaped
+
+
+def _dumped(value: Any, indent: int | None) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, indent=indent)
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with the numbers that JSON has not as texts."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    return value
 
 
 def yaml_scalar(value: Any) -> str:
@@ -105,7 +128,7 @@ def yaml_scalar(value: Any) -> str:
 
     YAML knows no pairs of surrogates, and its readers no half of one, which is replaced.
     """
-    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    text = _dumped(value, None).encode("utf-8", "replace").decode()
     return _IN_LINES.sub(_yaml_escape, text)
 
 

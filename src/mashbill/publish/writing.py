@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY, user_columns
+from mashbill.core.shown import FORMULA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 DataFormat = Literal["parquet", "jsonl", "csv", "arrow"]
 DATA_FORMATS: tuple[DataFormat, ...] = get_args(DataFormat)
 _BATCH = 8192
-_STARTS = "\\A[-=+@\t\r\n\uff1d\uff0b\uff0d\uff20]"
-"""how a text begins that a spreadsheet may take for a formula (OWASP, "CSV Injection")"""
 _QUOTE = "'"
 """put before such a text, it makes a spreadsheet take it for what it is"""
 
@@ -45,7 +44,7 @@ class Formulas:
 
     def header(self, names: Sequence[str]) -> list[str]:
         """Count such names, and return the names to write; no two of them become one."""
-        found = [name for name in names if pc.match_substring_regex(name, _STARTS).as_py()]
+        found = [name for name in names if pc.match_substring_regex(name, FORMULA).as_py()]
         self.headers.update(found)
         written = {name: name for name in names}
         for name in found if self.escape else ():
@@ -55,7 +54,7 @@ class Formulas:
 
     def column(self, name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
         """Count such cells of a column of texts, and return the column to write."""
-        starts = pc.fill_null(pc.match_substring_regex(texts, _STARTS), fill_value=False)
+        starts = pc.fill_null(pc.match_substring_regex(texts, FORMULA), fill_value=False)
         count = pc.sum(starts).as_py() or 0
         if not count:
             return texts
