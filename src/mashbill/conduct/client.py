@@ -24,6 +24,7 @@ from mashbill.conduct.lane import Counts, Lane, Route, Surroundings
 from mashbill.conduct.limits import Pace, Shared
 from mashbill.conduct.order import Batch, Order
 from mashbill.conduct.pressure import Window
+from mashbill.conduct.scrubbing import Scrubber
 from mashbill.conduct.transport import Carrier
 from mashbill.conduct.writer import Writer
 from mashbill.core.errors import MashbillError, TeacherError
@@ -62,6 +63,10 @@ class Client:
     facts: dict[str, Any] = field(default_factory=dict)
     twins: dict[str, Transport] = field(default_factory=dict)
     earlier_terms: bool = False
+    tell: Callable[[str], None] = lambda _: None
+    """told in a line what is waited for, from the client's thread"""
+    scrubber: Scrubber = field(default_factory=Scrubber)
+    """knows the keys of the run; those of each route are added to it"""
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _paces: dict[tuple[str, str, str], Pace] = field(default_factory=dict)
     _shared: dict[tuple[str, str], Shared] = field(default_factory=dict)
@@ -187,6 +192,12 @@ class Client:
     def interrupt(self) -> None:
         """Send nothing more; what is in flight still comes into the journal."""
         if self._started and self._thread.is_alive():
+            flying = sum(len(lane.flying) for lane in list(self._lanes.values()))
+            if flying:
+                self._say(
+                    f"{flying:,} requests are in flight, and paid for: their answers are waited "
+                    f"for, {_DRAIN:.0f} s at most. Ctrl-C again leaves them."
+                )
             error = TeacherError("the run was stopped; run the same command again to go on")
             self._loop.call_soon_threadsafe(self._stop, error)
 
@@ -247,7 +258,7 @@ class Client:
     async def _live(self, ready: threading.Event) -> None:
         self._end = asyncio.Event()
         self._loop.set_exception_handler(self._unforeseen)
-        self._transport = Carrier(_CONNECTIONS, self.twins)
+        self._transport = Carrier(_CONNECTIONS, self.twins, self.scrubber)
         ready.set()
         sweeper = asyncio.create_task(self._sweep())
         await self._end.wait()
@@ -276,12 +287,13 @@ class Client:
 
     def _lane(self, route: Route) -> Lane:
         account = route.account
+        self.scrubber.add(account.keys)
         key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
         lane = self._lanes.get(key)
         if lane is None:
             around = Surroundings(
                 self.run, self._transport, self._budget, self._write, self._stop,
-                time.monotonic,
+                time.monotonic, self._say, self.scrubber,
             )  # fmt: skip
             pace, window = self._pace(route), Window(route.most)
             if route.batches is None:
@@ -327,11 +339,16 @@ class Client:
                 shared = Shared(account.requests_per_minute, account.tokens_per_minute, now)
                 self._shared[account.alias, account.host] = shared
             pace = Pace(shared)
-            left = self.journal.held(account.alias, route.model, datetime.now(UTC))
+            left, by = self.journal.holding(account.alias, route.model, datetime.now(UTC))
             if left > 0:
-                pace.hold(left, now)
+                pace.hold(left, now, f"an earlier run was told so ({by})")
             self._paces[account.alias, account.host, route.model] = pace
         return pace
+
+    def _say(self, line: str) -> None:
+        """Tell a line; a display that cannot show it ends no run."""
+        with suppress(Exception):
+            self.tell(line)
 
     def _take(self, route: Route, orders: list[Order]) -> None:
         if self._error is not None:

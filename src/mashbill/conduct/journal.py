@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct import bought
+from mashbill.conduct import bought, foreign
 from mashbill.conduct.bought import Bought, Requests, call_digest, pieces, request_digest
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
@@ -327,18 +327,31 @@ class Journal:
 
     def held(self, account: str, model: str, now: datetime) -> float:
         """Return for how many seconds more a limit of an earlier run holds a model's requests."""
+        return self.holding(account, model, now)[0]
+
+    def holding(self, account: str, model: str, now: datetime) -> tuple[float, str]:
+        """Return the same, a day at most, and what the service said.
+
+        What is not believed any more, or cannot be read, holds nothing.
+        """
         rows = self.query(
             "SELECT at, detail FROM events WHERE account = ? AND kind IN "
             "('rate-limited', 'server', 'invalid', 'window-empty') ORDER BY id DESC LIMIT 500",
             [account],
         )
-        left = 0.0
+        left, by = 0.0, ""
         for at, detail in rows:
-            told = json.loads(detail)
-            if told.get("model", model) == model:
-                passed = (now - datetime.fromisoformat(at)).total_seconds()
-                left = max(left, float(told.get("held", 0)) - max(passed, 0.0))
-        return left
+            with contextlib.suppress(ValueError, RecursionError):
+                told, then = json.loads(detail), foreign.moment(at)
+                if not isinstance(told, dict) or then is None:
+                    continue
+                if told.get("model", model) == model:
+                    # A clock that was set back must not make of a wait a longer one.
+                    passed = max((now - then).total_seconds(), 0.0)
+                    more = foreign.held(told.get("held")) - passed
+                    if more > left:
+                        left, by = more, str(told.get("header") or told.get("reason") or "a limit")
+        return left, by[:100]
 
     def runs(self) -> list[Run]:
         """Return the runs that asked services, in order."""

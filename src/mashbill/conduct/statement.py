@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct import foreign
 from mashbill.conduct.bought import leaf_of, netstrings
 from mashbill.core.canonical import canonical
-from mashbill.core.errors import AuditError, InputError
+from mashbill.core.errors import AuditError, InputError, MashbillError
 from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
 from mashbill.core.merkle import Growing, leaf, root
 
@@ -78,14 +79,14 @@ def summed(calls: Iterable[CallRecord], events: Sequence[EventRecord]) -> dict[s
         route = routes[conduct[_ROUTE]]
         route.add(conduct)
         if "given-up" not in conduct[_FLAGS] and "refused" not in conduct[_FLAGS]:
-            sent = _time(conduct[_AT]) - timedelta(seconds=float(conduct[_SECONDS]))
+            sent = _time(conduct[_AT]) - _lasted(conduct[_SECONDS])
             limits.sent(route.place(conduct[_ROUTE]), sent)
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
     for _, at, kind, account, _, detail in events:
         kinds[account][kind] += 1
         told = json.loads(detail)
         if kind in _SENT and "seconds" in told:
-            sent = _time(at) - timedelta(seconds=told["seconds"])
+            sent = _time(at) - _lasted(told["seconds"])
             limits.sent((account, str(told.get("model", ""))), sent)
     return {
         "counts": {"calls": tree.size, "events": len(events)},
@@ -142,7 +143,9 @@ class _Limits:
             told = json.loads(detail)
             if kind in _HOLDS and "held" in told:
                 begins = _time(at)
-                until = begins + timedelta(seconds=float(told["held"]))
+                # More than a day was believed once, and statements of then still hold.
+                seconds = foreign.number(told["held"], 0.0, 1e9) or 0.0
+                until = begins + timedelta(seconds=seconds)
                 held[account, str(told.get("model", ""))].append((begins, until))
         self.breaches: list[dict[str, str]] = []
         self._held = {place: sorted(times) for place, times in held.items()}
@@ -177,6 +180,11 @@ class _Limits:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _lasted(seconds: Any) -> timedelta:
+    """Return how long a request took; what is no number of seconds, as if it took none."""
+    return timedelta(seconds=foreign.number(seconds, 0.0, 30 * 86400.0) or 0.0)
 
 
 def entry_facts(run: Run, rows: Iterable[Bought], events: Iterable[Event]) -> dict[str, Any]:
@@ -272,25 +280,30 @@ def check(path: Path) -> Checked:
         data = json.loads(path.read_text(encoding="utf-8"))
         envelope = canonical(data["statement"])
         calls, events = list(data["calls"]), list(data["events"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, MashbillError) as error:
         msg = f"{path}: not a statement of conduct: {error!r}"
         raise InputError(msg) from error
     statement, keyid = open_envelope(envelope, str(path))
     if statement.get("predicateType") != PREDICATE_TYPE:
         msg = f"{path}: its signature holds, and it states {statement.get('predicateType')!r}"
         raise AuditError(msg)
-    predicate = statement["predicate"]
+    try:
+        predicate = dict(statement["predicate"])
+        own, entry = predicate["run"]["id"], statement["subject"][0]["digest"]["sha256"]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        msg = f"{path}: its signature holds, and it is no statement of a run: {error!r}"
+        raise AuditError(msg) from error
     try:
         computed = summed(calls, events)
         strangers = {record[4] for record in calls} | {record[0] for record in events}
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError,
+            RecursionError) as error:
         return Checked(predicate, keyid, "", (f"its records cannot be read: {error!r}",))
     problems = [
         f"{name} is stated as {predicate.get(name)!r:.120}, and its records give {value!r:.120}"
         for name, value in computed.items()
         if canonical(predicate.get(name)) != canonical(value)
     ]
-    if strangers - {predicate["run"]["id"]}:
-        problems.append(f"it lists calls of other runs: {sorted(strangers)[:3]}")
-    entry = statement["subject"][0]["digest"]["sha256"]
+    if strangers - {own}:
+        problems.append(f"it lists calls of other runs: {sorted(map(str, strangers))[:3]}")
     return Checked(predicate, keyid, entry, tuple(problems))
