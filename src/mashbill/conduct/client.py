@@ -77,6 +77,10 @@ class Client:
     _error: MashbillError | None = None
     _is_broken: bool = False
     _started: bool = False
+    _is_interrupted: bool = False
+    _leaves: bool = False
+    """whether what is in flight is waited for no more"""
+    _has_failed_open: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         """Return it; the loop begins with the first order."""
@@ -192,14 +196,19 @@ class Client:
     def interrupt(self) -> None:
         """Send nothing more; what is in flight still comes into the journal."""
         if self._started and self._thread.is_alive():
-            flying = sum(len(lane.flying) for lane in list(self._lanes.values()))
-            if flying:
-                self._say(
-                    f"{flying:,} requests are in flight, and paid for: their answers are waited "
-                    f"for, {_DRAIN:.0f} s at most. Ctrl-C again leaves them."
-                )
+            self._tell_flying()
+            self._is_interrupted = True
             error = TeacherError("the run was stopped; run the same command again to go on")
             self._loop.call_soon_threadsafe(self._stop, error)
+
+    def _tell_flying(self) -> None:
+        """Tell once that a run that ends waits for what is paid for."""
+        flying = sum(len(lane.flying) for lane in list(self._lanes.values()))
+        if flying and not self._is_interrupted:
+            self._say(
+                f"{flying:,} requests are in flight, and paid for: their answers are waited for, "
+                f"{_DRAIN:.0f} s at most. Ctrl-C again leaves them."
+            )
 
     def close(self) -> None:
         """Wait for what is in flight, write what is left, and end.
@@ -210,9 +219,19 @@ class Client:
         if not self._started:
             return
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
-            self._loop.call_soon_threadsafe(self._end.set)
-            self._thread.join()
+            self._tell_flying()
+            # Who was interrupted waits until all is in; if that is broken off, by a second Ctrl-C,
+            # what is in flight is left.
+            self._leaves = self._is_interrupted and not self._has_failed_open.is_set()
+            try:
+                asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+            except KeyboardInterrupt:
+                self._leaves = True
+                asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result(_DRAIN_BROKEN)
+                raise
+            finally:
+                self._loop.call_soon_threadsafe(self._end.set)
+                self._thread.join(_DRAIN_BROKEN)
         failed = self._writer.error
         if failed is None:
             self._writer.run(self.run, self._began, self._told(), _now())
@@ -418,6 +437,7 @@ class Client:
     async def _fail_open(self) -> None:
         await self._land()
         error = self._error or TeacherError("stopped")
+        self._has_failed_open.set()
         with self._lock:
             left, self._open = list(self._open.values()), {}
         for order in left:
@@ -431,7 +451,7 @@ class Client:
     async def _land(self) -> None:
         """Wait until what is in flight is answered and on disk, for a while."""
         until = time.monotonic() + (_DRAIN_BROKEN if self._is_broken else _DRAIN)
-        while time.monotonic() < until and self._writer.error is None:
+        while time.monotonic() < until and self._writer.error is None and not self._leaves:
             if not any(lane.flying or lane.unwritten for lane in self._lanes.values()):
                 return
             await asyncio.sleep(0.02)

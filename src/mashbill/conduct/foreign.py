@@ -31,7 +31,7 @@ _DURATION = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _EPOCH, _EPOCH_MS = 1e9, 1e11  # from where a number of seconds is a time, as some routers write
 _LIKE_A_WAIT = re.compile(
-    r"\+?(?:inf|infinity|[\d.]+(?:e\+?\d+)?|(?:[\d.]+(?:ms|s|m|h|d))+)", re.ASCII
+    r"\+?(?:inf|infinity|(?:\d+\.?\d*|\.\d+)(?:e\+?\d+)?|(?:[\d.]+(?:ms|s|m|h|d))+)", re.ASCII
 )
 _LONGEST_TEXT = 200  # characters of a wait or a time
 

@@ -170,7 +170,7 @@ class Lane:
                 self._later.clear()
                 return
             told = f"{host} has not answered for {patience:.0f} s; at last: {self.breaker.last}"
-            if not self._reached:
+            if not self._reached and self.breaker.failures:
                 told += " (look at base_url; set patience for a server that takes longer to start)"
         else:
             return
@@ -186,7 +186,7 @@ class Lane:
 
         A service that was never reached in this run is more likely at another address.
         """
-        if self._reached or self.breaker.since is None:
+        if self._reached:
             return self.route.patience
         return min(self.route.first_patience, self.route.patience)
 
@@ -224,6 +224,7 @@ class Lane:
                 self.around.budget.release(order.most)
                 raise
             order.overdue = order.invalid = False
+            self._reached = True
             reason = f"no answer within {route.timeout:.0f} s"
             self._failed(order, "timeout", reason, overloaded=True)
         except MashbillError as error:
@@ -265,8 +266,10 @@ class Lane:
                 )
             )
             return
-        if not self._reached and error.kind != "timeout":
-            self.telling.unreached(error.reason, self.route.first_patience)
+        if error.kind == "timeout":
+            self._reached = True  # there is somebody, who says nothing
+        elif not self._reached:
+            self.telling.unreached(error.reason, self._patience())
         self._failed(
             order, error.kind, error.reason, overloaded=error.kind in {"connect", "timeout"}
         )

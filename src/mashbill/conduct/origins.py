@@ -87,6 +87,8 @@ def address(base_url: str, where: str = "base_url") -> Address:
         raise _no_address(where, shown, "has a query or a fragment, in which the path would end up")
     if port == 0:
         raise _no_address(where, shown, "has the port 0")
+    if not parts.path.isascii():
+        raise _no_address(where, shown, "has a path that is not ASCII; write it percent-encoded")
     if any(part in {".", ".."} for part in parts.path.split("/")):
         raise _no_address(where, shown, "has . or .. in its path")
     return Address(Origin(scheme, _host(host, where, shown), port or _PORTS[scheme]), parts.path)

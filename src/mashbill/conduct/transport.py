@@ -366,10 +366,14 @@ def _failure(aiohttp: Any, error: Exception, url: str) -> TransportError:
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
         return TransportError("cut", f"the response was cut off: {said or type(error).__name__}")
     if isinstance(error, aiohttp.ClientResponseError):
-        hint = "; perhaps it wants https" if parts.scheme == "http" else ""
         message = " ".join(error.message.split())[:200]
-        return TransportError("cut", f"{place} does not answer in HTTP{hint}: {message}",
-                              hopeless=True)  # fmt: skip
+        no_http = "status line" in message
+        hint = "; perhaps it wants https" if no_http and parts.scheme == "http" else ""
+        why = f"{place} does not answer in HTTP{hint}: {message}"
+        return TransportError("cut", why, hopeless=no_http)
+    if isinstance(error, ConnectionError) and parts.scheme == "http":
+        why = f"{place} closed the connection (it may want https): {said}"
+        return TransportError("cut", why)
     if isinstance(error, aiohttp.ClientError | OSError):
         return TransportError("cut", f"{type(error).__name__}: {said}")
     return TransportError("connect", f"{place} cannot be asked: {said}", hopeless=True)
