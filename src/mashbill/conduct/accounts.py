@@ -198,7 +198,7 @@ def _key(environ: Mapping[str, str], name: str, who: str) -> str:
     wrong = next((char for char in key if not "!" <= char <= "~"), "")
     if wrong:
         what = "a line break" if wrong in "\r\n" else "white space" if wrong.isspace() else (
-            "a character that is not ASCII" if ord(wrong) > 126 else "a control character"
+            "a character that is not ASCII" if ord(wrong) > 127 else "a control character"
         )  # fmt: skip
         msg = (
             f"{who}: the key in {name} holds {what}, at character {key.index(wrong) + 1} of "

@@ -61,7 +61,11 @@ class Scrubber:
             if len(key) >= LONG:
                 forms = [*_within_base64(key), key.encode().hex(), key.encode().hex().upper()]
                 plain += [key, *forms]
-                anywhere += [spelt, *map(re.escape, forms)]
+                anywhere.append(spelt)
+                anywhere += [
+                    "".join(char if char.isalnum() else _spelt(char) for char in form)
+                    for form in forms
+                ]
             else:
                 plain += [f"{word} {key}" for word in ("Bearer", "bearer", "BEARER")]
                 anywhere.append(f"(?i:(?<=bearer )){spelt}(?![A-Za-z0-9])")
