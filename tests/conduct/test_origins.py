@@ -20,9 +20,7 @@ ENVIRON = {"OPENAI_API_KEY": "sk-0123456789", "OTHER_KEY": "other-0123456789"}
 
 def account(url, *, service="openai", key="OPENAI_API_KEY", own=OPENAI, tables=None, **environ):
     accounts = Accounts("data@example.org", tables or {}, "")
-    return accounts.account(
-        service, url, key, ENVIRON | environ, own_url=own, teacher="my-teacher"
-    )
+    return accounts.account(service, url, key, ENVIRON | environ, own_url=own, teacher="my-teacher")
 
 
 SAME = [
@@ -157,7 +155,7 @@ def test_a_key_that_is_none_is_told_by_its_variable_and_teacher_and_never_shown(
     assert "MY_KEY" in said
     assert "my-teacher" in said
     assert ODD_KEYS[key] in said
-    assert not (key or "").strip() or key.strip()[:4] not in said.replace("Bearer\" before", "")
+    assert not (key or "").strip() or key.strip()[:4] not in said.replace('Bearer" before', "")
 
 
 def test_white_space_around_a_key_is_not_part_of_it():
@@ -198,6 +196,8 @@ def test_loopback_is_known(host):
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "127.1", "10.0.0.1", "localhost.example", "1"])
+@pytest.mark.parametrize(
+    "host", ["", "0.0.0.0", "::", "127.1", "10.0.0.1", "localhost.example", "1"]
+)
 def test_what_is_not_loopback_is_not(host):
     assert not is_loopback(host)

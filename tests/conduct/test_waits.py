@@ -305,7 +305,8 @@ def interrupted(path, store, ready):
 WAITS = {
     "a Retry-After": (always(429, **{"Retry-After": "800"}), ""),
     "an empty window": (
-        lambda h, *_: h.reply(200, chat("well"), **{LIMIT: "60", LEFT: "0", RESET: "800s"}), ""
+        lambda h, *_: h.reply(200, chat("well"), **{LIMIT: "60", LEFT: "0", RESET: "800s"}),
+        "",
     ),
     "failures of a batch": (always(500), "batch = true\n"),
 }
@@ -353,5 +354,3 @@ def test_a_second_ctrl_c_leaves_what_is_in_flight(tmp_path):
     assert process.returncode == 130, output
     assert "in flight" in output
     assert "Traceback" not in output, output
-
-

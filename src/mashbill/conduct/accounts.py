@@ -203,7 +203,7 @@ def _key(environ: Mapping[str, str], name: str, who: str) -> str:
         msg = (
             f"{who}: the key in {name} holds {what}, at character {key.index(wrong) + 1} of "
             f"{len(key)}, and no key does; set {name} to the key alone, without quotes, a name or "
-            "\"Bearer\" before it"
+            '"Bearer" before it'
         )
         raise TeacherError(msg)
     return key

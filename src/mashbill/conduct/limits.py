@@ -224,7 +224,10 @@ class Pace:
             if wait > longest:
                 mine = bucket is self.shared.buckets.get(unit)
                 whose = "of accounts.toml" if mine else "that its headers tell of"
-                longest, found = wait, f"the limit of {bucket.per_minute:,.0f} {unit} a minute {whose}"
+                longest, found = (
+                    wait,
+                    f"the limit of {bucket.per_minute:,.0f} {unit} a minute {whose}",
+                )
         return found
 
     def learn(self, headers: Mapping[str, str], now: float) -> bool:
@@ -294,9 +297,7 @@ class Pace:
                     new.level = min(new.level, old.level)
                 self._buckets[unit] = new
 
-    def _learn_left(
-        self, unit: Unit, left: str, reset: tuple[str, str | None], now: float
-    ) -> None:
+    def _learn_left(self, unit: Unit, left: str, reset: tuple[str, str | None], now: float) -> None:
         """Take note of what remains; ``reset`` is name and value of the header that says till when.
 
         Less than nothing remains nowhere: what is negative is read as nothing.

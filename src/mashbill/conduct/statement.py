@@ -296,8 +296,15 @@ def check(path: Path) -> Checked:
     try:
         computed = summed(calls, events)
         strangers = {record[4] for record in calls} | {record[0] for record in events}
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError,
-            RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         return Checked(predicate, keyid, "", (f"its records cannot be read: {error!r}",))
     problems = [
         f"{name} is stated as {predicate.get(name)!r:.120}, and its records give {value!r:.120}"
