@@ -1,6 +1,7 @@
 """What comes in is bounded by what comes out of it: bodies, streams, errors, batches' results."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import subprocess
@@ -128,7 +129,7 @@ def test_a_server_of_bombs_alone_ends_the_run_and_one_bomb_is_a_rejected_row(tmp
         assert len(service.asked) == 4, "what would come again is not asked for again"
         service.all_bad, service.asked = True, []
         path = recipe(tmp_path / "o", SERVER.format(url=service.url), rows=30)
-        with pytest.raises(TeacherError, match="refused all of the first 20.*1,048,576 bytes"):
+        with pytest.raises(TeacherError, match=r"refused all of the first 20.*1,048,576 bytes"):
             run(path, tmp_path / "os")
     assert len(service.asked) < 30
 
@@ -217,8 +218,6 @@ def test_pieces_cut_anywhere_unpack_to_the_same_up_to_a_bound(whole, cuts, wbits
 @given(st.binary(max_size=300))
 def test_any_bytes_are_unpacked_or_refused(data):
     unpack = transport._Unpacker()
-    try:
+    with contextlib.suppress(TransportError):
         assert len(unpack.feed(data, 1000)) <= 1000
         unpack.end()
-    except TransportError as error:
-        assert error.reason

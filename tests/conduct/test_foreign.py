@@ -1,14 +1,18 @@
 """Numbers that somebody else wrote: each is read within bounds, whatever stands there."""
 
+import json
 import math
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from mashbill.conduct import foreign
+from mashbill.cli import app
+from mashbill.conduct import foreign, keeping, statement
 from mashbill.conduct.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait, retry_after
+from mashbill.core.errors import InputError, MashbillError
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 QUICK = settings(max_examples=150, derandomize=True, deadline=None)
@@ -21,7 +25,7 @@ ABSURD = [
 NO_WAIT = [
     "-5", "-1e400", "-inf", "nan", "NaN", "", " ", "soon", "7 apples", "0x10", "1_0", "٣", "٣s",
     "1e", "Tue, 24 Nov 99999999999999999999 12:00:30 GMT", "null", "[1]", "1.2.3", "--1", "1s junk",
-    "\x00", "1,5", "1;5", "true", "Tue, 99 Nov 2026 12:00:30 GMT", "2026-13-01T00:00:00Z", "s", "ms",
+    "\x00", "1,5", "1;5", "true", "Tue, 99 Nov 2026 12:00:30 GMT", "2026-13-01T00:00:00Z", "s",
 ]  # fmt: skip
 WAITS = {
     "7": 7, " 7 ": 7, "+7": 7, "07": 7, "1.5": 1.5, ".5": 0.5, "5.": 5, "1e2": 100, "0": 0, "-0": 0,
@@ -140,7 +144,7 @@ def test_what_is_no_count_is_none(value):
     assert foreign.count(value, foreign.MOST_TOKENS) is None
 
 
-@pytest.mark.parametrize("value", [5000.0, 0.02, 1, 1e308, 10**400, True, "−1", "-1", None, [],
+@pytest.mark.parametrize("value", [5000.0, 0.02, 1, 1e308, 10**400, True, "\u22121", "-1", None, [],
                                    float("nan"), float("inf"), float("-inf")])  # fmt: skip
 def test_what_is_no_log_probability_is_none(value):
     assert foreign.logprob(value) is None
@@ -150,6 +154,12 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner),
 )
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 2**1024, "1e400", "-1e400", 1e308, 2**4000])
+def test_no_number_is_too_large_to_be_read(value):
+    assert isinstance(foreign.number(value, -math.inf, math.inf), float)
+    assert foreign.number(value, -5, 5) is None
 
 
 @QUICK
@@ -170,3 +180,84 @@ def test_whatever_is_read_is_none_or_within_its_bounds(value):
                                    "9" * 5000, "0001-01-01T00:00:00+23:59", [], {}])  # fmt: skip
 def test_a_time_that_is_none_is_none(value):
     assert foreign.moment(value) is None
+
+
+# -- what others hand on: exports of journals and statements of conduct ----------------------------
+
+ODD_VALUES = [None, True, -1, 1e308, 10**30, 10**400, float("nan"), float("inf"), float("-inf"),
+              "x", "\ud800", "\0", [], {}, [[]], [5000.0], [float("nan")], ["x"]]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def journal_of_one(tmp_path_factory):
+    from conduct.test_http import recipe, run
+
+    folder = tmp_path_factory.mktemp("journal")
+    teacher = 'kind = "fake-service"\nwords.a = ["x"]\nwords.b = ["y"]\n'
+    run(recipe(folder / "r", teacher, rows=1), folder / "s")
+    keeping.export(folder / "s" / "calls.sqlite", folder / "export.jsonl")
+    return folder
+
+
+def test_an_export_with_anything_in_any_place_is_taken_in_or_refused(journal_of_one, tmp_path):
+    head, line = (journal_of_one / "export.jsonl").read_text().splitlines()
+    row, file = json.loads(line), tmp_path / "odd.jsonl"
+    texts = ['{"bought": ' + "[" * 5000, "\ud800".encode("utf-8", "surrogatepass"), "", "5", "[]",
+             '{"bought": {}}', '{"call": {}}', '{"call": 5}', "{" * 9000]  # fmt: skip
+    for holder in (row["bought"], row["bought"]["question"], row["bought"]["answer"]):
+        for name in list(holder):
+            kept = holder[name]
+            empty = [[], {}] if kept == [] else []  # all three are read as none
+            for odd in (odd for odd in ODD_VALUES if odd not in empty):
+                holder[name] = odd
+                texts.append(json.dumps(row))
+            holder[name] = kept
+    call = {"request": "x", "teacher": {}, "prefix": "", "body": "", "choices": [], "logprobs": [],
+            "tokens": 1, "price": 0.0, "at": "", "text": "", "more": ""}  # fmt: skip
+    for name in call:
+        texts += [json.dumps({"call": call | {name: odd}}) for odd in ODD_VALUES]
+    refused = 0
+    target = tmp_path / "taken.sqlite"
+    for text in texts:
+        data = text if isinstance(text, bytes) else text.encode()
+        file.write_bytes(head.encode() + b"\n" + data + b"\n")
+        try:
+            keeping.take_in(target, file)
+        except InputError as error:
+            refused += "odd.jsonl, line 2" in str(error)
+    assert refused == len(texts)
+    assert keeping.take_in(target, journal_of_one / "export.jsonl") == (1, 0)
+
+
+def test_a_statement_with_anything_in_any_place_is_checked_or_refused(journal_of_one, tmp_path):
+    (folder,) = [journal_of_one / "s"]
+    file = tmp_path / "statement.json"
+    done = CliRunner().invoke(
+        app, ["conduct", "statement", "latest", "--to", str(file), "--store", str(folder)]
+    )
+    assert done.exit_code == 0, done.output
+    whole = json.loads(file.read_text())
+    event = ["r", "2026-11-24T12:00:00+00:00", "rate-limited", "a", "", '{"held": 1}']
+    texts = ["[" * 100_000, '{"statement": ' + "[" * 5000 + "]" * 5000 + "}", "5", "", "null",
+             '{"statement": ' + "9" * 5000 + "}"]  # fmt: skip
+    for odd in ODD_VALUES:
+        texts += [json.dumps(whole | {key: odd}) for key in whole if odd not in ([], {})]
+        for place in range(len(whole["calls"][0])):
+            record = list(whole["calls"][0])
+            record[place] = odd
+            texts.append(json.dumps(whole | {"calls": [record]}))
+        for place in range(6):
+            told = list(event)
+            told[place] = odd
+            texts.append(json.dumps(whole | {"events": [told]}))
+    for held in ["1e400", "1e20", "-1", "null", '"x"', "[]", "9" * 4000]:
+        texts.append(json.dumps(whole | {"events": [[*event[:5], f'{{"held": {held}}}']]}))
+    for at in ["9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+00:00", "x", "2026-11-24"]:
+        texts.append(json.dumps(whole | {"events": [[event[0], at, *event[2:]]]}))
+    assert statement.check(file).holds
+    for text in texts:
+        file.write_text(text)
+        try:
+            assert not statement.check(file).holds
+        except MashbillError as error:
+            assert "statement.json" in str(error)  # noqa: PT017

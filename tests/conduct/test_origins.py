@@ -1,4 +1,4 @@
-"""A key goes to its service's scheme, host and port, over TLS or to this machine, and nowhere else."""
+"""A key goes to its service's own origin, over TLS or to this machine, and nowhere else."""
 
 import pytest
 from conduct.test_http import SERVER, recipe, run
@@ -26,7 +26,7 @@ def account(url, *, service="openai", key="OPENAI_API_KEY", own=OPENAI, tables=N
 SAME = [
     OPENAI, "https://API.OpenAI.com/v1", "https://api.openai.com:443/v1",
     "https://api.openai.com./v1", "HTTPS://api.openai.com/other", "https://api.openai.com",
-    "https://ａｐｉ.openai.com/v1", "https://api。openai.com/v1", "https://api.openai.com:00443/",
+    "https://\uff41\uff50\uff49.openai.com/v1", "https://api。openai.com/v1", "https://api.openai.com:00443/",
 ]  # fmt: skip
 
 
@@ -45,21 +45,23 @@ CLEAR = ["http://api.openai.com/v1", "http://api.openai.com:443/v1", "HTTP://API
          "http://server/v1"]  # fmt: skip
 OTHERS = ["https://api.openai.com:8443/v1", "https://api.openai.com.evil.example/v1",
           "https://evil.example/api.openai.com", "https://xapi.openai.com/v1",
-          "https://openai.com/v1", "https://api.openaı.com/v1", "https://xn--api-openai.com/v1",
+          "https://openai.com/v1", "https://api.opena\u0131.com/v1", "https://xn--api-openai.com/v1",
           "https://api.openai.com..evil/v1", "https://[::ffff:1.2.3.4]/v1"]  # fmt: skip
 NONE = ["https://api.openai.com@evil.example/v1", "https://user:pass@api.openai.com/v1",
         "https://evil.example\\@api.openai.com/v1", "https://api.openai.com\\.evil.example/v1",
         "https://api.openai.com /v1", "https://api.openai.com\t/v1", "https://api.openai.com/\n",
         "https://api.openai.com/v1?x=", "https://api.openai.com/v1#", "https://api.openai.com:x/v1",
         "https://api.openai.com:99999/v1", "https://api.openai.com:0/v1", "https:///v1", "https://",
-        "ftp://api.openai.com/v1", "file:///etc/hostname", "//api.openai.com/v1", "api.openai.com/v1",
-        "https://[::1/v1", "https://[fe80::1%25eth0]/v1", "https://a..b/v1", "https://api.openai.com/../x",
-        "https://api.openai.com/v1/ü", "javascript:alert(1)", "", "https://\u202eapi.openai.com"]  # fmt: skip
+        "ftp://api.openai.com/v1", "file:///etc/hostname", "//api.openai.com/v1",
+        "api.openai.com/v1",
+        "https://[::1/v1", "https://[fe80::1%25eth0]/v1", "https://a..b/v1",
+        "https://api.openai.com/../x", "https://api.openai.com/v1/ü", "javascript:alert(1)", "",
+        "https://\u202eapi.openai.com"]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", CLEAR)
 def test_no_key_goes_in_clear_text(url):
-    with pytest.raises(TeacherError, match="OPENAI_API_KEY would be sent to http://.* in clear"):
+    with pytest.raises(TeacherError, match=r"OPENAI_API_KEY would be sent to http://.* in cle"):
         account(url)
     # Not even if somebody's own file names the address.
     table = _Table(service="openai", keys_env=("OPENAI_API_KEY",), base_url=url)
@@ -70,12 +72,8 @@ def test_no_key_goes_in_clear_text(url):
 
 @pytest.mark.parametrize("url", OTHERS)
 def test_a_key_goes_to_no_other_origin(url):
-    try:
+    with pytest.raises(TeacherError, match=r"because the recipe says so|names no host"):
         account(url)
-    except TeacherError as error:
-        assert "because the recipe says so" in str(error) or "names no host" in str(error)
-    else:
-        pytest.fail("it was sent")
 
 
 @pytest.mark.parametrize("url", NONE)
@@ -140,7 +138,8 @@ ODD_KEYS = {
     None: "is not set", "": "is empty", " ": "is empty", "\n": "is empty", "\t \r\n": "is empty",
     "sk-1\nX-Evil: 1": "a line break", "sk-1\rabc": "a line break", "sk 1": "white space",
     "sk-ключ": "not ASCII", "“sk-1”": "not ASCII", "sk\u00a0x": "white space",
-    "sk\x00x": "a control character", "sk\x7fx": "a control character", "Bearer sk-1": "white space",
+    "sk\x00x": "a control character", "sk\x7fx": "a control character",
+    "Bearer sk-1": "white space",
 }  # fmt: skip
 
 
@@ -197,7 +196,7 @@ def test_loopback_is_known(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["", "0.0.0.0", "::", "127.1", "10.0.0.1", "localhost.example", "1"]
+    "host", ["", "0.0.0.1", "::", "127.1", "10.0.0.1", "localhost.example", "1"]
 )
 def test_what_is_not_loopback_is_not(host):
     assert not is_loopback(host)

@@ -41,12 +41,12 @@ FORMS = {
     "in JSON, all escaped, large": lambda key: "".join(f"\\u{ord(c):04X}" for c in key),
     "in JSON, slashes too": lambda key: json.dumps(key)[1:-1].replace("/", "\\/"),
     "in Python": lambda key: "".join(f"\\x{ord(c):02x}" for c in key),
-    "in HTML": lambda key: html.escape(key),
+    "in HTML": html.escape,
     "in HTML, all escaped": lambda key: "".join(f"&#{ord(c)};" for c in key),
     "in HTML, in hexadecimal": lambda key: "".join(f"&#x{ord(c):X};" for c in key),
     "in base64": lambda key: base64.b64encode(key.encode()).decode(),
     "of basic authentication": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
-    "of a bearer in base64": lambda key: base64.urlsafe_b64encode(f"Bearer {key}".encode()).decode(),
+    "bearer in base64": lambda key: base64.urlsafe_b64encode(f"Bearer {key}".encode()).decode(),
     "in hexadecimal": lambda key: key.encode().hex(),
     "as a bearer": lambda key: f"Bearer {key}",
 }  # fmt: skip
@@ -115,7 +115,7 @@ def test_a_key_that_a_stream_cut_in_pieces_is_taken_out_of_the_answer():
 
 # -- a hostile server ------------------------------------------------------------------------------
 
-SECRET = "sk-HoStIlE/0123+456=789"
+SECRET = "sk-HoStIlE/0123+456=789"  # noqa: S105 - a stand-in
 
 
 def echo(handler, path, data):
@@ -159,7 +159,7 @@ def streamed(handler, path, data):
     bare = handler.headers["Authorization"].removeprefix("Bearer ")
     pieces = [bare[:5], bare[5:9], bare[9:]]
     lines = [
-        {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": p, "reasoning": p}}]}
+        {"model": "m", "choices": [{"index": 0, "delta": {"content": p, "reasoning": p}}]}
         for p in pieces
     ]  # fmt: skip
     end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],

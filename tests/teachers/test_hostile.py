@@ -1,5 +1,6 @@
 """Whatever a service answers is an answer or a told failure, over every wire, and never more."""
 
+import contextlib
 import json
 import math
 
@@ -62,8 +63,9 @@ RAW = [
     b"[{}]", DEEP, b"[" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, LONG, b"-" + LONG,
     b"1." + LONG, b"\xff\xfe", b"\xef\xbb\xbf{}", b"\x00", b'{"choices": \xff}', b'"\\ud800"',
     b'{"choices": [{"message": {"content": "\xed\xa0\x80"}}]}', b"data: [DONE]\n\n",
-    b"data: " + LONG + b"\n\n", b"data: " + b"[" * 100_000 + b"\n\n", b"data: {}\n\ndata: [DONE]\n\n",
-    b"event: " + b"x" * 100_000 + b"\n\n", b"data: \xff\n\n", b"data: {\n\n", b"\r\r\r", b":\n" * 999,
+    b"data: " + LONG + b"\n\n",
+    b"data: " + b"[" * 100_000 + b"\n\n", b"data: {}\n\ndata: [DONE]\n\n",
+    b"event: " + b"x" * 9_999 + b"\n\n", b"data: \xff\n\n", b"data: {\n\n", b"\r\r\r", b":\n" * 999,
     b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}", b'{"error": {"code": ' + b"9" * 4000 + b"}}",
     b'{"error": {"message": "\\ud800"}}', b'{"error": {"type": ["rate_limit"]}}',
 ]  # fmt: skip
@@ -139,12 +141,13 @@ GOOD = {"-0.1": -0.1, "0": 0.0, "-0.0": 0.0, "0.001": 0.0, "-9999.0": -9999.0, "
         "-" + "9" * 300: -9999.0}  # fmt: skip
 
 
-def choosing(raw, token="good"):
-    top = [{"token": "bad", "logprob": -2.0}, {"token": token, "logprob": "@@"}]
-    place = {"token": token, "logprob": "@@", "top_logprobs": top}
+def choosing(raw):
+    word = "good"
+    top = [{"token": "bad", "logprob": -2.0}, {"token": word, "logprob": "@@"}]
+    place = {"token": word, "logprob": "@@", "top_logprobs": top}
     body = {
         "model": "m", "choices": [{"index": 0, "finish_reason": "length", "logprobs":
-            {"content": [place]}, "message": {"role": "assistant", "content": token}}],
+            {"content": [place]}, "message": {"role": "assistant", "content": word}}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1},
     }  # fmt: skip
     return json.dumps(body).replace('"@@"', raw).encode()
@@ -214,17 +217,14 @@ def test_a_batch_with_anything_at_any_place_is_read_or_refused(name, data):
     for read in (wire.state, lambda _: wire.candidates(listed, ["a"], since)):
         try:
             found = read(value)
-        except WireError as error:
-            assert error.reason
+        except WireError:
+            continue
         else:
             for state in found if isinstance(found, list) else [found]:
                 assert isinstance(state, State)
                 assert 0 <= state.total <= 4 * foreign.MOST_TOKENS
-    try:
+    with contextlib.suppress(WireError):
         items = wire.items(text.encode(), ["a"])
-    except WireError as error:
-        assert error.reason
-    else:
         assert all(isinstance(item, Item) for item in items)
 
 
@@ -246,8 +246,7 @@ def test_results_with_anything_at_any_place_are_read_or_refused(name, data):
     lines[number] = with_raw(value, data.draw(st.sampled_from(places(value))), data.draw(HOSTILE))
     try:
         items = wire.items("\n".join(lines).encode(), ids)
-    except WireError as error:
-        assert error.reason
+    except WireError:
         return
     for item in items:
         try:
@@ -255,6 +254,45 @@ def test_results_with_anything_at_any_place_are_read_or_refused(name, data):
         except (ValueError, RecursionError):
             body = b""
         outcome(WIRES[LINES[name]], body, status=item.status or 500)
+
+
+PIECES = 100_000
+MANY = "x" * 100
+LONG_STREAMS = {
+    "openai-chat": [{"choices": [{"index": 0, "delta": {"reasoning_content": MANY}}]}],
+    "openai-completions": [{"choices": [{"index": 0, "text": MANY}]}],
+    "anthropic": [{"type": "content_block_delta", "index": 0,
+                   "delta": {"type": "text_delta", "text": MANY}}],
+    "gemini": [{"candidates": [{"index": 0, "content": {"parts": [{"text": MANY}]}}]}],
+    "openai-chat details": [{"choices": [{"index": 0, "delta": {"reasoning_details": [
+        {"index": 0, "type": "t", "text": MANY}]}}]}],
+    "openai-chat arguments": [{"choices": [{"index": 0, "delta": {"tool_calls": [
+        {"index": 0, "id": "c", "function": {"name": "f", "arguments": MANY}}]}}]}],
+    "openai-chat calls": [{"choices": [{"index": 0, "delta": {"tool_calls": [
+        {"index": n, "function": {"name": "f"}}]}}]} for n in range(PIECES)],
+}  # fmt: skip
+BEGINS = {"anthropic": [{"type": "message_start", "message": {"usage": {}}},
+                        {"type": "content_block_start", "index": 0, "content_block":
+                         {"type": "text", "text": "begun "}}]}  # fmt: skip
+ENDS = {"anthropic": [{"type": "message_stop"}],
+        "gemini": [{"candidates": [{"finishReason": "STOP"}]}]}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LONG_STREAMS)
+def test_a_stream_of_many_pieces_is_put_together_once(case):
+    """With each piece added to the ones before it, this takes minutes, in which nobody is heard."""
+    name = case.split(" ", maxsplit=1)[0]
+    one = LONG_STREAMS[case]
+    events = [("", each) for each in one * (PIECES // len(one))]
+    begin, end = BEGINS.get(name, []), ENDS.get(name, ["[DONE]"])
+    whole = [*(("", e) for e in begin), *events, *(("", e) for e in end)]
+    if case.endswith(" calls"):
+        with pytest.raises(WireError, match="tool calls"):
+            WIRES[name].joined(whole)
+        return
+    said = json.dumps(WIRES[name].joined(whole))
+    assert len(said) > PIECES * len(MANY)
+    assert '["x' not in said
 
 
 def test_the_reader_of_whole_bodies_says_what_it_cannot_hold():

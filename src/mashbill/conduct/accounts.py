@@ -221,9 +221,9 @@ def _check_trust(account: Account, names: Sequence[str], own: Sequence[str]) -> 
     told = f"the key in {', '.join(names)} would be sent to"
     if origin.scheme != "https":
         msg = (
-            f"{told} {origin} in clear text, where everybody on the way can read it; a key goes over https, "
-            "or to this machine (127.0.0.1, ::1, localhost): set base_url to https://, or open a "
-            "tunnel to the server (ssh -L) and name its end on this machine"
+            f"{told} {origin} in clear text, where everybody on the way can read it; a key goes "
+            "over https, or to this machine (127.0.0.1, ::1, localhost): set base_url to https, "
+            "or open a tunnel to the server (ssh -L) and name its end on this machine"
         )
         raise TeacherError(msg)
     if origin not in {address(url).origin for url in own if url}:

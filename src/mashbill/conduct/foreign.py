@@ -33,13 +33,14 @@ _EPOCH, _EPOCH_MS = 1e9, 1e11  # from where a number of seconds is a time, as so
 _LIKE_A_WAIT = re.compile(
     r"\+?(?:inf|infinity|(?:\d+\.?\d*|\.\d+)(?:e\+?\d+)?|(?:[\d.]+(?:ms|s|m|h|d))+)", re.ASCII
 )
+_LARGEST = 2**1000  # an integer; of larger ones no float can be made
 _LONGEST_TEXT = 200  # characters of a wait or a time
 
 
 def number(value: Any, least: float, most: float) -> float | None:
     """Return a number from least to most; None if it is none, or lies outside.
 
-    Text is one if it is an ASCII decimal, as JSON and RFC 9110 write them: no ``nan``, no ``1_000``.
+    Text is one if it is an ASCII decimal, as JSON writes it: no ``nan``, no ``1_000``.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -51,6 +52,8 @@ def number(value: Any, least: float, most: float) -> float | None:
     # Compared before it is made a float: an integer may be larger than any.
     if not least <= value <= most:
         return None
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return math.inf if value > 0 else -math.inf
     return float(value)
 
 
@@ -68,7 +71,7 @@ def logprob(value: Any) -> float | None:
     What lies above 0 by no more than rounding is 0.
     """
     found = number(None if isinstance(value, str) else value, -math.inf, ROUNDING)
-    if found is None or found == -math.inf:
+    if found is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return min(max(found, UNLIKELY), 0.0)
 

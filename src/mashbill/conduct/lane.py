@@ -522,7 +522,7 @@ def _misled(url: str, response: Response) -> str:
         path = urlsplit(url).path
         lacks = "" if "/v1" in path else "; most servers want base_url to end in /v1"
         return f"; {path} was asked for{lacks}"
-    if 300 <= response.status < 400:  # noqa: PLR2004
+    if 300 <= response.status < 400:
         to = foreign.quoted(response.headers.get("location", ""))
         return f"; it redirects to {to!r}, and no key follows: set base_url if that is right"
     return ""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.order import Answered, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from mashbill.conduct.order import Answered, Refused
 
 GONE = "[key removed]"
 """what stands in a key's place; whole JSON stays whole JSON with it"""
@@ -122,11 +122,11 @@ class Scrubber:
         """Return what was read of a response without keys that only its pieces made whole."""
         if self._pattern is None:
             return outcome
-        if not hasattr(outcome, "answer"):
+        if isinstance(outcome, Refused):
             reason = self.text(outcome.reason, is_error=True)
             return outcome if reason == outcome.reason else replace(outcome, reason=reason)
         answer = outcome.answer
-        clean = {
+        clean: dict[str, Any] = {
             name: said
             for name in ("text", "failed", "tool_calls", "reasoning", "opaque")
             if (said := self.text(getattr(answer, name))) != getattr(answer, name)
@@ -156,7 +156,7 @@ def _spelt(char: str) -> str:
 
 def _within_base64(key: str) -> list[str]:
     """Return the part of base64 text that follows from a key alone, at each of three offsets."""
-    found = []
+    found: list[str] = []
     for offset, first in enumerate((0, 2, 3)):
         bits = (offset + len(key)) * 8
         whole = base64.b64encode(b"\0" * offset + key.encode()).decode()[first : bits // 6]

@@ -21,7 +21,7 @@ STOPS = "Ctrl-C stops the run, and the same command goes on from there"
 def until(seconds: float) -> str:
     """Return a time so many seconds from now, for a message."""
     then = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0.0), 10 * 86400.0))
-    return f"{then:%H:%M:%S} UTC" if seconds < 43200 else f"{then:%Y-%m-%d %H:%M} UTC"  # noqa: PLR2004
+    return f"{then:%H:%M:%S} UTC" if seconds < 43200 else f"{then:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass

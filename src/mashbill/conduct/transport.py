@@ -152,7 +152,7 @@ class Carrier:
         return Response(
             response.status,
             clean.headers(response.headers),
-            clean.data(response.body, is_error=response.status != 200),  # noqa: PLR2004
+            clean.data(response.body, is_error=response.status != 200),
         )
 
     async def close(self) -> None:
@@ -244,7 +244,7 @@ async def _whole(response: Any, method: str) -> bytes:
         TransportError: if it is larger, or packed in another way than was asked for. Of an error
             only so much is read as is ever told.
     """
-    is_error = response.status != 200  # noqa: PLR2004
+    is_error = response.status != 200
     most = LARGEST_RESULTS if method == "GET" else LARGEST_ANSWER
     most = LARGEST_ERROR if is_error else most
     unpack = _unpacker(response.headers.get("Content-Encoding", ""))
@@ -304,7 +304,7 @@ class _Unpacker:
             while data and left > 0:
                 if self._unpack is None or (self._ended and self._unpack.eof):
                     # Raw deflate has no header; zlib's and gzip's first bytes are known.
-                    bare = self._unpack is None and data[:1] != b"\x1f" and data[0] & 15 != 8  # noqa: PLR2004
+                    bare = self._unpack is None and data[:1] != b"\x1f" and data[0] & 15 != 8
                     self._unpack = zlib.decompressobj(-15 if bare else 47)
                 out = self._unpack.decompress(data, left)
                 found.append(out)

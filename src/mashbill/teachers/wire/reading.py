@@ -84,6 +84,26 @@ def piece(value: Any, what: str) -> str:
     return value
 
 
+class Pieces(list[str]):
+    """A string of a stream that grows: to add each piece to a string copies it every time."""
+
+
+def grow(holder: dict[str, Any], key: str, more: Any) -> None:
+    """Add a piece to a holder's string, which :func:`settle` makes one again."""
+    said = holder.get(key)
+    if not isinstance(said, Pieces):
+        said = holder[key] = Pieces([piece(said, key)])
+    said.append(piece(more, key))
+
+
+def settle(holder: Any) -> None:
+    """Make the strings of a holder that grew whole."""
+    if isinstance(holder, dict):
+        for key, value in holder.items():
+            if isinstance(value, Pieces):
+                holder[key] = "".join(value)
+
+
 def count(value: Any, what: str) -> int:
     """Return a number of tokens, or of what else is counted, from 0; an absent one is 0."""
     if value is None:
@@ -169,7 +189,7 @@ def shown(value: Any) -> str:
     """
     if isinstance(value, dict | list):
         return f"a {type(value).__name__} of {len(value)}"
-    if isinstance(value, int) and value.bit_length() > 200:  # noqa: PLR2004
+    if isinstance(value, int) and value.bit_length() > 200:
         return f"an integer of {value.bit_length()} bits"  # which Python may refuse to write out
     return f"{value!r:.60}"
 
