@@ -25,8 +25,11 @@ answer, and is taken out behind "Bearer" and of errors alone"""
 _SHORT = 4  # from which it is taken out of errors
 _BEARER = r"(?i:(bearer(?:\s|%20|\+)+))"
 _ANY_BEARER = re.compile(_BEARER + r"[A-Za-z0-9._~+/=-]{8,}")
-_MARKS = ("\\u", "\\x", "\\/", '\\"', "\\\\", "%", "&#", "&amp", "&quot", "&lt", "&gt")
-"""one of these stands in every text in which a key's characters are written otherwise"""
+_MARKS = ("\\u00", "\\x", "%", "&#")
+"""one of these stands in every text in which a letter of a key is written otherwise"""
+_MARKS_OF = {"/": ("\\/",), '"': ('\\"', "&quot"), "\\": ("\\\\",), "'": ("\\'", "&apos"),
+             "&": ("&amp",), "<": ("&lt",), ">": ("&gt",)}  # fmt: skip
+"""and these, of a character that has its own; JSON is full of them, and few keys hold one"""
 _NAMED = {"&": "&amp;", '"': "&quot;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
 
 
@@ -40,8 +43,9 @@ class Scrubber:
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._keys: set[str] = set()
-        self._plain: tuple[str, ...] = ()
-        self._plain_bytes: tuple[bytes, ...] = ()
+        self._signs: tuple[str, ...] = ()
+        """one of these stands in each text that may hold a key"""
+        self._signs_in_bytes: tuple[bytes, ...] = ()
         self._pattern: re.Pattern[str] | None = None
         self._in_errors: re.Pattern[str] | None = None
         self.add(keys)
@@ -71,8 +75,9 @@ class Scrubber:
                 anywhere.append(f"(?i:(?<=bearer )){spelt}(?![A-Za-z0-9])")
                 if len(key) >= _SHORT:
                     in_errors.append(f"(?<![A-Za-z0-9]){spelt}(?![A-Za-z0-9])")
-        self._plain = tuple(plain)
-        self._plain_bytes = tuple(form.encode() for form in plain)
+        marks = {mark for char in set("".join(known)) for mark in _MARKS_OF.get(char, ())}
+        self._signs = (*plain, *_MARKS, *sorted(marks))
+        self._signs_in_bytes = tuple(sign.encode() for sign in self._signs)
         self._pattern = re.compile("|".join(anywhere)) if anywhere else None
         self._in_errors = re.compile("|".join(in_errors)) if in_errors else None
 
@@ -93,17 +98,11 @@ class Scrubber:
         return text
 
     def _may_hold(self, text: str) -> bool:
-        return any(form in text for form in self._plain) or any(mark in text for mark in _MARKS)
+        return any(sign in text for sign in self._signs)
 
     def data(self, body: bytes, *, is_error: bool = False) -> bytes:
         """Return a body without keys; its other bytes are as they were."""
-        if not is_error and (
-            self._pattern is None
-            or not (
-                any(form in body for form in self._plain_bytes)
-                or any(mark in body for mark in _MARK_BYTES)
-            )
-        ):
+        if not is_error and not any(sign in body for sign in self._signs_in_bytes):
             return body
         # Each byte is one character, and keys are ASCII.
         whole = body.decode("latin-1")
@@ -113,6 +112,9 @@ class Scrubber:
     def headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return headers without keys; as they came if there is none in them."""
         values = list(headers.values())
+        whole = "\n".join(values)
+        if self._in_errors is None and not self._may_hold(whole) and "earer" not in whole.lower():
+            return headers
         scrubbed = [self.text(value, is_error=True) for value in values]
         if scrubbed == values:
             return headers
@@ -126,6 +128,11 @@ class Scrubber:
             reason = self.text(outcome.reason, is_error=True)
             return outcome if reason == outcome.reason else replace(outcome, reason=reason)
         answer = outcome.answer
+        parts = (answer.text, answer.failed, answer.tool_calls, answer.reasoning, answer.opaque,
+                 outcome.served, outcome.flags)  # fmt: skip
+        whole = "\n".join(parts)
+        if not self._may_hold(whole) and GONE not in whole:
+            return outcome
         clean: dict[str, Any] = {
             name: said
             for name in ("text", "failed", "tool_calls", "reasoning", "opaque")
@@ -137,9 +144,6 @@ class Scrubber:
         if clean or any(GONE in said for said in (answer.text, answer.reasoning)):
             outcome.flags = ",".join(part for part in (outcome.flags, "key-removed") if part)
         return outcome
-
-
-_MARK_BYTES = tuple(mark.encode() for mark in _MARKS)
 
 
 def _spelt(char: str) -> str:
