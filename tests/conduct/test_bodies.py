@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import zlib
+from datetime import UTC, datetime
 
 import pytest
 from conduct.test_http import SERVER, recipe, run
@@ -17,7 +18,9 @@ from tests_support import rows_of
 
 from mashbill import TeacherError
 from mashbill.conduct import transport
-from mashbill.conduct.transport import Http, TransportError
+from mashbill.conduct.limits import Pace, asked_to_wait
+from mashbill.conduct.scrubbing import Scrubber
+from mashbill.conduct.transport import Carrier, Http, TransportError
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
 
@@ -221,3 +224,71 @@ def test_any_bytes_are_unpacked_or_refused(data):
     with contextlib.suppress(TransportError):
         assert len(unpack.feed(data, 1000)) <= 1000
         unpack.end()
+
+
+NAMES = [b"Retry-After", b"retry-after-ms", b"x-ratelimit-remaining-requests", b"Location",
+         b"x-ratelimit-reset-requests", b"x-ratelimit-limit-requests", b"Content-Type", b"X-Odd",
+         b"Content-Length", b"Transfer-Encoding", b"Content-Encoding", b"Connection"]  # fmt: skip
+
+
+@settings(max_examples=120, derandomize=True, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.binary(max_size=12)), max_size=5),
+    st.sampled_from([b"200", b"204", b"301", b"429", b"500", b"101", b"999", b"-1", b"\xff"]),
+    st.binary(max_size=20),
+)  # fmt: skip
+def test_any_bytes_as_any_header_make_a_response_or_a_failure_that_can_be_told(
+    headers, status, body
+):
+    lines = [name + b": " + value for name, value in headers]
+    reply = b"HTTP/1.1 " + status + b" odd\r\n" + b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+    async def main():
+        async def serve(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(reply)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        carrier = Carrier(2, {}, Scrubber(["sk-0123456789"]))
+        try:
+            port = server.sockets[0].getsockname()[1]
+            async with asyncio.timeout(20):
+                response = await carrier.send("GET", f"http://127.0.0.1:{port}/", {}, b"")
+        except TransportError as error:
+            error.reason.encode()
+            return
+        finally:
+            server.close()
+            await carrier.close()
+        asked_to_wait(response.headers, datetime.now(UTC)).header.encode()
+        pace = Pace()
+        pace.learn(response.headers, 0.0)
+        (pace.held_by + pace.unbelieved).encode()
+
+    asyncio.run(main())
+
+
+ODD = [
+    b"[" * 100_000 + b"]" * 100_000, b"1" * 5000, b"\xff\xfe\x00", b"\x00", b'"\\ud800"', b"null",
+    json.dumps(chat("a\0b")).encode(), json.dumps(chat("half \ud83d")).encode(),
+    json.dumps(chat("x")).replace('"x"', "[" * 900 + "]" * 900).encode(),
+    json.dumps(chat("x", usage={"prompt_tokens": 10**30})).encode(),
+    json.dumps(chat("x", created=10**400)).encode(), json.dumps(chat("x", id=[1])).encode(),
+]  # fmt: skip
+
+
+def test_an_answer_that_is_odd_in_any_way_is_a_rejected_row_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr("mashbill.conduct.lane._BACKOFF", 0.001)
+
+    def answer(handler, path, data):
+        number = int(json.loads(data)["messages"][-1]["content"].rsplit(" ", 1)[1])
+        handler.reply(200, ODD[number] if number < len(ODD) else json.dumps(chat("well")).encode())
+
+    with Service(answer) as service:
+        path = recipe(tmp_path / "r", SERVER.format(url=service.url), rows=len(ODD) + 2)
+        store, _ = run(path, tmp_path / "s")
+    rejected = rows_of(store, "out", "rejected")
+    assert [row["text"] for row in rows_of(store, "out")] == ["well"] * 2
+    assert len(rejected) == len(ODD)
+    assert all(row["_reason"] and row["_reason"].isprintable() for row in rejected)

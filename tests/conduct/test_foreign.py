@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mashbill.cli import app
 from mashbill.conduct import foreign, keeping, statement
 from mashbill.conduct.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait, retry_after
+from mashbill.conduct.telling import Telling
 from mashbill.core.errors import InputError, MashbillError
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -261,3 +262,18 @@ def test_a_statement_with_anything_in_any_place_is_checked_or_refused(journal_of
             assert not statement.check(file).holds
         except MashbillError as error:
             assert "statement.json" in str(error)  # noqa: PT017
+
+
+def test_waits_are_told_at_once_and_the_same_ones_not_all_the_time():
+    said = []
+    telling = Telling("h, model m", said.append)
+    for now in range(0, 600, 6):
+        telling.waits(6.0, "the limit of 10 requests a minute", float(now))
+    assert 4 <= len(said) <= 6
+    telling.waits(700.0, "Retry-After: 700", 600.0)
+    assert "waits 700 s" in said[-1]
+    before = len(said)
+    telling.waits(650.0, "Retry-After: 650", 640.0)
+    assert len(said) == before, "it ends no later than what was told"
+    telling.waits(2.0, "Retry-After: 2", 2000.0)
+    assert len(said) == before, "it is too short to be worth a line"

@@ -98,6 +98,11 @@ def test_what_an_older_run_left_in_the_journal_holds_nobody_for_ever(tmp_path):
                         "VALUES (?, ?, 'rate-limited', 'server', '', ?)",
                         (name, at, detail),
                     )
+            db.execute(
+                "INSERT INTO events (run, at, kind, account, call, detail) VALUES "
+                "(?, '9999-12-31T00:00:00', 'rate-limited', 'server', '', '{\"held\": 800}')",
+                (name,),
+            )
             db.commit()
             assert journal.held("server", "m-1", now) == 0
             journal.close()

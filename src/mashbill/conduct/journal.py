@@ -45,6 +45,7 @@ _ADDED = ("text", "more")
 """columns that the first journals lack"""
 _ASKED = ("system", "turns", "schema", "tools", "sample")
 _ANSWERED = ("failed", "finish", "tool_calls", "reasoning", "opaque")
+_AHEAD = 300.0  # seconds by which an event may lie ahead of a clock that was set back a little
 _LEAVES = 100_000  # kept for roots: more are read again
 _CHUNK = 500  # below SQLite's limit on parameters in every build
 
@@ -346,9 +347,10 @@ class Journal:
                 if not isinstance(told, dict) or then is None:
                     continue
                 if told.get("model", model) == model:
-                    # A clock that was set back must not make of a wait a longer one.
-                    passed = max((now - then).total_seconds(), 0.0)
-                    more = foreign.held(told.get("held")) - passed
+                    passed = (now - then).total_seconds()
+                    if passed < -_AHEAD:
+                        continue  # of a clock that was wrong: it would hold every run anew
+                    more = foreign.held(told.get("held")) - max(passed, 0.0)
                     if more > left:
                         left, by = more, str(told.get("header") or told.get("reason") or "a limit")
         return left, by[:100]

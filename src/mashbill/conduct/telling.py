@@ -14,6 +14,7 @@ WORTH = 3.0
 SILENT = 30.0
 """seconds after which it is told that nothing has come, and then once in"""
 _AGAIN = 60.0
+_SAME = 120.0  # seconds in which the same shorter wait is told once
 _OFTEN = 20.0  # seconds in which waits of one lane are told once, unless one is longer than that
 STOPS = "Ctrl-C stops the run, and the same command goes on from there"
 
@@ -33,6 +34,7 @@ class Telling:
     say: Callable[[str], None]
     _told_at: float = float("-inf")
     _until: float = float("-inf")
+    _why: str = ""
     _moved: float | None = None
     """when something last came, or was begun to be waited for"""
     _silence_told: float = float("-inf")
@@ -42,9 +44,11 @@ class Telling:
         """Tell of a wait of everything, if it is worth it and is not told of already."""
         if seconds < WORTH or now + seconds <= self._until + 1.0:
             return
-        if now - self._told_at < _OFTEN and seconds < _OFTEN:
+        # A limit that one sets oneself holds back all the time, and is told now and then.
+        often = _SAME if why == self._why and seconds < _SAME else _OFTEN
+        if now - self._told_at < often and seconds < often:
             return
-        self._told_at, self._until = now, now + seconds
+        self._told_at, self._until, self._why = now, now + seconds, why
         self.say(f"{self.place}: waits {seconds:,.0f} s, until {until(seconds)}: {why}. {STOPS}.")
 
     def unreached(self, reason: str, patience: float) -> None:

@@ -145,7 +145,8 @@ class Carrier:
                     self._http = Http(self._connections, clean)
                 response = await self._http.send(method, url, headers, body)
         except TransportError as error:
-            reason = clean.text(error.reason, is_error=True)
+            # A header's bytes that are no text stand in it as halves of characters.
+            reason = clean.text(error.reason, is_error=True).encode(errors="replace").decode()
             raise TransportError(
                 error.kind, reason, hopeless=error.hopeless, oversized=error.oversized
             ) from None
