@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mashbill.conduct import foreign
-from mashbill.conduct.lane import LONGEST_HOLD, RATE_LIMITED, Lane, too_long
+from mashbill.conduct.lane import LONGEST_HOLD, RATE_LIMITED, Lane
 from mashbill.conduct.limits import asked_to_wait
 from mashbill.conduct.order import Order
 from mashbill.conduct.pressure import Breaker
-from mashbill.conduct.telling import STOPS
+from mashbill.conduct.telling import STOPS, too_long
 from mashbill.conduct.transport import Response, TransportError
 from mashbill.core.errors import MashbillError, TeacherError
 

@@ -16,7 +16,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from mashbill.conduct import foreign
 from mashbill.conduct.bought import Bought
@@ -25,7 +24,7 @@ from mashbill.conduct.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
 from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.conduct.pressure import Breaker, Window
 from mashbill.conduct.route import Counts, Route, Surroundings, utc, utc_now
-from mashbill.conduct.telling import Telling, until
+from mashbill.conduct.telling import Telling, misled, too_long, until
 from mashbill.conduct.transport import Response, TransportError
 from mashbill.core.errors import MashbillError, TeacherError
 from mashbill.core.stage import Answer
@@ -33,7 +32,7 @@ from mashbill.core.stage import Answer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LONGEST_HOLD", "Counts", "Lane", "Route", "Surroundings", "too_long", "utc_now"]
+__all__ = ["LONGEST_HOLD", "Counts", "Lane", "Route", "Surroundings", "utc_now"]
 
 RATE_LIMITED = 429
 _OVERLOADED = frozenset({408, 503, 504, 529})
@@ -42,7 +41,6 @@ _LONGEST_BACKOFF = 30.0
 _UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
 _WORTH_TELLING = 0.1  # seconds by which an empty window must hold back what nothing else does
 _LIMITS_BELIEVED = 4  # in a row, before their Retry-After alone is no longer enough
-_MISPLACED = frozenset({404, 405})
 _ALL_REFUSED = 20  # requests refused for good, and none answered: it is not the requests
 
 
@@ -298,7 +296,7 @@ class Lane:
             self._event(
                 "refused", order.call, {"status": response.status, "reason": outcome.reason}
             )
-            told = f"{self.route.account.host}: {outcome.reason}{_misled(self.route.url, response)}"
+            told = f"{self.route.account.host}: {outcome.reason}{misled(self.route.url, response)}"
             self.around.stop(TeacherError(told))
         elif outcome.retry and (outcome.limited or response.status == RATE_LIMITED):
             self._limited(order, response, outcome, now)
@@ -499,30 +497,3 @@ class Lane:
                 json.dumps({**detail, "model": self.route.model}, ensure_ascii=False),
             )
         )  # fmt: skip
-
-
-def too_long(place: str, asked: Asked, reason: str) -> TeacherError:
-    """Say that a service asks for a longer wait than a run makes."""
-    if asked.seconds is None:
-        return TeacherError(
-            f"{place}: {asked.header} asks to wait for longer than a day or for ever, which is not "
-            f"believed ({reason}); the run ends, and the next one asks again at once. What was "
-            "answered is in the journal"
-        )
-    return TeacherError(
-        f"{place} asks to wait {asked.seconds:.0f} s, until {until(asked.seconds)} "
-        f"({asked.header}; {reason}), and a run waits {LONGEST_HOLD:,.0f} s at most; what was "
-        "answered is in the journal: run the same command again after that"
-    )
-
-
-def _misled(url: str, response: Response) -> str:
-    """Return what an address may lack, where a response says that it is the wrong one."""
-    if response.status in _MISPLACED:
-        path = urlsplit(url).path
-        lacks = "" if "/v1" in path else "; most servers want base_url to end in /v1"
-        return f"; {path} was asked for{lacks}"
-    if 300 <= response.status < 400:
-        to = foreign.quoted(response.headers.get("location", ""))
-        return f"; it redirects to {to!r}, and no key follows: set base_url if that is right"
-    return ""

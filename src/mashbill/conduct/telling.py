@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mashbill.conduct import foreign
+from mashbill.conduct.limits import LONGEST_HOLD, Asked
+from mashbill.core.errors import TeacherError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mashbill.conduct.transport import Response
+
+_MISPLACED = frozenset({404, 405})
 
 WORTH = 3.0
 """seconds from which a wait is told"""
@@ -84,3 +93,30 @@ class Telling:
             return
         self._silence_told = now
         self.say(f"{self.place}: nothing has come for {since:,.0f} s: {what()}. {STOPS}.")
+
+
+def too_long(place: str, asked: Asked, reason: str) -> TeacherError:
+    """Say that a service asks for a longer wait than a run makes."""
+    if asked.seconds is None:
+        return TeacherError(
+            f"{place}: {asked.header} asks to wait for longer than a day or for ever, which is not "
+            f"believed ({reason}); the run ends, and the next one asks again at once. What was "
+            "answered is in the journal"
+        )
+    return TeacherError(
+        f"{place} asks to wait {asked.seconds:.0f} s, until {until(asked.seconds)} "
+        f"({asked.header}; {reason}), and a run waits {LONGEST_HOLD:,.0f} s at most; what was "
+        "answered is in the journal: run the same command again after that"
+    )
+
+
+def misled(url: str, response: Response) -> str:
+    """Return what an address may lack, where a response says that it is the wrong one."""
+    if response.status in _MISPLACED:
+        path = urlsplit(url).path
+        lacks = "" if "/v1" in path else "; most servers want base_url to end in /v1"
+        return f"; {path} was asked for{lacks}"
+    if 300 <= response.status < 400:
+        to = foreign.quoted(response.headers.get("location", ""))
+        return f"; it redirects to {to!r}, and no key follows: set base_url if that is right"
+    return ""
