@@ -22,15 +22,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mashbill.conduct.origins import Origin, address
 from mashbill.core.errors import InputError, TeacherError
 from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FILE = "accounts.toml"
 CONTACT = "MASHBILL_CONTACT"
@@ -49,8 +49,8 @@ class _Table(BaseModel):
     """to which all of its keys belong"""
     base_url: str = ""
     """address, where it is not the service's own; for ``server`` the address that the key is for"""
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    tokens_per_minute: float | None = Field(default=None, gt=0)
+    requests_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    tokens_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class _File(BaseModel):
@@ -74,15 +74,19 @@ class Account:
     tokens_per_minute: float | None = None
 
     @property
+    def origin(self) -> Origin:
+        """Scheme, host and port of its address."""
+        return address(self.base_url).origin
+
+    @property
     def host(self) -> str:
         """Host and port of its address: what may be written down of it."""
-        return _host(self.base_url)
+        return self.origin.place
 
     @property
     def is_local(self) -> bool:
         """Whether its address is this machine."""
-        name = urlsplit(self.base_url).hostname or ""
-        return self.base_url.startswith("twin:") or name in {"localhost", "127.0.0.1", "::1"}
+        return self.origin.is_local
 
     def key_for(self, call: str) -> str:
         """Return the key that a call is sent with, every time."""
@@ -127,6 +131,7 @@ class Accounts:
         environ: Mapping[str, str] = os.environ,
         *,
         own_url: str = "",
+        teacher: str = "",
     ) -> Account:
         """Return the account at a service.
 
@@ -136,60 +141,119 @@ class Accounts:
             key_env: where its key is if no accounts file says so; empty if it needs none.
             environ: the environment.
             own_url: the service's own address; a recipe alone sends a key nowhere else.
+            teacher: its name in the recipe, for errors.
 
         Raises:
-            TeacherError: if no key is there, or nobody is named to be written to.
+            TeacherError: if no key is there or it cannot be one, if it would go to an address that
+                it is not for or go there in clear text, or if nobody is named to be written to.
         """
+        who = f"teacher {teacher!r} ({service})" if teacher else service
+        address(base_url)
         found = next(
             ((a, t) for a, t in self.tables.items() if t.service == service and _fits(t, base_url)),
             None,
         )
         alias, table = found or (service, None)
         names = table.keys_env if table is not None and table.keys_env else (key_env,)
-        keys = tuple(environ.get(name, "").strip() if name else "" for name in names)
+        keys = tuple(_key(environ, name, who) for name in names)
+        base = (table.base_url if table is not None else "") or base_url
         account = Account(
             alias=alias,
             service=service,
-            base_url=(table.base_url if table is not None else "") or base_url,
+            base_url=str(address(base)),
             keys=keys,
             organisation=table.organisation if table is not None else "",
             requests_per_minute=table.requests_per_minute if table is not None else None,
             tokens_per_minute=table.tokens_per_minute if table is not None else None,
         )
-        trusted = {_host(own_url)} | ({_host(table.base_url)} if table is not None else set())
-        if any(keys) and not account.is_local and account.host not in trusted:
-            msg = (
-                f"the key in {', '.join(name for name in names if name)} would be sent to "
-                f"{account.host}, because the recipe says so; a key goes to its service's own "
-                f"address, or to the one that base_url of an account in {FILE} names"
-            )
-            raise TeacherError(msg)
+        own = [own_url, table.base_url if table is not None else ""]
+        _check_trust(account, [name for name in names if name], own)
         lacking = [name for name, key in zip(names, keys, strict=True) if name and not key]
-        if lacking and not account.is_local:
+        # A stand-in on this machine for a provider may want none; a variable that somebody named
+        # himself is wanted anywhere.
+        if lacking and (not account.is_local or not own_url or (table and table.keys_env)):
+            said = ["is empty" if name in environ else "is not set" for name in lacking]
+            told = ", ".join(f"{n} {how}" for n, how in zip(lacking, said, strict=True))
             msg = (
-                f"{service} needs a key, and {', '.join(lacking)} is not set in the environment; "
-                f"set it, or name another variable as keys_env of an account in {FILE}"
+                f"{who} needs a key, and {told} in the environment; set it, or name another "
+                f"variable (key_env of a server, or keys_env of an account in {FILE})"
             )
             raise TeacherError(msg)
         if not self.contact and not account.is_local:
             msg = (
-                f"{service} would be asked by nobody: set contact in {FILE} or {CONTACT} to an "
+                f"{who} would be asked by nobody: set contact in {FILE} or {CONTACT} to an "
                 "address at which whoever serves the model can reach you; it goes into User-Agent"
             )
             raise TeacherError(msg)
         return account
 
 
-def _host(base_url: str) -> str:
-    return urlsplit(base_url).netloc.rpartition("@")[2]
+def _key(environ: Mapping[str, str], name: str, who: str) -> str:
+    """Return the key in a variable, without white space around it; empty if there is none.
+
+    Raises:
+        TeacherError: naming the variable, never what is in it, if no header can carry it.
+    """
+    key = environ.get(name, "").strip() if name else ""
+    wrong = next((char for char in key if not "!" <= char <= "~"), "")
+    if wrong:
+        what = "a line break" if wrong in "\r\n" else "white space" if wrong.isspace() else (
+            "a character that is not ASCII" if ord(wrong) > 127 else "a control character"
+        )  # fmt: skip
+        msg = (
+            f"{who}: the key in {name} holds {what}, at character {key.index(wrong) + 1} of "
+            f"{len(key)}, and no key does; set {name} to the key alone, without quotes, a name or "
+            '"Bearer" before it'
+        )
+        raise TeacherError(msg)
+    return key
+
+
+def _check_trust(account: Account, names: Sequence[str], own: Sequence[str]) -> None:
+    """See to it that a key goes nowhere but where it is for, and not in clear text.
+
+    Raises:
+        TeacherError: if it would.
+    """
+    origin = account.origin
+    if not any(account.keys) or origin.is_local:
+        return
+    told = f"the key in {', '.join(names)} would be sent to"
+    if origin.scheme != "https":
+        msg = (
+            f"{told} {origin} in clear text, where everybody on the way can read it; a key goes "
+            "over https, or to this machine (127.0.0.1, ::1, localhost): set base_url to https, "
+            "or open a tunnel to the server (ssh -L) and name its end on this machine"
+        )
+        raise TeacherError(msg)
+    if origin not in {address(url).origin for url in own if url}:
+        msg = (
+            f"{told} {origin.place}, because the recipe says so ({origin}); a key goes to its "
+            "service's own address (scheme, host and port together), or to the one that "
+            f"base_url of an account in {FILE} names"
+        )
+        raise TeacherError(msg)
 
 
 def _fits(table: _Table, base_url: str) -> bool:
-    """Return whether a table is about an address: a server's key goes to the host it is for."""
-    return table.service != SERVER or not table.base_url or _host(table.base_url) == _host(base_url)
+    """Return whether a table is about an address: a server's key goes to the origin it is for."""
+    if table.service != SERVER or not table.base_url:
+        return True
+    return address(table.base_url).origin == address(base_url).origin
+
+
+def _host(base_url: str) -> str:
+    return address(base_url).origin.place if base_url else ""
 
 
 def _check(path: Path, read: _File) -> None:
+    for alias, table in read.accounts.items():
+        if table.base_url:
+            try:
+                address(table.base_url, f"accounts.{alias}.base_url")
+            except TeacherError as error:
+                msg = f"{path}: {error}"
+                raise InputError(msg) from error
     services = Counter(_place(table) for table in read.accounts.values())
     for alias, table in read.accounts.items():
         if services[_place(table)] > 1:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mashbill.conduct import foreign
 from mashbill.conduct.lane import LONGEST_HOLD, RATE_LIMITED, Lane
-from mashbill.conduct.limits import retry_after
+from mashbill.conduct.limits import asked_to_wait
 from mashbill.conduct.order import Order
 from mashbill.conduct.pressure import Breaker
+from mashbill.conduct.telling import STOPS, too_long
 from mashbill.conduct.transport import Response, TransportError
 from mashbill.core.errors import MashbillError, TeacherError
 
@@ -26,6 +28,7 @@ Said = TypeVar("Said")
 
 _LONGEST_POLL = 60.0
 _TRIES = 8
+_FOR_TRIES = 90.0  # seconds that these take where each fails at once, about
 _BLIND = 2  # submissions of one batch where nobody can tell whether the one before was taken
 _UNSURE = 2.0  # seconds before a batch is looked for: what made it may still be at work
 _OK = 200
@@ -89,6 +92,8 @@ class BatchCalls(Lane):
     known_batches: set[str] = field(default_factory=set)
     """ids of batches that the journal knows: what it knows is looked for no more"""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _polled: set[str] = field(default_factory=set)
+    """batches of which it is told that they are waited for"""
 
     def _endpoint(self) -> Endpoint:
         if self.endpoint is None:
@@ -107,8 +112,7 @@ class BatchCalls(Lane):
         except MashbillError as error:
             self.around.stop(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
-            msg = f"{self.route.account.host}: {error!r}; please report it"
-            self.around.stop(TeacherError(msg))
+            self._at_fault(error)
 
     async def _sent(self, call: Any, orders: Sequence[Order] = ()) -> Response:
         """Make a call once, as soon as nothing holds it back.
@@ -123,9 +127,13 @@ class BatchCalls(Lane):
         """
         clock = self.around.clock
         while True:
-            wait = self.pace.wait(0, clock())
+            now = clock()
+            wait = self.pace.wait(0, now)
             if wait <= 0:
                 break
+            if self._waits_too_long(now):
+                await asyncio.sleep(3600)  # until the lane, which is stopped, cancels it
+            self.telling.waits(wait, self.pace.holder(0, now), now)
             await asyncio.sleep(wait)
         began = clock()
         for order in orders:
@@ -139,6 +147,16 @@ class BatchCalls(Lane):
         except TimeoutError as error:
             msg = f"no answer within {self.route.timeout:.0f} s"
             raise TransportError("timeout", msg) from error
+        except TransportError as error:
+            if not self._reached and error.hopeless:
+                raise TeacherError(self._told(call, error.reason)) from error
+            if error.oversized:
+                raise UnreadableError(self._told(call, error.reason)) from error
+            if not self._reached:
+                self.telling.unreached(error.reason, _FOR_TRIES)
+            raise
+        self._reached = True
+        self.telling.moved(clock())
         if response.status == _OK:
             self._limits_in_a_row = 0
         else:
@@ -147,9 +165,10 @@ class BatchCalls(Lane):
 
     def _obey(self, response: Response, began: float) -> None:
         """Hold everything of this account and model back, where a response asks for that."""
-        said = retry_after(response.headers, datetime.now(UTC))
+        asked = asked_to_wait(response.headers, datetime.now(UTC))
+        said = asked.seconds
         limited = response.status == RATE_LIMITED
-        if said is None and not limited:
+        if said is None and not limited and asked.is_believed:
             return
         wait = min(2.0**self._limits_in_a_row, 60.0) if said is None else said
         now = self.around.clock()
@@ -159,15 +178,13 @@ class BatchCalls(Lane):
         reason = _why(response)
         self._event("rate-limited", "",
             {"reason": reason[:200], "retry_after": said, "held": round(wait, 3),
-             "seconds": round(now - began, 3)}, now,
+             "header": asked.header, "seconds": round(now - began, 3)}, now,
         )  # fmt: skip
-        if wait > LONGEST_HOLD:
-            msg = (
-                f"{self.route.account.host} asks to wait {wait:.0f} s ({reason}); batches that "
-                "are submitted go on: run the same command again after that"
-            )
+        if not asked.is_believed or wait > LONGEST_HOLD:
+            error = too_long(self.route.place, asked, reason)
+            msg = f"{error}; batches that are submitted go on"
             raise TeacherError(msg)
-        self._hold(wait, now)
+        self._hold(wait, now, asked.header or "a rate limit that does not say for how long")
 
     async def _call(
         self, call: Any, read: Callable[[bytes], Said], none: frozenset[int] = frozenset()
@@ -305,8 +322,18 @@ class BatchCalls(Lane):
             )
             if state is None or state.state != "running":
                 return state
+            self._tell_poll(batch, wait)
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, max(_LONGEST_POLL, endpoint.poll))
+
+    def _tell_poll(self, batch: str, wait: float) -> None:
+        """Tell once of each batch that it is waited for."""
+        if batch not in self._polled:
+            self._polled.add(batch)
+            self.around.tell(
+                f"{self.route.place}: batch {foreign.quoted(batch)} runs; its provider answers it "
+                f"within a day, and it is looked at every {wait:,.0f} s to a minute. {STOPS}."
+            )
 
     async def _items(
         self,

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct import foreign
 from mashbill.conduct.batch_calls import (
     BatchCalls,
     Endpoint,
@@ -240,7 +241,7 @@ class BatchLane(BatchCalls):
         for item in sorted(items, key=lambda item: bool(item.state != "answered")):
             if item.custom_id not in told:
                 told.add(item.custom_id)
-                body = json.dumps(item.body).encode()
+                body = _written(item.body)
                 self._came(
                     batch, item.custom_id, Response(item.status or 500, {}, body), item.state
                 )
@@ -265,7 +266,7 @@ class BatchLane(BatchCalls):
     def _settle(self, order: Order, response: Response, state: str) -> None:
         """Make of one item of a batch what is made of a single response."""
         now = self.around.clock()
-        outcome = order.read(response.status, response.headers, response.body)
+        outcome = self._outcome(order, response)
         if not isinstance(outcome, Refused):
             outcome.flags = ",".join(part for part in (outcome.flags, "batch") if part)
             # Not _answered: a batch takes nothing of the pace, and gives nothing back to it.
@@ -374,7 +375,7 @@ class BatchLane(BatchCalls):
         self._resumed = True
         now, wall, batches = self.around.clock(), datetime.now(UTC), []
         for item in sorted(self.open_batches, key=lambda item: item.at):
-            calls, at = list(item.calls), datetime.fromisoformat(item.at)
+            calls, at = list(item.calls), foreign.moment(item.at) or wall
             secret = self.route.account.key_for(calls[0])
             sent_at = now - max((wall - at).total_seconds(), 0.0)
             batch = Submitted(item.key, calls, secret, item.id, at, sent_at)
@@ -399,3 +400,11 @@ class BatchLane(BatchCalls):
             await self._made(batch, state.id, "found")
         else:
             await self._let_go(batch, "not made" if listed else "uncertain")
+
+
+def _written(body: Any) -> bytes:
+    """Return an item's body as the bytes that a response would have; none if it cannot be one."""
+    try:
+        return json.dumps(body).encode()
+    except (ValueError, RecursionError):
+        return b""

@@ -24,6 +24,7 @@ from mashbill.conduct.lane import Counts, Lane, Route, Surroundings
 from mashbill.conduct.limits import Pace, Shared
 from mashbill.conduct.order import Batch, Order
 from mashbill.conduct.pressure import Window
+from mashbill.conduct.scrubbing import Scrubber
 from mashbill.conduct.transport import Carrier
 from mashbill.conduct.writer import Writer
 from mashbill.core.errors import MashbillError, TeacherError
@@ -62,6 +63,10 @@ class Client:
     facts: dict[str, Any] = field(default_factory=dict)
     twins: dict[str, Transport] = field(default_factory=dict)
     earlier_terms: bool = False
+    tell: Callable[[str], None] = lambda _: None
+    """told in a line what is waited for, from the client's thread"""
+    scrubber: Scrubber = field(default_factory=Scrubber)
+    """knows the keys of the run; those of each route are added to it"""
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _paces: dict[tuple[str, str, str], Pace] = field(default_factory=dict)
     _shared: dict[tuple[str, str], Shared] = field(default_factory=dict)
@@ -72,6 +77,10 @@ class Client:
     _error: MashbillError | None = None
     _is_broken: bool = False
     _started: bool = False
+    _is_interrupted: bool = False
+    _leaves: bool = False
+    """whether what is in flight is waited for no more"""
+    _has_failed_open: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         """Return it; the loop begins with the first order."""
@@ -187,8 +196,19 @@ class Client:
     def interrupt(self) -> None:
         """Send nothing more; what is in flight still comes into the journal."""
         if self._started and self._thread.is_alive():
+            self._tell_flying()
+            self._is_interrupted = True
             error = TeacherError("the run was stopped; run the same command again to go on")
             self._loop.call_soon_threadsafe(self._stop, error)
+
+    def _tell_flying(self) -> None:
+        """Tell once that a run that ends waits for what is paid for."""
+        flying = sum(len(lane.flying) for lane in list(self._lanes.values()))
+        if flying and not self._is_interrupted:
+            self._say(
+                f"{flying:,} requests are in flight, and paid for: their answers are waited for, "
+                f"{_DRAIN:.0f} s at most. Ctrl-C again leaves them."
+            )
 
     def close(self) -> None:
         """Wait for what is in flight, write what is left, and end.
@@ -199,9 +219,19 @@ class Client:
         if not self._started:
             return
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
-            self._loop.call_soon_threadsafe(self._end.set)
-            self._thread.join()
+            self._tell_flying()
+            # Who was interrupted waits until all is in; if that is broken off, by a second Ctrl-C,
+            # what is in flight is left.
+            self._leaves = self._is_interrupted and not self._has_failed_open.is_set()
+            try:
+                asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+            except KeyboardInterrupt:
+                self._leaves = True
+                asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result(_DRAIN_BROKEN)
+                raise
+            finally:
+                self._loop.call_soon_threadsafe(self._end.set)
+                self._thread.join(_DRAIN_BROKEN)
         failed = self._writer.error
         if failed is None:
             self._writer.run(self.run, self._began, self._told(), _now())
@@ -247,7 +277,7 @@ class Client:
     async def _live(self, ready: threading.Event) -> None:
         self._end = asyncio.Event()
         self._loop.set_exception_handler(self._unforeseen)
-        self._transport = Carrier(_CONNECTIONS, self.twins)
+        self._transport = Carrier(_CONNECTIONS, self.twins, self.scrubber)
         ready.set()
         sweeper = asyncio.create_task(self._sweep())
         await self._end.wait()
@@ -276,12 +306,13 @@ class Client:
 
     def _lane(self, route: Route) -> Lane:
         account = route.account
+        self.scrubber.add(account.keys)
         key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
         lane = self._lanes.get(key)
         if lane is None:
             around = Surroundings(
                 self.run, self._transport, self._budget, self._write, self._stop,
-                time.monotonic,
+                time.monotonic, self._say, self.scrubber,
             )  # fmt: skip
             pace, window = self._pace(route), Window(route.most)
             if route.batches is None:
@@ -327,11 +358,16 @@ class Client:
                 shared = Shared(account.requests_per_minute, account.tokens_per_minute, now)
                 self._shared[account.alias, account.host] = shared
             pace = Pace(shared)
-            left = self.journal.held(account.alias, route.model, datetime.now(UTC))
+            left, by = self.journal.holding(account.alias, route.model, datetime.now(UTC))
             if left > 0:
-                pace.hold(left, now)
+                pace.hold(left, now, f"an earlier run was told so ({by})")
             self._paces[account.alias, account.host, route.model] = pace
         return pace
+
+    def _say(self, line: str) -> None:
+        """Tell a line; a display that cannot show it ends no run."""
+        with suppress(Exception):
+            self.tell(line)
 
     def _take(self, route: Route, orders: list[Order]) -> None:
         if self._error is not None:
@@ -401,6 +437,7 @@ class Client:
     async def _fail_open(self) -> None:
         await self._land()
         error = self._error or TeacherError("stopped")
+        self._has_failed_open.set()
         with self._lock:
             left, self._open = list(self._open.values()), {}
         for order in left:
@@ -414,7 +451,7 @@ class Client:
     async def _land(self) -> None:
         """Wait until what is in flight is answered and on disk, for a while."""
         until = time.monotonic() + (_DRAIN_BROKEN if self._is_broken else _DRAIN)
-        while time.monotonic() < until and self._writer.error is None:
+        while time.monotonic() < until and self._writer.error is None and not self._leaves:
             if not any(lane.flying or lane.unwritten for lane in self._lanes.values()):
                 return
             await asyncio.sleep(0.02)

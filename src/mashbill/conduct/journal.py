@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct import bought
+from mashbill.conduct import bought, foreign
 from mashbill.conduct.bought import Bought, Requests, call_digest, pieces, request_digest
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
 from mashbill.core.merkle import leaf, root
-from mashbill.core.parsing import foreign
+from mashbill.core.parsing import foreign as read_as
 from mashbill.core.stage import Answer, Question
 from mashbill.core.store import CALLS
 
@@ -47,6 +47,7 @@ _ADDED = ("text", "more")
 """columns that the first journals lack"""
 _ASKED = ("system", "turns", "schema", "tools", "sample")
 _ANSWERED = ("failed", "finish", "tool_calls", "reasoning", "opaque")
+_AHEAD = 300.0  # seconds by which an event may lie ahead of a clock that was set back a little
 _LEAVES = 100_000  # kept for roots: more are read again
 _CHUNK = 500  # below SQLite's limit on parameters in every build
 
@@ -157,7 +158,7 @@ class Journal:
     def _told(self) -> AbstractContextManager[None]:
         """Hold whatever a row that is none makes fail to be one thing: the journal is damaged."""
         again = "run `mashbill audit`"
-        return foreign(self.path, "a journal of calls", error=StoreError, remedy=again)
+        return read_as(self.path, "a journal of calls", error=StoreError, remedy=again)
 
     def _row(self, row: tuple[Any, ...]) -> Bought:
         with self._told():
@@ -341,19 +342,32 @@ class Journal:
 
     def held(self, account: str, model: str, now: datetime) -> float:
         """Return for how many seconds more a limit of an earlier run holds a model's requests."""
+        return self.holding(account, model, now)[0]
+
+    def holding(self, account: str, model: str, now: datetime) -> tuple[float, str]:
+        """Return the same, a day at most, and what the service said.
+
+        What is not believed any more, or cannot be read, holds nothing.
+        """
         rows = self.query(
             "SELECT at, detail FROM events WHERE account = ? AND kind IN "
             "('rate-limited', 'server', 'invalid', 'window-empty') ORDER BY id DESC LIMIT 500",
             [account],
         )
-        left = 0.0
+        left, by = 0.0, ""
         for at, detail in rows:
-            with self._told():
-                told = json.loads(detail)
+            with contextlib.suppress(ValueError, RecursionError):
+                told, then = json.loads(detail), foreign.moment(at)
+                if not isinstance(told, dict) or then is None:
+                    continue
                 if told.get("model", model) == model:
-                    passed = (now - datetime.fromisoformat(at)).total_seconds()
-                    left = max(left, float(told.get("held", 0)) - max(passed, 0.0))
-        return left
+                    passed = (now - then).total_seconds()
+                    if passed < -_AHEAD:
+                        continue  # of a clock that was wrong: it would hold every run anew
+                    more = foreign.held(told.get("held")) - max(passed, 0.0)
+                    if more > left:
+                        left, by = more, str(told.get("header") or told.get("reason") or "a limit")
+        return left, by[:100]
 
     def runs(self) -> list[Run]:
         """Return the runs that asked services, in order."""

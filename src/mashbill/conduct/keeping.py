@@ -14,17 +14,18 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct import bought
+from mashbill.conduct import bought, foreign
 from mashbill.conduct.bought import Bought, Requests, call_digest, interned, pieces, values
 from mashbill.conduct.journal import Journal, open_to_write
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError
-from mashbill.core.parsing import foreign, json_value
+from mashbill.core.parsing import foreign as read_as
+from mashbill.core.parsing import json_value
 from mashbill.core.stage import Answer, Question
 from mashbill.core.store import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 _CHUNK = 500
@@ -224,7 +225,7 @@ def _lines(source: Path, digests: dict[str, Requests]) -> Iterator[Bought | dict
             if len(line) > _LINE:
                 msg = f"{where}: more than {_LINE:,} bytes, which no call has; {again}"
                 raise InputError(msg)
-            with foreign(where, "a call of a journal", remedy=again):
+            with read_as(where, "a call of a journal", remedy=again):
                 # Python writes a log-probability of nothing as -Infinity.
                 data = json_value(line, where, what="a call of a journal", constants=True)
                 if number == 1 and data.get("format") == _FORMAT:
@@ -238,6 +239,8 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> Bought | dict[st
         call = dict(data["call"])
         asked = json.loads(call["more"]).get("asked", {}) if call["more"] else {}
         question = Question(call["prefix"], call["body"], tuple(call["choices"]), **asked)
+        _check_numbers([call["price"], call["tokens"]], call["logprobs"])
+        _check_texts(call, ("request", "prefix", "body", "at", "text", "more"))
         if bought.request_digest(call["teacher"], question) != call["request"]:
             msg = "its key is not the digest of what it asked: it was altered"
             raise ValueError(msg)
@@ -246,6 +249,18 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> Bought | dict[st
     question = Question(**{**fields["question"], "choices": tuple(fields["question"]["choices"])})
     answer = Answer(**{**fields["answer"], "logprobs": tuple(fields["answer"]["logprobs"])})
     row = Bought(**{**fields, "question": question, "answer": answer})
+    counted = [row.tokens_in, row.tokens_out, row.tokens_cached, row.attempts, answer.tokens,
+               question.sample]  # fmt: skip
+    _check_numbers([row.price, row.waited, row.seconds, *counted], answer.logprobs)
+    if any(foreign.count(each) is None for each in counted):
+        msg = "a count in it is no count"
+        raise ValueError(msg)
+    _check_texts(
+        {**fields, **fields["question"], **fields["answer"]},
+        ("call", "terms", "teacher", "served", "route", "run", "at", "flags", "prefix", "body",
+         "system", "turns", "schema", "tools",
+         "text", "failed", "finish", "tool_calls", "reasoning", "opaque"),
+    )  # fmt: skip
     requests = digests.setdefault(row.teacher, Requests(json.loads(row.teacher)))
     if call_digest(requests.digest(question), row.terms) != row.call:
         msg = "its key is not the digest of what it asked: it was altered"
@@ -254,3 +269,27 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> Bought | dict[st
         msg = "its leaf is not that of what it says: it was altered"
         raise ValueError(msg)
     return row
+
+
+def _check_texts(holder: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if not isinstance(holder[name], str):
+            msg = f"{name} in it is no text"
+            raise TypeError(msg)
+        holder[name].encode()
+
+
+def _check_numbers(amounts: Iterable[Any], logprobs: Iterable[Any]) -> None:
+    """See to it that numbers of an export are such as this program writes.
+
+    Raises:
+        ValueError: if one is not: it would break every sum over the journal.
+    """
+    if any(
+        isinstance(each, str) or foreign.number(each, 0.0, foreign.MOST) is None for each in amounts
+    ):
+        msg = "an amount in it is no number, below 0 or out of all bounds"
+        raise ValueError(msg)
+    if any(not isinstance(each, float | int) or not -1e9 <= each <= 1.0 for each in logprobs):
+        msg = "a log-probability in it is none"
+        raise ValueError(msg)

@@ -13,108 +13,35 @@ import json
 import random
 import time
 from collections import deque
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct import foreign
 from mashbill.conduct.bought import Bought
 from mashbill.conduct.journal import Event
-from mashbill.conduct.limits import Pace, retry_after
+from mashbill.conduct.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
 from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.conduct.pressure import Breaker, Window
+from mashbill.conduct.route import Counts, Route, Surroundings, utc, utc_now
+from mashbill.conduct.telling import Telling, misled, too_long, until
 from mashbill.conduct.transport import Response, TransportError
 from mashbill.core.errors import MashbillError, TeacherError
 from mashbill.core.stage import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from mashbill.conduct.accounts import Account
-    from mashbill.conduct.budget import Budget
-    from mashbill.conduct.transport import Transport
+__all__ = ["LONGEST_HOLD", "Counts", "Lane", "Route", "Surroundings", "utc_now"]
 
 RATE_LIMITED = 429
 _OVERLOADED = frozenset({408, 503, 504, 529})
 _BACKOFF = 0.5  # seconds, doubled with each failure, up to
 _LONGEST_BACKOFF = 30.0
 _UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
-LONGEST_HOLD = 900.0  # seconds: a service that asks to wait for longer is asked by another run
 _WORTH_TELLING = 0.1  # seconds by which an empty window must hold back what nothing else does
 _LIMITS_BELIEVED = 4  # in a row, before their Retry-After alone is no longer enough
-_second: list[Any] = [-1, ""]
-"""the last second that was written out: thousands of answers fall into one"""
 _ALL_REFUSED = 20  # requests refused for good, and none answered: it is not the requests
-
-
-@dataclass(frozen=True)
-class Route:
-    """How a lane's requests go: what conduct facts are about."""
-
-    account: Account
-    url: str
-    wire: str
-    model: str
-    headers: Mapping[str, Mapping[str, str]]
-    """by key: all headers of a request"""
-    agent: str
-    """User-Agent"""
-    teacher: str
-    """canonical JSON of the teacher's identity"""
-    terms: str
-    timeout: float = 600.0
-    """seconds for one request"""
-    most: int = 64
-    """requests in flight"""
-    batches: Any = None
-    """the :class:`mashbill.conduct.batch_lane.Endpoint`, where requests go in batches"""
-    attempts: int = 8
-    """failures of one request before it is given up"""
-    patience: float = 900.0
-    """seconds without any answer before the run stops"""
-
-    def facts(self) -> str:
-        """Return what is written down of it, as JSON."""
-        account = self.account
-        return json.dumps(
-            {
-                "service": account.service, "host": account.host, "wire": self.wire,
-                "model": self.model, "account": account.alias,
-                "organisation": account.organisation, "keys": len(account.keys),
-                "agent": self.agent,
-            },
-            ensure_ascii=False, sort_keys=True,
-        )  # fmt: skip
-
-
-@dataclass
-class Counts:
-    """What a lane did, for progress and for the statement."""
-
-    calls: int = 0
-    tokens: int = 0
-    usd: float = 0.0
-    limited: int = 0
-    failed: int = 0
-    refused: int = 0
-    waited: float = 0.0
-    """seconds that Retry-After held everything back"""
-
-    def with_(self, other: Counts) -> Counts:
-        """Return the sum of both."""
-        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all lanes of a client share."""
-
-    run: str
-    transport: Transport
-    budget: Budget
-    write: Callable[[Bought | Event], None]
-    stop: Callable[[MashbillError], None]
-    """told why no request of the run may be sent any more"""
-    clock: Callable[[], float]
 
 
 @dataclass
@@ -138,6 +65,13 @@ class Lane:
     """since when there are limits and no answers"""
     _facts: str = ""
     _stopped: bool = False
+    _reached: bool = False
+    """whether anything has come from there in this run"""
+    telling: Telling = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to tell."""
+        self.telling = Telling(self.route.place, self.around.tell)
 
     @property
     def waiting(self) -> int:
@@ -154,9 +88,12 @@ class Lane:
             self.ready.append(heapq.heappop(self._later)[2])
         while self.ready and len(self.flying) + len(self.unwritten) < int(self.window.size):
             order = self.ready[0]
-            wait = max(self.breaker.wait(now), self.pace.wait(order.tokens, now))
+            limited = self.pace.wait(order.tokens, now)
+            wait = max(self.breaker.wait(now), limited)
             if wait > 0:
-                self._again(wait)
+                if not self._waits_too_long(now):
+                    self.telling.waits(limited, self.pace.holder(order.tokens, now), now)
+                    self._again(wait)
                 return
             if not around.budget.reserve(order.most):
                 if not around.budget.in_flight:
@@ -172,6 +109,21 @@ class Lane:
         if self._later:
             self._again(self._later[0][0] - now)
 
+    def _waits_too_long(self, now: float) -> bool:
+        """Stop if what a service told holds everything back for longer than is waited for."""
+        held = self.pace.held_until - now
+        if held <= LONGEST_HOLD + 1.0:
+            return False
+        self.around.stop(
+            TeacherError(
+                f"{self.route.place}: {self.pace.held_by or 'a limit'} holds every request back "
+                f"for {held:,.0f} s more, until {until(held)}, and a run waits "
+                f"{LONGEST_HOLD:,.0f} s at most: run the same command again after that. What was "
+                "answered is in the journal"
+            )
+        )
+        return True
+
     def _again(self, wait: float) -> None:
         loop = asyncio.get_running_loop()
         if self._timer is not None:
@@ -185,10 +137,24 @@ class Lane:
                 order.overdue = True
                 order.task.cancel()
         self._out_of_patience(now)
+        if self._stopped or not (self.waiting or self.flying):
+            self.telling.idle()
+        else:
+            self.telling.silent(now, lambda: self._waits_for(now))
+
+    def _waits_for(self, now: float) -> str:
+        """Return what is waited for, in words."""
+        if self.flying:
+            oldest = now - min(order.sent_at for order in self.flying)
+            told = f"{len(self.flying):,} requests are in flight, the first for {oldest:,.0f} s"
+            told += f", of {self.route.timeout:,.0f} s that each has"
+        else:
+            told = f"{self.waiting:,} requests wait to be tried again"
+        return f"{told}; at last: {self.breaker.last[:200]}" if self.breaker.failures else told
 
     def _out_of_patience(self, now: float) -> None:
         """Stop where nothing was answered for too long; give up what failed for itself."""
-        patience, host = self.route.patience, self.route.account.host
+        patience, host = self._patience(), self.route.account.host
         starving, since = self._starving_since, self.breaker.since
         if starving is not None and now - starving > patience:
             told = f"{host} has answered with rate limits only for {patience:.0f} s"
@@ -202,6 +168,8 @@ class Lane:
                 self._later.clear()
                 return
             told = f"{host} has not answered for {patience:.0f} s; at last: {self.breaker.last}"
+            if not self._reached and self.breaker.failures:
+                told += " (look at base_url; set patience for a server that takes longer to start)"
         else:
             return
         self.around.stop(
@@ -210,6 +178,15 @@ class Lane:
                 "the service is back"
             )
         )
+
+    def _patience(self) -> float:
+        """Return the seconds without an answer after which a run stops.
+
+        A service that was never reached in this run is more likely at another address.
+        """
+        if self._reached:
+            return self.route.patience
+        return min(self.route.first_patience, self.route.patience)
 
     def stop(self) -> list[Order]:
         """Send nothing more; return the orders that were not sent."""
@@ -238,16 +215,14 @@ class Lane:
             )
         except TransportError as error:
             self._landed(order)
-            order.invalid = False
-            self._failed(
-                order, error.kind, error.reason, overloaded=error.kind in {"connect", "timeout"}
-            )
+            self._not_carried(order, error)
         except asyncio.CancelledError:
             self._landed(order)
             if not order.overdue:
                 self.around.budget.release(order.most)
                 raise
             order.overdue = order.invalid = False
+            self._reached = True
             reason = f"no answer within {route.timeout:.0f} s"
             self._failed(order, "timeout", reason, overloaded=True)
         except MashbillError as error:
@@ -257,14 +232,45 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
             self._landed(order)
             self.around.budget.release(order.most)
-            self.around.stop(TeacherError(f"{route.account.host}: {error!r}; please report it"))
+            self._at_fault(error)
         else:
             self._landed(order)
             try:
                 self._read(order, response)
             except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
-                self.around.stop(TeacherError(f"{route.account.host}: {error!r}; please report it"))
+                self._at_fault(error)
         self.pump()
+
+    def _at_fault(self, error: Exception) -> None:
+        """Stop for a fault of ours; the words of a library may quote a header."""
+        said = self.around.scrubber.text(repr(error), is_error=True)
+        self.around.stop(TeacherError(f"{self.route.account.host}: {said}; please report it"))
+
+    def _not_carried(self, order: Order, error: TransportError) -> None:
+        """Make of a request that got no response what its cause asks for."""
+        order.invalid = False
+        if error.oversized:
+            # It was answered, and would be again.
+            self._reached = True
+            refused = Refused(error.reason, retry=False)
+            self._refused(order, refused, Response(200, {}, b""), self.around.clock())
+            return
+        if not self._reached and error.hopeless:
+            self.around.budget.release(order.most)
+            self.around.stop(
+                TeacherError(
+                    f"{self.route.place}: {error.reason}; correct base_url of the teacher or of "
+                    "the account"
+                )
+            )
+            return
+        if error.kind == "timeout":
+            self._reached = True  # there is somebody, who says nothing
+        elif not self._reached:
+            self.telling.unreached(error.reason, self._patience())
+        self._failed(
+            order, error.kind, error.reason, overloaded=error.kind in {"connect", "timeout"}
+        )
 
     def _landed(self, order: Order) -> None:
         self.flying.discard(order)
@@ -272,13 +278,17 @@ class Lane:
 
     def _read(self, order: Order, response: Response) -> None:
         now = self.around.clock()
+        self._reached = True
+        self.telling.moved(now)
         before = self.pace.held_until
         if self.pace.learn(response.headers, now):
             self._event("limits", order.call, {"seen": self.pace.seen}, now)
         if self.pace.held_until > max(before, now) + _WORTH_TELLING:
             held = round(self.pace.held_until - now, 3)
-            self._event("window-empty", order.call, {"held": held}, now)
-        outcome = order.read(response.status, response.headers, response.body)
+            said = {"held": held, "header": self.pace.held_by}
+            self._event("window-empty", order.call, said, now)
+        self._tell_unbelieved()
+        outcome = self._outcome(order, response)
         if isinstance(outcome, Answered):
             self._answered(order, outcome, now)
         elif outcome.ends_run:
@@ -286,16 +296,18 @@ class Lane:
             self._event(
                 "refused", order.call, {"status": response.status, "reason": outcome.reason}
             )
-            self.around.stop(TeacherError(f"{self.route.account.host}: {outcome.reason}"))
+            told = f"{self.route.account.host}: {outcome.reason}{misled(self.route.url, response)}"
+            self.around.stop(TeacherError(told))
         elif outcome.retry and (outcome.limited or response.status == RATE_LIMITED):
             self._limited(order, response, outcome, now)
         elif outcome.retry:
-            wait = retry_after(response.headers, datetime.now(UTC))
-            if wait is not None and wait > LONGEST_HOLD:
+            asked = asked_to_wait(response.headers, datetime.now(UTC))
+            wait = asked.seconds
+            if not asked.is_believed or (wait is not None and wait > LONGEST_HOLD):
                 self._limited(order, response, outcome, now)
                 return
             if wait is not None:
-                self._hold(wait, now)
+                self._hold(wait, now, asked.header)
             order.invalid = response.status == 200
             kind = "invalid" if order.invalid else "server"
             self._failed(
@@ -304,6 +316,18 @@ class Lane:
             )  # fmt: skip
         else:
             self._refused(order, outcome, response, now)
+
+    def _outcome(self, order: Order, response: Response) -> Answered | Refused:
+        """Return what a response is, without the keys that only its pieces made whole."""
+        outcome = order.read(response.status, response.headers, response.body)
+        return self.around.scrubber.outcome(outcome)
+
+    def _tell_unbelieved(self) -> None:
+        if self.pace.unbelieved:
+            self.around.tell(
+                f"{self.route.place}: {self.pace.unbelieved} is out of all bounds, and is left out"
+            )
+            self.pace.unbelieved = ""
 
     def _answered(self, order: Order, outcome: Answered, now: float) -> None:
         self._limits_in_a_row = 0
@@ -345,8 +369,12 @@ class Lane:
         """Obey a 429: nothing of this account and model goes before its time, by any key."""
         self.around.budget.release(order.most)
         self.breaker.answered()
-        said = retry_after(response.headers, datetime.now(UTC))
-        wait = outcome.wait if said is None else said
+        asked = asked_to_wait(response.headers, datetime.now(UTC))
+        if asked.seconds is None and asked.is_believed and outcome.wait is not None:
+            seconds = foreign.number(outcome.wait, 0.0, foreign.LONGEST_BELIEVED)
+            told = f"a wait of {outcome.wait:g} s in its body"
+            asked = Asked(seconds, told, seconds is not None)
+        said = wait = asked.seconds
         # What it says it wants to be waited for is not counted against it.
         self._starving_since = (self._starving_since or now) + (said or 0.0)
         # A service that says nothing, or that it is ready and then is not, is asked ever slower.
@@ -359,23 +387,18 @@ class Lane:
         self.counts.limited += 1
         self._event("rate-limited", order.call,
             {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3),
-             "seconds": round(now - order.sent_at, 3)}, now,
+             "header": asked.header, "seconds": round(now - order.sent_at, 3)}, now,
         )  # fmt: skip
-        if wait > LONGEST_HOLD:
-            self.around.stop(
-                TeacherError(
-                    f"{self.route.account.host} asks to wait {wait:.0f} s ({outcome.reason}); what "
-                    "was answered is in the journal: run the same command again after that"
-                )
-            )
+        if not asked.is_believed or wait > LONGEST_HOLD:
+            self.around.stop(too_long(self.route.place, asked, outcome.reason))
             return
-        self._hold(wait, now)
+        self._hold(wait, now, asked.header or f"a rate limit ({outcome.reason[:100]})")
         self.window.cut(order.sent_at, now)
         self.ready.appendleft(order)
 
-    def _hold(self, wait: float, now: float) -> None:
+    def _hold(self, wait: float, now: float, by: str) -> None:
         before = max(self.pace.held_until, now)
-        self.pace.hold(wait, now)
+        self.pace.hold(wait, now, by)
         self.counts.waited += max(self.pace.held_until - before, 0.0)
 
     def _failed(
@@ -404,6 +427,10 @@ class Lane:
             self.breaker.answered()
         elif self.breaker.failed(reason, now):
             self._event("breaker-open", order.call, {"after": reason[:200]}, now)
+            if self._reached:
+                since = self.breaker.since if self.breaker.since is not None else now
+                left = self.route.patience - (now - since)
+                self.telling.opened(reason, self.breaker.wait(now), left)
         detail: dict[str, Any] = {
             "reason": reason[:300],
             "attempt": order.attempts,
@@ -458,7 +485,7 @@ class Lane:
         What is read off a second clock, when this thread had to wait in between, would make a
         request look as if it had gone later than it did, and a limit as if it held for longer.
         """
-        return _utc(time.time() - (self.around.clock() - now))
+        return utc(time.time() - (self.around.clock() - now))
 
     def _event(
         self, kind: str, call: str, detail: Mapping[str, Any], now: float | None = None
@@ -470,16 +497,3 @@ class Lane:
                 json.dumps({**detail, "model": self.route.model}, ensure_ascii=False),
             )
         )  # fmt: skip
-
-
-def utc_now() -> str:
-    """Return the time, UTC, ISO 8601 to the millisecond."""
-    return _utc(time.time())
-
-
-def _utc(seconds: float) -> str:
-    second, thousandths = divmod(int(seconds * 1000), 1000)
-    if second != _second[0]:
-        text = datetime.fromtimestamp(second, UTC).isoformat()
-        _second[:] = second, text.removesuffix("+00:00")
-    return f"{_second[1]}.{thousandths:03d}+00:00"

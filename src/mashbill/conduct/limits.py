@@ -14,20 +14,21 @@ OpenAI's ``retry-after-ms``.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
+
+from mashbill.conduct import foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 Unit = Literal["requests", "tokens"]
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST_WAIT = 3600.0  # seconds: an empty window that says more is not believed
+LONGEST_HOLD = 900.0
+"""seconds: a service that asks to wait for longer is asked by another run"""
+_LEAST_LIMIT = 60 / LONGEST_HOLD  # a minute: a header that allows less is not believed
+_MOST_LIMIT = 1e12
 _MARGIN = 0.02
 """seconds added to a wait, so that a clock a little ahead of the service's breaks no promise"""
 
@@ -64,50 +65,53 @@ _FAMILIES |= {
     "anthropic-ratelimit-input-tokens-limit": _FAMILIES["anthropic-ratelimit-requests-limit"],
     "ratelimit": (),
 }
-_PARAMETER = re.compile(r";\s*([a-z]+)=\"?(\d+)", re.ASCII)
+_PARAMETER = re.compile(r";\s*([a-z]+)=\"?(\d{1,20})(?!\d)", re.ASCII)
 
 
 def seconds_of(text: str, wall: datetime) -> float | None:
-    """Return how long from now a header means: seconds, a duration such as ``6m0s``, or a date.
+    """Return how long from now a header means; see :func:`mashbill.conduct.foreign.wait`."""
+    return foreign.wait(text, wall)
 
-    Args:
-        text: value of the header.
-        wall: the time now, UTC.
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a response asks to wait."""
+
+    seconds: float | None = None
+    """None if it does not say, or says what is not believed"""
+    header: str = ""
+    """as it stands there, for messages; empty if it does not say"""
+    is_believed: bool = True
+    """False where it says a wait of more than a day, or one that is no finite number"""
+
+
+def asked_to_wait(headers: Mapping[str, str], wall: datetime) -> Asked:
+    """Return what a response asks to wait.
+
+    A header that is no wait at all counts as none; one that is a number, or a time, and outside of
+    all bounds is told.
     """
-    text = text.strip()
-    try:
-        value = float(text)
-    except ValueError:
-        pass
+    milliseconds = headers.get("retry-after-ms")
+    if milliseconds is not None:
+        found = foreign.number(milliseconds, 0.0, foreign.LONGEST_BELIEVED * 1000)
+        if found is not None:
+            return Asked(found / 1000, f"retry-after-ms: {foreign.quoted(milliseconds)}")
+    text = headers.get("retry-after")
+    if text is None:
+        text, name = milliseconds, "retry-after-ms"
+        seconds = None
     else:
-        if value > 1e9:  # an epoch, as some routers write: in milliseconds above 1e11
-            return max(value / (1000 if value > 1e11 else 1) - wall.timestamp(), 0.0)
-        return value if value >= 0 else None
-    pieces = _DURATION.findall(text)
-    if pieces and "".join(n + u for n, u in pieces) == text:
-        return float(sum(float(number) * _SECONDS[unit] for number, unit in pieces))
-    try:
-        then = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            then = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=UTC)
-    return max((then - wall).total_seconds(), 0.0)
+        name = "Retry-After"
+        seconds = foreign.wait(text, wall)
+    if text is None:
+        return Asked()
+    shown = f"{name}: {foreign.quoted(text)}"
+    return Asked(seconds, shown, seconds is not None or not foreign.says_a_wait(text))
 
 
 def retry_after(headers: Mapping[str, str], wall: datetime) -> float | None:
-    """Return the seconds that a response asks to wait, or None if it does not say."""
-    milliseconds = headers.get("retry-after-ms")
-    if milliseconds is not None:
-        try:
-            return max(float(milliseconds) / 1000, 0.0)
-        except ValueError:
-            pass
-    text = headers.get("retry-after")
-    return None if text is None else seconds_of(text, wall)
+    """Return the seconds that a response asks to wait, a day at most, or None if it says none."""
+    return asked_to_wait(headers, wall).seconds
 
 
 @dataclass
@@ -118,16 +122,20 @@ class Bucket:
     burst: float
     level: float
     at: float
+    deepest: float = float("-inf")
+    """below which it is never drawn: one request may be larger than a limit, and the bucket of a
+    limit that headers gave is filled again within the longest wait"""
 
     @classmethod
-    def full(cls, per_minute: float, now: float) -> Bucket:
+    def full(cls, per_minute: float, now: float, *, is_told: bool = False) -> Bucket:
         """Return a bucket that begins with a second's worth, at least one.
 
         A whole minute's worth at once is what a limit of so many a minute seems to allow, and what
         services that count by the second turn down.
         """
         burst = max(per_minute / 60, 1.0)
-        return cls(per_minute, burst, burst, now)
+        deepest = burst - per_minute * LONGEST_HOLD / 60 if is_told else float("-inf")
+        return cls(per_minute, burst, burst, now, deepest)
 
     def fill(self, now: float) -> None:
         """Let time pass."""
@@ -167,6 +175,10 @@ class Pace:
     """limits that headers gave, by unit: for the journal"""
     held_until: float = 0.0
     """nothing may be sent before, by a Retry-After or an empty window"""
+    held_by: str = ""
+    """who says so: the header, as it stood"""
+    unbelieved: str = ""
+    """a header that asked for what is not believed, until it is told"""
     _buckets: dict[Unit, Bucket] = field(default_factory=dict)
     _family: tuple[tuple[Unit, str, str, str], ...] | None = None
     _limits: dict[str, str] = field(default_factory=dict)
@@ -188,17 +200,35 @@ class Pace:
     def take(self, tokens: float) -> None:
         """Count a request that is sent now; :meth:`wait` said 0 for it."""
         for unit, bucket in self._all():
-            bucket.level -= 1.0 if unit == "requests" else tokens
+            amount = 1.0 if unit == "requests" else tokens
+            bucket.level = max(bucket.level - amount, bucket.deepest)
 
     def settle(self, expected: float, used: float) -> None:
         """Correct the tokens of a request once its answer says what it used."""
         for unit, bucket in self._all():
             if unit == "tokens":
-                bucket.level += expected - used
+                bucket.level = max(bucket.level + expected - used, bucket.deepest)
 
-    def hold(self, seconds: float, now: float) -> None:
-        """Send nothing for so long."""
-        self.held_until = max(self.held_until, now + seconds + _MARGIN)
+    def hold(self, seconds: float, now: float, by: str = "") -> None:
+        """Send nothing for so long; ``by`` says who asks for it."""
+        until = now + seconds + _MARGIN
+        if until > self.held_until:
+            self.held_until, self.held_by = until, by
+
+    def holder(self, tokens: float, now: float) -> str:
+        """Return what holds a request of so many tokens back, for a message; empty if nothing."""
+        longest = self.held_until - now if self.held_until > now else 0.0
+        found = self.held_by if longest else ""
+        for unit, bucket in self._all():
+            wait = bucket.wait(1.0 if unit == "requests" else tokens)
+            if wait > longest:
+                mine = bucket is self.shared.buckets.get(unit)
+                whose = "of accounts.toml" if mine else "that its headers tell of"
+                longest, found = (
+                    wait,
+                    f"the limit of {bucket.per_minute:,.0f} {unit} a minute {whose}",
+                )
+        return found
 
     def learn(self, headers: Mapping[str, str], now: float) -> bool:
         """Read a response's limits; return whether a limit was seen that was not known.
@@ -221,7 +251,7 @@ class Pace:
                 self._bound(now)
             left = headers.get(remaining)
             if left is not None and (len(left) < 6 or not left.isdecimal()):
-                self._learn_left(unit, left, headers.get(reset), now)
+                self._learn_left(unit, left, (reset, headers.get(reset)), now)
         return news
 
     def _learn_structured(self, headers: Mapping[str, str], now: float) -> bool:
@@ -233,25 +263,26 @@ class Pace:
             self._told.clear()
             for number, one in enumerate(policy.split(",")):
                 found = dict(_PARAMETER.findall(one))
-                window = float(found.get("w", 60))
-                if "q" in found and window > 0:
+                window = foreign.number(found.get("w", "60"), 0.001, 1e9)
+                if "q" in found and window is not None:
                     news |= self._learn_limit("requests", str(number), found["q"], window)
             self._bound(now)
         for one in headers.get("ratelimit", "").split(","):
             found = dict(_PARAMETER.findall(one))
             if "r" in found:
-                self._learn_left("requests", found["r"], found.get("t"), now)
+                self._learn_left("requests", found["r"], ("ratelimit", found.get("t")), now)
         return news
 
     def _learn_limit(self, unit: Unit, name: str, said: str, window: float) -> bool:
         """Take note of a limit of so much in a window of so many seconds."""
-        try:
-            limit = float(said.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0]) * 60 / window
-        except ValueError:
+        first = said.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0]
+        limit = foreign.number(first, 0.0, _MOST_LIMIT)
+        if limit == 0:  # as some write that there is none
             return False
-        if not 0 < limit < math.inf:
+        if limit is None or not _LEAST_LIMIT <= limit * 60 / window <= _MOST_LIMIT:
+            self.unbelieved = f"a limit of {foreign.quoted(said)} {unit} ({name})"
             return False
-        self._told.setdefault(unit, {})[name] = limit
+        self._told.setdefault(unit, {})[name] = limit * 60 / window
         return True
 
     def _bound(self, now: float) -> None:
@@ -261,23 +292,28 @@ class Pace:
             self.seen[unit] = limit
             old = self._buckets.get(unit)
             if old is None or old.per_minute != limit:
-                new = Bucket.full(limit, now)
+                new = Bucket.full(limit, now, is_told=True)
                 if old is not None:
                     new.level = min(new.level, old.level)
                 self._buckets[unit] = new
 
-    def _learn_left(self, unit: Unit, left: str, reset: str | None, now: float) -> None:
-        try:
-            remaining = float(left)
-        except ValueError:
+    def _learn_left(self, unit: Unit, left: str, reset: tuple[str, str | None], now: float) -> None:
+        """Take note of what remains; ``reset`` is name and value of the header that says till when.
+
+        Less than nothing remains nowhere: what is negative is read as nothing.
+        """
+        found = foreign.number(left, float("-inf"), float("inf"))
+        if found is None:
             return
-        if math.isnan(remaining):
-            return
+        remaining = max(found, 0.0)
         bucket = self._buckets.get(unit)
         if bucket is not None:
             bucket.fill(now)
             bucket.level = min(bucket.level, remaining)
-        if remaining < 1 and reset is not None:
-            wait = seconds_of(reset, datetime.now(UTC))
-            if wait is not None and wait <= _LONGEST_WAIT:
-                self.hold(wait, now)
+        name, text = reset
+        if remaining < 1 and text is not None:
+            wait = foreign.wait(text, datetime.now(UTC))
+            if wait is not None:
+                self.hold(wait, now, f"{name}: {foreign.quoted(text)}")
+            elif foreign.says_a_wait(text):
+                self.unbelieved = f"{name}: {foreign.quoted(text)}"

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct import foreign
 from mashbill.conduct.bought import leaf_of, netstrings
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import AuditError
 from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
 from mashbill.core.merkle import Growing, leaf, root
-from mashbill.core.parsing import foreign, json_object
+from mashbill.core.parsing import foreign as read_as
+from mashbill.core.parsing import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,14 +81,14 @@ def summed(calls: Iterable[CallRecord], events: Sequence[EventRecord]) -> dict[s
         route = routes[conduct[_ROUTE]]
         route.add(conduct)
         if "given-up" not in conduct[_FLAGS] and "refused" not in conduct[_FLAGS]:
-            sent = _time(conduct[_AT]) - timedelta(seconds=float(conduct[_SECONDS]))
+            sent = _time(conduct[_AT]) - _lasted(conduct[_SECONDS])
             limits.sent(route.place(conduct[_ROUTE]), sent)
     kinds: dict[str, Counter[str]] = defaultdict(Counter)
     for _, at, kind, account, _, detail in events:
         kinds[account][kind] += 1
         told = json.loads(detail)
         if kind in _SENT and "seconds" in told:
-            sent = _time(at) - timedelta(seconds=told["seconds"])
+            sent = _time(at) - _lasted(told["seconds"])
             limits.sent((account, str(told.get("model", ""))), sent)
     return {
         "counts": {"calls": tree.size, "events": len(events)},
@@ -143,7 +145,9 @@ class _Limits:
             told = json.loads(detail)
             if kind in _HOLDS and "held" in told:
                 begins = _time(at)
-                until = begins + timedelta(seconds=float(told["held"]))
+                # More than a day was believed once, and statements of then still hold.
+                seconds = foreign.number(told["held"], 0.0, 1e9) or 0.0
+                until = begins + timedelta(seconds=seconds)
                 held[account, str(told.get("model", ""))].append((begins, until))
         self.breaches: list[dict[str, str]] = []
         self._held = {place: sorted(times) for place, times in held.items()}
@@ -178,6 +182,11 @@ class _Limits:
 
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _lasted(seconds: Any) -> timedelta:
+    """Return how long a request took; what is no number of seconds, as if it took none."""
+    return timedelta(seconds=foreign.number(seconds, 0.0, 30 * 86400.0) or 0.0)
 
 
 def entry_facts(run: Run, rows: Iterable[Bought], events: Iterable[Event]) -> dict[str, Any]:
@@ -270,7 +279,7 @@ def check(path: Path) -> Checked:
         AuditError: if its signature does not hold.
     """
     data = json_object(path, what="a statement of conduct")
-    with foreign(path, "a statement of conduct", remedy="ask for it again"):
+    with read_as(path, "a statement of conduct", remedy="ask for it again"):
         envelope = canonical(data["statement"])
         calls, events = list(data["calls"]), list(data["events"])
     statement, keyid = open_envelope(envelope, str(path))

@@ -139,6 +139,7 @@ class _Runner:
             registry=execution.registry,
             earlier_terms=execution.earlier_terms,
             overrides=[dict(item) for item in execution.overrides],
+            tell=execution.display.tell,
         )
 
     def run(self) -> list[Done]:

@@ -64,6 +64,8 @@ class Asking:
     registry: Registry | None = None
     earlier_terms: bool = False
     overrides: list[dict[str, Any]] = field(default_factory=list)
+    tell: Callable[[str], None] = lambda _: None
+    """told in a line what is waited for"""
     _hosts: dict[str, str] = field(default_factory=dict)
     is_interrupted: bool = False
     """whether a stage failed among its requests: this run asks services no more"""
@@ -99,6 +101,7 @@ class Asking:
                     "overrides": self.overrides,
                 },
                 earlier_terms=self.earlier_terms,
+                tell=self.tell,
             )  # fmt: skip
         return self._client
 
@@ -125,6 +128,7 @@ class Asking:
         account = self._accounts.account(
             spec.service_name, spec.base_url or service.base_url, service.key_env,
             own_url=SERVICES[spec.service_name].base_url if spec.service_name in SERVICES else "",
+            teacher=name,
         )  # fmt: skip
         self._check_host(account)
         now = datetime.now(UTC)
@@ -162,6 +166,7 @@ class Asking:
             timeout=spec.timeout,
             most=spec.concurrency,
             patience=spec.patience,
+            first_patience=spec.first_patience,
             batches=batches,
         )
         return RemoteSession(

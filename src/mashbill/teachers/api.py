@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mashbill.policy.claims import Entity
 
+_FIRST_PATIENCE = 60.0
 _SETTINGS = ("temperature", "top_p", "top_k", "seed", "stop")
 
 
@@ -42,7 +43,7 @@ class RemoteTeacherSpec(TeacherSpec):
     """format of requests; the service's usual one if absent"""
     max_tokens: int = Field(default=1024, gt=0)
     """tokens of an answer, reasoning included, at most"""
-    temperature: float | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """the service's default if absent, as with the next four"""
     top_p: float | None = Field(default=None, gt=0, le=1)
     top_k: int | None = Field(default=None, gt=0)
@@ -61,20 +62,20 @@ class RemoteTeacherSpec(TeacherSpec):
     """address, where it is not the service's own; where a teacher runs is no part of identity"""
     concurrency: int = Field(default=64, gt=0)
     """requests in flight at most; how many there are adapts"""
-    timeout: float = Field(default=600.0, gt=0)
+    timeout: float = Field(default=600.0, gt=0, allow_inf_nan=False)
     """seconds for one request"""
-    patience: float = Field(default=900.0, gt=0)
+    patience: float = Field(default=900.0, gt=0, allow_inf_nan=False)
     """seconds without any answer before a run stops"""
     batch: bool = False
     """ask through the batch endpoint: answered within a day, at a discount"""
-    poll: float = Field(default=10.0, gt=0)
+    poll: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     """seconds between looks at a batch, at first"""
     stream: bool = False
     """ask for server-sent events: for proxies that cut what is silent for long"""
 
-    usd_per_million_read: float | None = Field(default=None, ge=0)
+    usd_per_million_read: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
     """US dollars for a million tokens read, where no table has the price, or yours is another"""
-    usd_per_million_written: float | None = Field(default=None, ge=0)
+    usd_per_million_written: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
     """the same for tokens written; the two belong together"""
 
     @property
@@ -86,6 +87,17 @@ class RemoteTeacherSpec(TeacherSpec):
     def service_name(self) -> str:
         """Under which name accounts are looked up."""
         raise NotImplementedError
+
+    @property
+    def first_patience(self) -> float:
+        """Seconds without a connection after which a run stops that was never answered.
+
+        A server that nobody reached is more likely at another address than about to start; who
+        sets ``patience`` says how long it may take.
+        """
+        if "patience" in self.model_fields_set:
+            return self.patience
+        return min(_FIRST_PATIENCE, self.patience)
 
     @property
     def settings(self) -> dict[str, Any]:

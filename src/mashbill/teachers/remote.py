@@ -46,6 +46,8 @@ _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 _MARK = "@@ a prompt of mashbill's @@"
 _MISPLACED = frozenset({404, 405})
 _FORBIDDEN = 403
+_WHOLE = ("depth limit", "is infinity")
+"""parts of orjson's words for JSON that is whole, and deeper or larger than can be read"""
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
 
 
@@ -175,6 +177,9 @@ class Format:
                 return self._answered(question, reply, len(body))
             except WireError as error:
                 return Refused(error.reason, error.retry, wait=error.wait, limited=error.limited)
+            except Exception as error:  # noqa: BLE001 - what a stranger sends ends no run
+                reason = f"an answer that cannot be read: {type(error).__name__}: {error!s:.100}"
+                return Refused(reason, retry=False)
 
         return read
 
@@ -184,8 +189,9 @@ class Format:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            msg = f"an answer that is no JSON: {error}"
-            raise WireError(msg, retry=True) from error
+            whole = any(why in str(error) for why in _WHOLE)
+            msg = f"an answer that {'cannot be read' if whole else 'is no JSON'}: {error}"
+            raise WireError(msg, retry=not whole) from error
 
     def _refused(self, status: int, body: bytes) -> Refused:
         try:

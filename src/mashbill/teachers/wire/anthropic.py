@@ -15,12 +15,14 @@ from mashbill.teachers.wire.reading import (
     answer,
     as_json,
     count,
+    grow,
     merged,
     only,
     parsed,
     piece,
     record,
     refused,
+    settle,
     shown,
     signed,
     text,
@@ -162,7 +164,7 @@ class AnthropicMessages:
         """
         whole: dict[str, Any] = {}
         blocks: dict[int, dict[str, Any]] = {}
-        pieces: dict[int, str] = {}
+        pieces: dict[int, list[str]] = {}
         for _, event in events:
             event = answer(event)  # noqa: PLW2901
             match event.get("type"):
@@ -180,7 +182,7 @@ class AnthropicMessages:
                     delta = record(event.get("delta"), "delta")
                     if delta.get("type") == "input_json_delta":
                         more = piece(delta.get("partial_json"), "partial_json")
-                        pieces[index] = pieces.get(index, "") + more
+                        pieces.setdefault(index, []).append(more)
                     else:
                         _add(delta, blocks[index])
                 case "message_delta":
@@ -191,8 +193,10 @@ class AnthropicMessages:
                     )
                 case "message_stop":
                     for index, arguments in pieces.items():
-                        if arguments:
-                            blocks[index]["input"] = _loaded(arguments)
+                        if whole_input := "".join(arguments):
+                            blocks[index]["input"] = _loaded(whole_input)
+                    for block in blocks.values():
+                        settle(block)
                     return whole | {"content": [blocks[index] for index in sorted(blocks)]}
         msg = "the stream ended before message_stop"
         raise WireError(msg, retry=True)
@@ -260,7 +264,7 @@ def _add(delta: dict[str, Any], block: dict[str, Any]) -> None:
     kind = delta.get("type")
     if isinstance(kind, str) and kind in places:
         key = places[kind]
-        block[key] = piece(block.get(key), key) + piece(delta.get(key), key)
+        grow(block, key, delta.get(key))
 
 
 def _loaded(arguments: str) -> Any:

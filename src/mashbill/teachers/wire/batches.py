@@ -9,6 +9,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct.foreign import moment
 from mashbill.teachers.wire import WireError
 from mashbill.teachers.wire.batching import (
     MEGABYTE,
@@ -29,7 +30,6 @@ from mashbill.teachers.wire.batching import (
     lines,
     loaded,
     mark_of,
-    moment,
     own_name,
     owner,
     readable,
@@ -388,7 +388,7 @@ def _operation(name: str) -> str:
 def _int64(value: Any) -> int:
     """Read a 64-bit count, which protocol buffers write as a string."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        return int(value)
+        value = int(value)
     return count(value, "batchStats")
 
 

@@ -10,7 +10,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from mashbill.teachers.wire.reading import record, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from mashbill.teachers.wire import Ask, Wire
 
@@ -268,14 +269,3 @@ def loaded(raw: bytes) -> Any:
 def lines(raw: bytes) -> list[dict[str, Any]]:
     """Read JSON lines. The file of errors may be empty."""
     return [record(loaded(line), "a result") for line in raw.split(b"\n") if line.strip()]
-
-
-def moment(value: Any) -> datetime | None:
-    """Read a time: seconds since 1970, or RFC 3339; None if it is neither."""
-    with suppress(ValueError, OverflowError, OSError):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
-    return None

@@ -11,6 +11,7 @@ from mashbill.teachers.wire.reading import (
     answer,
     as_json,
     count,
+    grow,
     items,
     logprob,
     merged,
@@ -19,6 +20,7 @@ from mashbill.teachers.wire.reading import (
     piece,
     record,
     refused,
+    settle,
     text,
 )
 from mashbill.teachers.wire.schemas import for_gemini
@@ -174,6 +176,8 @@ class Gemini:
                 for key, values in record(some.get("logprobsResult"), "logprobsResult").items():
                     if isinstance(values, list):
                         places.setdefault(key, []).extend(values)
+        for part in parts:
+            settle(part)
         if places:
             candidate["logprobsResult"] = places
         feedback = record(whole.get("promptFeedback"), "promptFeedback")
@@ -294,7 +298,7 @@ def _add(part: dict[str, Any], parts: list[dict[str, Any]]) -> None:
     plain = {"text", "thought"}
     if "text" in part and "text" in last and not (part.keys() | last.keys()) - plain:  # noqa: SIM102
         if (part.get("thought") is True) == (last.get("thought") is True):
-            last["text"] = piece(last["text"], "text") + piece(part["text"], "text")
+            grow(last, "text", part["text"])
             return
     parts.append(dict(part))
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.teachers.wire import Reply, WireError
 from mashbill.teachers.wire.reading import (
+    Pieces,
     answer,
     as_json,
     count,
     failed,
+    grow,
     items,
     logprob,
     merged,
@@ -23,6 +25,7 @@ from mashbill.teachers.wire.reading import (
     piece,
     record,
     refused,
+    settle,
     shown,
     text,
 )
@@ -43,6 +46,7 @@ _BROKEN = frozenset({"error", "insufficient_system_resource", "network_error"})
 """finish reasons that say that the server stopped in the middle"""
 _OPAQUE = ("reasoning_details", "reasoning_content")
 """keys of an assistant's message that carry what its provider wants back"""
+_MOST_CALLS = 1000
 _MINIMAX_LATER = frozenset({1000, 1001, 1002, 1013, 1024, 1033})
 """status codes of MiniMax's base_resp for a fault of its own or too many requests"""
 
@@ -175,6 +179,11 @@ class OpenAIChat:
             raise WireError(msg, retry=True)
         if isinstance(calls := said.get("tool_calls"), dict):
             said["tool_calls"] = [calls[index] for index in sorted(calls)]
+            for call in said["tool_calls"]:
+                settle(call["function"])
+        settle(said)
+        for detail in said.get("reasoning_details", ()):
+            settle(detail)
         if isinstance(parts := said.get("content"), list) and all(
             isinstance(p, str) for p in parts
         ):
@@ -326,7 +335,7 @@ def _add(part: Mapping[str, Any], choice: dict[str, Any]) -> None:
     delta = record(part.get("delta"), "delta")
     for key in ("reasoning_content", "reasoning", "refusal"):
         if more := piece(delta.get(key), key):
-            said[key] = said.get(key, "") + more
+            grow(said, key, more)
     if isinstance(content := delta.get("content"), str):
         said.setdefault("content", []).append(content)
     elif "content" in delta:
@@ -344,10 +353,13 @@ def _add(part: Mapping[str, Any], choice: dict[str, Any]) -> None:
 
 def _add_call(part: dict[str, Any], calls: dict[int, dict[str, Any]]) -> None:
     """Add a piece of a tool call. A piece without an index starts a call if it has an id."""
-    last = max(calls, default=-1)
+    if len(calls) > _MOST_CALLS:
+        msg = f"a turn of more than {_MOST_CALLS} tool calls"
+        raise WireError(msg, retry=False)
     if part.get("index") is not None:
         index = count(part["index"], "tool_calls[].index")
     else:
+        last = max(calls, default=-1)
         index = last + 1 if part.get("id") or last < 0 else last
     call = calls.setdefault(index, {"type": "function", "function": {"arguments": ""}})
     if part.get("id"):
@@ -355,7 +367,7 @@ def _add_call(part: dict[str, Any], calls: dict[int, dict[str, Any]]) -> None:
     function = record(part.get("function"), "tool_calls[].function")
     if function.get("name"):
         call["function"].setdefault("name", function["name"])
-    call["function"]["arguments"] += _arguments(function.get("arguments"))
+    grow(call["function"], "arguments", _arguments(function.get("arguments")))
 
 
 def _with_details(whole: list[Any], parts: list[Any]) -> list[Any]:
@@ -370,8 +382,8 @@ def _with_details(whole: list[Any], parts: list[Any]) -> list[Any]:
             continue
         for key, value in part.items():
             before = last.get(key)
-            if key in {"text", "summary", "data"} and isinstance(before, str):
-                last[key] = before + piece(value, key)
+            if key in {"text", "summary", "data"} and isinstance(before, str | Pieces):
+                grow(last, key, value)
             elif value is not None:
                 last[key] = value
     return whole

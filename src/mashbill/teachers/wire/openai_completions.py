@@ -9,12 +9,14 @@ from mashbill.teachers.wire.openai_chat import FINISHES, read_usage, token_logpr
 from mashbill.teachers.wire.reading import (
     answer,
     count,
+    grow,
     items,
     logprob,
     merged,
     piece,
     record,
     refused,
+    settle,
     text,
 )
 
@@ -98,6 +100,7 @@ class OpenAICompletions:
         places: dict[str, list[Any]] = {}
         for _, chunk in events:
             if chunk == self.stops_stream:
+                settle(choice)
                 return whole | ({"choices": [choice | {"logprobs": places or None}]})
             chunk = answer(chunk)  # noqa: PLW2901
             for key in ("id", "model", "usage"):
@@ -107,7 +110,7 @@ class OpenAICompletions:
                 part = record(each, "choices[]")
                 if count(part.get("index"), "index") != 0:
                     continue
-                choice["text"] += piece(part.get("text"), "text")
+                grow(choice, "text", part.get("text"))
                 if part.get("finish_reason") is not None:
                     choice["finish_reason"] = part["finish_reason"]
                 for key, values in record(part.get("logprobs"), "logprobs").items():

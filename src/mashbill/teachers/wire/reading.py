@@ -8,16 +8,13 @@ that answers in another shape does so again.
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct import foreign
 from mashbill.teachers.wire import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-UNLIKELY = -9999.0
-"""log-probability of what is as good as impossible, as OpenAI's reference writes it"""
 
 _LATER = frozenset({408, 409, 425, 429})
 """statuses below 500 after which the same request may be answered"""
@@ -35,8 +32,6 @@ _PASSING = (
     "internal", "too_many_requests", "resource_exhausted",
 )  # fmt: skip
 """parts of the error names that say that the server, not the request, is at fault"""
-_MOST = 2**53
-"""tokens: more than this is no count, and no 64-bit column would hold much more"""
 _LIMITED = ("rate_limit", "ratelimit", "too_many_requests", "resource_exhausted")
 """of these, those that say that it is asked too much"""
 
@@ -74,6 +69,9 @@ def text(value: Any, what: str) -> str:
         except UnicodeDecodeError:
             msg = f"{what} has half a character"
             raise WireError(msg, retry=True) from None
+    if "\0" in whole:
+        msg = f"{what} has a NUL, which is no character of a text"
+        raise WireError(msg, retry=False)
     return whole
 
 
@@ -86,25 +84,42 @@ def piece(value: Any, what: str) -> str:
     return value
 
 
+class Pieces(list[str]):
+    """A string of a stream that grows: to add each piece to a string copies it every time."""
+
+
+def grow(holder: dict[str, Any], key: str, more: Any) -> None:
+    """Add a piece to a holder's string, which :func:`settle` makes one again."""
+    said = holder.get(key)
+    if not isinstance(said, Pieces):
+        said = holder[key] = Pieces([piece(said, key)])
+    said.append(piece(more, key))
+
+
+def settle(holder: Any) -> None:
+    """Make the strings of a holder that grew whole."""
+    if isinstance(holder, dict):
+        for key, value in holder.items():
+            if isinstance(value, Pieces):
+                holder[key] = "".join(value)
+
+
 def count(value: Any, what: str) -> int:
-    """Return a number of tokens, from 0; an absent one is 0."""
+    """Return a number of tokens, or of what else is counted, from 0; an absent one is 0."""
     if value is None:
         return 0
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    if isinstance(value, bool) or not whole or not 0 <= value <= _MOST:
-        raise _shape(value, what, "a count")
-    return int(value)
+    found = foreign.count(value, foreign.MOST_TOKENS)
+    if found is None:
+        raise _bounds(value, what, f"a count up to {foreign.MOST_TOKENS:,}")
+    return found
 
 
 def logprob(value: Any, what: str) -> float:
-    """Return a log-probability; minus infinity, which JSON lacks, is UNLIKELY."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _shape(value, what, "a number")
-    if value == -math.inf or (isinstance(value, int) and value < UNLIKELY):
-        return UNLIKELY
-    if not math.isfinite(value) if isinstance(value, float) else value > 1:
-        raise _shape(value, what, "a log-probability")
-    return float(value)
+    """Return a log-probability, from -9999 to 0."""
+    found = foreign.logprob(value)
+    if found is None:
+        raise _bounds(value, what, "a log-probability")
+    return found
 
 
 def as_json(value: Any, what: str) -> str:
@@ -174,6 +189,8 @@ def shown(value: Any) -> str:
     """
     if isinstance(value, dict | list):
         return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an integer of {value.bit_length()} bits"  # which Python may refuse to write out
     return f"{value!r:.60}"
 
 
@@ -183,7 +200,11 @@ def names(body: Any) -> set[str]:
     for place in (body, body.get("error") if isinstance(body, dict) else None):
         if isinstance(place, dict):
             values = (place.get(key) for key in ("code", "type", "error_type", "status"))
-            found |= {str(value).lower() for value in values if isinstance(value, str | int)}
+            found |= {
+                (value if isinstance(value, str) else shown(value)).lower()
+                for value in values
+                if isinstance(value, str | int)
+            }
     return found
 
 
@@ -231,6 +252,10 @@ def only(settings: Mapping[str, Any], known: Collection[str], wire: str) -> None
     if unknown := sorted(set(settings) - set(known)):
         msg = f"{wire} cannot say {', '.join(unknown)}; leave it out or set the provider's own key"
         raise WireError(msg, retry=False)
+
+
+def _bounds(value: Any, what: str, wanted: str) -> WireError:
+    return WireError(f"{what} is {shown(value)}, not {wanted}", retry=False)
 
 
 def _shape(value: Any, what: str, wanted: str) -> WireError:
