@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from mashbill.cli import conduct, evidence, lineage, policy, public, publishing, removal, running
 from mashbill.cli.options import EXIT, app, err, recipe_path
-from mashbill.core.errors import MashbillError, PolicyError
+from mashbill.core.errors import LosingError, MashbillError, PolicyError
 
 __all__ = [
     "app",
@@ -35,7 +35,8 @@ def main() -> None:
         raise SystemExit(EXIT[error.outcome]) from error
     except MashbillError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise SystemExit(2) from error
+        wants_review = isinstance(error, LosingError) and error.wants_review
+        raise SystemExit(EXIT["review"] if wants_review else 2) from error
     except BrokenPipeError:
         raise SystemExit(141) from None
     except OSError as error:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from mashbill.lineage.decisions import Decided
     from mashbill.policy.documents import Registry
 
+_REASONS = 10  # of a stage's rejected rows, for a program
+
 
 @app.command()
 def plan(
@@ -130,6 +132,13 @@ def run(
         bool,
         typer.Option("--earlier-terms", help="Take answers bought under other versions of terms."),
     ] = False,
+    go_on_rejected: Annotated[
+        bool,
+        typer.Option(
+            "--go-on-rejected", "--yes",
+            help="Buy on where a service's first answers are rejected, or cut off.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
@@ -160,6 +169,7 @@ def run(
         earlier_terms=earlier_terms,
         registry=recipe_registry(made, terms),
         overrides=tuple(overrides),
+        go_on_rejected=go_on_rejected,
     )
     try:
         done = execute(made, opened, execution)
@@ -187,6 +197,9 @@ def run(
                 "was_cached": item.was_cached,
                 "seconds": round(item.seconds, 3),
                 "rejected_rows": item.manifest.rejected_rows,
+                "rejected": [
+                    {"rows": each.rows, "reason": each.reason} for each in item.rejected[:_REASONS]
+                ],
                 "calls": item.calls,
                 "tokens": item.tokens,
                 "usd": item.usd,

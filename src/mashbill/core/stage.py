@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from mashbill.core.dataset import Dataset
 
+CUT_OFF = "it was cut off at the teacher's max_tokens"
+"""in the reason of a row whose answer was: a run looks for it before it buys many such answers"""
+
 Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 
 
@@ -156,6 +159,9 @@ class StageContext:
     """streaming stages with several inputs: the one that the records at hand are from"""
     kept: int = 0
     """streaming stages that want so many rows: those that the slices before this one gave"""
+    trial: int | None = None
+    """stages that heed it: go through the first so many candidates alone, for the run to see what
+    becomes of them before it buys the rest; None for all"""
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
 
@@ -177,6 +183,8 @@ class StageSpec(BaseModel):
     """whether an output row is made of several input rows at once; such a stage cannot stream"""
     asks_to_write: ClassVar[bool] = False
     """whether its teacher must be able to write"""
+    heeds_trial: ClassVar[bool] = False
+    """whether it looks at ``ctx.trial``; another one that streams is given fewer rows for a trial"""
     student_kind: ClassVar[StudentKind] = "other"
     """what kind of model it makes, for terms that tell kinds apart"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")

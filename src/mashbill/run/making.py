@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from mashbill.core.record import (
     one_batch,
     user_columns,
 )
+from mashbill.core.reasons import rejections
 from mashbill.core.store import NODES, publish, write_atomically
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageContext, StageSpec
     from mashbill.core.store import Store
+    from mashbill.run.opening import Opening
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Making:
     """slices asked for at once"""
     interrupt: Callable[[], None] = lambda: None
     """lets nothing more be asked of services"""
+    opening: Opening | None = None
+    """looks at the first answers of a service before the rest is bought"""
 
 
 def make_dataset(making: Making) -> dict[str, Any]:
@@ -104,13 +107,12 @@ def make_dataset(making: Making) -> dict[str, Any]:
 
 def _commonest_reason(folder: Path, writer: _ShardWriter) -> str:
     """Say why most rows were rejected."""
-    reasons: Counter[str] = Counter()
-    for shard in writer.rejected:
-        reasons.update(pq.read_table(folder / shard.file, columns=[REASON]).column(0).to_pylist())
-    if not reasons:
+    reasons = rejections(folder, writer.rejected)
+    if not reasons.rows:
         return ""
-    ((reason, count),) = reasons.most_common(1)
-    return f" ({count:,} of {reasons.total():,} were rejected with: {reason})"
+    first, *others = reasons.commonest()
+    told = "; ".join([first.reason, *map(str, others)])
+    return f" ({first.rows:,} of {reasons.rows:,} were rejected with: {told})"
 
 
 def make_model(making: Making) -> dict[str, Any]:
@@ -246,12 +248,21 @@ def _run_sliced(making: Making, writer: _ShardWriter, composer: Composer) -> Non
     def settle(item: Slice, out: list[pa.RecordBatch]) -> int:
         writer.write(item.number, _placed(making, out, composer, item.codes, item.start))
         making.context.progress(item.start + item.rows.num_rows, total, "")
+        if making.opening is not None:
+            making.opening.see(out, total - item.start - item.rows.num_rows)
         return kept()
+
+    def opened() -> Iterator[Slice]:
+        for item in slices(inputs, composer.offsets, making.spec.shard_rows, skip):
+            if making.opening is not None and making.opening.is_open:
+                making.opening.recall(writer.folder, writer.kept, writer.rejected)
+                making.opening.look(item.of, item.rows.to_batches(), total - item.start)
+            yield item
 
     run_slices(
         making.spec,
         making.context,
-        slices(inputs, composer.offsets, making.spec.shard_rows, skip),
+        opened(),
         settle,
         ahead=making.ahead,
         interrupt=making.interrupt,
@@ -277,7 +288,10 @@ def _run_whole(making: Making, writer: _ShardWriter, composer: Composer) -> None
             ]
         )
         piece = inputs[0].read(0, inputs[0].num_rows)
-        batches = iter(piece.to_batches() or [one_batch(piece)])
+        found = piece.to_batches() or [one_batch(piece)]
+        if making.opening is not None and making.spec.heeds_trial:
+            making.opening.look(inputs[0].manifest.name, found, piece.num_rows)
+        batches = iter(found)
     out = []
     done = 0
     for batch in making.spec.run(batches, making.context):
@@ -380,7 +394,7 @@ class _ShardWriter:
         self.kept: list[Shard] = []
         self.rejected: list[Shard] = []
         self._making = making
-        self._folder = folder
+        self.folder = folder
         self._nodes = nodes
         self._done = done
 
@@ -416,12 +430,12 @@ class _ShardWriter:
             name = f"{prefix}-{number:05d}.parquet"
             rows = identify(part)
             merkle = root(leaves(rows, self._nodes.numbered))
-            sha256 = _write_parquet(rows, self._folder / name)
+            sha256 = _write_parquet(rows, self.folder / name)
             facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}
             if CALL in rows.column_names:
                 calls = (value.hex() for value in rows.column(CALL).to_pylist() if value)
                 facts["calls_root"] = self._making.journal.merkle_root(calls)
-            shards[self._making.store.relative(self._folder / name)] = facts
+            shards[self._making.store.relative(self.folder / name)] = facts
             new.append(Shard(file=name, rows=rows.num_rows, sha256=sha256, merkle_root=merkle))
         # What a committed shard rests on must not be lost behind it.
         self._making.journal.sync()

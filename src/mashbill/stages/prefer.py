@@ -45,6 +45,7 @@ class PreferSpec(StageSpec):
 
     streams = False
     merges = True
+    heeds_trial: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("one", "other", "teacher")
 
     kind: Literal["prefer"] = "prefer"
@@ -111,6 +112,8 @@ class PreferSpec(StageSpec):
                 "no pairs; make both from the same prompts, or set 'on'"
             )
             raise InputError(msg)
+        if ctx.trial is not None:
+            first, second = first[: ctx.trial], second[: ctx.trial]
         taken = one.take(pa.array(first))
         rival = other.take(pa.array(second))
         prompts = texts_of(taken, "prompt", self.one)

@@ -22,7 +22,7 @@ from mashbill.conduct.linting import ROWS, lint
 from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer, Question
+from mashbill.core.stage import CUT_OFF, Answer, Question
 from mashbill.teachers.wire import Ask, Reply, WireError
 from mashbill.teachers.wire.events import Events
 
@@ -217,6 +217,8 @@ class Format:
             failed = f"the provider withheld it: {reply.text[:200] or 'content filter'}"
         elif not reply.text.strip() and not reply.tool_calls:
             failed = f"the teacher wrote nothing (it stopped for: {reply.finish})"
+            if reply.finish == "length":  # all of it went into reasoning
+                failed = f"{CUT_OFF} before it wrote anything"
         opaque = ""
         if reply.opaque is not None:
             whose = {"model": self.model, "account": self.account, "data": reply.opaque}
@@ -244,6 +246,8 @@ class Format:
             token, logprob, top = reply.logprobs[0]
             return _by_first_token(words, [(token, logprob), *top])
         text = reply.text.strip()
+        if not text and reply.finish == "length":
+            return (), f"{CUT_OFF} before it wrote any of {words}"
         with contextlib.suppress(ValueError, TypeError, KeyError):
             text = str(json.loads(text)["answer"]).strip()
         if text not in words:
