@@ -307,6 +307,7 @@ class _Runner:
             context,
             self._journal,
             self._execution.display,
+            self._asking.interrupt,
         )
 
     def _ahead(self, stage: PlannedStage) -> int:

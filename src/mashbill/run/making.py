@@ -32,6 +32,7 @@ from mashbill.core.reasons import rejections
 from mashbill.core.store import NODES, publish, write_atomically
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
+from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.slicing import Slice, check_wanted, run_slices, slices
 
 if TYPE_CHECKING:
@@ -252,22 +253,43 @@ def _run_sliced(making: Making, writer: _ShardWriter, composer: Composer) -> Non
             making.opening.see(out, total - item.start - item.rows.num_rows)
         return kept()
 
-    def opened() -> Iterator[Slice]:
-        for item in slices(inputs, composer.offsets, making.spec.shard_rows, skip):
-            if making.opening is not None and making.opening.is_open:
-                making.opening.recall(writer.folder, writer.kept, writer.rejected)
-                making.opening.look(item.of, item.rows.to_batches(), total - item.start)
-            yield item
-
     run_slices(
         making.spec,
         making.context,
-        opened(),
+        _opened(making, writer, slices(inputs, composer.offsets, making.spec.shard_rows, skip), total),
         settle,
         ahead=making.ahead,
         interrupt=making.interrupt,
     )
     check_wanted(making.spec, making.name, kept())
+
+
+def _opened(
+    making: Making, writer: _ShardWriter, todo: Iterator[Slice], total: int
+) -> Iterator[Slice]:
+    """Yield slices; the first only once what comes back for them was looked at."""
+    opening = making.opening
+    if opening is None:
+        yield from todo
+        return
+    held: list[Slice] = []
+    pieces: list[Piece] = []
+    for item in todo:
+        if opening.is_open:
+            held.append(item)
+            pieces.append(Piece(item.of, item.rows.to_batches()))
+            if sum(map(opening.candidates, pieces)) < ENOUGH and opening.tries:
+                continue
+            opening.recall(writer.folder, writer.kept, writer.rejected)
+            opening.look(pieces, total - held[0].start)
+            yield from held
+            held, pieces = [], []
+        else:
+            yield item
+    if held:
+        opening.recall(writer.folder, writer.kept, writer.rejected)
+        opening.look(pieces, total - held[0].start)
+        yield from held
 
 
 def _has_enough(making: Making) -> bool:
@@ -290,7 +312,7 @@ def _run_whole(making: Making, writer: _ShardWriter, composer: Composer) -> None
         piece = inputs[0].read(0, inputs[0].num_rows)
         found = piece.to_batches() or [one_batch(piece)]
         if making.opening is not None and making.spec.heeds_trial:
-            making.opening.look(inputs[0].manifest.name, found, piece.num_rows)
+            making.opening.look([Piece(inputs[0].manifest.name, found)], piece.num_rows)
         batches = iter(found)
     out = []
     done = 0

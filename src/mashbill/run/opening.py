@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from mashbill.core.record import CALL, REASON, REJECTED_BY
 from mashbill.core.stage import CUT_OFF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.conduct.journal import Journal
@@ -39,6 +40,16 @@ ENOUGH = 50
 _NEARLY_ALL = 0.9
 _BEYOND = "were accepted before it"  # a row that was good, and one more than is wanted
 _EXAMPLE = 160  # characters
+_TOGETHER = 32  # small slices that are tried at once
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that the stage is given together."""
+
+    of: str
+    """the input that they are from"""
+    batches: Sequence[pa.RecordBatch]
 
 
 @dataclass(slots=True)
@@ -59,6 +70,8 @@ class Opening:
     context: StageContext
     journal: Journal
     display: Display
+    interrupt: Callable[[], None] = lambda: None
+    """lets nothing more be asked of services"""
     is_open: bool = True
     """whether more answers are to be looked at"""
     _seen: dict[bytes, _Seen] = field(default_factory=dict)
@@ -77,33 +90,42 @@ class Opening:
             self._count(pq.read_table(folder / shard.file, columns=None).to_batches())
         self._recalled = len(rejected)
 
-    def look(self, of: str, batches: Sequence[pa.RecordBatch], rows: int) -> None:
+    def look(self, pieces: Sequence[Piece], rows: int) -> None:
         """Let the stage go through the first candidates of some rows, and look what becomes of it.
 
         Args:
-            of: the input that they are from.
-            batches: the rows.
+            pieces: the rows, by slice; a slice is tried beside the others.
             rows: how many there are from these on, with those of later slices.
 
         Raises:
             LosingError: if nearly nothing of it can be used, and nobody says to go on.
         """
-        if not (self.is_open and self.tries):
+        if not self.tries:
+            self._judge(rows)
             return
         before = dict(self._seen)
         # A batch endpoint is not waited for twice.
         batched = any(getattr(teacher, "batch", None) is True for teacher in self.teachers.values())
-        each = int(getattr(self.spec, "samples", 1))
-        here = sum(batch.num_rows for batch in batches) * each
+        here = sum(map(self.candidates, pieces))
         for enough in (ENOUGH,) if batched else (FIRST, ENOUGH):
-            window = max(enough - len(before), 1)
-            while self.is_open:
+            window = max(enough - len(before), 0)
+            while window and self.is_open:
                 self._seen = dict(before)
-                self._count(self._tried(of, batches, window))
+                for made in self._tried(pieces, window):
+                    self._count(made)
                 if len(self._seen) >= enough or window >= here:
                     break
                 window *= 2
-            self._judge(rows * each - min(window, here))
+            if self.is_open:
+                self._judge(rows * self._each - min(window, here))
+
+    @property
+    def _each(self) -> int:
+        return int(getattr(self.spec, "samples", 1))
+
+    def candidates(self, piece: Piece) -> int:
+        """Return how many candidates a slice has."""
+        return sum(batch.num_rows for batch in piece.batches) * self._each
 
     def see(self, batches: Iterable[pa.RecordBatch], rows: int) -> None:
         """Look at what was made, where no trial is.
@@ -120,18 +142,38 @@ class Opening:
             self._judge(rows)
             self.is_open = self.is_open and len(self._seen) < ENOUGH
 
-    def _tried(
-        self, of: str, batches: Sequence[pa.RecordBatch], window: int
-    ) -> list[pa.RecordBatch]:
+    def _tried(self, pieces: Sequence[Piece], window: int) -> list[list[pa.RecordBatch]]:
+        """Return what the stage makes of the first candidates of these slices, in order."""
+        todo = []
+        for piece in pieces:
+            if window > 0:
+                todo.append((piece, min(window, self.candidates(piece))))
+            window -= self.candidates(piece)
+        if len(todo) == 1:
+            return [self._of_one(*todo[0])]
+        for name in self.teachers:
+            self.context.teacher(name)  # one session each, made before threads could make two
+        pool = ThreadPoolExecutor(_TOGETHER, thread_name_prefix="trial")
+        try:
+            made = [future.result() for future in [pool.submit(self._of_one, *it) for it in todo]]
+        except BaseException:
+            self.interrupt()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return made
+
+    def _of_one(self, piece: Piece, window: int) -> list[pa.RecordBatch]:
         own = replace(
             self.context,
-            current=of,
+            current=piece.of,
             trial=window,
             measures=copy.deepcopy(self.context.measures),
             origins=[],
             progress=lambda *_: None,
         )
-        rows = batches if self.spec.heeds_trial else list(_first(batches, window))
+        heeds = self.spec.heeds_trial
+        rows = piece.batches if heeds else list(_first(piece.batches, window))
         return list(self.spec.run(iter(rows), own))
 
     def _count(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -203,7 +245,9 @@ class Opening:
         chosen = next(
             (each for each in rejected if plain(each.reason or "") == commonest), rejected[0]
         )
-        answer = self.journal.answers([chosen.call.hex()]).get(chosen.call.hex())
+        call = chosen.call.hex()
+        known = {**self.journal.answered([call]), **self.journal.answers([call])}
+        answer = known.get(call)
         text = plain(answer.text, _EXAMPLE) if answer is not None else ""
         said = f"the answer was {text!r}" if text else "the answer had no text"
         return f"For example: {said}, rejected since {plain(chosen.reason or '')}."
