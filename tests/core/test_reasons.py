@@ -15,7 +15,7 @@ KINDS = [
     (
         [
             "the teacher began with ' The', which begins none of ['good', 'bad']",
-            'the teacher began with "It\'s", which begins none of [\'good\', \'bad\']',
+            "the teacher began with \"It's\", which begins none of ['good', 'bad']",
         ],
         "2 the teacher began with …, which begins none of ['good', 'bad']",
     ),

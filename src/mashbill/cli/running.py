@@ -35,6 +35,7 @@ from mashbill.conduct.budget import Caps
 from mashbill.core import checkpoint
 from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
+from mashbill.core.reasons import plain
 from mashbill.core.recipe import load_recipe
 from mashbill.core.store import LEDGER, Store
 from mashbill.lineage.circuit import Circuit
@@ -46,8 +47,10 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.decisions import Decided
     from mashbill.policy.documents import Registry
+    from mashbill.run.foreseen import Foreseen
 
 _REASONS = 10  # of a stage's rejected rows, for a program
+_WARNING = 1200  # characters
 
 
 @app.command()
@@ -73,16 +76,33 @@ def plan(
     if teacher is not None:
         loaded = planning.with_teacher(loaded, parse_teacher(teacher))
     made = planning.build(loaded, kept, supposed=teacher is not None)
+    found = _foreseen(made, None)
     decided = decide_plan(made, as_of, terms, rules)
     if as_json:
-        print_json({**made.as_json(), "policy": decided.as_json()})
+        warnings = [item.as_json() for item in found]
+        print_json({**made.as_json(), "policy": decided.as_json(), "warnings": warnings})
     else:
         from mashbill.run.permission import prompt_findings
 
         print_plan(made)
+        _warn(found)
         for finding in prompt_findings(loaded):
             err.print(f"[red]a run will refuse[/] {escape(str(finding))}", soft_wrap=True)
         print_decided(decided)
+
+
+def _foreseen(made: planning.Plan, cache: Path | None) -> list[Foreseen]:
+    """Return what will cost the stages that are to run answers."""
+    from mashbill.run import default_cache
+    from mashbill.run.foreseen import foresee
+
+    names = [stage.name for stage in made.stages if stage.status != "done"]
+    return foresee(made.recipe, names, cache or default_cache())
+
+
+def _warn(found: list[Foreseen]) -> None:
+    for item in found:
+        err.print(f"[yellow]warning:[/] {escape(plain(str(item), _WARNING))}", soft_wrap=True)
 
 
 def decide_plan(
@@ -135,7 +155,8 @@ def run(
     go_on_rejected: Annotated[
         bool,
         typer.Option(
-            "--go-on-rejected", "--yes",
+            "--go-on-rejected",
+            "--yes",
             help="Buy on where a service's first answers are rejected, or cut off.",
         ),
     ] = False,
@@ -160,6 +181,9 @@ def run(
         answered = Acceptance(override_lint, reason) if override_lint and reason else None
         overrides = permit_prompts(made, opened, answered)
         permit(decide_plan(made, None, terms, rules), opened, accepted)
+    found = _foreseen(made, cache)
+    if not as_json:
+        _warn(found)
     display = Quiet() if as_json else display_for(out)
     execution = Execution(
         cache or default_cache(),
@@ -210,6 +234,7 @@ def run(
         print_json(
             {
                 "stages": stages,
+                "warnings": [item.as_json() for item in found],
                 "services": display.reckoning.as_json(),
                 "evaluation": evaluation,
                 "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],

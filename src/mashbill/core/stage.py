@@ -113,6 +113,19 @@ class Asks:
     """the same where everything is asked again; None where nothing limits it"""
 
 
+@dataclass(frozen=True)
+class Choosing:
+    """A choice that a stage puts to a teacher, as far as the recipe says it."""
+
+    teacher: str
+    file: str
+    """the prompt, as the recipe names it"""
+    before: str
+    """the prompt's text up to where a choice goes on, a word in place of each row's text"""
+    choices: Mapping[str, str]
+    """key of the recipe, such as ``labels.good`` -> the words"""
+
+
 class TeacherSession(Protocol):
     """A loaded teacher behind its journal: what was answered before is not asked again."""
 
@@ -257,6 +270,11 @@ class StageSpec(BaseModel):
     def check(self, folder: Path) -> None:
         """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
         del folder
+
+    def choosings(self, folder: Path) -> tuple[Choosing, ...]:
+        """Return the choices that it puts to teachers, for plans to look whether they go on."""
+        del folder
+        return ()
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """Return how many rows to expect, given those of the inputs; None if it cannot be said."""

@@ -256,7 +256,9 @@ def _run_sliced(making: Making, writer: _ShardWriter, composer: Composer) -> Non
     run_slices(
         making.spec,
         making.context,
-        _opened(making, writer, slices(inputs, composer.offsets, making.spec.shard_rows, skip), total),
+        _opened(
+            making, writer, slices(inputs, composer.offsets, making.spec.shard_rows, skip), total
+        ),
         settle,
         ahead=making.ahead,
         interrupt=making.interrupt,

@@ -279,7 +279,7 @@ _GO_ON = "To buy the rest all the same, run with --go-on-rejected."
 _NO_CHOICE = re.compile(r"which (?:is|begins) none of|none of its choices")
 _CHAT = (
     "the teacher writes something else than one of the choices. A chat model does not go on from "
-    "the end of a few-shot prompt, it answers it: set wire = \"openai-completions\" in {teacher}, "
+    'the end of a few-shot prompt, it answers it: set wire = "openai-completions" in {teacher}, '
     "so that the prompt goes as it is (llama.cpp, vLLM, SGLang and Ollama have it); or write the "
     "prompt of {stage} as an instruction that names the choices and ends with a question. Or the "
     "service gives no log-probabilities that can be used, or the model thinks first: set logprobs "

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
-from mashbill.core.stage import Question, StageSpec, Uses
+from mashbill.core.stage import Choosing, Question, StageSpec, Uses
 from mashbill.stages.asking import (
     FileName,
     Template,
@@ -68,6 +68,12 @@ class LabelSpec(StageSpec):
     def files(self) -> tuple[str, ...]:
         """The prompt."""
         return (self.prompt,)
+
+    def choosings(self, folder: Path) -> tuple[Choosing, ...]:
+        """The words that go on from the prompt."""
+        before = Template(folder / self.prompt, ["text"]).ending()
+        words = {f"labels.{label}": word for label, word in self.labels.items()}
+        return (Choosing(self.teacher, self.prompt, before, words),)
 
     def check(self, folder: Path) -> None:
         """Read the prompt."""

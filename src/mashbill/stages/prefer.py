@@ -17,7 +17,7 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
-from mashbill.core.stage import Asks, Question, StageSpec, Uses
+from mashbill.core.stage import Asks, Choosing, Question, StageSpec, Uses
 from mashbill.stages.asking import (
     FileName,
     Template,
@@ -82,6 +82,12 @@ class PreferSpec(StageSpec):
     def files(self) -> tuple[str, ...]:
         """The prompt."""
         return (self.prompt,)
+
+    def choosings(self, folder: Path) -> tuple[Choosing, ...]:
+        """The words that go on from the prompt."""
+        before = Template(folder / self.prompt, _SLOTS).ending()
+        words = {"answers[0]": self.answers[0], "answers[1]": self.answers[1]}
+        return (Choosing(self.teacher, self.prompt, before, words),)
 
     def check(self, folder: Path) -> None:
         """Read the prompt."""
