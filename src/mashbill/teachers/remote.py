@@ -39,6 +39,8 @@ CHOOSING = (
     "Go on from where the text ends. Write nothing but one of these, exactly as it stands here: "
 )
 """what a chat model is told about choices; part of every such question"""
+_RAW = frozenset({"openai-completions"})
+"""formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""
 _CERTAIN = 30.0  # nats between the choice that was written and the others
 _FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
 _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
@@ -79,7 +81,8 @@ class Format:
         max_tokens, logprobs = self.max_tokens, 0
         if question.choices:
             words = json.dumps([choice.strip() for choice in question.choices])
-            turns.insert(0, _turn("system", CHOOSING + words))
+            if self.wire.name not in _RAW:
+                turns.insert(0, _turn("system", CHOOSING + words))
             if self.logprobs:
                 max_tokens, logprobs = 1, self.logprobs
             else:
