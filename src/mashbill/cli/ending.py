@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from mashbill.cli.printing import err, tell_error
-from mashbill.core.errors import MashbillError, PolicyError
+from mashbill.core.errors import LosingError, MashbillError, PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,8 @@ def ended(call: Callable[[], Any]) -> NoReturn:
         code = EXIT[error.outcome]
     except MashbillError as error:
         tell_error("error", error)
-        code = 2
+        wants_review = isinstance(error, LosingError) and error.wants_review
+        code = EXIT["review"] if wants_review else 2
     except BrokenPipeError:
         code = 141
     except OSError as error:

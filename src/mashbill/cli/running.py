@@ -37,6 +37,7 @@ from mashbill.conduct.budget import Caps
 from mashbill.core import checkpoint
 from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
+from mashbill.core.reasons import plain
 from mashbill.core.recipe import load_recipe
 from mashbill.core.store import LEDGER, Store
 from mashbill.lineage.circuit import Circuit
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
     from mashbill.lineage.decisions import Decided
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
+    from mashbill.run.foreseen import Foreseen
+
+_REASONS = 10  # of a stage's rejected rows, for a program
+_WARNING = 1200  # characters
 
 
 @app.command()
@@ -75,16 +80,33 @@ def plan(
     if teacher is not None:
         loaded = planning.with_teacher(loaded, parse_teacher(teacher))
     made = planning.build(loaded, kept, supposed=teacher is not None)
+    found = _foreseen(made, None)
     decided = decide_plan(made, as_of, terms, rules)
     if as_json:
-        print_json({**made.as_json(), "policy": decided.as_json()})
+        warnings = [item.as_json() for item in found]
+        print_json({**made.as_json(), "policy": decided.as_json(), "warnings": warnings})
     else:
         from mashbill.run.permission import prompt_findings
 
         print_plan(made)
+        _warn(found)
         for finding in prompt_findings(loaded):
             err.say(("a run will refuse", "red"), f" {finding}")
         print_decided(decided)
+
+
+def _foreseen(made: planning.Plan, cache: Path | None) -> list[Foreseen]:
+    """Return what will cost the stages that are to run answers."""
+    from mashbill.run import default_cache
+    from mashbill.run.foreseen import foresee
+
+    names = [stage.name for stage in made.stages if stage.status != "done"]
+    return foresee(made.recipe, names, cache or default_cache())
+
+
+def _warn(found: list[Foreseen]) -> None:
+    for item in found:
+        err.say(("warning:", "yellow"), f" {plain(str(item), _WARNING)}")
 
 
 def decide_plan(
@@ -138,6 +160,14 @@ def run(
         bool,
         typer.Option("--earlier-terms", help="Take answers bought under other versions of terms."),
     ] = False,
+    go_on_rejected: Annotated[
+        bool,
+        typer.Option(
+            "--go-on-rejected",
+            "--yes",
+            help="Buy on where a service's first answers are rejected, or cut off.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
@@ -160,6 +190,9 @@ def run(
         overrides = permit_prompts(made, opened, answered)
         registry, house = recipe_registry(made, terms), recipe_rules(made, rules)
         permit_plan(made, opened, registry, parse_day(None), house, accepted)
+    found = _foreseen(made, cache)
+    if not as_json:
+        _warn(found)
     display = Quiet() if as_json else display_for(out)
     execution = Execution(
         cache or default_cache(),
@@ -169,6 +202,7 @@ def run(
         earlier_terms=earlier_terms,
         registry=recipe_registry(made, terms),
         overrides=tuple(overrides),
+        go_on_rejected=go_on_rejected,
     )
     try:
         done = execute(made, opened, execution)
@@ -196,6 +230,9 @@ def run(
                 "was_cached": item.was_cached,
                 "seconds": round(item.seconds, 3),
                 "rejected_rows": item.manifest.rejected_rows,
+                "rejected": [
+                    {"rows": each.rows, "reason": each.reason} for each in item.rejected[:_REASONS]
+                ],
                 "calls": item.calls,
                 "tokens": item.tokens,
                 "usd": item.usd,
@@ -206,6 +243,7 @@ def run(
         print_json(
             {
                 "stages": stages,
+                "warnings": [item.as_json() for item in found],
                 "services": display.reckoning.as_json(),
                 "evaluation": evaluations[0][1] if evaluations else None,
                 "evaluations": dict(evaluations),

@@ -13,7 +13,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from mashbill.conduct.batch_lane import BatchLane
@@ -331,10 +330,12 @@ class Client:
             self._hand_over()  # what the batch answered is written before the batch is done
             written = asyncio.Event()
             loop = asyncio.get_running_loop()
-            self._writer.batch(
-                mark, key, own, calls, state, _now(),
-                partial(loop.call_soon_threadsafe, written.set),
-            )  # fmt: skip
+
+            def told() -> None:
+                with suppress(RuntimeError):  # the run has ended, and nobody waits for it
+                    loop.call_soon_threadsafe(written.set)
+
+            self._writer.batch(mark, key, own, calls, state, _now(), told)
             await written.wait()
 
         return BatchLane(

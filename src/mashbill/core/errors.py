@@ -9,6 +9,7 @@
     ├── AuditError          evidence that does not hold
     ├── TeacherError        a teacher that cannot be loaded or asked
     │   ├── BudgetError     a cap in money, tokens or calls is reached
+    │   ├── LosingError     what a stage's teacher answers is rejected, so no more of it is bought
     │   └── ConductError    a request that our own rules of conduct forbid
     ├── PolicyError         a plan or release that terms or rules deny, or want reviewed
     └── MissingExtraError   an optional part of the package is not installed
@@ -64,6 +65,19 @@ class TeacherError(MashbillError):
 
 class BudgetError(TeacherError):
     """A hard cap is reached; what was bought is in the journal."""
+
+
+class LosingError(TeacherError):
+    """What a teacher answers is rejected, so that no more of it is bought; what was is kept.
+
+    Args:
+        text: what was found, why, and what to do.
+        wants_review: whether somebody only has to say that the run is to go on.
+    """
+
+    def __init__(self, text: str, *, wants_review: bool = False) -> None:
+        super().__init__(text)
+        self.wants_review = wants_review
 
 
 class ConductError(TeacherError):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 WARNINGS = "warnings"
 """the measure that holds what a stage warned of, a list of sentences"""
 
+CUT_OFF = "it was cut off at the teacher's max_tokens"
+"""in the reason of a row whose answer was: a run looks for it before it buys many such answers"""
+
 Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 
 
@@ -128,6 +131,19 @@ class Glance:
     """mean bytes of a text, by column of what the stage makes"""
 
 
+@dataclass(frozen=True)
+class Choosing:
+    """A choice that a stage puts to a teacher, as far as the recipe says it."""
+
+    teacher: str
+    file: str
+    """the prompt, as the recipe names it"""
+    before: str
+    """the prompt's text up to where a choice goes on, a word in place of each row's text"""
+    choices: Mapping[str, str]
+    """key of the recipe, such as ``labels.good`` -> the words"""
+
+
 class TeacherSession(Protocol):
     """A loaded teacher behind its journal: what was answered before is not asked again."""
 
@@ -174,6 +190,9 @@ class StageContext:
     """streaming stages with several inputs: the one that the records at hand are from"""
     kept: int = 0
     """streaming stages that want so many rows: those that the slices before this one gave"""
+    trial: int | None = None
+    """stages that heed it: go through the first so many candidates alone, for the run to see what
+    becomes of them before it buys the rest; None for all"""
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
     trained: Predictor | None = None
@@ -207,6 +226,8 @@ class StageSpec(Literals):
     """whether its teacher must be able to write"""
     keeps_texts: ClassVar[bool] = False
     """whether its rows have the texts of its first input, so that plans know how long they are"""
+    heeds_trial: ClassVar[bool] = False
+    """whether it looks at ``ctx.trial``; another that streams is given fewer rows for a trial"""
     student_kind: ClassVar[StudentKind] = "other"
     """what kind of model it makes, for terms that tell kinds apart"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
@@ -295,6 +316,11 @@ class StageSpec(Literals):
         """
         del folder
         return None
+
+    def choosings(self, folder: Path) -> tuple[Choosing, ...]:
+        """Return the choices that it puts to teachers, for plans to look whether they go on."""
+        del folder
+        return ()
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """Return how many rows to expect, given those of the inputs; None if it cannot be said."""

@@ -10,6 +10,7 @@ from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import StoreError
 from mashbill.core.naming import free_names
+from mashbill.core.reasons import Counted, rejections
 from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
 
 RECEIPTS = 10
+_REASONS = 5  # of a stage's rejected rows
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,18 @@ class Box:
     """rows or size, for people"""
     inputs: tuple[tuple[str, str], ...]
     """(name of the box it rests on, channel)"""
+
+
+@dataclass(frozen=True)
+class TurnedDown:
+    """The rows that a stage rejected."""
+
+    name: str
+    rows: int
+    of: int
+    """rows that it made, those among them"""
+    reasons: tuple[Counted, ...]
+    """the commonest, the commonest first"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,7 @@ class ReportFacts:
 
     result: Manifest
     chain: tuple[Box, ...]
+    rejected: tuple[TurnedDown, ...]
     evaluations: tuple[Evaluation, ...]
     """those whose systems rest on the result, by name"""
     bill: tuple[Summary, ...]
@@ -92,6 +107,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             result=result,
             chain=tuple(_chain(store, result)),
             warnings=tuple(_warnings(store, table)),
+            rejected=tuple(_rejected(store, result)),
             evaluations=tuple(evaluations.values()),
             bill=tuple(summarised(bill(circuit))),
             coverage=coverage(circuit),
@@ -131,6 +147,27 @@ def verdict_tables(table: NodeTable) -> list[VerdictTable]:
         title = f"Had a closed API stood in the place of {names}"
         tables.append(VerdictTable(title, tuple(judge_all(supposed))))
     return tables
+
+
+def _rejected(store: Store, result: Manifest) -> list[TurnedDown]:
+    """Return what was rejected on the way to the result, inputs first."""
+    behind: dict[str, Manifest] = {}
+    waiting = [result]
+    while waiting:
+        manifest = waiting.pop()
+        if manifest.name not in behind:
+            behind[manifest.name] = manifest
+            names = (item.name for item in manifest.inputs if item.role != "teacher")
+            waiting += [store.find(name) for name in names]
+    found = []
+    for manifest in reversed(behind.values()):
+        if not manifest.rejected_rows:
+            continue
+        reasons = rejections(store.folder(manifest.kind, manifest.ref), manifest.rejected)
+        total = manifest.rows + manifest.rejected_rows
+        why = tuple(reasons.commonest(_REASONS))
+        found.append(TurnedDown(manifest.name, manifest.rejected_rows, total, why))
+    return found
 
 
 def _chain(store: Store, result: Manifest) -> list[Box]:

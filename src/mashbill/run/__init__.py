@@ -21,6 +21,7 @@ from mashbill.core import registry
 from mashbill.core.artifact import InputRef, Manifest
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError, RecipeError, TeacherError
+from mashbill.core.reasons import Counted, Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, MANIFEST, PENDING, publish, told_of_the_disk
 from mashbill.lineage.nodes import NodeTable
@@ -29,6 +30,7 @@ from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
+from mashbill.run.opening import Opening
 from mashbill.teachers.projection import project
 from mashbill.teachers.session import Session
 
@@ -67,6 +69,8 @@ class Execution:
     """terms; the shipped ones if None"""
     overrides: tuple[dict[str, Any], ...] = ()
     """findings of the prompt linter that somebody answers for"""
+    go_on_rejected: bool = False
+    """whether to buy on where what comes back at first is rejected, or cut off"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Done:
     """tokens of those calls"""
     usd: float = 0.0
     """what they cost"""
+    rejected: tuple[Counted, ...] = ()
+    """why its rows were rejected, by kind of reason, the commonest first"""
 
 
 def execute(plan: Plan, store: Store, execution: Execution | None = None) -> list[Done]:
@@ -231,7 +237,9 @@ class _Runner:
             check_drift(manifest, self._recipe, name, inputs, asked)
             display.cached(name, manifest.rows)
             self._warn(name, manifest)
-            return self._keep(stage, manifest, Done(name, manifest, was_cached=True))
+            why = tuple(self._rejections(manifest).commonest(None))
+            done = Done(name, manifest, was_cached=True, rejected=why)
+            return self._keep(stage, manifest, done)
         began = time.monotonic()
         bought: dict[str, Any] = {"calls": 0, "tokens": 0, "usd": 0.0}
 
@@ -249,6 +257,7 @@ class _Runner:
         display.start(name, stage.rows)
         work = self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
         work.mkdir(parents=True, exist_ok=True)
+        context = self._context(stage, work, heard, paid)
         making = Making(
             store=self._store,
             recipe=self._recipe,
@@ -258,9 +267,10 @@ class _Runner:
             fingerprint=asked,
             tables=self._tables,
             journal=self._journal,
-            context=self._context(stage, work, heard, paid),
+            context=context,
             ahead=self._ahead(stage),
             interrupt=self._asking.interrupt,
+            opening=self._opening(stage, context),
         )
         made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
         manifest = Manifest(
@@ -276,7 +286,8 @@ class _Runner:
         bought["usd"] = round(bought["usd"], 9)
         self._commit(stage, manifest, {"seconds": round(seconds, 3), **self._run_id(), **bought})
         shutil.rmtree(work)
-        display.finish(name, manifest.rows, manifest.rejected_rows)
+        reasons = self._rejections(manifest)
+        display.finish(name, manifest.rows, manifest.rejected_rows, reasons.told())
         self._warn(name, manifest)
         return self._keep(
             stage,
@@ -288,6 +299,7 @@ class _Runner:
                 calls=bought["calls"],
                 tokens=bought["tokens"],
                 usd=bought["usd"],
+                rejected=tuple(reasons.commonest(None)),
             ),
         )
 
@@ -295,6 +307,9 @@ class _Runner:
         """Tell what a stage warned of, now or when it was made."""
         for text in manifest.measures.get(WARNINGS, []):
             self._execution.display.tell(f"{name}: warning: {text}")
+
+    def _rejections(self, manifest: Manifest) -> Reasons:
+        return rejections(self._store.folder(manifest.kind, manifest.ref), manifest.rejected)
 
     def _project(self, stage: PlannedStage) -> None:
         """Say what a stage will ask of services, before it does; keep it for the run's facts."""
@@ -310,6 +325,20 @@ class _Runner:
         """Return the run's id for the ledger, if it asked a service."""
         client = self._asking.client if self._asking.has_client else None
         return {"run": self._asking.run} if client is not None and client.has_asked else {}
+
+    def _opening(self, stage: PlannedStage, context: StageContext) -> Opening | None:
+        """Return what looks at a stage's first answers; None where no teacher is asked."""
+        names = dict.fromkeys(use.name for use in stage.spec.uses() if use.is_teacher)
+        if not names or self._execution.go_on_rejected:
+            return None
+        return Opening(
+            stage.spec,
+            {name: self._recipe.teachers[name] for name in names},
+            context,
+            self._journal,
+            self._execution.display,
+            self._asking.interrupt,
+        )
 
     def _ahead(self, stage: PlannedStage) -> int:
         """Return how many slices are asked for at once: one's stragglers hold up no other."""

@@ -7,6 +7,7 @@ run ends it at once: a cap that is reached, a rule of conduct, a store that cann
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import BudgetError, ConductError, MashbillError, TeacherError
@@ -76,4 +77,6 @@ class Branches:
             lines.append(f"Not made for that: {needing}.")
         if made:
             lines.append("All else of the recipe is made; run it again once this is mended.")
-        raise type(first)("\n".join(lines)) from first
+        whole = copy.copy(first)  # with all that it says beside its text
+        whole.args = ("\n".join(lines),)
+        raise whole from first

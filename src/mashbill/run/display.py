@@ -5,6 +5,7 @@ Every kind keeps the run's books about services, and those that show anything sh
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -46,6 +47,10 @@ class Display(Protocol):
         """Tell something in a line."""
         ...
 
+    def ask(self, question: str) -> bool | None:
+        """Ask whether to go on; None if nobody is there to say it."""
+        ...
+
     def project(self, name: str, projection: Projection) -> None:
         """Tell what a stage is to ask of services, before it does."""
         ...
@@ -66,8 +71,11 @@ class Display(Protocol):
         """Tell that it was a service: what caps count, before it is told as heard."""
         ...
 
-    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
-        """Tell that a stage is committed; rows is 0 for a model."""
+    def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:
+        """Tell that a stage is committed; rows is 0 for a model.
+
+        Reasons are the commonest ones of its rejected rows, in a line.
+        """
         ...
 
     def cached(self, name: str, rows: int) -> None:
@@ -91,6 +99,11 @@ class Quiet:
     def tell(self, line: str) -> None:
         """Show nothing."""
 
+    def ask(self, question: str) -> bool | None:
+        """Ask nobody."""
+        del question
+        return None
+
     def project(self, name: str, projection: Projection) -> None:
         """Keep it, and tell it."""
         self.reckoning.projected[name] = projection
@@ -109,7 +122,7 @@ class Quiet:
         """Put it into the books."""
         self.reckoning.paid(name, calls, tokens, price)
 
-    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
+    def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:
         """Show nothing."""
 
     def cached(self, name: str, rows: int) -> None:
@@ -164,18 +177,19 @@ class _Counting(Quiet):
         usd = f"${self.price:.2f}" if is_priced or self.price else "no price known"
         return f"{self.tokens:,} tokens, {usd}"
 
-    def summary(self, name: str, rows: int, rejected: int) -> str:
-        """Return rate, tokens and cost of the stage that ran."""
+    def summary(self, name: str, rows: int, rejected: int, reasons: str = "") -> str:
+        """Return rate, tokens and cost of the stage that ran, and why rows were rejected."""
         seconds = max(time.monotonic() - self.began, 1e-9)
         parts = []
         if rows:
-            turned_down = f" and {rejected:,} rejected" if rejected else ""
+            turned_down = f" and {rejected:,} rejected" if rejected and not reasons else ""
             parts.append(f"{rows:,} rows{turned_down}, {rows / seconds:,.0f}/s")
         if self.calls:
             parts.append(f"{self.calls:,} calls, {self.cost(name)}")
         if self.note:
             parts.append(self.note)
-        return ", ".join([*parts, f"{seconds:.1f} s"])
+        line = ", ".join([*parts, f"{seconds:.1f} s"])
+        return f"{line}; {rejected:,} rejected: {reasons}" if rejected and reasons else line
 
 
 class Lines(_Counting):
@@ -185,9 +199,9 @@ class Lines(_Counting):
         """Print the line."""
         _print(self.console, line)
 
-    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
+    def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:
         """Print the stage's line, and the run's total behind it once services were to be asked."""
-        line = f"{name}: {self.summary(name, rows, rejected)}"
+        line = f"{name}: {self.summary(name, rows, rejected, reasons)}"
         if name in self.reckoning.projected:
             line += f"; {RUN}: {self.reckoning.running()}"
         _print(self.console, line)
@@ -234,6 +248,18 @@ class Bars(_Counting):
     def tell(self, line: str) -> None:
         """Print the line above the bars."""
         _print(self._progress.console, line)
+
+    def ask(self, question: str) -> bool | None:
+        """Ask below the bars, which stand still meanwhile; Enter alone means no."""
+        if not sys.stdin.isatty():
+            return None
+        self._progress.stop()
+        try:
+            said = self.console.input(shown(f"{question} Go on? [y/N] ", None), markup=False)
+        except EOFError:
+            said = ""
+        self._progress.start()
+        return said.strip().lower() in {"y", "yes"}
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -288,9 +314,11 @@ class Bars(_Counting):
             parts.append(self.note)
         self._progress.update(self._tasks[name], told=shown(", ".join(parts)))
 
-    def finish(self, name: str, rows: int, rejected: int = 0) -> None:
-        """Close the stage's line."""
+    def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:
+        """Close the stage's line; why rows were rejected is too long for it, and stands above."""
         told = self.summary(name, rows, rejected)
+        if rejected and reasons:
+            self.tell(f"{name}: {rejected:,} rejected: {reasons}")
         self._progress.update(self._tasks[name], completed=1, total=1, told=shown(told))
 
     def cached(self, name: str, rows: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from mashbill.core.canonical import digest, digest_bytes, digest_file
 from mashbill.core.dataset import ROW_GROUP
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.merkle import root
+from mashbill.core.reasons import rejections
 from mashbill.core.record import (
     BILL,
     CALL,
@@ -32,6 +32,7 @@ from mashbill.core.record import (
 from mashbill.core.store import NODES, publish, write_atomically
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
+from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
 from mashbill.run.slicing import Slice, check_wanted, run_slices, slices
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageContext, StageSpec
     from mashbill.core.store import Store
+    from mashbill.run.opening import Opening
 
 
 _READ_ROWS = 1 << 16
@@ -68,6 +70,8 @@ class Making:
     """slices asked for at once"""
     interrupt: Callable[[], None] = lambda: None
     """lets nothing more be asked of services"""
+    opening: Opening | None = None
+    """looks at the first answers of a service before the rest is bought"""
 
 
 def make_dataset(making: Making) -> dict[str, Any]:
@@ -104,13 +108,12 @@ def make_dataset(making: Making) -> dict[str, Any]:
 
 def _commonest_reason(folder: Path, writer: _ShardWriter) -> str:
     """Say why most rows were rejected."""
-    reasons: Counter[str] = Counter()
-    for shard in writer.rejected:
-        reasons.update(pq.read_table(folder / shard.file, columns=[REASON]).column(0).to_pylist())
-    if not reasons:
+    reasons = rejections(folder, writer.rejected)
+    if not reasons.rows:
         return ""
-    ((reason, count),) = reasons.most_common(1)
-    return f" ({count:,} of {reasons.total():,} were rejected with: {reason})"
+    first, *others = reasons.commonest()
+    told = "; ".join([first.reason, *map(str, others)])
+    return f" ({first.rows:,} of {reasons.rows:,} were rejected with: {told})"
 
 
 def make_model(making: Making) -> dict[str, Any]:
@@ -247,17 +250,49 @@ def _run_sliced(making: Making, writer: _ShardWriter, composer: Composer) -> Non
     def settle(item: Slice, out: list[pa.RecordBatch]) -> int:
         writer.write(item.number, _placed(making, out, composer, item.codes, item.start))
         making.context.progress(item.start + item.rows.num_rows, total, "")
+        if making.opening is not None:
+            making.opening.see(out, total - item.start - item.rows.num_rows)
         return kept()
 
     run_slices(
         making.spec,
         making.context,
-        slices(inputs, composer.offsets, making.spec.shard_rows, skip),
+        _opened(
+            making, writer, slices(inputs, composer.offsets, making.spec.shard_rows, skip), total
+        ),
         settle,
         ahead=making.ahead,
         interrupt=making.interrupt,
     )
     check_wanted(making.spec, making.name, kept())
+
+
+def _opened(
+    making: Making, writer: _ShardWriter, todo: Iterator[Slice], total: int
+) -> Iterator[Slice]:
+    """Yield slices; the first only once what comes back for them was looked at."""
+    opening = making.opening
+    if opening is None:
+        yield from todo
+        return
+    held: list[Slice] = []
+    pieces: list[Piece] = []
+    for item in todo:
+        if opening.is_open:
+            held.append(item)
+            pieces.append(Piece(item.of, item.rows.to_batches()))
+            if sum(map(opening.candidates, pieces)) < ENOUGH and opening.tries:
+                continue
+            opening.recall(writer.folder, writer.kept, writer.rejected)
+            opening.look(pieces, total - held[0].start)
+            yield from held
+            held, pieces = [], []
+        else:
+            yield item
+    if held:
+        opening.recall(writer.folder, writer.kept, writer.rejected)
+        opening.look(pieces, total - held[0].start)
+        yield from held
 
 
 def _has_enough(making: Making) -> bool:
@@ -270,6 +305,10 @@ def _run_whole(making: Making, writer: _ShardWriter, composer: Composer) -> None
     inputs = [making.context.input(name) for name in _rows_inputs(making)]
     codes = _codes(making, inputs, composer) if inputs else None
     batches = _batches_of(inputs[0]) if inputs else iter(())
+    if inputs and making.opening is not None and making.spec.heeds_trial:
+        found = list(batches)
+        making.opening.look([Piece(inputs[0].manifest.name, found)], inputs[0].num_rows)
+        batches = iter(found)
     waiting: list[pa.Table] = []
     number = done = origins = 0
     for batch in making.spec.run(batches, making.context):
@@ -415,7 +454,7 @@ class _ShardWriter:
         self.kept: list[Shard] = []
         self.rejected: list[Shard] = []
         self._making = making
-        self._folder = folder
+        self.folder = folder
         self._nodes = nodes
         self._done = done
 
@@ -459,12 +498,12 @@ class _ShardWriter:
             if prefix == "part":
                 self._count(rows)
             merkle = root(leaves(rows, self._nodes.numbered))
-            sha256 = _write_parquet(rows, self._folder / name)
+            sha256 = _write_parquet(rows, self.folder / name)
             facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}
             if CALL in rows.column_names:
                 calls = (value.hex() for value in rows.column(CALL).to_pylist() if value)
                 facts["calls_root"] = self._making.journal.merkle_root(calls)
-            shards[self._making.store.relative(self._folder / name)] = facts
+            shards[self._making.store.relative(self.folder / name)] = facts
             new.append(Shard(file=name, rows=rows.num_rows, sha256=sha256, merkle_root=merkle))
         # What a committed shard rests on must not be lost behind it.
         self._making.journal.sync()

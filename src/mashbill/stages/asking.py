@@ -49,6 +49,11 @@ class Template:
         self.prefix = before.rstrip(" ")
         self._gap = before[len(self.prefix) :]
 
+    def ending(self) -> str:
+        """Return the whole text, a word in place of each value: what choices go on from."""
+        values = dict.fromkeys(self._rest[::2], "word")
+        return self.prefix + self.fill(values, 4)
+
     def fill(self, values: Mapping[str, str], max_chars: int) -> str:
         """Return what follows the prefix: values on one line each, cut to ``max_chars``."""
         pieces = [

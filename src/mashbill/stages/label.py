@@ -9,14 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
+from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
-from mashbill.core.stage import Question, StageSpec, Uses
+from mashbill.core.stage import Choosing, Question, StageSpec, Uses
 from mashbill.stages.asking import (
     FileName,
     Template,
     asked_where,
+    calls_column,
     empty_among,
     marks,
     scores_of,
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import pyarrow as pa
-
     from mashbill.core.stage import StageContext
 
 
@@ -37,6 +38,7 @@ class LabelSpec(StageSpec):
 
     keeps_texts: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("input", "teacher")
+    heeds_trial: ClassVar[bool] = True
 
     kind: Literal["label"] = "label"
     input: str
@@ -68,6 +70,12 @@ class LabelSpec(StageSpec):
         """The prompt."""
         return (self.prompt,)
 
+    def choosings(self, folder: Path) -> tuple[Choosing, ...]:
+        """The words that go on from the prompt."""
+        before = Template(folder / self.prompt, ["text"]).ending()
+        words = {f"labels.{label}": word for label, word in self.labels.items()}
+        return (Choosing(self.teacher, self.prompt, before, words),)
+
     def check(self, folder: Path) -> None:
         """Read the prompt."""
         Template(folder / self.prompt, ["text"])
@@ -77,6 +85,9 @@ class LabelSpec(StageSpec):
 
         A row that the teacher did not answer is rejected, and counts for nothing in the bias.
         """
+        if ctx.trial is not None:  # what is asked for the bias would be bought before it is seen
+            yield self._tried(records, ctx.trial, ctx)
+            return
         sample = ctx.input(self.input).sample(self.calibrate_on, ["text"])
         scores, _, reasons = self._asked(sample, ctx)
         answered = [reason is None for reason in reasons]
@@ -102,6 +113,19 @@ class LabelSpec(StageSpec):
                 made = made.append_column(name, column)
             yield made
             start += batch.num_rows
+
+    def _tried(
+        self, records: Iterator[pa.RecordBatch], trial: int, ctx: StageContext
+    ) -> pa.RecordBatch:
+        """Return the first rows with the calls that were made for them, and why one has no label."""
+        rows = pa.Table.from_batches(list(records)).slice(0, trial)
+        _, calls, reasons = self._asked(rows, ctx)
+        columns = {
+            FROM: pa.array(range(rows.num_rows), pa.int64()),
+            CALL: calls_column(calls),
+            **marks("label", reasons),
+        }
+        return pa.RecordBatch.from_pydict(columns)
 
     def _asked(
         self, rows: pa.RecordBatch | pa.Table, ctx: StageContext

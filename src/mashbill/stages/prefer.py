@@ -17,7 +17,7 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
-from mashbill.core.stage import Asks, Question, StageSpec, Uses
+from mashbill.core.stage import Asks, Choosing, Question, StageSpec, Uses
 from mashbill.stages.asking import (
     FileName,
     Template,
@@ -45,6 +45,7 @@ class PreferSpec(StageSpec):
 
     streams = False
     merges = True
+    heeds_trial: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("one", "other", "teacher")
 
     kind: Literal["prefer"] = "prefer"
@@ -82,6 +83,12 @@ class PreferSpec(StageSpec):
         """The prompt."""
         return (self.prompt,)
 
+    def choosings(self, folder: Path) -> tuple[Choosing, ...]:
+        """The words that go on from the prompt."""
+        before = Template(folder / self.prompt, _SLOTS).ending()
+        words = {"answers[0]": self.answers[0], "answers[1]": self.answers[1]}
+        return (Choosing(self.teacher, self.prompt, before, words),)
+
     def check(self, folder: Path) -> None:
         """Read the prompt."""
         Template(folder / self.prompt, _SLOTS)
@@ -111,6 +118,8 @@ class PreferSpec(StageSpec):
                 "no pairs; make both from the same prompts, or set 'on'"
             )
             raise InputError(msg)
+        if ctx.trial is not None:
+            first, second = first[: ctx.trial], second[: ctx.trial]
         taken = one.take(pa.array(first))
         rival = other.take(pa.array(second))
         prompts = texts_of(taken, "prompt", self.one)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from mashbill.core.record import CALL, FROM, user_columns
 from mashbill.core.source import Channel, Purpose
-from mashbill.core.stage import Question, StageSpec, Uses
+from mashbill.core.stage import Choosing, Question, StageSpec, Uses
 from mashbill.stages.asking import (
     FileName,
     Template,
@@ -75,6 +75,12 @@ class VerifySpec(StageSpec):
     def files(self) -> tuple[str, ...]:
         """The prompt."""
         return (self.prompt,)
+
+    def choosings(self, folder: Path) -> tuple[Choosing, ...]:
+        """The words that go on from the prompt."""
+        before = Template(folder / self.prompt, self.columns).ending()
+        words = {"right": self.right, "wrong": self.wrong}
+        return (Choosing(self.teacher, self.prompt, before, words),)
 
     def check(self, folder: Path) -> None:
         """Read the prompt."""

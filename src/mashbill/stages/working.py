@@ -22,7 +22,7 @@ import pyarrow as pa
 from mashbill.core.errors import InputError
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, user_columns
-from mashbill.core.stage import Question
+from mashbill.core.stage import CUT_OFF, Question
 from mashbill.stages.asking import calls_column, marks
 from mashbill.stages.structure import flaw
 
@@ -72,6 +72,8 @@ class Work:
         self.spec = spec
         self.ctx = ctx
         self.kept = 0
+        self.taken = 0
+        """candidates gone through"""
         self.counts = {"asked": 0, "accepted": 0, "asked_again": 0, "repaired": 0}
         self._template = spec.template(ctx.recipe_folder)
         self._structure = spec.structure(ctx.recipe_folder)
@@ -89,6 +91,9 @@ class Work:
         rows = batch.select(user_columns(names)).to_pylist()
         near = _alike(rows, batch.column(BILL).to_pylist() if BILL in names else [0] * len(rows))
         todo = [(i, n) for i in range(len(rows)) for n in range(self.spec.samples)]
+        if self.ctx.trial is not None:
+            todo = todo[: max(self.ctx.trial - self.taken, 0)]
+        self.taken += len(todo)
         place = 0
         while place < len(todo):
             size = min(self._wave() or len(todo), len(todo) - place)
@@ -190,7 +195,7 @@ class Work:
         if answer.failed:
             return answer.failed
         if answer.finish == "length" and not self.spec.keep_cut:
-            return "it was cut off at the teacher's max_tokens"
+            return CUT_OFF
         if not item.text and not answer.tool_calls:
             return "the teacher wrote nothing"
         if flawed := flaw([answer.text, json.loads(answer.tool_calls or "null")]):

@@ -36,6 +36,7 @@ class WritingSpec(StageSpec):
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher", "judge")
     asks_to_write: ClassVar[bool] = True
+    heeds_trial: ClassVar[bool] = True
     shipped: ClassVar[str] = ""
     """name of the prompt that is used where the recipe names none"""
     takes: ClassVar[Channel] = Channel.PROMPT
@@ -280,6 +281,8 @@ class WritingSpec(StageSpec):
         for batch in records:
             yield from work.batch(batch, start)
             start += batch.num_rows
+            if ctx.trial is not None and work.taken >= ctx.trial:
+                break
             if self.accept is not None and ctx.kept + work.kept >= self.accept:
                 break
         work.measure()

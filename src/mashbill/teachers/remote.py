@@ -22,7 +22,7 @@ from mashbill.conduct.linting import ROWS, lint
 from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer, Question
+from mashbill.core.stage import CUT_OFF, Answer, Question
 from mashbill.teachers.wire import Ask, Reply, WireError
 from mashbill.teachers.wire.events import Events
 
@@ -39,6 +39,8 @@ CHOOSING = (
     "Go on from where the text ends. Write nothing but one of these, exactly as it stands here: "
 )
 """what a chat model is told about choices; part of every such question"""
+_RAW = frozenset({"openai-completions"})
+"""formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""
 _CERTAIN = 30.0  # nats between the choice that was written and the others
 _FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
 _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
@@ -81,7 +83,8 @@ class Format:
         max_tokens, logprobs = self.max_tokens, 0
         if question.choices:
             words = json.dumps([choice.strip() for choice in question.choices])
-            turns.insert(0, _turn("system", CHOOSING + words))
+            if self.wire.name not in _RAW:
+                turns.insert(0, _turn("system", CHOOSING + words))
             if self.logprobs:
                 max_tokens, logprobs = 1, self.logprobs
             else:
@@ -223,6 +226,8 @@ class Format:
             failed = f"the provider withheld it: {reply.text[:200] or 'content filter'}"
         elif not reply.text.strip() and not reply.tool_calls:
             failed = f"the teacher wrote nothing (it stopped for: {reply.finish})"
+            if reply.finish == "length":  # all of it went into reasoning
+                failed = f"{CUT_OFF} before it wrote anything"
         opaque = ""
         if reply.opaque is not None:
             whose = {"model": self.model, "account": self.account, "data": reply.opaque}
@@ -250,6 +255,8 @@ class Format:
             token, logprob, top = reply.logprobs[0]
             return _by_first_token(words, [(token, logprob), *top])
         text = reply.text.strip()
+        if not text and reply.finish == "length":
+            return (), f"{CUT_OFF} before it wrote any of {words}"
         with contextlib.suppress(ValueError, TypeError, KeyError):
             text = str(json.loads(text)["answer"]).strip()
         if text not in words:

@@ -1,0 +1,22 @@
+"""A real llama.cpp server on loopback, as a program: ``python llama_server.py FILE.gguf``.
+
+It prints its address, and ends when its standard input does: with the test, however that ends.
+"""
+
+import os
+import sys
+
+import xllamacpp
+
+if __name__ == "__main__":
+    asked = xllamacpp.CommonParams()
+    asked.model.path = sys.argv[1]
+    asked.hostnames = ["127.0.0.1"]
+    asked.port = 0
+    asked.n_ctx = 8192
+    asked.n_parallel = 4
+    asked.cpuparams.n_threads = 2
+    server = xllamacpp.Server(asked)
+    print("address", server.listening_address, flush=True)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads the rest, so it would block
+    sys.stdin.read()
