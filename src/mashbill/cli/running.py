@@ -75,9 +75,13 @@ def plan(
     if as_json:
         print_json({**made.as_json(), "policy": decided.as_json()})
     else:
+        from mashbill.run.needing import lacking
         from mashbill.run.permission import prompt_findings
 
         print_plan(made)
+        absent = lacking(made)
+        if absent is not None:
+            err.print(f"[red]not installed[/] {escape(str(absent))}", soft_wrap=True)
         for finding in prompt_findings(loaded):
             err.print(f"[red]a run will refuse[/] {escape(str(finding))}", soft_wrap=True)
         print_decided(decided)

@@ -42,6 +42,11 @@ class TeacherSpec(BaseModel):
     """which teacher this is"""
 
     @property
+    def extras(self) -> tuple[str, ...]:
+        """Return the extras of mashbill that asking it needs: told before anything runs."""
+        return ()
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What makes its answers what they are: part of every call's digest."""
         raise NotImplementedError

@@ -177,6 +177,8 @@ class StageSpec(BaseModel):
     """whether an output row is made of several input rows at once; such a stage cannot stream"""
     asks_to_write: ClassVar[bool] = False
     """whether its teacher must be able to write"""
+    extras: ClassVar[tuple[str, ...]] = ()
+    """extras of mashbill that making it, or using what it made, needs: told before anything runs"""
     student_kind: ClassVar[StudentKind] = "other"
     """what kind of model it makes, for terms that tell kinds apart"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")

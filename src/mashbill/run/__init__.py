@@ -28,6 +28,7 @@ from mashbill.plan import check_drift, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
+from mashbill.run.needing import check_extras
 from mashbill.teachers.projection import project
 from mashbill.teachers.session import Session
 
@@ -88,6 +89,7 @@ def execute(plan: Plan, store: Store, execution: Execution | None = None) -> lis
     """Run a plan; what is done already is left as it is.
 
     Raises:
+        MissingExtraError: before anything runs, naming all that is needed and not installed.
         TeacherError: before anything runs, if a teacher that is needed cannot be asked.
         DriftError: if an artifact is there under the same address with another fingerprint.
         StoreError: if another run holds an artifact of this plan, or the disk is full.
@@ -139,6 +141,7 @@ class _Runner:
 
     def run(self) -> list[Done]:
         """Run every stage in order."""
+        check_extras(self._plan)
         self._check_teachers()
         try:
             with self._store.lock(_run_lock(self._asking.run)):

@@ -97,6 +97,11 @@ class RemoteTeacherSpec(TeacherSpec):
             if value not in (None, ())
         }
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What asks a service."""
+        return ("api",)
+
     def _asked(self) -> dict[str, Any]:
         """Return what of the identity is how it is asked, as far as it was set."""
         optional = ("wire", "reasoning", "logprobs", "structured")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mashbill.conduct.fetch import fetch, unpacked
-from mashbill.core.errors import MissingExtraError
+from mashbill.core.extras import needs
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -71,6 +71,11 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
             "seed": self.seed,
         }  # fmt: skip
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What its engine is in."""
+        return ("local",) if self.engine == "openvino" else ("torch-teacher",)
+
     def gguf(self, folder: Path, cache: Path) -> Path:
         """Return the GGUF file on this disk, fetching it once."""
         path = fetch(self.file, self.sha256, folder, cache)
@@ -82,7 +87,7 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
         Raises:
             MissingExtraError: if the engine is not installed.
         """
-        try:
+        with needs(f"engine {self.engine!r}", self.extras[0]):
             if self.engine == "openvino":
                 from mashbill.teachers.openvino_engine import OpenVinoTeacher
 
@@ -91,9 +96,6 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
                 from mashbill.teachers.torch_engine import TorchTeacher
 
                 engine = TorchTeacher
-        except ImportError as error:
-            extra = "local" if self.engine == "openvino" else "torch-teacher"
-            raise MissingExtraError(f"engine {self.engine!r}", extra) from error
         return engine(
             self.gguf(folder, cache),
             identity=self.identity,

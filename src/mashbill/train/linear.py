@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.canonical import canonical
-from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.errors import InputError
+from mashbill.core.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,8 @@ def features(text: str) -> list[str]:
 
 def vectorizer(buckets: int) -> Any:
     """Return what turns texts into rows of hashed features."""
-    from sklearn.feature_extraction.text import HashingVectorizer
+    with needs("a classifier", "train"):
+        from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(
         analyzer=features, n_features=buckets, alternate_sign=False, norm=None, binary=True
@@ -46,7 +48,8 @@ def vectorizer(buckets: int) -> Any:
 
 def scaled(counts: Any, idf: np.ndarray) -> Any:
     """Return TF-IDF rows of unit length."""
-    from sklearn.preprocessing import normalize
+    with needs("a classifier", "train"):
+        from sklearn.preprocessing import normalize
 
     return normalize(counts.multiply(idf).tocsr())
 
@@ -76,10 +79,8 @@ def write_linear(
         labels: names, in order.
         temperature: by which scores are divided.
     """
-    try:
+    with needs("writing a classifier", "train"):
         from safetensors.numpy import save_file
-    except ImportError as error:
-        raise MissingExtraError("writing a classifier", "train") from error
     save_file(tensors, out / "weights.safetensors")
     buckets = tensors["weights"].shape[1]
     config = {"labels": list(labels), "buckets": buckets, "temperature": temperature}
@@ -91,10 +92,8 @@ class LinearPredictor:
 
     def __init__(self, folder: Path) -> None:
         """Read the files that :func:`write_linear` wrote."""
-        try:
+        with needs("applying a classifier", "train"):
             from safetensors.numpy import load_file
-        except ImportError as error:
-            raise MissingExtraError("applying a classifier", "train") from error
         config = json.loads((folder / "config.json").read_bytes())
         tensors = load_file(folder / "weights.safetensors")
         self.labels: tuple[str, ...] = tuple(config["labels"])
@@ -137,7 +136,8 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
         logits: shape (rows, labels).
         truth: shape (rows, labels), what the labeller says of each: 1 for its label, or shares.
     """
-    from scipy.optimize import minimize_scalar
+    with needs("training a classifier", "train"):
+        from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
         scaled = softmax(logits / np.exp(log_temperature))
