@@ -1,6 +1,7 @@
 """The command line: parse, call, print.
 
-Exit codes: 0 done, 1 a finding or a denial, 2 an error, 3 something that wants review.
+Exit codes: 0 done, 1 a finding, a denial or a plugin that failed, 2 an error, 3 something that
+wants review.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from rich.markup import escape
 
 from mashbill.cli import conduct, evidence, lineage, policy, public, publishing, removal, running
+from mashbill.cli.faults import fault, tracebacks
 from mashbill.cli.options import EXIT, app, err, recipe_path
-from mashbill.core.errors import MashbillError, PolicyError
+from mashbill.core.errors import MashbillError, PluginError, PolicyError
 
 __all__ = [
     "app",
@@ -29,10 +31,14 @@ __all__ = [
 def main() -> None:
     """Run the command line; a deliberate error is told in plain words, without a traceback."""
     try:
-        app()
+        with tracebacks():
+            app()
     except PolicyError as error:
         err.print(f"[red]refused:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(EXIT[error.outcome]) from error
+    except PluginError as error:
+        err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from error
     except MashbillError as error:
         err.print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from error
@@ -43,6 +49,10 @@ def main() -> None:
         told = f"{where}{error.strerror or error}"
         err.print(f"[red]error:[/] {escape(told)}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from error
+    except Exception as error:
+        told, code = fault(error)
+        err.print(f"[red]error:[/] {escape(told)}", highlight=False, soft_wrap=True)
+        raise SystemExit(code) from error
     except KeyboardInterrupt:
         err.print("Stopped. Run the same command again to go on from here.")
         raise SystemExit(130) from None

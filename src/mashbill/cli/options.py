@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import UTC, date, datetime
 from importlib import resources
@@ -24,6 +25,17 @@ app = typer.Typer(
 )
 out = Console(width=None if sys.stdout.isatty() else 150)
 err = Console(stderr=True)
+
+
+@app.callback()
+def _program(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks, as MASHBILL_DEBUG=1 does.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["MASHBILL_DEBUG"] = "1"
+
 
 StoreOption = Annotated[
     Path, typer.Option("--store", envvar="MASHBILL_STORE", help="Directory of the store.")

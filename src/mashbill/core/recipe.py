@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
-from mashbill.core.canonical import digest_file
-from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.canonical import canonical, digest_file
+from mashbill.core.errors import InputError, PluginError, RecipeError
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
@@ -198,12 +198,21 @@ def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
     if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
         msg = f"{path}: [{key}] needs kind = one of {', '.join(registry.kinds(*groups))}"
         raise RecipeError(msg)
+    kind = table["kind"]
+    base = TeacherSpec if registry.TEACHERS in groups else StageSpec
     try:
-        model = registry.find(table["kind"], *groups)
+        model = registry.find(kind, *groups)
+    except PluginError as error:
+        msg = f"{path}: [{key}]: {error}"
+        raise PluginError(msg) from error
     except RecipeError as error:
         msg = f"{path}: {key}.{error}"
         raise RecipeError(msg) from error
-    return _read(path, key, model, table)
+    with registry.telling(f"{path}: [{key}]", kind, *groups):
+        if registry.is_plugin(kind, *groups) and not issubclass(model, base):
+            msg = f"it registers {model!r:.60}, which is no {base.__name__}"
+            raise TypeError(msg)
+        return _read(path, key, model, table)
 
 
 def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
@@ -243,29 +252,49 @@ def _check_references(path: Path, recipe: Recipe) -> None:
     """Check that every use names a teacher, or a stage further up."""
     above: list[str] = []
     for name, spec in recipe.stages.items():
-        try:
-            ArtifactRef.parse(str(recipe.ref(name)))
-        except RecipeError as error:
-            msg = f"{path}: stages.{name}: {error}"
-            raise RecipeError(msg) from error
-        for use in spec.uses():
-            known = list(recipe.teachers) if use.is_teacher else above
-            if use.name not in known:
-                what = "[teachers.*] table" if use.is_teacher else "stage above it"
-                near = difflib.get_close_matches(use.name, known, n=1)
-                remedy = f"did you mean {near[0]!r}?" if near else f"there are: {known}"
-                msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}; {remedy}"
-                raise RecipeError(msg)
-        for file in _files(path, name, recipe):
-            if not (recipe.folder / file).is_file():
-                msg = f"{path}: stages.{name} needs the file {file!r} beside the recipe"
-                raise RecipeError(msg)
-        try:
-            spec.check(recipe.folder)
-        except RecipeError as error:
-            msg = f"{path}: stages.{name}: {error}"
-            raise RecipeError(msg) from error
+        with registry.telling(
+            f"{path}: stages.{name}", spec.kind, registry.STAGES, registry.TRAINERS
+        ):
+            _check_stage(path, recipe, name, above)
         above.append(name)
+    for name, teacher in recipe.teachers.items():
+        if registry.is_plugin(teacher.kind, registry.TEACHERS):
+            with registry.telling(f"{path}: teachers.{name}", teacher.kind, registry.TEACHERS):
+                _check_teacher(teacher)
     if recipe.recipe.result and recipe.recipe.result not in recipe.stages:
         msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage"
         raise RecipeError(msg)
+
+
+def _check_teacher(teacher: Any) -> None:
+    """Raise TypeError if what a plugin says of its teacher could not go onto a bill."""
+    if not isinstance(teacher.source, Source):
+        msg = f"its source is {teacher.source!r:.60}, which is no Source"
+        raise TypeError(msg)
+    canonical(teacher.identity)
+
+
+def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> None:
+    spec = recipe.stages[name]
+    try:
+        ArtifactRef.parse(str(recipe.ref(name)))
+    except RecipeError as error:
+        msg = f"{path}: stages.{name}: {error}"
+        raise RecipeError(msg) from error
+    for use in spec.uses():
+        known = list(recipe.teachers) if use.is_teacher else above
+        if use.name not in known:
+            what = "[teachers.*] table" if use.is_teacher else "stage above it"
+            near = difflib.get_close_matches(use.name, known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"there are: {known}"
+            msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}; {remedy}"
+            raise RecipeError(msg)
+    for file in _files(path, name, recipe):
+        if not (recipe.folder / file).is_file():
+            msg = f"{path}: stages.{name} needs the file {file!r} beside the recipe"
+            raise RecipeError(msg)
+    try:
+        spec.check(recipe.folder)
+    except RecipeError as error:
+        msg = f"{path}: stages.{name}: {error}"
+        raise RecipeError(msg) from error

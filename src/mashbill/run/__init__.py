@@ -28,7 +28,7 @@ from mashbill.plan import check_drift, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
-from mashbill.run.needing import check_extras
+from mashbill.run.needing import check_extras, telling_stage
 from mashbill.teachers.projection import project
 from mashbill.teachers.session import Session
 
@@ -241,7 +241,8 @@ class _Runner:
             ahead=self._ahead(stage),
             interrupt=self._asking.interrupt,
         )
-        made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
+        with telling_stage(self._recipe, name):
+            made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
         manifest = Manifest(
             name=stage.ref.name,
             version=stage.ref.version,

@@ -1,13 +1,17 @@
-"""Which optional parts a plan needs, told together before anything runs."""
+"""What stages need of others' code: optional packages, told before anything runs, and plugins."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mashbill.core import registry
 from mashbill.core.errors import MissingExtraError
 from mashbill.core.installed import missing
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from mashbill.core.recipe import Recipe
     from mashbill.plan import Plan
 
 
@@ -49,3 +53,16 @@ def check_extras(plan: Plan) -> None:
     error = lacking(plan)
     if error is not None:
         raise error
+
+
+def telling_stage(recipe: Recipe, name: str) -> AbstractContextManager[None]:
+    """Tell what a plugin does wrong while a stage is made as the plugin's own; see ``telling``."""
+    spec = recipe.stages[name]
+    beside = [
+        (recipe.teachers[use.name].kind, registry.TEACHERS)
+        if use.is_teacher
+        else (recipe.stages[use.name].kind, registry.TRAINERS)
+        for use in spec.uses()
+    ]
+    groups = (registry.STAGES, registry.TRAINERS)
+    return registry.telling(f"stages.{name}", spec.kind, *groups, beside=beside)
