@@ -9,8 +9,9 @@ from __future__ import annotations
 from rich.markup import escape
 
 from mashbill.cli import conduct, evidence, lineage, policy, public, publishing, removal, running
-from mashbill.cli.faults import fault, tracebacks
+from mashbill.cli.faults import fault, of_the_system, tracebacks
 from mashbill.cli.options import EXIT, app, err, recipe_path
+from mashbill.core import registry
 from mashbill.core.errors import MashbillError, PluginError, PolicyError
 
 __all__ = [
@@ -45,10 +46,10 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(141) from None
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        told = f"{where}{error.strerror or error}"
+        plugin = registry.blamed(error)
+        told = of_the_system(error) if plugin is None else str(plugin)
         err.print(f"[red]error:[/] {escape(told)}", highlight=False, soft_wrap=True)
-        raise SystemExit(2) from error
+        raise SystemExit(2 if plugin is None else 1) from error
     except Exception as error:
         told, code = fault(error)
         err.print(f"[red]error:[/] {escape(told)}", highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import sys
@@ -50,6 +51,29 @@ def fault(error: Exception) -> tuple[str, int]:
         f"again with {DEBUG}=1 for the traceback, and report it with that"
     )
     return told, 2
+
+
+_REMEDIES = {
+    errno.EISDIR: "it is a folder: name a file",
+    errno.ENOTDIR: "a part of that path is a file: name another path",
+    errno.EEXIST: "something of that name is there: name another path",
+    errno.ENOENT: "make its folder, or correct the path",
+    errno.EACCES: "nobody lets this user do so: change its rights, or name another path",
+    errno.EPERM: "nobody lets this user do so: change its rights, or name another path",
+    errno.EROFS: "nothing can be written there: name another path",
+    errno.ENOSPC: "make room, and do the same again",
+    errno.ENAMETOOLONG: "name a shorter path",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+}
+
+
+def of_the_system(error: OSError) -> str:
+    """Return what to say of an error of the system: the file, what it said, what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return f"{where}{error.strerror or error}{f'; {remedy}' if remedy else ''}".translate(
+        registry.CONTROLS
+    )
 
 
 def _place(error: Exception) -> str:

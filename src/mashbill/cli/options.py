@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.explaining import near
 from mashbill.lineage.public import COUNTED
 from mashbill.policy.claims import STATUSES, Status
 
@@ -112,7 +113,7 @@ def print_json(value: Any) -> None:
 def recipe_path(text: str) -> Path:
     """Return the recipe file that an argument means: a path, or a name shipped with the package."""
     path = Path(text)
-    if path.exists() or path.suffix:
+    if path.exists() or path.suffix or len(path.parts) > 1:
         return path
     shipped = Path(str(resources.files("mashbill") / "recipes"))
     if not shipped.is_dir():
@@ -120,6 +121,7 @@ def recipe_path(text: str) -> Path:
     found = shipped / f"{text}.toml"
     if not found.exists():
         names = ", ".join(sorted(item.stem for item in shipped.glob("*.toml")))
-        msg = f"{text!r} is neither a recipe file nor a shipped recipe ({names})"
+        hint = near(text, names.split(", "))
+        msg = f"{text!r} is neither a recipe file nor a shipped recipe ({names}){hint}"
         raise RecipeError(msg)
     return found

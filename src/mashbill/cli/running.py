@@ -134,6 +134,7 @@ def run(
         bool,
         typer.Option("--earlier-terms", help="Take answers bought under other versions of terms."),
     ] = False,
+    teacher: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
@@ -142,6 +143,12 @@ def run(
     from mashbill.run.display import Quiet, display_for
     from mashbill.run.permission import Acceptance, permit, permit_prompts
 
+    if teacher is not None:
+        msg = (
+            f"--teacher {teacher!r}: `plan` can suppose another teacher; a run asks those of the "
+            "recipe, so write it there: [teachers.NAME] with kind = 'api', provider and model"
+        )
+        raise InputError(msg)
     loaded = load_recipe(recipe_path(recipe))
     signer = Signer.default()
     opened = Store(store, signer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import canonical, digest_file
 from mashbill.core.errors import InputError, PluginError, RecipeError
+from mashbill.core.explaining import explain, near
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.use import PolicyFiles, Use
@@ -149,10 +149,24 @@ def load_recipe(path: Path) -> Recipe:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        msg = f"{path}: there is no such recipe"
+        beside = sorted(item.name for item in path.parent.glob("*.toml"))
+        there = f"; {path.parent} has {', '.join(beside[:8])}" if beside else ""
+        if not path.parent.is_dir():
+            there = f"; there is no folder {path.parent}"
+        msg = f"{path}: there is no such recipe{near(path.name, beside) or there}"
+        raise RecipeError(msg) from error
+    except IsADirectoryError as error:
+        inside = sorted(str(item) for item in path.glob("*.toml"))
+        remedy = f"name the recipe in it: {', '.join(inside[:8])}" if inside else "name a recipe"
+        msg = f"{path}: is a folder; {remedy}"
         raise RecipeError(msg) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path}: not valid TOML: {error}"
+        remedy = "correct that line"
+        if "Invalid value" in str(error):
+            remedy = 'texts stand in straight quotes: key = "value"'
+        if isinstance(error, UnicodeDecodeError):
+            remedy = "save it as UTF-8"
+        msg = f"{path}: not valid TOML, which a recipe is: {error}; {remedy}"
         raise RecipeError(msg) from error
     tables = ("recipe", "teachers", "stages", "use", "policy", "budget")
     for key in data.keys() - set(tables):
@@ -206,7 +220,10 @@ def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
         msg = f"{path}: [{key}]: {error}"
         raise PluginError(msg) from error
     except RecipeError as error:
-        msg = f"{path}: {key}.{error}"
+        hint = near(kind, registry.kinds(*groups))
+        if not hint and base is TeacherSpec:
+            hint = "; a provider's model is kind = 'api' with provider = ..., and model = ..."
+        msg = f"{path}: {key}.{error}{hint}"
         raise RecipeError(msg) from error
     with registry.telling(f"{path}: [{key}]", kind, *groups):
         if registry.is_plugin(kind, *groups) and not issubclass(model, base):
@@ -219,25 +236,7 @@ def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise RecipeError("\n".join(_explain(path, key, model, error))) from error
-
-
-def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:
-    lines = []
-    for item in error.errors():
-        where = ".".join([key, *(str(part) for part in item["loc"])])
-        if item["type"] == "extra_forbidden":
-            known = list(model.model_fields) if len(item["loc"]) == 1 else []
-            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else "remove it, or correct it"
-            if known and not near:
-                remedy = f"known keys: {', '.join(known)}"
-            lines.append(f"{path}: {where} = {item['input']!r:.60} is an unknown key; {remedy}")
-        elif item["type"] == "missing":
-            lines.append(f"{path}: {where} is missing; add it")
-        else:
-            lines.append(f"{path}: {where} = {item['input']!r:.60}: {item['msg']}")
-    return lines
+        raise RecipeError("\n".join(explain(path, key, model, error))) from error
 
 
 def _files(path: Path, stage: str, recipe: Recipe) -> tuple[str, ...]:
@@ -262,7 +261,8 @@ def _check_references(path: Path, recipe: Recipe) -> None:
             with registry.telling(f"{path}: teachers.{name}", teacher.kind, registry.TEACHERS):
                 _check_teacher(teacher)
     if recipe.recipe.result and recipe.recipe.result not in recipe.stages:
-        msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage"
+        there = near(recipe.recipe.result, recipe.stages) or f"; it has {', '.join(recipe.stages)}"
+        msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage{there}"
         raise RecipeError(msg)
 
 
@@ -285,9 +285,10 @@ def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> Non
         known = list(recipe.teachers) if use.is_teacher else above
         if use.name not in known:
             what = "[teachers.*] table" if use.is_teacher else "stage above it"
-            near = difflib.get_close_matches(use.name, known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"there are: {known}"
-            msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}; {remedy}"
+            remedy = near(use.name, known) or f"; there are: {', '.join(known) or 'none'}"
+            if not use.is_teacher and use.name in recipe.stages and use.name != name:
+                remedy = f"; it stands below: move [stages.{use.name}] up"
+            msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}{remedy}"
             raise RecipeError(msg)
     for file in _files(path, name, recipe):
         if not (recipe.folder / file).is_file():

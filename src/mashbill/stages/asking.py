@@ -35,6 +35,7 @@ def _stays_beside(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_stays_beside)]
 """a file beside the recipe, or below: a stranger's recipe sends no other file to anybody"""
 
+_BRACES = re.compile(r"\{[\w{ -]{1,40}\}*")
 _SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
 
 
@@ -47,11 +48,18 @@ class Template:
         Raises:
             RecipeError: if each of these names does not stand in it once, or if another does.
         """
-        text = path.read_text(encoding="utf-8").rstrip("\n")
+        try:
+            text = path.read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"{path}: the prompt cannot be read as text: {error}; save it as UTF-8"
+            raise RecipeError(msg) from error
         found = _SLOT.findall(text)
         for name in names:
             if found.count(name) != 1:
-                msg = f"{path} has {{{{ {name} }}}} {found.count(name)} times; once is needed"
+                msg = (
+                    f"{path} has {{{{ {name} }}}} {found.count(name)} times; once is needed, where "
+                    f"the {name} is to go{_instead(text, names)}"
+                )
                 raise RecipeError(msg)
         for name in set(found) - set(names):
             msg = f"{path} has {{{{ {name} }}}}; there are only {', '.join(names)}; correct it"
@@ -68,6 +76,13 @@ class Template:
             for place, piece in enumerate(self._rest)
         ]
         return self._gap + "".join(pieces)
+
+
+def _instead(text: str, names: Sequence[str]) -> str:
+    """Return what of a prompt was perhaps meant as a slot."""
+    right = {f"{{{{ {name} }}}}" for name in names}
+    others = [mark.strip() for mark in _BRACES.findall(text) if mark not in right]
+    return f" (there is {', '.join(dict.fromkeys(others))})" if others else ""
 
 
 def texts_of(batch: pa.RecordBatch | pa.Table, column: str, of: str) -> list[str]:
