@@ -196,7 +196,7 @@ def test_without_the_packages_the_extra_is_named(monkeypatch, tmp_path, module, 
             monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr(registry, "_registry", {})
-    with pytest.raises(MissingExtraError, match=r"mashbill\[objects\]"):
+    with pytest.raises(MissingExtraError, match="extra 'objects'"):
         run_stages(tmp_path, CORPUS.format(address, ""), {})
 
 

@@ -1,6 +1,7 @@
 """The command line: parse, call, print.
 
-Exit codes: 0 done, 1 a finding or a denial, 2 an error, 3 something that wants review.
+Exit codes: 0 done, 1 a finding, a denial or a plugin that failed, 2 an error, 3 something that
+wants review.
 """
 
 from __future__ import annotations

@@ -36,6 +36,9 @@ def _journal(store: Path) -> Path:
 def _find(journal: Journal, text: str) -> Run:
     runs = journal.runs()
     found = runs[-1:] if text == "latest" else [run for run in runs if run.run.startswith(text)]
+    if not runs:
+        msg = "no run in this store has asked a service, so there is nothing to tell of one"
+        raise InputError(msg)
     if len(found) != 1:
         have = ", ".join(run.run for run in runs[-8:]) or "none"
         msg = f"{text!r} names {len(found)} runs that asked a service; there are {have}"

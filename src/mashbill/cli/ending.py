@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from mashbill.cli.faults import fault, of_the_system, tracebacks
 from mashbill.cli.printing import err, tell_error
-from mashbill.core.errors import LosingError, MashbillError, PolicyError
+from mashbill.core import registry
+from mashbill.core.errors import LosingError, MashbillError, PluginError, PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +44,14 @@ class Told(TyperGroup):
 def ended(call: Callable[[], Any]) -> NoReturn:
     """Call something, and end the program; deliberate errors are told without a traceback."""
     try:
-        call()
+        with tracebacks():
+            call()
     except PolicyError as error:
         tell_error("refused", error)
         code = EXIT[error.outcome]
+    except PluginError as error:
+        tell_error("error", error)
+        code = 1
     except MashbillError as error:
         tell_error("error", error)
         wants_review = isinstance(error, LosingError) and error.wants_review
@@ -53,9 +59,12 @@ def ended(call: Callable[[], Any]) -> NoReturn:
     except BrokenPipeError:
         code = 141
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        tell_error("error", f"{where}{error.strerror or error}")
-        code = 2
+        plugin = registry.blamed(error)
+        tell_error("error", of_the_system(error) if plugin is None else plugin)
+        code = 2 if plugin is None else 1
+    except Exception as error:  # noqa: BLE001 - what nobody foresaw is told, too, in a line
+        told, code = fault(error)
+        tell_error("error", told)
     except KeyboardInterrupt:
         err.say(STOPPED)
         code = 130

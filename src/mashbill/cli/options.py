@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from mashbill.cli import printing
 from mashbill.cli.ending import Told
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.explaining import near
 from mashbill.lineage.public import COUNTED
 from mashbill.policy.claims import STATUSES, Status
 
@@ -23,6 +25,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = printing.out, printing.err
+
+
+@app.callback()
+def _program(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks, as MASHBILL_DEBUG=1 does.")
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["MASHBILL_DEBUG"] = "1"
+
 
 StoreOption = Annotated[
     Path, typer.Option("--store", envvar="MASHBILL_STORE", help="Directory of the store.")
@@ -102,7 +115,7 @@ def print_json(value: Any) -> None:
 def recipe_path(text: str) -> Path:
     """Return the recipe file that an argument means: a path, or a name shipped with the package."""
     path = Path(text)
-    if path.exists() or path.suffix:
+    if path.exists() or path.suffix or len(path.parts) > 1:
         return path
     shipped = Path(str(resources.files("mashbill") / "recipes"))
     if not shipped.is_dir():
@@ -110,6 +123,7 @@ def recipe_path(text: str) -> Path:
     found = shipped / f"{text}.toml"
     if not found.exists():
         names = ", ".join(sorted(item.stem for item in shipped.glob("*.toml")))
-        msg = f"{text!r} is neither a recipe file nor a shipped recipe ({names})"
+        hint = near(text, names.split(", "))
+        msg = f"{text!r} is neither a recipe file nor a shipped recipe ({names}){hint}"
         raise RecipeError(msg)
     return found

@@ -86,10 +86,14 @@ def plan(
         warnings = [item.as_json() for item in found]
         print_json({**made.as_json(), "policy": decided.as_json(), "warnings": warnings})
     else:
+        from mashbill.run.needing import lacking
         from mashbill.run.permission import prompt_findings
 
         print_plan(made)
         _warn(found)
+        absent = lacking(made)
+        if absent is not None:
+            err.say(("not installed", "red"), f" {absent}")
         for finding in prompt_findings(loaded):
             err.say(("a run will refuse", "red"), f" {finding}")
         print_decided(decided)
@@ -168,6 +172,7 @@ def run(
             help="Buy on where a service's first answers are rejected, or cut off.",
         ),
     ] = False,
+    teacher: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
@@ -176,6 +181,12 @@ def run(
     from mashbill.run.display import Quiet, display_for
     from mashbill.run.permission import Acceptance, permit_plan, permit_prompts
 
+    if teacher is not None:
+        msg = (
+            f"--teacher {teacher!r}: `plan` can suppose another teacher; a run asks those of the "
+            "recipe, so write it there: [teachers.NAME] with kind = 'api', provider and model"
+        )
+        raise InputError(msg)
     loaded = load_recipe(recipe_path(recipe), allow or ())
     signer = Signer.default()
     opened = Store(store, signer)

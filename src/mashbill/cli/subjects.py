@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mashbill.core import registry as plugins
-from mashbill.core.errors import RecipeError
+from mashbill.core.errors import PluginError, RecipeError
 from mashbill.core.store import Store
 from mashbill.core.use import Use
 from mashbill.lineage.circuit import Circuit
@@ -51,7 +51,7 @@ class Subject:
         try:
             kind = self.store.find(artifact).stage.get("kind", "")
             found: StudentKind = plugins.find(kind, plugins.TRAINERS).student_kind
-        except (RecipeError, ImportError):  # a trainer's plugin need not be installed here
+        except (RecipeError, PluginError):  # a trainer's plugin need not be installed here
             return "other"
         return found
 

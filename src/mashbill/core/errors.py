@@ -12,6 +12,7 @@
     │   ├── LosingError     what a stage's teacher answers is rejected, so no more of it is bought
     │   └── ConductError    a request that our own rules of conduct forbid
     ├── PolicyError         a plan or release that terms or rules deny, or want reviewed
+    ├── PluginError         what goes wrong in a plugin, told as its own
     └── MissingExtraError   an optional part of the package is not installed
 
 A new error subclasses the nearest of these, and its message names what was found, where, and
@@ -19,6 +20,10 @@ what to do. Anything else that escapes is a bug.
 """
 
 from __future__ import annotations
+
+import sys
+
+from mashbill.core.installed import install_command, install_with, missing, requirements
 
 _LONGEST = 16_000
 """characters of a message: what it quotes may be a stranger's, and of any length"""
@@ -92,8 +97,34 @@ class PolicyError(MashbillError):
         self.outcome = outcome
 
 
-class MissingExtraError(MashbillError):
-    """An optional dependency is needed; the message names the extra to install."""
+class PluginError(MashbillError):
+    """What went wrong in a plugin, told as its own: distribution, version, entry point, cause."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the optional packages: pip install 'mashbill[{extra}]'")
+
+class MissingExtraError(MashbillError):
+    """An optional part is needed; the message names its packages and what installs them here.
+
+    Where it is raised as an import fails although the packages are there, it says how that failed.
+
+    Args:
+        what: what it is for, as the beginning of a sentence.
+        extras: extras of mashbill that bring it.
+    """
+
+    def __init__(self, what: str, *extras: str) -> None:
+        named = " and ".join(repr(extra) for extra in extras)
+        parts = f"{what} needs mashbill's extra{'s' * (len(extras) > 1)} {named}"
+        cause = sys.exception()
+        lacking = sorted({name for extra in extras for name in missing(extra)})
+        if not lacking and isinstance(cause, ModuleNotFoundError) and cause.name:
+            lacking = [cause.name.split(".")[0]]
+        if cause is not None and not lacking:
+            wanted = [item for extra in extras for item in requirements(extra).values()]
+            remedy = install_with(["--force-reinstall", *wanted])
+            said = f"{type(cause).__name__}: {cause!s:.300}"
+            super().__init__(
+                f"{parts}, which is installed but cannot be imported ({said}); run: {remedy}"
+            )
+            return
+        gap = f", of which there is no {', '.join(lacking)} here" if lacking else ""
+        super().__init__(f"{parts}{gap}; run: {install_command(extras)}")

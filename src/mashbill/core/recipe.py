@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
-from mashbill.core.canonical import digest_file
-from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.canonical import canonical, digest_file
+from mashbill.core.errors import InputError, PluginError, RecipeError
+from mashbill.core.explaining import explain, near
 from mashbill.core.folder import RecipeFolder, is_of_windows
 from mashbill.core.literals import Literals
 from mashbill.core.parsing import read_toml
@@ -44,6 +44,11 @@ class TeacherSpec(Literals):
 
     kind: str
     """which teacher this is"""
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Return the extras of mashbill that asking it needs: told before anything runs."""
+        return ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -158,8 +163,17 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         RecipeError: naming the file, the key, what was found and what to do.
         InputError: if a path of ``allow`` is not there.
     """
+    if path.is_dir():
+        inside = sorted(str(item) for item in path.glob("*.toml"))
+        remedy = f"name the recipe in it: {', '.join(inside[:8])}" if inside else "name a recipe"
+        msg = f"{path}: is a folder; {remedy}"
+        raise RecipeError(msg)
     if not path.exists():
-        msg = f"{path}: there is no such recipe"
+        beside = sorted(item.name for item in path.parent.glob("*.toml"))
+        there = f"; {path.parent} has {', '.join(beside[:8])}" if beside else ""
+        if not path.parent.is_dir():
+            there = f"; there is no folder {path.parent}"
+        msg = f"{path}: there is no such recipe{near(path.name, beside) or there}"
         raise RecipeError(msg)
     _, data = read_toml(path, error=RecipeError)
     tables = ("recipe", "teachers", "stages", "use", "policy", "budget")
@@ -204,37 +218,31 @@ def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
     if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
         msg = f"{path}: [{key}] needs kind = one of {', '.join(registry.kinds(*groups))}"
         raise RecipeError(msg)
+    kind = table["kind"]
+    base = TeacherSpec if registry.TEACHERS in groups else StageSpec
     try:
-        model = registry.find(table["kind"], *groups)
+        model = registry.find(kind, *groups)
+    except PluginError as error:
+        msg = f"{path}: [{key}]: {error}"
+        raise PluginError(msg) from error
     except RecipeError as error:
-        msg = f"{path}: {key}.{error}"
+        hint = near(kind, registry.kinds(*groups))
+        if not hint and base is TeacherSpec:
+            hint = "; a provider's model is kind = 'api' with provider = ..., and model = ..."
+        msg = f"{path}: {key}.{error}{hint}"
         raise RecipeError(msg) from error
-    return _read(path, key, model, table)
+    with registry.telling(f"{path}: [{key}]", kind, *groups):
+        if registry.is_plugin(kind, *groups) and not issubclass(model, base):
+            msg = f"it registers {model!r:.60}, which is no {base.__name__}"
+            raise TypeError(msg)
+        return _read(path, key, model, table)
 
 
 def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise RecipeError("\n".join(_explain(path, key, model, error))) from error
-
-
-def _explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:
-    lines = []
-    for item in error.errors()[:_TOLD]:
-        where = ".".join([key, *(str(part) for part in item["loc"])])
-        if item["type"] == "extra_forbidden":
-            known = list(model.model_fields) if len(item["loc"]) == 1 else []
-            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else "remove it, or correct it"
-            if known and not near:
-                remedy = f"known keys: {', '.join(known)}"
-            lines.append(f"{path}: {where} = {item['input']!r:.60} is an unknown key; {remedy}")
-        elif item["type"] == "missing":
-            lines.append(f"{path}: {where} is missing; add it")
-        else:
-            lines.append(f"{path}: {where} = {item['input']!r:.60}: {item['msg']}")
-    return lines
+        raise RecipeError("\n".join(explain(path, key, model, error))) from error
 
 
 def _check_policy_files(path: Path, recipe: Recipe, folder: RecipeFolder) -> None:
@@ -295,28 +303,50 @@ def _check_references(path: Path, recipe: Recipe) -> None:
     for name, teacher in recipe.teachers.items():
         _check_addresses(f"teachers.{name}", teacher, recipe.folder)
     for name, spec in recipe.stages.items():
-        try:
-            ArtifactRef.parse(str(recipe.ref(name)))
-        except RecipeError as error:
-            msg = f"{path}: stages.{name}: {error}"
-            raise RecipeError(msg) from error
-        for use in spec.uses():
-            known = list(recipe.teachers) if use.is_teacher else above
-            if use.name not in known:
-                what = "[teachers.*] table" if use.is_teacher else "stage above it"
-                near = difflib.get_close_matches(use.name, known, n=1)
-                remedy = f"did you mean {near[0]!r}?" if near else f"there are: {known}"
-                msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}; {remedy}"
-                raise RecipeError(msg)
-        _check_addresses(f"stages.{name}", spec, recipe.folder)
-        for file in _files(path, name, recipe):
-            _check_file(path, f"stages.{name}", recipe.folder / file, file)
-        try:
-            spec.check(recipe.folder)
-        except RecipeError as error:
-            msg = f"{path}: stages.{name}: {error}"
-            raise RecipeError(msg) from error
+        with registry.telling(
+            f"{path}: stages.{name}", spec.kind, registry.STAGES, registry.TRAINERS
+        ):
+            _check_stage(path, recipe, name, above)
         above.append(name)
+    for name, teacher in recipe.teachers.items():
+        if registry.is_plugin(teacher.kind, registry.TEACHERS):
+            with registry.telling(f"{path}: teachers.{name}", teacher.kind, registry.TEACHERS):
+                _check_teacher(teacher)
     if recipe.recipe.result and recipe.recipe.result not in recipe.stages:
-        msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage"
+        there = near(recipe.recipe.result, recipe.stages) or f"; it has {', '.join(recipe.stages)}"
+        msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage{there}"
         raise RecipeError(msg)
+
+
+def _check_teacher(teacher: Any) -> None:
+    """Raise TypeError if what a plugin says of its teacher could not go onto a bill."""
+    if not isinstance(teacher.source, Source):
+        msg = f"its source is {teacher.source!r:.60}, which is no Source"
+        raise TypeError(msg)
+    canonical(teacher.identity)
+
+
+def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> None:
+    spec = recipe.stages[name]
+    try:
+        ArtifactRef.parse(str(recipe.ref(name)))
+    except RecipeError as error:
+        msg = f"{path}: stages.{name}: {error}"
+        raise RecipeError(msg) from error
+    for use in spec.uses():
+        known = list(recipe.teachers) if use.is_teacher else above
+        if use.name not in known:
+            what = "[teachers.*] table" if use.is_teacher else "stage above it"
+            remedy = near(use.name, known) or f"; there are: {', '.join(known) or 'none'}"
+            if not use.is_teacher and use.name in recipe.stages and use.name != name:
+                remedy = f"; it stands below: move [stages.{use.name}] up"
+            msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}{remedy}"
+            raise RecipeError(msg)
+    _check_addresses(f"stages.{name}", spec, recipe.folder)
+    for file in _files(path, name, recipe):
+        _check_file(path, f"stages.{name}", recipe.folder / file, file)
+    try:
+        spec.check(recipe.folder)
+    except RecipeError as error:
+        msg = f"{path}: stages.{name}: {error}"
+        raise RecipeError(msg) from error

@@ -1,25 +1,42 @@
 """Finding teachers, verifiers, trainers and stages by kind, through entry points.
 
-Built-ins register the same way as a plugin does, in ``pyproject.toml``.
+Built-ins register the same way as a plugin does, in ``pyproject.toml``. What goes wrong in a plugin
+is told as its own: which distribution, at which version, by which entry point.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from mashbill.core.errors import RecipeError
+from mashbill.core.errors import MashbillError, PluginError, RecipeError
+from mashbill.core.installed import NAME
 
 TEACHERS = "mashbill.teachers"
 VERIFIERS = "mashbill.verifiers"
 TRAINERS = "mashbill.trainers"
 STAGES = "mashbill.stages"
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
+"""how control characters are shown of what others wrote, tabs and ends of lines excepted"""
+GROUPS = (TEACHERS, VERIFIERS, TRAINERS, STAGES)
 
 
 @cache
-def _points(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in sorted(entry_points(group=group))}
+def _points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """Return who registers each kind: one, unless a plugin takes a kind that another has."""
+    found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+    for point in sorted(entry_points(group=group)):
+        found.setdefault(point.name, {})[_maker(point), point.value] = point
+    return {name: tuple(points.values()) for name, points in found.items()}
+
+
+def _point(kind: str, groups: tuple[str, ...]) -> EntryPoint | None:
+    return next((points[0] for group in groups if (points := _points(group).get(kind))), None)
 
 
 def kinds(*groups: str) -> list[str]:
@@ -32,19 +49,123 @@ def find(kind: str, *groups: str) -> Any:
 
     Raises:
         RecipeError: listing the kinds there are.
+        PluginError: if it cannot be loaded, or two distributions register it.
     """
     for group in groups:
-        point = _points(group).get(kind)
-        if point is not None:
-            return point.load()
+        points = _points(group).get(kind, ())
+        if len(points) > 1:
+            who = " and ".join(f"{_maker(point)} ({point.value})" for point in points)
+            msg = (
+                f"kind {kind!r} is registered by {who}, and it cannot be told which of them is "
+                "meant; uninstall one of them"
+            )
+            raise PluginError(msg)
+        if points:
+            with telling(f"kind {kind!r}", kind, group):
+                return points[0].load()
     msg = f"kind {kind!r} is not one of {', '.join(kinds(*groups))}"
     raise RecipeError(msg)
 
 
 def origin(kind: str, *groups: str) -> dict[str, str]:
     """Return which distribution, at which version, registers a kind: it goes into the ledger."""
-    for group in groups:
-        point = _points(group).get(kind)
-        if point is not None and point.dist is not None:
-            return {"distribution": point.dist.name, "version": point.dist.version}
-    return {}
+    point = _point(kind, groups)
+    if point is None or point.dist is None:
+        return {}
+    return {"distribution": point.dist.name, "version": point.dist.version}
+
+
+def is_plugin(kind: str, *groups: str) -> bool:
+    """Return whether a kind comes from a distribution other than this one."""
+    point = _point(kind, groups)
+    return point is not None and not _is_own(point)
+
+
+@contextmanager
+def telling(
+    doing: str, kind: str, *groups: str, beside: Iterable[tuple[str, str]] = ()
+) -> Iterator[None]:
+    """Tell what a plugin does wrong as its own, where code of a kind is called.
+
+    Deliberate errors pass as they are, and so does what goes wrong in a kind of this package.
+
+    Args:
+        doing: what was being done, as the beginning of a sentence: ``stages.NAME``.
+        kind: whose code is called.
+        groups: where it is registered.
+        beside: (kind, group) of what is called in turn: teachers, trained models.
+
+    Raises:
+        PluginError: naming distribution, version, entry point, place and cause.
+    """
+    try:
+        yield
+    except MashbillError:
+        raise
+    except (Exception, SystemExit) as error:
+        own = _point(kind, groups)
+        called = [own, *(_point(other, (group,)) for other, group in beside)]
+        point = _in_traceback(error)
+        if point is None and not isinstance(error, OSError):  # a full disk is no plugin's fault
+            point = own
+        if point is None or _is_own(point):
+            raise
+        same = (item for item in called if item is not None and _top(item) == _top(point))
+        raise _told(doing, next(same, point), error) from error
+
+
+def blamed(error: BaseException) -> PluginError | None:
+    """Return an error as that of the plugin in whose code it arose; None if it was in none."""
+    point = _in_traceback(error)
+    return None if point is None else _told(f"kind {point.name!r}", point, error)
+
+
+def _told(doing: str, point: EntryPoint, error: BaseException) -> PluginError:
+    said = f"{type(error).__name__}: {error!s:.300}".rstrip(": ").translate(CONTROLS)
+    return PluginError(
+        f"{doing}: the plugin {_maker(point)} (entry point {point.name} = {point.value} of "
+        f"{point.group}) failed{_place(point, error)}: {said}. That is the plugin's own fault: "
+        "tell its makers, or install another version. What was committed is kept; MASHBILL_DEBUG=1 "
+        "shows the traceback"
+    )
+
+
+def _maker(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "of no name"
+
+
+def _is_own(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == NAME
+
+
+def _top(point: EntryPoint) -> str:
+    return point.module.split(".")[0]
+
+
+def _tops(error: BaseException) -> Iterator[tuple[str, TracebackType]]:
+    """Yield the package whose code each level of a traceback is in, outermost first."""
+    trace = error.__traceback__
+    while trace is not None:
+        yield str(trace.tb_frame.f_globals.get("__name__", "")).split(".")[0], trace
+        trace = trace.tb_next
+
+
+def _in_traceback(error: BaseException) -> EntryPoint | None:
+    """Return the plugin whose code is innermost in a traceback."""
+    plugins = {
+        _top(point): point
+        for group in GROUPS
+        for points in _points(group).values()
+        for point in points
+        if not _is_own(point)
+    }
+    found = [plugins[top] for top, _ in _tops(error) if top in plugins]
+    return found[-1] if found else None
+
+
+def _place(point: EntryPoint, error: BaseException) -> str:
+    """Return where in a plugin it happened."""
+    found = [trace for top, trace in _tops(error) if top == _top(point)]
+    if not found:
+        return ""
+    return f" at {Path(found[-1].tb_frame.f_code.co_filename).name}, line {found[-1].tb_lineno}"

@@ -228,6 +228,8 @@ class StageSpec(Literals):
     """whether its rows have the texts of its first input, so that plans know how long they are"""
     heeds_trial: ClassVar[bool] = False
     """whether it looks at ``ctx.trial``; another that streams is given fewer rows for a trial"""
+    extras: ClassVar[tuple[str, ...]] = ()
+    """extras of mashbill that making it, or using what it made, needs: told before anything runs"""
     student_kind: ClassVar[StudentKind] = "other"
     """what kind of model it makes, for terms that tell kinds apart"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")

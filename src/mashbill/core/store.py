@@ -54,6 +54,9 @@ class Store:
         if signer is None and not (root / LEDGER).exists():
             msg = f"{root} is not a store (no {LEDGER} in it); name one with --store"
             raise StoreError(msg)
+        if root.exists() and not root.is_dir():
+            msg = f"{root} is a file, and a store is a folder; name another with --store"
+            raise StoreError(msg)
         with told_of_the_disk(root):
             if signer is not None:
                 for folder in FOLDERS.values():
@@ -230,17 +233,26 @@ def told_of_the_disk(root: Path) -> Iterator[None]:
             raise
         where = f" ({error.filename})" if error.filename else ""
         reason = error.strerror or error
+        remedy = "make room, or make it writable, and run the same command again"
+        if error.errno == errno.ENOTDIR:
+            remedy = "a part of that path is a file, so name another with --store"
         msg = (
             f"{root} cannot be written: {reason}{where}. What was committed and what was bought is "
-            "kept: make room, or make it writable, and run the same command again"
+            f"kept: {remedy}"
         )
         raise StoreError(msg) from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that it is there whole or not at all, even if the machine stops."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
+    try:
+        temporary.write_bytes(data)
+    except OSError as error:
+        error.filename = str(path)  # nobody knows the other one
+        raise
     publish(temporary, path)
 
 

@@ -30,6 +30,7 @@ from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
+from mashbill.run.needing import check_extras, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.teachers.projection import project
 from mashbill.teachers.session import Session
@@ -95,6 +96,7 @@ def execute(plan: Plan, store: Store, execution: Execution | None = None) -> lis
     """Run a plan; what is done already is left as it is.
 
     Raises:
+        MissingExtraError: before anything runs, naming all that is needed and not installed.
         TeacherError: before anything runs, if a teacher that is needed cannot be asked; or at the
             end, as the first InputError or TeacherError of a stage: what does not need that stage
             was made by then, and the message says what was not.
@@ -150,6 +152,7 @@ class _Runner:
 
     def run(self) -> list[Done]:
         """Run every stage in order."""
+        check_extras(self._plan)
         self._check_teachers()
         try:
             with self._store.lock(_run_lock(self._asking.run)):
@@ -272,7 +275,8 @@ class _Runner:
             interrupt=self._asking.interrupt,
             opening=self._opening(stage, context),
         )
-        made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
+        with telling_stage(self._recipe, name):
+            made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
         manifest = Manifest(
             name=stage.ref.name,
             version=stage.ref.version,

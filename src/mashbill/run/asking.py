@@ -16,6 +16,7 @@ from mashbill.conduct.lane import Route
 from mashbill.conduct.statement import entry_facts
 from mashbill.conduct.transport import TWIN
 from mashbill.core.errors import BudgetError, InputError
+from mashbill.core.extras import needs
 from mashbill.core.stage import Question
 from mashbill.policy.documents import Registry, load_registry
 from mashbill.policy.restrictions import reached_by
@@ -117,7 +118,8 @@ class Asking:
             TeacherError: if it has no key, nobody is named as contact, or a cap in money is set
                 and no price is known.
         """
-        from mashbill.teachers.remote import Format, RemoteSession, teacher_json
+        with needs("asking a service", "api"):
+            from mashbill.teachers.remote import Format, RemoteSession, teacher_json
 
         spec: Any = self.recipe.teachers[name]
         service = spec.service

@@ -23,6 +23,7 @@ FileName = str
 """a file beside the recipe, or below: what else it may read is for :mod:`mashbill.core.folder`"""
 
 _MOST = 1 << 20  # bytes of a prompt
+_BRACES = re.compile(r"\{[\w{ -]{1,40}\}*")
 _SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
 
 
@@ -39,7 +40,10 @@ class Template:
         found = _SLOT.findall(text)
         for name in names:
             if found.count(name) != 1:
-                msg = f"{path} has {{{{ {name} }}}} {found.count(name)} times; once is needed"
+                msg = (
+                    f"{path} has {{{{ {name} }}}} {found.count(name)} times; once is needed, where "
+                    f"the {name} is to go{_instead(text, names)}"
+                )
                 raise RecipeError(msg)
         for name in set(found) - set(names):
             msg = f"{path} has {{{{ {name} }}}}; there are only {', '.join(names)}; correct it"
@@ -61,6 +65,13 @@ class Template:
             for place, piece in enumerate(self._rest)
         ]
         return self._gap + "".join(pieces)
+
+
+def _instead(text: str, names: Sequence[str]) -> str:
+    """Return what of a prompt was perhaps meant as a slot."""
+    right = {f"{{{{ {name} }}}}" for name in names}
+    others = [mark.strip() for mark in _BRACES.findall(text) if mark not in right]
+    return f" (there is {', '.join(dict.fromkeys(others))})" if others else ""
 
 
 def texts_of(batch: pa.RecordBatch | pa.Table, column: str, of: str) -> list[str]:

@@ -5,6 +5,7 @@ The last can only be planned with: its weights are not loaded here by name.
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -108,6 +109,11 @@ class RemoteTeacherSpec(TeacherSpec):
             for name, value in given.items()
             if value not in (None, ())
         }
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What asks a service."""
+        return ("api",)
 
     def _asked(self) -> dict[str, Any]:
         """Return what of the identity is how it is asked, as far as it was set."""
@@ -322,7 +328,7 @@ def parse_teacher(text: str) -> TeacherSpec:
     if not colon or service not in SERVICES or not model:
         msg = (
             f"--teacher {text!r}: write SERVICE:MODEL with a service of {', '.join(SERVICES)}, "
-            "or hf:OWNER/NAME for weights"
+            f"or hf:OWNER/NAME for weights{_meant(text)}"
         )
         raise TeacherError(msg)
     entity = _known(model)
@@ -332,6 +338,13 @@ def parse_teacher(text: str) -> TeacherSpec:
         if SERVICES[service].kind != "api":
             found["maker"] = entity.provider
     return ApiTeacherSpec.model_validate(found)
+
+
+def _meant(text: str) -> str:
+    """Return what was perhaps meant by a teacher that is none, as a question."""
+    service, mark, model = text.replace("/", ":", 1).partition(":")
+    meant = difflib.get_close_matches(service.lower(), SERVICES, n=1)
+    return f"; did you mean {f'{meant[0]}:{model}'!r}?" if mark and model and meant else ""
 
 
 def _on_the_hub(model: str) -> HubTeacherSpec:

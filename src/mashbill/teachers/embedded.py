@@ -14,7 +14,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from mashbill.conduct.fetch import fetch, unpacked
 from mashbill.core.canonical import digest_bytes
-from mashbill.core.errors import MashbillError, MissingExtraError
+from mashbill.core.errors import MashbillError
+from mashbill.core.extras import needs
 from mashbill.core.store import write_atomically
 from mashbill.teachers.local import LocalTeacherSpec
 
@@ -73,6 +74,11 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
             "seed": self.seed,
         }  # fmt: skip
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What its engine is in."""
+        return ("local",) if self.engine == "openvino" else ("torch-teacher",)
+
     def addresses(self) -> tuple[str, ...]:
         """The weights."""
         return (self.file,)
@@ -110,7 +116,7 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
         Raises:
             MissingExtraError: if the engine is not installed.
         """
-        try:
+        with needs(f"engine {self.engine!r}", self.extras[0]):
             if self.engine == "openvino":
                 from mashbill.teachers.openvino_engine import OpenVinoTeacher
 
@@ -119,9 +125,6 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
                 from mashbill.teachers.torch_engine import TorchTeacher
 
                 engine = TorchTeacher
-        except ImportError as error:
-            extra = "local" if self.engine == "openvino" else "torch-teacher"
-            raise MissingExtraError(f"engine {self.engine!r}", extra) from error
         return engine(
             self.gguf(folder, cache),
             identity=self.identity,

@@ -23,8 +23,8 @@ from mashbill.core.source import Source, SourceKind
 from mashbill.core.stage import Question
 from mashbill.teachers.api import RemoteTeacherSpec
 from mashbill.teachers.fake import FakeTeacher, FakeTeacherSpec
-from mashbill.teachers.remote import CHOOSING
 from mashbill.teachers.services import Service
+from mashbill.teachers.wire import CHOOSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

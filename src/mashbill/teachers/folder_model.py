@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.bought import request_digest
 from mashbill.conduct.listing import fetch_all
 from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign, read_json, read_text
 from mashbill.core.store import write_atomically
 from mashbill.teachers.chat_template import FILE, ChatTemplate
@@ -119,7 +120,8 @@ def _view(files: dict[str, Path], cache: Path, key: str) -> Path:
 
 def plain_tokenizer(weights: Path) -> tuple[Tokenizer, list[int]]:
     """Return the folder's tokenizer, and the tokens that it has every text begin with."""
-    from tokenizers import Tokenizer
+    with needs("a folder of weights", "torch-teacher"):
+        from tokenizers import Tokenizer
 
     file = weights / "tokenizer.json"
     with foreign(file, "a tokenizer", error=TeacherError):

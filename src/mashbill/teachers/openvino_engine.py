@@ -20,6 +20,7 @@ import openvino.opset13 as ops
 from tokenizers import Tokenizer
 
 from mashbill.core.canonical import digest_file
+from mashbill.core.extras import needs
 from mashbill.core.store import write_atomically
 from mashbill.teachers import chat_template
 from mashbill.teachers.gguf_file import GgufFile
@@ -114,7 +115,8 @@ def _writer(
     threads: int,
     tokenizer: Tokenizer,
 ) -> OpenVinoWriter:
-    from mashbill.teachers.openvino_writer import OpenVinoWriter
+    with needs("engine 'openvino'", "local"):
+        from mashbill.teachers.openvino_writer import OpenVinoWriter
 
     path = folder / chat_template.FILE
     if not path.exists():
@@ -147,7 +149,8 @@ def _converted(gguf: Path, cache: Path) -> Path:
     final = cache / "openvino" / key
     if final.exists():
         return final
-    import openvino_genai
+    with needs("engine 'openvino'", "local"):
+        import openvino_genai
 
     scratch = cache / "openvino" / f".{key}.{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from mashbill.conduct.order import Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import CUT_OFF, Answer, Question
-from mashbill.teachers.wire import Ask, Reply, WireError
+from mashbill.teachers.wire import CHOOSING, Ask, Reply, WireError
 from mashbill.teachers.wire.events import Events
 
 if TYPE_CHECKING:
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from mashbill.core.source import Source
     from mashbill.teachers.wire import Wire
 
-CHOOSING = (
-    "Go on from where the text ends. Write nothing but one of these, exactly as it stands here: "
-)
-"""what a chat model is told about choices; part of every such question"""
 _RAW = frozenset({"openai-completions"})
 """formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""
 _CERTAIN = 30.0  # nats between the choice that was written and the others

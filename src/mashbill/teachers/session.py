@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mashbill.conduct.bought import request_digest
 from mashbill.core.errors import TeacherError
+from mashbill.core.stage import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mashbill.conduct.journal import Journal
     from mashbill.core.source import Source
-    from mashbill.core.stage import Answer, Question
+    from mashbill.core.stage import Question
 
 
 class Teacher(Protocol):
@@ -108,6 +109,7 @@ class Session:
         for start in range(0, len(order), teacher.batch):
             batch = order[start : start + teacher.batch]
             answers = teacher.answer([missing[digest] for digest in batch])
+            _check_answers(answers, len(batch), self.source)
             self._journal.record(
                 self._identity,
                 [(d, missing[d], answer) for d, answer in zip(batch, answers, strict=True)],
@@ -116,3 +118,13 @@ class Session:
             known.update(zip(batch, answers, strict=True))
             self._heard(len(batch), sum(answer.tokens for answer in answers))
         return known
+
+
+def _check_answers(answers: Any, asked: int, source: Source) -> None:
+    """Raise TeacherError if a teacher gave something else than an answer to each question."""
+    given = answers if isinstance(answers, (list, tuple)) else [answers]
+    wrong = [item for item in given if not isinstance(item, Answer)]
+    if wrong or len(given) != asked:
+        what = f"{wrong[0]!r:.60}, which is no Answer" if wrong else f"{len(given)} answers"
+        msg = f"{source.title} was asked {asked} questions at once and gave {what}; mend its kind"
+        raise TeacherError(msg)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mashbill.core.errors import MissingExtraError, TeacherError
+from mashbill.core.errors import TeacherError
+from mashbill.core.extras import needs
 from mashbill.core.stage import Answer
 from mashbill.teachers.folder_model import FolderTeacherSpec, chat_of, plain_tokenizer, seed_of
 from mashbill.teachers.prefixed import PrefixedTeacher
@@ -40,6 +41,11 @@ class TransformersTeacherSpec(FolderTeacherSpec):
     """questions computed together"""
 
     @property
+    def extras(self) -> tuple[str, ...]:
+        """What its engine is in."""
+        return ("torch-teacher",)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The weights, the engine, its precision and padding, and how it writes."""
         return {
@@ -61,11 +67,9 @@ class TransformersTeacherSpec(FolderTeacherSpec):
             MissingExtraError: if transformers or torch is not installed.
             TeacherError: if transformers cannot load the folder.
         """
-        try:
+        with needs("kind 'transformers'", "torch-teacher"):
             import torch
             from transformers import AutoModelForCausalLM, GenerationConfig
-        except ImportError as error:
-            raise MissingExtraError("kind 'transformers'", "torch-teacher") from error
         torch.set_num_threads(threads)
         weights = self.weights(folder, cache)
         try:
@@ -106,7 +110,8 @@ class TransformersTeacher(PrefixedTeacher):
         Raises:
             TeacherError: if they do not fit into the device's memory, or cannot be answered.
         """
-        import torch
+        with needs("kind 'transformers'", "torch-teacher"):
+            import torch
 
         try:
             return super().answer(questions)
@@ -122,7 +127,8 @@ class TransformersTeacher(PrefixedTeacher):
         self._before = [*self._begin, *(int(i) for i in ids[0])]
 
     def _compute_logits(self, ids: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        import torch
+        with needs("kind 'transformers'", "torch-teacher"):
+            import torch
 
         rows, longest = ids.shape
         before = np.tile(np.array(self._before, np.int64), (rows, 1))
@@ -174,7 +180,8 @@ class TransformersTeacher(PrefixedTeacher):
         return [answers[place] for place in range(len(questions))]
 
     def _generated(self, asked: list[list[int]], seed: int, chat: ChatTemplate) -> list[Answer]:
-        import torch
+        with needs("kind 'transformers'", "torch-teacher"):
+            import torch
 
         longest = max(map(len, asked))
         ids = np.full((len(asked), longest), chat.ends[0], np.int64)
@@ -204,7 +211,8 @@ class TransformersTeacher(PrefixedTeacher):
         return [_answer(one, written, chat) for one, written in zip(asked, made, strict=True)]
 
     def _tensor(self, values: np.ndarray) -> Any:
-        import torch
+        with needs("kind 'transformers'", "torch-teacher"):
+            import torch
 
         return torch.from_numpy(values).to(self._model.device)
 

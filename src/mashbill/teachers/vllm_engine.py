@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import jsonschema
 from pydantic import Field
 
-from mashbill.core.errors import MissingExtraError, TeacherError
+from mashbill.core.errors import TeacherError
+from mashbill.core.extras import needs
 from mashbill.core.stage import Answer
 from mashbill.teachers.folder_model import FolderTeacherSpec, chat_of, plain_tokenizer, seed_of
 
@@ -50,6 +51,11 @@ class VllmTeacherSpec(FolderTeacherSpec):
     """questions handed over together"""
 
     @property
+    def extras(self) -> tuple[str, ...]:
+        """What its engine is in."""
+        return ("vllm",)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """The weights, the engine and its precision, and how it writes."""
         return {
@@ -73,10 +79,8 @@ class VllmTeacherSpec(FolderTeacherSpec):
             TeacherError: if vLLM cannot load the folder.
         """
         del threads  # vLLM sets its own
-        try:
+        with needs("kind 'vllm'", "vllm"):
             import vllm
-        except ImportError as error:
-            raise MissingExtraError("kind 'vllm'", "vllm") from error
         weights = self.weights(folder, cache)
         try:
             engine = vllm.LLM(
@@ -213,11 +217,11 @@ class VllmTeacher:
         return answers
 
     def _sampling(self, *, schema: str = "", **keys: Any) -> Any:
-        from vllm import SamplingParams
-
-        if schema:
+        with needs("kind 'vllm'", "vllm"):
+            from vllm import SamplingParams
             from vllm.sampling_params import StructuredOutputsParams
 
+        if schema:
             keys["structured_outputs"] = StructuredOutputsParams(json=schema)
         return SamplingParams(**keys)
 

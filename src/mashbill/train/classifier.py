@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.errors import InputError
+from mashbill.core.extras import needs
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
@@ -48,6 +49,7 @@ class ClassifierSpec(StageSpec):
     """``kind = "classifier"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    extras: ClassVar[tuple[str, ...]] = ("train",)
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("input", "base")
 
@@ -72,10 +74,8 @@ class ClassifierSpec(StageSpec):
 
     def train(self, ctx: StageContext, out: Path) -> None:
         """Fit, calibrate, and write weights.safetensors and config.json."""
-        try:
+        with needs("training a classifier", "train"):
             from sklearn.model_selection import StratifiedKFold
-        except ImportError as error:
-            raise MissingExtraError("training a classifier", "train") from error
         rows = ctx.input(self.input)
         task = _soft_task(rows) if self.soft else _hard_task(rows)
         base = linear_model(ctx, self.base) if self.base else None
@@ -125,9 +125,10 @@ class ClassifierSpec(StageSpec):
 
     def _fit(self, inputs: Any, task: _Task, rows: np.ndarray, base: LinearPredictor | None) -> Any:
         """Return a model fitted on these rows, each repeated for every label it counts for."""
-        from scipy.sparse import vstack
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
+        with needs("training a classifier", "train"):
+            from scipy.sparse import vstack
+            from sklearn.exceptions import ConvergenceWarning
+            from sklearn.linear_model import LogisticRegression
 
         model = LogisticRegression(
             C=self.strength,

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.canonical import canonical
-from mashbill.core.errors import InputError, MissingExtraError, StoreError
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.extras import needs
 from mashbill.core.faults import CONFIG, LINEAR_FORMAT, linear_fault
 from mashbill.core.parsing import foreign, json_object
 
@@ -41,7 +42,8 @@ def features(text: str) -> list[str]:
 
 def vectorizer(buckets: int) -> Any:
     """Return what turns texts into rows of hashed features."""
-    from sklearn.feature_extraction.text import HashingVectorizer
+    with needs("a classifier", "train"):
+        from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(
         analyzer=features, n_features=buckets, alternate_sign=False, norm=None, binary=True
@@ -50,7 +52,8 @@ def vectorizer(buckets: int) -> Any:
 
 def scaled(counts: Any, idf: np.ndarray) -> Any:
     """Return TF-IDF rows of unit length."""
-    from sklearn.preprocessing import normalize
+    with needs("a classifier", "train"):
+        from sklearn.preprocessing import normalize
 
     return normalize(counts.multiply(idf).tocsr())
 
@@ -86,10 +89,8 @@ def write_linear(
     Raises:
         StoreError: if the file, read again, holds other numbers.
     """
-    try:
+    with needs("writing a classifier", "train"):
         from safetensors.numpy import load_file, save_file
-    except ImportError as error:
-        raise MissingExtraError("writing a classifier", "train") from error
     # The library writes an array's memory as it lies, whatever its strides say: scikit-learn's
     # weights of three or more labels lie column by column.
     save_file(
@@ -121,10 +122,8 @@ class LinearPredictor:
         Raises:
             StoreError: if they are of a release that wrote them wrong.
         """
-        try:
+        with needs("applying a classifier", "train"):
             from safetensors.numpy import load_file
-        except ImportError as error:
-            raise MissingExtraError("applying a classifier", "train") from error
         config = json_object(folder / CONFIG, error=StoreError)
         fault = linear_fault(config)
         if fault:
@@ -181,7 +180,8 @@ def fit_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
         logits: shape (rows, labels).
         truth: shape (rows, labels), what the labeller says of each: 1 for its label, or shares.
     """
-    from scipy.optimize import minimize_scalar
+    with needs("training a classifier", "train"):
+        from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
         scaled = softmax(logits / np.exp(log_temperature))

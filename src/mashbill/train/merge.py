@@ -28,6 +28,7 @@ class MergeSpec(StageSpec):
     """``kind = "merge"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    extras: ClassVar[tuple[str, ...]] = ("train",)
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("models",)
 

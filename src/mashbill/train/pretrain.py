@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mashbill.core.errors import MissingExtraError
+from mashbill.core.extras import needs
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
@@ -33,6 +33,7 @@ class PretrainSpec(StageSpec):
     """``kind = "pretrain"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    extras: ClassVar[tuple[str, ...]] = ("train",)
     student_kind: ClassVar[StudentKind] = "language-model"
 
     kind: Literal["pretrain"] = "pretrain"
@@ -79,17 +80,13 @@ class PretrainSpec(StageSpec):
 
     def train(self, ctx: StageContext, out: Path) -> None:
         """Train, and write weights.safetensors, tokenizer.json and config.json."""
-        try:
+        with needs("training a language model", "train"):
             from mashbill.train.decoder import train
-        except ImportError as error:
-            raise MissingExtraError("training a language model", "train") from error
         train(self, ctx, out)
 
     @staticmethod
     def load(folder: Path, threads: int) -> Predictor:
         """Load the trained model as a generative classifier."""
-        try:
+        with needs("using a language model", "train"):
             from mashbill.train.decoder import DecoderPredictor
-        except ImportError as error:
-            raise MissingExtraError("using a language model", "train") from error
         return DecoderPredictor.load(folder, threads)

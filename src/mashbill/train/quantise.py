@@ -26,6 +26,7 @@ class QuantiseSpec(StageSpec):
     """``kind = "quantise"``."""
 
     output: ClassVar[ArtifactKind] = "model"
+    extras: ClassVar[tuple[str, ...]] = ("train",)
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("base",)
 

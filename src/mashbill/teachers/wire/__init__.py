@@ -17,6 +17,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+CHOOSING = (
+    "Go on from where the text ends. Write nothing but one of these, exactly as it stands here: "
+)
+"""what a chat model is told about choices; part of every such question"""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

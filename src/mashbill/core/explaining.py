@@ -1,0 +1,77 @@
+"""What a wrong key or value of a recipe is told as: file, key, what was found, what to write."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+# pydantic's type of error -> what TOML wants; {key} is the key, {found} what stands there
+_WRITE = {
+    "string_type": 'write text, in quotes: {key} = "{found}"',
+    "dict_type": "write a table: {key} = {{ NAME = VALUE }}",
+    "model_type": "write a table: {key} = {{ NAME = VALUE }}",
+    "tuple_type": "write a list: {key} = [...]",
+    "list_type": "write a list: {key} = [...]",
+    "bool_type": "write true or false",
+    "bool_parsing": "write true or false, without quotes",
+    "int_type": "write a whole number, without quotes",
+    "int_parsing": "write a whole number, without quotes",
+    "float_type": "write a number, without quotes",
+    "float_parsing": "write a number, without quotes",
+}
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return what else was meant, as a question behind a semicolon; empty if nothing is near."""
+    spelt = {str(item).lower(): str(item) for item in known}
+    found = difflib.get_close_matches(name.lower(), spelt, n=1)
+    return f"; did you mean {spelt[found[0]]!r}?" if found else ""
+
+
+def explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:
+    """Return a line for each thing that is wrong with a table of a recipe.
+
+    Args:
+        path: the recipe.
+        key: the table, such as ``stages.NAME``.
+        model: what it is read as.
+        error: how that failed.
+    """
+    return [_line(path, key, model, item) for item in error.errors()]
+
+
+def _line(path: Path, key: str, model: type[BaseModel], item: Any) -> str:
+    parts = [str(part) for part in item["loc"]]
+    where, kind = ".".join([key, *parts]), item["type"]
+    if kind == "extra_forbidden":
+        known = list(model.model_fields) if len(parts) == 1 else []
+        remedy = near(parts[-1], known).removeprefix("; ")
+        if not remedy:
+            remedy = f"known keys: {', '.join(known)}" if known else "remove it, or correct it"
+        return f"{path}: {where} = {item['input']!r:.60} is an unknown key; {remedy}"
+    if kind == "missing":
+        return f"{path}: {where} is missing; add it{_what(model, parts)}"
+    head = f"{path}: {where} = {item['input']!r:.60}"
+    if kind in _WRITE:
+        found = str(item["input"]) if isinstance(item["input"], (int, float)) else "..."
+        return f"{head}; {_WRITE[kind].format(key=parts[-1] if parts else key, found=found)}"
+    if kind == "literal_error":
+        expected = item["ctx"]["expected"]
+        return f"{head} is not one of {expected}{near(str(item['input']), _words(expected))}"
+    return f"{head}: {item['msg']}"
+
+
+def _what(model: type[BaseModel], parts: Sequence[str]) -> str:
+    """Return what a key is, as its own description says, behind a colon."""
+    field = model.model_fields.get(parts[0]) if len(parts) == 1 else None
+    return f": {' '.join(field.description.split())}" if field and field.description else ""
+
+
+def _words(expected: str) -> list[str]:
+    """Return the values of pydantic's ``'a', 'b' or 'c'``."""
+    return expected.replace(" or ", ", ").replace("'", "").split(", ")

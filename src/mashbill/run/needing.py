@@ -1,0 +1,68 @@
+"""What stages need of others' code: optional packages, told before anything runs, and plugins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mashbill.core import registry
+from mashbill.core.errors import MissingExtraError
+from mashbill.core.installed import missing
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from mashbill.core.recipe import Recipe
+    from mashbill.plan import Plan
+
+
+def needed(plan: Plan) -> dict[str, list[str]]:
+    """Return the extras that stages which are still to do need: extra -> who needs it."""
+    recipe = plan.recipe
+    found: dict[str, dict[str, None]] = {}
+    for stage in plan.stages:
+        if stage.status == "done":
+            continue
+        asked = {f"stages.{stage.name}": stage.spec.extras}
+        for use in stage.spec.uses():
+            if use.is_teacher:
+                asked[f"teachers.{use.name}"] = recipe.teachers[use.name].extras
+            elif use.role in {"actor", "base"} and use.name in recipe.stages:
+                asked[f"stages.{use.name}"] = recipe.stages[use.name].extras
+        for who, extras in asked.items():
+            for extra in extras:
+                found.setdefault(extra, {})[who] = None
+    return {extra: list(names) for extra, names in found.items()}
+
+
+def lacking(plan: Plan) -> MissingExtraError | None:
+    """Return the error that tells all that a plan needs and this environment lacks, or None."""
+    wanted = {extra: who for extra, who in needed(plan).items() if missing(extra)}
+    if not wanted:
+        return None
+    who = list(dict.fromkeys(name for names in wanted.values() for name in names))
+    more = f" and {len(who) - 4} more" if len(who) > 4 else ""
+    return MissingExtraError(f"this run ({', '.join(who[:4])}{more})", *wanted)
+
+
+def check_extras(plan: Plan) -> None:
+    """Refuse a plan for which something is not installed, before its first stage.
+
+    Raises:
+        MissingExtraError: naming all extras that are lacking, and who needs them.
+    """
+    error = lacking(plan)
+    if error is not None:
+        raise error
+
+
+def telling_stage(recipe: Recipe, name: str) -> AbstractContextManager[None]:
+    """Tell what a plugin does wrong while a stage is made as the plugin's own; see ``telling``."""
+    spec = recipe.stages[name]
+    beside = [
+        (recipe.teachers[use.name].kind, registry.TEACHERS)
+        if use.is_teacher
+        else (recipe.stages[use.name].kind, registry.TRAINERS)
+        for use in spec.uses()
+    ]
+    groups = (registry.STAGES, registry.TRAINERS)
+    return registry.telling(f"stages.{name}", spec.kind, *groups, beside=beside)
