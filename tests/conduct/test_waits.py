@@ -153,6 +153,24 @@ def test_a_wait_is_told_with_its_header_and_its_end(tmp_path):
     assert "Ctrl-C" in line
 
 
+def test_what_a_service_says_reaches_the_display_as_text(tmp_path):
+    heard, sent = Heard(), []
+
+    def answer(handler, path, data):
+        sent.append(1)
+        if len(sent) == 1:
+            handler.reply(429, {"error": {"message": "\x1b[2J\u202e\r[/bold] wait"}},
+                          Retry_After="3")  # fmt: skip
+        else:
+            well(handler)
+
+    with Service(answer) as service:
+        run(recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1), tmp_path / "s",
+            display=heard)  # fmt: skip
+    assert [line for line in heard.lines if "waits" in line]
+    assert all(line.isprintable() for line in heard.lines)
+
+
 def test_silence_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("mashbill.conduct.telling.SILENT", 0.8)
     heard = Heard()

@@ -366,9 +366,9 @@ class Client:
         return pace
 
     def _say(self, line: str) -> None:
-        """Tell a line; a display that cannot show it ends no run."""
+        """Tell a line, in which a service's words may stand; no display of it ends a run."""
         with suppress(Exception):
-            self.tell(line)
+            self.tell("".join(char if char.isprintable() else "?" for char in line))
 
     def _take(self, route: Route, orders: list[Order]) -> None:
         if self._error is not None:
