@@ -167,7 +167,7 @@ def test_what_cannot_serve_is_rejected_with_line_and_reason(tmp_path):
     assert reasons[0].startswith("line 2 is not JSON")
     assert gone[0]["text"] == "{torn"
     assert reasons[1:] == [
-        "line 3 is a list; each line must be an object",
+        "line 3 is no object, as each line must be",
         "line 4 column 'text' is empty",
         "line 5 column 'text' is missing",
         "line 6 column 'text' holds int, and no text",

@@ -283,3 +283,26 @@ def test_a_plan_reckons_the_rows_of_a_large_file(tmp_path, monkeypatch):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "texts.parquet")
     found = planned(tmp_path, CORPUS.replace("jsonl", "parquet"), rows)["texts"]
     assert (found.rows, found.seen.is_exact) == (1000, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("texts.csv", "", "has no rows; name another file"),
+        ("texts.csv", "text,id\n", "has no rows"),
+        ("texts.jsonl", "\n\n", "has no rows"),
+        (
+            "texts.jsonl",
+            '[{"text": "a"},\n{"text": "b"}]\n',
+            "line 1 .*seems to hold one JSON array",
+        ),
+        ("texts.jsonl", '[{"text": "a"}]\n', "line 1 .*seems to hold one JSON array"),
+        ("texts.csv", "body;mood\na;b\n", "no column 'text'.*seem to be divided by ';'"),
+        ("texts.xlsx", "PK", "set format in the recipe to jsonl, csv, tsv"),
+    ],
+)
+def test_first_mistakes_of_files_are_told_with_what_to_do(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    stage = CORPUS.replace("texts.jsonl", name)
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        run_stages(tmp_path, stage, {})

@@ -32,6 +32,7 @@ _BYTES = 64 << 20  # of text or of a column chunk: what is held at once, whateve
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _BOM = "\ufeff"
 _NAMES_TOLD = 30
+_ARRAY = "; the file seems to hold one JSON array: write its elements, one a line"
 
 
 @dataclass
@@ -88,7 +89,10 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
     if kind == "auto":
         known = format_of(name)
         if known is None:
-            msg = f"{name}: the ending does not say the format; set format in the recipe"
+            msg = (
+                f"{name}: the ending does not say the format; set format in the recipe to jsonl, "
+                "csv, tsv, parquet or arrow, or write the rows as one of these"
+            )
             raise InputError(msg)
         kind = known
     if kind in ("parquet", "arrow"):
@@ -141,10 +145,12 @@ def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                bad[len(rows)] = (line, f"is not JSON: {error}")
+                whole = "" if rows or not line.lstrip().startswith("[") else _ARRAY
+                bad[len(rows)] = (line, f"is not JSON: {error!s:.200}{whole}")
                 row = {}
             if type(row) is not dict:
-                bad[len(rows)] = (line, f"is a {_json_kind(row)}; each line must be an object")
+                what = _ARRAY if isinstance(row, list) and not rows else ""
+                bad[len(rows)] = (line, f"is no object, as each line must be{what}")
                 row = {}
         rows.append(row)
         places.append(number)
@@ -154,10 +160,6 @@ def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:
             rows, places, bad, size = [], [], {}, 0
     if rows:
         yield _of_dicts(rows, places, bad)
-
-
-def _json_kind(value: Any) -> str:
-    return "null" if value is None else type(value).__name__
 
 
 def _of_dicts(
@@ -268,4 +270,9 @@ def no_column(wanted: str, names: Sequence[str]) -> str:
         found = difflib.get_close_matches(wanted, names, n=1, cutoff=0.7)
         near = found[0] if found else None
     meant = f"; did you mean {near!r}?" if near is not None else ""
+    if len(names) == 1 and (mark := next((m for m in ";\t|" if m in names[0]), "")):
+        meant = (
+            f"; its columns seem to be divided by {mark!r}: format = 'tsv' reads tabs, and other "
+            "marks have to be commas"
+        )
     return f"no column {wanted!r}; it has {told(names) or 'none'}{meant}"

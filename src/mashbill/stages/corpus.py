@@ -178,6 +178,9 @@ class CorpusSpec(ReadsFiles):
                 for chunk, name in self._chunks(files, inside, ctx.cache):
                     taking.take(chunk, name)
                     ctx.progress(spill.rows, 0, "reading")
+            if not spill.rows:
+                msg = f"{self.source} has no rows; name another file, or correct its format"
+                raise InputError(msg)
             taking.check_labels()
             same.settle()
             yield from taking.rows()
@@ -252,7 +255,7 @@ class _Taking:
         short = pc.less(pc.utf8_length(texts), spec.min_chars)
         for at in pc.indices_nonzero(short).to_pylist():
             reasons[at] = reasons[at] or f"shorter than {spec.min_chars} characters"
-        rejected = pa.array([reason is not None for reason in reasons])
+        rejected = pa.array([reason is not None for reason in reasons], pa.bool_())
         keys = pa.nulls(chunk.rows)
         if spec.dedup:
             keys = pc.if_else(rejected, None, matching_keys(texts))

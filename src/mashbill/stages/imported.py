@@ -140,6 +140,9 @@ class ImportSpec(ReadsFiles):
                     user = {f"user {name}": cells for name, cells in chunk.columns.items()}
                     spill.add({**{n: Cells(a, Kinds()) for n, a in told.items()}, **user})
                     ctx.progress(spill.rows, 0, "reading")
+            if not spill.rows:
+                msg = f"{shown} has no rows; name another file, or correct its format"
+                raise InputError(msg)
             yield from _Giving(self, spill, shown, ctx).rows()
 
     def column(
