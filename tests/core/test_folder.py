@@ -240,3 +240,12 @@ def test_a_rebuild_elsewhere_says_what_it_cannot_take_along(folder, tmp_path):
     assert not (tmp_path / "far" / "outside").exists()
     write_rebuild(made, path, folder / "new.toml", gone, allow)
     assert load_recipe(folder / "new.toml", allow).stages["corpus"]
+
+
+def test_recipes_that_are_shipped_read_nothing_outside():
+    root = Path(__file__).parents[2]
+    found = [*root.glob("recipes/*.toml"), *root.glob("examples/*/recipe.toml")]
+    assert len(found) > 4
+    for path in found:
+        recipe = load_recipe(path)
+        assert all(recipe.literals(stage) for stage in recipe.stages)
