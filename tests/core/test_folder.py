@@ -133,11 +133,16 @@ def test_the_users_word_opens_a_file_or_a_folder(folder, tmp_path):
         assert recipe.folder == folder
         (name,) = recipe.stages["corpus"].files_beside(recipe.folder)
         assert SAID in (recipe.folder / name).read_text()
+    assert load_recipe(path, str(tmp_path / "outside"))
+    assert load_recipe(path, [f"file://{tmp_path}/outside"])
+    for nothing in ("", " ", "a\0b"):
+        with pytest.raises(InputError, match="there is no such file or folder"):
+            load_recipe(path, [nothing])
     for allow in (tmp_path / "recipe", tmp_path / "outside" / "other"):
         allow.touch()
         with pytest.raises(RecipeError, match="it leads out"):
             load_recipe(path, [allow])
-    with pytest.raises(InputError, match=r"--allow .*nowhere: there is no such file or folder"):
+    with pytest.raises(InputError, match=r"--allow .*nowhere.: there is no such file or folder"):
         load_recipe(path, [tmp_path / "nowhere"])
     assert load_recipe(written(folder, CORPUS + "'inner.jsonl'\n"))
 

@@ -60,7 +60,7 @@ class Allowed:
     """beginnings of addresses that the user allows besides, such as ``git://``"""
 
     @classmethod
-    def of(cls, recipe: Path, allow: Sequence[str | Path] = ()) -> Allowed:
+    def of(cls, recipe: Path, allow: Sequence[str | Path] | Path = ()) -> Allowed:
         """Return what a recipe may read.
 
         Args:
@@ -71,13 +71,15 @@ class Allowed:
             InputError: if one of these paths is not there.
         """
         paths, schemes = [], []
-        for item in allow:
-            if "://" in str(item):
+        for item in (allow,) if isinstance(allow, str | Path) else allow:
+            scheme, mark, rest = str(item).partition("://")
+            if mark and scheme.lower() not in LOCAL:
                 schemes.append(str(item))
                 continue
-            real = _resolved(Path(item))
+            written = rest if mark else str(item)
+            real = _resolved(Path(written)) if written.strip() else None
             if real is None or not real.exists():
-                msg = f"--allow {item}: there is no such file or folder; correct the path"
+                msg = f"--allow {str(item)!r}: there is no such file or folder; correct the path"
                 raise InputError(msg)
             paths.append(real)
         own = Path(os.path.realpath(recipe))
