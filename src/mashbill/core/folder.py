@@ -134,12 +134,17 @@ class Allowed:
                 msg = f"{self._said(written, key)}: write file:///ABSOLUTE/PATH, or a path alone"
                 raise RecipeError(msg)
             self.file(rest, key)
-        elif scheme not in _REMOTE and not any(written.startswith(s) for s in self.schemes):
-            what = "is a chain of addresses" if "::" in scheme else "has a scheme that is not known"
+        elif "::" in scheme:
             msg = (
-                f"{self._said(written, key)} {what}, and could read any file of this disk; write a "
-                "path, s3://, gs://, https:// or hf:datasets/…, and name what is in an archive by "
-                f"members or member. If you mean it, add --allow {f'{scheme}://'!r}"
+                f"{self._said(written, key)} is a chain of addresses, which could read any file of "
+                "this disk; name the file itself, and what is in an archive by members or member"
+            )
+            raise RecipeError(msg)
+        elif scheme not in _REMOTE and not any(written.startswith(s) for s in self.schemes):
+            msg = (
+                f"{self._said(written, key)} has a scheme that is not known, and could read any "
+                "file of this disk; write a path, s3://, gs://, https:// or hf:datasets/…. If you "
+                f"mean it, add --allow {shlex.quote(f'{scheme[:40]}://')}"
             )
             raise RecipeError(msg)
 
