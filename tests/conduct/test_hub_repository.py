@@ -232,6 +232,19 @@ def test_what_the_hub_has_not_is_told(hub, tmp_path, source, message):
         run_stages(tmp_path, CORPUS.format(source, ""), {})
 
 
+@LOOPBACK
+@pytest.mark.parametrize("inside", ["a.jsonl", "", "*.jsonl"])
+def test_a_file_that_is_larger_than_may_come_is_not_fetched(hub, tmp_path, monkeypatch, inside):
+    from mashbill.conduct.hub_repository import HubAddress, hub_download
+
+    give(hub, "acme/set", **{"a.jsonl": lines_of(*"abcdefgh")})
+    monkeypatch.setenv("MASHBILL_MAX_DOWNLOAD", "20")
+    with pytest.raises(InputError, match="larger than MASHBILL_MAX_DOWNLOAD allows, 20 bytes"):
+        run_stages(tmp_path, CORPUS.format(f"hf:datasets/acme/set/{inside}", ""), {})
+    with pytest.raises(InputError, match="larger than MASHBILL_MAX_DOWNLOAD allows, 20 bytes"):
+        hub_download(HubAddress.parse("hf:datasets/acme/set"), "a.jsonl", tmp_path / "cache")
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")

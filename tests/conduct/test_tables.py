@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import io
 import os
+import pickle
 import subprocess
 import sys
 
@@ -196,6 +197,34 @@ def test_columns_are_chosen(tmp_path):
     (tmp_path / "a.parquet").write_bytes(written(everything(), "parquet"))
     batches = list(parquet_batches(tmp_path / "a.parquet", "a", ["number", "text"]))
     assert {tuple(sorted(batch.schema.names)) for batch in batches} == {("number", "text")}
+
+
+class Evil:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (open, (self.marker, "w"))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", [b"arrow.py_extension_type", b"no.such.type"])
+@pytest.mark.parametrize("kind", ["parquet", "file"])
+def test_a_type_of_others_is_read_as_what_it_is_stored_as(tmp_path, name, kind):
+    marker = tmp_path / "marker"
+    facts = {
+        b"ARROW:extension:name": name,
+        b"ARROW:extension:metadata": pickle.dumps(Evil(str(marker))),
+    }
+    field = pa.field("x", pa.binary(16), metadata=facts)
+    table = pa.Table.from_arrays(
+        [pa.array([b"a" * 16] * 3, pa.binary(16))], schema=pa.schema([field])
+    )
+    read = parquet_batches if kind == "parquet" else arrow_batches
+    batches = list(read(written(table, kind), "x"))
+    assert sum(batch.num_rows for batch in batches) == 3
+    assert batches[0].column(0).type == pa.binary(16)
+    assert not marker.exists()
 
 
 WHOLE = {kind: written(everything(), kind) for kind in ("parquet", "file", "stream")}

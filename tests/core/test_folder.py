@@ -133,11 +133,16 @@ def test_the_users_word_opens_a_file_or_a_folder(folder, tmp_path):
         assert recipe.folder == folder
         (name,) = recipe.stages["corpus"].files_beside(recipe.folder)
         assert SAID in (recipe.folder / name).read_text()
+    assert load_recipe(path, str(tmp_path / "outside"))
+    assert load_recipe(path, [f"file://{tmp_path}/outside"])
+    for nothing in ("", " ", "a\0b"):
+        with pytest.raises(InputError, match="there is no such file or folder"):
+            load_recipe(path, [nothing])
     for allow in (tmp_path / "recipe", tmp_path / "outside" / "other"):
         allow.touch()
         with pytest.raises(RecipeError, match="it leads out"):
             load_recipe(path, [allow])
-    with pytest.raises(InputError, match=r"--allow .*nowhere: there is no such file or folder"):
+    with pytest.raises(InputError, match=r"--allow .*nowhere.: there is no such file or folder"):
         load_recipe(path, [tmp_path / "nowhere"])
     assert load_recipe(written(folder, CORPUS + "'inner.jsonl'\n"))
 
@@ -240,3 +245,12 @@ def test_a_rebuild_elsewhere_says_what_it_cannot_take_along(folder, tmp_path):
     assert not (tmp_path / "far" / "outside").exists()
     write_rebuild(made, path, folder / "new.toml", gone, allow)
     assert load_recipe(folder / "new.toml", allow).stages["corpus"]
+
+
+def test_recipes_that_are_shipped_read_nothing_outside():
+    root = Path(__file__).parents[2]
+    found = [*root.glob("recipes/*.toml"), *root.glob("examples/*/recipe.toml")]
+    assert len(found) > 4
+    for path in found:
+        recipe = load_recipe(path)
+        assert all(recipe.literals(stage) for stage in recipe.stages)

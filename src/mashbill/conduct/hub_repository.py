@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import inspect
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,22 @@ def hub_download(asked: HubAddress, path: str, cache: Path) -> Path:
     """
     with told(asked.name, path) as endpoint:
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import tqdm
 
+        class Counted(tqdm):  # type: ignore[misc]
+            """Told of each piece that came; what it raises ends the download."""
+
+            came = 0
+
+            def update(self, n: float | None = 1) -> bool | None:
+                self.came += int(n or 0)
+                # A bar that is not shown has no initial, the bytes that an earlier try left.
+                size = int(self.total) - getattr(self, "initial", 0) if self.total else None
+                may_come(asked.file(path), self.came, size)
+                return bool(super().update(n))
+
+        bar = {"tqdm_class": Counted}  # which older ones of huggingface_hub do not take
+        takes = "tqdm_class" in inspect.signature(hf_hub_download).parameters
         return Path(
             hf_hub_download(
                 asked.repository,
@@ -126,6 +142,7 @@ def hub_download(asked: HubAddress, path: str, cache: Path) -> Path:
                 revision=asked.revision or None,
                 cache_dir=cache / "hub",
                 endpoint=endpoint,
+                **(bar if takes else {}),
             )
         )
 

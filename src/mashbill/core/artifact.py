@@ -7,9 +7,9 @@ address (people), the digest (content), the fingerprint (what was asked for).
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mashbill.core.canonical import digest
 from mashbill.core.errors import RecipeError
@@ -54,10 +54,21 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _is_plain(name: str) -> str:
+    if name in ("", ".", "..") or set(name) & set("/\\\0"):
+        msg = f"{name[:80]!r} is no name of a file beside the manifest"
+        raise ValueError(msg)
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_is_plain)]
+"""a file of an artifact's own folder: whoever wrote the manifest names no other"""
+
+
 class Shard(_Frozen):
     """One Parquet file of a dataset, committed whole."""
 
-    file: str
+    file: PlainName
     rows: int
     sha256: str
     merkle_root: str
@@ -66,7 +77,7 @@ class Shard(_Frozen):
 class FileDigest(_Frozen):
     """One file of a model, or a dataset's node table."""
 
-    file: str
+    file: PlainName
     sha256: str
 
 
@@ -88,8 +99,8 @@ class Manifest(_Frozen):
 
     format: int = FORMAT
     kind: ArtifactKind
-    name: str
-    version: str
+    name: str = Field(pattern=rf"^{NAME_PATTERN}$")
+    version: str = Field(pattern=rf"^{NAME_PATTERN}$")
     stage: dict[str, Any]
     """literals of the stage that made it"""
     fingerprint: str

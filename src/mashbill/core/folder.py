@@ -60,7 +60,7 @@ class Allowed:
     """beginnings of addresses that the user allows besides, such as ``git://``"""
 
     @classmethod
-    def of(cls, recipe: Path, allow: Sequence[str | Path] = ()) -> Allowed:
+    def of(cls, recipe: Path, allow: Sequence[str | Path] | Path = ()) -> Allowed:
         """Return what a recipe may read.
 
         Args:
@@ -71,13 +71,15 @@ class Allowed:
             InputError: if one of these paths is not there.
         """
         paths, schemes = [], []
-        for item in allow:
-            if "://" in str(item):
+        for item in (allow,) if isinstance(allow, str | Path) else allow:
+            scheme, mark, rest = str(item).partition("://")
+            if mark and scheme.lower() not in LOCAL:
                 schemes.append(str(item))
                 continue
-            real = _resolved(Path(item))
+            written = rest if mark else str(item)
+            real = _resolved(Path(written)) if written.strip() else None
             if real is None or not real.exists():
-                msg = f"--allow {item}: there is no such file or folder; correct the path"
+                msg = f"--allow {str(item)!r}: there is no such file or folder; correct the path"
                 raise InputError(msg)
             paths.append(real)
         own = Path(os.path.realpath(recipe))
@@ -132,12 +134,17 @@ class Allowed:
                 msg = f"{self._said(written, key)}: write file:///ABSOLUTE/PATH, or a path alone"
                 raise RecipeError(msg)
             self.file(rest, key)
-        elif scheme not in _REMOTE and not any(written.startswith(s) for s in self.schemes):
-            what = "is a chain of addresses" if "::" in scheme else "has a scheme that is not known"
+        elif "::" in scheme:
             msg = (
-                f"{self._said(written, key)} {what}, and could read any file of this disk; write a "
-                "path, s3://, gs://, https:// or hf:datasets/…, and name what is in an archive by "
-                f"members or member. If you mean it, add --allow {f'{scheme}://'!r}"
+                f"{self._said(written, key)} is a chain of addresses, which could read any file of "
+                "this disk; name the file itself, and what is in an archive by members or member"
+            )
+            raise RecipeError(msg)
+        elif scheme not in _REMOTE and not any(written.startswith(s) for s in self.schemes):
+            msg = (
+                f"{self._said(written, key)} has a scheme that is not known, and could read any "
+                "file of this disk; write a path, s3://, gs://, https:// or hf:datasets/…. If you "
+                f"mean it, add --allow {shlex.quote(f'{scheme[:40]}://')}"
             )
             raise RecipeError(msg)
 

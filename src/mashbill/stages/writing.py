@@ -62,7 +62,7 @@ class WritingSpec(StageSpec):
     """answers to each prompt"""
     output_schema: FileName = Field(default="", alias="schema")
     """JSON Schema file beside the recipe, or FILE.py:NAME of a pydantic model: that file is
-    executed whenever the recipe is read"""
+    executed whenever the recipe is read, if the user allows it by name (--allow FILE.py)"""
     retries: int = Field(default=2, ge=0)
     """times that an answer which does not fit the schema is asked for again, with the error"""
     min_chars: int = Field(default=0, ge=0)
