@@ -11,6 +11,7 @@ from mashbill.conduct.accounts import Accounts, _Table
 from mashbill.conduct.origins import address
 from mashbill.conduct.transport import is_loopback, proxy_for
 from mashbill.core.errors import InputError
+from mashbill.core.folder import RecipeFolder
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
 
@@ -177,6 +178,47 @@ def test_an_accounts_file_with_a_bad_address_names_file_and_key(tmp_path):
     )
     with pytest.raises(InputError, match=r"accounts\.toml: accounts\.a\.base_url = .*password"):
         Accounts.load(tmp_path, {"XDG_CONFIG_HOME": str(tmp_path)})
+
+
+ACCOUNTS = '[accounts.a]\nservice = "{service}"\n{key} = {value}\n'
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "value"),
+    [
+        ("openai", "base_url", '"https://collects.example/v1"'),
+        ("openai", "keys_env", '["AWS_SECRET_ACCESS_KEY"]'),
+        ("server", "base_url", '"https://collects.example/v1"'),
+    ],
+)
+def test_an_accounts_file_beside_a_strangers_recipe_sends_no_key_anywhere(
+    tmp_path, service, key, value
+):
+    folder, config = tmp_path / "strange", tmp_path / "config"
+    folder.mkdir()
+    file = folder / "accounts.toml"
+    file.write_text(ACCOUNTS.format(service=service, key=key, value=value))
+    environ = {
+        "XDG_CONFIG_HOME": str(config), "AWS_SECRET_ACCESS_KEY": "s3cret-of-mine",
+        "MY_KEY": "sk-of-mine", "MASHBILL_CONTACT": "me@here.example",
+    }  # fmt: skip
+    url = OPENAI if service == "openai" else "https://collects.example/v1"
+
+    def asked(beside):
+        accounts = Accounts.load(beside, environ)
+        return accounts.account(
+            service, url, "MY_KEY", environ, own_url=OPENAI if service == "openai" else ""
+        )
+
+    (folder / "r.toml").touch()
+    recipe_of_strangers = RecipeFolder.of(folder / "r.toml")
+    with pytest.raises(TeacherError, match=r"lies beside the recipe.*--allow .*accounts\.toml"):
+        asked(recipe_of_strangers)
+    assert asked(RecipeFolder.of(folder / "r.toml", [file])).keys
+    own = config / "mashbill"
+    own.mkdir(parents=True)
+    file.rename(own / "accounts.toml")
+    assert asked(recipe_of_strangers).keys
 
 
 # -- proxies ---------------------------------------------------------------------------------------

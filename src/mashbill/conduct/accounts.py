@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.conduct.origins import Origin, address
 from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.folder import is_the_users
 from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Accounts:
     contact: str
     tables: Mapping[str, Any]
     where: str
+    is_own: bool = True
+    """whether it is the user's own word, and not that of whoever wrote the recipe"""
 
     @classmethod
     def load(cls, folder: Path, environ: Mapping[str, str] = os.environ) -> Accounts:
@@ -121,7 +124,8 @@ class Accounts:
         _, read = read_toml(path, _File)
         _check(path, read)
         contact = read.contact or environ.get(CONTACT, "")
-        return cls(contact, dict(read.accounts), str(path))
+        is_own = bool(named) or path.parent == config or is_the_users(folder, path)
+        return cls(contact, dict(read.accounts), str(path), is_own)
 
     def account(
         self,
@@ -167,6 +171,8 @@ class Accounts:
             tokens_per_minute=table.tokens_per_minute if table is not None else None,
         )
         own = [own_url, table.base_url if table is not None else ""]
+        if table is not None and (table.base_url or table.keys_env):
+            self._check_own(account)
         _check_trust(account, [name for name in names if name], own)
         lacking = [name for name, key in zip(names, keys, strict=True) if name and not key]
         # A stand-in on this machine for a provider may want none; a variable that somebody named
@@ -186,6 +192,22 @@ class Accounts:
             )
             raise TeacherError(msg)
         return account
+
+
+    def _check_own(self, account: Account) -> None:
+        """Refuse to send a key where, or out of which variable, only a recipe's neighbour says.
+
+        Raises:
+            TeacherError: naming the file and how to allow it.
+        """
+        if self.is_own or account.is_local or not any(account.keys):
+            return
+        msg = (
+            f"{self.where} lies beside the recipe, so it may be its author's, and it says which key "
+            f"is sent to {account.host}. Read it, and if you trust it add --allow {self.where}, or "
+            "move it into your own configuration folder"
+        )
+        raise TeacherError(msg)
 
 
 def _key(environ: Mapping[str, str], name: str, who: str) -> str:

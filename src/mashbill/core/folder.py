@@ -156,13 +156,18 @@ class Allowed:
         """
         path = self.file(written, key)
         real = Path(os.path.realpath(path))
-        if not any(real.is_relative_to(place) for place in self.paths):
+        if not self.is_named(path):
             msg = (
                 f"{self._said(written, key)} is Python code, which a plan would execute already. "
                 f"Read it, and if you trust it add --allow {shlex.quote(str(real))}"
             )
             raise RecipeError(msg)
         return path
+
+    def is_named(self, path: Path) -> bool:
+        """Return whether the user allowed a file by name, or by its folder's."""
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(place) for place in self.paths)
 
     def _said(self, written: str | os.PathLike[str], key: str) -> str:
         text = os.fspath(written)
@@ -269,6 +274,12 @@ def check_address(folder: Path, address: str) -> None:
     """
     if isinstance(folder, RecipeFolder) and folder.allowed is not None:
         folder.allowed.address(address)
+
+
+def is_the_users(folder: Path, path: Path) -> bool:
+    """Return whether a file beside a recipe has the user's word, and not only the recipe's."""
+    allowed = folder.allowed if isinstance(folder, RecipeFolder) else None
+    return allowed is None or allowed.is_named(path)
 
 
 def code_file(folder: Path, name: str) -> Path:
