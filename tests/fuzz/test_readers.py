@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from fuzz.mutations import BOMBS
 from fuzz.readers import KEPT, READERS, Kept
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from mashbill.core.errors import MashbillError
@@ -107,9 +107,11 @@ def test_a_strangers_file_is_read_or_refused(reader, kept, tmp_path):
 
     @settings(
         derandomize=True, max_examples=max(5, round(40 * TIMES * reader.weight)), deadline=None,
-        database=None, phases=[Phase.generate],
+        database=None, phases=[Phase.explicit, Phase.generate],
     )  # fmt: skip
     @given(st.integers(0, 2**40))
+    @example(1066300)  # bytes that are no text, in a column of texts
+    @example(471128)
     def tried(seed):
         rng = random.Random(seed)
         way = rng.choice(reader.ways)

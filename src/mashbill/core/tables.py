@@ -53,5 +53,6 @@ def read_parquet(
             if size > most:
                 msg = f"{shown} comes to more than {most:,} bytes, which is more than it may; {remedy}"
                 raise error(msg)
+            batch.validate(full=True)  # Parquet takes any bytes for a text
             batches.append(batch)
         return pa.Table.from_batches(batches, file.schema_arrow)

@@ -347,9 +347,13 @@ class DecoderPredictor:
             self._context = config["context"]
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             weights = load_file(folder / "weights.safetensors")
-            shapes = [tuple(weights[name].shape) for name in ("embedding.weight", "position.weight")]
+            shapes = [
+                tuple(weights[name].shape) for name in ("embedding.weight", "position.weight")
+            ]
             said = (config["vocabulary"], config["width"]), (config["context"] + 1, config["width"])
-            if shapes != list(said) or config["layers"] > len(weights):  # before it is made so large
+            if shapes != list(said) or config["layers"] > len(
+                weights
+            ):  # before it is made so large
                 msg = f"its config says {said} and its weights are {shapes}"
                 raise ValueError(msg)
             self._model = Decoder(**config)
