@@ -10,13 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mashbill import InputError, RecipeError
+from mashbill.core.cells import at_least, at_most, text_encoding
 from mashbill.core.parsing import (
-    at_least,
-    at_most,
     foreign,
     json_value,
     read_toml,
-    text_encoding,
     toml_value,
     yaml_value,
 )

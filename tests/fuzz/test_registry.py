@@ -8,9 +8,10 @@ import ast
 from functools import cache
 from pathlib import Path
 
-import mashbill
 import pytest
 from fuzz.readers import READERS
+
+import mashbill
 
 SOURCE = Path(mashbill.__file__).parent
 PARSES = {

@@ -23,8 +23,8 @@ from mashbill.conduct import bought
 from mashbill.conduct.bought import Bought, Requests, call_digest, pieces, request_digest
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
-from mashbill.core.parsing import foreign
 from mashbill.core.merkle import leaf, root
+from mashbill.core.parsing import foreign
 from mashbill.core.stage import Answer, Question
 from mashbill.core.store import CALLS
 

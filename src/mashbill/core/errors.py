@@ -19,7 +19,6 @@ what to do. Anything else that escapes is a bug.
 
 from __future__ import annotations
 
-
 _LONGEST = 16_000
 """characters of a message: what it quotes may be a stranger's, and of any length"""
 
