@@ -42,16 +42,20 @@ def test_a_macro_means_what_it_means_in_this_process():
 )  # fmt: skip
 def test_a_bomb_is_an_answer_or_an_error(text):
     begun = time.process_time()
+    told = "here"
     try:
-        assert gives(text, {"share": 0.5}) in {True, False}
+        gives(text, {"share": 0.5})
+    except LackingError:
+        pass
     except InputError as error:
-        assert "here" in str(error) or isinstance(error, LackingError)
+        told = str(error)
+    assert "here" in told
     assert time.process_time() - begun < 5
 
 
 def test_lists_within_lists_are_ended(monkeypatch):
     monkeypatch.setattr(apart, "SECONDS", 1)
-    with pytest.raises(InputError, match="here: .* takes more .* lists within lists"):
+    with pytest.raises(InputError, match=r"here: .* takes more .* lists within lists"):
         gives(BOMB)
 
 
@@ -62,7 +66,7 @@ def test_numbers_that_would_be_tried_in_too_many_ways_are_told():
 
     when = " && ".join(f"share != 0.{n} && owed != 0.{n}" for n in range(100, 190))
     rule = HouseRule("r", "x", "source", Expression(when, "here", OF_SOURCE), "deny", "f", 1)
-    with pytest.raises(InputError, match="here: .* in .* ways"):
+    with pytest.raises(InputError, match=r"here: .* in .* ways"):
         apply_rule(rule, "x", {}, {"share": (0.0, 1.0), "owed": (0.0, 1.0)}, date(2026, 1, 1))
 
 

@@ -82,7 +82,7 @@ def _refuse(
         said = "it wants more memory than there is"
     elif isinstance(problem, KeyError | IndexError | AttributeError):
         said = f"{type(problem).__name__}: {said}"
-    msg = f"{shown} is not {what}, or not a whole one: {said}; {remedy}"
+    msg = f"{shown}: not {what}, or not a whole one: {said}; {remedy}"
     raise error(msg) from problem
 
 
