@@ -193,7 +193,11 @@ def _schema(path):
 
     structure = Structure.of(path.parent, path.name)
     structure.columns()
-    for text in ('{"a": 1, "tags": ["x", "y"]}', '{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab": "a"}', "[1"):
+    for text in (
+        '{"a": 1, "tags": ["x", "y"]}',
+        '{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab": "a"}',
+        "[1",
+    ):
         structure.read(text)
 
 
@@ -375,7 +379,8 @@ _CLAIMS = (
 )
 
 READERS = (
-    Reader("recipe", ("core.parsing:read_bytes", "core.recipe:load_recipe"),
+    Reader("recipe", ("core.parsing:read_bytes", "core.parsing:read_toml",
+                      "core.recipe:load_recipe"),
            _file(RECIPES / "channels.toml"), _recipe, "recipes/channels.toml", OF_TEXT,
            lambda folder, _kept: shutil.copytree(RECIPES, folder, dirs_exist_ok=True), 0.5),
     Reader("house rules", ("policy.house:load_rules",), _text(_RULES), _rules, "rules.toml", OF_TEXT,
@@ -388,10 +393,11 @@ READERS = (
            "mine.toml", OF_TEXT),
     Reader("accounts", ("conduct.accounts:load",), _text(_ACCOUNTS), _accounts, "accounts.toml",
            OF_TEXT),
-    Reader("proof", ("cli.evidence:_audit_proof",), _file(KEPT / "proof.json"), _proof, "p.json"),
+    Reader("proof", ("cli.evidence:_audit_proof", "core.parsing:read_json"), _file(KEPT / "proof.json"), _proof, "p.json"),
     Reader("statement", ("conduct.statement:check",), lambda kept: kept.statement, _statement,
            "s.json"),
-    Reader("checkpoint note", ("core.checkpoint:_read",), _file(KEPT / "checkpoint.note"), _note,
+    Reader("checkpoint note", ("core.checkpoint:_read", "cli.evidence:audit",
+                                "cli.evidence:read_text", "core.parsing:read_text"), _file(KEPT / "checkpoint.note"), _note,
            "c.note", OF_TEXT),
     Reader("ledger", ("core.ledger:__init__", "core.checkpoint:lines_of", "core.checkpoint:kept"),
            lambda kept: kept.of("ledger.jsonl"), _ledger, "store/ledger.jsonl", weight=0.5),
@@ -430,7 +436,8 @@ READERS = (
            _prompt, "p.jinja", OF_TEXT),
     Reader("prompt of labels", ("stages.asking:__init__",), _text("Say {{ text }}\nnow:"), _template,
            "p.txt", OF_TEXT),
-    Reader("card", ("policy.importers.cards:read",),
+    Reader("card", ("policy.importers.cards:read", "policy.importers.cards:_front_matter",
+                     "policy.importers.imported:read_text"),
            lambda _kept: next((DATA / "cards").rglob("README.md")).read_bytes(), _imports("card"),
            "README.md", OF_TEXT),
     Reader("ModSleuth", ("policy.importers.modsleuth:read",),

@@ -164,6 +164,7 @@ class _Part:
         groups = list(range(first, min(last, len(self._group_ends))))
         try:
             table = self._file.read_row_groups(groups, columns=columns, use_threads=len(groups) > 4)
+            table.validate(full=True)  # Parquet takes any bytes for a text
         except Exception as error:
             raise self._damaged(error) from error
         return table.slice(start - skipped, stop - start)

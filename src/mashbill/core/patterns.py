@@ -1,9 +1,9 @@
-"""Regular expressions of strangers, in time that grows with the text and no faster.
+r"""Regular expressions of strangers, in time that grows with the text and no faster.
 
 Python's ``re`` tries one way after another, so ``^(a+)+$`` on thirty letters takes a minute. Here a
 pattern is read as ``re`` reads it, and searched for by RE2, which goes over a text once. What RE2
 has not, since no such machine can have it, is an error that says so: looking around (``(?=``,
-``(?!``, ``(?<=``, ``(?<!``), going back to a group (``\\1``, ``(?P=name)``), conditions, atomic
+``(?!``, ``(?<=``, ``(?<!``), going back to a group (``\1``, ``(?P=name)``), conditions, atomic
 groups and possessive repeats.
 
 Everything else means what it means to ``re``, to the letter. RE2's own classes, cases and bounds of
@@ -130,7 +130,7 @@ class Pattern:
         )
 
     def _measure(self, items: Any, flags: int, depth: int) -> int:
-        """Gather the atoms of a part of the tree; return how many there are, repeats written out."""
+        """Gather the atoms of a part of the tree; return how many, with repeats written out."""
         if depth > _DEEPEST:
             msg = "not a regular expression that can be used: its groups are nested too deeply"
             raise PatternError(msg)
@@ -156,7 +156,7 @@ class Pattern:
             if total > _STATES:
                 msg = (
                     f"{self.text[:80]!r} is a pattern of more than {_STATES:,} parts once its "
-                    "repeats are written out; use smaller numbers, or min_chars and max_answer_chars"
+                    "repeats are written out; use smaller numbers, or min_chars for a length"
                 )
                 raise PatternError(msg)
         return total
@@ -188,9 +188,8 @@ class Pattern:
     def members(self, character: str) -> tuple[bool, ...]:
         """Return which atoms take a character, and whether it is one of words where that counts."""
         taken = [test.fullmatch(character) is not None for test in self._tests]
-        for kind in self._bounds:
-            taken.append(re.fullmatch(r"\w", character, kind) is not None)
-        return tuple(taken)
+        words = (re.fullmatch(r"\w", character, kind) is not None for kind in self._bounds)
+        return (*taken, *words)
 
     def is_in_words(self, character: str) -> bool | None:
         """Return whether a character is one of words; None where that does not count."""

@@ -9,7 +9,7 @@ import yaml
 _LONGEST = 64  # characters of a number: YAML 1.1 counts in base 60 too, and that takes squares
 
 
-class PlainLoader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # it ships no types
     """See the module."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:

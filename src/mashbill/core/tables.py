@@ -51,7 +51,8 @@ def read_parquet(
         for batch in file.iter_batches(_ROWS, use_threads=use_threads):
             size += batch.nbytes
             if size > most:
-                msg = f"{shown} comes to more than {most:,} bytes, which is more than it may; {remedy}"
+                msg = f"{shown} comes to more than {most:,} bytes, more than it may; {remedy}"
                 raise error(msg)
+            batch.validate(full=True)  # Parquet takes any bytes for a text
             batches.append(batch)
         return pa.Table.from_batches(batches, file.schema_arrow)

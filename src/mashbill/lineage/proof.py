@@ -404,7 +404,7 @@ def _closure(bodies: list[dict[str, Any]], record: dict[str, Any]) -> NodeTable:
         while waiting:
             node = waiting.pop()
             if node not in table.bodies:
-                raise _failed("nodes", f"{node[:16]}... is altered or missing")
+                raise _failed("nodes", f"{node[:16]}... is altered or missing")  # noqa: TRY301
             if node not in met:
                 met.add(node)
                 waiting += parts_of(table.bodies[node])

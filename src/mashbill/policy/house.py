@@ -44,7 +44,7 @@ _HEAD = re.compile(
     |(?P<head>^[ \t]*\[\[[ \t]*(?:rule|"rule"|'rule')[ \t]*\]\])""",
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
-_CASES = 100_000
+_CASES = 20_000
 """ways at most in which facts that are known between two ends only are tried"""
 
 

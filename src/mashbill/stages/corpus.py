@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mashbill.conduct.archives import unpacked
+from mashbill.core.cells import compared
 from mashbill.core.errors import InputError
 from mashbill.core.naming import free_names
-from mashbill.core.parsing import compared
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Source
 from mashbill.stages.cells import Cells, Kinds, as_text, stripped

@@ -6,8 +6,8 @@ import codecs
 from typing import TYPE_CHECKING
 
 from mashbill.conduct.opening import open_text_stream
+from mashbill.core.cells import text_encoding
 from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.parsing import text_encoding
 
 if TYPE_CHECKING:
     from pathlib import Path

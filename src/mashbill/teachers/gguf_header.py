@@ -48,7 +48,9 @@ class _Header:
 
     def skip(self, size: int) -> None:
         if size > len(self._data) - self._at:
-            self.refuse(f"{size:,} bytes are announced, and {len(self._data) - self._at:,} are left")
+            self.refuse(
+                f"{size:,} bytes are announced, and {len(self._data) - self._at:,} are left"
+            )
         self._at += size
 
     def string(self) -> bytes:

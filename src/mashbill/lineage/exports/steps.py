@@ -93,9 +93,7 @@ def files_of(manifest: Manifest) -> list[tuple[str, str]]:
 def steps_of(store: Store, manifest: Manifest) -> tuple[tuple[Step, ...], dict[str, Source]]:
     """Walk an artifact's inputs, and theirs; return the steps, inputs first, and all leaves."""
     commits = {
-        entry.told("artifact"): entry
-        for entry in store.ledger.entries
-        if entry.event == "commit"
+        entry.told("artifact"): entry for entry in store.ledger.entries if entry.event == "commit"
     }
     made: dict[str, Step] = {}
     leaves: dict[str, dict[str, Source]] = {}

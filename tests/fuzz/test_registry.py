@@ -1,0 +1,168 @@
+"""Nobody reads a stranger's file but through core/parsing.py, and every reader is fuzzed.
+
+Both lists below are of exceptions, each with its reason. A new reader is put into
+tests/fuzz/readers.py; a new function that reads bytes of our own, into the list of its kind.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+from fuzz.readers import READERS
+
+import mashbill
+
+SOURCE = Path(mashbill.__file__).parent
+PARSES = {
+    "tomllib": {"load", "loads"}, "json": {"load", "loads", "JSONDecoder"}, "orjson": {"loads"},
+    "yaml": {"load", "safe_load", "load_all", "full_load", "unsafe_load"},
+    "pickle": {"load", "loads"}, "json_repair": {"load", "loads", "from_file"},
+}  # fmt: skip
+OF_PATTERNS = frozenset({"compile", "search", "match", "fullmatch", "sub", "finditer", "findall"})
+OPENS = frozenset({"open", "read_text", "read_bytes"})
+OF_ITS_OWN = "bytes that this program wrote, and that nobody hands over"
+OF_THE_JOURNAL = "columns of the journal, read within what tells a damaged one (conduct/journal.py)"
+OF_A_SERVICE = "the answer of a service: bounded, and refused, where it comes in (the client)"
+OF_THE_CLIENT = "a batch's answer, bounded by the client that fetched it"
+MAY_PARSE = {
+    "core.parsing": "the place itself",
+    "policy.apart": "what its own worker says, and the worker's reading of what we say",
+    "conduct.bought": OF_THE_JOURNAL,
+    "conduct.journal": OF_THE_JOURNAL,
+    "conduct.keeping": OF_THE_JOURNAL,
+    "conduct.statement": "details of events that this program or the record checked holds",
+    "conduct.batch_calls": OF_A_SERVICE,
+    "conduct.batch_lane": OF_THE_CLIENT,
+    "teachers.remote": OF_A_SERVICE,
+    "teachers.wire.batching": OF_A_SERVICE,
+    "teachers.wire.anthropic": OF_A_SERVICE,
+    "teachers.wire.reading": OF_A_SERVICE,
+    "teachers.wire.events": OF_A_SERVICE,
+    "teachers.fake_service": OF_ITS_OWN,
+    "teachers.fake": OF_ITS_OWN,
+    "teachers.vllm_engine": OF_ITS_OWN,
+    "teachers.chat_template": OF_ITS_OWN,
+    "stages.working": OF_ITS_OWN,
+    "stages.structure": "an answer: whatever it is, it is read or a rejected row",
+    "stages.rows": "a row: whatever it is, it is read or a rejected row",
+    "cli.conduct": "a teacher's identity in the journal",
+}
+"""module -> why it may parse by itself"""
+MAY_OPEN = {
+    "core.canonical:digest_file": "bytes to digest; nothing is parsed",
+    "core.ledger:append": "the ledger that this program writes",
+    "core.ledger:default": "the user's own key",
+    "core.store:lock": "a lock",
+    "core.store:is_locked": "a lock",
+    "core.store:publish": OF_ITS_OWN,
+    "policy.claims:write_rows": "it writes",
+    "policy.importers.adding:_write": "it writes",
+    "publish.writing:_writer": "it writes",
+    "conduct.keeping:export": "it writes",
+    "conduct.listing:_kept": "a list that this program wrote into its cache",
+    "conduct.hub_repository:is_same": "bytes to compare",
+    "conduct.files:is_same": "bytes to compare",
+    "conduct.hub:_card": "a card's bytes, which the reader of cards reads",
+    "conduct.fetch:member": "an archive: tests/conduct tries those",
+    "conduct.fetch:unpacked": "a note of its own cache",
+    "lineage.proof:prove": "a manifest of a store, whose digest is in the ledger",
+    "lineage.rebuild:write_rebuild": "bytes to compare",
+    "run.permission:prompt_findings": "a prompt that the recipe's reader has read",
+    "stages.structure:_model_of": "Python that is executed, as is documented",
+    "teachers.chat_template:__init__": OF_ITS_OWN,
+    "stages.rows:_opened": "rows: tests/stages tries those",
+}
+"""module:function -> why it may open a file"""
+
+
+@cache
+def _modules():
+    return tuple(
+        (
+            ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"),
+            ast.parse(path.read_text("utf-8")),
+        )
+        for path in sorted(SOURCE.rglob("*.py"))
+    )
+
+
+def _calls(tree, function=""):
+    """Yield (name of the function it stands in, call)."""
+    for node in ast.iter_child_nodes(tree):
+        inside = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        if isinstance(node, ast.Call):
+            yield inside, node
+        yield from _calls(node, inside)
+
+
+def _is_parsing(call):
+    target = call.func
+    return (
+        isinstance(target, ast.Attribute)
+        and isinstance(target.value, ast.Name)
+        and target.attr in PARSES.get(target.value.id, ())
+    ) or (isinstance(target, ast.Attribute) and target.attr == "model_validate_json")
+
+
+def test_nobody_parses_by_themselves():
+    found = {name for name, tree in _modules() if any(_is_parsing(c) for _, c in _calls(tree))}
+    assert found - MAY_PARSE.keys() == set(), "read it by core/parsing.py, or say here why not"
+    # The list does not outlive its reasons; what others are rewriting may be gone already.
+    assert {"core.parsing", "stages.structure"} <= found
+
+
+def test_parsers_are_not_imported_by_name():
+    for name, tree in _modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in PARSES:
+                named = {each.name for each in node.names} & PARSES[node.module]
+                assert not named, f"{name} imports {named}; import the module"
+
+
+def test_no_pattern_that_is_not_our_own_goes_to_re():
+    for name, tree in _modules():
+        if name in {"core.patterns", "teachers.chat_template"}:
+            continue  # the place itself, and marks that are escaped
+        for function, call in _calls(tree):
+            target = call.func
+            if not (
+                isinstance(target, ast.Attribute)
+                and isinstance(target.value, ast.Name)
+                and target.value.id == "re"
+                and target.attr in OF_PATTERNS
+            ):
+                continue
+            pattern = call.args[0]
+            own = isinstance(pattern, ast.Constant | ast.JoinedStr) or (
+                isinstance(pattern, ast.Name | ast.Attribute | ast.BinOp | ast.Call)
+                and ast.unparse(pattern) in {"pattern", "HUB_ID", "maker.pattern"}
+                and name in {"conduct.linting", "lineage.exports.card", "lineage.exports.croissant",
+                             "policy.importers.dpi"}
+            )  # fmt: skip
+            assert own, f"{name}:{function}: re.{target.attr}({ast.unparse(pattern)})"
+
+
+def test_every_function_that_opens_a_file_is_fuzzed_or_says_why_not():
+    known = {function for reader in READERS for function in reader.functions} | MAY_OPEN.keys()
+    opening = set()
+    for name, tree in _modules():
+        for function, call in _calls(tree):
+            target = call.func
+            called = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+            own = isinstance(target, ast.Attribute) and ast.unparse(target.value) in {
+                "resources", "os", "gzip", "tarfile", "self._stream",
+            }  # fmt: skip
+            if called in OPENS and not own:
+                opening.add(f"{name}:{function}")
+    unknown = sorted(opening - known)
+    assert not unknown, f"put {unknown} into tests/fuzz/readers.py, or into MAY_OPEN with a reason"
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_a_reader_of_the_table_is_there(reader):
+    for named in reader.functions:
+        module, function = named.split(":")
+        tree = dict(_modules())[module]
+        names = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        assert function in names, f"{named} is gone; correct the table"
