@@ -89,6 +89,7 @@ def students_of(
     models = [circuit.root] if only_root else np.flatnonzero(own).tolist()
     models = [node for node in models if own[node]]
     rests = reach(circuit)
+    ways = _Ways(circuit)
     for node in models:
         name = str(circuit.facts(node).get("artifact", circuit.digest(node)))
         bases = tuple(
@@ -107,7 +108,7 @@ def students_of(
                     kind=kind_of(name),
                     hops=max(depth, 1),
                     channels=_channels(key % SETS),
-                    path=_way(circuit, at, node),
+                    path=ways.of(at, node),
                     bases=bases,
                 )
             )
@@ -120,18 +121,34 @@ def _channels(mask: int) -> frozenset[Channel]:
     return frozenset(c for bit, c in enumerate(_CHANNELS[1:]) if mask >> bit & 1)
 
 
-def _way(circuit: Circuit, source: int, model: int) -> tuple[str, ...]:
-    """Return the shortest way from a source to a model, for people."""
-    matched = np.zeros(circuit.size, bool)
-    matched[source] = True
-    hop = circuit.is_model().astype(np.int32)
-    nearest = evaluate(circuit, FEWEST_HOPS, np.where(matched, np.int32(0), FAR), hop)
-    every = np.ones(len(LABELS), bool)
-    told = witnesses(circuit, matched, nearest, hop, every, 1, model)
-    if not told:
-        return ()
-    steps = [f"{step.what} by {step.channel.value}" for step in told[0].steps]
-    return (*reversed(steps), circuit.title(model))
+class _Ways:
+    """The shortest ways from sources to models, for people; each is looked for once."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self._circuit = circuit
+        self._hop = circuit.is_model().astype(np.int32)
+        self._nearest: tuple[int, np.ndarray] = (-1, np.empty(0, np.int32))
+        self._found: dict[tuple[int, int], tuple[str, ...]] = {}
+
+    def of(self, source: int, model: int) -> tuple[str, ...]:
+        """Return the shortest way from a source to a model."""
+        if (source, model) not in self._found:
+            self._found[source, model] = self._way(source, model)
+        return self._found[source, model]
+
+    def _way(self, source: int, model: int) -> tuple[str, ...]:
+        circuit = self._circuit
+        matched = np.zeros(circuit.size, bool)
+        matched[source] = True
+        if self._nearest[0] != source:
+            own = np.where(matched, np.int32(0), FAR)
+            self._nearest = (source, evaluate(circuit, FEWEST_HOPS, own, self._hop))
+        every = np.ones(len(LABELS), bool)
+        told = witnesses(circuit, matched, self._nearest[1], self._hop, every, 1, model)
+        if not told:
+            return ()
+        steps = [f"{step.what} by {step.channel.value}" for step in told[0].steps]
+        return (*reversed(steps), circuit.title(model))
 
 
 def decide_circuit(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
 
 _WORDS = re.compile(r"\w+")
-_NESTED = 100  # hops inside each other that JSON has
+_NESTED = 40  # hops inside each other that JSON has
 _MANY = 2_000  # hops from which on a row that was shown is not shown again: there may be 2^n ways
 
 
@@ -43,7 +43,7 @@ class Hop:
     def as_json(self) -> dict[str, Any]:
         """Return the hop and all behind it for a program.
 
-        Readers of JSON follow only so many levels: what is nested deeper than 100 hops stands in
+        Readers of JSON follow only so many levels: what is nested deeper than 40 hops stands in
         ``further`` of the outermost, and in its place a hop of kind ``further`` whose fact
         ``place`` says where in that list.
         """
