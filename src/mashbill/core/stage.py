@@ -197,7 +197,7 @@ class StageSpec(BaseModel):
     asks_to_write: ClassVar[bool] = False
     """whether its teacher must be able to write"""
     heeds_trial: ClassVar[bool] = False
-    """whether it looks at ``ctx.trial``; another one that streams is given fewer rows for a trial"""
+    """whether it looks at ``ctx.trial``; another one that streams is given fewer rows for it"""
     student_kind: ClassVar[StudentKind] = "other"
     """what kind of model it makes, for terms that tell kinds apart"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")

@@ -121,11 +121,12 @@ class Opening:
 
     @property
     def _each(self) -> int:
-        return int(getattr(self.spec, "samples", 1))
+        samples: int = getattr(self.spec, "samples", 1)
+        return samples
 
     def candidates(self, piece: Piece) -> int:
         """Return how many candidates a slice has."""
-        return sum(batch.num_rows for batch in piece.batches) * self._each
+        return self._each * sum(int(batch.num_rows) for batch in piece.batches)
 
     def see(self, batches: Iterable[pa.RecordBatch], rows: int) -> None:
         """Look at what was made, where no trial is.

@@ -167,7 +167,8 @@ def _shown(bare: str, word: str) -> tuple[str, str] | None:
     if not found:
         return None
     exact = [item for item in found if item[1] == word]
-    return Counter(exact or found).most_common(1)[0][0]
+    space, as_written = Counter(exact or found).most_common(1)[0][0]
+    return str(space), str(as_written)
 
 
 def _apart(bare: str, word: str) -> bool:
