@@ -20,6 +20,7 @@ if __name__ == "__main__":
         each.n_threads = 1
         each.poll = 0
     server = xllamacpp.Server(asked)
-    print("address", server.listening_address, flush=True)
+    sys.stdout.write(f"address {server.listening_address}\n")
+    sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads the rest, so it would block
     sys.stdin.read()

@@ -16,6 +16,7 @@ from mashbill.core.canonical import digest, digest_bytes, digest_file
 from mashbill.core.dataset import ROW_GROUP
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.merkle import root
+from mashbill.core.reasons import rejections
 from mashbill.core.record import (
     BILL,
     CALL,
@@ -28,7 +29,6 @@ from mashbill.core.record import (
     one_batch,
     user_columns,
 )
-from mashbill.core.reasons import rejections
 from mashbill.core.store import NODES, publish, write_atomically
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
