@@ -15,8 +15,12 @@ if __name__ == "__main__":
     asked.port = 0
     asked.n_ctx = 8192
     asked.n_parallel = 4
-    asked.cpuparams.n_threads = 2
+    # One thread: on a machine that does other work too, two wait for each other most of the time.
+    for each in (asked.cpuparams, asked.cpuparams_batch):
+        each.n_threads = 1
+        each.poll = 0
     server = xllamacpp.Server(asked)
-    print("address", server.listening_address, flush=True)
+    sys.stdout.write(f"address {server.listening_address}\n")
+    sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads the rest, so it would block
     sys.stdin.read()

@@ -191,6 +191,7 @@ def test_every_encoding_that_is_asked_for_is_unpacked(encoding):
     "data",
     [gzip.compress(WHOLE)[:-9], gzip.compress(WHOLE)[:40], b"no gzip at all", b"\x1f\x8b",
      gzip.compress(WHOLE)[:-4] + b"\0\0\0\0", gzip.compress(WHOLE) + b"rubbish"],
+    ids=["without-its-sum", "begun", "none", "two-bytes", "another-sum", "rubbish-behind"],
 )  # fmt: skip
 def test_what_cannot_be_unpacked_to_its_end_is_cut_off(data):
     with pytest.raises(TransportError) as caught:

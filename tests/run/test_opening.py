@@ -8,8 +8,8 @@ from tests_service import OpenAIBatches, Service, chat
 from tests_support import rows_of
 
 from mashbill import Signer, Store, load_recipe
-from mashbill.conduct import batch_calls, batch_lane
 from mashbill.cli import main
+from mashbill.conduct import batch_calls, batch_lane
 from mashbill.core.errors import LosingError
 from mashbill.plan import build
 from mashbill.run import Execution, execute

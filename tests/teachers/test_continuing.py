@@ -1,5 +1,7 @@
-"""Whether labels go on from the prompt's end: what is said, and that what it says to write is right."""
+"""Whether labels go on from the prompt's end: what is said, and that the cure is right."""
 
+import contextlib
+import json
 import re
 
 import pytest
@@ -23,7 +25,7 @@ GOOD = [  # nothing to say
     ('He said "yes". Label: "', ("positive", "negative")),
     ("Label (", ("positive", "negative")),
     ("[", ("A", "B")),
-    ("心情：", ("好", "坏")),
+    ("心情：", ("好", "坏")),  # noqa: RUF001
     ("Mood:\npositive\n\nword\nMood:", ("\npositive", "\nnegative")),
     ("label=", ("0", "1")),
     ("#", ("good", "bad")),
@@ -171,8 +173,6 @@ def foreseen(folder, *args, **how):
 
 
 def test_plans_and_runs_say_it(tmp_path, capsys, monkeypatch):
-    import json
-
     from mashbill.cli import main
 
     path = recipe(tmp_path, '{ good = "good", bad = "bad" }')
@@ -181,10 +181,8 @@ def test_plans_and_runs_say_it(tmp_path, capsys, monkeypatch):
             store = str(tmp_path / f"s{command}{len(more)}")
             line = ["mashbill", command, str(path), "--store", store, *more]
             monkeypatch.setattr("sys.argv", line)
-            try:
+            with contextlib.suppress(SystemExit):
                 main()
-            except SystemExit as ended:
-                assert not ended.code
             told = capsys.readouterr()
             if more:
                 (warning,) = json.loads(told.out)["warnings"]

@@ -1,4 +1,4 @@
-"""What can be said of a recipe's choices before anything is bought: do they go on from the prompt?"""
+"""What can be said before anything is bought: do a recipe's choices go on from its prompts?"""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FIRST = 20
 """answers that are all rejected: the run stops"""
 ENOUGH = 50
-"""answers after which it is settled; mostly cut off, or nearly all rejected, the run asks or stops"""
+"""answers after which it is settled: where they are mostly cut off, the run asks"""
 _NEARLY_ALL = 0.9
 _BEYOND = "were accepted before it"  # a row that was good, and one more than is wanted
 _EXAMPLE = 160  # characters
@@ -121,11 +121,12 @@ class Opening:
 
     @property
     def _each(self) -> int:
-        return int(getattr(self.spec, "samples", 1))
+        samples: int = getattr(self.spec, "samples", 1)
+        return samples
 
     def candidates(self, piece: Piece) -> int:
         """Return how many candidates a slice has."""
-        return sum(batch.num_rows for batch in piece.batches) * self._each
+        return self._each * sum(int(batch.num_rows) for batch in piece.batches)
 
     def see(self, batches: Iterable[pa.RecordBatch], rows: int) -> None:
         """Look at what was made, where no trial is.
@@ -201,9 +202,9 @@ class Opening:
         if not self.is_open or left <= 0:
             return
         first = seen[:FIRST]
-        if len(first) == FIRST and all(each.reason for each in first):
-            if not _mostly_cut_off(first):
-                self._stop(first, seen, left)
+        nothing = len(first) == FIRST and all(each.reason for each in first)
+        if nothing and not _mostly_cut_off(first):
+            self._stop(first, seen, left)
         if len(seen) < ENOUGH:
             return
         self.is_open = False
@@ -230,9 +231,11 @@ class Opening:
         all_of = "all" if len(rejected) == len(why) else f"{len(rejected)}"
         asked = " and ".join(f"{name} ({_model(t)})" for name, t in self.teachers.items())
         lines = [
-            f"stages.{self.context.name}: {all_of} of the first {len(why)} answers of {asked} "
-            f"were rejected, so nothing more was asked; about {left:,} more would be. "
-            f"Why: {reasons.told(3)}.",
+            (
+                f"stages.{self.context.name}: {all_of} of the first {len(why)} answers of {asked} "
+                f"were rejected, so nothing more was asked; about {left:,} more would be. "
+                f"Why: {reasons.told(3)}."
+            ),
             self._example(rejected),
             *(f"What to do: {cure}" for cure in self._cures(rejected)),
             self._paid(len(seen)),
@@ -269,8 +272,10 @@ class Opening:
             found = [_COMPLETIONS if wires == {"openai-completions"} else _CHAT, *found]
         if not found:
             found = [
-                "look at the rejected answers; correct the prompt, or the conditions in "
-                f"[stages.{self.context.name}]"
+                (
+                    "look at the rejected answers; correct the prompt, or the conditions in "
+                    f"[stages.{self.context.name}]"
+                )
             ]
         return [cure.format(stage=f"[stages.{self.context.name}]", teacher=names) for cure in found]
 
@@ -292,30 +297,45 @@ _COMPLETIONS = (
 _CURES = [
     (
         re.compile(r"cut off|stopped for: length"),
-        "raise max_tokens in {teacher} (reasoning counts too), or ask for less in the prompt of "
-        "{stage}; keep_cut = true in {stage} keeps what was cut off, where the stage has that key",
+        (
+            "raise max_tokens in {teacher} (reasoning counts too), or ask for less in the "
+            "prompt of "
+            "{stage}; keep_cut = true in {stage} keeps what was cut off, where the stage has "
+            "that key"
+        ),
     ),
     (
         re.compile(r"does not fit the schema"),
-        "show the form that is wanted in the prompt of {stage}; try the other value of structured "
-        "in {teacher} (\"native\" or \"prompt\"), or a teacher that keeps to a schema",
+        (
+            "show the form that is wanted in the prompt of {stage}; try the other value of "
+            "structured "
+            'in {teacher} ("native" or "prompt"), or a teacher that keeps to a schema'
+        ),
     ),
     (
-        re.compile(r"characters, (?:below|above)|does not match|which is refused|^right at|right at"),
-        "loosen the conditions of {stage} (min_chars, max_answer_chars, match, refuse, threshold), "
-        "or correct its prompt",
+        re.compile(r"characters, (?:below|above)|does not match|which is refused|right at"),
+        (
+            "loosen the conditions of {stage} (min_chars, max_answer_chars, match, refuse, "
+            "threshold), "
+            "or correct its prompt"
+        ),
     ),
     (
         re.compile(r"wrote nothing \(it stopped for: (?!length)|the teacher wrote nothing$"),
-        "the model ends at once: a prompt that ends with a space or a blank line does that, and so "
-        "does a prompt of the wrong format; look at wire in {teacher}",
+        (
+            "the model ends at once: a prompt that ends with a space or a blank line does "
+            "that, and so "
+            "does a prompt of the wrong format; look at wire in {teacher}"
+        ),
     ),
     (
         re.compile(r"refused it|withheld it"),
-        "read what the service says: a key of the request that it does not know (logprobs, "
-        "temperature, extra), or prompts that it does not answer",
+        (
+            "read what the service says: a key of the request that it does not know (logprobs, "
+            "temperature, extra), or prompts that it does not answer"
+        ),
     ),
-]  # fmt: skip
+]
 
 
 def _mostly_cut_off(seen: Sequence[_Seen]) -> bool:

@@ -117,7 +117,7 @@ class LabelSpec(StageSpec):
     def _tried(
         self, records: Iterator[pa.RecordBatch], trial: int, ctx: StageContext
     ) -> pa.RecordBatch:
-        """Return the first rows with the calls that were made for them, and why one has no label."""
+        """Return the first rows with their calls, and why one has no label."""
         rows = pa.Table.from_batches(list(records)).slice(0, trial)
         _, calls, reasons = self._asked(rows, ctx)
         columns = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Encode = Callable[[str], list[int]]
 
-_OPENERS = frozenset("([{<“‘«„‚「『（【《‹`-_/\\=#@~+*")
+_OPENERS = frozenset("([{<“‘«„‚「『（【《‹`-_/\\=#@~+*")  # noqa: RUF001
 _QUOTES = "\"'"
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 
@@ -167,7 +167,8 @@ def _shown(bare: str, word: str) -> tuple[str, str] | None:
     if not found:
         return None
     exact = [item for item in found if item[1] == word]
-    return Counter(exact or found).most_common(1)[0][0]
+    space, as_written = Counter(exact or found).most_common(1)[0][0]
+    return str(space), str(as_written)
 
 
 def _apart(bare: str, word: str) -> bool:
@@ -179,7 +180,7 @@ def _apart(bare: str, word: str) -> bool:
         return False
     if unicodedata.east_asian_width(last) in "WF":
         return False
-    if last in _OPENERS or not (first.isalnum() or first in _QUOTES + "([{<“‘«"):
+    if last in _OPENERS or not (first.isalnum() or first in _QUOTES + "([{<“‘«"):  # noqa: RUF001
         return False
     # A quotation that is open: its word follows at once.
     line = bare.rsplit("\n", 1)[-1]
