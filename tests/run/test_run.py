@@ -187,7 +187,8 @@ def killed_run(recipe, root, after):
         "import sys; from pathlib import Path; from tests_support import run_toy; "
         "run_toy(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     process = subprocess.Popen([sys.executable, "-c", code, str(recipe), str(root)], env=env)
     try:
         process.wait(after)

@@ -203,9 +203,9 @@ class Accounts:
         if self.is_own or account.is_local or not any(account.keys):
             return
         msg = (
-            f"{self.where} lies beside the recipe, so it may be its author's, and it says which key "
-            f"is sent to {account.host}. Read it, and if you trust it add --allow {self.where}, or "
-            "move it into your own configuration folder"
+            f"{self.where} lies beside the recipe, so it may be its author's, and it says which "
+            f"key is sent to {account.host}. Read it, and if you trust it add --allow "
+            f"{self.where}, or move it into your own configuration folder"
         )
         raise TeacherError(msg)
 
