@@ -103,7 +103,7 @@ def test_a_wrong_key_or_value_is_told_with_what_to_write(tmp_path, old, new, sai
         ("Mood of {{text}}?", "(there is {{text}})"),
         ("Mood of {{ text", "(there is {{ text)"),
         ("{{ text }} {{ text }}", "2 times; once is needed"),
-        (b"\xff\xfe{{ text }}", "cannot be read as text"),
+        (b"\xff\xfe{{ text }}", "cannot be read as UTF-8 text"),
     ],
 )
 def test_a_prompt_without_its_place_is_told_with_what_stands_there(tmp_path, prompt, said):
@@ -119,7 +119,7 @@ def test_what_is_no_recipe_is_told_with_what_is_there(tmp_path):
         (path.with_name("zzz.toml"), "has mine.toml"),
         (path.parent / "no" / "mine.toml", f"there is no folder {path.parent / 'no'}"),
         (path.parent, f"is a folder; name the recipe in it: {path}"),
-        (path.with_name("tickets.jsonl"), "not valid TOML, which a recipe is"),
+        (path.with_name("tickets.jsonl"), "not valid TOML"),
         (write(tmp_path / "u", README.encode("utf-16")), "save it as UTF-8"),
     ):
         with pytest.raises(RecipeError) as error:

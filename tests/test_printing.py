@@ -9,13 +9,14 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import Progress, TextColumn
 from rich.text import Text
 from rich.tree import Tree
+from tests_laws import law
 
 from mashbill.cli.printing import Terminal, line, stacked, styled, table
 from mashbill.core.shown import json_text, paragraph, shown
@@ -35,7 +36,7 @@ HOSTILE = [
 ]  # fmt: skip
 ANY = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters())).map(str)
 SGR = re.compile(r"\x1b\[[0-9;]*m")
-laws = settings(derandomize=True, deadline=None, max_examples=150)
+laws = law(150)
 
 
 def hidden(text, layout="\n"):

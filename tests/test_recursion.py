@@ -10,10 +10,17 @@ import mashbill
 SOURCE = Path(mashbill.__file__).parent
 
 BOUNDED = {
+    "conduct/tables.py _each": "types that _plain took: _NESTED of them",
+    "conduct/tables.py _plain": "_NESTED types in one another, then ValueError",
+    "conduct/tables.py _written_out": "types that _plain took: _NESTED of them",
     "core/canonical.py plain_value": "_NESTED lists inside each other, then TypeError",
+    "core/patterns.py _measure": "_DEEPEST groups in one another, then PatternError",
+    "core/patterns.py _repeats": "groups that _measure has gone through: _DEEPEST",
+    "core/patterns.py _write": "groups that _measure has gone through: _DEEPEST",
     "lineage/exports/card.py _yaml": "the front matter that the module itself writes: two levels",
     "policy/house.py _recorded": "_NESTED levels of facts, then InputError",
     "publish/writing.py _plain": "_NESTED levels of a value, then ValueError",
+    "stages/holding.py _key": "what structure.flaw took: _DEEPEST levels; a schema: parsing.DEEPEST",
     "run/slicing.py add_measures": "measures that stages write themselves: two levels",
     "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",
     "teachers/fake_json.py _object": "twice _DEEPEST: nothing is drawn below",
@@ -24,9 +31,9 @@ BOUNDED = {
 
 DELEGATING = {
     "conduct/limits.py wait": "of the buckets of a limiter",
+    "conduct/transport.py send": "of the service in this process that an address names",
     "conduct/order.py deliver": "of those who wait for an order",
     "conduct/order.py fail": "of those who wait for an order",
-    "lineage/circuit.py read": "of a Parquet file",
     "lineage/decisions.py as_json": "of the decisions and the licence that it holds",
     "lineage/obligations.py as_json": "of the duties that it holds",
     "plan.py as_json": "of the stages that it holds",

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import rows_of, run_toy
 
 from mashbill import InputError, RecipeError, load_recipe
@@ -101,7 +102,7 @@ def guarded(tmp_path_factory):
     return RecipeFolder.of(folder / "r.toml")
 
 
-@settings(max_examples=600, derandomize=True, deadline=None, database=None)
+@law(600)
 @given(st.lists(PIECES, max_size=9).map("".join) | st.text(max_size=40))
 @example("link/secret.jsonl")
 @example("d/*")
@@ -199,7 +200,7 @@ def test_a_file_address_is_held_to_the_folder_and_its_pin(tmp_path):
     assert (tmp_path / "r" / "a.jsonl").exists()
 
 
-@pytest.mark.parametrize("name", ["a\nb.jsonl", b"\xff.jsonl".decode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize("name", [b"\xff.jsonl".decode("utf-8", "surrogateescape")])
 def test_a_name_that_a_list_cannot_hold_is_told(tmp_path, name):
     filled(tmp_path, "data/a.jsonl")
     (tmp_path / "data" / name).write_text("{}")

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 
 import pytest
 from conduct.test_http import SERVER, recipe, run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_service import OpenAIBatches, Service, chat
 from tests_support import rows_of
 
@@ -199,7 +200,7 @@ def test_what_cannot_be_unpacked_to_its_end_is_cut_off(data):
     assert (caught.value.kind, caught.value.oversized) == ("cut", False)
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@law(150)
 @given(
     st.binary(max_size=4000), st.lists(st.integers(0, 5000), max_size=6),
     st.sampled_from([31, 15, -15]), st.integers(1, 5000),
@@ -218,7 +219,7 @@ def test_pieces_cut_anywhere_unpack_to_the_same_up_to_a_bound(whole, cuts, wbits
     assert found == whole[:most]
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@law(100)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_unpacked_or_refused(data):
     unpack = transport._Unpacker()
@@ -232,7 +233,7 @@ NAMES = [b"Retry-After", b"retry-after-ms", b"x-ratelimit-remaining-requests", b
          b"Content-Length", b"Transfer-Encoding", b"Content-Encoding", b"Connection"]  # fmt: skip
 
 
-@settings(max_examples=120, derandomize=True, deadline=None)
+@law(120)
 @given(
     st.lists(st.tuples(st.sampled_from(NAMES), st.binary(max_size=12)), max_size=5),
     st.sampled_from([b"200", b"204", b"301", b"429", b"500", b"101", b"999", b"-1", b"\xff"]),

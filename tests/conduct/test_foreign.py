@@ -5,8 +5,9 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from typer.testing import CliRunner
 
 from mashbill.cli import app
@@ -16,7 +17,7 @@ from mashbill.conduct.telling import Telling
 from mashbill.core.errors import InputError, MashbillError
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-QUICK = settings(max_examples=150, derandomize=True, deadline=None)
+QUICK = law(150)
 
 ABSURD = [
     "1e400", str(10**20), "inf", "Infinity", "+inf", "9" * 150, "99999999999d", "86401", "25h",

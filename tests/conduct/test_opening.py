@@ -18,8 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import InputError
 from mashbill.conduct.archives import member_of, unpacked
@@ -304,7 +305,7 @@ def whole() -> dict[str, bytes]:
 WHOLE = whole()
 
 
-@settings(max_examples=250, derandomize=True, deadline=None, database=None)
+@law(250)
 @given(
     name=st.sampled_from(sorted(WHOLE)),
     changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=6),

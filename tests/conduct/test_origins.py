@@ -2,8 +2,9 @@
 
 import pytest
 from conduct.test_http import SERVER, recipe, run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_service import Service, chat
 
 from mashbill import TeacherError
@@ -113,7 +114,7 @@ def test_the_key_of_a_server_goes_to_the_origin_that_is_named(named, asked, sent
     assert found.keys == (("other-0123456789",) if sent else ("",))
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@law(200)
 @given(
     st.sampled_from(["https://", "http://", "HTTPS://", "https:/", "https:\\\\"]),
     st.lists(st.sampled_from(["api.openai.com", "evil.example", "@", ":", "/", "\\", "#", "?", ".",

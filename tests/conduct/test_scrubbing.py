@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import pytest
 from conduct.test_http import SERVER, recipe, run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_service import OpenAIBatches, Service, chat
 from typer.testing import CliRunner
 
@@ -28,7 +29,7 @@ KEY = 'sk-Proj_0/9+A="&b\\c~%'
 PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F))
 KEYS = st.text(PRINTABLE, min_size=LONG, max_size=40)
 AROUND = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
-QUICK = settings(max_examples=120, derandomize=True, deadline=None)
+QUICK = law(120)
 
 FORMS = {
     "as it is": lambda key: key,

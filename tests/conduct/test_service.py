@@ -62,9 +62,10 @@ def recipe(folder, teacher="", stage="", shard=64, prompts=PROMPTS):
     return path
 
 
-def run(path, root, **how):
+def run(path, root, allow=(), **how):
     store = Store(root, Signer.default())
-    done = execute(build(load_recipe(path), store), store, Execution(root / "cache", 1, **how))
+    plan = build(load_recipe(path, allow), store)
+    done = execute(plan, store, Execution(root / "cache", 1, **how))
     return store, done[-1]
 
 
@@ -255,7 +256,8 @@ def test_replay_answers_from_a_journal_or_an_export_and_asks_nobody(tmp_path, se
     table = f'kind = "replay"\njournal = "../s/{file}"\n[teachers.t.teacher]\n'
     text = text.replace("[teachers.t]\n", "[teachers.t]\n" + table)
     path.write_text(text)
-    replayed, _ = run(path, tmp_path / "s2")
+    allow = [tmp_path / "s" / file]
+    replayed, _ = run(path, tmp_path / "s2", allow)
     assert len(service) == 1
     assert [r["text"] for r in rows_of(replayed, "out")] == [
         r["text"] for r in rows_of(store, "out")
@@ -265,8 +267,8 @@ def test_replay_answers_from_a_journal_or_an_export_and_asks_nobody(tmp_path, se
     recipe(tmp_path / "r", prompts=prompts)
     path.write_text(text)
     with pytest.raises(TeacherError, match="does not hold"):
-        run(path, tmp_path / "s3")
+        run(path, tmp_path / "s3", allow)
     path.write_text(text.replace('journal = "', 'missing = "reject"\njournal = "'))
-    rejecting, _ = run(path, tmp_path / "s4")
+    rejecting, _ = run(path, tmp_path / "s4", allow)
     (rejected,) = rows_of(rejecting, "out", "rejected")
     assert "holds no answer" in rejected["_reason"]

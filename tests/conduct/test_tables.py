@@ -13,8 +13,9 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import InputError
 from mashbill.conduct.opening import UNPACKED
@@ -230,7 +231,7 @@ def test_a_type_of_others_is_read_as_what_it_is_stored_as(tmp_path, name, kind):
 WHOLE = {kind: written(everything(), kind) for kind in ("parquet", "file", "stream")}
 
 
-@settings(max_examples=250, derandomize=True, deadline=None, database=None)
+@law(250)
 @given(
     kind=st.sampled_from(sorted(WHOLE)),
     changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=5),

@@ -3,8 +3,9 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import read_rows, rows_of, run_stages
 
 from mashbill import InputError, Signer, Store
@@ -13,7 +14,7 @@ from mashbill.conduct.listing import File, listing_digest
 from mashbill.core.naming import file_name, free_names, reference_name
 from mashbill.core.record import OURS, identify
 
-laws = settings(derandomize=True, deadline=None, max_examples=300)
+laws = law(300)
 BASE = st.sampled_from(["_bill", "_id", "text", "prompt", "a"])
 NAME = st.one_of(
     BASE,

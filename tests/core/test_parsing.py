@@ -6,8 +6,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill import InputError, RecipeError
 from mashbill.core.cells import at_least, at_most, text_encoding
@@ -142,7 +143,7 @@ NUMBERS = st.one_of(
 )  # fmt: skip
 
 
-@settings(derandomize=True, max_examples=600, deadline=None, database=None)
+@law(600)
 @given(NUMBERS, st.floats(allow_nan=False, allow_infinity=False))
 def test_a_row_s_number_is_compared_exactly_or_is_none(value, bound):
     found = at_least(value, bound), at_most(value, bound)
@@ -196,7 +197,7 @@ def test_an_error_of_ours_and_ctrl_c_go_through():
         assert error.value is ours
 
 
-@settings(derandomize=True, max_examples=300, deadline=None, database=None)
+@law(300)
 @given(st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False,
               allow_infinity=False), st.text()),

@@ -4,8 +4,9 @@ import re
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill.core.patterns import Pattern, PatternError, found
 
@@ -40,7 +41,7 @@ _PATTERNS = st.tuples(
 ).map("".join)
 
 
-@settings(derandomize=True, max_examples=800, deadline=None, database=None)
+@law(800)
 @given(_PATTERNS, st.lists(st.text(_LETTERS, max_size=8), min_size=1, max_size=4))
 def test_a_pattern_finds_what_re_finds(text, within):
     with warnings.catch_warnings():
@@ -51,7 +52,7 @@ def test_a_pattern_finds_what_re_finds(text, within):
             assert ours.found_in(one) is (theirs.search(one) is not None), (text, one)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None, database=None)
+@law(300)
 @given(st.sampled_from([r"\b\w+\b", r"\bé", r"(?i)k", r"\W", r"\s$", "[^a]", r"\d\B"]), st.text())
 def test_it_does_so_over_all_of_unicode(text, within):
     assert found(text, within) is (re.search(text, within) is not None)

@@ -1,8 +1,9 @@
 """Reasons of rejected rows, grouped by kind: as many as there are, bounded, safe to print."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill.core.reasons import Reasons, plain
 
@@ -37,7 +38,7 @@ def test_the_two_commonest_are_told_the_commonest_first():
     assert counted.rows == 10
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@law(150)
 @given(st.lists(st.tuples(st.text(max_size=40), st.integers(1, 9)), max_size=30))
 def test_no_row_is_lost_and_nothing_told_is_long_or_acts_on_a_terminal(given_):
     counted = Reasons()
@@ -49,7 +50,7 @@ def test_no_row_is_lost_and_nothing_told_is_long_or_acts_on_a_terminal(given_):
     assert all(ord(c) >= 32 and not 127 <= ord(c) < 160 for each in kinds for c in each.reason)
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@law(150)
 @given(st.text(alphabet=st.sampled_from("a\x1b[31m\x00\r\n\x9b\u202e[/foo]\x07"), max_size=400))
 def test_a_line_of_foreign_text_holds_no_control_code(text):
     assert not set(plain(text)) & set("\x1b\x00\r\n\x9b\u202e\x07")

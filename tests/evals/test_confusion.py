@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+from tests_laws import law
 
 from mashbill.evals.confusion import Confusion
 from mashbill.evals.remarks import against_majority, remarks
@@ -28,7 +29,7 @@ def answers(draw):
 @given(answers())
 @example((["a", "b"], ["b", "b"]))
 @example((["a", "b", "c"], [None, None, None]))
-@settings(derandomize=True, max_examples=200, deadline=None)
+@law(200)
 def test_a_matrix_is_that_of_scikit_learn(pair):
     gold, said = pair
     made = Confusion.of(gold, said)
@@ -78,7 +79,7 @@ def evaluation(gold, said):
 
 
 @given(answers())
-@settings(derandomize=True, max_examples=200, deadline=None)
+@law(200)
 def test_whoever_is_not_above_the_majority_label_is_told(pair):
     measured = evaluation(*pair)
     result, majority = measured["systems"]["s"], measured["majority"]

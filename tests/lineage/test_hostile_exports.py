@@ -9,11 +9,12 @@ import pytest
 import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from prov.model import ProvDocument
 from spdx_python_model.bindings import v3_0_1
+from tests_laws import law
 from tests_support import run_stages
 
 from mashbill.core.shown import shown
@@ -29,7 +30,7 @@ NAMES = [
     "</svg></style>", "]]>", "'\" onload=alert(1)", "{{ 7*7 }}", "{% x %}", "\U000e0041", "x\x85y",
     "a:b: c", "%41", "../x", "#x", "许可证", "m [fp8]", "\\", "\t", "﻿bom", "🥃",
 ]  # fmt: skip
-laws = settings(derandomize=True, deadline=None, max_examples=200)
+laws = law(200)
 TEXT = st.one_of(
     st.sampled_from(NAMES),
     st.lists(st.sampled_from([*NAMES, " ", "x"]), max_size=4).map("".join),

@@ -87,7 +87,7 @@ def stop_after(root, artifact):
         pass
 
     class Killing(permission_display()):
-        def finish(self, name, rows, rejected=0):  # noqa: ARG002
+        def finish(self, name, *_):
             if name == artifact:
                 raise Killed
 

@@ -139,7 +139,7 @@ def test_traces_of_tools_end_with_an_answer(tmp_path):
 @pytest.mark.parametrize(
     ("tools", "message"),
     [
-        ("not json", "tools.json: the tools cannot be read"),
+        ("not json", "tools.json: line 1: not a list of tools in JSON"),
         ('[{"name": "a"}]', r"tools.json: tool 0 lacks description, parameters"),
         (
             '[{"name": "a", "description": "", "parameters": {"type": "obect"}}]',

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError
@@ -17,7 +18,7 @@ from mashbill.stages.cells import Cells, as_text, stripped
 from mashbill.stages.spill import Spill
 from mashbill.stages.text import matching_key, matching_keys
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = law(60, suppress_health_check=list(HealthCheck))
 
 CELL = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False),
@@ -114,7 +115,7 @@ ROW = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("head", [CORPUS, IMPORT])
 @given(rows=st.lists(ROW, min_size=1, max_size=9))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@law(12, suppress_health_check=list(HealthCheck))
 def test_every_row_is_kept_or_rejected_whatever_the_pieces(tmp_path_factory, head, rows):
     rows = [{"text": "kept", "by": "m1", "id": 1}, *rows]
     found = []

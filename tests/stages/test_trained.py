@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+from tests_laws import law
 from tests_support import run_stages, run_toy
 
 from mashbill import StoreError, load_recipe
@@ -140,7 +141,7 @@ def test_every_trainer_saves_what_it_trained(tmp_path, count):
     order=st.sampled_from(["C", "F", "reversed", "strided", "view"]),
     kind=st.sampled_from(["float32", "int8"]),
 )
-@settings(max_examples=60, deadline=None)
+@law(60)
 def test_a_linear_model_comes_back_however_its_memory_lies(
     tmp_path_factory, labels, buckets, seed, order, kind
 ):

@@ -5,8 +5,9 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import TEACHER
 
 from mashbill import load_recipe
@@ -119,7 +120,7 @@ def test_a_tokenizer_shows_labels_of_several_tokens_and_shared_first_ones():
 WORD = st.text("abcdefgh", min_size=1, max_size=5)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None)
+@law(300)
 @given(
     WORD,
     st.sampled_from([":", " is", "?", ' "', " (", " =", "", ": ", ":  ", ".", ",", ":\t", ")"]),

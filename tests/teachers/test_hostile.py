@@ -6,10 +6,11 @@ import math
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from teachers.wire.known_shapes import ANSWERS, STREAMS, WIRES, shape, stream, wire_of
 from teachers.wire.test_laws import mutated, places
+from tests_laws import law
 
 from mashbill.conduct import foreign
 from mashbill.conduct.order import Answered, Refused
@@ -84,7 +85,7 @@ def test_no_body_at_all_is_more_than_a_told_failure(name, streams):
 
 
 @pytest.mark.parametrize("name", WIRES)
-@settings(max_examples=60, derandomize=True, deadline=None)
+@law(60)
 @given(st.binary(max_size=200), st.sampled_from(STATUSES), st.booleans())
 def test_any_bytes_are_read_or_refused(name, body, status, streams):
     outcome(WIRES[name], body, status=status, streams=streams)
@@ -107,7 +108,7 @@ def with_raw(value, at, raw):
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-@settings(max_examples=60, derandomize=True, deadline=None)
+@law(60)
 @given(st.data())
 def test_a_valid_answer_with_anything_at_any_place_is_read_or_refused(name, data):
     body = shape(name)
@@ -120,7 +121,7 @@ def test_a_valid_answer_with_anything_at_any_place_is_read_or_refused(name, data
 
 
 @pytest.mark.parametrize("name", STREAMS)
-@settings(max_examples=40, derandomize=True, deadline=None)
+@law(40)
 @given(st.data())
 def test_a_valid_stream_with_anything_at_any_place_is_read_or_refused(name, data):
     lines = stream(name).decode().split("\n")
@@ -203,7 +204,7 @@ BATCHES = {"batches.openai-expired": "openai-chat", "batches.openai-failed": "op
 
 
 @pytest.mark.parametrize("name", BATCHES)
-@settings(max_examples=80, derandomize=True, deadline=None)
+@law(80)
 @given(st.data())
 def test_a_batch_with_anything_at_any_place_is_read_or_refused(name, data):
     wire, body = batches_of(WIRES[BATCHES[name]]), shape(name)
@@ -233,7 +234,7 @@ LINES = {"batches.openai-output": "openai-chat", "batches.openai-errors": "opena
 
 
 @pytest.mark.parametrize("name", LINES)
-@settings(max_examples=60, derandomize=True, deadline=None)
+@law(60)
 @given(st.data())
 def test_results_with_anything_at_any_place_are_read_or_refused(name, data):
     from teachers.wire.known_shapes import SHAPES

@@ -172,7 +172,9 @@ class _Stores:
         )
 
     def _above(self, folder: Path) -> tuple[Path, ...]:
-        if folder not in self._at:
-            above = () if folder.parent == folder else self._above(folder.parent)
-            self._at[folder] = (*above, folder) if (folder / LEDGER).exists() else above
-        return self._at[folder]
+        above: tuple[Path, ...] = ()
+        for each in (*reversed(folder.parents), folder):
+            if each not in self._at:
+                self._at[each] = (*above, each) if (each / LEDGER).exists() else above
+            above = self._at[each]
+        return above

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from mashbill.conduct.opening import may_come
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.extras import needs
 from mashbill.core.folder import LOCAL
 
 if TYPE_CHECKING:
@@ -81,10 +82,8 @@ class Remote:
                 "or password belongs in it; set the service's own environment variables"
             )
             raise InputError(msg)
-        try:
+        with needs(address, _EXTRA):
             import fsspec
-        except ImportError as error:
-            raise MissingExtraError(address, _EXTRA) from error
         try:
             # fsspec keeps one client a service and set of options: the server is one of these.
             endpoint = _endpoint(self.protocol)
@@ -174,7 +173,8 @@ class Remote:
         Raises:
             InputError: if it cannot be had, or came shorter than the service says it is.
         """
-        from fsspec.callbacks import Callback
+        with needs(address, _EXTRA):
+            from fsspec.callbacks import Callback
 
         class Counted(Callback):  # type: ignore[misc]
             """Told of each piece that came; what it raises ends the download."""
@@ -245,7 +245,7 @@ def check_names(address: str, names: Iterable[str]) -> None:
     """Raise InputError if a name that a service tells of is none of a file below the address."""
     for name in names:
         parts = name.split("/")
-        if ".." in parts or not all(parts) or set(name) & set("\0\n\r\\"):
+        if ".." in parts or not all(parts) or "\0" in name:
             msg = f"{address[:300]}: it says to hold {name[:160]!r}, which is no name of a file"
             raise InputError(msg)
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.extras import needs
 from mashbill.core.store import write_atomically
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def _card(repository: str, kind: str) -> bytes:
     """Return the bytes of a card."""
     name = f"hf:{'datasets/' if kind == 'dataset' else ''}{repository}"
     with told(name, "README.md") as endpoint:
-        from huggingface_hub import hf_hub_download
+        with needs(name, "hub"):
+            from huggingface_hub import hf_hub_download
 
         # A cache of its own for the time being: what is kept is the card, and only as it is now.
         with tempfile.TemporaryDirectory() as cache:
@@ -84,14 +86,12 @@ def told(name: str, inside: str) -> Iterator[str]:
         InputError: for whatever the hub, or the way to it, says no to.
         MissingExtraError: if huggingface_hub is not installed.
     """
-    try:
+    with needs(name, "hub"):
         from huggingface_hub import errors
-    except ImportError as error:
-        raise MissingExtraError(name, "hub") from error
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or _PUBLIC
     try:
         yield endpoint
-    except InputError:
+    except (InputError, MissingExtraError):
         raise
     except errors.RepositoryNotFoundError as error:
         msg = (

@@ -16,6 +16,7 @@ from mashbill.conduct.hub import told
 from mashbill.conduct.opening import may_come
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import InputError
+from mashbill.core.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +83,8 @@ def hub_found(asked: HubAddress) -> Found:
         return Found({inside.rsplit("/", 1)[-1]: inside}, "file")
     base = "" if is_glob else inside.rstrip("/")
     with told(asked.name, inside or "file") as endpoint:
-        from huggingface_hub import HfApi
+        with needs(asked.name, "hub"):
+            from huggingface_hub import HfApi
 
         tree = HfApi(endpoint).list_repo_tree(
             asked.repository,
@@ -117,8 +119,9 @@ def hub_download(asked: HubAddress, path: str, cache: Path) -> Path:
         InputError: if it cannot be had.
     """
     with told(asked.name, path) as endpoint:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.utils import tqdm
+        with needs(asked.name, "hub"):
+            from huggingface_hub import hf_hub_download
+            from huggingface_hub.utils import tqdm
 
         class Counted(tqdm):  # type: ignore[misc]
             """Told of each piece that came; what it raises ends the download."""
@@ -171,7 +174,8 @@ class HubRepository:
         self._parent: str | None = None
         self._there: dict[str, Any] = {}
         with told(asked.name, "revision " + (asked.revision or "main")) as endpoint:
-            from huggingface_hub import HfApi
+            with needs(asked.name, "hub"):
+                from huggingface_hub import HfApi
 
             self._api = HfApi(endpoint)
             self._exists = self._api.repo_exists(asked.repository, repo_type=asked.kind)
@@ -222,7 +226,8 @@ class HubRepository:
             return
         asked = self._asked
         with told(asked.name, "revision " + (asked.revision or "main")):
-            from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+            with needs(asked.name, "hub"):
+                from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
             if not self._exists:
                 self._api.create_repo(

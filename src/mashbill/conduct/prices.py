@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from mashbill.core.errors import MissingExtraError
+from mashbill.core.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,10 +61,8 @@ def price_of(provider: str, model: str, day: datetime, factor: float = 1.0) -> P
     Raises:
         MissingExtraError: if genai-prices is not installed.
     """
-    try:
+    with needs("the price of calls", "api"):
         from genai_prices import Usage, calc_price
-    except ImportError as error:
-        raise MissingExtraError("the price of calls", "api") from error
     table = f"genai-prices {version('genai-prices')}"
 
     def exact(counts: Counts) -> float:

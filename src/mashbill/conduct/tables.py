@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ROWS = 65_536
 _PIECE = 16 << 20  # bytes of a batch that is given out
 _DECODED = 256 << 20  # bytes that a batch may take where its values are told by their difference
+_NESTED = 100  # types in one another, as many as pyarrow reads of a Parquet file
 _VALUE = 8  # bytes that a value counts at least, however it is packed
 _DIFFERENCES = "DELTA_BYTE_ARRAY"
 _FOLDED = (OSError, pa.ArrowException, ValueError, struct.error, IndexError, OverflowError)
@@ -99,9 +100,13 @@ def _looked_at(opened: pq.ParquetFile, meter: Meter) -> tuple[list[str], int]:
 
 
 def _has_map(kind: Any) -> bool:
-    return pa.types.is_map(kind) or any(
-        _has_map(kind.field(i).type) for i in range(kind.num_fields)
-    )
+    waiting = [kind]
+    while waiting:
+        part = waiting.pop()
+        if pa.types.is_map(part):
+            return True
+        waiting += [part.field(i).type for i in range(part.num_fields)]
+    return False
 
 
 def arrow_batches(data: Path | bytes, shown: str) -> Iterator[pa.RecordBatch]:
@@ -192,26 +197,29 @@ def _cast(column: Any, kind: Any) -> Any:
     return column.cast(kind)
 
 
-def _plain(kind: Any) -> Any:
+def _plain(kind: Any, depth: int = 0) -> Any:
     """Return a type without dictionaries in it.
 
     Raises:
-        ValueError: if it is one whose rows may share what they hold unseen.
+        ValueError: if it is one whose rows may share what they hold unseen, or nested too deeply.
     """
+    if depth > _NESTED:
+        msg = f"a column's type has more than {_NESTED} others in one another"
+        raise ValueError(msg)
     if isinstance(kind, pa.BaseExtensionType):
-        return _plain(kind.storage_type)
+        return _plain(kind.storage_type, depth + 1)
     if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
+        return _plain(kind.value_type, depth + 1)
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(f.name, _plain(f.type)) for f in kind])
+        return pa.struct([pa.field(f.name, _plain(f.type, depth + 1)) for f in kind])
     if pa.types.is_map(kind):
-        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
+        return pa.map_(_plain(kind.key_type, depth + 1), _plain(kind.item_type, depth + 1))
     if pa.types.is_fixed_size_list(kind):
-        return pa.list_(_plain(kind.value_type), kind.list_size)
+        return pa.list_(_plain(kind.value_type, depth + 1), kind.list_size)
     if pa.types.is_large_list(kind):
-        return pa.large_list(_plain(kind.value_type))
+        return pa.large_list(_plain(kind.value_type, depth + 1))
     if pa.types.is_list(kind):
-        return pa.list_(_plain(kind.value_type))
+        return pa.list_(_plain(kind.value_type, depth + 1))
     if pa.types.is_nested(kind):
         msg = f"it has a column of type {kind}, which is not read; write it as a list"
         raise ValueError(msg)

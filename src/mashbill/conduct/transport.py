@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from mashbill.conduct.scrubbing import Scrubber
-from mashbill.core.errors import MissingExtraError
+from mashbill.core.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,11 +171,9 @@ class Http:
         Raises:
             MissingExtraError: if aiohttp is not installed.
         """
-        try:
+        with needs("asking a service", "api"):
             import aiohttp
             from yarl import URL
-        except ImportError as error:
-            raise MissingExtraError("asking a service", "api") from error
         self._errors: Any = aiohttp
         self._urls: dict[str, tuple[Any, str | None]] = {}
         self._url = URL

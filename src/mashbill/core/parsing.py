@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mashbill.core.errors import InputError, MashbillError
+from mashbill.core.errors import CanonicalError, InputError, MashbillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,10 +57,13 @@ def foreign(
         remedy: what to do.
 
     Raises:
-        MashbillError: as ``error``; one of ours that is raised within goes through as it is.
+        MashbillError: as ``error``; one of ours that is raised within goes through as it is, but
+            for one about a value that has no canonical form, which names no file.
     """
     try:
         yield
+    except CanonicalError as problem:
+        _refuse(shown, what, problem, error, remedy)
     except (MashbillError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except OSError as problem:
@@ -122,9 +125,13 @@ def read_text(
     shown: object = "",
     error: Error = InputError,
 ) -> str:
-    """Return the text of a file in UTF-8, without a mark at its beginning; bounds as above."""
+    """Return the text of a file in UTF-8, without a mark at its beginning; bounds as above.
+
+    Lines end as Python's own reading of text has it, whichever system wrote the file.
+    """
     shown = shown or file
-    return as_text(read_bytes(file, most=most, shown=shown, error=error), shown, error=error)
+    text = as_text(read_bytes(file, most=most, shown=shown, error=error), shown, error=error)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def as_text(data: bytes, shown: object, *, error: Error = InputError) -> str:
@@ -171,7 +178,9 @@ def toml_value(text: str, shown: object, *, error: Error = InputError) -> dict[s
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        msg = f"{shown}: not valid TOML: {problem}"
+        quotes = '; texts stand in straight quotes: key = "value"'
+        remedy = quotes if "Invalid value" in str(problem) else "; correct that line"
+        msg = f"{shown}: not valid TOML: {problem}{remedy}"
         raise error(msg) from problem
     except RecursionError as problem:
         line = _deep_line(text)

@@ -19,6 +19,7 @@ FORMULA = "\\A[-=+@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 """how a text begins that a spreadsheet may run as a formula (OWASP, "CSV Injection"); a pattern"""
 
 _LINES = 200  # of a paragraph
+_NESTED = 1000  # levels of a value that is written as JSON
 _SELECTORS = "\ufe0e\ufe0f"
 _MARKS = (
     "\u0300-\u034e\u0350-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
@@ -113,14 +114,28 @@ def _dumped(value: Any, indent: int | None) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with the numbers that JSON has not as texts."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return json.dumps(value)
-    return value
+    """Return a value with the numbers that JSON has not as texts.
+
+    Raises:
+        TypeError: if it is nested more deeply than any value is written, or holds itself.
+    """
+    whole = [value]
+    waiting: list[tuple[Any, Any, int]] = [(whole, 0, 0)]
+    while waiting:
+        holder, key, depth = waiting.pop()
+        part = holder[key]
+        if depth > _NESTED:
+            msg = f"a value of more than {_NESTED} levels has no JSON form here"
+            raise TypeError(msg)
+        if isinstance(part, dict):
+            holder[key] = dict(part)
+            waiting += [(holder[key], inner, depth + 1) for inner in part]
+        elif isinstance(part, list | tuple):
+            holder[key] = list(part)
+            waiting += [(holder[key], inner, depth + 1) for inner in range(len(part))]
+        elif isinstance(part, float) and not math.isfinite(part):
+            holder[key] = json.dumps(part)
+    return whole[0]
 
 
 def yaml_scalar(value: Any) -> str:

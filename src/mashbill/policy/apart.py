@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import pickle
 import select
 import subprocess
 import sys
@@ -17,19 +16,15 @@ SECONDS = 5
 _WAIT = 30.0  # seconds by the clock, on a machine that has much else to do
 _MEMORY = 2 << 30
 _WORKER = """
-import json, pickle, resource, sys
+import json, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, ({seconds}, {seconds}))
 resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
 import cel
 put, told = sys.stdin.buffer, sys.stdout.buffer
-program = cel.compile(pickle.load(put))
-while True:
+program = cel.compile(json.loads(put.readline()))
+for line in put:
     try:
-        facts = pickle.load(put)
-    except EOFError:
-        break
-    try:
-        value = program.execute(facts)
+        value = program.execute(json.loads(line))
         said = [value] if isinstance(value, bool) else ["gives", repr(value)[:200]]
     except BaseException as error:
         said = ["lacks", str(error)[:2000]]
@@ -71,7 +66,7 @@ class Apart:
         process = self._started()
         begun = time.monotonic()
         try:
-            line = self._answer(process, pickle.dumps(facts))
+            line = self._answer(process, _line(facts))
         except BaseException:
             _end(process)  # also when somebody stops us
             self._process = None
@@ -93,11 +88,12 @@ class Apart:
             code = _WORKER.format(seconds=SECONDS, memory=_MEMORY)
             # In a session of its own, so that Ctrl-C comes to us, who end it.
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                # -P: what lies in the folder that somebody is in is none of its modules.
+                [sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             weakref.finalize(self, _end, self._process)
-            self._send(self._process, pickle.dumps(self._text))
+            self._send(self._process, _line(self._text))
         return self._process
 
     @staticmethod
@@ -120,6 +116,10 @@ class Apart:
             msg = "takes more time or memory than it may"
             raise SpentError(msg)
         return line
+
+
+def _line(value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

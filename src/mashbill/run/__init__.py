@@ -166,20 +166,29 @@ class _Runner:
         try:
             with self._execution.display as display:
                 display.reckoning.begin(self._execution.caps, self._asking.spent_before)
-                for stage in self._plan.stages:
-                    if self._branches.is_cut(stage, self._silent()):
+                for number, stage in enumerate(self._plan.stages, 1):
+                    if self._cut(stage):
                         continue
                     try:
                         with self._store.lock(str(stage.ref)):
                             done.append(self._stage(stage))
                     except (InputError, TeacherError) as error:
                         self._branches.cut(stage, error)
-                        display.tell(f"{stage.name}: {error}")
+                        if self._goes_on(number):  # or it is told at once, as the run's own error
+                            display.tell(f"{stage.name}: {error}")
         finally:
             self._asking.close()
             self._tell_conduct()
         self._branches.tell(len(done))
         return done
+
+    def _goes_on(self, number: int) -> bool:
+        """Return whether a stage from this number on can still be made."""
+        left = [s for s in self._plan.stages[number:] if not self._cut(s)]
+        return any(stage.status != "done" for stage in left)
+
+    def _cut(self, stage: PlannedStage) -> bool:
+        return self._branches.is_cut(stage, self._silent())
 
     def _silent(self) -> list[str]:
         """Return the teachers that this run asks no more, since it was to stop asking services."""

@@ -150,18 +150,18 @@ class Opening:
             if window > 0:
                 todo.append((piece, min(window, self.candidates(piece))))
             window -= self.candidates(piece)
-        if len(todo) == 1:
-            return [self._of_one(*todo[0])]
         for name in self.teachers:
             self.context.teacher(name)  # one session each, made before threads could make two
         pool = ThreadPoolExecutor(_TOGETHER, thread_name_prefix="trial")
         try:
             made = [future.result() for future in [pool.submit(self._of_one, *it) for it in todo]]
         except BaseException:
+            # As where slices are made: what is in flight is waited for, and a second Ctrl-C ends
+            # that wait.
             self.interrupt()
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown()
         return made
 
     def _of_one(self, piece: Piece, window: int) -> list[pa.RecordBatch]:

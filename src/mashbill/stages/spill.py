@@ -26,6 +26,7 @@ class Spill:
         self._sink = pa.OSFile(str(path), "wb")
         self.kinds: dict[str, Kinds] = {}
         """column -> what was met in it, in the order in which columns came"""
+        self._numbers: dict[str, int] = {}
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -42,7 +43,9 @@ class Spill:
         for name, cells in columns.items():
             self.kinds[name] = self.kinds.get(name, Kinds()) | cells.kinds
             mark = JSON_MARK if cells.is_json else None
-            fields.append(pa.field(name, cells.array.type, metadata=mark))
+            # A name may be no Unicode, or hold what Arrow ends names at: it is told by its number.
+            number = self._numbers.setdefault(name, len(self._numbers))
+            fields.append(pa.field(str(number), cells.array.type, metadata=mark))
             arrays.append(cells.array)
         batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
         with pa.ipc.new_stream(self._sink, batch.schema) as writer:
@@ -52,18 +55,19 @@ class Spill:
     def chunks(self) -> Iterator[dict[str, Cells]]:
         """Yield the chunks as they were added. Nothing may be added from now on."""
         self._sink.close()
+        names = list(self._numbers)
         with pa.OSFile(str(self._path), "rb") as source:
             while source.tell() < source.size():
                 with pa.ipc.open_stream(source) as reader:
                     batch = reader.read_next_batch()
                     for _ in reader:
                         pass
-                yield {
-                    field.name: Cells(
-                        batch.column(i), self.kinds[field.name], is_json=bool(field.metadata)
-                    )
-                    for i, field in enumerate(batch.schema)
-                }
+                found = {}
+                for i, field in enumerate(batch.schema):
+                    name = names[int(field.name)]
+                    is_json = bool(field.metadata)
+                    found[name] = Cells(batch.column(i), self.kinds[name], is_json=is_json)
+                yield found
 
     def final(self, name: str, chunk: Mapping[str, Cells], rows: int) -> pa.Array:
         """Return a column of a chunk as part of the whole column; missing cells if it has none."""

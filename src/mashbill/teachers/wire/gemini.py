@@ -12,6 +12,7 @@ from mashbill.teachers.wire.reading import (
     as_json,
     count,
     grow,
+    incidental,
     items,
     logprob,
     merged,
@@ -116,8 +117,8 @@ class Gemini:
             msg = "a response without usageMetadata"
             raise WireError(msg, retry=False)
         reply = Reply(
-            model=text(body.get("modelVersion"), "modelVersion"),
-            id=text(body.get("responseId"), "responseId"),
+            model=incidental(body.get("modelVersion")),
+            id=incidental(body.get("responseId")),
         )
         _read_usage(body["usageMetadata"], reply)
         candidates = items(body.get("candidates"), "candidates")

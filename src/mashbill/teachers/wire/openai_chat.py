@@ -18,6 +18,7 @@ from mashbill.teachers.wire.reading import (
     count,
     failed,
     grow,
+    incidental,
     items,
     logprob,
     merged,
@@ -130,8 +131,8 @@ class OpenAIChat:
             finish=_finish(choice.get("finish_reason")),
             tool_calls=_calls(said),
             logprobs=read_logprobs(choice.get("logprobs")),
-            model=text(body.get("model"), "model"),
-            id=text(body.get("id"), "id"),
+            model=incidental(body.get("model")),
+            id=incidental(body.get("id")),
         )
         reply.text, thought = _content(said.get("content"))
         told = text(said.get("reasoning_content"), "reasoning_content")

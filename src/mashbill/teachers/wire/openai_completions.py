@@ -10,6 +10,7 @@ from mashbill.teachers.wire.reading import (
     answer,
     count,
     grow,
+    incidental,
     items,
     logprob,
     merged,
@@ -79,8 +80,8 @@ class OpenAICompletions:
             text=text(choice["text"], "text"),
             finish=FINISHES.get(text(choice.get("finish_reason"), "finish_reason"), "other"),
             logprobs=_logprobs(record(choice.get("logprobs"), "logprobs")),
-            model=text(body.get("model"), "model"),
-            id=text(body.get("id"), "id"),
+            model=incidental(body.get("model")),
+            id=incidental(body.get("id")),
         )
         read_usage(body, reply)
         return reply

@@ -11,6 +11,7 @@ from mashbill.teachers.wire.reading import (
     as_json,
     count,
     failed,
+    incidental,
     items,
     merged,
     only,
@@ -108,7 +109,7 @@ class OpenAIResponses:
             msg = "a response without output and usage"
             raise WireError(msg, retry=False)
         found = [record(item, "output[]") for item in output]
-        reply = Reply(model=text(body.get("model"), "model"), id=text(body.get("id"), "id"))
+        reply = Reply(model=incidental(body.get("model")), id=incidental(body.get("id")))
         refusal = False
         for item in found:
             match item.get("type"):

@@ -45,6 +45,9 @@ def record(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
+_LONGEST = 512  # characters of an id or of a model's name
+
+
 def items(value: Any, what: str) -> list[Any]:
     """Return a JSON array; an absent one is empty."""
     if value is None:
@@ -52,6 +55,17 @@ def items(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise _shape(value, what, "an array")
     return value
+
+
+def incidental(value: Any) -> str:
+    """Return what an answer says beside its text, such as an id: whatever it is, it loses none.
+
+    Characters that no text has are spelt out; what is neither a text nor a number is left out.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    said = str(value) if isinstance(value, str) or abs(value) < 10**18 else ""
+    return said.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:_LONGEST]
 
 
 def text(value: Any, what: str) -> str:
