@@ -155,12 +155,14 @@ def test_a_run_s_display_acts_on_no_name_note_or_line(name, note):
 
 # Who keeps to it
 
+APART = {"teachers/chat_worker.py": "a program of its own, whose output is its parent's pipe"}
+
 
 def test_only_one_module_prints():
     """No module but cli/printing.py writes to a terminal, makes a console or reads markup."""
     found = []
     for path in sorted(SRC.rglob("*.py")):
-        if path != PRINTS:
+        if path != PRINTS and path.relative_to(SRC).as_posix() not in APART:
             found += [
                 f"{path.relative_to(SRC)}:{n}: {what}" for n, what in faults(path.read_text())
             ]

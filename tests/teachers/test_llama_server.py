@@ -1,6 +1,7 @@
 """A recipe against a real llama.cpp server, by chat and by completions, with log-probabilities."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from tests_support import rows_of, run_toy
 
-from mashbill import load_recipe
+from mashbill import Store, load_recipe
 from mashbill.cli import recipe_path
 from mashbill.conduct.journal import Journal
 from mashbill.core.errors import LosingError
@@ -62,7 +63,7 @@ def recipe(folder, address, **changed):
         text = text.replace(old, new)
     folder.mkdir()
     for name in ("data", "prompts"):
-        (folder / name).symlink_to(shipped.parent / name)
+        shutil.copytree(shipped.parent / name, folder / name)
     (folder / "r.toml").write_text(text)
     return folder / "r.toml"
 
@@ -98,11 +99,20 @@ def test_labels_by_chat_too(tmp_path, address):
     instruction.write_text(
         "Is this line positive or negative?\nLine: {{ text }}\nAnswer with one word:"
     )
-    try:
-        store, _ = run_toy(path, tmp_path / "s")
-    except LosingError:  # so small a model may not answer: then the run stops, and says why
-        return
-    assert {row["label"] for row in rows_of(store, "moods")} <= {"positive", "negative"}
+    store, _ = run_toy(path, tmp_path / "s")
+    moods = rows_of(store, "moods")
+    assert len(moods) > 20
+    assert {row["label"] for row in moods} <= {"positive", "negative"}
+
+
+def test_a_few_shot_prompt_by_chat_stops_with_its_cause(tmp_path, address):
+    path = recipe(tmp_path / "r", address, wire=('wire = "openai-completions"\n', ""))
+    with pytest.raises(LosingError, match=r"(?s)all of the first 20.*wire = .openai-completion"):
+        run_toy(path, tmp_path / "s")
+    calls, _, _ = Journal.of(Store(tmp_path / "s")).totals()
+    with pytest.raises(LosingError, match="none was bought now"):
+        run_toy(path, tmp_path / "s")
+    assert Journal.of(Store(tmp_path / "s")).totals()[0] == calls
 
 
 def test_a_schema_is_held_to(tmp_path, address):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 import mashbill
+from mashbill.cli.printing import err
 from mashbill.core import registry
 
 DEBUG = "MASHBILL_DEBUG"
@@ -27,8 +27,7 @@ def tracebacks() -> Iterator[None]:
         yield
     except Exception:
         if os.environ.get(DEBUG, "0") not in {"", "0"}:
-            # It may quote what strangers wrote.
-            sys.stderr.write(traceback.format_exc().translate(registry.CONTROLS))
+            err.emit(traceback.format_exc())
         raise
 
 
@@ -37,7 +36,7 @@ def fault(error: Exception) -> tuple[str, int]:
     plugin = registry.blamed(error)
     if plugin is not None:
         return str(plugin), 1
-    said = f"{type(error).__name__}: {error!s:.300}".rstrip(": ").translate(registry.CONTROLS)
+    said = f"{type(error).__name__}: {error!s:.300}".rstrip(": ")
     if isinstance(error, MemoryError):
         return f"there is too little memory ({said}); what was committed is kept", 2
     if isinstance(error, (pa.ArrowException, sqlite3.Error)):
@@ -71,9 +70,7 @@ def of_the_system(error: OSError) -> str:
     """Return what to say of an error of the system: the file, what it said, what to do."""
     where = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0, "")
-    return f"{where}{error.strerror or error}{f'; {remedy}' if remedy else ''}".translate(
-        registry.CONTROLS
-    )
+    return f"{where}{error.strerror or error}{f'; {remedy}' if remedy else ''}"
 
 
 def _place(error: Exception) -> str:

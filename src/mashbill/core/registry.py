@@ -16,13 +16,12 @@ from typing import Any
 
 from mashbill.core.errors import MashbillError, PluginError, RecipeError
 from mashbill.core.installed import NAME
+from mashbill.core.shown import shown
 
 TEACHERS = "mashbill.teachers"
 VERIFIERS = "mashbill.verifiers"
 TRAINERS = "mashbill.trainers"
 STAGES = "mashbill.stages"
-CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
-"""how control characters are shown of what others wrote, tabs and ends of lines excepted"""
 GROUPS = (TEACHERS, VERIFIERS, TRAINERS, STAGES)
 
 
@@ -121,7 +120,7 @@ def blamed(error: BaseException) -> PluginError | None:
 
 
 def _told(doing: str, point: EntryPoint, error: BaseException) -> PluginError:
-    said = f"{type(error).__name__}: {error!s:.300}".rstrip(": ").translate(CONTROLS)
+    said = shown(f"{type(error).__name__}: {error!s:.300}".rstrip(": "), None, layout=True)
     return PluginError(
         f"{doing}: the plugin {_maker(point)} (entry point {point.name} = {point.value} of "
         f"{point.group}) failed{_place(point, error)}: {said}. That is the plugin's own fault: "
