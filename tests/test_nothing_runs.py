@@ -54,7 +54,7 @@ LISTED = {
     },
     "stages/prompting.py": {"_JINJA.from_string": "in the bounded sandbox"},
     "policy/apart.py": {
-        "subprocess.Popen": "our own program, with bounds, asked in JSON: CEL, which executes nothing"
+        "subprocess.Popen": "a program of ours, bounded and asked in JSON: CEL runs nothing"
     },
     "report/templating.py": {"jinja2.Environment": "the package's own pages"},
     "teachers/chat_filling.py": {"subprocess.Popen": "the worker of chat templates"},

@@ -20,7 +20,7 @@ BOUNDED = {
     "lineage/exports/card.py _yaml": "the front matter that the module itself writes: two levels",
     "policy/house.py _recorded": "_NESTED levels of facts, then InputError",
     "publish/writing.py _plain": "_NESTED levels of a value, then ValueError",
-    "stages/holding.py _key": "what structure.flaw took: _DEEPEST levels; a schema: parsing.DEEPEST",
+    "stages/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
     "run/slicing.py add_measures": "measures that stages write themselves: two levels",
     "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",
     "teachers/fake_json.py _object": "twice _DEEPEST: nothing is drawn below",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, LosingError
 from mashbill.core.record import BILL
 
 if TYPE_CHECKING:
@@ -118,8 +118,10 @@ def run_slices(
                     take()
             while pending:
                 take()
-        except BaseException:
-            interrupt()
+        except BaseException as error:
+            # What is in flight was looked at already where first answers are no good.
+            if not isinstance(error, LosingError):
+                interrupt()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
