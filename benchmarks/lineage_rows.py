@@ -36,7 +36,7 @@ from mashbill.core.record import identify, leaves
 from mashbill.core.store import MANIFEST, NODES, write_atomically
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset
 from mashbill.lineage.trace import Tracer
-from mashbill.run.making import _write_parquet
+from mashbill.run.shards import write_parquet
 
 SLICE = 500_000
 _TIMED = ("rows", "stage", "with", "without", "evidence", "evidence_rows")
@@ -88,7 +88,7 @@ class Capture:
             path = self.folder / f"{name}-{lineage}.parquet"
             began = time.perf_counter()
             table = self._placed(composer, codes, out, start) if lineage else out.drop(["_from"])
-            _write_parquet(table, path)
+            write_parquet(table, path)
             row["with" if lineage else "without"] += time.perf_counter() - began
             row["bytes_with" if lineage else "bytes_without"] += path.stat().st_size
             made[lineage] = table
@@ -240,7 +240,7 @@ def large_bill(rows: int, folder: Path) -> dict[str, Any]:
         bills = (np.minimum(draw.zipf(1.2, count), len(table.numbered)) - 1).astype(np.int32)
         table.count(bills, draw.integers(50, 1500, count))
         path = ref / f"part-{number:05d}.parquet"
-        sha256 = _write_parquet(pa.table({"_bill": bills}), path)
+        sha256 = write_parquet(pa.table({"_bill": bills}), path)
         shards.append(Shard(file=path.name, rows=count, sha256=sha256, merkle_root="0" * 64))
     nodes = len(table.numbered)
     commit(store, "large", table, shards, [])
@@ -291,7 +291,7 @@ def long_trace(rows: int, folder: Path, asked: int = 300) -> dict[str, Any]:
                 columns["_from"] = np.arange(start, start + count)
             columns["_bill"] = pa.array(np.zeros(count, np.int32))
             path = folder_ / f"part-{number:05d}.parquet"
-            sha256 = _write_parquet(pa.table(columns), path)
+            sha256 = write_parquet(pa.table(columns), path)
             shards.append(Shard(file=path.name, rows=count, sha256=sha256, merkle_root="0" * 64))
             mine.count(np.zeros(count, np.int32), np.full(count, 8))
         size[name] = sum(path.stat().st_size for path in folder_.iterdir())

@@ -6,13 +6,21 @@ tests/fuzz/test_registry.py looks for those that are in neither.
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import gzip
+import io
 import json
 import os
 import shutil
+import tarfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from fuzz.mutations import OF_BYTES, OF_JSON, OF_TEXT, another_word
 
 HERE = Path(__file__).parent
@@ -282,7 +290,8 @@ def _gguf_valid(_kept):
 def _linear(path):
     from mashbill.train.linear import LinearPredictor
 
-    LinearPredictor(path.parent)
+    predictor = LinearPredictor.load(path.parent)
+    predictor.probabilities(["a text", ""])
 
 
 def _model_beside(folder, kept):
@@ -290,7 +299,138 @@ def _model_beside(folder, kept):
         (folder / name).write_bytes(data)
 
 
-_CONFIG = json.dumps({"labels": ["a", "b"], "buckets": 16, "temperature": 1.0}).encode()
+_CONFIG = json.dumps(
+    {"format": 2, "labels": ["a", "b"], "buckets": 16, "temperature": 1.0}
+).encode()
+
+
+def _model_fault(path):
+    from mashbill.core.faults import model_fault
+
+    model_fault("classifier", path.parent)
+
+
+def _rows(**manner):
+    """Return what reads the rows of a file as a stage does: to their end, twice."""
+
+    def read(path):
+        from mashbill.stages.chunks import Manner, read_chunks
+        from mashbill.stages.spill import Spill
+
+        with Spill(path.with_name("spilled")) as spill:
+            for chunk in read_chunks(path, path.name, Manner(**manner)):
+                spill.add(chunk.columns)
+                for row in chunk.bad:
+                    chunk.where(row)
+            for chunk in spill.chunks():
+                for name, cells in chunk.items():
+                    cells.values(), spill.final(name, chunk, len(cells.array))
+
+    return read
+
+
+def _member(inside):
+    def read(path):
+        from mashbill.conduct.archives import member_of, unpacked
+
+        with member_of(path, inside) as stream:
+            stream.read()
+        unpacked(path, inside, path.with_name("cache"))
+
+    return read
+
+
+def _index(path):
+    from mashbill.conduct.index_pages import links_of
+    from mashbill.conduct.web import Page
+
+    kind = "application/json" if path.suffix == ".json" else "text/html"
+
+    class Web:
+        """Gives the page, as though an index had answered with it."""
+
+        def page(self, address, accept, most):
+            del accept, most
+            return Page(address, kind, path.read_bytes())
+
+    for address in ("https://example.org/simple/x/", "file:///srv/x/"):
+        list(links_of(Web(), address))
+
+
+def _table():
+    """A table of every kind of column."""
+    day = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
+    rows = [
+        {
+            "text": f"text {i}", "n": i, "x": i / 3, "yes": i % 2 == 0, "raw": bytes([i, 255]),
+            "tags": ["a", f"b{i}"], "deep": {"a": {"b": [i, None]}}, "day": day.date(),
+            "at": day, "price": decimal.Decimal(i) / 4, "none": None,
+        }
+        for i in range(5)
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows)
+    table = table.append_column("kind", pa.array(["x", "y", "x", None, "é"]).dictionary_encode())
+    pairs = pa.array([[("k", 1)], [], None, [("k", 2)], []], pa.map_(pa.string(), pa.int32()))
+    table = table.append_column("pairs", pairs)
+    table = table.append_column("fine", pa.array([1, 2, None, 2**60, -1], pa.timestamp("ns")))
+    return table.append_column("long", pa.array([1, 2, 3, 4, 5], pa.duration("us")))
+
+
+def _parquet(_kept):
+    out = io.BytesIO()
+    pq.write_table(_table(), out, compression="zstd")
+    return out.getvalue()
+
+
+def _arrow(_kept):
+    out = io.BytesIO()
+    table = _table()
+    with pa.ipc.new_file(out, table.schema) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+def _arrow_stream(_kept):
+    out = io.BytesIO()
+    table = _table()
+    with pa.ipc.new_stream(out, table.schema) as writer:
+        writer.write_table(table)
+    return out.getvalue()
+
+
+def _zipped(how):
+    def made(_kept):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", how) as archive:
+            archive.writestr("b.txt", b"another")
+            archive.writestr("a.txt", b"a text " * 40)
+        return out.getvalue()
+
+    return made
+
+
+def _tarred(mode):
+    def made(_kept):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode=mode) as archive:
+            for name in ("b.txt", "x" * 150, "a.txt"):  # a long name has a header of its own
+                info = tarfile.TarInfo(name)
+                info.size = 280
+                archive.addfile(info, io.BytesIO(b"a text " * 40))
+        return out.getvalue()
+
+    return made
+
+
+def _gz(_kept):
+    return gzip.compress(_LINES.encode(), mtime=0)
+
+
+def _zst(_kept):
+    out = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(out, "zstd") as stream:
+        stream.write(_SEPARATED.encode())
+    return out.getvalue().to_pybytes()
 
 
 def _folder_config(path):
@@ -377,6 +517,32 @@ _CLAIMS = (
     "acme/a,acme/b,sft-data,api,0.5,100,midtraining,200,paper\n"
     "acme/b,acme/c,base-weights,weights,,,,,paper\n"
 )
+_LINES = (
+    '{"text": "one", "n": 1, "x": 0.5, "tags": ["a", {"b": null}], "yes": true}\n'
+    '{"text": "two \u00e9", "n": 12345678901234567890, "more": {}}\n\n'
+    '{"n": "3", "text": null}\n'
+)
+_SEPARATED = 'text,n,x\n"one, and ""two""",1,0.5\n"over\ntwo lines",2,\né,3,x\n'
+_TABS = 'text\tn\tx\none\t1\t0.5\n"two\t2\t\n'
+_INDEX = (
+    '<html><head><base href="https://example.org/files/"></head><body>\n'
+    f'<a href="x-1.0-py3-none-any.whl#sha256={"0" * 64}">x</a>\n'
+    '<a href="../../x-1.0.tar.gz" data-yanked="&quot;bad&quot;">y</a>\n</body></html>\n'
+)
+_INDEX_JSON = json.dumps(
+    {
+        "meta": {"api-version": "1.1"}, "name": "x",
+        "files": [
+            {"filename": "x-1.0-py3-none-any.whl", "url": "x-1.0-py3-none-any.whl", "size": 3,
+             "hashes": {"sha256": "0" * 64}, "yanked": False},
+            {"filename": "x-1.0.tar.gz", "url": "https://e.org:443/x-1.0.tar.gz", "hashes": {}},
+        ],
+    }
+)  # fmt: skip
+_OF_MEMBERS = (
+    "conduct.archives:_from_zip", "conduct.archives:_from_tar", "conduct.archives:unpacked"
+)  # fmt: skip
+_OF_ROWS = ("stages.chunks:read_chunks", "conduct.opening:open_file")
 
 READERS = (
     Reader("recipe", ("core.parsing:read_bytes", "core.parsing:read_toml",
@@ -450,11 +616,44 @@ READERS = (
            _gguf, "m.gguf", OF_BYTES),
     Reader("classifier's weights", ("train.linear:__init__",), lambda kept: kept.model, _linear,
            "weights.safetensors", OF_BYTES, _model_beside),
-    Reader("classifier's config", ("train.linear:_read",), lambda _kept: _CONFIG, _linear,
+    Reader("classifier's config", ("train.linear:load",), lambda _kept: _CONFIG, _linear,
            "config.json", OF_JSON, _model_beside),
     Reader("config of weights", ("teachers.folder_model:_read", "teachers.folder_model:describe"),
            _text('{"eos_token_id": 1, "max_position_embeddings": 5}'), _folder_config,
            "config.json"),
     Reader("tokenizer of weights", ("teachers.folder_model:plain_tokenizer",), _tokenizer_valid,
            _tokenizer, "tokenizer.json"),
+    Reader("config of a model judged", ("core.faults:model_fault",), lambda _kept: _CONFIG,
+           _model_fault, "config.json"),
+    Reader("rows of JSON", _OF_ROWS, _text(_LINES), _rows(), "rows.jsonl"),
+    Reader("rows of JSON, bad ones out", _OF_ROWS, _text(_LINES), _rows(on_bad_bytes="reject"),
+           "rows.jsonl"),
+    Reader("rows of CSV", _OF_ROWS, _text(_SEPARATED), _rows(), "rows.csv", OF_TEXT),
+    Reader("rows of CSV, bad ones out", _OF_ROWS, _text(_SEPARATED), _rows(on_bad_bytes="reject"),
+           "rows.csv", OF_TEXT),
+    Reader("rows of CSV, UTF-16", _OF_ROWS, lambda _kept: _SEPARATED.encode("utf-16"),
+           _rows(encoding="utf-16"), "rows.csv", OF_TEXT, weight=0.5),
+    Reader("rows of TSV", _OF_ROWS, _text(_TABS), _rows(), "rows.tsv", OF_TEXT),
+    Reader("rows of TSV, bad ones out", _OF_ROWS, _text(_TABS), _rows(on_bad_bytes="reject"),
+           "rows.tsv", OF_TEXT),
+    Reader("rows of JSON, packed", _OF_ROWS, _gz, _rows(), "rows.jsonl.gz", OF_BYTES),
+    Reader("rows of CSV, packed", _OF_ROWS, _zst, _rows(on_bad_bytes="reject"), "rows.csv.zst",
+           OF_BYTES),
+    Reader("rows of Parquet", _OF_ROWS, _parquet, _rows(), "rows.parquet",
+           (*OF_BYTES, another_word)),
+    Reader("rows of Arrow", _OF_ROWS, _arrow, _rows(), "rows.arrow", (*OF_BYTES, another_word)),
+    Reader("rows of an Arrow stream", _OF_ROWS, _arrow_stream, _rows(), "rows.arrow",
+           (*OF_BYTES, another_word)),
+    Reader("member of a zip", _OF_MEMBERS, _zipped(zipfile.ZIP_DEFLATED), _member("a.txt"),
+           "a.zip", OF_BYTES),
+    Reader("member of a zip, bzip2", _OF_MEMBERS, _zipped(zipfile.ZIP_BZIP2), _member("a.txt"),
+           "a.zip", OF_BYTES),
+    Reader("member of a tar", _OF_MEMBERS, _tarred("w"), _member("a.txt"), "a.tar",
+           (*OF_BYTES, another_word)),
+    Reader("member of a packed tar", _OF_MEMBERS, _tarred("w:gz"), _member("a.txt"), "a.tar.gz",
+           OF_BYTES),
+    Reader("index page", ("conduct.index_pages:links_of",), _text(_INDEX), _index, "page.html",
+           OF_TEXT),
+    Reader("index page of JSON", ("conduct.index_pages:_of_json",), _text(_INDEX_JSON), _index,
+           "page.json"),
 )  # fmt: skip

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from fuzz.mutations import BOMBS
 from fuzz.readers import KEPT, READERS, Kept
-from hypothesis import Phase, example, given, settings
+from hypothesis import Phase, example, given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill.core.errors import MashbillError
 
@@ -106,9 +107,8 @@ def test_a_strangers_file_is_read_or_refused(reader, kept, tmp_path):
     for number, data in enumerate(BOMBS if reader.weight >= 0.3 else BOMBS[:3]):
         _tried(reader, path, data, f"bomb {number}")
 
-    @settings(
-        derandomize=True, max_examples=max(5, round(40 * TIMES * reader.weight)), deadline=None,
-        database=None, phases=[Phase.explicit, Phase.generate],
+    @law(
+        max(5, round(40 * TIMES * reader.weight)), phases=[Phase.explicit, Phase.generate]
     )  # fmt: skip
     @given(st.integers(0, 2**40))
     @example(1066300)  # bytes that are no text, in a column of texts

@@ -126,11 +126,11 @@ def test_what_a_mix_of_a_mix_keeps_is_drawn_anew(seed, part):
 
 
 def test_a_mix_killed_between_shards_ends_as_one_that_was_not(tmp_path, monkeypatch):
-    from mashbill.run.making import _ShardWriter
+    from mashbill.run.shards import ShardWriter
 
     stages = imported("one") + imported("other") + MIX
     whole = run_stages(tmp_path / "whole", stages, two_sets())
-    real, killed = _ShardWriter.write, []
+    real, killed = ShardWriter.write, []
 
     class Killed(BaseException):
         pass
@@ -141,7 +141,7 @@ def test_a_mix_killed_between_shards_ends_as_one_that_was_not(tmp_path, monkeypa
             raise Killed
         real(self, number, table)
 
-    monkeypatch.setattr(_ShardWriter, "write", write)
+    monkeypatch.setattr(ShardWriter, "write", write)
     for _ in range(3):
         with pytest.raises(Killed):
             run_stages(tmp_path / "killed", stages, two_sets())

@@ -1,0 +1,184 @@
+"""The shards of a dataset: one file each, committed by itself, and counted as it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mashbill.core.artifact import Shard
+from mashbill.core.canonical import digest_file
+from mashbill.core.dataset import ROW_GROUP
+from mashbill.core.errors import StoreError
+from mashbill.core.merkle import root
+from mashbill.core.record import (
+    BILL,
+    CALL,
+    FROM,
+    ID,
+    REASON,
+    REJECTED_BY,
+    identify,
+    leaves,
+    user_columns,
+)
+from mashbill.core.store import publish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mashbill.lineage.nodes import NodeTable
+    from mashbill.run.making import Making
+
+
+def words_of(table: pa.Table) -> np.ndarray:
+    """Return the words in each row's text, shape (rows,): the unit in which shares are weighed.
+
+    Words separated by white space, because every step of a chain may have another tokenizer.
+    """
+    total = np.zeros(table.num_rows, np.int64)
+    columns = weighed(table.schema)
+    for name in columns:
+        text = pc.utf8_trim_whitespace(table.column(name))
+        gaps = pc.count_substring_regex(text, r"\s+")
+        words = pc.if_else(pc.equal(text, ""), 0, pc.add(gaps, 1))
+        total += np.asarray(pc.fill_null(words, 0), np.int64)
+    return total if columns else np.ones(table.num_rows, np.int64)
+
+
+def weighed(schema: pa.Schema) -> list[str]:
+    """Return the columns whose words are a row's weight: what a model would learn to write."""
+    names = [n for n in user_columns(schema.names) if pa.types.is_string(schema.field(n).type)]
+    for wanted in (["text"], ["prompt", "chosen", "rejected"], ["completion"]):
+        found = [name for name in wanted if name in names]
+        if found:
+            return found
+    return names[:1]
+
+
+def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:
+    if table is None:
+        return
+    if REJECTED_BY not in table.column_names:
+        yield "part", table
+        return
+    rejected = pc.is_valid(table.column(REJECTED_BY))
+    yield "part", table.filter(pc.invert(rejected)).drop_columns([REJECTED_BY, REASON])
+    turned_down = table.filter(rejected)
+    if turned_down.num_rows:
+        yield "rejected", turned_down
+
+
+def write_parquet(table: pa.Table, path: Path) -> str:
+    """Write a Parquet file atomically and return its SHA-256.
+
+    Row positions are delta-coded: a step that keeps every row costs almost nothing.
+    """
+    temporary = path.with_name(f".{path.name}")
+    encodings = {}
+    if FROM in table.column_names:
+        nested = pa.types.is_list(table.schema.field(FROM).type)
+        encodings[f"{FROM}.list.element" if nested else FROM] = "DELTA_BINARY_PACKED"
+    if BILL in table.column_names:
+        # Bytes of like weight side by side: zstd then codes the commoner nodes in fewer bits.
+        encodings[BILL] = "BYTE_STREAM_SPLIT"
+    pq.write_table(
+        table,
+        temporary,
+        compression="zstd",
+        row_group_size=ROW_GROUP,
+        use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
+        column_encoding=encodings,
+        # Digests and node numbers are looked up by nobody: their bounds would only take room.
+        write_statistics=[n for n in table.column_names if n not in {ID, CALL, BILL}],
+    )
+    sha256 = digest_file(temporary)
+    publish(temporary, path)
+    return sha256
+
+
+class ShardWriter:
+    """Writes shards: a temporary name, fsync, rename, and one ledger entry each."""
+
+    def __init__(
+        self, making: Making, folder: Path, nodes: NodeTable, done: dict[int, dict[str, Any]]
+    ) -> None:
+        self.kept: list[Shard] = []
+        self.rejected: list[Shard] = []
+        self._making = making
+        self.folder = folder
+        self._nodes = nodes
+        self._done = done
+
+    def has(self, number: int) -> bool:
+        """Take over a shard that is committed already; False if it is to be made."""
+        if number not in self._done:
+            return False
+        for name, facts in self._done[number]["shards"].items():
+            path = self._making.store.root / name
+            if not path.name.startswith("rejected-"):
+                columns = [*weighed(pq.read_schema(path)), BILL]
+                self._count(pq.read_table(path, columns=columns))
+            self._add(
+                Shard(
+                    file=path.name,
+                    rows=facts["rows"],
+                    sha256=facts["sha256"],
+                    merkle_root=facts["merkle_root"],
+                )
+            )
+        return True
+
+    def _count(self, rows: pa.Table) -> None:
+        self._nodes.count(np.asarray(rows.column(BILL)), words_of(rows))
+
+    def _add(self, shard: Shard) -> None:
+        (self.rejected if shard.file.startswith("rejected-") else self.kept).append(shard)
+
+    def write(self, number: int, table: pa.Table | None) -> None:
+        """Commit one shard, with the rejected rows beside it.
+
+        Raises:
+            StoreError: if a shard of this number was committed with other records, which means
+                that the stage is not deterministic.
+        """
+        shards: dict[str, dict[str, Any]] = {}
+        new: list[Shard] = []
+        for prefix, part in _kept_and_rejected(table):
+            name = f"{prefix}-{number:05d}.parquet"
+            rows = identify(part)
+            if prefix == "part":
+                self._count(rows)
+            merkle = root(leaves(rows, self._nodes.numbered))
+            sha256 = write_parquet(rows, self.folder / name)
+            facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}
+            if CALL in rows.column_names:
+                calls = (value.hex() for value in rows.column(CALL).to_pylist() if value)
+                facts["calls_root"] = self._making.journal.merkle_root(calls)
+            shards[self._making.store.relative(self.folder / name)] = facts
+            new.append(Shard(file=name, rows=rows.num_rows, sha256=sha256, merkle_root=merkle))
+        # What a committed shard rests on must not be lost behind it.
+        self._making.journal.sync()
+        if number in self._done:
+            if self._done[number]["shards"] != shards:
+                msg = (
+                    f"{self._making.ref}: shard {number} came out different from the one that is "
+                    f"committed; the stage {self._making.spec.kind!r} is not deterministic here"
+                )
+                raise StoreError(msg)
+        else:
+            self._making.store.ledger.append(
+                "shard",
+                {name: facts["sha256"] for name, facts in shards.items()},
+                artifact=str(self._making.ref),
+                fingerprint=self._making.fingerprint,
+                number=number,
+                shards=shards,
+                measures=self._making.context.measures,
+            )
+        for shard in new:
+            self._add(shard)
