@@ -7,7 +7,7 @@ STORE ?= store
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: setup demo test check fix bench clean
+.PHONY: setup demo test slow check fix bench clean
 
 setup: $(VENV)/installed  ## what the demo needs
 
@@ -33,7 +33,10 @@ demo: $(VENV)/installed  ## run the main job: a report at the end
 	$(BIN)/mashbill plan grey_area --store $(STORE) --teacher openai:gpt-4o-mini
 
 test: $(VENV)/tested  ## tests, against the wheel
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
+
+slow: $(VENV)/tested  ## those that take their time: kills, real servers, long chains, every environment
+	$(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
 
 check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/ruff check .
@@ -54,6 +57,9 @@ bench: $(VENV)/tested  ## by hand, on a machine that does nothing else: see benc
 	$(BIN)/python benchmarks/tampering.py
 	$(BIN)/python benchmarks/ingest.py --peers $(PEERS)
 	$(BIN)/python benchmarks/channels_kills.py
+	$(BIN)/python benchmarks/llama_engine.py
+	MASHBILL_FUZZ=10 $(BIN)/python -m pytest -q -n 0 tests/fuzz
+	MASHBILL_HYPOTHESIS=nightly $(BIN)/python -m pytest -q -n auto --dist loadfile -k "not real_run" tests/core tests/lineage tests/policy tests/conduct/test_laws.py tests/teachers/wire tests/report
 
 clean:
 	rm -rf $(VENV) $(STORE) dist

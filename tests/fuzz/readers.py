@@ -6,7 +6,7 @@ tests/fuzz/test_registry.py looks for those that are in neither.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import gzip
 import io
@@ -47,6 +47,8 @@ class Reader:
     """(folder, Kept): writes what else is wanted beside it"""
     weight: float = 1.0
     """inputs beside the others': less where one takes long"""
+    refuses: bool = True
+    """whether it refuses what it should not be; else what it finds is its answer"""
 
 
 class Kept:
@@ -359,7 +361,7 @@ def _index(path):
 
 def _table():
     """A table of every kind of column."""
-    day = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
+    day = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
     rows = [
         {
             "text": f"text {i}", "n": i, "x": i / 3, "yes": i % 2 == 0, "raw": bytes([i, 255]),
@@ -568,10 +570,11 @@ READERS = (
     Reader("ledger", ("core.ledger:__init__", "core.checkpoint:lines_of", "core.checkpoint:kept"),
            lambda kept: kept.of("ledger.jsonl"), _ledger, "store/ledger.jsonl", weight=0.5),
     Reader("ledger, audited", ("lineage.audit:_ledger",), lambda kept: kept.of("ledger.jsonl"),
-           _audit, "store/ledger.jsonl", OF_JSON, _whole_store, 0.05),
+           _audit, "store/ledger.jsonl", OF_JSON, _whole_store, 0.05, refuses=False),
     Reader("shard, audited", ("lineage.audit:_files",),
            lambda kept: kept.of("datasets/unique@1/part-00000.parquet"), _audit,
-           "store/datasets/unique@1/part-00000.parquet", OF_BYTES, _whole_store, 0.05),
+           "store/datasets/unique@1/part-00000.parquet", OF_BYTES, _whole_store, 0.05,
+           refuses=False),
     Reader("manifest", ("core.store:get",), lambda kept: kept.of("datasets/unique@1/manifest.json"),
            _manifest, "store/datasets/unique@1/manifest.json", OF_JSON,
            lambda folder, kept: folder.joinpath("../../ledger.jsonl").write_bytes(
@@ -624,10 +627,10 @@ READERS = (
     Reader("tokenizer of weights", ("teachers.folder_model:plain_tokenizer",), _tokenizer_valid,
            _tokenizer, "tokenizer.json"),
     Reader("config of a model judged", ("core.faults:model_fault",), lambda _kept: _CONFIG,
-           _model_fault, "config.json"),
+           _model_fault, "config.json", refuses=False),
     Reader("rows of JSON", _OF_ROWS, _text(_LINES), _rows(), "rows.jsonl"),
     Reader("rows of JSON, bad ones out", _OF_ROWS, _text(_LINES), _rows(on_bad_bytes="reject"),
-           "rows.jsonl"),
+           "rows.jsonl", refuses=False),
     Reader("rows of CSV", _OF_ROWS, _text(_SEPARATED), _rows(), "rows.csv", OF_TEXT),
     Reader("rows of CSV, bad ones out", _OF_ROWS, _text(_SEPARATED), _rows(on_bad_bytes="reject"),
            "rows.csv", OF_TEXT),
@@ -653,7 +656,7 @@ READERS = (
     Reader("member of a packed tar", _OF_MEMBERS, _tarred("w:gz"), _member("a.txt"), "a.tar.gz",
            OF_BYTES),
     Reader("index page", ("conduct.index_pages:links_of",), _text(_INDEX), _index, "page.html",
-           OF_TEXT),
+           OF_TEXT, refuses=False),
     Reader("index page of JSON", ("conduct.index_pages:_of_json",), _text(_INDEX_JSON), _index,
            "page.json"),
 )  # fmt: skip

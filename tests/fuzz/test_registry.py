@@ -27,6 +27,9 @@ OF_A_SERVICE = "the answer of a service: bounded, and refused, where it comes in
 OF_THE_CLIENT = "a batch's answer, bounded by the client that fetched it"
 MAY_PARSE = {
     "core.parsing": "the place itself",
+    "core.installed": "of installed packages: where this one came from (PEP 610), and its own sources",
+    "core.faults": "fuzzed; a damaged one is told by other checks",
+    "conduct.index_pages": "fuzzed; a page, refused where it comes in",
     "policy.apart": "what its own worker says, and the worker's reading of what we say",
     "conduct.bought": OF_THE_JOURNAL,
     "conduct.journal": OF_THE_JOURNAL,
@@ -44,12 +47,18 @@ MAY_PARSE = {
     "teachers.vllm_engine": OF_ITS_OWN,
     "teachers.chat_template": OF_ITS_OWN,
     "stages.working": OF_ITS_OWN,
+    "teachers.chat_filling": "what its own worker says",
+    "teachers.chat_worker": "what its parent says: it imports nothing of ours",
+    "stages.cells": "cells that this program wrote as JSON, into its own spill",
+    "stages.chunks": "fuzzed; a row: whatever it is, it is read or a rejected row",
     "stages.structure": "an answer: whatever it is, it is read or a rejected row",
-    "stages.rows": "a row: whatever it is, it is read or a rejected row",
     "cli.conduct": "a teacher's identity in the journal",
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "core.installed:_direct_url": "what an installer wrote of this package (PEP 610)",
+    "core.installed:_is_ours": "the pyproject.toml of the folder that it was installed from",
+    "core.ledger:_read": "the user's own key",
     "core.canonical:digest_file": "bytes to digest; nothing is parsed",
     "core.ledger:append": "the ledger that this program writes",
     "core.ledger:default": "the user's own key",
@@ -64,16 +73,24 @@ MAY_OPEN = {
     "conduct.hub_repository:is_same": "bytes to compare",
     "conduct.files:is_same": "bytes to compare",
     "conduct.hub:_card": "a card's bytes, which the reader of cards reads",
-    "conduct.fetch:member": "an archive: tests/conduct tries those",
-    "conduct.fetch:unpacked": "a note of its own cache",
+    "conduct.web:download": "it writes",
+    "conduct.web:_asked": "a request, no file",
+    "lineage.comparing:compared": "bytes to digest, and to give to readers that are fuzzed",
+    "lineage.moment:_holds": "bytes to digest",
+    "lineage.moment:_is_written": "a lock",
+    "lineage.moment:_settled": "the ledger's bytes, for its reader",
+    "lineage.moment:later": "the ledger's bytes, for its reader",
+    "stages.same:__init__": "it writes",
+    "stages.same:_lay": "it writes",
     "lineage.proof:prove": "a manifest of a store, whose digest is in the ledger",
     "lineage.rebuild:write_rebuild": "bytes to compare",
     "run.permission:prompt_findings": "a prompt that the recipe's reader has read",
     "stages.structure:_model_of": "Python that is executed, as is documented",
     "teachers.chat_template:__init__": OF_ITS_OWN,
-    "stages.rows:_opened": "rows: tests/stages tries those",
 }
 """module:function -> why it may open a file"""
+FORMS = {"_BEARER + '[A-Za-z0-9._~+/=-]{8,}'", "'|'.join(anywhere)", "'|'.join(in_errors)"}
+"""patterns that conduct/scrubbing.py writes, letter by letter, of keys"""
 
 
 @cache
@@ -136,8 +153,9 @@ def test_no_pattern_that_is_not_our_own_goes_to_re():
             pattern = call.args[0]
             own = isinstance(pattern, ast.Constant | ast.JoinedStr) or (
                 isinstance(pattern, ast.Name | ast.Attribute | ast.BinOp | ast.Call)
-                and ast.unparse(pattern) in {"pattern", "HUB_ID", "maker.pattern"}
-                and name in {"conduct.linting", "lineage.exports.card", "lineage.exports.croissant",
+                and ast.unparse(pattern) in {"pattern", "HUB_ID", "maker.pattern", "FORMULA"} | FORMS
+                and name in {"cli.public", "conduct.linting", "conduct.scrubbing",
+                             "teachers.continuing", "lineage.exports.card", "lineage.exports.croissant",
                              "policy.importers.dpi"}
             )  # fmt: skip
             assert own, f"{name}:{function}: re.{target.attr}({ast.unparse(pattern)})"

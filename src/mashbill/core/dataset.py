@@ -25,10 +25,14 @@ ROW_GROUP = 2048
 """Rows a Parquet row group holds, so that reading one row decodes few others."""
 
 
+_OPEN = 256  # files kept open at most
+
+
 class Dataset:
     """The records of one committed dataset; rows are numbered over all its shards from 0."""
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(self, path: Path, manifest: Manifest, keeps_open: int = _OPEN) -> None:
+        self._keeps_open = keeps_open
         self.path = path
         self.manifest = manifest
         self._ends = list(accumulate(shard.rows for shard in manifest.shards))
@@ -51,7 +55,7 @@ class Dataset:
         part = self._parts.get(file)
         if part is None:
             part = self._parts[file] = _Part(self.path / file)
-            if len(self._parts) > _OPEN:
+            if len(self._parts) > self._keeps_open:
                 self._parts.popitem(last=False)[1].close()
         self._parts.move_to_end(file)
         return part
@@ -90,9 +94,14 @@ class Dataset:
     def chunks(
         self, rows: int, columns: Sequence[str] | None = None
     ) -> Iterator[tuple[int, pa.Table]]:
-        """Yield (position of the first row, rows) in order, ``rows`` at a time."""
+        """Yield (position of the first row, rows) in order, ``rows`` at a time.
+
+        Files are read by another opening of them, which lets each go once it is behind: who goes
+        through all rows does not end with all of them mapped.
+        """
+        own = Dataset(self.path, self.manifest, keeps_open=2)
         for start in range(0, self.num_rows, rows):
-            yield start, self.read(start, min(start + rows, self.num_rows), columns)
+            yield start, own.read(start, min(start + rows, self.num_rows), columns)
 
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
         """Return ``count`` rows at even distances over the dataset, or all if it has fewer."""
@@ -129,9 +138,6 @@ class Dataset:
             begin = end - shard.rows
             found += [begin + row for row in self._part(shard.file).made_of(position)]
         return found
-
-
-_OPEN = 256  # files kept open at most
 
 
 class _Part:

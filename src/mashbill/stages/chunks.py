@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
+
 from mashbill.conduct.opening import open_text_stream
 from mashbill.conduct.tables import arrow_batches, parquet_batches
 from mashbill.core.errors import InputError
@@ -109,7 +111,7 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
                 yield from _json_lines(text, encoding)
             else:
                 yield from _separated(text, name, kind, manner)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:  # of UTF-16 without its mark, too
         raise where_undecodable(data, name, manner.encoding) from error
 
 
@@ -121,10 +123,28 @@ def _columnar(data: bytes | Path, name: str, kind: str) -> Iterator[Chunk]:
         for start in range(0, max(batch.num_rows, 1), _ROWS):
             part = batch.slice(start, _ROWS)
             columns = {
-                column: Cells.of_arrow(part.column(i)) for i, column in enumerate(part.schema.names)
+                column: _cells(part.column(i), f"{name}: rows from {number} on, {column!r}")
+                for i, column in enumerate(part.schema.names)
             }
             yield Chunk("row", range(number, number + part.num_rows), columns)
             number += part.num_rows
+
+
+def _cells(array: pa.Array, where: str) -> Cells:
+    """Return a column as cells.
+
+    Raises:
+        InputError: if Python cannot hold a value of it: a day beyond year 9999, a time between two
+            microseconds, text that is no UTF-8.
+    """
+    try:
+        return Cells.of_arrow(array)
+    except (ValueError, ArithmeticError, pa.ArrowException) as error:
+        msg = (
+            f"{where} ({array.type}) cannot be read: {error!s:.200}; write that column as text, "
+            "or leave it out"
+        )
+        raise InputError(msg) from error
 
 
 def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:

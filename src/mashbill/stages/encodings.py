@@ -74,5 +74,7 @@ def _place(data: bytes | Path, name: str, encoding: str) -> tuple[str, bytes]:
                 around = bytes(error.object[max(error.start - _SAMPLE, 0) :][: 2 * _SAMPLE])
                 at = before - pending + error.start
                 return f"line {line + good.count(chr(10))}, byte {at}", around
+            except UnicodeError:  # how it begins does not say which UTF-16 it is
+                return "its beginning", piece[:_SAMPLE]
             before += len(piece)
     return "an unknown place", b""
