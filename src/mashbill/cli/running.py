@@ -39,6 +39,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
 from mashbill.core.reasons import plain
 from mashbill.core.recipe import load_recipe
+from mashbill.core.stage import WARNINGS
 from mashbill.core.store import LEDGER, Store
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import judge_all
@@ -247,6 +248,7 @@ def run(
                 "calls": item.calls,
                 "tokens": item.tokens,
                 "usd": item.usd,
+                "warnings": item.manifest.measures.get(WARNINGS, []),
                 "services": display.reckoning.stage_json(item.name),
             }
             for item in done

@@ -46,13 +46,9 @@ class FilterSpec(StageSpec):
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those below the threshold marked as rejected."""
-        column = ctx.input(self.input).column(self.column)
-        if not pa.types.is_floating(column.type) and not pa.types.is_integer(column.type):
-            msg = f"{self.input}: column {self.column!r} holds {column.type}; filter needs numbers"
-            raise InputError(msg)
-        scores = np.asarray(column, np.float64)
-        threshold = float(np.quantile(scores, 1 - self.keep_top, method="higher"))
-        ctx.measures["threshold"] = threshold
+        threshold = ctx.measures.get("threshold")
+        if threshold is None:  # once for all slices: it is that of the whole column
+            threshold = ctx.measures["threshold"] = self._threshold(ctx)
         start = 0
         for batch in records:
             values = np.asarray(batch.column(self.column), np.float64)
@@ -68,3 +64,16 @@ class FilterSpec(StageSpec):
                 [*rows.schema.names, FROM, REJECTED_BY, REASON],
             )
             start += batch.num_rows
+
+    def _threshold(self, ctx: StageContext) -> float:
+        """Return the least score that is kept.
+
+        Raises:
+            InputError: if the column holds no numbers.
+        """
+        column = ctx.input(self.input).column(self.column)
+        if not pa.types.is_floating(column.type) and not pa.types.is_integer(column.type):
+            msg = f"{self.input}: column {self.column!r} holds {column.type}; filter needs numbers"
+            raise InputError(msg)
+        scores = np.asarray(column, np.float64)
+        return float(np.quantile(scores, 1 - self.keep_top, method="higher"))
