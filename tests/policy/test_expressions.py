@@ -96,3 +96,12 @@ def test_ctrl_c_ends_it_and_nothing_is_left_behind(tmp_path):
         assert process.wait(30) == 0
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
+
+
+def test_what_lies_in_the_current_folder_is_no_module_of_the_process_apart(tmp_path, monkeypatch):
+    for name in ("cel", "json", "resource", "signal"):
+        (tmp_path / f"{name}.py").write_text("open('was-run', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    expression = Expression("[1, 2].exists(x, x > 1)", "here", ())
+    assert expression.holds({})
+    assert not (tmp_path / "was-run").exists()

@@ -193,7 +193,6 @@ class Accounts:
             raise TeacherError(msg)
         return account
 
-
     def _check_own(self, account: Account) -> None:
         """Refuse to send a key where, or out of which variable, only a recipe's neighbour says.
 
