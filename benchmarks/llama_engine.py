@@ -2,13 +2,17 @@
 
 Run by hand on a machine that does nothing else, with xllamacpp installed (`dev` has it):
 `python benchmarks/llama_engine.py [texts] [rounds]`. Labelling is the four-shot prompt of
-recipes/grey_area.toml, writing is 32 answers of 48 tokens. The two are interleaved, and ratios of
-each round are told beside the rates, since what else runs slows both. Each is called without HTTP.
+recipes/grey_area.toml, writing is 32 answers of 48 tokens. Each engine runs in its own process,
+since the threads of one that waits take time of the other; the two are interleaved, llama.cpp with
+one thread and with two. Each is called without HTTP, and asks nothing twice.
 Writes benchmarks/results/llama_engine.json.
 """
 
+import argparse
 import json
+import os
 import statistics
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -23,18 +27,20 @@ from machine import describe, write
 from mashbill import Question
 from mashbill.run import default_cache
 
-THREADS = 2
+ENGINES = {"openvino": 2, "llama-1": 1, "llama-2": 2}
+"""engine -> threads"""
 SLOTS = 4
 WRITTEN, TOKENS = 32, 48
 
 
-def llama(gguf: Path) -> Any:
+def llama(gguf: Path, threads: int) -> Any:
     asked = xllamacpp.CommonParams()
     asked.model.path = str(gguf)
     asked.hostnames, asked.port = ["127.0.0.1"], 0
     asked.n_ctx, asked.n_parallel = 8192, SLOTS
     for each in (asked.cpuparams, asked.cpuparams_batch):
-        each.n_threads = THREADS
+        each.n_threads = threads
+        each.poll = 0
     return xllamacpp.Server(asked)
 
 
@@ -78,60 +84,87 @@ def by_batches(teacher: Any, asked: list[Question]) -> list[Any]:
     return [answers[place] for place in range(len(asked))]
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 96
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+def one(engine: str, count: int, turn: int) -> dict[str, Any]:
+    """Load an engine, let it label and write, and return what it took and said."""
     asked, recipe = sample(count)
-    prompts = [Question("", f"Write two sentences about number {n}.") for n in range(WRITTEN)]
-    spec = recipe.teachers["smollm2"]
-    load = {}
-    began = time.perf_counter()
-    changed = {"max_tokens": TOKENS}
-    openvino = spec.model_copy(update=changed).load(recipe.folder, default_cache(), THREADS)
-    by_batches(openvino, asked[:1] + prompts[:1])
-    load["openvino"] = round(time.perf_counter() - began, 2)
-    began = time.perf_counter()
-    server = llama(spec.gguf(recipe.folder, default_cache()))
-    labels_by_llama(server, asked[:1])
-    load["llama.cpp"] = round(time.perf_counter() - began, 2)
+    # A question that was asked before would come from llama.cpp's cache of prompts.
+    asked = [Question(q.prefix, f" {turn}{q.body}", q.choices) for q in asked]
+    prompts = [
+        Question("", f"Write two sentences about number {n} ({turn}).") for n in range(WRITTEN)
+    ]
+    spec, began = recipe.teachers["smollm2"], time.perf_counter()
+    if engine == "openvino":
+        spec = spec.model_copy(update={"max_tokens": TOKENS})
+        teacher = spec.load(recipe.folder, default_cache(), ENGINES[engine])
 
-    def timed(work: Any) -> tuple[Any, float]:
-        start = time.perf_counter()
-        made = work()
-        return made, time.perf_counter() - start
+        def label() -> np.ndarray:
+            return np.array([answer.logprobs for answer in by_batches(teacher, asked)])
 
-    told = {"labelling": [], "writing": []}
-    for turn in range(rounds):
-        # A question that was asked before would come from llama.cpp's cache of prompts.
-        fresh = [Question(q.prefix, f" {turn}{q.body}", q.choices) for q in asked]
-        one, own = timed(lambda fresh=fresh: by_batches(openvino, fresh))
-        other, its = timed(lambda fresh=fresh: labels_by_llama(server, fresh))
-        here = np.array([answer.logprobs for answer in one])
-        margins = here[:, 0] - here[:, 1], other[:, 0] - other[:, 1]
-        told["labelling"].append({
-            "openvino_per_second": round(count / own, 2),
-            "llama_per_second": round(count / its, 2),
-            "llama_over_openvino": round(own / its, 3),
-            "correlation": round(float(np.corrcoef(*margins)[0, 1]), 4),
-            "same_label": round(float((here.argmax(1) == other.argmax(1)).mean()), 4),
-        })  # fmt: skip
-        fresh = [Question("", f"{q.body} ({turn})") for q in prompts]
-        one, own = timed(lambda fresh=fresh: by_batches(openvino, fresh))
-        tokens, its = timed(lambda fresh=fresh: lines_by_llama(server, fresh))
-        told["writing"].append({
-            "openvino_texts_per_second": round(WRITTEN / own, 2),
-            "llama_texts_per_second": round(WRITTEN / its, 2),
-            "llama_over_openvino": round(own / its, 3),
-            "llama_tokens": tokens,
-        })  # fmt: skip
-    ratios = {
-        name: round(statistics.median(each["llama_over_openvino"] for each in found), 3)
-        for name, found in told.items()
-    }
-    report = {
-        **describe(), "xllamacpp": xllamacpp.__version__, "threads": THREADS, "slots": SLOTS,
-        "texts": count, "load_seconds": load, **told, "median_llama_over_openvino": ratios,
+        def write_lines() -> int:
+            return sum(answer.tokens for answer in by_batches(teacher, prompts))
+
+    else:
+        server = llama(spec.gguf(recipe.folder, default_cache()), ENGINES[engine])
+
+        def label() -> np.ndarray:
+            return labels_by_llama(server, asked)
+
+        def write_lines() -> int:
+            return lines_by_llama(server, prompts)
+
+    loaded = time.perf_counter() - began
+    began = time.perf_counter()
+    said = label()
+    labelling = time.perf_counter() - began
+    began = time.perf_counter()
+    write_lines()
+    writing = time.perf_counter() - began
+    return {
+        "load_s": round(loaded, 2), "labels_a_second": round(count / labelling, 2),
+        "texts_a_second": round(WRITTEN / writing, 3), "logprobs": said.tolist(),
     }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("texts", type=int, nargs="?", default=96)
+    parser.add_argument("rounds", type=int, nargs="?", default=3)
+    parser.add_argument("--one", nargs=2)
+    asked = parser.parse_args()
+    if asked.one:
+        print("RESULT", json.dumps(one(asked.one[0], asked.texts, int(asked.one[1]))))
+        return
+    found: dict[str, list[dict[str, Any]]] = {engine: [] for engine in ENGINES}
+    for turn in range(asked.rounds):
+        for engine, threads in ENGINES.items():
+            done = subprocess.run(
+                [sys.executable, __file__, str(asked.texts), "--one", engine, str(turn)],
+                capture_output=True, text=True, check=True,
+                env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            )  # fmt: skip
+            line = next(x for x in done.stdout.splitlines() if x.startswith("RESULT"))
+            found[engine].append(json.loads(line.removeprefix("RESULT")))
+            told = {k: v for k, v in found[engine][-1].items() if k != "logprobs"}
+            print(engine, told, flush=True)
+    report: dict[str, Any] = {**describe(), "xllamacpp": xllamacpp.__version__}
+    for engine, rounds in found.items():
+        said = [np.array(each.pop("logprobs")) for each in rounds]
+        own = said[0][:, 0] - said[0][:, 1]
+        report[engine] = {"rounds": rounds}
+        if engine == "openvino":
+            reference, labels = own, said[0].argmax(1)
+            continue
+        report[engine] |= {
+            "correlation": round(float(np.corrcoef(own, reference)[0, 1]), 4),
+            "same_label": round(float((said[0].argmax(1) == labels).mean()), 4),
+            **{
+                f"{key} over openvino": round(statistics.median(
+                    mine[key] / other[key]
+                    for mine, other in zip(rounds, found["openvino"], strict=True)
+                ), 3)
+                for key in ("labels_a_second", "texts_a_second")
+            },
+        }  # fmt: skip
     print(json.dumps(report, indent=1))
     write(Path(__file__).with_suffix(".json"), report)
 
