@@ -235,7 +235,13 @@ def has(environment, extra):
     return wanted <= there
 
 
-@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize(
+    "extra",
+    [
+        pytest.param(extra, marks=[pytest.mark.slow] * (extra not in ("", "api")))
+        for extra in EXTRAS
+    ],
+)
 def test_each_command_works_or_says_what_to_do(extra, places, tmp_path):
     calls, wants, differs = {}, {}, {}
     for number, (name, command) in enumerate(commands().items()):

@@ -276,7 +276,7 @@ ODD = [
     json.dumps(chat("a\0b")).encode(), json.dumps(chat("half \ud83d")).encode(),
     json.dumps(chat("x")).replace('"x"', "[" * 900 + "]" * 900).encode(),
     json.dumps(chat("x", usage={"prompt_tokens": 10**30})).encode(),
-    json.dumps(chat("x", created=10**400)).encode(), json.dumps(chat("x", id=[1])).encode(),
+    json.dumps(chat("x", created=10**400)).encode(),
 ]  # fmt: skip
 
 
@@ -294,3 +294,17 @@ def test_an_answer_that_is_odd_in_any_way_is_a_rejected_row_with_its_reason(tmp_
     assert [row["text"] for row in rows_of(store, "out")] == ["well"] * 2
     assert len(rejected) == len(ODD)
     assert all(row["_reason"] and row["_reason"].isprintable() for row in rejected)
+
+
+@pytest.mark.parametrize("key", ["id", "model"])
+@pytest.mark.parametrize(
+    "value", [[1], {"a": 1}, None, 7, 10**30, True, "\ud800", "a\0b", "x" * 9000]
+)
+def test_what_an_answer_says_beside_its_text_loses_none(tmp_path, key, value):
+    def answer(handler, *_):
+        handler.reply(200, json.dumps({**chat("well"), key: value}).encode())
+
+    with Service(answer) as service:
+        path = recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1)
+        store, _ = run(path, tmp_path / "s")
+    assert [row["text"] for row in rows_of(store, "out")] == ["well"]

@@ -334,6 +334,7 @@ WAITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", WAITS)
 def test_ctrl_c_ends_any_wait_promptly(tmp_path, wait):
     answer, more = WAITS[wait]
@@ -356,6 +357,7 @@ def test_ctrl_c_ends_the_wait_for_a_server_that_is_not_there(tmp_path):
     assert seconds < 20
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_leaves_what_is_in_flight(tmp_path):
     with Service(lambda *_: time.sleep(100)) as service:
         path = recipe(tmp_path / "r", SERVER.format(url=service.url) + 'license = "MIT"\n')

@@ -307,6 +307,7 @@ READERS = (
 )
 
 
+@pytest.mark.slow
 def test_nothing_is_found_and_nobody_fails_beside_a_real_run(tmp_path):
     root = tmp_path / "store"
     run = subprocess.Popen(

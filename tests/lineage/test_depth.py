@@ -267,6 +267,7 @@ ASKED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ASKED)
 def test_a_command_over_a_real_chain_of_stages_nests_no_deeper(deep_store, words, tmp_path):
     def ask(name, to):
@@ -281,6 +282,7 @@ def test_a_command_over_a_real_chain_of_stages_nests_no_deeper(deep_store, words
     assert done.exit_code == ask("s1", "third").exit_code, done.output
 
 
+@pytest.mark.slow
 def test_a_proof_of_a_row_of_a_deep_chain_holds(deep_store, tmp_path):
     name, to = f"s{STAGES - 1}", str(tmp_path / "proof.json")
     store = str(deep_store / "store")

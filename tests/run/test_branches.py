@@ -48,7 +48,7 @@ def test_an_empty_stage_takes_with_it_only_what_needs_it(tmp_path):
     told = str(caught.value)
     assert "nowhere" in told
     assert "and stages.none: none of its rows is left" in told
-    assert "Not made for that: of-none (needs none), after (needs bad)." in told
+    assert "Not made for that: after (needs bad), of-none (needs none)." in told
     assert "All else of the recipe is made" in told
     store = Store(tmp_path / "store")
     assert {m.name for m in store.manifests()} == {"texts", "other", "last"}
@@ -116,7 +116,13 @@ def permit(plan, store):
 ARTIFACTS = list(load_recipe(CHANNELS).stages)
 
 
-@pytest.mark.parametrize("artifact", ["elsewhere", "soft", ARTIFACTS[-2]])
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        "elsewhere",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("soft", ARTIFACTS[-2])),
+    ],
+)
 def test_what_was_permitted_at_the_start_is_permitted_wherever_the_run_was_killed(
     tmp_path, artifact, channels
 ):
@@ -179,6 +185,7 @@ def registry(plan):
     return recipe_registry(plan, None)
 
 
+@pytest.mark.slow
 def test_a_run_of_channels_killed_at_any_moment_ends_as_one_that_was_not(tmp_path, channels):
     """One moment here; benchmarks/channels_kills.py does twenty."""
     draw = random.Random(17)

@@ -200,6 +200,7 @@ def killed_run(recipe, root, after):
     return True
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_with_the_digests_of_one_that_was_not(
     finished, tmp_path
 ):

@@ -19,6 +19,7 @@ from mashbill.run import default_cache
 
 pytestmark = [
     pytest.mark.engines,
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.allow_hosts(["127.0.0.1"]),
 ]
