@@ -86,6 +86,9 @@ class Plan:
     stages: tuple[PlannedStage, ...]
     tables: dict[str, NodeTable]
     """lineage of each stage's artifact if it is run; weights of what is to do are not known"""
+    supposed: dict[str, NodeTable]
+    """the same by the recipe alone, as if nothing were made: what is decided about, so that a
+    decision does not depend on how far a run has come"""
 
     @property
     def preview(self) -> NodeTable:
@@ -132,13 +135,15 @@ class Plan:
         models = [name for name in names if self.recipe.stages[name].output == "model"]
         # What is made already is asked about no more: the last thing that is not stands for all.
         last = self.recipe.result if self.recipe.result in names else [*models, *names][-1]
-        result = Circuit.of(self.tables[last])
-        circuits = [Circuit.of(self.tables[name]) for name in models]
+        is_planned = any(stage.status != "done" for stage in self.stages)
+        tables = self.supposed if is_planned else self.tables
+        result = Circuit.of(tables[last])
+        circuits = [Circuit.of(tables[name]) for name in models]
         if self.recipe.stages[last].output != "model":
             circuits.append(result)
         return decide_circuit(
             registry, circuits, result, self.kind_of, self.recipe.use, as_of, rules=rules,
-            is_planned=any(stage.status != "done" for stage in self.stages),
+            is_planned=is_planned,
         )  # fmt: skip
 
     def as_json(self) -> dict[str, Any]:
@@ -202,16 +207,21 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
     data: dict[str, Dataset] = {}
     digests: dict[str, str] = {}
     tables: dict[str, NodeTable] = {}
+    unmade: dict[str, NodeTable] = {}
     stages = []
     for name, spec in recipe.stages.items():
-        tables[name] = _preview(recipe, name, tables)
-        planned = _expect(recipe, name, rows)
+        unmade[name] = tables[name] = _preview(recipe, name, unmade)
         inputs = [use.name for use in spec.uses() if not use.is_teacher]
+        if any(tables[item] is not unmade[item] for item in inputs):
+            tables[name] = _preview(recipe, name, tables)
+        planned = _expect(recipe, name, rows)
         if all(item in digests for item in inputs):
             asked = fingerprint(recipe.literals(name), {item: digests[item] for item in inputs})
             manifest = store.get(planned.ref) if store is not None else None
             if store is not None and manifest is not None:
                 planned = replace(planned, anew=store.made_wrong(manifest))
+            if planned.anew and manifest is not None:
+                check_same(manifest, recipe, name, digests, asked)
             if (
                 store is not None
                 and manifest is not None
@@ -235,7 +245,7 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
         if planned.rows is not None:
             rows[name] = planned.rows
         stages.append(planned)
-    return Plan(recipe, tuple(stages), tables)
+    return Plan(recipe, tuple(stages), tables, unmade)
 
 
 def check_drift(
@@ -259,6 +269,18 @@ def check_drift(
         "value to make a new one"
     )
     raise DriftError(msg)
+
+
+def check_same(
+    manifest: Manifest, recipe: Recipe, name: str, digests: dict[str, str], asked: str
+) -> None:
+    """Refuse to make anew, under its name and version, what the recipe now asks for otherwise.
+
+    Raises:
+        DriftError: as :func:`check_drift` does, if literals and not only inputs have changed.
+    """
+    if changed_keys(manifest.stage, recipe.literals(name)):
+        check_drift(manifest, recipe, name, digests, asked)
 
 
 def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:

@@ -15,6 +15,7 @@ import pytest
 from tests_support import CHANNELS, TEACHER, run_stages
 
 from mashbill import InputError, Signer, Store, TeacherError, load_recipe
+from mashbill.cli.options import parse_day
 from mashbill.lineage.audit import Auditor
 from mashbill.lineage.decisions import DECIDE
 from mashbill.plan import build
@@ -52,6 +53,20 @@ def test_an_empty_stage_takes_with_it_only_what_needs_it(tmp_path):
     assert "All else of the recipe is made" in told
     store = Store(tmp_path / "store")
     assert {m.name for m in store.manifests()} == {"texts", "other", "last"}
+
+
+def test_what_failed_is_told_to_a_program_too(tmp_path):
+    stages = HEAD + '[stages.bad]\nkind = "dedup"\ninput = "texts"\ncolumn = "nowhere"\n' + OTHER
+    stages += '[stages.after]\nkind = "split"\ninput = "bad"\nrange = [0.0, 0.5]\n'
+    with pytest.raises(InputError):
+        run_stages(tmp_path, stages, {"texts.jsonl": TEXTS})
+    done = run_main(tmp_path / "some.toml", tmp_path / "store", tmp_path, "--json",
+                    "--accept-review", "a", "--reason", "b")  # fmt: skip
+    told = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert list(told["failed"]) == ["bad"]
+    assert told["not_made"] == {"after": "bad"}
+    assert told["made"] == ["texts@1", "other@1"]
 
 
 def test_two_failures_are_both_told_and_a_silent_teacher_is_not_asked_again(tmp_path):
@@ -105,7 +120,6 @@ def permission_display():
 
 
 def permit(plan, store):
-    from mashbill.cli.options import parse_day
     from mashbill.cli.running import recipe_registry, recipe_rules
 
     permission.permit_plan(
@@ -177,6 +191,26 @@ def test_a_permission_holds_for_a_day_and_for_the_same_plan_only(tmp_path, monke
         assert permission.permission_digest(other, registry(other), ()) != (
             permission.permission_digest(plan, registry(plan), ())
         )
+
+
+def test_a_decision_is_that_of_an_empty_store_whatever_is_made(tmp_path, channels):
+    """An import that is made tells sources that the recipe alone does not: a change behind it."""
+    folder = tmp_path / "r"
+    folder.mkdir()
+    for name in ("data", "prompts"):
+        shutil.copytree(CHANNELS.parent / name, folder / name)
+    text = CHANNELS.read_text()
+    changed = text.replace("steps = 200", 'steps = 201\nversion = "2"', 1)
+    assert changed != text
+    (folder / "channels.toml").write_text(changed)
+    recipe = load_recipe(folder / "channels.toml")
+    shutil.copytree(channels, tmp_path / "s")
+    store = Store(tmp_path / "s", Signer.default())
+    fresh, made = build(recipe, None), build(recipe, store)
+    assert {s.status for s in made.stages} == {"done", "to do"}
+    decided = [p.decide(registry(p), parse_day(None)).as_json() for p in (fresh, made)]
+    assert decided[0] == decided[1]
+    permit(made, store)
 
 
 def registry(plan):

@@ -30,7 +30,8 @@ CELL = st.one_of(
 def whole(values):
     """Return a column as it is when all of it is at hand: the rule that pieces have to keep to."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
+    exact = all(type(v) is not int or abs(v) <= 2**53 for v in values)
+    if kinds == {int, float} and exact:
         return [None if v is None else float(v) for v in values]
     fits = all(type(v) is not int or -(2**63) <= v < 2**63 for v in values)
     plain = len(kinds) == 1 and fits and kinds <= {bool, int, float, bytes}
@@ -307,3 +308,15 @@ def test_first_mistakes_of_files_are_told_with_what_to_do(tmp_path, name, text, 
     stage = CORPUS.replace("texts.jsonl", name)
     with pytest.raises(InputError, match=f"(?s){message}"):
         run_stages(tmp_path, stage, {})
+
+
+@pytest.mark.parametrize("beside", [0.5, float("nan"), 10**400])
+def test_large_ids_stay_what_they_are_whatever_stands_beside_them(tmp_path, beside):
+    """As pandas writes ids with gaps, and as anybody may write a number."""
+    ids = [2**53 + 1, 2**53, 7]
+    rows = [{"text": f"t{i}", "by": "m", "x": x} for i, x in enumerate([*ids, beside])]
+    merged = '[stages.merged]\nkind = "dedup"\ninput = "texts"\ncolumn = "x"\n'
+    store = run_stages(tmp_path, IMPORT + merged, {"texts.jsonl": rows})
+    found = [row["x"] for row in rows_of(store, "texts")]
+    assert [int(x) for x in found[:3]] == ids
+    assert len(rows_of(store, "merged")) == 4

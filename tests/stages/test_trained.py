@@ -355,3 +355,16 @@ def test_what_a_stage_warns_of_is_on_the_line_and_on_the_page(tmp_path, monkeypa
         assert "hard: warning: is <b>no</b> good" in capsys.readouterr().out
     page = (tmp_path / "store" / "reports" / "hard@1.html").read_text()
     assert "<b>hard@1</b> is &lt;b&gt;no&lt;/b&gt; good." in page
+
+
+@pytest.mark.parametrize("value", [0.3, "hello", None])
+def test_columns_of_the_rows_are_no_labels_of_a_soft_learner(tmp_path, value):
+    labels = NAMES[:3]
+    some = [{**row, "p_x": value, "p_amber": value} for row in texts(labels)]
+    head = stages(labels).split("[stages.warm]")[0]
+    store = run_stages(tmp_path, head, {**FILES, "texts.jsonl": some}, teachers(labels))
+    soft = LinearPredictor.load(store.folder("model", store.find("softly").ref))
+    assert soft.labels == tuple(labels)
+    first = store.dataset(store.find("labelled").ref).row(0)
+    assert first["original_p_x"] == value
+    assert sum(first[f"p_{label}"] for label in labels) == pytest.approx(1)

@@ -6,6 +6,7 @@ The executor and the page are imported where they are used: a bill needs neither
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,7 @@ from mashbill.cli.show import print_plan, print_reckoning, print_verdicts
 from mashbill.cli.show_evaluation import print_evaluations
 from mashbill.conduct.budget import Caps
 from mashbill.core import checkpoint
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.ledger import Signer
 from mashbill.core.reasons import plain
 from mashbill.core.recipe import load_recipe
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.decisions import Decided
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
+    from mashbill.run import Done, Execution
     from mashbill.run.foreseen import Foreseen
 
 _REASONS = 10  # of a stage's rejected rows, for a program
@@ -178,7 +180,7 @@ def run(
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
     from mashbill.report import write_report
-    from mashbill.run import Execution, default_cache, execute
+    from mashbill.run import Execution, default_cache
     from mashbill.run.display import Quiet, display_for
     from mashbill.run.permission import Acceptance, permit_plan, permit_prompts
 
@@ -217,14 +219,21 @@ def run(
         go_on_rejected=go_on_rejected,
     )
     try:
-        done = execute(made, opened, execution)
+        done = _executed(made, opened, execution, signer)
     except KeyboardInterrupt:
         err.say(STOPPED)
         raise typer.Exit(130) from None
+    except MashbillError as error:
+        if as_json and error.failed:
+            print_json(
+                {"failed": dict(error.failed), "not_made": dict(error.not_made),
+                 "made": [str(manifest.ref) for manifest in opened.manifests()],
+                 "services": display.reckoning.as_json()}
+            )  # fmt: skip
+        raise
     finally:
         if not as_json:  # what was spent is told of a run that stopped, too
             print_reckoning(display.reckoning)
-    checkpoint.keep(opened.root, signer)
     result = next(item.manifest for item in done if item.name == loaded.result)
     page = write_report(
         opened, result, store / "reports" / f"{result.ref}.html", title=loaded.recipe.title
@@ -269,6 +278,22 @@ def run(
     print_evaluations(evaluations)
     print_verdicts(verdicts, str(result.ref))
     out.say(f"Report: {page}")
+
+
+def _executed(
+    made: planning.Plan, opened: Store, execution: Execution, signer: Signer
+) -> list[Done]:
+    """Run a plan, and keep a checkpoint outside of the store however that ends."""
+    from mashbill.run import execute
+
+    try:
+        done = execute(made, opened, execution)
+    except BaseException:
+        with suppress(MashbillError, OSError):  # what ended the run is what is to be told
+            checkpoint.keep(opened.root, signer)
+        raise
+    checkpoint.keep(opened.root, signer)
+    return done
 
 
 def _caps(loaded: Recipe, usd: float | None, tokens: int | None, calls: int | None) -> Caps:

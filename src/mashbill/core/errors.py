@@ -22,8 +22,12 @@ what to do. Anything else that escapes is a bug.
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from mashbill.core.installed import install_command, install_with, missing, requirements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LONGEST = 16_000
 """characters of a message: what it quotes may be a stranger's, and of any length"""
@@ -31,6 +35,11 @@ _LONGEST = 16_000
 
 class MashbillError(Exception):
     """Base of all deliberate errors; its text is shown to the user without a traceback."""
+
+    failed: Mapping[str, str] = {}
+    """of the error that a run ends with: stages that failed -> why"""
+    not_made: Mapping[str, str] = {}
+    """stages that could not begin -> the stage or teacher that they need"""
 
     def __str__(self) -> str:
         """Return the message; one that has no end is cut."""

@@ -25,7 +25,7 @@ from mashbill.core.reasons import Counted, Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, MANIFEST, PENDING, publish, told_of_the_disk
 from mashbill.lineage.nodes import NodeTable
-from mashbill.plan import check_drift, fingerprint
+from mashbill.plan import check_drift, check_same, fingerprint
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
 from mashbill.run.display import Display, Quiet
@@ -242,6 +242,7 @@ class _Runner:
         manifest = self._store.get(stage.ref)
         wrong = self._store.made_wrong(manifest) if manifest is not None else ""
         if manifest is not None and wrong:
+            check_same(manifest, self._recipe, name, inputs, asked)
             display.tell(f"{stage.ref} {wrong}; it is made anew")
             self._store.give_up(manifest, wrong)
             manifest = None

@@ -79,4 +79,6 @@ class Branches:
             lines.append("All else of the recipe is made; run it again once this is mended.")
         whole = copy.copy(first)  # with all that it says beside its text
         whole.args = ("\n".join(lines),)
+        whole.failed = {name: str(error) for name, error in self._failed.items()}
+        whole.not_made = dict(self._needing)
         raise whole from first

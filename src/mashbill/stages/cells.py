@@ -26,6 +26,7 @@ _TYPES = {
 }
 _JSON = "json"
 _LEAST, _MOST = -(2**63), 2**63
+_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,19 @@ class Kinds:
     """bool, int, float, bytes, str, or other: what is nested, or a day"""
     fits: bool = True
     """whether every whole number has 64 bits at most"""
+    is_exact: bool = True
+    """whether every whole number is one as a float, too: 2**53 at most, so that ids stay what
+    they are beside a fraction or NaN"""
 
     def __or__(self, other: Kinds) -> Kinds:
-        return Kinds(self.names | other.names, self.fits and other.fits)
+        names, fits = self.names | other.names, self.fits and other.fits
+        return Kinds(names, fits, self.is_exact and other.is_exact)
 
     @property
     def type(self) -> pa.DataType:
         """Type of the whole column: its own if it is of one plain kind, else text."""
         if self.names == {"int", "float"}:
-            return pa.float64()
+            return pa.float64() if self.is_exact else pa.string()
         if len(self.names) == 1 and self.fits:
             return _TYPES.get(next(iter(self.names)), pa.string())
         return pa.string()
@@ -67,7 +72,10 @@ class Cells:
         fits = int not in met or all(
             _LEAST <= value < _MOST for value in values if type(value) is int
         )
-        kinds = Kinds(names, fits)
+        exact = int not in met or all(
+            -_EXACT <= value <= _EXACT for value in values if type(value) is int
+        )
+        kinds = Kinds(names, fits, exact)
         if not met:
             return cls(pa.nulls(len(values)), kinds)
         if len(met) == 1 and fits and "other" not in names:
@@ -87,7 +95,8 @@ class Cells:
         name = _plain_name(kind)
         if name is None:
             return cls.of(array.to_pylist())
-        kinds = Kinds(frozenset({name} if array.null_count < len(array) else ()))
+        exact = name != "int" or _is_exact(array)
+        kinds = Kinds(frozenset({name} if array.null_count < len(array) else ()), is_exact=exact)
         return cls(array.cast(_TYPES[name]) if kinds.names else pa.nulls(len(array)), kinds)
 
     def values(self) -> list[Any]:
@@ -110,6 +119,11 @@ class Cells:
         if wanted == pa.float64():
             return pa.array([None if v is None else float(v) for v in self.values()], wanted)
         return pa.array([None if v is None else as_text(v) for v in self.values()], wanted)
+
+
+def _is_exact(array: pa.Array) -> bool:
+    bounds = pc.min_max(array).as_py()
+    return bounds["min"] is None or (bounds["min"] >= -_EXACT and bounds["max"] <= _EXACT)
 
 
 def as_text(value: Any) -> str:

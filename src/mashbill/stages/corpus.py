@@ -333,7 +333,8 @@ class _Taking:
         kept = [
             name.removeprefix("user ") for name in self._spill.kinds if name.startswith("user ")
         ]
-        names = free_names(kept, _GIVEN)
+        # p_LABEL is where a label stage writes a distribution, and what a soft learner reads.
+        names = free_names(kept, _GIVEN | {name for name in kept if name.startswith("p_")})
         start = 0
         for chunk in self._spill.chunks():
             rows = len(chunk["text"].array)

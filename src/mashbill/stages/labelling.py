@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from mashbill.core.naming import free_names
 from mashbill.core.record import CALL, FROM, user_columns
 from mashbill.stages.asking import calls_column
 
@@ -38,6 +39,9 @@ def labelled(
     probability = [f"p_{label}" for label in labels] if soft else []
     new = {"label", "confidence", *probability}
     kept = [name for name in user_columns(batch.schema.names) if name not in new]
+    # What else is called so would be taken for a label's probability by who learns from these.
+    others = {name for name in kept if soft and name.startswith("p_")}
+    called = free_names(kept, new | others)
     best = probabilities.argmax(axis=1)
     none = np.isnan(probabilities).any(axis=1)
     most = probabilities[np.arange(len(best)), best].astype(np.float64)
@@ -51,7 +55,7 @@ def labelled(
         ),
         pa.array(np.arange(start, start + len(best)), pa.int64()),
     ]
-    names = [*kept, "label", "confidence", *probability, FROM]
+    names = [*(called[name] for name in kept), "label", "confidence", *probability, FROM]
     if calls is not None:
         columns.append(calls_column(calls))
         names.append(CALL)

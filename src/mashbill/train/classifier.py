@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import StageContext
 
 _FOLDS = 5
+_OFF = 1e-3  # that shares may differ from 1 in sum
 
 
 class ClassifierSpec(StageSpec):
@@ -232,10 +233,29 @@ def _soft_task(rows: Dataset) -> _Task:
         )
         raise InputError(msg)
     table = rows.read(0, rows.num_rows, ["text", *names])
-    truth = np.stack([np.asarray(table.column(name), np.float64) for name in names], axis=1)
+    truth = np.stack([_shares(rows, table.column(name)) for name in names], axis=1)
+    off = np.flatnonzero(~(np.abs(truth.sum(axis=1) - 1) < _OFF))
+    if len(off):
+        msg = (
+            f"{rows.manifest.ref}: {', '.join(names)} do not add up to 1 in row {off[0]}, as the "
+            "shares of labels do; rename columns that begin with p_ and are no label's share"
+        )
+        raise InputError(msg)
     labels = [name.removeprefix("p_") for name in names]
     _check_labels(rows, labels, truth)
     return _Task(table.column("text").to_pylist(), labels, truth, np.ones(len(truth)))
+
+
+def _shares(rows: Dataset, column: Any) -> np.ndarray:
+    """Return a column of shares, shape (rows,); NaN where there is none."""
+    try:
+        return np.asarray(column.cast("float64").fill_null(float("nan")), np.float64)
+    except (ValueError, NotImplementedError) as error:
+        msg = (
+            f"{rows.manifest.ref}: a column that begins with p_ holds {column.type}, and a label's "
+            "share is a number; rename it"
+        )
+        raise InputError(msg) from error
 
 
 def _check_labels(rows: Dataset, labels: list[str], truth: np.ndarray) -> None:
