@@ -50,6 +50,12 @@ _AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds 
 _AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
 
 
+def _name_stage(error: Exception, name: str) -> None:
+    """Let an error about a file or a recipe say in which stage it came up, if it does not."""
+    if isinstance(error, InputError | RecipeError) and f"stages.{name}" not in str(error):
+        error.args = (f"stages.{name}: {error}", *error.args[1:])
+
+
 def default_cache() -> Path:
     """Return where fetched and converted files are kept: ``$XDG_CACHE_HOME/mashbill``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mashbill"
@@ -172,10 +178,15 @@ class _Runner:
                     try:
                         with self._store.lock(str(stage.ref)):
                             done.append(self._stage(stage))
+                    except RecipeError as error:
+                        _name_stage(error, stage.name)
+                        raise
                     except (InputError, TeacherError) as error:
+                        _name_stage(error, stage.name)
                         self._branches.cut(stage, error)
                         if self._goes_on(number):  # or it is told at once, as the run's own error
-                            display.tell(f"{stage.name}: {error}")
+                            named = f"stages.{stage.name}" in str(error)
+                            display.tell(str(error) if named else f"{stage.name}: {error}")
         finally:
             self._asking.close()
             self._tell_conduct()
