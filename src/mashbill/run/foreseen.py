@@ -132,6 +132,8 @@ def _weighing(teacher: TeacherSpec, folder: Path, cache: Path) -> Weighing:
         service = getattr(teacher, "service", None)
         wants = getattr(teacher, "logprobs", None)
         weighs = getattr(service, "logprobs", 0) if wants is None else wants
-        return Weighing(strips=True, by_first_token=bool(weighs))
+        wire = getattr(teacher, "wire", None) or getattr(service, "wire", "")
+        chats = bool(wire) and wire != "openai-completions"
+        return Weighing(strips=True, chats=chats, by_first_token=bool(weighs))
     strips = teacher.kind in {"fake", "replay"}
     return Weighing(strips=strips, by_first_token=not strips)
