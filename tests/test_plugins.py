@@ -208,8 +208,9 @@ def test_a_plugin_that_works_works(ran):
 
 
 def test_what_a_plugin_says_on_purpose_is_said(ran):
-    assert ran[0]["deliberate"] == (2, "error: said on purpose") or (
-        ran[0]["deliberate"][0] == 2 and "error: said on purpose" in ran[0]["deliberate"][1]
+    assert ran[0]["deliberate"] == (2, "error: stages.out: said on purpose") or (
+        ran[0]["deliberate"][0] == 2
+        and "error: stages.out: said on purpose" in ran[0]["deliberate"][1]
     )
 
 

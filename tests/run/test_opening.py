@@ -1,7 +1,9 @@
 """What comes back at first is looked at before the rest is bought: by chat, batches, resumes."""
 
 import json
+import math
 import sys
+from types import SimpleNamespace
 
 import pytest
 from tests_service import OpenAIBatches, Service, chat
@@ -14,6 +16,7 @@ from mashbill.core.errors import LosingError
 from mashbill.plan import build
 from mashbill.run import Execution, execute
 from mashbill.run.display import Quiet
+from mashbill.run.opening import Opening
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -282,3 +285,52 @@ def test_the_command_says_it_with_an_exit_code(tmp_path, monkeypatch, capsys, an
             main()
     assert ended.value.code == code
     assert "--go-on-rejected" in capsys.readouterr().err
+
+
+def cures(reason, more=""):
+    teachers = {"t": SimpleNamespace(wire="openai-chat", logprobs=False if more else None)}
+    context = SimpleNamespace(name="out")
+    opening = Opening(None, teachers, context, None, None)
+    return " ".join(opening._cures([SimpleNamespace(reason=reason)]))
+
+
+def test_a_cure_fits_what_was_found_and_what_is_set():
+    none = "the teacher wrote 'The', which is none of ['good', 'bad']"
+    assert "logprobs = false" in cures(none)
+    assert "logprobs = false" not in cures(none, "logprobs = false")
+    assert "max_tokens" in cures(none, "logprobs = false")
+    for reason in ("a completion without text and usage", "an answer that is no JSON: <html>"):
+        assert "does base_url end in /v1? Is it the right port?" in cures(reason)
+
+
+def test_a_choice_that_was_cut_off_is_told_as_that(tmp_path):
+    with Service(cut) as service:
+        path = written(tmp_path / "r", service.url, LABEL, "logprobs = false\n")
+        with pytest.raises(LosingError, match="it was cut off at the teacher's max_tokens"):
+            ran(path, tmp_path / "s")
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(0.03, True), (0.9, False)])
+def test_labels_that_hold_little_of_the_first_token_are_told_once(tmp_path, share, is_told):
+    def answer(handler, path, data):
+        said = weighed("The", "good", "bad")
+        top = [
+            {"token": token, "logprob": math.log(part)}
+            for token, part in (("The", 1 - share), ("good", share * 0.6), ("bad", share * 0.4))
+        ]
+        said["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
+        handler.reply(200, said)
+
+    class Told(Quiet):
+        def tell(self, line):
+            lines.append(line)
+
+    lines = []
+    with Service(answer) as service:
+        path = written(tmp_path / "r", service.url, LABEL.replace("64", "20"), rows=80)
+        ran(path, tmp_path / "s", display=Told())
+    found = [line for line in lines if "of the probability of the first token" in line]
+    assert len(found) == is_told
+    for line in found:
+        assert "the labels hold 3% of" in line
+        assert "most began with 'The'" in line

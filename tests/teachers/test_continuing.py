@@ -223,3 +223,31 @@ def test_the_real_tokenizer_is_asked_where_its_file_is_at_hand():
     says = [item.finding.says for item in foresee(other, ["labelled"], default_cache())]
     assert 'labels.positive = " positive", labels.negative = " negative"' in says[0]
     assert "' amb' is weighed" in says[1]
+
+
+def test_a_chat_is_answered_and_so_spaces_are_nothing(tmp_path):
+    chats = Weighing(strips=True, chats=True)
+    assert not check("Mood: ", named(("positive", " negative")), chats)
+    assert not check("Mood:", named(("positive", "negative")), chats)
+    (found,) = check(SHOTS, named(("Positive", "Negative")), chats)
+    assert 'labels.0 = "positive"' in found.says
+    server = '[teachers.t]\nkind = "server"\nmodel = "m"\nlicense = "MIT"\n{}'
+    raw = 'wire = "openai-completions"\n'
+    assert not foreseen(tmp_path, '{ good = "good", bad = "bad" }', server.format(""))
+    assert foreseen(tmp_path, '{ good = "good", bad = "bad" }', server.format(raw))
+
+
+def digits(text):
+    """Cut as tokenizers do that keep a space apart from the digit behind it."""
+    return [ord(character) for character in text]
+
+
+def test_digits_that_begin_with_one_space_are_told_from_each_other():
+    how = Weighing(encode=digits, decode=lambda ids: "".join(map(chr, ids)))
+    (found,) = check("Stars:", named(("1", "2")), how)
+    assert "end the prompt with a space instead" in found.says
+    assert '" 1"' not in found.says
+    assert not check("Stars: ", named(("1", "2")), how)
+    (found,) = check("Stars:", named((" 1", " 2")), how)
+    assert found.is_error
+    assert 'end the prompt with a space, and write labels.0 = "1", labels.1 = "2"' in found.says

@@ -204,7 +204,7 @@ class Client:
         """Tell once that a run that ends waits for what is paid for."""
         flying = sum(len(lane.flying) for lane in list(self._lanes.values()))
         if flying and not self._is_interrupted:
-            self._say(
+            self.say(
                 f"{flying:,} requests are in flight, and paid for: their answers are waited for, "
                 f"{_DRAIN:.0f} s at most. Ctrl-C again leaves them."
             )
@@ -311,7 +311,7 @@ class Client:
         if lane is None:
             around = Surroundings(
                 self.run, self._transport, self._budget, self._write, self._stop,
-                time.monotonic, self._say, self.scrubber,
+                time.monotonic, self.say, self.scrubber,
             )  # fmt: skip
             pace, window = self._pace(route), Window(route.most)
             if route.batches is None:
@@ -365,7 +365,7 @@ class Client:
             self._paces[account.alias, account.host, route.model] = pace
         return pace
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
         """Tell a line, in which a service's words may stand; no display of it ends a run."""
         with suppress(Exception):
             self.tell("".join(char if char.isprintable() else "?" for char in line))

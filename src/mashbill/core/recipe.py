@@ -21,6 +21,11 @@ from mashbill.core.use import PolicyFiles, Use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mashbill.core.stage import Uses
+
+_OF_ROWS = frozenset({"rows", "beside", "trained-on"})
+"""roles of what is read as a dataset"""
 _TOLD = 20  # wrong keys of one table that are told: a stranger's may have a million
 
 
@@ -326,6 +331,33 @@ def _check_teacher(teacher: Any) -> None:
     canonical(teacher.identity)
 
 
+def _check_output(path: Path, recipe: Recipe, name: str, use: Uses) -> None:
+    """Check that a stage which is used makes what it is used as: a dataset, or a model."""
+    if use.is_teacher:
+        return
+    spec, used = recipe.stages[name], recipe.stages[use.name]
+    wanted = "dataset" if use.role in _OF_ROWS else "model"
+    if used.output == wanted or (use.role == "actor" and spec.kind != "apply"):
+        return
+    before = list(recipe.stages)[: list(recipe.stages).index(name)]
+    above = [each for each in before if recipe.stages[each].output == wanted]
+    named = (key for key in spec.references if _names(getattr(spec, key, None), use.name))
+    key = next(named, "")
+    what = f"stages.{name}.{key} names" if key else f"stages.{name} uses"
+    msg = (
+        f"{path}: {what} {use.name!r}, which is a {used.output} (kind {used.kind!r}), and a "
+        f"{wanted} is needed; stages above it that make one: {', '.join(above) or 'none'}"
+    )
+    raise RecipeError(msg)
+
+
+def _names(value: Any, stage: str) -> bool:
+    """Return whether a key's value names a stage: by itself, in a list, or in a table."""
+    if isinstance(value, dict):
+        return stage in value.values() or stage in value
+    return value == stage or (isinstance(value, list | tuple) and stage in value)
+
+
 def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> None:
     spec = recipe.stages[name]
     try:
@@ -342,6 +374,7 @@ def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> Non
                 remedy = f"; it stands below: move [stages.{use.name}] up"
             msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}{remedy}"
             raise RecipeError(msg)
+        _check_output(path, recipe, name, use)
     _check_addresses(f"stages.{name}", spec, recipe.folder)
     for file in _files(path, name, recipe):
         _check_file(path, f"stages.{name}", recipe.folder / file, file)

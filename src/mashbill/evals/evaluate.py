@@ -114,6 +114,13 @@ class EvaluateSpec(StageSpec):
         """
         column = table.column("gold")
         if column.null_count:
+            if column.null_count == len(column):
+                msg = (
+                    f"{self.input}: none of its {len(column):,} rows has a human label, so nothing "
+                    "can be compared with humans; add [stages.*.gold] to the corpus stage that its "
+                    "rows come from, or leave the evaluate stage out"
+                )
+                raise InputError(msg)
             msg = (
                 f"{self.input}: {column.null_count:,} of {len(column):,} rows have no human label, "
                 "so there is nothing to hold a system to; put a stage of kind 'split' with gold = "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shutil
 import time
 from contextlib import contextmanager
@@ -48,6 +49,16 @@ if TYPE_CHECKING:
 
 _AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
 _AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
+
+
+def _name_stage(error: Exception, name: str) -> None:
+    """Let an error about a file or a recipe say in which stage it came up, if it does not."""
+    if isinstance(error, InputError | RecipeError) and not _names_stage(error, name):
+        error.args = (f"stages.{name}: {error}", *error.args[1:])
+
+
+def _names_stage(error: Exception, name: str) -> bool:
+    return re.search(rf"stages\.{re.escape(name)}(?![\w-])", str(error)) is not None
 
 
 def default_cache() -> Path:
@@ -172,10 +183,15 @@ class _Runner:
                     try:
                         with self._store.lock(str(stage.ref)):
                             done.append(self._stage(stage))
+                    except RecipeError as error:
+                        _name_stage(error, stage.name)
+                        raise
                     except (InputError, TeacherError) as error:
+                        _name_stage(error, stage.name)
                         self._branches.cut(stage, error)
                         if self._goes_on(number):  # or it is told at once, as the run's own error
-                            display.tell(f"{stage.name}: {error}")
+                            named = _names_stage(error, stage.name)
+                            display.tell(str(error) if named else f"{stage.name}: {error}")
         finally:
             self._asking.close()
             self._tell_conduct()

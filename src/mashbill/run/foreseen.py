@@ -1,4 +1,7 @@
-"""What can be said before anything is bought: do a recipe's choices go on from its prompts?"""
+"""What can be said before anything is bought.
+
+Do a recipe's choices go on from its prompts, and are its labels those that humans gave?
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,13 @@ class Foreseen:
 
     stage: str
     file: str
-    """the prompt"""
+    """the prompt; empty if it is about none"""
     teacher: str
     finding: Finding
 
     def __str__(self) -> str:
-        return f"stages.{self.stage} ({self.file}): {self.finding}"
+        where = f" ({self.file})" if self.file else ""
+        return f"stages.{self.stage}{where}: {self.finding}"
 
     def as_json(self) -> dict[str, str]:
         """Return it for a program."""
@@ -59,7 +63,61 @@ def foresee(recipe: Recipe, stages: Iterable[str], cache: Path) -> list[Foreseen
                 if finding.is_error:
                     raise RecipeError(str(one))
                 found.append(one)
+        found += _other_labels(recipe, stage)
     return found
+
+
+def _other_labels(recipe: Recipe, stage: str) -> list[Foreseen]:
+    """Return where an evaluation holds labels to gold that has others: such rows score 0."""
+    spec: Any = recipe.stages[stage]
+    if spec.kind != "evaluate":
+        return []
+    golds: dict[str, list[str]] = {
+        name: list(gold.labels)
+        for name in _above(recipe, spec.input)
+        if (gold := getattr(recipe.stages[name], "gold", None)) and hasattr(gold, "labels")
+    }
+    gold = list(dict.fromkeys(label for labels in golds.values() for label in labels))
+    found = []
+    for name in dict.fromkeys(spec.systems.values()) if gold else ():
+        system: Any = recipe.stages.get(name)
+        if system is None or system.kind != "label":
+            continue
+        lacking = [label for label in gold if label not in system.labels]
+        others = [label for label in system.labels if label not in gold]
+        if not lacking and not others:
+            continue
+        says = (
+            f"gold labels of {_named(golds)} are {_told(gold)}, and labels of stages.{name} are "
+            f"{_told(system.labels)}"
+        )
+        if lacking:
+            says += f"; {_told(lacking)} is never given, so rows with that gold are all wrong"
+        if others:
+            says += f"; {_told(others)} is no gold label, so rows that are given it are all wrong"
+        says += "; name the labels alike in both, if they mean the same"
+        found.append(Foreseen(stage, "", system.teacher, Finding(says)))
+    return found
+
+
+def _above(recipe: Recipe, stage: str) -> list[str]:
+    """Return a stage and those that its rows are made of."""
+    found: dict[str, None] = {}
+    waiting = [stage]
+    while waiting:
+        name = waiting.pop()
+        if name in recipe.stages and name not in found:
+            found[name] = None
+            waiting += [use.name for use in recipe.stages[name].uses() if use.role == "rows"]
+    return list(found)
+
+
+def _named(stages: Iterable[str]) -> str:
+    return " and ".join(f"stages.{name}" for name in stages)
+
+
+def _told(labels: Iterable[str]) -> str:
+    return ", ".join(map(repr, labels))
 
 
 def _weighing(teacher: TeacherSpec, folder: Path, cache: Path) -> Weighing:
@@ -74,6 +132,8 @@ def _weighing(teacher: TeacherSpec, folder: Path, cache: Path) -> Weighing:
         service = getattr(teacher, "service", None)
         wants = getattr(teacher, "logprobs", None)
         weighs = getattr(service, "logprobs", 0) if wants is None else wants
-        return Weighing(strips=True, by_first_token=bool(weighs))
+        wire = getattr(teacher, "wire", None) or getattr(service, "wire", "")
+        chats = bool(wire) and wire != "openai-completions"
+        return Weighing(strips=True, chats=chats, by_first_token=bool(weighs))
     strips = teacher.kind in {"fake", "replay"}
     return Weighing(strips=strips, by_first_token=not strips)

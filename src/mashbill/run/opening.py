@@ -263,13 +263,18 @@ class Opening:
             "as long as the question and the teacher stay the same."
         )
 
+    def _weighs(self) -> bool:
+        """Return whether a teacher is not told yet to go without log-probabilities."""
+        return any(getattr(each, "logprobs", None) is not False for each in self.teachers.values())
+
     def _cures(self, rejected: list[_Seen]) -> list[str]:
         told = " ".join({each.reason or "" for each in rejected})
         names = " and ".join(f"[teachers.{name}]" for name in self.teachers)
         found = [cure for pattern, cure in _CURES if pattern.search(told)]
         if _NO_CHOICE.search(told):
             wires = {_wire(teacher) for teacher in self.teachers.values()}
-            found = [_COMPLETIONS if wires == {"openai-completions"} else _CHAT, *found]
+            chat = _CHAT + (_UNWEIGHED if self._weighs() else _THINKS)
+            found = [_COMPLETIONS if wires == {"openai-completions"} else chat, *found]
         if not found:
             found = [
                 (
@@ -286,9 +291,14 @@ _CHAT = (
     "the teacher writes something else than one of the choices. A chat model does not go on from "
     'the end of a few-shot prompt, it answers it: set wire = "openai-completions" in {teacher}, '
     "so that the prompt goes as it is (llama.cpp, vLLM, SGLang and Ollama have it); or write the "
-    "prompt of {stage} as an instruction that names the choices and ends with a question. Or the "
-    "service gives no log-probabilities that can be used, or the model thinks first: set logprobs "
-    "= false in {teacher}, and max_tokens so high that it comes to its answer"
+    "prompt of {stage} as an instruction that names the choices and ends with a question. "
+)
+_UNWEIGHED = (
+    "Or the service gives no log-probabilities that can be used, or the model thinks first: set "
+    "logprobs = false in {teacher}, and max_tokens so high that it comes to its answer"
+)
+_THINKS = (
+    "Or the model thinks first: set max_tokens in {teacher} so high that it comes to its answer"
 )
 _COMPLETIONS = (
     "the teacher goes on with something else than one of the choices: let the prompt of {stage} "
@@ -326,6 +336,15 @@ _CURES = [
             "the model ends at once: a prompt that ends with a space or a blank line does "
             "that, and so "
             "does a prompt of the wrong format; look at wire in {teacher}"
+        ),
+    ),
+    (
+        re.compile(
+            r"(?:completion|message|response|answer|choice) without |answer that is no JSON"
+        ),
+        (
+            "what answers there is not the wire that {teacher} names: does base_url end in /v1? Is "
+            "it the right port?"
         ),
     ),
     (

@@ -74,6 +74,8 @@ class Manner:
     """names of columns, for csv and tsv files without a header line"""
     on_bad_bytes: OnBadBytes = "stop"
     """what becomes of bytes that are not of the encoding"""
+    delimiter: str = ","
+    """what divides the fields of csv files"""
 
 
 def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk]:
@@ -108,7 +110,7 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
             newline = "\n" if kind == "jsonl" else ""
             text = io.TextIOWrapper(raw, encoding, errors[manner.on_bad_bytes], newline=newline)
             if kind == "jsonl":
-                yield from _json_lines(text, encoding)
+                yield from _json_lines(text, manner.encoding)
             else:
                 yield from _separated(text, name, kind, manner)
     except UnicodeError as error:  # of UTF-16 without its mark, too
@@ -204,7 +206,7 @@ def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[
     reader = (
         csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
         if kind == "tsv"
-        else csv.reader(text, strict=True)
+        else csv.reader(text, delimiter=manner.delimiter, strict=True)
     )
     names = named_once(manner.columns, name) if manner.columns else []
     rows: list[list[str]] = []
@@ -220,7 +222,8 @@ def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[
                 names = _header(values, name, manner.encoding)
                 continue
             if len(values) != len(names):
-                raise _ragged(name, reader.line_num, len(values), names)
+                hint = _divided(names) if kind == "csv" and len(names) == 1 else ""
+                raise _ragged(name, reader.line_num, len(values), names, hint)
             rows.append(values)
             places.append(reader.line_num)
             size += sum(map(len, values))
@@ -237,10 +240,10 @@ def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[
         yield _of_lists(names, rows, places, manner)
 
 
-def _ragged(name: str, line: int, fields: int, names: list[str]) -> InputError:
+def _ragged(name: str, line: int, fields: int, names: list[str], hint: str) -> InputError:
     return InputError(
         f"{name}: line {line} has {fields} fields, {len(names)} columns are named "
-        f"({told(names)}); correct the line or the columns"
+        f"({told(names)}){hint}; correct the line or the columns"
     )
 
 
@@ -260,7 +263,7 @@ def _of_lists(names: list[str], rows: list[list[str]], places: list[int], manner
     bad: dict[int, tuple[str, str]] = {}
     if manner.on_bad_bytes == "reject":
         for i, values in enumerate(rows):
-            line = ",".join(values)
+            line = manner.delimiter.join(values)
             if not line.isascii() and _UNDECODED.search(line):
                 bad[i] = (_readable(line), f"is not {manner.encoding}")
                 rows[i] = [""] * len(names)
@@ -290,9 +293,14 @@ def no_column(wanted: str, names: Sequence[str]) -> str:
         found = difflib.get_close_matches(wanted, names, n=1, cutoff=0.7)
         near = found[0] if found else None
     meant = f"; did you mean {near!r}?" if near is not None else ""
-    if len(names) == 1 and (mark := next((m for m in ";\t|" if m in names[0]), "")):
-        meant = (
-            f"; its columns seem to be divided by {mark!r}: format = 'tsv' reads tabs, and other "
-            "marks have to be commas"
-        )
+    meant = (_divided(names) if len(names) == 1 else "") or meant
     return f"no column {wanted!r}; it has {told(names) or 'none'}{meant}"
+
+
+def _divided(names: Sequence[str]) -> str:
+    """Return what to write where a header's only name shows that another mark divides fields."""
+    mark = next((mark for mark in ";\t|" if any(mark in name for name in names)), "")
+    if not mark:
+        return ""
+    write = "format = 'tsv'" if mark == "\t" else f'delimiter = "{mark}"'
+    return f"; its columns seem to be divided by {mark!r}: write {write} in the recipe"

@@ -7,22 +7,22 @@ of which type a column is, is known only at the end, and memory must not grow wi
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections import Counter
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mashbill.conduct.archives import unpacked
-from mashbill.core.cells import compared
 from mashbill.core.errors import InputError
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Source
 from mashbill.stages.cells import Cells, Kinds, as_text, stripped
 from mashbill.stages.chunks import Chunk, Manner, no_column, read_chunks
+from mashbill.stages.gold import Gold
 from mashbill.stages.reading import ReadsFiles
 from mashbill.stages.rows import half_a_character
 from mashbill.stages.same import Same
@@ -39,60 +39,8 @@ if TYPE_CHECKING:
 _GIVEN = frozenset({"text", "gold", "part", "label", "confidence"}) | OURS
 """names of columns that this stage, or those behind it, give themselves"""
 
-
-class GoldRule(BaseModel):
-    """When a gold value means a label: all the conditions that are set must hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    at_least: float | None = None
-    """a number not below this"""
-    at_most: float | None = None
-    """a number not above this"""
-    equals: str | None = None
-    """this text, after trimming"""
-
-    def holds(self, value: Any) -> bool:
-        """Return whether the value means this rule's label; NaN, a missing number, means none.
-
-        Raises:
-            ValueError: if a number is asked for, and it is none.
-        """
-        if isinstance(value, float) and math.isnan(value):
-            return False
-        if self.equals is not None and as_text(value).strip() != self.equals:
-            return False
-        for bound, above in ((self.at_least, True), (self.at_most, False)):
-            if bound is None:
-                continue
-            placed = compared(value, bound)
-            if placed is None:
-                msg = f"{value!r:.200} is no number"
-                raise ValueError(msg)
-            if placed == (-1 if above else 1):
-                return False
-        return True
-
-
-class Gold(BaseModel):
-    """Which column holds what humans said, and how its values map to labels."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    column: str
-    """column of the human ratings or labels"""
-    labels: dict[str, GoldRule]
-    """label -> rule; a value that no rule takes gets no label"""
-
-    def label_of(self, value: Any) -> str | None:
-        """Return the label that a value means; None if it is missing, or means none.
-
-        Raises:
-            ValueError: if it is not the number that a rule asks for.
-        """
-        if value is None:
-            return None
-        return next((label for label, rule in self.labels.items() if rule.holds(value)), None)
+_DISTINCT, _SHOWN, _LONGEST = 1_000, 5, 80
+"""values of gold that no rule takes: counted, shown, and characters of one"""
 
 
 class CorpusSpec(ReadsFiles):
@@ -165,7 +113,7 @@ class CorpusSpec(ReadsFiles):
     @property
     def manner(self) -> Manner:
         """How the files are read."""
-        return Manner(self.format, self.encoding, self.columns, self.on_bad_bytes)
+        return Manner(self.format, self.encoding, self.columns, self.on_bad_bytes, self.delimiter)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield text, gold (null where there is none), part and kept columns; rejects marked."""
@@ -182,6 +130,7 @@ class CorpusSpec(ReadsFiles):
                 msg = f"{self.source} has no rows; name another file, or correct its format"
                 raise InputError(msg)
             taking.check_labels()
+            taking.warn(ctx)
             same.settle()
             yield from taking.rows()
             ctx.measures["gold_labels"] = taking.counts
@@ -209,6 +158,12 @@ class CorpusSpec(ReadsFiles):
         return self.text
 
     def check_chunk(self, chunk: Chunk, name: str) -> None:
+        """Raise InputError if a line is no row, or a column or a number of gold is not there."""
+        self.check_columns(chunk, name)
+        if self.gold is not None and self.gold.column in chunk.columns:
+            self.gold.labels_of(chunk, name)
+
+    def check_columns(self, chunk: Chunk, name: str) -> None:
         """Raise InputError if a line is no row, or a column is not there."""
         if chunk.bad and self.on_bad_bytes != "reject":
             at, (_, reason) = next(iter(chunk.bad.items()))
@@ -240,6 +195,12 @@ class _Taking:
         """rows of all parts before each part"""
         self._met: set[str] = set()
         """labels that some row has"""
+        self._there: dict[str, None] = {}
+        """the first values of gold"""
+        self._values: Counter[str] = Counter()
+        """values of gold that no rule takes"""
+        self._untaken = 0
+        """rows of them"""
 
     def begin(self, part: str) -> None:
         """Begin with a part of the corpus."""
@@ -249,7 +210,7 @@ class _Taking:
     def take(self, chunk: Chunk, name: str) -> None:
         """Lay down a chunk of the part that was begun last."""
         spec = self._spec
-        spec.check_chunk(chunk, name)
+        spec.check_columns(chunk, name)
         reasons: list[str | None] = [None] * chunk.rows
         texts = self._texts(chunk, reasons)
         short = pc.less(pc.utf8_length(texts), spec.min_chars)
@@ -260,7 +221,7 @@ class _Taking:
         if spec.dedup:
             keys = pc.if_else(rejected, None, matching_keys(texts))
         self._same.add(keys)
-        gold = self._gold(chunk, name)
+        gold = self._gold(chunk, name, reasons)
         self._met.update(gold.filter(pc.invert(rejected)).unique().to_pylist())
         kept = {
             f"user {column}": cells
@@ -296,35 +257,51 @@ class _Taking:
             texts = pa.array(lines, pa.string())
         return texts
 
-    def _gold(self, chunk: Chunk, name: str) -> pa.Array:
+    def _gold(self, chunk: Chunk, name: str, reasons: Sequence[str | None]) -> pa.Array:
         """Return the label of each row, null where it has none."""
         gold = self._spec.gold
         if gold is None or gold.column not in chunk.columns:
             return pa.nulls(chunk.rows, pa.string())
-        known: dict[tuple[type, Any], str | None] = {}
-        found: list[str | None] = []
-        for at, value in enumerate(chunk.columns[gold.column].values()):
-            key = (type(value), value if isinstance(value, str | int | float) else None)
-            if key[1] is None or key not in known:
-                try:
-                    known[key] = gold.label_of(value)
-                except ValueError as error:
-                    msg = (
-                        f"{name}: {chunk.where(at)}: column {gold.column!r} holds {value!r:.200}, "
-                        "which is not the number that gold.labels asks for"
-                    )
-                    raise InputError(msg) from error
-            found.append(known[key])
+        found = gold.labels_of(chunk, name)
+        for value, label, reason in zip(
+            chunk.columns[gold.column].values(), found, reasons, strict=True
+        ):
+            if reason is not None or value is None or value != value:  # noqa: PLR0124 - NaN
+                continue
+            text = as_text(value).strip()[:_LONGEST]
+            if len(self._there) < _SHOWN:
+                self._there.setdefault(text)
+            if label is None and text:
+                self._untaken += 1
+                if text in self._values or len(self._values) < _DISTINCT:
+                    self._values[text] += 1
         return pa.array(found, pa.string())
+
+    def warn(self, ctx: StageContext) -> None:
+        """Tell once of values that no rule takes, where each rule names its text."""
+        gold = self._spec.gold
+        if gold is None or not gold.by_words or not self._untaken:
+            return
+        shown = ", ".join(f"{count:,} {text!r}" for text, count in self._commonest())
+        more = "" if len(self._values) <= _SHOWN else ", and others"
+        rows = "1 row has" if self._untaken == 1 else f"{self._untaken:,} rows have"
+        ctx.warn(
+            f"{rows} a value of column {gold.column!r} that no rule of gold takes: {shown}{more}"
+        )
+
+    def _commonest(self) -> list[tuple[str, int]]:
+        return sorted(self._values.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
 
     def check_labels(self) -> None:
         """Raise InputError if a rule of gold takes no value at all."""
         for label in self.counts:
             if self._spec.gold is not None and label not in self._met:
+                values = [text for text, _ in self._commonest()] or list(self._there)
+                has = f" (it has {', '.join(map(repr, values))})" if values else ""
                 msg = (
                     f"{self._spec.source}: no value of column {self._spec.gold.column!r} is taken "
-                    f"by the rule gold.labels.{label}; correct it, or remove gold to go without "
-                    "human labels"
+                    f"by the rule gold.labels.{label}{has}; correct it, or remove gold to go "
+                    "without human labels"
                 )
                 raise InputError(msg)
 

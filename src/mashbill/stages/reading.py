@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from mashbill.conduct.listing import File, beside, fetch_all, is_elsewhere
+from mashbill.core.errors import InputError
 from mashbill.core.stage import Glance, StageSpec
 from mashbill.stages.chunks import Chunk, Manner, OnBadBytes
 from mashbill.stages.glance import glance_at
@@ -22,7 +25,7 @@ class ReadsFiles(StageSpec):
     """A first stage, whose rows lie in one file or in several of one set."""
 
     streams: ClassVar[bool] = False
-    added: ClassVar[frozenset[str]] = frozenset({"on_bad_bytes"})
+    added: ClassVar[frozenset[str]] = frozenset({"on_bad_bytes", "delimiter"})
 
     source: str
     """a file, folder or glob: a path beside the recipe, s3://, gs://, https:// or what else fsspec
@@ -37,6 +40,9 @@ class ReadsFiles(StageSpec):
     on_bad_bytes: OnBadBytes = "stop"
     """what becomes of bytes that are not of the encoding: stop, or reject the row with its reason,
     or replace them by the replacement character"""
+
+    delimiter: str = Field(default=",", pattern=r'^[^"\r\n\x00]$')
+    """what divides the fields of csv files, one character: Excel writes ; in much of Europe"""
 
     def files(self) -> tuple[str, ...]:
         """The address, if it is a path beside the recipe."""
@@ -62,7 +68,9 @@ class ReadsFiles(StageSpec):
     @property
     def manner(self) -> Manner:
         """How the files are read."""
-        return Manner(self.format, self.encoding, on_bad_bytes=self.on_bad_bytes)
+        return Manner(
+            self.format, self.encoding, on_bad_bytes=self.on_bad_bytes, delimiter=self.delimiter
+        )
 
     def glance(self, folder: Path) -> Glance | None:
         """Look at the files, where they lie beside the recipe."""
@@ -70,6 +78,9 @@ class ReadsFiles(StageSpec):
             return None
         files = fetch_all(self.source, self.sha256, folder, folder, self._chosen)
         seen = glance_at(files, self.manner, self.check_chunk)
+        if not seen.rows and seen.is_exact:
+            msg = f"{self.source} has no rows; name another file, or correct its format"
+            raise InputError(msg)
         text = self.text_of(seen.columns)
         sizes = {name: size for name, size in seen.sizes.items() if name != text}
         return replace(seen, sizes={"text": seen.sizes.get(text, 0.0), **sizes})

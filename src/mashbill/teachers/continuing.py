@@ -45,6 +45,8 @@ class Weighing:
     decode: Callable[[list[int]], str] | None = None
     strips: bool = False
     """whether spaces around a choice make no difference to it (services)"""
+    chats: bool = False
+    """whether the prompt is a turn that it answers, so that a choice does not go on from it"""
     by_first_token: bool = True
     """whether the first token alone decides"""
 
@@ -82,11 +84,28 @@ def _the_same(choices: Mapping[str, str], how: Weighing) -> list[Finding]:
             first = seen[same]
             return [Finding(
                 f"{first} = {choices[first]!r} and {key} = {choice!r} are {what} to the teacher, "
-                "which cannot tell them from each other; choose words that begin differently",
+                f"which cannot tell them from each other; {_other_words(choices, how)}",
                 is_error=True,
             )]  # fmt: skip
         seen[same] = key
     return []
+
+
+def _other_words(choices: Mapping[str, str], how: Weighing) -> str:
+    """Return what to write where first tokens are the same: a space may be a token of its own."""
+    bare = {key: choice.strip() for key, choice in choices.items()}
+    if bare == dict(choices) or not _collide(choices, how) or _collide(bare, how):
+        return "choose words that begin differently"
+    written = ", ".join(f"{key} = {_toml(word)}" for key, word in bare.items())
+    return f"end the prompt with a space, and write {written}"
+
+
+def _collide(choices: Mapping[str, str], how: Weighing) -> bool:
+    """Return whether two choices have one first token, as digits behind a space often have."""
+    if how.encode is None or not how.by_first_token:
+        return False
+    first = [how.encode(choice)[:1] for choice in choices.values()]
+    return len({tuple(ids) for ids in first}) < len(first)
 
 
 def _joined(before: str, choices: Mapping[str, str], how: Weighing) -> list[Finding]:
@@ -99,10 +118,17 @@ def _joined(before: str, choices: Mapping[str, str], how: Weighing) -> list[Find
             whys[key], cures[key] = cured
     if not cures:
         return []
+    end = before[-24:].rsplit("\n", 1)[-1] or before[-24:]
+    if _collide({**choices, **cures}, how):
+        if before != before.rstrip(" \t"):
+            return []  # the space is the prompt's, and the words are told from each other
+        return [Finding(
+            f"behind the prompt's end {end!r} stands no space, and words that begin with one would "
+            "have one first token, which alone is weighed; end the prompt with a space instead"
+        )]  # fmt: skip
     written = ", ".join(f"{key} = {_toml(cures[key])}" for key in cures)
     now = ", ".join(f"{key} = {_toml(choices[key])}" for key in cures)
     why = "; ".join(dict.fromkeys(whys.values()))
-    end = before[-24:].rsplit("\n", 1)[-1] or before[-24:]
     trailing = before != before.rstrip(" \t")
     cut = " and end the prompt's file without the space after its last word" if trailing else ""
     return [Finding(
@@ -116,6 +142,10 @@ def _cure(before: str, choice: str, how: Weighing) -> tuple[str, str] | None:
     word, bare = choice.strip(), before.rstrip(" \t")
     gap, lead = before[len(bare) :], choice[: len(choice) - len(choice.lstrip())]
     shown = _shown(bare, word)
+    if how.chats:
+        if shown is None or shown[1] == word:
+            return None
+        return f"its examples write {shown[1]!r}", shown[1]
     if shown is not None:
         space, as_written = shown
         wanted = f"{space}{as_written}"

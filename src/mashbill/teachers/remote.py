@@ -11,7 +11,9 @@ import contextlib
 import json
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -39,6 +41,8 @@ _RAW = frozenset({"openai-completions"})
 """formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""
 _CERTAIN = 30.0  # nats between the choice that was written and the others
 _FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
+_ENOUGH, _SHARES, _HALF = 20, 1_000, 0.5
+"""answers from which it is told that choices hold little of the probability, and at most"""
 _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 """statuses that the next request would get too"""
 _MARK = "@@ a prompt of mashbill's @@"
@@ -47,6 +51,35 @@ _FORBIDDEN = 403
 _WHOLE = ("depth limit", "is infinity")
 """parts of orjson's words for JSON that is whole, and deeper or larger than can be read"""
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
+
+
+@dataclass
+class Held:
+    """How much of the first token's probability the choices hold, over a session's answers."""
+
+    shares: list[float] = field(default_factory=list)
+    begins: Counter[str] = field(default_factory=Counter)
+    """what answers began with"""
+    is_told: bool = False
+
+    def take(self, share: float, begin: str) -> None:
+        """Take note of an answer, until it is told of."""
+        if not self.is_told and len(self.shares) < _SHARES:
+            self.shares.append(share)
+            self.begins[begin] += 1
+
+    def told(self) -> str:
+        """Return once what to tell, where most of the probability is somewhere else; else ""."""
+        if self.is_told or len(self.shares) < _ENOUGH or median(self.shares) >= _HALF:
+            return ""
+        self.is_told = True
+        return (
+            f"the labels hold {100 * median(self.shares):.0f}% of the probability of the first "
+            f"token, as the median of {len(self.shares)} answers; most began with "
+            f"{self.begins.most_common(1)[0][0][:40]!r}. What is beside the labels counts for none "
+            "of them: name them in the prompt, and let it end where one of them stands next, or "
+            "set logprobs = false"
+        )
 
 
 @dataclass
@@ -65,6 +98,7 @@ class Format:
     stream: bool = False
     native_schema: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+    held: Held = field(default_factory=Held)
     _written: float = 0.0
     """tokens that an answer has, on average so far"""
     _ends: tuple[bytes, bytes] | tuple[()] | None = None
@@ -249,12 +283,15 @@ class Format:
         words = [choice.strip() for choice in choices]
         if self.logprobs and reply.logprobs:
             token, logprob, top = reply.logprobs[0]
-            return _by_first_token(words, [(token, logprob), *top])
+            told = [(token, logprob), *top]
+            found = _by_first_token(words, told)
+            self.held.take(sum(map(math.exp, found[0])) if found[0] else 0.0, token)
+            return found
         text = reply.text.strip()
-        if not text and reply.finish == "length":
-            return (), f"{CUT_OFF} before it wrote any of {words}"
         with contextlib.suppress(ValueError, TypeError, KeyError):
             text = str(json.loads(text)["answer"]).strip()
+        if text not in words and reply.finish == "length" and not (text and self.logprobs):
+            return (), f"{CUT_OFF} before it wrote any of {words}"
         if text not in words:
             return (), f"the teacher wrote {text[:80]!r}, which is none of {words}"
         total = math.log1p((len(words) - 1) * math.exp(-_CERTAIN))
@@ -344,6 +381,8 @@ class RemoteSession:
             lambda place, call: self.form.order(fit[place], call),
             self._heard,
         )
+        if told := self.form.held.told():
+            self._client.say(f"{self._route.place}: {told}")
         asked = iter(zip(calls, answers, strict=True))
         if not found:
             return list(asked)
