@@ -146,7 +146,9 @@ def test_a_glance_reads_so_much_and_no_more(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     path.write_text(f'{{"text": "{"a" * 1000}"}}\n' * 20_000)
     read = []
-    seen = glance_at([File("a.jsonl", "a.jsonl", path, "")], Manner(), lambda chunk, _: read.append(chunk.rows))
+    seen = glance_at(
+        [File("a.jsonl", "a.jsonl", path, "")], Manner(), lambda chunk, _: read.append(chunk.rows)
+    )
     assert sum(read) < 3000
     assert not seen.is_exact
     assert seen.rows == pytest.approx(20_000, rel=0.1)

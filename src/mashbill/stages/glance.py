@@ -40,7 +40,6 @@ class _Seen:
     size: int = 0
     """bytes of all that was read"""
 
-    @property
     def is_enough(self) -> bool:
         """Whether no more is to be read."""
         return self.rows >= _ROWS or self.size >= _BYTES
@@ -69,7 +68,7 @@ def glance_at(files: Sequence[File], manner: Manner, check: Callable[[Chunk, str
     seen = _Seen()
     total, is_exact = 0, True
     for file in files:
-        if seen.is_enough:
+        if seen.is_enough():
             number, exact = _reckoned(file.path, file.shown, manner, seen)
             total, is_exact = total + number, is_exact and exact
             continue
@@ -78,7 +77,7 @@ def glance_at(files: Sequence[File], manner: Manner, check: Callable[[Chunk, str
         for chunk in read_chunks(file.path, file.shown, manner):
             check(chunk, file.shown)
             seen.take(chunk)
-            stopped = seen.is_enough
+            stopped = seen.is_enough()
             if stopped:
                 break
         if stopped:
