@@ -342,11 +342,7 @@ def _elements(column: Any) -> int:
     if pa.types.is_map(kind):
         ends = column.offsets
         return int(ends[-1].as_py() - ends[0].as_py()) if len(ends) else 0
-    if (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-    ):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         inner = column.flatten()
         return len(inner) + _elements(inner)
     return 0
