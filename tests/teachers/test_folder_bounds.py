@@ -2,10 +2,12 @@
 
 import json
 import re
+import types
 
 import pytest
 
 from mashbill import TeacherError
+from mashbill.run import foreseen
 from mashbill.teachers.folder_bounds import check_config, check_tokenizer
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -93,3 +95,20 @@ def test_a_config_of_no_model_that_there_is_is_refused(config):
 def test_a_config_as_there_are_is_taken():
     check_config({"hidden_size": 4096, "num_hidden_layers": 126, "vocab_size": None}, "c")
     check_config({"text_config": {"intermediate_size": [8192] * 30}}, "c")
+
+
+def test_a_panic_of_a_tokenizer_at_plan_is_told(tmp_path):
+    class PanicError(BaseException):
+        pass
+
+    class Teacher:
+        source = types.SimpleNamespace(name="theirs")
+
+        def tokenizer_at_hand(self, *_):
+            return self
+
+        def encode(self, *_, **__):
+            raise PanicError("called `Option::unwrap()` on a `None` value")
+
+    with pytest.raises(TeacherError, match="theirs: not a teacher with a tokenizer"):
+        foreseen._weighing(Teacher(), tmp_path, tmp_path).encode("a")
