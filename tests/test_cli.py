@@ -148,6 +148,8 @@ def test_a_checkpoint_and_a_proof_are_written_and_checked(channels, tmp_path):
     assert "holds: preferred@1 row 3" in text
     proof.write_text(proof.read_text().replace("preferred@1", "preferred@2"))
     assert "error" in call("audit", "--proof", proof, code=2)
+    proof.write_text(proof.read_text() + " " * (16 << 20))
+    assert "more than 16,777,216 bytes" in call("audit", "--proof", proof, code=2)
 
 
 def test_an_export_is_written_or_refused(channels, tmp_path):

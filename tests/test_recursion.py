@@ -22,6 +22,7 @@ BOUNDED = {
     "publish/writing.py _plain": "_NESTED levels of a value, then ValueError",
     "stages/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
     "run/slicing.py add_measures": "measures that stages write themselves: two levels",
+    "conduct/tables.py _elements": "100 types in one another, refused before (_plain)",
     "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",
     "teachers/fake_json.py _object": "twice _DEEPEST: nothing is drawn below",
     "teachers/wire/openai_chat.py _content": "one level: thoughts are only read if they are flat",

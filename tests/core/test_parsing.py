@@ -25,7 +25,8 @@ from mashbill.core.parsing import (
     ("text", "says"),
     [
         ("x = 1\na = " + "9" * 5000, "f.toml: line 2: not valid TOML: a number of too many digits"),
-        ("[t]\na = 0x" + "f" * 99_999, "f.toml: t.a: a whole number that 64 bits do not hold"),
+        ("[t]\na = 0x" + "f" * 99_999, "f.toml: t.a: a whole number beyond 2^53"),
+        ("[t]\na = [0, -9007199254740992]", "f.toml: t.a[1]: a whole number beyond 2^53"),
         ("[t]\na = [1, nan]", "f.toml: t.a[1]: a number that is not finite"),
         ("a = -1e999", "f.toml: a: a number that is not finite"),
         ("\na = " + "[" * 5000 + "]" * 5000, "f.toml: line 2: not valid TOML: lists and tables"),
@@ -46,8 +47,8 @@ def test_toml(text, says):
 
 def test_toml_that_only_looks_like_a_bomb_is_read():
     many = ".".join("abcdefghijklmnopqrstuvwxyz")
-    text = f'a = "{many}" # {many}\nb = """\nx {many}\n"""\nc = 9223372036854775807\n'
-    assert toml_value(text, "f")["c"] == 2**63 - 1
+    text = f'a = "{many}" # {many}\nb = """\nx {many}\n"""\nc = 9007199254740991\n'
+    assert toml_value(text, "f")["c"] == 2**53 - 1
 
 
 def test_a_file_that_is_too_large_or_no_text_or_not_there(tmp_path):
@@ -80,6 +81,18 @@ def test_json(data, says):
     with pytest.raises(InputError, match=re.escape(says)) as error:
         json_value(data, "f.json")
     assert str(error.value).startswith("f.json: ")
+
+
+def test_json_of_too_many_parts_is_told_before_they_are_made(monkeypatch):
+    monkeypatch.setattr("mashbill.core.parsing.JSON_MARKS", 1000)
+    for text in (
+        "[" + "[]," * 600 + "1]",
+        '{"a":' * 2 + "[" + "{}," * 600 + "1]}}",
+        "[" + "1," * 1001,
+    ):
+        with pytest.raises(InputError, match=r"^f\.json: .* brackets and commas, and 1,000 are"):
+            json_value(text, "f.json")
+    assert json_value("[" + "1," * 900 + "1]", "f")
 
 
 def test_json_that_is_right_is_read():

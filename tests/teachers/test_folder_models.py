@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 import types
 
@@ -132,6 +133,41 @@ def test_what_does_not_fit_into_memory_is_told_with_what_to_set(home, monkeypatc
         teacher.answer([Question("a", "b", ("x", "y"))])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_act": "zzz"}, {"num_attention_heads": 0}, {"rope_scaling": {"rope_type": "zzz"}},
+        {"num_hidden_layers": 10**7}, "cut",
+        {"model_type": "zzz"}, {"vocab_size": "a"},
+    ],
+)  # fmt: skip
+def test_a_stranger_s_folder_that_cannot_be_loaded_is_told(home, tmp_path, changes):
+    folder = tmp_path / "tiny"
+    shutil.copytree(home / "tiny", folder)
+    if changes == "cut":
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:1000])
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    spec = spec_of(tmp_path)
+    with pytest.raises(TeacherError, match="tiny"):
+        spec.load(tmp_path, tmp_path / "cache", 2)
+
+
+def test_a_tokenizer_that_would_fill_the_memory_is_not_loaded_at_plan(home, tmp_path):
+    shutil.copytree(home / "tiny", tmp_path / "tiny")
+    file = tmp_path / "tiny" / "tokenizer.json"
+    steps = [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}] * 6
+    made = json.loads(file.read_text())
+    made["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    file.write_text(json.dumps(made))
+    spec = spec_of(tmp_path, sha256="0" * 64)
+    assert spec.tokenizer_at_hand(tmp_path, tmp_path / "cache") is None
+    with pytest.raises(TeacherError, match=r"tiny/tokenizer\.json: its normalizer has a Replace"):
+        spec_of(tmp_path).weights(tmp_path, tmp_path / "cache")
+
+
 def digest(path):
     from mashbill.core.canonical import digest_file
 
@@ -204,8 +240,6 @@ def test_a_schema_is_refused_with_who_can(greedy):
 
 
 def test_a_folder_without_a_template_weighs_and_does_not_write(home):
-    import shutil
-
     shutil.copytree(home / "tiny", home / "bare", dirs_exist_ok=True)
     (home / "bare" / "chat_template.jinja").unlink()
     teacher = load(home, folder="bare")

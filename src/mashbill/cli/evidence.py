@@ -105,7 +105,7 @@ def _audit_json(result: AuditResult) -> None:
 
 
 def _audit_proof(path: Path, signer: str | None, as_json: bool) -> None:
-    data = parsing.json_object(path, what="a proof")
+    data = parsing.json_object(path, what="a proof", most=parsing.PROOF_BYTES)
     proven: Proven = check_proof(data, signer)
     circuit = Circuit.of(proven.as_dataset())
     lines, verdicts = bill(circuit), judge_all(circuit)

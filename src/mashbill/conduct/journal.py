@@ -24,6 +24,7 @@ from mashbill.conduct.bought import Bought, Requests, call_digest, pieces, reque
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
 from mashbill.core.merkle import leaf, root
+from mashbill.core.parsing import check_regular
 from mashbill.core.parsing import foreign as read_as
 from mashbill.core.stage import Answer, Question
 from mashbill.core.store import CALLS
@@ -47,6 +48,7 @@ _ADDED = ("text", "more")
 """columns that the first journals lack"""
 _ASKED = ("system", "turns", "schema", "tools", "sample")
 _ANSWERED = ("failed", "finish", "tool_calls", "reasoning", "opaque")
+_BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite opens with a file
 _AHEAD = 300.0  # seconds by which an event may lie ahead of a clock that was set back a little
 _LEAVES = 100_000  # kept for roots: more are read again
 _CHUNK = 500  # below SQLite's limit on parameters in every build
@@ -121,6 +123,7 @@ class Journal:
         self._digests: dict[str, Requests] = {}
         self._leaves: dict[str, bytes] = {}
         self._lock = threading.Lock()  # slices of a stage are asked from threads of their own
+        check_regular(*(path.with_name(f"{path.name}{more}") for more in _BESIDE))
         if writable:
             self._db = open_to_write(path)
             for name in _ADDED:

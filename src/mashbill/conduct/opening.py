@@ -3,7 +3,8 @@
 A file of a megabyte can unpack to terabytes. A stream is read in pieces, and counted as it comes
 out: more than 200 times what went in, and more than 1 GiB, is refused. Honest files that compress
 better exist, so ``MASHBILL_MAX_UNPACKED`` (bytes, or 80G) says how much may come out of one file in
-place of that; ``MASHBILL_MAX_DOWNLOAD`` says the same of a download. Neither bears identity.
+place of that; ``MASHBILL_MAX_DOWNLOAD`` says the same of a download. What is held at once is a row,
+of 64 MiB at most, or of what ``MASHBILL_MAX_ROW`` says. None bears identity.
 """
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 
 UNPACKED = "MASHBILL_MAX_UNPACKED"
 DOWNLOAD = "MASHBILL_MAX_DOWNLOAD"
+ROW = "MASHBILL_MAX_ROW"
+ELEMENT = 32
+"""bytes of its bound that each element of a row's lists and objects counts, however short"""
 _RATIO = 200
 _ALWAYS = 1 << 30  # bytes that may come out of anything
+_ROW = 64 << 20  # bytes of a line, or of a row
 _UNTOLD = 4 << 30  # bytes that a server may send without having said how many
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _PIECE = 1 << 20
@@ -53,6 +58,26 @@ def limit_of(variable: str) -> int | None:
         msg = f"{variable} = {text[:60]!r} is no number of bytes; write 80000000000 or 80G"
         raise InputError(msg)
     return int(match[1]) << _UNITS[match[2].upper()]
+
+
+def most_of_row() -> int:
+    """Return how many bytes a line or a row may have."""
+    allowed = limit_of(ROW)
+    return _ROW if allowed is None else max(allowed, 1)
+
+
+def too_large(most: int, what: str = "") -> str:
+    """Return what is said of a line or row of more than ``most``, behind its place.
+
+    Args:
+        most: what it may have.
+        what: more about it: " in column 'text'".
+    """
+    return (
+        f"has more than {in_words(most)}, or more than {most // ELEMENT:,} elements of lists and "
+        f"objects{what}, and is not read whole; divide it, or set {ROW} to the bytes that a row "
+        "may have if it is honest"
+    )
 
 
 def in_words(count: int) -> str:

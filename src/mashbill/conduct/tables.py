@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mashbill.conduct.opening import Meter, open_file
+from mashbill.conduct.opening import ELEMENT, Meter, most_of_row, open_file, too_large
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _ROWS = 65_536
 _PIECE = 16 << 20  # bytes of a batch that is given out
 _DECODED = 256 << 20  # bytes that a batch may take where its values are told by their difference
 _NESTED = 100  # types in one another, as many as pyarrow reads of a Parquet file
+_HEADERS = 1 << 20  # bytes that a column's pages may have besides
 _VALUE = 8  # bytes that a value counts at least, however it is packed
 _DIFFERENCES = "DELTA_BYTE_ARRAY"
 _FOLDED = (OSError, pa.ArrowException, ValueError, struct.error, LookupError, OverflowError)
@@ -55,6 +56,7 @@ def parquet_batches(
     try:
         opened = pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data)
         _check_facts(opened.metadata, size)
+        _check_values(opened.metadata, shown)
         repeated, rows = _looked_at(opened, meter)
         if repeated:
             opened = pq.ParquetFile(
@@ -66,7 +68,7 @@ def parquet_batches(
         for part in parts:
             for batch in opened.iter_batches(rows, part, columns, use_threads=False):
                 batch.validate(full=True)
-                for piece in _pieces(batch, meter):
+                for piece in _pieces(batch, meter, f"{shown}: row", number):
                     yield piece
                     number += piece.num_rows
     except _FOLDED as error:
@@ -114,6 +116,20 @@ def _check_facts(facts: pq.FileMetaData, size: int) -> None:
     closed = pq.ParquetFile(_Closed(size), metadata=facts, pre_buffer=True)
     with suppress(_ClosedError):
         next(closed.iter_batches(1, every, use_threads=False), None)
+
+
+def _check_values(facts: pq.FileMetaData, shown: str) -> None:
+    """Raise InputError if values are larger than they may be, on an average of a column's."""
+    most = most_of_row()
+    number = 0
+    for group in range(facts.num_row_groups):
+        chunks = facts.row_group(group)
+        for i in range(chunks.num_columns):
+            chunk = chunks.column(i)
+            if chunk.total_uncompressed_size > most * max(chunk.num_values, 1) + _HEADERS:
+                msg = f"{shown}: row {number} {too_large(most, f' in {chunk.path_in_schema!r}')}"
+                raise InputError(msg)
+        number += chunks.num_rows
 
 
 def _looked_at(opened: pq.ParquetFile, meter: Meter) -> tuple[list[str], int]:
@@ -176,7 +192,7 @@ def arrow_batches(data: Path | bytes, shown: str) -> Iterator[pa.RecordBatch]:
                 told.add(_told_by(message))
             for batch in pa.ipc.open_stream(buffer):
                 batch.validate(full=True)
-                for piece in _pieces(batch, meter):
+                for piece in _pieces(batch, meter, f"{shown}: row", number):
                     yield piece
                     number += piece.num_rows
     except _FOLDED as error:
@@ -218,17 +234,34 @@ def _field(data: bytes, table: int, number: int) -> int:
     return table + offset if offset else 0
 
 
-def _pieces(batch: pa.RecordBatch, meter: Meter) -> Iterator[pa.RecordBatch]:
-    """Yield a batch in parts that are not large when they are written out, and count them."""
+def _pieces(
+    batch: pa.RecordBatch, meter: Meter, where: str, number: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield a batch in parts that are not large when they are written out, and count them.
+
+    Raises:
+        InputError: naming row and column, if one row is larger than it may be.
+    """
+    most = most_of_row()
     schema = pa.schema([pa.field(f.name, _plain(f.type)) for f in batch.schema])
     waiting = [batch]
     while waiting:
         part = waiting.pop()
-        size = sum(_written_out(column) for column in part.columns)
-        if size > _PIECE and part.num_rows > 1:
+        sizes = [_written_out(column) for column in part.columns]
+        held = [
+            size + ELEMENT * _elements(column)
+            for size, column in zip(sizes, part.columns, strict=True)
+        ]
+        size = sum(sizes)
+        if sum(held) > min(_PIECE, most) and part.num_rows > 1:
             half = part.num_rows // 2
             waiting += [part.slice(half), part.slice(0, half)]
             continue
+        if sum(held) > most:
+            largest = part.schema.names[held.index(max(held))]
+            msg = f"{where} {number} {too_large(most, f', most of it in column {largest!r}')}"
+            raise InputError(msg)
+        number += part.num_rows
         meter.add(max(size, _VALUE * part.num_rows))
         columns = [
             _cast(column, field.type) for column, field in zip(part.columns, schema, strict=True)
@@ -295,6 +328,24 @@ def _written_out(column: Any) -> int:
     if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
         return int(_each(column).sum()) + 16 * len(column)
     return int(column.nbytes)
+
+
+def _elements(column: Any) -> int:
+    """Return how many elements the lists of a column have: of nulls, they take no bytes."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _elements(column.storage)
+    if pa.types.is_dictionary(kind):
+        return len(column) * _elements(column.dictionary)
+    if pa.types.is_struct(kind):
+        return sum(_elements(child) for child in column.flatten())
+    if pa.types.is_map(kind):
+        ends = column.offsets
+        return int(ends[-1].as_py() - ends[0].as_py()) if len(ends) else 0
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = column.flatten()
+        return len(inner) + _elements(inner)
+    return 0
 
 
 def _each(values: Any) -> np.ndarray:

@@ -35,7 +35,7 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import AuditError
 from mashbill.core.ledger import open_line
 from mashbill.core.merkle import leaf, root
-from mashbill.core.parsing import read_text
+from mashbill.core.parsing import check_regular, read_text
 from mashbill.core.store import LEDGER, write_atomically
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def lines_of(ledger_path: Path) -> list[bytes]:
     Raises:
         AuditError: if there is none.
     """
+    check_regular(ledger_path)
     lines = ledger_path.read_bytes().split(b"\n")[:-1] if ledger_path.exists() else []
     if not lines:
         msg = f"{ledger_path} has no entries, so there is nothing to make a checkpoint of"

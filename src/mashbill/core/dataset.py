@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mashbill.core.errors import InputError, StoreError
+from mashbill.core.parsing import check_regular
 from mashbill.core.record import FROM
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class _Part:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        check_regular(path)
         try:
             self._file = pq.ParquetFile(path, memory_map=True)
         except Exception as error:

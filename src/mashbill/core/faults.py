@@ -14,6 +14,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.parsing import check_regular
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -48,6 +50,7 @@ def model_fault(kind: str, folder: Path) -> str:
     """
     if kind not in LINEAR_KINDS:
         return ""
+    check_regular(folder / CONFIG)
     try:
         config = json.loads((folder / CONFIG).read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import AuditError
-from mashbill.core.parsing import foreign, json_value
+from mashbill.core.parsing import check_regular, foreign, json_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,6 +150,7 @@ class Ledger:
         self._read_up_to = 0
         self._introduced: set[str] = set()
         self.entries: list[Entry] = []
+        check_regular(path)
         if path.exists():
             self._take(path.read_bytes())
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mashbill.core.errors import CanonicalError, InputError, MashbillError
+from mashbill.core.errors import CanonicalError, InputError, MashbillError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,12 @@ TOML_BYTES = 2 << 20
 """largest TOML file: a recipe of a thousand stages has a tenth of it"""
 JSON_BYTES = 256 << 20
 """largest JSON file that is read as one value"""
+PROOF_BYTES = 16 << 20
+"""largest proof: of one record, and what it rests on"""
+JSON_MARKS = 5_000_000
+"""brackets and commas of a JSON text: each may be 28 times its bytes in memory"""
+EXACT = 2**53
+"""whole numbers beyond it are not the same for every reader of JSON"""
 YAML_BYTES = 2 << 20
 """largest text of YAML: front matter of the largest cards has a fifth of it"""
 DEEPEST = 128
@@ -118,6 +124,22 @@ def read_bytes(
     return data
 
 
+def check_regular(*paths: Path, error: Error = StoreError) -> None:
+    """Raise if one is there and no file: a pipe would be waited for, and a device has no end.
+
+    Links are followed.
+
+    Raises:
+        MashbillError: as ``error``, naming it.
+    """
+    for path in paths:
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "a pipe, a device or a socket"
+            to = f" (a link to {path.resolve()})" if path.is_symlink() else ""
+            msg = f"{path}{to} is {what}, where a store has a file; it is not read: remove it"
+            raise error(msg)
+
+
 def read_text(
     file: Path | Traversable,
     *,
@@ -165,7 +187,7 @@ def read_toml(
 
 
 def toml_value(text: str, shown: object, *, error: Error = InputError) -> dict[str, Any]:
-    """Return what a TOML text says: numbers of 64 bits, all finite, and nothing nested too deeply.
+    """Return what a TOML text says: numbers below 2^53, all finite, and nothing nested too deeply.
 
     Raises:
         MashbillError: as ``error``, naming the line or the key.
@@ -196,8 +218,8 @@ def toml_value(text: str, shown: object, *, error: Error = InputError) -> dict[s
         flaw = ""
         if depth > DEEPEST:
             flaw = f"more than {DEEPEST} lists and tables in one another"
-        elif isinstance(part, int) and not -(2**63) <= part < 2**63:
-            flaw = "a whole number that 64 bits do not hold"
+        elif isinstance(part, int) and abs(part) >= EXACT:
+            flaw = "a whole number beyond 2^53, which not every program reads exactly"
         elif isinstance(part, float) and not math.isfinite(part):
             flaw = "a number that is not finite"
         if flaw:
@@ -303,6 +325,14 @@ def json_value(
         MashbillError: as ``error``, naming the line.
     """
     text = as_text(data, shown, error=error) if isinstance(data, bytes) else data
+    if len(text) > JSON_MARKS:
+        marks = sum(map(text.count, "[{,"))
+        if marks > JSON_MARKS:
+            msg = (
+                f"{shown}: not {what}, or too much of it: it has {marks:,} brackets and commas, "
+                f"and {JSON_MARKS:,} are read at most; divide it"
+            )
+            raise error(msg)
     decoder = _DECODE_CONSTANTS if constants else _DECODE
     try:
         value = decoder.decode(text.removeprefix("\ufeff"))
@@ -375,9 +405,10 @@ def json_object(
     shown: object = "",
     error: Error = InputError,
     what: str = "valid JSON",
+    most: int = JSON_BYTES,
 ) -> dict[str, Any]:
     """Return the object of a JSON file; what holds another value is refused, too."""
-    value = read_json(file, shown=shown, error=error, what=what)
+    value = read_json(file, shown=shown, error=error, what=what, most=most)
     if not isinstance(value, dict):
         msg = f"{shown or file}: line 1: found {type(value).__name__}, expected an object {{...}}"
         raise error(msg)

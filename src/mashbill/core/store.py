@@ -18,7 +18,7 @@ from mashbill.core.errors import StoreError
 from mashbill.core.faults import model_fault
 from mashbill.core.ledger import Ledger, Signer
 from mashbill.core.naming import file_name
-from mashbill.core.parsing import json_object
+from mashbill.core.parsing import check_regular, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +57,7 @@ class Store:
         if root.exists() and not root.is_dir():
             msg = f"{root} is a file, and a store is a folder; name another with --store"
             raise StoreError(msg)
+        check_regular(root / LEDGER)
         with told_of_the_disk(root):
             if signer is not None:
                 for folder in FOLDERS.values():
@@ -78,6 +79,7 @@ class Store:
         for kind in FOLDERS:
             path = self.folder(kind, ref) / MANIFEST
             if path.exists():
+                check_regular(path)
                 try:
                     return Manifest.model_validate(json_object(path, error=StoreError))
                 except ValidationError as error:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mashbill.core.errors import StoreError
-from mashbill.core.parsing import Error, foreign
+from mashbill.core.parsing import Error, check_regular, foreign
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,8 @@ def read_parquet(
         MashbillError: as ``error``, if it is none, or comes to more.
     """
     remedy = "run `mashbill audit`"
+    if not isinstance(source, pa.Buffer):
+        check_regular(source, error=error)
     with (
         foreign(shown, what, error=error, remedy=remedy),
         pq.ParquetFile(

@@ -25,6 +25,8 @@ def compared(path: Path, sha256: str | None, *, keep: bool = False) -> tuple[str
         sha256: digest that its entry gives.
         keep: whether its bytes are wanted, which are then those that were compared.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return "is a pipe or a device, and no file", b""
     try:
         data = path.read_bytes() if keep else b""
         found = digest_bytes(data) if keep else digest_file(path)

@@ -192,6 +192,6 @@ class Since:
 
 def _holds(path: Path, sha256: str) -> bool:
     try:
-        return digest_bytes(path.read_bytes()) == sha256
+        return path.is_file() and digest_bytes(path.read_bytes()) == sha256
     except OSError:
         return False

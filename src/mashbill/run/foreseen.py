@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.errors import RecipeError
+from mashbill.core.errors import RecipeError, TeacherError
+from mashbill.core.parsing import foreign
 from mashbill.teachers.continuing import Finding, Weighing, check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from mashbill.core.recipe import Recipe, TeacherSpec
@@ -124,10 +125,16 @@ def _weighing(teacher: TeacherSpec, folder: Path, cache: Path) -> Weighing:
     at_hand = getattr(teacher, "tokenizer_at_hand", None)
     tokenizer: Any = at_hand(folder, cache) if at_hand is not None else None
     if tokenizer is not None:
-        return Weighing(
-            lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids),
-            lambda ids: str(tokenizer.decode(ids, skip_special_tokens=False)),
-        )
+
+        def encoded(text: str) -> list[int]:
+            with foreign(teacher.source.name, "a teacher with a tokenizer", error=TeacherError):
+                return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+        def decoded(ids: Sequence[int]) -> str:
+            with foreign(teacher.source.name, "a teacher with a tokenizer", error=TeacherError):
+                return str(tokenizer.decode(ids, skip_special_tokens=False))
+
+        return Weighing(encoded, decoded)
     if teacher.is_remote:
         service = getattr(teacher, "service", None)
         wants = getattr(teacher, "logprobs", None)

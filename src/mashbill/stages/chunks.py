@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from mashbill.conduct.opening import open_text_stream
+from mashbill.conduct.opening import ELEMENT, most_of_row, open_text_stream, too_large
 from mashbill.conduct.tables import arrow_batches, parquet_batches
 from mashbill.core.errors import InputError
 from mashbill.stages.cells import Cells
@@ -34,6 +34,8 @@ _BYTES = 64 << 20  # of text or of a column chunk: what is held at once, whateve
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _BOM = "\ufeff"
 _NAMES_TOLD = 30
+_SHOWN = 1000  # characters of a line that is not read whole
+_PIECE = 1 << 20
 _ARRAY = "; the file seems to hold one JSON array: write its elements, one a line"
 
 
@@ -154,14 +156,21 @@ def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:
     places: list[int] = []
     bad: dict[int, tuple[str, str]] = {}
     size = 0
-    for number, given in enumerate(text, 1):
+    most = most_of_row()
+    for number, given in enumerate(iter(lambda: text.readline(most + 1), ""), 1):
         line = given.removesuffix("\n")
         if number == 1:
             line = line.removeprefix(_BOM)
         if not line.strip():
             continue
         row: Any = {}
-        if not line.isascii() and _UNDECODED.search(line):
+        elements = line.count("[") + line.count("{") + line.count(",")
+        if len(line) > most or elements > most // ELEMENT:
+            _to_its_end(text, given)
+            whole = "" if rows or not line.lstrip().startswith("[") else _ARRAY
+            line = _readable(line[:_SHOWN])
+            bad[len(rows)] = (line, f"{too_large(most)}{whole}")
+        elif not line.isascii() and _UNDECODED.search(line):
             bad[len(rows)] = (_readable(line), f"is not {encoding}")
         else:
             try:
@@ -176,12 +185,44 @@ def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:
                 row = {}
         rows.append(row)
         places.append(number)
-        size += len(line)
+        size += len(line) + ELEMENT * elements
         if len(rows) == _ROWS or size > _BYTES:
             yield _of_dicts(rows, places, bad)
             rows, places, bad, size = [], [], {}, 0
     if rows:
         yield _of_dicts(rows, places, bad)
+
+
+def _to_its_end(text: IO[str], given: str) -> None:
+    """Read on to the end of a line that was begun, without holding it."""
+    while given and not given.endswith("\n"):
+        given = text.readline(_PIECE)
+
+
+class _Rows:
+    """The lines of a file, which says where a row becomes longer than one may be."""
+
+    def __init__(self, text: IO[str], name: str, mark: str) -> None:
+        self._text, self._name, self._mark = text, name, mark
+        self._most = most_of_row()
+        self._line, self._size, self._marks = 0, 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__next__, "")
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._most + 1)
+        self._line += 1
+        self._size += len(line)
+        self._marks += line.count(self._mark)
+        if self._size > self._most or self._marks > self._most // ELEMENT:
+            msg = f"{self._name}: line {self._line}: its row {too_large(self._most)}"
+            raise InputError(msg)
+        return line
+
+    def begin(self) -> None:
+        """Begin a row."""
+        self._size = self._marks = 0
 
 
 def _of_dicts(
@@ -203,10 +244,11 @@ def _of_dicts(
 
 def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[Chunk]:
     csv.field_size_limit(2**31 - 1)  # a document may be a field
+    lines = _Rows(text, name, "\t" if kind == "tsv" else manner.delimiter)
     reader = (
-        csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE)
+        csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
         if kind == "tsv"
-        else csv.reader(text, delimiter=manner.delimiter, strict=True)
+        else csv.reader(lines, delimiter=manner.delimiter, strict=True)
     )
     names = named_once(manner.columns, name) if manner.columns else []
     rows: list[list[str]] = []
@@ -214,6 +256,7 @@ def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[
     size = 0
     try:
         for values in reader:
+            lines.begin()
             if not values:
                 continue
             if reader.line_num == 1 or not (names or rows):
@@ -226,7 +269,7 @@ def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[
                 raise _ragged(name, reader.line_num, len(values), names, hint)
             rows.append(values)
             places.append(reader.line_num)
-            size += sum(map(len, values))
+            size += sum(map(len, values)) + len(values)
             if len(rows) == _ROWS or size > _BYTES:
                 yield _of_lists(names, rows, places, manner)
                 rows, places, size = [], [], 0

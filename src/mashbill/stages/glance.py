@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ROWS = 100_000
 """rows that are read at most: a second or so"""
+_BYTES = 64 << 20
+"""and what they may come to, about: a chunk more is read"""
 
 
 @dataclass
@@ -35,12 +37,19 @@ class _Seen:
     columns: dict[str, None] = field(default_factory=dict)
     sizes: Counter[str] = field(default_factory=Counter)
     """bytes of text, by column"""
+    size: int = 0
+    """bytes of all that was read"""
+
+    def is_enough(self) -> bool:
+        """Whether no more is to be read."""
+        return self.rows >= _ROWS or self.size >= _BYTES
 
     def take(self, chunk: Chunk) -> None:
         self.rows += chunk.rows
         for name, cells in chunk.columns.items():
             self.columns.setdefault(name)
             array = cells.array
+            self.size += array.nbytes
             if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
                 self.sizes[name] += pc.sum(pc.binary_length(array)).as_py() or 0
 
@@ -59,7 +68,7 @@ def glance_at(files: Sequence[File], manner: Manner, check: Callable[[Chunk, str
     seen = _Seen()
     total, is_exact = 0, True
     for file in files:
-        if seen.rows >= _ROWS:
+        if seen.is_enough():
             number, exact = _reckoned(file.path, file.shown, manner, seen)
             total, is_exact = total + number, is_exact and exact
             continue
@@ -68,7 +77,7 @@ def glance_at(files: Sequence[File], manner: Manner, check: Callable[[Chunk, str
         for chunk in read_chunks(file.path, file.shown, manner):
             check(chunk, file.shown)
             seen.take(chunk)
-            stopped = seen.rows - before >= _ROWS
+            stopped = seen.is_enough()
             if stopped:
                 break
         if stopped:

@@ -18,6 +18,7 @@ from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign, read_json, read_text
 from mashbill.core.store import write_atomically
 from mashbill.teachers.chat_template import FILE, ChatTemplate
+from mashbill.teachers.folder_bounds import check_config, check_tokenizer
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class FolderTeacherSpec(LocalTeacherSpec):
         for place in (folder / self.folder, cache / "weights" / self.sha256):
             if (place / "tokenizer.json").is_file():
                 try:
+                    check_tokenizer(place / "tokenizer.json")
                     return plain_tokenizer(place)[0]
                 except Exception:  # noqa: BLE001 - tokenizers raises no other; loading says it
                     return None
@@ -69,11 +71,17 @@ class FolderTeacherSpec(LocalTeacherSpec):
 
 
 def _check_asks_for_nothing(name: str, path: Path, address: str) -> None:
-    """Raise TeacherError if a folder's file names what an engine would fetch besides, and run."""
+    """Raise TeacherError if a folder's file names what an engine would fetch besides, and run.
+
+    And if it asks for more memory than any model needs.
+    """
     if name == "adapter_config.json":
         msg = f"{address}: an adapter rests on weights that are not pinned; merge it into them"
         raise TeacherError(msg)
+    if name == "tokenizer.json":
+        check_tokenizer(path, f"{address}/{name}")
     waiting: list[Any] = [_read(path)] if name == "config.json" else []
+    check_config(waiting[0] if waiting else {}, f"{address}/{name}")
     while waiting:
         table = waiting.pop()
         for key, value in table.items():

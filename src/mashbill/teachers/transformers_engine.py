@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mashbill.core.errors import TeacherError
 from mashbill.core.extras import needs
+from mashbill.core.parsing import foreign
 from mashbill.core.stage import Answer
 from mashbill.teachers.folder_model import FolderTeacherSpec, chat_of, plain_tokenizer, seed_of
 from mashbill.teachers.prefixed import PrefixedTeacher
@@ -72,19 +73,20 @@ class TransformersTeacherSpec(FolderTeacherSpec):
             from transformers import AutoModelForCausalLM, GenerationConfig
         torch.set_num_threads(threads)
         weights = self.weights(folder, cache)
-        try:
-            model = AutoModelForCausalLM.from_pretrained(
-                weights,
-                dtype=getattr(torch, self.precision),
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-            ).to(self.device)
-        except (OSError, ValueError, RuntimeError, AssertionError) as error:
-            # AssertionError: a torch built without the device
-            said = (str(error).strip() or repr(error)).splitlines()[0]
-            msg = f"transformers cannot load {self.folder} on device {self.device!r}: {said}"
-            raise TeacherError(msg) from error
+        with foreign(self.folder, "a folder of weights", error=TeacherError):
+            try:
+                model = AutoModelForCausalLM.from_pretrained(
+                    weights,
+                    dtype=getattr(torch, self.precision),
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    use_safetensors=True,
+                ).to(self.device)
+            except (OSError, ValueError, RuntimeError, AssertionError) as error:
+                # AssertionError: a torch built without the device
+                said = (str(error).strip() or repr(error)).splitlines()[0]
+                msg = f"transformers cannot load {self.folder} on device {self.device!r}: {said}"
+                raise TeacherError(msg) from error
         model.generation_config = GenerationConfig()  # the recipe says how it writes
         return TransformersTeacher(self, model.eval(), weights, cache)
 

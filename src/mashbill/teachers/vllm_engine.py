@@ -20,6 +20,7 @@ from pydantic import Field
 
 from mashbill.core.errors import TeacherError
 from mashbill.core.extras import needs
+from mashbill.core.parsing import foreign
 from mashbill.core.stage import Answer
 from mashbill.teachers.folder_model import FolderTeacherSpec, chat_of, plain_tokenizer, seed_of
 
@@ -82,19 +83,21 @@ class VllmTeacherSpec(FolderTeacherSpec):
         with needs("kind 'vllm'", "vllm"):
             import vllm
         weights = self.weights(folder, cache)
-        try:
-            engine = vllm.LLM(
-                model=str(weights),
-                dtype=self.precision,
-                max_model_len=self.context_tokens or None,
-                tensor_parallel_size=self.gpus,
-                gpu_memory_utilization=self.gpu_memory,
-                trust_remote_code=False,
-                seed=self.seed,
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            msg = f"vLLM cannot load {self.folder}: {str(error).strip().splitlines()[0]}"
-            raise TeacherError(msg) from error
+        with foreign(self.folder, "a folder of weights", error=TeacherError):
+            try:
+                engine = vllm.LLM(
+                    model=str(weights),
+                    dtype=self.precision,
+                    max_model_len=self.context_tokens or None,
+                    tensor_parallel_size=self.gpus,
+                    gpu_memory_utilization=self.gpu_memory,
+                    trust_remote_code=False,
+                    seed=self.seed,
+                )
+            except (OSError, ValueError, RuntimeError) as error:
+                said = (str(error).strip() or repr(error)).splitlines()[0]
+                msg = f"vLLM cannot load {self.folder}: {said}"
+                raise TeacherError(msg) from error
         return VllmTeacher(self, engine, weights, cache)
 
 

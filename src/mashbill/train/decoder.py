@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError, StoreError
-from mashbill.core.parsing import foreign, json_object
+from mashbill.core.parsing import check_regular, foreign, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -359,6 +359,8 @@ class DecoderPredictor:
     def load(cls, folder: Path, threads: int) -> DecoderPredictor:
         """Read the files that :func:`train` wrote."""
         torch.set_num_threads(threads)
+        names = ("config.json", "tokenizer.json", "weights.safetensors")
+        check_regular(*(folder / name for name in names))
         config = json_object(folder / "config.json", error=StoreError)
         with foreign(folder, "a decoder", error=StoreError, remedy="run `mashbill audit`"):
             config.pop("format", None)

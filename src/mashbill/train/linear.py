@@ -19,7 +19,7 @@ from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.extras import needs
 from mashbill.core.faults import CONFIG, LINEAR_FORMAT, linear_fault
-from mashbill.core.parsing import foreign, json_object
+from mashbill.core.parsing import check_regular, foreign, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,6 +124,7 @@ class LinearPredictor:
         """
         with needs("applying a classifier", "train"):
             from safetensors.numpy import load_file
+        check_regular(folder / CONFIG, folder / WEIGHTS)
         config = json_object(folder / CONFIG, error=StoreError)
         fault = linear_fault(config)
         if fault:
