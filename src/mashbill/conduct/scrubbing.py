@@ -133,7 +133,8 @@ class Scrubber:
         small = text.translate(_SMALL)
         if not any(small[at : at + _PROBE] in self._probes for at in range(0, len(small), _PROBE)):
             return text
-        found, kept = [], 0  # up to where the text is in `found`, or is a key's
+        found: list[str] = []
+        kept = 0  # up to where the text is in `found`, or is a key's
         for at in range(len(small) - _PIECE + 1):
             if small[at : at + _PIECE] in self._pieces:
                 if at > kept or not found:
