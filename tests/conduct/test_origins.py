@@ -13,6 +13,7 @@ from mashbill.conduct.origins import address
 from mashbill.conduct.transport import is_loopback, proxy_for
 from mashbill.core.errors import InputError
 from mashbill.core.folder import RecipeFolder
+from mashbill.run.display import Quiet
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
 
@@ -220,6 +221,50 @@ def test_an_accounts_file_beside_a_strangers_recipe_sends_no_key_anywhere(
     own.mkdir(parents=True)
     file.rename(own / "accounts.toml")
     assert asked(recipe_of_strangers).keys
+
+
+def test_which_key_goes_to_which_address_of_this_machine_is_told_before_it_goes(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret-of-mine")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    heard = []
+
+    class Heard(Quiet):
+        def tell(self, line):
+            heard.append((line, len(service.asked)))
+
+    for how in ("recipe", "neighbour", "openai", "none"):
+        heard.clear()
+        with Service(lambda h, *_: h.reply(200, chat("well"))) as service:
+            teacher = SERVER.format(url=service.url)
+            if how == "recipe":
+                teacher += 'key_env = "AWS_SECRET_ACCESS_KEY"\n'
+            path = recipe(tmp_path / how, teacher)
+            if how in {"neighbour", "openai"}:
+                name = "server" if how == "neighbour" else how
+                table = ACCOUNTS.format(
+                    service=name, key="keys_env", value='["AWS_SECRET_ACCESS_KEY"]'
+                )
+                (path.parent / "accounts.toml").write_text(f'{table}base_url = "{service.url}/v1"')
+            if how == "openai":
+                path.write_text(
+                    path.read_text().replace(
+                        teacher, 'kind = "api"\nprovider = "openai"\nmodel = "m-1"\n'
+                    )
+                )
+            run(path, tmp_path / f"s-{how}", display=Heard())
+        told = [(line, asked) for line, asked in heard if "is sent there as a key" in line]
+        if how == "none":
+            assert told == []
+            continue
+        ((line, asked),) = told
+        assert asked == 0
+        assert line.startswith(f"{service.url}: what AWS_SECRET_ACCESS_KEY holds")
+        assert line.endswith("the recipe says" if how == "recipe" else "accounts.toml says")
+        assert "s3cret" not in line
+        sent = {headers["Authorization"] for _, headers, _ in service.asked}
+        assert sent == {"Bearer s3cret-of-mine"}
 
 
 # -- proxies ---------------------------------------------------------------------------------------

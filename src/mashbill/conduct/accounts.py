@@ -73,6 +73,8 @@ class Account:
     organisation: str = ""
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    notice: str = ""
+    """what is told before its first request: which key goes where, if not to its service itself"""
 
     @property
     def origin(self) -> Origin:
@@ -169,7 +171,11 @@ class Accounts:
             organisation=table.organisation if table is not None else "",
             requests_per_minute=table.requests_per_minute if table is not None else None,
             tokens_per_minute=table.tokens_per_minute if table is not None else None,
-        )
+            notice=self._notice(
+                address(base).origin, own_url, [n for n, k in zip(names, keys, strict=True) if k],
+                is_said_here=table is not None and bool(table.keys_env or table.base_url),
+            ),
+        )  # fmt: skip
         own = [own_url, table.base_url if table is not None else ""]
         if table is not None and (table.base_url or table.keys_env):
             self._check_own(account)
@@ -192,6 +198,18 @@ class Accounts:
             )
             raise TeacherError(msg)
         return account
+
+    def _notice(
+        self, origin: Origin, own_url: str, names: Sequence[str], *, is_said_here: bool
+    ) -> str:
+        """Return which variables' keys go to an address that is not their service's own, or ""."""
+        if not names or (own_url and address(own_url).origin == origin):
+            return ""
+        who = self.where if is_said_here else "the recipe"
+        what = f"what {', '.join(names)} holds" if len(names) == 1 else (
+            f"one of what {', '.join(names)} hold"
+        )  # fmt: skip
+        return f"{origin}: {what} is sent there as a key with each request, as {who} says"
 
     def _check_own(self, account: Account) -> None:
         """Refuse to send a key where, or out of which variable, only a recipe's neighbour says.

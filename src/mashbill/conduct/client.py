@@ -67,6 +67,7 @@ class Client:
     scrubber: Scrubber = field(default_factory=Scrubber)
     """knows the keys of the run; those of each route are added to it"""
     _lanes: dict[str, Lane] = field(default_factory=dict)
+    _noticed: set[str] = field(default_factory=set)
     _paces: dict[tuple[str, str, str], Pace] = field(default_factory=dict)
     _shared: dict[tuple[str, str], Shared] = field(default_factory=dict)
     _open: dict[str, Order] = field(default_factory=dict)
@@ -319,6 +320,9 @@ class Client:
             else:
                 lane = self._batch_lane(route, around, pace, window)
             self._lanes[key] = lane
+            if account.notice and account.notice not in self._noticed:
+                self._noticed.add(account.notice)
+                self._say(account.notice)
         return lane
 
     def _batch_lane(

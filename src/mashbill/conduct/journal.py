@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct import bought, foreign
 from mashbill.conduct.bought import Bought, Requests, call_digest, pieces, request_digest
+from mashbill.conduct.schema import check_own
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
 from mashbill.core.merkle import leaf, root
@@ -116,7 +117,7 @@ class Journal:
         """Open the journal at ``path``.
 
         Raises:
-            StoreError: if it is to be read and is not there.
+            StoreError: if it is to be read and is not there, or is none.
         """
         self.path = path
         self._writable = writable
@@ -135,9 +136,7 @@ class Journal:
             if not path.exists():
                 msg = f"{path} is not there: this store holds no teacher calls"
                 raise StoreError(msg)
-            self._db = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
-            )
+            self._db = _open_to_read(path)
         self._more = ", ".join(f"c.{name}" if name in self._columns() else "''" for name in _ADDED)
         self._has_bought = bool(self._read("PRAGMA table_info(bought)", []))
 
@@ -532,14 +531,36 @@ def _further(question: Question, answer: Answer) -> str:
     return json.dumps(found, ensure_ascii=False, sort_keys=True) if found else ""
 
 
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a journal to be read, and nothing that is none.
+
+    Raises:
+        StoreError: naming the file, if it cannot be read, or is none.
+    """
+    try:
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        db = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        try:
+            db.execute("PRAGMA query_only=ON")
+            check_own(db, path, _SCHEMA + bought.SCHEMA)
+        except BaseException:
+            db.close()
+            raise
+    except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
+        msg = f"{path} cannot be read: {error}; run `mashbill audit`"
+        raise StoreError(msg) from error
+    return db
+
+
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Open a journal to be written, making its tables.
 
     Raises:
-        StoreError: naming the file, if it cannot be written.
+        StoreError: naming the file, if it cannot be written, or is none.
     """
     try:
         db = sqlite3.connect(path, isolation_level=None, timeout=60, check_same_thread=False)
+        check_own(db, path, _SCHEMA + bought.SCHEMA)
         db.execute("PRAGMA journal_mode=WAL")
         # A transaction survives the end of this process; the writer syncs it to the disk itself.
         db.execute("PRAGMA synchronous=NORMAL")

@@ -5,7 +5,7 @@ aiohttp over HTTP/1.1 with connections kept alive: measured against the alternat
 service of a ``fake`` teacher, and whatever a test hands in.
 
 What comes in is bounded by what comes out of it once it is unpacked, and is without the keys that
-the run holds.
+the run holds: they are taken out first, and what is cut or changed is cut and changed after that.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Http:
         self._errors: Any = aiohttp
         self._urls: dict[str, tuple[Any, str | None]] = {}
         self._url = URL
-        self._scrubber = scrubber
+        self._scrubber = scrubber or Scrubber()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=connections, limit_per_host=connections, keepalive_timeout=60
@@ -204,13 +204,13 @@ class Http:
             response = await self._session.request(
                 method, at, data=body or None, headers=headers, proxy=proxy, allow_redirects=False
             )
-            data = await _whole(response, method)
+            data = await _whole(response, method, self._scrubber)
         except TransportError:
             if response is not None:
                 response.close()
             raise
         except (self._errors.ClientError, OSError, ValueError) as error:
-            raise _failure(self._errors, error, url) from error
+            raise _failure(self._errors, error, url, self._scrubber) from error
         finally:
             if response is not None:
                 response.release()
@@ -226,7 +226,7 @@ class Http:
         if known is None:
             proxy = proxy_for(url)
             secret = urlsplit(proxy).password if proxy else None
-            if secret and self._scrubber is not None:
+            if secret:
                 self._scrubber.add({secret, unquote(secret)})
             known = self._urls[url] = (self._url(url, encoded=True), proxy)
         return known
@@ -236,7 +236,7 @@ class Http:
         await self._session.close()
 
 
-async def _whole(response: Any, method: str) -> bytes:
+async def _whole(response: Any, method: str, clean: Scrubber) -> bytes:
     """Return the body of a response, unpacked, up to the largest that is taken.
 
     Raises:
@@ -246,7 +246,8 @@ async def _whole(response: Any, method: str) -> bytes:
     is_error = response.status != 200
     most = LARGEST_RESULTS if method == "GET" else LARGEST_ANSWER
     most = LARGEST_ERROR if is_error else most
-    unpack = _unpacker(response.headers.get("Content-Encoding", ""))
+    encoding = response.headers.get("Content-Encoding", "")
+    unpack = _unpacker(clean.text(encoding, is_error=True))
     said = response.content_length
     if unpack is None and said is not None and said <= most:
         whole: bytes = await response.read()
@@ -336,11 +337,14 @@ _REFUSED = {
 }
 
 
-def _failure(aiohttp: Any, error: Exception, url: str) -> TransportError:
-    """Say why there is no response, in words that name the address and what to look at."""
+def _failure(aiohttp: Any, error: Exception, url: str, clean: Scrubber) -> TransportError:
+    """Say why there is no response, in words that name the address and what to look at.
+
+    What the error quotes is without keys before it is cut: half a key would not be found.
+    """
     parts = urlsplit(url)
     place = f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-    said = f"{error!s:.200}"
+    said = clean.text(str(error), is_error=True)[:200]
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return TransportError("connect", f"no connection to the proxy for {place}: {said}")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -365,7 +369,7 @@ def _failure(aiohttp: Any, error: Exception, url: str) -> TransportError:
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
         return TransportError("cut", f"the response was cut off: {said or type(error).__name__}")
     if isinstance(error, aiohttp.ClientResponseError):
-        message = " ".join(error.message.split())[:200]
+        message = " ".join(clean.text(error.message, is_error=True).split())[:200]
         no_http = "status line" in message
         hint = "; perhaps it wants https" if no_http and parts.scheme == "http" else ""
         why = f"{place} does not answer in HTTP{hint}: {message}"
