@@ -322,7 +322,7 @@ class Client:
             self._lanes[key] = lane
             if account.notice and account.notice not in self._noticed:
                 self._noticed.add(account.notice)
-                self._say(account.notice)
+                self.say(account.notice)
         return lane
 
     def _batch_lane(
