@@ -6,6 +6,7 @@ import html
 import json
 import subprocess
 import sys
+import time
 from urllib.parse import quote
 
 import pytest
@@ -97,6 +98,25 @@ def test_whatever_stands_behind_bearer_in_an_error_goes():
     said = "you sent bearer  eyJhbGciOi.J9-_= to us"
     assert Scrubber().text(said, is_error=True) == f"you sent bearer  {GONE} to us"
     assert Scrubber().text(said) == said
+
+
+@pytest.mark.parametrize(
+    "run", ["\\", "%25", "&#0", "%", "&#x0", "\\u00", "\\x0", "\\\\n", "&amp;", "\0"]
+)
+@pytest.mark.parametrize("key", ["sk-0123456789abcdef", "/key/of/slashes", "&key&of&ands&"])
+def test_time_grows_by_the_length_of_a_body_and_not_by_its_square(run, key):
+    scrubber = Scrubber([key])
+
+    def seconds(characters: int) -> float:
+        body = "\\u0041 " + run * (characters // len(run))
+        spent = []
+        for _ in range(3):
+            begun = time.process_time()
+            scrubber.text(body, is_error=True)
+            spent.append(time.process_time() - begun)
+        return min(spent)
+
+    assert seconds(160_000) < 8 * max(seconds(40_000), 0.02)
 
 
 def test_of_two_keys_the_longer_goes_whole():

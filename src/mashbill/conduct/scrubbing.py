@@ -31,7 +31,7 @@ _PIECE = 12
 """characters of a key that are taken out of errors wherever they stand together, in any case: what
 a library quotes of a response may begin or end within a key"""
 _PROBE = _PIECE // 2  # some so many of a piece begin at a multiple of it
-_NOTHING = re.compile(r"\0|\\+(?:u00|x)00|%(?:25)*00|&#(?:0+|[xX]0+);")
+_NOTHING = re.compile(r"\0|(?<!\\)\\+(?:u00|x)00|%(?:25)*00|&#[xX]?0+;")
 """NUL, as it is or written out: it stands between the letters of UTF-16 and UTF-32"""
 _MARKS = ("\\u00", "\\x", "%", "&#", "\0")
 """one of these stands in every text in which a letter of a key is written otherwise"""
@@ -74,7 +74,7 @@ class Scrubber:
         plain: list[str] = []
         anywhere, in_errors = [], []
         for key in known:
-            spelt = "".join(_spelt(char) for char in key)
+            spelt = _spelt_out(key)
             if len(key) >= LONG:
                 forms = [*_within_base64(key), key.encode().hex(), key.encode().hex().upper()]
                 plain += [key, *forms]
@@ -204,6 +204,16 @@ def _windows(keys: Iterable[str], size: int) -> frozenset[str]:
     """Return whatever so many characters stand together in a key that has a piece, small."""
     long = [key.translate(_SMALL) for key in keys if len(key) >= _PIECE]
     return frozenset(k[at : at + size] for k in long for at in range(len(k) - size + 1))
+
+
+def _spelt_out(key: str) -> str:
+    """Return a pattern of a key, each character escaped or not.
+
+    It begins within no run of backslashes: from each of them a search would walk the rest of the
+    run, which takes time by the square of its length.
+    """
+    first = rf"(?:(?<!\\)(?=\\)|(?!\\)){_spelt(key[0])}"
+    return first + "".join(_spelt(char) for char in key[1:])
 
 
 def _spelt(char: str) -> str:

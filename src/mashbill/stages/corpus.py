@@ -130,7 +130,7 @@ class CorpusSpec(ReadsFiles):
                 msg = f"{self.source} has no rows; name another file, or correct its format"
                 raise InputError(msg)
             taking.check_labels()
-            taking.warn(ctx)
+            taking.tell_untaken(ctx)
             same.settle()
             yield from taking.rows()
             ctx.measures["gold_labels"] = taking.counts
@@ -277,7 +277,7 @@ class _Taking:
                     self._values[text] += 1
         return pa.array(found, pa.string())
 
-    def warn(self, ctx: StageContext) -> None:
+    def tell_untaken(self, ctx: StageContext) -> None:
         """Tell once of values that no rule takes, where each rule names its text."""
         gold = self._spec.gold
         if gold is None or not gold.by_words or not self._untaken:
