@@ -18,7 +18,7 @@ from mashbill.core.record import BILL, CALL, FROM, printable
 from mashbill.lineage.nodes import NodeTable, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mashbill.conduct.journal import Call, Journal
     from mashbill.core.dataset import Dataset
@@ -111,13 +111,13 @@ class Tracer:
         manifest = self._named.get(name) or self._store.find(name)
         self._named[name] = manifest
         if manifest.kind == "dataset":
-            return self._walk(manifest, row)
+            return self._walk(manifest, row, self._row)
         place = row
         inputs = _inputs(manifest, "trained-on")
         sizes = [self._manifest(ref).rows for ref in inputs]
         for ref, size in zip(inputs, sizes, strict=True):
             if 0 <= place < size:
-                behind = self._walk(self._manifest(ref), place)
+                behind = self._walk(self._manifest(ref), place, self._row)
                 facts = {"rows it learned from": sum(sizes), **_small(manifest.measures)}
                 return Hop("model", str(manifest.ref), facts, [behind])
             place -= size
@@ -142,8 +142,16 @@ class Tracer:
             self._nodes[manifest.ref] = NodeTable.of(self._store, manifest)
         return self._nodes[manifest.ref]
 
-    def _walk(self, manifest: Manifest, position: int) -> Hop:
-        """Trace a row, one hop after the other: a chain may be longer than calls may nest."""
+    def _walk(
+        self, manifest: Manifest, position: int, step: Callable[[list[_Open], _Open], None]
+    ) -> Hop:
+        """Trace a row, one hop after the other: a chain may be longer than calls may nest.
+
+        Args:
+            manifest: the dataset's.
+            position: the row in it.
+            step: traces one row, and opens the rows that follow it.
+        """
         waiting: list[_Open] = []
         top = self._opened(waiting, manifest, position, frozenset())
         shown: set[tuple[ArtifactRef, int]] = set()
@@ -155,7 +163,7 @@ class Tracer:
                 work.hop.facts["see"] = "above"
                 continue
             shown.add((work.manifest.ref, work.position))
-            self._row(waiting, work)
+            step(waiting, work)
         return top
 
     def _opened(
@@ -228,19 +236,7 @@ class Tracer:
                 if "@" in item.name:
                     users = after.setdefault(ArtifactRef.parse(item.name), [])
                     users += [other] if other not in users else []
-        waiting: list[_Open] = []
-        top = self._opened(waiting, manifest, row, frozenset())
-        shown: set[tuple[ArtifactRef, int]] = set()
-        count = 0
-        while waiting:
-            work = waiting.pop()
-            count += 1
-            if count > _MANY and (work.manifest.ref, work.position) in shown:
-                work.hop.facts["see"] = "above"
-                continue
-            shown.add((work.manifest.ref, work.position))
-            self._ahead(waiting, work, after)
-        return top
+        return self._walk(manifest, row, lambda waiting, work: self._ahead(waiting, work, after))
 
     def _ahead(
         self, waiting: list[_Open], work: _Open, after: dict[ArtifactRef, list[Manifest]]
