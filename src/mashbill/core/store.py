@@ -191,8 +191,13 @@ class Store:
 
 def is_locked(root: Path, name: str) -> bool:
     """Return whether somebody holds the lock of this name in the store at ``root``."""
+    return is_held(_lock_file(root, name))
+
+
+def is_held(path: Path) -> bool:
+    """Return whether somebody holds a file's lock at this moment, as who appends to it does."""
     try:
-        with _lock_file(root, name).open("rb") as stream:
+        with path.open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

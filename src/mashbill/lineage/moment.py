@@ -6,7 +6,6 @@ checked as strictly, for one thing: to tell what is newer than the audit from wh
 
 from __future__ import annotations
 
-import fcntl
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import MashbillError
 from mashbill.core.ledger import GENESIS, Entry, check_line, open_line
-from mashbill.core.store import FOLDERS, MANIFEST, PENDING, is_locked
+from mashbill.core.store import FOLDERS, MANIFEST, PENDING, is_held, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -95,23 +94,11 @@ def _settled(path: Path) -> tuple[bytes, bool]:
         if data.endswith(b"\n") or not data:
             return data, False
         # Who wrote it may have ended it between the two looks at it.
-        if not _is_written(path) and path.read_bytes() == data:
+        if not is_held(path) and path.read_bytes() == data:
             return data, True
         if time.monotonic() > until:
             return data, False
         time.sleep(0.01)
-
-
-def _is_written(path: Path) -> bool:
-    """Return whether somebody is appending at this moment: who does holds the file's lock."""
-    try:
-        with path.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # it went away, or its file system knows no locks
-        return False
-    return False
 
 
 def abandoned(entries: list[Entry]) -> set[int]:
