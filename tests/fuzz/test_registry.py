@@ -41,6 +41,7 @@ MAY_PARSE = {
     "teachers.wire.batching": OF_A_SERVICE,
     "teachers.wire.anthropic": OF_A_SERVICE,
     "teachers.wire.reading": OF_A_SERVICE,
+    "teachers.wire.bodies": OF_A_SERVICE,
     "teachers.wire.events": OF_A_SERVICE,
     "teachers.fake_service": OF_ITS_OWN,
     "teachers.fake": OF_ITS_OWN,

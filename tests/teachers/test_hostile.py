@@ -183,17 +183,32 @@ USAGE = {
     "openai-responses.plain": ("usage", "input_tokens"),
     "gemini.plain": ("usageMetadata", "promptTokenCount"),
 }  # fmt: skip
-NO_COUNTS = ["-1", "0.5", str(10**30), "1e30", str(2**63), '"5"', "true", "[5]", '{"a": 5}', "1e9",
-             str(foreign.MOST_TOKENS + 1)]  # fmt: skip
+NO_COUNTS = ["-1", "0.5", '"5"', "true", "[5]", '{"a": 5}', "null", "-1e400", "NaN"]
+BEYOND = [str(10**30), "1e30", str(2**63), "1e9", str(foreign.MOST_TOKENS + 1), "1e400"]
 
 
 @pytest.mark.parametrize("name", USAGE)
 @pytest.mark.parametrize("raw", NO_COUNTS)
-def test_what_is_no_count_of_tokens_rejects_the_answer_and_is_paid_for_by_nobody(name, raw):
+def test_what_is_no_count_of_tokens_is_as_good_as_absent_and_loses_no_answer(name, raw):
     found = outcome(wire_of(name), with_raw(shape(name), USAGE[name], raw).encode())
+    assert isinstance(found, Answered)
+    assert found.answer.text == wire_of(name).read(shape(name)).text
+    assert "tokens-guessed" in found.flags
+    assert raw == "null" or f"odd: {USAGE[name][1]}" in found.flags
+    assert min(found.tokens_in, found.tokens_out) > 0
+
+
+@pytest.mark.parametrize("name", USAGE)
+@pytest.mark.parametrize("raw", BEYOND)
+def test_a_count_beyond_all_bounds_is_no_price_and_the_answer_is_kept_unread(name, raw):
+    body = with_raw(shape(name), USAGE[name], raw).encode()
+    found = outcome(wire_of(name), body)
     assert isinstance(found, Refused)
     assert USAGE[name][1] in found.reason
+    assert found.unread
     assert not found.retry
+    assert found.kept.answer.text.encode() == body
+    assert found.kept.answer.failed.startswith("mashbill could not read its answer: ")
 
 
 # -- batches ---------------------------------------------------------------------------------------

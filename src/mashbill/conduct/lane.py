@@ -252,7 +252,7 @@ class Lane:
         if error.oversized:
             # It was answered, and would be again.
             self._reached = True
-            refused = Refused(error.reason, retry=False)
+            refused = Refused(error.reason, retry=False, unread=True)
             self._refused(order, refused, Response(200, {}, b""), self.around.clock())
             return
         if not self._reached and error.hopeless:
@@ -459,7 +459,10 @@ class Lane:
         self._keep(order, Answered(Answer((), 0, failed=failed), flags="given-up"), now)
 
     def _refused(self, order: Order, outcome: Refused, response: Response, now: float) -> None:
-        """Keep a request that is refused for good, with the reason, as what is not to be bought."""
+        """Keep a request that is refused for good, with the reason, as what is not to be bought.
+
+        So is an answer that cannot be read here, which is no refusal, and is told as ours.
+        """
         self.breaker.answered()
         self.counts.refused += 1
         self._event("refused", order.call,
@@ -469,15 +472,26 @@ class Lane:
         answered = self.counts.calls - self.counts.refused + 1
         if self.counts.refused >= _ALL_REFUSED and answered <= 0:
             self.around.budget.release(order.most)
-            self.around.stop(
-                TeacherError(
-                    f"{self.route.account.host} refused all of the first {self.counts.refused} "
-                    f"requests, the last with: {outcome.reason}; correct the teacher in the recipe"
-                )
-            )
+            self.around.stop(TeacherError(self._all_refused(outcome)))
             return
-        failed = Answer((), 0, failed=f"the service refused it: {outcome.reason[:300]}")
-        self._keep(order, Answered(failed, flags="refused"), now)
+        if outcome.kept is not None:
+            self._keep(order, outcome.kept, now)
+            return
+        who = "mashbill could not read its answer" if outcome.unread else "the service refused it"
+        failed = Answer((), 0, failed=f"{who}: {outcome.reason[:300]}")
+        self._keep(order, Answered(failed, flags="unread" if outcome.unread else "refused"), now)
+
+    def _all_refused(self, outcome: Refused) -> str:
+        host, number = self.route.account.host, self.counts.refused
+        if outcome.unread:
+            return (
+                f"mashbill could read none of the first {number} answers of {host}, the last "
+                f"because {outcome.reason}; see wire of the teacher, and report it if that is right"
+            )
+        return (
+            f"{host} refused all of the first {number} requests, the last with: {outcome.reason}; "
+            "correct the teacher in the recipe"
+        )
 
     def _at(self, now: float) -> str:
         """Return the time of day of a moment of the clock, to which its seconds are counted.

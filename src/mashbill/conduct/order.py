@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from mashbill.core.errors import MashbillError
 
 
+UNREAD = "unread"
+"""finish of an answer that could not be read; its text is the body as it came"""
+
+
 @dataclass(slots=True)
 class Answered:
     """A response that is an answer, or one that is to be kept as the reason why there is none."""
@@ -44,6 +48,11 @@ class Refused:
     """seconds that its body asks to wait, where a provider says so there"""
     limited: bool = False
     """whether it is a rate limit, whatever the status that it came with"""
+    unread: bool = False
+    """whether it may be an answer, which cannot be read here: a loss of ours, not a refusal"""
+    kept: Answered | None = None
+    """of what cannot be read, its body as text, and what it will have cost: to be read again by a
+    later release, which need not buy it again"""
 
 
 class Reader(Protocol):

@@ -177,7 +177,12 @@ class Scrubber:
             return outcome
         if isinstance(outcome, Refused):
             reason = self.text(outcome.reason, is_error=True)
+            if outcome.kept is not None:
+                self._clean(outcome.kept)
             return outcome if reason == outcome.reason else replace(outcome, reason=reason)
+        return self._clean(outcome)
+
+    def _clean(self, outcome: Answered) -> Answered:
         answer = outcome.answer
         parts = (answer.text, answer.failed, answer.tool_calls, answer.reasoning, answer.opaque,
                  outcome.served, outcome.flags)  # fmt: skip

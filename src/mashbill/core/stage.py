@@ -91,13 +91,33 @@ class Answer:
     failed: str = ""
     """why there is no answer that could be used, in a line; what rests on it is rejected"""
     finish: str = ""
-    """why the teacher stopped: stop, length, tool_calls, content_filter, other"""
+    """why the teacher stopped: stop, length, tool_calls, content_filter, other; empty if it does
+    not say"""
     tool_calls: str = ""
     """JSON list of the calls that it wants made: id, name, arguments"""
     reasoning: str = ""
     """reasoning or its summary, where the provider documents a field for it"""
     opaque: str = ""
     """JSON: what the provider wants back with this turn, and whom it may go to"""
+
+    def unfinished(self, *, keep_cut: bool = False) -> str:
+        """Return why it is no whole answer, empty if it is one.
+
+        Args:
+            keep_cut: whether one that was cut off counts as whole.
+        """
+        if self.failed:
+            return self.failed
+        if self.finish == "length" and not keep_cut:
+            return CUT_OFF
+        if self.finish in {"other", "content_filter"}:
+            return f"the teacher stopped for another reason than its end ({self.finish})"
+        return ""
+
+    @property
+    def says_whole(self) -> bool:
+        """Whether the teacher said that it came to its end: only then may its JSON be mended."""
+        return self.finish in {"stop", "tool_calls"}
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,9 @@ class ConverseSpec(WritingSpec):
         asked = work.ctx.teacher(self.user_teacher or self.teacher).ask(questions)
         going: list[_Talk] = []
         for talk, (_, answer) in zip(talks, asked, strict=True):
-            problem = answer.failed or ("" if answer.text.strip() else "nothing was written")
+            problem = answer.unfinished(keep_cut=self.keep_cut)
+            problem = problem or ("" if answer.text.strip() else "nothing was written")
             problem = problem or flaw(answer.text)
-            if answer.finish == "length" and not self.keep_cut:
-                problem = "it was cut off at the teacher's max_tokens"
             if problem:
                 talk.item.reason = f"the user's next turn failed: {problem}"
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -123,11 +124,19 @@ class Structure:
             raise RecipeError(msg)
         return cls(schema, str(folder / file))
 
-    def read(self, text: str) -> Read:
-        """Read an answer; where its JSON is broken, mend it if it then satisfies the schema."""
+    def read(self, text: str, *, may_mend: bool = True) -> Read:
+        """Read an answer; where its JSON is broken, mend it if it then satisfies the schema.
+
+        Args:
+            text: the answer.
+            may_mend: whether it is known to be whole. What ends within a text is cut, whatever its
+                teacher says, and is not mended: the half would pass for the whole.
+        """
         try:
             value, repaired = json.loads(text), False  # as lenient as ever: flaw() is behind it
         except (ValueError, RecursionError) as error:
+            if not may_mend or _ends_within_text(text):
+                return Read(problem=f"not JSON, and perhaps cut off: {error}")
             value, repaired = _mended(text), True
             if value is None:
                 return Read(problem=f"not JSON: {error}")
@@ -270,6 +279,30 @@ def _cell(cell: Any, kind: pa.DataType, is_plain: bool) -> Any:
     if kind == pa.float64():
         return float(cell) if -sys.float_info.max <= cell <= sys.float_info.max else None
     return cell
+
+
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[][{}"]', re.DOTALL)
+_CLOSED = ("}", "]", "`")
+
+
+def _ends_within_text(text: str) -> bool:
+    """Return whether the first object or list of a text ends within a text: it was cut off.
+
+    A quotation mark too many within it, with brackets that close it behind, is none.
+    """
+    depth = 0
+    for token in _TOKENS.finditer(text, min(at for at in _begins(text))):
+        if token[0] == '"':
+            return not text.rstrip().endswith(_CLOSED)
+        depth += (token[0] in "[{") - (token[0] in "]}")
+        if depth <= 0:
+            return False
+    return False
+
+
+def _begins(text: str) -> list[int]:
+    found = [at for at in (text.find("{"), text.find("[")) if at >= 0]
+    return found or [len(text)]
 
 
 def _mended(text: str) -> Any:

@@ -22,7 +22,7 @@ import pyarrow as pa
 from mashbill.core.errors import InputError
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, user_columns
-from mashbill.core.stage import CUT_OFF, Question
+from mashbill.core.stage import Question
 from mashbill.stages.asking import calls_column, marks
 from mashbill.stages.structure import flaw
 
@@ -192,17 +192,15 @@ class Work:
             item.reason = self._read(item, answer)
 
     def _read(self, item: Candidate, answer: Answer) -> str | None:
-        if answer.failed:
-            return answer.failed
-        if answer.finish == "length" and not self.spec.keep_cut:
-            return CUT_OFF
+        if unfinished := answer.unfinished(keep_cut=self.spec.keep_cut):
+            return unfinished
         if not item.text and not answer.tool_calls:
             return "the teacher wrote nothing"
         if flawed := flaw([answer.text, json.loads(answer.tool_calls or "null")]):
             return f"it is {flawed}"
         if self._structure is None or not item.question.schema:
             return None
-        read = self._structure.read(item.text)
+        read = self._structure.read(item.text, may_mend=answer.says_whole)
         if read.problem:
             return f"it does not fit the schema: {read.problem}"
         self.counts["repaired"] += read.repaired

@@ -153,7 +153,7 @@ class FakeTeacher:
         text = json.dumps(value, ensure_ascii=False)
         if self._breaks(question, key):
             text = text[: len(text) // 2]
-        return Answer((), asked + len(text.split()), text)
+        return Answer((), asked + len(text.split()), text, finish="stop")
 
     def _call_a_tool(self, question: Question, key: str, asked: int) -> Answer:
         tools = json.loads(question.tools)
@@ -193,4 +193,4 @@ class FakeTeacher:
         hits = [self._hits(choice, " ".join(echo)) for choice in choices]
         choice = choices[hits.index(max(hits))] if any(hits) else draw.choice(choices)
         own = draw.choices(self._spec.words[choice], k=_ADDED) if self._spec.words[choice] else []
-        return Answer((), len(asked) + len(echo) + len(own), " ".join([*echo, *own]))
+        return Answer((), len(asked) + len(echo) + len(own), " ".join([*echo, *own]), finish="stop")

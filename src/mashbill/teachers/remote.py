@@ -21,12 +21,12 @@ import orjson
 from mashbill.conduct.bought import Requests
 from mashbill.conduct.budget import Cost
 from mashbill.conduct.linting import ROWS, lint
-from mashbill.conduct.order import Answered, Order, Refused
+from mashbill.conduct.order import UNREAD, Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import CUT_OFF, Answer, Question
 from mashbill.teachers.wire import CHOOSING, Ask, Reply, WireError
-from mashbill.teachers.wire.events import Events
+from mashbill.teachers.wire.bodies import whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -48,8 +48,8 @@ _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 _MARK = "@@ a prompt of mashbill's @@"
 _MISPLACED = frozenset({404, 405})
 _FORBIDDEN = 403
-_WHOLE = ("depth limit", "is infinity")
-"""parts of orjson's words for JSON that is whole, and deeper or larger than can be read"""
+_ODD = 8  # oddities of one answer that are noted
+_KEPT = 1 << 20  # bytes of an answer that cannot be read
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
 
 
@@ -206,25 +206,27 @@ class Format:
             if status != 200:
                 return self._refused(status, body)
             try:
-                reply = self.wire.read(self._whole(body))
+                reply = self.wire.read(whole_body(self.wire, body))
                 return self._answered(question, reply, len(body))
             except WireError as error:
+                if error.unread and not error.retry:
+                    return self._unread(question, body, error.reason)
                 return Refused(error.reason, error.retry, wait=error.wait, limited=error.limited)
             except Exception as error:  # noqa: BLE001 - what a stranger sends ends no run
-                reason = f"an answer that cannot be read: {type(error).__name__}: {error!s:.100}"
-                return Refused(reason, retry=False)
+                return self._unread(question, body, f"{type(error).__name__}: {error!s:.100}")
 
         return read
 
-    def _whole(self, body: bytes) -> Any:
-        if self.stream:
-            return self.wire.joined(Events(self.wire.stops_stream).feed(body))
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            whole = any(why in str(error) for why in _WHOLE)
-            msg = f"an answer that {'cannot be read' if whole else 'is no JSON'}: {error}"
-            raise WireError(msg, retry=not whole) from error
+    def _unread(self, question: Question, body: bytes, reason: str) -> Refused:
+        """Return what is kept of an answer that was paid for and cannot be read."""
+        read, written = len(question.prefix + question.body) // 4 + 1, len(body) // 4
+        written = min(written, self.max_tokens)
+        said = body[:_KEPT].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        failed = f"mashbill could not read its answer: {reason[:300]}"
+        answer = Answer((), read + written, said, failed, UNREAD)
+        price = self.price.of(read, written)
+        kept = Answered(answer, read, written, price=price, flags="unread,tokens-guessed")
+        return Refused(reason, retry=False, unread=True, kept=kept)
 
     def _refused(self, status: int, body: bytes) -> Refused:
         try:
@@ -241,31 +243,41 @@ class Format:
         return Refused(reason, error.retry and not fatal, fatal, error.wait)
 
     def _answered(self, question: Question, reply: Reply, size: int) -> Answered:
-        flags = []
+        flags = [f"odd: {found.replace(',', ' ')}" for found in reply.odd[:_ODD]]
         read, written = reply.tokens_in, reply.tokens_out
-        if not read and not written:
-            # A server that counts nothing: bytes over four, said to be a guess.
-            read, written = len(question.prefix + question.body) // 4 + 1, size // 4
+        if not read or not written:
+            # A server that counts nothing, or a part: bytes over four, said to be a guess.
+            read = read or len(question.prefix + question.body) // 4 + 1
+            written = written or (size // 4 if reply.text or reply.tool_calls else 0)
             flags.append("tokens-guessed")
         self._written += 0.05 * (written - self._written) if self._written else written
         failed = ""
         logprobs: tuple[float, ...] = ()
         if question.choices:
+            if self.logprobs and not reply.logprobs and (odd := _of_logprobs(reply.odd)):
+                raise WireError(odd, retry=False, unread=True)
             logprobs, failed = self._chosen(question.choices, reply)
         elif reply.finish == "content_filter":
             failed = f"the provider withheld it: {reply.text[:200] or 'content filter'}"
+        elif reply.finish == "other" and reply.said:
+            failed = f"it ended with {reply.said[:60]!r}, which is no known end of a whole answer"
         elif not reply.text.strip() and not reply.tool_calls:
-            failed = f"the teacher wrote nothing (it stopped for: {reply.finish})"
+            failed = f"the teacher wrote nothing (it stopped for: {reply.said or 'no reason'})"
             if reply.finish == "length":  # all of it went into reasoning
                 failed = f"{CUT_OFF} before it wrote anything"
+        finish = reply.finish
+        if finish == "other" and not reply.said:
+            # It does not say why it ended: whole, unless it wrote all that it might.
+            finish = "length" if reply.tokens_out >= self.max_tokens else ""
+            flags.append("end-unsaid")
         opaque = ""
         if reply.opaque is not None:
             whose = {"model": self.model, "account": self.account, "data": reply.opaque}
-            opaque = json.dumps(whose, ensure_ascii=False)
+            opaque = json.dumps(whose)
         calls = json.dumps(reply.tool_calls, ensure_ascii=False) if reply.tool_calls else ""
         return Answered(
             answer=Answer(
-                logprobs, read + written, reply.text, failed, reply.finish, calls,
+                logprobs, read + written, reply.text, failed, finish, calls,
                 reply.reasoning, opaque,
             ),
             tokens_in=read,
@@ -292,10 +304,17 @@ class Format:
             text = str(json.loads(text)["answer"]).strip()
         if text not in words and reply.finish == "length" and not (text and self.logprobs):
             return (), f"{CUT_OFF} before it wrote any of {words}"
+        if reply.finish == "other" and reply.said:
+            return (), f"it ended with {reply.said[:60]!r}, which is no known end of a whole answer"
         if text not in words:
             return (), f"the teacher wrote {text[:80]!r}, which is none of {words}"
         total = math.log1p((len(words) - 1) * math.exp(-_CERTAIN))
         return tuple(-total if word == text else -_CERTAIN - total for word in words), ""
+
+
+def _of_logprobs(odd: Sequence[str]) -> str:
+    """Return what was odd of log-probabilities; empty if nothing was."""
+    return next((found for found in odd if "log-prob" in found or "logprobs" in found), "")
 
 
 def _more_than_a_prompt(question: Question) -> bool:

@@ -131,21 +131,33 @@ def test_a_stream_reads_as_its_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_that_is_cut_is_to_be_asked_for_again(name: str) -> None:
-    wire, data = wire_of(name), stream(name)
-    parser, events, tried = Events(wire.stops_stream), [], -1
-    # The last event counts once its empty line is there: one "\n" is the end's last byte.
-    for place in range(len(data) - 1):
+    """Until why it ended is said; from then on it is whole, but for the counts behind it."""
+    wire, data, whole = wire_of(name), stream(name), read_stream(name)
+    parser, events, tried, ended = Events(wire.stops_stream), [], -1, False
+    for place in range(len(data)):
         events += parser.feed(data[place : place + 1])
         if len(events) == tried:
             continue  # cut here it is the stream that was just tried
         tried = len(events)
-        with pytest.raises(WireError) as caught:
-            wire.joined(events)
-        assert caught.value.retry, events[-1:]
-    with pytest.raises(WireError) as caught:
-        read_stream(name, data[:-1])
-    assert caught.value.retry
-    read_stream(name, data)
+        try:
+            found = wire.read(wire.joined(events))
+        except WireError as error:
+            found = error
+        if isinstance(found, WireError):
+            assert found.retry, events[-1:]
+            assert not ended
+            continue
+        ended = True
+        assert (found.text, found.finish, found.tool_calls, found.reasoning) == (
+            whole.text, whole.finish, whole.tool_calls, whole.reasoning,
+        )  # fmt: skip
+    assert ended
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("end", [b"\n\n", b"\n", b"", b"\r\n", b" \n\n", b"\n\n: bye\n\n\n"])
+def test_how_many_line_ends_close_a_stream_is_no_matter(name: str, end: bytes) -> None:
+    assert read_stream(name, stream(name).rstrip() + end) == read_stream(name)
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -204,5 +204,7 @@ def test_a_character_cut_into_two_escapes() -> None:
     events = [("", chunk) for chunk in chunks]
     reply = WIRE.read(WIRE.joined([*events, ("", "[DONE]")]))
     assert reply.text == "a🌾"
-    with pytest.raises(WireError, match="half a character"):
+    with pytest.raises(WireError, match="half a character") as caught:
         WIRE.read(WIRE.joined([*events[:1], ("", "[DONE]")]))
+    assert caught.value.unread
+    assert not caught.value.retry

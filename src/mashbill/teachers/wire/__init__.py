@@ -55,6 +55,10 @@ class Reply:
     text: str = ""
     finish: str = "stop"
     """stop, length, tool_calls, content_filter or other"""
+    said: str = field(default="", compare=False)
+    """the word that the service ended with; empty if it said none"""
+    odd: list[str] = field(default_factory=list, compare=False)
+    """fields beside the text that had no such form as they have, and are read as absent"""
     tool_calls: list[dict[str, str]] = field(default_factory=list)
     """id, name, arguments (JSON text)"""
     reasoning: str = ""
@@ -83,7 +87,13 @@ class WireError(Exception):
     """A response that is no answer. ``reason`` says what was found, in a line."""
 
     def __init__(
-        self, reason: str, *, retry: bool, wait: float | None = None, limited: bool = False
+        self,
+        reason: str,
+        *,
+        retry: bool,
+        wait: float | None = None,
+        limited: bool = False,
+        unread: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -93,6 +103,8 @@ class WireError(Exception):
         """seconds after which, where the body says so"""
         self.limited = limited
         """whether it is a rate limit, whatever the status"""
+        self.unread = unread
+        """whether it may be an answer that is whole, and cannot be read here"""
 
 
 class Wire(Protocol):
@@ -122,9 +134,12 @@ class Wire(Protocol):
     def read(self, body: Any) -> Reply:
         """Read a whole response of status 200.
 
+        What stands beside the text (ids, counts, log-probabilities, reasoning) loses no answer:
+        what of it has another form is left out and named in ``odd``.
+
         Raises:
             WireError: if it is an error in spite of its status, lacks what an answer has, or holds
-                it in another shape; never anything else, whatever ``body`` is.
+                its text or calls in another shape; never anything else, whatever ``body`` is.
         """
         ...
 
@@ -138,7 +153,8 @@ class Wire(Protocol):
     def joined(self, events: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         """Put a stream's (event name, parsed data) together to the body that ``read`` takes.
 
-        The event whose data is ``stops_stream`` is among them, its data as that text.
+        Data equal to ``stops_stream`` is among them as that text, where the server sends it. The
+        stream is whole too if why it ended was said, since it came to its end in order.
 
         Raises:
             WireError: with ``retry`` if the stream ended before its end was said, or an event in

@@ -11,12 +11,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import Reply, WireError
+from mashbill.teachers.wire.finishing import end
 from mashbill.teachers.wire.reading import (
+    Beside,
     answer,
     as_json,
-    count,
     grow,
     incidental,
+    index,
     merged,
     only,
     parsed,
@@ -38,13 +40,6 @@ if TYPE_CHECKING:
 MAX_TOKENS = 8192
 """sent where an ask leaves it to the provider, who wants one: every model since 3.5 can write that
 many; a thinking budget is added, since the limit counts thinking too"""
-
-FINISHES = {
-    "end_turn": "stop", "stop_sequence": "stop",
-    "max_tokens": "length", "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls", "refusal": "content_filter",
-}  # fmt: skip
-"""pause_turn, where a server tool took long, is "other": the turn is not complete"""
 
 _SETTINGS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k",
              "stop": "stop_sequences"}  # fmt: skip
@@ -125,22 +120,26 @@ class AnthropicMessages:
             WireError: if it is no answer.
         """
         body = answer(body)
-        if not isinstance(body.get("content"), list) or not isinstance(body.get("usage"), dict):
-            msg = "a message without content and usage"
-            raise WireError(msg, retry=False)
-        blocks = [record(block, "content[]") for block in body["content"]]
+        content = body.get("content")
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]  # as gateways of other models write it
+        if not isinstance(content, list) and (content is not None or not body.get("stop_reason")):
+            msg = "a message without content"
+            raise WireError(msg, retry=False, unread=True)
+        blocks = [record(block, "content[]") for block in content or ()]
         reply = Reply(
-            finish=FINISHES.get(text(body.get("stop_reason"), "stop_reason"), "other"),
             opaque=signed(blocks, _THINKING),
             model=incidental(body.get("model")),
             id=incidental(body.get("id")),
         )
+        # pause_turn, where a server tool took long, is "other": the turn is not complete.
+        end(reply, body.get("stop_reason"))
         for block in blocks:
             match block.get("type"):
                 case "text":
-                    reply.text += text(block.get("text"), "text")
+                    reply.text += text(block.get("text"), "text", reply.odd)
                 case "thinking":
-                    reply.reasoning += text(block.get("thinking"), "thinking")
+                    reply.reasoning += Beside(reply.odd).text(block.get("thinking"), "thinking")
                 case "redacted_thinking":
                     pass
                 case "tool_use":
@@ -149,8 +148,8 @@ class AnthropicMessages:
                     pass
                 case kind:
                     msg = f"content has a block of type {shown(kind)}, which is no text"
-                    raise WireError(msg, retry=False)
-        _read_usage(body["usage"], reply)
+                    raise WireError(msg, retry=False, unread=True)
+        _read_usage(body.get("usage"), reply)
         return reply
 
     def refusal(self, status: int, body: Any) -> WireError:
@@ -161,46 +160,48 @@ class AnthropicMessages:
         """Put a stream together to a message.
 
         Raises:
-            WireError: if ``message_stop`` is missing, or an event is an error.
+            WireError: if neither ``message_stop`` nor a stop reason came, or an event is an error.
         """
         whole: dict[str, Any] = {}
         blocks: dict[int, dict[str, Any]] = {}
         pieces: dict[int, list[str]] = {}
+        is_whole = False
         for _, event in events:
+            if event is None:
+                continue
             event = answer(event)  # noqa: PLW2901
             match event.get("type"):
                 case "message_start":
                     whole = dict(record(event.get("message"), "message"))
-                    whole["usage"] = dict(record(whole.get("usage"), "usage"))
                 case "content_block_start":
                     block = record(event.get("content_block"), "content_block")
-                    blocks[count(event.get("index"), "index")] = dict(block)
+                    blocks[index(event.get("index"))] = dict(block)
                 case "content_block_delta":
-                    index = count(event.get("index"), "index")
-                    if index not in blocks:
+                    place = index(event.get("index"))
+                    if place not in blocks:
                         msg = "the stream goes on with a block that it never began"
                         raise WireError(msg, retry=True)
                     delta = record(event.get("delta"), "delta")
                     if delta.get("type") == "input_json_delta":
                         more = piece(delta.get("partial_json"), "partial_json")
-                        pieces.setdefault(index, []).append(more)
+                        pieces.setdefault(place, []).append(more)
                     else:
-                        _add(delta, blocks[index])
+                        _add(delta, blocks[place])
                 case "message_delta":
                     whole |= record(event.get("delta"), "delta")
-                    usage = record(event.get("usage"), "usage")
-                    whole.setdefault("usage", {}).update(
-                        {key: value for key, value in usage.items() if value is not None}
-                    )
+                    whole["usage"] = _more_usage(whole.get("usage"), event.get("usage"))
                 case "message_stop":
-                    for index, arguments in pieces.items():
-                        if whole_input := "".join(arguments):
-                            blocks[index]["input"] = _loaded(whole_input)
-                    for block in blocks.values():
-                        settle(block)
-                    return whole | {"content": [blocks[index] for index in sorted(blocks)]}
-        msg = "the stream ended before message_stop"
-        raise WireError(msg, retry=True)
+                    is_whole = True
+                    break
+        if not is_whole and not whole.get("stop_reason"):
+            msg = "the stream ended before its end was said"
+            raise WireError(msg, retry=True)
+        for place, arguments in pieces.items():
+            if whole_input := "".join(arguments):
+                blocks[place]["input"] = _loaded(whole_input)
+        for block in blocks.values():
+            settle(block)
+        return whole | {"content": [blocks[place] for place in sorted(blocks)]}
 
 
 def _messages(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -239,24 +240,34 @@ def _said(turn: Mapping[str, Any]) -> str | list[Any]:
 
 
 def _call(block: dict[str, Any]) -> dict[str, str]:
-    name, call = text(block.get("name"), "name"), text(block.get("id"), "id")
+    name, call = text(block.get("name"), "name"), incidental(block.get("id"))
     if not name or not call:
         msg = "a tool call without a name or id"
-        raise WireError(msg, retry=False)
+        raise WireError(msg, retry=False, unread=True)
     given = block.get("input")
     arguments = as_json({} if given is None else given, "input")
     return {"id": call, "name": name, "arguments": arguments}
 
 
-def _read_usage(usage: dict[str, Any], reply: Reply) -> None:
-    read = count(usage.get("cache_read_input_tokens"), "cache_read_input_tokens")
-    wrote = count(usage.get("cache_creation_input_tokens"), "cache_creation_input_tokens")
-    details = record(usage.get("output_tokens_details"), "output_tokens_details")
+def _more_usage(before: Any, more: Any) -> Any:
+    """Return the counts so far, and those that came now in their place."""
+    if not isinstance(more, dict):
+        return before
+    told = {key: value for key, value in more.items() if value is not None}
+    return {**before, **told} if isinstance(before, dict) else told
+
+
+def _read_usage(value: Any, reply: Reply) -> None:
+    beside = Beside(reply.odd)
+    usage = beside.record(value, "usage")
+    read = beside.count(usage.get("cache_read_input_tokens"), "cache_read_input_tokens")
+    wrote = beside.count(usage.get("cache_creation_input_tokens"), "cache_creation_input_tokens")
+    details = beside.record(usage.get("output_tokens_details"), "output_tokens_details")
     # input_tokens are only those behind the last cache mark.
-    reply.tokens_in = count(usage.get("input_tokens"), "input_tokens") + read + wrote
-    reply.tokens_out = count(usage.get("output_tokens"), "output_tokens")
+    reply.tokens_in = beside.count(usage.get("input_tokens"), "input_tokens") + read + wrote
+    reply.tokens_out = beside.count(usage.get("output_tokens"), "output_tokens")
     reply.tokens_cached, reply.tokens_cache_written = read, wrote
-    reply.tokens_reasoning = count(details.get("thinking_tokens"), "thinking_tokens")
+    reply.tokens_reasoning = beside.count(details.get("thinking_tokens"), "thinking_tokens")
 
 
 def _add(delta: dict[str, Any], block: dict[str, Any]) -> None:

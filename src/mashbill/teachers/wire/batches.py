@@ -35,7 +35,7 @@ from mashbill.teachers.wire.batching import (
     readable,
 )
 from mashbill.teachers.wire.gemini import model_path
-from mashbill.teachers.wire.reading import answer, count, items, message, names, record, text
+from mashbill.teachers.wire.reading import answer, count, index, items, message, names, record, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,7 +172,7 @@ class OpenAIBatches:
         for line in lines(raw):
             own, error = owner(line.get("custom_id"), own_ids), line.get("error")
             response = record(line.get("response"), "response")
-            status = count(response.get("status_code"), "status_code")
+            status = index(response.get("status_code"))
             if status == 200 and not error:
                 found.append(Item(own, "answered", status, response.get("body")))
                 continue
@@ -359,7 +359,7 @@ class GeminiBatches:
                 found.append(Item(own, "answered", 200, line["response"]))
                 continue
             error = record(line.get("error"), "error")
-            code = count(error.get("code"), "code")
+            code = index(error.get("code"))
             status = _CODE_STATUSES.get(code, code if 400 <= code < 600 else 0)
             found.append(Item(own, _CODES.get(code, "failed"), status, {"error": error}))
         if len({item.custom_id for item in found}) != len(ids):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import re
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 from mashbill.teachers.wire import WireError
 
 _BREAK = re.compile("\r\n|\r|\n")
+_DONE = "[DONE]"
+"""what gateways close every stream with, whatever the format"""
 
 
 class Events:
     """Reads a stream in chunks that may be cut anywhere, even inside a character or a line break.
 
-    Against the standard in two points: bytes that are no UTF-8 are an error, and data that is empty
-    is no event, as it is no JSON either. What stands after the last blank line is no event yet.
+    Against the standard in three points: bytes that are no UTF-8 are an error; data that is empty,
+    or a word that is no JSON, such as of a server that keeps a connection alive, is no event; and
+    at the end of a response (:meth:`end`) the last event needs no blank line behind it.
     """
 
     def __init__(self, stop: str = "") -> None:
@@ -58,12 +62,27 @@ class Events:
             self._line = [following]
         return found
 
+    def end(self) -> list[tuple[str, Any]]:
+        """Return the event that the response ended with, where no blank line followed it.
+
+        One that is no JSON was cut off, and is none.
+        """
+        line, self._line = "".join(self._line), []
+        if line:
+            self._take(line)
+        with contextlib.suppress(WireError):
+            event = self._take("")
+            return [] if event is None else [event]
+        return []
+
     def _take(self, line: str) -> tuple[str, Any] | None:
         """Take in a line; return the event that it ends, if it ends one."""
         if not line:
-            name, data = self._event, "\n".join(self._data)
+            name, data = self._event, "\n".join(self._data).strip()
             self._event, self._data = "", []
-            return (name, self._parsed(data)) if data else None
+            if data in {self._stop, _DONE}:
+                return (name, self._stop) if self._stop else None
+            return self._parsed(name, data)
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "data":
@@ -72,16 +91,17 @@ class Events:
             self._event = value
         return None  # a comment's field is empty; id and retry are for who reconnects
 
-    def _parsed(self, data: str) -> Any:
-        if self._stop and data == self._stop:
-            return data
+    def _parsed(self, name: str, data: str) -> tuple[str, Any] | None:
         try:
-            return json.loads(data)
+            return name, json.loads(data)
         except (ValueError, RecursionError) as error:
+            if data[:1] not in tuple('{["'):
+                return None
             msg = f"an event's data is no JSON: {data[:80]!r}"
             raise WireError(msg, retry=True) from error
 
 
 def read_events(body: bytes, stop: str = "") -> list[tuple[str, Any]]:
     """Return the events of a stream that is here whole, as :class:`Events` reads them."""
-    return Events(stop).feed(body)
+    events = Events(stop)
+    return events.feed(body) + events.end()

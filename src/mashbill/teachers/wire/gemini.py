@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mashbill.teachers.wire import Reply, WireError
+from mashbill.teachers.wire.finishing import end
 from mashbill.teachers.wire.reading import (
+    Beside,
     answer,
     as_json,
-    count,
     grow,
     incidental,
+    index,
     items,
-    logprob,
     merged,
     only,
     parsed,
-    piece,
     record,
     refused,
     settle,
@@ -30,16 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mashbill.teachers.wire import Ask
-
-FINISHES = {
-    "STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length",
-    "SAFETY": "content_filter", "RECITATION": "content_filter", "LANGUAGE": "content_filter",
-    "BLOCKLIST": "content_filter", "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter", "IMAGE_SAFETY": "content_filter", "MODEL_ARMOR": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter", "IMAGE_RECITATION": "content_filter",
-    "ESCALATION": "content_filter",
-}  # fmt: skip
-"""OTHER, MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL, MALFORMED_RESPONSE ... are "other\""""
 
 _SETTINGS = {
     "temperature": "temperature", "top_p": "topP", "top_k": "topK", "seed": "seed",
@@ -113,34 +103,32 @@ class Gemini:
             WireError: if it is no answer.
         """
         body = answer(body)
-        if not isinstance(body.get("usageMetadata"), dict):
-            msg = "a response without usageMetadata"
-            raise WireError(msg, retry=False)
         reply = Reply(
             model=incidental(body.get("modelVersion")),
             id=incidental(body.get("responseId")),
         )
-        _read_usage(body["usageMetadata"], reply)
+        beside = Beside(reply.odd)
+        _read_usage(body.get("usageMetadata"), beside, reply)
         candidates = items(body.get("candidates"), "candidates")
         if not candidates:
-            feedback = record(body.get("promptFeedback"), "promptFeedback")
+            feedback = beside.record(body.get("promptFeedback"), "promptFeedback")
             if not feedback.get("blockReason"):
                 msg = "a response without candidates"
-                raise WireError(msg, retry=False)
-            reply.finish = "content_filter"
+                raise WireError(msg, retry=False, unread=True)
+            reply.finish, reply.said = "content_filter", incidental(feedback["blockReason"])
             return reply
         candidate = record(candidates[0], "candidates[0]")
         content = record(candidate.get("content"), "content")
         parts = [record(part, "parts[]") for part in items(content.get("parts"), "parts")]
-        reason = text(candidate.get("finishReason"), "finishReason")
-        reply.finish = FINISHES.get(reason, "other")
+        # OTHER, MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL ... are "other".
+        end(reply, candidate.get("finishReason"))
         for part in parts:
             _read_part(part, reply)
         if reply.tool_calls and reply.finish == "stop":
             reply.finish = "tool_calls"
         if any(part.get("thoughtSignature") for part in parts):
             reply.opaque = parts  # a signature counts only on its own part, in its place
-        reply.logprobs = _logprobs(record(candidate.get("logprobsResult"), "logprobsResult"))
+        reply.logprobs = _logprobs(candidate.get("logprobsResult"), beside)
         return reply
 
     def refusal(self, status: int, body: Any) -> WireError:
@@ -160,13 +148,15 @@ class Gemini:
         candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}}
         places: dict[str, list[Any]] = {}
         for _, chunk in events:
+            if chunk is None:
+                continue
             chunk = answer(chunk)  # noqa: PLW2901
             for key in ("responseId", "modelVersion", "usageMetadata", "promptFeedback"):
                 if chunk.get(key):
                     whole[key] = chunk[key]
             for each in items(chunk.get("candidates"), "candidates"):
                 some = record(each, "candidates[]")
-                if count(some.get("index"), "index") != 0:
+                if index(some.get("index")) != 0:
                     continue
                 whole["candidates"] = [candidate]
                 content = record(some.get("content"), "content")
@@ -174,15 +164,17 @@ class Gemini:
                     _add(record(part, "parts[]"), parts)
                 if some.get("finishReason"):
                     candidate["finishReason"] = some["finishReason"]
-                for key, values in record(some.get("logprobsResult"), "logprobsResult").items():
+                result = some.get("logprobsResult")
+                for key, values in result.items() if isinstance(result, dict) else ():
                     if isinstance(values, list):
                         places.setdefault(key, []).extend(values)
         for part in parts:
             settle(part)
         if places:
             candidate["logprobsResult"] = places
-        feedback = record(whole.get("promptFeedback"), "promptFeedback")
-        if "finishReason" not in candidate and not feedback.get("blockReason"):
+        feedback = whole.get("promptFeedback")
+        is_blocked = isinstance(feedback, dict) and feedback.get("blockReason")
+        if "finishReason" not in candidate and not is_blocked:
             msg = "the stream ended before its finishReason"
             raise WireError(msg, retry=True)
         return whole
@@ -249,48 +241,57 @@ def _read_part(part: dict[str, Any], reply: Reply) -> None:
         name = text(call.get("name"), "functionCall.name")
         if not name:
             msg = "a function call without a name"
-            raise WireError(msg, retry=False)
-        own = text(call.get("id"), "functionCall.id") or f"call_{len(reply.tool_calls)}"
+            raise WireError(msg, retry=False, unread=True)
+        own = incidental(call.get("id")) or f"call_{len(reply.tool_calls)}"
         arguments = as_json(record(call.get("args"), "args"), "args")
         reply.tool_calls.append({"id": own, "name": name, "arguments": arguments})
     elif not part.keys() & _TEXT_KEYS:
         msg = f"a part of {', '.join(sorted(part))[:60] or 'nothing'}, which is no text"
-        raise WireError(msg, retry=False)
+        raise WireError(msg, retry=False, unread=True)
     elif part.get("thought") is True:
-        reply.reasoning += text(part.get("text"), "text")
+        reply.reasoning += Beside(reply.odd).text(part.get("text"), "text")
     else:
-        reply.text += text(part.get("text"), "text")
+        reply.text += text(part.get("text"), "text", reply.odd)
 
 
-def _logprobs(result: dict[str, Any]) -> list[tuple[str, float, list[tuple[str, float]]]]:
-    chosen = items(result.get("chosenCandidates"), "chosenCandidates")
-    likeliest = items(result.get("topCandidates"), "topCandidates") or [None] * len(chosen)
+def _logprobs(value: Any, beside: Beside) -> list[tuple[str, float, list[tuple[str, float]]]]:
+    result = beside.record(value, "logprobsResult")
+    chosen = beside.items(result.get("chosenCandidates"), "chosenCandidates")
+    likeliest = beside.items(result.get("topCandidates"), "topCandidates") or [None] * len(chosen)
     if len(chosen) != len(likeliest):
-        msg = "log-probabilities of more or fewer tokens than there are"
-        raise WireError(msg, retry=False)
+        beside.odd.append("log-probabilities of more or fewer tokens than there are")
+        return []
     found = []
-    for its, others in zip(chosen, likeliest, strict=True):
-        top = items(record(others, "topCandidates[]").get("candidates"), "candidates")
-        found.append((*_token(its), [_token(other) for other in top]))
+    for each, others in zip(chosen, likeliest, strict=True):
+        its = _token(each, beside)
+        if its is None:
+            break
+        likely = beside.record(others, "topCandidates[]").get("candidates")
+        top = [_token(other, beside) for other in beside.items(likely, "candidates")]
+        found.append((*its, [other for other in top if other is not None]))
     return found
 
 
-def _token(value: Any) -> tuple[str, float]:
-    place = record(value, "chosenCandidates[]")
-    token = piece(place.get("token"), "token").encode(errors="replace").decode()
+def _token(value: Any, beside: Beside) -> tuple[str, float] | None:
+    place = beside.record(value, "chosenCandidates[]")
+    token = beside.token(place.get("token", ""), "token")
     # Zero, of a token that is certain, is left out as protocol buffers leave it out.
-    return token, logprob(place.get("logProbability", 0.0), "logProbability")
+    its = beside.logprob(place.get("logProbability", 0.0), "logProbability")
+    return None if token is None or its is None else (token, its)
 
 
-def _read_usage(usage: dict[str, Any], reply: Reply) -> None:
+def _read_usage(value: Any, beside: Beside, reply: Reply) -> None:
+    usage = beside.record(value, "usageMetadata")
+
+    def counted(key: str) -> int:
+        return beside.count(usage.get(key), key)
+
     # Results of the server's own tools are read as well, and are not part of the prompt.
-    prompt = count(usage.get("promptTokenCount"), "promptTokenCount")
-    tools = count(usage.get("toolUsePromptTokenCount"), "toolUsePromptTokenCount")
-    thoughts = count(usage.get("thoughtsTokenCount"), "thoughtsTokenCount")
-    written = count(usage.get("candidatesTokenCount"), "candidatesTokenCount")
-    reply.tokens_in, reply.tokens_out = prompt + tools, written + thoughts
+    thoughts = counted("thoughtsTokenCount")
+    reply.tokens_in = counted("promptTokenCount") + counted("toolUsePromptTokenCount")
+    reply.tokens_out = counted("candidatesTokenCount") + thoughts
     reply.tokens_reasoning = thoughts
-    reply.tokens_cached = count(usage.get("cachedContentTokenCount"), "cachedContentTokenCount")
+    reply.tokens_cached = counted("cachedContentTokenCount")
 
 
 def _add(part: dict[str, Any], parts: list[dict[str, Any]]) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import Reply, WireError
-from mashbill.teachers.wire.openai_chat import FINISHES, read_usage, token_logprobs
+from mashbill.teachers.wire.finishing import end
+from mashbill.teachers.wire.openai_beside import parallel_logprobs, read_logprobs, read_usage
 from mashbill.teachers.wire.reading import (
+    Beside,
     answer,
-    count,
+    failed,
     grow,
     incidental,
+    index,
     items,
-    logprob,
     merged,
-    piece,
     record,
     refused,
+    says_error,
     settle,
     text,
 )
@@ -73,16 +75,23 @@ class OpenAICompletions:
         body = answer(body)
         choices = items(body.get("choices"), "choices")
         choice = record(choices[0], "choices[0]") if choices else {}
-        if not isinstance(choice.get("text"), str) or not isinstance(body.get("usage"), dict):
-            msg = "a completion without text and usage"
-            raise WireError(msg, retry=False)
-        reply = Reply(
-            text=text(choice["text"], "text"),
-            finish=FINISHES.get(text(choice.get("finish_reason"), "finish_reason"), "other"),
-            logprobs=_logprobs(record(choice.get("logprobs"), "logprobs")),
-            model=incidental(body.get("model")),
-            id=incidental(body.get("id")),
-        )
+        if says_error(choice.get("error")):
+            raise failed(choice, "an error in the choice")
+        said = choice.get("text")
+        if said is None and isinstance(choice.get("message"), dict):
+            said = choice["message"].get("content")  # a server that answers as in a chat
+        if not isinstance(said, str) and not (said is None and choice.get("finish_reason")):
+            msg = "a completion without text"
+            raise WireError(msg, retry=False, unread=True)
+        reply = Reply(model=incidental(body.get("model")), id=incidental(body.get("id")))
+        reply.text = text(said, "text", reply.odd)
+        end(reply, choice.get("finish_reason"))
+        beside = Beside(reply.odd)
+        logprobs = choice.get("logprobs")
+        if isinstance(logprobs, dict) and "content" not in logprobs:
+            reply.logprobs = parallel_logprobs(logprobs, beside)
+        else:  # llama.cpp gives the chat format's list here
+            reply.logprobs = read_logprobs(logprobs, beside)
         read_usage(body, reply)
         return reply
 
@@ -94,31 +103,40 @@ class OpenAICompletions:
         """Put a stream's chunks together.
 
         Raises:
-            WireError: if ``[DONE]`` is missing, or a chunk is an error.
+            WireError: if neither ``[DONE]`` nor a finish reason came, or a chunk is an error.
         """
         whole: dict[str, Any] = {"object": "text_completion"}
         choice: dict[str, Any] = {"index": 0, "text": "", "finish_reason": None}
         places: dict[str, list[Any]] = {}
+        is_whole = False
         for _, chunk in events:
             if chunk == self.stops_stream:
-                settle(choice)
-                return whole | ({"choices": [choice | {"logprobs": places or None}]})
+                is_whole = True
+                break
+            if chunk is None:
+                continue
             chunk = answer(chunk)  # noqa: PLW2901
             for key in ("id", "model", "usage"):
                 if chunk.get(key):
                     whole[key] = chunk[key]
             for each in items(chunk.get("choices"), "choices"):
                 part = record(each, "choices[]")
-                if count(part.get("index"), "index") != 0:
+                if says_error(part.get("error")):
+                    raise failed(part, "an error in the stream")
+                if index(part.get("index")) != 0:
                     continue
                 grow(choice, "text", part.get("text"))
-                if part.get("finish_reason") is not None:
+                if part.get("finish_reason"):
                     choice["finish_reason"] = part["finish_reason"]
-                for key, values in record(part.get("logprobs"), "logprobs").items():
+                logprobs = part.get("logprobs")
+                for key, values in logprobs.items() if isinstance(logprobs, dict) else ():
                     if isinstance(values, list):
                         places.setdefault(key, []).extend(values)
-        msg = "the stream ended before [DONE]"
-        raise WireError(msg, retry=True)
+        if not is_whole and choice["finish_reason"] is None:
+            msg = "the stream ended before its end was said"
+            raise WireError(msg, retry=True)
+        settle(choice)
+        return whole | {"choices": [choice | {"logprobs": places or None}]}
 
 
 def _prompt(turns: Sequence[Mapping[str, Any]]) -> str:
@@ -128,28 +146,3 @@ def _prompt(turns: Sequence[Mapping[str, Any]]) -> str:
         msg = "a raw prompt has one user's turn and no tools; ask by a chat format"
         raise WireError(msg, retry=False)
     return "\n\n".join(turn["content"] for turn in turns)
-
-
-def _logprobs(value: dict[str, Any]) -> list[tuple[str, float, list[tuple[str, float]]]]:
-    """Read OpenAI's parallel lists, or the list of the chat format that llama.cpp gives here."""
-    if "content" in value:
-        return token_logprobs(value["content"])
-    tokens = items(value.get("tokens"), "tokens")
-    chosen = items(value.get("token_logprobs"), "token_logprobs")
-    likeliest = items(value.get("top_logprobs"), "top_logprobs") or [None] * len(tokens)
-    if not len(tokens) == len(chosen) == len(likeliest):
-        msg = "log-probabilities of more or fewer tokens than there are"
-        raise WireError(msg, retry=False)
-    found = []
-    for token, its, others in zip(tokens, chosen, likeliest, strict=True):
-        top = [
-            (_readable(other), logprob(value, "top_logprobs"))
-            for other, value in record(others, "top_logprobs[]").items()
-        ]
-        found.append((_readable(token), logprob(its, "token_logprobs"), top))
-    return found
-
-
-def _readable(token: Any) -> str:
-    # Halves of characters are no text; a server writes them as it can.
-    return piece(token, "tokens[]").encode(errors="replace").decode()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import Reply, WireError
-from mashbill.teachers.wire.openai_chat import token_logprobs
+from mashbill.teachers.wire.finishing import FINISHES
+from mashbill.teachers.wire.openai_beside import token_logprobs
 from mashbill.teachers.wire.reading import (
+    Beside,
     answer,
     as_json,
-    count,
     failed,
     incidental,
     items,
@@ -101,13 +102,13 @@ class OpenAIResponses:
             WireError: if it is no answer.
         """
         body = answer(body)
-        output, usage, status = body.get("output"), body.get("usage"), body.get("status")
+        output, status = body.get("output"), body.get("status")
         if status in ("failed", "cancelled", "queued", "in_progress"):
             msg = f"a response that is {status}"
             raise WireError(msg, retry=status == "cancelled")
-        if not isinstance(output, list) or not isinstance(usage, dict):
-            msg = "a response without output and usage"
-            raise WireError(msg, retry=False)
+        if not isinstance(output, list):
+            msg = "a response without output"
+            raise WireError(msg, retry=False, unread=True)
         found = [record(item, "output[]") for item in output]
         reply = Reply(model=incidental(body.get("model")), id=incidental(body.get("id")))
         refusal = False
@@ -118,24 +119,26 @@ class OpenAIResponses:
                 case "function_call":
                     reply.tool_calls.append(_call(item))
                 case "reasoning":
-                    more = _reasoning(item)
+                    more = _reasoning(item, Beside(reply.odd))
                     reply.reasoning += ("\n\n" if reply.reasoning and more else "") + more
                 case str(kind) if kind.endswith(_BESIDE) and kind != "custom_tool_call":
                     pass
                 case kind:
                     msg = f"output has an item of type {shown(kind)}, which is no text"
-                    raise WireError(msg, retry=False)
+                    raise WireError(msg, retry=False, unread=True)
         reply.opaque = _opaque(found)
         reply.finish = "tool_calls" if reply.tool_calls else "stop"
         if status == "incomplete":
-            details = record(body.get("incomplete_details"), "incomplete_details")
-            known = {"max_output_tokens": "length", "content_filter": "content_filter"}
-            reply.finish = known.get(text(details.get("reason"), "reason"), "other")
+            details = Beside(reply.odd).record(body.get("incomplete_details"), "incomplete_details")
+            reply.said = incidental(details.get("reason")) or "incomplete"
+            why = FINISHES.get(reply.said.lower(), "other")
+            reply.finish = why if why in {"length", "content_filter"} else "other"
         elif status != "completed":
+            reply.said = incidental(status)
             reply.finish = "other"
         if refusal:
             reply.finish = "content_filter"
-        _read_usage(usage, reply)
+        _read_usage(body.get("usage"), reply)
         return reply
 
     def refusal(self, status: int, body: Any) -> WireError:
@@ -200,41 +203,44 @@ def _read_message(item: dict[str, Any], reply: Reply) -> bool:
         part = record(each, "content[]")
         match part.get("type"):
             case "output_text":
-                reply.text += text(part.get("text"), "text")
-                reply.logprobs += token_logprobs(part.get("logprobs"))
+                reply.text += text(part.get("text"), "text", reply.odd)
+                reply.logprobs += token_logprobs(part.get("logprobs"), Beside(reply.odd))
             case "refusal":
-                reply.text += text(part.get("refusal"), "refusal")
+                reply.text += text(part.get("refusal"), "refusal", reply.odd)
                 refusal = True
             case kind:
                 msg = f"content has a part of type {shown(kind)}, which is no text"
-                raise WireError(msg, retry=False)
+                raise WireError(msg, retry=False, unread=True)
     return refusal
 
 
 def _call(item: dict[str, Any]) -> dict[str, str]:
-    name, call = text(item.get("name"), "name"), text(item.get("call_id"), "call_id")
+    name = text(item.get("name"), "name")
+    call = incidental(item.get("call_id")) or incidental(item.get("id"))
     if not name or not call:
         msg = "a tool call without a name or id"
-        raise WireError(msg, retry=False)
+        raise WireError(msg, retry=False, unread=True)
     given = item.get("arguments")
     arguments = as_json({} if given is None else given, "arguments")
     return {"id": call, "name": name, "arguments": arguments}
 
 
-def _reasoning(item: dict[str, Any]) -> str:
+def _reasoning(item: dict[str, Any], beside: Beside) -> str:
     """Return reasoning where a server of an open model shows it, else its summary."""
     for key in ("content", "summary"):
-        parts = [record(part, key) for part in items(item.get(key), key)]
-        if told := "\n\n".join(text(part.get("text"), key) for part in parts):
+        parts = [beside.record(part, key) for part in beside.items(item.get(key), key)]
+        if told := "\n\n".join(beside.text(part.get("text"), key) for part in parts):
             return told
     return ""
 
 
-def _read_usage(usage: dict[str, Any], reply: Reply) -> None:
-    read = record(usage.get("input_tokens_details"), "input_tokens_details")
-    wrote = record(usage.get("output_tokens_details"), "output_tokens_details")
-    reply.tokens_in = count(usage.get("input_tokens"), "input_tokens")
-    reply.tokens_out = count(usage.get("output_tokens"), "output_tokens")
-    reply.tokens_cached = count(read.get("cached_tokens"), "cached_tokens")
-    reply.tokens_cache_written = count(read.get("cache_write_tokens"), "cache_write_tokens")
-    reply.tokens_reasoning = count(wrote.get("reasoning_tokens"), "reasoning_tokens")
+def _read_usage(value: Any, reply: Reply) -> None:
+    beside = Beside(reply.odd)
+    usage = beside.record(value, "usage")
+    read = beside.record(usage.get("input_tokens_details"), "input_tokens_details")
+    wrote = beside.record(usage.get("output_tokens_details"), "output_tokens_details")
+    reply.tokens_in = beside.count(usage.get("input_tokens"), "input_tokens")
+    reply.tokens_out = beside.count(usage.get("output_tokens"), "output_tokens")
+    reply.tokens_cached = beside.count(read.get("cached_tokens"), "cached_tokens")
+    reply.tokens_cache_written = beside.count(read.get("cache_write_tokens"), "cache_write_tokens")
+    reply.tokens_reasoning = beside.count(wrote.get("reasoning_tokens"), "reasoning_tokens")

@@ -1,13 +1,15 @@
 """Taking values out of JSON that somebody else wrote.
 
-What is absent or null is read as nothing where the formats leave it out; what has another type
-raises WireError, which names the place. Repeating such a request is not worth its price: a server
-that answers in another shape does so again.
+What is absent or null is read as nothing where the formats leave it out. Of what is needed, text
+and calls, another type raises WireError, which names the place; repeating such a request is not
+worth its price, since a server that answers in another shape does so again. What stands beside the
+text loses no answer: it is read by :class:`Beside`, as absent where it is odd.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct import foreign
@@ -46,6 +48,7 @@ def record(value: Any, what: str) -> dict[str, Any]:
 
 
 _LONGEST = 512  # characters of an id or of a model's name
+_REPLACEMENT = "\ufffd"
 
 
 def items(value: Any, what: str) -> list[Any]:
@@ -68,24 +71,29 @@ def incidental(value: Any) -> str:
     return said.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:_LONGEST]
 
 
-def text(value: Any, what: str) -> str:
+def text(value: Any, what: str, odd: list[str] | None = None) -> str:
     """Return a string; an absent one is empty.
 
     A stream may cut a character outside the basic plane into two escapes; its halves are put
-    together here. A half that stays alone is no text.
+    together here. In place of NUL, which is no character of a text, stands the replacement
+    character, and ``odd`` is told.
+
+    Raises:
+        WireError: if it is no string, or a half of a character stays alone.
     """
     whole = piece(value, what)
     try:
         whole.encode()
     except UnicodeEncodeError:
         try:
-            return whole.encode("utf-16", "surrogatepass").decode("utf-16")
+            whole = whole.encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
             msg = f"{what} has half a character"
-            raise WireError(msg, retry=True) from None
+            raise WireError(msg, retry=False, unread=True) from None
     if "\0" in whole:
-        msg = f"{what} has a NUL, which is no character of a text"
-        raise WireError(msg, retry=False)
+        whole = whole.replace("\0", _REPLACEMENT)
+        if odd is not None:
+            odd.append(f"{what} has a NUL")
     return whole
 
 
@@ -118,22 +126,93 @@ def settle(holder: Any) -> None:
                 holder[key] = "".join(value)
 
 
+class Beside:
+    """Reads what stands beside an answer's text: what is odd is as good as absent, and noted."""
+
+    def __init__(self, odd: list[str]) -> None:
+        """Note oddities in ``odd``: each names its place and what was found, without its value."""
+        self.odd = odd
+
+    def _note(self, value: Any, what: str, wanted: str) -> None:
+        said = f"{what} is {_kind(value)}, not {wanted}"
+        if said not in self.odd:
+            self.odd.append(said)
+
+    def record(self, value: Any, what: str) -> dict[str, Any]:
+        """Return an object; an absent or odd one is empty."""
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self._note(value, what, "an object")
+        return {}
+
+    def items(self, value: Any, what: str) -> list[Any]:
+        """Return an array; an absent or odd one is empty."""
+        if value is None or isinstance(value, list):
+            return value or []
+        self._note(value, what, "an array")
+        return []
+
+    def text(self, value: Any, what: str) -> str:
+        """Return a string; of an array of texts or of parts, these one behind the other."""
+        if value is None or value is False or value == []:
+            return ""
+        if isinstance(value, list):
+            parts = [part.get("text") if isinstance(part, dict) else part for part in value]
+            said = [part for part in parts if isinstance(part, str)]
+            value = "".join(said) if len(said) == len(parts) else value
+        try:
+            return text(value, what, self.odd)
+        except WireError as error:
+            self.odd.append(error.reason)
+        return ""
+
+    def count(self, value: Any, what: str) -> int:
+        """Return a number of tokens, from 0; one that is absent or no count is 0.
+
+        Raises:
+            WireError: if it is one that no column holds: what was paid cannot be told then.
+        """
+        if value is None:
+            return 0
+        found = foreign.count(value, foreign.MOST_TOKENS)
+        if found is not None:
+            return found
+        if foreign.number(None if isinstance(value, str) else value, foreign.MOST_TOKENS, math.inf):
+            wanted = f"a count up to {foreign.MOST_TOKENS:,}"
+            msg = f"{what} is {shown(value)}, not {wanted}"
+            raise WireError(msg, retry=False, unread=True)
+        self._note(value, what, "a count")
+        return 0
+
+    def logprob(self, value: Any, what: str) -> float | None:
+        """Return a log-probability, from -9999 to 0; None if it is none."""
+        found = foreign.logprob(value)
+        if found is None:
+            self._note(value, what, "a log-probability")
+        return found
+
+    def token(self, value: Any, what: str) -> str | None:
+        """Return a token, which may be part of a character; None if it is no text."""
+        if not isinstance(value, str):
+            self._note(value, what, "a token's text")
+            return None
+        return value.encode(errors="replace").decode().replace("\0", _REPLACEMENT)
+
+
 def count(value: Any, what: str) -> int:
-    """Return a number of tokens, or of what else is counted, from 0; an absent one is 0."""
+    """Return a number of requests, from 0; an absent one is 0."""
     if value is None:
         return 0
     found = foreign.count(value, foreign.MOST_TOKENS)
     if found is None:
-        raise _bounds(value, what, f"a count up to {foreign.MOST_TOKENS:,}")
+        msg = f"{what} is {shown(value)}, not a count up to {foreign.MOST_TOKENS:,}"
+        raise WireError(msg, retry=False)
     return found
 
 
-def logprob(value: Any, what: str) -> float:
-    """Return a log-probability, from -9999 to 0."""
-    found = foreign.logprob(value)
-    if found is None:
-        raise _bounds(value, what, "a log-probability")
-    return found
+def index(value: Any) -> int:
+    """Return the index of a choice or of a part of it; what is none is 0."""
+    return foreign.count(value, foreign.MOST_TOKENS) or 0
 
 
 def as_json(value: Any, what: str) -> str:
@@ -144,7 +223,7 @@ def as_json(value: Any, what: str) -> str:
         return text(json.dumps(value, ensure_ascii=False, separators=(",", ":")), what)
     except (ValueError, TypeError, RecursionError) as error:
         msg = f"{what} cannot be written as JSON: {error}"
-        raise WireError(msg, retry=False) from error
+        raise WireError(msg, retry=False, unread=True) from error
 
 
 def parsed(arguments: str) -> dict[str, Any]:
@@ -252,9 +331,28 @@ def answer(body: Any) -> dict[str, Any]:
         raise WireError(msg, retry=True)
     if not isinstance(body, dict):
         raise _shape(body, "the answer", "an object")
-    if body.get("error") or body.get("object") == "error" or body.get("type") == "error":
+    if says_error(body.get("error")) or "error" in (body.get("object"), body.get("type")):
         raise failed(body, "an error with status 200")
     return body
+
+
+_FINE = frozenset({None, "", 0, 200, "0", "200", "ok", "success", "none", "null"})
+"""codes and words of an error that is none"""
+
+
+def says_error(value: Any) -> bool:
+    """Return whether a field ``error`` says one: some servers always send it, and mean none."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        # Of what is nested further, that there is something says enough.
+        return not all(not each if isinstance(each, dict | list) else _is_fine(each)
+                       for each in value.values())  # fmt: skip
+    return not _is_fine(value)
+
+
+def _is_fine(value: Any) -> bool:
+    return (value.strip().lower() if isinstance(value, str) else value) in _FINE
 
 
 def only(settings: Mapping[str, Any], known: Collection[str], wire: str) -> None:
@@ -268,10 +366,13 @@ def only(settings: Mapping[str, Any], known: Collection[str], wire: str) -> None
         raise WireError(msg, retry=False)
 
 
-def _bounds(value: Any, what: str, wanted: str) -> WireError:
-    return WireError(f"{what} is {shown(value)}, not {wanted}", retry=False)
+def _kind(value: Any) -> str:
+    """Return what JSON calls a value."""
+    kinds = {dict: "an object", list: "an array", str: "a string", bool: "true or false"}
+    if value is None:
+        return "null"
+    return kinds.get(type(value), "a number")
 
 
 def _shape(value: Any, what: str, wanted: str) -> WireError:
-    found = type(value).__name__
-    return WireError(f"{what} is {found}, not {wanted}", retry=False)
+    return WireError(f"{what} is {_kind(value)}, not {wanted}", retry=False, unread=True)
