@@ -49,6 +49,7 @@ _MARK = "@@ a prompt of mashbill's @@"
 _MISPLACED = frozenset({404, 405})
 _FORBIDDEN = 403
 _ODD = 8  # oddities of one answer that are noted
+_KINDS = 100  # of oddities that are counted
 _KEPT = 1 << 20  # bytes of an answer that cannot be read
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
 
@@ -83,6 +84,33 @@ class Held:
 
 
 @dataclass
+class Oddities:
+    """What was odd beside the texts of a session's answers: counted, and told as it mounts."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    _told: dict[str, int] = field(default_factory=dict)
+    """how many there were of each when it was told"""
+
+    def take(self, odd: Sequence[str]) -> None:
+        """Take note of an answer's."""
+        self.counts.update(odd if len(self.counts) < _KINDS else ())
+
+    def told(self) -> list[str]:
+        """Return what to tell: of each that is new, or ten times as many as when it was told."""
+        new = {
+            found: count
+            for found, count in self.counts.items()
+            if count >= 10 * self._told.get(found, 0) and count
+        }
+        self._told |= new
+        return [
+            f"{found} in {count:,} answer{'s' if count > 1 else ''}; it is read as absent, and "
+            f"{'these answers are' if count > 1 else 'the answer is'} kept"
+            for found, count in new.items()
+        ]
+
+
+@dataclass
 class Format:
     """How one teacher's questions are written and its answers read."""
 
@@ -99,6 +127,7 @@ class Format:
     native_schema: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
     held: Held = field(default_factory=Held)
+    oddities: Oddities = field(default_factory=Oddities)
     _written: float = 0.0
     """tokens that an answer has, on average so far"""
     _ends: tuple[bytes, bytes] | tuple[()] | None = None
@@ -243,6 +272,7 @@ class Format:
         return Refused(reason, error.retry and not fatal, fatal, error.wait)
 
     def _answered(self, question: Question, reply: Reply, size: int) -> Answered:
+        self.oddities.take(reply.odd)
         flags = [f"odd: {found.replace(',', ' ')}" for found in reply.odd[:_ODD]]
         read, written = reply.tokens_in, reply.tokens_out
         if not read or not written:
@@ -400,6 +430,8 @@ class RemoteSession:
             lambda place, call: self.form.order(fit[place], call),
             self._heard,
         )
+        for line in self.form.oddities.told():
+            self._client.say(f"{self._route.place}: {line}")
         if told := self.form.held.told():
             self._client.say(f"{self._route.place}: {told}")
         asked = iter(zip(calls, answers, strict=True))
