@@ -66,8 +66,9 @@ def test_what_servers_answer(name: str, case: dict[str, Any]) -> None:
         return
     stream = case.get("stream", case["kind"] == "stream")
     if "error" in expect:
-        with pytest.raises(WireError, match=expect["error"]) as caught:
+        with pytest.raises(WireError) as caught:
             read_whole(wire, bytes_of(case), stream)
+        assert expect["error"] in caught.value.reason
         assert caught.value.retry == expect.get("retry", caught.value.retry)
         return
     reply = read_whole(wire, bytes_of(case), stream)
