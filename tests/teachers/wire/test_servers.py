@@ -10,12 +10,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pytest
 from teachers.wire.known_shapes import WIRES
 
 from mashbill.teachers.wire import WireError
-from mashbill.teachers.wire.events import Events
+from mashbill.teachers.wire.bodies import whole_body
 
 if TYPE_CHECKING:
     from mashbill.teachers.wire import Reply, Wire
@@ -29,16 +28,9 @@ CASES = [
 ]
 
 
-def read_whole(wire: Wire, body: bytes, stream: bool) -> Reply:
-    """Read a body of status 200; ``stream`` says what was asked for, not what came."""
-    if stream:
-        return wire.read(wire.joined(Events(wire.stops_stream).feed(body)))
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        msg = f"an answer that is no JSON: {error}"
-        raise WireError(msg, retry=True) from error
-    return wire.read(parsed)
+def read_whole(wire: Wire, body: bytes) -> Reply:
+    """Read a body of status 200, whichever way it came."""
+    return wire.read(whole_body(wire, body))
 
 
 def bytes_of(case: dict[str, Any]) -> bytes:
@@ -67,14 +59,13 @@ def test_what_servers_answer(name: str, case: dict[str, Any]) -> None:
         error = wire.refusal(case["status"], body)
         assert (error.retry, error.wait) == (expect["retry"], expect.get("wait"))
         return
-    stream = case.get("stream", case["kind"] == "stream")
     if "error" in expect:
         with pytest.raises(WireError) as caught:
-            read_whole(wire, bytes_of(case), stream)
+            read_whole(wire, bytes_of(case))
         assert expect["error"] in caught.value.reason
         assert caught.value.retry == expect.get("retry", caught.value.retry)
         return
-    reply = read_whole(wire, bytes_of(case), stream)
+    reply = read_whole(wire, bytes_of(case))
     for key in ("text", "finish", "reasoning", "tokens_in", "tokens_out"):
         if key in expect:
             assert (key, getattr(reply, key)) == (key, expect[key])

@@ -15,7 +15,7 @@ from mashbill.teachers.wire.finishing import end
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
-    as_json,
+    called,
     grow,
     incidental,
     index,
@@ -143,7 +143,7 @@ class AnthropicMessages:
                 case "redacted_thinking":
                     pass
                 case "tool_use":
-                    reply.tool_calls.append(_call(block))
+                    _read_call(block, reply)
                 case str(kind) if kind.endswith(_BESIDE):
                     pass
                 case kind:
@@ -239,14 +239,12 @@ def _said(turn: Mapping[str, Any]) -> str | list[Any]:
     return blocks
 
 
-def _call(block: dict[str, Any]) -> dict[str, str]:
+def _read_call(block: dict[str, Any], reply: Reply) -> None:
     name, call = text(block.get("name"), "name"), incidental(block.get("id"))
     if not name or not call:
         msg = "a tool call without a name or id"
         raise WireError(msg, retry=False, unread=True)
-    given = block.get("input")
-    arguments = as_json({} if given is None else given, "input")
-    return {"id": call, "name": name, "arguments": arguments}
+    called(reply, name, block.get("input"), call)
 
 
 def _more_usage(before: Any, more: Any) -> Any:

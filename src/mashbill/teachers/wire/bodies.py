@@ -6,6 +6,7 @@ by its first characters, and not by what was asked for.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,21 @@ def _loaded(body: bytes) -> Any:
             msg = "an answer that cannot be read: its JSON is too deep"
             raise WireError(msg, retry=False, unread=True) from deep
         except ValueError:
-            msg = f"an answer that is no JSON: {error}"
-            raise WireError(msg, retry=True) from error
+            return _before_a_mark(body, error)
+
+
+def _before_a_mark(body: bytes, error: Exception) -> Any:
+    """Read JSON behind which a stream's end mark is glued, as some gateways write it.
+
+    Raises:
+        WireError: with ``retry``, if it is anything else: JSON that was cut short, or a page.
+    """
+    whole, _, mark = body.rpartition(b"data:")
+    if mark.strip() == b"[DONE]":
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return orjson.loads(whole)
+    msg = f"an answer that is no JSON: {error}"
+    raise WireError(msg, retry=True) from error
 
 
 def _whole_number(digits: str) -> float:

@@ -56,9 +56,7 @@ class Events:
         self._line.append(first)
         found = []
         for following in rest:
-            event = self._take("".join(self._line))
-            if event is not None:
-                found.append(event)
+            found += self._take("".join(self._line))
             self._line = [following]
         return found
 
@@ -71,17 +69,20 @@ class Events:
         if line:
             self._take(line)
         with contextlib.suppress(WireError):
-            event = self._take("")
-            return [] if event is None else [event]
+            return self._take("")
         return []
 
-    def _take(self, line: str) -> tuple[str, Any] | None:
-        """Take in a line; return the event that it ends, if it ends one."""
+    def _take(self, line: str) -> list[tuple[str, Any]]:
+        """Take in a line; return the event that it ends, if it ends one.
+
+        Where a server ends each event with one line break only, several come at once.
+        """
         if not line:
-            name, data = self._event, "\n".join(self._data).strip()
+            name, lines = self._event, self._data
             self._event, self._data = "", []
-            if data in {self._stop, _DONE}:
-                return (name, self._stop) if self._stop else None
+            data = "\n".join(lines).strip()
+            if len(lines) > 1 and not _is_json(data):
+                return [event for each in lines for event in self._parsed(name, each.strip())]
             return self._parsed(name, data)
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
@@ -89,16 +90,26 @@ class Events:
             self._data.append(value)
         elif field == "event":
             self._event = value
-        return None  # a comment's field is empty; id and retry are for who reconnects
+        return []  # a comment's field is empty; id and retry are for who reconnects
 
-    def _parsed(self, name: str, data: str) -> tuple[str, Any] | None:
+    def _parsed(self, name: str, data: str) -> list[tuple[str, Any]]:
+        if data in {self._stop, _DONE}:
+            return [(name, self._stop)] if self._stop else []
         try:
-            return name, json.loads(data)
+            return [(name, json.loads(data))]
         except (ValueError, RecursionError) as error:
             if data[:1] not in tuple('{["'):
-                return None
+                return []
             msg = f"an event's data is no JSON: {data[:80]!r}"
             raise WireError(msg, retry=True) from error
+
+
+def _is_json(data: str) -> bool:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def read_events(body: bytes, stop: str = "") -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from mashbill.teachers.wire.finishing import end
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
-    as_json,
+    called,
     grow,
     incidental,
     index,
@@ -242,9 +242,7 @@ def _read_part(part: dict[str, Any], reply: Reply) -> None:
         if not name:
             msg = "a function call without a name"
             raise WireError(msg, retry=False, unread=True)
-        own = incidental(call.get("id")) or f"call_{len(reply.tool_calls)}"
-        arguments = as_json(record(call.get("args"), "args"), "args")
-        reply.tool_calls.append({"id": own, "name": name, "arguments": arguments})
+        called(reply, name, record(call.get("args"), "args"), call.get("id"))
     elif not part.keys() & _TEXT_KEYS:
         msg = f"a part of {', '.join(sorted(part))[:60] or 'nothing'}, which is no text"
         raise WireError(msg, retry=False, unread=True)

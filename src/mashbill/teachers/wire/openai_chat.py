@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from mashbill.teachers.wire import Reply, WireError
 from mashbill.teachers.wire.finishing import end
 from mashbill.teachers.wire.openai_beside import read_logprobs, read_usage
-from mashbill.teachers.wire.openai_stream import begun, grown, settled
+from mashbill.teachers.wire.openai_stream import together
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
-    as_json,
+    called,
     failed,
     incidental,
-    index,
     items,
     merged,
     message,
@@ -131,7 +130,7 @@ class OpenAIChat:
             # DeepSeek and Kimi document that a turn with calls is sent back with its reasoning.
             reply.opaque = {"reasoning_content": told}
         reply.logprobs = read_logprobs(choice.get("logprobs"), beside)
-        read_usage(body, reply)
+        read_usage(body if body.get("usage") else choice, reply)
         return reply
 
     def refusal(self, status: int, body: Any) -> WireError:
@@ -145,7 +144,7 @@ class OpenAIChat:
             WireError: if neither ``[DONE]`` nor a finish reason came, or a chunk is an error.
         """
         whole: dict[str, Any] = {"object": "chat.completion"}
-        choice = begun()
+        parts: list[dict[str, Any]] = []
         is_whole = False
         for _, chunk in events:
             if chunk == self.stops_stream:
@@ -162,13 +161,15 @@ class OpenAIChat:
                 part = record(each, "choices[]")
                 if says_error(part.get("error")):
                     raise failed(part, "an error in the stream")
-                if index(part.get("index")) == 0:
-                    grown(choice, part)
-                    whole["choices"] = [choice]
+                if part.get("usage") and not whole.get("usage"):
+                    whole["usage"] = part["usage"]  # Moonshot's place for it
+                parts.append(part)
+        choice = together(parts)
         if not is_whole and choice["finish_reason"] is None:
             msg = "the stream ended before its end was said"
             raise WireError(msg, retry=True)
-        settled(choice)
+        if parts:
+            whole["choices"] = [choice]
         return whole
 
 
@@ -220,6 +221,8 @@ def _read_refusal(refusal: Any, reply: Reply) -> None:
 
 def _content(content: Any, odd: list[str]) -> tuple[str, str]:
     """Return text and reasoning of a content, which is a string or a list of parts."""
+    if isinstance(content, dict) and isinstance(content.get("text"), str):
+        content = [content]
     if not isinstance(content, list):
         return text(content, "content", odd), ""
     said, thought = "", ""
@@ -259,29 +262,22 @@ def _read_calls(said: Mapping[str, Any], reply: Reply) -> None:
     if isinstance(given, dict) and given:
         given = [given] if "function" in given else list(given.values())
     try:
-        reply.tool_calls = [
-            _call(each, number) for number, each in enumerate(items(given or None, "tool_calls"))
-        ]
+        for each in items(given or None, "tool_calls"):
+            _read_call(each, reply)
     except WireError as error:
         if not reply.text.strip() or reply.finish == "tool_calls":
             raise
         reply.odd.append(error.reason)
 
 
-def _call(each: Any, number: int) -> dict[str, str]:
+def _read_call(each: Any, reply: Reply) -> None:
     call = record(each, "tool_calls[]")
     function = record(call.get("function", call), "tool_calls[].function")
     name = text(function.get("name"), "tool_calls[].function.name")
     if not name:
         msg = "a tool call without a name"
         raise WireError(msg, retry=False, unread=True)
-    arguments = function.get("arguments")
-    return {
-        # Some local servers name no call; the answer to it must name one.
-        "id": incidental(call.get("id")) or f"call_{number}",
-        "name": name,
-        "arguments": as_json({} if arguments is None else arguments, "arguments"),
-    }
+    called(reply, name, function.get("arguments"), call.get("id"))
 
 
 def _check_minimax(body: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from mashbill.teachers.wire.openai_beside import token_logprobs
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
-    as_json,
+    called,
     failed,
     incidental,
     items,
@@ -117,7 +117,7 @@ class OpenAIResponses:
                 case "message":
                     refusal |= _read_message(item, reply)
                 case "function_call":
-                    reply.tool_calls.append(_call(item))
+                    _read_call(item, reply)
                 case "reasoning":
                     more = _reasoning(item, Beside(reply.odd))
                     reply.reasoning += ("\n\n" if reply.reasoning and more else "") + more
@@ -214,15 +214,13 @@ def _read_message(item: dict[str, Any], reply: Reply) -> bool:
     return refusal
 
 
-def _call(item: dict[str, Any]) -> dict[str, str]:
+def _read_call(item: dict[str, Any], reply: Reply) -> None:
     name = text(item.get("name"), "name")
     call = incidental(item.get("call_id")) or incidental(item.get("id"))
     if not name or not call:
         msg = "a tool call without a name or id"
         raise WireError(msg, retry=False, unread=True)
-    given = item.get("arguments")
-    arguments = as_json({} if given is None else given, "arguments")
-    return {"id": call, "name": name, "arguments": arguments}
+    called(reply, name, item.get("arguments"), call)
 
 
 def _reasoning(item: dict[str, Any], beside: Beside) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import WireError
@@ -16,24 +17,58 @@ from mashbill.teachers.wire.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _MOST_CALLS = 1000
 
 
-def begun() -> dict[str, Any]:
-    """Return a choice of which nothing was said yet."""
-    return {"index": 0, "message": {"role": "assistant"}, "finish_reason": None}
-
-
-def grown(choice: dict[str, Any], part: Mapping[str, Any]) -> None:
-    """Add a chunk's choice to the whole one.
+def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the choices of a stream's chunks together to one whole choice.
 
     Raises:
         WireError: if a piece of its text or of its calls has another form.
     """
+    choice: dict[str, Any] = {
+        "index": 0, "message": {"role": "assistant"}, "finish_reason": None,
+    }  # fmt: skip
+    parts = _of_one(parts)
+    writes_messages = not any(isinstance(part.get("delta"), dict) for part in parts)
+    if writes_messages and _grow_by_themselves(parts):
+        parts = parts[-1:]
+    for part in parts:
+        _add(choice, part, writes_messages=writes_messages)
+    _settle(choice)
+    return choice
+
+
+def _of_one(parts: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return the parts of one answer, of which one is asked for.
+
+    Some servers count the chunks where the choice should be counted: then all are of the one.
+    """
+    places = [index(part.get("index")) for part in parts]
+    counts_up = all(before < after for before, after in pairwise(places))
+    if counts_up or len(set(places)) == 1:
+        return parts
+    return [part for part, place in zip(parts, places, strict=True) if place == 0]
+
+
+def _grow_by_themselves(parts: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether each part holds all that was said so far."""
+    said = []
+    for part in parts:
+        whole = part.get("message")
+        said.append(whole.get("content") if isinstance(whole, dict) else part.get("text"))
+    return len(said) > 1 and all(
+        isinstance(before, str) and isinstance(after, str) and before and after.startswith(before)
+        for before, after in pairwise(said)
+    )
+
+
+def _add(choice: dict[str, Any], part: Mapping[str, Any], *, writes_messages: bool) -> None:
+    """Add a chunk's choice to the whole one."""
     said = choice["message"]
-    delta = _delta(part, said)
+    delta = _delta(part, said, writes_messages=writes_messages)
     for key in ("reasoning_content", "reasoning", "refusal"):
         more = delta.get(key)
         if isinstance(more, str):
@@ -59,7 +94,9 @@ def grown(choice: dict[str, Any], part: Mapping[str, Any]) -> None:
         choice["finish_reason"] = part["finish_reason"]
 
 
-def _delta(part: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+def _delta(
+    part: Mapping[str, Any], said: Mapping[str, Any], *, writes_messages: bool
+) -> dict[str, Any]:
     """Return what a chunk adds: some servers write a message, or a text, in its place.
 
     A message behind pieces is those pieces once more.
@@ -69,10 +106,11 @@ def _delta(part: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(part.get("text"), str):
         return {"content": part["text"]}
     whole = part.get("message")
-    return whole if isinstance(whole, dict) and len(said) == 1 else {}
+    is_new = writes_messages or len(said) == 1
+    return whole if isinstance(whole, dict) and is_new else {}
 
 
-def settled(choice: dict[str, Any]) -> None:
+def _settle(choice: dict[str, Any]) -> None:
     """Make what grew in pieces whole."""
     said = choice["message"]
     if isinstance(calls := said.get("tool_calls"), dict):
@@ -88,21 +126,31 @@ def settled(choice: dict[str, Any]) -> None:
 
 
 def _add_call(part: dict[str, Any], calls: dict[int, dict[str, Any]]) -> None:
-    """Add a piece of a tool call. A piece without an index starts a call if it has an id."""
+    """Add a piece of a tool call.
+
+    A piece without an index goes on with the last call, unless it has another id or, with none, a
+    name; and one whose index another call has, by its id and name, is a call of its own.
+    """
     if len(calls) > _MOST_CALLS:
         msg = f"a turn of more than {_MOST_CALLS} tool calls"
         raise WireError(msg, retry=False)
-    if part.get("index") is not None:
-        number = index(part["index"])
-    else:
-        last = max(calls, default=-1)
-        number = last + 1 if part.get("id") or last < 0 else last
-    call = calls.setdefault(number, {"type": "function", "function": {"arguments": ""}})
-    if part.get("id"):
-        call.setdefault("id", part["id"])
     function = record(part.get("function"), "tool_calls[].function")
-    if function.get("name"):
-        call["function"].setdefault("name", function["name"])
+    own, name = part.get("id"), function.get("name")
+    last = max(calls, default=-1)
+    number = last if part.get("index") is None else index(part["index"])
+    before = calls.get(number)
+    is_another = before is None or (
+        (own != before.get("id") if own and before.get("id") else bool(name))
+        and bool(before["function"].get("name"))
+        and (bool(name) or part.get("index") is None)
+    )
+    if before is not None and is_another:
+        number = last + 1
+    call = calls.setdefault(max(number, 0), {"type": "function", "function": {"arguments": ""}})
+    if own:
+        call.setdefault("id", own)
+    if name:
+        call["function"].setdefault("name", name)
     grow(call["function"], "arguments", _arguments(function.get("arguments")))
 
 

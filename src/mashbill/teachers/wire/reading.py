@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import count as count_from
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct import foreign
@@ -17,6 +18,8 @@ from mashbill.teachers.wire import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from mashbill.teachers.wire import Reply
 
 _LATER = frozenset({408, 409, 425, 429})
 """statuses below 500 after which the same request may be answered"""
@@ -224,6 +227,27 @@ def as_json(value: Any, what: str) -> str:
     except (ValueError, TypeError, RecursionError) as error:
         msg = f"{what} cannot be written as JSON: {error}"
         raise WireError(msg, retry=False, unread=True) from error
+
+
+def called(reply: Reply, name: str, arguments: Any, own: Any) -> None:
+    """Add a tool call to a reply.
+
+    No arguments, in whatever words (nothing, empty text, ``null``, an empty array), are an empty
+    object; a call without an id, or with one that another of the turn has, gets one of its own,
+    since the answer to it must name it.
+    """
+    said = as_json({} if arguments is None else arguments, "arguments")
+    if said.strip() in _NO_ARGUMENTS:
+        said = "{}"
+    given, taken = incidental(own), {call["id"] for call in reply.tool_calls}
+    if given in taken:
+        reply.odd.append("two tool calls of one id")
+    free = (f"call_{number}" for number in count_from(len(reply.tool_calls)))
+    found = given if given and given not in taken else next(n for n in free if n not in taken)
+    reply.tool_calls.append({"id": found, "name": name, "arguments": said})
+
+
+_NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
 
 
 def parsed(arguments: str) -> dict[str, Any]:
