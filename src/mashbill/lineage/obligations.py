@@ -149,7 +149,7 @@ def _makes_derivatives(version: Version) -> bool:
 def _licence_of(
     registry: Registry, source: Source, as_of: date
 ) -> tuple[list[tuple[Document, Version]], bool]:
-    """Return the texts that may bring duties to what is made from a source, and if all are known."""
+    """Return the texts that may bring duties to what is made of a source, and if all are known."""
     if source.what == "unknown" or source.kind in ("test-double", "own-dataset", "human"):
         return [], False
     found = []
