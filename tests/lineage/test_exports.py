@@ -666,7 +666,9 @@ def test_an_expression_of_licences_stands_as_one(store, text, expression, refere
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["NoAssertion", "none", "n/a", " ", "UNKNOWN", "null", "No License"])
+@pytest.mark.parametrize(
+    "text", ["NoAssertion", "none", "n/a", " ", "UNKNOWN", "null", "No License"]
+)
 def test_what_says_that_there_is_no_licence_is_none_of_any_standard(store, text):
     account = account_of(store, table_of([("content", model_source("t", license=text), 10)]))
     assert licences_of(account) == ([], [], None, None)

@@ -20,7 +20,7 @@ class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # it ships no types
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """Refuse a key that is there twice: only one of its values would be kept."""
         seen = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -45,9 +45,7 @@ def _placed(make: Any) -> Any:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # A date such as 2025-13-45, a time zone out of the world.
             problem = f"{node.value!s:.80}: {' '.join(str(error).split()):.200}"
-            raise yaml.constructor.ConstructorError(
-                None, None, problem, node.start_mark
-            ) from error
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     return construct
 
