@@ -24,4 +24,5 @@ def is_nothing(text: str) -> bool:
     Brackets and quotes around it do not matter: ``[More Information Needed]``, ``"None"``.
     """
     plain = " ".join(text.replace("_", " ").split()).casefold()
-    return plain in _NOTHING or plain.strip("[]<>(){}\"'`*: ") in _NOTHING
+    inner = plain.strip("[]<>(){}\"'`*: ")
+    return plain in _NOTHING or (inner != "" and inner in _NOTHING)

@@ -24,14 +24,15 @@ _HUB = {
 """names that cards use and SPDX spells otherwise; case does not matter"""
 _LLAMA = re.compile(r"llama-?(\d(?:\.\d)?)")
 _ADDRESSES = (
-    (r"spdx\.org/licenses/([\w.+-]+?)(?:\.html|\.json)?", r"\1"),
-    (r"(?:www\.)?opensource\.org/licenses?/([\w.+-]+?)(?:\.php|\.html)?", r"\1"),
-    (r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)(?:/(?:deed(?:\.\w+)?|legalcode))?",
+    (re.compile(r"spdx\.org/licenses/([\w.+-]+?)(?:\.html|\.json)?"), r"\1"),
+    (re.compile(r"opensource\.org/licenses?/([\w.+-]+?)(?:\.php|\.html)?"), r"\1"),
+    (re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)(?:/deed(?:\.\w+)?|/legalcode)?"),
      r"cc-\1-\2"),
-    (r"creativecommons\.org/publicdomain/zero/1\.0(?:/(?:deed(?:\.\w+)?|legalcode))?", "cc0-1.0"),
-    (r"(?:www\.)?apache\.org/licenses/license-(\d\.\d)(?:\.txt|\.html)?", r"apache-\1"),
-    (r"opendatacommons\.org/licenses/by/1-0", "odc-by-1.0"),
-    (r"opendatacommons\.org/licenses/odbl/1-0", "odbl-1.0"),
+    (re.compile(r"creativecommons\.org/publicdomain/zero/1\.0(?:/deed(?:\.\w+)?|/legalcode)?"),
+     "cc0-1.0"),
+    (re.compile(r"apache\.org/licenses/license-(\d\.\d)(?:\.txt|\.html)?"), r"apache-\1"),
+    (re.compile(r"opendatacommons\.org/licenses/by/1-0"), "odc-by-1.0"),
+    (re.compile(r"opendatacommons\.org/licenses/odbl/1-0"), "odbl-1.0"),
 )  # fmt: skip
 """address of a text without its scheme -> identifier"""
 _LIST = re.compile(r"""\[\s*(?:'[^']*'|"[^"]*")(?:\s*,\s*(?:'[^']*'|"[^"]*"))*\s*,?\s*\]""")
@@ -109,11 +110,11 @@ def usual(text: str) -> LicenceText:
 
 
 def _at_address(key: str) -> str | None:
-    bare = re.sub(r"^https?://", "", key)
+    bare = re.sub(r"^https?://(www\.)?", "", key)
     if bare == key:
         return None
     for pattern, becomes in _ADDRESSES:
-        match = re.fullmatch(pattern, bare.rstrip("/"))
+        match = pattern.fullmatch(bare.rstrip("/"))
         if match:
             return spdx_identifier(match.expand(becomes))
     return None

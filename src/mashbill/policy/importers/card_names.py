@@ -93,8 +93,13 @@ def read_name(value: Any, what: Literal["model", "dataset"]) -> Named:
         told = "true" if value else "false"
         reason = f"{told} is no id on the hub; YAML reads yes, no, on and off so: put it in quotes"
         return Named(reason=reason)
-    if not isinstance(value, str):
-        return Named(reason=f"{_told(value)} is no id on the hub")
+    if isinstance(value, str):
+        return _of_text(value, what)
+    told = str(value)[:80] if isinstance(value, int | float) else brief(str(value))
+    return Named(reason=f"{told} is no id on the hub")
+
+
+def _of_text(value: str, what: Literal["model", "dataset"]) -> Named:
     text = value.strip()
     if is_nothing(text):
         return Named(reason=f"{brief(value)} says that there is none")
@@ -122,15 +127,10 @@ def read_name(value: Any, what: Literal["model", "dataset"]) -> Named:
     return Named(plain, "; ".join(notes))
 
 
-def _told(value: Any) -> str:
-    """Return a number, date or other value as a card would write it."""
-    return str(value)[:80] if isinstance(value, int | float) else brief(str(value))
-
-
 def _of_object(value: dict[Any, Any], what: Literal["model", "dataset"]) -> Named:
     """Return what an object names: the first of its keys that holds an id, with its owner first."""
     found = [
-        read_name(value[key], what)
+        _of_text(value[key], what)
         for key in _KEYS[what]
         if isinstance(value.get(key), str) and value[key].strip()
     ]
@@ -148,7 +148,7 @@ def _of_object(value: dict[Any, Any], what: Literal["model", "dataset"]) -> Name
     return Named(one.name, f"{one.note}; {told}" if one.note else told)
 
 
-def _of_address(value: Any, text: str, what: str) -> Named:
+def _of_address(value: str, text: str, what: str) -> Named:
     found = from_address(text)
     if found is None:
         return Named(reason=f"{brief(value)} is no address of a repository on the hub")
