@@ -596,6 +596,10 @@ def test_spdxs_own_checks_would_find_a_fault(store):
         ("ODC-By-1.0", "ODC-By-1.0", "ODC-By-1.0", "odc-by"),
         ("LicenseRef-Gemma terms", None, "LicenseRef-Gemma-terms", None),
         ("gemma", None, "LicenseRef-gemma", "gemma"),
+        ("LGPL-2.1", "LGPL-2.1", "LGPL-2.1", "lgpl-2.1"),
+        ("gpl-1.0+", "GPL-1.0+", "GPL-1.0+", None),
+        ("isc AND", None, "LicenseRef-isc-AND", None),
+        ("ISC AND of ours", None, "LicenseRef-ISC-AND-of-ours", None),
     ],
 )
 def test_a_licence_has_the_identifier_of_each_list_or_its_name(
@@ -614,6 +618,61 @@ def test_a_licence_has_the_identifier_of_each_list_or_its_name(
         item.simplelicensing_licenseExpression
         for item in found.foreach_type("simplelicensing_LicenseExpression")
     }
+
+
+def licences_of(account):
+    """Every licence that is written of an account: by SPDX, CycloneDX 1.6 and 1.7, the others."""
+    found = spdx_read(json.loads(spdx_format.write(account)))
+    assert not found.missing_ids
+    for write, version in (
+        (cyclonedx_format.write_1_6, SchemaVersion.V1_6),
+        (cyclonedx_format.write_1_7, SchemaVersion.V1_7),
+    ):
+        written = write(account)
+        assert JsonStrictValidator(version).validate_str(written) is None
+    ancestors = json.loads(written)["metadata"]["component"]["pedigree"]["ancestors"]
+    [ancestor] = [item for item in ancestors if item["name"] == "t"]
+    [derived] = json.loads(croissant_format.write(account))["prov:wasDerivedFrom"]
+    expressions = [
+        item.simplelicensing_licenseExpression
+        for item in found.foreach_type("simplelicensing_LicenseExpression")
+        if item.simplelicensing_licenseExpression != "CC0-1.0"  # the store's own corpus
+    ]
+    texts = [
+        item.simplelicensing_licenseText
+        for item in found.foreach_type("simplelicensing_SimpleLicensingText")
+    ]
+    return expressions, sorted(texts), ancestor.get("licenses"), derived.get("license")
+
+
+@pytest.mark.parametrize(
+    ("text", "expression", "references"),
+    [
+        ("ISC and 0BSD", "ISC AND 0BSD", []),
+        ("(bsl-1.0 OR zlib)", "BSL-1.0 OR Zlib", []),
+        ("(ISC OR Zlib) AND cc0-1.0", "(ISC OR Zlib) AND CC0-1.0", []),
+        ("lgpl-3.0-only WITH lgpl-3.0-linking-exception",
+         "LGPL-3.0-only WITH LGPL-3.0-linking-exception", []),
+        ("MPL-1.1+", "MPL-1.1+", []),
+        ("agpl-3.0-or-later AND LicenseRef-house", "AGPL-3.0-or-later AND LicenseRef-house",
+         ["LicenseRef-house"]),
+        ("documentref-d:LicenseRef-a", "DocumentRef-d:LicenseRef-a", []),
+    ],
+)  # fmt: skip
+def test_an_expression_of_licences_stands_as_one(store, text, expression, references):
+    account = account_of(store, table_of([("content", model_source("t", license=text), 10)]))
+    assert licences_of(account) == (
+        [expression], references, [{"expression": expression}], expression,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["NoAssertion", "none", "n/a", " ", "UNKNOWN", "null", "No License"]
+)
+def test_what_says_that_there_is_no_licence_is_none_of_any_standard(store, text):
+    account = account_of(store, table_of([("content", model_source("t", license=text), 10)]))
+    assert licences_of(account) == ([], [], None, None)
+    assert any("licence" in line for line in account.unknown)
 
 
 def test_every_spdx_identifier_is_one_of_the_list_that_cyclonedx_ships():

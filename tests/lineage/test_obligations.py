@@ -176,6 +176,36 @@ def test_a_name_is_due_once_a_student_is_given_out(use, outcome):
     assert naming.outcome == outcome
 
 
+def built_on(licence):
+    """What is owed by a model whose weights began as those of a base under this licence."""
+    table = NodeTable()
+    base = Source(name="b", what="model", kind="open-weights", route="weights", license=licence)
+    members = [["weights", table.add_source(base), 5]]
+    table.root = table.add({"type": "model", "artifact": "m@1", "files": "f", "members": members})
+    return output_licence(REGISTRY, Circuit.of(table), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("licence", "codes", "licences", "unknown"),
+    [
+        ("MPL-2.0 AND CC-BY-NC-4.0", {"share-alike", "non-commercial"},
+         {"MPL-2.0", "CC-BY-NC-4.0"}, False),
+        ("GPL-3.0-only OR isc", {"notice"}, {"ISC"}, False),
+        ("(GPL-3.0-only OR ISC) AND CC-BY-NC-4.0", {"notice", "non-commercial"},
+         {"ISC", "CC-BY-NC-4.0"}, False),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", {"share-alike"},
+         {"GPL-2.0-only WITH Classpath-exception-2.0"}, False),
+        ("CC-BY-NC-4.0 AND ours", {"non-commercial"}, {"CC-BY-NC-4.0"}, True),
+        ("NOASSERTION", set(), set(), True),
+    ],
+)  # fmt: skip
+def test_each_licence_of_an_expression_brings_its_duties(licence, codes, licences, unknown):
+    found = built_on(licence)
+    assert {item.clause.code for item in found.obligations} == codes
+    assert set(found.licences) == licences
+    assert bool(found.unknown) == unknown
+
+
 def test_a_base_whose_licence_is_not_recorded_is_review():
     licence = output_licence(REGISTRY, student_of("mystery", "Nobody", "weights"), TODAY)
     assert licence.unknown == ("mystery (weights)",)

@@ -114,7 +114,7 @@ def test_a_data_card_is_known_by_its_keys_where_no_folder_tells(tmp_path):
     ("front", "message"),
     [
         ("a: [1", r"README.md: line \d: front matter is not valid YAML"),
-        ("a: 2025-13-45", r"README.md: front matter cannot be read as YAML"),
+        ("a: 2025-13-45", r"README.md: line 2: front matter is not valid YAML: 2025-13-45"),
         ("- a", r"README.md: line 2: front matter is \['a'\], expected keys"),
         ("a: !!python/object/apply:os.getcwd []", "not valid YAML"),
     ],

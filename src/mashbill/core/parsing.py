@@ -443,8 +443,14 @@ def yaml_value(
         return yaml.load(text, PlainLoader)  # noqa: S506 - a safe loader that takes less
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
-        where = f" line {mark.line + line + 1}:" if mark is not None else ""
+        at = None if mark is None else mark.line
         said = getattr(problem, "problem", None) or problem
+        if isinstance(problem, yaml.reader.ReaderError):  # it tells a place, and no line
+            at = text.count("\n", 0, problem.position)
+            said = f"the character {problem.character!r} is not allowed"
+            if isinstance(problem.character, int):
+                said = f"the character U+{problem.character:04X} is not allowed"
+        where = "" if at is None else f" line {at + line + 1}:"
         msg = f"{shown}:{where} {what} is not valid YAML: {said}; correct it, or leave it out"
         raise error(msg) from problem
     except RecursionError as problem:

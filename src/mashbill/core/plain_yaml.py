@@ -20,18 +20,37 @@ class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # it ships no types
             raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """Refuse a key that is there twice: only one of its values would be kept."""
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            named = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if named in seen and named is not None:
+                problem = f"the key {key.value[:80]!r} is there twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(named)
+        return super().construct_mapping(node, deep)
 
-def _bounded(make: Any) -> Any:
+
+def _placed(make: Any) -> Any:
+    """Return a maker of a value that tells the line of what cannot be one."""
+
     def construct(loader: PlainLoader, node: Any) -> Any:
-        if len(loader.construct_scalar(node)) > _LONGEST:
+        numeric = node.tag.endswith((":int", ":float"))
+        if numeric and len(loader.construct_scalar(node)) > _LONGEST:
             problem = f"a number of more than {_LONGEST} characters; put it in quotes"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return make(loader, node)
+        try:
+            return make(loader, node)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # A date such as 2025-13-45, a time zone out of the world.
+            problem = f"{node.value!s:.80}: {' '.join(str(error).split()):.200}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     return construct
 
 
-for _tag in ("int", "float"):
+for _tag in ("bool", "int", "float", "timestamp"):
     PlainLoader.add_constructor(
-        f"tag:yaml.org,2002:{_tag}", _bounded(getattr(yaml.SafeLoader, f"construct_yaml_{_tag}"))
+        f"tag:yaml.org,2002:{_tag}", _placed(getattr(yaml.SafeLoader, f"construct_yaml_{_tag}"))
     )

@@ -17,7 +17,8 @@ from mashbill.policy.clauses import DERIVATIVE, Clause
 from mashbill.policy.deciding import Case, Finding, find
 from mashbill.policy.decision import Decision, cited
 from mashbill.policy.documents import Document, Pointer, Version, own_name
-from mashbill.policy.licences import licence_kind, spelled, together
+from mashbill.policy.licence_words import Part, read_licence
+from mashbill.policy.licences import chosen, part_kind, spelled, together
 from mashbill.policy.restrictions import Question, reached_by
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def output_licence(registry: Registry, circuit: Circuit, as_of: date) -> OutputL
     governed: dict[str, tuple[Document, Version, list[int]]] = {}
     unknown: list[int] = []
     for node in circuit.sources().tolist():
-        found = _licence_of(registry, circuit.source(node), as_of)
-        if not found and circuit.source(node).what == "model":
+        found, is_known = _licence_of(registry, circuit.source(node), as_of)
+        if not is_known and circuit.source(node).what == "model":
             unknown.append(node)
         for document, version in found:
             governed.setdefault(document.id, (document, version, []))[2].append(node)
@@ -145,10 +146,12 @@ def _makes_derivatives(version: Version) -> bool:
     return any(clause.code == "student-is-derivative" for clause in version.clauses)
 
 
-def _licence_of(registry: Registry, source: Source, as_of: date) -> list[tuple[Document, Version]]:
-    """Return the texts that may bring duties to what is made from a source."""
+def _licence_of(
+    registry: Registry, source: Source, as_of: date
+) -> tuple[list[tuple[Document, Version]], bool]:
+    """Return the texts that may bring duties to what is made of a source, and if all are known."""
     if source.what == "unknown" or source.kind in ("test-double", "own-dataset", "human"):
-        return []
+        return [], False
     found = []
     ways: list[tuple[str, Route]] = [(source.provider, "data")]
     for provider, route in reached_by(source) if source.what == "model" else ways:
@@ -157,21 +160,27 @@ def _licence_of(registry: Registry, source: Source, as_of: date) -> list[tuple[D
             if version is not None:
                 found.append((document, version))
     licensed = any(document.kind == "licence" for document, _ in found)
-    if source.license and not licensed and (plain := _plain_licence(source.license)):
-        found.append(plain)
-    return found
+    if not source.license or licensed:
+        return found, bool(found)
+    # Of an expression each that holds; where it leaves a choice, those that ask least.
+    alone = len(read_licence(source.license).steps) == 1
+    plain = [
+        _plain_licence(part, source.license if alone else part.text)
+        for part in chosen(source.license)
+    ]
+    found += [document for document in plain if document is not None]
+    return found, bool(found) and None not in plain
 
 
-def _plain_licence(licence: str) -> tuple[Document, Version] | None:
+def _plain_licence(part: Part, licence: str) -> tuple[Document, Version] | None:
     """Return a licence that is known by its identifier alone, as a document."""
-    kind = licence_kind(licence)
     clauses = {
         "permissive": [Clause(code="notice", says="Keep its notice and licence text.",
                               when=("weights",), if_distributed=True)],
         "share-alike": [Clause(code="share-alike", says="Pass it on under the same licence.",
                                if_distributed=True)],
         "non-commercial": [Clause(code="non-commercial", says="Non-commercial use only.")],
-    }.get(kind)  # fmt: skip
+    }.get(part_kind(part))  # fmt: skip
     if clauses is None:
         return None
     name = spelled(licence)

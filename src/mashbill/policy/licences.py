@@ -8,12 +8,18 @@ from typing import Any, Literal
 
 from license_expression import ExpressionError, get_license_index, get_spdx_licensing
 
+from mashbill.policy.licence_words import Part, identifiers, read_licence, spdx_identifier
+
+__all__ = ["STRICTER", "LicenceKind", "chosen", "identifiers", "licence_kind", "part_kind",
+           "spdx_identifier", "spelled", "together"]  # fmt: skip
+
 LicenceKind = Literal["permissive", "share-alike", "non-commercial", "not known"]
 
 _PERMISSIVE = {"Permissive", "Public Domain", "CLA"}
 _SHARE_ALIKE = {"Copyleft", "Copyleft Limited"}
 _EXPRESSION = re.compile(r"[\w.+-]+( (AND|OR|WITH) [\w.+-]+)*")
-_STRICTER: tuple[LicenceKind, ...] = ("permissive", "share-alike", "non-commercial", "not known")
+STRICTER: tuple[LicenceKind, ...] = ("permissive", "share-alike", "non-commercial", "not known")
+"""kinds, the mildest first"""
 
 
 @cache
@@ -32,39 +38,37 @@ def _licensing() -> Any:
 
 
 def licence_kind(licence: str | None) -> LicenceKind:
-    """Return what kind a licence expression is; of several that all hold, the strictest."""
-    if not licence:
-        return "not known"
-    try:
-        keys = _licensing().license_keys(licence)
-    except ExpressionError:
-        return "not known"
-    kinds = [_one(key) for key in keys]
-    return max(kinds, key=_STRICTER.index, default="not known")
+    """Return what kind a licence is; of several that all hold, the strictest.
+
+    Of several of which one may be chosen it is the kind of :func:`chosen`.
+    """
+    return max(map(part_kind, chosen(licence)), key=STRICTER.index, default="not known")
 
 
-def _one(key: str) -> LicenceKind:
+def chosen(licence: str | None) -> tuple[Part, ...]:
+    """Return the licences that hold together, where an expression leaves a choice the mildest.
+
+    Empty if no licence is recorded.
+    """
+
+    def milder(one: tuple[Part, ...], two: tuple[Part, ...]) -> tuple[Part, ...]:
+        return min(one, two, key=lambda parts: max(STRICTER.index(part_kind(p)) for p in parts))
+
+    found = read_licence(licence or "").fold(
+        lambda part: (part,), lambda one, two: tuple(dict.fromkeys((*one, *two))), milder
+    )
+    return found or ()
+
+
+def part_kind(part: Part) -> LicenceKind:
+    """Return what kind one licence is; an exception only ever gives more leave."""
+    key = part.licence
     category = _categories().get(key.lower())
     if "-NC-" in f"{key.upper()}-" and key.upper().startswith("CC-"):
         return "non-commercial"
     if category in _PERMISSIVE:
         return "permissive"
     return "share-alike" if category in _SHARE_ALIKE else "not known"
-
-
-@cache
-def identifiers() -> dict[str, str]:
-    """Return every SPDX identifier, lower-case -> in its usual case."""
-    return {
-        key.lower(): key
-        for item in get_license_index()
-        if (key := item.get("spdx_license_key") or "") and not key.startswith("LicenseRef-")
-    }
-
-
-def spdx_identifier(text: str) -> str | None:
-    """Return the SPDX identifier that a licence is written with, in its usual case, or None."""
-    return identifiers().get(text.lower())
 
 
 def spelled(licence: str) -> str:
@@ -84,7 +88,8 @@ def together(licences: list[str]) -> str:
     valid = [
         f"({licence})" if " " in licence else licence
         for licence in dict.fromkeys(licences)
-        if _EXPRESSION.fullmatch(licence)
+        if read_licence(licence).kind != "none"
+        and (_EXPRESSION.fullmatch(licence) or read_licence(licence).kind == "expression")
     ]
     if not valid:
         return ""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from mashbill.policy.by_licence import decide_by_licence
 from mashbill.policy.clauses import USE
 from mashbill.policy.deciding import Case, Finding, Student, find_all
 from mashbill.policy.decision import Decision, cited
-from mashbill.policy.licences import licence_kind
+from mashbill.policy.licence_cells import usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +49,11 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
     if simple is not None:
         return [simple]
     if source.route.startswith("dataset:"):
-        return [_by_licence(question, "data")]
+        return decide_by_licence(question, "data", _maker(question))
     if source.what == "dataset":
         if registry.governing(source.provider, source.name, "data"):
             return _decide_route(registry, question, source.provider, "data")
-        return [_by_licence(question, "data")]
+        return decide_by_licence(question, "data", _maker(question))
     decisions = []
     for provider, route in reached_by(source):
         decisions += _decide_route(registry, question, provider, route)
@@ -140,7 +141,7 @@ def _decide_route(
     documents = registry.governing(provider, source.name, route, at)
     if not documents:
         if route == "weights" and source.license:
-            return [_by_licence(question, "weights")]
+            return decide_by_licence(question, "weights", made)
         what = "licence of these weights" if route == "weights" else f"{route} terms of {provider}"
         return [
             made(
@@ -176,8 +177,14 @@ def _differs(registry: Registry, source: Source, document: Document) -> bool:
         for route in document.routes
         for item in registry.governing(document.provider, source.name, route)
     ]
-    known = {str(item.license).lower() for item in ever if item.license}
-    return bool(source.license and document.license) and str(source.license).lower() not in known
+    known = {_spelt(item.license) for item in ever if item.license}
+    stated = _spelt(source.license or "")
+    return bool(stated and document.license) and stated not in known
+
+
+def _spelt(licence: str) -> str:
+    """Return a licence so that two ways of writing one are the same."""
+    return usual(licence).text.lower()
 
 
 def _not_in_force(question: Question, document: Document) -> Decision:
@@ -250,38 +257,3 @@ def _stale(question: Question, document: Document, version: Version) -> Decision
         lacking=(f"{document.id} after {seen}",),
         **cited(document, version),
     )
-
-
-def _by_licence(question: Question, what: str) -> Decision:
-    """Decide by a licence that is known by its identifier alone."""
-    source, use = question.source, question.use
-    made = _maker(question)
-    kind = licence_kind(source.license)
-    name = {"document": source.license or "", "title": source.license or ""}
-    match kind:
-        case "permissive":
-            bound = ""
-            if source.route.startswith("dataset:") and source.provider != "unknown":
-                bound = f"; the terms of {source.provider} bound whoever made the data set"
-            return made("allow", "permissive-licence",
-                        f"{source.license} places nothing on what is learned from it{bound}",
-                        used={"license": source.license}, **name)  # fmt: skip
-        case "non-commercial":
-            if use.commercial is None:
-                return made("review", "non-commercial", f"{source.license} is non-commercial",
-                            lacking=("use.commercial",), **name)  # fmt: skip
-            return made(
-                "deny" if use.commercial else "allow", "non-commercial",
-                f"{source.license} is non-commercial, and the use is declared "
-                f"{'commercial' if use.commercial else 'non-commercial'}",
-                used={"license": source.license, "use.commercial": use.commercial}, **name,
-            )  # fmt: skip
-        case "share-alike":
-            return made(
-                "review", "share-alike",
-                f"whether a model trained on {source.license} {what} must carry it is not settled",
-                used={"license": source.license}, lacking=("a reading of share-alike",), **name,
-            )  # fmt: skip
-    return made("review", "licence-not-known",
-                f"its licence ({source.license or 'not recorded'}) is not known to the registry",
-                lacking=("licence",), **name)  # fmt: skip

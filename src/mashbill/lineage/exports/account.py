@@ -18,6 +18,7 @@ from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.words import percent
+from mashbill.policy.licence_words import read_licence
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
@@ -96,7 +97,7 @@ class Account:
             if not text.startswith(verdict.definition.needs)
         }
         for line in self.lines:
-            if line.source.license is None:
+            if read_licence(line.source.license or "").kind == "none":
                 found.add(f"{line.source.title}: licence not recorded")
             if line.source.what == "unknown" or line.source.kind == "unknown":
                 found.add(f"{line.source.title}: what it is, or who can have it, is not recorded")

@@ -24,6 +24,7 @@ from mashbill.lineage.words import (
     table_rule,
     verdict_facts,
 )
+from mashbill.policy.licence_words import read_licence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,7 +97,7 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
 
 def _licence(text: Any) -> dict[str, str]:
     """Return the licence by the Hub's rules: an id of its list, or ``other`` with a name."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or read_licence(text).kind == "none":
         return {"license": "unknown"}
     known = hub(text)
     return {"license": known} if known else {"license": "other", "license_name": text.lower()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mashbill.lineage.exports.account import OURS, Account
-from mashbill.lineage.exports.licences import spdx
+from mashbill.lineage.exports.licences import address
 from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def write(account: Account) -> str:
         "mashbill:unknown": list(account.unknown),
     }
     licence = manifest.stage.get("license")
-    if isinstance(licence, str):
-        document["license"] = _licence(licence)
+    if isinstance(licence, str) and (stated := address(licence)):
+        document["license"] = stated
     left_out = [
         name for name, kind in account.columns if _field_type(kind) is None or name.startswith(OURS)
     ]
@@ -102,11 +102,6 @@ def write(account: Account) -> str:
 def _named(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write facts in our namespace."""
     return {f"mashbill:{key}": value for key, value in facts.items() if value is not None}
-
-
-def _licence(text: str) -> str:
-    identifier = spdx(text)
-    return f"https://spdx.org/licenses/{identifier}.html" if identifier else text
 
 
 def _distribution(account: Account) -> list[dict[str, Any]]:
@@ -196,8 +191,8 @@ def _derived(account: Account) -> list[dict[str, Any]]:
                 "@type": "prov:Organization",
                 "name": source.provider,
             }
-        if source.license:
-            entity["license"] = _licence(source.license)
+        if source.license and (stated := address(source.license)):
+            entity["license"] = stated
         if source.sha256:
             entity["sha256"] = source.sha256
         found.append(entity)

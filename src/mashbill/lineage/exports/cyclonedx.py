@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.exports.account import Account
-from mashbill.lineage.exports.licences import spdx
+from mashbill.lineage.exports.licences import cyclonedx
 from mashbill.lineage.exports.steps import Step, artifact_facts, artifact_id, files_of
 from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
@@ -139,8 +139,9 @@ def _artifact(step: Step) -> dict[str, Any]:
         ],
         "properties": _properties(artifact_facts(manifest).items()),
     }
-    if isinstance(manifest.stage.get("license"), str):
-        component["licenses"] = _licences(manifest.stage["license"])
+    stated = manifest.stage.get("license")
+    if isinstance(stated, str) and (licences := cyclonedx(stated)):
+        component["licenses"] = licences
     if manifest.kind == "dataset":
         component["data"] = [
             {
@@ -176,14 +177,9 @@ def _source(account: Account, name: str) -> dict[str, Any]:
         component["supplier"] = {"name": source.provider}
     if source.sha256:
         component["hashes"] = [{"alg": "SHA-256", "content": source.sha256}]
-    if source.license:
-        component["licenses"] = _licences(source.license)
+    if source.license and (licences := cyclonedx(source.license)):
+        component["licenses"] = licences
     return component
-
-
-def _licences(text: str) -> list[dict[str, Any]]:
-    identifier = spdx(text)
-    return [{"license": {"id": identifier} if identifier else {"name": text}}]
 
 
 def _card(account: Account) -> dict[str, Any]:

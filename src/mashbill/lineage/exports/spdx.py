@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.exports.account import NAMESPACE, Account
-from mashbill.lineage.exports.licences import spdx_expression
+from mashbill.lineage.exports.licences import spdx_expression, spdx_references
 from mashbill.lineage.exports.steps import Step, Taken, artifact_facts, files_of
 from mashbill.lineage.words import line_facts, to_json
 
@@ -148,19 +148,21 @@ def _package(graph: _Graph, spdx_id: str, *, is_model: bool, **fields: Any) -> N
 
 
 def _licence(graph: _Graph, spdx_id: str, text: str) -> None:
-    """Declare a licence; one without an SPDX identifier is written out by its name."""
+    """Declare a licence; a name that SPDX does not list is written out behind its reference."""
     expression = spdx_expression(text)
-    custom = None
-    if expression.startswith("LicenseRef-"):
-        target = f"urn:uuid:{uuid.uuid5(NAMESPACE, 'licence text ' + text)}"
-        graph.add("simplelicensing_SimpleLicensingText", target, simplelicensing_licenseText=text)
-        custom = [{"type": "DictionaryEntry", "key": expression, "value": target}]
+    if expression is None:
+        return
+    custom = []
+    for reference, name in spdx_references(text).items():
+        target = f"urn:uuid:{uuid.uuid5(NAMESPACE, 'licence text ' + name)}"
+        graph.add("simplelicensing_SimpleLicensingText", target, simplelicensing_licenseText=name)
+        custom.append({"type": "DictionaryEntry", "key": reference, "value": target})
     named = f"{expression} {text}" if custom else expression  # two texts may have one reference
     licence = graph.add(
         "simplelicensing_LicenseExpression",
         f"urn:uuid:{uuid.uuid5(NAMESPACE, f'licence {named}')}",
         simplelicensing_licenseExpression=expression,
-        simplelicensing_customIdToUri=custom,
+        simplelicensing_customIdToUri=custom or None,
     )
     graph.relate(spdx_id, "hasDeclaredLicense", [licence])
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from mashbill.core.source import Channel, Source
 from mashbill.policy.claims import RELATIONS
+from mashbill.policy.licence_cells import licence_of
 
 if TYPE_CHECKING:
     from mashbill.policy.importers.imported import Gathering
@@ -88,8 +89,9 @@ def read_block(
         )
         if kept:
             told.add((name.lower(), RELATIONS[relation][2]))
-            facts = leaf.model_dump(include={"what", "provider", "country", "kind", "license"})
-            gathered.add_entity(place, id=name, source=source, **facts)
+            facts = leaf.model_dump(include={"what", "provider", "country", "kind"})
+            licence = licence_of(leaf.license)
+            gathered.add_entity(place, id=name, source=source, license=licence, **facts)
     return told
 
 

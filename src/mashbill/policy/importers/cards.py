@@ -15,21 +15,23 @@ from __future__ import annotations
 
 import re
 from reprlib import repr as brief
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import yaml_value
 from mashbill.policy.claims import RELATIONS
 from mashbill.policy.importers.card_block import read_block
+from mashbill.policy.importers.card_names import CHECKPOINT, Named, listed, read_name
 from mashbill.policy.importers.imported import (
     HUB_ID,
+    NO_OWNERS,
     Gathering,
     Imported,
-    as_hub_id,
-    files_of,
+    read_each,
     read_text,
 )
 from mashbill.policy.importers.licences import from_hub
+from mashbill.policy.licence_cells import licence_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,14 +65,14 @@ def read(path: Path, entity: str = "") -> Imported:
 
     Raises:
         InputError: naming file, line or key, if front matter is no YAML mapping, or if a single
-            card's id is not known.
+            card's id is not known; in a folder such a card is left out, unless there is no other.
     """
     gathered = Gathering("card")
-    for file in files_of(path, "README.md"):
-        matter = _front_matter(file)
+
+    def read_one(file: Path) -> None:
+        matter = _front_matter(gathered, file)
         if matter is None:
-            gathered.leave(str(file), "no front matter, which is what a program can read of a card")
-            continue
+            return
         name, commit, dataset = _whose(file, entity)
         if name is None:
             reason = "its folders are not OWNER/NAME, so it does not say whose card it is"
@@ -78,23 +80,32 @@ def read(path: Path, entity: str = "") -> Imported:
                 msg = f"{file}: {reason}; give the id, or move it to OWNER/NAME/README.md"
                 raise InputError(msg)
             gathered.leave(str(file), reason)
-            continue
+            return
         if not dataset:
             dataset = not matter.keys() & _OF_MODELS and bool(matter.keys() & _OF_DATASETS)
         _Card(gathered, file, name, commit, "dataset" if dataset else "model", matter).gather()
+
+    read_each(path, "README.md", gathered.left_out, read_one)
     return gathered.finish()
 
 
-def _front_matter(file: Path) -> dict[str, Any] | None:
-    """Return the front matter of a card, or None if it has none."""
-    match = _FRONT_MATTER.match(read_text(file))
+def _front_matter(gathered: Gathering, file: Path) -> dict[str, Any] | None:
+    """Return the front matter of a card; None if it has none, which is noted."""
+    text = read_text(file)
+    match = _FRONT_MATTER.match(text)
     if match is None:
+        reason = "no front matter, which is what a program can read of a card"
+        if begins := re.match(r"\s*---[ \t]*\n", text):
+            line = text.count("\n", 0, begins.end())
+            reason = f"line {line}: no front matter: no other line --- ends what may begin here"
+        gathered.leave(str(file), reason)
         return None
-    matter = yaml_value(match[1], file, what="front matter", line=1)
+    line = text.count("\n", 0, match.start(1))
+    matter = yaml_value(match[1], file, what="front matter", line=line)
     if matter is None:
         return {}
     if not isinstance(matter, dict):
-        msg = f"{file}: line 2: front matter is {brief(matter)}, expected keys with values"
+        msg = f"{file}: line {line + 1}: front matter is {brief(matter)}, expected keys with values"
         raise InputError(msg)
     return {str(key): value for key, value in matter.items()}
 
@@ -117,7 +128,9 @@ def _whose(file: Path, entity: str) -> tuple[str | None, str, bool]:
     if len(parts) < 4:
         return None, "", False
     name = "/".join(parts[-3:-1])
-    return name if HUB_ID.fullmatch(name) else None, "", parts[-4] == "datasets"
+    # A run writes a card into the folder of each checkpoint, too: OWNER/NAME/checkpoint-500.
+    known = HUB_ID.fullmatch(name) and not CHECKPOINT.fullmatch(parts[-2])
+    return name if known and parts[-3] not in NO_OWNERS else None, "", parts[-4] == "datasets"
 
 
 class _Card:
@@ -159,29 +172,23 @@ class _Card:
             )
         self._bases()
         if self.what == "model":
-            for name in self._ids("datasets"):
-                self._claim("datasets", name, "trained-on", "")
+            for one in self._named("datasets", "dataset"):
+                self._claim("datasets", one.name, "trained-on", one.note)
         else:
             self._sources()
 
     def _at(self, key: str) -> str:
         return f"{self.file}: {key}"
 
-    def _listed(self, key: str) -> list[Any]:
-        value = self.matter.get(key)
-        if value is None:
-            return []
-        return value if isinstance(value, list) else [value]
-
-    def _ids(self, key: str) -> list[str]:
-        """Return the ids that a key lists, and leave out what is none."""
+    def _named(self, key: str, what: Literal["model", "dataset"]) -> list[Named]:
+        """Return what a key names, and leave out what names nothing."""
         found = []
-        for value in self._listed(key):
-            name = as_hub_id(value)
-            if name is None:
-                self.gathered.leave(self._at(key), f"{brief(value)} is no id on the hub")
+        for value in listed(self.matter.get(key)):
+            one = read_name(value, what)
+            if one.reason:
+                self.gathered.leave(self._at(key), one.reason)
             else:
-                found.append(name)
+                found.append(one)
         return found
 
     def _claim(self, key: str, parent: str, relation: str, note: str) -> None:
@@ -202,17 +209,24 @@ class _Card:
         )
 
     def _licence(self) -> str | None:
-        stated = [value for value in self._listed("license") if isinstance(value, str)]
-        if len(stated) != len(self._listed("license")) or len(stated) > 1:
-            reason = f"{brief(self.matter['license'])} is not one licence, so none is taken"
-            self.gathered.leave(self._at("license"), reason)
-            return None
+        """Return the licence, if the card states one; what is written in two ways is one."""
         name = self.matter.get("license_name")
-        return from_hub(stated[0], name if isinstance(name, str) else "") if stated else None
+        own = name if isinstance(name, str) else ""
+        told = [value for value in listed(self.matter.get("license")) if value is not None]
+        texts = [licence_of(value) if isinstance(value, dict) else value for value in told]
+        stated = [from_hub(text, own) for text in texts if isinstance(text, str)]
+        found = {licence for licence in stated if licence is not None}
+        if len(stated) == len(told) and len(found) < 2:
+            return next(iter(found), None)
+        reason = f"{brief(self.matter['license'])} is not one licence, so none is taken"
+        if any(isinstance(text, bool) for text in texts):
+            reason += "; YAML reads yes and no as true and false: put it in quotes"
+        self.gathered.leave(self._at("license"), reason)
+        return None
 
     def _bases(self) -> None:
-        names = self._ids("base_model")
-        if not names:
+        named = self._named("base_model", "model")
+        if not named:
             return
         if self.what == "dataset":
             reason = "a data set has no base model, and the card does not say what it did"
@@ -225,18 +239,19 @@ class _Card:
             note = "the card gives no relation to its base model"
         elif relation is None:
             note = f"the card's relation to its base model is {brief(stated)}, which the hub lacks"
-        for name in names:
-            self._claim("base_model", name, relation or "base-weights", note)
+        for one in named:
+            notes = "; ".join(part for part in (note, one.note) if part)
+            self._claim("base_model", one.name, relation or "base-weights", notes)
 
     def _sources(self) -> None:
         """Read source_datasets; ``original`` says that there is none."""
-        for value in self._listed("source_datasets"):
-            text = str(value) if isinstance(value, str) else ""
-            name = as_hub_id(text.removeprefix("extended|"))
-            if text == "original":
+        for value in listed(self.matter.get("source_datasets")):
+            if value == "original":
                 continue
-            if name is None or "/" not in name:
-                reason = f"{brief(value)} names no data set with its owner"
-                self.gathered.leave(self._at("source_datasets"), reason)
+            extended = isinstance(value, str) and value.strip().startswith("extended|")
+            one = read_name(value.strip()[len("extended|") :] if extended else value, "dataset")
+            if "/" in one.name:
+                self._claim("source_datasets", one.name, "composed-from", one.note)
             else:
-                self._claim("source_datasets", name, "composed-from", "")
+                reason = one.reason or f"{brief(value)} names no data set with its owner"
+                self.gathered.leave(self._at("source_datasets"), reason)

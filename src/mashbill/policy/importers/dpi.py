@@ -21,10 +21,10 @@ from mashbill.core.errors import InputError
 from mashbill.policy.importers.imported import (
     Gathering,
     Imported,
-    files_of,
     from_address,
     objects,
     one_line,
+    read_each,
     read_json,
 )
 from mashbill.policy.importers.licences import from_dpi
@@ -84,25 +84,32 @@ def read(path: Path) -> Imported:
     """Read one file, a folder of them, or the data_summaries of a copy of the whole repository.
 
     Raises:
-        InputError: naming file, line or key, if a file is no summary.
+        InputError: naming file, line or key, if a file is no summary; in a folder such a file is
+            left out, unless there is no other.
     """
     gathered = Gathering("dpi")
     data: dict[str, _Data] = {}
     if (path / "data_summaries").is_dir():
         path /= "data_summaries"
-    for file in files_of(path, "*.json"):
+
+    def read_one(file: Path) -> None:
         if file.name.startswith("_"):
             gathered.leave(str(file), "a template, not a summary")
-            continue
-        for key, record in read_json(file).items():
-            where = f"{file}: {key}"
-            if not isinstance(record, dict) or "Hugging Face URL" not in record:
-                msg = (
-                    f"{where}: found no record with 'Hugging Face URL'; give the files of "
-                    "data_summaries in the Data Provenance Collection"
-                )
-                raise InputError(msg)
+            return
+        records = read_json(file)
+        good = {key: record for key, record in records.items() if _is_record(record)}
+        if records and not good:
+            msg = (
+                f"{file}: {one_line(next(iter(records)))}: found no record with 'Hugging Face "
+                "URL'; give the files of data_summaries in the Data Provenance Collection"
+            )
+            raise InputError(msg)
+        for key in (key for key in records if key not in good):
+            gathered.leave(f"{file}: {one_line(key)}", "no record with 'Hugging Face URL'")
+        for key, record in good.items():
             _gather(gathered, file, one_line(key), record, data)
+
+    read_each(path, "*.json", gathered.left_out, read_one)
     for name, one in data.items():
         if len(one.licences) > 1:
             found = ", ".join(sorted(one.licences))
@@ -117,6 +124,10 @@ def read(path: Path) -> Imported:
             source=one.address,
         )
     return gathered.finish()
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, dict) and "Hugging Face URL" in value
 
 
 def _gather(

@@ -13,6 +13,7 @@ from mashbill.core.errors import InputError
 from mashbill.policy.claims import Claim, Entity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
@@ -20,9 +21,9 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _HUB_ADDRESS = re.compile(
     r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<data>datasets/)?(?P<rest>[^?#\s]+)"
 )
-_NO_OWNERS = frozenset(
-    ["blog", "collections", "datasets", "docs", "learn", "models", "organizations", "papers",
-     "spaces", "tasks"]
+NO_OWNERS = frozenset(
+    ["api", "blog", "chat", "collections", "datasets", "docs", "join", "learn", "login", "models",
+     "new", "organizations", "papers", "pricing", "search", "settings", "spaces", "tasks"]
 )  # fmt: skip
 """first parts of addresses on the hub that are no owner of a repository"""
 
@@ -114,7 +115,7 @@ def from_address(text: str) -> tuple[str, str] | None:
         return None
     parts = [part for part in match["rest"].split("/") if part]
     data = match["data"] is not None
-    if not parts or (not data and (len(parts) < 2 or parts[0] in _NO_OWNERS)):
+    if not parts or (not data and (len(parts) < 2 or parts[0] in NO_OWNERS)):
         return None
     # An old data set has no owner, and pages of a repository begin with one of these words.
     bare = data and (len(parts) == 1 or parts[1] in {"viewer", "blob", "tree", "resolve"})
@@ -122,21 +123,38 @@ def from_address(text: str) -> tuple[str, str] | None:
     return (name, "dataset" if data else "model") if HUB_ID.fullmatch(name) else None
 
 
-def as_hub_id(value: Any) -> str | None:
-    """Return the id that a card's value is, be it an id or an address, or None if it is neither."""
-    if not isinstance(value, str):
-        return None
-    text = value.strip()
-    found = from_address(text)
-    if found is not None:
-        return found[0]
-    text = text.removeprefix("datasets/")
-    return text if HUB_ID.fullmatch(text) else None
-
-
 def objects(value: Any) -> list[dict[str, Any]]:
     """Return the objects of a list, and none of what is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def read_each(path: Path, pattern: str, left_out: list[str], read: Callable[[Path], None]) -> None:
+    """Read a single file, or those below a folder; of many, one that cannot be read is left out.
+
+    Args:
+        path: the file, or the folder.
+        pattern: which files of a folder.
+        left_out: gets what is wrong with those that are left out.
+        read: takes one; it adds nothing of a file before it has found that it can be read.
+
+    Raises:
+        InputError: if there is no file; what is wrong with a single file, or with the first if none
+            of a folder can be read.
+    """
+    files = files_of(path, pattern)
+    flaws: list[InputError] = []
+    for file in files:
+        try:
+            read(file)
+        except InputError as flaw:
+            flaws.append(flaw)
+            left_out.append(str(flaw))
+    if len(flaws) < len(files):
+        return
+    if len(files) > 1:
+        msg = f"{path}: none of the {len(files)} files can be read; the first: {flaws[0]}"
+        raise InputError(msg) from flaws[0]
+    raise flaws[0]
 
 
 def files_of(path: Path, pattern: str) -> list[Path]:

@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import re
 
-from mashbill.core.naming import reference_name
-from mashbill.policy.licences import spdx_identifier
+from mashbill.policy.licence_cells import usual
+from mashbill.policy.licence_words import reference, spdx_identifier
 
 # A name without "only" or "or later" is SPDX's former identifier, which meant that version.
 _HUB = {
     "agpl-3.0": "AGPL-3.0-only",
-    "c-uda": "C-UDA-1.0",
-    "gemma": "LicenseRef-Gemma-ToU",
     "gpl-2.0": "GPL-2.0-only",
     "gpl-3.0": "GPL-3.0-only",
     "lgpl-2.1": "LGPL-2.1-only",
     "lgpl-3.0": "LGPL-3.0-only",
-    "odbl": "ODbL-1.0",
-    "odc-by": "ODC-By-1.0",
-    "pddl": "PDDL-1.0",
 }
 _DPI = {
     "Academic Free License v3.0": "AFL-3.0",
@@ -52,12 +47,6 @@ _DPI_NO_LICENCE = frozenset(
 """what stands where a licence would, and is none: among it, whose terms of service apply"""
 
 
-def reference(name: str) -> str:
-    """Return LicenseRef-NAME for a licence by its own name."""
-    bare = re.sub(r"(?i)^licenseref-", "", name.strip())
-    return "LicenseRef-" + (reference_name(bare) or "unnamed")
-
-
 def from_hub(text: str, name: str = "") -> str | None:
     """Return the licence of a card.
 
@@ -66,15 +55,15 @@ def from_hub(text: str, name: str = "") -> str | None:
         name: the key ``license_name``, which says what ``other`` is.
     """
     key = text.strip().lower()
-    if key in {"", "unknown"}:
-        return None
     if key == "other":
-        own = name.strip()
-        return (spdx_identifier(own) or reference(own)) if own else "LicenseRef-other"
-    llama = re.fullmatch(r"llama-?(\d(?:\.\d)?)", key)
-    if llama:
-        return f"LicenseRef-Llama-{llama[1]}"
-    return _HUB.get(key) or spdx_identifier(key) or reference(text)
+        return _written(name) or "LicenseRef-other"
+    return _HUB.get(key) or _written(text)
+
+
+def _written(text: str) -> str | None:
+    """Return a licence as an expression, or a reference made of its name; None if it is none."""
+    read = usual(text)
+    return reference(read.text) if read.kind == "name" else read.text or None
 
 
 def from_dpi(text: str) -> str | None:
@@ -82,4 +71,4 @@ def from_dpi(text: str) -> str | None:
     name = text.strip()
     if name in _DPI_NO_LICENCE:
         return None
-    return _DPI.get(name) or spdx_identifier(re.sub(r"\s+", "-", name.lower())) or reference(name)
+    return _DPI.get(name) or spdx_identifier(re.sub(r"\s+", "-", name.lower())) or _written(name)

@@ -27,10 +27,10 @@ from mashbill.core.errors import InputError
 from mashbill.policy.importers.imported import (
     Gathering,
     Imported,
-    files_of,
     from_address,
     objects,
     one_line,
+    read_each,
     read_json,
 )
 
@@ -63,10 +63,12 @@ def read(path: Path) -> Imported:
     """Read a graph, or every graph (*.json) below a folder.
 
     Raises:
-        InputError: naming file, line or key, if it is no graph of either shape.
+        InputError: naming file, line or key, if it is no graph of either shape; in a folder such a
+            file is left out, unless there is no other.
     """
     gathered = Gathering("modsleuth")
-    for file in files_of(path, "*.json"):
+
+    def read_one(file: Path) -> None:
         graph = read_json(file)
         nodes = _nodes(file, graph)
         key = "edges" if "nodes" in graph else "relations"
@@ -76,6 +78,8 @@ def read(path: Path) -> Imported:
                 _gather(gathered, where, edge, nodes)
             else:
                 gathered.leave(where, f"found {type(edge).__name__}, expected an edge")
+
+    read_each(path, "*.json", gathered.left_out, read_one)
     return gathered.finish()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.policy.claims import Claim, Entity, read_rows
-from mashbill.policy.importers.imported import Imported, files_of
+from mashbill.policy.importers.imported import Imported, read_each
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,20 +21,24 @@ def read(path: Path) -> Imported:
     """Read claims and entities; ids stay as they are written.
 
     Raises:
-        InputError: naming file, line, column and value.
+        InputError: naming file, line, column and value, for a single file; of a folder a file that
+            cannot be read is left out, unless there is no other.
     """
     entities: dict[str, Entity] = {}
     claims: dict[Claim, None] = {}
-    left_out = []
-    for file in files_of(path, "*.csv"):
+    left_out: list[str] = []
+
+    def read_one(file: Path) -> None:
         if file.name.startswith("entities"):
-            left_out += [
+            left_out.extend(
                 f"{file}: {entity.id}: described before in other words; the first stands"
                 for entity in read_rows(file, Entity)
                 if entities.setdefault(entity.id, entity) != entity
-            ]
+            )
         elif file == path or file.name.startswith("claims"):
-            claims |= dict.fromkeys(read_rows(file, Claim))
+            claims.update(dict.fromkeys(read_rows(file, Claim)))
         else:
             left_out.append(f"{file}: its name begins with neither claims nor entities")
+
+    read_each(path, "*.csv", left_out, read_one)
     return Imported(tuple(entities.values()), tuple(claims), tuple(left_out), "csv")
