@@ -51,7 +51,8 @@ MAY_PARSE = {
     "teachers.chat_filling": "what its own worker says",
     "teachers.chat_worker": "what its parent says: it imports nothing of ours",
     "stages.cells": "cells that this program wrote as JSON, into its own spill",
-    "stages.chunks": "fuzzed; a row: whatever it is, it is read or a rejected row",
+    "stages.json_rows": "fuzzed; a row: whatever it is, it is read or a rejected row",
+    "stages.tars": "fuzzed; a number of digits alone, bounded",
     "stages.structure": "an answer: whatever it is, it is read or a rejected row",
     "cli.conduct": "a teacher's identity in the journal",
 }

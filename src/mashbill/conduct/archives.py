@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from mashbill.conduct.opening import DAMAGE, Meter, counted, open_file, unpacking
+from mashbill.conduct.opening import DAMAGE, Meter, counted, open_file, too_large, unpacking
 from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.errors import InputError
 from mashbill.core.store import publish, write_atomically
@@ -255,6 +255,56 @@ def _from_tar(
             _copy(counted(found, None, broken), into, meter)
             taken = True
     return None if taken else have
+
+
+def tar_members(data: Path | bytes, shown: str, most: int) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of the files of a tar, packed or not, in its order; folders are none.
+
+    Args:
+        data: where it lies, or its bytes.
+        shown: how errors name it.
+        most: bytes that one member may have.
+
+    Raises:
+        InputError: naming the archive, the member and the remedy, if it is none, is cut off, holds
+            links or devices, or more comes out than may.
+    """
+
+    def broken(error: Exception) -> InputError:
+        return InputError(
+            f"{shown} is no tar archive, or not a whole one: {error!s:.200}; fetch it again"
+        )
+
+    with ExitStack() as stack:
+        plain = (
+            cast("BinaryIO", io.BytesIO(data))
+            if isinstance(data, bytes)
+            else stack.enter_context(open_file(data, shown))
+        )
+        meter = Meter(shown, plain.seek(0, io.SEEK_END))
+        plain.seek(0)
+        stream = unpacking(plain, meter.anew(), broken)
+        try:
+            tar = stack.enter_context(
+                tarfile.open(
+                    fileobj=stream or plain, mode="r:" if stream is None else "r|", tarinfo=_Header
+                )
+            )
+            for count, item in enumerate(tar, 1):
+                tar.members = []  # type: ignore[attr-defined]  # or it keeps every header it saw
+                if count > _MEMBERS:
+                    msg = f"{shown} has more than {_MEMBERS} members; divide it"
+                    raise InputError(msg)
+                if item.isdir():
+                    continue
+                where = f"{shown}!{item.name[:160]}"
+                if item.size > most:
+                    msg = f"{where} {too_large(most)}"
+                    raise InputError(msg)
+                meter.add(item.size)
+                yield item.name, _file_of(tar, item, where).read()
+        except (tarfile.TarError, *_DAMAGE) as error:
+            raise broken(error) from error
 
 
 def _file_of(tar: tarfile.TarFile, item: tarfile.TarInfo, shown: str) -> BinaryIO:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mashbill.conduct.bad_texts import TEXT_MARK, checked_texts, is_bad_text
 from mashbill.conduct.opening import ELEMENT, Meter, most_of_row, open_file, too_large
 from mashbill.core.errors import InputError
 
@@ -67,8 +68,8 @@ def parquet_batches(
         parts = [[i] for i in every] if any("." in path for path in repeated) else [every]
         for part in parts:
             for batch in opened.iter_batches(rows, part, columns, use_threads=False):
-                batch.validate(full=True)
-                for piece in _pieces(batch, meter, f"{shown}: row", number):
+                sound = checked_texts(batch, shown, number)
+                for piece in _pieces(sound, meter, f"{shown}: row", number):
                     yield piece
                     number += piece.num_rows
     except _FOLDED as error:
@@ -191,8 +192,8 @@ def arrow_batches(data: Path | bytes, shown: str) -> Iterator[pa.RecordBatch]:
             for message in pa.ipc.MessageReader.open_stream(buffer):
                 told.add(_told_by(message))
             for batch in pa.ipc.open_stream(buffer):
-                batch.validate(full=True)
-                for piece in _pieces(batch, meter, f"{shown}: row", number):
+                sound = checked_texts(batch, shown, number)
+                for piece in _pieces(sound, meter, f"{shown}: row", number):
                     yield piece
                     number += piece.num_rows
     except _FOLDED as error:
@@ -243,7 +244,12 @@ def _pieces(
         InputError: naming row and column, if one row is larger than it may be.
     """
     most = most_of_row()
-    schema = pa.schema([pa.field(f.name, _plain(f.type)) for f in batch.schema])
+    schema = pa.schema(
+        [
+            pa.field(f.name, _plain(f.type), metadata=TEXT_MARK if is_bad_text(f) else None)
+            for f in batch.schema
+        ]
+    )
     waiting = [batch]
     while waiting:
         part = waiting.pop()

@@ -82,8 +82,7 @@ def make_dataset(making: Making) -> dict[str, Any]:
     if not any(shard.rows for shard in writer.kept):
         msg = (
             f"stages.{making.name}: none of its rows is left, so nothing could follow"
-            f"{_commonest_reason(folder, writer)}; loosen its conditions, or give it other rows "
-            "(gold = 'require' needs rows with human labels)"
+            f"{_commonest_reason(folder, writer)}; {_cure(making.spec)}"
         )
         raise InputError(msg)
     close_dataset(table, str(making.ref))
@@ -260,6 +259,15 @@ def _opened(
         opening.recall(writer.folder, writer.kept, writer.rejected)
         opening.look(pieces, total - held[0].start)
         yield from held
+
+
+def _cure(spec: StageSpec) -> str:
+    """Return what to do where a stage turned every row down."""
+    if not spec.uses():
+        return "correct the file, or what the recipe says of its columns"
+    needs_gold = getattr(spec, "gold", None) == "require"
+    hint = " (gold = 'require' needs rows with human labels)" if needs_gold else ""
+    return f"loosen its conditions, or give it other rows{hint}"
 
 
 def _has_enough(making: Making) -> bool:

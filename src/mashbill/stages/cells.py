@@ -1,4 +1,8 @@
-"""A column of cells as they were read, some thousands at a time, and all of them as one column.
+"""Cells of foreign rows: of which kind each is, and all of a column as one column.
+
+A cell is a text, a list of texts, a number, true or false, bytes, a day or time, an object, a list
+of others, or missing; NaN and NaT are missing, as pandas means them. What wants a text takes a
+text, and no other kind's spelling in Python (:func:`text_of`, :func:`texts_of`).
 
 What kind a column is, is known only when all of it was read: a number in the first million rows and
 a text behind them make a column of text. So cells are kept as they are, with the kinds that were
@@ -7,8 +11,12 @@ met, and get their final form when they are read again.
 
 from __future__ import annotations
 
+import ast
 import json
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -65,8 +73,11 @@ class Cells:
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Cells:
-        """Take cells as Python has them; None is a missing one."""
+        """Take cells as Python has them; None is a missing one, and so is NaN."""
         met = set(map(type, values))
+        if met & _MAY_BE_NAN:
+            values = [None if is_missing(value) else value for value in values]
+            met = set(map(type, values))
         met.discard(type(None))
         names = frozenset(kind.__name__ if kind.__name__ in _TYPES else "other" for kind in met)
         fits = int not in met or all(
@@ -83,7 +94,7 @@ class Cells:
                 return cls(pa.array(values, _TYPES[next(iter(names))]), kinds)
             except (UnicodeEncodeError, pa.ArrowException):
                 pass  # half of a surrogate pair, or more than an array of text holds
-        texts = [None if value is None else json.dumps(value, default=str) for value in values]
+        texts = [None if value is None else as_json(value, ascii_only=True) for value in values]
         return cls(pa.array(texts, pa.large_string()), kinds, is_json=True)
 
     @classmethod
@@ -95,6 +106,8 @@ class Cells:
         name = _plain_name(kind)
         if name is None:
             return cls.of(array.to_pylist())
+        if name == "float":
+            array = pc.if_else(pc.is_nan(array), None, array)
         exact = name != "int" or _is_exact(array)
         kinds = Kinds(frozenset({name} if array.null_count < len(array) else ()), is_exact=exact)
         return cls(array.cast(_TYPES[name]) if kinds.names else pa.nulls(len(array)), kinds)
@@ -126,18 +139,102 @@ def _is_exact(array: pa.Array) -> bool:
     return bounds["min"] is None or (bounds["min"] >= -_EXACT and bounds["max"] <= _EXACT)
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a cell is a missing one: None, NaN, or a time that is none."""
+    # Of all values, NaN and NaT alone are not themselves.
+    return value is None or (type(value) in _MAY_BE_NAN and value != value)  # noqa: PLR0124
+
+
+_MAY_BE_NAN = {float, Decimal}
+
+
 def as_text(value: Any) -> str:
-    """Return a cell as text: text as it is, all else as JSON.
+    """Return a cell as text: text, days and decimals as they are written, all else as JSON.
 
     Half of a surrogate pair, which is no Unicode, becomes a question mark.
     """
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text.encode("utf-8", "replace").decode()
+    value = _written(value)
+    return (value if isinstance(value, str) else as_json(value)).encode("utf-8", "replace").decode()
+
+
+def as_json(value: Any, *, ascii_only: bool = False) -> str:
+    """Return a cell as JSON (RFC 8259); what holds half a character, only by its escapes.
+
+    Bytes are hexadecimal, days and times as ISO 8601 writes them, decimals their digits as a text;
+    NaN, which JSON does not have, is null, and what is infinite is a text.
+    """
+    with suppress(ValueError):
+        return json.dumps(value, ensure_ascii=ascii_only, default=_written, allow_nan=False)
+    whole = json.dumps(value, default=_written)
+    return json.dumps(json.loads(whole, parse_constant=_constant), ensure_ascii=ascii_only)
+
+
+def _constant(word: str) -> str | None:
+    return None if word == "NaN" else word
+
+
+def _written(value: Any) -> Any:
+    """Return what stands in JSON and in cells for a value that JSON does not have."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f") if value.is_finite() else None
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return value if isinstance(value, str | int | float | list | dict) else str(value)
+
+
+_KINDS = (
+    (bool, "true or false"), (int | float | Decimal, "a number"), (list, "a list"),
+    (dict, "an object"), (bytes, "bytes"), (datetime | date | time | timedelta, "a day or time"),
+)  # fmt: skip
+
+
+def kind_of(value: Any) -> str:
+    """Return which kind a cell is of, for people: a text, a number, a list, ..."""
+    return next((said for kind, said in _KINDS if isinstance(value, kind)), "a text")
+
+
+def texts_of(value: Any) -> list[str] | None:
+    """Return the texts of a cell that names something: of a text one, of a list all, of none none.
+
+    A list that was written as a text is one too (``["a", "b"]``, or ``['a', 'b']`` as pandas writes
+    lists into CSV files).
+
+    Returns:
+        None if the cell holds anything else, which names nothing.
+    """
+    if is_missing(value):
+        return []
+    if isinstance(value, str):
+        listed = _listed(value)
+        value = [value] if listed is None else listed
+    if not isinstance(value, list):
+        return None
+    found = [each for each in value if not is_missing(each)]
+    return [each.strip() for each in found] if all(isinstance(e, str) for e in found) else None
+
+
+_LONGEST_LIST = 10_000  # characters of a list that was written as a text
+
+
+def _listed(text: str) -> list[Any] | None:
+    """Return the list that a text writes; None if it writes none."""
+    plain = text.strip()
+    if not (plain.startswith("[") and plain.endswith("]")) or len(plain) > _LONGEST_LIST:
+        return None
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            found = read(plain)
+            return found if isinstance(found, list) else None
+    return None
 
 
 def _plain_name(kind: pa.DataType) -> str | None:
     """Return which plain kind an Arrow type is; None if each cell has to be looked at."""
-    if pa.types.is_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return "str"
     if pa.types.is_boolean(kind):
         return "bool"
@@ -145,25 +242,25 @@ def _plain_name(kind: pa.DataType) -> str | None:
         return "int"
     if pa.types.is_floating(kind) and kind != pa.float16():
         return "float"
-    return "bytes" if pa.types.is_binary(kind) else None
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return "bytes" if is_bytes or pa.types.is_fixed_size_binary(kind) else None
 
 
-def stripped(texts: pa.Array) -> pa.Array:
-    """Return texts without white space around them, as Python's own ``strip`` does it.
+def bare_lengths(texts: pa.Array) -> pa.Array:
+    """Return how many characters texts have without white space around them, shape (rows,).
 
-    Args:
-        texts: strings, shape (rows,); a missing one is empty afterwards.
+    White space is what Python's own ``strip`` takes off; a missing text has none.
     """
     texts = pc.fill_null(texts, "")
     # Arrow and Python differ in what space is, beyond the common few.
     plain = pc.and_(
         pc.string_is_ascii(texts), pc.invert(pc.match_substring_regex(texts, r"[\x1c-\x1f]"))
     )
-    trimmed = pc.ascii_trim_whitespace(texts)
-    if pc.all(plain).as_py():
-        return trimmed
-    others = [text.strip() for text in texts.filter(pc.invert(plain)).to_pylist()]
-    return pc.replace_with_mask(trimmed, pc.invert(plain), pa.array(others, pa.string()))
+    lengths = pc.utf8_length(pc.ascii_trim_whitespace(texts))
+    if pc.all(plain).as_py() is not False:
+        return lengths
+    others = [len(text.strip()) for text in texts.filter(pc.invert(plain)).to_pylist()]
+    return pc.replace_with_mask(lengths, pc.invert(plain), pa.array(others, lengths.type))
 
 
 JSON_MARK = {_JSON.encode(): b"1"}

@@ -1,7 +1,7 @@
 """Reading the rows of a file, some thousands at a time, as columns of cells.
 
-JSONL, Parquet, Arrow IPC, CSV and TSV, compressed or not. A line that is no row is told with its
-reason, and so is, if that is wanted, one whose bytes are not of the file's encoding.
+JSON, Parquet, Arrow IPC, CSV, TSV and WebDataset, compressed or not. A line that is no row is told
+with its reason, and so is, if that is wanted, one whose bytes are not of the file's encoding.
 """
 
 from __future__ import annotations
@@ -9,19 +9,21 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import json
 import re
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
+from mashbill.conduct.bad_texts import decoded, is_bad_text
 from mashbill.conduct.opening import ELEMENT, most_of_row, open_text_stream, too_large
 from mashbill.conduct.tables import arrow_batches, parquet_batches
 from mashbill.core.errors import InputError
 from mashbill.stages.cells import Cells
 from mashbill.stages.encodings import reading_name, where_undecodable
+from mashbill.stages.json_rows import json_rows
 from mashbill.stages.rows import Format, format_of, named_once
+from mashbill.stages.tars import webdataset_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,14 +31,12 @@ if TYPE_CHECKING:
 
 OnBadBytes = Literal["stop", "reject", "replace"]
 
+_JSON = frozenset({"jsonl", "json"})
 _ROWS = 4096
 _BYTES = 64 << 20  # of text or of a column chunk: what is held at once, whatever the rows are
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _BOM = "\ufeff"
 _NAMES_TOLD = 30
-_SHOWN = 1000  # characters of a line that is not read whole
-_PIECE = 1 << 20
-_ARRAY = "; the file seems to hold one JSON array: write its elements, one a line"
 
 
 @dataclass
@@ -97,41 +97,76 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
         if known is None:
             msg = (
                 f"{name}: the ending does not say the format; set format in the recipe to jsonl, "
-                "csv, tsv, parquet or arrow, or write the rows as one of these"
+                "csv, tsv, json, parquet, arrow or webdataset, or write the rows as one of these"
             )
             raise InputError(msg)
         kind = known
     if kind in ("parquet", "arrow"):
-        yield from _columnar(data, name, kind)
+        yield from _columnar(data, name, kind, manner)
+        return
+    if kind == "webdataset":
+        for where, rows in webdataset_rows(data, name, manner.encoding):
+            yield _of_dicts(rows, where, {}, "sample")
         return
     encoding = reading_name(manner.encoding, name)
     errors = {"stop": "strict", "reject": "surrogateescape", "replace": "replace"}
     try:
         with open_text_stream(data, name) as raw:
-            # JSONL is cut at "\n" alone: a JSON string may hold line separators of Unicode.
-            newline = "\n" if kind == "jsonl" else ""
+            # JSON is cut at "\n" alone: a JSON string may hold line separators of Unicode.
+            newline = "\n" if kind in _JSON else ""
             text = io.TextIOWrapper(raw, encoding, errors[manner.on_bad_bytes], newline=newline)
-            if kind == "jsonl":
-                yield from _json_lines(text, manner.encoding)
+            if kind in _JSON:
+                yield from _json(text, name, manner.encoding)
             else:
                 yield from _separated(text, name, kind, manner)
     except UnicodeError as error:  # of UTF-16 without its mark, too
         raise where_undecodable(data, name, manner.encoding) from error
 
 
-def _columnar(data: bytes | Path, name: str, kind: str) -> Iterator[Chunk]:
+def _columnar(data: bytes | Path, name: str, kind: str, manner: Manner) -> Iterator[Chunk]:
     number = 0
     batches = parquet_batches(data, name) if kind == "parquet" else arrow_batches(data, name)
     for batch in batches:
         named_once(batch.schema.names, name)
         for start in range(0, max(batch.num_rows, 1), _ROWS):
             part = batch.slice(start, _ROWS)
-            columns = {
-                column: _cells(part.column(i), f"{name}: rows from {number} on, {column!r}")
-                for i, column in enumerate(part.schema.names)
-            }
-            yield Chunk("row", range(number, number + part.num_rows), columns)
+            columns: dict[str, Cells] = {}
+            bad: dict[int, tuple[str, str]] = {}
+            for i, column in enumerate(part.schema.names):
+                if is_bad_text(part.schema.field(i)):
+                    columns[column] = _mended(part, i, name, number, manner.on_bad_bytes, bad)
+                    continue
+                where = f"{name}: rows from {number} on, {column!r}"
+                columns[column] = _cells(part.column(i), where)
+            yield Chunk("row", range(number, number + part.num_rows), columns, bad=bad)
             number += part.num_rows
+
+
+def _mended(
+    part: pa.RecordBatch,
+    place: int,
+    name: str,
+    number: int,
+    on_bad_bytes: OnBadBytes,
+    bad: dict[int, tuple[str, str]],
+) -> Cells:
+    """Return a column of text, some of which is no UTF-8, as the recipe wants it.
+
+    Raises:
+        InputError: naming file, row and column, where it wants to stop.
+    """
+    column = part.schema.field(place).name
+    texts, wrong = decoded(part.column(place))
+    if on_bad_bytes == "stop" and wrong:
+        said = (texts[wrong[0]] or "")[:60]
+        msg = (
+            f"{name}: row {number + wrong[0]}: column {column!r} is not UTF-8 ({said!r}); write it "
+            'again as UTF-8, or set on_bad_bytes = "reject" or "replace" in the recipe'
+        )
+        raise InputError(msg)
+    for row in wrong if on_bad_bytes == "reject" else ():
+        bad.setdefault(row, (texts[row] or "", f"column {column!r} is not UTF-8"))
+    return Cells.of(texts)
 
 
 def _cells(array: pa.Array, where: str) -> Cells:
@@ -151,52 +186,23 @@ def _cells(array: pa.Array, where: str) -> Cells:
         raise InputError(msg) from error
 
 
-def _json_lines(text: IO[str], encoding: str) -> Iterator[Chunk]:
+def _json(text: IO[str], name: str, encoding: str) -> Iterator[Chunk]:
+    unit, lines = json_rows(text, name, encoding)
     rows: list[dict[str, Any]] = []
     places: list[int] = []
     bad: dict[int, tuple[str, str]] = {}
     size = 0
-    most = most_of_row()
-    for number, given in enumerate(iter(lambda: text.readline(most + 1), ""), 1):
-        line = given.removesuffix("\n")
-        if number == 1:
-            line = line.removeprefix(_BOM)
-        if not line.strip():
-            continue
-        row: Any = {}
-        elements = line.count("[") + line.count("{") + line.count(",")
-        if len(line) > most or elements > most // ELEMENT:
-            _to_its_end(text, given)
-            whole = "" if rows or not line.lstrip().startswith("[") else _ARRAY
-            line = _readable(line[:_SHOWN])
-            bad[len(rows)] = (line, f"{too_large(most)}{whole}")
-        elif not line.isascii() and _UNDECODED.search(line):
-            bad[len(rows)] = (_readable(line), f"is not {encoding}")
-        else:
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                whole = "" if rows or not line.lstrip().startswith("[") else _ARRAY
-                bad[len(rows)] = (line, f"is not JSON: {error!s:.200}{whole}")
-                row = {}
-            if type(row) is not dict:
-                what = _ARRAY if isinstance(row, list) and not rows else ""
-                bad[len(rows)] = (line, f"is no object, as each line must be{what}")
-                row = {}
+    for place, row, flaw, counted in lines:
+        if flaw is not None:
+            bad[len(rows)] = flaw
         rows.append(row)
-        places.append(number)
-        size += len(line) + ELEMENT * elements
+        places.append(place)
+        size += counted
         if len(rows) == _ROWS or size > _BYTES:
-            yield _of_dicts(rows, places, bad)
+            yield _of_dicts(rows, places, bad, unit)
             rows, places, bad, size = [], [], {}, 0
     if rows:
-        yield _of_dicts(rows, places, bad)
-
-
-def _to_its_end(text: IO[str], given: str) -> None:
-    """Read on to the end of a line that was begun, without holding it."""
-    while given and not given.endswith("\n"):
-        given = text.readline(_PIECE)
+        yield _of_dicts(rows, places, bad, unit)
 
 
 class _Rows:
@@ -226,12 +232,12 @@ class _Rows:
 
 
 def _of_dicts(
-    rows: list[dict[str, Any]], places: list[int], bad: dict[int, tuple[str, str]]
+    rows: list[dict[str, Any]], places: list[int], bad: dict[int, tuple[str, str]], unit: str
 ) -> Chunk:
     first = rows[0].keys()
     if not bad and all(row.keys() == first for row in rows):
         columns = {name: Cells.of([row[name] for row in rows]) for name in rows[0]}
-        return Chunk("line", places, columns)
+        return Chunk(unit, places, columns)
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: Cells.of([row.get(name) for row in rows]) for name in names}
     absent = {}
@@ -239,7 +245,7 @@ def _of_dicts(
         lacks = (i for i, row in enumerate(rows) if i not in bad and name not in row)
         if (at := next(lacks, None)) is not None:
             absent[name] = at
-    return Chunk("line", places, columns, absent, bad)
+    return Chunk(unit, places, columns, absent, bad)
 
 
 def _separated(text: IO[str], name: str, kind: str, manner: Manner) -> Iterator[Chunk]:

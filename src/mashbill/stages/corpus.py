@@ -20,7 +20,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Source
-from mashbill.stages.cells import Cells, Kinds, as_text, stripped
+from mashbill.stages.cells import Cells, Kinds, as_text, bare_lengths, kind_of
 from mashbill.stages.chunks import Chunk, Manner, no_column, read_chunks
 from mashbill.stages.gold import Gold
 from mashbill.stages.reading import ReadsFiles
@@ -143,9 +143,12 @@ class CorpusSpec(ReadsFiles):
             msg = f"{self.source}: members are those of one archive, and these are {len(files)}"
             raise InputError(msg)
         for file in files:
-            name = f"{file.shown}!{inside}" if inside else file.shown
-            data = unpacked(file.path, inside, cache) if inside else file.path
-            for chunk in read_chunks(data, name, self.manner):
+            if not inside:
+                for chunk in self.chunks_of(file, files):
+                    yield chunk, file.shown
+                continue
+            name = f"{file.shown}!{inside}"
+            for chunk in read_chunks(unpacked(file.path, inside, cache), name, self.manner):
                 yield chunk, name
 
     def glance(self, folder: Path) -> Glance | None:
@@ -213,7 +216,7 @@ class _Taking:
         spec.check_columns(chunk, name)
         reasons: list[str | None] = [None] * chunk.rows
         texts = self._texts(chunk, reasons)
-        short = pc.less(pc.utf8_length(texts), spec.min_chars)
+        short = pc.less(bare_lengths(texts), spec.min_chars)
         for at in pc.indices_nonzero(short).to_pylist():
             reasons[at] = reasons[at] or f"shorter than {spec.min_chars} characters"
         rejected = pa.array([reason is not None for reason in reasons], pa.bool_())
@@ -234,21 +237,23 @@ class _Taking:
         self._spill.add({**{n: Cells(a, Kinds()) for n, a in ours.items()}, **kept})
 
     def _texts(self, chunk: Chunk, reasons: list[str | None]) -> pa.Array:
-        """Return the texts, trimmed; what is none is told in ``reasons``."""
+        """Return the texts as they are; what is none is told in ``reasons``."""
         spec = self._spec
         cells = chunk.columns.get(spec.text, Cells(pa.nulls(chunk.rows), Kinds()))
+        for at in pc.indices_nonzero(pc.is_null(cells.array)).to_pylist():
+            if at not in chunk.bad:
+                reasons[at] = f"column {spec.text!r} is missing"
         if not cells.is_json and pa.types.is_string(cells.array.type):
-            texts = stripped(cells.array)
+            texts = pc.fill_null(cells.array, "")
         else:
             found = []
             for at, value in enumerate(cells.values()):
-                text = "" if value is None else as_text(value).strip()
                 if isinstance(value, str) and half_a_character(value):
                     reasons[at] = "not valid Unicode: it holds half of a surrogate pair"
-                elif isinstance(value, list | dict):
-                    what = "a list" if isinstance(value, list) else "an object"
+                elif value is not None and not isinstance(value, str):
+                    what = kind_of(value)
                     reasons[at] = f"column {spec.text!r} holds {what}, and no text"
-                found.append(text)
+                found.append("" if value is None else as_text(value))
             texts = pa.array(found, pa.string())
         if chunk.bad:
             lines = texts.to_pylist()

@@ -20,7 +20,7 @@ from mashbill.stages.chunks import Chunk, Manner, read_chunks
 from mashbill.stages.rows import format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from mashbill.conduct.listing import File
@@ -54,13 +54,19 @@ class _Seen:
                 self.sizes[name] += pc.sum(pc.binary_length(array)).as_py() or 0
 
 
-def glance_at(files: Sequence[File], manner: Manner, check: Callable[[Chunk, str], None]) -> Glance:
+def glance_at(
+    files: Sequence[File],
+    manner: Manner,
+    check: Callable[[Chunk, str], None],
+    read: Callable[[File, Sequence[File]], Iterator[Chunk]] | None = None,
+) -> Glance:
     """Look at files.
 
     Args:
         files: those of one set.
         manner: how they are read.
         check: raises for a chunk that cannot serve.
+        read: reads a file of the set, where its name says something of its rows too.
 
     Raises:
         InputError: as reading them would.
@@ -74,7 +80,8 @@ def glance_at(files: Sequence[File], manner: Manner, check: Callable[[Chunk, str
             continue
         before = seen.rows
         stopped = False
-        for chunk in read_chunks(file.path, file.shown, manner):
+        chunks = read(file, files) if read else read_chunks(file.path, file.shown, manner)
+        for chunk in chunks:
             check(chunk, file.shown)
             seen.take(chunk)
             stopped = seen.is_enough()

@@ -10,12 +10,13 @@ from pydantic import Field
 from mashbill.conduct.listing import File, beside, fetch_all, is_elsewhere
 from mashbill.core.errors import InputError
 from mashbill.core.stage import Glance, StageSpec
-from mashbill.stages.chunks import Chunk, Manner, OnBadBytes
+from mashbill.stages.chunks import Chunk, Manner, OnBadBytes, read_chunks
+from mashbill.stages.folders import said_by_names, with_constants
 from mashbill.stages.glance import glance_at
 from mashbill.stages.rows import Format, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
@@ -77,13 +78,24 @@ class ReadsFiles(StageSpec):
         if is_elsewhere(self.source):
             return None
         files = fetch_all(self.source, self.sha256, folder, folder, self._chosen)
-        seen = glance_at(files, self.manner, self.check_chunk)
+        seen = glance_at(files, self.manner, self.check_chunk, self.chunks_of)
         if not seen.rows and seen.is_exact:
             msg = f"{self.source} has no rows; name another file, or correct its format"
             raise InputError(msg)
         text = self.text_of(seen.columns)
         sizes = {name: size for name, size in seen.sizes.items() if name != text}
         return replace(seen, sizes={"text": seen.sizes.get(text, 0.0), **sizes})
+
+    def chunks_of(self, file: File, files: Sequence[File]) -> Iterator[Chunk]:
+        """Yield the rows of one file of a set, with what the names of its folders say of them.
+
+        Args:
+            file: the file.
+            files: all of the set.
+        """
+        said = said_by_names(file.name if len(files) > 1 else self.source, [f.name for f in files])
+        for chunk in read_chunks(file.path, file.shown, self.manner):
+            yield with_constants(chunk, said)
 
     def check_chunk(self, chunk: Chunk, name: str) -> None:
         """Raise InputError if rows of a file cannot serve."""

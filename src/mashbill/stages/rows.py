@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from mashbill.core.errors import InputError
@@ -10,11 +11,17 @@ from mashbill.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Format = Literal["auto", "jsonl", "parquet", "arrow", "csv", "tsv"]
+Format = Literal["auto", "jsonl", "json", "parquet", "arrow", "csv", "tsv", "webdataset"]
 _ENDINGS: dict[str, Format] = {
-    "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet", "csv": "csv", "tsv": "tsv",
-    "arrow": "arrow", "arrows": "arrow", "feather": "arrow", "ipc": "arrow",
+    "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet", "csv": "csv",
+    "tsv": "tsv", "arrow": "arrow", "arrows": "arrow", "feather": "arrow", "ipc": "arrow",
+    "tar": "webdataset", "tgz": "webdataset",
 }  # fmt: skip
+_BESIDE = frozenset({
+    "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "_metadata",
+    "_common_metadata", "_SUCCESS",
+})  # fmt: skip
+"""files that libraries write beside a set's rows, and that hold none"""
 _PACKED = ("gz", "zst")
 
 
@@ -33,7 +40,10 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         InputError: naming the folder, what it has and the remedy, if there is no file of this
             format, or with auto files of several.
     """
+    names = [name for name in names if PurePosixPath(name).name not in _BESIDE]
     kinds = {name: format_of(name) for name in names}
+    if kind in ("json", "jsonl"):  # a file that ends in .json may hold lines as well
+        kinds = {name: kind if each in ("json", "jsonl") else each for name, each in kinds.items()}
     found = Counter(each for each in kinds.values() if each is not None)
     have = ", ".join(f"{count} {each}" for each, count in found.items())
     if kind == "auto" and len(found) > 1:
@@ -45,7 +55,8 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
     chosen = [name for name in names if kinds[name] and kind in ("auto", kinds[name])]
     if not chosen:
         has = have or ", ".join(names[:5]) or "nothing"
-        wanted = "Parquet, JSONL, Arrow, CSV or TSV" if kind == "auto" else kind
+        every = "Parquet, JSONL, JSON, Arrow, CSV, TSV or WebDataset"
+        wanted = every if kind == "auto" else kind
         msg = (
             f"{address} holds no file whose ending says {wanted} (it has {has}); correct the "
             "address, or name the files with a glob and set format in the recipe"

@@ -1,0 +1,60 @@
+"""What the names of a set's folders and files say of its rows: partitions and splits.
+
+Hive's partitions (``model=gpt-4/part-0.parquet``) hold a column's value in a folder's name alone,
+URL-encoded; ``datasets`` writes a split's name into that of its folder or file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from mashbill.stages.cells import Cells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill.stages.chunks import Chunk
+
+SPLIT = "split"
+_PARTITION = re.compile(r"([^=/]+)=([^/]*)")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_SHARD = re.compile(r"(?:(.+)-)?\d{5}-of-\d{5}(?:\.[\w.]+)?")
+
+
+def said_by_names(name: str, names: Sequence[str]) -> dict[str, str | None]:
+    """Return column -> value that the names of folders and of a file say of its rows.
+
+    Args:
+        name: of the file, below the address of its set, or its whole address.
+        names: of all files of the set: a split is told only where there are several.
+    """
+    said: dict[str, str | None] = {}
+    for part in PurePosixPath(name).parts[:-1]:
+        if found := _PARTITION.fullmatch(part):
+            value = unquote(found[2])
+            said[unquote(found[1])] = None if found[2] == _NO_VALUE else value
+    splits = [_split(each) for each in names]
+    if len(set(splits)) > 1 and all(splits) and SPLIT not in said:
+        said[SPLIT] = _split(name)
+    return said
+
+
+def _split(name: str) -> str:
+    """Return the split that a shard's name says: ``train`` of train-00000-of-00002.parquet."""
+    path = PurePosixPath(name)
+    found = _SHARD.fullmatch(path.name)
+    if found is None:
+        return ""
+    own = found[1] or ""
+    return path.parent.name if own in ("", "data") and path.parent.name else own
+
+
+def with_constants(chunk: Chunk, said: dict[str, str | None]) -> Chunk:
+    """Return a chunk with columns that hold one value; what its file holds itself stays."""
+    for column, value in said.items():
+        if column not in chunk.columns:
+            chunk.columns[column] = Cells.of([value] * chunk.rows)
+    return chunk

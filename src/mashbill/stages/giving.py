@@ -1,0 +1,199 @@
+"""The rows of an import as a dataset has them: text, what was asked, and who wrote it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mashbill.core.naming import free_names
+from mashbill.core.nothing import is_nothing
+from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
+from mashbill.core.source import Channel, Source
+from mashbill.policy.licence_cells import licence_of
+from mashbill.stages.cells import as_text, is_missing, kind_of, texts_of
+from mashbill.stages.forms import column_of, form_of, made_of, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mashbill.core.stage import StageContext
+    from mashbill.stages.cells import Cells
+    from mashbill.stages.imported import ImportSpec
+    from mashbill.stages.spill import Spill
+
+_KEPT = 100_000  # combinations of generator, version and licence that are remembered
+
+
+class Giving:
+    """Gives the rows that were laid down, with what they say of their origin."""
+
+    def __init__(
+        self, spec: ImportSpec, spill: Spill, path: str, ctx: StageContext, each: str
+    ) -> None:
+        """Find out what each column is.
+
+        Args:
+            spec: the stage.
+            spill: what was laid down: ``at``, ``where``, ``bad``, ``line``, and ``user NAME``.
+            path: how errors name the set.
+            ctx: the stage's.
+            each: column of a list of answers that became rows; empty if none did.
+
+        Raises:
+            InputError: if the column of the text or of the generator is not there.
+        """
+        self._spec, self._spill, self._ctx = spec, spill, ctx
+        names = [name.removeprefix("user ") for name in spill.kinds if name.startswith("user ")]
+        self._columns = names
+        text = spec.text_column(names, path, each)
+        self._form = form_of(text, spec.prompt, names, each)
+        self._generator = spec.generator_column(names, text, each if spec.each else "", path)
+        has_chats = self._has_chats()
+        asked = self._form.prompt
+        is_plain = asked in ((), ("prompt",)) and not self._is_nested("prompt")
+        own = ["text"]
+        if has_chats or not is_plain or self._form.pairs:
+            own.append("prompt")
+        if has_chats:
+            own.append("messages_json")
+        self._own = tuple(own)
+        others = [name for name in names if name != self._form.text]
+        self._names = free_names(others, {*own, *OURS})
+        told = spec.sources(ctx.recipe_folder)
+        self._numbers: dict[tuple[Source, ...], int] = {
+            (source,): number for number, source in enumerate(told)
+        }
+        self._known: dict[tuple[Any, ...], tuple[int, tuple[Source, ...]]] = {}
+        self._counts: dict[str, int] = {}
+        ctx.measures["generators"] = self._counts
+
+    def _is_nested(self, column: str) -> bool:
+        kinds = self._spill.kinds.get(f"user {column}")
+        return kinds is not None and bool(kinds.names - {"str"})
+
+    def _has_chats(self) -> bool:
+        """Return whether what was asked, or the text, of some row is a list of turns."""
+        paths = (self._form.text, *self._form.prompt)
+        columns = {found[0] for path in paths if (found := column_of(path, self._columns))}
+        if not any(self._is_nested(column) for column in columns):
+            return False
+        for chunk in self._spill.chunks():
+            rows = len(chunk["where"].array)
+            cells = [self._cells(chunk, path, rows) for path in paths]
+            for value, *asked in zip(*cells, strict=True):
+                if made_of(self._form, value, asked, self._spec.roles).messages is not None:
+                    return True
+        return False
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; new origins are in the context before the first row that has one."""
+        for chunk in self._spill.chunks():
+            rows = len(chunk["where"].array)
+            columns, reasons = self._texts(chunk, rows)
+            numbers = self._origins(chunk, reasons, rows)
+            for name, new in self._names.items():
+                columns[new] = self._spill.final(f"user {name}", chunk, rows)
+            why = [
+                None if reason is None else f"{where} {reason}"
+                for where, reason in zip(chunk["where"].array.to_pylist(), reasons, strict=True)
+            ]
+            by = ["import" if reason else None for reason in why]
+            yield pa.RecordBatch.from_pydict(
+                columns
+                | {
+                    BILL: pa.array(numbers, pa.int32()),
+                    FROM: chunk["at"].array,
+                    REJECTED_BY: pa.array(by, pa.string()),
+                    REASON: pa.array(why, pa.string()),
+                }
+            )
+
+    def _texts(
+        self, chunk: Mapping[str, Cells], rows: int
+    ) -> tuple[dict[str, pa.Array], list[str | None]]:
+        """Return the columns that are made of the text's, and why rows cannot serve."""
+        cells = [self._cells(chunk, path, rows) for path in (self._form.text, *self._form.prompt)]
+        found: dict[str, list[str | None]] = {name: [] for name in self._own}
+        reasons: list[str | None] = []
+        lines, flaws = chunk["line"].array.to_pylist(), chunk["bad"].array.to_pylist()
+        for (value, *asked), bad, line in zip(zip(*cells, strict=True), flaws, lines, strict=True):
+            made = made_of(self._form, value, asked, self._spec.roles)
+            new = {"text": made.text, "prompt": made.prompt, "messages_json": made.messages}
+            if bad is not None:
+                new = {"text": line}
+            for name in self._own:
+                found[name].append(new.get(name))
+            reasons.append(bad if bad is not None else made.reason)
+        return {name: pa.array(column, pa.string()) for name, column in found.items()}, reasons
+
+    def _cells(self, chunk: Mapping[str, Cells], path: str, rows: int) -> list[Any]:
+        """Return the cells of a column, or of what a path leads to in it."""
+        found = column_of(path, self._columns) if path else None
+        cells = chunk.get(f"user {found[0]}") if found else None
+        if found is None or cells is None:
+            return [None] * rows
+        values = cells.values()
+        return [within(value, found[1]) for value in values] if found[1] else values
+
+    def _origins(
+        self, chunk: Mapping[str, Cells], reasons: list[str | None], rows: int
+    ) -> list[int]:
+        """Return the number of each row's origin; a cell that names none rejects its row."""
+        text = (column_of(self._form.text, self._columns) or ("",))[0]
+        paths = [self._generator, *(n if n != text else "" for n in ("version", "license"))]
+        cells = [self._cells(chunk, path, rows) for path in paths]
+        numbers = []
+        for row, said in enumerate(zip(*cells, strict=True)):
+            key = tuple(as_text(each) if isinstance(each, list | dict) else each for each in said)
+            key = (*key, *map(type, said))
+            known = self._known.get(key)
+            if known is None:
+                known = self._met(*said, row=row, reasons=reasons)
+                if len(self._known) < _KEPT and reasons[row] is None:
+                    self._known[key] = known
+            number, sources = known
+            numbers.append(number)
+            for source in sources if reasons[row] is None else ():
+                self._counts[source.title] = self._counts.get(source.title, 0) + 1
+        return numbers
+
+    def _met(
+        self, generator: Any, version: Any, license_: Any, *, row: int, reasons: list[str | None]
+    ) -> tuple[int, tuple[Source, ...]]:
+        spec = self._spec
+        names = texts_of(generator)
+        is_named = version is None or (
+            isinstance(version, str | int | float) and not isinstance(version, bool)
+        )
+        is_licence = texts_of(license_) is not None
+        for column, value, is_fit, wanted in (
+            (self._generator, generator, names is not None, "name of a model"),
+            ("version", version, is_named, "version"),
+            ("license", license_, is_licence, "licence"),
+        ):
+            if not is_fit and reasons[row] is None:
+                reasons[row] = f"column {column!r} holds {kind_of(value)}, and no {wanted}"
+        told = [name for name in dict.fromkeys(names or ()) if not self._is_nothing(name)]
+        release = "" if is_missing(version) or not is_named else as_text(version).strip()
+        licence = spec.license if is_missing(license_) else licence_of(license_)
+        release = "" if is_nothing(release) else release
+        # In one order, whatever theirs is: who made a row with whom is one origin.
+        sources = tuple(
+            sorted(
+                {spec.origin(_valid(name), release, licence) for name in told or [""]},
+                key=Source.model_dump_json,
+            )
+        )
+        if sources not in self._numbers:
+            self._numbers[sources] = len(self._numbers)
+            self._ctx.origins.append(tuple((Channel.CONTENT, source) for source in sources))
+        return self._numbers[sources], sources
+
+    def _is_nothing(self, name: str) -> bool:
+        """Return whether a name says that there is none, and nobody in the recipe has it."""
+        return name not in self._spec.models and name != self._spec.human and is_nothing(name)
+
+
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
