@@ -170,7 +170,7 @@ def test_what_cannot_serve_is_rejected_with_line_and_reason(tmp_path):
         "line 3 is no object, as each line must be",
         "line 4 column 'text' is empty",
         "line 5 column 'text' is missing",
-        "line 6 column 'text' holds int, and no text",
+        "line 6 column 'text' holds a number, and no text",
         "line 7 column 'text' is not valid Unicode: it holds half of a surrogate pair",
     ]
 

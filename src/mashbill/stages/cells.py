@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -183,6 +184,8 @@ def _written(value: Any) -> Any:
         return format(value, "f") if value.is_finite() else None
     if isinstance(value, timedelta):
         return value.total_seconds()
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
     return value if isinstance(value, str | int | float | list | dict) else str(value)
 
 
