@@ -89,6 +89,11 @@ def members(*kinds: str, beyond: bool = False, less: str = "") -> str:
     )
 
 
+def is_word(text: str) -> bool:
+    """Return whether a text is one word: letters, marks and numbers alone."""
+    return {kind(character) for character in text} == {"word"} and "_" not in text
+
+
 @functools.cache
 def word_pattern() -> str:
     """Return a pattern of one word: all letters, marks and numbers that stand together."""

@@ -32,7 +32,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mashbill.core.letters import UNSPACED, folded, members
+from mashbill.core.letters import UNSPACED, folded, kind, members
 from mashbill.stages.points import MAY_MEAN_ASCII, may_mean, spelt
 
 _SIGNS_ASCII = r"#$%&*+/<=>@\\^|~"
@@ -133,4 +133,8 @@ def _keys(texts: list[str]) -> list[str]:
         keys = [_spaced(_plain(small[0]))]
     for place in meant:
         keys[place] = _spaced(spelt(small[place]))
-    return [key.strip(" ") or "".join(text.split()) for key, text in zip(keys, small, strict=True)]
+    return [key.strip(" ") or _itself(text) for key, text in zip(keys, small, strict=True)]
+
+
+def _itself(text: str) -> str:
+    return "".join(character for character in text if kind(character) != "space")
