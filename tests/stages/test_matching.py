@@ -1,6 +1,10 @@
 """Which texts are duplicates but for case, punctuation and spacing, in some twenty scripts."""
 
+# ruff: noqa: E501, RUF001
+# Texts of many scripts: letters that look like others, and are wider than they count.
+
 import itertools
+import time
 import unicodedata
 
 import pyarrow as pa
@@ -11,7 +15,8 @@ from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill.core.letters import folded, kind
-from mashbill.stages import text
+from mashbill.core.words import words
+from mashbill.stages import points, text
 from mashbill.stages.points import spelt
 from mashbill.stages.text import matching_key, matching_keys, place
 
@@ -165,19 +170,54 @@ def test_spelling_and_case_change_no_key(each):
 
 
 WORD = st.sampled_from(
-    ["word", "Über", "लड़की", "ছেলে", "כן", "ሰላም", "ინგლისი", "안녕", "나", "it", "C++", "5", "👍🏽", "ὁδός"]
+    [
+        "word",
+        "Über",
+        "लड़की",
+        "ছেলে",
+        "כן",
+        "ሰላም",
+        "ინგლისი",
+        "안녕",
+        "나",
+        "it",
+        "C++",
+        "5",
+        "👍🏽",
+        "ὁδός",
+    ]
 )
 
 
 @given(st.lists(WORD, min_size=1, max_size=5), st.data())
 @law(300)
-def test_punctuation_and_spacing_between_words_change_no_key(words, data):
-    between = st.sampled_from([", ", "; ", "  ", "\n", " … ", "। ", " — ", "\u2003", "” “", ") (", "?! "])
-    texts = []
-    for _ in range(2):
-        texts.append("".join(word + data.draw(between) for word in words))
+def test_punctuation_and_spacing_between_words_change_no_key(several, data):
+    between = st.sampled_from(
+        [", ", "; ", "  ", "\n", " … ", "। ", " — ", "\u2003", "” “", ") (", "?! "]
+    )
+    texts = ["".join(word + data.draw(between) for word in several) for _ in range(2)]
     assert matching_key(texts[0]) == matching_key(texts[1])
-    assert matching_key(texts[0]) == matching_key(f"“{' '.join(words)}.”")
+    assert matching_key(texts[0]) == matching_key(f"“{' '.join(several)}.”")
+
+
+@pytest.mark.parametrize(
+    "said", ["+" * 99999, "ab-" * 40000, "-(" * 40000, "x" + "'" * 99999, " :(" * 30000, ") " * 40000,
+             "a" + "\u0301\u0323" * 40000, "1.2," * 30000, "\u200d" * 99999, "- " * 50000 + "("],
+)  # fmt: skip
+def test_no_text_takes_long(said):
+    """Each took minutes where time grew with the square of the length."""
+    began = time.process_time()
+    for end in ("", "é"):
+        matching_keys(pa.array([said + end]))
+        words(said + end, marks=True)
+    assert time.process_time() - began < 20
+
+
+def test_a_long_text_is_read_in_pieces(monkeypatch):
+    said = "It is 7 - 5, or -(3 + 4) * 2, with COVID-19 in .NET. "
+    whole = matching_key(said * 9)
+    monkeypatch.setattr(points, "_AT_ONCE", len(said) - 1)
+    assert matching_key(said * 9) == whole
 
 
 @given(st.characters(codec="utf-8"), st.characters(codec="utf-8"))

@@ -53,7 +53,8 @@ def _pattern(*, plain: bool, marks: bool) -> re.Pattern[str]:
         others = members("sign") + members("sign", beyond=True)
         sign = rf"(?![{_ASCII_SIGNS}])[{others}]"
         ways = [word_pattern(), _EMOJI % (sign, sign), signs, _MINUS, _NAME]
-    return re.compile("|".join([*ways, _MARKS] if marks else ways))
+    ways += [_MARKS] if marks else []
+    return re.compile(f"{'|'.join(ways)}")
 
 
 def is_unspaced(word: str) -> bool:

@@ -32,21 +32,23 @@ _GLUE = "\0"
 """behind a sign that stands before what it belongs to; no token has it, as it counts as space"""
 _BEFORE = re.compile(f"{_GLUE} *")
 
+_GAP = r"[\s\x00-\x1f\x7f-\x9f]*"
 _O = "".join(map(re.escape, _OPERATORS))
 # It begins with a class, so that a search passes over other characters at once.
 _MAY_MEAN = re.compile(
     rf"[{_DASHES}.,:;'’·٫٬．，：!()\[\]{{}}{_O}](?:"  # noqa: RUF001
     rf"(?<=\d[{_IN_NUMBERS}])\d|(?<=[·{MINUS}])"
-    rf"|(?<=[{_DASHES}])(?:(?! )[\W\d_]| [\W\d_]| ?[^\W\d_](?:[\W\d_]|$)|$| ?[^\s(]*\()"
+    rf"|(?<=[{_DASHES}])(?:(?! )[\W\d_]| [\W\d_]| ?[^\W\d_](?:[\W\d_]|$)|$"
+    rf"| ?[^\s({_DASHES}]*\()"
     rf"|(?<=<[{_DASHES}])"
     r"|(?<=[!:])=|(?<=[.!])(?<!\w.)[^\s.!?,\"'”’)\]]"  # noqa: RUF001
-    rf"|(?<=[{_O}])\W*[(\[{{]|(?<=[)\]}}])\W*[{_O}{_DASHES}]"
-    rf"|(?<=['’])\W*[(={_O}{_DASHES}]"  # noqa: RUF001
+    rf"|(?<=[{_O}]){_GAP}[(\[{{]|(?<=[)\]}}]){_GAP}[{_O}{_DASHES}]"
+    rf"|(?<=['’]){_GAP}[(={_O}{_DASHES}]"  # noqa: RUF001
     r"|(?<=[:;])(?<!\w.)[-'^()\[\]{}dpo/\\|*])",
     re.DOTALL,
 )
 MAY_MEAN_ASCII = (
-    r"(?s)-(?:[^a-z ]| [^a-z]| ?[a-z](?:[^a-z]|$)|$| ?[^\s(]*\()|<-|[!:]="
+    r"(?s)-(?:[^a-z ]| [^a-z]| ?[a-z](?:[^a-z]|$)|$| ?[^\s(-]*\()|<-|[!:]="
     r"|(?:^|\W)[.!][^\s.!?,\"')\]]|[+*/^]\W*[(\[{]|[)\]}]\W*[-+*/^]|'\W*[-(=+*/^]"
     r"|(?:^|\W)[:;][-'^()\[\]{}dpo/\\|*]"
 )
@@ -74,6 +76,8 @@ class _Token:
         return self.out != " "
 
 
+_AT_ONCE = 1 << 20  # characters: a token takes some 150 bytes
+_FAR = 16  # tokens looked past: brackets and primes in a row
 _EDGE = _Token("", "edge", gap=True)
 
 
@@ -87,8 +91,18 @@ def _scanner() -> re.Pattern[str]:
 def spelt(text: str) -> str:
     """Return a folded text as words and signs, with the points that mean something.
 
-    What is left out is a space, and signs have spaces around them.
+    What is left out is a space, and signs have spaces around them. A text of more than a million
+    characters is cut at a space into pieces, each of which is read by itself.
     """
+    pieces = []
+    while len(text) > _AT_ONCE:
+        end = text.find(" ", _AT_ONCE) + 1 or len(text)
+        pieces.append(_spelt(text[:end]))
+        text = text[end:]
+    return " ".join([*pieces, _spelt(text)])
+
+
+def _spelt(text: str) -> str:
     tokens = [_EDGE]
     gap = True
     for found in _scanner().finditer(text):
@@ -132,7 +146,8 @@ def _is_value(token: _Token) -> bool:
 
 def _is_subtracted(tokens: list[_Token], at: int) -> bool:
     """Return whether there is a number, a variable or a function at a place, or behind brackets."""
-    while tokens[at].kind != "edge" and (
+    last = min(at + _FAR, len(tokens) - 1)
+    while at < last and (
         tokens[at].text in _OPEN + "√"
         or tokens[at].kind == "dash"
         or unicodedata.category(tokens[at].text[0]) == "Sc"
@@ -179,9 +194,9 @@ def _point(tokens: list[_Token], at: int) -> str:
         return text
     if text in ("!", ":") and after.text == "=" and not after.gap:
         return f" {text} "
-    if text in (".", "!") and not after.gap and _begins(tokens, at):
-        if after.kind == "word" or (text == "!" and after.text == "("):
-            return f" {text}"
+    begun = after.kind == "word" or (text == "!" and after.text == "(")
+    if text in (".", "!") and begun and not after.gap and _begins(tokens, at):
+        return f" {text}"
     is_prime = text == "'" and not point.gap and (
         _VARIABLE.fullmatch(before.text) or (before.text in ("'", "’") and before.means)  # noqa: RUF001
     )  # fmt: skip
@@ -202,7 +217,8 @@ def _begins(tokens: list[_Token], at: int) -> bool:
 
 def _follows(tokens: list[_Token], at: int) -> bool:
     """Return whether an operator or a sign of equality is at a place, past primes."""
-    while tokens[at].text in ("'", "’"):  # noqa: RUF001
+    last = min(at + _FAR, len(tokens) - 1)
+    while at < last and tokens[at].text in ("'", "’"):  # noqa: RUF001
         at += 1
     if tokens[at].text == "(":
         return not tokens[at].gap

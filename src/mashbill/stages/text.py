@@ -1,10 +1,10 @@
-"""When two texts count as the same: when they differ in case, punctuation and spacing only.
+r"""When two texts count as the same: when they differ in case, punctuation and spacing only.
 
 The rule, whole. Texts are the same whose keys are equal, and a key has
 
 * words, without case and in one spelling of those that Unicode calls canonically equivalent
-  (:func:`mashbill.core.letters.folded`; x² is not x2, Maße not Masse, and ı not i);
-* signs: of mathematics, currencies, emoji with skin, gender and flag, ``# % & * / @ \\`` and
+  (:func:`mashbill.core.letters.folded`; x² is not x2, Maße not Masse, nor is i a dotless i);
+* signs: of mathematics, currencies, emoji with skin, gender and flag, ``# % & * / @ \`` and
   others that stand for something (:mod:`mashbill.core.letters`): C, C++ and C# differ;
 * of punctuation only what bears meaning where it stands (:mod:`mashbill.stages.points`):
 
@@ -40,10 +40,8 @@ _POINTS = ".,:'"
 _MARKS = "\ue000\ue001\ue002\ue003"
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
 _SPACES = re.compile(" {2,}")
-_NUMBERS = "0-9〇一二三四五六七八九十百千万萬亿億两兩"
-_LOOSE = re.compile(
-    rf" (?:(?=[{UNSPACED}])|(?<=[{UNSPACED}] ))(?!(?<=[{_NUMBERS}] )[{_NUMBERS}])"
-)
+_NUMBERS = "0-9〇一二三四五六七八九十百千万萬亿億两兩"  # noqa: RUF001
+_LOOSE = re.compile(rf" (?:(?=[{UNSPACED}])|(?<=[{UNSPACED}] ))(?!(?<=[{_NUMBERS}] )[{_NUMBERS}])")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _APART = "\uffff"
 """a character that is none, between texts that are read at once"""
@@ -123,16 +121,15 @@ def _spaced(text: str) -> str:
 def _keys(texts: list[str]) -> list[str]:
     """Return the keys of texts; they are read as one, since most time would be for calls."""
     joined = _APART.join(texts)
-    if joined.count(_APART) >= len(texts) > 1:  # one has the character itself
-        return [key for text in texts for key in _keys([text])]
-    small = folded(joined).split(_APART) if len(texts) > 1 else [folded(joined)]
-    meant = [place for place, text in enumerate(small) if may_mean(text)]
-    if len(texts) > 1:
+    if joined.count(_APART) < len(texts):
+        small = folded(joined).split(_APART)
         keys = _spaced(_plain(_APART.join(small))).split(_APART)
-    else:
-        keys = [_spaced(_plain(small[0]))]
-    for place in meant:
-        keys[place] = _spaced(spelt(small[place]))
+    else:  # one has the character itself
+        small = [folded(text) for text in texts]
+        keys = [_spaced(_plain(text)) for text in small]
+    for place, text in enumerate(small):
+        if may_mean(text):
+            keys[place] = _spaced(spelt(text))
     return [key.strip(" ") or _itself(text) for key, text in zip(keys, small, strict=True)]
 
 

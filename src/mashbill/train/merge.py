@@ -64,9 +64,9 @@ class MergeSpec(StageSpec):
             if model.rule != first.rule:
                 older, newer = sorted((name, first_name), key=lambda each: models[each].rule)
                 msg = (
-                    f"{ctx.name}: {older} was trained by an earlier release, which took texts apart "
-                    f"into other words than {newer}, so their weights have no average; raise the "
-                    "version of the recipe, which trains both anew"
+                    f"{ctx.name}: {older} was trained by an earlier release, which took texts "
+                    f"apart into other words than {newer}, so their weights have no average; raise "
+                    "the version of the recipe, which trains both anew"
                 )
                 raise InputError(msg)
         total = sum(self.models.values())
