@@ -32,7 +32,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mashbill.core.letters import UNSPACED, folded, kind, members
+from mashbill.core.letters import UNSPACED, folded, kind, members, word_pattern
 from mashbill.stages.points import MAY_MEAN_ASCII, may_mean, spelt
 
 _SIGNS_ASCII = r"#$%&*+/<=>@\\^|~"
@@ -87,12 +87,21 @@ def _numbers_marked(texts: pa.Array) -> pa.Array:
 
 
 def place(text: str, seed: int) -> float:
-    """Return where a text falls in [0, 1), by a hash of its matching key.
+    """Return where a text falls in [0, 1), by a hash of the words of its matching key.
 
-    Duplicates fall together, and a text keeps its place however the corpus grows.
+    Duplicates fall together, and a text keeps its place however the corpus grows. Signs have no
+    part in it unless there is nothing else, so that texts of the Latin script are where the rule
+    of release 0.1 put them: parts that were split then and now do not overlap.
     """
-    data = f"{seed}\n{matching_key(text)}".encode("utf-8", "surrogatepass")
+    key = matching_key(text)
+    said = " ".join(_words().findall(key)) or key
+    data = f"{seed}\n{said}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(data).digest()[:6], "big") / 2**48
+
+
+@functools.cache
+def _words() -> re.Pattern[str]:
+    return re.compile(f"{word_pattern()}")
 
 
 @functools.cache
