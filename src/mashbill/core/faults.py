@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "config.json"
-LINEAR_FORMAT = 2
-"""what this release writes"""
+LINEAR_FORMAT = 3
+"""what this release writes; since 3 it says how texts are taken apart into words"""
 LINEAR_KINDS = frozenset({"classifier", "merge", "quantise"})
 """kinds of stages that make linear classifiers"""
 

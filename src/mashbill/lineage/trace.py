@@ -7,7 +7,6 @@ counts over all inputs of role ``rows``, one behind the other.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.record import BILL, CALL, FROM, printable
+from mashbill.core.words import words
 from mashbill.lineage.nodes import NodeTable, source_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mashbill.core.dataset import Dataset
     from mashbill.core.store import Store
 
-_WORDS = re.compile(r"\w+")
 _NESTED = 40  # hops inside each other that JSON has
 _MANY = 2_000  # hops from which on a row that was shown is not shown again: there may be 2^n ways
 
@@ -287,23 +286,23 @@ class Tracer:
         """
         if manifest.ref not in self._words:
             texts = self._dataset(manifest.ref).column("text").to_pylist()
-            split = [frozenset(_WORDS.findall(text.lower())) for text in texts]
+            split = [frozenset(words(text)) for text in texts]
             counts = Counter(word for row in split for word in row)
             self._words[manifest.ref] = split
             self._rarity[manifest.ref] = {
                 word: math.log((1 + len(split)) / count) for word, count in counts.items()
             }
-        words = frozenset(_WORDS.findall(text.lower()))
+        own = frozenset(words(text))
         others = self._words[manifest.ref]
         rarity = self._rarity[manifest.ref]
 
         def closeness(place: int) -> float:
-            shared = sum(rarity[word] for word in words & others[place])
-            alone = sum(rarity[word] for word in others[place] - words)
+            shared = sum(rarity[word] for word in own & others[place])
+            alone = sum(rarity[word] for word in others[place] - own)
             return shared / (1 + shared + alone)
 
         best = max(range(len(others)), key=closeness)
-        return best, sorted(words & others[best], key=lambda word: (-rarity[word], word))[:5]
+        return best, sorted(own & others[best], key=lambda word: (-rarity[word], word))[:5]
 
     def _call(self, request: str) -> Hop:
         call: Call | None = self._journal.call(request) if self._journal else None

@@ -23,8 +23,9 @@ FileName = str
 """a file beside the recipe, or below: what else it may read is for :mod:`mashbill.core.folder`"""
 
 _MOST = 1 << 20  # bytes of a prompt
-_BRACES = re.compile(r"\{[\w{ -]{1,40}\}*")
-_SLOT = re.compile(r"\{\{ ([\w-]+) \}\}")
+# Beyond ASCII all that is seen may be in a name: \w takes no vowels of Hindi, Thai and others.
+_BRACES = re.compile(r"\{(?:[\w{ -]|[^\x00-\x7f\s]){1,40}\}*")
+_SLOT = re.compile(r"\{\{ ((?:[\w-]|[^\x00-\x7f\s])+) \}\}")
 
 
 class Template:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
+from mashbill.core.letters import folded
 from mashbill.core.source import Channel
 from mashbill.stages.working import Candidate
 from mashbill.stages.writing import WritingSpec, needs_column
@@ -67,7 +68,7 @@ class EvolveSpec(WritingSpec):
         """One row; an evolution that failed is rejected with the reason."""
         old, new = candidate.values["instruction"], candidate.text
         row = {"text": new, "operation": candidate.values["operation"], "original": old}
-        if new.casefold().split() == old.casefold().split():
+        if folded(new).split() == folded(old).split():
             row["reason"] = "it is the instruction that it was made from"
         elif any(leak in new.casefold() for leak in _LEAKS):
             row["reason"] = "it speaks of the instruction instead of being one"

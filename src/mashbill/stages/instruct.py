@@ -11,12 +11,12 @@ is that of the row which it names, and says neither more nor less than is true.
 from __future__ import annotations
 
 import random
-import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
+from mashbill.core.words import words
 from mashbill.stages.structure import Structure
 from mashbill.stages.working import Candidate
 from mashbill.stages.writing import WritingSpec, is_empty, needs_column
@@ -94,5 +94,5 @@ class InstructSpec(WritingSpec):
 
 
 def _overlap(text: str, other: str) -> float:
-    words = set(re.findall(r"\w+", text.casefold()))
-    return len(words & set(re.findall(r"\w+", other.casefold()))) / max(len(words), 1)
+    own = set(words(text))
+    return len(own & set(words(other))) / max(len(own), 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field
 
+from mashbill.core.letters import folded
 from mashbill.core.source import Channel
 from mashbill.stages.structure import Structure
 from mashbill.stages.working import Candidate
@@ -85,5 +86,5 @@ class QaSpec(WritingSpec):
 
 
 def _folded(text: str) -> str:
-    """Return a text as quotes are compared: without case, with single spaces."""
-    return " ".join(text.casefold().split())
+    """Return a text as quotes are compared: without case, with single spaces, in one spelling."""
+    return " ".join(folded(text.casefold()).split())

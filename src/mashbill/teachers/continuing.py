@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.letters import is_word
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -190,10 +192,14 @@ def _merged(before: str, choice: str, wanted: str, how: Weighing) -> tuple[str, 
 def _shown(bare: str, word: str) -> tuple[str, str] | None:
     """Return the space and the word as the prompt's own examples have them behind its last cue."""
     cue = bare.rsplit(None, 1)[-1] if bare.split() else ""
-    if len(cue) < 2 or cue.isalnum():
+    if len(cue) < 2 or is_word(cue):
         return None
-    pattern = rf"{re.escape(cue)}([ \t\n]*)({re.escape(word)})(?!\w)"
-    found = re.findall(pattern, bare, re.IGNORECASE)
+    pattern = rf"{re.escape(cue)}([ \t\n]*)({re.escape(word)})"
+    found = [
+        (match[1], match[2])
+        for match in re.finditer(pattern, bare, re.IGNORECASE)
+        if not is_word(bare[match.end() : match.end() + 1])
+    ]
     if not found:
         return None
     exact = [item for item in found if item[1] == word]

@@ -23,6 +23,7 @@ from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
 from mashbill.train.linear import (
+    WORDS,
     LinearPredictor,
     as_logits,
     calibration_error,
@@ -82,7 +83,9 @@ class ClassifierSpec(StageSpec):
         base = linear_model(ctx, self.base) if self.base else None
         if base is not None:
             self._check_base(base, task)
-        counts = vectorizer(self.buckets).transform(task.texts)
+        # Weights are taken over with the rule by which their texts were taken apart.
+        rule = base.rule if base is not None else WORDS
+        counts = vectorizer(self.buckets, rule).transform(task.texts)
         seen = np.asarray((counts > 0).sum(0)).ravel()
         # Features that no training text has keep weight 0, so their idf does not matter.
         idf = np.log((1 + counts.shape[0]) / (1 + seen)) + 1 if base is None else base.idf
@@ -99,8 +102,8 @@ class ClassifierSpec(StageSpec):
         model = self._fit(inputs, task, np.arange(len(task.target)), base)
         tensors = {"weights": model.coef_, "bias": model.intercept_, "idf": idf}
         tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
-        written = write_linear(out, tensors, task.labels, temperature)
-        ctx.trained = _AsTrained(model, self.buckets, idf, temperature, tuple(task.labels))
+        written = write_linear(out, tensors, task.labels, temperature, rule)
+        ctx.trained = _AsTrained(model, self.buckets, rule, idf, temperature, tuple(task.labels))
         agreement = float((held_out.argmax(1) == task.target).mean())
         ctx.measures |= {
             "agreement_with_labeller": agreement,
@@ -166,13 +169,15 @@ class _AsTrained:
 
     model: Any
     buckets: int
+    rule: int
     idf: np.ndarray
     temperature: float
     labels: tuple[str, ...]
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities, shape (texts, labels)."""
-        inputs = scaled(vectorizer(self.buckets).transform(texts), self.idf.astype(np.float64))
+        counts = vectorizer(self.buckets, self.rule).transform(texts)
+        inputs = scaled(counts, self.idf.astype(np.float64))
         return softmax(as_logits(self.model.decision_function(inputs)) / self.temperature)
 
 

@@ -5,7 +5,10 @@ so that nothing but weights is learned. Left out: a vocabulary, character n-gram
 better at a sixth of the speed, LOG.md).
 
 ``config.json`` carries a format number since format 2. Files without one were written by a release
-that put the weights of three or more labels in a wrong order (:mod:`mashbill.core.faults`).
+that put the weights of three or more labels in a wrong order (:mod:`mashbill.core.faults`). Since
+format 3 it says by which rule texts are taken apart (``words``). Rule 1, that of all before, knows
+no combining marks, signs or emoji, and takes what stands between spaces for one word; what was
+trained by it is asked by it, and so is what is made of its weights.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from mashbill.core.errors import InputError, StoreError
 from mashbill.core.extras import needs
 from mashbill.core.faults import CONFIG, LINEAR_FORMAT, linear_fault
 from mashbill.core.parsing import check_regular, foreign, json_object
+from mashbill.core.words import is_unspaced, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,26 +31,43 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext
 
-_WORDS = re.compile(r"\w+|[!?:;)(]+")
+WORDS = 2
+"""the rule by which a new classifier takes texts apart: :func:`mashbill.core.words.words`"""
+_FIRST_WORDS = re.compile(r"\w+|[!?:;)(]+")
+"""rule 1"""
 
 
-def features(text: str) -> list[str]:
-    """Return a text's features: words, and the ends of the longer ones."""
-    words = _WORDS.findall(text.lower())
+def first_features(text: str) -> list[str]:
+    """Return a text's features by rule 1."""
+    found = _FIRST_WORDS.findall(text.lower())
     return [
-        *words,
-        *("^" + word[:4] for word in words if len(word) > 4),
-        *("$" + word[-3:] for word in words if len(word) > 5),
+        *found,
+        *("^" + word[:4] for word in found if len(word) > 4),
+        *("$" + word[-3:] for word in found if len(word) > 5),
     ]
 
 
-def vectorizer(buckets: int) -> Any:
-    """Return what turns texts into rows of hashed features."""
+def features(text: str) -> list[str]:
+    """Return a text's features by rule 2: words, and the ends of the longer ones."""
+    found = words(text, marks=True)
+    longer = [word for word in found if len(word) > 4 and not is_unspaced(word)]
+    return [
+        *found,
+        *("^" + word[:4] for word in longer),
+        *("$" + word[-3:] for word in longer if len(word) > 5),
+    ]
+
+
+_FEATURES = {1: first_features, WORDS: features}
+
+
+def vectorizer(buckets: int, rule: int) -> Any:
+    """Return what turns texts into rows of hashed features, by one of the rules."""
     with needs("a classifier", "train"):
         from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(
-        analyzer=features, n_features=buckets, alternate_sign=False, norm=None, binary=True
+        analyzer=_FEATURES[rule], n_features=buckets, alternate_sign=False, norm=None, binary=True
     )
 
 
@@ -75,7 +96,11 @@ WEIGHTS = "weights.safetensors"
 
 
 def write_linear(
-    out: Path, tensors: dict[str, np.ndarray], labels: Sequence[str], temperature: float
+    out: Path,
+    tensors: dict[str, np.ndarray],
+    labels: Sequence[str],
+    temperature: float,
+    rule: int = WORDS,
 ) -> LinearPredictor:
     """Write weights.safetensors and config.json; return the model as it is in memory.
 
@@ -85,6 +110,7 @@ def write_linear(
             or 1 for two labels. ``weights`` may be int8 with ``scale`` (rows,) beside it.
         labels: names, in order.
         temperature: by which scores are divided.
+        rule: by which texts were taken apart for these weights.
 
     Raises:
         StoreError: if the file, read again, holds other numbers.
@@ -107,6 +133,7 @@ def write_linear(
         "labels": list(labels),
         "buckets": buckets,
         "temperature": temperature,
+        "words": rule,
     }
     (out / CONFIG).write_bytes(canonical(config))
     return LinearPredictor(config, tensors)
@@ -120,7 +147,8 @@ class LinearPredictor:
         """Read the files that :func:`write_linear` wrote.
 
         Raises:
-            StoreError: if they are of a release that wrote them wrong.
+            StoreError: if they are of a release that wrote them wrong, or of a later one that
+                takes texts apart in another way.
         """
         with needs("applying a classifier", "train"):
             from safetensors.numpy import load_file
@@ -130,6 +158,12 @@ class LinearPredictor:
         if fault:
             msg = f"{folder.name} {fault}; run its recipe again, which makes it anew"
             raise StoreError(msg)
+        if config.get("words", 1) not in (*_FEATURES,):
+            msg = (
+                f"{folder.name} takes texts apart by rule {config['words']!r:.40}, which this "
+                "release does not know; use the release that made it, or a later one"
+            )
+            raise StoreError(msg)
         with foreign(folder, "a classifier", error=StoreError, remedy="run `mashbill audit`"):
             return cls(config, load_file(folder / WEIGHTS))
 
@@ -138,6 +172,7 @@ class LinearPredictor:
         self.labels: tuple[str, ...] = tuple(config["labels"])
         self.temperature: float = config["temperature"]
         self.buckets: int = config["buckets"]
+        self.rule: int = config.get("words", 1)
         self.weights: np.ndarray = tensors["weights"]
         if "scale" in tensors:
             self.weights = self.weights.astype(np.float32) * tensors["scale"][:, None]
@@ -149,7 +184,7 @@ class LinearPredictor:
         if shapes != ((rows, self.buckets), (rows,), (self.buckets,)) or not self.temperature > 0:
             msg = f"{size} labels, {self.buckets} buckets and tensors of {shapes} do not fit"
             raise ValueError(msg)
-        self._vectorizer = vectorizer(self.buckets)
+        self._vectorizer = vectorizer(self.buckets, self.rule)
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities, shape (texts, labels)."""

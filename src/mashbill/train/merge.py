@@ -49,7 +49,7 @@ class MergeSpec(StageSpec):
         """Average, and write weights.safetensors and config.json.
 
         Raises:
-            InputError: naming the models whose labels or buckets differ.
+            InputError: naming the models whose labels, buckets or words differ.
         """
         models = {name: linear_model(ctx, name) for name in self.models}
         first_name, first = next(iter(models.items()))
@@ -59,6 +59,14 @@ class MergeSpec(StageSpec):
                 msg = (
                     f"{ctx.name}: {name} has labels and buckets {shape}, {first_name} {expected}; "
                     "only models of one shape have an average"
+                )
+                raise InputError(msg)
+            if model.rule != first.rule:
+                older, newer = sorted((name, first_name), key=lambda each: models[each].rule)
+                msg = (
+                    f"{ctx.name}: {older} was trained by an earlier release, which took texts "
+                    f"apart into other words than {newer}, so their weights have no average; raise "
+                    "the version of the recipe, which trains both anew"
                 )
                 raise InputError(msg)
         total = sum(self.models.values())
@@ -73,7 +81,7 @@ class MergeSpec(StageSpec):
             name: np.tensordot(factors, np.stack(parts), 1).astype(np.float32)
             for name, (factors, parts) in averages.items()
         }
-        ctx.trained = write_linear(out, tensors, first.labels, 1.0)
+        ctx.trained = write_linear(out, tensors, first.labels, 1.0, first.rule)
         share = dict(zip(models, shares.tolist(), strict=True))
         ctx.measures |= {"shares": share, "parameters": int(np.count_nonzero(tensors["weights"]))}
         ctx.progress(1, 1, f"{len(models)} models averaged")

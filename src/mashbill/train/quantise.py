@@ -55,7 +55,7 @@ class QuantiseSpec(StageSpec):
             "bias": model.bias,
             "idf": model.idf,
         }
-        ctx.trained = write_linear(out, tensors, model.labels, model.temperature)
+        ctx.trained = write_linear(out, tensors, model.labels, model.temperature, model.rule)
         ctx.measures |= {
             "weights_bytes": [model.weights.nbytes, small.nbytes + scale.nbytes],
             "largest_error": float(np.abs(model.weights - small * scale[:, None]).max()),
