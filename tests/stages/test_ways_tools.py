@@ -1,14 +1,21 @@
 """Traces of tool use, and what a prompt may hold."""
 
 import json
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import validate
+from tests_service import Service, chat
 from tests_support import TEACHER, rows_of
 from tests_ways import TEXTS, WAYS, WEATHER, made, says
 
 from mashbill import Answer, InputError, RecipeError
+from mashbill.stages.calls import whole_calls
 from mashbill.stages.prompting import Prompt
+from mashbill.teachers.services import WireName, wire_of
+from mashbill.teachers.wire import Ask
 
 # ---- tools ----
 
@@ -169,6 +176,176 @@ def test_arguments_that_only_mending_makes_json_go_back_to_the_teacher(tmp_path,
     store = made(tmp_path, "tools", WAYS["tools"])
     for row in rows_of(store, "out"):
         assert "the arguments do not fit: not JSON" in row["text"]
+
+
+CLOCK = {
+    "name": "clock",
+    "description": "Tells the time.",
+    "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+}
+KNOWN = [{"name": "clock", "arguments": {}, "result": "12:00"}]
+OF_NOTHING = ["", " \n", "null", "{}", None, {}]
+
+
+def with_calls(calls, **message):
+    """A chat's answer that makes calls."""
+    said = chat(None)
+    said["choices"][0]["message"] |= {"tool_calls": calls, **message}
+    said["choices"][0]["finish_reason"] = "tool_calls"
+    return said
+
+
+def called(own, **function):
+    return {"id": own, "type": "function", "function": {"name": "clock", **function}}
+
+
+def traced(folder, calls, stream=False):
+    """Return the store of traces in which a service makes these calls, and what it was sent."""
+
+    def answer(handler, path, data):
+        body = json.loads(data)
+        if any(turn["role"] == "tool" for turn in body["messages"]):
+            said = chat("Noon.")
+        else:
+            said = with_calls(calls)
+        if stream:
+            choice = said["choices"][0]
+            choice["delta"] = choice.pop("message")
+            for place, call in enumerate(choice["delta"].get("tool_calls") or ()):
+                call["index"] = place
+            handler.reply(200, f"data: {json.dumps(said)}\n\ndata: [DONE]\n\n".encode(),
+                          "text/event-stream")  # fmt: skip
+        else:
+            handler.reply(200, said)
+
+    with Service(answer) as service:
+        teachers = (
+            f'[teachers.t]\nkind = "server"\nmodel = "m-1"\nbase_url = "{service.url}/v1"\n'
+            f'license = "MIT"\nstream = {str(stream).lower()}\n'
+        )
+        files = {"tools.json": json.dumps([CLOCK]), "known.jsonl": KNOWN}
+        keys = 'tools = "tools.json"\nresults = "known.jsonl"'
+        store = made(folder, "tools", keys, files, teachers)
+    return store, [json.loads(data) for _, _, data in service.asked]
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("arguments", [*OF_NOTHING, "absent"])
+def test_a_call_without_arguments_is_one_with_none(tmp_path, arguments, stream):
+    own = {} if arguments == "absent" else {"arguments": arguments}
+    store, sent = traced(tmp_path, [called("a", **own)], stream)
+    rows = rows_of(store, "out")
+    assert len(rows) == len(TEXTS)
+    for row in rows:
+        (call,) = json.loads(row["messages_json"])[1]["tool_calls"]
+        assert call == {"id": "a", "name": "clock", "arguments": "{}"}
+    further = [body for body in sent if len(body["messages"]) > 1]
+    assert len(further) == len(TEXTS)
+    for body in further:
+        (call,) = body["messages"][1]["tool_calls"]
+        assert call["function"] == {"name": "clock", "arguments": "{}"}
+    measures = store.find("out").measures
+    assert measures["invalid_calls"] == 0
+    is_mended = isinstance(arguments, str) and arguments not in {"{}", "absent"}
+    assert measures.get("mended_calls", 0) <= len(TEXTS)
+    assert ("mended_calls" in measures) >= (is_mended and not stream)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        (["a", "a"], ["a", "a_1"]),
+        (["a", "a", "a_1", "a"], ["a", "a_2", "a_1", "a_3"]),
+        (["abcdefghi", "abcdefghi"], ["abcdefghi", "abcdefgh1"]),
+        (["", None, "call_0"], None),
+    ],
+)
+def test_calls_of_one_turn_have_ids_of_their_own_and_results_name_them(tmp_path, ids, told):
+    store, sent = traced(tmp_path, [called(own, arguments="{}") for own in ids])
+    for row in rows_of(store, "out"):
+        turns = json.loads(row["messages_json"])
+        found = [call["id"] for call in turns[1]["tool_calls"]]
+        assert len(set(found)) == len(ids)
+        assert told is None or found == told
+        assert [turn["tool_call_id"] for turn in turns if turn["role"] == "tool"] == found
+    for body in sent:
+        for turn in body["messages"]:
+            named = [call["id"] for call in turn.get("tool_calls", ())]
+            assert len(set(named)) == len(named)
+    assert store.find("out").measures["mended_calls"] >= len(TEXTS)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("arguments", ["{", "no", '{"a": 1', "[1]", '"x"', {"a": 1}, [1]])
+def test_arguments_that_are_none_of_the_tool_s_stay_the_fault_of_their_call(tmp_path, arguments):
+    store, _ = traced(tmp_path, [called("a", arguments=arguments)])
+    for row in rows_of(store, "out"):
+        turns = json.loads(row["messages_json"])
+        said = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        (call,) = turns[1]["tool_calls"]
+        assert call["arguments"].replace(" ", "") == said.replace(" ", "")
+        assert "the arguments do not fit" in json.loads(turns[2]["content"])["error"]
+    assert store.find("out").measures["invalid_calls"] == len(TEXTS)
+
+
+ARGUMENTS = st.one_of(
+    st.sampled_from(OF_NOTHING), st.text(max_size=5),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+)  # fmt: skip
+CALLS = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.just("clock")},
+        optional={"id": st.one_of(st.none(), st.sampled_from(["", "a", "a_1", "abcdefghi"])),
+                  "arguments": ARGUMENTS},
+    ), min_size=1, max_size=12,
+)  # fmt: skip
+
+
+@given(CALLS)
+def test_whatever_a_server_wrote_calls_are_whole_and_stay_so(calls):
+    whole = whole_calls(Answer((), 1, tool_calls=json.dumps(calls)))
+    assert [call["name"] for call in whole] == ["clock"] * len(calls)
+    assert len({call["id"] for call in whole}) == len(calls)
+    assert all(call["id"] for call in whole)
+    for said, call in zip(calls, whole, strict=True):
+        given_ = said.get("arguments")
+        assert isinstance(call["arguments"], str)
+        assert call["arguments"].strip()
+        if isinstance(given_, str) and given_.strip() not in {"", "null"}:
+            assert call["arguments"] == given_
+        elif given_ and not isinstance(given_, str):
+            assert json.loads(call["arguments"]) == given_
+        else:
+            assert call["arguments"] == "{}"
+    assert whole_calls(Answer((), 1, tool_calls=json.dumps(whole))) == whole
+
+
+@pytest.mark.parametrize("wire", get_args(WireName))
+def test_every_format_can_send_whole_calls_back(wire):
+    if wire == "openai-completions":
+        return  # a raw prompt has no tools
+    said = [{"id": "a", "name": "clock", "arguments": said} for said in ("", " ", None, "{}", {})]
+    calls = whole_calls(Answer((), 1, tool_calls=json.dumps(said)))
+    turns = [
+        {"role": "user", "content": "When?"},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        *({"role": "tool", "tool_call_id": call["id"], "name": "clock", "content": "1"}
+          for call in calls),
+    ]  # fmt: skip
+    whole = json.dumps(wire_of(wire).body(Ask("m", turns, max_tokens=9)))
+    assert whole.count('"{}"') + whole.count(": {}") == len(calls)
+    for call in calls:
+        assert whole.count(json.dumps(call["id"])) == 2
+
+
+def test_ids_stay_where_a_provider_wants_its_own_blocks_back():
+    calls = json.dumps([{"id": "a", "name": "clock", "arguments": ""}] * 2)
+    opaque = json.dumps({"model": "m", "account": "x", "data": [{"type": "thinking"}]})
+    assert [c["id"] for c in whole_calls(Answer((), 1, tool_calls=calls, opaque=opaque))] == [
+        "a"
+    ] * 2
 
 
 # ---- prompts ----

@@ -6,10 +6,12 @@ import json
 import time
 
 import pytest
+from tokenizers import Tokenizer, decoders, models
 
-from mashbill import TeacherError
+from mashbill import Question, TeacherError
 from mashbill.teachers import chat_filling
 from mashbill.teachers.chat_filling import Filling
+from mashbill.teachers.chat_template import FILE, ChatTemplate
 from mashbill.teachers.folder_model import _check_asks_for_nothing
 
 TURNS = [{"role": "user", "content": "hello"}]
@@ -83,3 +85,53 @@ def test_weights_name_no_code_of_others(tmp_path, name, data, message):
     fine = {"attn_implementation": "sdpa", "auto_map": {"AutoConfig": "a.B"}}
     (tmp_path / "config.json").write_text(json.dumps(fine))
     _check_asks_for_nothing("config.json", tmp_path / "config.json", "hf:a/b")
+
+
+GEMMA = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}"
+    "{% endif %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+)
+PLAIN = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+NEVER = "{{ raise_exception('this model is no chat model') }}"
+
+
+def chat(folder, template):
+    letters = {chr(code): code - 32 for code in range(32, 127)} | {"\n": 95}
+    tokenizer = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    tokenizer.decoder = decoders.Fuse()
+    described = {"template": template, "context": 0, "special": [], "ends": [96], "bos": "",
+                 "eos": ""}  # fmt: skip
+    (folder / FILE).write_text(json.dumps(described))
+    return ChatTemplate(folder, tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (PLAIN, "<system>Be brief.<user>Q<assistant>A<user>What?"),
+        (GEMMA, "<user>Be brief.\n\nQ<assistant>A<user>What?"),
+        (GEMMA.split("{% endif %}", 1)[1], "<user>Be brief.\n\nQ<assistant>A<user>What?"),
+    ],
+)
+def test_a_template_without_system_turns_has_the_system_text_in_the_first_user_s(
+    tmp_path, template, said
+):
+    turns = json.dumps([{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}])
+    made = chat(tmp_path, template)
+    for _ in range(2):
+        question = Question("", "What?", system="Be brief.", turns=turns)
+        assert made.text(made.ids(question)) == said
+    assert made.text(made.ids(Question("", "What?"))) == "<user>What?"
+
+
+def test_a_template_that_takes_nothing_says_so(tmp_path):
+    with pytest.raises(TeacherError, match="refuses these turns: this model is no chat model"):
+        chat(tmp_path, NEVER).ids(Question("", "What?", system="Be brief."))
+
+
+def test_turns_of_a_row_that_do_not_alternate_are_still_refused(tmp_path):
+    turns = json.dumps([{"role": "user", "content": "Q"}])
+    with pytest.raises(TeacherError, match="roles must alternate"):
+        chat(tmp_path, GEMMA).ids(Question("", "What?", system="Be brief.", turns=turns))

@@ -48,6 +48,7 @@ CREATE TABLE IF NOT EXISTS calls (
 _ADDED = ("text", "more")
 """columns that the first journals lack"""
 _ASKED = ("system", "turns", "schema", "tools", "sample")
+_LATEST = 2_000  # calls that are looked through without an index
 _ANSWERED = ("failed", "finish", "tool_calls", "reasoning", "opaque")
 _BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite opens with a file
 _AHEAD = 300.0  # seconds by which an event may lie ahead of a clock that was set back a little
@@ -288,6 +289,39 @@ class Journal:
                     call, answer = bought.read_answer(row)
                 found[call] = answer
         return found
+
+    def latest_choices(self, teacher: str) -> list[Answer]:
+        """Return a teacher's answers to choices, of the latest calls of the whole journal.
+
+        Args:
+            teacher: canonical JSON of its identity.
+        """
+        if not self._has_bought:
+            return []
+        latest = "(SELECT * FROM bought ORDER BY rowid DESC LIMIT ?)"
+        rows = self._read(
+            f"{bought.ANSWERS.replace('FROM bought', f'FROM {latest}')} "  # noqa: S608
+            "WHERE choices != '[]' AND teacher = (SELECT id FROM words WHERE text = ?)",
+            [_LATEST, teacher],
+        )
+        with self._told():
+            return [bought.read_answer(row)[1] for row in rows]
+
+    def logprobs_of(self, teacher: str) -> list[tuple[float, ...]]:
+        """Return some of the log-probabilities of choices that a teacher gave, each once.
+
+        Args:
+            teacher: canonical JSON of its identity.
+        """
+        if not self._has_bought:
+            return []
+        rows = self._read(
+            "SELECT DISTINCT b.logprobs FROM bought b JOIN words w ON w.id = b.teacher "
+            "WHERE w.text = ? AND b.logprobs != '[]' LIMIT ?",
+            [teacher, _CHUNK],
+        )
+        with self._told():
+            return [tuple(json.loads(logprobs)) for (logprobs,) in rows]
 
     def rows(self, calls: Iterable[str]) -> Iterator[Bought]:
         """Yield these calls to services whole, as far as they are there, in no order."""

@@ -134,16 +134,18 @@ class Asking:
         )  # fmt: skip
         self._check_host(account)
         now = datetime.now(UTC)
-        wire = wire_of(spec.wire or service.wire, strict_max_tokens=service.strict_max_tokens)
+        # Who wants max_completion_tokens refuses max_tokens beside it.
+        strict = service.strict_max_tokens or "max_completion_tokens" in spec.extra
+        wire = wire_of(spec.wire or service.wire, strict_max_tokens=strict)
         batch_wire = batches_of(wire) if spec.batch else None
         price = price_for(spec, now)
         self._check_price(name, price)
-        wants = service.logprobs if spec.logprobs is None else (spec.logprobs and 20)
         form = Format(
             wire=wire, model=spec.model, account=f"{account.alias}@{account.host}", price=price,
             max_tokens=spec.max_tokens, settings=spec.settings, reasoning=spec.reasoning,
-            logprobs=int(wants), stream=spec.stream and not spec.batch,
+            logprobs=spec.weighed, stream=spec.stream and not spec.batch,
             native_schema=spec.structured == "native", extra=spec.extra,
+            system=spec.system, name=name, host=account.host,
         )  # fmt: skip
         agent = user_agent(version("mashbill"), self._accounts.contact, self.run)
         ask = form.ask(_NOTHING)

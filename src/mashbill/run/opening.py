@@ -331,6 +331,13 @@ _CURES = [
         ),
     ),
     (
+        re.compile("no log-probabilities came with"),
+        (
+            "the service gives no log-probabilities any more: set logprobs = false in {teacher}, "
+            "then it answers choices by structured output, or ask the server that gave them"
+        ),
+    ),
+    (
         re.compile(r"wrote nothing \(it stopped for: (?!length)|the teacher wrote nothing$"),
         (
             "the model ends at once: a prompt that ends with a space or a blank line does "

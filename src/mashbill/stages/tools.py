@@ -160,6 +160,8 @@ class ToolsSpec(WritingSpec):
             if trace.item.reason is None and answer is not None and answer.tool_calls:
                 trace.item.reason = f"it still calls tools after {self.max_steps} steps"
             work.counts["invalid_calls"] += trace.invalid
+            if trace.mended:  # only where there are any: they are rare, and a server's doing
+                work.counts["mended_calls"] = work.counts.get("mended_calls", 0) + trace.mended
             trace.close(trace.item.question.tools)
 
     def _answer(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.parsing import json_value, read_json
 from mashbill.core.stage import Question
+from mashbill.stages.calls import mended_calls
 from mashbill.stages.structure import Structure, flaw
 from mashbill.stages.working import messages_json, turn_of
 
@@ -126,6 +127,8 @@ class Trace:
     """calls of the last answer"""
     calls: int = 0
     invalid: int = 0
+    mended: int = 0
+    """calls that a server wrote without arguments or by an id twice, and that are whole here"""
     lacks: str = ""
     """which result could not be had"""
 
@@ -142,12 +145,13 @@ class Trace:
         self.messages.append(turn)
         self.pending = []
         self.calls += len(turn["tool_calls"])
+        self.mended += mended_calls(answer)
         for raw in turn["tool_calls"]:
             if raw["name"] not in declared:
                 self.item.reason = f"it calls {raw['name']!r}, which is no declared tool"
                 return False
             tool = declared[raw["name"]]
-            read = tool.arguments.read(raw["arguments"] or "{}")
+            read = tool.arguments.read(raw["arguments"])
             call = Call(raw["id"], tool, read.value)
             self.pending.append(call)
             # Mended JSON is none: the turn that is learned from holds what the teacher wrote.

@@ -24,6 +24,7 @@ from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, user_columns
 from mashbill.core.stage import Question
 from mashbill.stages.asking import calls_column, marks
+from mashbill.stages.calls import whole_calls
 from mashbill.stages.structure import flaw
 
 if TYPE_CHECKING:
@@ -310,10 +311,10 @@ def turn_of(item: Candidate) -> dict[str, Any]:
     """Return a candidate's last answer as a turn, with what its provider wants back with it."""
     turn: dict[str, Any] = {"role": "assistant", "content": item.text}
     answer = item.answer
-    if answer is not None and answer.tool_calls:
-        turn["tool_calls"] = json.loads(answer.tool_calls)
     if answer is not None and answer.opaque:
         turn["opaque"] = json.loads(answer.opaque)
+    if answer is not None and answer.tool_calls:
+        turn["tool_calls"] = whole_calls(answer)
     return turn
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mashbill.policy.claims import Entity
 
 _FIRST_PATIENCE = 60.0
+_TOP_LOGPROBS = 20  # where a service is said to give log-probabilities, and not of how many tokens
 _SETTINGS = ("temperature", "top_p", "top_k", "seed", "stop")
 
 
@@ -37,6 +38,8 @@ class RemoteTeacherSpec(TeacherSpec):
             "usd_per_million_read", "usd_per_million_written",
         }
     )  # fmt: skip
+
+    added: ClassVar[frozenset[str]] = frozenset({"system", "top_logprobs"})
 
     model: str
     """model as the service names it"""
@@ -57,6 +60,11 @@ class RemoteTeacherSpec(TeacherSpec):
     """how a JSON Schema is asked for: by the service's own way, or in words"""
     logprobs: bool | None = None
     """whether choices are weighed by log-probabilities; if absent, where the service gives them"""
+    top_logprobs: int | None = Field(default=None, ge=1, le=20)
+    """of how many likeliest tokens they are asked for, where a service gives fewer than it says"""
+    system: Literal["turn", "user"] = "turn"
+    """where system text goes: into a turn of its own, or before the first user's text, for models
+    whose chat template takes no system turn"""
     extra: dict[str, Any] = Field(default_factory=dict)
     """keys of the service's own, sent as they are"""
     base_url: str = ""
@@ -115,6 +123,15 @@ class RemoteTeacherSpec(TeacherSpec):
         """What asks a service."""
         return ("api",)
 
+    @property
+    def weighed(self) -> int:
+        """Of how many likeliest tokens log-probabilities are asked for; 0 for none."""
+        if self.logprobs is False:
+            return 0
+        if self.top_logprobs is not None:
+            return self.top_logprobs
+        return self.service.logprobs or (_TOP_LOGPROBS if self.logprobs else 0)
+
     def _asked(self) -> dict[str, Any]:
         """Return what of the identity is how it is asked, as far as it was set."""
         optional = ("wire", "reasoning", "logprobs", "structured")
@@ -123,6 +140,8 @@ class RemoteTeacherSpec(TeacherSpec):
             "max_tokens": self.max_tokens,
             **self.settings,
             **set_,
+            **({"system": self.system} if self.system != "turn" else {}),
+            **({"top_logprobs": self.top_logprobs} if self.top_logprobs is not None else {}),
             **({"extra": self.extra} if self.extra else {}),
         }
 
@@ -130,6 +149,13 @@ class RemoteTeacherSpec(TeacherSpec):
     def _prices_are_two(self) -> RemoteTeacherSpec:
         if (self.usd_per_million_read is None) != (self.usd_per_million_written is None):
             msg = "usd_per_million_read and usd_per_million_written belong together; set both"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _weighing_is_one(self) -> RemoteTeacherSpec:
+        if self.logprobs is False and self.top_logprobs is not None:
+            msg = "top_logprobs says how many log-probabilities, and logprobs = false none; set one"
             raise ValueError(msg)
         return self
 

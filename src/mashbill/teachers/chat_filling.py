@@ -36,14 +36,25 @@ class Filling:
         Raises:
             TeacherError: if it cannot be: it refuses them, makes too much, or takes too long.
         """
-        with self._lock:
-            if self._process is None:
-                self._process = self._begun()
-            answer = self._asked(values)
+        answer = self._filled(values)
         if "text" in answer:
             return str(answer["text"])
         msg = f"the model's chat template refuses these turns: {answer.get('error')}"
         raise TeacherError(msg)
+
+    def takes(self, **values: Any) -> bool:
+        """Return whether the template does not refuse values.
+
+        Raises:
+            TeacherError: if it is none, or takes too long.
+        """
+        return "text" in self._filled(values)
+
+    def _filled(self, values: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            if self._process is None:
+                self._process = self._begun()
+            return self._asked(values)
 
     def _begun(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(  # -P: what lies beside the worker is none of its modules

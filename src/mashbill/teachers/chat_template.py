@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.errors import TeacherError
 from mashbill.core.parsing import foreign
 from mashbill.teachers.chat_filling import Filling
+from mashbill.teachers.turns import system_in_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,14 +79,19 @@ class ChatTemplate:
         self._split = re.compile("(" + "|".join(map(re.escape, marks)) + ")" if marks else r"(\Z)")
         self._held = re.compile("|".join(map(re.escape, (*marks, _HELD))))
         self._template = Filling(data["template"])
+        self._takes_system: bool | None = None
 
     def ids(self, question: Question) -> list[int]:
         """Return the token ids of a question as a conversation, up to where the answer begins.
+
+        Where the template takes no system turn, the system text stands before the first user's.
 
         Raises:
             TeacherError: if the template refuses its turns.
         """
         turns = turns_of(question)
+        if question.system and self._refuses_system():
+            turns = system_in_user(turns)
         # A mark that a row's text spells out must stay text: it is taken out of the rendering and
         # put back as text.
         kept: list[str] = []
@@ -100,6 +106,17 @@ class ChatTemplate:
             elif piece:
                 found += self._tokenizer.encode(_shown(piece, kept), add_special_tokens=False).ids
         return found
+
+    def _refuses_system(self) -> bool:
+        """Return whether the template takes a user's turn, and not with a system turn before it."""
+        if self._takes_system is None:
+            turns = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
+            kept, alone = (
+                self._template.takes(messages=some, add_generation_prompt=True, **self._names)
+                for some in (turns, turns[1:])
+            )
+            self._takes_system = kept or not alone
+        return not self._takes_system
 
     def asked(self, question: Question, most: int) -> list[int]:
         """Return the token ids of a question that is to be answered in ``most`` tokens.

@@ -208,10 +208,14 @@ class FakeService:
 
     def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
         turns = list(body["messages"])
-        said = next((t["content"] for t in turns if t["role"] == "system"), "")
+        first = turns[0]["content"] or ""
+        said = first if turns[0]["role"] == "system" else ""
         choices: tuple[str, ...] = ()
-        if said.startswith(CHOOSING):
-            choices = tuple(json.loads(said.removeprefix(CHOOSING)))
+        if first.startswith(CHOOSING):
+            words, end = json.JSONDecoder().raw_decode(first, len(CHOOSING))
+            choices = tuple(words)
+            if not said:  # system = "user"
+                turns[0] = {**turns[0], "content": first[end:].removeprefix("\n\n")}
         wanted = body.get("response_format", {}).get("json_schema", {}).get("schema")
         tools = [tool["function"] for tool in body.get("tools", ())]
         asked = [turn for turn in turns if turn["role"] != "system"]

@@ -264,8 +264,7 @@ def _longest_answer(spec: Any, *, chooses: bool) -> int:
     """Return the tokens of an answer at most: one where a choice is read off its probabilities."""
     if not spec.is_remote:
         return int(getattr(spec, "max_tokens", 1))
-    weighs = spec.service.logprobs if spec.logprobs is None else spec.logprobs
-    return 1 if chooses and weighs else int(spec.max_tokens)
+    return 1 if chooses and spec.weighed else int(spec.max_tokens)
 
 
 def _row_bytes(

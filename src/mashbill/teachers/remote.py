@@ -11,20 +11,32 @@ import contextlib
 import json
 import math
 import re
-from collections import Counter
+import threading
 from dataclasses import dataclass, field
-from statistics import median
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mashbill.conduct.bought import Requests
+from mashbill.conduct.bought import Requests, call_digest
 from mashbill.conduct.budget import Cost
 from mashbill.conduct.linting import ROWS, lint
 from mashbill.conduct.order import UNREAD, Answered, Order, Refused
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import CUT_OFF, Answer, Question
+from mashbill.teachers.cures import cure_of, parts_of
+from mashbill.teachers.oddities import Oddities
+from mashbill.teachers.turns import one_system, system_in_user
+from mashbill.teachers.weighing import (
+    UNWEIGHED,
+    Held,
+    by_first_token,
+    certain,
+    is_weighed,
+    lacks_weights,
+    unweighed,
+)
 from mashbill.teachers.wire import CHOOSING, Ask, Reply, WireError
 from mashbill.teachers.wire.bodies import whole_body
 
@@ -39,75 +51,18 @@ if TYPE_CHECKING:
 
 _RAW = frozenset({"openai-completions"})
 """formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""
-_CERTAIN = 30.0  # nats between the choice that was written and the others
-_FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
-_ENOUGH, _SHARES, _HALF = 20, 1_000, 0.5
-"""answers from which it is told that choices hold little of the probability, and at most"""
 _FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
 """statuses that the next request would get too"""
+_NO_REFUSALS = frozenset({401, 402, 429})
+"""statuses that speak of a key, money or a limit, whatever their words"""
 _MARK = "@@ a prompt of mashbill's @@"
+_ALONE = 5
+"""questions that are asked one by one until an answer tells whether choices can be weighed"""
 _MISPLACED = frozenset({404, 405})
 _FORBIDDEN = 403
 _ODD = 8  # oddities of one answer that are noted
-_KINDS = 100  # of oddities that are counted
 _KEPT = 1 << 20  # bytes of an answer that cannot be read
 _MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
-
-
-@dataclass
-class Held:
-    """How much of the first token's probability the choices hold, over a session's answers."""
-
-    shares: list[float] = field(default_factory=list)
-    begins: Counter[str] = field(default_factory=Counter)
-    """what answers began with"""
-    is_told: bool = False
-
-    def take(self, share: float, begin: str) -> None:
-        """Take note of an answer, until it is told of."""
-        if not self.is_told and len(self.shares) < _SHARES:
-            self.shares.append(share)
-            self.begins[begin] += 1
-
-    def told(self) -> str:
-        """Return once what to tell, where most of the probability is somewhere else; else ""."""
-        if self.is_told or len(self.shares) < _ENOUGH or median(self.shares) >= _HALF:
-            return ""
-        self.is_told = True
-        return (
-            f"the labels hold {100 * median(self.shares):.0f}% of the probability of the first "
-            f"token, as the median of {len(self.shares)} answers; most began with "
-            f"{self.begins.most_common(1)[0][0][:40]!r}. What is beside the labels counts for none "
-            "of them: name them in the prompt, and let it end where one of them stands next, or "
-            "set logprobs = false"
-        )
-
-
-@dataclass
-class Oddities:
-    """What was odd beside the texts of a session's answers: counted, and told as it mounts."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    _told: dict[str, int] = field(default_factory=dict)
-    """how many there were of each when it was told"""
-
-    def take(self, odd: Sequence[str]) -> None:
-        """Take note of an answer's."""
-        self.counts.update(odd if len(self.counts) < _KINDS else ())
-
-    def told(self) -> list[str]:
-        """Return what to tell: of each that is new, or ten times as many as when it was told."""
-        new = {
-            found: count
-            for found, count in self.counts.items()
-            if count >= 10 * self._told.get(found, 0) and count
-        }
-        self._told |= new
-        return [
-            f"{found} in {count:,} answer{'s' if count > 1 else ''}; it is read as absent, and "
-            f"{'these answers are' if count > 1 else 'the answer is'} kept"
-            for found, count in new.items()
-        ]
 
 
 @dataclass
@@ -126,8 +81,18 @@ class Format:
     stream: bool = False
     native_schema: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+    system: str = "turn"
+    """``user`` if system text goes before the first user's text"""
+    name: str = ""
+    """the teacher's in the recipe, and the service's host: for messages"""
+    host: str = ""
     held: Held = field(default_factory=Held)
     oddities: Oddities = field(default_factory=Oddities)
+    is_weighed: bool = False
+    """whether any answer came with log-probabilities"""
+    _works: frozenset[str] = frozenset()
+    """parts of requests that were answered: see :mod:`mashbill.teachers.cures`"""
+    _answered_kinds: set[tuple[bool, ...]] = field(default_factory=set)
     _written: float = 0.0
     """tokens that an answer has, on average so far"""
     _ends: tuple[bytes, bytes] | tuple[()] | None = None
@@ -148,6 +113,7 @@ class Format:
                 max_tokens, logprobs = 1, self.logprobs
             else:
                 schema = _one_of(question.choices)
+        turns = system_in_user(turns) if self.system == "user" else one_system(turns)
         return Ask(
             model=self.model,
             turns=turns,
@@ -233,11 +199,14 @@ class Format:
         def read(status: int, headers: Mapping[str, str], body: bytes) -> Answered | Refused:
             del headers
             if status != 200:
-                return self._refused(status, body)
+                return self._refused(status, body, question)
             try:
                 reply = self.wire.read(whole_body(self.wire, body))
+                self._learn(question)
                 return self._answered(question, reply, len(body))
             except WireError as error:
+                if not error.limited and (cure := self._cure(question, error.reason)):
+                    return Refused(f"{error.reason}; {cure}", retry=False, ends_run=True)
                 if error.unread and not error.retry:
                     return self._unread(question, body, error.reason)
                 return Refused(error.reason, error.retry, wait=error.wait, limited=error.limited)
@@ -257,7 +226,31 @@ class Format:
         kept = Answered(answer, read, written, price=price, flags="unread,tokens-guessed")
         return Refused(reason, retry=False, unread=True, kept=kept)
 
-    def _refused(self, status: int, body: bytes) -> Refused:
+    def _cure(self, question: Question, body: Any) -> str:
+        """Return what to set where a refusal says that the service lacks what is asked for."""
+        try:
+            return cure_of(self.ask(question), body, self.name, self._works)
+        except (WireError, TeacherError):  # what cannot be asked was not refused for this
+            return ""
+
+    def _learn(self, question: Question) -> None:
+        """Take note that what is asked for in this way is there: it was answered."""
+        kind = (bool(question.choices), bool(question.schema), bool(question.tools),
+                bool(question.system), bool(question.turns))  # fmt: skip
+        if kind not in self._answered_kinds:
+            self._answered_kinds.add(kind)
+            self._works |= parts_of(self.ask(question))
+
+    @property
+    def unweighed(self) -> str:
+        """What to say of a service that gives no log-probabilities."""
+        return (
+            f"{self.host} gives no log-probabilities, by which choices are weighed: set logprobs = "
+            f"false in [teachers.{self.name}] (then it answers by structured output, and its "
+            "answers count as certain), or ask a server that gives them. Nothing more was asked"
+        )
+
+    def _refused(self, status: int, body: bytes, question: Question) -> Refused:
         try:
             parsed: Any = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -266,6 +259,8 @@ class Format:
         fatal = status in _FATAL or 300 <= status < 400 or (status == 429 and not error.retry)
         if status == _FORBIDDEN and _MODERATED.search(error.reason):
             fatal = False  # a router turns down this prompt, and would answer another
+        elif status not in _NO_REFUSALS and (cure := self._cure(question, parsed)):
+            return Refused(f"{error.reason}; {cure}", retry=False, ends_run=True)
         reason = error.reason
         if status in _MISPLACED:
             reason += " (see base_url, wire and model of the teacher)"
@@ -324,27 +319,32 @@ class Format:
         """Return the log-probability of each choice, or why there is none."""
         words = [choice.strip() for choice in choices]
         if self.logprobs and reply.logprobs:
+            self.is_weighed = True
             token, logprob, top = reply.logprobs[0]
             told = [(token, logprob), *top]
-            found = _by_first_token(words, told)
+            found = by_first_token(words, told)
             self.held.take(sum(map(math.exp, found[0])) if found[0] else 0.0, token)
             return found
         text = reply.text.strip()
+        if self.logprobs and reply.finish == "content_filter":
+            return (), f"the provider withheld it: {text[:200] or 'content filter'}"
+        if self.logprobs and text:
+            # The written choice alone would count as certain, as if it had been weighed.
+            return (), f"{UNWEIGHED}{text[:80]!r}"
         with contextlib.suppress(ValueError, TypeError, KeyError):
             text = str(json.loads(text)["answer"]).strip()
-        if text not in words and reply.finish == "length" and not (text and self.logprobs):
+        if text not in words and reply.finish == "length":
             return (), f"{CUT_OFF} before it wrote any of {words}"
         if reply.finish == "other" and reply.said:
             return (), f"it ended with {reply.said[:60]!r}, which is no known end of a whole answer"
         if text not in words:
             return (), f"the teacher wrote {text[:80]!r}, which is none of {words}"
-        total = math.log1p((len(words) - 1) * math.exp(-_CERTAIN))
-        return tuple(-total if word == text else -_CERTAIN - total for word in words), ""
+        return certain(words.index(text), len(words)), ""
 
 
 def _of_logprobs(odd: Sequence[str]) -> str:
-    """Return what was odd of log-probabilities; empty if nothing was."""
-    return next((found for found in odd if "log-prob" in found or "logprobs" in found), "")
+    """Return which log-probability of an answer is none; empty if none was told, or all are."""
+    return next((found for found in odd if found.endswith(" a log-probability")), "")
 
 
 def _more_than_a_prompt(question: Question) -> bool:
@@ -353,22 +353,6 @@ def _more_than_a_prompt(question: Question) -> bool:
         or question.tools or question.sample
         or not (question.prefix or question.body)
     )  # fmt: skip
-
-
-def _by_first_token(
-    words: list[str], told: list[tuple[str, float]]
-) -> tuple[tuple[float, ...], str]:
-    mass: dict[str, float] = dict.fromkeys(words, 0.0)
-    for token, logprob in dict(told).items():
-        bare = token.strip()
-        fits = [word for word in words if bare and word.startswith(bare)]
-        if len(fits) == 1:
-            mass[fits[0]] += math.exp(logprob)
-    if not any(mass.values()):
-        begins = told[0][0]
-        return (), f"the teacher began with {begins!r}, which begins none of {words}"
-    least = min(logprob for _, logprob in told) - _FLOOR
-    return tuple(math.log(mass[word]) if mass[word] else least for word in words), ""
 
 
 def _one_of(choices: tuple[str, ...]) -> dict[str, Any]:
@@ -416,6 +400,8 @@ class RemoteSession:
         self._route = route
         self._client = client
         self._heard = heard
+        self._told_lacking = False
+        self._once = threading.Lock()
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
         """Return (digest of the call, answer) for each question, in order.
@@ -424,12 +410,16 @@ class RemoteSession:
             TeacherError: if the service cannot answer; see :meth:`Client.ask`.
         """
         fit, found = self._linted(questions)
+        digests = [self._requests.digest(question) for question in fit]
+        chosen = [place for place, question in enumerate(fit) if question.choices]
+        if chosen and self.form.logprobs and not self.form.is_weighed:
+            self._ask_once([(digests[place], fit[place]) for place in chosen])
         calls, answers = self._client.ask(
-            self._route,
-            [self._requests.digest(question) for question in fit],
-            lambda place, call: self.form.order(fit[place], call),
-            self._heard,
+            self._route, digests, lambda place, call: self.form.order(fit[place], call), self._heard
         )
+        if chosen and self.form.logprobs:
+            self._is_weighed([answers[place] for place in chosen])
+            answers = [unweighed(answer) if answer.logprobs else answer for answer in answers]
         for line in self.form.oddities.told():
             self._client.say(f"{self._route.place}: {line}")
         if told := self.form.held.told():
@@ -441,6 +431,57 @@ class RemoteSession:
             ("", Answer((), 0, failed=found[place])) if place in found else next(asked)
             for place in range(len(questions))
         ]
+
+    def _ask_once(self, asked: Sequence[tuple[str, Question]]) -> None:
+        """See whether the service gives log-probabilities, by one question that has choices.
+
+        Or by the next, where that one was refused or withheld. What an earlier run was told is not
+        asked again, nor taken for rejected rows: of other rows too, which another thread may ask
+        for at the same time. A batch is not waited for twice.
+
+        Raises:
+            TeacherError: if it gives none; see also :meth:`ask`.
+        """
+        with self._once:
+            if self._is_weighed(()):  # while another thread asked
+                return
+            journal, route = self._client.journal, self._route
+            known = [call_digest(digest, route.terms) for digest, _ in asked]
+            told = [*journal.answered(known).values(), *journal.latest_choices(route.teacher)]
+            if self._is_weighed(told) or route.batches is not None:
+                return
+            for digest, question in asked[:_ALONE]:
+                order = partial(self._ordered, question)
+                _, answers = self._client.ask(route, [digest], order, self._heard)
+                if self._is_weighed(answers):
+                    return
+
+    def _ordered(self, question: Question, _: int, call: str) -> Order:
+        return self.form.order(question, call)
+
+    def _is_weighed(self, answers: Collection[Answer]) -> bool:
+        """Return whether any answer came with log-probabilities; tell of those that did not.
+
+        Raises:
+            TeacherError: if answers came without, and none of this teacher's came with them.
+        """
+        form = self.form
+        lacking = sum(map(lacks_weights, answers))
+        form.is_weighed = form.is_weighed or any(is_weighed(answer.logprobs) for answer in answers)
+        if not lacking:
+            return form.is_weighed
+        if not form.is_weighed:
+            bought = self._client.journal.logprobs_of(self._route.teacher)
+            form.is_weighed = any(map(is_weighed, bought))
+        if not form.is_weighed:
+            raise TeacherError(form.unweighed)
+        if not self._told_lacking:
+            self._told_lacking = True
+            self._client.say(
+                f"{self._route.place}: some answers come without log-probabilities, by which "
+                "choices are weighed: their rows are rejected"
+            )
+        return True
 
     def _linted(self, questions: Sequence[Question]) -> tuple[Sequence[Question], dict[int, str]]:
         """Return the questions that may be asked, and by place why the others may not.
