@@ -17,7 +17,7 @@ from mashbill.run import Execution, execute
 from mashbill.run.display import Quiet
 from mashbill.teachers import weighing
 from mashbill.teachers.api import ServerTeacherSpec
-from mashbill.teachers.remote import Format
+from mashbill.teachers.format import Format
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 

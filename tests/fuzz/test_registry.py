@@ -37,6 +37,7 @@ MAY_PARSE = {
     "conduct.statement": "details of events that this program or the record checked holds",
     "conduct.batch_calls": OF_A_SERVICE,
     "conduct.batch_lane": OF_THE_CLIENT,
+    "teachers.format": OF_A_SERVICE,
     "teachers.remote": OF_A_SERVICE,
     "teachers.wire.batching": OF_A_SERVICE,
     "teachers.wire.anthropic": OF_A_SERVICE,

@@ -16,7 +16,7 @@ from mashbill.conduct import foreign
 from mashbill.conduct.order import Answered, Refused
 from mashbill.conduct.prices import Price
 from mashbill.core.stage import Question
-from mashbill.teachers.remote import Format
+from mashbill.teachers.format import Format
 from mashbill.teachers.services import batches_of
 from mashbill.teachers.wire import WireError
 from mashbill.teachers.wire.batches import Item, State

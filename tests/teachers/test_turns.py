@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mashbill import Question
 from mashbill.conduct.prices import Price
-from mashbill.teachers.remote import Format
+from mashbill.teachers.format import Format
 from mashbill.teachers.services import wire_of
 from mashbill.teachers.turns import one_system, only_system_is_odd, system_in_user
 

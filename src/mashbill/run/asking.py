@@ -119,7 +119,8 @@ class Asking:
                 and no price is known.
         """
         with needs("asking a service", "api"):
-            from mashbill.teachers.remote import Format, RemoteSession, teacher_json
+            from mashbill.teachers.format import Format
+            from mashbill.teachers.remote import RemoteSession, teacher_json
 
         spec: Any = self.recipe.teachers[name]
         service = spec.service

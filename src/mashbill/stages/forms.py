@@ -119,6 +119,8 @@ def text_column(names: Sequence[str]) -> str | None:
     """Return the column of the text where a recipe names none; None if none is known."""
     if "chosen" in names and "prompt" not in names and {"conversations", "messages"} & set(names):
         return "chosen"  # what they hold is what was asked
+    if "completions" in names and "labels" in names and "text" not in names:
+        return "completions"  # steps of one answer, each right or wrong
     return next((name for name in TEXTS if name in names), None)
 
 

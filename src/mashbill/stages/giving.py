@@ -58,7 +58,9 @@ class Giving:
         if has_chats:
             own.append("messages_json")
         self._own = tuple(own)
-        others = [name for name in names if name != self._form.text]
+        # Steps and segments are put together to a text, and stay as they were beside it.
+        is_whole = not (self._form.steps or self._form.pairs)
+        others = [name for name in names if name != self._form.text or not is_whole]
         self._names = free_names(others, {*own, *OURS})
         told = spec.sources(ctx.recipe_folder)
         self._numbers: dict[tuple[Source, ...], int] = {

@@ -1,4 +1,4 @@
-"""What a service's answers have beside their texts in a form that is none of it: counted and told."""
+"""What stands beside the texts of a service's answers in no form that it has: counted and told."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests_laws import law
 
 from mashbill.conduct.prices import Price
 from mashbill.core.stage import Question
-from mashbill.teachers.remote import Format
+from mashbill.teachers.format import Format
 from mashbill.teachers.wire import Reply, WireError
 from mashbill.teachers.wire.events import Events, read_events
 

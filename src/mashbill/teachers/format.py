@@ -1,0 +1,354 @@
+"""How one teacher's questions are written for its service, and what is made of the answers.
+
+A question with choices is put as one: where the service gives log-probabilities, those of the
+first token decide, as they do for an embedded teacher; where it gives none, the answer is one of
+the choices by its structured output, and counts as certain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from mashbill.conduct.budget import Cost
+from mashbill.conduct.order import UNREAD, Answered, Order, Refused
+from mashbill.core.errors import TeacherError
+from mashbill.core.stage import CUT_OFF, Answer, Question
+from mashbill.teachers.cures import cure_of, parts_of
+from mashbill.teachers.oddities import Oddities
+from mashbill.teachers.turns import one_system, system_in_user
+from mashbill.teachers.weighing import (
+    UNWEIGHED,
+    Held,
+    by_first_token,
+    certain,
+)
+from mashbill.teachers.wire import CHOOSING, Ask, Reply, WireError
+from mashbill.teachers.wire.bodies import whole_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mashbill.conduct.prices import Price
+    from mashbill.teachers.wire import Wire
+
+_RAW = frozenset({"openai-completions"})
+"""formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""
+_FATAL = frozenset({401, 402, 403, 404, 405, 407, 410})
+"""statuses that the next request would get too"""
+_NO_REFUSALS = frozenset({401, 402, 429})
+"""statuses that speak of a key, money or a limit, whatever their words"""
+_MARK = "@@ a prompt of mashbill's @@"
+_MISPLACED = frozenset({404, 405})
+_FORBIDDEN = 403
+_ODD = 8  # oddities of one answer that are noted
+_KEPT = 1 << 20  # bytes of an answer that cannot be read
+_MODERATED = re.compile(r"moderat|flagged|content.?(?:policy|filter)|safety", re.IGNORECASE)
+
+
+@dataclass
+class Format:
+    """How one teacher's questions are written and its answers read."""
+
+    wire: Wire
+    model: str
+    account: str
+    """alias of the account: opaque reasoning goes back to no other"""
+    price: Price
+    max_tokens: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reasoning: str | int | None = None
+    logprobs: int = 0
+    stream: bool = False
+    native_schema: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    system: str = "turn"
+    """``user`` if system text goes before the first user's text"""
+    name: str = ""
+    """the teacher's in the recipe, and the service's host: for messages"""
+    host: str = ""
+    held: Held = field(default_factory=Held)
+    oddities: Oddities = field(default_factory=Oddities)
+    is_weighed: bool = False
+    """whether any answer came with log-probabilities"""
+    _works: frozenset[str] = frozenset()
+    """parts of requests that were answered: see :mod:`mashbill.teachers.cures`"""
+    _answered_kinds: set[tuple[bool, ...]] = field(default_factory=set)
+    _written: float = 0.0
+    """tokens that an answer has, on average so far"""
+    _ends: tuple[bytes, bytes] | tuple[()] | None = None
+
+    def ask(self, question: Question) -> Ask:
+        """Return a question as a request."""
+        turns = self._turns(question)
+        schema = json.loads(question.schema) if question.schema else None
+        settings = self.settings
+        if question.sample and "seed" in settings:
+            settings = {**settings, "seed": settings["seed"] + question.sample}
+        max_tokens, logprobs = self.max_tokens, 0
+        if question.choices:
+            words = json.dumps([choice.strip() for choice in question.choices])
+            if self.wire.name not in _RAW:
+                turns.insert(0, _turn("system", CHOOSING + words))
+            if self.logprobs:
+                max_tokens, logprobs = 1, self.logprobs
+            else:
+                schema = _one_of(question.choices)
+        turns = system_in_user(turns) if self.system == "user" else one_system(turns)
+        return Ask(
+            model=self.model,
+            turns=turns,
+            max_tokens=max_tokens,
+            settings=settings,
+            schema=schema if self.native_schema else None,
+            tools=json.loads(question.tools) if question.tools else (),
+            top_logprobs=logprobs,
+            reasoning=self.reasoning,
+            stream=self.stream,
+            extra=self.extra,
+        )
+
+    def _turns(self, question: Question) -> list[dict[str, Any]]:
+        turns = [_turn("system", question.system)] if question.system else []
+        if question.turns:
+            turns += [self._own(turn) for turn in json.loads(question.turns)]
+        if question.prefix or question.body:
+            turns.append(_turn("user", question.prefix + question.body))
+        if question.schema and not self.native_schema:
+            turns.insert(
+                0,
+                _turn("system", "Answer with one JSON value that satisfies this JSON Schema, and "
+                                f"with nothing else:\n{question.schema}"),
+            )  # fmt: skip
+        return turns
+
+    def _own(self, turn: dict[str, Any]) -> dict[str, Any]:
+        """Return a turn with its opaque reasoning only if it came from this model and account."""
+        opaque = turn.get("opaque")
+        if opaque is None:
+            return turn
+        rest = {key: value for key, value in turn.items() if key != "opaque"}
+        if (opaque.get("model"), opaque.get("account")) != (self.model, self.account):
+            return rest
+        return {**rest, "opaque": opaque["data"]}
+
+    def body(self, question: Question) -> bytes:
+        """Return the body of a question's request.
+
+        Raises:
+            TeacherError: if this format cannot say it.
+        """
+        try:
+            if self._ends is None:
+                self._ends = self._around_a_prompt()
+            if self._ends and not _more_than_a_prompt(question):
+                before, after = self._ends
+                return before + orjson.dumps(question.prefix + question.body) + after
+            return orjson.dumps(self.wire.body(self.ask(question)))
+        except WireError as error:
+            msg = f"teacher {self.model}: {error.reason}"
+            raise TeacherError(msg) from error
+        except TypeError as error:  # half a surrogate pair, an integer of more than 64 bits
+            msg = f"teacher {self.model} cannot be asked {question.body[:60]!r}: {error}"
+            raise TeacherError(msg) from error
+
+    def _around_a_prompt(self) -> tuple[bytes, bytes] | tuple[()]:
+        """Return what stands before and after a prompt that is all of a question.
+
+        To write these once, and not with each request, is a twentieth of a client's time at its
+        busiest. Empty where a format does not write a prompt as it is.
+        """
+        whole = orjson.dumps(self.wire.body(self.ask(Question("", _MARK))))
+        before, mark, after = whole.partition(orjson.dumps(_MARK))
+        return (before, after) if mark and orjson.dumps(_MARK) not in after else ()
+
+    def order(self, question: Question, call: str) -> Order:
+        """Return a question as an order."""
+        body = self.body(question)
+        size = len(body)
+        written = min(self._written * 1.5 or self.max_tokens / 2, float(self.max_tokens))
+        return Order(
+            call=call,
+            question=question,
+            body=body,
+            tokens=size / 4 + written,
+            most=Cost(self.price.of(size, self.max_tokens), size + self.max_tokens),
+            read=self._reader(question),
+        )
+
+    def _reader(self, question: Question) -> Callable[..., Answered | Refused]:
+        def read(status: int, headers: Mapping[str, str], body: bytes) -> Answered | Refused:
+            del headers
+            if status != 200:
+                return self._refused(status, body, question)
+            try:
+                reply = self.wire.read(whole_body(self.wire, body))
+                self._learn(question)
+                return self._answered(question, reply, len(body))
+            except WireError as error:
+                if not error.limited and (cure := self._cure(question, error.reason)):
+                    return Refused(f"{error.reason}; {cure}", retry=False, ends_run=True)
+                if error.unread and not error.retry:
+                    return self._unread(question, body, error.reason)
+                return Refused(error.reason, error.retry, wait=error.wait, limited=error.limited)
+            except Exception as error:  # noqa: BLE001 - what a stranger sends ends no run
+                return self._unread(question, body, f"{type(error).__name__}: {error!s:.100}")
+
+        return read
+
+    def _unread(self, question: Question, body: bytes, reason: str) -> Refused:
+        """Return what is kept of an answer that was paid for and cannot be read."""
+        read, written = len(question.prefix + question.body) // 4 + 1, len(body) // 4
+        written = min(written, self.max_tokens)
+        said = body[:_KEPT].decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+        failed = f"mashbill could not read its answer: {reason[:300]}"
+        answer = Answer((), read + written, said, failed, UNREAD)
+        price = self.price.of(read, written)
+        kept = Answered(answer, read, written, price=price, flags="unread,tokens-guessed")
+        return Refused(reason, retry=False, unread=True, kept=kept)
+
+    def _cure(self, question: Question, body: Any) -> str:
+        """Return what to set where a refusal says that the service lacks what is asked for."""
+        try:
+            return cure_of(self.ask(question), body, self.name, self._works)
+        except (WireError, TeacherError):  # what cannot be asked was not refused for this
+            return ""
+
+    def _learn(self, question: Question) -> None:
+        """Take note that what is asked for in this way is there: it was answered."""
+        kind = (bool(question.choices), bool(question.schema), bool(question.tools),
+                bool(question.system), bool(question.turns))  # fmt: skip
+        if kind not in self._answered_kinds:
+            self._answered_kinds.add(kind)
+            self._works |= parts_of(self.ask(question))
+
+    @property
+    def unweighed(self) -> str:
+        """What to say of a service that gives no log-probabilities."""
+        return (
+            f"{self.host} gives no log-probabilities, by which choices are weighed: set logprobs = "
+            f"false in [teachers.{self.name}] (then it answers by structured output, and its "
+            "answers count as certain), or ask a server that gives them. Nothing more was asked"
+        )
+
+    def _refused(self, status: int, body: bytes, question: Question) -> Refused:
+        try:
+            parsed: Any = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            parsed = body.decode("utf-8", "replace")
+        error = self.wire.refusal(status, parsed)
+        fatal = status in _FATAL or 300 <= status < 400 or (status == 429 and not error.retry)
+        if status == _FORBIDDEN and _MODERATED.search(error.reason):
+            fatal = False  # a router turns down this prompt, and would answer another
+        elif status not in _NO_REFUSALS and (cure := self._cure(question, parsed)):
+            return Refused(f"{error.reason}; {cure}", retry=False, ends_run=True)
+        reason = error.reason
+        if status in _MISPLACED:
+            reason += " (see base_url, wire and model of the teacher)"
+        return Refused(reason, error.retry and not fatal, fatal, error.wait)
+
+    def _answered(self, question: Question, reply: Reply, size: int) -> Answered:
+        self.oddities.take(reply.odd)
+        flags = [f"odd: {found.replace(',', ' ')}" for found in reply.odd[:_ODD]]
+        read, written = reply.tokens_in, reply.tokens_out
+        if not read or not written:
+            # A server that counts nothing, or a part: bytes over four, said to be a guess.
+            read = read or len(question.prefix + question.body) // 4 + 1
+            written = written or (size // 4 if reply.text or reply.tool_calls else 0)
+            flags.append("tokens-guessed")
+        self._written += 0.05 * (written - self._written) if self._written else written
+        failed = ""
+        logprobs: tuple[float, ...] = ()
+        if question.choices:
+            if self.logprobs and not reply.logprobs and (odd := _of_logprobs(reply.odd)):
+                raise WireError(odd, retry=False, unread=True)
+            logprobs, failed = self._chosen(question.choices, reply)
+        elif reply.finish == "content_filter":
+            failed = f"the provider withheld it: {reply.text[:200] or 'content filter'}"
+        elif reply.finish == "other" and reply.said:
+            failed = f"it ended with {reply.said[:60]!r}, which is no known end of a whole answer"
+        elif not reply.text.strip() and not reply.tool_calls:
+            failed = f"the teacher wrote nothing (it stopped for: {reply.said or 'no reason'})"
+            if reply.finish == "length":  # all of it went into reasoning
+                failed = f"{CUT_OFF} before it wrote anything"
+        finish = reply.finish
+        if finish == "other" and not reply.said:
+            # It does not say why it ended: whole, unless it wrote all that it might.
+            finish = "length" if reply.tokens_out >= self.max_tokens else ""
+            flags.append("end-unsaid")
+        opaque = ""
+        if reply.opaque is not None:
+            whose = {"model": self.model, "account": self.account, "data": reply.opaque}
+            opaque = json.dumps(whose)
+        calls = json.dumps(reply.tool_calls, ensure_ascii=False) if reply.tool_calls else ""
+        return Answered(
+            answer=Answer(
+                logprobs, read + written, reply.text, failed, finish, calls,
+                reply.reasoning, opaque,
+            ),
+            tokens_in=read,
+            tokens_out=written,
+            tokens_cached=reply.tokens_cached,
+            price=self.price.of(
+                read, written, reply.tokens_cached, reply.tokens_cache_written
+            ),
+            served=f"{reply.model} {reply.id}".strip(),
+            flags=",".join(flags),
+        )  # fmt: skip
+
+    def _chosen(self, choices: tuple[str, ...], reply: Reply) -> tuple[tuple[float, ...], str]:
+        """Return the log-probability of each choice, or why there is none."""
+        words = [choice.strip() for choice in choices]
+        if self.logprobs and reply.logprobs:
+            self.is_weighed = True
+            token, logprob, top = reply.logprobs[0]
+            told = [(token, logprob), *top]
+            found = by_first_token(words, told)
+            self.held.take(sum(map(math.exp, found[0])) if found[0] else 0.0, token)
+            return found
+        text = reply.text.strip()
+        if self.logprobs and reply.finish == "content_filter":
+            return (), f"the provider withheld it: {text[:200] or 'content filter'}"
+        if self.logprobs and text:
+            # The written choice alone would count as certain, as if it had been weighed.
+            return (), f"{UNWEIGHED}{text[:80]!r}"
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            text = str(json.loads(text)["answer"]).strip()
+        if text not in words and reply.finish == "length":
+            return (), f"{CUT_OFF} before it wrote any of {words}"
+        if reply.finish == "other" and reply.said:
+            return (), f"it ended with {reply.said[:60]!r}, which is no known end of a whole answer"
+        if text not in words:
+            return (), f"the teacher wrote {text[:80]!r}, which is none of {words}"
+        return certain(words.index(text), len(words)), ""
+
+
+def _of_logprobs(odd: Sequence[str]) -> str:
+    """Return which log-probability of an answer is none; empty if none was told, or all are."""
+    return next((found for found in odd if found.endswith(" a log-probability")), "")
+
+
+def _more_than_a_prompt(question: Question) -> bool:
+    return bool(
+        question.choices or question.system or question.turns or question.schema
+        or question.tools or question.sample
+        or not (question.prefix or question.body)
+    )  # fmt: skip
+
+
+def _one_of(choices: tuple[str, ...]) -> dict[str, Any]:
+    words = [choice.strip() for choice in choices]
+    return {
+        "type": "object", "additionalProperties": False, "required": ["answer"],
+        "properties": {"answer": {"type": "string", "enum": words}},
+    }  # fmt: skip
+
+
+def _turn(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "content": content}
