@@ -22,6 +22,8 @@ _BESIDE = frozenset({
     "_common_metadata", "_SUCCESS",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
+_PERHAPS: frozenset[Format | None] = frozenset({"json", "webdataset"})
+"""formats whose endings other files have, too: they are rows where nothing else is"""
 _PACKED = ("gz", "zst")
 
 
@@ -44,6 +46,9 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
     kinds = {name: format_of(name) for name in names}
     if kind in ("json", "jsonl"):  # a file that ends in .json may hold lines as well
         kinds = {name: kind if each in ("json", "jsonl") else each for name, each in kinds.items()}
+    if kind == "auto" and set(kinds.values()) - {None, *_PERHAPS}:
+        # Beside rows, JSON is what somebody says of them, and an archive is what they came from.
+        kinds = {name: None if each in _PERHAPS else each for name, each in kinds.items()}
     found = Counter(each for each in kinds.values() if each is not None)
     have = ", ".join(f"{count} {each}" for each, count in found.items())
     if kind == "auto" and len(found) > 1:
