@@ -12,6 +12,7 @@ from mashbill.core.record import FROM, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.asking import marks, texts_of
+from mashbill.stages.missing import missing_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,12 +60,13 @@ class ChunkSpec(StageSpec):
             texts: list[str] = []
             numbers: list[int] = []
             reasons: list[str | None] = []
+            absent = missing_reasons(batch, ["text"])
             for row, text in enumerate(texts_of(batch, "text", self.input)):
                 pieces = pieces_of(text, self.words, self.overlap)
                 rows += [row] * max(len(pieces), 1)
                 texts += pieces or [text]
                 numbers += range(max(len(pieces), 1))
-                reasons += [None] * len(pieces) if pieces else ["it has no words"]
+                reasons += [None] * len(pieces) if pieces else [absent[row] or "it has no words"]
             taken = pa.table(batch.select(user_columns(batch.schema.names))).take(
                 pa.array(rows, pa.int64())
             )

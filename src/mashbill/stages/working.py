@@ -23,7 +23,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, user_columns
 from mashbill.core.stage import Question
-from mashbill.stages.asking import calls_column, marks
+from mashbill.stages.asking import calls_column, marks, right_of, unchosen
 from mashbill.stages.structure import flaw
 
 if TYPE_CHECKING:
@@ -235,10 +235,10 @@ class Work:
             questions.append(Question("", said.user, (_YES, _NO), system=said.system))
         answers = self.ctx.teacher(self.spec.judge).ask(questions)
         for row, (_, answer) in zip(asked, answers, strict=True):
-            if answer.failed:
-                row["reason"] = f"the judge gave no answer: {answer.failed}"
+            if problem := unchosen(answer):
+                row["reason"] = f"the judge gave no answer: {problem}"
                 continue
-            row["right"] = 1 / (1 + math.exp(answer.logprobs[1] - answer.logprobs[0]))
+            row["right"] = right_of(answer)
             if row["right"] < self.spec.threshold:
                 row["reason"] = f"right at {row['right']:.4f}, below {self.spec.threshold}"
 
