@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from mashbill.core.missing import missing_reasons
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.asking import marks, texts_of
 from mashbill.stages.labelling import labelled
-from mashbill.stages.missing import missing_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

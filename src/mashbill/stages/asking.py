@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.missing import is_text, lacking
 from mashbill.core.parsing import read_text
 from mashbill.core.record import REASON, REJECTED_BY
-from mashbill.stages.missing import is_text, lacking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from mashbill.core.missing import missing_reasons
 from mashbill.core.record import FROM, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.asking import marks, texts_of
-from mashbill.stages.missing import missing_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

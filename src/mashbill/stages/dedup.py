@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import is_text, missing_in
 from mashbill.core.record import FROM, one_batch, user_columns
 from mashbill.core.rowbytes import row_bytes
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.missing import is_text, missing_in
 from mashbill.stages.same import Same
 from mashbill.stages.text import matching_keys
 

@@ -16,11 +16,11 @@ from pydantic import Field
 
 from mashbill.core.cells import number_of
 from mashbill.core.errors import InputError
+from mashbill.core.missing import Numbers, as_measure, numbers_of, told
 from mashbill.core.record import FROM, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.asking import marks
-from mashbill.stages.missing import Numbers, as_measure, numbers_of, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_reasons
 from mashbill.core.record import FROM, OURS, REASON, REJECTED_BY, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.joining import made_of, matches
-from mashbill.stages.missing import missing_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

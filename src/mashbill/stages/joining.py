@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_in
 from mashbill.core.naming import free_names
-from mashbill.stages.missing import missing_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,10 +15,10 @@ from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_in
 from mashbill.core.record import FROM, ID, one_batch, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.missing import missing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_in, missing_reasons
 from mashbill.core.record import FROM, one_batch, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.asking import marks, texts_of
-from mashbill.stages.missing import missing_in, missing_reasons
 from mashbill.stages.text import place
 
 if TYPE_CHECKING:
