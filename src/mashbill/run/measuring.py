@@ -1,4 +1,4 @@
-"""What a stage measured, held to what a manifest and the ledger can hold, before rows are committed.
+"""Measures, held to what a manifest and the ledger can hold, before rows are committed.
 
 JSON has no NaN and no infinity. A mean over no rows, or a loss that ran away, is no reason to lose
 rows that are in order: such a measure becomes null, and it is told. What has no JSON form at all

@@ -145,13 +145,12 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
     torch.set_num_threads(ctx.threads)
     torch.use_deterministic_algorithms(mode=True)
     texts, words, labels, there = _read(spec, ctx)
-    ends = np.cumsum([int(each.sum()) for each in there]).tolist()
     tokenizer = _train_tokenizer(texts, labels, spec.vocabulary)
     corpus = _Corpus(
         ids=[e.ids[: spec.context - 1] for e in tokenizer.encode_batch(texts)],
         labels=np.array([labels.index(word) for word in words]),
         names=spec.inputs,
-        ends=ends,
+        ends=np.cumsum([int(each.sum()) for each in there]).tolist(),
     )
     if spec.shuffle_labels:
         corpus.labels = np.random.default_rng(ctx.seed).permutation(corpus.labels)
