@@ -81,6 +81,7 @@ def test_every_kind_is_under_the_law():
 
 def run_kind(folder, monkeypatch, kind, rows, keys=None):
     others = [{**complete(i), "text": f"other {i}", "score": 0.5} for i in range(6)]
+    others[4]["key"], others[5]["key"] = NAN, None
     clean = [{"text": f"{'lovely bright' if i % 2 else 'awful dull'} day {i}"} for i in range(24)]
     given_rows(monkeypatch, {"got": rows, "other": others, "clean": clean})
     stages = imported("got") + (imported("other") if kind in TWO else "")

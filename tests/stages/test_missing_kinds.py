@@ -368,6 +368,41 @@ def test_a_judge_may_be_as_sure_as_it_likes(tmp_path, monkeypatch, logprobs, rig
     assert rows[0]["right"] == rows[2]["right"] == pytest.approx(1 / (1 + math.exp(-2.4)))
 
 
+BRINGS = {
+    "label": ({"label", "confidence", "p_good"},
+              f'input = "got"\nteacher = "t"\nsoft = true\n{CHOOSE["label"]}'),
+    "verify": ({"right"}, f'input = "got"\nteacher = "t"\n{CHOOSE["verify"]}'),
+    "chunk": ({"piece"}, 'input = "got"\nwords = 1\n'),
+    "rewrite": ({"right", "sample"},
+                'input = "got"\nteacher = "t"\njudge = "t"\nsamples = 2\nthreshold = 0\n'),
+    "apply": ({"label", "confidence"}, 'input = "got"\nmodel = "model"\n'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BRINGS)
+def test_what_a_stage_gives_is_written_over_nothing(tmp_path, monkeypatch, kind):
+    names, keys = BRINGS[kind]
+    own = {name: f"own {name}" for name in names}
+    rows = [{**own, "original_label": "older"}] * 3
+    kinds = dict.fromkeys((*own, "original_label"), pa.string())
+    tables = {"got": rows}
+    stages = f'[stages.out]\nkind = "{kind}"\n{keys}'
+    if kind == "apply":
+        tables = {"clean": [lesson(i) for i in range(20)], "got": rows}
+        stages = f"[stages.model]\n{TRAINERS['hard'][0].replace('got', 'clean')}{stages}"
+        kinds["confidence"] = pa.string()
+        for row in tables["clean"]:
+            row["confidence"] = "0.8"
+    files = {"p.txt": "Text: {{ text }}\nAnswer:"}
+    store = run(tmp_path, monkeypatch, stages, tables, kinds, files)
+    for row in rows_of(store, "out"):
+        for name in names:
+            assert row[name] != own[name]
+            kept = "original_2_label" if name == "label" else f"original_{name}"
+            assert row[kept] == own[name]
+        assert row["original_label"] == "older"
+
+
 # -- measures, the ledger, what is given away --------------------------------------------------
 
 
