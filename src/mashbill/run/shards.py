@@ -26,6 +26,7 @@ from mashbill.core.record import (
     user_columns,
 )
 from mashbill.core.store import publish
+from mashbill.run.measuring import settle_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,9 +144,11 @@ class ShardWriter:
         """Commit one shard, with the rejected rows beside it.
 
         Raises:
+            CanonicalError: naming stage and measure, if one cannot be kept.
             StoreError: if a shard of this number was committed with other records, which means
                 that the stage is not deterministic.
         """
+        settle_measures(self._making.context, self._making.name)
         shards: dict[str, dict[str, Any]] = {}
         new: list[Shard] = []
         for prefix, part in _kept_and_rejected(table):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from jinja2 import meta, nodes
 
+from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.parsing import read_text
 from mashbill.stages.sandbox import Sandbox, begin, joined
@@ -94,7 +95,7 @@ class Prompt:
             raise RecipeError(msg)
 
     def render(self, values: Mapping[str, Any], where: str) -> Rendered:
-        """Fill it for one row; a column that is null is empty text.
+        """Fill it for one row; a column that is null or NaN is empty text.
 
         Args:
             values: the row's columns, and what the stage adds.
@@ -104,7 +105,7 @@ class Prompt:
             InputError: naming file, row and variable.
         """
         begin()
-        there = {name: "" if value is None else value for name, value in values.items()}
+        there = {name: "" if is_missing(value) else value for name, value in values.items()}
         try:
             context = self._template.new_context(there)
             if not self._template.blocks:

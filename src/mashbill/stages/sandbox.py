@@ -20,6 +20,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from jinja2.visitor import NodeTransformer
 
+from mashbill.core.cells import is_missing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -199,8 +201,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 
 def _shown(value: Any) -> Any:
-    """Weigh a value before it is written out; one that is null is nothing."""
-    if value is None:
+    """Weigh a value before it is written out; one that is null or NaN is nothing."""
+    if is_missing(value):
         return ""
     if not isinstance(value, str):
         _weigh(value)
@@ -235,7 +237,7 @@ def _weighed(made: Any, *, of_text: bool = False) -> Callable[..., Any]:
     def weighing(*args: Any, **kwargs: Any) -> Any:
         _weigh(*args, *kwargs.values())
         if of_text:
-            args = (*("" if arg is None else arg for arg in args[:2]), *args[2:])
+            args = (*("" if is_missing(arg) else arg for arg in args[:2]), *args[2:])
         try:
             return made(*args, **kwargs)
         except AssertionError as error:
@@ -254,7 +256,7 @@ def _fits(size: int, what: str) -> None:
 def _join(values: Iterable[Any], between: str = "", attribute: str | None = None) -> str:
     if attribute is not None:
         values = [value[attribute] for value in values]
-    texts = ["" if value is None else str(value) for value in values]
+    texts = ["" if is_missing(value) else str(value) for value in values]
     _fits(sum(map(len, texts)) + len(texts) * len(between), "join")
     return between.join(texts)
 

@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from mashbill.core.errors import InputError
 from mashbill.core.patterns import found
-from mashbill.core.record import BILL, CALL, FROM, user_columns
+from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
 from mashbill.core.stage import Question
-from mashbill.stages.asking import calls_column, marks
+from mashbill.stages.asking import calls_column, marks, right_of, unchosen
 from mashbill.stages.calls import whole_calls
 from mashbill.stages.structure import flaw
 
@@ -236,10 +236,10 @@ class Work:
             questions.append(Question("", said.user, (_YES, _NO), system=said.system))
         answers = self.ctx.teacher(self.spec.judge).ask(questions)
         for row, (_, answer) in zip(asked, answers, strict=True):
-            if answer.failed:
-                row["reason"] = f"the judge gave no answer: {answer.failed}"
+            if problem := unchosen(answer):
+                row["reason"] = f"the judge gave no answer: {problem}"
                 continue
-            row["right"] = 1 / (1 + math.exp(answer.logprobs[1] - answer.logprobs[0]))
+            row["right"] = right_of(answer)
             if row["right"] < self.spec.threshold:
                 row["reason"] = f"right at {row['right']:.4f}, below {self.spec.threshold}"
 
@@ -290,9 +290,11 @@ class Work:
         sample = pa.array([item.sample for item, _ in made], pa.int64())
         if self.spec.keeps:
             places = pa.array([item.row for item, _ in made], pa.int64())
-            names = user_columns(batch.schema.names)
-            kept = {name: batch.column(name).take(places) for name in names}
-            return kept | {"text": text} | ({"sample": sample} if self.spec.samples > 1 else {})
+            given = {"sample": sample} if self.spec.samples > 1 else {}
+            judged = {"right"} if self._judging is not None else set()
+            before = kept_beside(batch, {*given, *judged, *self.spec.further()})
+            kept = {name: column.take(places) for name, column in before.items()}
+            return kept | {"text": text} | given
         prompts = [
             row.get("prompt", self.spec.prompt_text(item.values, item.first)) for item, row in made
         ]

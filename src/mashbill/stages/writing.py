@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
+from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.core.patterns import compiled
 from mashbill.core.source import Channel, Purpose
@@ -289,8 +290,8 @@ class WritingSpec(StageSpec):
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether a cell is null, or text of nothing but space."""
-    return value is None or (isinstance(value, str) and not value.strip())
+    """Return whether a cell is null or NaN, or text of nothing but space."""
+    return is_missing(value) or (isinstance(value, str) and not value.strip())
 
 
 def needs_column(row: dict[str, Any], column: str, of: str) -> str:
@@ -303,7 +304,7 @@ def needs_column(row: dict[str, Any], column: str, of: str) -> str:
         have = ", ".join(row)
         msg = f"{of} has no column {column!r}; it has {have}; correct the column name in the recipe"
         raise InputError(msg)
-    value = row[column]
+    value = None if is_missing(row[column]) else row[column]
     if value is not None and not isinstance(value, str):
         msg = f"{of}: column {column!r} holds {type(value).__name__}; text is needed"
         raise InputError(msg)
