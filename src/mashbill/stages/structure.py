@@ -174,6 +174,11 @@ class Structure:
         properties = self.schema.get("properties", {})
         return {name: _TYPES.get(_plain(sub), pa.string()) for name, sub in properties.items()}
 
+    def json_columns(self) -> frozenset[str]:
+        """Return which of those columns are JSON text."""
+        properties = self.schema.get("properties", {})
+        return frozenset(name for name, sub in properties.items() if not _plain(sub))
+
     def check_columns(self, taken: Collection[str]) -> None:
         """Check that each property can have a column of its name.
 
@@ -191,10 +196,10 @@ class Structure:
 
     def arrays(self, values: Sequence[Any]) -> dict[str, pa.Array]:
         """Return those columns of values, None where a value is none."""
-        made = {}
+        made, as_json = {}, self.json_columns()
         for name, kind in self.columns().items():
             cells = [value.get(name) if isinstance(value, dict) else None for value in values]
-            is_plain = bool(_plain(self.schema["properties"][name]))
+            is_plain = name not in as_json
             made[name] = pa.array([_cell(cell, kind, is_plain) for cell in cells], kind)
         return made
 
