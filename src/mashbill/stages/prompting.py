@@ -8,6 +8,7 @@ that is shipped; its bytes are identity all the same.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -153,12 +154,19 @@ class Prompt:
                 return Rendered("", joined(self._template.root_render_func(context)))
             said = {name: joined(block(context)) for name, block in self._template.blocks.items()}
         except Exception as error:
-            have = ", ".join(map(spelled, sorted(values)))
+            have = ", ".join(map(spelled, sorted(values))) + _meant(error, values)
             if ROW in values and ROW in self.variables:
                 have += f" ({ROW} is a column here: rename it to have the others by {ROW}[...])"
             msg = f"{self.path} cannot be filled for {where}: {error}; there are {have}"
             raise InputError(msg) from error
         return Rendered(said.get("system", ""), said["user"])
+
+
+def _meant(error: Exception, names: Collection[str]) -> str:
+    """Return which columns an undefined variable may be the beginning of: a-b is a, less b."""
+    found = re.search(r"'(\w+)' is undefined", str(error))
+    meant = sorted(name for name in names if found and re.match(rf"{found[1]}\W", name))
+    return "".join(f" (the column {name!r} is written {spelled(name)})" for name in meant[:3])
 
 
 def _looked_up(parsed: nodes.Template) -> frozenset[tuple[str, bool]] | None:
