@@ -19,7 +19,7 @@ _MARK = {b"mashbill.json": b"1"}
 _KEY = b"mashbill.json"
 # What a cell can be at all; whether it is JSON is seen when it is read.
 _LIKE_JSON = (
-    r"(?s)^\s*(?:\{.*\}|\[.*\]|\"(?:[^\"\\]|\\.)*\"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
+    r"(?s)^\s*(?:\{.*\}|\[.*\]|\"(?:[^\"\\]|\\.)*\"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?"
     r"|true|false|null)\s*$"
 )
 _Rows = TypeVar("_Rows", pa.Table, pa.RecordBatch)

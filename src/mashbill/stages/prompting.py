@@ -154,10 +154,11 @@ class Prompt:
                 return Rendered("", joined(self._template.root_render_func(context)))
             said = {name: joined(block(context)) for name, block in self._template.blocks.items()}
         except Exception as error:
-            have = ", ".join(map(spelled, sorted(values))) + _meant(error, values)
+            have = ", ".join(map(spelled, sorted(values)))
             if ROW in values and ROW in self.variables:
                 have += f" ({ROW} is a column here: rename it to have the others by {ROW}[...])"
-            msg = f"{self.path} cannot be filled for {where}: {error}; there are {have}"
+            says = f"{error}{_meant(error, values)}"
+            msg = f"{self.path} cannot be filled for {where}: {says}; there are {have}"
             raise InputError(msg) from error
         return Rendered(said.get("system", ""), said["user"])
 
