@@ -37,6 +37,7 @@ ROW = {
     "a.b": json.dumps({"k": "dot"}),
     "1st": "digit",
     "class": "word",
+    "क्या-है": "Hindi",
     "none": "Jinja's",
 }
 MARKED = {"tags", "meta", "turns", "gone", "bare", "a.b"}
@@ -82,8 +83,9 @@ def fill(tmp_path):
         ("{{ gone.topic|default('z') }}", "z"),
         ('{{ row["my col"] }} {{ row["original-text"] }} {{ row["1st"] }}', "space hyphen digit"),
         ('{{ row["a.b"].k }} {{ row.class }} {{ row["none"] }}', "dot word Jinja's"),
+        ("{{ row['क्या-है'] }}", "Hindi"),
         ('{{ row["meta"].topic }} {{ row.tags[1] }} [{{ row["gone"] }}]', "bees b []"),
-        ("{% for name in row %}{{ row[name]|length }} {% endfor %}", "5 2 6 2 0 0 5 6 1 5 4 7"),
+        ("{% for name in row %}{{ row[name]|length }} {% endfor %}", "5 2 6 2 0 0 5 6 1 5 4 5 7"),
         ("{{ row['nope']|default('none') }}{{ row['nope'] is defined }}", "noneFalse"),
         ("{% for c in text|list %}{{ c }}-{% endfor %}", "p-l-a-i-n-"),
     ],
@@ -114,6 +116,7 @@ def test_a_prompt_goes_into_lists_and_objects(fill, template, text):
         ("{{ row['nope'] }}", "row has no column 'nope'; it has 1st, a.b"),
         ("{{ row.nope }}", "row has no column 'nope'"),
         ("{{ original-text }}", r"'original' is undefined.* is written row\[\"original-text\"\]"),
+        ("{{ क्या-है }}", r"'क्या' is undefined .the column 'क्या-है' is written row"),
         ("{{ a.b }}", r"'a' is undefined .the column 'a.b' is written row\[\"a.b\"\]"),
     ],
 )

@@ -24,6 +24,8 @@ FileName = str
 
 _MOST = 1 << 20  # bytes of a prompt
 _BRACES = re.compile(r"\{[\w{ -]{1,40}\}*")
+# Beyond ASCII all that is seen may be in a name: \w takes no vowels of Hindi, Thai and others.
+_PLAIN = r"(?:[\w-]|[^\x00-\x7f\s])+"
 _BY_NAME = r'row\["([^"\n]+)"\]'
 
 
@@ -77,7 +79,7 @@ class Template:
 def _slot(names: Sequence[str]) -> re.Pattern[str]:
     """Return what a slot is: a name of one of these, or of a plain word; ``row["NAME"]`` too."""
     own = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.compile(rf"\{{\{{ (?:({own}|[\w-]+)|{_BY_NAME}) \}}\}}")
+    return re.compile(rf"\{{\{{ (?:({own}|{_PLAIN})|{_BY_NAME}) \}}\}}")
 
 
 def _instead(text: str, names: Sequence[str]) -> str:

@@ -165,8 +165,13 @@ class Prompt:
 
 def _meant(error: Exception, names: Collection[str]) -> str:
     """Return which columns an undefined variable may be the beginning of: a-b is a, less b."""
-    found = re.search(r"'(\w+)' is undefined", str(error))
-    meant = sorted(name for name in names if found and re.match(rf"{found[1]}\W", name))
+    found = re.search(r"'([^']+)' is undefined", str(error))
+    begun = found[1] if found else ""
+    meant = sorted(
+        name
+        for name in names
+        if begun and name.startswith(begun) and not name[: len(begun) + 1].isidentifier()
+    )
     return "".join(f" (the column {name!r} is written {spelled(name)})" for name in meant[:3])
 
 
