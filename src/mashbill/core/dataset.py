@@ -53,6 +53,12 @@ class Dataset:
             return []
         return list(self._part(self.manifest.shards[0].file).schema.names)
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns with their types and marks, as the first shard has them."""
+        shards = self.manifest.shards
+        return self._part(shards[0].file).schema if shards else pa.schema([])
+
     def _part(self, file: str) -> _Part:
         """Open a shard, once: its footer is read and parsed a single time."""
         part = self._parts.get(file)

@@ -26,9 +26,10 @@ FileName = str
 
 _MOST = 1 << 20  # bytes of a prompt
 _FAR = 700.0  # log-odds; a float holds no larger exponential
-# Beyond ASCII all that is seen may be in a name: \w takes no vowels of Hindi, Thai and others.
 _BRACES = re.compile(r"\{(?:[\w{ -]|[^\x00-\x7f\s]){1,40}\}*")
-_SLOT = re.compile(r"\{\{ ((?:[\w-]|[^\x00-\x7f\s])+) \}\}")
+# Beyond ASCII all that is seen may be in a name: \w takes no vowels of Hindi, Thai and others.
+_PLAIN = r"(?:[\w-]|[^\x00-\x7f\s])+"
+_BY_NAME = r'row\["([^"\n]+)"\]'
 
 
 class Template:
@@ -41,7 +42,8 @@ class Template:
             RecipeError: if each of these names does not stand in it once, or if another does.
         """
         text = read_text(path, most=_MOST, error=RecipeError).rstrip("\n")
-        found = _SLOT.findall(text)
+        slot = _slot(names)
+        found = [a or b for a, b in slot.findall(text)]
         for name in names:
             if found.count(name) != 1:
                 msg = (
@@ -52,7 +54,13 @@ class Template:
         for name in set(found) - set(names):
             msg = f"{path} has {{{{ {name} }}}}; there are only {', '.join(names)}; correct it"
             raise RecipeError(msg)
-        before, *self._rest = _SLOT.split(text)
+        before, *rest = slot.split(text)
+        # Each slot comes as two, of which one is its name.
+        self._rest = [
+            piece
+            for at in range(0, len(rest), 3)
+            for piece in (rest[at] or rest[at + 1], rest[at + 2])
+        ]
         # The space before a value belongs to its first token, so it is not in the prefix.
         self.prefix = before.rstrip(" ")
         self._gap = before[len(self.prefix) :]
@@ -69,6 +77,12 @@ class Template:
             for place, piece in enumerate(self._rest)
         ]
         return self._gap + "".join(pieces)
+
+
+def _slot(names: Sequence[str]) -> re.Pattern[str]:
+    """Return what a slot is: a name of one of these, or of a plain word; ``row["NAME"]`` too."""
+    own = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"\{{\{{ (?:({own}|{_PLAIN})|{_BY_NAME}) \}}\}}")
 
 
 def _instead(text: str, names: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ class ConverseSpec(WritingSpec):
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher", "judge", "user_teacher")
     takes_schema: ClassVar[bool] = False
+    as_json: ClassVar[frozenset[str]] = frozenset({"messages_json"})
 
     kind: Literal["converse"] = "converse"
     column: str = "text"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
@@ -101,7 +102,7 @@ class Giving:
                 for where, reason in zip(chunk["where"].array.to_pylist(), reasons, strict=True)
             ]
             by = ["import" if reason else None for reason in why]
-            yield pa.RecordBatch.from_pydict(
+            batch = pa.RecordBatch.from_pydict(
                 columns
                 | {
                     BILL: pa.array(numbers, pa.int32()),
@@ -110,6 +111,10 @@ class Giving:
                     REASON: pa.array(why, pa.string()),
                 }
             )
+            nested = [
+                new for name, new in self._names.items() if self._spill.is_nested(f"user {name}")
+            ]
+            yield with_json(batch, [*nested, "messages_json"])
 
     def _texts(
         self, chunk: Mapping[str, Cells], rows: int

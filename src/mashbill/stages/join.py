@@ -68,7 +68,8 @@ class JoinSpec(StageSpec):
         right = self._renamed(left, right)
         pairs = left.take(pa.array(first))
         for name in right.column_names:
-            pairs = pairs.append_column(name, right.column(name).take(pa.array(second)))
+            kept = right.column(name).take(pa.array(second))
+            pairs = pairs.append_column(right.schema.field(name), kept)
         blank = pa.nulls(len(first), pa.string())
         yield from _with(pairs, made_of(first, left.num_rows + second), blank)
         for side, keys, found, offset, other in (

@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.json_fields import json_columns, with_json
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
 from mashbill.core.stage import Question
 from mashbill.stages.asking import calls_column, marks, right_of, unchosen
 from mashbill.stages.calls import whole_calls
+from mashbill.stages.nested import read_again, read_cells
+from mashbill.stages.prompting import Rendered
 from mashbill.stages.structure import flaw
 
 if TYPE_CHECKING:
@@ -79,6 +82,8 @@ class Work:
         self._template = spec.template(ctx.recipe_folder)
         self._structure = spec.structure(ctx.recipe_folder)
         self._tools = spec.tools_text(ctx.recipe_folder)
+        self._json: dict[str, pa.DataType] = {}
+        """columns of the rows at hand that hold JSON"""
         self._judging = spec.judging(ctx.recipe_folder) if spec.judge else None
 
     def measure(self) -> None:
@@ -89,6 +94,7 @@ class Work:
     def batch(self, batch: pa.RecordBatch, start: int) -> Iterator[pa.RecordBatch]:
         """Yield the records of some rows; all at once, or in waves until enough are accepted."""
         names = batch.schema.names
+        self._json = json_columns(batch.schema)
         rows = batch.select(user_columns(names)).to_pylist()
         near = _alike(rows, batch.column(BILL).to_pylist() if BILL in names else [0] * len(rows))
         todo = [(i, n) for i in range(len(rows)) for n in range(self.spec.samples)]
@@ -135,13 +141,14 @@ class Work:
     ) -> Candidate:
         spec, (place, sample) = self.spec, which
         where = f"row {at} of {spec.input}"
-        values = {**row, **spec.asked(row, sample, near, self.ctx)}
-        lacking = spec.lacking(row, self._template.variables if self._template else ())
+        added = spec.asked(row, sample, near, self.ctx)
+        values = {**row, **added}
         system, user = "", ""
-        if lacking is None and self._template is None:
-            user = spec.prompt_text(row, "")
-        elif lacking is None and self._template is not None:
-            said = self._template.render(values, where)
+        if self._template is None:
+            lacking = spec.lacking(row, ())
+            user = spec.prompt_text(row, "") if lacking is None else ""
+        else:
+            lacking, said = self._filled(self._template, row, added, where)
             system, user = said.system, said.user
         schema = self._structure.text if self._structure else ""
         question = Question(
@@ -150,6 +157,24 @@ class Work:
         made = Candidate(place, sample, values, question, user, where)
         made.reason = lacking or spec.unfit(values, system, user)
         return made
+
+    def _filled(
+        self, template: Prompt, row: dict[str, Any], added: dict[str, Any], where: str
+    ) -> tuple[str | None, Rendered]:
+        """Return why a row is not asked about, and what its prompt comes to."""
+        spec, names = self.spec, template.reads(row)
+        if spec.called in template.variables and spec.about in row:
+            names |= {spec.about}
+        try:
+            there = read_cells(row, self._json, names)
+            if spec.about in self._json and spec.called in added:  # the same cell, by another name
+                added = {**added, spec.called: read_again(added[spec.called], spec.about)}
+        except InputError as error:  # one row's: the others can be asked about
+            return str(error), Rendered("", "")
+        lacking = spec.lacking(there, template.variables | names)
+        if lacking is not None:
+            return lacking, Rendered("", "")
+        return None, template.render({**there, **added}, where, there)
 
     def _complete(self, wave: list[Candidate]) -> None:
         """Ask, read, make rows, check and judge."""
@@ -277,7 +302,10 @@ class Work:
             CALL: calls_column([item.call or None for item, _ in made]),
             **marks(spec.kind, [row["reason"] for _, row in made]),
         }
-        return pa.RecordBatch.from_pydict(columns)
+        as_json = spec.as_json
+        if self._structure is not None and spec.spreads:
+            as_json = as_json | self._structure.json_columns()
+        return with_json(pa.RecordBatch.from_pydict(columns), as_json)
 
     def _first_columns(
         self, made: Sequence[tuple[Candidate, dict[str, Any]]], batch: pa.RecordBatch
