@@ -10,8 +10,11 @@ import pytest
 from tests_given import NAN, given_rows, imported
 from tests_support import TEACHER, rows_of, run_stages
 from tests_ways import says
+from typer.testing import CliRunner
 
 from mashbill import Answer, InputError
+from mashbill.cli import app
+from mashbill.conduct.budget import Caps
 from mashbill.core.cells import compared, is_missing, number_of, says_nothing
 from mashbill.core.errors import CanonicalError
 from mashbill.core.stage import WARNINGS
@@ -453,6 +456,14 @@ def test_published_rows_hold_no_nan(tmp_path, monkeypatch):
     assert [(row["x"], row["y"], row["z"]) for row in found] == [
         ("", "1.5", "[null, 1.0]"), ("2", "", ""),
     ]  # fmt: skip
+
+
+def test_a_cap_that_nothing_goes_over_is_none(recipe_file):
+    told = CliRunner().invoke(app, ["run", str(recipe_file), "--max-usd", "nan"])
+    assert "--max-usd" in told.output
+    assert told.exit_code == 2
+    with pytest.raises(InputError, match="the cap in US dollars is NaN"):
+        Caps(usd=NAN)
 
 
 @pytest.mark.parametrize("value", [NAN, math.inf])
