@@ -114,6 +114,8 @@ class Cells:
         if pa.types.is_dictionary(kind):
             array, kind = array.dictionary_decode(), kind.value_type
         name = _plain_name(kind)
+        if pa.types.is_time64(kind):
+            array = array.cast(pa.string())  # Python's own time has no billionths of a second
         if name is None:
             return cls.of(array.to_pylist())
         if name == "float":

@@ -116,7 +116,7 @@ class ConverseSpec(WritingSpec):
                 talk.item.reason = f"the user's next turn failed: {problem}"
             else:
                 going.append(talk)
-                talk.says(answer.text.strip())
+                talk.says(answer.text)
         work.ask(work.ctx.teacher(self.teacher), [(talk.item, talk.question) for talk in going])
         left = [talk for talk in going if talk.item.reason is None]
         for talk in left:

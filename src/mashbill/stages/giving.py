@@ -173,7 +173,9 @@ class Giving:
         is_named = version is None or (
             isinstance(version, str | int | float) and not isinstance(version, bool)
         )
-        is_licence = texts_of(license_) is not None
+        is_licence = texts_of(license_) is not None or (
+            isinstance(license_, list | dict) and licence_of(license_) is not None
+        )
         for column, value, is_fit, wanted in (
             (self._generator, generator, names is not None, "name of a model"),
             ("version", version, is_named, "version"),

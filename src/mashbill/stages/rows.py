@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +23,9 @@ _BESIDE = frozenset({
     "_common_metadata", "_SUCCESS",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
+_STATE = "state.json"
+"""in each folder that ``save_to_disk`` of datasets wrote"""
+_SAVED = re.compile(r"(?:data-\d{5}-of-\d{5}|dataset)\.arrow")
 _PERHAPS: frozenset[Format | None] = frozenset({"json", "webdataset"})
 """formats whose endings other files have, too: they are rows where nothing else is"""
 _PACKED = ("gz", "zst")
@@ -42,7 +46,7 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         InputError: naming the folder, what it has and the remedy, if there is no file of this
             format, or with auto files of several.
     """
-    names = [name for name in names if PurePosixPath(name).name not in _BESIDE]
+    names = _of_the_set(names, address)
     kinds = {name: format_of(name) for name in names}
     if kind in ("json", "jsonl"):  # a file that ends in .json may hold lines as well
         kinds = {name: kind if each in ("json", "jsonl") else each for name, each in kinds.items()}
@@ -68,6 +72,32 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         )
         raise InputError(msg)
     return chosen
+
+
+def _of_the_set(names: Sequence[str], address: str) -> list[str]:
+    """Return the files that may hold rows of a set: none that a library keeps beside them.
+
+    Raises:
+        InputError: if the set is one of ``datasets`` whose rows were chosen, or put in another
+            order, by an index that lies beside them.
+    """
+    saved = {PurePosixPath(name).parent for name in names if PurePosixPath(name).name == _STATE}
+    found = []
+    for name in names:
+        path = PurePosixPath(name)
+        if path.name in _BESIDE:
+            continue
+        if path.parent in saved and path.suffix == ".arrow" and not _SAVED.fullmatch(path.name):
+            if path.name.startswith("indices"):
+                msg = (
+                    f"{address}: {name} chooses and orders the rows of its set, so that the files "
+                    "alone are another one; load it with datasets, call flatten_indices(), and "
+                    "save_to_disk() it anew"
+                )
+                raise InputError(msg)
+            continue  # what datasets keeps of earlier results: the same rows again
+        found.append(name)
+    return found
 
 
 def named_once(columns: Sequence[str], name: str) -> list[str]:

@@ -214,13 +214,13 @@ class Work:
         answers = teacher.ask([question for _, question in asked])
         for (item, question), (call, answer) in zip(asked, answers, strict=True):
             item.question, item.call, item.answer = question, call, answer
-            item.text, item.value = _valid(answer.text.strip()), None
+            item.text, item.value = _valid(answer.text), None
             item.reason = self._read(item, answer)
 
     def _read(self, item: Candidate, answer: Answer) -> str | None:
         if unfinished := answer.unfinished(keep_cut=self.spec.keep_cut):
             return unfinished
-        if not item.text and not answer.tool_calls:
+        if not item.text.strip() and not answer.tool_calls:
             return "the teacher wrote nothing"
         if flawed := flaw([answer.text, json.loads(answer.tool_calls or "null")]):
             return f"it is {flawed}"
@@ -235,7 +235,8 @@ class Work:
         return None
 
     def _checked(self, text: str) -> str | None:
-        spec = self.spec
+        """Return what a check finds; white space around a text is its own, and no check's."""
+        spec, text = self.spec, text.strip()
         if len(text) < spec.min_chars:
             return f"{len(text)} characters, below {spec.min_chars}"
         if spec.max_answer_chars is not None and len(text) > spec.max_answer_chars:
@@ -382,14 +383,17 @@ def _may_mend(item: Candidate) -> bool:
     """Return whether showing the error could help: the teacher did write, and not too much."""
     answer = item.answer
     return (
-        answer is not None and not answer.failed and answer.finish != "length" and bool(item.text)
+        answer is not None
+        and not answer.failed
+        and answer.finish != "length"
+        and bool(item.text.strip())
     )
 
 
 def once_more(question: Question, answer: Answer, problem: str) -> Question:
     """Return the question that shows a teacher its answer and what is wrong with it."""
     turns = json.loads(question.turns) if question.turns else []
-    turn: dict[str, Any] = {"role": "assistant", "content": answer.text.strip()}
+    turn: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.opaque:
         turn["opaque"] = json.loads(answer.opaque)
     turns += [{"role": "user", "content": question.body}, turn]
