@@ -187,7 +187,10 @@ def check_utf8(data: bytes, shown: object, *, error: Error = InputError) -> None
     """
     for name, begins in _WIDE.items():
         if begins.match(data):
-            msg = f'{shown}: is {name} (which Windows may call "Unicode"); save it as UTF-8'
+            msg = (
+                f"{shown}: cannot be read as UTF-8 text: line 1: it is {name} (which Windows may "
+                'call "Unicode"); save it as UTF-8'
+            )
             raise error(msg)
 
 

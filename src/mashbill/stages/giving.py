@@ -185,7 +185,10 @@ class Giving:
                 reasons[row] = f"column {column!r} holds {kind_of(value)}, and no {wanted}"
         told = [name for name in dict.fromkeys(names or ()) if not self._is_nothing(name)]
         release = "" if is_missing(version) or not is_named else as_text(version).strip()
-        licence = spec.license if is_missing(license_) else licence_of(license_)
+        licence = spec.license
+        if not is_missing(license_):
+            own = licence_of(license_)
+            licence = None if own is None else _valid(own)
         release = "" if is_nothing(release) else release
         # In one order, whatever theirs is: who made a row with whom is one origin.
         sources = tuple(
