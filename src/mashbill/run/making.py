@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 _READ_ROWS = 1 << 16
-_SHARD_BYTES = 256 << 20
+_SHARD_BYTES = 64 << 20
 """of rows that wait: books fill a shard before their number does, and a column holds 2 GiB"""
 
 
