@@ -21,7 +21,7 @@ from mashbill.conduct import foreign
 from mashbill.conduct.bought import Bought
 from mashbill.conduct.journal import Event
 from mashbill.conduct.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
-from mashbill.conduct.order import Answered, Order, Refused
+from mashbill.conduct.order import ANSWERED, Answered, Order, Refused
 from mashbill.conduct.pressure import Breaker, Window
 from mashbill.conduct.route import Counts, Route, Surroundings, utc, utc_now
 from mashbill.conduct.telling import Telling, misled, too_long, until
@@ -308,7 +308,7 @@ class Lane:
                 return
             if wait is not None:
                 self._hold(wait, now, asked.header)
-            order.invalid = response.status == 200
+            order.invalid = response.status in ANSWERED
             kind = "invalid" if order.invalid else "server"
             self._failed(
                 order, kind, outcome.reason, response.body,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mashbill.core.errors import MashbillError
 
 
+ANSWERED = frozenset({200, 201, 203})
+"""statuses of answers: some gateways call what they made created"""
 UNREAD = "unread"
 """finish of an answer that could not be read; its text is the body as it came"""
 

@@ -153,7 +153,7 @@ class Carrier:
         return Response(
             response.status,
             clean.headers(response.headers),
-            clean.data(response.body, is_error=response.status != 200),
+            clean.data(response.body, is_error=not 200 <= response.status < 300),
         )
 
     async def close(self) -> None:
@@ -243,7 +243,7 @@ async def _whole(response: Any, method: str, clean: Scrubber) -> bytes:
         TransportError: if it is larger, or packed in another way than was asked for. Of an error
             only so much is read as is ever told.
     """
-    is_error = response.status != 200
+    is_error = not 200 <= response.status < 300
     most = LARGEST_RESULTS if method == "GET" else LARGEST_ANSWER
     most = LARGEST_ERROR if is_error else most
     encoding = response.headers.get("Content-Encoding", "")

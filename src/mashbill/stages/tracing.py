@@ -104,14 +104,14 @@ class Call:
     def takes(self, answer: Answer) -> str:
         """Take an answer as the result; return why it is none, empty if it is one."""
         text, self.problem = answer.text.strip(), ""
-        if answer.failed or not text:
-            self.problem = f"is lacking: {answer.failed or 'nothing was written'}"
+        if (unfinished := answer.unfinished()) or not text:
+            self.problem = f"is lacking: {unfinished or 'nothing was written'}"
         elif flawed := flaw(text):
             self.problem = f"is {flawed}"
         elif self.tool.result is None:
             self.result = _as_json(text)
         else:
-            read = self.tool.result.read(text)
+            read = self.tool.result.read(text, may_mend=answer.says_whole)
             self.problem = f"does not fit its schema: {read.problem}" if read.problem else ""
             self.result = "" if read.problem else json.dumps(read.value, ensure_ascii=False)
         return self.problem

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from mashbill.conduct.budget import Cost
-from mashbill.conduct.order import UNREAD, Answered, Order, Refused
+from mashbill.conduct.order import ANSWERED, UNREAD, Answered, Order, Refused
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import CUT_OFF, Answer, Question
 from mashbill.teachers.cures import cure_of, parts_of
@@ -185,7 +185,7 @@ class Format:
     def _reader(self, question: Question) -> Callable[..., Answered | Refused]:
         def read(status: int, headers: Mapping[str, str], body: bytes) -> Answered | Refused:
             del headers
-            if status != 200:
+            if status not in ANSWERED:
                 return self._refused(status, body, question)
             try:
                 reply = self.wire.read(whole_body(self.wire, body))

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import Reply, WireError
-from mashbill.teachers.wire.finishing import end
+from mashbill.teachers.wire.finishing import end, ending
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
@@ -29,6 +29,7 @@ from mashbill.teachers.wire.reading import (
     shown,
     signed,
     text,
+    told_events,
 )
 from mashbill.teachers.wire.schemas import for_anthropic
 
@@ -43,6 +44,8 @@ many; a thinking budget is added, since the limit counts thinking too"""
 
 _SETTINGS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k",
              "stop": "stop_sequences"}  # fmt: skip
+_BEGUN = {"text_delta": "text", "thinking_delta": "thinking"}
+"""kind of a piece -> kind of its block"""
 _THINKING = ("thinking", "redacted_thinking")
 _BESIDE = ("server_tool_use", "_tool_result", "mcp_tool_use", "container_upload")
 """ends of the names of blocks in which the server's own tools work: not the model's words"""
@@ -123,20 +126,27 @@ class AnthropicMessages:
         content = body.get("content")
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]  # as gateways of other models write it
-        if not isinstance(content, list) and (content is not None or not body.get("stop_reason")):
+        elif isinstance(content, dict):
+            content = [content]
+        if not isinstance(content, list) and (content is not None or ending(body) is None):
             msg = "a message without content"
             raise WireError(msg, retry=False, unread=True)
-        blocks = [record(block, "content[]") for block in content or ()]
+        blocks = [
+            {"type": "text", "text": block}
+            if isinstance(block, str)
+            else record(block, "content[]")
+            for block in content or ()
+        ]
         reply = Reply(
             opaque=signed(blocks, _THINKING),
             model=incidental(body.get("model")),
             id=incidental(body.get("id")),
         )
         # pause_turn, where a server tool took long, is "other": the turn is not complete.
-        end(reply, body.get("stop_reason"))
+        end(reply, ending({"stop_reason": body.get("stop_reason")}, body))
         for block in blocks:
             match block.get("type"):
-                case "text":
+                case "text" | None if "text" in block:
                     reply.text += text(block.get("text"), "text", reply.odd)
                 case "thinking":
                     reply.reasoning += Beside(reply.odd).text(block.get("thinking"), "thinking")
@@ -166,10 +176,9 @@ class AnthropicMessages:
         blocks: dict[int, dict[str, Any]] = {}
         pieces: dict[int, list[str]] = {}
         is_whole = False
-        for _, event in events:
+        for event in told_events(events):
             if event is None:
                 continue
-            event = answer(event)  # noqa: PLW2901
             match event.get("type"):
                 case "message_start":
                     whole = dict(record(event.get("message"), "message"))
@@ -178,10 +187,13 @@ class AnthropicMessages:
                     blocks[index(event.get("index"))] = dict(block)
                 case "content_block_delta":
                     place = index(event.get("index"))
+                    delta = record(event.get("delta"), "delta")
+                    begun = _BEGUN.get(incidental(delta.get("type")))
+                    if place not in blocks and begun:
+                        blocks[place] = {"type": begun}  # some servers do not say that it begins
                     if place not in blocks:
                         msg = "the stream goes on with a block that it never began"
                         raise WireError(msg, retry=True)
-                    delta = record(event.get("delta"), "delta")
                     if delta.get("type") == "input_json_delta":
                         more = piece(delta.get("partial_json"), "partial_json")
                         pieces.setdefault(place, []).append(more)
@@ -193,7 +205,7 @@ class AnthropicMessages:
                 case "message_stop":
                     is_whole = True
                     break
-        if not is_whole and not whole.get("stop_reason"):
+        if not is_whole and ending(whole) is None:
             msg = "the stream ended before its end was said"
             raise WireError(msg, retry=True)
         for place, arguments in pieces.items():

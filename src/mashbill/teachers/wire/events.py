@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import json
 import re
 from typing import Any
 
 from mashbill.teachers.wire import WireError
+from mashbill.teachers.wire.reading import load_json
 
 _BREAK = re.compile("\r\n|\r|\n")
 _DONE = "[DONE]"
@@ -88,6 +88,9 @@ class Events:
         value = value.removeprefix(" ")
         if field == "data":
             self._data.append(value)
+        elif field == "error":  # llama.cpp's own of earlier releases
+            self._event = "error"
+            self._data.append(value)
         elif field == "event":
             self._event = value
         return []  # a comment's field is empty; id and retry are for who reconnects
@@ -96,17 +99,24 @@ class Events:
         if data in {self._stop, _DONE}:
             return [(name, self._stop)] if self._stop else []
         try:
-            return [(name, json.loads(data))]
-        except (ValueError, RecursionError) as error:
+            value = load_json(data)
+        except RecursionError as error:
+            is_cut = data.count("[") + data.count("{") != data.count("]") + data.count("}")
+            msg = "an event's data cannot be read: its JSON is too deep"
+            raise WireError(msg, retry=is_cut, unread=not is_cut) from error
+        except ValueError as error:
             if data[:1] not in tuple('{["'):
                 return []
             msg = f"an event's data is no JSON: {data[:80]!r}"
             raise WireError(msg, retry=True) from error
+        if isinstance(value, str) and value.strip() == _DONE:
+            return [(name, self._stop)] if self._stop else []
+        return [(name, value)]
 
 
 def _is_json(data: str) -> bool:
     try:
-        json.loads(data)
+        load_json(data)
     except (ValueError, RecursionError):
         return False
     return True

@@ -15,6 +15,8 @@ from mashbill.teachers.wire import WireError
 from mashbill.teachers.wire.reading import incidental
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mashbill.teachers.wire import Reply
 
 _WORDS = {
@@ -51,10 +53,57 @@ def end(reply: Reply, word: Any) -> None:
     """
     kind = word.get("type") if isinstance(word, dict) else word  # SGLang's own form of it
     reply.said = incidental(kind).strip()
-    plain = reply.said.lower().replace("-", "_").replace(" ", "_")
+    plain = _plain(reply.said)
     if plain in _BROKEN:
         msg = f"the server stopped in the middle: {reply.said}"
         raise WireError(msg, retry=True)
     reply.finish = FINISHES.get(plain, "other")
-    if reply.finish == "other" and word is not None and not reply.said:
-        reply.said = "a word that is none"
+    if plain in _UNSAID:
+        reply.said = "" if word is None or isinstance(word, str) else "a word that is none"
+
+
+def _plain(word: str) -> str:
+    """Return a word as it stands in the lists: of ``FinishReason.STOP`` it is what is behind."""
+    bare = word.lower().replace("-", "_").replace(" ", "_").rpartition(".")[2]
+    return bare.removeprefix("finish_reason_")
+
+
+def ending(*places: Mapping[str, Any] | None) -> Any:
+    """Return the word for an answer's end, from the first place that has one.
+
+    Gateways leave it where the provider behind them has it, under its name there.
+
+    Args:
+        places: a choice, its message, the whole body: where it may stand, the likeliest first.
+    """
+    found = [
+        place[key]
+        for place in places
+        for key in _KEYS
+        if place and place.get(key) is not None and not _is_unsaid(place[key])
+    ]
+    first = found[0] if found else None
+    # What a router says of its own is no better than what the provider said.
+    behind = next((place["native_finish_reason"] for place in places
+                   if place and place.get("native_finish_reason")), None)  # fmt: skip
+    return worse(first, behind) if isinstance(behind, str) and _rank(behind) > 2 else first
+
+
+def worse(one: Any, other: Any) -> Any:
+    """Return which of two words for an end says less of a whole answer."""
+    return max((word for word in (one, other) if word), key=_rank, default=None)
+
+
+def _rank(word: Any) -> int:
+    kind = word.get("type") if isinstance(word, dict) else word
+    return _ORDER.index(FINISHES.get(_plain(incidental(kind)), "other"))
+
+
+def _is_unsaid(word: Any) -> bool:
+    return isinstance(word, str) and _plain(word.strip()) in _UNSAID
+
+
+_KEYS = ("finish_reason", "finishReason", "stop_reason", "done_reason", "stopReason")
+_ORDER = ("stop", "tool_calls", "other", "length", "content_filter")
+_UNSAID = frozenset({"", "null", "none", "unspecified", "undefined"})
+"""words that say that no end is known yet"""

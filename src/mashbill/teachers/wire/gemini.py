@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mashbill.teachers.wire import Reply, WireError
-from mashbill.teachers.wire.finishing import end
+from mashbill.teachers.wire.finishing import end, ending, worse
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
@@ -23,6 +23,7 @@ from mashbill.teachers.wire.reading import (
     refused,
     settle,
     text,
+    told_events,
 )
 from mashbill.teachers.wire.schemas import for_gemini
 
@@ -118,10 +119,9 @@ class Gemini:
             reply.finish, reply.said = "content_filter", incidental(feedback["blockReason"])
             return reply
         candidate = record(candidates[0], "candidates[0]")
-        content = record(candidate.get("content"), "content")
-        parts = [record(part, "parts[]") for part in items(content.get("parts"), "parts")]
+        parts = _parts_of(candidate)
         # OTHER, MALFORMED_FUNCTION_CALL, UNEXPECTED_TOOL_CALL ... are "other".
-        end(reply, candidate.get("finishReason"))
+        end(reply, ending({"finishReason": candidate.get("finishReason")}, candidate, body))
         for part in parts:
             _read_part(part, reply)
         if reply.tool_calls and reply.finish == "stop":
@@ -147,10 +147,9 @@ class Gemini:
         parts: list[dict[str, Any]] = []
         candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}}
         places: dict[str, list[Any]] = {}
-        for _, chunk in events:
+        for chunk in told_events(events):
             if chunk is None:
                 continue
-            chunk = answer(chunk)  # noqa: PLW2901
             for key in ("responseId", "modelVersion", "usageMetadata", "promptFeedback"):
                 if chunk.get(key):
                     whole[key] = chunk[key]
@@ -159,11 +158,10 @@ class Gemini:
                 if index(some.get("index")) != 0:
                     continue
                 whole["candidates"] = [candidate]
-                content = record(some.get("content"), "content")
-                for part in items(content.get("parts"), "parts"):
-                    _add(record(part, "parts[]"), parts)
-                if some.get("finishReason"):
-                    candidate["finishReason"] = some["finishReason"]
+                for part in _parts_of(some):
+                    _add(part, parts)
+                if word := worse(candidate.get("finishReason"), ending(some)):
+                    candidate["finishReason"] = word
                 result = some.get("logprobsResult")
                 for key, values in result.items() if isinstance(result, dict) else ():
                     if isinstance(values, list):
@@ -178,6 +176,17 @@ class Gemini:
             msg = "the stream ended before its finishReason"
             raise WireError(msg, retry=True)
         return whole
+
+
+def _parts_of(candidate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the parts of a candidate; a text, or one part, in their place is read as such."""
+    content = candidate.get("content")
+    if isinstance(content, str) and content:
+        return [{"text": content}]
+    parts = record(content, "content").get("parts")
+    if isinstance(parts, dict) and parts:
+        parts = [parts]
+    return [record(part, "parts[]") for part in items(parts, "parts")]
 
 
 def model_path(model: str) -> str:
@@ -246,7 +255,7 @@ def _read_part(part: dict[str, Any], reply: Reply) -> None:
     elif not part.keys() & _TEXT_KEYS:
         msg = f"a part of {', '.join(sorted(part))[:60] or 'nothing'}, which is no text"
         raise WireError(msg, retry=False, unread=True)
-    elif part.get("thought") is True:
+    elif part.get("thought") in (True, "true"):
         reply.reasoning += Beside(reply.odd).text(part.get("text"), "text")
     else:
         reply.text += text(part.get("text"), "text", reply.odd)

@@ -20,7 +20,7 @@ def read_logprobs(value: Any, beside: Beside) -> Tokens:
 
     Where a server gives the parallel lists of text completions instead, these are read.
     """
-    found = beside.record(value, "logprobs")
+    found = {"content": value} if isinstance(value, list) else beside.record(value, "logprobs")
     if "content" not in found and "tokens" in found:
         return parallel_logprobs(found, beside)
     return token_logprobs(found.get("content"), beside)
@@ -53,6 +53,8 @@ def parallel_logprobs(value: Mapping[str, Any], beside: Beside) -> Tokens:
         return []
     found: Tokens = []
     for token, its, others in zip(tokens, chosen, likeliest, strict=True):
+        if its is None and not found:
+            continue  # of what stood before the first token that was written
         written = beside.token(token, "tokens[]")
         logprob = None if its is None else beside.logprob(its, "token_logprobs[]")
         if written is None or logprob is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.teachers.wire import Reply, WireError
-from mashbill.teachers.wire.finishing import end
+from mashbill.teachers.wire.finishing import end, ending
 from mashbill.teachers.wire.openai_beside import read_logprobs, read_usage
 from mashbill.teachers.wire.openai_stream import together
 from mashbill.teachers.wire.reading import (
@@ -28,6 +28,7 @@ from mashbill.teachers.wire.reading import (
     says_error,
     shown,
     text,
+    told_events,
 )
 from mashbill.teachers.wire.schemas import for_openai
 
@@ -116,9 +117,11 @@ class OpenAIChat:
         if says_error(choice.get("error")):
             raise failed(choice, "an error in the choice")
         said = _message_of(choice)
-        reply = Reply(model=incidental(body.get("model")), id=incidental(body.get("id")))
+        reply = Reply()
+        reply.model = incidental(body.get("model"), reply.odd, "model")
+        reply.id = incidental(body.get("id"), reply.odd, "id")
         beside = Beside(reply.odd)
-        end(reply, choice.get("finish_reason"))
+        end(reply, ending(choice, said, body))
         reply.text, thought = _content(said.get("content"), reply.odd)
         told = beside.text(said.get("reasoning_content"), "reasoning_content")
         reply.reasoning = told or beside.text(said.get("reasoning"), "reasoning") or thought
@@ -146,15 +149,12 @@ class OpenAIChat:
         whole: dict[str, Any] = {"object": "chat.completion"}
         parts: list[dict[str, Any]] = []
         is_whole = False
-        for _, chunk in events:
-            if chunk == self.stops_stream:
+        for chunk in told_events(events, self.stops_stream):
+            if chunk is None:
                 is_whole = True
                 break
-            if chunk is None:
-                continue
-            chunk = answer(chunk)  # noqa: PLW2901
             _check_minimax(chunk)
-            for key in ("id", "model", "usage"):
+            for key in ("id", "model", "usage", "finish_reason", "done_reason"):
                 if chunk.get(key):
                     whole[key] = chunk[key]
             for each in items(chunk.get("choices"), "choices"):
@@ -165,7 +165,7 @@ class OpenAIChat:
                     whole["usage"] = part["usage"]  # Moonshot's place for it
                 parts.append(part)
         choice = together(parts)
-        if not is_whole and choice["finish_reason"] is None:
+        if not is_whole and ending(choice, whole) is None:
             msg = "the stream ended before its end was said"
             raise WireError(msg, retry=True)
         if parts:
@@ -201,11 +201,11 @@ def _message_of(choice: Mapping[str, Any]) -> dict[str, Any]:
     """
     for key in ("message", "delta"):
         said = choice.get(key)
-        if isinstance(said, dict) and (said.keys() & _SAYING or choice.get("finish_reason")):
+        if isinstance(said, dict) and (said.keys() & _SAYING or ending(choice) is not None):
             return said
     if isinstance(choice.get("text"), str):
         return {"content": choice["text"]}
-    if choice.get("finish_reason"):
+    if ending(choice) is not None:
         return {}
     msg = "a choice without a message"
     raise WireError(msg, retry=False, unread=True)
@@ -283,7 +283,7 @@ def _read_call(each: Any, reply: Reply) -> None:
 def _check_minimax(body: Mapping[str, Any]) -> None:
     state = body.get("base_resp")
     code = state.get("status_code") if isinstance(state, dict) else None
-    if code:
+    if says_error(code):
         later = isinstance(code, int) and code in _MINIMAX_LATER
         msg = f"an error with status 200: {shown(code)}: {message(state)}"
         raise WireError(msg, retry=later)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import Reply, WireError
-from mashbill.teachers.wire.finishing import end
+from mashbill.teachers.wire.finishing import end, ending, worse
 from mashbill.teachers.wire.openai_beside import parallel_logprobs, read_logprobs, read_usage
+from mashbill.teachers.wire.openai_stream import of_one
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
     failed,
     grow,
     incidental,
-    index,
     items,
     merged,
     record,
@@ -21,6 +21,7 @@ from mashbill.teachers.wire.reading import (
     says_error,
     settle,
     text,
+    told_events,
 )
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ class OpenAICompletions:
         said = choice.get("text")
         if said is None and isinstance(choice.get("message"), dict):
             said = choice["message"].get("content")  # a server that answers as in a chat
-        if not isinstance(said, str) and not (said is None and choice.get("finish_reason")):
+        if not isinstance(said, str) and not (said is None and ending(choice, body) is not None):
             msg = "a completion without text"
             raise WireError(msg, retry=False, unread=True)
         reply = Reply(model=incidental(body.get("model")), id=incidental(body.get("id")))
         reply.text = text(said, "text", reply.odd)
-        end(reply, choice.get("finish_reason"))
+        word = ending(choice, body)
+        stopped = choice.get("stop_type") if word is None else word  # llama.cpp's own
+        end(reply, stopped)
         beside = Beside(reply.odd)
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict) and "content" not in logprobs:
@@ -109,13 +112,11 @@ class OpenAICompletions:
         choice: dict[str, Any] = {"index": 0, "text": "", "finish_reason": None}
         places: dict[str, list[Any]] = {}
         is_whole = False
-        for _, chunk in events:
-            if chunk == self.stops_stream:
+        parts: list[dict[str, Any]] = []
+        for chunk in told_events(events, self.stops_stream):
+            if chunk is None:
                 is_whole = True
                 break
-            if chunk is None:
-                continue
-            chunk = answer(chunk)  # noqa: PLW2901
             for key in ("id", "model", "usage"):
                 if chunk.get(key):
                     whole[key] = chunk[key]
@@ -123,15 +124,16 @@ class OpenAICompletions:
                 part = record(each, "choices[]")
                 if says_error(part.get("error")):
                     raise failed(part, "an error in the stream")
-                if index(part.get("index")) != 0:
-                    continue
-                grow(choice, "text", part.get("text"))
-                if part.get("finish_reason"):
-                    choice["finish_reason"] = part["finish_reason"]
-                logprobs = part.get("logprobs")
-                for key, values in logprobs.items() if isinstance(logprobs, dict) else ():
-                    if isinstance(values, list):
-                        places.setdefault(key, []).extend(values)
+                parts.append(part)
+        for one in of_one(parts):
+            delta = one.get("delta")  # of a server that streams as in a chat
+            more = one.get("text") or (delta.get("content") if isinstance(delta, dict) else None)
+            grow(choice, "text", more)
+            choice["finish_reason"] = worse(choice["finish_reason"], ending(one))
+            logprobs = one.get("logprobs")
+            for key, values in logprobs.items() if isinstance(logprobs, dict) else ():
+                if isinstance(values, list):
+                    places.setdefault(key, []).extend(values)
         if not is_whole and choice["finish_reason"] is None:
             msg = "the stream ended before its end was said"
             raise WireError(msg, retry=True)

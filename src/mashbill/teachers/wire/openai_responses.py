@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import Reply, WireError
-from mashbill.teachers.wire.finishing import FINISHES
+from mashbill.teachers.wire.finishing import FINISHES, ending
 from mashbill.teachers.wire.openai_beside import token_logprobs
 from mashbill.teachers.wire.reading import (
     Beside,
     answer,
     called,
     failed,
+    grow,
     incidental,
     items,
     merged,
     only,
     record,
     refused,
+    settle,
     shown,
     signed,
     text,
+    told_events,
 )
 from mashbill.teachers.wire.schemas import for_openai
 
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 
     from mashbill.teachers.wire import Ask
 
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_ENDS = frozenset({
+    "response.completed", "response.incomplete", "response.failed", "response.done",
+})  # fmt: skip
 """events that carry the whole response, and are a stream's last"""
 _BESIDE = ("_call", "_call_output", "mcp_list_tools", "compaction")
 """ends of the names of items in which the server's own tools work: not the model's words"""
@@ -103,6 +108,13 @@ class OpenAIResponses:
         """
         body = answer(body)
         output, status = body.get("output"), body.get("status")
+        if not output and isinstance(body.get("output_text"), str) and body["output_text"]:
+            output = [{"type": "message", "content": body["output_text"]}]
+        status = status.lower() if isinstance(status, str) else status
+        if isinstance(status, dict):
+            status = incidental(status.get("type")).lower() or "of an object"
+        if isinstance(body.get("incomplete_details"), dict) and body["incomplete_details"]:
+            status = "incomplete"
         if status in ("failed", "cancelled", "queued", "in_progress"):
             msg = f"a response that is {status}"
             raise WireError(msg, retry=status == "cancelled")
@@ -116,6 +128,8 @@ class OpenAIResponses:
             match item.get("type"):
                 case "message":
                     refusal |= _read_message(item, reply)
+                    if incidental(item.get("status")).lower() == "incomplete":
+                        status = "incomplete"
                 case "function_call":
                     _read_call(item, reply)
                 case "reasoning":
@@ -134,8 +148,8 @@ class OpenAIResponses:
             why = FINISHES.get(reply.said.lower(), "other")
             reply.finish = why if why in {"length", "content_filter"} else "other"
         elif status != "completed":
-            reply.said = incidental(status)
-            reply.finish = "other"
+            reply.said = incidental(ending(body) if status is None else status)
+            reply.finish = FINISHES.get(reply.said.lower(), "other")
         if refusal:
             reply.finish = "content_filter"
         _read_usage(body.get("usage"), reply)
@@ -151,12 +165,23 @@ class OpenAIResponses:
         Raises:
             WireError: if that event is missing, or an event is an error.
         """
-        for _, event in events:
-            event = answer(event)  # noqa: PLW2901
-            if event.get("type") in tuple(_ENDS):
+        done: list[Any] = []
+        said: dict[str, Any] = {"type": "message"}
+        for event in told_events(events):
+            kind = event.get("type") if event else None
+            if event is None:
+                continue
+            if kind == "response.output_item.done" and isinstance(event.get("item"), dict):
+                done.append(event["item"])
+            elif kind == "response.output_text.delta":
+                grow(said, "content", event.get("delta"))
+            elif kind in tuple(_ENDS):
                 response = record(event.get("response"), "response")
-                if event["type"] == "response.failed":
+                if kind == "response.failed":
                     raise failed(response, "the response failed")
+                if not response.get("output"):
+                    settle(said)  # some send the whole in pieces alone
+                    response = {**response, "output": done or [said] * ("content" in said)}
                 return response
         msg = "the stream ended before the response was complete"
         raise WireError(msg, retry=True)
@@ -199,10 +224,12 @@ def _opaque(output: list[dict[str, Any]]) -> list[Any] | None:
 def _read_message(item: dict[str, Any], reply: Reply) -> bool:
     """Add a message's text and log-probabilities; return whether it refuses."""
     refusal = False
-    for each in items(item.get("content"), "content"):
+    content = item.get("content")
+    content = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    for each in items(content, "content"):
         part = record(each, "content[]")
         match part.get("type"):
-            case "output_text":
+            case "output_text" | "text":
                 reply.text += text(part.get("text"), "text", reply.odd)
                 reply.logprobs += token_logprobs(part.get("logprobs"), Beside(reply.odd))
             case "refusal":

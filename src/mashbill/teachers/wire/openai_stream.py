@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from mashbill.teachers.wire import WireError
+from mashbill.teachers.wire.finishing import ending, worse
 from mashbill.teachers.wire.reading import (
     Pieces,
     as_json,
@@ -31,7 +32,7 @@ def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     choice: dict[str, Any] = {
         "index": 0, "message": {"role": "assistant"}, "finish_reason": None,
     }  # fmt: skip
-    parts = _of_one(parts)
+    parts = of_one(parts)
     writes_messages = not any(isinstance(part.get("delta"), dict) for part in parts)
     if writes_messages and _grow_by_themselves(parts):
         parts = parts[-1:]
@@ -41,7 +42,7 @@ def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return choice
 
 
-def _of_one(parts: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def of_one(parts: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     """Return the parts of one answer, of which one is asked for.
 
     Some servers count the chunks where the choice should be counted: then all are of the one.
@@ -71,27 +72,32 @@ def _add(choice: dict[str, Any], part: Mapping[str, Any], *, writes_messages: bo
     delta = _delta(part, said, writes_messages=writes_messages)
     for key in ("reasoning_content", "reasoning", "refusal"):
         more = delta.get(key)
-        if isinstance(more, str):
+        if isinstance(more, list):
+            more = "".join(each for each in more if isinstance(each, str))
+        if isinstance(more, str) and (key not in said or isinstance(said[key], str | Pieces)):
             grow(said, key, more)
         elif more and key not in said:
             said[key] = more
     if isinstance(content := delta.get("content"), str):
         said.setdefault("content", []).append(content)
-    elif "content" in delta:
+    elif content is not None or "content" in delta:
         said.setdefault("content", []).extend(items(content, "content"))
     details = delta.get("reasoning_details")
     if isinstance(details, list) and details:
         said["reasoning_details"] = _with_details(said.get("reasoning_details", []), details)
     calls = delta.get("tool_calls")
-    calls = [calls] if isinstance(calls, dict) and calls else calls or None
+    if isinstance(calls, dict) and calls:
+        calls = [calls] if "function" in calls else list(calls.values())
+    if isinstance(delta.get("function_call"), dict):  # the reference's older form
+        calls = [{"index": 0, "function": delta["function_call"]}]
     for each in items(calls, "tool_calls"):
         _add_call(record(each, "tool_calls[]"), said.setdefault("tool_calls", {}))
     logprobs = part.get("logprobs")
-    places = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if isinstance(places, list) and places:
-        choice.setdefault("logprobs", {"content": []})["content"] += places
-    if part.get("finish_reason"):
-        choice["finish_reason"] = part["finish_reason"]
+    logprobs = {"content": logprobs} if isinstance(logprobs, list) else logprobs
+    for key, values in logprobs.items() if isinstance(logprobs, dict) else ():
+        if isinstance(values, list) and values:
+            choice.setdefault("logprobs", {}).setdefault(key, []).extend(values)
+    choice["finish_reason"] = worse(choice["finish_reason"], ending(part))
 
 
 def _delta(
@@ -101,7 +107,7 @@ def _delta(
 
     A message behind pieces is those pieces once more.
     """
-    if part.get("delta") is not None:
+    if part.get("delta"):
         return record(part["delta"], "delta")
     if isinstance(part.get("text"), str):
         return {"content": part["text"]}
@@ -142,6 +148,9 @@ def _add_call(part: dict[str, Any], calls: dict[int, dict[str, Any]]) -> None:
     is_another = before is None or (
         (own != before.get("id") if own and before.get("id") else bool(name))
         and bool(before["function"].get("name"))
+        and (
+            bool(own) or part.get("index") is None or bool("".join(before["function"]["arguments"]))
+        )
         and (bool(name) or part.get("index") is None)
     )
     if before is not None and is_another:
@@ -149,7 +158,11 @@ def _add_call(part: dict[str, Any], calls: dict[int, dict[str, Any]]) -> None:
     call = calls.setdefault(max(number, 0), {"type": "function", "function": {"arguments": ""}})
     if own:
         call.setdefault("id", own)
-    if name:
+    before_name = call["function"].get("name", "")
+    is_more = before_name and not own and not function.get("arguments") and name != before_name
+    if isinstance(name, str) and name and is_more and not "".join(call["function"]["arguments"]):
+        call["function"]["name"] = before_name + name  # a name in pieces
+    elif name:
         call["function"].setdefault("name", name)
     grow(call["function"], "arguments", _arguments(function.get("arguments")))
 
@@ -167,7 +180,7 @@ def _with_details(whole: list[Any], parts: list[Any]) -> list[Any]:
         for key, value in part.items():
             before = last.get(key)
             if key in {"text", "summary", "data"} and isinstance(before, str | Pieces):
-                grow(last, key, value)
+                grow(last, key, value if isinstance(value, str) else None)
             elif value is not None:
                 last[key] = value
     return whole

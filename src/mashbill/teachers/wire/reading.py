@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from itertools import count as count_from
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from mashbill.conduct import foreign
 from mashbill.teachers.wire import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from mashbill.teachers.wire import Reply
 
@@ -37,13 +38,22 @@ _PASSING = (
     "internal", "too_many_requests", "resource_exhausted",
 )  # fmt: skip
 """parts of the error names that say that the server, not the request, is at fault"""
+_BUSY = re.compile(
+    r"\bbusy\b|overload|try again|rate.?limit|time[d ]?-?out|unavailable|too many requests",
+    re.IGNORECASE,
+)
+"""words of a passing error that comes with status 200 and a number for its name"""
+_DIGITS = 1000  # of an integer: Python's own limit is 4,300
 _LIMITED = ("rate_limit", "ratelimit", "too_many_requests", "resource_exhausted")
 """of these, those that say that it is asked too much"""
 
 
 def record(value: Any, what: str) -> dict[str, Any]:
-    """Return a JSON object; an absent one is empty."""
-    if value is None:
+    """Return a JSON object; an absent one is empty, and so is one that holds nothing.
+
+    PHP writes an empty object as an empty array, and others as an empty text.
+    """
+    if value is None or _is_empty(value):
         return {}
     if not isinstance(value, dict):
         raise _shape(value, what, "an object")
@@ -54,21 +64,28 @@ _LONGEST = 512  # characters of an id or of a model's name
 _REPLACEMENT = "\ufffd"
 
 
+def _is_empty(value: Any) -> bool:
+    """Return whether a value of whatever type says nothing."""
+    return value is False or (isinstance(value, str | list | dict) and not value)
+
+
 def items(value: Any, what: str) -> list[Any]:
-    """Return a JSON array; an absent one is empty."""
-    if value is None:
+    """Return a JSON array; an absent one is empty, and so is one that holds nothing."""
+    if value is None or _is_empty(value):
         return []
     if not isinstance(value, list):
         raise _shape(value, what, "an array")
     return value
 
 
-def incidental(value: Any) -> str:
+def incidental(value: Any, odd: list[str] | None = None, what: str = "") -> str:
     """Return what an answer says beside its text, such as an id: whatever it is, it loses none.
 
     Characters that no text has are spelt out; what is neither a text nor a number is left out.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
+        if odd is not None and value is not None:
+            odd.append(f"{what} is {_kind(value)}, not a string")
         return ""
     said = str(value) if isinstance(value, str) or abs(value) < 10**18 else ""
     return said.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:_LONGEST]
@@ -102,7 +119,7 @@ def text(value: Any, what: str, odd: list[str] | None = None) -> str:
 
 def piece(value: Any, what: str) -> str:
     """Return a string of a stream, which may begin or end within a character."""
-    if value is None:
+    if value is None or _is_empty(value):
         return ""
     if not isinstance(value, str):
         raise _shape(value, what, "a string")
@@ -330,6 +347,7 @@ def failed(body: Any, where: str) -> WireError:
     statuses = [int(name) for name in said if name.isascii() and name.isdecimal() and len(name) < 5]
     retry = any(refused(status, None).retry for status in statuses)
     retry |= any(part in name for name in said for part in _PASSING)
+    retry |= bool(_BUSY.search(message(body)))
     retry &= not said & _SPENT
     limited = retry and (429 in statuses or any(part in name for name in said for part in _LIMITED))
     return WireError(f"{where}: {message(body)}", retry=retry, limited=limited)
@@ -348,10 +366,56 @@ def answer(body: Any) -> dict[str, Any]:
         raise _shape(body, "the answer", "an object")
     if says_error(body.get("error")) or "error" in (body.get("object"), body.get("type")):
         raise failed(body, "an error with status 200")
+    told = [body.get(key) for key in ("message", "detail", "msg")]
+    if not body.keys() & _ANSWERS and any(isinstance(each, str | list) and each for each in told):
+        raise failed(body, "an error with status 200")
     return body
 
 
-_FINE = frozenset({None, "", 0, 200, "0", "200", "ok", "success", "none", "null"})
+_ANSWERS = frozenset({
+    "choices", "content", "output", "candidates", "usage", "usageMetadata", "promptFeedback",
+    "delta", "response", "type", "object", "index", "content_block", "text", "output_text",
+})  # fmt: skip
+"""keys of answers and of their pieces: what has none of them, and a message, is an error"""
+
+
+def told_events(
+    events: Iterable[tuple[str, Any]], stop: str = ""
+) -> Iterator[dict[str, Any] | None]:
+    """Yield a stream's events that say something, and None for the mark of its end.
+
+    What is no object, such as of a server that keeps a connection alive, says nothing.
+
+    Raises:
+        WireError: if an event is an error, by its name or by what it holds.
+    """
+    for name, event in events:
+        if stop and event == stop:
+            yield None
+        elif isinstance(event, dict) and event:
+            if isinstance(name, str) and name.strip().lower() == "error":
+                raise failed(event, "an error in the stream")
+            yield answer(event)
+
+
+def load_json(text: str) -> Any:
+    """Return the value of JSON as servers write it: NaN, tabs in texts, integers of any length.
+
+    Raises:
+        ValueError: if it is none.
+        RecursionError: if it is nested too deeply.
+    """
+    return json.loads(text, parse_int=_whole_number, strict=False)
+
+
+def _whole_number(digits: str) -> float:
+    """Return an integer; one that Python refuses to read for its length is infinite."""
+    return int(digits) if len(digits) < _DIGITS else float(digits)
+
+
+_FINE = frozenset({
+    None, "", 0, 200, "0", "200", "ok", "success", "none", "null", "false", "no error", "noerror",
+})  # fmt: skip
 """codes and words of an error that is none"""
 
 
