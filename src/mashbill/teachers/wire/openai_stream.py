@@ -145,14 +145,7 @@ def _add_call(part: dict[str, Any], calls: dict[int, dict[str, Any]]) -> None:
     last = max(calls, default=-1)
     number = last if part.get("index") is None else index(part["index"])
     before = calls.get(number)
-    is_another = before is None or (
-        (own != before.get("id") if own and before.get("id") else bool(name))
-        and bool(before["function"].get("name"))
-        and (
-            bool(own) or part.get("index") is None or bool("".join(before["function"]["arguments"]))
-        )
-        and (bool(name) or part.get("index") is None)
-    )
+    is_another = before is None or _begins(part, name, before)
     if before is not None and is_another:
         number = last + 1
     call = calls.setdefault(max(number, 0), {"type": "function", "function": {"arguments": ""}})
@@ -165,6 +158,17 @@ def _add_call(part: dict[str, Any], calls: dict[int, dict[str, Any]]) -> None:
     elif name:
         call["function"].setdefault("name", name)
     grow(call["function"], "arguments", _arguments(function.get("arguments")))
+
+
+def _begins(part: Mapping[str, Any], name: Any, before: Mapping[str, Any]) -> bool:
+    """Return whether a piece begins another call than the one at its place."""
+    own, is_placed = part.get("id"), part.get("index") is not None
+    if not before["function"].get("name") or (is_placed and not name):
+        return False
+    if is_placed and not own:
+        # A name may come in pieces, until there are arguments.
+        return bool(name) and bool("".join(before["function"]["arguments"]))
+    return own != before.get("id") if own and before.get("id") else bool(name)
 
 
 def _with_details(whole: list[Any], parts: list[Any]) -> list[Any]:
