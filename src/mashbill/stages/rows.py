@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 Format = Literal["auto", "jsonl", "json", "parquet", "arrow", "csv", "tsv", "webdataset"]
 _ENDINGS: dict[str, Format] = {
@@ -22,6 +23,9 @@ _BESIDE = frozenset({
     "_common_metadata", "_SUCCESS",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
+_SAVED = "state.json"
+_CACHE = re.compile(r"(?:cache-|tmp).*\.arrow", re.DOTALL)
+_ORDER = "indices.arrow"
 _PACKED = ("gz", "zst")
 
 
@@ -40,7 +44,8 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         InputError: naming the folder, what it has and the remedy, if there is no file of this
             format, or with auto files of several.
     """
-    names = [name for name in names if PurePosixPath(name).name not in _BESIDE]
+    saved = {str(PurePosixPath(n).parent) for n in names if PurePosixPath(n).name == _SAVED}
+    names = [name for name in names if _is_of_the_set(name, saved, address)]
     kinds = {name: format_of(name) for name in names}
     if kind in ("json", "jsonl"):  # a file that ends in .json may hold lines as well
         kinds = {name: kind if each in ("json", "jsonl") else each for name, each in kinds.items()}
@@ -63,6 +68,30 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         )
         raise InputError(msg)
     return chosen
+
+
+def _is_of_the_set(name: str, saved: Collection[str], address: str) -> bool:
+    """Return whether a file may hold rows of the set, and is none that a library wrote beside them.
+
+    Args:
+        name: of the file.
+        saved: folders that ``save_to_disk`` of the library datasets wrote; what it keeps there of
+            later steps (``map``, ``filter``) would be the same rows once more.
+        address: how errors name the folder.
+
+    Raises:
+        InputError: if the order of the rows stands in a file of its own, as it once did.
+    """
+    path = PurePosixPath(name)
+    if str(path.parent) in saved and path.name == _ORDER:
+        msg = (
+            f"{address}: {name} says in which order the rows beside it stand, and which of them "
+            "count; load the set with the library datasets, call flatten_indices(), and save it "
+            "again"
+        )
+        raise InputError(msg)
+    is_cache = str(path.parent) in saved and _CACHE.fullmatch(path.name)
+    return path.name not in _BESIDE and not is_cache
 
 
 def named_once(columns: Sequence[str], name: str) -> list[str]:
