@@ -128,7 +128,7 @@ class ImportSpec(ReadsFiles):
         if not names:
             return ""  # no line of it is a row, which the run tells with the reason
         if self.each and self.each not in names:
-            raise _no(self.each, (self.each,), "each", names, self.source)
+            raise _no(self.each, (), "each", names, self.source)
         each = self.each or ("" if self.text or text_column(names) else _each_of(names))
         if each:
             return each  # what its answers hold is known once they are rows
@@ -159,7 +159,7 @@ class ImportSpec(ReadsFiles):
                 raise InputError(msg)
             if self.each and not is_there:
                 names = [n.removeprefix("user ") for n in spill.kinds if n.startswith("user ")]
-                raise _no(self.each, (self.each,), "each", names, shown)
+                raise _no(self.each, (), "each", names, shown)
             yield from Giving(self, spill, shown, ctx, each or "").rows()
 
     def text_column(self, names: Sequence[str], path: str, each: str = "") -> str:
@@ -170,7 +170,7 @@ class ImportSpec(ReadsFiles):
         """
         wanted = self.text
         if not wanted and each:  # of answers that are objects the text has a column, of texts none
-            wanted = next((n for n in (EACH.get(each), each) if n in names), "")
+            wanted = next((n for n in (EACH.get(each, each), each) if n in names), "")
         found = text_column(names) if not wanted else wanted if column_of(wanted, names) else None
         if found is None:
             raise _no(wanted, TEXTS[:3], "text", names, path)

@@ -23,6 +23,9 @@ _BESIDE = frozenset({
     "_common_metadata", "_SUCCESS",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
+_PUBLISHED = "SHA256SUMS"
+_OF_OURS = frozenset({"bill.json", "form.json"})
+"""files that ``mashbill publish`` writes beside rows and their sums"""
 _SAVED = "state.json"
 _CACHE = re.compile(r"(?:cache-|tmp).*\.arrow", re.DOTALL)
 _ORDER = "indices.arrow"
@@ -44,8 +47,9 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         InputError: naming the folder, what it has and the remedy, if there is no file of this
             format, or with auto files of several.
     """
-    saved = {str(PurePosixPath(n).parent) for n in names if PurePosixPath(n).name == _SAVED}
-    names = [name for name in names if _is_of_the_set(name, saved, address)]
+    paths = [PurePosixPath(name) for name in names]
+    beside = {(str(path.parent), path.name) for path in paths}
+    names = [name for name in names if _is_of_the_set(name, beside, address)]
     kinds = {name: format_of(name) for name in names}
     if kind in ("json", "jsonl"):  # a file that ends in .json may hold lines as well
         kinds = {name: kind if each in ("json", "jsonl") else each for name, each in kinds.items()}
@@ -70,28 +74,32 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
     return chosen
 
 
-def _is_of_the_set(name: str, saved: Collection[str], address: str) -> bool:
-    """Return whether a file may hold rows of the set, and is none that a library wrote beside them.
+def _is_of_the_set(name: str, beside: Collection[tuple[str, str]], address: str) -> bool:
+    """Return whether a file may hold rows of the set, and is none that a program wrote beside them.
+
+    Where ``save_to_disk`` of the library datasets wrote, what it keeps there of later steps
+    (``map``, ``filter``) would be the same rows once more.
 
     Args:
         name: of the file.
-        saved: folders that ``save_to_disk`` of the library datasets wrote; what it keeps there of
-            later steps (``map``, ``filter``) would be the same rows once more.
+        beside: folder and name of every file of the set.
         address: how errors name the folder.
 
     Raises:
         InputError: if the order of the rows stands in a file of its own, as it once did.
     """
     path = PurePosixPath(name)
-    if str(path.parent) in saved and path.name == _ORDER:
+    is_saved = (str(path.parent), _SAVED) in beside
+    if is_saved and path.name == _ORDER:
         msg = (
             f"{address}: {name} says in which order the rows beside it stand, and which of them "
             "count; load the set with the library datasets, call flatten_indices(), and save it "
             "again"
         )
         raise InputError(msg)
-    is_cache = str(path.parent) in saved and _CACHE.fullmatch(path.name)
-    return path.name not in _BESIDE and not is_cache
+    is_cache = is_saved and _CACHE.fullmatch(path.name)
+    is_ours = (str(path.parent), _PUBLISHED) in beside and path.name in _OF_OURS
+    return path.name not in _BESIDE and not is_cache and not is_ours
 
 
 def named_once(columns: Sequence[str], name: str) -> list[str]:
