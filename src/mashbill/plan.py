@@ -13,7 +13,8 @@ import numpy as np
 
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.canonical import changed_keys, digest
-from mashbill.core.errors import DriftError, InputError
+from mashbill.core.errors import DriftError, InputError, RecipeError
+from mashbill.core.record import user_columns
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
 from mashbill.lineage.circuit import Circuit
@@ -208,7 +209,7 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
     digests: dict[str, str] = {}
     tables: dict[str, NodeTable] = {}
     unmade: dict[str, NodeTable] = {}
-    stages = []
+    stages: list[PlannedStage] = []
     for name, spec in recipe.stages.items():
         unmade[name] = tables[name] = _preview(recipe, name, unmade)
         inputs = [use.name for use in spec.uses() if not use.is_teacher]
@@ -240,6 +241,7 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
             planned = replace(planned, anew="was made from what is made anew")
         if planned.status == "to do":
             planned = _looked_at(planned, recipe.folder)
+            _check_columns(planned, recipe.folder, data, stages)
             sizes[name] = _sizes(planned, sizes)
             planned = _with_cost(planned, recipe, rows, data, sizes)
         if planned.rows is not None:
@@ -322,6 +324,36 @@ def _looked_at(planned: PlannedStage, folder: Path) -> PlannedStage:
     return replace(
         planned, seen=seen, rows=seen.rows, seconds=planned.spec.expected_seconds(seen.rows)
     )
+
+
+def _check_columns(
+    planned: PlannedStage, folder: Path, data: Mapping[str, Dataset], stages: list[PlannedStage]
+) -> None:
+    """Let a stage look at the columns of its inputs, where they are known.
+
+    Raises:
+        RecipeError: naming the stage, if it asks for one that is not there.
+    """
+    names = [use.name for use in planned.spec.uses() if use.role == "rows"]
+    known = {name: user_columns(data[name].columns) for name in names if name in data}
+    for stage in stages:
+        # A column that comes late in a file that is not read whole is not seen; a run sees it.
+        if stage.name in names and stage.seen is not None and stage.seen.is_exact:
+            known[stage.name] = _may_have(stage.seen.columns)
+    try:
+        planned.spec.check_inputs(folder, known)
+    except RecipeError as error:
+        msg = f"stages.{planned.name}: {error}"
+        raise RecipeError(msg) from error
+
+
+_GIVEN = ("text", "prompt", "messages_json", "gold", "part")
+
+
+def _may_have(columns: Sequence[str]) -> list[str]:
+    """Return the columns that a first stage may make of those of its files."""
+    renamed = [name for name in columns if name in _GIVEN or name.startswith("_")]
+    return list(dict.fromkeys([*columns, *_GIVEN, *(f"original_{name}" for name in renamed)]))
 
 
 def _sizes(planned: PlannedStage, sizes: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:

@@ -73,7 +73,7 @@ def test_a_file_that_is_too_large_or_no_text_or_not_there(tmp_path):
         ("9" * 5000, "5,000 digits"), ("[1e999]", "beyond what a float"), ("[NaN]", "NaN"),
         ("-Infinity", "-Infinity"), ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' is there twice"),
         ('["\\ud83d"]', "half of a surrogate"), ('{"\\ude00": 1}', "half of a surrogate"),
-        (b'{"a":\n "\xff"}', "line 2"), ("{}".encode("utf-16"), "cannot be read as UTF-8"),
+        (b'{"a":\n "\xff"}', "line 2"), ("{}".encode("utf-16"), "is UTF-16"),
         ("", "Expecting value"), ('{\n"a" 1}', "line 2: not valid JSON"), (b"\xed\xa0\x80", "UTF-8"),
     ],
 )  # fmt: skip

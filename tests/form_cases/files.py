@@ -208,7 +208,7 @@ CASES = [
         "save_to_disk with rows in another order",
         saved_in_other_order,
         source="set",
-        error=r"indices.arrow says in which order .* call flatten_indices\(\), and save it again",
+        error=r"indices.arrow chooses and orders the rows .* call flatten_indices\(\), and save",
     ),
     Case(
         "WebDataset of texts",

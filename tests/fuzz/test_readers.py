@@ -15,7 +15,7 @@ import warnings
 
 import numpy as np
 import pytest
-from fuzz.mutations import BOMBS
+from fuzz.mutations import BOMBS, OF_JSON, OF_TEXT
 from fuzz.readers import KEPT, READERS, Kept
 from hypothesis import Phase, example, given
 from hypothesis import strategies as st
@@ -92,6 +92,32 @@ def _tried(reader, path, data, seed):
     assert 0 < told < 20_000, f"{reader.name}, {seed}: a message of {told:,} characters"
     taken = time.process_time() - begun
     assert taken < SECONDS, f"{reader.name}, {seed}: {taken:.1f} s"
+
+
+OF_PROGRAMS = {
+    "ledger", "ledger, audited", "manifest", "classifier's config", "tokenizer of weights",
+}  # fmt: skip
+"""what nobody writes by hand: its digest is on record, or a library reads it from the file"""
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        each
+        for each in READERS
+        if each.ways in (OF_TEXT, OF_JSON) and not each.name.startswith("rows of")
+        if each.name not in OF_PROGRAMS
+    ],
+    ids=lambda reader: reader.name,
+)
+def test_a_byte_order_mark_is_no_part_of_a_text(reader, kept, tmp_path):
+    """What the readers make of it is compared in tests/core/test_marks.py; rows in tests/stages."""
+    path = tmp_path / reader.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if reader.beside is not None:
+        reader.beside(path.parent, kept)
+    path.write_bytes(b"\xef\xbb\xbf" + reader.valid(kept))
+    reader.read(path)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)

@@ -671,7 +671,7 @@ def test_an_expression_of_licences_stands_as_one(store, text, expression, refere
 )
 def test_what_says_that_there_is_no_licence_is_none_of_any_standard(store, text):
     account = account_of(store, table_of([("content", model_source("t", license=text), 10)]))
-    assert licences_of(account) == ([], [], None, None)
+    assert licences_of(account) == ([], [], [], None)
     assert any("licence" in line for line in account.unknown)
 
 

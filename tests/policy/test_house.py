@@ -294,3 +294,8 @@ def test_a_decision_says_where_its_rule_stands_and_what_it_used(tmp_path):
     assert decision.used == {"kind": "human", "share": [0.2, 0.4]}
     assert decision.because == "No. Found: kind human, share 0.2 to 0.4"
     assert (decision.engine, decision.rule, decision.about) == ("house rule", "a", "me")
+
+
+def test_a_number_that_is_nan_is_one_that_nobody_recorded():
+    for value in (float("nan"), None):
+        assert put("use.users > 5.0", {"use": {"users": value}}).outcome == "review"

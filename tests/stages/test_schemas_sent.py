@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, validate
 from mashbill.stages.instruct import InstructSpec
 from mashbill.stages.qa import QaSpec
 from mashbill.teachers.fake_json import Drawer
-from mashbill.teachers.remote import _one_of
+from mashbill.teachers.format import _one_of
 from mashbill.teachers.wire import Ask, WireError
 from mashbill.teachers.wire.anthropic import AnthropicMessages
 from mashbill.teachers.wire.gemini import Gemini

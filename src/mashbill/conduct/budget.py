@@ -10,9 +10,10 @@ broke off or could not be read, and what was in flight when a run was killed.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from mashbill.core.errors import BudgetError
+from mashbill.core.errors import BudgetError, InputError
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,16 @@ class Caps:
     usd: float | None = None
     tokens: int | None = None
     calls: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a cap that no sum ever goes over.
+
+        Raises:
+            InputError: if the cap in US dollars is NaN.
+        """
+        if self.usd is not None and math.isnan(self.usd):
+            msg = "the cap in US dollars is NaN, which nothing goes over; give an amount, or no cap"
+            raise InputError(msg)
 
     def __bool__(self) -> bool:
         """Whether there is any."""

@@ -61,32 +61,63 @@ def _is_of_text(name: str) -> bool:
     return bool(getattr(found, "_is_text_encoding", False)) and name not in _NO_TEXT
 
 
-def compared(value: Any, bound: float) -> int | None:
-    """Return -1, 0 or 1 as a number of a row is below, at or above a bound; None if it is none.
+def is_missing(value: Any) -> bool:
+    """Return whether a cell has no value: None, NaN of any kind of number, NaT.
 
-    Numbers are those of Python, NaN and booleans aside, and texts that write one, of any length;
-    they are compared exactly.
+    An empty text is a value; where a text stands for a number, a key or a label, see
+    :func:`says_nothing`.
+    """
+    if value is None:
+        return True
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if isinstance(value, str | bytes | list | tuple | dict | bool | int):
+        return False
+    return bool(value != value)  # noqa: PLR0124 - NaN and NaT alone are not themselves
+
+
+def says_nothing(value: Any) -> bool:
+    """Return whether a cell where a number, a key or a label is wanted has none.
+
+    Beside what is missing that is text of nothing but space, as CSV files have it, and text that
+    writes NaN.
+    """
+    if not isinstance(value, str):
+        return is_missing(value)
+    text = value.strip()
+    return not text or text.lstrip("+-").lower() == "nan"
+
+
+def number_of(value: Any) -> int | float | Decimal | None:
+    """Return a cell as an exact number; None if it is none.
+
+    Numbers are those of Python, NaN and booleans aside, and texts that write one, of any length.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     if isinstance(value, str):
-        number = _number_of(value.strip())
-        if number is None:
-            return None
-        value = number
-    if isinstance(value, Decimal) and value.is_nan():
+        return _written(value.strip())
+    return None if is_missing(value) else value
+
+
+def compared(value: Any, bound: float | Decimal) -> int | None:
+    """Return -1, 0 or 1 as a number of a row is below, at or above a bound; None if it is none.
+
+    They are compared exactly; what is a number, :func:`number_of` says.
+    """
+    number = number_of(value)
+    if number is None or is_missing(bound):
         return None
-    if value != value or bound != bound:  # noqa: PLR0124 - NaN alone is not itself
-        return None
-    return int(value > bound) - int(value < bound)
+    return int(number > bound) - int(number < bound)
 
 
 _NUMBER = re.compile(r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d{1,6})?")
 
 
-def _number_of(text: str) -> int | float | Decimal | None:
+def _written(text: str) -> int | float | Decimal | None:
     if len(text) > 10_000 or not _NUMBER.fullmatch(text):
-        return {"inf": math.inf, "-inf": -math.inf}.get(text.lower().removesuffix("inity"))
+        named = text.lower().removesuffix("inity").removeprefix("+")
+        return {"inf": math.inf, "-inf": -math.inf}.get(named)
     return Decimal(text)
 
 

@@ -8,11 +8,13 @@ from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mashbill.core.errors import InputError, StoreError
+from mashbill.core.missing import lacking
 from mashbill.core.parsing import check_regular
 from mashbill.core.record import FROM
 
@@ -50,6 +52,12 @@ class Dataset:
         if not self.manifest.shards:
             return []
         return list(self._part(self.manifest.shards[0].file).schema.names)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns with their types and marks, as the first shard has them."""
+        shards = self.manifest.shards
+        return self._part(shards[0].file).schema if shards else pa.schema([])
 
     def _part(self, file: str) -> _Part:
         """Open a shard, once: its footer is read and parsed a single time."""
@@ -105,10 +113,14 @@ class Dataset:
             yield start, own.read(start, min(start + rows, self.num_rows), columns)
 
     def sample(self, count: int, columns: Sequence[str]) -> pa.Table:
-        """Return ``count`` rows at even distances over the dataset, or all if it has fewer."""
-        taken = min(count, self.num_rows)
-        positions = [i * self.num_rows // taken for i in range(taken)]
-        return self.read(0, self.num_rows, columns).take(positions)
+        """Return ``count`` rows at even distances over the dataset, or all if it has fewer.
+
+        Rows that have no value in one of the columns are none of them.
+        """
+        table = self.read(0, self.num_rows, columns)
+        there = np.flatnonzero([name is None for name in lacking(table, columns)])
+        taken = min(count, len(there))
+        return table.take(pa.array(there[np.arange(taken) * len(there) // max(taken, 1)]))
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one whole column."""

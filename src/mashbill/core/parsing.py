@@ -40,6 +40,12 @@ DEEPEST = 128
 DIGITS = 308
 """digits of a whole number in JSON: a longer one is no number that a float can be near"""
 _KEY_PARTS = 16  # a.b.c has three; tomllib's work grows with the square
+MARK = "\ufeff"
+"""byte order mark: in front of a text it is none of it, however often it stands there"""
+_WIDE = {
+    "UTF-32": re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|[^\0]\0\0\0|\0\0\0[^\0]"),
+    "UTF-16": re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0[^\0]\0|\0[^\0]\0[^\0]"),
+}
 _LONG = re.compile(r"[0-9_]{200}")
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 # From the beginning of a word or a quoted one only, and never back: it takes one pass.
@@ -160,10 +166,11 @@ def as_text(data: bytes, shown: object, *, error: Error = InputError) -> str:
     """Return bytes as the UTF-8 text that they should be, without a mark at its beginning.
 
     Raises:
-        MashbillError: as ``error``, naming the line.
+        MashbillError: as ``error``, naming the line, or the other encoding that it is in.
     """
+    check_utf8(data, shown, error=error)
     try:
-        return data.decode("utf-8").removeprefix("\ufeff")
+        return data.decode("utf-8").lstrip(MARK)
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         msg = (
@@ -171,6 +178,20 @@ def as_text(data: bytes, shown: object, *, error: Error = InputError) -> str:
             f"{problem.reason}; save it as UTF-8"
         )
         raise error(msg) from problem
+
+
+def check_utf8(data: bytes, shown: object, *, error: Error = InputError) -> None:
+    """Raise if bytes are a text in UTF-16 or UTF-32: Windows calls the first "Unicode".
+
+    It is told by its mark, or by zeros among the first letters, which are no text of UTF-8.
+    """
+    for name, begins in _WIDE.items():
+        if begins.match(data):
+            msg = (
+                f"{shown}: cannot be read as UTF-8 text: line 1: it is {name} (which Windows may "
+                'call "Unicode"); save it as UTF-8'
+            )
+            raise error(msg)
 
 
 def read_toml(
@@ -335,7 +356,7 @@ def json_value(
             raise error(msg)
     decoder = _DECODE_CONSTANTS if constants else _DECODE
     try:
-        value = decoder.decode(text.removeprefix("\ufeff"))
+        value = decoder.decode(text.lstrip(MARK))
     except json.JSONDecodeError as problem:
         msg = f"{shown}: line {problem.lineno}: not {what}: {problem.msg} (column {problem.colno})"
         raise error(msg) from problem

@@ -103,7 +103,7 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    usd: float | None = Field(default=None, ge=0)
+    usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """US dollars"""
     tokens: int | None = Field(default=None, ge=0)
     """tokens read and written"""

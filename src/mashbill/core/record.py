@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.naming import free_names
 from mashbill.core.rowbytes import digests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 ID = "_id"
 BILL = "_bill"
@@ -32,6 +33,20 @@ OURS = frozenset({ID, BILL, FROM, CALL, REJECTED_BY, REASON})
 def user_columns(names: Sequence[str]) -> list[str]:
     """Return the column names that are the user's, in order."""
     return [name for name in names if name not in OURS]
+
+
+def kept_beside(batch: pa.RecordBatch | pa.Table, given: Collection[str]) -> dict[str, Any]:
+    """Return the user's columns, each under a name that is free beside those that a stage gives.
+
+    Nothing is written over: a ``label`` that rows bring along becomes ``original_label``, where a
+    stage gives them a ``label`` of its own; see :func:`mashbill.core.naming.free_names`.
+
+    Args:
+        batch: rows.
+        given: columns that the stage gives.
+    """
+    names = user_columns(batch.schema.names)
+    return {new: batch.column(name) for name, new in free_names(names, given).items()}
 
 
 def identify(table: pa.Table) -> pa.Table:

@@ -330,6 +330,15 @@ class StageSpec(Literals):
         """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
         del folder
 
+    def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+        """Raise RecipeError if it asks for a column that an input does not have.
+
+        Args:
+            folder: that of the recipe.
+            columns: of each input of which they are known before anything runs.
+        """
+        del folder, columns
+
     def glance(self, folder: Path) -> Glance | None:
         """Look at the files that it reads, if they are at hand; None if there is nothing to see.
 

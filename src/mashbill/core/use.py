@@ -27,13 +27,13 @@ class Operator(BaseModel):
     """person or company"""
     country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     """where it sits, ISO 3166 alpha-2: GB and GR, not UK and EL"""
-    monthly_users: float | None = Field(default=None, ge=0)
+    monthly_users: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """monthly active users of all its products"""
-    monthly_revenue_usd: float | None = Field(default=None, ge=0)
+    monthly_revenue_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """revenue a month, US dollars"""
-    annual_revenue_usd: float | None = Field(default=None, ge=0)
+    annual_revenue_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """revenue a year, US dollars"""
-    maas_annual_revenue_usd: float | None = Field(default=None, ge=0)
+    maas_annual_revenue_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """revenue a year from serving models to others, US dollars"""
 
     @field_validator("country")

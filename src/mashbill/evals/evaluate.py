@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_in
 from mashbill.core.record import FROM, one_batch
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
@@ -113,8 +114,9 @@ class EvaluateSpec(StageSpec):
             InputError: if a row has none.
         """
         column = table.column("gold")
-        if column.null_count:
-            if column.null_count == len(column):
+        lacking = int(missing_in(column, blank=True).sum())
+        if lacking:
+            if lacking == len(column):
                 msg = (
                     f"{self.input}: none of its {len(column):,} rows has a human label, so nothing "
                     "can be compared with humans; add [stages.*.gold] to the corpus stage that its "
@@ -122,7 +124,7 @@ class EvaluateSpec(StageSpec):
                 )
                 raise InputError(msg)
             msg = (
-                f"{self.input}: {column.null_count:,} of {len(column):,} rows have no human label, "
+                f"{self.input}: {lacking:,} of {len(column):,} rows have no human label, "
                 "so there is nothing to hold a system to; put a stage of kind 'split' with gold = "
                 "'require' before, which keeps the rows that have one"
             )
@@ -144,9 +146,12 @@ class EvaluateSpec(StageSpec):
             unanswered = rows - len(positions)
             if ordered and unanswered == dataset.manifest.rejected_rows and positions[-1] < rows:
                 labels: list[str | None] = [None] * rows
-                given = dataset.column("label").to_pylist()
-                for place, label in zip(positions.tolist(), given, strict=True):
-                    labels[place] = None if label is None else str(label)
+                given = dataset.column("label")
+                none = missing_in(given, blank=True)
+                for place, label in zip(
+                    positions[~none], given.filter(pa.array(~none)), strict=True
+                ):
+                    labels[place] = str(label.as_py())
                 return labels
         msg = (
             f"{name} is not a labelling of the rows of {self.input}, one for one; make it with "

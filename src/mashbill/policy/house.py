@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.policy.decision import Decision, Outcome
 from mashbill.policy.expressions import Expression, LackingError
@@ -198,12 +199,15 @@ _NESTED = 20  # levels of the facts that a rule is put to, which this program ma
 
 
 def _recorded(value: Any, depth: int = 0) -> Any:
-    """Return facts without those that are not recorded, so that asking for one is an error."""
+    """Return facts without those that are not recorded, so that asking for one is an error.
+
+    A number that is NaN is one that nobody has recorded.
+    """
     if depth > _NESTED:
         msg = f"facts stand more than {_NESTED} levels inside each other"
         raise InputError(msg)
     if isinstance(value, dict):
-        known = {key: item for key, item in value.items() if item is not None}
+        known = {key: item for key, item in value.items() if not is_missing(item)}
         return {key: _recorded(item, depth + 1) for key, item in known.items()}
     if isinstance(value, list | tuple):
         return [_recorded(item, depth + 1) for item in value]

@@ -137,7 +137,9 @@ def read_licence(text: str) -> LicenceText:
     if own := _referred(plain):
         kind: Literal["expression", "name"] = "expression" if ":" in own else "name"
         return LicenceText(kind, own, (Part(own, own),))
-    return _expression(plain) or LicenceText("name", plain, (Part(plain, plain),))
+    # A name is kept as it was written: two that differ in their spaces stay two.
+    own = text.strip()
+    return _expression(plain) or LicenceText("name", own, (Part(own, own),))
 
 
 def _expression(text: str) -> LicenceText | None:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY, user_columns
 from mashbill.core.shown import FORMULA
@@ -141,7 +142,7 @@ def _writer(to: Path, kind: DataFormat, empty: pa.Table, formulas: Formulas) -> 
 
 
 class _Csv:
-    """Writes CSV; lists become JSON text, binary hexadecimal text; what is missing stays empty."""
+    """Writes CSV; lists become JSON text, binary hexadecimal text; null and NaN are empty."""
 
     def __init__(self, writer: Any, header: list[str], formulas: Formulas) -> None:
         self._writer = writer
@@ -160,6 +161,9 @@ def _flat(table: pa.Table, formulas: Formulas) -> pa.Table:
         if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
             texts = [None if v is None else _text(v) for v in column.to_pylist()]
             column = pa.chunked_array([pa.array(texts, pa.string())])
+        elif pa.types.is_floating(column.type):
+            none = pa.scalar(None, column.type)
+            column = pc.if_else(pc.is_null(column, nan_is_null=True), none, column)
         elif _is_text(column.type):
             column = formulas.column(name, column.cast(pa.string()))
         if table.num_columns == 1:
@@ -178,7 +182,7 @@ def _text(value: Any) -> str:
 
 
 class _Jsonl:
-    """Writes a JSON object a line."""
+    """Writes a JSON object a line; NaN, which JSON has no word for, is null as what is missing."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -205,7 +209,7 @@ _NESTED = 100  # levels of lists and records in one value; readers of JSON follo
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value with binary as hexadecimal text.
+    """Return a value with binary as hexadecimal text, and NaN as what is missing.
 
     Raises:
         ValueError: if lists and records stand too deep inside each other.
@@ -217,7 +221,9 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return {key: _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, depth + 1) for item in value]
-    return value.hex() if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.hex()
+    return None if is_missing(value) else value
 
 
 def _has_no_json(value: Any) -> bool:

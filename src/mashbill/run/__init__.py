@@ -31,6 +31,7 @@ from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
 from mashbill.run.display import Display, Quiet
 from mashbill.run.making import Making, make_dataset, make_model
+from mashbill.run.measuring import settle_measures
 from mashbill.run.needing import check_extras, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.teachers.projection import project
@@ -303,6 +304,7 @@ class _Runner:
         )
         with telling_stage(self._recipe, name):
             made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
+            settle_measures(context, name)
         manifest = Manifest(
             name=stage.ref.name,
             version=stage.ref.version,

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 
 _READ_ROWS = 1 << 16
+_SHARD_BYTES = 64 << 20
+"""of rows that wait: books fill a shard before their number does, and a column holds 2 GiB"""
 
 
 @dataclass(frozen=True)
@@ -285,7 +287,7 @@ def _run_whole(making: Making, writer: ShardWriter, composer: Composer) -> None:
         making.opening.look([Piece(inputs[0].manifest.name, found)], inputs[0].num_rows)
         batches = iter(found)
     waiting: list[pa.Table] = []
-    number = done = origins = 0
+    number = done = origins = held = 0
     for batch in making.spec.run(batches, making.context):
         # Origins come with the first row that has one; each is numbered once, in that order.
         for parts in making.context.origins[origins:]:
@@ -296,10 +298,15 @@ def _run_whole(making: Making, writer: ShardWriter, composer: Composer) -> None:
         if table is None:
             continue
         waiting.append(table)
+        held += table.nbytes
         done += batch.num_rows
         making.context.progress(done, 0, "")
         if sum(item.num_rows for item in waiting) >= making.spec.shard_rows:
             number, waiting = _write_full(making, writer, number, pa.concat_tables(waiting))
+            held = sum(item.nbytes for item in waiting)
+        elif held > _SHARD_BYTES:
+            writer.write(number, pa.concat_tables(waiting))
+            number, waiting, held = number + 1, [], 0
     left = pa.concat_tables(waiting) if waiting else None
     if left is not None and (left.num_rows or not number):
         writer.write(number, left)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.linting import ROWS, Finding, lint_all
 from mashbill.core.canonical import digest
 from mashbill.core.errors import ConductError, PolicyError
+from mashbill.core.parsing import MARK
 from mashbill.lineage.decisions import DECIDE
 
 if TYPE_CHECKING:
@@ -174,7 +175,8 @@ def prompt_findings(recipe: Recipe) -> list[Finding]:
         for file in spec.files():
             path = recipe.folder / file
             if path.suffix in PROMPT_FILES:
-                texts.append((f"stages.{name}: {path}", path.read_text("utf-8", "replace")))
+                text = path.read_text("utf-8", "replace").lstrip(MARK)
+                texts.append((f"stages.{name}: {path}", text))
     return lint_all(texts)
 
 

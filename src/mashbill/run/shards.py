@@ -13,6 +13,7 @@ from mashbill.core.artifact import Shard
 from mashbill.core.canonical import digest_file
 from mashbill.core.dataset import ROW_GROUP
 from mashbill.core.errors import StoreError
+from mashbill.core.json_fields import carried, with_carried
 from mashbill.core.merkle import root
 from mashbill.core.record import (
     BILL,
@@ -26,6 +27,7 @@ from mashbill.core.record import (
     user_columns,
 )
 from mashbill.core.store import publish
+from mashbill.run.measuring import settle_measures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +115,8 @@ class ShardWriter:
         self.folder = folder
         self._nodes = nodes
         self._done = done
+        inputs = (use.name for use in making.spec.uses() if use.role == "rows")
+        self._json = carried([making.context.input(name).schema for name in inputs])
 
     def has(self, number: int) -> bool:
         """Take over a shard that is committed already; False if it is to be made."""
@@ -143,12 +147,16 @@ class ShardWriter:
         """Commit one shard, with the rejected rows beside it.
 
         Raises:
+            CanonicalError: naming stage and measure, if one cannot be kept.
             StoreError: if a shard of this number was committed with other records, which means
                 that the stage is not deterministic.
         """
+        settle_measures(self._making.context, self._making.name)
         shards: dict[str, dict[str, Any]] = {}
         new: list[Shard] = []
-        for prefix, part in _kept_and_rejected(table):
+        # Stages put their rows together from arrays, so a mark would be lost at each of them.
+        marked = None if table is None else with_carried(table, self._json)
+        for prefix, part in _kept_and_rejected(marked):
             name = f"{prefix}-{number:05d}.parquet"
             rows = identify(part)
             if prefix == "part":

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
+
+from mashbill.core.missing import missing_reasons
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.stages.asking import marks, texts_of
 from mashbill.stages.labelling import labelled
 
 if TYPE_CHECKING:
@@ -38,10 +42,19 @@ class ApplySpec(StageSpec):
         return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield rows with label and confidence."""
+        """Yield rows with label and confidence; a row without a text is rejected."""
         predictor = ctx.predictor(self.model)
         start = 0
         for batch in records:
-            probabilities = predictor.probabilities(batch.column("text").to_pylist())
-            yield labelled(batch, start, predictor.labels, probabilities)
+            texts = texts_of(batch, "text", self.input)
+            reasons = missing_reasons(batch, ["text"])
+            there = np.array([reason is None for reason in reasons], bool)
+            probabilities = np.full((len(texts), len(predictor.labels)), np.nan)
+            if there.any():
+                asked = [text for text, is_there in zip(texts, there, strict=True) if is_there]
+                probabilities[there] = predictor.probabilities(asked)
+            made = labelled(batch, start, predictor.labels, probabilities)
+            for name, column in marks("apply", reasons).items():
+                made = made.append_column(name, column)
+            yield made
             start += batch.num_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.missing import is_text, lacking
 from mashbill.core.parsing import read_text
 from mashbill.core.record import REASON, REJECTED_BY
 
@@ -23,9 +25,11 @@ FileName = str
 """a file beside the recipe, or below: what else it may read is for :mod:`mashbill.core.folder`"""
 
 _MOST = 1 << 20  # bytes of a prompt
-# Beyond ASCII all that is seen may be in a name: \w takes no vowels of Hindi, Thai and others.
+_FAR = 700.0  # log-odds; a float holds no larger exponential
 _BRACES = re.compile(r"\{(?:[\w{ -]|[^\x00-\x7f\s]){1,40}\}*")
-_SLOT = re.compile(r"\{\{ ((?:[\w-]|[^\x00-\x7f\s])+) \}\}")
+# Beyond ASCII all that is seen may be in a name: \w takes no vowels of Hindi, Thai and others.
+_PLAIN = r"(?:[\w-]|[^\x00-\x7f\s])+"
+_BY_NAME = r'row\["([^"\n]+)"\]'
 
 
 class Template:
@@ -38,7 +42,8 @@ class Template:
             RecipeError: if each of these names does not stand in it once, or if another does.
         """
         text = read_text(path, most=_MOST, error=RecipeError).rstrip("\n")
-        found = _SLOT.findall(text)
+        slot = _slot(names)
+        found = [a or b for a, b in slot.findall(text)]
         for name in names:
             if found.count(name) != 1:
                 msg = (
@@ -49,7 +54,13 @@ class Template:
         for name in set(found) - set(names):
             msg = f"{path} has {{{{ {name} }}}}; there are only {', '.join(names)}; correct it"
             raise RecipeError(msg)
-        before, *self._rest = _SLOT.split(text)
+        before, *rest = slot.split(text)
+        # Each slot comes as two, of which one is its name.
+        self._rest = [
+            piece
+            for at in range(0, len(rest), 3)
+            for piece in (rest[at] or rest[at + 1], rest[at + 2])
+        ]
         # The space before a value belongs to its first token, so it is not in the prefix.
         self.prefix = before.rstrip(" ")
         self._gap = before[len(self.prefix) :]
@@ -66,6 +77,12 @@ class Template:
             for place, piece in enumerate(self._rest)
         ]
         return self._gap + "".join(pieces)
+
+
+def _slot(names: Sequence[str]) -> re.Pattern[str]:
+    """Return what a slot is: a name of one of these, or of a plain word; ``row["NAME"]`` too."""
+    own = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"\{{\{{ (?:({own}|{_PLAIN})|{_BY_NAME}) \}}\}}")
 
 
 def _instead(text: str, names: Sequence[str]) -> str:
@@ -89,7 +106,7 @@ def texts_of(batch: pa.RecordBatch | pa.Table, column: str, of: str) -> list[str
         )
         raise InputError(msg)
     kind = batch.schema.field(column).type
-    if not pa.types.is_string(kind) and not pa.types.is_large_string(kind):
+    if not is_text(kind) and not pa.types.is_null(kind):
         msg = f"{of}: column {column!r} holds {kind}; text is needed"
         raise InputError(msg)
     return [text or "" for text in batch.column(column).to_pylist()]
@@ -97,11 +114,8 @@ def texts_of(batch: pa.RecordBatch | pa.Table, column: str, of: str) -> list[str
 
 def empty_among(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> list[str | None]:
     """Return for each row why it is not asked about: which of these columns has no value."""
-    names: list[str | None] = [None] * batch.num_rows
-    for column in reversed(columns):
-        for place, value in enumerate(batch.column(column).is_valid().to_pylist()):
-            names[place] = names[place] if value else f"its column {column} is empty"
-    return names
+    found = lacking(batch, columns)
+    return [None if column is None else f"its column {column} is empty" for column in found]
 
 
 def asked_where(
@@ -115,10 +129,26 @@ def asked_where(
     found: list[tuple[str | None, Answer | None]] = [(None, None)] * len(reasons)
     answers = teacher.ask([questions[place] for place in open_])
     for place, (call, answer) in zip(open_, answers, strict=True):
-        found[place] = (call or None, None if answer.failed else answer)
-        if answer.failed:
-            reasons[place] = answer.failed
+        problem = unchosen(answer)
+        found[place] = (call or None, None if problem else answer)
+        if problem:
+            reasons[place] = problem
     return found
+
+
+def unchosen(answer: Answer) -> str:
+    """Return why an answer to a question with choices says nothing of them, empty if it does."""
+    if answer.failed:
+        return answer.failed
+    if not all(map(math.isfinite, answer.logprobs)):  # one would spoil every mean that it is in
+        return f"its log-probabilities are {answer.logprobs}, and not all of them are numbers"
+    return ""
+
+
+def right_of(answer: Answer) -> float:
+    """Return how probable the first of two choices is, by an answer that says something of them."""
+    lean = answer.logprobs[0] - answer.logprobs[1]
+    return 1 / (1 + math.exp(-lean)) if lean > -_FAR else 0.0
 
 
 def scores_of(found: Sequence[tuple[str | None, Answer | None]], choices: int) -> np.ndarray:

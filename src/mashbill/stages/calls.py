@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mashbill.core.stage import Answer
 
-_NOTHING = frozenset({"", "null"})
-"""how servers write the arguments of a call that has none"""
+_NOTHING = frozenset({"", "null", "[]", '""'})
+"""how servers write the arguments of a call that has none; PHP's empty object is an empty array"""
 _FIXED = 9  # characters from which an id is cut to make room: Mistral's have just so many
 
 
@@ -49,7 +49,7 @@ def mended_calls(answer: Answer) -> int:
 def _whole(arguments: Any) -> str:
     if isinstance(arguments, str):
         return "{}" if arguments.strip() in _NOTHING else arguments
-    return json.dumps({} if arguments is None else arguments, ensure_ascii=False)
+    return json.dumps({} if arguments in (None, []) else arguments, ensure_ascii=False)
 
 
 def _other(own: str, place: int, seen: set[str]) -> str:

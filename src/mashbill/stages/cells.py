@@ -34,6 +34,7 @@ _TYPES = {
     "str": pa.string(),
 }
 _JSON = "json"
+_NESTED = frozenset({list, dict})
 _LEAST, _MOST = -(2**63), 2**63
 _EXACT = 2**53
 
@@ -43,7 +44,7 @@ class Kinds:
     """What was met in a column."""
 
     names: frozenset[str] = frozenset()
-    """bool, int, float, bytes, str, or other: what is nested, or a day"""
+    """bool, int, float, bytes, str, nested (lists and objects), or other: days and such"""
     fits: bool = True
     """whether every whole number has 64 bits at most"""
     is_exact: bool = True
@@ -53,6 +54,11 @@ class Kinds:
     def __or__(self, other: Kinds) -> Kinds:
         names, fits = self.names | other.names, self.fits and other.fits
         return Kinds(names, fits, self.is_exact and other.is_exact)
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether every cell that is there is a list or an object."""
+        return self.names == {"nested"}
 
     @property
     def type(self) -> pa.DataType:
@@ -80,7 +86,10 @@ class Cells:
             values = [None if is_missing(value) else value for value in values]
             met = set(map(type, values))
         met.discard(type(None))
-        names = frozenset(kind.__name__ if kind.__name__ in _TYPES else "other" for kind in met)
+        names = frozenset(
+            kind.__name__ if kind.__name__ in _TYPES else "nested" if kind in _NESTED else "other"
+            for kind in met
+        )
         fits = int not in met or all(
             _LEAST <= value < _MOST for value in values if type(value) is int
         )
@@ -90,7 +99,7 @@ class Cells:
         kinds = Kinds(names, fits, exact)
         if not met:
             return cls(pa.nulls(len(values)), kinds)
-        if len(met) == 1 and fits and "other" not in names:
+        if len(met) == 1 and fits and names <= _TYPES.keys():
             try:
                 return cls(pa.array(values, _TYPES[next(iter(names))]), kinds)
             except (UnicodeEncodeError, pa.ArrowException):
@@ -105,6 +114,8 @@ class Cells:
         if pa.types.is_dictionary(kind):
             array, kind = array.dictionary_decode(), kind.value_type
         name = _plain_name(kind)
+        if pa.types.is_time64(kind):
+            array = array.cast(pa.string())  # Python's own time has no billionths of a second
         if name is None:
             return cls.of(array.to_pylist())
         if name == "float":

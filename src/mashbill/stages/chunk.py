@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from mashbill.core.record import FROM, user_columns
+from mashbill.core.missing import missing_reasons
+from mashbill.core.record import FROM, kept_beside
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.asking import marks, texts_of
@@ -59,15 +60,14 @@ class ChunkSpec(StageSpec):
             texts: list[str] = []
             numbers: list[int] = []
             reasons: list[str | None] = []
+            absent = missing_reasons(batch, ["text"])
             for row, text in enumerate(texts_of(batch, "text", self.input)):
                 pieces = pieces_of(text, self.words, self.overlap)
                 rows += [row] * max(len(pieces), 1)
                 texts += pieces or [text]
                 numbers += range(max(len(pieces), 1))
-                reasons += [None] * len(pieces) if pieces else ["it has no words"]
-            taken = pa.table(batch.select(user_columns(batch.schema.names))).take(
-                pa.array(rows, pa.int64())
-            )
+                reasons += [None] * len(pieces) if pieces else [absent[row] or "it has no words"]
+            taken = pa.table(kept_beside(batch, {"piece"})).take(pa.array(rows, pa.int64()))
             columns = {name: taken.column(name).combine_chunks() for name in taken.column_names}
             columns |= {
                 "text": pa.array(texts, pa.string()),

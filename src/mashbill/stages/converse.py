@@ -31,6 +31,7 @@ class ConverseSpec(WritingSpec):
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher", "judge", "user_teacher")
     takes_schema: ClassVar[bool] = False
+    as_json: ClassVar[frozenset[str]] = frozenset({"messages_json"})
 
     kind: Literal["converse"] = "converse"
     column: str = "text"
@@ -115,7 +116,7 @@ class ConverseSpec(WritingSpec):
                 talk.item.reason = f"the user's next turn failed: {problem}"
             else:
                 going.append(talk)
-                talk.says(answer.text.strip())
+                talk.says(answer.text)
         work.ask(work.ctx.teacher(self.teacher), [(talk.item, talk.question) for talk in going])
         left = [talk for talk in going if talk.item.reason is None]
         for talk in left:

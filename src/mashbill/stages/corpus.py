@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 
 from mashbill.conduct.archives import unpacked
 from mashbill.core.errors import InputError
+from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Source
@@ -347,7 +348,8 @@ class _Taking:
             REJECTED_BY: pc.if_else(pc.is_null(why), pa.scalar(None, pa.string()), "corpus"),
             REASON: why,
         }
-        return pa.RecordBatch.from_pydict(columns)
+        nested = [new for name, new in names.items() if self._spill.is_nested(f"user {name}")]
+        return with_json(pa.RecordBatch.from_pydict(columns), nested)
 
     def _told(self, row: int) -> str:
         """Say which row one is, counted over all parts."""

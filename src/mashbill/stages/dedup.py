@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import is_text, missing_in
 from mashbill.core.record import FROM, one_batch, user_columns
 from mashbill.core.rowbytes import row_bytes
 from mashbill.core.source import Channel
@@ -42,7 +43,7 @@ class DedupSpec(StageSpec):
     input: str
     """dataset to merge duplicates of"""
     column: str = "text"
-    """rows with the same value here are one; a missing value equals no other"""
+    """rows with the same value here are one; a missing value, or an empty text, equals no other"""
     exact: bool = True
     """false: texts that differ only in case, punctuation and spacing are one too (slower)"""
 
@@ -73,12 +74,15 @@ class DedupSpec(StageSpec):
             )
             raise InputError(msg)
         values = batch.column(self.column)
-        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            return values if self.exact else matching_keys(values)
+        missing = pa.array(missing_in(values, blank=True))
+        if is_text(values.type):
+            keys = values if self.exact else matching_keys(values)
+            return pc.if_else(missing, pa.scalar(None, keys.type), keys)
+        if pa.types.is_null(values.type):
+            return values
         if not self.exact:
             msg = f"{self.input}: column {self.column!r} holds {values.type}; text is needed"
             raise InputError(msg)
-        missing = pc.is_null(values, nan_is_null=True)
         return pc.if_else(missing, None, row_bytes({"": values}))
 
     def _merged(self, piece: pa.Table, start: int, same: Same) -> pa.RecordBatch:

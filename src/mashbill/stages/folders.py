@@ -16,12 +16,25 @@ from mashbill.stages.cells import Cells
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mashbill.conduct.listing import File
     from mashbill.stages.chunks import Chunk
 
+_DIGITS = re.compile(r"(\d{1,18})", re.ASCII)
 SPLIT = "split"
 _PARTITION = re.compile(r"([^=/]+)=([^/]*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHARD = re.compile(r"(?:(.+)-)?\d{5}-of-\d{5}(?:\.[\w.]+)?")
+
+
+def in_order(files: Sequence[File]) -> tuple[File, ...]:
+    """Return the files of a set in the order in which people count: part-2 before part-10."""
+    return tuple(sorted(files, key=lambda file: (_counted(file.name), file.name)))
+
+
+def _counted(name: str) -> list[tuple[int, str]]:
+    # What is split by digits has them at odd places.
+    parts = _DIGITS.split(name)
+    return [(int(part), "") if place % 2 else (0, part) for place, part in enumerate(parts)]
 
 
 def said_by_names(name: str, names: Sequence[str]) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
@@ -113,7 +114,7 @@ class Giving:
                 for where, reason in zip(chunk["where"].array.to_pylist(), reasons, strict=True)
             ]
             by = ["import" if reason else None for reason in why]
-            yield pa.RecordBatch.from_pydict(
+            batch = pa.RecordBatch.from_pydict(
                 columns
                 | {
                     BILL: pa.array(numbers, pa.int32()),
@@ -122,6 +123,10 @@ class Giving:
                     REASON: pa.array(why, pa.string()),
                 }
             )
+            nested = [
+                new for name, new in self._names.items() if self._spill.is_nested(f"user {name}")
+            ]
+            yield with_json(batch, [*nested, "messages_json"])
 
     def _texts(
         self, chunk: Mapping[str, Cells], rows: int
@@ -180,7 +185,9 @@ class Giving:
         is_named = version is None or (
             isinstance(version, str | int | float) and not isinstance(version, bool)
         )
-        is_licence = texts_of(license_) is not None
+        is_licence = texts_of(license_) is not None or (
+            isinstance(license_, list | dict) and licence_of(license_) is not None
+        )
         for column, value, is_fit, wanted in (
             (self._generator, generator, names is not None, "name of a model"),
             ("version", version, is_named, "version"),
@@ -190,7 +197,10 @@ class Giving:
                 reasons[row] = f"column {column!r} holds {kind_of(value)}, and no {wanted}"
         told = [name for name in dict.fromkeys(names or ()) if not self._is_nothing(name)]
         release = "" if is_missing(version) or not is_named else as_text(version).strip()
-        licence = spec.license if is_missing(license_) else licence_of(license_)
+        licence = spec.license
+        if not is_missing(license_):
+            own = licence_of(license_)
+            licence = None if own is None else _valid(own)
         release = "" if is_nothing(release) else release
         # In one order, whatever theirs is: who made a row with whom is one origin.
         sources = tuple(

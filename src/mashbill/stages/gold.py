@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from mashbill.core.cells import compared
+from mashbill.core.cells import compared, is_missing, says_nothing
 from mashbill.core.errors import InputError
 from mashbill.stages.cells import as_text
 
@@ -33,13 +32,15 @@ class GoldRule(BaseModel):
         Raises:
             ValueError: if a number is asked for, and it is none.
         """
-        if isinstance(value, float) and math.isnan(value):
+        if is_missing(value):
             return False
         if self.equals is not None and self.equals not in _spellings(value):
             return False
         for bound, above in ((self.at_least, True), (self.at_most, False)):
             if bound is None:
                 continue
+            if says_nothing(value):
+                return False
             placed = compared(value, bound)
             if placed is None:
                 msg = f"{value!r:.200} is no number"
@@ -65,7 +66,7 @@ class Gold(BaseModel):
         Raises:
             ValueError: if it is not the number that a rule asks for.
         """
-        if value is None:
+        if is_missing(value):
             return None
         rules = self.labels.items()
         if isinstance(value, str) and not value.strip():  # none, unless a rule says that it is one

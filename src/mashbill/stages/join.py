@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_reasons
 from mashbill.core.record import FROM, OURS, REASON, REJECTED_BY, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
@@ -34,7 +35,7 @@ class JoinSpec(StageSpec):
     right: str
     """dataset whose columns are put beside it"""
     on: tuple[str, ...] = Field(min_length=1)
-    """columns that must be equal; a missing value equals no other"""
+    """columns that must be equal; a missing value, or an empty text, equals no other"""
     suffix: str = ""
     """put behind the name of a column of the right that the left has too; needed if there is one"""
 
@@ -63,15 +64,17 @@ class JoinSpec(StageSpec):
         right = data.read(0, data.num_rows)
         left, right = (side.select(user_columns(side.column_names)) for side in (left, right))
         first, second = matches(left, right, self.on, (self.left, self.right))
+        keyed = (left, right)
         right = self._renamed(left, right)
         pairs = left.take(pa.array(first))
         for name in right.column_names:
-            pairs = pairs.append_column(name, right.column(name).take(pa.array(second)))
+            kept = right.column(name).take(pa.array(second))
+            pairs = pairs.append_column(right.schema.field(name), kept)
         blank = pa.nulls(len(first), pa.string())
         yield from _with(pairs, made_of(first, left.num_rows + second), blank)
-        for side, found, offset, other in (
-            (left, first, 0, self.right),
-            (right, second, left.num_rows, self.left),
+        for side, keys, found, offset, other in (
+            (left, keyed[0], first, 0, self.right),
+            (right, keyed[1], second, left.num_rows, self.left),
         ):
             alone = np.setdiff1d(np.arange(side.num_rows), found)
             rest = side.take(pa.array(alone))
@@ -84,9 +87,16 @@ class JoinSpec(StageSpec):
                 ],
                 schema=pairs.schema,
             )
-            why = pa.repeat(f"no row of {other} has its {', '.join(self.on)}", len(alone))
-            yield from _with(rest, made_of(offset + alone), why)
+            yield from _with(
+                rest, made_of(offset + alone), self._reasons(keys.take(pa.array(alone)), other)
+            )
         ctx.measures["joined"] = len(first)
+
+    def _reasons(self, alone: pa.Table, other: str) -> pa.Array:
+        """Return why rows of one side found none of the other."""
+        found = f"no row of {other} has its {', '.join(self.on)}"
+        lacks = missing_reasons(alone, self.on, blank=True)
+        return pa.array([lack or found for lack in lacks], pa.string())
 
     def _renamed(self, left: pa.Table, right: pa.Table) -> pa.Table:
         """Return the right table with names that the left does not have; its keys stay as they are.

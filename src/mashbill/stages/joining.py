@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_in
 from mashbill.core.naming import free_names
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def matches(
     Args:
         left: one table.
         right: the other.
-        on: key columns; a missing value equals no other.
+        on: key columns; a missing value, or an empty text, equals no other.
         names: of the two datasets, for errors.
 
     Returns:
@@ -39,6 +40,9 @@ def matches(
                     "correct 'on' in the recipe"
                 )
                 raise InputError(msg)
+    whole = [np.flatnonzero(has_key(table, on)) for table in (left, right)]
+    if not all(map(len, whole)):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     for column in on:
         kinds = [table.schema.field(column).type for table in (left, right)]
         if kinds[0] != kinds[1]:
@@ -49,13 +53,21 @@ def matches(
             raise InputError(msg)
     places = list(free_names(("left", "right"), on, "row").values())
     numbered = [
-        table.select(list(on)).append_column(place, pa.array(np.arange(table.num_rows)))
-        for table, place in zip((left, right), places, strict=True)
+        table.select(list(on)).take(pa.array(rows)).append_column(place, pa.array(rows))
+        for table, rows, place in zip((left, right), whole, places, strict=True)
     ]
     pairs = numbered[0].join(numbered[1], keys=list(on), join_type="inner")
     first, second = (np.asarray(pairs.column(place)) for place in places)
     order = np.lexsort((second, first))  # a join in threads keeps no order
     return first[order], second[order]
+
+
+def has_key(table: pa.Table, on: Sequence[str]) -> np.ndarray:
+    """Return which rows have a value in each key column, bool, shape (rows,)."""
+    there = np.ones(table.num_rows, bool)
+    for column in on:
+        there &= ~missing_in(table.column(column), blank=True)
+    return there
 
 
 def made_of(*positions: np.ndarray) -> pa.Array:

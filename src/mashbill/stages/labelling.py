@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mashbill.core.naming import free_names
-from mashbill.core.record import CALL, FROM, user_columns
+from mashbill.core.record import CALL, FROM, kept_beside
 from mashbill.stages.asking import calls_column
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ def labelled(
     A row whose probabilities are NaN has no label.
 
     Args:
-        batch: input rows; a label and confidence that they have is replaced.
+        batch: input rows; a label and confidence that they have stay, as ``original_label`` and
+            ``original_confidence``.
         start: position of the first row.
         labels: names, in the order of the columns of ``probabilities``.
         probabilities: shape (rows, labels).
@@ -38,14 +38,13 @@ def labelled(
     """
     probability = [f"p_{label}" for label in labels] if soft else []
     new = {"label", "confidence", *probability}
-    kept = [name for name in user_columns(batch.schema.names) if name not in new]
     # What else is called so would be taken for a label's probability by who learns from these.
-    others = {name for name in kept if soft and name.startswith("p_")}
-    called = free_names(kept, new | others)
+    others = {name for name in batch.schema.names if soft and name.startswith("p_")}
+    kept = kept_beside(batch, new | others)
     best = probabilities.argmax(axis=1)
     none = np.isnan(probabilities).any(axis=1)
     most = probabilities[np.arange(len(best)), best].astype(np.float64)
-    columns = [batch.column(name) for name in kept]
+    columns = list(kept.values())
     columns += [
         pa.array([labels[i] for i in best], pa.string(), mask=none),
         pa.array(most, mask=none),
@@ -55,7 +54,7 @@ def labelled(
         ),
         pa.array(np.arange(start, start + len(best)), pa.int64()),
     ]
-    names = [*(called[name] for name in kept), "label", "confidence", *probability, FROM]
+    names = [*kept, "label", "confidence", *probability, FROM]
     if calls is not None:
         columns.append(calls_column(calls))
         names.append(CALL)

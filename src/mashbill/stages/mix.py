@@ -15,6 +15,7 @@ from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_in
 from mashbill.core.record import FROM, ID, one_batch, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
@@ -55,8 +56,8 @@ class MixSpec(StageSpec):
             copies += _drawn(batch.column(ID), f"{ctx.seed}\n{ctx.current}") < times % 1
             rows = np.repeat(np.arange(batch.num_rows), copies)
             columns = [
-                pa.table(batch).column(name).cast(kind)
-                if name in batch.schema.names
+                batch.column(name)
+                if name in batch.schema.names and batch.schema.field(name).type == kind
                 else pa.nulls(batch.num_rows, kind)
                 for name, kind in zip(schema.names, schema.types, strict=True)
             ]
@@ -77,7 +78,7 @@ class MixSpec(StageSpec):
             for column in user_columns(schema.names):
                 kinds.setdefault(column, {})[name] = schema.field(column).type
         wanted = {
-            column: {kind for kind in types.values() if not pa.types.is_null(kind)} or {pa.null()}
+            column: self._types(column, types, ctx)
             for column, types in kinds.items()
             if self.columns == "all" or len(types) == len(self.inputs)
         }
@@ -94,6 +95,19 @@ class MixSpec(StageSpec):
             msg = f"mix: its inputs have no column in common ({each}); set columns = 'all'"
             raise InputError(msg)
         return pa.schema([(column, *found) for column, found in wanted.items()])
+
+    def _types(
+        self, column: str, kinds: dict[str, pa.DataType], ctx: StageContext
+    ) -> set[pa.DataType]:
+        """Return the types of a column in the inputs; where it has no value it has no type."""
+        found = set(kinds.values()) - {pa.null()}
+        if len(found) > 1:
+            found = {
+                kind
+                for name, kind in kinds.items()
+                if not missing_in(ctx.input(name).column(column), blank=True).all()
+            }
+        return found or {next(iter(kinds.values()))}
 
 
 def _drawn(ids: pa.Array, salt: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from mashbill.conduct.listing import File, beside, fetch_all, is_elsewhere
 from mashbill.core.errors import InputError
 from mashbill.core.stage import Glance, StageSpec
 from mashbill.stages.chunks import Chunk, Manner, OnBadBytes, read_chunks
-from mashbill.stages.folders import said_by_names, with_constants
+from mashbill.stages.folders import in_order, said_by_names, with_constants
 from mashbill.stages.glance import glance_at
 from mashbill.stages.rows import Format, choose
 
@@ -77,7 +77,7 @@ class ReadsFiles(StageSpec):
         """Look at the files, where they lie beside the recipe."""
         if is_elsewhere(self.source):
             return None
-        files = fetch_all(self.source, self.sha256, folder, folder, self._chosen)
+        files = in_order(fetch_all(self.source, self.sha256, folder, folder, self._chosen))
         seen = glance_at(files, self.manner, self.check_chunk, self.chunks_of)
         if not seen.rows and seen.is_exact:
             msg = f"{self.source} has no rows; name another file, or correct its format"
@@ -111,7 +111,8 @@ class ReadsFiles(StageSpec):
         Raises:
             InputError: if they cannot be had, or are not those that are pinned.
         """
-        files = fetch_all(self.source, self.sha256, ctx.recipe_folder, ctx.cache, self._chosen)
+        found = fetch_all(self.source, self.sha256, ctx.recipe_folder, ctx.cache, self._chosen)
+        files = in_order(found)
         if len(files) > 1:
             ctx.measures["files"] = {file.name: file.sha256 for file in files}
         return files

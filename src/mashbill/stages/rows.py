@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
 Format = Literal["auto", "jsonl", "json", "parquet", "arrow", "csv", "tsv", "webdataset"]
 _ENDINGS: dict[str, Format] = {
@@ -23,12 +23,13 @@ _BESIDE = frozenset({
     "_common_metadata", "_SUCCESS",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
-_PUBLISHED = "SHA256SUMS"
-_OF_OURS = frozenset({"bill.json", "form.json"})
-"""files that ``mashbill publish`` writes beside rows and their sums"""
-_SAVED = "state.json"
-_CACHE = re.compile(r"(?:cache-|tmp).*\.arrow", re.DOTALL)
-_ORDER = "indices.arrow"
+_SUMS, _OF_OURS = "SHA256SUMS", frozenset({"bill.json", "form.json"})
+"""what ``mashbill publish`` writes beside rows"""
+_STATE = "state.json"
+"""in each folder that ``save_to_disk`` of datasets wrote"""
+_SAVED = re.compile(r"(?:data-\d{5}-of-\d{5}|dataset)\.arrow")
+_PERHAPS: frozenset[Format | None] = frozenset({"json", "webdataset"})
+"""formats whose endings other files have, too: they are rows where nothing else is"""
 _PACKED = ("gz", "zst")
 
 
@@ -47,12 +48,13 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
         InputError: naming the folder, what it has and the remedy, if there is no file of this
             format, or with auto files of several.
     """
-    paths = [PurePosixPath(name) for name in names]
-    beside = {(str(path.parent), path.name) for path in paths}
-    names = [name for name in names if _is_of_the_set(name, beside, address)]
+    names = _of_the_set(names, address)
     kinds = {name: format_of(name) for name in names}
     if kind in ("json", "jsonl"):  # a file that ends in .json may hold lines as well
         kinds = {name: kind if each in ("json", "jsonl") else each for name, each in kinds.items()}
+    if kind == "auto" and set(kinds.values()) - {None, *_PERHAPS}:
+        # Beside rows, JSON is what somebody says of them, and an archive is what they came from.
+        kinds = {name: None if each in _PERHAPS else each for name, each in kinds.items()}
     found = Counter(each for each in kinds.values() if each is not None)
     have = ", ".join(f"{count} {each}" for each, count in found.items())
     if kind == "auto" and len(found) > 1:
@@ -74,32 +76,31 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
     return chosen
 
 
-def _is_of_the_set(name: str, beside: Collection[tuple[str, str]], address: str) -> bool:
-    """Return whether a file may hold rows of the set, and is none that a program wrote beside them.
-
-    Where ``save_to_disk`` of the library datasets wrote, what it keeps there of later steps
-    (``map``, ``filter``) would be the same rows once more.
-
-    Args:
-        name: of the file.
-        beside: folder and name of every file of the set.
-        address: how errors name the folder.
+def _of_the_set(names: Sequence[str], address: str) -> list[str]:
+    """Return the files that may hold rows of a set: none that a library keeps beside them.
 
     Raises:
-        InputError: if the order of the rows stands in a file of its own, as it once did.
+        InputError: if the set is one of ``datasets`` whose rows were chosen, or put in another
+            order, by an index that lies beside them.
     """
-    path = PurePosixPath(name)
-    is_saved = (str(path.parent), _SAVED) in beside
-    if is_saved and path.name == _ORDER:
-        msg = (
-            f"{address}: {name} says in which order the rows beside it stand, and which of them "
-            "count; load the set with the library datasets, call flatten_indices(), and save it "
-            "again"
-        )
-        raise InputError(msg)
-    is_cache = is_saved and _CACHE.fullmatch(path.name)
-    is_ours = (str(path.parent), _PUBLISHED) in beside and path.name in _OF_OURS
-    return path.name not in _BESIDE and not is_cache and not is_ours
+    saved = {PurePosixPath(name).parent for name in names if PurePosixPath(name).name == _STATE}
+    published = {PurePosixPath(name).parent for name in names if PurePosixPath(name).name == _SUMS}
+    found = []
+    for name in names:
+        path = PurePosixPath(name)
+        if path.name in _BESIDE or (path.parent in published and path.name in _OF_OURS):
+            continue
+        if path.parent in saved and path.suffix == ".arrow" and not _SAVED.fullmatch(path.name):
+            if path.name.startswith("indices"):
+                msg = (
+                    f"{address}: {name} chooses and orders the rows of its set, so that the files "
+                    "alone are another one; load it with datasets, call flatten_indices(), and "
+                    "save_to_disk() it anew"
+                )
+                raise InputError(msg)
+            continue  # what datasets keeps of earlier results: the same rows again
+        found.append(name)
+    return found
 
 
 def named_once(columns: Sequence[str], name: str) -> list[str]:

@@ -4,7 +4,8 @@ Jinja's own refuses what is unsafe and bounds one range. Here nothing is called 
 nothing is drawn at random, nothing is worked out while a template is read, and whatever a template
 works through while it is filled (turns of loops, what is put together, cut out, compared or looked
 up, what filters and tests are given) is counted: past a bound it stops. What is null is written as
-nothing.
+nothing, lists and objects as JSON, and what has no text of its own is refused: a teacher would be
+sent Python's spelling of it. Behind the dot of an object stands a key of it, never a method.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -20,8 +22,11 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment, safe_range
 from jinja2.visitor import NodeTransformer
 
+from mashbill.core.cells import is_missing
+from mashbill.stages.nested import Cell, CellMissing, lacks
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 LONGEST = 1_000_000
 """characters that a prompt comes to at most, and characters or items that a product may have"""
@@ -37,7 +42,11 @@ _OF_TEXT = frozenset(
         "title", "trim", "truncate", "upper", "urlencode", "wordcount",
     }
 )  # fmt: skip
-"""filters that would write a null as None"""
+"""filters of text: they would write a null as None, and a list as Python does"""
+_OF_LISTS = frozenset(
+    {"groupby", "map", "reject", "rejectattr", "select", "selectattr", "sort", "unique"}
+)
+"""filters that would take a text for the list of its characters"""
 _COUNTED, _HEAVY, _CUT = "_counted", "_heavy", "_cut"
 
 
@@ -160,7 +169,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             "join": _join, "replace": _replace, "round": _round, "sum": _sum, "tojson": _json,
         }  # fmt: skip
         for name, made in self.filters.items():
-            self.filters[name] = _weighed(made, of_text=name in _OF_TEXT)
+            self.filters[name] = _weighed(made, name)
         for name, test in self.tests.items():
             self.tests[name] = _weighed(test)
         self.filters |= {_COUNTED: _counted, _HEAVY: _heavy, _CUT: _cut}
@@ -186,29 +195,89 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Look something up, and count what it is looked up by."""
         _weigh(argument)
-        return super().getitem(obj, argument)
+        if isinstance(obj, CellMissing):
+            return self.undefined(lacks(obj, argument), obj, argument)
+        if isinstance(obj, dict | list):
+            try:
+                return obj[argument]
+            except (TypeError, LookupError):
+                return self.undefined(lacks(obj, argument), obj, argument)
+        return self._no_method(obj, argument, super().getitem(obj, argument))
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Look up what stands behind a dot: of an object, one of its keys."""
+        if isinstance(obj, dict | list | CellMissing):
+            return self.getitem(obj, attribute)
+        return self._no_method(obj, attribute, super().getattr(obj, attribute))
+
+    def _no_method(self, obj: Any, name: Any, found: Any) -> Any:
+        """Return what was found, unless it could only be called, and nothing is."""
+        if callable(found) and not isinstance(found, jinja2.Undefined):
+            hint = f"{name!r} could only be called; use a filter, as in {{{{ x | upper }}}}"
+            return self.undefined(hint, obj, name)
+        return found
 
     def call(self, context: Any, called: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call ``range``, and nothing else."""
         if called is not safe_range:
             msg = (
-                "nothing can be called in a prompt but range(); use a filter, as in {{ x | upper }}"
+                "nothing can be called in a prompt but range(); use a filter, as in "
+                "{{ x | upper }} or {% for key, value in x | items %}"
             )
             raise SecurityError(msg)
         return super().call(context, called, *args, **kwargs)
 
 
 def _shown(value: Any) -> Any:
-    """Weigh a value before it is written out; one that is null is nothing."""
-    if value is None:
+    """Weigh a value before it is written out, and return its text; null and NaN have none."""
+    if is_missing(value):
         return ""
     if not isinstance(value, str):
         _weigh(value)
-    return value
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """Return a value as it is written: null as nothing, lists and objects as JSON.
+
+    Raises:
+        TemplateRuntimeError: if it has no text: bytes, functions, what a filter has yet to make.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, Cell):
+        return value.text
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=_own_text)
+    return _own_text(value)
+
+
+def _own_text(value: Any) -> str:
+    if isinstance(value, jinja2.Undefined):
+        return str(value)  # which raises, and says what is not there
+    if isinstance(value, Iterator):
+        msg = 'it would write what a filter has yet to make; put | list or | join(", ") behind it'
+        raise jinja2.TemplateRuntimeError(msg)
+    if isinstance(value, bytes) or callable(value):
+        msg = f"it would write {type(value).__name__}, which is no text"
+        raise jinja2.TemplateRuntimeError(msg)
+    return str(value)
+
+
+def _no_text(values: Any, what: str) -> Any:
+    """Return what is gone through one by one, which is no text: that would be its characters."""
+    if isinstance(values, str) and values:
+        shown = values if len(values) <= 40 else f"{values[:40]}..."
+        msg = (
+            f"{what} goes over a list or an object, and {shown!r} is text; put | list behind it "
+            "if its characters are meant"
+        )
+        raise jinja2.TemplateRuntimeError(msg)
+    return values
 
 
 def _counted(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
+    for value in _no_text(values, "a loop"):
         _spend(1)
         yield value
 
@@ -225,23 +294,33 @@ def _cut(value: Any, start: Any, stop: Any, step: Any) -> Any:
     return value[wanted]
 
 
-def _weighed(made: Any, *, of_text: bool = False) -> Callable[..., Any]:
+def _weighed(made: Any, name: str = "") -> Callable[..., Any]:
     """Return a filter or test that weighs what it is given, and whose complaints are a template's.
 
-    One of texts takes nothing for null; its value is first, or second behind the environment.
+    A filter of texts takes nothing for null, and JSON for a list or an object.
     """
+    at = int(hasattr(made, "jinja_pass_arg"))  # where the value stands: behind the environment
 
     @functools.wraps(made)
     def weighing(*args: Any, **kwargs: Any) -> Any:
         _weigh(*args, *kwargs.values())
-        if of_text:
-            args = (*("" if arg is None else arg for arg in args[:2]), *args[2:])
+        if name in _OF_TEXT:
+            missing = ["" if is_missing(arg) else arg for arg in args[: at + 2]]
+            args = (*missing, *args[at + 2 :])
+            if _is_written(args[at]):
+                args = (*args[:at], _text(args[at]), *args[at + 1 :])
+        elif name in _OF_LISTS:
+            _no_text(args[at], name)
         try:
             return made(*args, **kwargs)
         except AssertionError as error:
             raise jinja2.TemplateRuntimeError(str(error)) from error
 
     return weighing
+
+
+def _is_written(value: Any) -> bool:
+    return value is None or isinstance(value, list | tuple | dict | bytes | Iterator)
 
 
 def _fits(size: int, what: str) -> None:
@@ -252,15 +331,16 @@ def _fits(size: int, what: str) -> None:
 
 
 def _join(values: Iterable[Any], between: str = "", attribute: str | None = None) -> str:
+    values = _no_text(values, "join")
     if attribute is not None:
         values = [value[attribute] for value in values]
-    texts = ["" if value is None else str(value) for value in values]
+    texts = ["" if is_missing(value) else _text(value) for value in values]
     _fits(sum(map(len, texts)) + len(texts) * len(between), "join")
     return between.join(texts)
 
 
 def _replace(value: Any, old: str, new: str) -> str:
-    text = str(value)
+    text = _text(value)
     _fits(len(text) + text.count(old) * len(new), "replace")
     return text.replace(old, new)
 

@@ -69,6 +69,10 @@ class Spill:
                     found[name] = Cells(batch.column(i), self.kinds[name], is_json=is_json)
                 yield found
 
+    def is_nested(self, name: str) -> bool:
+        """Return whether every cell of a column that is there is a list or an object."""
+        return self.kinds[name].is_nested
+
     def final(self, name: str, chunk: Mapping[str, Cells], rows: int) -> pa.Array:
         """Return a column of a chunk as part of the whole column; missing cells if it has none."""
         kinds = self.kinds[name]

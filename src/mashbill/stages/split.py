@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.missing import missing_in, missing_reasons
 from mashbill.core.record import FROM, one_batch, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.stages.asking import marks, texts_of
 from mashbill.stages.text import place
 
 if TYPE_CHECKING:
@@ -52,21 +55,26 @@ class SplitSpec(StageSpec):
         return round(inputs[self.input] * (self.range[1] - self.range[0]))
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield the rows in the range."""
+        """Yield the rows in the range; one without a text has no place, and is rejected."""
         low, high = self.range
         start = 0
         for batch in records:
-            texts = batch.column("text").to_pylist()
+            texts = texts_of(batch, "text", self.input)
+            reasons = missing_reasons(batch, ["text"])
             if self.gold == "require" and "gold" not in batch.schema.names:
                 msg = f"{self.input} has no column 'gold', which gold = 'require' asks for"
                 raise InputError(msg)
             has_gold = "gold" in batch.schema.names
-            golds = batch.column("gold").to_pylist() if has_gold else [None] * len(texts)
+            labelled = (
+                ~missing_in(batch.column("gold"), blank=True)
+                if has_gold
+                else np.zeros(len(texts), bool)
+            )
             kept = [
                 i
                 for i, text in enumerate(texts)
-                if low <= place(text, ctx.seed) < high
-                and (self.gold == "drop" or golds[i] is not None)
+                if reasons[i] is not None
+                or ((self.gold == "drop" or labelled[i]) and low <= place(text, ctx.seed) < high)
             ]
             columns = [
                 name
@@ -75,5 +83,7 @@ class SplitSpec(StageSpec):
             ]
             rows = pa.table(batch.select(columns)).take(pa.array(kept, pa.int64()))
             rows = rows.append_column(FROM, pa.array([start + i for i in kept], pa.int64()))
+            for name, column in marks("split", [reasons[i] for i in kept]).items():
+                rows = rows.append_column(name, column)
             yield one_batch(rows)
             start += batch.num_rows

@@ -26,7 +26,7 @@ from referencing.jsonschema import DRAFT202012
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import RecipeError
 from mashbill.core.folder import code_file
-from mashbill.core.parsing import foreign, read_json
+from mashbill.core.parsing import check_utf8, foreign, read_json
 from mashbill.core.patterns import PatternError, compiled
 from mashbill.stages.holding import VALIDATOR, SpentError, bounded
 from mashbill.stages.rows import half_a_character
@@ -174,6 +174,11 @@ class Structure:
         properties = self.schema.get("properties", {})
         return {name: _TYPES.get(_plain(sub), pa.string()) for name, sub in properties.items()}
 
+    def json_columns(self) -> frozenset[str]:
+        """Return which of those columns are JSON text."""
+        properties = self.schema.get("properties", {})
+        return frozenset(name for name, sub in properties.items() if not _plain(sub))
+
     def check_columns(self, taken: Collection[str]) -> None:
         """Check that each property can have a column of its name.
 
@@ -191,10 +196,10 @@ class Structure:
 
     def arrays(self, values: Sequence[Any]) -> dict[str, pa.Array]:
         """Return those columns of values, None where a value is none."""
-        made = {}
+        made, as_json = {}, self.json_columns()
         for name, kind in self.columns().items():
             cells = [value.get(name) if isinstance(value, dict) else None for value in values]
-            is_plain = bool(_plain(self.schema["properties"][name]))
+            is_plain = name not in as_json
             made[name] = pa.array([_cell(cell, kind, is_plain) for cell in cells], kind)
         return made
 
@@ -328,7 +333,9 @@ def _model_of(path: Path, attribute: str) -> type[BaseModel]:
             f"{path}: there is no such Python file; schema = 'FILE.py:NAME' names a pydantic model"
         )
         raise RecipeError(msg)
-    name = f"_recipe_{digest_bytes(str(path).encode() + path.read_bytes())[:32]}"
+    data = path.read_bytes()
+    check_utf8(data, path, error=RecipeError)  # else another encoding may be said in the file
+    name = f"_recipe_{digest_bytes(str(path).encode() + data)[:32]}"
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:
         msg = f"{path}: schema = 'FILE.py:NAME' names a pydantic model in a file that ends in .py"

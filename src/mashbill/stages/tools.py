@@ -34,6 +34,7 @@ class ToolsSpec(WritingSpec):
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher", "judge", "simulator")
     takes_schema: ClassVar[bool] = False
+    as_json: ClassVar[frozenset[str]] = frozenset({"messages_json", "tools_json"})
 
     kind: Literal["tools"] = "tools"
     column: str = "text"

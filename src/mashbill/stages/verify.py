@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from mashbill.core.record import CALL, FROM, user_columns
+from mashbill.core.record import CALL, FROM, kept_beside
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import Choosing, Question, StageSpec, Uses
 from mashbill.stages.asking import (
@@ -87,7 +87,7 @@ class VerifySpec(StageSpec):
         Template(folder / self.prompt, self.columns)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield all rows with ``right``, the probability.
+        """Yield all rows with ``right``, the probability; one that they have stays beside it.
 
         Those below the threshold are rejected, and those that the teacher did not answer.
         """
@@ -111,8 +111,7 @@ class VerifySpec(StageSpec):
                 or (None if p >= self.threshold else f"right at {p:.4f}, below {self.threshold}")
                 for p, reason in zip(right.tolist(), reasons, strict=True)
             ]
-            columns = {name: batch.column(name) for name in user_columns(batch.schema.names)}
-            columns |= {
+            columns = kept_beside(batch, {"right"}) | {
                 "right": pa.array(right, mask=np.isnan(right)),
                 FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),
                 CALL: calls_column([call for call, _ in found]),

@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mashbill.core.errors import InputError
+from mashbill.core.json_fields import json_columns, with_json
 from mashbill.core.patterns import found
-from mashbill.core.record import BILL, CALL, FROM, user_columns
+from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
 from mashbill.core.stage import Question
-from mashbill.stages.asking import calls_column, marks
+from mashbill.stages.asking import calls_column, marks, right_of, unchosen
 from mashbill.stages.calls import whole_calls
+from mashbill.stages.nested import read_again, read_cells
+from mashbill.stages.prompting import Rendered
 from mashbill.stages.structure import flaw
 
 if TYPE_CHECKING:
@@ -79,6 +82,8 @@ class Work:
         self._template = spec.template(ctx.recipe_folder)
         self._structure = spec.structure(ctx.recipe_folder)
         self._tools = spec.tools_text(ctx.recipe_folder)
+        self._json: dict[str, pa.DataType] = {}
+        """columns of the rows at hand that hold JSON"""
         self._judging = spec.judging(ctx.recipe_folder) if spec.judge else None
 
     def measure(self) -> None:
@@ -89,6 +94,7 @@ class Work:
     def batch(self, batch: pa.RecordBatch, start: int) -> Iterator[pa.RecordBatch]:
         """Yield the records of some rows; all at once, or in waves until enough are accepted."""
         names = batch.schema.names
+        self._json = json_columns(batch.schema)
         rows = batch.select(user_columns(names)).to_pylist()
         near = _alike(rows, batch.column(BILL).to_pylist() if BILL in names else [0] * len(rows))
         todo = [(i, n) for i in range(len(rows)) for n in range(self.spec.samples)]
@@ -135,13 +141,14 @@ class Work:
     ) -> Candidate:
         spec, (place, sample) = self.spec, which
         where = f"row {at} of {spec.input}"
-        values = {**row, **spec.asked(row, sample, near, self.ctx)}
-        lacking = spec.lacking(row, self._template.variables if self._template else ())
+        added = spec.asked(row, sample, near, self.ctx)
+        values = {**row, **added}
         system, user = "", ""
-        if lacking is None and self._template is None:
-            user = spec.prompt_text(row, "")
-        elif lacking is None and self._template is not None:
-            said = self._template.render(values, where)
+        if self._template is None:
+            lacking = spec.lacking(row, ())
+            user = spec.prompt_text(row, "") if lacking is None else ""
+        else:
+            lacking, said = self._filled(self._template, row, added, where)
             system, user = said.system, said.user
         schema = self._structure.text if self._structure else ""
         question = Question(
@@ -150,6 +157,24 @@ class Work:
         made = Candidate(place, sample, values, question, user, where)
         made.reason = lacking or spec.unfit(values, system, user)
         return made
+
+    def _filled(
+        self, template: Prompt, row: dict[str, Any], added: dict[str, Any], where: str
+    ) -> tuple[str | None, Rendered]:
+        """Return why a row is not asked about, and what its prompt comes to."""
+        spec, names = self.spec, template.reads(row)
+        if spec.called in template.variables and spec.about in row:
+            names |= {spec.about}
+        try:
+            there = read_cells(row, self._json, names)
+            if spec.about in self._json and spec.called in added:  # the same cell, by another name
+                added = {**added, spec.called: read_again(added[spec.called], spec.about)}
+        except InputError as error:  # one row's: the others can be asked about
+            return str(error), Rendered("", "")
+        lacking = spec.lacking(there, template.variables | names)
+        if lacking is not None:
+            return lacking, Rendered("", "")
+        return None, template.render({**there, **added}, where, there)
 
     def _complete(self, wave: list[Candidate]) -> None:
         """Ask, read, make rows, check and judge."""
@@ -189,13 +214,13 @@ class Work:
         answers = teacher.ask([question for _, question in asked])
         for (item, question), (call, answer) in zip(asked, answers, strict=True):
             item.question, item.call, item.answer = question, call, answer
-            item.text, item.value = _valid(answer.text.strip()), None
+            item.text, item.value = _valid(answer.text), None
             item.reason = self._read(item, answer)
 
     def _read(self, item: Candidate, answer: Answer) -> str | None:
         if unfinished := answer.unfinished(keep_cut=self.spec.keep_cut):
             return unfinished
-        if not item.text and not answer.tool_calls:
+        if not item.text.strip() and not answer.tool_calls:
             return "the teacher wrote nothing"
         if flawed := flaw([answer.text, json.loads(answer.tool_calls or "null")]):
             return f"it is {flawed}"
@@ -210,7 +235,8 @@ class Work:
         return None
 
     def _checked(self, text: str) -> str | None:
-        spec = self.spec
+        """Return what a check finds; white space around a text is its own, and no check's."""
+        spec, text = self.spec, text.strip()
         if len(text) < spec.min_chars:
             return f"{len(text)} characters, below {spec.min_chars}"
         if spec.max_answer_chars is not None and len(text) > spec.max_answer_chars:
@@ -236,10 +262,10 @@ class Work:
             questions.append(Question("", said.user, (_YES, _NO), system=said.system))
         answers = self.ctx.teacher(self.spec.judge).ask(questions)
         for row, (_, answer) in zip(asked, answers, strict=True):
-            if answer.failed:
-                row["reason"] = f"the judge gave no answer: {answer.failed}"
+            if problem := unchosen(answer):
+                row["reason"] = f"the judge gave no answer: {problem}"
                 continue
-            row["right"] = 1 / (1 + math.exp(answer.logprobs[1] - answer.logprobs[0]))
+            row["right"] = right_of(answer)
             if row["right"] < self.spec.threshold:
                 row["reason"] = f"right at {row['right']:.4f}, below {self.spec.threshold}"
 
@@ -277,7 +303,10 @@ class Work:
             CALL: calls_column([item.call or None for item, _ in made]),
             **marks(spec.kind, [row["reason"] for _, row in made]),
         }
-        return pa.RecordBatch.from_pydict(columns)
+        as_json = spec.as_json
+        if self._structure is not None and spec.spreads:
+            as_json = as_json | self._structure.json_columns()
+        return with_json(pa.RecordBatch.from_pydict(columns), as_json)
 
     def _first_columns(
         self, made: Sequence[tuple[Candidate, dict[str, Any]]], batch: pa.RecordBatch
@@ -290,9 +319,11 @@ class Work:
         sample = pa.array([item.sample for item, _ in made], pa.int64())
         if self.spec.keeps:
             places = pa.array([item.row for item, _ in made], pa.int64())
-            names = user_columns(batch.schema.names)
-            kept = {name: batch.column(name).take(places) for name in names}
-            return kept | {"text": text} | ({"sample": sample} if self.spec.samples > 1 else {})
+            given = {"sample": sample} if self.spec.samples > 1 else {}
+            judged = {"right"} if self._judging is not None else set()
+            before = kept_beside(batch, {*given, *judged, *self.spec.further()})
+            kept = {name: column.take(places) for name, column in before.items()}
+            return kept | {"text": text} | given
         prompts = [
             row.get("prompt", self.spec.prompt_text(item.values, item.first)) for item, row in made
         ]
@@ -352,14 +383,17 @@ def _may_mend(item: Candidate) -> bool:
     """Return whether showing the error could help: the teacher did write, and not too much."""
     answer = item.answer
     return (
-        answer is not None and not answer.failed and answer.finish != "length" and bool(item.text)
+        answer is not None
+        and not answer.failed
+        and answer.finish != "length"
+        and bool(item.text.strip())
     )
 
 
 def once_more(question: Question, answer: Answer, problem: str) -> Question:
     """Return the question that shows a teacher its answer and what is wrong with it."""
     turns = json.loads(question.turns) if question.turns else []
-    turn: dict[str, Any] = {"role": "assistant", "content": answer.text.strip()}
+    turn: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.opaque:
         turn["opaque"] = json.loads(answer.opaque)
     turns += [{"role": "user", "content": question.body}, turn]

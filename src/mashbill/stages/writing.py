@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
+from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.core.patterns import compiled
 from mashbill.core.source import Channel, Purpose
@@ -49,6 +50,8 @@ class WritingSpec(StageSpec):
     """whether a row keeps the columns that it had, ``text`` replaced"""
     called: ClassVar[str] = ""
     """what a prompt may call the column that is asked about, beside the column's own name"""
+    as_json: ClassVar[frozenset[str]] = frozenset()
+    """which of the columns of :meth:`further` are JSON"""
     takes_schema: ClassVar[bool] = True
     """whether a recipe may set a schema; else it is the stage's own, or there is none"""
 
@@ -149,6 +152,12 @@ class WritingSpec(StageSpec):
             taken = {"prompt", "text", "sample", *self.further()}
             structure = Structure.of(folder, self.output_schema)
             structure.check_columns(taken | ({"right"} if self.judge else set()))
+
+    def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+        """Hold what the prompt looks up in ``row`` to the columns that there are."""
+        template = self.template(folder)
+        if template is not None and self.input in columns:
+            template.check_row(columns[self.input], self.input)
 
     def template(self, folder: Path) -> Prompt | None:
         """Return the prompt; None if rows are asked as they are."""
@@ -289,8 +298,8 @@ class WritingSpec(StageSpec):
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether a cell is null, or text of nothing but space."""
-    return value is None or (isinstance(value, str) and not value.strip())
+    """Return whether a cell is missing, blank text, or a list or object of nothing."""
+    return is_missing(value) or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
 def needs_column(row: dict[str, Any], column: str, of: str) -> str:
@@ -303,7 +312,7 @@ def needs_column(row: dict[str, Any], column: str, of: str) -> str:
         have = ", ".join(row)
         msg = f"{of} has no column {column!r}; it has {have}; correct the column name in the recipe"
         raise InputError(msg)
-    value = row[column]
+    value = None if is_missing(row[column]) else row[column]
     if value is not None and not isinstance(value, str):
         msg = f"{of}: column {column!r} holds {type(value).__name__}; text is needed"
         raise InputError(msg)

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
+from mashbill.core.missing import numbers_of
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
@@ -34,6 +35,7 @@ from mashbill.train.linear import (
     vectorizer,
     write_linear,
 )
+from mashbill.train.usable import usable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import ArtifactKind
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
+    from mashbill.train.usable import Usable
 
 _FOLDS = 5
 _OFF = 1e-3  # that shares may differ from 1 in sum
@@ -79,7 +82,7 @@ class ClassifierSpec(StageSpec):
         with needs("training a classifier", "train"):
             from sklearn.model_selection import StratifiedKFold
         rows = ctx.input(self.input)
-        task = _soft_task(rows) if self.soft else _hard_task(rows)
+        task, there = _soft_task(rows, ctx) if self.soft else _hard_task(rows, ctx)
         base = linear_model(ctx, self.base) if self.base else None
         if base is not None:
             self._check_base(base, task)
@@ -112,7 +115,7 @@ class ClassifierSpec(StageSpec):
             "parameters": int(np.count_nonzero(model.coef_)),
         }
         _check_written(written, task, agreement, ctx)
-        ctx.seen[self.input] = np.ones(rows.num_rows, np.int64)
+        ctx.seen[self.input] = there.astype(np.int64)
         ctx.progress(_FOLDS + 1, _FOLDS + 1, f"agrees with its labeller on {agreement:.1%}")
 
     def _check_base(self, base: LinearPredictor, task: _Task) -> None:
@@ -218,18 +221,21 @@ class _Task:
         return places
 
 
-def _hard_task(rows: Dataset) -> _Task:
-    table = rows.read(0, rows.num_rows, ["text", "label", "confidence"])
-    words = table.column("label").to_pylist()
+def _hard_task(rows: Dataset, ctx: StageContext) -> tuple[_Task, np.ndarray]:
+    """Return what there is to learn, and which rows of the dataset that is of."""
+    found = usable(rows, ctx, ["text", "label"], ["confidence"])
+    words = [str(word) for word in found.table.column("label").to_pylist()]
     labels = sorted(set(words))
-    truth = np.eye(len(labels))[[labels.index(word) for word in words]]
+    places = {label: place for place, label in enumerate(labels)}
+    truth = np.eye(len(labels))[[places[word] for word in words]]
     _check_labels(rows, labels, truth)
-    confidence = np.asarray(table.column("confidence"), np.float64)
+    confidence = _numbers(rows, found, "confidence", "a confidence")
     weight = np.clip((confidence * len(labels) - 1) / (len(labels) - 1), 0.01, 1)
-    return _Task(table.column("text").to_pylist(), labels, truth, weight)
+    return _Task(found.table.column("text").to_pylist(), labels, truth, weight), found.there
 
 
-def _soft_task(rows: Dataset) -> _Task:
+def _soft_task(rows: Dataset, ctx: StageContext) -> tuple[_Task, np.ndarray]:
+    """Return what there is to learn, and which rows of the dataset that is of."""
     names = sorted(name for name in rows.columns if name.startswith("p_"))
     if not names:
         msg = (
@@ -237,30 +243,41 @@ def _soft_task(rows: Dataset) -> _Task:
             "soft = true in the label stage too"
         )
         raise InputError(msg)
-    table = rows.read(0, rows.num_rows, ["text", *names])
-    truth = np.stack([_shares(rows, table.column(name)) for name in names], axis=1)
+    found = usable(rows, ctx, ["text"], names)
+    truth = np.stack([_numbers(rows, found, name, "a label's share") for name in names], axis=1)
     off = np.flatnonzero(~(np.abs(truth.sum(axis=1) - 1) < _OFF))
     if len(off):
         msg = (
-            f"{rows.manifest.ref}: {', '.join(names)} do not add up to 1 in row {off[0]}, as the "
-            "shares of labels do; rename columns that begin with p_ and are no label's share"
+            f"{rows.manifest.ref}: {', '.join(names)} do not add up to 1 in row "
+            f"{found.places[off[0]]}, as the shares of labels do; rename columns that begin with "
+            "p_ and are no label's share"
         )
         raise InputError(msg)
     labels = [name.removeprefix("p_") for name in names]
     _check_labels(rows, labels, truth)
-    return _Task(table.column("text").to_pylist(), labels, truth, np.ones(len(truth)))
+    texts = found.table.column("text").to_pylist()
+    return _Task(texts, labels, truth, np.ones(len(truth))), found.there
 
 
-def _shares(rows: Dataset, column: Any) -> np.ndarray:
-    """Return a column of shares, shape (rows,); NaN where there is none."""
-    try:
-        return np.asarray(column.cast("float64").fill_null(float("nan")), np.float64)
-    except (ValueError, NotImplementedError) as error:
+def _numbers(rows: Dataset, found: Usable, name: str, what: str) -> np.ndarray:
+    """Return a column of numbers, or of texts that write them, float64, shape (rows,).
+
+    Raises:
+        InputError: naming column and row, if one is no number.
+    """
+    column = found.table.column(name)
+    numbers = numbers_of(column)
+    if numbers is None:
+        msg = f"{rows.manifest.ref}: column {name!r} holds {column.type}, and {what} is a number"
+        raise InputError(f"{msg}; rename it")
+    none = np.flatnonzero(~numbers.known)
+    if len(none):
         msg = (
-            f"{rows.manifest.ref}: a column that begins with p_ holds {column.type}, and a label's "
-            "share is a number; rename it"
+            f"{rows.manifest.ref}: column {name!r} holds {column[int(none[0])].as_py()!r:.80} in "
+            f"row {found.places[none[0]]}, and {what} is a number; correct it, or leave it empty"
         )
-        raise InputError(msg) from error
+        raise InputError(msg)
+    return numbers.about
 
 
 def _check_labels(rows: Dataset, labels: list[str], truth: np.ndarray) -> None:

@@ -25,6 +25,7 @@ from torch.nn import functional
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.parsing import check_regular, foreign, json_object
+from mashbill.train.usable import usable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,13 +144,13 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
     """
     torch.set_num_threads(ctx.threads)
     torch.use_deterministic_algorithms(mode=True)
-    texts, words, labels, ends = _read(spec, ctx)
+    texts, words, labels, there = _read(spec, ctx)
     tokenizer = _train_tokenizer(texts, labels, spec.vocabulary)
     corpus = _Corpus(
         ids=[e.ids[: spec.context - 1] for e in tokenizer.encode_batch(texts)],
         labels=np.array([labels.index(word) for word in words]),
         names=spec.inputs,
-        ends=ends,
+        ends=np.cumsum([int(each.sum()) for each in there]).tolist(),
     )
     if spec.shuffle_labels:
         corpus.labels = np.random.default_rng(ctx.seed).permutation(corpus.labels)
@@ -174,8 +175,9 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
     ctx.trained = DecoderPredictor(labels, spec.context, tokenizer, model)
     counts = np.bincount(np.concatenate(batches), minlength=len(corpus.ids))
     begin = 0
-    for name, end in zip(corpus.names, corpus.ends, strict=True):
-        ctx.seen[name] = counts[begin:end]
+    for name, end, is_there in zip(corpus.names, corpus.ends, there, strict=True):
+        ctx.seen[name] = np.zeros(len(is_there), np.int64)
+        ctx.seen[name][is_there] = counts[begin:end]
         begin = end
     lengths = np.array([len(ids) + 1 for ids in corpus.ids])
     ctx.measures |= {
@@ -188,21 +190,21 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
 
 def _read(
     spec: PretrainSpec, ctx: StageContext
-) -> tuple[list[str], list[str], list[str], list[int]]:
+) -> tuple[list[str], list[str], list[str], list[np.ndarray]]:
+    """Return texts, the label of each, all labels, and which rows of each input they are."""
     texts: list[str] = []
     words: list[str] = []
-    ends: list[int] = []
+    there: list[np.ndarray] = []
     for name in spec.inputs:
-        rows = ctx.input(name)
-        table = rows.read(0, rows.num_rows, ["text", "label"])
-        texts += table.column("text").to_pylist()
-        words += table.column("label").to_pylist()
-        ends.append(len(texts))
+        found = usable(ctx.input(name), ctx, ["text", "label"])
+        texts += found.table.column("text").to_pylist()
+        words += map(str, found.table.column("label").to_pylist())
+        there.append(found.there)
     labels = sorted(set(words))
     if len(labels) < 2:
         msg = f"{', '.join(spec.inputs)}: only the label {labels}; control tokens need two or more"
         raise InputError(msg)
-    return texts, words, labels, ends
+    return texts, words, labels, there
 
 
 def _train_tokenizer(texts: list[str], labels: list[str], size: int) -> Tokenizer:

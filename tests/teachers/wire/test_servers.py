@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from teachers.wire.known_shapes import WIRES
 
+from mashbill.core.stage import Answer
+from mashbill.stages.calls import whole_calls
 from mashbill.teachers.wire import WireError
 from mashbill.teachers.wire.bodies import whole_body
 
@@ -70,8 +72,10 @@ def test_what_servers_answer(name: str, case: dict[str, Any]) -> None:
         if key in expect:
             assert (key, getattr(reply, key)) == (key, expect[key])
     if "tool_calls" in expect:
-        assert called(reply.tool_calls, expect["tool_calls"]) == expect["tool_calls"]
-        ids = [one["id"] for one in reply.tool_calls]
+        # What a turn of a conversation holds of them.
+        calls = whole_calls(Answer((), 0, tool_calls=json.dumps(reply.tool_calls)))
+        assert called(calls, expect["tool_calls"]) == expect["tool_calls"]
+        ids = [one["id"] for one in calls]
         assert all(ids)
         assert len(set(ids)) == len(ids)
     if "logprobs" in expect:

@@ -177,8 +177,8 @@ def _source(account: Account, name: str) -> dict[str, Any]:
         component["supplier"] = {"name": source.provider}
     if source.sha256:
         component["hashes"] = [{"alg": "SHA-256", "content": source.sha256}]
-    if source.license and (licences := cyclonedx(source.license)):
-        component["licenses"] = licences
+    # An empty list says that no licence is recorded of it, and readers need not ask for the key.
+    component["licenses"] = cyclonedx(source.license) if source.license else []
     return component
 
 

@@ -230,24 +230,15 @@ def as_json(value: Any, what: str) -> str:
 
 
 def called(reply: Reply, name: str, arguments: Any, own: Any) -> None:
-    """Add a tool call to a reply.
+    """Add a tool call to a reply; one without an id gets one, since the answer to it must name it.
 
-    No arguments, in whatever words (nothing, empty text, ``null``, an empty array), are an empty
-    object; a call without an id, or with one that another of the turn has, gets one of its own,
-    since the answer to it must name it.
+    What a server leaves out of arguments, and an id that is there twice, is for who keeps the turn.
     """
-    said = as_json({} if arguments is None else arguments, "arguments")
-    if said.strip() in _NO_ARGUMENTS:
-        said = "{}"
-    given, taken = incidental(own), {call["id"] for call in reply.tool_calls}
-    if given in taken:
-        reply.odd.append("two tool calls of one id")
+    taken = {call["id"] for call in reply.tool_calls}
     free = (f"call_{number}" for number in count_from(len(reply.tool_calls)))
-    found = given if given and given not in taken else next(n for n in free if n not in taken)
+    found = incidental(own) or next(name for name in free if name not in taken)
+    said = as_json({} if arguments is None else arguments, "arguments")
     reply.tool_calls.append({"id": found, "name": name, "arguments": said})
-
-
-_NO_ARGUMENTS = frozenset({"", "null", "[]", '""'})
 
 
 def parsed(arguments: str) -> dict[str, Any]:

@@ -1,0 +1,61 @@
+"""Measures, held to what a manifest and the ledger can hold, before rows are committed.
+
+JSON has no NaN and no infinity. A mean over no rows, or a loss that ran away, is no reason to lose
+rows that are in order: such a measure becomes null, and it is told. What has no JSON form at all
+is a fault of the stage, which is named with the measure.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.canonical import canonical
+from mashbill.core.errors import CanonicalError
+
+if TYPE_CHECKING:
+    from mashbill.core.stage import StageContext
+
+
+def settle_measures(context: StageContext, stage: str) -> None:
+    """Set measures that are NaN or infinite to null, with a warning each, in place.
+
+    Args:
+        context: of the stage.
+        stage: name of the stage, for errors.
+
+    Raises:
+        CanonicalError: naming stage and measure, if one has no JSON form.
+    """
+    for name, was in _unsettled(context.measures):
+        context.warn(
+            f"its measure {name} came out as {was}, which is no number; it is kept as null"
+        )
+    for name, value in context.measures.items():
+        try:
+            canonical({str(name): value})
+        except CanonicalError as error:
+            msg = (
+                f"stages.{stage}: its measure {name!r} cannot be kept: {error}; this is a fault of "
+                "the stage, and nothing of it was committed"
+            )
+            raise CanonicalError(msg) from error
+
+
+def _unsettled(measures: dict[str, Any]) -> list[tuple[str, float]]:
+    """Set what is not finite to null; return its name and what it was."""
+    found: list[tuple[str, float]] = []
+    waiting: list[tuple[Any, Any, str]] = [(measures, key, str(key)) for key in measures]
+    while waiting:
+        holder, key, name = waiting.pop()
+        value = holder[key]
+        if isinstance(value, tuple):
+            value = holder[key] = list(value)
+        if isinstance(value, dict):
+            waiting += [(value, inner, f"{name}.{inner}") for inner in value]
+        elif isinstance(value, list):
+            waiting += [(value, place, f"{name}[{place}]") for place in range(len(value))]
+        elif isinstance(value, float) and not math.isfinite(value):
+            holder[key] = None
+            found.append((name, value))
+    return sorted(found, key=lambda item: item[0])
