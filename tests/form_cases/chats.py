@@ -14,6 +14,11 @@ OTHER_CALLS = [
     said("human", "Tide at Brest?"), said("tool_call", "{}"), said("tool_response", "4.2"),
     said("ai", "4.2 metres."),
 ]  # fmt: skip
+DEVELOPER = {"role": "developer", "content": "Be kind."}
+BING_TOLD = (
+    "line 2 its turns are of human and bing, and 'bing' is no role that is known; say in the "
+    'recipe what it is: roles.bing = "assistant", "user", "system", "call" or "tool"'
+)
 BING = [said("human", "First?"), said("bing", "One.")]
 WEIGHED = [{**RIVER, "markdown": None}, {**VISTULA, "weight": 0.5}]
 TOOL = {"type": "function", "function": {"name": "tide", "parameters": {"type": "object"}}}
@@ -74,10 +79,7 @@ SHAREGPT = [
         [{"conversations": [RIVER, VISTULA]}, {"conversations": BING}],
         [{"text": " The Vistula.", "prompt": "Poland's longest river?",
           "messages_json": [RIVER, VISTULA]}],
-        rejected=(
-            "line 2 its turns are of human and bing, and 'bing' is no role that is known; say in "
-            'the recipe what it is: roles.bing = "assistant", "user", "system", "call" or "tool"',
-        ),
+        rejected=(BING_TOLD,),
     ),
     Case(
         "ShareGPT, a role that the recipe tells",
@@ -140,10 +142,9 @@ OPENAI = [
     Case(
         "OpenAI chat that ends in a refusal",
         [{"messages": [user("Hm?", name="anna"), assistant(None, refusal="I cannot say.")]},
-         {"messages": [{"role": "developer", "content": "Be kind."}, user("Hi"), assistant("Hi.")]}],
+         {"messages": [DEVELOPER, user("Hi"), assistant("Hi.")]}],
         [{"text": "Hi.", "prompt": "Be kind.\n\nHi",
-          "messages_json": [{"role": "developer", "content": "Be kind."}, user("Hi"),
-                            assistant("Hi.")]}],
+          "messages_json": [DEVELOPER, user("Hi"), assistant("Hi.")]}],
         rejected=("line 1 its last answer is empty",),
     ),
     Case(

@@ -94,8 +94,13 @@ SEGMENTS = [{"label": False, "text": "<s>Hi\n"}, {"label": True, "text": "Hel"},
             {"label": True, "text": "lo.</s>"}]  # fmt: skip
 DPO = {"messages": [user("Hi")], "chosen": assistant("Hello."), "rejected": assistant("What?")}
 TEXTS = {"messages": "Hi", "chosen": "Hello.", "rejected": "What?"}
-NECTAR = {"prompt": "Hi", "answers": [{"answer": "Hello.", "model": "gpt-4", "rank": 1},
-                                      {"answer": "What?", "model": "llama-2", "rank": 2}]}
+NECTAR = {
+    "prompt": "Hi",
+    "answers": [
+        {"answer": "Hello.", "model": "gpt-4", "rank": 1},
+        {"answer": "What?", "model": "llama-2", "rank": 2},
+    ],
+}
 ARGILLA = {"system": "Be kind.", "instruction": "Hi", "chosen_response": "Hello.",
            "rejected_response": "What?"}  # fmt: skip
 INTEL = {"system": "Be kind.", "question": "Hi", "chosen": "Hello.", "rejected": "What?"}

@@ -33,7 +33,7 @@ def test_every_row_of_the_page_has_a_case_and_every_case_a_row():
 
 def test_the_page_says_what_the_recipe_of_a_case_says():
     said = dict(rows_of_the_page())
-    usual = {"generator = \"none\"", ""}
+    usual = {'generator = "none"', ""}
     for case in CASES:
         keys = [line for line in case.keys.splitlines() if line not in usual]
         assert said[case.name] == ", ".join(f"`{key}`" for key in keys), case.name

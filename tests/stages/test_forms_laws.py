@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -220,7 +221,7 @@ def test_csv_holds_every_value_as_text(table):
 @given(rows=rows_of_any_kind(), cuts=st.lists(st.integers(0, 6), max_size=2))
 def test_many_files_are_one_and_a_second_time_is_the_first(rows, cuts):
     ends = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
-    parts = [rows[a:b] for a, b in zip(ends, ends[1:], strict=False) if a < b]
+    parts = [rows[a:b] for a, b in pairwise(ends) if a < b]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lines(folder / "set.jsonl", rows)

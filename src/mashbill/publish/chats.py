@@ -28,6 +28,7 @@ _KEYS = frozenset(
 """keys of turns that some form has a place for; of others it is told that they are left out"""
 _TEXTS = frozenset({"text", "output_text", "input_text", None})
 _THOUGHT = frozenset({"reasoning", "thinking"})
+_CALL = "tool_call"
 
 
 class UnfitError(Exception):
@@ -156,6 +157,7 @@ def _turn(turn: dict[str, Any], known: Mapping[str, Role], lost: Counter[str]) -
         return Turn("assistant", "", tuple(_calls(_listed(text))), spoken=False)
     who: Who = next(each for each in get_args(Who) if each == role)
     calls = turn.get("tool_calls") or ([turn["function_call"]] if turn.get("function_call") else [])
+    calls = [*(calls if isinstance(calls, list) else [calls]), *_called_in_parts(turn)]
     name = turn.get("name")
     return Turn(
         who=who,
@@ -168,9 +170,19 @@ def _turn(turn: dict[str, Any], known: Mapping[str, Role], lost: Counter[str]) -
     )
 
 
-def _parts(turn: dict[str, Any], lost: Counter[str]) -> tuple[dict[str, Any], ...]:
+def _parts_of(turn: dict[str, Any]) -> list[dict[str, Any]]:
     content = turn.get("content", turn.get("value"))
-    parts = [part for part in content if isinstance(part, dict)] if type(content) is list else []
+    return [part for part in content if isinstance(part, dict)] if type(content) is list else []
+
+
+def _called_in_parts(turn: dict[str, Any]) -> list[Any]:
+    """Return calls that are parts, as LLaMA-Factory's second form has them: JSON texts."""
+    texts = [str(part.get("value")) for part in _parts_of(turn) if part.get("type") == _CALL]
+    return [call for text in texts for call in _listed(text)]
+
+
+def _parts(turn: dict[str, Any], lost: Counter[str]) -> tuple[dict[str, Any], ...]:
+    parts = [part for part in _parts_of(turn) if part.get("type") != _CALL]
     others = [part for part in parts if part.get("type") not in _TEXTS]
     for part in others:
         if part.get("type") in _THOUGHT:

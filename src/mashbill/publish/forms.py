@@ -30,6 +30,7 @@ ROW_FORMS: tuple[RowForm, ...] = get_args(RowForm)
 _BATCH = 8192
 _REASONS = 50
 _TOOLS = ("tools", "tools_json", "functions")
+_AT_ONCE = "parallel_tool_calls"
 _CHOSEN = ("chosen", "chosen_response", "chosen_messages", "preferred_output")
 _REJECTED = ("rejected", "rejected_response", "rejected_messages", "non_preferred_output")
 _PICTURES = frozenset({"text", "image_url"})
@@ -138,6 +139,8 @@ class _Maker:
             used.add("text")  # it is the last answer of the chosen chat
         if self._form != "alpaca":
             used.add(self._tools)
+        if self._form == "openai":
+            used.add(_AT_ONCE)
         self.used = used
 
     @property
@@ -190,6 +193,8 @@ class _Maker:
         if self._form == "openai":
             tools = self._declared(row, lost)
             own: dict[str, Any] = {} if not tools else {"tools": tools}
+            if tools and isinstance(row.get(_AT_ONCE), bool):
+                own[_AT_ONCE] = row[_AT_ONCE]
             return {"messages": [_openai(turn, lost) for turn in turns], **own}
         *asked, answer = [_trl(turn) for turn in turns]
         found = {"prompt": asked, "completion": [answer]}
