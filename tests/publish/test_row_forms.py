@@ -364,3 +364,9 @@ def test_the_field_s_reader_of_json_lines_takes_every_form(tmp_path, monkeypatch
         file = str(tmp_path / form / "part-00000.jsonl")
         found = datasets.Dataset.from_json(file, cache_dir=str(tmp_path / "cache" / form))
         assert list(found) == rows
+
+
+def test_the_page_has_a_row_for_each_form():
+    page = Path(__file__).parents[2] / "docs" / "formats.md"
+    table = page.read_text("utf-8").partition("\n## Writing\n")[2]
+    assert re.findall(r"^\| `(\w[\w-]*)` \|", table, re.MULTILINE) == list(ROW_FORMS)
