@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ROWS = 65_536
 _PIECE = 16 << 20  # bytes of a batch that is given out
+_BATCH = 64 << 20  # bytes that a batch may take of one column as its file holds it
 _DECODED = 256 << 20  # bytes that a batch may take where its values are told by their difference
 _NESTED = 100  # types in one another, as many as pyarrow reads of a Parquet file
 _HEADERS = 1 << 20  # bytes that a column's pages may have besides
@@ -64,8 +65,10 @@ def parquet_batches(
                 io.BytesIO(data) if isinstance(data, bytes) else data, read_dictionary=repeated
             )
         every = list(range(opened.metadata.num_row_groups))
-        # Across groups, dictionaries in lists differ, which pyarrow does not put together.
-        parts = [[i] for i in every] if any("." in path for path in repeated) else [every]
+        # Across groups, dictionaries in lists differ, which pyarrow does not put together; and of
+        # large rows those of one group are enough to hold.
+        apart = rows < _ROWS or any("." in path for path in repeated)
+        parts = [[i] for i in every] if apart else [every]
         for part in parts:
             for batch in opened.iter_batches(rows, part, columns, use_threads=False):
                 sound = checked_texts(batch, shown, number)
@@ -148,7 +151,10 @@ def _looked_at(opened: pq.ParquetFile, meter: Meter) -> tuple[list[str], int]:
         chunks = facts.row_group(group)
         for i in range(chunks.num_columns):
             chunk = chunks.column(i)
-            told.add(max(0, chunk.total_uncompressed_size, _VALUE * chunk.num_values))
+            size = max(0, chunk.total_uncompressed_size)
+            told.add(max(size, _VALUE * chunk.num_values))
+            # As large as rows are on an average: a batch may take those of several groups.
+            rows = min(rows, max(1, _BATCH * chunks.num_rows // max(1, size)))
             if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY":
                 rows = min(rows, _PIECE // max(1, schema.column(i).length))
             elif chunk.physical_type == "BYTE_ARRAY":

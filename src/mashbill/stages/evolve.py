@@ -72,6 +72,6 @@ class EvolveSpec(WritingSpec):
             row["reason"] = "it is the instruction that it was made from"
         elif any(leak in new.casefold() for leak in _LEAKS):
             row["reason"] = "it speaks of the instruction instead of being one"
-        elif len(new) > self.growth * len(old) + 400:
-            row["reason"] = f"{len(new)} characters, made from {len(old)}"
+        elif len(new.strip()) > self.growth * len(old) + 400:
+            row["reason"] = f"{len(new.strip())} characters, made from {len(old)}"
         return [row]
