@@ -18,10 +18,15 @@ from mashbill.cli.options import (
 )  # fmt: skip
 from mashbill.core.errors import InputError
 from mashbill.core.store import Store
+from mashbill.publish.forms import ROW_FORMS
 from mashbill.publish.writing import DATA_FORMATS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mashbill.publish import Formulas
+    from mashbill.publish.forms import RowForm, Shaped
+    from mashbill.publish.writing import DataFormat
 
 
 @app.command("publish")
@@ -36,6 +41,13 @@ def publish_command(
     format: Annotated[  # noqa: A002 - the option's name
         str | None,
         typer.Option(help=f"Of a dataset's rows: {', '.join(DATA_FORMATS)}; parquet if absent."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Of a dataset's rows, as others' trainers read them, in JSON lines: "
+            f"{', '.join(ROW_FORMS)}; what it has no place for is told."
+        ),
     ] = None,
     receipts: Annotated[
         bool,
@@ -68,17 +80,16 @@ def publish_command(
 
     opened = Store(store)
     manifest = opened.find(name)
-    if format is not None and format not in DATA_FORMATS:
-        msg = f"--format {format!r}: choose of {', '.join(DATA_FORMATS)}"
-        raise InputError(msg)
-    if manifest.kind == "model" and (format is not None or rejected):
-        msg = f"{manifest.ref} is a model and has no rows; leave out --format and --rejected"
+    kind, shape = _choices(format, form, rejected=rejected)
+    if manifest.kind == "model" and (format is not None or form is not None or rejected):
+        msg = f"{manifest.ref} is a model and has no rows; leave out --format, --form, --rejected"
         raise InputError(msg)
     if escape_formulas and format != "csv":
         msg = "--escape-formulas goes with --format csv; other formats hold texts as texts"
         raise InputError(msg)
     wish = Wish(
-        format=format or "parquet",
+        format=kind,
+        form=shape,
         receipts=receipts,
         rejected=rejected,
         replace=replace,
@@ -98,7 +109,49 @@ def publish_command(
     )
     if done.formulas.cells or done.formulas.headers:
         err.say(_told(done.formulas))
+    for line in _left_out(done.shaped) if done.shaped else ():
+        err.say(line)
     err.say(f"Terms and licences were not looked at here: `{check}` does.")
+
+
+def _choices(
+    format: str | None,  # noqa: A002 - the option's name
+    form: str | None,
+    *,
+    rejected: bool,
+) -> tuple[DataFormat, RowForm | None]:
+    """Return the format of files and the form of rows.
+
+    Raises:
+        InputError: if one of them is none, or they do not go together.
+    """
+    if format is not None and format not in DATA_FORMATS:
+        of_form = f"; {format!r} is a form of rows: --form {format}" * (format in ROW_FORMS)
+        msg = f"--format {format!r}: choose of {', '.join(DATA_FORMATS)}{of_form}"
+        raise InputError(msg)
+    if form is not None and form not in ROW_FORMS:
+        of_format = f"; {form!r} is a format of files: --format {form}" * (form in DATA_FORMATS)
+        msg = f"--form {form!r}: choose of {', '.join(ROW_FORMS)}{of_format}"
+        raise InputError(msg)
+    if form is not None and (format not in (None, "jsonl") or rejected):
+        msg = (
+            f"--form {form} writes JSON lines of rows that were kept; leave out --rejected, and "
+            "--format or make it jsonl"
+        )
+        raise InputError(msg)
+    return format or ("parquet" if form is None else "jsonl"), form
+
+
+def _left_out(shaped: Shaped) -> Iterator[str]:
+    """Say what a form had no place for."""
+    left = [*map(repr, shaped.columns), *shaped.left_receipts]
+    if left:
+        yield f"Form {shaped.form}: it has no place for columns {', '.join(left)}, left out."
+    if shaped.turns:
+        told = ", ".join(f"{name} ({n:,})" for name, n in sorted(shaped.turns.items()))
+        yield f"Form {shaped.form}: left out of rows that were written: {told}."
+    for reason, (count, first) in shaped.unfit.items():
+        yield f"Form {shaped.form}: {count:,} rows left out, row {first} the first: {reason}."
 
 
 def _told(formulas: Formulas) -> str:

@@ -22,6 +22,7 @@ from mashbill.core.store import MANIFEST, Store
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.card import write as write_card
 from mashbill.lineage.summary import summary
+from mashbill.publish.forms import RowForm, Shaped, write_form
 from mashbill.publish.writing import DataFormat, Formulas, write_rows
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = ["Formulas", "Published", "Wish", "publish"]
 
 CARD = "README.md"
 BILL_FILE = "bill.json"
+FORM_FILE = "form.json"
 SUMS = "SHA256SUMS"
 _DATA = re.compile(r"(part|rejected)-\d+\.(parquet|jsonl|csv|arrow)")
 
@@ -51,6 +53,8 @@ class Wish:
     """whether files of the same name with other bytes are overwritten"""
     public: bool = False
     """whether everyone may see a repository of the hub"""
+    form: RowForm | None = None
+    """whose form rows get, as JSON lines, in place of their columns"""
     escape_formulas: bool = False
     """whether texts of CSV files that a spreadsheet may run as formulas get a quote in front"""
 
@@ -73,6 +77,8 @@ class Published:
     """of a repository of the hub; empty elsewhere or if nothing changed"""
     formulas: Formulas
     """texts of CSV files that a spreadsheet may run"""
+    shaped: Shaped | None
+    """what was written in a form, and what it had no place for"""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for a program."""
@@ -90,6 +96,7 @@ class Published:
                 "headers": sorted(self.formulas.headers),
                 "escaped": self.formulas.escape,
             },
+            "form": self.shaped.as_json() if self.shaped else None,
         }
 
 
@@ -113,8 +120,9 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
     target = place(folder_of(to), manifest.kind, public=wish.public, title=title)
     there = target.names()
     formulas = Formulas(wish.escape_formulas)
+    shaped = _shape(manifest, wish)
     with tempfile.TemporaryDirectory(prefix="mashbill-publish-") as scratch:
-        files = dict(_made(store, manifest, wish, Path(scratch), formulas))
+        files = dict(_made(store, manifest, wish, Path(scratch), shaped or formulas))
         sums = {name: digest_file(path) for name, path in files.items()}
         files[SUMS] = Path(scratch) / SUMS
         files[SUMS].write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
@@ -130,10 +138,29 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
         written=tuple(name for name in files if name not in same),
         unchanged=tuple(name for name in files if name in same),
         removed=tuple(stale),
-        rows=manifest.rows + (manifest.rejected_rows if wish.rejected else 0),
+        rows=shaped.rows
+        if shaped
+        else manifest.rows + (manifest.rejected_rows if wish.rejected else 0),
         commit=getattr(target, "commit", ""),
         formulas=formulas,
+        shaped=shaped,
     )
+
+
+def _shape(manifest: Manifest, wish: Wish) -> Shaped | None:
+    """Return what is to be counted of a form.
+
+    Raises:
+        InputError: if the wishes do not go together.
+    """
+    if wish.form is None:
+        return None
+    if manifest.kind != "dataset" or wish.format != "jsonl" or wish.rejected:
+        msg = f"form {wish.form} is for a dataset's rows as jsonl, without rejected ones"
+        raise InputError(msg)
+    # An import's own roles; what was made from it may have turned its chats into others.
+    roles = manifest.stage.get("roles")
+    return Shaped(wish.form, wish.receipts, roles if isinstance(roles, dict) else {})
 
 
 def _refuse_the_store(store: Store, address: str) -> None:
@@ -165,12 +192,12 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _made(
-    store: Store, manifest: Manifest, wish: Wish, scratch: Path, formulas: Formulas
+    store: Store, manifest: Manifest, wish: Wish, scratch: Path, counts: Formulas | Shaped
 ) -> Iterator[tuple[str, Path]]:
     """Yield name and path of each file: data first, then the bill, and the card."""
     account = gather(store, manifest)
     if manifest.kind == "dataset":
-        yield from _data(store, manifest, wish, account.table.numbered, scratch, formulas)
+        yield from _data(store, manifest, wish, account.table.numbered, scratch, counts)
     else:
         yield from _model(store, manifest)
     told = summary(str(manifest.ref), manifest.digest, account.lines, account.verdicts,
@@ -179,6 +206,8 @@ def _made(
         BILL_FILE: json_text(told) + "\n",
         CARD: write_card(account, f"part-*.{wish.format}"),
     }
+    if isinstance(counts, Shaped):
+        texts[FORM_FILE] = json_text(counts.as_json()) + "\n"
     for name, text in texts.items():
         (scratch / name).write_text(text, "utf-8")
         yield name, scratch / name
@@ -190,9 +219,9 @@ def _data(
     wish: Wish,
     nodes: Sequence[str],
     scratch: Path,
-    formulas: Formulas,
+    counts: Formulas | Shaped,
 ) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a dataset in the format that is wished."""
+    """Yield the files of a dataset in the format, or the form, that is wished."""
     shards = [*manifest.shards, *(manifest.rejected if wish.rejected else ())]
     if not shards:
         msg = f"{manifest.ref} has no records, so there is nothing to publish"
@@ -201,8 +230,21 @@ def _data(
         to = scratch / Path(shard.file).with_suffix(f".{wish.format}")
         source = store.folder("dataset", manifest.ref) / shard.file
         _check(source, shard.sha256)
-        write_rows(source, to, wish.format, nodes, receipts=wish.receipts, formulas=formulas)
-        yield to.name, to
+        if isinstance(counts, Formulas):
+            write_rows(source, to, wish.format, nodes, receipts=wish.receipts, formulas=counts)
+            yield to.name, to
+            continue
+        before = counts.rows
+        write_form(source, to, nodes, counts)
+        if counts.rows > before:
+            yield to.name, to
+    if isinstance(counts, Shaped) and not counts.rows:
+        told = "; ".join(f"{n:,} since {reason}" for reason, (n, _) in counts.unfit.items())
+        msg = (
+            f"none of the {counts.seen:,} rows of {manifest.ref} has the form {counts.form}: "
+            f"{told:.500}; --format jsonl writes them as they are"
+        )
+        raise InputError(msg)
 
 
 def _model(store: Store, manifest: Manifest) -> Iterator[tuple[str, Path]]:

@@ -70,8 +70,8 @@ def flattened(turns: Sequence[dict[str, Any]], roles: Mapping[str, Role] | None 
         roles: what further words for roles mean; these come before the known ones.
     """
     known = ROLES | {word.lower(): role for word, role in (roles or {}).items()}
-    said = [(known.get(_role(turn)), *_content(turn)) for turn in turns]
-    unknown = list(dict.fromkeys(_role(t) for t, (role, *_) in zip(turns, said, strict=True)
+    said = [(known.get(role_of(turn)), *content_of(turn)) for turn in turns]
+    unknown = list(dict.fromkeys(role_of(t) for t, (role, *_) in zip(turns, said, strict=True)
                                  if role is None))  # fmt: skip
     last = max((i for i, (role, *_) in enumerate(said) if role == "assistant"), default=-1)
     text = said[last][1] if last >= 0 else ""
@@ -97,7 +97,7 @@ def _flaw(
 ) -> str | None:
     """Return why a chat cannot serve; None if it can."""
     if unknown:
-        every = list(dict.fromkeys(map(_role, turns)))
+        every = list(dict.fromkeys(map(role_of, turns)))
         told = ", ".join(repr(word[:40]) for word in unknown[:_SHOWN])
         of = " and ".join(word[:40] for word in every[:_SHOWN])
         return (
@@ -116,12 +116,13 @@ def _flaw(
     return "its last answer calls a tool, and says nothing" if calls else "its last answer is empty"
 
 
-def _role(turn: Mapping[str, Any]) -> str:
+def role_of(turn: Mapping[str, Any]) -> str:
+    """Return the word by which a turn names its role, in lower case; empty if it names none."""
     found = next((turn[key] for key in _ROLE if isinstance(turn.get(key), str)), "")
     return str(found).strip().lower()
 
 
-def _content(turn: Mapping[str, Any]) -> tuple[str, str]:
+def content_of(turn: Mapping[str, Any]) -> tuple[str, str]:
     """Return a turn's text, and why it has none; of a list of parts, the text of those of text.
 
     Parts stand one behind the other as the templates of models put them, with nothing between.

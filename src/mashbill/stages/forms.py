@@ -41,8 +41,11 @@ _GENERATORS_OF = {
     "answers": ("model",),
 }
 _ASKED: dict[str, tuple[tuple[str, ...], ...]] = {
-    "completion": (("system", "prompt"), ("prompt",)),
-    "completions": (("prompt",),),
+    "completion": (
+        ("system", "prompt"), ("prompt",), ("system", "instruction"), ("instruction",),
+        ("system", "question"), ("question",),
+    ),
+    "completions": (("custom_system_prompt", "instruction"), ("instruction",), ("prompt",)),
     "chosen": (
         ("system", "prompt"), ("prompt",), ("conversations",), ("messages",),
         ("system", "instruction", "input"), ("instruction", "input"), ("instruction",),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mashbill.core.errors import InputError
 from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
 from mashbill.core.nothing import is_nothing
@@ -47,9 +48,10 @@ class Giving:
         self._spec, self._spill, self._ctx = spec, spill, ctx
         names = [name.removeprefix("user ") for name in spill.kinds if name.startswith("user ")]
         self._columns = names
+        self._check_rows(path)
         text = spec.text_column(names, path, each)
         self._form = form_of(text, spec.prompt, names, each)
-        self._generator = spec.generator_column(names, text, each if spec.each else "", path)
+        self._generator = spec.generator_column(names, text, each, path)
         has_chats = self._has_chats()
         asked = self._form.prompt
         is_plain = asked in ((), ("prompt",)) and not self._is_nested("prompt")
@@ -70,6 +72,16 @@ class Giving:
         self._known: dict[tuple[Any, ...], tuple[int, tuple[Source, ...]]] = {}
         self._counts: dict[str, int] = {}
         ctx.measures["generators"] = self._counts
+
+    def _check_rows(self, path: str) -> None:
+        """Raise InputError if no line of a set is a row, with why the first is none."""
+        if self._columns:
+            return
+        for chunk in self._spill.chunks():
+            for where, bad in zip(chunk["where"].array, chunk["bad"].array, strict=True):
+                if bad.is_valid:
+                    msg = f"{path}: {where} {bad}; no line of it is a row: correct the file"
+                    raise InputError(msg)
 
     def _is_nested(self, column: str) -> bool:
         kinds = self._spill.kinds.get(f"user {column}")

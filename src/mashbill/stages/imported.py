@@ -125,11 +125,15 @@ class ImportSpec(ReadsFiles):
     def text_of(self, columns: Sequence[str]) -> str:
         """The column of the text; that of the generator must be there, too."""
         names = list(columns)
+        if not names:
+            return ""  # no line of it is a row, which the run tells with the reason
+        if self.each and self.each not in names:
+            raise _no(self.each, (), "each", names, self.source)
         each = self.each or ("" if self.text or text_column(names) else _each_of(names))
-        if each and self.text == "":
-            return each
+        if each:
+            return each  # what its answers hold is known once they are rows
         text = self.text_column(names, self.source)
-        self.generator_column(names, text, each, self.source)
+        self.generator_column(names, text, "", self.source)
         return text if text in names else (column_of(text, names) or ("",))[0]
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
@@ -138,7 +142,7 @@ class ImportSpec(ReadsFiles):
         files = self.fetched(ctx)
         shown = files[0].shown if len(files) == 1 else self.source
         each: str | None = None
-        rows = 0
+        rows, is_there = 0, False
         with Spill(ctx.work / "rows") as spill:
             for file in files:
                 before = f"{file.name} " if len(files) > 1 else ""
@@ -146,12 +150,16 @@ class ImportSpec(ReadsFiles):
                     if each is None:
                         each = spread_column(self.each, self.text, chunk)
                     wide, of, where = spread(chunk, each)
+                    is_there = is_there or each in chunk.columns
                     spill.add(_laid(wide, [rows + row for row in of], where, before))
                     rows += chunk.rows
                     ctx.progress(spill.rows, 0, "reading")
             if not spill.rows:
                 msg = f"{shown} has no rows; name another file, or correct its format"
                 raise InputError(msg)
+            if self.each and not is_there:
+                names = [n.removeprefix("user ") for n in spill.kinds if n.startswith("user ")]
+                raise _no(self.each, (), "each", names, shown)
             yield from Giving(self, spill, shown, ctx, each or "").rows()
 
     def text_column(self, names: Sequence[str], path: str, each: str = "") -> str:
@@ -161,8 +169,8 @@ class ImportSpec(ReadsFiles):
             InputError: naming the file, the columns it has and the remedy.
         """
         wanted = self.text
-        if not wanted and each:
-            wanted = EACH.get(each, each)
+        if not wanted and each:  # of answers that are objects the text has a column, of texts none
+            wanted = next((n for n in (EACH.get(each, each), each) if n in names), "")
         found = text_column(names) if not wanted else wanted if column_of(wanted, names) else None
         if found is None:
             raise _no(wanted, TEXTS[:3], "text", names, path)
@@ -181,8 +189,6 @@ class ImportSpec(ReadsFiles):
         for name in (wanted,) if wanted else usual:
             if column_of(name, names):
                 return name
-        if each and not wanted and not self.each:
-            return ""  # its columns are known once its answers are rows
         raise _no(wanted, usual[-2:], "generator", names, path)
 
 

@@ -23,6 +23,8 @@ _BESIDE = frozenset({
     "_common_metadata", "_SUCCESS",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
+_SUMS, _OF_OURS = "SHA256SUMS", frozenset({"bill.json", "form.json"})
+"""what ``mashbill publish`` writes beside rows"""
 _STATE = "state.json"
 """in each folder that ``save_to_disk`` of datasets wrote"""
 _SAVED = re.compile(r"(?:data-\d{5}-of-\d{5}|dataset)\.arrow")
@@ -82,10 +84,11 @@ def _of_the_set(names: Sequence[str], address: str) -> list[str]:
             order, by an index that lies beside them.
     """
     saved = {PurePosixPath(name).parent for name in names if PurePosixPath(name).name == _STATE}
+    published = {PurePosixPath(name).parent for name in names if PurePosixPath(name).name == _SUMS}
     found = []
     for name in names:
         path = PurePosixPath(name)
-        if path.name in _BESIDE:
+        if path.name in _BESIDE or (path.parent in published and path.name in _OF_OURS):
             continue
         if path.parent in saved and path.suffix == ".arrow" and not _SAVED.fullmatch(path.name):
             if path.name.startswith("indices"):

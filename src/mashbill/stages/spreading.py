@@ -45,7 +45,7 @@ def spread(chunk: Chunk, column: str) -> tuple[Chunk, list[int], list[str]]:
 
     A row whose column holds no list, or an empty one, stays one row, as it is.
     """
-    if column not in chunk.columns:
+    if not column or column not in chunk.columns:  # a column may have no name
         return chunk, list(range(chunk.rows)), [chunk.where(row) for row in range(chunk.rows)]
     lists = chunk.columns[column].values()
     of: list[int] = []

@@ -7,7 +7,6 @@ is text, JSON its value, ``cls`` a number; whatever else there is stays as its b
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -95,5 +94,6 @@ def _value(content: bytes, ending: str, shown: str, encoding: str) -> Any:
         return json_value(text, shown, constants=True)
     bare = text.strip()
     if kind in _NUMBERS and bare.lstrip("-").isascii() and bare.lstrip("-").isdecimal():
-        return json.loads(bare) if len(bare) < 40 and not bare.lstrip("-").startswith("0") else bare
+        is_written_so = len(bare) < 40 and str(int(bare)) == bare  # 007 is a name, and 0 a number
+        return int(bare) if is_written_so else bare
     return text
