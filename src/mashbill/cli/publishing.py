@@ -151,7 +151,8 @@ def _left_out(shaped: Shaped) -> Iterator[str]:
         told = ", ".join(f"{name} ({n:,})" for name, n in sorted(shaped.turns.items()))
         yield f"Form {shaped.form}: left out of rows that were written: {told}."
     for reason, (count, first) in shaped.unfit.items():
-        yield f"Form {shaped.form}: {count:,} rows left out, row {first} the first: {reason}."
+        rows = "row" if count == 1 else "rows"
+        yield f"Form {shaped.form}: {count:,} {rows} left out, row {first} the first: {reason}."
 
 
 def _told(formulas: Formulas) -> str:
