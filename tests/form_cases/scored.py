@@ -65,7 +65,7 @@ ULTRAFEEDBACK = [
         [stays(CLEANED, "chosen", text="Zinc.", prompt=ASKED, messages_json=ZINC,
                original_prompt=ASKED)],
         keys="",
-        by=("gpt-4",),
+        by=("alpaca-7b + gpt-4",),
     ),
 ]  # fmt: skip
 
@@ -170,7 +170,7 @@ DISTILABEL = [
         [stays(DPO, "chosen", text="Zinc.", prompt=ASKED, messages_json=ZINC,
                original_prompt=ASKED)],
         keys="",
-        by=("gpt-4",),
+        by=("gpt-4 + zephyr-7b",),
     ),
     Case(
         "distilabel conversation",

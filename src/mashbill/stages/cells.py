@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -200,7 +201,19 @@ def _written(value: Any) -> Any:
     return value if isinstance(value, str | int | float | list | dict) else str(value)
 
 
+@dataclass(frozen=True)
+class Other:
+    """A cell of a column of days, times or decimals, which is laid down as its text."""
+
+    text: str
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return self.text
+
+
 _KINDS = (
+    (Other, "a day, a time or a decimal"),
     (bool, "true or false"), (int | float | Decimal, "a number"), (list, "a list"),
     (dict, "an object"), (bytes, "bytes"), (datetime | date | time | timedelta, "a day or time"),
 )  # fmt: skip
@@ -208,6 +221,8 @@ _KINDS = (
 
 def kind_of(value: Any) -> str:
     """Return which kind a cell is of, for people: a text, a number, a list, ..."""
+    if isinstance(value, str) and writes_object(value):
+        return "an object written as a text"
     return next((said for kind, said in _KINDS if isinstance(value, kind)), "a text")
 
 
@@ -224,6 +239,8 @@ def texts_of(value: Any) -> list[str] | None:
         return []
     if isinstance(value, str):
         listed = _listed(value)
+        if listed is None and writes_object(value):
+            return None
         value = [value] if listed is None else listed
     if not isinstance(value, list):
         return None
@@ -232,17 +249,33 @@ def texts_of(value: Any) -> list[str] | None:
 
 
 _LONGEST_LIST = 10_000  # characters of a list that was written as a text
+_ITEM = r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|None|nan|NaN|null|<NA>"""
+# As Python, pandas and numpy write them: ['a', 'b'], ['a' 'b'], ('a', None), array(['a'], ...).
+_LIST = re.compile(
+    rf"(?:array\()?\s*+[\[({{]\s*+(?:(?:{_ITEM})\s*+,?\s*+)*+[\])}}]\s*+(?:,\s*+dtype=\w++\s*+)?\)?",
+    re.DOTALL,
+)
+_OBJECT = re.compile(r"""\{\s*+(?:'[^']*+'|"[^"]*+")\s*+:.*\}""", re.DOTALL)
+
+
+def writes_object(text: str) -> bool:
+    """Return whether a text is an object, or a dictionary as Python writes it."""
+    return len(text) <= _LONGEST_LIST and bool(_OBJECT.fullmatch(text.strip()))
 
 
 def _listed(text: str) -> list[Any] | None:
     """Return the list that a text writes; None if it writes none."""
     plain = text.strip()
-    if not (plain.startswith("[") and plain.endswith("]")) or len(plain) > _LONGEST_LIST:
+    if len(plain) > _LONGEST_LIST or plain[:1] not in ("[", "(", "{", "a"):
         return None
-    for read in (json.loads, ast.literal_eval):
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
-            found = read(plain)
-            return found if isinstance(found, list) else None
+    with suppress(ValueError, RecursionError):
+        found = json.loads(plain)
+        return found if isinstance(found, list) else None
+    if not _LIST.fullmatch(plain):
+        return None
+    quoted = [item for item in re.findall(_ITEM, plain) if item[0] in "'\""]
+    with suppress(ValueError, SyntaxError):
+        return [ast.literal_eval(item) for item in quoted]
     return None
 
 

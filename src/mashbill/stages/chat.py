@@ -7,10 +7,12 @@ taken for one that asks, or answers.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from mashbill.stages.cells import as_json
+from mashbill.stages.cells import as_json, kind_of
 from mashbill.stages.rows import half_a_character
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def _flaw(
         of = " and ".join(word[:40] for word in every[:_SHOWN])
         return (
             f"its turns are of {of}, and {told} is no role that is known; say in the recipe what "
-            f'it is: roles.{unknown[0][:40] or "NAME"} = "assistant", "user", "system", "call" or '
+            f'it is: roles.{_key(unknown[0][:40])} = "assistant", "user", "system", "call" or '
             '"tool"'
         )
     if last < 0:
@@ -131,7 +133,12 @@ def content_of(turn: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
-        return (content, "") if isinstance(content, str) else ("", "")
+        if isinstance(content, str):
+            return content, ""
+        return (
+            "",
+            "" if content is None else f"its last answer holds {kind_of(content)}, and no text",
+        )
     found, others = [], []
     for part in content:
         if isinstance(part, str):
@@ -144,6 +151,11 @@ def content_of(turn: Mapping[str, Any]) -> tuple[str, str]:
     if not found and others:
         return "", f"no part of its last answer holds text: they are {', '.join(others[:_SHOWN])}"
     return "".join(found), ""
+
+
+def _key(word: str) -> str:
+    """Return a word as a key of TOML."""
+    return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else json.dumps(word or "NAME")
 
 
 def _valid(text: str) -> str:

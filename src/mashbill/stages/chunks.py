@@ -165,7 +165,7 @@ def _mended(
         )
         raise InputError(msg)
     for row in wrong if on_bad_bytes == "reject" else ():
-        bad.setdefault(row, (texts[row] or "", f"column {column!r} is not UTF-8"))
+        bad.setdefault(row, ("", f"column {column!r} is not UTF-8"))
     return Cells.of(texts)
 
 

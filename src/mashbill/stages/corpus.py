@@ -21,7 +21,7 @@ from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Source
-from mashbill.stages.cells import Cells, Kinds, as_text, bare_lengths, kind_of
+from mashbill.stages.cells import Cells, Kinds, Other, as_text, bare_lengths, kind_of
 from mashbill.stages.chunks import Chunk, Manner, no_column, read_chunks
 from mashbill.stages.gold import Gold
 from mashbill.stages.reading import ReadsFiles
@@ -251,6 +251,9 @@ class _Taking:
             for at, value in enumerate(cells.values()):
                 if isinstance(value, str) and half_a_character(value):
                     reasons[at] = "not valid Unicode: it holds half of a surrogate pair"
+                elif cells.kinds.names == {"other"} and value is not None:
+                    what = kind_of(Other(str(value)))
+                    reasons[at] = f"column {spec.text!r} holds {what}, and no text"
                 elif value is not None and not isinstance(value, str):
                     what = kind_of(value)
                     reasons[at] = f"column {spec.text!r} holds {what}, and no text"
@@ -259,7 +262,7 @@ class _Taking:
         if chunk.bad:
             lines = texts.to_pylist()
             for at, (line, reason) in chunk.bad.items():
-                lines[at], reasons[at] = as_text(line), reason
+                lines[at], reasons[at] = as_text(line) or lines[at], reason
             texts = pa.array(lines, pa.string())
         return texts
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from mashbill.stages.cells import Cells
+from mashbill.stages.cells import Cells, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _DIGITS = re.compile(r"(\d{1,18})", re.ASCII)
 SPLIT = "split"
-_PARTITION = re.compile(r"([^=/]+)=([^/]*)")
+_PARTITION = re.compile(r"([^=/?&#*]+)=([^/*]*)")
+_SPLITS = frozenset({"train", "training", "test", "validation", "valid", "val", "dev", "eval"})
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHARD = re.compile(r"(?:(.+)-)?\d{5}-of-\d{5}(?:\.[\w.]+)?")
 
@@ -60,14 +61,21 @@ def _split(name: str) -> str:
     path = PurePosixPath(name)
     found = _SHARD.fullmatch(path.name)
     if found is None:
-        return ""
+        words = (path.name.split(".", 1)[0], path.parent.name)
+        return next((word for word in words if word.lower() in _SPLITS), "")
     own = found[1] or ""
     return path.parent.name if own in ("", "data") and path.parent.name else own
 
 
 def with_constants(chunk: Chunk, said: dict[str, str | None]) -> Chunk:
-    """Return a chunk with columns that hold one value; what its file holds itself stays."""
+    """Return a chunk with columns that hold one value.
+
+    What its file holds itself stays; where the folder says something else of it, both are kept.
+    """
     for column, value in said.items():
-        if column not in chunk.columns:
+        own = chunk.columns.get(column)
+        if own is None:
             chunk.columns[column] = Cells.of([value] * chunk.rows)
+        elif any(as_text(cell) != value for cell in own.values() if cell is not None):
+            chunk.columns[f"{column}_of_folder"] = Cells.of([value] * chunk.rows)
     return chunk

@@ -6,7 +6,7 @@ UltraFeedback's, Nemotron's and distilabel's files (docs/formats.md tells what b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mashbill.stages.cells import as_text, is_missing, kind_of
@@ -83,6 +83,8 @@ class Form:
     """whether the text is a list of steps of one answer"""
     pairs: bool = False
     """whether the text is a list of segments, of which some were asked and some answered"""
+    guessed: bool = False
+    """whether that ``prompt`` was asked is a guess by its name alone: only what fits is taken"""
 
 
 @dataclass(frozen=True)
@@ -127,9 +129,20 @@ def text_column(names: Sequence[str]) -> str | None:
     return next((name for name in TEXTS if name in names), None)
 
 
-def generators_of(text: str, each: str) -> tuple[str, ...]:
-    """Return the columns that may name who wrote a text, the likeliest first."""
-    return (*_GENERATORS_OF.get(each or text, ()), *GENERATORS)
+def generators_of(text: str, each: str) -> tuple[tuple[str, ...], ...]:
+    """Return the columns that may name who wrote a text: ways to name it, the likeliest first."""
+    own = _GENERATORS_OF.get(each or text, ())
+    return (own, GENERATORS) if own else (GENERATORS,)
+
+
+def beside_of(text: str, names: Sequence[str]) -> list[str]:
+    """Return the columns that name who wrote the other text of a pair, which stays in the row."""
+    if "rejected" not in names and "rejected_response" not in names:
+        return []
+    return [name for name in _REJECTED if name in names] if text.startswith("chosen") else []
+
+
+_REJECTED = ("rejected-model", "rejected_model")
 
 
 def form_of(text: str, prompt: str, names: Sequence[str], each: str = "") -> Form:
@@ -147,10 +160,11 @@ def form_of(text: str, prompt: str, names: Sequence[str], each: str = "") -> For
     elif prompt:
         asked = (prompt,)
     else:
-        ways = _ASKED.get(each or text, ())
+        ways = _ASKED.get(each or text, (("prompt",),)) if text != "prompt" else ()
         asked = next((way for way in ways if all(column_of(p, names) for p in way)), ())
     is_stepwise = text == "completions" and "labels" in names and not each
-    return Form(text, asked, steps=is_stepwise, pairs=text == "segments")
+    guessed = not prompt and (each or text) not in _ASKED
+    return Form(text, asked, steps=is_stepwise, pairs=text == "segments", guessed=guessed)
 
 
 def made_of(
@@ -173,7 +187,8 @@ def made_of(
         return _of_segments(value, column)
     turns, prompt, flaw = _asked(form, asked, roles)
     if is_chat(value):
-        return _of_chat(value, turns, prompt, roles)
+        made = _of_chat(form, value, turns, prompt, roles)
+        return made if flaw is None else replace(made, reason=made.reason or flaw)
     if isinstance(value, str):
         messages = None
         if turns:
@@ -190,17 +205,27 @@ def made_of(
 
 
 def _of_chat(
+    form: Form,
     own: list[dict[str, Any]],
     turns: list[dict[str, Any]],
     prompt: str | None,
     roles: Mapping[str, Role] | None,
 ) -> Made:
     """Return what a chat becomes; what was asked stands in it, or in columns of its own."""
-    alone = flattened(own, roles)
-    if alone.prompt or prompt is None:
-        return Made(alone.text, alone.prompt, messages_json(own), alone.reason)
-    before = turns or [{"role": "user", "content": prompt}]
-    return Made(alone.text, prompt, messages_json([*before, *own]), alone.reason)
+    asks = next((turn for turn in own if flattened([turn, _DOT], roles).prompt), None)
+    if form.guessed and asks is not None:
+        turns, prompt = [], None  # it holds what was asked itself
+    if not turns and prompt:
+        turns = [{"role": "user", "content": prompt}]
+        if asks is not None and flattened([asks, _DOT], roles).prompt == prompt:
+            turns = []  # it holds what was asked itself
+    if own[: len(turns)] == turns:
+        turns = []
+    read = flattened([*turns, *own], roles)
+    return Made(read.text, read.prompt, messages_json([*turns, *own]), read.reason)
+
+
+_DOT = {"role": "assistant", "content": "."}
 
 
 def _asked(
@@ -214,8 +239,10 @@ def _asked(
     for column, cell in zip(form.prompt, cells, strict=True):
         if is_missing(cell) or cell in ("", []):
             continue
+        if is_turn(cell):
+            cell = [cell]  # noqa: PLW2901
         if is_chat(cell):
-            found = flattened([*cell, {"role": "assistant", "content": "."}], roles)
+            found = flattened([*cell, _DOT], roles)
             flaw = flaw or found.reason
             part = found.prompt
             turns += [{"role": "system", "content": said}] if said and not turns else []
@@ -223,6 +250,11 @@ def _asked(
         elif isinstance(cell, list) and all(isinstance(pair, list) and pair for pair in cell):
             part = "\n\n".join(as_text(pair[0]) for pair in cell)  # Alpaca's history
         else:
+            if not isinstance(cell, str) and form.guessed:
+                continue
+            if not isinstance(cell, str):
+                what = kind_of(cell)
+                flaw = flaw or f"column {column!r} holds {what}, and no text or turns of a chat"
             part = as_text(cell)
         lines = column in _LINES and before in _LINES
         said += ("" if not said else "\n" if lines else "\n\n") + part

@@ -13,11 +13,11 @@ from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Channel, Source
 from mashbill.policy.licence_cells import licence_of
-from mashbill.stages.cells import as_text, is_missing, kind_of, texts_of
-from mashbill.stages.forms import column_of, form_of, made_of, within
+from mashbill.stages.cells import Other, as_text, is_missing, kind_of, texts_of
+from mashbill.stages.forms import beside_of, column_of, form_of, made_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mashbill.core.stage import StageContext
     from mashbill.stages.cells import Cells
@@ -51,7 +51,7 @@ class Giving:
         self._check_rows(path)
         text = spec.text_column(names, path, each)
         self._form = form_of(text, spec.prompt, names, each)
-        self._generator = spec.generator_column(names, text, each, path)
+        self._generators = spec.generator_columns(names, text, each, path)
         has_chats = self._has_chats()
         asked = self._form.prompt
         is_plain = asked in ((), ("prompt",)) and not self._is_nested("prompt")
@@ -70,6 +70,9 @@ class Giving:
             (source,): number for number, source in enumerate(told)
         }
         self._known: dict[tuple[Any, ...], tuple[int, tuple[Source, ...]]] = {}
+        self._licences: dict[frozenset[str], str] = {}
+        """licences that hold together, in any order -> as they were first written"""
+        self._beside = beside_of(self._form.text, names)
         self._counts: dict[str, int] = {}
         ctx.measures["generators"] = self._counts
 
@@ -140,7 +143,7 @@ class Giving:
             made = made_of(self._form, value, asked, self._spec.roles)
             new = {"text": made.text, "prompt": made.prompt, "messages_json": made.messages}
             if bad is not None:
-                new = {"text": line}
+                new["text"] = line or made.text
             for name in self._own:
                 found[name].append(new.get(name))
             reasons.append(bad if bad is not None else made.reason)
@@ -153,15 +156,24 @@ class Giving:
         if found is None or cells is None:
             return [None] * rows
         values = cells.values()
-        return [within(value, found[1]) for value in values] if found[1] else values
+        if found[1]:
+            return [within(value, found[1]) for value in values]
+        if self._spill.kinds[f"user {found[0]}"].names == {"other"}:
+            return [None if value is None else Other(str(value)) for value in values]
+        return values
 
     def _origins(
         self, chunk: Mapping[str, Cells], reasons: list[str | None], rows: int
     ) -> list[int]:
         """Return the number of each row's origin; a cell that names none rejects its row."""
         text = (column_of(self._form.text, self._columns) or ("",))[0]
-        paths = [self._generator, *(n if n != text else "" for n in ("version", "license"))]
-        cells = [self._cells(chunk, path, rows) for path in paths]
+        own = [self._cells(chunk, path, rows) for path in self._generators]
+        also = [self._cells(chunk, path, rows) for path in self._beside]
+        cells = [
+            [self._named(who) for who in zip(*own, strict=True)] if own else [None] * rows,
+            *(self._cells(chunk, n if n != text else "", rows) for n in ("version", "license")),
+            [list(who) for who in zip(*also, strict=True)] if also else [None] * rows,
+        ]
         numbers = []
         for row, said in enumerate(zip(*cells, strict=True)):
             key = tuple(as_text(each) if isinstance(each, list | dict) else each for each in said)
@@ -177,11 +189,36 @@ class Giving:
                 self._counts[source.title] = self._counts.get(source.title, 0) + 1
         return numbers
 
+    def _named(self, cells: Sequence[Any]) -> Any:
+        """Return the first cell that names a generator; else the first."""
+        return next((cell for cell in cells if texts_of(cell) != []), cells[0])
+
+    def _licence(self, value: Any) -> str | None:
+        """Return the licence of a cell; what lists the same licences in another order is the same.
+
+        A row that says that it has none has none; one that says nothing has the recipe's.
+        """
+        if is_missing(value) or value in ([], ""):
+            return self._spec.license
+        told = texts_of(value)
+        found = licence_of([_bare(text) for text in told] if told is not None else value)
+        if found is None:
+            return None
+        return self._licences.setdefault(frozenset(found.split(" AND ")), _valid(found))
+
     def _met(
-        self, generator: Any, version: Any, license_: Any, *, row: int, reasons: list[str | None]
+        self,
+        generator: Any,
+        version: Any,
+        license_: Any,
+        also: Any,
+        *,
+        row: int,
+        reasons: list[str | None],
     ) -> tuple[int, tuple[Source, ...]]:
         spec = self._spec
         names = texts_of(generator)
+        version = None if version == [] else version
         is_named = version is None or (
             isinstance(version, str | int | float) and not isinstance(version, bool)
         )
@@ -189,18 +226,18 @@ class Giving:
             isinstance(license_, list | dict) and licence_of(license_) is not None
         )
         for column, value, is_fit, wanted in (
-            (self._generator, generator, names is not None, "name of a model"),
-            ("version", version, is_named, "version"),
-            ("license", license_, is_licence, "licence"),
+            (self._generators[:1], generator, names is not None, "name of a model"),
+            (["version"], version, is_named, "version"),
+            (["license"], license_, is_licence, "licence"),
         ):
             if not is_fit and reasons[row] is None:
-                reasons[row] = f"column {column!r} holds {kind_of(value)}, and no {wanted}"
-        told = [name for name in dict.fromkeys(names or ()) if not self._is_nothing(name)]
+                named = column[0] if column else ""
+                reasons[row] = f"column {named!r} holds {kind_of(value)}, and no {wanted}"
+        beside = [name for cell in also or () for name in texts_of(cell) or ()]
+        every = dict.fromkeys(_bare(name) for name in [*(names or ()), *beside])
+        told = [name for name in every if not self._is_nothing(name)]
         release = "" if is_missing(version) or not is_named else as_text(version).strip()
-        licence = spec.license
-        if not is_missing(license_):
-            own = licence_of(license_)
-            licence = None if own is None else _valid(own)
+        licence = self._licence(license_)
         release = "" if is_nothing(release) else release
         # In one order, whatever theirs is: who made a row with whom is one origin.
         sources = tuple(
@@ -217,6 +254,14 @@ class Giving:
     def _is_nothing(self, name: str) -> bool:
         """Return whether a name says that there is none, and nobody in the recipe has it."""
         return name not in self._spec.models and name != self._spec.human and is_nothing(name)
+
+
+_UNSEEN = str.maketrans({**dict.fromkeys("\u200b\u2060\ufeff\u00ad\u200e\u200f\0"), "\u2011": "-"})
+
+
+def _bare(name: str) -> str:
+    """Return a name without what nobody sees in it: it would be another one, and not be known."""
+    return name.translate(_UNSEEN).strip()
 
 
 def _valid(text: str) -> str:

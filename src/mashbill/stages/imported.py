@@ -133,7 +133,7 @@ class ImportSpec(ReadsFiles):
         if each:
             return each  # what its answers hold is known once they are rows
         text = self.text_column(names, self.source)
-        self.generator_column(names, text, "", self.source)
+        self.generator_columns(names, text, "", self.source)
         return text if text in names else (column_of(text, names) or ("",))[0]
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
@@ -176,20 +176,22 @@ class ImportSpec(ReadsFiles):
             raise _no(wanted, TEXTS[:3], "text", names, path)
         return found
 
-    def generator_column(self, names: Sequence[str], text: str, each: str, path: str) -> str:
-        """Return the column that names the generator, or the path to it; empty if none does.
+    def generator_columns(self, names: Sequence[str], text: str, each: str, path: str) -> list[str]:
+        """Return the columns that name the generator, or paths to them; none if none does.
+
+        Where a row's first names nobody, the next may.
 
         Raises:
             InputError: as :meth:`text_column`.
         """
         wanted = self.generator
         if wanted == _NONE:
-            return ""
-        usual = generators_of(text, each)
-        for name in (wanted,) if wanted else usual:
-            if column_of(name, names):
-                return name
-        raise _no(wanted, usual[-2:], "generator", names, path)
+            return []
+        ways = ((wanted,),) if wanted else generators_of(text, each)
+        for way in ways:
+            if found := [name for name in way if column_of(name, names)]:
+                return found
+        raise _no(wanted, ways[-1], "generator", names, path)
 
 
 def _each_of(names: Sequence[str]) -> str:

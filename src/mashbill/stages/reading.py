@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -13,13 +14,16 @@ from mashbill.core.stage import Glance, StageSpec
 from mashbill.stages.chunks import Chunk, Manner, OnBadBytes, read_chunks
 from mashbill.stages.folders import in_order, said_by_names, with_constants
 from mashbill.stages.glance import glance_at
-from mashbill.stages.rows import Format, choose
+from mashbill.stages.rows import BESIDE, Format, choose, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
+
+
+_TOLD = 5  # names of files in a warning
 
 
 class ReadsFiles(StageSpec):
@@ -93,7 +97,7 @@ class ReadsFiles(StageSpec):
             file: the file.
             files: all of the set.
         """
-        said = said_by_names(file.name if len(files) > 1 else self.source, [f.name for f in files])
+        said = said_by_names(f"{self.source}/{file.name}", [f.name for f in files])
         for chunk in read_chunks(file.path, file.shown, self.manner):
             yield with_constants(chunk, said)
 
@@ -111,7 +115,21 @@ class ReadsFiles(StageSpec):
         Raises:
             InputError: if they cannot be had, or are not those that are pinned.
         """
-        found = fetch_all(self.source, self.sha256, ctx.recipe_folder, ctx.cache, self._chosen)
+        left: list[str] = []
+
+        def chosen(names: Sequence[str], address: str) -> list[str]:
+            wanted = self._chosen(names, address)
+            left.extend(name for name in names if name not in wanted and format_of(name))
+            return wanted
+
+        found = fetch_all(self.source, self.sha256, ctx.recipe_folder, ctx.cache, chosen)
+        left = [name for name in left if PurePosixPath(name).name not in BESIDE]
+        if left:
+            more = f" and {len(left) - _TOLD} more" if len(left) > _TOLD else ""
+            ctx.warn(
+                f"{self.source}: {', '.join(left[:_TOLD])}{more} may hold rows, and are left out "
+                "beside the others: name them with a glob, or set format, if they are meant"
+            )
         files = in_order(found)
         if len(files) > 1:
             ctx.measures["files"] = {file.name: file.sha256 for file in files}

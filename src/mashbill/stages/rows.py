@@ -18,9 +18,9 @@ _ENDINGS: dict[str, Format] = {
     "tsv": "tsv", "arrow": "arrow", "arrows": "arrow", "feather": "arrow", "ipc": "arrow",
     "tar": "webdataset", "tgz": "webdataset",
 }  # fmt: skip
-_BESIDE = frozenset({
+BESIDE = frozenset({
     "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "_metadata",
-    "_common_metadata", "_SUCCESS",
+    "_common_metadata", "_SUCCESS", "bill.json", "config.json", "metadata.json",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
 _SUMS, _OF_OURS = "SHA256SUMS", frozenset({"bill.json", "form.json"})
@@ -88,7 +88,7 @@ def _of_the_set(names: Sequence[str], address: str) -> list[str]:
     found = []
     for name in names:
         path = PurePosixPath(name)
-        if path.name in _BESIDE or (path.parent in published and path.name in _OF_OURS):
+        if path.name in BESIDE or (path.parent in published and path.name in _OF_OURS):
             continue
         if path.parent in saved and path.suffix == ".arrow" and not _SAVED.fullmatch(path.name):
             if path.name.startswith("indices"):

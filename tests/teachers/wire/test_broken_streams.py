@@ -50,7 +50,8 @@ NOTHING = [
     {"choices": [{"index": 0, "delta": "", "finish_reason": "stop"}]},
     {"choices": {}, "usage": {"prompt_tokens": 1}}, {"choices": "", "usage": None},
     chunk(said=False), chunk({}), 'data: "ping"\n\n', "data: []\n\n", "data: 1\n\n",
-    "data: null\n\n", ": keep-alive\n\n", 'data: {"choices": [], "created": ' + "9" * 5000 + "}\n\n",
+    "data: null\n\n", ": keep-alive\n\n",
+    'data: {"choices": [], "created": ' + "9" * 5000 + "}\n\n",
 ]  # fmt: skip
 
 
