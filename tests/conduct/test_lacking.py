@@ -397,10 +397,11 @@ def test_a_service_that_gives_them_with_few_answers_stops_the_run(tmp_path, stag
 
 
 def test_a_share_that_is_below_half_is_told_as_rejected_rows(tmp_path):
-    with Service(left_out(range(1, 40, 3))) as service:
+    lacks = [row for row in range(1, 40, 3) if row % 16]  # not the first of a slice: see above
+    with Service(left_out(lacks)) as service:
         store = made(tmp_path, service, LABEL)
         assert len(service.asked) == 40
-    assert len(rows_of(store, "out")) == 27
+    assert len(rows_of(store, "out")) == 40 - len(lacks)
 
 
 @pytest.mark.parametrize("stage", [LABEL, VERIFY, SYSTEM + 'judge = "mine"\n'])
