@@ -1,6 +1,7 @@
 """What a service lacks is seen at its first answer: the run stops, and says what to set."""
 
 import json
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from mashbill import InputError, RecipeError, Signer, Store, TeacherError, load_
 from mashbill.conduct import journal
 from mashbill.conduct.journal import Journal
 from mashbill.core.errors import LosingError
+from mashbill.core.stage import Answer
 from mashbill.lineage.audit import Auditor
 from mashbill.plan import build
 from mashbill.run import Execution, execute
@@ -57,6 +59,12 @@ FILES = {
                "{% endblock %}",
     "s.json": json.dumps(SCHEMA),
 }  # fmt: skip
+VERIFY = """
+kind = "verify"
+prompt = "p.txt"
+right = " good"
+wrong = " bad"
+"""
 SYSTEM = 'kind = "generate"\nprompt = "q.jinja"\n'
 ROLES = "Conversation roles must alternate user/assistant/user/assistant/..."
 
@@ -367,9 +375,159 @@ def test_a_server_that_gives_them_no_more_is_told_by_its_first_answers(tmp_path)
     with Service(left_out([])) as service:
         made(tmp_path, service, LABEL, rows=1)
         service.answer = left_out(range(40))
-        with pytest.raises(LosingError, match=r"set logprobs = false in \[teachers.mine\]"):
+        with pytest.raises(TeacherError, match=r"20 of the latest 20 .*set logprobs = false"):
             made(tmp_path, service, LABEL, **other)
         assert len(service.asked) == 21
+
+
+@pytest.mark.parametrize("stage", [LABEL, VERIFY])
+def test_a_service_that_gives_them_with_few_answers_stops_the_run(tmp_path, stage):
+    """As a gateway does that goes to several providers."""
+    asked_before = count()
+
+    def answer(handler, path, data):
+        handler.reply(200, chat("good") if next(asked_before) else weighed("good", "bad"))
+
+    with Service(answer) as service:
+        with pytest.raises(TeacherError) as stopped:
+            made(tmp_path, service, stage)
+        assert len(service.asked) == 20
+    assert "no log-probabilities with 19 of the latest 20 answers" in str(stopped.value)
+    assert "set logprobs = false in [teachers.mine]" in str(stopped.value)
+
+
+def test_a_share_that_is_below_half_is_told_as_rejected_rows(tmp_path):
+    lacks = [row for row in range(1, 40, 3) if row % 16]  # not the first of a slice: see above
+    with Service(left_out(lacks)) as service:
+        store = made(tmp_path, service, LABEL)
+        assert len(service.asked) == 40
+    assert len(rows_of(store, "out")) == 40 - len(lacks)
+
+
+@pytest.mark.parametrize("stage", [LABEL, VERIFY, SYSTEM + 'judge = "mine"\n'])
+@pytest.mark.parametrize(("content", "reasoning"), [(None, ""), ("", ""), ("", "The"), (" ", "A")])
+def test_a_model_that_thinks_first_stops_at_its_first_choice(tmp_path, stage, content, reasoning):
+    def answer(handler, path, data):
+        if "logprobs" not in json.loads(data):
+            handler.reply(200, chat("Well."))
+            return
+        body = chat("")
+        body["choices"][0]["message"] |= {"content": content, "reasoning_content": reasoning}
+        body["choices"][0]["finish_reason"] = "length"
+        handler.reply(200, body)
+
+    with Service(answer) as service:
+        for _ in range(2):
+            with pytest.raises(TeacherError) as stopped:
+                made(tmp_path, service, stage)
+            assert sum("logprobs" in body for body in asked(service)) == 1
+    assert "set logprobs = false in [teachers.mine]" in str(stopped.value)
+    assert "max_tokens" not in str(stopped.value)
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "says"),
+    [
+        ({"content": [{"token": 450, "logprob": -0.1, "top_logprobs": []}]}, "token is a number"),
+        ({"content": [{"token": "good", "logprob": None}]}, "logprob is null"),
+        ({"content": [{"token": "good", "logprob": "-0.1"}]}, "logprob is a string"),
+        ({"content": ["good"]}, r"logprobs.content\[\] is a string"),
+        ({"tokens": ["good"], "token_logprobs": [-0.1, -0.2]}, "more or fewer tokens"),
+        ([], r"can be read \(logprobs is an array, not an object\)"),
+        ({"content": {"0": 1}}, r"can be read \(logprobs.content is an object, not an array\)"),
+    ],
+)
+def test_log_probabilities_that_came_and_cannot_be_read_are_not_said_to_be_missing(
+    tmp_path, logprobs, says
+):
+    body = chat("good")
+    body["choices"][0]["logprobs"] = logprobs
+    with Service(lambda h, *_: h.reply(200, body)) as service:
+        with pytest.raises((TeacherError, LosingError, InputError), match=says) as stopped:
+            made(tmp_path, service, LABEL)
+        assert len(service.asked) <= 20
+    assert "gives no log-probabilities," not in str(stopped.value)
+
+
+# ---- choices that are no whole answer ----
+
+
+def ended(text, word, *, weighs=False, refusal=None):
+    body = weighed(text, "other") if weighs else chat(text)
+    body["choices"][0]["finish_reason"] = word
+    if refusal is not None:
+        body["choices"][0]["message"] = {"role": "assistant", "content": None, "refusal": refusal}
+    return body
+
+
+GOOD = '{"answer": "good"}'
+NOT_WHOLE = [
+    (ended(GOOD, "SAFETY"), "withheld"),
+    (ended(GOOD, "content_filter"), "withheld"),
+    (ended(None, "stop", refusal="good"), "withheld"),
+    (ended("", "stop", refusal=GOOD), "withheld"),
+    (ended(GOOD, "abort"), "'abort'"),
+    (ended("good", "SOMETHING_NEW"), "'SOMETHING_NEW'"),
+    (ended("good", "length"), "cut off"),
+    (ended("good", "MAX_TOKENS"), "cut off"),
+    (ended('{"answer": "goo', "length"), "cut off"),
+    (ended('"good"', "length"), "cut off"),
+    (ended('{"answer": true}', "stop"), "none of"),
+    (ended('{"answer": ["good"]}', "stop"), "none of"),
+]
+WEIGHED_AND_NOT_WHOLE = [
+    (ended("good", "content_filter", weighs=True), "withheld"),
+    (ended("good", "SAFETY", weighs=True), "withheld"),
+    (ended("good", "abort", weighs=True), "'abort'"),
+    (ended("good", "cancelled", weighs=True), "'cancelled'"),
+]
+
+
+@pytest.mark.parametrize("stage", ["label", "verify", "judge"])
+@pytest.mark.parametrize(
+    ("weighs", "body", "says"),
+    [(False, *each) for each in NOT_WHOLE] + [(True, *each) for each in WEIGHED_AND_NOT_WHOLE],
+)
+def test_a_choice_that_is_no_whole_answer_is_a_rejected_row(tmp_path, stage, weighs, body, says):
+    well = weighed("good", "bad") if weighs else chat(GOOD)
+
+    def answer(handler, path, data):
+        said = json.loads(data)
+        if not ("logprobs" in said or "response_format" in said):
+            handler.reply(200, chat("Well."))
+            return
+        given = json.dumps(body if "number 3" in data.decode() else well)
+        if stage == "judge":
+            given = given.replace("good", "yes").replace('"bad"', '"no"')
+        handler.reply(200, json.loads(given))
+
+    stages = {"label": LABEL, "verify": VERIFY, "judge": SYSTEM + 'judge = "mine"\n'}
+    teacher = "" if weighs else "logprobs = false\n"
+    with Service(answer) as service:
+        store = made(tmp_path, service, stages[stage], teacher, rows=6)
+    (gone,) = rows_of(store, "out", "rejected")
+    assert says in gone["_reason"]
+    assert len(rows_of(store, "out")) == 5
+
+
+@pytest.mark.parametrize("word", ["length", "stop", None, "MAX_TOKENS"])
+def test_the_first_token_may_be_cut_there_and_json_that_is_whole_stands(tmp_path, word):
+    for teacher, body in (("", ended("good", word, weighs=True)),
+                          ("logprobs = false\n", ended(GOOD, word))):  # fmt: skip
+        with Service(lambda h, *_, body=body: h.reply(200, body)) as service:
+            store = made(tmp_path / (teacher[:3] or "with"), service, LABEL, teacher, rows=4)
+        assert len(rows_of(store, "out")) == 4
+
+
+@pytest.mark.parametrize("finish", ["content_filter", "other"])
+def test_what_an_older_release_took_for_a_choice_in_spite_of_its_end_is_rejected(finish):
+    kept = Answer((-0.1, -3.0), 9, "good", "", finish)
+    found = weighing.ended(kept)
+    assert finish in found.failed
+    assert not found.logprobs
+    for good in ("stop", "length", ""):
+        whole = Answer((-0.1, -3.0), 9, "good", "", good)
+        assert weighing.ended(whole) == whole
 
 
 @pytest.mark.parametrize("text", ["pos", "good"])
@@ -386,6 +544,7 @@ def test_what_an_older_release_bought_of_such_a_service_is_not_taken(tmp_path, m
         with monkeypatch.context() as old:
             old.setattr(Format, "_chosen", chosen)
             old.setattr("mashbill.teachers.remote.lacks_weights", lambda _: False)
+            old.setattr("mashbill.teachers.remote.Lacking.take", lambda *_: "")
             old.setattr("mashbill.teachers.remote.unweighed", lambda answer: answer)
             try:
                 made(tmp_path, service, LABEL, rows=12)

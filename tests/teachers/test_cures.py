@@ -6,15 +6,17 @@ import json
 import pytest
 
 from mashbill.teachers import cures
-from mashbill.teachers.cures import FORMS, LIMITS, PARTS, cure_of
+from mashbill.teachers.cures import PARTS, cure_of
+from mashbill.teachers.refusals import FORMS, LIMITS
 from mashbill.teachers.wire import Ask
 
 TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is tin?"}]
 ASK = Ask(
     "m", TURNS, max_tokens=64,
-    settings={"temperature": 0.0, "top_p": 0.9, "top_k": 5, "seed": 1, "stop": ["."]},
+    settings={"temperature": 0.0, "top_p": 0.9, "top_k": 5, "seed": 1, "stop": ["."],
+              "presence_penalty": 0.1, "frequency_penalty": 0.1},
     schema={"type": "object"}, tools=[{"name": "look"}], top_logprobs=20, reasoning="low",
-    extra={"chat_template_kwargs": {}},
+    extra={"chat_template_kwargs": {}, "min_p": 0.1},
 )  # fmt: skip
 BARE = Ask("m", TURNS[1:])
 KNOWN = [(form, says) for form in FORMS for says in form.says]
@@ -79,10 +81,69 @@ def test_a_limit_of_log_probabilities_is_read(says, who):
         ("Unsupported parameter: 'reasoning_effort' is not supported with this model.",
          "reasoning"),
         ('Invalid JSON payload received. Unknown name "topK": Cannot find field.', "top_k"),
+        ("an error with status 200: This model does not support logprobs", "logprobs = false"),
+        ("role `system` is not supported by this model", "system"),
+        ("messages[0].role: system is invalid", "system"),
+        ("unknown variant system, expected user or assistant at line 1", "system"),
+        ("System instructions are not permitted with this model", "system"),
+        ("Invalid value: 'system'. Supported values are: 'user', 'assistant'.", "system"),
+        ("This model cannot accept system prompts", "system"),
+        ("unknown variant `json_schema`, expected json_object", "structured"),
+        ("Only 'text' and 'json_object' are supported for response_format", "structured"),
+        ("'response_format.type' must be 'text' or 'json_object'", "structured"),
+        ("unsupported response format 'json_schema'", "structured"),
+        ("structured outputs are disabled", "structured"),
+        ("response_format.type `json_schema` is unavailable now at line 1 column 9", "structured"),
+        ("temperature has been deprecated for this model", "temperature"),
+        ("temperature must be 1.0 with reasoning", "temperature"),
+        ("invalid top_p: only 0.95 is allowed for this model", "top_p"),
+        ("Log probabilities are not available on this tier", "logprobs = false"),
+        ("top_logprobs is disabled", "logprobs = false"),
+        ("top_logprobs must be in [0, 0]", "logprobs = false"),
+        ("logprobs must be in [0, 5]", "top_logprobs = 5"),
+        ("logprobs must be at most 10", "top_logprobs = 10"),
+        ("The model is not capable of calling functions", "tools"),
+        ("function calling is disabled for this deployment", "tools"),
     ],
 )  # fmt: skip
 def test_others_of_the_kind_are_known_too(says, key):
     assert key in cure_of(ASK, {"error": {"message": says}}, "t")
+
+
+KEYS = {
+    "logprobs": "set logprobs = false", "top_logprobs": "set logprobs = false",
+    "response_format": 'structured = "prompt"', "tools": "tools", "temperature": "temperature",
+    "top_p": "top_p", "seed": "seed", "stop": "stop", "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty", "reasoning_effort": "reasoning",
+    "max_tokens": "max_completion_tokens", "min_p": "min_p from extra",
+}  # fmt: skip
+SAYS = [
+    "{}: Extra inputs are not permitted", 'json: unknown field "{}"', "unknown field `{}`",
+    "Parameter '{}' not allowed", "Parameter `{}` is not allowed.",
+    "the following parameters are not supported: {}", "Unsupported parameter(s): `{}`",
+    "the following parameters are not supported: n, {}, user", "Unsupported parameter(s): n, {}",
+    "Unrecognized request argument supplied: {}", "Unrecognized request arguments supplied: n, {}",
+    "got an unexpected keyword argument '{}'", "{} is not supported", "{} is disabled",
+    "This model does not accept {}", "{}: unsupported parameter",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("says", SAYS)
+def test_any_key_of_a_request_in_any_of_the_ways_to_say_that_there_is_none(says, key):
+    for body in bodies(says.format(key)):
+        assert KEYS[key] in cure_of(ASK, body, "t")
+        assert not cure_of(BARE, body, "t")
+        other = dataclasses.replace(BARE, extra={f"{key}_more": 1, f"own.{key}": 1})
+        assert not cure_of(other, body, "t")
+    assert not cure_of(ASK, says.format("user"), "t"), "what it does not have"
+
+
+def test_a_service_that_streams_nothing_is_told_apart():
+    for says in ("stream_options: Extra inputs are not permitted", "Streaming is not supported"):
+        found = cure_of(dataclasses.replace(BARE, stream=True), says, "t")
+        assert found == "set stream = false in [teachers.t]"
+        assert not cure_of(BARE, says, "t")
 
 
 def test_pydantic_s_errors_are_read_whatever_the_order_of_their_keys():
@@ -126,6 +187,33 @@ def test_pydantic_s_errors_are_read_whatever_the_order_of_their_keys():
         {"detail": [{"type": "string_type", "loc": ["body", "messages", 0, "content"],
                      "msg": "Input should be a valid string", "input": None}]},
         {"error": {"message": "Requested sample logprobs of 20"}},
+        {"error": {"message": "System messages are not allowed to be empty"}},
+        {"error": {"message": "role 'system' is not allowed after a user's turn"}},
+        {"error": {"message": "This system prompt is not allowed by our usage policies"}},
+        {"error": {"message": "The system message is not permitted: content policy violation"}},
+        {"error": {"message": "This request is not allowed by our safety system"}},
+        {"error": {"message": "Content is not allowed: violence"}},
+        {"error": {"message": "Your prompt was flagged by moderation; the model stopped"}},
+        {"error": {"message": "temperature must be 1 or less"}},
+        {"error": {"message": "temperature must be 1-2"}},
+        {"error": {"message": "temperature must be 1.5"}},
+        {"error": {"message": "'response_format.type' must be 'json_schema' or 'text'"}},
+        {"error": {"message": "Invalid value: 'user2'. Supported values are: 'user'."}},
+        {"error": {"message": "unknown variant `tool_reference`, expected `text`"}},
+        {"error": {"message": "unknown field `colour`, expected `seed` or `stop`"}},
+        {"error": {"message": "Input tag 'wizard' found using 'role' does not match any of the "
+                   "expected tags: 'system', 'user', 'assistant'"}},
+        {"error": {"message": "messages.1.content: Extra inputs are not permitted"}},
+        {"error": {"message": "tools.0.custom.strict: Extra inputs are not permitted"}},
+        {"error": {"message": "role: Input should be 'user' or 'assistant' or 'system'"}},
+        {"error": {"message": "top_logprobs must be in [0, 20]"}},
+        {"error": {"message": "If logprobs is set, n must be at most 1"}},
+        {"error": {"message": "The input is too long: 9000 tokens, max is 4096"}},
+        {"error": {"message": "Prompt has 9000 tokens and the context length is 8192; streaming or "
+                   "not, it is not supported"}},
+        {"error": {"message": "Tool look is not allowed to be called twice"}},
+        {"error": {"message": "The deployment is disabled"}},
+        {"error": {"message": "The model `m` is deprecated"}},
     ],
 )  # fmt: skip
 def test_what_another_request_may_not_meet_is_none(body):

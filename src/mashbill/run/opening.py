@@ -331,6 +331,13 @@ _CURES = [
         ),
     ),
     (
+        re.compile("no known end of a whole answer"),
+        (
+            "the service behind {teacher} ends its answers with a word that is not known here, so "
+            "nobody can say that they are whole: ask one that says stop or length, or report it"
+        ),
+    ),
+    (
         re.compile("no log-probabilities came with"),
         (
             "the service gives no log-probabilities any more: set logprobs = false in {teacher}, "

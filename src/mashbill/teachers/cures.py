@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mashbill.teachers.refusals import FORMS, LIMIT, LIMIT_BEFORE
 from mashbill.teachers.turns import only_system_is_odd
 
 if TYPE_CHECKING:
@@ -61,15 +62,21 @@ PARTS = (
     Part("roles", "", lambda ask: only_system_is_odd(ask.turns), _SYSTEM),
     Part("logprobs", r"(?:top_?|response_?)?log_?probs|log probabilities",
          lambda ask: ask.top_logprobs > 0, _NO_LOGPROBS),
-    Part("schema", r"response[_ ]?formats?(?: type)?|json[_ ]?schemas?|structured[_ ]outputs?|"
-         r"json mode|guided_json|response_?(?:json_?)?schema|text\.format|output_format",
+    Part("schema", r"response[_ ]?formats?(?:[. ]type)?|json[_ ]?schemas?|"
+         r"structured[_ ](?:outputs?|generation)|json mode|guided[_ ](?:json|decoding|generation)|"
+         r"constrained decoding|response_?(?:json_?)?schema|text\.format|output_format",
          lambda ask: ask.schema is not None, _PROMPT),
-    Part("tools", r"tools?|tool[_ ](?:choice|calls?|calling|use|usage)|function[_ ]calling",
+    Part("tools", r"tools?|tool[_ ](?:choice|calls?|calling|use|usage)|functions|"
+         r"function[_ ]call(?:s|ing)?",
          lambda ask: bool(ask.tools), _NO_TOOLS),
     Part("temperature", "temperature", _set("temperature"), _REMOVE),
     Part("top_p", "top_?p", _set("top_p"), _REMOVE),
     Part("top_k", "top_?k", _set("top_k"), _REMOVE),
     Part("seed", "seed", _set("seed"), _REMOVE),
+    Part("presence_penalty", "presence_?penalty", _set("presence_penalty"), _REMOVE),
+    Part("frequency_penalty", "frequency_?penalty", _set("frequency_penalty"), _REMOVE),
+    Part("stream", "stream_options|streaming(?: mode| responses?)?", lambda ask: ask.stream,
+         "set stream = false in {teacher}"),
     Part("stop", "stop(?:_?sequences?)?", _set("stop"), _REMOVE),
     Part("reasoning", r"reasoning(?:[_.]?effort)?|thinking(?:_?(?:config|budget))?",
          lambda ask: ask.reasoning is not None, _REMOVE),
@@ -77,173 +84,6 @@ PARTS = (
          "set extra = {{ max_completion_tokens = {max_tokens} }} in {teacher}: then that goes in "
          "place of max_tokens"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Form:
-    """A way in which services say that there is no such thing."""
-
-    pattern: str
-    """{words} stands for what the thing is called, {q} for a quotation mark or none"""
-    says: tuple[str, ...]
-    """messages of that form, as they were recorded"""
-    source: str
-    part: str = ""
-    """the one part that it is about; any of them if empty"""
-
-
-_IS_NOT = (
-    r"(?:is|are)(?: currently)? (?:not (?:currently )?(?:supported|enabled|available)|"
-    r"unsupported|unavailable)"
-)
-FORMS = (
-    Form(
-        r"unsupported (?:parameter|value): {q}(?:{words}){q}",
-        (("Unsupported parameter: 'max_tokens' is not supported with this model. Use "
-         "'max_completion_tokens' instead."),
-         ("Unsupported value: 'temperature' does not support 0.16 with this model. Only the "
-         "default (1) value is supported.")),
-        "OpenAI, Azure: decolua/9router #560, kd-research/Techies #42",
-    ),
-    Form(
-        r"(?:unrecognized (?:request )?arguments?(?: supplied)?|unknown (?:parameter|name|argument)"
-        r"):? {q}(?:{words}){q}(?![\w-])",
-        ("Unrecognized request argument supplied: logprobs",
-         'Invalid JSON payload received. Unknown name "seed": Cannot find field.'),
-        "OpenAI: openai/openai-python #433; Google's OpenAI endpoint",
-    ),
-    Form(
-        r"argument not supported on this model: {q}(?:{words}){q}(?![\w-])",
-        ("Argument not supported on this model: logprobs",),
-        "xAI: BerriAI/litellm #14056",
-    ),
-    Form(
-        r"(?<![\w.-]){q}(?:{words}){q} " + _IS_NOT,
-        ("`tool calling` is not supported with this model",
-         ("Invalid parameter: 'response_format' of type 'json_schema' is not supported with this "
-         "model. Learn more about supported models at the Structured Outputs guide"),
-         "Logprobs is not enabled for models/gemini-2.5-pro",
-         "Logprobs is not supported for the current model.",
-         "logprobs is not supported for models created with logits_all=False",
-         "JSON mode is not enabled for models/gemma-3-27b-it",
-         "Developer instruction is not enabled for models/gemma-3-27b-it",
-         "This response_format type is unavailable now"),
-        "Groq; OpenAI: web-infra-dev/midscene #259; Gemini: mscraftsman/generative-ai #135, "
-        "GoogleCloudPlatform/generative-ai #1536; llama-cpp-python; DeepSeek",
-    ),
-    Form(
-        r"(?<![\w.-]){q}(?:{words}){q} not supported",
-        ("System role not supported",),
-        "Gemma's template by vLLM, SGLang, llama.cpp: vllm-project/vllm #2964, sgl-project/sglang "
-        "#892, huggingface/chat-ui #1386",
-    ),
-    Form(
-        r"(?:does not|doesn't|do not|don't) support (?:the )?(?:parameters?:? )?{q}(?:{words}){q}"
-        r"(?![\w-])",
-        ("registry.ollama.ai/library/gemma3:4b does not support tools",
-         "This model does not support response format `json_schema`. See supported models",
-         ("Gaudi doesn't support logprobs. Please remove 'logprobs'/'top_logprobs' from your "
-         "request to receive a response."),
-         ("litellm.UnsupportedParamsError: gpt-5-nano doesn't support temperature=0.1 while "
-         "reasoning is active.")),
-        "Ollama; Groq; vllm-project/vllm-gaudi #1098; BerriAI/litellm #33738",
-    ),
-    Form(
-        r"does not support parameters: \[[^\]]{{0,200}}['\"](?:{words})['\"]",
-        (("litellm.UnsupportedParamsError: ollama_chat does not support parameters: ['logprobs'], "
-         "for model=llama3.1:70b."),),
-        "BerriAI/litellm #17165",
-    ),
-    Form(
-        r"no endpoints found that support (?:the provided )?{q}(?:{words}){q}(?![\w-])",
-        ("No endpoints found that support tool use. To learn more about provider routing, visit",),
-        "OpenRouter, with status 404: pydantic/pydantic-ai #2896",
-    ),
-    Form(
-        r"extra_forbidden\W+(?:loc\W+)?body\W+(?:{words})\b|"
-        r"\bbody\W+(?:{words})\W[\s\S]{{0,40}}?extra (?:inputs|fields) (?:are )?not permitted",
-        (("[{'type': 'extra_forbidden', 'loc': ('body', 'logprobs'), 'msg': 'Extra inputs are not "
-         "permitted', 'input': True}]"),),
-        "pydantic behind vLLM and Mistral: vllm-project/vllm #3657",
-    ),
-    Form(
-        r"conversation roles must\s+alternate",
-        ("Conversation roles must alternate user/assistant/user/assistant/...",
-         ("After the optional system message, conversation roles must alternate user and assistant "
-         "roles except for tool calls and results.")),
-        "Mistral's templates: EricLBuehler/mistral.rs #45, anomalyco/opencode #5034",
-        "roles",
-    ),
-    Form(
-        r"only user(?:,| and) assistant(?: and tool)? roles are supported",
-        ("Only user and assistant roles are supported!",
-         "Only user, assistant and tool roles are supported, got system."),
-        "templates of Mistral and Zephyr: Mintplex-Labs/anything-llm #2914, "
-        "lmstudio-ai/lmstudio-bug-tracker #2219",
-        "roles",
-    ),
-    Form(
-        r"messages\[0\]\.role'? does not support 'system'",
-        ("Unsupported value: 'messages[0].role' does not support 'system' with this model.",),
-        "OpenAI's o1-mini; from memory",
-        "system",
-    ),
-    Form(
-        r"(?:unknown|unexpected|unsupported|invalid)(?: message)? role:? ['\"`]?system\b",
-        ("Unknown role: system",),
-        "templates that name the role; from memory",
-        "system",
-    ),
-    Form(
-        r"not allowed to request log_?probs",
-        ("You are not allowed to request logprobs from this model",),
-        "OpenAI's reasoning models; from memory",
-        "logprobs",
-    ),
-    Form(
-        r"top_n_tokens`? != 0 is not allowed",
-        ("Input validation error: `top_n_tokens` != 0 is not allowed for this endpoint",),
-        "TGI, router/src/validation.rs",
-        "logprobs",
-    ),
-    Form(
-        r"invalid schema for response_format",
-        (("Invalid schema for response_format 'answer': In context=(), 'additionalProperties' is "
-         "required to be supplied and to be false."),),
-        "OpenAI, of schemas that its structured output does not take",
-        "schema",
-    ),
-    Form(
-        r"tool choice requires --enable-auto-tool-choice|tools param requires --jinja",
-        ('"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
-         "tools param requires --jinja flag"),
-        "vLLM: langchain4j/langchain4j #3475; llama.cpp, with status 500",
-        "tools",
-    ),
-    Form(
-        r"temperature`? and `?top_p`? cannot both be specified",
-        (("`temperature` and `top_p` cannot both be specified for this model. Please use only "
-         "one."),),
-        "Anthropic, of Claude 4.5 and later",
-        "top_p",
-    ),
-)  # fmt: skip
-"""the messages that are known; what is said to be from memory was seen in no source here"""
-
-LIMITS = (
-    ("Requested sample logprobs of 20, which is greater than max allowed: 5", "vLLM"),
-    ("Input validation error: `top_n_tokens` must be >= 0 and <= 5. Given: 20",
-     "TGI, router/src/validation.rs, with status 422"),
-    ("top_logprobs must be between 1 and 10 but got 20", "mlx-lm, mlx_lm/server.py"),
-    (("Invalid 'top_logprobs': integer above maximum value. Expected a value <= 5, but got 20 "
-     "instead."), "OpenAI's form of it"),
-)  # fmt: skip
-"""messages that fewer tokens may be asked for, and who says so: see :data:`_LIMIT`"""
-_LIMIT = re.compile(
-    r"(?:(?:sample |top_?)log_?probs|top_n_tokens)\b[\s\S]{0,100}?"
-    r"(?:max allowed:|<=|between \d+ and|less than or equal to|at most|no more than) (\d{1,3})\b",
-    re.IGNORECASE,
-)
 
 
 def _pattern(words: str, part: str = "") -> re.Pattern[str]:
@@ -285,9 +125,11 @@ def cure_of(ask: Ask, body: Any, teacher: str, works: frozenset[str] = frozenset
     def says(pattern: re.Pattern[str]) -> bool:
         return bool(pattern.search(said)) and not pattern.search(asked)
 
-    limit = _LIMIT.search(said)
-    if limit and says(_LIMIT) and 0 < int(limit[1]) < ask.top_logprobs and "logprobs" not in works:
-        return f"set top_logprobs = {int(limit[1])} in {where}"
+    for pattern in (LIMIT, LIMIT_BEFORE) if "logprobs" not in works else ():
+        found = pattern.search(said)
+        if found and says(pattern) and int(found[1]) < ask.top_logprobs:
+            fewer = f"set top_logprobs = {int(found[1])} in {where}"
+            return fewer if int(found[1]) else _NO_LOGPROBS.format(teacher=where)
     for part in PARTS:
         if part.name not in works and part.has(ask) and says(_PATTERNS[part.name]):
             named = {"name": part.name, "teacher": where, "max_tokens": ask.max_tokens}

@@ -83,6 +83,8 @@ class Format:
     _written: float = 0.0
     """tokens that an answer has, on average so far"""
     _ends: tuple[bytes, bytes] | tuple[()] | None = None
+    _odd: str = ""
+    """what stands where log-probabilities should, where it is none of them"""
 
     def ask(self, question: Question) -> Ask:
         """Return a question as a request."""
@@ -231,10 +233,17 @@ class Format:
     @property
     def unweighed(self) -> str:
         """What to say of a service that gives no log-probabilities."""
+        odd = f" that can be read ({self._odd})" if self._odd else ""
+        lacks = f"{self.host} gives no log-probabilities{odd}{self.goes_without}"
+        return f"{lacks}. Nothing more was asked"
+
+    @property
+    def goes_without(self) -> str:
+        """What to set where a service gives no log-probabilities."""
         return (
-            f"{self.host} gives no log-probabilities, by which choices are weighed: set logprobs = "
-            f"false in [teachers.{self.name}] (then it answers by structured output, and its "
-            "answers count as certain), or ask a server that gives them. Nothing more was asked"
+            f", by which choices are weighed: set logprobs = false in [teachers.{self.name}] (then "
+            "it answers by structured output, and its answers count as certain), or ask a server "
+            "that gives them"
         )
 
     def _refused(self, status: int, body: bytes, question: Question) -> Refused:
@@ -267,7 +276,8 @@ class Format:
         logprobs: tuple[float, ...] = ()
         if question.choices:
             if self.logprobs and not reply.logprobs and (odd := _of_logprobs(reply.odd)):
-                raise WireError(odd, retry=False, unread=True)
+                msg = f"its log-probabilities cannot be read: {odd}"
+                raise WireError(msg, retry=False, unread=True)
             logprobs, failed = self._chosen(question.choices, reply)
         elif reply.finish == "content_filter":
             failed = f"the provider withheld it: {reply.text[:200] or 'content filter'}"
@@ -305,33 +315,54 @@ class Format:
     def _chosen(self, choices: tuple[str, ...], reply: Reply) -> tuple[tuple[float, ...], str]:
         """Return the log-probability of each choice, or why there is none."""
         words = [choice.strip() for choice in choices]
-        if self.logprobs and reply.logprobs:
-            self.is_weighed = True
-            token, logprob, top = reply.logprobs[0]
-            told = [(token, logprob), *top]
-            found = by_first_token(words, told)
-            self.held.take(sum(map(math.exp, found[0])) if found[0] else 0.0, token)
-            return found
         text = reply.text.strip()
-        if self.logprobs and reply.finish == "content_filter":
+        weighs = bool(self.logprobs and reply.logprobs)
+        self.is_weighed = self.is_weighed or weighs
+        if reply.finish == "content_filter":
             return (), f"the provider withheld it: {text[:200] or 'content filter'}"
-        if self.logprobs and text:
-            # The written choice alone would count as certain, as if it had been weighed.
+        if self.logprobs and not weighs and (text or reply.reasoning or reply.finish == "length"):
+            # The written choice alone would count as certain, as if it had been weighed. Where
+            # all that may be written is one token of reasoning, there is no text at all.
+            self._odd = next((odd for odd in reply.odd if _NO_LOGPROBS.search(odd)), "")
             return (), f"{UNWEIGHED}{text[:80]!r}"
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            text = str(json.loads(text)["answer"]).strip()
-        if text not in words and reply.finish == "length":
-            return (), f"{CUT_OFF} before it wrote any of {words}"
         if reply.finish == "other" and reply.said:
             return (), f"it ended with {reply.said[:60]!r}, which is no known end of a whole answer"
+        if weighs:
+            token, logprob, top = reply.logprobs[0]
+            found = by_first_token(words, [(token, logprob), *top])
+            self.held.take(sum(map(math.exp, found[0])) if found[0] else 0.0, token)
+            return found
+        is_whole = False
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            said = json.loads(text)["answer"]
+            if isinstance(said, str | int) and not isinstance(said, bool):
+                text, is_whole = str(said).strip(), True
+        if self._is_cut(reply) and not (is_whole and text in words):
+            # One that is written plainly may be the beginning of another, or of a longer text.
+            return (), f"{CUT_OFF} before it wrote any of {words} to its end"
         if text not in words:
             return (), f"the teacher wrote {text[:80]!r}, which is none of {words}"
         return certain(words.index(text), len(words)), ""
 
+    def _is_cut(self, reply: Reply) -> bool:
+        """Whether an answer was cut off, by its word or since it has all tokens that it may."""
+        unsaid = reply.finish == "other" and not reply.said
+        return reply.finish == "length" or (unsaid and reply.tokens_out >= self.max_tokens)
+
+
+_OF_LOGPROBS = re.compile(
+    r"log-probabilit|^(?:tokens?\b|logprobs\.content\[|top_?logprobs|token_logprobs|logprob\b|"
+    r"logprobability|(?:chosen|top)candidates)",
+    re.IGNORECASE,
+)
+"""oddities of parts of log-probabilities that came, by the words of the wires"""
+_NO_LOGPROBS = re.compile(r"^logprobs(?:\.content|Result)? is ")
+"""that they are nothing that any stand in: some servers write [] or {} for none"""
+
 
 def _of_logprobs(odd: Sequence[str]) -> str:
-    """Return which log-probability of an answer is none; empty if none was told, or all are."""
-    return next((found for found in odd if found.endswith(" a log-probability")), "")
+    """Return what of an answer's log-probabilities cannot be read; empty if none came, or all."""
+    return next((found for found in odd if _OF_LOGPROBS.search(found)), "")
 
 
 def _more_than_a_prompt(question: Question) -> bool:

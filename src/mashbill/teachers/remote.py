@@ -14,11 +14,7 @@ from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import Answer, Question
 from mashbill.teachers.format import Format
-from mashbill.teachers.weighing import (
-    is_weighed,
-    lacks_weights,
-    unweighed,
-)
+from mashbill.teachers.weighing import Lacking, ended, is_weighed, lacks_weights, unweighed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -66,6 +62,8 @@ class RemoteSession:
         self._heard = heard
         self._told_lacking = False
         self._once = threading.Lock()
+        self._lacking = Lacking()
+        self._counting = threading.Lock()
 
     def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
         """Return (digest of the call, answer) for each question, in order.
@@ -81,9 +79,12 @@ class RemoteSession:
         calls, answers = self._client.ask(
             self._route, digests, lambda place, call: self.form.order(fit[place], call), self._heard
         )
+        if chosen:
+            answers = [ended(answer) if answer.logprobs else answer for answer in answers]
         if chosen and self.form.logprobs:
             self._is_weighed([answers[place] for place in chosen])
             answers = [unweighed(answer) if answer.logprobs else answer for answer in answers]
+            self._mostly_weighed([(calls[place], answers[place]) for place in chosen])
         for line in self.form.oddities.told():
             self._client.say(f"{self._route.place}: {line}")
         if told := self.form.held.told():
@@ -146,6 +147,21 @@ class RemoteSession:
                 "choices are weighed: their rows are rejected"
             )
         return True
+
+    def _mostly_weighed(self, answers: Sequence[tuple[str, Answer]]) -> None:
+        """Count what came without log-probabilities.
+
+        Raises:
+            TeacherError: if that is more than half of the latest answers.
+        """
+        with self._counting:
+            found = self._lacking.take(answers)
+        if found:
+            msg = (
+                f"{self.form.host} gave no log-probabilities with {found}"
+                f"{self.form.goes_without}. Nothing more was asked"
+            )
+            raise TeacherError(msg)
 
     def _linted(self, questions: Sequence[Question]) -> tuple[Sequence[Question], dict[int, str]]:
         """Return the questions that may be asked, and by place why the others may not.

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from mashbill.core.stage import CUT_OFF
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from mashbill.core.stage import Answer
 
@@ -24,8 +26,11 @@ _CERTAIN = 30.0  # nats between the choice that was written and the others
 _FLOOR = 3.0  # nats below the least likely token that is told of: for choices that are not
 _ENOUGH, _SHARES, _HALF = 20, 1_000, 0.5
 """answers from which it is told that choices hold little of the probability, and at most"""
+_NO_ENDS = frozenset({"content_filter", "other"})
 _WROTE = re.compile(r"the teacher wrote (['\"])(?!\1,).+, which is none of \[")
 """the reason that older releases gave, of a text that is not empty"""
+_CUT = f"{CUT_OFF} before it wrote any of "
+"""their reason of one that was cut off at the one token that it may have"""
 
 
 @dataclass
@@ -55,6 +60,32 @@ class Held:
             "of them: name them in the prompt, and let it end where one of them stands next, or "
             "set logprobs = false"
         )
+
+
+@dataclass
+class Lacking:
+    """How many of a session's latest answers to choices came without log-probabilities.
+
+    One now and then is a rejected row. Where most are, to ask on is money for nothing: a gateway
+    that goes to several providers gives them for some.
+    """
+
+    latest: dict[str, bool] = field(default_factory=dict)
+    """call -> whether it lacks them; a call that is read again counts once"""
+
+    def take(self, answers: Iterable[tuple[str, Answer]]) -> str:
+        """Take note of (call, answer); return how many lack them, once that is more than half."""
+        for call, answer in answers:
+            lacks = lacks_weights(answer)
+            if call in self.latest or not (lacks or is_weighed(answer.logprobs)):
+                continue  # one that was withheld, or not read, says nothing of them
+            self.latest[call] = lacks
+            if len(self.latest) > _ENOUGH:
+                del self.latest[next(iter(self.latest))]
+            lacking = sum(self.latest.values())
+            if len(self.latest) == _ENOUGH and lacking > _HALF * _ENOUGH:
+                return f"{lacking} of the latest {_ENOUGH} answers"
+        return ""
 
 
 def by_first_token(
@@ -101,7 +132,7 @@ def lacks_weights(answer: Answer) -> bool:
     """
     if answer.failed:
         wrote = bool(_WROTE.match(answer.failed)) and answer.finish != "content_filter"
-        return wrote or answer.failed.startswith(UNWEIGHED)
+        return wrote or answer.failed.startswith((UNWEIGHED, _CUT))
     return bool(answer.logprobs) and not is_weighed(answer.logprobs)
 
 
@@ -110,3 +141,13 @@ def unweighed(answer: Answer) -> Answer:
     if is_weighed(answer.logprobs):
         return answer
     return replace(answer, logprobs=(), failed=f"{UNWEIGHED}{answer.text[:80]!r}")
+
+
+def ended(answer: Answer) -> Answer:
+    """Return an answer to choices as failed where its end is none of a whole answer.
+
+    Older releases took what was written for the choice, whatever they were told of its end.
+    """
+    if answer.failed or answer.finish not in _NO_ENDS:
+        return answer
+    return replace(answer, logprobs=(), failed=answer.unfinished(keep_cut=True))

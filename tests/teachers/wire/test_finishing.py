@@ -96,14 +96,18 @@ def test_an_end_that_is_not_said_is_whole_unless_all_tokens_were_written(name):
     assert answered(name, None, most=1).finish == "length"
 
 
-def test_the_first_token_of_a_choice_is_whole_whatever_ended_it():
+def test_the_first_token_of_a_choice_is_whole_though_it_was_cut_there_and_by_no_other_end():
     choice = Question("", "Good?", ("good", "bad"))
     body = shape("openai-chat.logprobs")
     place = {"token": "good", "logprob": -0.1, "top_logprobs": []}
-    body["choices"][0] |= {"finish_reason": "odd", "logprobs": {"content": [place]}}
     form = Format(WIRES["openai-chat"], "m", "a", PRICE, 64, logprobs=5)
-    reply = WIRES["openai-chat"].read(body)
-    assert not form._answered(choice, reply, 100).answer.failed
+    for word, said in (("length", ""), (None, ""), ("odd", "'odd'"), ("SAFETY", "withheld")):
+        body["choices"][0] |= {"finish_reason": word, "logprobs": {"content": [place]}}
+        reply = WIRES["openai-chat"].read(body)
+        failed = form._answered(choice, reply, 100).answer.failed
+        assert said in failed
+        assert bool(failed) == bool(said)
+    body["choices"][0]["finish_reason"] = "odd"
     body["choices"][0] |= {"logprobs": None, "message": {"content": '{"answer": "good"}'}}
     form = Format(WIRES["openai-chat"], "m", "a", PRICE, 64)
     found = form._answered(choice, WIRES["openai-chat"].read(body), 100)
