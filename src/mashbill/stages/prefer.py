@@ -150,6 +150,12 @@ class PreferSpec(StageSpec):
             self.one: one.num_rows - len(np.unique(first)),
             self.other: other.num_rows - len(np.unique(second)),
         }
+        for name, alone in ctx.measures["unpaired"].items():
+            if alone:
+                ctx.warn(
+                    f"{alone:,} row{'s' if alone > 1 else ''} of {name} found no other with equal "
+                    f"{' and '.join(self.on)}, or have none of these; they are in no pair"
+                )
         yield pa.RecordBatch.from_pydict(columns)
 
     def _judged(
