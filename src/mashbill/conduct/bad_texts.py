@@ -34,15 +34,15 @@ def checked_texts(batch: pa.RecordBatch, shown: str, number: int) -> pa.RecordBa
     except pa.ArrowInvalid:
         fields, columns = [], []
         for field, column in zip(batch.schema, batch.columns, strict=True):
-            new = _as_bytes(column)
-            if new is None or _is_sound(column):
-                if not _is_sound(column):
-                    raise _within(batch, field.name, column, shown, number) from None
+            if _flaw(column) is None:
                 fields.append(field)
                 columns.append(column)
-            else:
-                fields.append(pa.field(field.name, new.type, metadata=TEXT_MARK))
-                columns.append(new)
+                continue
+            new = _as_bytes(column)
+            if new is None:
+                raise _within(field.name, column, shown, number) from None
+            fields.append(pa.field(field.name, new.type, metadata=TEXT_MARK))
+            columns.append(new)
         return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
     return batch
 
@@ -60,28 +60,43 @@ def decoded(column: Any) -> tuple[list[str | None], list[int]]:
     return texts, bad
 
 
-def _is_sound(column: Any) -> bool:
+def _flaw(array: Any) -> str | None:
+    """Return what is wrong with an array, looking at all of it; None if nothing is."""
     try:
-        column.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
+        array.validate(full=True)
+    except pa.ArrowInvalid as error:
+        return str(error)
+    return None
 
 
 def _as_bytes(column: Any) -> Any:
-    """Return a column of text as bytes; None if it is none."""
+    """Return a column of text as bytes; None if it is none.
+
+    Nothing is read of it before it is known that its places lie in it: what is no UTF-8 may be
+    damaged in other ways, too.
+
+    Raises:
+        ArrowInvalid: if it is.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind) and _is_text(kind.value_type):
         values = _bytes(column.dictionary)
-        return values.take(column.indices)
-    return _bytes(column) if _is_text(kind) else None
+        values.validate(full=True)
+        whole = pa.DictionaryArray.from_arrays(column.indices, values, safe=True)
+        whole.validate(full=True)
+        return whole.dictionary_decode()
+    if not _is_text(kind):
+        return None
+    values = _bytes(column)
+    values.validate(full=True)
+    return values
 
 
 def _bytes(column: Any) -> Any:
-    large = pa.types.is_large_string(column.type)
+    """Return texts as bytes, by the same buffers."""
     if pa.types.is_string_view(column.type):
-        return column.cast(pa.binary_view()).cast(pa.binary())
-    return column.view(pa.large_binary() if large else pa.binary())
+        return column.view(pa.binary_view())
+    return column.view(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
 
 
 def _is_text(kind: Any) -> bool:
@@ -90,15 +105,15 @@ def _is_text(kind: Any) -> bool:
     )
 
 
-def _within(batch: pa.RecordBatch, name: str, column: Any, shown: str, number: int) -> Exception:
-    """Return the error about a column in which a row is damaged, or holds what is no UTF-8."""
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid as error:
-        if "UTF8" not in str(error) and "UTF-8" not in str(error):
-            return ValueError(str(error))
-    row = next((i for i in range(batch.num_rows) if not _is_sound(column.take(pa.array([i])))), 0)
+def _within(name: str, column: Any, shown: str, number: int) -> Exception:
+    """Return the error about a column that is damaged, or holds within it what is no UTF-8."""
+    flaw = _flaw(column) or ""
+    if "UTF8" not in flaw and "UTF-8" not in flaw:
+        return ValueError(flaw)
+    # Parts alone are looked at, and nothing of them is read.
+    bad = [row for row in range(len(column)) if _flaw(column.slice(row, 1)) is not None]
+    some = f"row {number + bad[0]}" if len(bad) == 1 else f"rows from {number} on"
     return InputError(
-        f"{shown}: row {number + row}: a text in column {name!r} is not UTF-8; write the column "
-        "again as UTF-8, or leave it out"
+        f"{shown}: {some}: a text within column {name!r} is not UTF-8, which on_bad_bytes does not "
+        "mend there; write the column again as UTF-8, or leave it out"
     )

@@ -255,6 +255,7 @@ _LIST = re.compile(
     rf"(?:array\()?\s*+[\[({{]\s*+(?:(?:{_ITEM})\s*+,?\s*+)*+[\])}}]\s*+(?:,\s*+dtype=\w++\s*+)?\)?",
     re.DOTALL,
 )
+_ITEMS = re.compile(rf"{_ITEM}")
 _OBJECT = re.compile(r"""\{\s*+(?:'[^']*+'|"[^"]*+")\s*+:.*\}""", re.DOTALL)
 
 
@@ -273,7 +274,7 @@ def _listed(text: str) -> list[Any] | None:
         return found if isinstance(found, list) else None
     if not _LIST.fullmatch(plain):
         return None
-    quoted = [item for item in re.findall(_ITEM, plain) if item[0] in "'\""]
+    quoted = [item for item in _ITEMS.findall(plain) if item[0] in "'\""]
     with suppress(ValueError, SyntaxError):
         return [ast.literal_eval(item) for item in quoted]
     return None
