@@ -47,6 +47,7 @@ LISTED = {
     "core/installed.py": {"importlib.util.find_spec": "looks whether pip is there; loads nothing"},
     "core/parsing.py": {"yaml.load": "with a safe loader of ours that takes less (plain_yaml)"},
     "core/registry.py": {"importlib.metadata.entry_points": "packages that the user installed"},
+    "stages/cells.py": {"ast.literal_eval": "a quoted text of a list that a cell writes"},
     "stages/structure.py": {
         "importlib.util.spec_from_file_location": "a model that --allow names",
         "importlib.util.module_from_spec": "the same",

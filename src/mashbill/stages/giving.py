@@ -201,7 +201,7 @@ class Giving:
         if is_missing(value) or value in ([], ""):
             return self._spec.license
         told = texts_of(value)
-        found = licence_of([_bare(text) for text in told] if told is not None else value)
+        found = licence_of(told if told is not None and len(told) > 1 else value)
         if found is None:
             return None
         return self._licences.setdefault(frozenset(found.split(" AND ")), _valid(found))

@@ -57,7 +57,7 @@ def _loaded(body: bytes) -> Any:
             text = body.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError as bad:
             msg = f"an answer that is no UTF-8 at byte {bad.start}"
-            raise WireError(msg, retry=False, unread=True) from bad
+            raise WireError(msg, retry=True) from bad
         try:
             return load_json(text)
         except RecursionError as deep:
