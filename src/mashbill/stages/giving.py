@@ -261,7 +261,7 @@ _UNSEEN = str.maketrans({**dict.fromkeys("\u200b\u2060\ufeff\u00ad\u200e\u200f\0
 
 def _bare(name: str) -> str:
     """Return a name without what nobody sees in it: it would be another one, and not be known."""
-    return name.translate(_UNSEEN).strip()
+    return name.translate(_UNSEEN).strip() or name
 
 
 def _valid(text: str) -> str:
