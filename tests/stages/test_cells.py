@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError
-from mashbill.stages.cells import Cells, as_json, as_text, is_missing, kind_of, texts_of
+from mashbill.core.cells import is_missing
+from mashbill.stages.cells import Cells, as_json, as_text, kind_of, texts_of
 
 DAY = "2024-01-01T09:00:00+00:00"
 NAMES = st.text(min_size=1, max_size=8).filter(lambda t: t.strip() and t.strip()[0] not in "['\"")

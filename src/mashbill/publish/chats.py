@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value
-from mashbill.stages.cells import is_missing
 from mashbill.stages.chat import ROLES, Role, content_of, is_chat, is_turn, role_of
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 A cell is a text, a list of texts, a number, true or false, bytes, a day or time, an object, a list
 of others, or missing; NaN and NaT are missing, as pandas means them. What wants a text takes a
-text, and no other kind's spelling in Python (:func:`text_of`, :func:`texts_of`).
+text, and no other kind's spelling in Python (:func:`texts_of`).
 
 What kind a column is, is known only when all of it was read: a number in the first million rows and
 a text behind them make a column of text. So cells are kept as they are, with the kinds that were
@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mashbill.core.cells import is_missing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -38,6 +40,7 @@ _JSON = "json"
 _NESTED = frozenset({list, dict})
 _LEAST, _MOST = -(2**63), 2**63
 _EXACT = 2**53
+_MAY_BE_NAN = frozenset({float, Decimal})
 
 
 @dataclass(frozen=True)
@@ -150,15 +153,6 @@ class Cells:
 def _is_exact(array: pa.Array) -> bool:
     bounds = pc.min_max(array).as_py()
     return bounds["min"] is None or (bounds["min"] >= -_EXACT and bounds["max"] <= _EXACT)
-
-
-def is_missing(value: Any) -> bool:
-    """Return whether a cell is a missing one: None, NaN, or a time that is none."""
-    # Of all values, NaN and NaT alone are not themselves.
-    return value is None or (type(value) in _MAY_BE_NAN and value != value)  # noqa: PLR0124
-
-
-_MAY_BE_NAN = {float, Decimal}
 
 
 def as_text(value: Any) -> str:

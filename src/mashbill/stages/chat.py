@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from mashbill.stages.cells import as_json, kind_of
+from mashbill.stages.cells import as_json, as_text, kind_of
 from mashbill.stages.rows import half_a_character
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def flattened(turns: Sequence[dict[str, Any]], roles: Mapping[str, Role] | None 
     reason = _flaw(turns, said, last, unknown)
     if reason is None and half_a_character(text + prompt):
         reason = "its chat is not valid Unicode: it holds half of a surrogate pair"
-    return Read(_valid(text), _valid(prompt), reason)
+    return Read(as_text(text), as_text(prompt), reason)
 
 
 def messages_json(turns: Sequence[dict[str, Any]]) -> str:
@@ -156,7 +156,3 @@ def content_of(turn: Mapping[str, Any]) -> tuple[str, str]:
 def _key(word: str) -> str:
     """Return a word as a key of TOML."""
     return word if re.fullmatch(r"[A-Za-z0-9_-]+", word) else json.dumps(word or "NAME")
-
-
-def _valid(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mashbill.stages.cells import as_text, is_missing, kind_of
+from mashbill.core.cells import is_missing
+from mashbill.stages.cells import as_text, kind_of
 from mashbill.stages.chat import Role, flattened, is_chat, is_turn, messages_json
 from mashbill.stages.rows import half_a_character
 

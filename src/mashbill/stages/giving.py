@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
@@ -13,7 +14,7 @@ from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Channel, Source
 from mashbill.policy.licence_cells import licence_of
-from mashbill.stages.cells import Other, as_text, is_missing, kind_of, texts_of
+from mashbill.stages.cells import Other, as_text, kind_of, texts_of
 from mashbill.stages.forms import beside_of, column_of, form_of, made_of, within
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class Giving:
         found = licence_of(told if told is not None and len(told) > 1 else value)
         if found is None:
             return None
-        return self._licences.setdefault(frozenset(found.split(" AND ")), _valid(found))
+        return self._licences.setdefault(frozenset(found.split(" AND ")), as_text(found))
 
     def _met(
         self,
@@ -226,13 +227,12 @@ class Giving:
             isinstance(license_, list | dict) and licence_of(license_) is not None
         )
         for column, value, is_fit, wanted in (
-            (self._generators[:1], generator, names is not None, "name of a model"),
-            (["version"], version, is_named, "version"),
-            (["license"], license_, is_licence, "licence"),
+            (next(iter(self._generators), ""), generator, names is not None, "name of a model"),
+            ("version", version, is_named, "version"),
+            ("license", license_, is_licence, "licence"),
         ):
             if not is_fit and reasons[row] is None:
-                named = column[0] if column else ""
-                reasons[row] = f"column {named!r} holds {kind_of(value)}, and no {wanted}"
+                reasons[row] = f"column {column!r} holds {kind_of(value)}, and no {wanted}"
         beside = [name for cell in also or () for name in texts_of(cell) or ()]
         every = dict.fromkeys(_bare(name) for name in [*(names or ()), *beside])
         told = [name for name in every if not self._is_nothing(name)]
@@ -242,7 +242,7 @@ class Giving:
         # In one order, whatever theirs is: who made a row with whom is one origin.
         sources = tuple(
             sorted(
-                {spec.origin(_valid(name), release, licence) for name in told or [""]},
+                {spec.origin(as_text(name), release, licence) for name in told or [""]},
                 key=Source.model_dump_json,
             )
         )
@@ -262,7 +262,3 @@ _UNSEEN = str.maketrans({**dict.fromkeys("\u200b\u2060\ufeff\u00ad\u200e\u200f\0
 def _bare(name: str) -> str:
     """Return a name without what nobody sees in it: it would be another one, and not be known."""
     return name.translate(_UNSEEN).strip() or name
-
-
-def _valid(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

@@ -26,6 +26,7 @@ from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
 from mashbill.core.stage import Question
 from mashbill.stages.asking import calls_column, marks, right_of, unchosen
 from mashbill.stages.calls import whole_calls
+from mashbill.stages.cells import as_text
 from mashbill.stages.nested import read_again, read_cells
 from mashbill.stages.prompting import Rendered
 from mashbill.stages.structure import flaw
@@ -214,7 +215,7 @@ class Work:
         answers = teacher.ask([question for _, question in asked])
         for (item, question), (call, answer) in zip(asked, answers, strict=True):
             item.question, item.call, item.answer = question, call, answer
-            item.text, item.value = _valid(answer.text), None
+            item.text, item.value = as_text(answer.text), None
             item.reason = self._read(item, answer)
 
     def _read(self, item: Candidate, answer: Answer) -> str | None:
@@ -366,11 +367,6 @@ def transcript(messages: str) -> str:
         lines += [f"{name}: {turn['content']}"] if turn["content"] or not calls else []
         lines += [f"{name} calls {call['name']}: {call['arguments']}" for call in calls]
     return "\n\n".join(lines)
-
-
-def _valid(text: str) -> str:
-    """Return a text as a column can hold it."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def messages_json(system: str, turns: Sequence[dict[str, Any]]) -> str:
