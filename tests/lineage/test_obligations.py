@@ -16,7 +16,7 @@ from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.obligations import decide_obligations, output_licence
 from mashbill.lineage.public import lineage_of
 from mashbill.lineage.standing import DUTY, GOVERNED, NONE, OPEN, standing
-from mashbill.policy.claims import load_catalogue
+from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry
 
 REGISTRY = load_registry()
@@ -117,15 +117,35 @@ def test_a_distilled_llama_carries_its_own_licence_and_that_of_its_base():
     assert llama["notice"].path[0] == "meta-llama/Llama-3.1-8B (weights) by weights"
 
 
+def test_what_a_licensor_gave_out_under_another_licence_does_not_bring_the_first_one():
+    v3 = licence_of("DeepSeek-V3-Base")
+    assert v3.licences == ("LicenseRef-DeepSeek-Model",)
+    for name in ("DeepSeek-R1", "DeepSeek-R1-Distill-Qwen-7B"):
+        assert "LicenseRef-DeepSeek-Model" not in licence_of(name).licences
+    # Somebody else's licence on what was made of it lifts nothing.
+    v3_base = CATALOGUE.find("DeepSeek-V3-Base")
+    for provider, carried in (("DeepSeek", False), ("Somebody", True)):
+        made = Entity(
+            id="made", what="model", kind="open-weights", provider=provider, license="MIT"
+        )
+        last = Entity(id="student", what="model", kind="open-weights")
+        claims = [
+            Claim(child=child, parent=parent, relation="base-weights", source="test")
+            for child, parent in (("made", v3_base.id), ("student", "made"))
+        ]
+        entities = {entity.id: entity for entity in (v3_base, made, last)}
+        public = lineage_of(Catalogue(entities, tuple(claims), {}))
+        found = output_licence(REGISTRY, public.of(last), TODAY).licences
+        assert ("LicenseRef-DeepSeek-Model" in found) == carried
+
+
 def test_the_naming_question_of_a_llama_labelled_filter_is_review():
-    [duty] = [
-        o for o in licence_of("SmolLM3-3B").obligations if o.clause.code == "derivative-naming"
-    ]
+    licence = licence_of("SmolLM3-3B-Base")
+    [duty] = [o for o in licence.obligations if o.clause.code == "derivative-naming"]
     assert duty.state == "in question"
     assert "finemath-classifier (weights) by selection" in " / ".join(duty.path)
     assert duty.path[0] == "meta-llama/Llama-3.1-70B-Instruct (weights) by judgement"
-    licence = licence_of("SmolLM3-3B")
-    decisions = decide_obligations(licence, "SmolLM3-3B", Use(), TODAY, is_public=True)
+    decisions = decide_obligations(licence, "SmolLM3-3B-Base", Use(), TODAY, is_public=True)
     [naming] = [d for d in decisions if d.rule == "derivative-naming"]
     assert (naming.outcome, bool(naming.lacking)) == ("review", True)
     # The filter itself was trained on the labels: there the words reach.

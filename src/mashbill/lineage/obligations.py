@@ -103,11 +103,12 @@ def output_licence(registry: Registry, circuit: Circuit, as_of: date) -> OutputL
     licences: list[str] = []
     root = circuit.root
     for document, version, nodes in governed.values():
-        obligations += _of_document(circuit, document, version, nodes)
+        regranted = _regranted(circuit, document, nodes)
+        obligations += _of_document(circuit, document, version, nodes, regranted)
         if document.kind == "licence" and document.license:
             own = _own(circuit, nodes)
             reach: Reach = "derivative" if _makes_derivatives(version) else "weights"
-            if standing(circuit, own, reach)[root] == GOVERNED:
+            if standing(circuit, own, reach, regranted)[root] == GOVERNED:
                 licences.append(document.license)
     if circuit.described[root] and (stated := circuit.source(root).license):
         licences.insert(0, spelled(stated))
@@ -117,6 +118,24 @@ def output_licence(registry: Registry, circuit: Circuit, as_of: date) -> OutputL
     return OutputLicence(
         tuple(licences), together(licences), tuple(obligations), _unlicensed(circuit, unknown)
     )
+
+
+def _regranted(circuit: Circuit, document: Document, nodes: list[int]) -> np.ndarray | None:
+    """Return the models that a licence's own licensor gave out under a licence of their own.
+
+    DeepSeek's R1 is MIT by DeepSeek's word, though the base that it was made from was not: nobody
+    is bound by a licence of his own, and who has R1 has it under MIT. None if there is no such.
+    """
+    if document.kind != "licence" or not document.provider:
+        return None
+    under = set(nodes)
+    found = np.zeros(circuit.size, bool)
+    for node in np.flatnonzero(circuit.described & (circuit.type == MODEL)).tolist():
+        source = circuit.source(node)
+        found[node] = (
+            node not in under and bool(source.license) and source.provider == document.provider
+        )
+    return found if found.any() else None
 
 
 def _unlicensed(circuit: Circuit, nodes: Iterable[int]) -> tuple[str, ...]:
@@ -204,7 +223,11 @@ def _reaches(clause: Clause, version: Version, *, data: bool) -> list[Reach]:
 
 
 def _of_document(
-    circuit: Circuit, document: Document, version: Version, nodes: list[int]
+    circuit: Circuit,
+    document: Document,
+    version: Version,
+    nodes: list[int],
+    regranted: np.ndarray | None,
 ) -> list[Obligation]:
     found = []
     clauses = [clause for clause in version.clauses if clause.code in DERIVATIVE]
@@ -214,7 +237,7 @@ def _of_document(
     for clause in clauses:
         for reach in _reaches(clause, version, data=data):
             if reach not in by_reach:
-                by_reach[reach] = standing(circuit, own, reach)
+                by_reach[reach] = standing(circuit, own, reach, regranted)
             value = by_reach[reach]
             state = _state(int(value[circuit.root]), circuit, reach, data=data)
             if state is not None:

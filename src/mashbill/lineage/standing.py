@@ -59,7 +59,9 @@ _TABLES = {
 }
 
 
-def standing(circuit: Circuit, own: np.ndarray, reach: Reach) -> np.ndarray:
+def standing(
+    circuit: Circuit, own: np.ndarray, reach: Reach, regranted: np.ndarray | None = None
+) -> np.ndarray:
     """Return how a licence stands to every node, uint8, shape (n,).
 
     Args:
@@ -67,6 +69,8 @@ def standing(circuit: Circuit, own: np.ndarray, reach: Reach) -> np.ndarray:
         own: uint8, shape (n,): GOVERNED at the models that are under the licence, OUTPUTS at such
             data, NONE elsewhere.
         reach: how far the clause goes.
+        regranted: bool, shape (n,): models that the licensor itself gave out under another licence;
+            whoever has them has them under that one, and the first goes no further through them.
     """
     data, model = _TABLES[reach]
     value = own.astype(np.uint8)
@@ -77,6 +81,8 @@ def standing(circuit: Circuit, own: np.ndarray, reach: Reach) -> np.ndarray:
         parent = np.repeat(np.arange(first, last), np.diff(circuit.start[first : last + 1]))
         moved = np.where(circuit.type[parent] == MODEL, model[channel, below], data[channel, below])
         met = np.maximum.reduceat(moved, circuit.start[first:last] - begin)
+        if regranted is not None:
+            met = np.where(regranted[first:last], NONE, met)
         value[first:last] = np.maximum(value[first:last], met)
     return value
 
