@@ -40,12 +40,13 @@ CONTROLS = {"shuffled", "first-only", "heldout-shuffled", "heldout-first-only", 
 def source_of(teacher):
     """Read --teacher's form, or one of our own for what it does not name."""
     form, *parts = teacher.split(":")
+    called = []
     match form:
         case "consumer":
             provider, name = parts
             kind, route, what, licence = "closed-api", "consumer", "model", ""
         case "imported":
-            provider, name, licence = parts
+            provider, name, licence, *called = parts
             kind, route, what = "closed-api", "dataset:somebody/outputs", "model"
         case "data":
             provider, name, licence = parts
@@ -62,8 +63,9 @@ def source_of(teacher):
         case _:
             return parse_teacher(teacher).source
     return Source(
-        name=name, what=what, kind=kind, route=route, provider=provider, license=licence or None
-    )
+        name=name, what=what, kind=kind, route=route, provider=provider, license=licence or None,
+        called_by="".join(called),
+    )  # fmt: skip
 
 
 def use_of(case):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 SourceKind = Literal[
     "open-weights", "closed-api", "public-dataset", "own-dataset", "human", "test-double", "unknown"
 ]
+
+
+CalledBy = Literal["", "us", "others"]
+"""who had a model write rows that came as data: we, whoever acted for us included; others on their
+own account; or, where it is empty, nobody said"""
 
 
 class Channel(StrEnum):
@@ -84,8 +89,26 @@ class Source(BaseModel):
     """reference to the terms of a date; None until a terms registry supplies it"""
     sha256: str | None = None
     """digest of the file it was read from, if it was a file"""
+    called_by: CalledBy = ""
+    """who called the model that wrote data, as the recipe declares it: terms bind whoever called"""
+    contradicted: str = ""
+    """what speaks against what was declared of it, in a sentence; never part of a node, but put
+    beside it where lineage is read (:mod:`mashbill.lineage.contradicted`)"""
+
+    _later: ClassVar[tuple[str, ...]] = ("called_by", "contradicted")
+    """facts that came after the first release: not written where nothing is said, so that a node
+    keeps its digest"""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        for name in self._later:
+            if not written.get(name):
+                written.pop(name, None)
+        return written
 
     @property
     def title(self) -> str:
         """Name and version, for people."""
-        return f"{self.name} {self.version}".strip()
+        said = f"{self.name} {self.version}".strip()
+        return f"{said} (contradicted)" if self.contradicted else said

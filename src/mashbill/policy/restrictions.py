@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mashbill.policy.by_licence import decide_by_licence
+from mashbill.policy.callers import ask_who_called, route_of, writers
 from mashbill.policy.clauses import USE
 from mashbill.policy.deciding import Case, Finding, Student, find_all
 from mashbill.policy.decision import Decision, cited
@@ -49,11 +50,14 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
     if simple is not None:
         return [simple]
     if source.route.startswith("dataset:"):
-        return decide_by_licence(question, "data", _maker(question))
+        by_licence = decide_by_licence(question, "data", _maker(question))
+        return [*by_licence, *_of_the_caller(registry, question)]
     if source.what == "dataset":
         if registry.governing(source.provider, source.name, "data"):
-            return _decide_route(registry, question, source.provider, "data")
-        return decide_by_licence(question, "data", _maker(question))
+            own = _decide_route(registry, question, source.provider, "data")
+        else:
+            own = decide_by_licence(question, "data", _maker(question))
+        return [*own, *_of_the_caller(registry, question)]
     decisions = []
     for provider, route in reached_by(source):
         decisions += _decide_route(registry, question, provider, route)
@@ -131,6 +135,19 @@ def _maker(question: Question) -> Callable[..., Decision]:
         )
 
     return made
+
+
+def _of_the_caller(registry: Registry, question: Question) -> list[Decision]:
+    """Return what bound whoever had a model write what came as data: us, or it is asked who did."""
+    models = writers(question.source)
+    decisions = []
+    for model in models:
+        called = replace(question, source=model)
+        route = route_of(registry, model, question)
+        decisions += _decide_route(registry, called, model.provider, route)
+    if question.source.called_by == "us":
+        return decisions
+    return ask_who_called(question, models, decisions)
 
 
 def _decide_route(

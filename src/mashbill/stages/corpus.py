@@ -20,7 +20,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
-from mashbill.core.source import Source
+from mashbill.core.source import CalledBy, Source
 from mashbill.stages.cells import Cells, Kinds, Other, as_text, bare_lengths, kind_of
 from mashbill.stages.chunks import Chunk, Manner, no_column, read_chunks
 from mashbill.stages.gold import Gold
@@ -47,7 +47,7 @@ _DISTINCT, _SHOWN, _LONGEST = 1_000, 5, 80
 class CorpusSpec(ReadsFiles):
     """``kind = "corpus"``."""
 
-    added: ClassVar[frozenset[str]] = ReadsFiles.added | {"keep"}
+    added: ClassVar[frozenset[str]] = ReadsFiles.added | {"keep", "called_by"}
 
     kind: Literal["corpus"] = "corpus"
     title: str
@@ -60,6 +60,8 @@ class CorpusSpec(ReadsFiles):
     """SPDX identifier of its licence"""
     origin: Literal["public-dataset", "own-dataset"] = "public-dataset"
     """published by others, or your own"""
+    called_by: CalledBy = ""
+    """of data that models wrote: who had them write, us or others; see ``import``"""
     members: dict[str, str] = Field(default={})
     """part of the corpus -> path within the archive; each part is a source of its own"""
     columns: tuple[str, ...] = ()
@@ -107,6 +109,7 @@ class CorpusSpec(ReadsFiles):
                 version=self.release,
                 license=self.license,
                 sha256=self.sha256,
+                called_by=self.called_by,
             )
             for part in self.members or {"": ""}
         )

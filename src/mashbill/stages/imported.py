@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.errors import InputError
-from mashbill.core.source import Source, SourceKind
+from mashbill.core.source import CalledBy, Source, SourceKind
 from mashbill.stages.cells import Cells, Kinds, as_text
 from mashbill.stages.chat import Role
 from mashbill.stages.chunks import Chunk, no_column
@@ -54,7 +54,7 @@ class ImportSpec(ReadsFiles):
     """``kind = "import"``."""
 
     references: ClassVar[tuple[str, ...]] = ()
-    added: ClassVar[frozenset[str]] = ReadsFiles.added | {"prompt", "each", "roles"}
+    added: ClassVar[frozenset[str]] = ReadsFiles.added | {"prompt", "each", "roles", "called_by"}
 
     kind: Literal["import"] = "import"
     title: str
@@ -77,6 +77,10 @@ class ImportSpec(ReadsFiles):
     """value of that column for rows that people wrote"""
     license: str | None = None
     """SPDX identifier, for rows that have no column license"""
+    called_by: CalledBy = ""
+    """who had these models write: us (our account, or whoever acted for us), or others on their own
+    account; a licence on rows does not lift what bound whoever called, so what is not said wants
+    review"""
     models: dict[str, Known] = Field(default={})
     """value of that column -> kind, provider, country and name of that model"""
     expect_rows: int | None = None
@@ -120,6 +124,7 @@ class ImportSpec(ReadsFiles):
             country=known.country,
             version=version,
             license=license_,
+            called_by=self.called_by,
         )
 
     def text_of(self, columns: Sequence[str]) -> str:
