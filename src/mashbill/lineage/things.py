@@ -7,19 +7,23 @@ facts that it names and not once for each of millions of models.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mashbill.core.store import Store
-from mashbill.lineage.circuit import DATASET, MADE, MODEL, Circuit
+from mashbill.lineage.circuit import DATASET, MADE, MODEL, SOURCE, Circuit
 from mashbill.lineage.nodes import NodeTable
+from mashbill.policy.claims import MEDIA
 from mashbill.policy.expressions import Expression
+from mashbill.policy.sizes import parameters_by_name, total_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mashbill.lineage.public import PublicLineage
+    from mashbill.policy.claims import Entity
 
 FACTS = ("name", "what", "provider", "country", "kind", "license", "route", "released")
 """names that an expression may use; all are texts, empty where not recorded"""
@@ -46,6 +50,51 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Measures:
+    """What is recorded of every node in numbers, each shape (n,); data sets have no size here."""
+
+    parameters: np.ndarray
+    """float64: all parameters; NaN where not recorded"""
+    context: np.ndarray
+    """float64: tokens that it takes in at most; NaN where not recorded"""
+    takes: np.ndarray
+    """uint8: what it takes in, a bit for each of MEDIA; 0 where not recorded"""
+    downloads: np.ndarray
+    """float64: downloads in 30 days; NaN where not recorded"""
+
+    @classmethod
+    def unknown(cls, size: int) -> Measures:
+        """Return measures of which none is recorded."""
+        blank = np.full(size, np.nan)
+        return cls(blank, blank, np.zeros(size, np.uint8), blank)
+
+    @classmethod
+    def of(cls, entities: Sequence[Entity | None]) -> Measures:
+        """Return the measures of these entities, one a node; None has none."""
+        nan = float("nan")
+
+        def number(value: float | None) -> float:
+            return nan if value is None else float(value)
+
+        rows = [
+            (nan, nan, 0, nan) if entity is None else
+            (number(parameters_of(entity)), number(entity.context),
+             sum(1 << MEDIA.index(medium) for medium in set(entity.takes)),
+             number(entity.downloads))
+            for entity in entities
+        ]  # fmt: skip
+        found = np.array(rows, np.float64).reshape(len(rows), 4)
+        return cls(found[:, 0], found[:, 1], found[:, 2].astype(np.uint8), found[:, 3])
+
+
+def parameters_of(entity: Entity) -> float | None:
+    """Return all parameters of a model, as stated or as its name says; None if neither does."""
+    if entity.what != "model":
+        return None
+    return total_parameters(entity.parameters) or parameters_by_name(entity.id)
+
+
+@dataclass(frozen=True)
 class Things:
     """A circuit with the facts of its nodes."""
 
@@ -54,11 +103,36 @@ class Things:
     """bool, shape (n,): nodes that are a source or an artifact, and not something in between"""
     columns: dict[str, Column]
     """by the names in FACTS"""
+    measures: Measures | None = None
+    """sizes and adoption; nothing is recorded of them if None"""
 
-    @property
+    @cached_property
     def made(self) -> np.ndarray:
-        """Things whose making is recorded, bool, shape (n,)."""
-        return self.thing & (np.diff(self.circuit.start) > 0)
+        """Things whose making is recorded in part at least, bool, shape (n,)."""
+        circuit = self.circuit
+        inner = np.flatnonzero(np.diff(circuit.start) > 0)
+        found = np.zeros(circuit.size, bool)
+        if len(inner):
+            known = ~self.unrecorded[circuit.to]
+            found[inner] = np.logical_or.reduceat(known, circuit.start[inner])
+        return self.thing & found
+
+    @cached_property
+    def unrecorded(self) -> np.ndarray:
+        """Nodes that stand for what is not recorded of a making, bool, shape (n,)."""
+        return ~self.thing & (self.circuit.type == SOURCE)
+
+    @cached_property
+    def is_model(self) -> np.ndarray:
+        """Things that are models, bool, shape (n,); what may be either is none."""
+        what = self.columns["what"]
+        named = np.array([value == "model" for value in what.values], bool)
+        return self.thing & named[what.code] if len(named) else np.zeros(self.circuit.size, bool)
+
+    @cached_property
+    def measured(self) -> Measures:
+        """Sizes and adoption of every node."""
+        return self.measures or Measures.unknown(self.circuit.size)
 
     def matching(self, expression: Expression) -> np.ndarray:
         """Return which things an expression holds of, bool, shape (n,).
@@ -97,6 +171,7 @@ def things_of_catalogue(lineage: PublicLineage) -> Things:
     size = circuit.size
     rows = {name: [""] * size for name in FACTS}
     thing = np.zeros(size, bool)
+    described: list[Entity | None] = [None] * size
     for (name, route), node in lineage.node.items():
         entity = lineage.catalogue.entities[name]
         facts = {
@@ -104,10 +179,11 @@ def things_of_catalogue(lineage: PublicLineage) -> Things:
             "country": entity.country, "kind": entity.kind, "license": entity.license or "",
             "route": route, "released": entity.released,
         }  # fmt: skip
-        thing[node] = True
+        thing[node], described[node] = True, entity
         for key, value in facts.items():
             rows[key][node] = value
-    return Things(circuit, thing, {key: Column.of(texts) for key, texts in rows.items()})
+    columns = {key: Column.of(texts) for key, texts in rows.items()}
+    return Things(circuit, thing, columns, Measures.of(described))
 
 
 def things_of_store(store: Store) -> Things:

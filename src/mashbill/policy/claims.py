@@ -78,6 +78,11 @@ class _Row(BaseModel):
         return value
 
 
+Medium = Literal["text", "image", "audio", "video"]
+"""what a model takes in"""
+MEDIA: tuple[Medium, ...] = ("text", "image", "audio", "video")
+
+
 class Entity(_Row):
     """A public model or dataset."""
 
@@ -96,7 +101,17 @@ class Entity(_Row):
     released: str = ""
     """date of release, ISO 8601, as exactly as it is known: 2025, 2025-04 or 2025-04-28"""
     parameters: str = ""
-    """size, for people"""
+    """size as its maker writes it, such as 671B, 30B-A3B or 0.6B; :mod:`policy.sizes` reads it"""
+    context: int | None = Field(default=None, gt=0)
+    """tokens that it takes in at most, as its maker states it"""
+    takes: tuple[Medium, ...] = ()
+    """what it takes in; in CSV divided by ``;``; empty if that is not recorded"""
+    downloads: int | None = Field(default=None, ge=0)
+    """downloads in the 30 days up to ``downloads_on``, as its host counted them"""
+    downloads_on: str = ""
+    """day on which they were read, ISO 8601"""
+    downloads_source: str = ""
+    """where they were read"""
     aliases: tuple[str, ...] = ()
     """other names; in CSV divided by ``;``"""
     second_hand: bool = False
@@ -109,19 +124,26 @@ class Entity(_Row):
         """Whether nothing is known beyond its name and whether it is a model or data."""
         return self == Entity.model_validate({"id": self.id, "what": self.what})
 
-    @field_validator("aliases", mode="before")
+    @field_validator("aliases", "takes", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(";") if part.strip())
 
-    @field_validator("released")
+    @field_validator("released", "downloads_on")
     @classmethod
     def _is_a_date(cls, value: str) -> str:
         if value:
             date.fromisoformat((value + "-01-01")[:10] if len(value) < 10 else value)
         return value
+
+    @model_validator(mode="after")
+    def _says_who_counted(self) -> Entity:
+        if self.downloads is not None and not (self.downloads_on and self.downloads_source):
+            msg = "downloads needs downloads_on and downloads_source: the day, and where they stood"
+            raise ValueError(msg)
+        return self
 
 
 class Claim(_Row):
