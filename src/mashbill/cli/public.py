@@ -23,7 +23,7 @@ from mashbill.cli.options import (
     print_json,
 )  # fmt: skip
 from mashbill.cli.printing import table
-from mashbill.cli.show_public import print_entity, print_whatif
+from mashbill.cli.show_public import print_entity, print_sources, print_whatif
 from mashbill.core.errors import InputError
 from mashbill.core.shown import FORMULA
 from mashbill.core.store import Store
@@ -31,6 +31,7 @@ from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.public import lineage_of
 from mashbill.lineage.scenarios import forbidding, removing, tell
 from mashbill.lineage.things import things_of_catalogue, things_of_store
+from mashbill.policy.catalogue_sources import standing_of_sources
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 from mashbill.policy.importers import FORMATS, add_to, import_claims
@@ -91,6 +92,17 @@ def show_command(
         )
         return
     print_entity(entity, about, used, catalogue.disputes())
+
+
+@catalog_app.command("sources")
+def sources_command(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+    """Count what claims and facts rest on: who stands behind them, and what can be opened again."""
+    catalogue = load_catalogue(catalog or ())
+    told = standing_of_sources(catalogue)
+    if as_json:
+        print_json(told)
+        return
+    print_sources(told)
 
 
 @catalog_app.command("disputes")

@@ -23,8 +23,9 @@ def print_entity(
     """Print a model or dataset, what it was made from, and what it is used in."""
     facts = {
         "what": entity.what, "kind": entity.kind, "provider": entity.provider,
-        "country": entity.country, "licence": entity.license or "not recorded",
-        "released": entity.released, "parameters": entity.parameters,
+        "country": entity.country, "licence": entity.license or _looked(entity.license_looked),
+        "released": entity.released or _looked(entity.released_looked),
+        "parameters": entity.parameters,
         "also called": ", ".join(entity.aliases), "source": entity.source,
     }  # fmt: skip
     mark = " (second-hand: re-check)" if entity.second_hand else ""
@@ -49,6 +50,21 @@ def print_entity(
     if used:
         names = sorted({f"{claim.child} ({claim.relation})" for claim in used})
         out.say(f"Used in {len(names)}: {'; '.join(names)}")
+
+
+def _looked(where: str) -> str:
+    return f"not found (looked in {where})" if where else "not recorded"
+
+
+def print_sources(told: dict[str, Any]) -> None:
+    """Print what :func:`mashbill.policy.catalogue_sources.standing_of_sources` counts."""
+    rows = table("", "claims", "models and datasets", title="What the catalogue rests on")
+    for name in told["claims"]:
+        rows.add_row(name, f"{told['claims'][name]:,}", f"{told['entities'][name]:,}")
+    out.print(rows)
+    for what, counts in told["facts"].items():
+        parts = "; ".join(f"{count:,} {name}" for name, count in counts.items())
+        out.say((what, "bold"), f": {parts}")
 
 
 def _amount(claim: Claim) -> str:

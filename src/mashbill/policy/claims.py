@@ -98,8 +98,12 @@ class Entity(_Row):
     """who can have it, and how"""
     license: str | None = None
     """SPDX identifier or LicenseRef-..., as its maker states it"""
+    license_looked: str = ""
+    """of what has no licence: where one was looked for and not found"""
     released: str = ""
     """date of release, ISO 8601, as exactly as it is known: 2025, 2025-04 or 2025-04-28"""
+    released_looked: str = ""
+    """of what has no date of release, or none to the day: where it was looked for"""
     parameters: str = ""
     """size as its maker writes it, such as 671B, 30B-A3B or 0.6B; :mod:`policy.sizes` reads it"""
     context: int | None = Field(default=None, gt=0)
@@ -117,12 +121,19 @@ class Entity(_Row):
     second_hand: bool = False
     """read in a third party's text only"""
     source: str = ""
-    """where its facts are stated"""
+    """where its facts are stated, as :mod:`mashbill.policy.source_reference` reads it"""
 
     @property
     def is_bare(self) -> bool:
         """Whether nothing is known beyond its name and whether it is a model or data."""
         return self == Entity.model_validate({"id": self.id, "what": self.what})
+
+    @model_validator(mode="after")
+    def _is_not_both(self) -> Entity:
+        if self.license and self.license_looked:
+            msg = "license_looked says where none was found, and license has one; leave one empty"
+            raise ValueError(msg)
+        return self
 
     @field_validator("aliases", "takes", mode="before")
     @classmethod
@@ -178,7 +189,7 @@ class Claim(_Row):
     date: str = ""
     """when it was made or read, ISO 8601, if that is known"""
     source: str
-    """where it stands: repository@commit:path, address, or paper"""
+    """where it stands, as :mod:`mashbill.policy.source_reference` reads it"""
     note: str = ""
     """what else is to be known, in our own words"""
 
