@@ -45,7 +45,7 @@ def print_decided(decided: Decided, *, every: bool = False) -> None:
 
 def _row(decision: Decision) -> tuple[str, str, str, str, str]:
     return (decision.outcome, decision.about, decision.clause or decision.rule, decision.because,
-            ", ".join(decision.lacking))  # fmt: skip
+            decision.lacks)  # fmt: skip
 
 
 def _print_licence(decided: Decided) -> None:

@@ -78,6 +78,11 @@ class Decision:
         }
 
     @property
+    def lacks(self) -> str:
+        """What was lacking, for people: what the sentence before says already is left out."""
+        return ", ".join(item for item in self.lacking if item not in self.because)
+
+    @property
     def clause(self) -> str:
         """Where it stands, for people."""
         parts = [self.title or self.document, self.section]

@@ -19,6 +19,7 @@ from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.policy.decision import Decision, Outcome
 from mashbill.policy.expressions import Expression, LackingError
+from mashbill.policy.lacking import lacking_facts
 from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
@@ -150,8 +151,14 @@ def apply_rule(
     known = _recorded(facts)
     try:
         found_so = {rule.when.holds({**known, **case}) for case in _cases(rule.when, intervals)}
-    except LackingError as error:
-        return decided("review", f"{rule.says} It cannot be put: {error}", (str(error),))
+    except LackingError:
+        lacking = lacking_facts(rule.when.text, rule.when.names, {**facts, **intervals}, about)
+        if lacking:
+            are = "is" if len(lacking) == 1 else "are"
+            because = f"It cannot be put: {', '.join(lacking)} {are} not recorded."
+        else:
+            because = f"It cannot be put to what is recorded; look at {rule.when.where}."
+        return decided("review", f"{rule.says} {because}", lacking or ("an answer of the rule",))
     if found_so == {True}:
         found = ", ".join(f"{name} {_told(used[name])}" for name in used if name in rule.when.names)
         return decided(rule.outcome, f"{rule.says} Found: {found}")

@@ -188,7 +188,7 @@ def _refusal(what: str, decisions: list[Decision], remedy: str) -> str:
 def told(decision: Decision) -> str:
     """Say a decision in a line."""
     where = f" [{decision.clause}]" if decision.clause else ""
-    lacking = f" Lacking: {', '.join(decision.lacking)}." if decision.lacking else ""
+    lacking = f" Lacking: {decision.lacks}." if decision.lacks else ""
     return f"{decision.about}: {decision.because.rstrip('.')}.{where}{lacking}"
 
 
