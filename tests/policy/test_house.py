@@ -133,6 +133,65 @@ def test_a_use_that_is_not_declared_is_review(when):
     assert put(f"has(use.commercial) && {when}", {"use": {"commercial": None}}).outcome == "allow"
 
 
+ITEMS = [{"name": "Qwen3-8B", "license": "MIT"}, {"name": "Otter"}, {"code": "notice"}, {}]
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ('license == "MIT"', ["license of Heron (weights)"]),
+        ('license.matches("(?i)nc")', ["license of Heron (weights)"]),
+        ("use.commercial", ["use.commercial"]),
+        ('use.operator.country == "US"', ["use.operator.country"]),
+        ("verdicts.C.share_low > 0.5", ["verdicts.C of Heron (weights)"]),
+        ('verdicts["EU-2.5"].share_low > 0.5', ["verdicts.EU-2.5 of Heron (weights)"]),
+        ('sources.exists(s, s.license == "NC")',
+         ["license of Otter among sources", "license of notice among sources",
+          "license of an element among sources"]),
+        ('channels[3] == "content"', ["channels[3] of Heron (weights)"]),
+        ('name != "license" && depth > 1', ["depth of Heron (weights)"]),
+        ("depth > 1 && records > 2 && use.purpose == license",
+         ["depth of Heron (weights)", "records of Heron (weights)", "use.purpose",
+          "license of Heron (weights)"]),
+        ('has(use.commercial) ? true : license == "x"', ["license of Heron (weights)"]),
+        ("sources.exists(s, s.parts.exists(p, p.name == name))",
+         ["parts of Qwen3-8B among sources", "parts of Otter among sources",
+          "parts of notice among sources", "parts of an element among sources"]),
+    ],
+)  # fmt: skip
+def test_what_is_not_recorded_is_told_once_and_by_whose_it_is(when, told):
+    facts = {"name": "Heron", "use": {"commercial": None, "operator": {}}, "verdicts": {},
+             "sources": ITEMS, "channels": ["content"]}  # fmt: skip
+    rule = rule_of(when, known=OF_SOURCE + OF_ARTIFACT)
+    decision = apply_rule(rule, "Heron (weights)", facts, {}, DAY)
+    assert decision.outcome == "review"
+    assert list(decision.lacking) == told
+    are = "is" if len(told) == 1 else "are"
+    assert decision.because == f"It is so. It cannot be put: {', '.join(told)} {are} not recorded."
+    assert decision.lacks == ""  # said once
+
+
+ENGINES = ["No such", "Undeclared", "undeclared", "ValueError", "overload", "execution", "Runtime"]
+
+
+@pytest.mark.parametrize(
+    "when", ["license > 5", "1 / 0 == 1", "name.contains(7)", "name.nothing == 1", "[1][3] == 1",
+             "use.commercial > 3", "sources.exists(s, s.name > 4)",
+             "timestamp(name) == timestamp(name)"],
+)  # fmt: skip
+def test_no_word_of_the_engine_reaches_anybody(when):
+    facts = {"name": "Heron", "use": {}, "sources": ITEMS}
+    decision = put(when, facts) if "sources" not in when else apply_rule(
+        rule_of(when, known=OF_ARTIFACT), "x", facts, {}, DAY
+    )  # fmt: skip
+    told = f"{decision.because} {decision.lacking}"
+    assert decision.outcome == "review"
+    assert not [word for word in ENGINES if word in told]
+    assert when not in told
+    if "not recorded" not in told:
+        assert "look at here" in told  # where the rule stands
+
+
 @pytest.mark.parametrize("when", ["1 / 0 == 1", "9223372036854775807 + 1 > 0", "[1][3] == 1"])
 def test_an_expression_that_cannot_be_worked_out_is_review(when):
     assert put(when, {}).outcome == "review"

@@ -87,6 +87,9 @@ def check_command(
         typer.Option(help="Provider it competes with; `none` says: with nobody."),
     ] = None,
     published_name: Annotated[str | None, typer.Option(help="Name others get it under.")] = None,
+    license: Annotated[  # noqa: A002 - the option's name
+        str | None, typer.Option(help="Licence others get it under, as SPDX writes it.")
+    ] = None,
     sarif: SarifOption = None,
     junit: JunitOption = None,
     every: Annotated[bool, typer.Option("--all", help="Show what is allowed, too.")] = False,
@@ -102,10 +105,10 @@ def check_command(
         competes = [] if competes_with == ["none"] else competes_with
     use = use_of(
         subject.use, purpose=purpose, distribution=distribution, commercial=commercial,
-        competes_with=competes, published_name=published_name,
+        competes_with=competes, published_name=published_name, license=license,
     )  # fmt: skip
     decided = subject.decide(
-        load_registry(terms or ()), parse_day(as_of), use, load_rules(rules or ())
+        load_registry(terms or ()), parse_day(as_of), use, load_rules(rules or ()), is_release=True
     )
     if sarif is not None:
         _write(to_sarif(decided.decisions, subject.name), sarif)

@@ -55,13 +55,26 @@ class Subject:
             return "other"
         return found
 
+    @property
+    def stated_license(self) -> str | None:
+        """The licence that the artifact's own stage states, as that of an import does."""
+        stated = self.manifest.stage.get("license") if self.manifest else None
+        return stated if isinstance(stated, str) else None
+
     def decide(
-        self, registry: Registry, as_of: date, use: Use, rules: Sequence[HouseRule] = ()
+        self,
+        registry: Registry,
+        as_of: date,
+        use: Use,
+        rules: Sequence[HouseRule] = (),
+        *,
+        is_release: bool = False,
     ) -> Decided:
-        """Return what terms, licences and house rules say to it."""
+        """Return what terms, licences and house rules say to it, and what its release lacks."""
         return decide_circuit(
             registry, [self.circuit], self.circuit, self.kind_of, use, as_of,
-            is_public=self.entity is not None, rules=rules,
+            is_public=self.entity is not None, rules=rules, stated=self.stated_license,
+            is_release=is_release,
         )  # fmt: skip
 
 

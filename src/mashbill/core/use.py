@@ -75,6 +75,8 @@ class Use(BaseModel):
     """providers with whose products the result competes; an empty list says: with none"""
     published_name: str | None = None
     """name under which others get it"""
+    license: Said | None = None
+    """licence under which others get it: SPDX identifier, expression or LicenseRef-..."""
     authorised_by: dict[str, Said] = {}
     """provider -> the authorisation in writing: contract, letter, order form"""
     operator: Operator = Operator()

@@ -15,6 +15,8 @@ from mashbill.lineage.definitions import judge_all
 from mashbill.lineage.evaluate import FAR, FEWEST_HOPS, evaluate
 from mashbill.lineage.obligations import OutputLicence, decide_obligations, output_licence
 from mashbill.lineage.reach import SETS, reach
+from mashbill.lineage.releasing import decide_release
+from mashbill.lineage.rule_facts import licence_facts, source_facts, use_facts
 from mashbill.lineage.witness import witnesses
 from mashbill.policy.deciding import Student
 from mashbill.policy.decision import Decision, Outcome, strictest
@@ -162,6 +164,8 @@ def decide_circuit(
     is_public: bool = False,
     is_planned: bool = False,
     rules: Sequence[HouseRule] = (),
+    stated: str | None = None,
+    is_release: bool = False,
 ) -> Decided:
     """Return the decisions about an artifact, or about what a plan would make.
 
@@ -175,6 +179,9 @@ def decide_circuit(
         is_public: the artifact is somebody else's, and out already.
         is_planned: it is not made yet, so shares are not known.
         rules: house rules.
+        stated: the licence that the artifact itself is under, where its stage says so; a declared
+            one goes before it.
+        is_release: ask for the licences that a release wants to have on record, too.
     """
     several = list(circuits)
     students: dict[Source, list[Student]] = {}
@@ -185,7 +192,7 @@ def decide_circuit(
     for source, found in sorted(students.items(), key=lambda item: item[0].title):
         question = Question(source, tuple(dict.fromkeys(found)), use, as_of)
         decisions += decide_use(registry, question)
-    licence = output_licence(registry, result, as_of)
+    licence = output_licence(registry, result, as_of, stated=use.license or stated)
     name = result.title(result.root)
     if not students:
         decisions.append(
@@ -196,6 +203,8 @@ def decide_circuit(
             )
         )  # fmt: skip
     decisions += decide_obligations(licence, name, use, as_of, is_public=is_public)
+    if is_release:
+        decisions += decide_release(result, licence, use, as_of, is_public=is_public)
     decided = Decided(name, as_of, use, tuple(decisions), licence)
     if not rules:
         return decided
@@ -207,7 +216,7 @@ def apply_rules(
     rules: Sequence[HouseRule], circuit: Circuit, decided: Decided, *, is_planned: bool
 ) -> list[Decision]:
     """Return what house rules say to an artifact and to each line of its bill."""
-    use = decided.use.model_dump(mode="json")
+    use = use_facts(decided.use)
     root = circuit.root
     artifact = {"name": decided.about, "kind": TYPES[circuit.type[root]]}
     lines = bill(circuit)
@@ -219,18 +228,8 @@ def apply_rules(
         if rule.about == "source":
             for line in lines:
                 source = line.source
-                # What is not recorded is left out, so that a rule that asks for it wants review.
-                known = source.model_dump(
-                    mode="json", exclude={"terms", "sha256"}, exclude_none=True
-                )
-                for name in ("provider", "country", "kind"):
-                    # Rows of unknown origin are of kind unknown, and rules ask for that by `what`.
-                    if known[name] == "unknown" and (name != "kind" or source.what == "model"):
-                        del known[name]
-                if source.kind in ("closed-api", "own-dataset", "human", "test-double"):
-                    known.setdefault("license", "")  # terms, or one's own: no licence is lacking
                 facts = {
-                    **known,
+                    **source_facts(source),
                     "channels": [channel.value for channel in line.channels],
                     "depth": line.depth,
                     **({} if line.records is None else {"records": line.records}),
@@ -256,13 +255,12 @@ def apply_rules(
                 }
                 for verdict in verdicts
             },
-            "licence": decided.licence.expression,
-            "licences": list(decided.licence.licences),
+            **licence_facts(decided.licence),
             "obligations": [
                 {"code": item.clause.code, "state": item.state, "document": item.document.id}
                 for item in decided.licence.obligations
             ],
-            "sources": [line.source.model_dump(mode="json") for line in lines],
+            "sources": [source_facts(line.source) for line in lines],
             "denied": len(decided.of("deny")),
             "in_review": len(decided.of("review")),
         }

@@ -72,6 +72,8 @@ class OutputLicence:
     obligations: tuple[Obligation, ...]
     unknown: tuple[str, ...]
     """bases whose licence is not recorded"""
+    stated: str = ""
+    """its own, as its maker states it; empty if that is not recorded"""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for a program."""
@@ -80,16 +82,20 @@ class OutputLicence:
             "licences": list(self.licences),
             "obligations": [item.as_json() for item in self.obligations],
             "unknown": list(self.unknown),
+            "stated": self.stated or None,
         }
 
 
-def output_licence(registry: Registry, circuit: Circuit, as_of: date) -> OutputLicence:
+def output_licence(
+    registry: Registry, circuit: Circuit, as_of: date, *, stated: str | None = None
+) -> OutputLicence:
     """Return the licences and duties that reach a circuit's root.
 
     Args:
         registry: terms and licences.
         circuit: the artifact's; its root is what is asked about.
         as_of: the day whose texts count.
+        stated: the licence that the artifact itself is under; a public one's is in the circuit.
     """
     governed: dict[str, tuple[Document, Version, list[int]]] = {}
     unknown: list[int] = []
@@ -110,14 +116,18 @@ def output_licence(registry: Registry, circuit: Circuit, as_of: date) -> OutputL
             reach: Reach = "derivative" if _makes_derivatives(version) else "weights"
             if standing(circuit, own, reach, regranted)[root] == GOVERNED:
                 licences.append(document.license)
-    if circuit.described[root] and (stated := circuit.source(root).license):
-        licences.insert(0, spelled(stated))
+    if circuit.described[root]:
+        stated = circuit.source(root).license
+    own_licence = "" if read_licence(stated or "").kind == "none" else spelled(stated or "")
+    if own_licence:
+        licences.insert(0, own_licence)
     licences = list(dict.fromkeys(licences))
     order = {"owed": 0, "carried": 1, "in question": 2}
     obligations.sort(key=lambda item: (order[item.state], item.document.id, item.clause.code))
     return OutputLicence(
-        tuple(licences), together(licences), tuple(obligations), _unlicensed(circuit, unknown)
-    )
+        tuple(licences), together(licences), tuple(obligations), _unlicensed(circuit, unknown),
+        own_licence,
+    )  # fmt: skip
 
 
 def _regranted(circuit: Circuit, document: Document, nodes: list[int]) -> np.ndarray | None:
@@ -180,7 +190,7 @@ def _licence_of(
                 found.append((document, version))
     licensed = any(document.kind == "licence" for document, _ in found)
     if not source.license or licensed:
-        return found, bool(found)
+        return found, licensed  # terms of a service are no licence of weights
     # Of an expression each that holds; where it leaves a choice, those that ask least.
     alone = len(read_licence(source.license).steps) == 1
     plain = [
@@ -277,7 +287,8 @@ def decide_obligations(
     ] + [
         Decision(
             "review", "derivative", "licence-not-known", name,
-            f"the licence of {base}, whose weights it is built on, is not recorded", as_of,
+            f"no licence of {base} is recorded, and {name} is built on its weights; write license "
+            "where the recipe names it, or give its text by --terms-file", as_of,
             lacking=("licence of a base",),
         )
         for base in licence.unknown

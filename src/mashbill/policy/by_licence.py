@@ -87,6 +87,10 @@ def _of_one(
                 f"whether a model trained on {name} {what} must carry it is not settled{choice}",
                 used=used, lacking=("a reading of share-alike",), **document,
             )  # fmt: skip
+    if not name:
+        return made("review", "licence-not-known",
+                    f"no licence of these {what} is recorded; write license where the recipe "
+                    "names them", lacking=(f"license of {source.title}",))  # fmt: skip
     return made("review", "licence-not-known",
-                f"its licence ({name or 'not recorded'}) is not known to the registry{choice}",
-                lacking=("licence",), **document)  # fmt: skip
+                f"nobody has recorded here what {name} asks for{choice}; give its text by "
+                "--terms-file", lacking=(f"what {name} asks for",), **document)  # fmt: skip

@@ -146,9 +146,9 @@ def _without_students(case: Case) -> Finding:
     about_rivals = case.clause.code == "no-competing-model" or (
         case.clause.scope == "competing-models"
     )
-    if about_rivals and competes is not None and not _competes(case.provider, competes):
+    if about_rivals and _is_no_rival(case):
         return Finding("allow", f"declared not to compete with {case.provider}",
-                       {"use.competes_with": list(competes)})  # fmt: skip
+                       {"use.competes_with": list(competes or ())})  # fmt: skip
     return Finding(
         "review",
         f"{case.clause.says} Nothing is trained on it yet; what will be is not recorded",
@@ -171,16 +171,19 @@ def _about(case: Case, student: Student) -> Finding:
     competes = case.question.use.competes_with
     if scope == "competing-models" and competes is not None:
         used["use.competes_with"] = list(competes)
-        if not _competes(case.provider, competes):
+        if _is_no_rival(case):
             because = f"{student.name}: declared not to compete with {case.provider}"
             return Finding("allow", because, used, path=path)
     excepted = _excepted(case, student, used)
     if excepted is not None and excepted.outcome != "deny":
         return excepted
     note = f" ({excepted.because})" if excepted is not None else ""
-    if scope == "competing-models" and competes is None:
-        return Finding("review", f"{case.clause.says} Whether {student.name} competes is not "
-                       f"declared{note}", used, ("use.competes_with",), path)  # fmt: skip
+    if scope == "competing-models" and not _is_rival(case):
+        said = f"{case.clause.says} Whether {student.name} competes is not declared{note}"
+        if case.question.unclear_rivals:
+            names = ", ".join(case.question.unclear_rivals)
+            said += f"; nobody here knows {names}, so that may be {case.provider} by another name"
+        return Finding("review", said, used, ("use.competes_with",), path)
     if scope in ("language-models", "foundation-models") and student.kind == "other":
         return Finding("review", f"{case.clause.says} What kind of model {student.name} is, is not "
                        "recorded", used, ("kind of student",), path)  # fmt: skip
@@ -190,8 +193,16 @@ def _about(case: Case, student: Student) -> Finding:
     return Finding("deny", f"{case.clause.says}{note}", used, path=path)
 
 
-def _competes(provider: str, competes_with: Sequence[str]) -> bool:
-    return provider.lower() in {name.lower() for name in competes_with}
+def _is_rival(case: Case) -> bool:
+    """Return whether it is declared that the result competes with the provider."""
+    names = case.question.use.competes_with or ()
+    return case.provider.lower() in {name.lower() for name in names}
+
+
+def _is_no_rival(case: Case) -> bool:
+    """Return whether it is declared that it does not; a name nobody knows may be anybody's."""
+    declared = case.question.use.competes_with is not None
+    return declared and not case.question.unclear_rivals and not _is_rival(case)
 
 
 def _outside(scope: str, excepts: tuple[str, ...], student: Student) -> str:

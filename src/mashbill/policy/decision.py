@@ -79,8 +79,9 @@ class Decision:
 
     @property
     def lacks(self) -> str:
-        """What was lacking, for people: what the sentence before says already is left out."""
-        return ", ".join(item for item in self.lacking if item not in self.because)
+        """What was lacking, for people; a house rule's sentence says it already."""
+        said = self.engine == "house rule"
+        return ", ".join(item for item in self.lacking if not said or item not in self.because)
 
     @property
     def clause(self) -> str:

@@ -19,7 +19,9 @@ _CHAIN = rf"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*(?!\w|\s*\()|\s*\[\s*(?:{_TEXT}|\
 _MACRO = re.compile(
     rf"({_CHAIN})\s*\.\s*(?:exists|exists_one|existsOne|all|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,"
 )
-_FOUND = re.compile(rf"//[^\n]*|{_TEXT}|has\s*\(\s*{_CHAIN}\s*\)|(?P<chain>{_CHAIN})(?P<call>\s*\()?")
+_FOUND = re.compile(
+    rf"//[^\n]*|{_TEXT}|has\s*\(\s*{_CHAIN}\s*\)|(?P<chain>{_CHAIN})(?P<call>\s*\()?"
+)
 _PART = re.compile(rf"[A-Za-z_]\w*|{_TEXT}|\d+")
 _MOST = 5  # facts that are told; a stranger's rule may ask for thousands
 _ITEMS = 1000  # elements of a list that are looked at for each chain
@@ -87,8 +89,10 @@ def _absent(
                         for item in reversed(items[:_ITEMS])
                     ]
                 break
-            path = f"{path}.{part}" if path and isinstance(part, str) else (
-                f"{path}[{part}]" if path else str(part)
+            path = (
+                f"{path}.{part}"
+                if path and isinstance(part, str)
+                else (f"{path}[{part}]" if path else str(part))
             )
             try:
                 value = value[part]
@@ -99,9 +103,7 @@ def _absent(
                 break
 
 
-def _unfolded(
-    parts: list[str | int], bound: Mapping[str, list[str | int]]
-) -> list[str | int]:
+def _unfolded(parts: list[str | int], bound: Mapping[str, list[str | int]]) -> list[str | int]:
     """Return a chain from the facts on, with ``*`` where it goes over a list."""
     for _ in range(_DEEP):
         head = parts[0]

@@ -37,6 +37,8 @@ class Question:
     """models that rest on it; none if nothing is trained"""
     use: Use
     as_of: date
+    unclear_rivals: tuple[str, ...] = ()
+    """names that it is declared to compete with and nobody here knows: each may be anybody's"""
 
 
 def decide_use(registry: Registry, question: Question) -> list[Decision]:
@@ -44,7 +46,11 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
 
     Whatever is not known leads to review. The outcome for the source is the strictest of them.
     """
-    question = replace(question, use=_by_its_name(registry, question.use))
+    unclear = tuple(
+        name for name in question.use.competes_with or () if registry.provider(name) is None
+    )
+    use = _by_its_name(registry, question.use)
+    question = replace(question, use=use, unclear_rivals=unclear)
     source = question.source
     simple = _needs_no_terms(question)
     if simple is not None:
@@ -72,10 +78,6 @@ def _by_its_name(registry: Registry, use: Use) -> Use:
         return known.name if known else text
 
     competes = use.competes_with
-    if competes and any(registry.provider(text) is None for text in competes):
-        # A name that nobody knows may be a known one misspelt: then it is not declared.
-        known = tuple(name(text) for text in competes if registry.provider(text))
-        competes = known or None
     return use.model_copy(
         update={
             "competes_with": competes and tuple(name(text) for text in competes),
