@@ -34,7 +34,13 @@ from mashbill.lineage.things import things_of_catalogue, things_of_store
 from mashbill.policy.catalogue_sources import standing_of_sources
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
-from mashbill.policy.importers import FORMATS, add_to, import_claims
+from mashbill.policy.importers import (
+    FORMATS,
+    Origin,
+    add_to,
+    import_claims,
+    read_repository,
+)
 
 catalog_app = typer.Typer(help="What public models were made of, as claims.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
@@ -124,15 +130,26 @@ def disputes_command(catalog: CatalogOption = None, as_json: JsonOption = False)
 
 @catalog_app.command("import")
 def import_command(
-    format: Annotated[str, typer.Argument(help=f"{', '.join(FORMATS)}, or hub.")],  # noqa: A002
+    format: Annotated[  # noqa: A002
+        str, typer.Argument(help=f"{', '.join(FORMATS)}, repository or hub.")
+    ],
     what: Annotated[list[str], typer.Argument(help="File or folder; for hub: OWNER/NAME ...")],
     to: Annotated[
         Path, typer.Option(help="Folder of claims to add to.", envvar="MASHBILL_CATALOG")
     ] = DEFAULT_CATALOG,
     entity: Annotated[str, typer.Option(help="Of a single card: whose it is, OWNER/NAME.")] = "",
+    of: Annotated[str, typer.Option(help="Of a repository: OWNER/REPO.")] = "",
+    commit: Annotated[str, typer.Option(help="Of a repository: the commit checked out.")] = "",
+    makes: Annotated[
+        list[str] | None,
+        typer.Option(help="Of a repository: FILE=OWNER/NAME, which model a recipe makes."),
+    ] = None,
+    hub_owner: Annotated[
+        str, typer.Option(help="Of a repository: who owns what recipes name without an owner.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Add claims from cards, a graph, a collection or a CSV file; nothing is overwritten."""
+    """Add claims from cards, recipes, a graph, a collection or CSV; nothing is overwritten."""
     catalogue = load_catalogue([to] if to.exists() else ())
     if format == "hub":
         from mashbill.conduct.hub import fetch_cards
@@ -140,6 +157,10 @@ def import_command(
         with tempfile.TemporaryDirectory() as folder:
             fetch_cards(what, Path(folder))
             imported = import_claims("card", Path(folder))
+    elif len(what) == 1 and format == "repository":
+        pairs = [pair.partition("=") for pair in makes or ()]
+        made = {pattern: name for pattern, _, name in pairs}
+        imported = read_repository(Path(what[0]), Origin(of, commit, made, hub_owner))
     elif len(what) == 1:
         imported = import_claims(format, Path(what[0]), entity=entity)
     else:

@@ -1,7 +1,7 @@
 """Importers: other people's lineage as claims. They add claims, and never change one.
 
-Each format is one file with ``read(path) -> Imported``. Nothing here reads a network: what is on
-the hub is fetched first (:mod:`mashbill.conduct.hub`).
+Each format is one file with ``read(path) -> Imported``; a repository's takes an ``Origin`` as well.
+Nothing here reads a network: what is on the hub is fetched first (:mod:`mashbill.conduct.hub`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,23 @@ from mashbill.policy.importers.dpi import read as read_dpi
 from mashbill.policy.importers.imported import Imported
 from mashbill.policy.importers.modsleuth import read as read_modsleuth
 from mashbill.policy.importers.own_csv import read as read_own_csv
+from mashbill.policy.importers.repository import Origin
+from mashbill.policy.importers.repository import read as read_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["FORMATS", "Added", "Conflict", "Imported", "add_to", "import_claims"]
+__all__ = [
+    "FORMATS",
+    "Added",
+    "Conflict",
+    "Imported",
+    "Origin",
+    "add_to",
+    "import_claims",
+    "read_repository",
+]
 
 FORMATS: dict[str, Callable[[Path], Imported]] = {
     "card": read_cards,
