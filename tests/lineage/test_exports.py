@@ -1,8 +1,11 @@
 """Every export of every artifact, read by its standard's own validator, says what the bill says."""
 
+import contextlib
 import copy
+import hashlib
 import io
 import json
+import re
 import shutil
 import warnings
 from dataclasses import replace
@@ -26,6 +29,7 @@ from mashbill.lineage.exports import card as card_format
 from mashbill.lineage.exports import croissant as croissant_format
 from mashbill.lineage.exports import cyclonedx as cyclonedx_format
 from mashbill.lineage.exports import spdx as spdx_format
+from mashbill.lineage.exports.bill_file import bill_text
 from mashbill.lineage.exports.steps import Taken
 from mashbill.lineage.nodes import NodeTable
 from mashbill.policy.licences import identifiers
@@ -281,15 +285,60 @@ def test_the_card_of_a_model_says_what_the_bill_says(store):
     text = export(store, manifest, "card")
     card = ModelCard(text)
     block = card.data.to_dict()["x-mashbill"]
-    lines = [told(line, Source.model_validate(line["source"]).title) for line in block["bill"]]
+    whole = bill_text(gather(store, manifest))
+    assert block["bill"] == "bill.json"
+    assert block["sha256"] == hashlib.sha256(whole.encode()).hexdigest()
+    lines = [
+        (Source.model_validate(line["source"]).title, sorted(line["channels"]), *line["share"],
+         line["depth"])
+        for line in json.loads(whole)["bill"]
+    ]  # fmt: skip
     assert sorted(lines) == expected(store, manifest)
     assert card.data.license == "unknown"  # no stage of the chain says the model's own licence
     assert card.data.base_model is None
     assert card.data.tags == ["mashbill", "distillation"]
-    rows = [line for line in text.split("## Verdicts")[1].splitlines() if line.startswith("| ")]
-    assert len(rows) == 2 + len(judge_all(NodeTable.of(store, manifest)))
+    section = text.split("## Is it distilled?")[1].split("\n## ")[0]
+    told_of = [line for line in section.splitlines() if line.startswith("* ")]
+    assert len(told_of) == len(judge_all(NodeTable.of(store, manifest)))
     assert "classifier@1 by judgement" in text
     assert "mashbill audit" in text
+
+
+HEADINGS = ["How to use it", "Evaluation", "Is it distilled?", "Limits", "Check it"]
+
+
+@pytest.mark.parametrize("name", ["scratch", "classifier", "confident", "corpus"])
+def test_a_card_is_text_first_with_a_short_front_matter(store, name):
+    text = export(store, store.find(name), "card")
+    front = text.split("\n---\n")[0]
+    assert len(front) < 800
+    assert len(front) < len(text) / 3
+    heads = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert [head for head in heads if head in HEADINGS] == HEADINGS
+    assert heads[1] in ("Training data", "Where the data come from")
+    keys = [line.split(":")[0] for line in front.splitlines() if re.match(r"[a-z-]", line)]
+    order = ["license", "library_name", "pipeline_tag", "base_model", "datasets", "pretty_name",
+             "size_categories", "configs", "tags", "x-mashbill"]  # fmt: skip
+    assert [key for key in order if key in keys] == [key for key in keys if key in order]
+
+
+def test_a_card_has_what_evaluations_measured(store):
+    text = export(store, store.find("classifier"), "card")
+    evaluated = text.split("## Evaluation")[1].split("\n## ")[0]
+    [manifest] = [m for m in store.manifests() if "systems" in m.measures]
+    for system, score in manifest.measures["systems"].items():
+        assert f"| {system} | {score['accuracy']:.3f} |" in evaluated
+    assert "No evaluation" in export(store, store.find("evaluation"), "card") or manifest.name
+
+
+def test_what_a_card_says_of_its_use_works(store, tmp_path):
+    text = export(store, store.find("classifier"), "card")
+    code = text.split("```python\n")[1].split("```")[0]
+    folder = store.folder("model", store.find("classifier").ref)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code.replace("path/to/this/folder", str(folder)), {})  # noqa: S102 - our own text
+    assert re.search(r"\('\w+', '\w+'.*\) \[\[[\d. ]+\]\]", out.getvalue())
 
 
 def test_the_card_of_a_dataset_names_what_machines_did(store):
@@ -391,8 +440,8 @@ def test_facts_that_no_lineage_holds_are_told_with_the_definition_that_asks_for_
 def test_a_card_survives_names_that_yaml_could_misread(store):
     name = 'a: "quoted" | piped\n- # \x85\u2028 title'
     account = account_of(store, table_of([("content", model_source(name), 10)]))
-    block = ModelCard(card_format.write(account)).data.to_dict()["x-mashbill"]
-    assert [line["source"]["name"] for line in block["bill"]] == [name]
+    assert ModelCard(card_format.write(account)).data.to_dict()["x-mashbill"]["format"] == 2
+    assert [line["source"]["name"] for line in json.loads(bill_text(account))["bill"]] == [name]
 
 
 def rows_of(text, heading):

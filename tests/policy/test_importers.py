@@ -1,5 +1,6 @@
 """Importers: what they read, what they leave out, and that they only ever add."""
 
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -9,7 +10,8 @@ import pytest
 
 from mashbill import Store
 from mashbill.core.errors import InputError
-from mashbill.lineage.exports import export
+from mashbill.lineage.exports import export, gather
+from mashbill.lineage.exports.bill_file import bill_text
 from mashbill.policy.claims import (
     RELATIONS,
     Claim,
@@ -137,6 +139,15 @@ def test_our_own_card_comes_back(finished, tmp_path):
     store = Store(root)
     file = card(tmp_path, "", "acme/confident")
     file.write_text(export(store, store.find("confident"), "card"))
+    bill = file.with_name("bill.json")
+    text = bill_text(gather(store, store.find("confident")))
+    for found, reason in [(None, "is not beside the card"), (text + " ", "SHA-256 is another")]:
+        if found is not None:
+            bill.write_text(found)
+        imported = import_claims("card", file)
+        assert not [c for c in imported.claims if "x-mashbill" in c.note]
+        assert [line for line in imported.left_out if reason in line]
+    bill.write_text(text)
     imported = import_claims("card", file)
     block = [c for c in imported.claims if "x-mashbill" in c.note]
     assert block
@@ -169,6 +180,30 @@ def test_a_line_of_a_bill_is_a_claim_if_it_is_one_step(tmp_path, line, expected)
     if expected:
         assert imported.claims[0].route == "api"
         assert entity(imported, "openai/gpt-x").provider == "OpenAI"
+
+
+@pytest.mark.parametrize(
+    ("block", "beside", "reason"),
+    [
+        ({"format": 2}, None, "its bill is said to be in None"),
+        ({"format": 2, "bill": "../../etc/passwd"}, None, "is said to be in '../../etc/passwd'"),
+        ({"format": 2, "bill": "bill.json"}, None, "is not beside the card"),
+        ({"format": 2, "bill": "bill.json"}, "[]", "SHA-256 is another"),
+        ({"format": 2, "bill": "bill.json", "sha256": True}, "{", "not valid JSON"),
+        ({"format": 2, "bill": "bill.json", "sha256": True}, "[1]", "holds no bill"),
+        ({"format": True}, None, "format True is not known"),
+        ([], None, "format [] is not known"),
+    ],
+)
+def test_a_reference_to_a_bill_that_cannot_be_read_is_left_out(tmp_path, block, beside, reason):
+    if beside is not None and block.get("sha256"):
+        block = {**block, "sha256": hashlib.sha256(beside.encode()).hexdigest()}
+    file = card(tmp_path, f"x-mashbill: {json.dumps(block)}")
+    if beside is not None:
+        file.with_name("bill.json").write_text(beside)
+    imported = import_claims("card", file)
+    assert imported.claims == ()
+    assert [line for line in imported.left_out if reason in line], imported.left_out
 
 
 def test_a_block_of_another_format_is_left_out(tmp_path):

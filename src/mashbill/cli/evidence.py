@@ -180,12 +180,18 @@ def export_command(
     to: Annotated[Path | None, typer.Option(help="File to write; printed if absent.")] = None,
 ) -> None:
     """Write an artifact's bill in a standard's own form (docs/exports.md)."""
-    from mashbill.lineage.exports import export
+    from mashbill.lineage.exports import export, gather
+    from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
 
     opened = Store(store)
-    text = export(opened, opened.find(name), format)
+    manifest = opened.find(name)
+    text = export(opened, manifest, format)
     if to is None:
         out.emit(text + "\n")
         return
     write_atomically(to, text.encode())
     out.say(str(to))
+    if format == "card":  # it points to the bill by name and digest
+        beside = to.parent / BILL_FILE
+        write_atomically(beside, bill_text(gather(opened, manifest)).encode())
+        out.say(str(beside))

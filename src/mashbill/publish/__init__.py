@@ -20,8 +20,8 @@ from mashbill.core.errors import InputError, StoreError
 from mashbill.core.shown import json_text
 from mashbill.core.store import MANIFEST, Store
 from mashbill.lineage.exports import gather
+from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
 from mashbill.lineage.exports.card import write as write_card
-from mashbill.lineage.summary import summary
 from mashbill.publish.forms import RowForm, Shaped, write_form
 from mashbill.publish.writing import DataFormat, Formulas, write_rows
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Formulas", "Published", "Wish", "publish"]
 
 CARD = "README.md"
-BILL_FILE = "bill.json"
 FORM_FILE = "form.json"
 SUMS = "SHA256SUMS"
 _DATA = re.compile(r"(part|rejected)-\d+\.(parquet|jsonl|csv|arrow)")
@@ -200,10 +199,8 @@ def _made(
         yield from _data(store, manifest, wish, account.table.numbered, scratch, counts)
     else:
         yield from _model(store, manifest)
-    told = summary(str(manifest.ref), manifest.digest, account.lines, account.verdicts,
-                   account.covered)  # fmt: skip
     texts = {
-        BILL_FILE: json_text(told) + "\n",
+        BILL_FILE: bill_text(account),
         CARD: write_card(account, f"part-*.{wish.format}"),
     }
     if isinstance(counts, Shaped):

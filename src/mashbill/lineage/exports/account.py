@@ -10,10 +10,11 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.bill import Coverage, Line, bill, coverage
 from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.decisions import declared_use
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.lineage.nodes import NodeTable
@@ -21,6 +22,8 @@ from mashbill.lineage.words import percent
 from mashbill.policy.licence_words import read_licence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from mashbill.core.artifact import Manifest
     from mashbill.core.source import Source
     from mashbill.core.store import Store
@@ -51,6 +54,12 @@ class Account:
     """(name, Arrow type) of a dataset's columns; empty for a model"""
     version: str
     """version of mashbill that writes the export"""
+    binary_columns: tuple[str, ...] = ()
+    """columns of bytes in the records that it was made from; all others are texts and numbers"""
+    declared_license: str | None = None
+    """licence under which others get it, as the run that made it declared"""
+    evaluations: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """(name, measures) of evaluations whose systems rest on it"""
 
     @property
     def step(self) -> Step:
@@ -110,6 +119,12 @@ class Account:
         return tuple(sorted(found))
 
     @property
+    def stated_license(self) -> str | None:
+        """The licence that it is under: as the run that made it declared, or its own stage says."""
+        stated = self.declared_license or self.manifest.stage.get("license")
+        return stated if isinstance(stated, str) else None
+
+    @property
     def coverage(self) -> str:
         """One sentence on how much the bill accounts for."""
         low, high = self.covered.recorded
@@ -144,7 +159,34 @@ def gather(store: Store, manifest: Manifest) -> Account:
         covered=coverage(circuit),
         columns=columns,
         version=_version(),
+        binary_columns=_binary_columns(store, steps),
+        declared_license=declared_use(store, str(manifest.ref)).license,
+        evaluations=tuple(_evaluations(store, manifest)),
     )
+
+
+def _evaluations(store: Store, manifest: Manifest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the evaluations of systems that rest on an artifact."""
+    for other in store.manifests():
+        if "systems" in other.measures and manifest.bill in NodeTable.of(store, other).bodies:
+            yield str(other.ref), other.measures
+
+
+_SCHEMAS = 200  # datasets whose columns are looked at
+
+
+def _binary_columns(store: Store, steps: tuple[Step, ...]) -> tuple[str, ...]:
+    """Return the user's columns of bytes in the datasets of these steps, each once."""
+    found = set()
+    for step in steps[-_SCHEMAS:]:
+        if step.manifest.kind == "dataset" and step.manifest.shards:
+            schema = store.dataset(step.manifest.ref).read(0, 0).schema
+            found |= {
+                field.name
+                for field in schema
+                if "binary" in str(field.type) and not field.name.startswith(OURS)
+            }
+    return tuple(sorted(found))
 
 
 def _version() -> str:

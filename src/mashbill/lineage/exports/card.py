@@ -1,8 +1,10 @@
 """Hugging Face's model card and dataset card: README.md with front matter in YAML.
 
 The Hub's metadata knows a base model and data sets by their ids on the Hub, and has no relation
-for a teacher, so everything else stands under ``x-mashbill`` and in the text. Scalars are written
-as JSON, which is YAML too.
+for a teacher, so everything else stands in ``bill.json``, to which ``x-mashbill`` points by name
+and digest, and in the text (:mod:`mashbill.lineage.exports.card_text`). What is not recorded, such
+as the language of the texts, is left out and never guessed. Scalars are written as JSON, which is
+YAML too.
 """
 
 from __future__ import annotations
@@ -13,17 +15,9 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.shown import yaml_scalar
 from mashbill.core.source import Channel
 from mashbill.lineage.exports.account import Account
+from mashbill.lineage.exports.bill_file import reference
+from mashbill.lineage.exports.card_text import body
 from mashbill.lineage.exports.licences import hub
-from mashbill.lineage.words import (
-    conclusion_text,
-    line_facts,
-    list_item,
-    path_text,
-    share_text,
-    table_row,
-    table_rule,
-    verdict_facts,
-)
 from mashbill.policy.licence_words import read_licence
 
 if TYPE_CHECKING:
@@ -35,12 +29,18 @@ HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"),
           (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
 
+_PIPELINES = {
+    "classifier": "text-classification", "merge": "text-classification",
+    "quantise": "text-classification", "pretrain": "text-generation",
+}  # fmt: skip
+"""kind of the stage that trained it -> the Hub's task; a plugin's trainers have none"""
+
 
 def write(account: Account, data_files: str = "part-*.parquet") -> str:
     """Return the account as a card; ``data_files`` says which files beside it hold the rows."""
     matter = _front_matter(account, data_files)
     front = [f"{key}:{_yaml(value, 1)}" for key, value in matter.items()]
-    return "\n".join(["---", *front, "---", "", *_body(account)]) + "\n"
+    return "\n".join(["---", *front, "---", "", *body(account)]) + "\n"
 
 
 def _yaml(value: Any, depth: int) -> str:
@@ -59,12 +59,14 @@ def _scalar(value: Any) -> str:
 
 
 def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
-    """Return the front matter; keys in the order of Hugging Face's documentation."""
+    """Return the front matter: what the Hub reads, in the order in which its own cards have it."""
     manifest = account.manifest
-    front: dict[str, Any] = dict(_licence(manifest.stage.get("license")))
+    front: dict[str, Any] = dict(_licence(account.stated_license))
     taught = any(line.source.what == "model" for line in account.lines)
-    front["tags"] = ["mashbill", *(["distillation"] if taught else [])]
+    tags = ["mashbill", *(["distillation"] if taught else [])]
     if account.is_model:
+        front["library_name"] = "mashbill"
+        front["pipeline_tag"] = _PIPELINES.get(str(manifest.stage.get("kind", "")), [])
         bases, relation = _bases(account)
         if bases:
             front |= {"base_model": bases, "base_model_relation": relation}
@@ -79,19 +81,8 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
         front |= _made_by_machines(account)
         # Rejected rows lie beside the others; without this the Hub would load them too.
         front["configs"] = [{"config_name": "default", "data_files": data_files}]
-    front["x-mashbill"] = {
-        "format": 1,
-        "artifact": account.id,
-        "bill": [
-            {
-                "source": line.source.model_dump(mode="json", exclude_none=True),
-                **line_facts(line),
-            }
-            for line in account.lines
-        ],
-        "verdicts": [verdict_facts(verdict) for pair in account.verdicts for verdict in pair],
-        "unknown": list(account.unknown),
-    }
+    front["tags"] = tags
+    front["x-mashbill"] = reference(account)
     return {key: value for key, value in front.items() if value != []}
 
 
@@ -138,69 +129,3 @@ def _made_by_machines(account: Account) -> dict[str, list[str]]:
         {"annotations_creators": ["machine-generated"]} if Channel.JUDGEMENT in channels else {}
     )
     return wrote | judged
-
-
-def _body(account: Account) -> list[str]:
-    """Return the readable part of the card, a line an item."""
-    manifest = account.manifest
-    size = f"{manifest.tokens:,} {manifest.token_unit}"
-    what = f"A model trained on {size}" if account.is_model else f"{manifest.rows:,} rows, {size}"
-    lines = [
-        f"# {manifest.ref}",
-        "",
-        f"{what}, made by the stage `{manifest.stage.get('kind', manifest.kind)}`.",
-        "",
-        "## What it was distilled from",
-        "",
-        (
-            f"{account.coverage} A share is the part of the {manifest.token_unit} in records that "
-            "the source reached; depth 1 is direct."
-        ),
-        "",
-        table_row(["source", "kind", "route", "channels", "share", "depth", "licence"]),
-        table_rule(7),
-    ]
-    lines += [
-        table_row(
-            [
-                line.source.title,
-                line.source.kind,
-                line.source.route,
-                " + ".join(channel.value for channel in line.channels),
-                share_text(line.share),
-                line.depth,
-                line.source.license or "not recorded",
-            ]
-        )
-        for line in account.lines
-    ]
-    lines += [
-        "",
-        "## Verdicts",
-        "",
-        "What is recorded, under each definition. Nothing here is legal advice.",
-        "",
-        table_row(["definition", "meaning", "closed model", "any model", "path"]),
-        table_rule(5),
-    ]
-    for closed, any_model in account.verdicts:
-        about = closed.definition
-        answers = [conclusion_text(one) for one in (closed, any_model)]
-        path = path_text(closed.path) or path_text(any_model.path)
-        lines.append(
-            table_row([f"{about.name}, version {about.version}", about.title, *answers, path])
-        )
-    lines += ["", "## Unknown", ""]
-    lines += [list_item(text) for text in account.unknown] or ["Nothing is listed."]
-    lines += [
-        "",
-        "## Check it",
-        "",
-        (
-            "With the store beside you, `mashbill audit` checks every file against the signed "
-            f"ledger, and `mashbill bill {manifest.ref}` derives the above again. Content digest: "
-            f"`{manifest.digest}`; ledger entry {account.step.entry.index}, "
-            f"`{account.step.entry.digest}`."
-        ),
-    ]
-    return lines

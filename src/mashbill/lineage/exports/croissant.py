@@ -88,8 +88,8 @@ def write(account: Account) -> str:
         ],
         "mashbill:unknown": list(account.unknown),
     }
-    licence = manifest.stage.get("license")
-    if isinstance(licence, str) and (stated := address(licence)):
+    licence = account.stated_license
+    if licence and (stated := address(licence)):
         document["license"] = stated
     left_out = [
         name for name, kind in account.columns if _field_type(kind) is None or name.startswith(OURS)

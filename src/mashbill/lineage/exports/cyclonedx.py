@@ -109,7 +109,7 @@ def _subject(account: Account) -> dict[str, Any]:
             if taken.id not in known:
                 known.add(taken.id)
                 ancestors.append({"type": "data", "bom-ref": taken.id, "name": taken.name})
-    component = _artifact(account.step)
+    component = _artifact(account.step, account.stated_license)
     if account.is_model:
         component["modelCard"] = _card(account)
     component["pedigree"] = {
@@ -120,7 +120,7 @@ def _subject(account: Account) -> dict[str, Any]:
     return component
 
 
-def _artifact(step: Step) -> dict[str, Any]:
+def _artifact(step: Step, declared: str | None = None) -> dict[str, Any]:
     """Return an artifact of the store as a component, its files inside it."""
     manifest = step.manifest
     component: dict[str, Any] = {
@@ -139,7 +139,7 @@ def _artifact(step: Step) -> dict[str, Any]:
         ],
         "properties": _properties(artifact_facts(manifest).items()),
     }
-    stated = manifest.stage.get("license")
+    stated = declared or manifest.stage.get("license")
     if isinstance(stated, str) and (licences := cyclonedx(stated)):
         component["licenses"] = licences
     if manifest.kind == "dataset":

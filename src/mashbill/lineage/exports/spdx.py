@@ -68,7 +68,7 @@ def write(account: Account) -> str:
     for name, source in account.sources.items():
         _source(graph, name, source)
     for step in account.steps:
-        _artifact(graph, step)
+        _artifact(graph, step, account.stated_license if step is account.step else None)
     for step in account.steps:
         for taken in step.taken:
             _taken(graph, step, taken)
@@ -188,7 +188,7 @@ def _source(graph: _Graph, name: str, source: Source) -> None:
         _licence(graph, name, source.license)
 
 
-def _artifact(graph: _Graph, step: Step) -> None:
+def _artifact(graph: _Graph, step: Step, declared: str | None) -> None:
     """Add an artifact of the store and its files."""
     manifest = step.manifest
     is_model = manifest.kind == "model"
@@ -224,8 +224,9 @@ def _artifact(graph: _Graph, step: Step) -> None:
         for file, sha256 in files_of(manifest)
     ]
     graph.relate(step.id, "contains", files)
-    if isinstance(manifest.stage.get("license"), str):
-        _licence(graph, step.id, manifest.stage["license"])
+    stated = declared or manifest.stage.get("license")
+    if isinstance(stated, str):
+        _licence(graph, step.id, stated)
 
 
 def _taken(graph: _Graph, step: Step, taken: Taken) -> None:

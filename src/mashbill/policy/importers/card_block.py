@@ -1,8 +1,9 @@
 """The block ``x-mashbill`` of a card that our own exporter wrote, back into claims.
 
-The block holds the whole bill; a claim is about one step. So a line becomes a claim where it is
-direct (depth 1 or less) and came by a single channel. Of the rest the bill tells that it is an
-ancestor, and not of what.
+A block of format 1 holds the whole bill; one of format 2 points by name and digest to ``bill.json``
+beside the card, which is read from there. A claim is about one step. So a line becomes a claim
+where it is direct (depth 1 or less) and came by a single channel. Of the rest the bill tells that
+it is an ancestor, and not of what.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from mashbill.core.canonical import digest_bytes
+from mashbill.core.errors import InputError
+from mashbill.core.parsing import json_value, read_bytes
 from mashbill.core.source import Channel, Source
 from mashbill.policy.claims import RELATIONS
 from mashbill.policy.licence_cells import licence_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mashbill.policy.importers.imported import Gathering
 
 _RELATIONS = {
@@ -31,8 +37,16 @@ _RELATIONS = {
 """channel of a line -> relation of a claim; finer relations are not told apart in a block"""
 
 
+_BILL_FILE = "bill.json"
+
+
 def read_block(
-    gathered: Gathering, where: str, block: Any, child: tuple[str, str], source: str
+    gathered: Gathering,
+    where: str,
+    block: Any,
+    child: tuple[str, str],
+    source: str,
+    folder: Path | None = None,
 ) -> set[tuple[str, str]]:
     """Add the entities and direct claims of a block.
 
@@ -40,25 +54,35 @@ def read_block(
         gathered: what to add to.
         where: file and key, for what is left out.
         block: value of the key: ``{"format": 1, "artifact": ..., "bill": [{"source": {...},
-            "channels": [...], "share_low": ..., "share_high": ..., "depth": ...}], ...}``.
+            "channels": [...], "share_low": ..., "share_high": ..., "depth": ...}], ...}``, or
+            ``{"format": 2, "bill": "bill.json", "sha256": ...}``.
         child: id of the card's entity, and whether it is a model or a dataset.
         source: where the claims stand.
+        folder: where the card lies; what format 2 points to lies beside it.
 
     Returns:
         parent in small letters, and role, of each claim.
     """
     told: set[tuple[str, str]] = set()
-    if not isinstance(block, dict) or block.get("format") != 1:
-        found = brief(block.get("format")) if isinstance(block, dict) else brief(block)
-        gathered.leave(where, f"format {found} is not known; 1 is")
+    number = block.get("format") if isinstance(block, dict) else block
+    if number not in (1, 2) or isinstance(number, bool):
+        gathered.leave(where, f"format {brief(number)} is not known; 1 is, and 2")
         return told
     lines = block.get("bill")
+    if number == 2:
+        lines, reason = _beside(block, folder)
+        if reason:
+            gathered.leave(where, reason)
+            return told
     for number, line in enumerate(lines if isinstance(lines, list) else []):
         place = f"{where}.bill[{number}]"
         try:
             leaf = Source.model_validate(line["source"])
             channels = [Channel(name) for name in line["channels"]]
-            low, high, depth = (line[key] for key in ("share_low", "share_high", "depth"))
+            low, high = (
+                line["share"] if "share" in line else (line["share_low"], line["share_high"])
+            )
+            depth = line["depth"]
             share = low if low == high else None
             note = "from the block x-mashbill"
             note += "" if low == high else f"; share between {low:.4g} and {high:.4g}"
@@ -93,6 +117,25 @@ def read_block(
             licence = licence_of(leaf.license)
             gathered.add_entity(place, id=name, source=source, license=licence, **facts)
     return told
+
+
+def _beside(block: dict[str, Any], folder: Path | None) -> tuple[list[Any], str]:
+    """Return the lines of the bill that a block points to, or why there are none."""
+    name, sha256 = block.get("bill"), block.get("sha256")
+    if name != _BILL_FILE:
+        return [], f"its bill is said to be in {brief(name)}; {_BILL_FILE} beside the card is known"
+    path = None if folder is None else folder / _BILL_FILE
+    if path is None or not path.is_file():
+        return [], f"its bill is in {_BILL_FILE}, which is not beside the card; fetch it too"
+    try:
+        data = read_bytes(path)
+        if digest_bytes(data) != sha256:
+            return [], f"{path} is not the file that the card names: its SHA-256 is another one"
+        read = json_value(data, path)
+    except InputError as error:
+        return [], str(error)
+    lines = read.get("bill") if isinstance(read, dict) else None
+    return (lines, "") if isinstance(lines, list) else ([], f"{path} holds no bill")
 
 
 def _id(leaf: Source) -> str:

@@ -168,8 +168,9 @@ class _Card:
         block = self.matter.get("x-mashbill")
         if block is not None:
             self.told = read_block(
-                self.gathered, self._at("x-mashbill"), block, (self.name, self.what), self.source
-            )
+                self.gathered, self._at("x-mashbill"), block, (self.name, self.what), self.source,
+                self.file.parent,
+            )  # fmt: skip
         self._bases()
         if self.what == "model":
             for one in self._named("datasets", "dataset"):

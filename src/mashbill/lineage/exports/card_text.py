@@ -1,0 +1,227 @@
+"""The readable part of a card: what it is, how to use it, data, evaluation, lineage, limits.
+
+The order is that of the Hub's own well-kept cards: first what a reader came for, then what it was
+made from, then how to check it. The whole bill stands in ``bill.json``; a card tells the start of
+every list and how much more there is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mashbill.lineage.exports.bill_file import BILL_FILE
+from mashbill.lineage.telling import (
+    counted,
+    coverage_sentence,
+    definition_sentences,
+    depth_words,
+    did,
+    listed,
+)
+from mashbill.lineage.words import (
+    list_item,
+    markdown,
+    path_text,
+    percent,
+    share_text,
+    table_row,
+    table_rule,
+)
+from mashbill.policy.licence_words import read_licence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mashbill.lineage.exports.account import Account
+
+_SOURCES = 100  # rows of the table of sources
+_UNKNOWN = 12  # unknowns that are told one by one
+_SYSTEMS = 20  # rows of an evaluation
+
+
+def body(account: Account) -> list[str]:
+    """Return the text of a card, a line an item."""
+    sections = [
+        ("How to use it", _usage(account)),
+        ("Training data" if account.is_model else "Where the data come from", _data(account)),
+        ("Evaluation", _evaluation(account)),
+        ("Is it distilled?", _lineage(account)),
+        ("Limits", _limits(account)),
+        ("Check it", _check(account)),
+    ]
+    lines = [f"# {account.manifest.ref}", "", *_what(account)]
+    for title, told in sections:
+        lines += ["", f"## {title}", "", *told]
+    return lines
+
+
+def _size(account: Account) -> str:
+    manifest = account.manifest
+    return f"{manifest.tokens:,} {manifest.token_unit}"
+
+
+def _what(account: Account) -> list[str]:
+    manifest = account.manifest
+    kind = str(manifest.stage.get("kind", manifest.kind))
+    taught = list(
+        dict.fromkeys(line.source.title for line in account.lines if line.source.what == "model")
+    )
+    if account.is_model:
+        size = manifest.measures.get("parameters")
+        of = f" of {size:,} parameters" if isinstance(size, int) else ""
+        what = f"A model{of}, made by the stage `{kind}` from {_size(account)}."
+    else:
+        rows = counted(manifest.rows, "row")
+        what = f"A data set of {rows} ({_size(account)}), made by the stage `{kind}`."
+    by = f" Models had a part in it: {markdown(listed(taught))}." if taught else ""
+    stated = account.stated_license or ""
+    licence = (
+        "The licence that it is under is not recorded."
+        if read_licence(stated).kind == "none"
+        else f"Its licence is {markdown(stated)}."
+    )
+    return [f"{what}{by} {licence}"]
+
+
+def _usage(account: Account) -> list[str]:
+    manifest = account.manifest
+    if not account.is_model:
+        return [
+            "```python",
+            "from datasets import load_dataset",
+            "",
+            'rows = load_dataset("path/to/this/folder", split="train")',
+            "```",
+            "",
+            (
+                "The columns `_id`, `_bill` and `_from`, where they are kept, are receipts: which "
+                "row it is, what it was made from, and of which rows."
+            ),
+        ]
+    kind = str(manifest.stage.get("kind", ""))
+    return [
+        "```python",
+        "from pathlib import Path",
+        "from mashbill.core import registry",
+        "",
+        f'trained = registry.find("{kind}", registry.TRAINERS)',
+        'model = trained.load(Path("path/to/this/folder"), threads=2)',
+        'print(model.labels, model.probabilities(["a text"]))',
+        "```",
+    ]
+
+
+def _data(account: Account) -> list[str]:
+    manifest = account.manifest
+    inputs = [item.name for item in account.step.taken if item.role not in ("teacher", "source")]
+    lines = []
+    if inputs:
+        lines += [f"It was made from {markdown(listed(inputs))}.", ""]
+    lines += [
+        (
+            f"Behind it stand {counted(len({line.source for line in account.lines}), 'source')}. "
+            f"A share is the part of the {manifest.token_unit} in records that the source reached, "
+            "so shares overlap."
+        ),
+        "",
+        table_row(["source", "what it did", "share", "how far", "licence"]),
+        table_rule(5),
+    ]
+    lines += [
+        table_row(
+            [
+                line.source.title,
+                did(line.channels, line.source.what),
+                share_text(line.share),
+                depth_words(line.depth),
+                line.source.license or "not recorded",
+            ]
+        )
+        for line in account.lines[:_SOURCES]
+    ]
+    if (more := len(account.lines) - _SOURCES) > 0:
+        lines += ["", f"{counted(more, 'further line')} in `{BILL_FILE}`."]
+    return lines
+
+
+def _evaluation(account: Account) -> list[str]:
+    if not account.evaluations:
+        return ["No evaluation of it is recorded."]
+    lines: list[str] = []
+    for name, measures in account.evaluations:
+        systems = list(measures["systems"].items())
+        rows = counted(int(measures["rows"]), "held-out row")
+        lines += [
+            *([""] if lines else []),
+            f"{markdown(name)}: {rows} with human labels.",
+            "",
+            table_row(["system", "accuracy", "95% interval", "macro F1"]),
+            table_rule(4),
+            *(table_row(row) for row in _scores(systems[:_SYSTEMS])),
+            *_majority(measures),
+        ]
+    return lines
+
+
+def _scores(systems: list[tuple[str, Mapping[str, Any]]]) -> Iterator[list[str]]:
+    for name, score in systems:
+        interval = f"{score['low']:.3f} to {score['high']:.3f}" if "low" in score else ""
+        f1 = score.get("macro_f1")
+        yield [name, f"{score['accuracy']:.3f}", interval, "" if f1 is None else f"{f1:.3f}"]
+
+
+def _majority(measures: Mapping[str, Any]) -> list[str]:
+    if "majority_label" not in measures:
+        return []
+    label = markdown(measures["majority_label"])
+    return ["", f"Always saying {label} is right in {percent(measures['majority'])} of them."]
+
+
+def _lineage(account: Account) -> list[str]:
+    lines = [
+        (
+            "Distillation is an ordinary technique, and what it means is not agreed. Under each "
+            "definition this is what is recorded:"
+        ),
+        "",
+    ]
+    for closed, any_model in account.verdicts:
+        about = closed.definition
+        path = path_text(closed.path) or path_text(any_model.path)
+        by = f" By this path: {path}." if path else ""
+        unit = account.manifest.token_unit
+        told = f"{definition_sentences(closed, any_model, unit)}{by}"
+        lines.append(list_item(f"{about.name} ({about.title}, version {about.version}). {told}"))
+    covered = coverage_sentence(account.covered, account.manifest.token_unit)
+    return [*lines, "", markdown(covered)]
+
+
+def _limits(account: Account) -> list[str]:
+    unknown = account.unknown
+    lines = [
+        (
+            "Nothing here says that something is allowed, and nothing is legal advice. Personal "
+            "data, opt-outs and safety were not looked at."
+        ),
+        "",
+    ]
+    if not unknown:
+        return [*lines, "No fact is listed as unknown."]
+    lines += ["What is not recorded:", ""]
+    lines += [list_item(text) for text in unknown[:_UNKNOWN]]
+    if (more := len(unknown) - _UNKNOWN) > 0:
+        lines += ["", f"{counted(more, 'further unknown')} in `{BILL_FILE}`."]
+    return lines
+
+
+def _check(account: Account) -> list[str]:
+    manifest = account.manifest
+    return [
+        (
+            f"The whole bill is `{BILL_FILE}`, whose SHA-256 stands in this card. With the store "
+            "beside you, `mashbill audit` checks every file against the signed ledger, and "
+            f"`mashbill bill {manifest.ref}` derives it again. Content digest "
+            f"`{manifest.digest}`; ledger entry {account.step.entry.index}, "
+            f"`{account.step.entry.digest}`."
+        ),
+    ]

@@ -1,0 +1,98 @@
+"""Facts of a lineage as sentences that can be read aloud, for documents that people sign or read.
+
+One fact a sentence; a number is told with its noun, and where there is nothing, that is what is
+told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mashbill.core.source import Channel
+from mashbill.lineage.words import percent, share_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mashbill.lineage.bill import Coverage
+    from mashbill.lineage.definitions import Verdict
+
+DID = {
+    Channel.CONTENT: "wrote text",
+    Channel.LOGITS: "gave its probabilities",
+    Channel.WEIGHTS: "gave its weights",
+    Channel.JUDGEMENT: "labelled or scored",
+    Channel.SELECTION: "picked what stays",
+    Channel.TRANSFORM: "rewrote or cleaned",
+    Channel.PROMPT: "wrote what was asked",
+}
+"""channel -> what a model did; a data set of content is text that was read"""
+
+
+def did(channels: Iterable[Channel], what: str = "model") -> str:
+    """Return what a source did, in a few words."""
+    told = [
+        "text that was learned from" if what != "model" and one is Channel.CONTENT else DID[one]
+        for one in channels
+    ]
+    return ", ".join(told)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: no rows, 1 row, 2 rows."""
+    if number == 0:
+        return f"no {plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names as a sentence has them, and how many more there are."""
+    shown = [*names[:most]]
+    if len(names) > most:
+        shown.append(f"{len(names) - most:,} more")
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def coverage_sentence(covered: Coverage, unit: str = "tokens") -> str:
+    """Say how much of an artifact has a recorded origin."""
+    low, high = covered.recorded
+    names = listed([source.title for source in covered.unknown])
+    of = f"; not recorded: {names}" if names else ""
+    if (low, high) == (0.0, 1.0):
+        return f"How much of the {unit} has a recorded origin is not known{of}."
+    if low == high == 1:
+        return f"All of the {unit} have a recorded origin."
+    if low == high == 0:
+        return f"None of the {unit} has a recorded origin{of}."
+    return f"{share_text(covered.recorded)} of the {unit} have a recorded origin{of}."
+
+
+def depth_words(depth: int) -> str:
+    """Say how far a source is: directly, or through models."""
+    if depth <= 1:
+        return "directly"
+    return f"through {counted(depth - 1, 'model')}"
+
+
+def definition_sentences(closed: Verdict, any_model: Verdict, unit: str = "tokens") -> str:
+    """Say what a definition concludes about closed models, and about any model."""
+    first = _conclusion(closed, "a closed model", unit)
+    second = _conclusion(any_model, "any model", unit)
+    told = f"From {first}. From {second}."
+    if closed.lineage_part:
+        return f"Lineage alone does not decide it. What lineage shows: {told}"
+    return told
+
+
+def _conclusion(verdict: Verdict, who: str, unit: str) -> str:
+    found = verdict.lineage_part or verdict.conclusion
+    if verdict.depth is None:
+        return f"{who}: {found}"
+    far = depth_words(verdict.depth)
+    low, high = (percent(end) for end in verdict.share)
+    if verdict.share == (0.0, 1.0):
+        return f"{who}: {found}, {far}; in how much of the {unit} is not known"
+    part = low if low == high else f"between {low} and {high}"
+    return f"{who}: {found}, {far}, in {part} of the {unit}"
