@@ -253,8 +253,10 @@ def _imports(form):
 def _catalogue(path):
     from mashbill.lineage.public import lineage_of
     from mashbill.policy.claims import load_catalogue
+    from mashbill.policy.keeping import open_index
 
     lineage_of(load_catalogue([path], shipped=False))
+    open_index([path], shipped=False)
 
 
 def _gguf(path):
@@ -613,7 +615,7 @@ READERS = (
            _file(DATA / "modsleuth" / "viewer.json"), _imports("modsleuth"), "g.json"),
     Reader("DPI", ("policy.importers.dpi:read",), _file(DATA / "dpi" / "Chats.json"),
            _imports("dpi"), "d.json"),
-    Reader("claims", ("policy.claims:read_rows",), _text(_CLAIMS), _catalogue, "claims.csv",
+    Reader("claims", ("policy.claims:read_rows", "policy.columns:read_columns"), _text(_CLAIMS), _catalogue, "claims.csv",
            OF_TEXT),
     Reader("GGUF", ("teachers.gguf_header:check_header", "teachers.gguf_file:__init__"), _gguf_valid,
            _gguf, "m.gguf", OF_BYTES),

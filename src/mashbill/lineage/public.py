@@ -69,7 +69,7 @@ def kind_of_public(catalogue: Catalogue, name: str) -> StudentKind:
     A model that others filter by is a classifier; one that writes, or was taught to, is a language
     model.
     """
-    serves = {claim.relation for claim in catalogue.claims if claim.parent == name}
+    serves = catalogue.serves_as(name)
     learns = {claim.relation for claim in catalogue.claims if claim.child == name}
     if "filter-classifier" in serves:
         return "classifier"

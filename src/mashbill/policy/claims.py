@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -22,11 +22,14 @@ from mashbill.core.parsing import read_text
 from mashbill.core.source import Channel, Purpose, SourceKind, via
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
 Row = TypeVar("Row", bound=BaseModel)
+
+CSV_BYTES = 1 << 30
+"""largest CSV file: three million claims have half of it"""
 
 Status = Literal["stated", "derived", "sworn", "alleged"]
 """who stands behind a claim: the maker's own text or code; somebody's reading of it; testimony
@@ -224,14 +227,26 @@ ENTITY_COLUMNS = tuple(Entity.model_fields)
 CLAIM_COLUMNS = tuple(Claim.model_fields)
 
 
+class Whole(Protocol):
+    """What a part of a catalogue asks the whole about."""
+
+    def find(self, text: str) -> Entity:
+        """Return an entity by its name."""
+
+    def serves_as(self, entity: str) -> frozenset[str]:
+        """Return the relations in which an entity is a parent of something."""
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Entities and claims, in the order in which they were read."""
 
     entities: dict[str, Entity]
     claims: tuple[Claim, ...]
-    names: dict[str, str]
-    """lower-case id or alias -> id"""
+    names: Mapping[str, str]
+    """lower-case id or alias -> id; of the whole, where this is a part"""
+    whole: Whole | None = field(default=None, repr=False, compare=False)
+    """what this is a part of: some entities, and all that they rest on"""
 
     def find(self, text: str) -> Entity:
         """Return the entity of an id, alias or bare name; ``hf:`` in front is allowed.
@@ -239,16 +254,22 @@ class Catalogue:
         Raises:
             InputError: if there is none, or a bare name fits several; near ones are listed.
         """
-        name = text.removeprefix("hf:").removeprefix("datasets/").lower()
+        if self.whole is not None:
+            return self.whole.find(text)
+        name = plain_name(text)
         if name in self.names:
             return self.entities[self.names[name]]
         fits = sorted({i for key, i in self.names.items() if key.rsplit("/", 1)[-1] == name})
         if len(fits) == 1:
             return self.entities[fits[0]]
         near = fits or sorted({i for key, i in self.names.items() if name in key})[:12]
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        msg = f"the catalogue has no {text!r}{hint}"
-        raise InputError(msg)
+        raise not_found(text, near)
+
+    def serves_as(self, entity: str) -> frozenset[str]:
+        """Return the relations in which an entity is a parent of something."""
+        if self.whole is not None:
+            return self.whole.serves_as(entity)
+        return frozenset(claim.relation for claim in self.claims if claim.parent == entity)
 
     def about(self, entity: str) -> list[Claim]:
         """Return the claims about what an entity was made from."""
@@ -261,6 +282,17 @@ class Catalogue:
             if claim.dispute:
                 found.setdefault(claim.dispute, []).append(claim)
         return found
+
+
+def plain_name(text: str) -> str:
+    """Return a name as names are looked up: ``hf:`` and the case of letters are no part of it."""
+    return text.removeprefix("hf:").removeprefix("datasets/").lower()
+
+
+def not_found(text: str, near: Sequence[str]) -> InputError:
+    """Return what is said of a name that is none, or that fits several."""
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return InputError(f"the catalogue has no {text!r}{hint}")
 
 
 def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalogue:
@@ -282,22 +314,13 @@ def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalo
         known, stated = _shipped()
         entities |= {entity.id: entity for entity in known}
         claims |= dict.fromkeys(stated)
-    files: list[Path] = []
-    for path in more:
-        if not path.exists():
-            msg = f"{path}: there is no such catalogue"
-            raise InputError(msg)
-        files += sorted(path.glob("*.csv")) if path.is_dir() else [path]
-    for file in files:
-        if file.name.startswith("entities"):
+    for file, begins in catalogue_files(more, shipped=False):
+        if begins == "entities":
             for entity in read_rows(file, Entity):
                 if entity.id not in entities or entities[entity.id].is_bare:
                     entities[entity.id] = entity
-        elif file.name.startswith("claims"):
-            claims |= dict.fromkeys(read_rows(file, Claim))
         else:
-            msg = f"{file}: its name must begin with entities or claims, which says what is in it"
-            raise InputError(msg)
+            claims |= dict.fromkeys(read_rows(file, Claim))
     names: dict[str, str] = {}
     for entity in entities.values():
         for name in (entity.id, *entity.aliases):
@@ -314,11 +337,45 @@ def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalo
     return Catalogue(entities, tuple(resolved), names)
 
 
+def catalogue_files(
+    more: Iterable[Path] = (), *, shipped: bool = True
+) -> list[tuple[Path | Traversable, Literal["entities", "claims"]]]:
+    """Return the files of a catalogue in the order in which they are read, and what is in each.
+
+    Raises:
+        InputError: if a path is not there, or a name does not say what is in the file.
+    """
+    files: list[Path | Traversable] = []
+    if shipped:
+        home = resources.files(__package__) / "catalogue"
+        files += [home / "entities.csv", home / "claims.csv"]
+    for path in more:
+        if not path.exists():
+            msg = f"{path}: there is no such catalogue"
+            raise InputError(msg)
+        files += sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    found: list[tuple[Path | Traversable, Literal["entities", "claims"]]] = []
+    for file in files:
+        if file.name.startswith("entities"):
+            found.append((file, "entities"))
+        elif file.name.startswith("claims"):
+            found.append((file, "claims"))
+        else:
+            msg = f"{file}: its name must begin with entities or claims, which says what is in it"
+            raise InputError(msg)
+    return found
+
+
 @cache
 def _shipped() -> tuple[tuple[Entity, ...], tuple[Claim, ...]]:
-    home = resources.files(__package__) / "catalogue"
-    entities = read_rows(home / "entities.csv", Entity)
-    return tuple(entities), tuple(read_rows(home / "claims.csv", Claim))
+    entities: list[Entity] = []
+    claims: list[Claim] = []
+    for file, begins in catalogue_files():
+        if begins == "entities":
+            entities += read_rows(file, Entity)
+        else:
+            claims += read_rows(file, Claim)
+    return tuple(entities), tuple(claims)
 
 
 def _resolved(claim: Claim, names: dict[str, str]) -> Claim:
@@ -336,7 +393,7 @@ def read_rows(file: Path | Traversable, model: type[Row]) -> list[Row]:
     Raises:
         InputError: naming file, line, column and value.
     """
-    text = read_text(file)
+    text = read_text(file, most=CSV_BYTES)
     try:
         with io.StringIO(text, newline="") as stream:
             reader = csv.DictReader(stream, strict=True)

@@ -20,6 +20,7 @@ from mashbill.conduct.budget import Caps
 from mashbill.conduct.journal import Journal
 from mashbill.core import registry
 from mashbill.core.artifact import InputRef, Manifest
+from mashbill.core.cache import default_cache
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError, RecipeError, TeacherError
 from mashbill.core.reasons import Counted, Reasons, rejections
@@ -60,11 +61,6 @@ def _name_stage(error: Exception, name: str) -> None:
 
 def _names_stage(error: Exception, name: str) -> bool:
     return re.search(rf"stages\.{re.escape(name)}(?![\w-])", str(error)) is not None
-
-
-def default_cache() -> Path:
-    """Return where fetched and converted files are kept: ``$XDG_CACHE_HOME/mashbill``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mashbill"
 
 
 @dataclass(frozen=True)
