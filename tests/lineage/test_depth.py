@@ -27,10 +27,12 @@ from mashbill.lineage.obligations import output_licence
 from mashbill.lineage.proof import _closure
 from mashbill.lineage.public import lineage_of
 from mashbill.lineage.removal import Selector, touch
-from mashbill.lineage.scenarios import Scenario, Told
+from mashbill.lineage.scenarios import Scenario
 from mashbill.lineage.things import FACTS, Column, Things
 from mashbill.lineage.trace import Hop
-from mashbill.lineage.whatif import what_if
+from mashbill.lineage.whatif.lead import shipped
+from mashbill.lineage.whatif.passes import what_if
+from mashbill.lineage.whatif.told import Told
 from mashbill.plan import build
 from mashbill.policy.claims import Catalogue, Claim, Entity
 from mashbill.policy.documents import load_registry
@@ -103,8 +105,8 @@ def told(circuit):
     things = things_of(circuit)
     removed = np.zeros(circuit.size, bool)
     removed[circuit.sources()[:3]] = True
-    outcome = what_if(things, removed, load_definitions("ABC"))
-    return Told(Scenario("", removed, DAY), things, outcome, 6)
+    outcome = what_if(things, removed, load_definitions("ABC"), lead=shipped())
+    return Told(Scenario("", "", removed, DAY), things, outcome, shipped())
 
 
 QUESTIONS = {

@@ -14,10 +14,11 @@ from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.public import lineage_of
 from mashbill.lineage.scenarios import forbidding, removing, tell
 from mashbill.lineage.things import things_of_catalogue
+from mashbill.lineage.whatif.beside import interval
 from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry
 from mashbill.report.sankey import OTHERS, draw_sankey, grouped, layout
-from mashbill.report.whatif import write_whatif
+from mashbill.report.whatif import FOLDED, OPEN, write_whatif
 
 DAY = date(2026, 11, 24)
 REGISTRY = load_registry()
@@ -37,9 +38,12 @@ def scenarios(things):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     told = list(scenarios(things_of_catalogue(lineage_of(load_catalogue()))))
-    path = tmp_path_factory.mktemp("page") / "whatif.html"
-    write_whatif(told, path, as_of=DAY, counted="Some artifacts.")
-    return told, path
+    return told, written(told, tmp_path_factory.mktemp("page") / "whatif.html")
+
+
+def written(told, path):
+    facts, flows = [item.as_json() for item in told], [item.flows() for item in told]
+    return write_whatif(facts, flows, path, as_of=DAY, counted="Some artifacts.")
 
 
 def test_the_page_shows_every_scenarios_numbers(page):
@@ -47,15 +51,22 @@ def test_the_page_shows_every_scenarios_numbers(page):
     text = path.read_text()
     for item in told:
         facts = item.as_json()
-        assert f"{facts['lose_an_ancestor']:,}</span> of {facts['made']:,}" in text
-        for artifact in facts["artifacts"]:
+        for key in ("models", "datasets"):
+            impact = facts["impact"][key]
+            assert f"{impact['hit']:,} of {impact['in_all']:,}" in text
+            assert interval(impact["impact"]) in text
+        for line in facts["first_lines"]:
+            assert line in text
+        for artifact in facts["artifacts"][: OPEN + FOLDED]:
             assert artifact["name"] in text
+        for place in facts["lost"]["told"][:10]:
+            assert place["name"] in text
     assert not re.search(r"(src|href)=|url\(", text)
     assert "clean" not in text
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs Debian's chromium; .ci/run installs it")
-@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("width", [1280, 500, 390])
 def test_the_page_fits_a_browsers_window(page, width, tmp_path):
     shown = dom_of(page[1], tmp_path / "profile", width)
     assert shown.count('class="scenario"') == 2
@@ -78,8 +89,7 @@ def test_a_hostile_name_is_text(tmp_path):
         for parent in ("o/base", "openai/x")
     )
     things = things_of_catalogue(lineage_of(Catalogue(entities, claims, {})))
-    path = write_whatif(list(scenarios(things)), tmp_path / "p.html", as_of=DAY, counted="x")
-    text = path.read_text()
+    text = written(list(scenarios(things)), tmp_path / "p.html").read_text()
     assert "<script>" not in text
     assert text.count("</svg>") == 2
     assert "&lt;script&gt;" in text

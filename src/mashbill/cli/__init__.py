@@ -6,7 +6,17 @@ wants review.
 
 from __future__ import annotations
 
-from mashbill.cli import conduct, evidence, lineage, policy, public, publishing, removal, running
+from mashbill.cli import (
+    conduct,
+    evidence,
+    lineage,
+    policy,
+    public,
+    publishing,
+    removal,
+    running,
+    whatif,
+)
 from mashbill.cli.ending import ended
 from mashbill.cli.options import app, recipe_path
 from mashbill.cli.printing import take_over
@@ -23,6 +33,7 @@ __all__ = [
     "recipe_path",
     "removal",
     "running",
+    "whatif",
 ]
 
 

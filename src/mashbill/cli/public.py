@@ -1,4 +1,4 @@
-"""Commands about public models: catalog list, show, disputes and import, and whatif."""
+"""Commands about public models: catalog list, show, disputes and import."""
 
 from __future__ import annotations
 
@@ -10,30 +10,18 @@ from typing import Annotated
 import typer
 
 from mashbill.cli.options import (
-    COUNTED_CLAIMS,
-    AsOfOption,
     CatalogOption,
-    ClaimsOption,
     JsonOption,
-    TermsOption,
     app,
     out,
-    parse_claims,
-    parse_day,
     print_json,
 )  # fmt: skip
 from mashbill.cli.printing import table
-from mashbill.cli.show_public import print_entity, print_sources, print_whatif
+from mashbill.cli.show_public import print_entity, print_sources
 from mashbill.core.errors import InputError
 from mashbill.core.shown import FORMULA
-from mashbill.core.store import Store
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.scenarios import forbidding, removing, tell
-from mashbill.lineage.things import things_of_catalogue, things_of_store
 from mashbill.policy.catalogue_sources import standing_of_sources
 from mashbill.policy.claims import load_catalogue
-from mashbill.policy.documents import load_registry
 from mashbill.policy.importers import (
     FORMATS,
     Origin,
@@ -200,66 +188,3 @@ def import_command(
         out.say(f"Left out: {line}")
     if len(imported.left_out) > 20:
         out.say(f"and {len(imported.left_out) - 20:,} more, told by --json")
-
-
-@app.command("whatif")
-def whatif_command(
-    remove: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What goes: CEL over name, what, provider, country, kind, license, route, "
-            "released. Each --remove or --terms is a scenario of its own."
-        ),
-    ] = None,
-    terms: Annotated[
-        list[str] | None,
-        typer.Option(help="'PROVIDER forbids training from YYYY-MM-DD': its API is closed off."),
-    ] = None,
-    store: Annotated[
-        Path | None,
-        typer.Option(help="Ask about this store; about the catalogue if absent."),
-    ] = None,
-    definition: Annotated[
-        list[str] | None,
-        typer.Option(help="A, B, C, EU-2.5, or a TOML file; A, B, C if absent."),
-    ] = None,
-    lead_months: Annotated[int, typer.Option(help="Months that one rebuild takes.", min=0)] = 6,
-    as_of: AsOfOption = None,
-    catalog: CatalogOption = None,
-    claims: ClaimsOption = COUNTED_CLAIMS,
-    terms_file: TermsOption = None,
-    to: Annotated[Path | None, typer.Option(help="Also write one HTML page.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what breaks if some sources go: losses, substitutes, earliest rebuilds, impact."""
-    if not remove and not terms:
-        msg = "say what goes: --remove 'country == \"XX\"', or --terms 'P forbids training from D'"
-        raise InputError(msg)
-    day = parse_day(as_of)
-    registry = load_registry(terms_file or ())
-    if store is None:
-        statuses = parse_claims(claims)
-        things = things_of_catalogue(lineage_of(load_catalogue(catalog or ()), statuses))
-        counted = f"of the catalogue whose making is recorded by {', '.join(statuses)} claims"
-    else:
-        things = things_of_store(Store(store))
-        counted = f"of the store {store}"
-    definitions = load_definitions(definition or ("A", "B", "C"))
-    scenarios = [removing(things, text, day) for text in remove or ()]
-    scenarios += [forbidding(things, text, registry) for text in terms or ()]
-    told = [
-        tell(things, scenario, definitions, registry, day, lead_months=lead_months)
-        for scenario in scenarios
-    ]
-    counted = f"{int(things.made.sum()):,} artifacts {counted}."
-    if to is not None:
-        from mashbill.report.whatif import write_whatif
-
-        write_whatif(told, to, as_of=day, counted=counted)
-    if as_json:
-        print_json({"as_of": day.isoformat(), "counted": counted,
-                    "scenarios": [item.as_json() for item in told]})  # fmt: skip
-        return
-    print_whatif(told, counted)
-    if to is not None:
-        out.say(f"Page: {to}")

@@ -1,4 +1,4 @@
-"""Printing what the catalogue and scenarios say."""
+"""Printing what the catalogue says."""
 
 from __future__ import annotations
 
@@ -9,12 +9,7 @@ from mashbill.cli.printing import table
 from mashbill.lineage.words import share_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mashbill.lineage.scenarios import Told
     from mashbill.policy.claims import Claim, Entity
-
-_SHOWN = 40  # artifacts of a scenario that a terminal shows; --json and the page have all
 
 
 def print_entity(
@@ -26,7 +21,11 @@ def print_entity(
         "country": entity.country, "licence": entity.license or _looked(entity.license_looked),
         "released": entity.released or _looked(entity.released_looked),
         "parameters": entity.parameters,
+        "context": f"{entity.context:,} tokens" if entity.context else "",
+        "takes in": " and ".join(entity.takes),
+        "downloads in 30 days": _downloads(entity),
         "also called": ", ".join(entity.aliases), "source": entity.source,
+        "source of context and media": entity.measures_source,
     }  # fmt: skip
     mark = " (second-hand: re-check)" if entity.second_hand else ""
     told = "; ".join(f"{key} {value}" for key, value in facts.items() if value)
@@ -50,6 +49,12 @@ def print_entity(
     if used:
         names = sorted({f"{claim.child} ({claim.relation})" for claim in used})
         out.say(f"Used in {len(names)}: {'; '.join(names)}")
+
+
+def _downloads(entity: Entity) -> str:
+    if entity.downloads is None:
+        return ""
+    return f"{entity.downloads:,} ({entity.downloads_on}, {entity.downloads_source})"
 
 
 def _looked(where: str) -> str:
@@ -78,82 +83,3 @@ def _amount(claim: Claim) -> str:
     if claim.of:
         parts.append(f"of {claim.of}")
     return ", ".join(parts)
-
-
-def print_whatif(told: Sequence[Told], counted: str) -> None:
-    """Print scenarios side by side, and then each."""
-    facts = [item.as_json() for item in told]
-    side = table("", *(item["scenario"] for item in facts), title=f"What if? {counted}")
-    under = [
-        (f"lose one under {name}", [item["under"][name] for item in facts])
-        for name in facts[0]["under"]
-    ]
-    rows: list[tuple[str, list[Any]]] = [
-        ("go", [item["removed"] for item in facts]),
-        ("lose an ancestor", [item["lose_an_ancestor"] for item in facts]),
-        *under,
-        ("keep an unaffected path", [item["keep_an_unaffected_path"] for item in facts]),
-        ("lack a substitute", [item["without_substitute"] for item in facts]),
-        ("impact, 0 to 100", [_interval(item["impact"]) for item in facts]),
-    ]
-    for name, values in rows:
-        side.add_row(name, *(str(value) for value in values))
-    out.print(side)
-    for item in facts:
-        _print_scenario(item)
-    out.print(
-        "Claims are never complete, so losses are the least that is recorded. Impact is the mean "
-        "over all artifacts of 40% channel, 30% share, 15% nearness, 15% roles without "
-        "substitute; what goes counts as 100. A loss is about technique; it says nothing on how "
-        "access was had.",
-        style="dim",
-    )
-
-
-def _interval(ends: list[float]) -> str:
-    low, high = ends
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-
-
-def _print_scenario(facts: dict[str, Any]) -> None:
-    out.print()
-    out.say((facts["scenario"], "bold"), f", gone from {facts['from']}")
-    for group in ("provider", "country", "kind"):
-        named = [f"{row[group]} {row['lose']} of {row['made']}" for row in facts["groups"][group]
-                 if row["lose"]]  # fmt: skip
-        out.say(f"Lose an ancestor, by {group}: {'; '.join(named) or 'nobody'}")
-    for role in facts["roles"]:
-        named = [
-            f"{s['name']} (serves {s['serves']}, {s['license'] or s['kind']}, terms: {s['terms']})"
-            for s in role["substitutes"]
-        ]
-        rest = role["substitutes_in_all"] - len(named)
-        more = f" and {rest} more" if rest > 0 else ""
-        out.say(f"Who {role['role']} is lost by {role['lost_by']}; could serve: "
-                f"{', '.join(named) or 'nothing recorded'}{more}")  # fmt: skip
-    names = list(facts["under"])
-    hit = table("artifact", "provider", "loses directly", *names, "other path", "steps",
-                "rebuilt by", "impact", title="Hardest hit")  # fmt: skip
-    for item in facts["artifacts"][:_SHOWN]:
-        stands = " (stands as made)" if item["stands_as_made"] else ""
-        hit.add_row(
-            item["name"] + stands,
-            item["provider"],
-            ", ".join(item["loses_directly"]) or "what it was built on",
-            *(_under(item["definitions"][name]) for name in names),
-            "yes" if item["keeps_an_unaffected_path"] else "no",
-            str(item["rebuild_steps"]),
-            item["rebuilt_by"] or "no substitute recorded",
-            _interval(item["impact"]["score"]),
-        )
-    out.print(hit)
-    rest = len(facts["artifacts"]) - _SHOWN
-    if rest > 0:
-        out.say(f"and {rest:,} more, told by --json and by the page")
-
-
-def _under(verdict: dict[str, Any]) -> str:
-    if not verdict["loses"]:
-        return "no"
-    low, high = verdict["share"]
-    return f"{verdict['hops']} hops, {share_text((low, high))}"

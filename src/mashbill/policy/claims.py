@@ -113,6 +113,8 @@ class Entity(_Row):
     """tokens that it takes in at most, as its maker states it"""
     takes: tuple[Medium, ...] = ()
     """what it takes in; in CSV divided by ``;``; empty if that is not recorded"""
+    measures_source: str = ""
+    """where context and ``takes`` are stated, if not where its other facts are"""
     downloads: int | None = Field(default=None, ge=0)
     """downloads in the 30 days up to ``downloads_on``, as its host counted them"""
     downloads_on: str = ""

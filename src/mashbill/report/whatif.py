@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.store import write_atomically
-from mashbill.lineage.scenarios import GROUPED_BY
-from mashbill.lineage.whatif import WEIGHTS
+from mashbill.lineage.whatif.beside import interval, side_by_side
+from mashbill.lineage.whatif.impact import WEIGHTS
+from mashbill.lineage.whatif.told import GROUPED_BY, rebuilt_words
 from mashbill.lineage.words import share_text
 from mashbill.report.sankey import draw_sankey
 from mashbill.report.templating import templates
@@ -16,41 +17,53 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from mashbill.lineage.scenarios import Told
+OPEN = 12
+"""artifacts of a scenario that are shown at once"""
+FOLDED = 60
+"""artifacts that are folded below them; --json has more, and a page stays under 2 MB"""
+GROUPS = 12
+"""rows of a group that are shown"""
+PLACES = 10
+"""places that are lost and shown"""
 
-SHOWN = 25
-"""artifacts of a scenario that are shown at once; the rest is folded"""
 
-
-def write_whatif(told: Sequence[Told], path: Path, *, as_of: date, counted: str) -> Path:
+def write_whatif(
+    facts: Sequence[dict[str, Any]],
+    flows: Sequence[Sequence[tuple[str, str, str, int]]],
+    path: Path,
+    *,
+    as_of: date,
+    counted: str,
+) -> Path:
     """Write the page.
 
     Args:
-        told: scenarios with their outcomes.
+        facts: scenarios, as ``Told.as_json`` gives them.
+        flows: of each, who goes, in which role, and who loses.
         path: the HTML file to write.
         as_of: the day whose terms substitutes were held against.
         counted: a sentence on what the scenarios were put to.
     """
     pages = templates()
-    scenarios: list[dict[str, Any]] = [
-        {**item.as_json(), "sankey": draw_sankey(item.flows())} for item in told
+    scenarios = [
+        {**item, "sankey": draw_sankey(flow), "number": number}
+        for number, (item, flow) in enumerate(zip(facts, flows, strict=True), 1)
     ]
     html = pages.get_template("whatif.html").render(
         scenarios=scenarios,
+        rows=side_by_side(facts),
         as_of=as_of.isoformat(),
         counted=counted,
         share=share_text,
-        interval=_interval,
+        interval=interval,
+        rebuilt=rebuilt_words,
         weights=WEIGHTS,
         grouped_by=GROUPED_BY,
-        shown=SHOWN,
+        open=OPEN,
+        folded=FOLDED,
+        groups=GROUPS,
+        places=PLACES,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, html.encode())
     return path
-
-
-def _interval(ends: Sequence[float]) -> str:
-    """Return an interval for people; one number where both ends read the same."""
-    low, high = (f"{end:.1f}".removesuffix(".0") for end in ends)
-    return low if low == high else f"{low} to {high}"

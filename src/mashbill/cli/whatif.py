@@ -1,0 +1,139 @@
+"""The command whatif: what breaks if some sources go, or if terms change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mashbill.cli.options import (
+    COUNTED_CLAIMS,
+    AsOfOption,
+    CatalogOption,
+    ClaimsOption,
+    JsonOption,
+    TermsOption,
+    app,
+    out,
+    parse_claims,
+    parse_day,
+    print_json,
+)  # fmt: skip
+from mashbill.cli.show_whatif import print_whatif
+from mashbill.core.errors import InputError
+from mashbill.core.store import Store
+from mashbill.lineage.definitions import load_definitions
+from mashbill.lineage.public import lineage_of
+from mashbill.lineage.scenarios import Scenario, forbidding, removing, tell
+from mashbill.lineage.things import things_of_catalogue, things_of_store
+from mashbill.lineage.whatif import lead, population
+from mashbill.lineage.whatif.told import ARTIFACTS_TOLD, counted_over
+from mashbill.policy.claims import load_catalogue
+from mashbill.policy.documents import load_registry
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from mashbill.lineage.things import Things
+    from mashbill.policy.documents import Registry
+
+
+@app.command("whatif")
+def whatif_command(
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What goes: CEL over name, what, provider, country, kind, license, route, "
+            "released. Each --remove or --terms is a scenario of its own."
+        ),
+    ] = None,
+    terms: Annotated[
+        list[str] | None,
+        typer.Option(help="'PROVIDER forbids training from YYYY-MM-DD': its API is closed off."),
+    ] = None,
+    title: Annotated[
+        list[str] | None,
+        typer.Option(help="A scenario in words; the first belongs to the first --remove."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Ask about this store; about the catalogue if absent."),
+    ] = None,
+    definition: Annotated[
+        list[str] | None,
+        typer.Option(help="A, B, C, EU-2.5, or a TOML file; A, B, C if absent."),
+    ] = None,
+    lead_months: Annotated[
+        int | None,
+        typer.Option(help="Months that every rebuild takes; by step and size if absent.", min=0),
+    ] = None,
+    population_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--population",
+            help="CSV of the names over which the score is told; the shipped list if absent.",
+        ),
+    ] = None,
+    most: Annotated[
+        int, typer.Option("--most", help="Artifacts that are told; counts are over all.", min=1)
+    ] = ARTIFACTS_TOLD,
+    as_of: AsOfOption = None,
+    catalog: CatalogOption = None,
+    claims: ClaimsOption = COUNTED_CLAIMS,
+    terms_file: TermsOption = None,
+    to: Annotated[Path | None, typer.Option(help="Also write one HTML page.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what breaks if some sources go: losses, substitutes, earliest rebuilds, impact."""
+    if not remove and not terms:
+        msg = "say what goes: --remove 'country == \"XX\"', or --terms 'P forbids training from D'"
+        raise InputError(msg)
+    day = parse_day(as_of)
+    registry = load_registry(terms_file or ())
+    listed = population.read_population(population_file) if population_file else None
+    ids: dict[str, str] = {}
+    if store is None:
+        statuses = parse_claims(claims)
+        catalogue = load_catalogue(catalog or ())
+        things = things_of_catalogue(lineage_of(catalogue, statuses))
+        ids, listed = catalogue.names, listed or population.shipped()
+        counted = counted_over(things, "the catalogue", f"{', '.join(statuses)} claims")
+    else:
+        things = things_of_store(Store(store))
+        counted = counted_over(things, f"the store {store}", "its own records")
+    definitions = load_definitions(definition or ("A", "B", "C"))
+    times = lead.shipped() if lead_months is None else lead.every_step(lead_months)
+    told = [
+        tell(things, scenario, definitions, registry, day, lead=times, population=listed, ids=ids)
+        for scenario in _scenarios(things, registry, remove or (), terms or (), title or (), day)
+    ]
+    facts = [item.as_json(most) for item in told]
+    if to is not None:
+        from mashbill.report.whatif import write_whatif
+
+        write_whatif(facts, [item.flows() for item in told], to, as_of=day, counted=counted)
+    if as_json:
+        print_json({"as_of": day.isoformat(), "counted": counted, "scenarios": facts})
+        return
+    print_whatif(facts, counted)
+    if to is not None:
+        out.say(f"Page: {to}")
+
+
+def _scenarios(
+    things: Things,
+    registry: Registry,
+    remove: list[str] | tuple[str, ...],
+    terms: list[str] | tuple[str, ...],
+    titles: list[str] | tuple[str, ...],
+    day: date,
+) -> list[Scenario]:
+    if len(titles) > len(remove):
+        msg = f"--title: there are {len(titles)} for {len(remove)} of --remove; give one for each"
+        raise InputError(msg)
+    named = [*titles, *[""] * (len(remove) - len(titles))]
+    scenarios = [
+        removing(things, text, day, name) for text, name in zip(remove, named, strict=True)
+    ]
+    return scenarios + [forbidding(things, text, registry) for text in terms]

@@ -1,0 +1,99 @@
+"""Things as they are counted: each once, however many ways to it a circuit has.
+
+A model that is reached as weights and through an API is two nodes, since other terms hold; it is
+one model. It goes if it goes by every way, and loses an ancestor if it does by any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mashbill.lineage.things import Things
+    from mashbill.lineage.whatif.passes import Outcome
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Entries, one for each name, over the nodes of a circuit."""
+
+    things: Things
+    nodes: np.ndarray
+    """int64, shape (things,): nodes, those of one name side by side"""
+    first: np.ndarray
+    """int64, shape (entries,): where in ``nodes`` each entry begins"""
+
+    @classmethod
+    def of(cls, things: Things) -> Roster:
+        """Return the roster of a circuit with facts."""
+        nodes = np.flatnonzero(things.thing)
+        code = things.columns["name"].code[nodes]
+        order = np.argsort(code, kind="stable")
+        first = np.flatnonzero(np.diff(code[order], prepend=-1))
+        return cls(things, nodes[order], first)
+
+    def __len__(self) -> int:
+        """Entries."""
+        return len(self.first)
+
+    @cached_property
+    def node(self) -> np.ndarray:
+        """One node of each entry, whose facts are the entry's; int64, shape (entries,)."""
+        return self.nodes[self.first]
+
+    def each(self, way: np.ufunc, values: np.ndarray) -> np.ndarray:
+        """Return the values of nodes put together for each entry, shape (entries,)."""
+        if not len(self.first):
+            return values[:0]
+        found: np.ndarray = way.reduceat(values[self.nodes], self.first)
+        return found
+
+    @cached_property
+    def is_model(self) -> np.ndarray:
+        """Entries that are models, bool."""
+        return self.things.is_model[self.node]
+
+    @cached_property
+    def is_data(self) -> np.ndarray:
+        """Entries that are data sets, bool."""
+        what = self.things.columns["what"]
+        named = np.array([value == "dataset" for value in what.values], bool)
+        return named[what.code[self.node]]
+
+    @cached_property
+    def recorded(self) -> np.ndarray:
+        """Entries of whose making something is recorded, bool."""
+        return self.each(np.logical_or, self.things.made)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What becomes of each entry, each shape (entries,)."""
+
+    goes: np.ndarray
+    """bool"""
+    loses: np.ndarray
+    """bool: rests on what goes, whether or not it goes itself"""
+    low: np.ndarray
+    """float64: impact, 0 to 1"""
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, roster: Roster, outcome: Outcome) -> Hit:
+        """Return what a scenario does to each entry."""
+        return cls(
+            roster.each(np.logical_and, outcome.removed),
+            roster.each(np.logical_or, outcome.loses),
+            roster.each(np.minimum, outcome.impact.low),
+            roster.each(np.minimum, outcome.impact.high),
+        )
+
+    @property
+    def any(self) -> np.ndarray:
+        """Goes, or rests on what goes; bool."""
+        found: np.ndarray = self.goes | self.loses
+        return found
