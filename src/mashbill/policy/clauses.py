@@ -32,6 +32,8 @@ Code = Literal[
     "notice",
     "licence-passes-on",
     "share-alike",
+    "outputs-owned",
+    "no-benchmarking",
 ]
 
 USE: frozenset[str] = frozenset(
@@ -50,6 +52,9 @@ DERIVATIVE: frozenset[str] = frozenset(
 )  # fmt: skip
 """codes that the engine of derivatives and obligations reads"""
 
+TOLD: frozenset[str] = frozenset({"outputs-owned", "no-benchmarking"})
+"""codes that are shown and decide nothing: to whom outputs belong, whether measuring is barred"""
+
 Scope = Literal[
     "any-model", "competing-models", "competing-image-models", "language-models",
     "foundation-models", "external-models",
@@ -67,10 +72,10 @@ _WANTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     # code: (parameters it must have, parameters it may have)
     "outputs-may-train": (frozenset(), frozenset({"outputs"})),
     "distillation-allowed": (frozenset(), frozenset()),
-    "no-competing-model": (frozenset(), frozenset({"unless", "outputs", "scope"})),
+    "no-competing-model": (frozenset(), frozenset({"unless", "outputs", "scope", "rivals"})),
     "no-training": (frozenset({"scope"}), frozenset({"unless", "outputs", "excepts"})),
     "no-distillation": (frozenset(), frozenset({"unless", "scope"})),
-    "no-systematic-collection": (frozenset(), frozenset({"unless"})),
+    "no-systematic-collection": (frozenset(), frozenset({"unless", "scope", "means"})),
     "permitted-exception": (frozenset({"lifts", "students"}), frozenset({"while_private"})),
     "non-commercial": (frozenset(), frozenset()),
     "scale-cap": (frozenset({"measure", "limit"}), frozenset({"counted", "then", "unless"})),
@@ -85,6 +90,8 @@ _WANTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     ),
     "licence-passes-on": (frozenset(), frozenset({"if_distributed"})),
     "share-alike": (frozenset(), frozenset({"if_distributed"})),
+    "outputs-owned": (frozenset(), frozenset()),
+    "no-benchmarking": (frozenset(), frozenset()),
 }  # fmt: skip
 
 _PARAMETERS = frozenset().union(*(must | may for must, may in _WANTS.values()))
@@ -109,6 +116,10 @@ class Clause(BaseModel):
     """of a bar: students that start with these names are not meant"""
     unless: Literal["authorised"] | None = None
     """of a bar: lifted by an authorisation in writing"""
+    rivals: Literal["provider", "maker"] = "provider"
+    """of a bar: with whom a rival competes, whoever's text it is or who made the model behind it"""
+    means: Literal["any", "automated"] = "any"
+    """of a bar on collecting: whether it is about automated means only"""
     outputs: Outputs = "all"
     """which outputs it is about"""
     lifts: Code | None = None
@@ -148,7 +159,7 @@ class Clause(BaseModel):
         if extra := given - must - may:
             msg = f"{self.code} has no {', '.join(sorted(extra))}"
             raise ValueError(msg)
-        if len(self.fragment.split()) > 15:
-            msg = "fragment has more than 15 words; a few are enough to find the place"
+        if len(self.fragment.split()) > 8:
+            msg = "fragment has more than 8 words; a few are enough to find the place"
             raise ValueError(msg)
         return self

@@ -76,6 +76,11 @@ class Case:
     provider: str
     """whose text it is"""
 
+    @property
+    def rival_of(self) -> str:
+        """Whoever a rival in the sense of the clause competes with."""
+        return self.question.source.provider if self.clause.rivals == "maker" else self.provider
+
 
 def find(case: Case) -> Finding | None:
     """Return what a clause comes to at the strictest; None if it is about something else."""
@@ -147,7 +152,7 @@ def _without_students(case: Case) -> Finding:
         case.clause.scope == "competing-models"
     )
     if about_rivals and _is_no_rival(case):
-        return Finding("allow", f"declared not to compete with {case.provider}",
+        return Finding("allow", f"declared not to compete with {case.rival_of}",
                        {"use.competes_with": list(competes or ())})  # fmt: skip
     return Finding(
         "review",
@@ -172,7 +177,7 @@ def _about(case: Case, student: Student) -> Finding:
     if scope == "competing-models" and competes is not None:
         used["use.competes_with"] = list(competes)
         if _is_no_rival(case):
-            because = f"{student.name}: declared not to compete with {case.provider}"
+            because = f"{student.name}: declared not to compete with {case.rival_of}"
             return Finding("allow", because, used, path=path)
     excepted = _excepted(case, student, used)
     if excepted is not None and excepted.outcome != "deny":
@@ -194,14 +199,14 @@ def _about(case: Case, student: Student) -> Finding:
 
 
 def _is_rival(case: Case) -> bool:
-    """Return whether it is declared that the result competes with the provider."""
+    """Return whether it is declared that the result competes with whoever the clause means."""
     names = case.question.use.competes_with or ()
-    return case.provider.lower() in {name.lower() for name in names}
+    return case.rival_of.lower() in {name.lower() for name in names}
 
 
 def _is_no_rival(case: Case) -> bool:
     """Return whether it is declared that it does not; a name nobody knows may be anybody's."""
-    declared = case.question.use.competes_with is not None
+    declared = case.question.use.competes_with is not None and case.rival_of != "unknown"
     return declared and not case.question.unclear_rivals and not _is_rival(case)
 
 
@@ -266,7 +271,18 @@ def _excepted(case: Case, student: Student, used: dict[str, Any]) -> Finding | N
 
 
 def _collects(case: Case) -> Finding | None:
-    return _lifted(case, Finding("deny", case.clause.says))
+    says = case.clause.says
+    if case.clause.scope == "competing-models":
+        if _is_no_rival(case):
+            used = {"use.competes_with": list(case.question.use.competes_with or ())}
+            return Finding("allow", f"declared not to compete with {case.rival_of}", used)
+        if not _is_rival(case):
+            said = f"{says} Whether what is made of them competes is not declared"
+            return _lifted(case, Finding("review", said, lacking=("use.competes_with",)))
+    if case.clause.means == "automated":
+        said = f"{says} Whether the outputs were gathered so is not recorded"
+        return _lifted(case, Finding("review", said, lacking=("how the outputs were gathered",)))
+    return _lifted(case, Finding("deny", says))
 
 
 def _non_commercial(case: Case) -> Finding | None:

@@ -106,7 +106,8 @@ def cited(document: Document, version: Version | None) -> dict[str, Any]:
         "provider": document.provider,
     }
     if version is not None:
-        begins = version.effective_from or version.observed_on
+        seen = None if version.certain_from else version.first_seen or version.observed_on
+        begins = version.effective_from or seen
         fields |= {
             "effective_from": begins.isoformat() if begins else "",
             "pointer": version.pointer.model_dump(exclude_defaults=True),

@@ -2,6 +2,7 @@
 
 The registry is TOML, one file a provider. A document has versions; a version is in force from its
 effective date (or, if that is not recorded, from the day it was first seen) until the next one.
+Before the first of them nothing is known, which is never the same as nothing being barred.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -54,6 +56,8 @@ class Version(_Frozen):
 
     effective_from: date | None = None
     """first day in force; absent if it is not recorded"""
+    first_seen: date | None = None
+    """where the text names no first day: the first day on which it was seen"""
     observed_on: date | None = None
     """last day on which this text was seen"""
     certain_from: date | None = None
@@ -67,20 +71,25 @@ class Version(_Frozen):
     """where the text is"""
     note: str = ""
     """what else is to be known, in our own words"""
+    unchanged: bool = False
+    """whether its clauses, as far as they are recorded, are those of the version before"""
     clauses: tuple[Clause, ...] = Field(alias="clause", default=())
-    """what it says, as far as it concerns distillation"""
+    """what it says, as far as it concerns distillation; filled in where it is unchanged"""
 
     @property
     def begins(self) -> date | None:
-        """Day from which it can be shown to hold; None if neither date is recorded."""
-        return self.effective_from or self.certain_from or self.observed_on
+        """Day from which it can be shown to hold; None if no date is recorded."""
+        return self.effective_from or self.certain_from or self.first_seen or self.observed_on
 
     @model_validator(mode="after")
     def _dates_in_order(self) -> Version:
         if self.effective_from and self.superseded_by and self.superseded_by < self.effective_from:
             msg = "superseded_by lies before effective_from"
             raise ValueError(msg)
-        if not self.clauses:
+        if self.first_seen and self.observed_on and self.observed_on < self.first_seen:
+            msg = "observed_on, the last day it was seen, lies before first_seen"
+            raise ValueError(msg)
+        if not self.clauses and not self.unchanged:
             msg = "a version needs at least one [[document.version.clause]] (no-clause-found if so)"
             raise ValueError(msg)
         return self
@@ -116,24 +125,70 @@ class Document(_Frozen):
     @classmethod
     def _oldest_first(cls, versions: tuple[Version, ...]) -> tuple[Version, ...]:
         days = [version.begins for version in versions if version.begins]
-        if days != sorted(days):
-            msg = "versions are not oldest first; put them in the order of their dates"
+        if days != sorted(set(days)):
+            msg = (
+                "versions are not oldest first, or two begin on one day; "
+                "put them in the order of their dates"
+            )
             raise ValueError(msg)
         return versions
+
+    @field_validator("versions")
+    @classmethod
+    def _follow_each_other(cls, versions: tuple[Version, ...]) -> tuple[Version, ...]:
+        for before, after in pairwise(versions):
+            if before.superseded_by and before.superseded_by != after.begins:
+                msg = (
+                    f"the version of {before.begins} ends on {before.superseded_by} and the next "
+                    f"one begins on {after.begins}: leave superseded_by away, or correct it"
+                )
+                raise ValueError(msg)
+        return versions
+
+    @field_validator("versions")
+    @classmethod
+    def _fill_in_unchanged(cls, versions: tuple[Version, ...]) -> tuple[Version, ...]:
+        filled: list[Version] = []
+        for version in versions:
+            if version.unchanged and (version.clauses or not filled):
+                msg = "unchanged is for a version that repeats the one before, and has no clauses"
+                raise ValueError(msg)
+            clauses = filled[-1].clauses if version.unchanged else version.clauses
+            filled.append(version.model_copy(update={"clauses": clauses}))
+        return tuple(filled)
 
     def governs(self, model: str, route: Route, at: date | None = None) -> bool:
         """Return whether a model reached by a route was under this document on a day, or ever."""
         name = own_name(model)
         return (
             route in self.routes
-            and (at is None or self.models_from is None or at >= self.models_from)
-            and (at is None or self.models_until is None or at < self.models_until)
+            and (at is None or self._covers(at))
             and any(fnmatchcase(name, pattern.lower()) for pattern in self.models)
             and not any(fnmatchcase(name, pattern.lower()) for pattern in self.except_models)
         )
 
+    def _covers(self, at: date) -> bool:
+        """Return whether its models were under it on a day, as far as they came and went."""
+        return (self.models_from is None or at >= self.models_from) and (
+            self.models_until is None or at < self.models_until
+        )
+
+    def starts(self, version: Version) -> date | None:
+        """Return the first day on which a version bound its models; None if it is not known."""
+        days = [day for day in (version.begins, self.models_from) if day]
+        return max(days, default=None)
+
+    def ends(self, version: Version) -> date | None:
+        """Return the first day on which a version no longer bound; None if it still does."""
+        place = self.versions.index(version)
+        later = [item.begins for item in self.versions[place + 1 :]][:1]
+        days = [day for day in (*later, version.superseded_by, self.models_until) if day]
+        return min(days, default=None)
+
     def on(self, at: date) -> Version | None:
         """Return the version in force on a day; None if none is recorded for it."""
+        if not self._covers(at):
+            return None
         for version in reversed(self.versions):
             if version.begins is None and len(self.versions) == 1:
                 return version  # a licence of unknown date is the only one there is
@@ -195,6 +250,49 @@ class Registry:
     def document(self, name: str) -> Document | None:
         """Return the document of this id."""
         return next((item for item in self.documents if item.id == name), None)
+
+    def changes(self, one: date, two: date) -> list[Change]:
+        """Return what began or ended after one day and up to another, in the order of days.
+
+        Each version that begins is there once, however many others of its document do; a text
+        that ended with none recorded after it is there with nothing after.
+        """
+        found: list[Change] = []
+        for document in self.documents:
+            for place, version in enumerate(document.versions):
+                before = document.versions[place - 1] if place else None
+                day, end = document.starts(version), document.ends(version)
+                if end and day and end <= day:
+                    continue  # its models came to the document when this text had ended
+                if day and one < day <= two:
+                    found.append(Change(day, document, before, version))
+                follows = place + 1 < len(document.versions)
+                if end and one < end <= two and (not follows or end == document.models_until):
+                    found.append(Change(end, document, version, None))
+        return sorted(found, key=lambda change: (change.day, change.document.id))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A text that began on a day, or ended with none after it."""
+
+    day: date
+    document: Document
+    before: Version | None
+    after: Version | None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the change for a program: versions by their first day."""
+        begins = [
+            None if version is None else str(version.begins or "unknown")
+            for version in (self.before, self.after)
+        ]
+        return {
+            "day": self.day.isoformat(),
+            "document": self.document.id,
+            "before": begins[0],
+            "after": begins[1],
+        }
 
 
 def own_name(model: str) -> str:

@@ -38,7 +38,8 @@ class Question:
     use: Use
     as_of: date
     unclear_rivals: tuple[str, ...] = ()
-    """names that it is declared to compete with and nobody here knows: each may be anybody's"""
+    """names that it is declared to compete with and nobody here knows: each may be anybody's; the
+    maker of the source is known by its own name, whether the registry has it or not"""
 
 
 def decide_use(registry: Registry, question: Question) -> list[Decision]:
@@ -46,12 +47,14 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
 
     Whatever is not known leads to review. The outcome for the source is the strictest of them.
     """
+    source = question.source
     unclear = tuple(
-        name for name in question.use.competes_with or () if registry.provider(name) is None
+        name
+        for name in question.use.competes_with or ()
+        if registry.provider(name) is None and name.lower() != source.provider.lower()
     )
     use = _by_its_name(registry, question.use)
     question = replace(question, use=use, unclear_rivals=unclear)
-    source = question.source
     simple = _needs_no_terms(question)
     if simple is not None:
         return [simple]
