@@ -1,12 +1,14 @@
 """The shipped terms registry: whole, unambiguous, and told apart by day."""
 
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from mashbill import InputError
 from mashbill.policy.claims import load_catalogue
-from mashbill.policy.clauses import DERIVATIVE, USE, Clause
+from mashbill.policy.clauses import DERIVATIVE, TOLD, USE, Clause
 from mashbill.policy.documents import load_registry, own_name
 from mashbill.policy.licences import spdx_identifier, spelled
 
@@ -18,7 +20,10 @@ MODELS = {
     "DeepSeek": ["DeepSeek-R1", "DeepSeek-R1-Distill-Llama-8B", "DeepSeek-V3-Base"],
     "Alibaba": ["Qwen2.5-7B-Instruct", "Qwen2.5-72B-Instruct", "Qwen2.5-3B", "Qwen3-32B",
                 "Qwen3.8-27B", "Qwen3.8-2.4T-A95B", "Qwen3.8-Flash-Next"],
-    "Moonshot AI": ["Kimi-K2.5", "Kimi-K2.6", "Kimi-K3"],
+    "Moonshot AI": ["Kimi-K2-Instruct", "Kimi-K2.5", "Kimi-K2.6", "Kimi-K3"],
+    "MiniMax": ["MiniMax-M1-80k", "MiniMax-M2", "MiniMax-H3"],
+    "Tencent": ["Hunyuan-A13B-Instruct", "Hunyuan-7B"],
+    "Liquid AI": ["LFM2-1.2B"],
     "Z.ai": ["GLM-5.2", "GLM-5.3", "GLM-5.3-Flash"],
     "Mistral AI": ["Mistral-Large-3", "Mistral-Medium-3.5", "Ministral-3-8B"],
     "NVIDIA": ["NVIDIA-Nemotron-Nano-9B-v2", "NVIDIA-Nemotron-3-Nano-30B-A3B",
@@ -67,10 +72,34 @@ def test_fragments_are_a_few_words_and_paraphrases_our_own():
                 assert clause.fragment not in clause.says or not clause.fragment
 
 
-def test_every_code_is_read_by_an_engine():
+def test_every_code_is_read_by_an_engine_or_told():
     used = {c.code for d in REGISTRY.documents for v in d.versions for c in v.clauses}
-    assert used <= USE | DERIVATIVE
-    assert len(used) >= 14
+    assert used <= USE | DERIVATIVE | TOLD
+    assert not TOLD & (USE | DERIVATIVE)
+    assert len(used) >= 16
+
+
+def test_the_figures_of_the_docs_are_those_of_the_registry():
+    root = Path(__file__).parents[2]
+    told = (root / "docs" / "terms-facts.md").read_text(encoding="utf-8")
+    versions = [v for d in REGISTRY.documents for v in d.versions]
+    archived = [
+        d.id for d in REGISTRY.documents for v in d.versions
+        if v.pointer.archive.startswith("OpenTermsArchive/")
+    ]  # fmt: skip
+    figures = [
+        (r"holds (\d+) documents of (\d+) providers, in (\d+) versions; (\d+) versions",
+         (len(REGISTRY.documents), len({d.provider for d in REGISTRY.documents}), len(versions),
+          sum(v.second_hand for v in versions))),
+        (r"(\d+) versions of (\d+) documents were read in Open Terms Archive",
+         (len(archived), len(set(archived)))),
+    ]  # fmt: skip
+    for pattern, wanted in figures:
+        found = re.search(pattern, told)
+        assert found, pattern
+        assert tuple(map(int, found.groups())) == wanted
+    providers = len({d.provider for d in REGISTRY.documents})
+    assert f"texts of {providers} providers" in (root / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_provider_has_one_name_and_many_aliases():
