@@ -15,6 +15,7 @@ from mashbill.cli import (
     publishing,
     removal,
     running,
+    terms,
     whatif,
 )
 from mashbill.cli.ending import ended
@@ -33,6 +34,7 @@ __all__ = [
     "recipe_path",
     "removal",
     "running",
+    "terms",
     "whatif",
 ]
 

@@ -1,4 +1,4 @@
-"""Printing decisions, duties and terms for people."""
+"""Printing decisions and duties for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mashbill.lineage.decisions import Decided
     from mashbill.lineage.obligations import Obligation
     from mashbill.policy.decision import Decision
-    from mashbill.policy.documents import Document, Version
 
 _COLOUR = {"allow": "green", "review": "yellow", "deny": "red"}
 
@@ -69,28 +68,3 @@ def _duty(item: Obligation) -> tuple[str, str, str, str]:
         STATES[item.state],
         path,
     )
-
-
-def print_document(document: Document, version: Version | None) -> None:
-    """Print one version of a document."""
-    if version is None:
-        out.say(f"{document.id}: no text of that day is recorded")
-        return
-    begins = version.effective_from or f"seen {version.observed_on or 'on an unknown day'}"
-    until = f" until {version.superseded_by}" if version.superseded_by else ""
-    mark = ", second-hand: re-check" if version.second_hand else ""
-    where = ", ".join(str(v) for v in version.pointer.model_dump(exclude_defaults=True).values())
-    told = table(
-        "clause", "says", "fragment", "section",
-        title=f"{document.title} ({document.provider}, {', '.join(document.routes)}): "
-        f"{begins}{until}{mark}",
-        caption=f"{where}. {version.note}".strip(". "),
-    )  # fmt: skip
-    for clause in version.clauses:
-        parameters = clause.model_dump(
-            mode="json", exclude_defaults=True, exclude={"code", "says", "fragment", "section"}
-        )
-        known = ", ".join(f"{key} {value}" for key, value in parameters.items())
-        told.add_row(clause.code + (f" ({known})" if known else ""), clause.says, clause.fragment,
-                     clause.section)  # fmt: skip
-    out.print(told)

@@ -187,7 +187,7 @@ def _about(case: Case, student: Student) -> Finding:
         said = f"{case.clause.says} Whether {student.name} competes is not declared{note}"
         if case.question.unclear_rivals:
             names = ", ".join(case.question.unclear_rivals)
-            said += f"; nobody here knows {names}, so that may be {case.provider} by another name"
+            said += f"; nobody here knows {names}, so that may be {case.rival_of} by another name"
         return Finding("review", said, used, ("use.competes_with",), path)
     if scope in ("language-models", "foundation-models") and student.kind == "other":
         return Finding("review", f"{case.clause.says} What kind of model {student.name} is, is not "
