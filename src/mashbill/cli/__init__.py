@@ -7,6 +7,7 @@ wants review.
 from __future__ import annotations
 
 from mashbill.cli import (
+    brief,
     conduct,
     evidence,
     lineage,
@@ -24,6 +25,7 @@ from mashbill.cli.printing import take_over
 
 __all__ = [
     "app",
+    "brief",
     "conduct",
     "evidence",
     "lineage",

@@ -158,7 +158,7 @@ def gather(store: Store, manifest: Manifest) -> Account:
         sources=sources,
         covered=coverage(circuit),
         columns=columns,
-        version=_version(),
+        version=own_version(),
         binary_columns=_binary_columns(store, steps),
         declared_license=declared_use(store, str(manifest.ref)).license,
         evaluations=tuple(_evaluations(store, manifest)),
@@ -189,7 +189,8 @@ def _binary_columns(store: Store, steps: tuple[Step, ...]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _version() -> str:
+def own_version() -> str:
+    """Return the version of mashbill that is installed."""
     try:
         return metadata.version("mashbill")
     except metadata.PackageNotFoundError:  # run from a source tree
