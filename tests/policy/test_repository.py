@@ -156,7 +156,7 @@ def test_each_form_of_a_recipe_is_read_with_its_lines(text, file, phase, expecte
 @pytest.mark.parametrize(
     "text",
     ["a: 1", "- model_name_or_path: x/y", "datasets: [one, two]", "", "model: gpt\nname: x/y",
-     "{{ jinja }}: {{ more }}"],
+     "{{ jinja }}: {{ more }}", "#" * 1_000_001],
 )  # fmt: skip
 def test_what_is_no_recipe_is_passed_over(text):
     assert read_recipe(text, "x.yaml") is None
@@ -168,7 +168,7 @@ def test_what_is_no_recipe_is_passed_over(text):
         ("a: &x 1\nmodel_name_or_path: *x", "x.yaml: line 2: .*aliases are not read"),
         ("model_name_or_path: [", "x.yaml: line 1"),
         ("base_model: " + "[" * 5_000, "nested too deeply|not valid YAML"),
-        ("#" * 1_000_001, "1,000,000 at most"),
+        ("base_model: a/b #" + "#" * 1_000_001, "1,000,000 at most"),
     ],
 )
 def test_a_recipe_that_cannot_be_read_names_its_line(text, message):
