@@ -158,7 +158,8 @@ def _named_by_texts(things: Things, nodes: np.ndarray, asking: Asking) -> np.nda
         known[at] = asking.registry.provider(provider.values[at]) is not None
     named: np.ndarray = known[code]
     data = np.flatnonzero(~things.circuit.is_model()[nodes])
-    named[data] |= [may_be_known(name.values[at]) for at in name.code[nodes[data]].tolist()]
+    asked = (may_be_known(name.values[at]) for at in name.code[nodes[data]].tolist())
+    named[data] |= np.fromiter(asked, bool, len(data))
     return named
 
 
