@@ -19,7 +19,13 @@ from mashbill.cli.options import (
     parse_claims,
     print_json,
 )  # fmt: skip
-from mashbill.cli.show import hop_tree, print_bill, print_difference, print_verdicts
+from mashbill.cli.show import (
+    hop_tree,
+    print_bill,
+    print_contradicted,
+    print_difference,
+    print_verdicts,
+)
 from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject, went_on
 from mashbill.conduct.journal import Journal
 from mashbill.core.store import Store
@@ -83,7 +89,7 @@ def bill_command(
         digest = asked.manifest.digest if asked.manifest else None
         print_json(
             {
-                **summary(asked.name, digest, lines, verdicts, covered),
+                **summary(asked.name, digest, lines, verdicts, covered, asked.contradicted),
                 "unsettled": [vars(doubt) for doubt in doubts],
             }
         )
@@ -96,6 +102,7 @@ def bill_command(
         rest = len(lines) - len(recorded)
         out.say(f"Claims are never complete: for {rest} of the things on the way it is recorded "
                 "that there is more, or not that there is no more.")  # fmt: skip
+    print_contradicted(asked.contradicted)
     print_verdicts(verdicts, asked.name)
     for doubt in doubts:
         out.say(f"Unsettled: {doubt}")

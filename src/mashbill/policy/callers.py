@@ -47,7 +47,7 @@ def writers(source: Source) -> tuple[Source, ...]:
                 provider=entity.provider,
                 country=entity.country,
             )
-            for entity in _writers_of(source.name)
+            for entity in writers_of(source.name)
         )
     return ()
 
@@ -98,7 +98,7 @@ def _bare_names() -> frozenset[str]:
 
 
 @cache
-def _writers_of(name: str) -> tuple[Entity, ...]:
+def writers_of(name: str) -> tuple[Entity, ...]:
     """Return the models that wrote a data set of the shipped catalogue, or a part of it."""
     catalogue, about = _shipped()
     try:
