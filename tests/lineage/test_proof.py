@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mashbill import AuditError, InputError, Signer, Store
 from mashbill.core import checkpoint
+from mashbill.core.signers import SIGNERS
 from mashbill.core.source import Channel
 from mashbill.lineage.bill import bill
 from mashbill.lineage.proof import check_proof, prove
@@ -163,6 +164,10 @@ def test_who_has_no_entry_in_the_ledger_cannot_prove(store):
 def test_a_second_signer_s_checkpoint_brings_the_line_that_introduced_it(finished, tmp_path):
     shutil.copytree(finished[0], tmp_path / "store")
     second = Signer(Ed25519PrivateKey.generate())
+    owner = Store(tmp_path / "store", Signer.default())
+    with pytest.raises(AuditError, match="none of its signers"):
+        Store(tmp_path / "store", second).ledger.append("accept")
+    owner.ledger.append(SIGNERS, add=[{"keyid": second.keyid}])
     Store(tmp_path / "store", second).ledger.append("accept")
     proof = prove(Store(tmp_path / "store"), "first", 0, second)
     shown = check_proof(proof)

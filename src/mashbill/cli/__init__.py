@@ -7,7 +7,7 @@ wants review.
 from __future__ import annotations
 
 from mashbill.cli import (
-    brief,
+    auditing,
     conduct,
     evidence,
     lineage,
@@ -16,6 +16,7 @@ from mashbill.cli import (
     publishing,
     removal,
     running,
+    signers,
     terms,
     whatif,
 )
@@ -25,7 +26,7 @@ from mashbill.cli.printing import take_over
 
 __all__ = [
     "app",
-    "brief",
+    "auditing",
     "conduct",
     "evidence",
     "lineage",
@@ -36,6 +37,7 @@ __all__ = [
     "recipe_path",
     "removal",
     "running",
+    "signers",
     "terms",
     "whatif",
 ]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mashbill.cli.opening import open_store
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
 from mashbill.cli.printing import table
 from mashbill.conduct import keeping, statement
@@ -86,11 +87,11 @@ def statement_command(
     ] = None,
 ) -> None:
     """Write a signed statement of how a run had access, that a third party can verify."""
-    opened = Store(store)
+    opened = open_store(store)
     journal = Journal(_journal(store))
     found = _find(journal, run)
     entry = next(
-        (e for e in reversed(opened.ledger.entries)
+        (e for e in reversed(opened.ledger.accepted)
          if e.event == "conduct" and e.predicate.get("run") == found.run),
         None,
     )  # fmt: skip
@@ -137,7 +138,7 @@ def verify_command(
         problems.append(f"it is signed by {checked.keyid[:16]}, and not by {key}")
     predicate = checked.predicate
     if store is not None:
-        entries = {e.digest: e for e in Store(store).ledger.entries if e.event == "conduct"}
+        entries = {e.digest: e for e in open_store(store).ledger.accepted if e.event == "conduct"}
         entry = entries.get(checked.entry)
         if entry is None:
             problems.append(f"the ledger of {store} has no entry {checked.entry[:16]}")

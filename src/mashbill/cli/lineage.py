@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
@@ -19,16 +20,9 @@ from mashbill.cli.options import (
     parse_claims,
     print_json,
 )  # fmt: skip
-from mashbill.cli.show import (
-    hop_tree,
-    print_bill,
-    print_contradicted,
-    print_difference,
-    print_verdicts,
-)
+from mashbill.cli.show import hop_tree, print_bill, print_difference, print_verdicts
 from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject, went_on
 from mashbill.conduct.journal import Journal
-from mashbill.core.store import Store
 from mashbill.lineage.bill import bill, coverage
 from mashbill.lineage.definitions import SHIPPED, is_definition, judge_all
 from mashbill.lineage.difference import compare_bills, compare_verdicts
@@ -89,7 +83,7 @@ def bill_command(
         digest = asked.manifest.digest if asked.manifest else None
         print_json(
             {
-                **summary(asked.name, digest, lines, verdicts, covered, asked.contradicted),
+                **summary(asked.name, digest, lines, verdicts, covered),
                 "unsettled": [vars(doubt) for doubt in doubts],
             }
         )
@@ -102,7 +96,6 @@ def bill_command(
         rest = len(lines) - len(recorded)
         out.say(f"Claims are never complete: for {rest} of the things on the way it is recorded "
                 "that there is more, or not that there is no more.")  # fmt: skip
-    print_contradicted(asked.contradicted)
     print_verdicts(verdicts, asked.name)
     for doubt in doubts:
         out.say(f"Unsettled: {doubt}")
@@ -147,7 +140,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Walk from one record back to the teacher's call and the human text."""
-    opened = Store(store)
+    opened = open_store(store)
     tracer = Tracer(opened, Journal.of(opened))
     hop = tracer.forward(name, row) if forward else tracer.trace(name, row)
     if as_json:

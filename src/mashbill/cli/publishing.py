@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     DEFAULT_STORE,
     JsonOption,
@@ -17,7 +18,6 @@ from mashbill.cli.options import (
     print_json,
 )  # fmt: skip
 from mashbill.core.errors import InputError
-from mashbill.core.store import Store
 from mashbill.publish.forms import ROW_FORMS
 from mashbill.publish.writing import DATA_FORMATS
 
@@ -78,7 +78,7 @@ def publish_command(
     """Write a dataset or a model to an address, with a card, the bill and SHA-256 digests."""
     from mashbill.publish import Wish, publish
 
-    opened = Store(store)
+    opened = open_store(store)
     manifest = opened.find(name)
     kind, shape = _choices(format, form, rejected=rejected)
     if manifest.kind == "model" and (format is not None or form is not None or rejected):

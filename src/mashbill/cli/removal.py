@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from mashbill import plan as planning
+from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     DEFAULT_STORE,
     AllowOption,
@@ -23,7 +24,6 @@ from mashbill.cli.options import (
 from mashbill.cli.show import print_affected, print_plan, print_rebuild
 from mashbill.core.errors import InputError
 from mashbill.core.recipe import load_recipe
-from mashbill.core.store import Store
 from mashbill.lineage.rebuild import rebuild, write_rebuild
 from mashbill.lineage.removal import Selector, affected, affected_rows
 
@@ -68,7 +68,7 @@ def affected_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show which records, datasets, models and evaluations rest on some sources."""
-    opened = Store(store)
+    opened = open_store(store)
     selector = selector_of(
         source=source, provider=provider, country=country, kind=kind, license=license, terms=terms
     )
@@ -110,7 +110,7 @@ def rebuild_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write the recipe of a rebuild without some sources, and plan it; nothing is run."""
-    opened = Store(store)
+    opened = open_store(store)
     selector = selector_of(
         source=without, provider=provider, country=country, kind=kind, license=license, terms=terms
     )

@@ -15,6 +15,7 @@ import typer
 from mashbill import plan as planning
 from mashbill.cli.decided import print_decided
 from mashbill.cli.ending import STOPPED
+from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     DEFAULT_STORE,
     AllowOption,
@@ -315,7 +316,7 @@ def report(
     """Write one HTML file about an artifact; it opens offline."""
     from mashbill.report import write_report
 
-    opened = Store(store)
+    opened = open_store(store)
     manifest = opened.find(name)
     page = write_report(opened, manifest, to or store / "reports" / f"{manifest.ref}.html")
     out.say(str(page))

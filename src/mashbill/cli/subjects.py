@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mashbill.cli.opening import open_store
 from mashbill.core import registry as plugins
-from mashbill.core.errors import PluginError, RecipeError, StoreError
+from mashbill.core.errors import PluginError, RecipeError
 from mashbill.core.store import Store
 from mashbill.core.use import Use
 from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.contradicted import contradictions
 from mashbill.lineage.decisions import Decided, decide_circuit, declared_use
 from mashbill.lineage.extended import extended
 from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.artifact import Manifest
-    from mashbill.core.marks import Contradiction
     from mashbill.core.use import StudentKind
     from mashbill.policy.claims import Status
     from mashbill.policy.documents import Registry
@@ -45,13 +43,6 @@ class Subject:
     entity: Entity | None = None
     lineage: PublicLineage | None = None
 
-    @cached_property
-    def contradicted(self) -> dict[str, Contradiction]:
-        """Artifact that it rests on -> what speaks against the origin declared of it."""
-        if self.store is None or self.manifest is None:
-            return {}
-        return contradictions(self.store, self.manifest)
-
     def kind_of(self, artifact: str) -> StudentKind:
         """Return what kind of model an artifact is, as its trainer says; "other" if not known."""
         if self.lineage is not None:
@@ -61,9 +52,7 @@ class Subject:
         try:
             kind = self.store.find(artifact).stage.get("kind", "")
             found: StudentKind = plugins.find(kind, plugins.TRAINERS).student_kind
-        except (RecipeError, PluginError, StoreError):
-            # A trainer's plugin need not be installed here, nor a model be in this store that the
-            # marks of data tell of.
+        except (RecipeError, PluginError):  # a trainer's plugin need not be installed here
             return "other"
         return found
 
@@ -120,7 +109,7 @@ def own_subject(name: str, store: Path) -> Subject:
     Raises:
         StoreError: if it has none of that name.
     """
-    opened = Store(store)
+    opened = open_store(store)
     manifest = opened.find(name)
     circuit = Circuit.of_artifact(opened, manifest)
     return Subject(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     DEFAULT_STORE,
     AsOfOption,
@@ -22,7 +23,7 @@ from mashbill.cli.printing import stacked, table
 from mashbill.cli.show_terms import binding, print_changes, print_document, print_list
 from mashbill.cli.subjects import Subject, is_public, own_subject
 from mashbill.core.errors import InputError
-from mashbill.core.store import LEDGER, Store
+from mashbill.core.store import LEDGER
 from mashbill.lineage.decisions import differing
 from mashbill.policy.documents import Route, load_registry
 
@@ -145,7 +146,7 @@ def diff_command(
     changes = registry.changes(one, two)
     anew: list[tuple[Subject, Decided, Decided]] = []
     if (store / LEDGER).exists():
-        for manifest in {m.ref: m for m in Store(store).manifests()}.values():
+        for manifest in {m.ref: m for m in open_store(store).manifests()}.values():
             subject = own_subject(str(manifest.ref), store)
             pair = [subject.decide(registry, day, subject.use) for day in (one, two)]
             if differing(pair[0], pair[1]):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     AsOfOption,
@@ -22,7 +23,6 @@ from mashbill.cli.options import (
 )  # fmt: skip
 from mashbill.cli.show_whatif import print_whatif
 from mashbill.core.errors import InputError
-from mashbill.core.store import Store
 from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.public import lineage_of
 from mashbill.lineage.scenarios import Scenario, forbidding, removing, tell
@@ -100,7 +100,7 @@ def whatif_command(
         ids, listed = catalogue.names, listed or population.shipped()
         counted = counted_over(things, "the catalogue", f"{', '.join(statuses)} claims")
     else:
-        things = things_of_store(Store(store))
+        things = things_of_store(open_store(store))
         counted = counted_over(things, f"the store {store}", "its own records")
     definitions = load_definitions(definition or ("A", "B", "C"))
     times = lead.shipped() if lead_months is None else lead.every_step(lead_months)

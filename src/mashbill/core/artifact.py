@@ -7,17 +7,25 @@ address (people), the digest (content), the fingerprint (what was asked for).
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from mashbill.core.canonical import digest
+from mashbill.core.canonical import canonical, digest
 from mashbill.core.errors import RecipeError
+from mashbill.core.source import Source
 
-FORMAT = 1
-"""Version of the layout on disk. A change that an older reader would misread raises it."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 2
+"""Version of the layout on disk. A change that an older reader would misread raises it.
+
+2: manifests have all that lineage is composed from (the teachers' sources, how often a trainer saw
+each row), so that an audit composes it again."""
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]*"
+_LEFT_OUT = frozenset({"learned", "tolerance", "source", "asks"})
 _REF = re.compile(rf"({NAME_PATTERN})@({NAME_PATTERN})")
 
 ArtifactKind = Literal["dataset", "model"]
@@ -88,6 +96,31 @@ class InputRef(_Frozen):
     role: str
     channel: str
     digest: str
+    source: Source | None = None
+    """of a teacher: the source of lineage that it is"""
+    asks: dict[str, Any] | None = None
+    """of a teacher: what its calls in the journal name it by (:func:`named_by`)"""
+
+    @property
+    def is_teacher(self) -> bool:
+        """Whether it is no artifact but a teacher."""
+        return self.role == "teacher"
+
+
+def fingerprint(literals: dict[str, Any], inputs: dict[str, str]) -> str:
+    """Return the identity of what is asked for: literals and the digests of inputs, by stage."""
+    return digest({"literals": literals, "inputs": inputs})
+
+
+_NAMED_BY = ("kind", "provider", "model", "name", "file", "sha256", "revision")
+
+
+def named_by(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a teacher is named by, of all that makes its answers what they are.
+
+    Versions of engines and the like may change from one call to the next.
+    """
+    return {key: identity[key] for key in _NAMED_BY if key in identity}
 
 
 class Manifest(_Frozen):
@@ -110,6 +143,10 @@ class Manifest(_Frozen):
     rejected: tuple[Shard, ...] = ()
     files: tuple[FileDigest, ...] = ()
     """model files"""
+    learned: FileDigest | None = None
+    """of a model: how often each row was learned from (:data:`mashbill.core.store.LEARNED`)"""
+    tolerance: float | None = None
+    """how far scores may lie from these where they are computed again; None where they may not"""
     nodes: FileDigest
     """the lineage of this artifact: nodes.parquet"""
     nodes_digest: str
@@ -127,6 +164,15 @@ class Manifest(_Frozen):
     def ref(self) -> ArtifactRef:
         """The address."""
         return ArtifactRef(self.name, self.version)
+
+    def to_bytes(self) -> bytes:
+        """Return it as the canonical JSON of ``manifest.json``; what is not there is left out."""
+        data = self.model_dump(mode="json")
+        for item in (data, *data["inputs"]):
+            for key in _LEFT_OUT & item.keys():
+                if item[key] is None:
+                    del item[key]
+        return canonical(data)
 
     @property
     def digest(self) -> str:

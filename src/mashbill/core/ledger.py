@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import AuditError
 from mashbill.core.parsing import check_regular, foreign, json_value
+from mashbill.core.signers import Signers, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,13 +101,7 @@ class Signer:
         """Return one ledger line (no newline) around a statement."""
         payload = canonical(dict(statement))
         signature = self._key.sign(_pre_authentication(payload))
-        return canonical(
-            {
-                "payload": base64.b64encode(payload).decode(),
-                "payloadType": PAYLOAD_TYPE,
-                "signatures": [{"keyid": self.keyid, "sig": base64.b64encode(signature).decode()}],
-            }
-        )
+        return _envelope(payload, PAYLOAD_TYPE, self.keyid, signature)
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ class Entry:
 
     @property
     def event(self) -> str:
-        """What happened: open, start, shard, commit, abandon, accept."""
+        """What happened: open, signers, decide, start, shard, commit, abandon, conduct."""
         return str(self.predicate["event"])
 
     def told(self, name: str) -> str:
@@ -148,8 +143,14 @@ class Ledger:
         self.path = path
         self._signer = signer
         self._read_up_to = 0
-        self._introduced: set[str] = set()
+        self._keys: dict[str, bytes] = {}
         self.entries: list[Entry] = []
+        """all, by place"""
+        self.broken: tuple[int, str] | None = None
+        """the first entry that does not hold, and why: from there on none counts"""
+        self.signers = Signers()
+        """whose entries count"""
+        self._counted: tuple[int, list[Entry], dict[str, list[Entry]]] | None = None
         check_regular(path)
         if path.exists():
             self._take(path.read_bytes())
@@ -158,12 +159,57 @@ class Ledger:
         """Add the entries of what stands behind those that were read; a torn last line is not."""
         *lines, torn = data.split(b"\n")
         for line in lines:
-            self._add(open_line(line, len(self.entries), self.path))
+            index = len(self.entries)
+            previous = self.entries[-1].digest if self.entries else GENESIS
+            self._add(open_line(line, index, self.path))
+            wrong = check_line(line, index, previous, self._keys)
+            if wrong is not None and self.broken is None:
+                self.broken = index, wrong
         self._read_up_to += len(data) - len(torn)
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
-        self._introduced.add(entry.keyid)
+        self.signers.take(entry)
+
+    def _count(self) -> tuple[list[Entry], dict[str, list[Entry]]]:
+        if self._counted is None or self._counted[0] != len(self.entries):
+            whole = self.entries[: self.broken[0]] if self.broken else self.entries
+            self._counted = (len(self.entries), *counted(whole)[:2])
+        return self._counted[1:]
+
+    @property
+    def accepted(self) -> list[Entry]:
+        """The entries that count: whole, and by a signer of this ledger."""
+        return self._count()[0]
+
+    @property
+    def strangers(self) -> dict[str, list[Entry]]:
+        """The entries that do not count since their key is no signer's, by keyid."""
+        return self._count()[1]
+
+    def check_may_append(self) -> None:
+        """Refuse to go on from a ledger that does not hold, or under a key that does not count.
+
+        Raises:
+            AuditError: saying what to do.
+        """
+        if self.broken is not None:
+            index, wrong = self.broken
+            msg = (
+                f"{self.path}: entry {index} {wrong}; nothing is appended behind it: run "
+                "`mashbill audit`, and go on from a copy that holds"
+            )
+            raise AuditError(msg)
+        if self._signer is None or not self.entries:
+            return
+        if self._signer.keyid not in self.signers.active:
+            msg = (
+                f"{self.path}: your key {self._signer.keyid} is none of its signers "
+                f"({', '.join(sorted(self.signers.active))}), so what it signed would count for "
+                "nobody; let one of them run `mashbill signers add` with your key id, or use a "
+                "store of your own"
+            )
+            raise AuditError(msg)
 
     def append(self, event: str, subjects: Mapping[str, str] | None = None, **facts: Any) -> Entry:
         """Sign and append one entry, and return it once it is on disk.
@@ -191,6 +237,7 @@ class Ledger:
             # of shards does not read the whole ledger for each.
             stream.seek(self._read_up_to)
             self._take(stream.read())
+            self.check_may_append()
             if self._read_up_to < size:
                 stream.truncate(self._read_up_to)
             index = len(self.entries)
@@ -201,7 +248,7 @@ class Ledger:
                 "at": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
                 **facts,
             }
-            if self._signer.keyid not in self._introduced:
+            if self._signer.keyid not in self._keys:
                 predicate["public_key"] = self._signer.public.hex()
             line = self._signer.seal(
                 {
@@ -219,6 +266,7 @@ class Ledger:
             os.fsync(stream.fileno())
         entry = open_line(line, index, self.path)
         self._add(entry)
+        self._keys[entry.keyid] = self._signer.public
         self._read_up_to += len(line) + 1
         return entry
 
@@ -269,12 +317,8 @@ def open_envelope(envelope: bytes, where: str) -> tuple[dict[str, Any], str]:
         raw = base64.b64decode(signature["sig"], validate=True)
         Ed25519PublicKey.from_public_bytes(public).verify(raw, _pre_authentication(payload))
         # Nothing beside what was signed: no other spelling, payload type or key id.
-        signed = {
-            "payload": base64.b64encode(payload).decode(),
-            "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"keyid": keyid, "sig": base64.b64encode(raw).decode()}],
-        }
-        if canonical(signed) != envelope or canonical(statement) != payload:
+        signed = _envelope(payload, PAYLOAD_TYPE, keyid, raw)
+        if signed != envelope or canonical(statement) != payload:
             msg = f"{where}: the envelope is not as it was signed"
             raise AuditError(msg)  # noqa: TRY301 - as every other thing that is wrong with it
     except InvalidSignature as error:
@@ -286,6 +330,30 @@ def open_envelope(envelope: bytes, where: str) -> tuple[dict[str, Any], str]:
         msg = f"{where}: not a signed statement ({error!r:.300})"
         raise AuditError(msg) from error
     return dict(statement), keyid
+
+
+def _envelope(payload: bytes, payload_type: str, keyid: str, signature: bytes) -> bytes:
+    """Return a DSSE envelope in canonical JSON: these fields, and no other."""
+    return canonical(
+        {
+            "payload": base64.b64encode(payload).decode(),
+            "payloadType": payload_type,
+            "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}],
+        }
+    )
+
+
+def _plain(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a statement with the fields that an entry's has, and no other."""
+    return {
+        "_type": statement["_type"],
+        "subject": [
+            {"name": item["name"], "digest": {"sha256": item["digest"]["sha256"]}}
+            for item in statement["subject"]
+        ],
+        "predicateType": statement["predicateType"],
+        "predicate": statement["predicate"],
+    }
 
 
 def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -> str | None:
@@ -307,11 +375,12 @@ def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -
         predicate = statement["predicate"]
         (signature,) = envelope["signatures"]
         keyid, raw = signature["keyid"], base64.b64decode(signature["sig"], validate=True)
-        # Re-encoding catches every spelling that decodes alike: spaces, base64 padding bits.
-        envelope["payload"] = base64.b64encode(payload).decode()
-        envelope["signatures"][0]["sig"] = base64.b64encode(raw).decode()
-        if canonical(envelope) != line or canonical(statement) != payload:
-            return "is not in canonical form"
+        # Re-encoding catches every spelling that decodes alike: spaces, base64 padding bits. What
+        # is encoded again has the fields of an entry alone, so that nothing unsigned stands beside.
+        if _envelope(payload, envelope["payloadType"], keyid, raw) != line:
+            return "is not in canonical form, or has fields beside those that are signed"
+        if canonical(_plain(statement)) != payload:
+            return "is not in canonical form, or says more than an entry does"
         if "public_key" in predicate and keyid not in keys:
             public = bytes.fromhex(predicate["public_key"])
             if hashlib.sha256(public).hexdigest() != keyid:
@@ -320,8 +389,9 @@ def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -
         if keyid not in keys:
             return f"is signed by {keyid[:12]}, which no entry introduced"
         Ed25519PublicKey.from_public_bytes(keys[keyid]).verify(raw, _pre_authentication(payload))
-        if envelope["payloadType"] != PAYLOAD_TYPE or statement["_type"] != STATEMENT_TYPE:
-            return "is not an in-toto statement"
+        kinds = envelope["payloadType"], statement["_type"], statement["predicateType"]
+        if kinds != (PAYLOAD_TYPE, STATEMENT_TYPE, PREDICATE_TYPE):
+            return "is not an in-toto statement about a ledger"
         if predicate["index"] != index:
             return f"says that it is entry {predicate['index']}: entries were moved or removed"
         if predicate["previous"] != previous:

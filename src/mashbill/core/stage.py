@@ -13,7 +13,6 @@ from pydantic import Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
 from mashbill.core.literals import Literals
-from mashbill.core.looking import Looks, Unlooked
 from mashbill.core.source import Channel, Purpose, Source, via
 from mashbill.core.use import StudentKind
 
@@ -207,8 +206,6 @@ class StageContext:
     origins: list[tuple[tuple[Channel, Source], ...]] = field(default_factory=list)
     """a first stage whose origins are in its data: what each kind of row came from; ``_bill`` of a
     row it yields counts the origins of ``sources()`` first, and then these"""
-    look: Looks = field(default_factory=Unlooked)
-    """first stages: looks at what they read, before anything of it is left out"""
     current: str = ""
     """streaming stages with several inputs: the one that the records at hand are from"""
     kept: int = 0
@@ -245,6 +242,11 @@ class StageSpec(Literals):
 
     merges: ClassVar[bool] = False
     """whether an output row is made of several input rows at once; such a stage cannot stream"""
+    repeats: ClassVar[bool] = False
+    """whether its literals and inputs alone give the same rows on any machine, so that an audit may
+    make them again"""
+    tolerance: ClassVar[float | None] = None
+    """how far its scores may lie apart on two machines; None where they may not"""
     asks_to_write: ClassVar[bool] = False
     """whether its teacher must be able to write"""
     keeps_texts: ClassVar[bool] = False

@@ -13,15 +13,18 @@ from typing import IO, TYPE_CHECKING
 from pydantic import ValidationError
 
 from mashbill.core.artifact import ArtifactKind, ArtifactRef, Manifest
+from mashbill.core.canonical import digest_bytes
 from mashbill.core.dataset import Dataset
 from mashbill.core.errors import StoreError
 from mashbill.core.faults import model_fault
 from mashbill.core.ledger import Ledger, Signer
 from mashbill.core.naming import file_name
-from mashbill.core.parsing import check_regular, json_object
+from mashbill.core.parsing import check_regular, json_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mashbill.core.ledger import Entry
 
 FOLDERS: dict[ArtifactKind, str] = {"dataset": "datasets", "model": "models"}
 LEDGER = "ledger.jsonl"
@@ -30,6 +33,9 @@ MANIFEST = "manifest.json"
 PENDING = f".{MANIFEST}"
 """what a manifest is called until the entry that commits it is in the ledger"""
 NODES = "nodes.parquet"
+LEARNED = "learned.parquet"
+"""beside a model: columns ``input`` (which dataset) and ``times`` (how often the row was learned
+from), a row each of the datasets' rows, one dataset behind the other"""
 
 _LOOKS = 20  # at a lock, 10 ms apart
 
@@ -63,6 +69,7 @@ class Store:
                 for folder in FOLDERS.values():
                     (root / folder).mkdir(parents=True, exist_ok=True)
             self.ledger = Ledger(root / LEDGER, signer)
+            self._committed: tuple[int, dict[str, Entry]] | None = None
             if signer is not None and not self.ledger.entries:
                 self.ledger.append("open", layout=1)
 
@@ -74,14 +81,39 @@ class Store:
         """Return a file's name as the ledger writes it."""
         return path.relative_to(self.root).as_posix()
 
+    def committed(self) -> dict[str, Entry]:
+        """Return the entry that commits each artifact, in the order of their last commits.
+
+        Only entries that count are read, and what was given up later is not among them.
+        """
+        accepted = self.ledger.accepted
+        if self._committed is None or self._committed[0] != len(accepted):
+            found: dict[str, Entry] = {}
+            for entry in accepted:
+                if entry.event in {"commit", "abandon"}:
+                    found.pop(entry.told("artifact"), None)
+                if entry.event == "commit":
+                    found[entry.told("artifact")] = entry
+            self._committed = len(accepted), found
+        return self._committed[1]
+
     def get(self, ref: ArtifactRef) -> Manifest | None:
-        """Return an artifact's manifest, or None if it was never committed."""
-        for kind in FOLDERS:
+        """Return an artifact's manifest, or None if it was never committed, or was given up.
+
+        Raises:
+            StoreError: if it is not the one that its entry commits.
+        """
+        entry = self.committed().get(str(ref))
+        for kind in FOLDERS if entry is not None else ():
             path = self.folder(kind, ref) / MANIFEST
             if path.exists():
                 check_regular(path)
+                data = path.read_bytes()
+                if entry is None or entry.subjects.get(self.relative(path)) != digest_bytes(data):
+                    msg = f"{path} is not the one that the ledger commits; run `mashbill audit`"
+                    raise StoreError(msg)
                 try:
-                    return Manifest.model_validate(json_object(path, error=StoreError))
+                    return Manifest.model_validate(json_value(data, path, error=StoreError))
                 except ValidationError as error:
                     msg = f"{path} is damaged: {error.errors()[0]['msg']}; run `mashbill audit`"
                     raise StoreError(msg) from error
@@ -89,13 +121,7 @@ class Store:
 
     def manifests(self) -> list[Manifest]:
         """Return every committed artifact's manifest once, in the order of their last commits."""
-        committed: dict[str, None] = {}
-        for entry in self.ledger.entries:
-            if entry.event in {"commit", "abandon"}:
-                committed.pop(entry.told("artifact"), None)
-            if entry.event == "commit":
-                committed[entry.told("artifact")] = None
-        found = (self.get(ArtifactRef.parse(name)) for name in committed)
+        found = (self.get(ArtifactRef.parse(name)) for name in self.committed())
         return [manifest for manifest in found if manifest is not None]
 
     def made_wrong(self, manifest: Manifest) -> str:
@@ -118,7 +144,7 @@ class Store:
         """Return the digest of each artifact that was committed and given up later: the reason."""
         return {
             entry.told("digest"): entry.told("reason")
-            for entry in self.ledger.entries
+            for entry in self.ledger.accepted
             if entry.event == "abandon" and "digest" in entry.predicate
         }
 
@@ -147,8 +173,22 @@ class Store:
             if text in (str(manifest.ref), manifest.name):
                 return manifest
         have = ", ".join(str(manifest.ref) for manifest in manifests) or "nothing yet"
-        msg = f"{self.root} has no artifact {text!r}; it has {have}"
+        msg = f"{self.root} has no artifact {text!r}; it has {have}{self._unread(text)}"
         raise StoreError(msg)
+
+    def _unread(self, text: str) -> str:
+        """Say where a name comes up in entries that do not count."""
+        for keyid, entries in self.ledger.strangers.items():
+            for entry in entries:
+                artifact = str(entry.predicate.get("artifact"))
+                if text in (artifact, artifact.partition("@")[0]):
+                    return (
+                        f". Entry {entry.index} speaks of it, and is not read: its key "
+                        f"{keyid[:16]} is none of this store's signers (`mashbill audit`)"
+                    )
+        if self.ledger.broken is not None:
+            return ". Its ledger does not hold: run `mashbill audit`"
+        return ""
 
     def dataset(self, ref: ArtifactRef) -> Dataset:
         """Open a committed dataset.

@@ -295,7 +295,7 @@ def _changed(one: Decision | None, two: Decision | None) -> bool:
 def declared_use(store: Store, artifact: str) -> Use:
     """Return the use that the run declared which made an artifact; nothing if none did."""
     declared = found = Use()
-    for entry in store.ledger.entries:
+    for entry in store.ledger.accepted:
         if entry.event == DECIDE:
             declared = Use.model_validate(entry.predicate.get("use", {}))
         elif entry.event == "commit" and entry.told("artifact") == artifact:

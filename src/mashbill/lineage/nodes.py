@@ -24,9 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mashbill.core.canonical import canonical, digest
+from mashbill.core.canonical import canonical, digest, digest_bytes
 from mashbill.core.errors import StoreError
-from mashbill.core.parsing import foreign, json_value
+from mashbill.core.parsing import check_regular, foreign, json_value
 from mashbill.core.source import Channel, Source, parse_via
 from mashbill.core.store import NODES
 from mashbill.core.tables import read_parquet
@@ -219,8 +219,19 @@ class NodeTable:
 
     @classmethod
     def of(cls, store: Store, manifest: Manifest) -> NodeTable:
-        """Read the nodes of an artifact of a store."""
-        return cls.read(store.folder(manifest.kind, manifest.ref) / NODES)
+        """Read the nodes of an artifact of a store.
+
+        Raises:
+            StoreError: if they are not those that were committed.
+        """
+        path = store.folder(manifest.kind, manifest.ref) / NODES
+        check_regular(path)
+        data = path.read_bytes() if path.is_file() else b""
+        if digest_bytes(data) != manifest.nodes.sha256:
+            what = "is not as it was committed" if data else "is not there"
+            msg = f"{path} {what}; run `mashbill audit`"
+            raise StoreError(msg)
+        return cls.read(path, data)
 
     @classmethod
     def read(cls, path: Path, data: bytes | None = None) -> NodeTable:

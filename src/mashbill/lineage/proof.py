@@ -30,6 +30,7 @@ from mashbill.core.ledger import Entry, Signer, check_line, open_line
 from mashbill.core.merkle import leaf, path, root_from_path
 from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, leaves
+from mashbill.core.signers import SIGNERS, counted
 from mashbill.core.store import FOLDERS, MANIFEST
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.nodes import NodeTable, check_body, parts_of, reachable
@@ -144,6 +145,7 @@ def prove(store: Store, name: str, row: int, signer: Signer | None) -> dict[str,
     record, steps = _record_of(folder / shard.file, index, nodes)
     lines, note, keyid = _covering(store, signer)
     wanted = _entries(store, manifest, store.relative(folder / shard.file))
+    wanted |= {e.index for e in store.ledger.accepted if e.event == SIGNERS and e.index < note.size}
     wanted |= _introducing(store, [*(store.ledger.entries[i].keyid for i in wanted), keyid])
     if max(wanted) >= note.size:
         msg = (
@@ -220,7 +222,7 @@ def _covering(store: Store, signer: Signer | None) -> tuple[list[bytes], Checkpo
 def _entries(store: Store, manifest: Manifest, file: str) -> set[int]:
     """Return the places of the entries of a shard and of its artifact's commit."""
     shard = commit = None
-    for entry in store.ledger.entries:
+    for entry in store.ledger.accepted:
         about = entry.predicate
         if about.get("artifact") != str(manifest.ref):
             continue
@@ -281,11 +283,19 @@ def check_proof(proof: dict[str, Any], signer: str | None = None) -> Proven:
     by = note.signer(keys if signer is None else {k: v for k, v in keys.items() if k == signer})
     if by is None:
         raise _failed("checkpoint", f"is not signed by {signer or 'a key that a line introduces'}")
+    _, strangers, signers = counted(entries)
+    if not signers.knows(by):
+        raise _failed("checkpoint", f"is signed by {by}, which is no signer of this ledger")
     for entry in (shard_entry, commit):
+        if entry.keyid in strangers and entry in strangers[entry.keyid]:
+            what = f"is signed by {entry.keyid}, which is no signer of this ledger"
+            raise _failed(f"line {entry.index}", what)
         if signer is not None and entry.keyid != signer:
             raise _failed(f"line {entry.index}", f"is signed by {entry.keyid}, not by {signer}")
+    declaring = [entry for entry in entries if entry.event == SIGNERS]
     if {entry.index for entry in entries} != {
-        0, shard_entry.index, commit.index, *_introducers(entries, shard_entry, commit, by),
+        0, shard_entry.index, commit.index, *(entry.index for entry in declaring),
+        *_introducers(entries, [by, *(e.keyid for e in (shard_entry, commit, *declaring))]),
     }:  # fmt: skip
         raise _failed("lines", "has lines that this proof does not rest on")
     record = _record(read.record)
@@ -371,13 +381,13 @@ def _the_two(
     return shards[0], commits[0]
 
 
-def _introducers(entries: list[Entry], shard: Entry, commit: Entry, by: str) -> set[int]:
-    """Return the places of the lines that introduce the signers of what the proof rests on."""
+def _introducers(entries: list[Entry], keyids: Sequence[str]) -> set[int]:
+    """Return the places of the lines that introduce these signers."""
     first: dict[str, int] = {}
     for entry in entries:
         if "public_key" in entry.predicate:
             first.setdefault(entry.keyid, entry.index)
-    return {first[keyid] for keyid in (shard.keyid, commit.keyid, by)}
+    return {first[keyid] for keyid in keyids}
 
 
 def _record(text: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _permissions(store: Store, asked: str) -> list[Entry]:
     """Return the entries of the ledger that permit exactly this."""
     return [
         entry
-        for entry in store.ledger.entries
+        for entry in store.ledger.accepted
         if entry.event == DECIDE and entry.predicate.get("asked") == asked
     ]
 
