@@ -375,7 +375,7 @@ class Campaign:
         other = f"{folder}-{self.draw.randrange(100)}"
         (self.store / other).mkdir(exist_ok=True)
         self.write(f"{other}/{MANIFEST}", self.whole[f"{folder}/{MANIFEST}"])
-        return Touched({f"{other}/{MANIFEST}"})
+        return Touched({other})
 
     # Rows of the calls.
 

@@ -152,7 +152,7 @@ def run_toy(recipe: Path, root: Path, allow=()):
     """Run the toy recipe into a store, and return (store, what was done)."""
     store = Store(root, Signer.default())
     plan = build(load_recipe(recipe, allow), store)
-    done = execute(plan, store, Execution(root / "cache", threads=1))
+    done = execute(plan, store, Execution(root.parent / "cache", threads=1))
     return store, done
 
 

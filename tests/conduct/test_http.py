@@ -47,7 +47,9 @@ def recipe(folder, teacher, stage="", rows=4):
 
 def run(path, root, **how):
     store = Store(root, Signer.default())
-    done = execute(build(load_recipe(path), store), store, Execution(root / "cache", 1, **how))
+    done = execute(
+        build(load_recipe(path), store), store, Execution(root.parent / "cache", 1, **how)
+    )
     return store, done[-1]
 
 

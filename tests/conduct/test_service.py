@@ -65,7 +65,7 @@ def recipe(folder, teacher="", stage="", shard=64, prompts=PROMPTS):
 def run(path, root, allow=(), **how):
     store = Store(root, Signer.default())
     plan = build(load_recipe(path, allow), store)
-    done = execute(plan, store, Execution(root / "cache", 1, **how))
+    done = execute(plan, store, Execution(root.parent / "cache", 1, **how))
     return store, done[-1]
 
 

@@ -110,7 +110,7 @@ def stop_after(root, artifact):
     recipe = load_recipe(CHANNELS)
     permit(build(recipe, store), store)
     with pytest.raises(Killed):
-        execute(build(recipe, store), store, Execution(root / "cache", 1, Killing()))
+        execute(build(recipe, store), store, Execution(root.parent / "cache", 1, Killing()))
 
 
 def permission_display():

@@ -77,7 +77,7 @@ def stage(kind="generate", keys="", name="out", of="prompts"):
 def run(path, root, caps=None, display=None):
     display = display or Quiet()
     store = Store(root, Signer.default())
-    execution = Execution(root / "cache", 1, display, caps or Caps())
+    execution = Execution(root.parent / "cache", 1, display, caps or Caps())
     return store, execute(build(load_recipe(path), store), store, execution), display.reckoning
 
 

@@ -64,7 +64,9 @@ def written(folder, url, stage, more="", rows=300):
 
 def ran(path, root, **how):
     store = Store(root, Signer.default())
-    execute(build(load_recipe(path), store), store, Execution(root / "cache", threads=1, **how))
+    execute(
+        build(load_recipe(path), store), store, Execution(root.parent / "cache", threads=1, **how)
+    )
     return store
 
 

@@ -278,25 +278,6 @@ class Journal:
                 more=row[10],
             )
 
-    def when(self, calls: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
-        """Yield teacher, route, terms and time of those calls that are there, in no order.
-
-        The teacher's identity is canonical JSON; the route is JSON, and empty where a teacher was
-        asked in this process; terms are the versions that were noted when the call was made.
-        """
-        for piece in pieces(calls, _CHUNK):
-            marks = ",".join("?" * len(piece))
-            yield from self._read(
-                f"SELECT teacher, '', '', at FROM calls WHERE request IN ({marks})",  # noqa: S608
-                piece,
-            )
-            yield from self.query(
-                "SELECT w1.text, w2.text, w3.text, b.at FROM bought b "  # noqa: S608
-                "JOIN words w1 ON w1.id = b.teacher JOIN words w2 ON w2.id = b.route "
-                f"JOIN words w3 ON w3.id = b.terms WHERE b.call IN ({marks})",
-                [bytes.fromhex(call) for call in piece],
-            )
-
     def answered(self, calls: Iterable[str]) -> dict[str, Answer]:
         """Return what services have answered among these calls."""
         found = {}
@@ -490,6 +471,20 @@ class Journal:
         then = now | pruned
         roots = [root([now[call] for call in wanted])]
         return roots if then == now else [*roots, root([then[call] for call in wanted])]
+
+    def teachers(self, calls: Iterable[str]) -> set[str]:
+        """Return the identities, as canonical JSON, of the teachers that answered these calls."""
+        found: set[str] = set()
+        for piece in pieces(sorted(set(calls)), _CHUNK):
+            marks = ",".join("?" * len(piece))
+            query = f"SELECT DISTINCT teacher FROM calls WHERE request IN ({marks})"  # noqa: S608
+            found |= {text for (text,) in self._read(query, piece)}
+            query = (
+                "SELECT DISTINCT w.text FROM bought b JOIN words w ON w.id = b.teacher "  # noqa: S608
+                f"WHERE b.call IN ({marks})"
+            )
+            found |= {text for (text,) in self.query(query, [bytes.fromhex(c) for c in piece])}
+        return found
 
     def remember(self, leaves: Mapping[str, bytes]) -> None:
         """Keep the leaves of calls just written for the root that is soon made of them."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct import foreign
 from mashbill.conduct.bought import leaf_of, netstrings
-from mashbill.core.canonical import canonical
+from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import AuditError
 from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
 from mashbill.core.merkle import Growing, leaf, root
@@ -199,7 +199,19 @@ def entry_facts(run: Run, rows: Iterable[Bought], events: Iterable[Event]) -> di
         "rate_limited": found["rate_limited"],
         "held_seconds": found["held_seconds"],
         "breaches": len(found["breaches"]),
+        "run_digest": run_digest(run),
     }
+
+
+def run_digest(run: Run) -> str:
+    """Return the digest of a run's own row in the journal."""
+    facts = json.dumps(run.facts, ensure_ascii=False, sort_keys=True)
+    return digest_bytes(netstrings([run.run, run.started, run.ended, facts]))
+
+
+def events_root(events: Iterable[Event]) -> str:
+    """Return the Merkle root over what befell a run's calls, in order."""
+    return root([leaf(netstrings(record)) for record in event_records(events)])
 
 
 def make(

@@ -20,24 +20,29 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import digest
-from mashbill.core.checkpoint import check
 from mashbill.core.errors import MashbillError
 from mashbill.core.faults import model_fault
 from mashbill.core.merkle import root
 from mashbill.core.parsing import json_value
 from mashbill.core.record import CALL, leaves
-from mashbill.core.store import CALLS, FOLDERS, LEDGER, MANIFEST, NODES
+from mashbill.core.store import CALLS, FOLDERS, LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.tables import read_parquet
-from mashbill.lineage.comparing import artifact_files, came_from, compared, pointed_at
+from mashbill.lineage.agreeing import Records, counts, origins, shards_listed
+from mashbill.lineage.comparing import came_from, compared, pointed_at
+from mashbill.lineage.counting import count
+from mashbill.lineage.deriving import Pending, derivations, times_of
+from mashbill.lineage.finding import AuditResult, Finding, Rederived
+from mashbill.lineage.leftovers import find_leftovers
 from mashbill.lineage.moment import Moment, Since, abandoned
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.recomposing import Rows
+from mashbill.lineage.speaking import strange_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,55 +50,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.checkpoint import Checkpoint
     from mashbill.core.ledger import Entry
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that does not hold."""
-
-    file: str
-    entry: int | None
-    """the entry that speaks of it; None if none does"""
-    what: str
-
-    def __str__(self) -> str:
-        """Write the finding on one line."""
-        where = "no entry" if self.entry is None else f"entry {self.entry}"
-        return f"{self.file} ({where}): {self.what}"
-
-
-@dataclass
-class AuditResult:
-    """What an audit found, and how much it looked at."""
-
-    findings: list[Finding]
-    entries: int = 0
-    files: int = 0
-    records: int = 0
-    calls: int = 0
-    signers: tuple[str, ...] = ()
-    newer: list[Finding] = field(default_factory=list)
-    """what the audit does not judge: it came about since, or is being made"""
-    later: int = 0
-    """entries appended since"""
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing was found."""
-        return not self.findings
-
-
-@dataclass
-class _Records:
-    """What the rows of one shard say, kept until their manifest is checked."""
-
-    entry: int
-    listed: tuple[str, int]
-    """Merkle root and rows, as the shard's entry gives them"""
-    bills: np.ndarray | None = None
-    """rows that point at each node, shape (numbers,); None if the records could not be read"""
-    came_from: tuple[int, int] | None = None
-    """least and largest row that they say they came from; None if they say none"""
+    from mashbill.lineage.recomposing import Composed
 
 
 @dataclass
@@ -102,7 +59,7 @@ class _Live:
 
     sha256: dict[str, str] = field(default_factory=dict)
     """file -> digest, as the last entry about it says"""
-    shards: dict[str, dict[str, _Records]] = field(default_factory=dict)
+    shards: dict[str, dict[str, Records]] = field(default_factory=dict)
     """artifact -> file -> its records, for the shards that were met so far"""
     tables: dict[str, NodeTable | None] = field(default_factory=dict)
     """folder -> node table; None if it is not the one that was committed"""
@@ -119,81 +76,76 @@ class Auditor:
         signer: str | None = None,
         progress: Callable[[int, int], None] | None = None,
         checkpoints: Sequence[Checkpoint] = (),
+        rederive: Callable[[Manifest], Rederived] | None = None,
     ) -> None:
         """Audit ``folder``.
 
         Args:
             folder: the store.
-            signer: keyid; entries and checkpoints of any other key are findings.
+            signer: keyid that the ledger must begin with; entries and checkpoints by keys that
+                it, or a signer that goes back to it, did not declare are findings.
             progress: told (entries done, entries in all).
             checkpoints: of this store's ledger, kept elsewhere. Only they can show that the
                 ledger's end is gone.
+            rederive: makes the rows of an artifact again and says what differs; it comes from
+                above, since lineage knows no stage.
         """
         self._folder = folder
         self._signer = signer
         self._progress = progress or (lambda _done, _total: None)
         self._checkpoints = checkpoints
+        self._rederive = rederive
         self.result = AuditResult([])
         self._covered: set[str] = {LEDGER, CALLS}
         self._live = _Live()
+        self._ledger_holds = True
         self._known_bodies: set[tuple[str, str]] = set()
         self._journal: Journal | None = None
-        self._journal_error = "is not there"
+        self._journal_error = "is not there, and records rest on calls in it"
+        self._no_journal = False
         self._unsettled: list[tuple[Finding, Entry]] = []
         """files that are not as their entry says, until what came since was looked at"""
 
     def run(self) -> AuditResult:
         """Check everything and return what was found."""
         self._moment = Moment.of(self._folder / LEDGER)
-        entries = self._ledger()
+        counted = count(self._moment, self._signer, self._checkpoints)
+        self.result.findings += counted.findings
+        self.result.entries, self.result.signers = len(self._moment.lines), counted.signers
+        self._ledger_holds, entries = counted.is_whole, counted.entries
         given_up = abandoned(entries)
         for entry in entries:
             if entry.index in given_up:
                 self._covered |= entry.subjects.keys()
             else:
                 self._live.sha256.update(entry.subjects)
+        self._derivations = derivations(entries, given_up)
         try:
             self._journal = Journal(self._folder / CALLS)
         except (MashbillError, sqlite3.Error) as error:
             self._journal_error = str(error)
+            self._no_journal = (self._folder / CALLS).exists()
         for number, entry in enumerate(entries):
             self._progress(number, len(entries))
             if entry.index not in given_up:
                 self._entry(entry)
+        for pending, found in self._derivations.rest():
+            self._tell_composed(pending, found)
+        if self._no_journal:
+            self._find(CALLS, None, self._journal_error)
         if self._journal is not None:
+            for what in strange_runs(self._journal, entries, self._folder):
+                self._find(CALLS, None, what)
             self._journal.close()
         self._settle(entries)
-        if all(finding.file != LEDGER for finding in self.result.findings):
+        self._make_again()
+        if self._ledger_holds:
             # With a broken ledger everything behind the break would be told again, file by file.
             self._uncovered(entries)
         return self.result
 
     def _find(self, file: str, entry: int | None, what: str) -> None:
         self.result.findings.append(Finding(file, entry, what))
-
-    def _ledger(self) -> list[Entry]:
-        moment = self._moment
-        if not moment.path.is_file():
-            self._find(LEDGER, None, "is not there, so nothing in this folder is evidence")
-        if moment.torn:
-            what = "the last line does not end: it was torn or altered"
-            self._find(LEDGER, len(moment.lines), what)
-        for entry in moment.entries:
-            if self._signer is not None and entry.keyid != self._signer:
-                what = f"is signed by {entry.keyid}, not by {self._signer}"
-                self._find(LEDGER, entry.index, what)
-        if moment.broken:  # nothing that an altered entry says is followed up
-            index, wrong = moment.broken[0]
-            after = len(moment.broken) - 1
-            more = f"; {after} more entries do not hold either, of those behind it" if after else ""
-            self._find(LEDGER, index, wrong + more)
-        for checkpoint in self._checkpoints:
-            missing = check(checkpoint, moment.lines, moment.keys, self._signer)
-            if missing is not None:
-                self._find(LEDGER, missing.entry, missing.what)
-        self.result.entries = len(moment.lines)
-        self.result.signers = tuple(moment.keys)
-        return list(moment.entries)
 
     def _entry(self, entry: Entry) -> None:
         """Check what one entry speaks of."""
@@ -217,7 +169,7 @@ class Auditor:
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 self._find(name, entry.index, "is no file of this store: it leads out of it")
                 continue
-            looked_into = entry.event == "shard" or name.endswith(f"/{MANIFEST}")
+            looked_into = entry.event == "shard" or name.endswith((f"/{MANIFEST}", f"/{LEARNED}"))
             wrong, data = compared(self._folder / name, sha256, keep=looked_into)
             if wrong is None:
                 intact[name] = data
@@ -238,7 +190,7 @@ class Auditor:
         self, entry: Entry, name: str, facts: dict[str, Any], intact: dict[str, bytes]
     ) -> None:
         """Check records against the Merkle root, and the calls that they rest on."""
-        records = _Records(entry.index, (facts["merkle_root"], facts["rows"]))
+        records = Records(entry.index, (facts["merkle_root"], facts["rows"]))
         self._live.shards.setdefault(str(entry.predicate["artifact"]), {})[name] = records
         if entry.subjects.get(name) != facts["sha256"]:
             self._find(name, entry.index, "has two digests in its entry")
@@ -252,6 +204,7 @@ class Auditor:
             table = read_parquet(pa.py_buffer(intact[name]), name, use_threads=False)
             records.bills = pointed_at(table, len(nodes.numbered))
             records.came_from = came_from(table)
+            records.rows = Rows.of(table)
             found = root(leaves(table, nodes.numbered))
         except Exception as error:  # noqa: BLE001 - whatever a wrong file raises is the finding
             self._find(name, entry.index, f"cannot be read as records: {error!s:.200}")
@@ -260,11 +213,16 @@ class Auditor:
         if found != facts["merkle_root"] or table.num_rows != facts["rows"]:
             self._find(name, entry.index, "holds records that are not those of the entry")
         if "calls_root" in facts:
-            self._calls(name, entry, table.column(CALL).to_pylist(), facts["calls_root"])
+            calls = table.column(CALL).to_pylist()
+            self._calls(name, entry, calls, facts["calls_root"], records)
+        elif CALL in table.column_names:
+            self._find(name, entry.index, "rests on calls, and its entry gives no root over them")
 
-    def _calls(self, name: str, entry: Entry, calls: list[bytes], expected: str) -> None:
+    def _calls(
+        self, name: str, entry: Entry, calls: list[bytes], expected: str, records: Records
+    ) -> None:
         if self._journal is None:
-            self._find(CALLS, entry.index, f"{self._journal_error}; {name} rests on calls in it")
+            self._no_journal = True
             return
         try:
             found = self._journal.merkle_roots(call.hex() for call in calls if call)
@@ -272,6 +230,7 @@ class Auditor:
             self._find(CALLS, entry.index, f"cannot be read: {error}; {name} rests on calls in it")
             return
         self.result.calls += len(set(calls))
+        records.teachers = frozenset(self._journal.teachers(call.hex() for call in calls if call))
         if expected not in found:
             self._find(CALLS, entry.index, f"calls that {name} rests on are missing or altered")
 
@@ -295,10 +254,28 @@ class Auditor:
         fault = model_fault(str(manifest.stage.get("kind")), self._folder / folder)
         if fault:
             self._find(folder, entry.index, f"{fault}; run its recipe again, which makes it anew")
-        self._shards_listed(entry, manifest, folder)
+        before = len(self.result.findings)
+        for what in self._derivations.disagreements(manifest, entry.predicate.get("fingerprint")):
+            self._find(file, entry.index, what)
+        met = self._live.shards.get(str(manifest.ref), {})
+        for place, what in shards_listed(manifest, folder, met, whole=self._ledger_holds):
+            self._find(place, entry.index, what)
         table = self._table(folder)
         if table is None:
             return
+        self._bodies(entry, table, nodes)
+        if (table.digest, table.root) != (manifest.nodes_digest, manifest.bill):
+            self._find(nodes, entry.index, "is not the lineage that was committed")
+        if manifest.kind == "dataset":
+            for what in counts(manifest, folder, met, table):
+                self._find(nodes, entry.index, what)
+            rows = {name: one.rows for name, one in self._live.manifests.items()}
+            for place, at, what in origins(manifest, folder, met, rows):
+                self._find(place, at, what)
+        if len(self.result.findings) == before:
+            self._compose(entry, manifest, table, folder, intact)
+
+    def _bodies(self, entry: Entry, table: NodeTable, nodes: str) -> None:
         for node, body in table.bodies.items():
             # Artifacts share most of their history, so most bodies were seen before.
             known = (node, json.dumps(body, sort_keys=True))
@@ -306,76 +283,69 @@ class Auditor:
                 if digest(body) != node:
                     self._find(nodes, entry.index, f"node {node[:16]}... is altered")
                 self._known_bodies.add(known)
-        if (table.digest, table.root) != (manifest.nodes_digest, manifest.bill):
-            self._find(nodes, entry.index, "is not the lineage that was committed")
-        if manifest.kind == "dataset":
-            self._counts(entry, manifest, folder, table)
-            self._origins(manifest, folder)
 
-    def _shards_listed(self, entry: Entry, manifest: Manifest, folder: str) -> None:
-        """Compare the shards that the manifest lists with those that have entries."""
-        recorded = {
-            (file, *records.listed)
-            for file, records in self._live.shards.get(str(manifest.ref), {}).items()
-            if file.startswith(f"{folder}/")
-        }
-        listed = {
-            (f"{folder}/{shard.file}", shard.merkle_root, shard.rows)
-            for shard in (*manifest.shards, *manifest.rejected)
-        }
-        ledger_holds = all(finding.file != LEDGER for finding in self.result.findings)
-        for file, _, _ in sorted(recorded ^ listed) if ledger_holds else ():
-            what = "the manifest and the entry of this shard disagree about it"
-            self._find(file, entry.index, what)
-        for shards, rows in (
-            (manifest.shards, manifest.rows),
-            (manifest.rejected, manifest.rejected_rows),
-        ):
-            if sum(shard.rows for shard in shards) != rows:
-                what = f"its shards do not add up to the {rows} rows that it states"
-                self._find(f"{folder}/{MANIFEST}", entry.index, what)
-
-    def _counts(self, entry: Entry, manifest: Manifest, folder: str, table: NodeTable) -> None:
-        """Compare what the node table counts with what rows point at; rejected rows do not."""
+    def _compose(
+        self,
+        entry: Entry,
+        manifest: Manifest,
+        table: NodeTable,
+        folder: str,
+        intact: dict[str, bytes],
+    ) -> None:
+        """Compose an artifact's lineage again, and that of those that waited for it."""
         met = self._live.shards.get(str(manifest.ref), {})
-        bills = [
-            met[file].bills if file in met else None
-            for file in (f"{folder}/{shard.file}" for shard in manifest.shards)
-        ]
-        counted = np.zeros(len(table.numbered), np.int64)
-        for part in bills:
-            if part is None:
-                return  # a shard that cannot be read was found already
-            counted += part
-        for number in np.flatnonzero(counted != np.asarray(table.records, np.int64)).tolist():
-            what = (
-                f"counts {table.records[number]} records of node {number}; "
-                f"{counted[number]} rows point at it"
-            )
-            self._find(f"{folder}/{NODES}", entry.index, what)
-
-    def _origins(self, manifest: Manifest, folder: str) -> None:
-        """Check that rows come from rows which the inputs have, where the store has the inputs."""
-        inputs = [item.name for item in manifest.inputs if item.role == "rows"]
-        known = [self._live.manifests[name].rows for name in inputs if name in self._live.manifests]
-        if not inputs or len(known) < len(inputs):
+        shards = (*manifest.shards, *manifest.rejected)
+        records = [met.get(f"{folder}/{shard.file}") for shard in shards]
+        rows = [one.rows for one in records if one is not None and one.rows is not None]
+        if len(rows) != len(shards):
+            return  # one that cannot be read was found already
+        teachers = {text for one in records if one is not None for text in one.teachers}
+        for what in self._derivations.strange_calls(manifest, teachers):
+            self._find(f"{folder}/{MANIFEST}", entry.index, what)
+        try:
+            times = None
+            if manifest.learned is not None:
+                times = times_of(intact[f"{folder}/{manifest.learned.file}"])
+        except (KeyError, ValueError, pa.ArrowException, OSError) as error:
+            what = f"cannot be read as times that rows were learned from: {error!s:.200}"
+            self._find(f"{folder}/{LEARNED}", entry.index, what)
             return
-        for shard in (*manifest.shards, *manifest.rejected):
-            file = f"{folder}/{shard.file}"
-            records = self._live.shards.get(str(manifest.ref), {}).get(file)
-            if records is None or records.came_from is None:
+        kept, rejected = rows[: len(manifest.shards)], rows[len(manifest.shards) :]
+        pending = Pending(entry.index, manifest, table, kept, rejected, times)
+        for one, found in self._derivations.take(pending):
+            self._tell_composed(one, found)
+
+    def _tell_composed(self, pending: Pending, found: Composed) -> None:
+        manifest = pending.manifest
+        folder = f"{FOLDERS[manifest.kind]}/{manifest.ref}"
+        for what in dict.fromkeys(found.wrong):
+            self._find(f"{folder}/{NODES}", pending.entry, what)
+        for what in found.not_derived:
+            self.result.not_derived.append(Finding(folder, pending.entry, what))
+        self.result.composed += not found.wrong and not found.not_derived
+
+    def _make_again(self) -> None:
+        """Make the rows of artifacts again, of those of which nothing was found."""
+        if self._rederive is None:
+            return
+        wrong = {finding.file.rpartition("/")[0] for finding in self.result.findings}
+        made = list(self._derivations.made.values())
+        for number, one in enumerate(made):
+            self._progress(number, len(made))
+            folder = f"{FOLDERS[one.manifest.kind]}/{one.manifest.ref}"
+            inputs = {item.name for item in one.manifest.inputs}
+            if folder in wrong or any(name.rpartition("/")[2] in inputs for name in wrong):
                 continue
-            least, largest = records.came_from
-            if least < 0 or largest >= sum(known):
-                what = (
-                    f"says that a row came from row {least if least < 0 else largest} of "
-                    f"{', '.join(inputs)}, which has rows 0 to {sum(known) - 1}"
-                )
-                self._find(file, records.entry, what)
+            again = self._rederive(one.manifest)
+            self.result.derived_rows += again.rows
+            for file, what in again.wrong:
+                self._find(f"{folder}/{file}" if file else folder, None, what)
+            for what in again.not_derived:
+                self.result.not_derived.append(Finding(folder, None, what))
 
     def _since(self, entries: list[Entry]) -> Since:
         """Return what was appended since the audit began."""
-        later = self._moment.later(self._signer)
+        later = self._moment.later()
         if later is None:
             what = "is not as it was when this audit began: entries were altered or removed since"
             if all(finding.what != what for finding in self.result.findings):
@@ -407,15 +377,11 @@ class Auditor:
                 self.result.newer.append(Finding(finding.file, entry.index, why))
 
     def _uncovered(self, entries: list[Entry]) -> None:
-        """Find files of artifacts that no entry speaks of, unless a run is still to commit them."""
-        there = list(artifact_files(self._folder))  # before the ledger is read again
+        """Find what lies in the store and no entry speaks of."""
         since = self._since(entries)
-        for path in there:
-            name = path.relative_to(self._folder).as_posix()
-            if name in self._covered or path.name.startswith("."):
-                continue
-            why = since.why_there(path.parent.name, name)
-            if why is not None:
-                self.result.newer.append(Finding(name, None, why))
-            elif path.is_file():
-                self._find(name, None, "no entry of the ledger speaks of this file")
+        runs = {str(entry.predicate["run"]) for entry in entries if "run" in entry.predicate}
+        left = find_leftovers(self._folder, self._covered, entries, since, runs)
+        for name, why in left.newer:
+            self.result.newer.append(Finding(name, None, why))
+        for name, what in left.wrong:
+            self._find(name, None, what)

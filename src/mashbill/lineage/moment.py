@@ -130,23 +130,27 @@ class Since:
         """
         self._folder = folder
         self._rested_on = rested_on
-        self._later = {name for entry in later for name in entry.subjects}
+        self.files = {name for entry in later for name in entry.subjects}
+        """files that entries appended since speak of"""
+        self.folders = {name.rpartition("/")[0] for name in self.files}
+        """folders that entries appended since speak of"""
         self._given_up = {
             str(entry.predicate.get("artifact")) for entry in later if entry.event == "abandon"
         }
-        gone = abandoned([*entries, *later])
-        self._committed = {
-            str(entry.predicate["artifact"])
-            for entry in (*entries, *later)
-            if entry.event == "commit" and entry.index not in gone
-        }
+        self._unfinished: set[str] = set()
+        for entry in (*entries, *later):
+            artifact = str(entry.predicate.get("artifact"))
+            if entry.event in {"start", "shard"}:
+                self._unfinished.add(artifact)
+            elif entry.event == "commit":
+                self._unfinished.discard(artifact)
 
     def why_not_judged(self, entry: Entry, file: str) -> str | None:
         """Say why a file that is not as its entry says is no fault; None if it is one."""
         artifact = str(entry.predicate.get("artifact"))
         if artifact in self._given_up:
             return "was given up since, to be made anew"
-        if file in self._later:
+        if file in self.files:
             return "was made anew since"
         if entry.event != "commit":
             return None  # what a shard's entry speaks of is never touched again before that
@@ -170,11 +174,17 @@ class Since:
 
         A manifest gets its name only once the entry that commits it is in the ledger.
         """
-        if file in self._later:
+        if file in self.files:
             return "was committed since"
-        if artifact in self._committed or file.endswith(f"/{MANIFEST}"):
+        if file.endswith(f"/{MANIFEST}"):
             return None
-        return "is of an artifact that is being made, or that a run left unfinished"
+        if is_locked(self._folder, artifact):
+            return "is of an artifact that a run makes at this moment"
+        if artifact in self._unfinished:
+            return (
+                "is of an artifact that a run left unfinished; the same command goes on from there"
+            )
+        return None
 
 
 def _holds(path: Path, sha256: str) -> bool:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from mashbill.core.marks import Contradiction
     from mashbill.lineage.bill import Coverage, Line
     from mashbill.lineage.definitions import Verdict
 
@@ -18,22 +17,13 @@ def summary(
     lines: Sequence[Line],
     verdicts: Sequence[tuple[Verdict, Verdict]],
     covered: Coverage,
-    told: Mapping[str, Contradiction],
 ) -> dict[str, Any]:
-    """Return what is recorded of an artifact: bill, coverage, contradicted origins, verdicts."""
+    """Return what is recorded of an artifact: bill, coverage, verdicts."""
     return {
         "artifact": name,
         "digest": digest,
         "bill": [line.as_json() for line in lines],
         "coverage": list(covered.recorded),
         "unknown_sources": [source.model_dump(mode="json") for source in covered.unknown],
-        "contradicted": {
-            name: {
-                "says": one.says,
-                "declared": list(one.declared),
-                "marks": [mark.as_json() for mark in one.marks],
-            }
-            for name, one in told.items()
-        },
         "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
     }

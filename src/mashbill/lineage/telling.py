@@ -59,14 +59,14 @@ def coverage_sentence(covered: Coverage, unit: str = "tokens") -> str:
     """Say how much of an artifact has a recorded origin."""
     low, high = covered.recorded
     names = listed([source.title for source in covered.unknown])
-    of = f" No origin is recorded for: {names}." if names else ""
+    of = f"; not recorded: {names}" if names else ""
     if (low, high) == (0.0, 1.0):
-        return f"In how much of the {unit} the origin is recorded is not known.{of}"
+        return f"How much of the {unit} has a recorded origin is not known{of}."
     if low == high == 1:
-        return f"All of the {unit} have a recorded origin.{of}"
+        return f"All of the {unit} have a recorded origin."
     if low == high == 0:
-        return f"None of the {unit} have a recorded origin.{of}"
-    return f"{share_text(covered.recorded)} of the {unit} have a recorded origin.{of}"
+        return f"None of the {unit} has a recorded origin{of}."
+    return f"{share_text(covered.recorded)} of the {unit} have a recorded origin{of}."
 
 
 def depth_words(depth: int) -> str:

@@ -13,25 +13,21 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.budget import Caps
 from mashbill.conduct.journal import Journal
 from mashbill.core import registry
-from mashbill.core.artifact import InputRef, Manifest
+from mashbill.core.artifact import InputRef, Manifest, fingerprint, named_by
 from mashbill.core.cache import default_cache
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError, RecipeError, TeacherError
-from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Counted, Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
-from mashbill.core.store import CALLS, MANIFEST, NODES, PENDING, publish, told_of_the_disk
-from mashbill.lineage.contradicted import told_of
+from mashbill.core.store import CALLS, MANIFEST, PENDING, publish, told_of_the_disk
 from mashbill.lineage.nodes import NodeTable
-from mashbill.marks.answers import Answers
-from mashbill.marks.index import held
-from mashbill.marks.looking import Looking
-from mashbill.plan import check_drift, check_same, fingerprint
+from mashbill.plan import check_drift, check_same
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
 from mashbill.run.display import Display, Quiet
@@ -44,7 +40,6 @@ from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Predictor, TeacherSession, Uses
@@ -216,7 +211,7 @@ class _Runner:
 
     def _tell_conduct(self) -> None:
         """Put how access was had into the ledger."""
-        entries = self._store.ledger.entries
+        entries = self._store.ledger.accepted
         told = {e.predicate["run"] for e in entries if e.event == "conduct"}
         told |= {
             run.run
@@ -267,6 +262,9 @@ class _Runner:
         if manifest is not None:
             check_drift(manifest, self._recipe, name, inputs, asked)
             display.cached(name, manifest.rows)
+            shutil.rmtree(
+                self._work(stage, asked), ignore_errors=True
+            )  # of a run killed at its end
             self._warn(name, manifest)
             why = tuple(self._rejections(manifest).commonest(None))
             done = Done(name, manifest, was_cached=True, rejected=why)
@@ -286,10 +284,14 @@ class _Runner:
 
         self._project(stage)
         display.start(name, stage.rows)
-        work = self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
+        work = self._work(stage, asked)
+        self._clear(stage, work)
         work.mkdir(parents=True, exist_ok=True)
+        # What a run that is cut off leaves behind is known by it.
+        self._store.ledger.append(
+            "start", artifact=str(stage.ref), fingerprint=asked, run=self._asking.run
+        )
         context = self._context(stage, work, heard, paid)
-        looking = self._looking(stage, context)
         making = Making(
             store=self._store,
             recipe=self._recipe,
@@ -314,12 +316,12 @@ class _Runner:
             fingerprint=asked,
             inputs=tuple(self._input(use) for use in stage.spec.uses()),
             measures=making.context.measures,
+            tolerance=stage.spec.tolerance,
             **made,
         )
         seconds = time.monotonic() - began
         bought["usd"] = round(bought["usd"], 9)
-        facts = {"seconds": round(seconds, 3), **self._run_id(), **bought}
-        self._commit(stage, manifest, {**facts, **self._contradicted(manifest, looking)})
+        self._commit(stage, manifest, {"seconds": round(seconds, 3), **self._run_id(), **bought})
         shutil.rmtree(work)
         reasons = self._rejections(manifest)
         display.finish(name, manifest.rows, manifest.rejected_rows, reasons.told())
@@ -338,29 +340,17 @@ class _Runner:
             ),
         )
 
-    def _looking(self, stage: PlannedStage, context: StageContext) -> Looking | None:
-        """Let what a first stage reads be looked at, for what speaks against its origin."""
-        if stage.spec.uses() or stage.spec.output != "dataset":
-            return None
-        texts, _ = held(self._store, self._execution.cache)
-        looking = Looking(stage.spec, texts, Answers.of(self._store))
-        context.look = looking
-        return looking
+    def _work(self, stage: PlannedStage, asked: str) -> Path:
+        return self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
 
-    def _contradicted(self, manifest: Manifest, looking: Looking | None) -> dict[str, Any]:
-        """Return what speaks against the origin of an artifact, for the entry of its commit."""
-        if looking is None:
-            return {}
-        table = NodeTable.read(self._store.folder(manifest.kind, manifest.ref) / NODES)
-        leaves = [name for name, body in table.bodies.items() if body["type"] == "source"]
-        told = looking.contradiction(table, sorted(leaves))
-        return {} if told is None else {CONTRADICTED: told.as_json()}
+    def _clear(self, stage: PlannedStage, own: Path) -> None:
+        """Remove what runs of other recipes left of an artifact: nobody goes on from there."""
+        for path in own.parent.glob("*"):
+            if path != own and path.name.rpartition("-")[0] == str(stage.ref):
+                shutil.rmtree(path)
 
     def _warn(self, name: str, manifest: Manifest) -> None:
-        """Tell what a stage warned of, now or when it was made, and what speaks against it."""
-        told = told_of(self._store, str(manifest.ref))
-        if told is not None:
-            self._execution.display.tell(f"{name}: contradicted: {told.says}")
+        """Tell what a stage warned of, now or when it was made."""
         for text in manifest.measures.get(WARNINGS, []):
             self._execution.display.tell(f"{name}: warning: {text}")
 
@@ -416,7 +406,14 @@ class _Runner:
         if use.is_teacher:
             source = self._recipe.teachers[use.name].source
             known = digest_bytes(canonical(source.model_dump(mode="json")))
-            return InputRef(name=source.title, role="teacher", channel=use.via, digest=known)
+            return InputRef(
+                name=source.title,
+                role="teacher",
+                channel=use.via,
+                digest=known,
+                source=source,
+                asks=named_by(self._recipe.teachers[use.name].identity),
+            )
         manifest = self._manifests[use.name]
         return InputRef(
             name=str(manifest.ref),
@@ -496,10 +493,10 @@ class _Runner:
         until then an audit sees by the manifest that waits how it came about.
         """
         folder = self._store.folder(manifest.kind, stage.ref)
-        data = canonical(manifest.model_dump(mode="json"))
+        data = manifest.to_bytes()
         subjects = {
             self._store.relative(folder / item.file): item.sha256
-            for item in (*manifest.files, manifest.nodes)
+            for item in (*manifest.files, manifest.nodes, *filter(None, [manifest.learned]))
         }
         subjects[self._store.relative(folder / MANIFEST)] = digest_bytes(data)
         (folder / PENDING).write_bytes(data)

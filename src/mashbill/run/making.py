@@ -20,12 +20,13 @@ from mashbill.core.record import (
     FROM,
     one_batch,
 )
-from mashbill.core.store import NODES, publish, write_atomically
+from mashbill.core.store import LEARNED, NODES, publish, write_atomically
+from mashbill.core.weights import weighed, words_of
 from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
-from mashbill.run.shards import ShardWriter, weighed, words_of
+from mashbill.run.shards import ShardWriter, write_learned
 from mashbill.run.slicing import Slice, check_wanted, run_slices, slices
 
 if TYPE_CHECKING:
@@ -122,12 +123,13 @@ def make_model(making: Making) -> dict[str, Any]:
     for path in sorted(scratch.iterdir()):
         files.append(FileDigest(file=path.name, sha256=digest_file(path)))
         publish(path, folder / path.name)
-    learned = []
+    learned, times = [], []
     tokens = 0
     for use in (use for use in making.spec.uses() if use.role == "trained-on"):
         seen = making.context.seen[use.name]
         data = making.context.input(use.name)
         weights = _tokens_by_node(data, seen, len(making.tables[use.name].numbered))
+        times.append((str(data.manifest.ref), seen))
         learned.append((use.via, making.tables[use.name], weights))
         tokens += int(weights.sum())
     bases = [(u.via, making.tables[u.name]) for u in making.spec.uses() if u.role == "base"]
@@ -137,6 +139,7 @@ def make_model(making: Making) -> dict[str, Any]:
         "kind": "model",
         "files": tuple(files),
         "tokens": tokens,
+        "learned": FileDigest(file=LEARNED, sha256=write_learned(folder / LEARNED, times)),
         **_write_nodes(folder, table),
     }
 
@@ -168,7 +171,7 @@ def _committed_shards(making: Making) -> dict[int, dict[str, Any]]:
     """
     live: dict[int, dict[str, Any]] = {}
     stale = False
-    for entry in making.store.ledger.entries:
+    for entry in making.store.ledger.accepted:
         if entry.predicate.get("artifact") != str(making.ref):
             continue
         if entry.event == "abandon":

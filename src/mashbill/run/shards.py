@@ -24,42 +24,17 @@ from mashbill.core.record import (
     REJECTED_BY,
     identify,
     leaves,
-    user_columns,
 )
 from mashbill.core.store import publish
+from mashbill.core.weights import weighed, words_of
 from mashbill.run.measuring import settle_measures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mashbill.lineage.nodes import NodeTable
     from mashbill.run.making import Making
-
-
-def words_of(table: pa.Table) -> np.ndarray:
-    """Return the words in each row's text, shape (rows,): the unit in which shares are weighed.
-
-    Words separated by white space, because every step of a chain may have another tokenizer.
-    """
-    total = np.zeros(table.num_rows, np.int64)
-    columns = weighed(table.schema)
-    for name in columns:
-        text = pc.utf8_trim_whitespace(table.column(name))
-        gaps = pc.count_substring_regex(text, r"\s+")
-        words = pc.if_else(pc.equal(text, ""), 0, pc.add(gaps, 1))
-        total += np.asarray(pc.fill_null(words, 0), np.int64)
-    return total if columns else np.ones(table.num_rows, np.int64)
-
-
-def weighed(schema: pa.Schema) -> list[str]:
-    """Return the columns whose words are a row's weight: what a model would learn to write."""
-    names = [n for n in user_columns(schema.names) if pa.types.is_string(schema.field(n).type)]
-    for wanted in (["text"], ["prompt", "chosen", "rejected"], ["completion"]):
-        found = [name for name in wanted if name in names]
-        if found:
-            return found
-    return names[:1]
 
 
 def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:
@@ -190,3 +165,19 @@ class ShardWriter:
             )
         for shard in new:
             self._add(shard)
+
+
+def write_learned(path: Path, times: Sequence[tuple[str, np.ndarray]]) -> str:
+    """Write how often a trainer learned from each row, and return the file's SHA-256.
+
+    Args:
+        path: the file.
+        times: (address, times of each row, shape (rows,)) of each dataset.
+    """
+    names = [pa.repeat(pa.scalar(name), len(seen)) for name, seen in times]
+    seen = np.concatenate([np.empty(0, np.int64), *(seen for _, seen in times)])
+    columns = {
+        "input": pa.chunked_array(names, pa.string()),
+        "times": pa.array(seen, pa.int64()),
+    }
+    return write_parquet(pa.table(columns), path)

@@ -1,0 +1,118 @@
+"""Whether a dataset's manifest, its shards' entries, its rows and its node table say one thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mashbill.core.store import MANIFEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.lineage.nodes import NodeTable
+    from mashbill.lineage.recomposing import Rows
+
+
+@dataclass
+class Records:
+    """What the rows of one shard say, kept until their manifest is checked."""
+
+    entry: int
+    listed: tuple[str, int]
+    """Merkle root and rows, as the shard's entry gives them"""
+    bills: np.ndarray | None = None
+    """rows that point at each node, shape (numbers,); None if the records could not be read"""
+    came_from: tuple[int, int] | None = None
+    """least and largest row that they say they came from; None if they say none"""
+    rows: Rows | None = None
+    """what lineage is composed from"""
+    teachers: frozenset[str] = frozenset()
+    """identities of the teachers whose calls they rest on"""
+
+
+def shards_listed(
+    manifest: Manifest, folder: str, met: Mapping[str, Records], *, whole: bool
+) -> Iterator[tuple[str, str]]:
+    """Compare the shards that the manifest lists with those that have entries.
+
+    Args:
+        manifest: of the artifact.
+        folder: where it lies in the store.
+        met: the shards that entries speak of, by file.
+        whole: whether nothing of the ledger is altered or gone.
+
+    Yields:
+        (file, what is wrong).
+    """
+    recorded = {
+        (file, *records.listed) for file, records in met.items() if file.startswith(f"{folder}/")
+    }
+    listed = {
+        (f"{folder}/{shard.file}", shard.merkle_root, shard.rows)
+        for shard in (*manifest.shards, *manifest.rejected)
+    }
+    for file, _, _ in sorted(recorded ^ listed) if whole else ():
+        yield file, "the manifest and the entry of this shard disagree about it"
+    for shards, rows in (
+        (manifest.shards, manifest.rows),
+        (manifest.rejected, manifest.rejected_rows),
+    ):
+        if sum(shard.rows for shard in shards) != rows:
+            what = f"its shards do not add up to the {rows} rows that it states"
+            yield f"{folder}/{MANIFEST}", what
+
+
+def counts(
+    manifest: Manifest, folder: str, met: Mapping[str, Records], table: NodeTable
+) -> Iterator[str]:
+    """Compare what the node table counts with what rows point at; rejected rows do not."""
+    bills = [
+        met[file].bills if file in met else None
+        for file in (f"{folder}/{shard.file}" for shard in manifest.shards)
+    ]
+    counted = np.zeros(len(table.numbered), np.int64)
+    for part in bills:
+        if part is None:
+            return  # a shard that cannot be read was found already
+        counted += part
+    for number in np.flatnonzero(counted != np.asarray(table.records, np.int64)).tolist():
+        yield (
+            f"counts {table.records[number]} records of node {number}; "
+            f"{counted[number]} rows point at it"
+        )
+
+
+def origins(
+    manifest: Manifest, folder: str, met: Mapping[str, Records], rows: Mapping[str, int]
+) -> Iterator[tuple[str, int, str]]:
+    """Check that rows come from rows which the inputs have, where the store has the inputs.
+
+    Args:
+        manifest: of the artifact.
+        folder: where it lies in the store.
+        met: the shards that entries speak of, by file.
+        rows: how many each artifact has, by address.
+
+    Yields:
+        (file, entry, what is wrong).
+    """
+    inputs = [item.name for item in manifest.inputs if item.role == "rows"]
+    known = [rows[name] for name in inputs if name in rows]
+    if not inputs or len(known) < len(inputs):
+        return
+    for shard in (*manifest.shards, *manifest.rejected):
+        file = f"{folder}/{shard.file}"
+        records = met.get(file)
+        if records is None or records.came_from is None:
+            continue
+        least, largest = records.came_from
+        if least < 0 or largest >= sum(known):
+            what = (
+                f"says that a row came from row {least if least < 0 else largest} of "
+                f"{', '.join(inputs)}, which has rows 0 to {sum(known) - 1}"
+            )
+            yield file, records.entry, what

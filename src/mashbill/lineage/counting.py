@@ -1,0 +1,84 @@
+"""Which entries of a ledger an audit goes by, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mashbill.core.checkpoint import check
+from mashbill.core.shown import shown
+from mashbill.core.signers import counted
+from mashbill.core.store import LEDGER
+from mashbill.lineage.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill.core.checkpoint import Checkpoint
+    from mashbill.core.ledger import Entry
+    from mashbill.lineage.moment import Moment
+
+
+@dataclass
+class Counted:
+    """The entries that an audit goes by."""
+
+    entries: list[Entry]
+    """whole, and by signers of the ledger"""
+    signers: tuple[str, ...]
+    """keyids of those signers that have entries"""
+    findings: list[Finding] = field(default_factory=list)
+    is_whole: bool = True
+    """whether nothing of the ledger is altered or gone, as far as is known: entries that do not
+    count may stand in it"""
+
+    def find(self, entry: int | None, what: str) -> None:
+        """Add what is wrong."""
+        self.findings.append(Finding(LEDGER, entry, what))
+
+
+def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint]) -> Counted:
+    """Say which entries count.
+
+    Args:
+        moment: the ledger.
+        signer: keyid that it must begin with; None takes it as it is.
+        checkpoints: of it, kept elsewhere.
+    """
+    entries = moment.entries
+    if moment.broken:  # nothing that an altered entry says is followed up
+        entries = [entry for entry in entries if entry.index < moment.broken[0][0]]
+    counting, strangers, signers = counted(entries)
+    known = {keyid: raw for keyid, raw in moment.keys.items() if signers.knows(keyid)}
+    result = Counted(counting, tuple(known))
+    if not moment.path.is_file():
+        result.find(None, "is not there, so nothing in this folder is evidence")
+    if moment.torn:
+        result.find(len(moment.lines), "the last line does not end: it was torn or altered")
+    if signer is not None and entries and signers.root != signer:
+        result.find(0, f"begins with an entry signed by {signers.root}, not by {signer}")
+    for keyid, others in strangers.items():
+        result.find(others[0].index, _not_counted(keyid, others))
+    if moment.broken:
+        index, wrong = moment.broken[0]
+        after = len(moment.broken) - 1
+        more = f"; {after} more entries do not hold either, of those behind it" if after else ""
+        result.find(index, wrong + more)
+    result.is_whole = moment.path.is_file() and not (moment.torn or moment.broken)
+    for checkpoint in checkpoints:
+        missing = check(checkpoint, moment.lines, known if entries else moment.keys)
+        if missing is not None:
+            result.is_whole = False
+            result.find(missing.entry, missing.what)
+    return result
+
+
+def _not_counted(keyid: str, entries: Sequence[Entry]) -> str:
+    places = [entry.index for entry in entries]
+    many = f"entries {places[0]} to {places[-1]} ({len(places)})" if places[1:] else "this entry"
+    events = ", ".join(sorted({shown(entry.event)[:40] for entry in entries}))
+    return (
+        f"{many} ({events}) {'are' if places[1:] else 'is'} signed by {keyid}, which no signer of "
+        "this ledger declared: nothing reads them. If it is a colleague's key, a signer runs "
+        f"`mashbill signers add {keyid} --since {places[0]}`; else go on from a copy without them"
+    )

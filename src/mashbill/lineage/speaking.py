@@ -1,0 +1,73 @@
+"""Whether the ledger speaks of the runs that the journal says asked services.
+
+Each run that asked has an entry of the event ``conduct`` with roots over its calls and events.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.statement import entry_facts, events_root, run_digest
+from mashbill.core.errors import MashbillError
+from mashbill.core.merkle import root
+from mashbill.core.store import is_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from mashbill.conduct.journal import Journal, Run
+    from mashbill.core.ledger import Entry
+
+
+def strange_runs(journal: Journal, entries: Sequence[Entry], folder: Path) -> Iterator[str]:
+    """Yield what the journal says of runs that their entries do not.
+
+    Args:
+        journal: the calls of the store.
+        entries: those that count.
+        folder: the store.
+    """
+    told = {str(e.predicate.get("run")): e for e in entries if e.event == "conduct"}
+    begun = {str(e.predicate.get("run")) for e in entries if e.event == "start"}
+    try:
+        runs = {run.run: run for run in journal.runs()}
+        for name, run in runs.items():
+            if is_locked(folder, f"run-{name}"):
+                continue  # it is not all there yet
+            if name in told:
+                entry = told[name]
+                for what in _differences(journal, run, entry.predicate):
+                    yield f"run {name}: its {what} are not those of entry {entry.index}"
+            elif name not in begun:
+                yield f"has a run {name} that no entry of the ledger speaks of; take its rows out"
+            elif run.ended:
+                yield (
+                    f"has a run {name} that came to its end, and no entry says how it had access; "
+                    "run its recipe again, which puts it there"
+                )
+        for name in sorted(told.keys() - runs.keys()):
+            yield f"has no run {name}, of which entry {told[name].index} speaks"
+        named = {name for (name,) in journal.query("SELECT DISTINCT run FROM events")}
+        for name in sorted(named - runs.keys()):
+            yield f"has events of a run {name} that is not among its runs; take them out"
+    except MashbillError as error:
+        yield f"cannot be read: {error!s:.300}"
+
+
+def _differences(journal: Journal, run: Run, predicate: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of a run is not as its entry says: calls, events, or its own row."""
+    leaves = {row.call: row.leaf() for row in journal.rows_of(run.run)}
+    pruned = journal.query("SELECT call, leaf FROM pruned WHERE run = ?", [run.run])
+    leaves |= {bytes(call).hex(): bytes(kept) for call, kept in pruned}
+    found = root([leaves[call] for call in sorted(leaves)])
+    if (len(leaves), found) != (predicate.get("calls"), predicate.get("calls_root")):
+        yield "calls"
+    if events_root(journal.events(run.run)) != predicate.get("events_root"):
+        yield "events"
+    if predicate.get("run_digest", run_digest(run)) != run_digest(run):
+        yield "facts"
+    if not pruned:
+        facts = entry_facts(run, journal.rows_of(run.run), journal.events(run.run))
+        named = ("rate_limited", "held_seconds", "breaches")
+        yield from (name for name in named if facts[name] != predicate.get(name))
