@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class ApplySpec(StageSpec):
     """``kind = "apply"``."""
 
+    repeats: ClassVar[bool] = True
+    tolerance: ClassVar[float | None] = 1e-4
     keeps_texts: ClassVar[bool] = True
     kind: Literal["apply"] = "apply"
     input: str

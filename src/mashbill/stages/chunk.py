@@ -25,6 +25,7 @@ _WORD = re.compile(r"\S+")
 class ChunkSpec(StageSpec):
     """``kind = "chunk"``."""
 
+    repeats: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("input",)
 
     kind: Literal["chunk"] = "chunk"

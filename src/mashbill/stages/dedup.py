@@ -34,6 +34,7 @@ _ROWS = 4096
 class DedupSpec(StageSpec):
     """``kind = "dedup"``."""
 
+    repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     streams = False
     merges = True

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 class FilterSpec(StageSpec):
     """``kind = "filter"``."""
 
+    repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     kind: Literal["filter"] = "filter"
     input: str

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class JoinSpec(StageSpec):
     """``kind = "join"``."""
 
+    repeats: ClassVar[bool] = True
     streams = False
     merges = True
     references: ClassVar[tuple[str, ...]] = ("left", "right")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class MixSpec(StageSpec):
     """``kind = "mix"``."""
 
+    repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("inputs",)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class SplitSpec(StageSpec):
     """``kind = "split"``."""
 
+    repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     kind: Literal["split"] = "split"
     input: str

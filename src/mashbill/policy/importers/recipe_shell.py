@@ -12,13 +12,8 @@ from mashbill.policy.importers.recipes import Mention, Recipe, mentions_of, part
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SET = re.compile(
-    r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=(?:\"([^\"$`]*)\"|'([^']*)'|([^\s\"'$`;|&]+))",
-    re.MULTILINE,
-)
+_SET = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)=(?:\"([^\"$`]*)\"|'([^']*)'|([^\s\"'$`;|&]+))")
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
-_Words = list[tuple[str, int]]
-"""words with the lines that they stand on"""
 _FENCE = re.compile(r"^\s*(```+|~~~+)\s*([\w-]*)")
 _SHELLS = frozenset(["", "bash", "sh", "shell", "console", "zsh"])
 _LINK = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/[^\s)\]\"'>,]+")
@@ -36,15 +31,11 @@ def read_commands(text: str, shown: str, first: int = 1) -> list[Recipe]:
     """
     if len(text) > MOST:
         return []
-    values: dict[str, _Words] = {}
-    for match in _SET.finditer(text):
-        value = next((group for group in match.groups()[1:] if group is not None), "")
-        begin = first + text.count("\n", 0, match.end() - len(value) - 1)
-        values[match[1]] = [
-            (word, begin + number)
-            for number, line in enumerate(value.split("\n"))
-            for word in line.split()
-        ]
+    values = {
+        match[1]: next((group for group in match.groups()[1:] if group is not None), "")
+        for match in map(_SET.match, text.splitlines())
+        if match
+    }
     found = []
     for words in _commands(text, first):
         recipe = _recipe(words, values, shown)
@@ -88,9 +79,9 @@ def _models(line: str) -> list[str]:
     return [item[0] for item in found if item is not None and item[1] == "model"]
 
 
-def _commands(text: str, first: int) -> Iterator[_Words]:
+def _commands(text: str, first: int) -> Iterator[list[tuple[str, int]]]:
     """Give each command as words with their lines; a backslash at an end of line goes on."""
-    words: _Words = []
+    words: list[tuple[str, int]] = []
     word, quote, line, at = "", "", first, 0
     begun = False
     while at < len(text):
@@ -133,7 +124,7 @@ def _commands(text: str, first: int) -> Iterator[_Words]:
         yield words
 
 
-def _recipe(words: _Words, values: dict[str, _Words], shown: str) -> Recipe | None:
+def _recipe(words: list[tuple[str, int]], values: dict[str, str], shown: str) -> Recipe | None:
     found: list[Mention] = []
     name, at = "", 0
     while at < len(words):
@@ -146,7 +137,7 @@ def _recipe(words: _Words, values: dict[str, _Words], shown: str) -> Recipe | No
         while not equals and at < len(words) and not words[at][0].startswith("--"):
             given.append(words[at])
             at += 1
-        filled = [one for text, place in given for one in _filled(text, place, values)]
+        filled = [(_filled(text, values), place) for text, place in given]
         if key in ("exp_name", "run_name") and filled:
             name = filled[0][0]
         part = part_of((key,))
@@ -159,13 +150,8 @@ def _recipe(words: _Words, values: dict[str, _Words], shown: str) -> Recipe | No
     return Recipe(words[0][1], tuple(found), phase_of(*programs[-1:], name, shown), name=name)
 
 
-def _filled(text: str, line: int, values: dict[str, _Words]) -> _Words:
-    """Return a word with variables put in; one that is a variable is the words of its value."""
-    whole = _USED.fullmatch(text)
-    if whole and whole[1] in values:
-        return values[whole[1]]
-    known = {name: " ".join(word for word, _ in words) for name, words in values.items()}
-    return [(_USED.sub(lambda match: known.get(match[1], match[0]), text), line)]
+def _filled(text: str, values: dict[str, str]) -> str:
+    return _USED.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 def _named(part: str, text: str, line: int) -> list[Mention]:

@@ -1,0 +1,180 @@
+"""The command ``audit``: a store, or a proof of one record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+
+from mashbill.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    StoreOption,
+    app,
+    err,
+    out,
+    print_json,
+)  # fmt: skip
+from mashbill.cli.show import print_bill, print_verdicts
+from mashbill.core import checkpoint as checkpoints
+from mashbill.core import parsing
+from mashbill.core.store import LEDGER, Store
+from mashbill.lineage.audit import Auditor
+from mashbill.lineage.bill import bill
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.definitions import judge_all
+from mashbill.lineage.proof import Proven, check_proof
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mashbill.lineage.finding import AuditResult
+    from mashbill.run.rederiving import Rederiver
+
+_NAMED = 4  # artifacts that a line names
+
+SignerOption = Annotated[str | None, typer.Option(help="Only what this key id signed is accepted.")]
+
+
+@app.command()
+def audit(
+    store: StoreOption = DEFAULT_STORE,
+    signer: SignerOption = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(help="A checkpoint kept elsewhere; the ledger must go on from it."),
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option(help="Check this proof of a record, without any store.")
+    ] = None,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Make rows of deterministic stages again and compare them."),
+    ] = False,
+    sample: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="With --deep: the share of shards to make again."),
+    ] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that everything in a store agrees with its ledger, or that a proof holds.
+
+    Lineage is composed again from the inputs of each artifact. What could not be derived again is
+    told as such: of it an audit says only that its bytes are those that were committed.
+    """
+    if proof is not None:
+        _audit_proof(proof, signer, as_json)
+        return
+    known = [checkpoints.parse(parsing.read_text(path)) for path in checkpoint or ()]
+    kept = checkpoints.kept(store) if (store / LEDGER).exists() else None
+    again = rederiver(store, sample) if deep else None
+    with auditing(store) as progress:
+        result = Auditor(
+            store, signer, progress, [*known, *([kept] if kept else [])], rederive=again
+        ).run()
+    if as_json:
+        _audit_json(result)
+    else:
+        for item in result.findings:
+            out.say(("✗", "red"), f" {item}")
+        for line in (*_newer(result), *_not_derived(result, deep=deep)):
+            out.say(line)
+        checked = len(known) + (kept is not None)
+        out.say(
+            f"{'holds' if result.holds else f'{len(result.findings)} found'}: "
+            f"{result.entries:,} entries, {result.files:,} files, {result.records:,} records, "
+            f"{result.calls:,} teacher calls; lineage of {result.composed:,} composed again"
+            f"{f', {result.derived_rows:,} rows made again' if deep else ''}; signed by "
+            f"{', '.join(key[:16] for key in result.signers) or 'nobody'}; "
+            f"{checked or 'no'} checkpoint{'' if checked == 1 else 's'} compared with"
+        )
+    if not result.holds:
+        raise typer.Exit(1)
+
+
+def _newer(result: AuditResult) -> list[str]:
+    """Say what an audit did not judge, since it came about beside it."""
+    lines = []
+    if result.later:
+        more = "entry was" if result.later == 1 else "entries were"
+        lines.append(f"newer than this audit: {result.later:,} {more} appended since it began")
+    for what, count in Counter(item.what for item in result.newer).items():
+        first = next(item.file for item in result.newer if item.what == what)
+        others = f" and {count - 1:,} more" if count > 1 else ""
+        lines.append(f"newer than this audit: {first}{others}: {what}")
+    return lines
+
+
+def _not_derived(result: AuditResult, *, deep: bool) -> list[str]:
+    """Say what was not derived again, each reason once with the artifacts that it is told of."""
+    about: dict[str, list[str]] = {}
+    for item in result.not_derived:
+        about.setdefault(item.what, []).append(item.file.partition("/")[2])
+    lines = [
+        f"not derived again: {', '.join(names[:_NAMED])}"
+        f"{f' and {len(names) - _NAMED:,} more' if len(names) > _NAMED else ''}: {what}"
+        for what, names in about.items()
+    ]
+    if not deep:
+        lines.append("not derived again: rows were not made again (--deep makes those it can)")
+    return lines
+
+
+def _audit_json(result: AuditResult) -> None:
+    findings, newer, not_derived = (
+        [{"file": item.file, "entry": item.entry, "what": item.what} for item in items]
+        for items in (result.findings, result.newer, result.not_derived)
+    )
+    print_json({"holds": result.holds, "findings": findings, "not_derived": not_derived,
+                "entries": result.entries, "records": result.records, "calls": result.calls,
+                "composed": result.composed, "derived_rows": result.derived_rows,
+                "signers": result.signers, "newer": newer,
+                "later_entries": result.later})  # fmt: skip
+
+
+def _audit_proof(path: Path, signer: str | None, as_json: bool) -> None:
+    data = parsing.json_object(path, what="a proof", most=parsing.PROOF_BYTES)
+    proven: Proven = check_proof(data, signer)
+    circuit = Circuit.of(proven.as_dataset())
+    lines, verdicts = bill(circuit), judge_all(circuit)
+    name = f"{proven.artifact} row {proven.row}"
+    if as_json:
+        print_json(
+            {
+                "holds": True,
+                "artifact": proven.artifact,
+                "row": proven.row,
+                "record": proven.record,
+                "signer": proven.signer,
+                "entries": proven.size,
+                "at": proven.at,
+                "bill": [line.as_json() for line in lines],
+                "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
+            }
+        )
+        return
+    out.say(
+        f"holds: {name} was committed at {proven.at}, in a ledger of {proven.size:,} entries "
+        f"signed by {proven.signer[:16]}"
+    )
+    print_bill(lines, name)
+    print_verdicts(verdicts, name)
+
+
+def rederiver(store: Path, share: float) -> Rederiver | None:
+    """Return what makes a store's rows again; None if it is no store, which the audit says."""
+    from mashbill.run.rederiving import Rederiver
+
+    return Rederiver(Store(store), share) if (store / LEDGER).is_file() else None
+
+
+@contextmanager
+def auditing(store: Path) -> Iterator[Callable[[int, int], None]]:
+    """Show how far an audit has come, where somebody looks."""
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(f"audit of {store.name}", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
