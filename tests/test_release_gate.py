@@ -103,24 +103,28 @@ def test_every_rule_of_the_example_was_put(gates, teacher):
     assert all(f"house/{name}: " in names for name in RULES)
 
 
-SOURCE = {"kind": "open-weights", "what": "model", "route": "weights", "license": "Apache-2.0"}
-ARTIFACT = {"verdicts": {"C": {"share_low": 0.1, "share_high": 0.2}}, "obligations": []}
+SOURCE = {
+    "depth": 1, "kind": "open-weights", "what": "model", "route": "weights",
+    "license": "Apache-2.0",
+}  # fmt: skip
+ARTIFACT = {"verdicts": {"A": {"share_low": 0.1, "share_high": 0.2}}, "obligations": []}
 
 
-def c_between(low, high):
-    return {"verdicts": {"C": {"share_low": low, "share_high": high}}}
+def a_between(low, high):
+    return {"verdicts": {"A": {"share_low": low, "share_high": high}}}
 
 
 CASES = [
     ("closed-share", {"kind": "closed-api"}, (0.06, 0.2), "deny"),
     ("closed-share", {"kind": "closed-api"}, (0.0, 0.2), "review"),
     ("closed-share", {"kind": "closed-api"}, (0.0, 0.05), "allow"),
+    ("closed-share", {"kind": "closed-api", "depth": 2}, (0.06, 0.2), "allow"),
     ("no-router", {"route": "router:OpenRouter"}, (0.0, 0.0), "deny"),
     ("known-origins", {"kind": "unknown"}, (0.0, 0.0), "deny"),
     ("known-origins", {"what": "unknown"}, (0.0, 0.0), "deny"),
-    ("coverage", {}, (0.5, 0.9), "deny"),
-    ("coverage", {}, (0.9, 1.0), "review"),
-    ("coverage", {}, (0.95, 1.0), "allow"),
+    ("named-origins", {}, (0.5, 0.9), "deny"),
+    ("named-origins", {}, (0.9, 1.0), "review"),
+    ("named-origins", {}, (0.95, 1.0), "allow"),
     ("no-open-duty", {"obligations": [{"state": "in question"}]}, (1.0, 1.0), "review"),
     ("no-open-duty", {"obligations": [{"state": "owed"}]}, (1.0, 1.0), "allow"),
     ("non-commercial-source", {"license": "CC-BY-NC-SA-4.0"}, (0.0, 0.0), "deny"),
@@ -129,18 +133,18 @@ CASES = [
     ("non-commercial-source", {"license": "NCSA"}, (0.0, 0.0), "allow"),
     ("non-commercial-duty", {"obligations": [{"code": "non-commercial"}]}, (1.0, 1.0), "deny"),
     ("non-commercial-duty", {"obligations": [{"code": "notice"}]}, (1.0, 1.0), "allow"),
-    ("definition-c", c_between(0.5, 0.6), (1.0, 1.0), "deny"),
-    ("definition-c", c_between(0.4, 0.6), (1.0, 1.0), "allow"),
-    ("definition-c-unsure", c_between(0.4, 0.6), (1.0, 1.0), "review"),
-    ("definition-c-unsure", c_between(0.5, 0.6), (1.0, 1.0), "allow"),
-    ("definition-c-unsure", {"verdicts": {}}, (1.0, 1.0), "review"),
+    ("definition-a", a_between(0.5, 0.6), (1.0, 1.0), "deny"),
+    ("definition-a", a_between(0.4, 0.6), (1.0, 1.0), "allow"),
+    ("definition-a-unsure", a_between(0.4, 0.6), (1.0, 1.0), "review"),
+    ("definition-a-unsure", a_between(0.5, 0.6), (1.0, 1.0), "allow"),
+    ("definition-a-unsure", {"verdicts": {}}, (1.0, 1.0), "review"),
 ]
 
 
 @pytest.mark.parametrize(("name", "facts", "interval", "outcome"), CASES)
 def test_each_rule_does_what_it_says(name, facts, interval, outcome):
     rule = RULES[name]
-    usual, unsure = (SOURCE, "share") if rule.about == "source" else (ARTIFACT, "coverage")
+    usual, unsure = (SOURCE, "share") if rule.about == "source" else (ARTIFACT, "named")
     day = date(2026, 11, 24)
     decision = apply_rule(rule, "x", {**usual, **facts}, {unsure: interval}, day)
     assert decision.outcome == outcome
@@ -151,7 +155,7 @@ def test_each_rule_is_tried_and_says_what_it_is_for():
     assert {case[0] for case in CASES} == set(RULES)
     lines = (GATE / "rules.toml").read_text().splitlines()
     explained = {rule.id for rule in RULES.values() if lines[rule.line - 2].startswith("# ")}
-    assert set(RULES) - explained <= {"definition-c-unsure"}  # one comment is for both
+    assert set(RULES) - explained <= {"definition-a-unsure"}  # one comment is for both
 
 
 def test_the_action_and_the_workflow_name_what_there_is():

@@ -87,7 +87,7 @@ models.shut = { kind = "closed-api", provider = "Q", country = "US" }
     assert json.loads(rows[6]["nested"]) == {"a": [1, 2]}
     assert [row["_from"] for row in rows] == list(range(7))
     circuit = Circuit.of_artifact(store, store.find("got"))
-    assert coverage(circuit).recorded[0] == pytest.approx(5 / 7)
+    assert coverage(circuit).named[0] == pytest.approx(5 / 7)
     lines = {(line.source.title, line.channels): line for line in bill(circuit)}
     assert lines["Big Open 1", ("content",)].records == 2
     assert Auditor(store.root).run().holds

@@ -26,11 +26,9 @@ def made(folder, rows, ending="jsonl", keys=""):
 
 
 def names(store):
-    """Return the names on the bill, with kinds, and the coverage."""
+    """Return the names on the bill, with kinds, and the part of which all are named."""
     circuit = Circuit.of(NodeTable.of(store, store.find("got")))
-    return {line.source.name: line.source.kind for line in bill(circuit)}, coverage(
-        circuit
-    ).recorded
+    return {line.source.name: line.source.kind for line in bill(circuit)}, coverage(circuit).named
 
 
 SPELLINGS = [

@@ -92,10 +92,8 @@ def bill_command(
         print_bill(lines, asked.name, covered)
     else:
         recorded = [line for line in lines if line.source.what != "unknown"]
-        print_bill(recorded, f"{asked.name}, by {claims} claims")
-        rest = len(lines) - len(recorded)
-        out.say(f"Claims are never complete: for {rest} of the things on the way it is recorded "
-                "that there is more, or not that there is no more.")  # fmt: skip
+        print_bill(recorded, f"{asked.name}, by {claims} claims", covered)
+        out.say("Claims are never complete: what none of them speaks of is not told here.")
     print_verdicts(verdicts, asked.name)
     for doubt in doubts:
         out.say(f"Unsettled: {doubt}")

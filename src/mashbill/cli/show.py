@@ -163,8 +163,9 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
         style="dim",
     )
     if covered is not None:
-        unknown = "; ".join(source.title for source in covered.unknown)
-        out.say(f"Coverage: {covered}{f'; not recorded: {unknown}' if unknown else ''}.")
+        out.say(f"Coverage: {covered}.")
+        for text in covered.not_recorded:
+            out.say(f"Not recorded: {text}")
 
 
 def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:

@@ -20,11 +20,18 @@ from mashbill.lineage.circuit import DATASET, Circuit, ragged
 from mashbill.lineage.evaluate import REACHABLE, allowed, evaluate, touched
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.reach import SETS, channel_mask, owed_at_root, reach
+from mashbill.lineage.unrecorded import (
+    is_unsaid,
+    not_recorded,
+    unknown_origin,
+    unrecorded_making,
+)
 from mashbill.lineage.words import share_text
 
 SUBSTANCE = (Channel.CONTENT, Channel.LOGITS, Channel.WEIGHTS, Channel.TRANSFORM)
 """channels through which text or weights come, so that a part of them can be owed to a source"""
 _CHANNELS = tuple(Channel)
+_TOLD = 8  # things not recorded that are named to people
 
 
 @dataclass(frozen=True)
@@ -150,21 +157,64 @@ class Coverage:
     """How much of an artifact has a recorded origin."""
 
     recorded: tuple[float, float]
-    """part of the tokens in records none of whose origins is unknown, lowest and highest"""
+    """part of the tokens in records whose origins are all recorded down to where lineage ends,
+    lowest and highest: what is behind a source of unrecorded making, and what no claim about a
+    public thing speaks of, may be anything"""
     unknown: tuple[Source, ...]
     """the origins that are not recorded"""
+    named: tuple[float, float] = (0.0, 1.0)
+    """part of the tokens in records none of whose origins is unknown, whatever is recorded of how
+    those came about"""
+    unmade: tuple[Source, ...] = ()
+    """named sources whose own making is not recorded"""
 
     def __str__(self) -> str:
         """Say it in a sentence."""
-        return f"{share_text(self.recorded)} of tokens have a recorded origin"
+        text = f"{share_text(self.recorded)} of tokens have a recorded origin"
+        if self.recorded == self.named:
+            return text
+        return f"{text} all the way back, and {share_text(self.named)} a named one"
+
+    @property
+    def not_recorded(self) -> tuple[str, ...]:
+        """Say what is not recorded, of a long list the first and how many more there are."""
+        told = tuple(dict.fromkeys(map(not_recorded, (*self.unknown, *self.unmade))))
+        more = len(told) - _TOLD
+        return told if more < 2 else (*told[:_TOLD], f"{more:,} things more")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        return {
+            "coverage": list(self.recorded),
+            "named": list(self.named),
+            "unknown_sources": [source.model_dump(mode="json") for source in self.unknown],
+            "making_not_recorded": [source.model_dump(mode="json") for source in self.unmade],
+        }
 
 
 def coverage(circuit: Circuit) -> Coverage:
-    """Return how much of an artifact has a recorded origin, through all its channels."""
-    unknown = circuit.matching(lambda source: source.what == "unknown")
+    """Return how much of an artifact has a recorded origin, through all its channels.
+
+    A public thing of which no claim tells the making has [0, 1]: nothing speaks for either end.
+    """
     every = allowed(tuple(Channel))
-    reached = evaluate(circuit, REACHABLE, unknown, np.ones(circuit.size, bool))
-    shares = touched(circuit, reached, every)
-    low, high = float(shares.low[circuit.root]), float(shares.high[circuit.root])
-    sources = tuple(circuit.source(node) for node in np.flatnonzero(unknown).tolist())
-    return Coverage((1 - high, 1 - low), sources)
+
+    def reached(by: np.ndarray) -> tuple[float, float]:
+        nodes = evaluate(circuit, REACHABLE, by, np.ones(circuit.size, bool))
+        shares = touched(circuit, nodes, every)
+        return float(shares.low[circuit.root]), float(shares.high[circuit.root])
+
+    unknown, unmade = unknown_origin(circuit), unrecorded_making(circuit)
+    low, high = reached(unknown)
+    named = recorded = 1 - high, 1 - low
+    unsaid = circuit.matching(is_unsaid)
+    if unmade.any() or unsaid.any():
+        surely = reached(unknown & ~unsaid)[0]
+        recorded = 1 - reached(unknown | unmade)[1], 1 - surely
+    if unmade[circuit.root]:
+        named = (0.0, 1.0)
+    return Coverage(recorded, _sources_at(circuit, unknown), named, _sources_at(circuit, unmade))
+
+
+def _sources_at(circuit: Circuit, which: np.ndarray) -> tuple[Source, ...]:
+    return tuple(dict.fromkeys(circuit.source(node) for node in np.flatnonzero(which).tolist()))

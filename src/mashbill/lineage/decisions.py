@@ -9,18 +9,16 @@ import numpy as np
 
 from mashbill.core.source import Channel, Source
 from mashbill.core.use import Use
-from mashbill.lineage.bill import bill, coverage
-from mashbill.lineage.circuit import LABELS, MODEL, TYPES, Circuit
-from mashbill.lineage.definitions import judge_all
+from mashbill.lineage.circuit import LABELS, MODEL, Circuit
 from mashbill.lineage.evaluate import FAR, FEWEST_HOPS, evaluate
+from mashbill.lineage.house_rules import RulesPut, put_rules
 from mashbill.lineage.obligations import OutputLicence, decide_obligations, output_licence
 from mashbill.lineage.reach import SETS, reach
 from mashbill.lineage.releasing import decide_release
-from mashbill.lineage.rule_facts import licence_facts, source_facts, use_facts
+from mashbill.lineage.unrecorded import all_not_recorded, named_few
 from mashbill.lineage.witness import witnesses
 from mashbill.policy.deciding import Student
 from mashbill.policy.decision import Decision, Outcome, strictest
-from mashbill.policy.house import HouseRule, apply_rule
 from mashbill.policy.restrictions import Question, decide_use
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
     from mashbill.core.use import StudentKind
     from mashbill.policy.documents import Registry
+    from mashbill.policy.house import HouseRule
 
 _CHANNELS = tuple(Channel)
 
@@ -195,78 +194,26 @@ def decide_circuit(
     licence = output_licence(registry, result, as_of, stated=use.license or stated)
     name = result.title(result.root)
     if not students:
-        decisions.append(
-            Decision(
-                "review", "use restriction", "making-not-recorded", name,
-                "what it was made from is not recorded", as_of,
-                lacking=("what it was made from",),
-            )
-        )  # fmt: skip
+        decisions.append(_not_recorded(name, as_of, ("what it was made from",)))
+    elif is_public and (more := all_not_recorded(result)):
+        decisions.append(_not_recorded(name, as_of, more))
     decisions += decide_obligations(licence, name, use, as_of, is_public=is_public)
     if is_release:
         decisions += decide_release(result, licence, use, as_of, is_public=is_public)
     decided = Decided(name, as_of, use, tuple(decisions), licence)
     if not rules:
         return decided
-    house = apply_rules(rules, result, decided, is_planned=is_planned)
+    put = RulesPut(result, decided.about, use, as_of, decided.decisions, licence, is_planned)
+    house = put_rules(rules, put)
     return replace(decided, decisions=(*decisions, *house))
 
 
-def apply_rules(
-    rules: Sequence[HouseRule], circuit: Circuit, decided: Decided, *, is_planned: bool
-) -> list[Decision]:
-    """Return what house rules say to an artifact and to each line of its bill."""
-    use = use_facts(decided.use)
-    root = circuit.root
-    artifact = {"name": decided.about, "kind": TYPES[circuit.type[root]]}
-    lines = bill(circuit)
-    unknown = (0.0, 1.0)
-    asks_of_artifact = any(rule.about == "artifact" for rule in rules)
-    verdicts = [verdict for verdict, _ in judge_all(circuit)] if asks_of_artifact else []
-    found = []
-    for rule in rules:
-        if rule.about == "source":
-            for line in lines:
-                source = line.source
-                facts = {
-                    **source_facts(source),
-                    "channels": [channel.value for channel in line.channels],
-                    "depth": line.depth,
-                    **({} if line.records is None else {"records": line.records}),
-                    "artifact": artifact,
-                    "use": use,
-                }
-                shares = {
-                    "share": unknown if is_planned else line.share,
-                    "owed": unknown if is_planned else line.owed,
-                }
-                about = f"{source.title} ({source.route})"
-                found.append(apply_rule(rule, about, facts, shares, decided.as_of))
-            continue
-        facts = {
-            "artifact": artifact,
-            "use": use,
-            "verdicts": {
-                verdict.definition.name: {
-                    "conclusion": verdict.conclusion,
-                    "depth": verdict.depth or 0,
-                    "share_low": 0.0 if is_planned else verdict.share[0],
-                    "share_high": 1.0 if is_planned else verdict.share[1],
-                }
-                for verdict in verdicts
-            },
-            **licence_facts(decided.licence),
-            "obligations": [
-                {"code": item.clause.code, "state": item.state, "document": item.document.id}
-                for item in decided.licence.obligations
-            ],
-            "sources": [source_facts(line.source) for line in lines],
-            "denied": len(decided.of("deny")),
-            "in_review": len(decided.of("review")),
-        }
-        covered = {"coverage": unknown if is_planned else coverage(circuit).recorded}
-        found.append(apply_rule(rule, decided.about, facts, covered, decided.as_of))
-    return found
+def _not_recorded(name: str, as_of: date, what: Sequence[str]) -> Decision:
+    """Return the review of a thing whose making is not recorded, or not all of it."""
+    return Decision(
+        "review", "use restriction", "making-not-recorded", name,
+        f"it is not recorded {named_few(what)}", as_of, lacking=tuple(what[:5]),
+    )  # fmt: skip
 
 
 def differing(before: Decided, after: Decided) -> list[tuple[Decision | None, Decision | None]]:

@@ -27,6 +27,7 @@ from mashbill.lineage.evaluate import (
     ways_only,
 )
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.unrecorded import is_unknown, is_unsaid, not_recorded, wants_making
 from mashbill.lineage.witness import Step, Witness, witnesses
 from mashbill.policy.toml_file import read_toml
 
@@ -323,19 +324,21 @@ def _hops_from_root(circuit: Circuit, hop: np.ndarray, counts: np.ndarray) -> np
 def _unknown(
     definition: Definition, circuit: Circuit, from_root: np.ndarray, most: int
 ) -> tuple[str, ...]:
-    """Say what could change the conclusion: model sources whose own training is not recorded."""
+    """Say what could change the conclusion: sources whose own making is not recorded."""
     found = set()
     for node in np.flatnonzero((from_root < FAR) & (circuit.type == SOURCE)).tolist():
         source = circuit.source(node)
-        if source.what == "unknown":
+        if is_unsaid(source):
+            found.add(f"{not_recorded(source)}: not recorded")
+        elif is_unknown(source):
             found.add(f"{source.title}: the origin of these records is not recorded")
+        if is_unknown(source) or from_root[node] > most:
             continue
-        if source.what != "model" or from_root[node] > most:
-            continue
-        if source.kind == "unknown" and definition.closed:
+        if source.what == "model" and source.kind == "unknown" and definition.closed:
             found.add(f"{source.title}: whether it is closed is not recorded")
-        if source.kind != "test-double" and from_root[node] < most:
-            found.add(f"{source.title}: what it was trained on is not recorded here")
+        if wants_making(source) and from_root[node] < most:
+            made = "what it was trained on" if source.what == "model" else "how it was made"
+            found.add(f"{source.title}: {made} is not recorded here")
     return tuple(sorted(found))
 
 

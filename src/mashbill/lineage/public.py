@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from mashbill.core.errors import InputError
-from mashbill.core.source import Channel, Source, parse_via
+from mashbill.core.source import Channel, Source, parse_via, via
 from mashbill.lineage.circuit import DATASET, LABELS, MADE, MODEL, SOURCE, Circuit
 from mashbill.lineage.definitions import judge_all
+from mashbill.lineage.unrecorded import NOT_SAID
 from mashbill.policy.claims import RELATIONS, STATUSES
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ COUNTED: tuple[Status, ...] = ("stated", "derived", "sworn")
 """claims that count unless it is said otherwise: an allegation is shown, and decides nothing"""
 
 REST = "what else it was made from, not recorded"
+JUDGES = "who else judged or chose what is in it, not recorded"
+WHOLE = frozenset(["", "data", "records", "rows", "tokens"])
+"""phases whose parts are those of a whole data set"""
 _CODE = {label: code for code, label in enumerate(LABELS)}
 
 
@@ -210,7 +214,9 @@ class _Building:
         whole = True
         for phase, parts in phases.items():
             whole &= yield from self._phase(number, entity, phase, parts, alone=len(phases) == 1)
-        if claims and not whole:
+        # Weights alone say nothing of what was learned on top of them, nor a phase of whether there
+        # was another: unless the record is that of a whole data set there may be more.
+        if claims and not (whole and len(phases) == 1 and WHOLE.issuperset(phases)):
             self._edge(number, self._rest(entity), "content", np.nan)
         return number
 
@@ -228,9 +234,9 @@ class _Building:
         rows = -1 if claim is None or claim.rows is None else int(claim.rows)
         self._edges.append((above, below, _CODE[how], tokens, rows))
 
-    def _rest(self, entity: Entity, phase: str = "") -> int:
-        name = f"{entity.id}{f', {phase}' if phase else ''}: {REST}"
-        rest = Source(name=name, what="unknown", kind="unknown", route="not recorded")
+    def _rest(self, entity: Entity, phase: str = "", what: str = REST) -> int:
+        name = f"{entity.id}{f', {phase}' if phase else ''}: {what}"
+        rest = Source(name=name, what="unknown", kind="unknown", route=NOT_SAID)
         return self._add(SOURCE, name, rest.model_dump(mode="json"), described=True)
 
     def _phase(
@@ -251,10 +257,12 @@ class _Building:
         complete = left is not None and unit is not None and left <= 1e-6 * unit
         name = f"{entity.id}, {phase or 'its making'}"
         blanks = [c for c, weight in zip(claims, weights, strict=True) if weight is None]
+        # Parts that add up to all of the text leave open who else judged or chose it.
+        acting = complete and (bool(blanks) or entity.what == "dataset")
         node = number
         # Parts stand beside those of other phases where all are counted in tokens; shares of a
         # phase whose size is not known can only be compared with each other.
-        if (total is None and known and not alone) or (complete and blanks):
+        if (total is None and known and not alone) or acting:
             node = self._add(DATASET, name, {"artifact": name})
         for claim, weight in zip(claims, weights, strict=True):
             if weight is not None:
@@ -267,8 +275,8 @@ class _Building:
             yield from self._unweighed(rest, entity, phase, blanks, rest=True)
             self._edge(node, rest, "content", float(left or 0.0))
         weight = total if total is not None else np.nan
-        if node != number and complete and blanks:
-            acted = yield from self._acted_on(node, name, blanks)
+        if node != number and acting:
+            acted = yield from self._acted_on(node, name, entity, blanks)
             whole = number
             if not alone:  # so that what the others weigh stays known
                 whole = self._add(DATASET, f"{name}, acted on", {"artifact": f"{name}, acted on"})
@@ -288,13 +296,16 @@ class _Building:
         if rest:
             self._edge(node, self._rest(entity, phase), "content", np.nan)
 
-    def _acted_on(self, node: int, name: str, claims: list[Claim]) -> _Making:
+    def _acted_on(self, node: int, name: str, entity: Entity, claims: list[Claim]) -> _Making:
         """Return a node for the records that others judged or selected; how many is not known."""
         acted = self._add(MADE, f"{name}, the part acted on", {})
         self._edge(acted, node, "content", np.nan)
         for claim in claims:
             parent = yield self._asked(claim)
             self._edge(acted, parent, claim.via, np.nan, claim)
+        if entity.what == "dataset":
+            rest = self._rest(entity, what=JUDGES)
+            self._edge(acted, rest, via(Channel.JUDGEMENT), np.nan)
         return acted
 
 

@@ -23,7 +23,6 @@ def summary(
         "artifact": name,
         "digest": digest,
         "bill": [line.as_json() for line in lines],
-        "coverage": list(covered.recorded),
-        "unknown_sources": [source.model_dump(mode="json") for source in covered.unknown],
+        **covered.as_json(),
         "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.source import Channel
+from mashbill.lineage.unrecorded import not_recorded
 from mashbill.lineage.words import percent, share_text
 
 if TYPE_CHECKING:
@@ -56,17 +57,28 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def coverage_sentence(covered: Coverage, unit: str = "tokens") -> str:
-    """Say how much of an artifact has a recorded origin."""
-    low, high = covered.recorded
+    """Say how much of an artifact has a recorded origin, and how far back the record goes."""
     names = listed([source.title for source in covered.unknown])
     of = f"; not recorded: {names}" if names else ""
-    if (low, high) == (0.0, 1.0):
-        return f"How much of the {unit} has a recorded origin is not known{of}."
-    if low == high == 1:
-        return f"All of the {unit} have a recorded origin."
-    if low == high == 0:
-        return f"None of the {unit} has a recorded origin{of}."
-    return f"{share_text(covered.recorded)} of the {unit} have a recorded origin{of}."
+    if covered.recorded == covered.named:
+        return f"{_part_with('a recorded origin', covered.recorded, unit)}{of}."
+    named = _part_with("a named origin", covered.named, unit)
+    back = f"How much of the {unit} is recorded all the way back is not known"
+    if covered.recorded != (0.0, 1.0):
+        back = f"Recorded all the way back are {share_text(covered.recorded)}"
+    why = listed([not_recorded(source) for source in covered.unmade])
+    return f"{named}{of}. {back}{f': it is not recorded {why}' if why else ''}."
+
+
+def _part_with(what: str, share: tuple[float, float], unit: str) -> str:
+    """Say which part has a kind of origin, in a sentence without its end."""
+    if share == (0.0, 1.0):
+        return f"How much of the {unit} has {what} is not known"
+    if share == (1.0, 1.0):
+        return f"All of the {unit} have {what}"
+    if share == (0.0, 0.0):
+        return f"None of the {unit} has {what}"
+    return f"{share_text(share)} of the {unit} have {what}"
 
 
 def depth_words(depth: int) -> str:

@@ -33,8 +33,8 @@ OF_SOURCE = (
 )  # fmt: skip
 """facts of a source, by name: as a bill's line has them"""
 OF_ARTIFACT = (
-    "artifact", "use", "coverage", "verdicts", "licence", "licences", "obligations", "sources",
-    "denied", "in_review",
+    "artifact", "use", "coverage", "named", "verdicts", "licence", "licences", "obligations",
+    "sources", "denied", "in_review",
 )  # fmt: skip
 """facts of an artifact, by name"""
 
@@ -122,12 +122,25 @@ def _begins(text: str) -> list[int]:
     return begins
 
 
+@dataclass(frozen=True)
+class Unsettled:
+    """What a rule may go by whatever stands behind that which is not recorded."""
+
+    facts: Mapping[str, Any]
+    """facts that hold in any case; what could be otherwise is not among them"""
+    intervals: Mapping[str, tuple[float, float]]
+    """between which ends the others lie"""
+    why: tuple[str, ...]
+    """what is not recorded, for people"""
+
+
 def apply_rule(
     rule: HouseRule,
     about: str,
     facts: Mapping[str, Any],
     intervals: Mapping[str, tuple[float, float]],
     as_of: date,
+    unsettled: Unsettled | None = None,
 ) -> Decision:
     """Return what a rule says about one source or artifact.
 
@@ -137,16 +150,14 @@ def apply_rule(
         facts: by name.
         intervals: facts that are known between two ends only.
         as_of: the day that is asked about.
+        unsettled: where something is not recorded, what holds in spite of it; a rule that does not
+            hold of what is recorded, and might of what is not, wants review.
     """
     used = {name: facts[name] for name in sorted(rule.when.names & set(facts))}
     used |= {name: list(intervals[name]) for name in sorted(rule.when.names & set(intervals))}
 
     def decided(outcome: Outcome, because: str, lacking: tuple[str, ...] = ()) -> Decision:
-        return Decision(
-            outcome, "house rule", rule.id, about, because, as_of, document=rule.file,
-            title=f"house rule {rule.id}", used=used, lacking=lacking,
-            pointer={"path": rule.file, "line": str(rule.line)},
-        )  # fmt: skip
+        return _decision(rule, about, outcome, because, as_of, used, lacking)
 
     known = _recorded(facts)
     try:
@@ -168,9 +179,52 @@ def apply_rule(
             f"{name} between {intervals[name][0]:.3g} and {intervals[name][1]:.3g}"
             for name in unsure
         )
-        return decided("review", f"{rule.says} It depends on what is not known: {between}",
-                       tuple(unsure))  # fmt: skip
+        because = f"{rule.says} It depends on what is not known: {between}"
+        why = unsettled.why if unsettled is not None else ()
+        if why:
+            because += f", since it is not recorded {'; '.join(why)}"
+        return decided("review", because, (*unsure, *why))
+    if unsettled is not None and _might_hold(rule.when, unsettled):
+        return apply_to_unrecorded(rule, about, unsettled, as_of, used)
     return decided("allow", rule.says)
+
+
+def apply_to_unrecorded(
+    rule: HouseRule,
+    about: str,
+    unsettled: Unsettled,
+    as_of: date,
+    used: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Return what a rule says to what is not recorded: review, unless it cannot hold of it."""
+    if not _might_hold(rule.when, unsettled):
+        return _decision(rule, about, "allow", rule.says, as_of, used or {})
+    because = f"{rule.says} It depends on what is not recorded: {'; '.join(unsettled.why)}"
+    return _decision(rule, about, "review", because, as_of, used or {}, unsettled.why)
+
+
+def _might_hold(when: Expression, unsettled: Unsettled) -> bool:
+    """Return whether an expression can be true, given what holds in any case."""
+    known = _recorded(unsettled.facts)
+    try:
+        return any(when.holds({**known, **case}) for case in _cases(when, unsettled.intervals))
+    except (LackingError, _ManyCasesError):
+        return True
+
+
+def _decision(
+    rule: HouseRule, about: str, outcome: Outcome, because: str, as_of: date,
+    used: Mapping[str, Any], lacking: tuple[str, ...] = (),
+) -> Decision:  # fmt: skip
+    return Decision(
+        outcome, "house rule", rule.id, about, because, as_of, document=rule.file,
+        title=f"house rule {rule.id}", used=dict(used), lacking=lacking,
+        pointer={"path": rule.file, "line": str(rule.line)},
+    )  # fmt: skip
+
+
+class _ManyCasesError(InputError):
+    """There are more ways to try than are tried."""
 
 
 def _cases(
@@ -197,7 +251,7 @@ def _cases(
             f"{when.where}: {when.text:.400} holds {len(used)} facts that are not known exactly "
             f"against {len(when.numbers)} numbers, which would be tried in {ways:,} ways; divide it"
         )
-        raise InputError(msg)
+        raise _ManyCasesError(msg)
     for case in product(*values):
         yield dict(zip(used, case, strict=True))
 

@@ -18,7 +18,6 @@ from mashbill.lineage.decisions import declared_use
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.words import percent
 from mashbill.policy.licence_words import read_licence
 
 if TYPE_CHECKING:
@@ -127,13 +126,10 @@ class Account:
     @property
     def coverage(self) -> str:
         """One sentence on how much the bill accounts for."""
-        low, high = self.covered.recorded
-        part = percent(low) if low == high else f"{percent(low)} to {percent(high)}"
         many = len(self.unknown)
-        return (
-            f"{part} of {self.manifest.tokens:,} {self.manifest.token_unit} have a recorded "
-            f"origin; {many} {'thing is' if many == 1 else 'things are'} listed as unknown."
-        )
+        of = f"of {self.manifest.tokens:,} {self.manifest.token_unit}"
+        told = str(self.covered).replace("of tokens", of, 1)
+        return f"{told}; {many} {'thing is' if many == 1 else 'things are'} listed as unknown."
 
 
 def gather(store: Store, manifest: Manifest) -> Account:
