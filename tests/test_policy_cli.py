@@ -225,7 +225,7 @@ def test_public_models_are_billed_checked_and_shown(call):
     assert "did you mean" in call("bill", "hf:SmolLM3", code=2)
     assert "codealpaca-generator" in call("catalog", "disputes")
     listed = json.loads(call("catalog", "list", "olmo-3", "--json"))
-    assert {item["provider"] for item in listed} == {"Ai2"}
+    assert "Ai2" in {item["provider"] for item in listed}
     assert "choose of stated" in call("bill", "hf:SmolLM3-3B", "--claims", "hearsay", code=2)
 
 

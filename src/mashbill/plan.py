@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mashbill.core.artifact import ArtifactRef, Manifest, fingerprint
+from mashbill.core.cache import chosen_cache
 from mashbill.core.canonical import changed_keys, digest
 from mashbill.core.errors import DriftError, InputError, RecipeError
 from mashbill.core.record import user_columns
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
 from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.contradicted import beside, table_of, told_of
 from mashbill.lineage.decisions import Decided, decide_circuit
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import (
@@ -28,6 +30,7 @@ from mashbill.lineage.nodes import (
     reachable,
     source_of,
 )  # fmt: skip
+from mashbill.marks.glancing import glanced
 from mashbill.teachers.projection import Projection, project
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
+    from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe, TeacherSpec
     from mashbill.core.store import Store
     from mashbill.core.use import StudentKind
@@ -65,6 +69,9 @@ class PlannedStage:
     """why what is there is made anew; empty if it is not"""
     seen: Glance | None = None
     """what a look at its files told, for a first stage whose files are at hand"""
+    told: Contradiction | None = None
+    """what speaks against the origin that is declared of what it reads: of what is made, all that
+    its run found; else what is seen in its first rows"""
 
     @property
     def calls(self) -> int | None:
@@ -159,6 +166,7 @@ class Plan:
                     "kind": stage.spec.kind,
                     "status": stage.status,
                     "anew": stage.anew,
+                    "contradicted": stage.told.says if stage.told else None,
                     "rows": stage.rows,
                     "columns": None if stage.seen is None else list(stage.seen.columns),
                     "is_counted": stage.seen is None or stage.seen.is_exact,
@@ -186,13 +194,16 @@ def with_teacher(recipe: Recipe, teacher: TeacherSpec) -> Recipe:
     return recipe.model_copy(update={"teachers": teachers})
 
 
-def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False) -> Plan:
+def build(
+    recipe: Recipe, store: Store | None = None, *, supposed: bool = False, cache: Path | None = None
+) -> Plan:
     """Plan a recipe against a store, or against none.
 
     Args:
         recipe: the recipe.
         store: where what is done already is looked up.
         supposed: the recipe will not be run as it is; what differs from the store is "to do".
+        cache: where hashes of a store's texts are kept; the user's own if None.
 
     Raises:
         DriftError: if the store has an artifact of the same name@version with another fingerprint;
@@ -226,7 +237,7 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
             ):
                 check_drift(manifest, recipe, name, digests, asked)
                 digests[name] = manifest.digest
-                tables[name] = NodeTable.of(store, manifest)
+                tables[name] = table_of(store, manifest)
                 planned = replace(
                     planned, status="done", rows=manifest.rows, seconds=0.0, projected=Projection()
                 )
@@ -241,8 +252,27 @@ def build(recipe: Recipe, store: Store | None = None, *, supposed: bool = False)
             planned = _with_cost(planned, recipe, rows, data, sizes)
         if planned.rows is not None:
             rows[name] = planned.rows
+        if not spec.uses():
+            planned = _contradicted(planned, recipe, unmade[name], store, cache)
+        if planned.told is not None:
+            unmade[name] = beside(unmade[name], [planned.told])
+            tables[name] = beside(tables[name], [planned.told])
         stages.append(planned)
     return Plan(recipe, tuple(stages), tables, unmade)
+
+
+def _contradicted(
+    planned: PlannedStage,
+    recipe: Recipe,
+    table: NodeTable,
+    store: Store | None,
+    cache: Path | None,
+) -> PlannedStage:
+    """Return a first stage with what speaks against the origin that the recipe declares."""
+    if planned.status == "done" and store is not None:
+        return replace(planned, told=told_of(store, str(planned.ref)))
+    told = glanced(planned.spec, recipe.folder, table, store, cache or chosen_cache())
+    return replace(planned, told=told)
 
 
 def check_drift(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mashbill.cli import (
     auditing,
+    brief,
     conduct,
     evidence,
     lineage,
@@ -27,6 +28,7 @@ from mashbill.cli.printing import take_over
 __all__ = [
     "app",
     "auditing",
+    "brief",
     "conduct",
     "evidence",
     "lineage",

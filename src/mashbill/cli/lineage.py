@@ -20,7 +20,13 @@ from mashbill.cli.options import (
     parse_claims,
     print_json,
 )  # fmt: skip
-from mashbill.cli.show import hop_tree, print_bill, print_difference, print_verdicts
+from mashbill.cli.show import (
+    hop_tree,
+    print_bill,
+    print_contradicted,
+    print_difference,
+    print_verdicts,
+)
 from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject, went_on
 from mashbill.conduct.journal import Journal
 from mashbill.lineage.bill import bill, coverage
@@ -83,7 +89,7 @@ def bill_command(
         digest = asked.manifest.digest if asked.manifest else None
         print_json(
             {
-                **summary(asked.name, digest, lines, verdicts, covered),
+                **summary(asked.name, digest, lines, verdicts, covered, asked.contradicted),
                 "unsettled": [vars(doubt) for doubt in doubts],
             }
         )
@@ -94,6 +100,7 @@ def bill_command(
         recorded = [line for line in lines if line.source.what != "unknown"]
         print_bill(recorded, f"{asked.name}, by {claims} claims", covered)
         out.say("Claims are never complete: what none of them speaks of is not told here.")
+    print_contradicted(asked.contradicted)
     print_verdicts(verdicts, asked.name)
     for doubt in doubts:
         out.say(f"Unsettled: {doubt}")

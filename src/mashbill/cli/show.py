@@ -14,9 +14,12 @@ from mashbill.lineage.words import conclusion_text, path_text, share_text
 from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.text import Text
 
     from mashbill import plan as planning
+    from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.bill import Coverage
     from mashbill.lineage.definitions import Verdict
@@ -60,6 +63,9 @@ def print_plan(made: planning.Plan) -> None:
             more = len(stage.seen.columns) - _COLUMNS
             line = f"{stage.name} reads the columns {columns}{f' and {more} more' * (more > 0)}."
             out.say(line)
+    for stage in made.stages:
+        if stage.told is not None:
+            out.say(("contradicted:", "yellow"), f" {stage.name} is {stage.told.says}.")
     for line in _totals([stage for stage in made.stages if stage.status != "done"]):
         out.say(line)
     print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
@@ -166,6 +172,12 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
         out.say(f"Coverage: {covered}.")
         for text in covered.not_recorded:
             out.say(f"Not recorded: {text}")
+
+
+def print_contradicted(told: Mapping[str, Contradiction]) -> None:
+    """Print what speaks against the origins that recipes declared."""
+    for name, one in told.items():
+        out.say(("contradicted:", "yellow"), f" {name} was {one.says}.")
 
 
 def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mashbill.cli.opening import open_store
 from mashbill.core import registry as plugins
-from mashbill.core.errors import PluginError, RecipeError
+from mashbill.core.errors import PluginError, RecipeError, StoreError
 from mashbill.core.store import Store
 from mashbill.core.use import Use
 from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.contradicted import contradictions
 from mashbill.lineage.decisions import Decided, decide_circuit, declared_use
 from mashbill.lineage.extended import extended
 from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.artifact import Manifest
+    from mashbill.core.marks import Contradiction
     from mashbill.core.use import StudentKind
     from mashbill.policy.claims import Status
     from mashbill.policy.documents import Registry
@@ -43,6 +46,13 @@ class Subject:
     entity: Entity | None = None
     lineage: PublicLineage | None = None
 
+    @cached_property
+    def contradicted(self) -> dict[str, Contradiction]:
+        """Artifact that it rests on -> what speaks against the origin declared of it."""
+        if self.store is None or self.manifest is None:
+            return {}
+        return contradictions(self.store, self.manifest)
+
     def kind_of(self, artifact: str) -> StudentKind:
         """Return what kind of model an artifact is, as its trainer says; "other" if not known."""
         if self.lineage is not None:
@@ -52,7 +62,9 @@ class Subject:
         try:
             kind = self.store.find(artifact).stage.get("kind", "")
             found: StudentKind = plugins.find(kind, plugins.TRAINERS).student_kind
-        except (RecipeError, PluginError):  # a trainer's plugin need not be installed here
+        except (RecipeError, PluginError, StoreError):
+            # A trainer's plugin need not be installed here, nor a model be in this store that the
+            # marks of data tell of.
             return "other"
         return found
 

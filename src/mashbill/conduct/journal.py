@@ -278,6 +278,25 @@ class Journal:
                 more=row[10],
             )
 
+    def when(self, calls: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
+        """Yield teacher, route, terms and time of those calls that are there, in no order.
+
+        The teacher's identity is canonical JSON; the route is JSON, and empty where a teacher was
+        asked in this process; terms are the versions that were noted when the call was made.
+        """
+        for piece in pieces(calls, _CHUNK):
+            marks = ",".join("?" * len(piece))
+            yield from self._read(
+                f"SELECT teacher, '', '', at FROM calls WHERE request IN ({marks})",  # noqa: S608
+                piece,
+            )
+            yield from self.query(
+                "SELECT w1.text, w2.text, w3.text, b.at FROM bought b "  # noqa: S608
+                "JOIN words w1 ON w1.id = b.teacher JOIN words w2 ON w2.id = b.route "
+                f"JOIN words w3 ON w3.id = b.terms WHERE b.call IN ({marks})",
+                [bytes.fromhex(call) for call in piece],
+            )
+
     def answered(self, calls: Iterable[str]) -> dict[str, Answer]:
         """Return what services have answered among these calls."""
         found = {}

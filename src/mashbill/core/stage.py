@@ -13,6 +13,7 @@ from pydantic import Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
 from mashbill.core.literals import Literals
+from mashbill.core.looking import Looks, Unlooked
 from mashbill.core.source import Channel, Purpose, Source, via
 from mashbill.core.use import StudentKind
 
@@ -206,6 +207,8 @@ class StageContext:
     origins: list[tuple[tuple[Channel, Source], ...]] = field(default_factory=list)
     """a first stage whose origins are in its data: what each kind of row came from; ``_bill`` of a
     row it yields counts the origins of ``sources()`` first, and then these"""
+    look: Looks = field(default_factory=Unlooked)
+    """first stages: looks at what they read, before anything of it is left out"""
     current: str = ""
     """streaming stages with several inputs: the one that the records at hand are from"""
     kept: int = 0

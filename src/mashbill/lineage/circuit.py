@@ -20,6 +20,7 @@ from mashbill.core.parsing import foreign, json_value
 from mashbill.core.source import Channel, Purpose, Source, parse_via, via
 from mashbill.core.store import NODES
 from mashbill.core.tables import read_parquet
+from mashbill.lineage.contradicted import beside, contradictions
 from mashbill.lineage.nodes import NodeTable, edges
 
 if TYPE_CHECKING:
@@ -210,7 +211,10 @@ class Circuit:
 
     @classmethod
     def of_artifact(cls, store: Store, manifest: Manifest) -> Circuit:
-        """Read the circuit of an artifact of a store."""
+        """Read the circuit of an artifact of a store, with what speaks against its origins."""
+        told = contradictions(store, manifest)
+        if told:
+            return cls.of(beside(NodeTable.of(store, manifest), told.values()))
         return cls.read(store.folder(manifest.kind, manifest.ref) / NODES)
 
     @property

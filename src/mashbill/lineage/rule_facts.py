@@ -19,7 +19,9 @@ _NO_FACTS = {"terms", "sha256"}
 
 
 def source_facts(source: Source) -> dict[str, Any]:
-    """Return what is recorded of a source, by name."""
+    """Return what is recorded of a source, by name; of what is contradicted nothing is."""
+    if source.contradicted:
+        return {}
     known = source.model_dump(mode="json", exclude=_NO_FACTS, exclude_none=True)
     for name in ("provider", "country", "kind"):
         # Rows of unknown origin are of kind unknown, and rules ask for that by `what`.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from mashbill.core.marks import Contradiction
     from mashbill.lineage.bill import Coverage, Line
     from mashbill.lineage.definitions import Verdict
 
@@ -17,12 +18,21 @@ def summary(
     lines: Sequence[Line],
     verdicts: Sequence[tuple[Verdict, Verdict]],
     covered: Coverage,
+    told: Mapping[str, Contradiction],
 ) -> dict[str, Any]:
-    """Return what is recorded of an artifact: bill, coverage, verdicts."""
+    """Return what is recorded of an artifact: bill, coverage, contradicted origins, verdicts."""
     return {
         "artifact": name,
         "digest": digest,
         "bill": [line.as_json() for line in lines],
         **covered.as_json(),
+        "contradicted": {
+            name: {
+                "says": one.says,
+                "declared": list(one.declared),
+                "marks": [mark.as_json() for mark in one.marks],
+            }
+            for name, one in told.items()
+        },
         "verdicts": [verdict.as_json() for pair in verdicts for verdict in pair],
     }

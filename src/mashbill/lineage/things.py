@@ -14,6 +14,7 @@ import numpy as np
 
 from mashbill.core.store import Store
 from mashbill.lineage.circuit import DATASET, MADE, MODEL, SOURCE, Circuit
+from mashbill.lineage.contradicted import beside, contradictions
 from mashbill.lineage.nodes import NodeTable
 from mashbill.policy.claims import MEDIA
 from mashbill.policy.expressions import Expression
@@ -22,6 +23,7 @@ from mashbill.policy.sizes import parameters_by_name, total_parameters
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from mashbill.core.marks import Contradiction
     from mashbill.lineage.public import PublicLineage
     from mashbill.policy.claims import Entity
 
@@ -189,9 +191,11 @@ def things_of_catalogue(lineage: PublicLineage) -> Things:
 def things_of_store(store: Store) -> Things:
     """Return the sources and artifacts of a store as things."""
     table = NodeTable()
+    told: dict[str, Contradiction] = {}
     for manifest in store.manifests():
         table.absorb(NodeTable.of(store, manifest))
-    circuit = Circuit.of(table)
+        told |= contradictions(store, manifest)
+    circuit = Circuit.of(beside(table, told.values()))
     rows = {name: [""] * circuit.size for name in FACTS}
     thing = np.zeros(circuit.size, bool)
     for node in range(circuit.size):

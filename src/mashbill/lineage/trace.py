@@ -15,14 +15,17 @@ from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.record import BILL, CALL, FROM, printable
 from mashbill.core.words import words
-from mashbill.lineage.nodes import NodeTable, source_of
+from mashbill.lineage.contradicted import table_of
+from mashbill.lineage.nodes import edges, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mashbill.conduct.journal import Call, Journal
     from mashbill.core.dataset import Dataset
+    from mashbill.core.source import Source
     from mashbill.core.store import Store
+    from mashbill.lineage.nodes import NodeTable
 
 _NESTED = 40  # hops inside each other that JSON has
 _MANY = 2_000  # hops from which on a row that was shown is not shown again: there may be 2^n ways
@@ -138,7 +141,7 @@ class Tracer:
 
     def _table(self, manifest: Manifest) -> NodeTable:
         if manifest.ref not in self._nodes:
-            self._nodes[manifest.ref] = NodeTable.of(self._store, manifest)
+            self._nodes[manifest.ref] = table_of(self._store, manifest)
         return self._nodes[manifest.ref]
 
     def _walk(
@@ -207,12 +210,11 @@ class Tracer:
     def _origins(self, manifest: Manifest, row: dict[str, Any]) -> list[Hop]:
         """Return the sources that a first row came from."""
         table = self._table(manifest)
-        body = table.bodies[table.numbered[row[BILL]]]
-        parts = body.get("parts", [["content", table.numbered[row[BILL]]]])
         hops = []
-        for how, node in parts:
-            leaf = source_of(table.bodies[node])
+        for how, leaf in _leaves(table, table.numbered[row[BILL]]):
             details = {"row in its file": row.get(FROM), "license": leaf.license, "kind": leaf.kind}
+            if leaf.contradicted:
+                details["contradicted"] = leaf.contradicted
             if how != "content":
                 details["through"] = how
             hops.append(Hop("source", leaf.title, details))
@@ -322,6 +324,22 @@ class Tracer:
                 "request": request,
             },
         )
+
+
+def _leaves(table: NodeTable, node: str) -> list[tuple[str, Source]]:
+    """Return (via, source) of a first row's origins; of what is contradicted, what it is by now."""
+    found = []
+    waiting, met = [("content", node)], {node}
+    while waiting:
+        how, name = waiting.pop(0)
+        body = table.bodies[name]
+        if body["type"] == "source":
+            found.append((how, source_of(body)))
+        for via, part, _, _ in edges(body):
+            if part not in met:
+                met.add(part)
+                waiting.append((via if how == "content" else how, part))
+    return found
 
 
 def _answer(call: Call) -> dict[str, Any]:

@@ -92,5 +92,5 @@ def _of_one(
                     f"no licence of these {what} is recorded; write license where the recipe "
                     "names them", lacking=(f"license of {source.title}",))  # fmt: skip
     return made("review", "licence-not-known",
-                f"nobody has recorded here what {name} asks for{choice}; give its text by "
-                "--terms-file", lacking=(f"what {name} asks for",), **document)  # fmt: skip
+                f"nobody has recorded here what the licence {name} asks for{choice}; give its text "
+                "by --terms-file", lacking=(f"what {name} asks for",), **document)  # fmt: skip

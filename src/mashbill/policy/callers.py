@@ -47,7 +47,7 @@ def writers(source: Source) -> tuple[Source, ...]:
                 provider=entity.provider,
                 country=entity.country,
             )
-            for entity in _writers_of(source.name)
+            for entity in writers_of(source.name)
         )
     return ()
 
@@ -87,8 +87,18 @@ def ask_who_called(
     ]  # fmt: skip
 
 
+def may_be_known(name: str) -> bool:
+    """Return whether the shipped catalogue may know who wrote a data set; True does not say so."""
+    return name.rsplit("/", 1)[-1].lower() in _bare_names()
+
+
 @cache
-def _writers_of(name: str) -> tuple[Entity, ...]:
+def _bare_names() -> frozenset[str]:
+    return frozenset(name.rsplit("/", 1)[-1] for name in _shipped()[0].names)
+
+
+@cache
+def writers_of(name: str) -> tuple[Entity, ...]:
     """Return the models that wrote a data set of the shipped catalogue, or a part of it."""
     catalogue, about = _shipped()
     try:

@@ -34,6 +34,7 @@ Code = Literal[
     "share-alike",
     "outputs-owned",
     "no-benchmarking",
+    "no-shared-access",
 ]
 
 USE: frozenset[str] = frozenset(
@@ -52,8 +53,9 @@ DERIVATIVE: frozenset[str] = frozenset(
 )  # fmt: skip
 """codes that the engine of derivatives and obligations reads"""
 
-TOLD: frozenset[str] = frozenset({"outputs-owned", "no-benchmarking"})
-"""codes that are shown and decide nothing: to whom outputs belong, whether measuring is barred"""
+TOLD: frozenset[str] = frozenset({"outputs-owned", "no-benchmarking", "no-shared-access"})
+"""codes that are shown and decide nothing: to whom outputs belong, whether measuring is barred, and
+whether accounts or keys may be handed on"""
 
 Scope = Literal[
     "any-model", "competing-models", "competing-image-models", "language-models",
@@ -92,6 +94,7 @@ _WANTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "share-alike": (frozenset(), frozenset({"if_distributed"})),
     "outputs-owned": (frozenset(), frozenset()),
     "no-benchmarking": (frozenset(), frozenset()),
+    "no-shared-access": (frozenset(), frozenset()),
 }  # fmt: skip
 
 _PARAMETERS = frozenset().union(*(must | may for must, may in _WANTS.values()))

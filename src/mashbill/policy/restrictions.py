@@ -114,6 +114,11 @@ def reached_by(source: Source) -> list[tuple[str, Route]]:
 def _needs_no_terms(question: Question) -> Decision | None:
     source = question.source
     made = _maker(question)
+    if source.contradicted:
+        return made(
+            "review", "origin-contradicted", source.contradicted, lacking=("origin",),
+            used={"contradicted": source.contradicted},
+        )  # fmt: skip
     match source.kind:
         case "test-double":
             return made("allow", "test-double", "stands in for a model; nobody's terms apply")

@@ -15,6 +15,7 @@ from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
 from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.contradicted import contradictions, table_of
 from mashbill.lineage.decisions import DECIDE
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
@@ -84,6 +85,8 @@ class ReportFacts:
     head: str
     signers: tuple[str, ...]
     calls: tuple[int, int, float]
+    contradicted: tuple[tuple[str, str], ...]
+    """(artifact, what speaks against the origin declared of it), of all that the result rests on"""
     warnings: tuple[tuple[str, str], ...]
     """(artifact, what its stage warned of), of all artifacts that the result rests on"""
     decided: tuple[dict[str, Any], ...]
@@ -92,7 +95,7 @@ class ReportFacts:
 
 def gather(store: Store, result: Manifest) -> ReportFacts:
     """Read what a report of ``result`` shows."""
-    table = NodeTable.of(store, result)
+    table = table_of(store, result)
     circuit = Circuit.of(table)
     journal = Journal.of(store)
     # By name, so that of several versions the last is shown.
@@ -106,6 +109,9 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
         return ReportFacts(
             result=result,
             chain=tuple(_chain(store, result)),
+            contradicted=tuple(
+                (name, told.says) for name, told in contradictions(store, result).items()
+            ),
             warnings=tuple(_warnings(store, table)),
             rejected=tuple(_rejected(store, result)),
             evaluations=tuple(evaluations.values()),

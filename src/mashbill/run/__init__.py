@@ -13,7 +13,6 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.budget import Caps
@@ -23,10 +22,15 @@ from mashbill.core.artifact import InputRef, Manifest, fingerprint, named_by
 from mashbill.core.cache import default_cache
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError, RecipeError, TeacherError
+from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Counted, Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
-from mashbill.core.store import CALLS, MANIFEST, PENDING, publish, told_of_the_disk
+from mashbill.core.store import CALLS, MANIFEST, NODES, PENDING, publish, told_of_the_disk
+from mashbill.lineage.contradicted import told_of
 from mashbill.lineage.nodes import NodeTable
+from mashbill.marks.answers import Answers
+from mashbill.marks.index import held
+from mashbill.marks.looking import Looking
 from mashbill.plan import check_drift, check_same
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
@@ -40,6 +44,7 @@ from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Predictor, TeacherSession, Uses
@@ -292,6 +297,7 @@ class _Runner:
             "start", artifact=str(stage.ref), fingerprint=asked, run=self._asking.run
         )
         context = self._context(stage, work, heard, paid)
+        looking = self._looking(stage, context)
         making = Making(
             store=self._store,
             recipe=self._recipe,
@@ -321,7 +327,8 @@ class _Runner:
         )
         seconds = time.monotonic() - began
         bought["usd"] = round(bought["usd"], 9)
-        self._commit(stage, manifest, {"seconds": round(seconds, 3), **self._run_id(), **bought})
+        facts = {"seconds": round(seconds, 3), **self._run_id(), **bought}
+        self._commit(stage, manifest, {**facts, **self._contradicted(manifest, looking)})
         shutil.rmtree(work)
         reasons = self._rejections(manifest)
         display.finish(name, manifest.rows, manifest.rejected_rows, reasons.told())
@@ -340,6 +347,24 @@ class _Runner:
             ),
         )
 
+    def _looking(self, stage: PlannedStage, context: StageContext) -> Looking | None:
+        """Let what a first stage reads be looked at, for what speaks against its origin."""
+        if stage.spec.uses() or stage.spec.output != "dataset":
+            return None
+        texts, _ = held(self._store, self._execution.cache)
+        looking = Looking(stage.spec, texts, Answers.of(self._store))
+        context.look = looking
+        return looking
+
+    def _contradicted(self, manifest: Manifest, looking: Looking | None) -> dict[str, Any]:
+        """Return what speaks against the origin of an artifact, for the entry of its commit."""
+        if looking is None:
+            return {}
+        table = NodeTable.read(self._store.folder(manifest.kind, manifest.ref) / NODES)
+        leaves = [name for name, body in table.bodies.items() if body["type"] == "source"]
+        told = looking.contradiction(table, sorted(leaves))
+        return {} if told is None else {CONTRADICTED: told.as_json()}
+
     def _work(self, stage: PlannedStage, asked: str) -> Path:
         return self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
 
@@ -350,7 +375,10 @@ class _Runner:
                 shutil.rmtree(path)
 
     def _warn(self, name: str, manifest: Manifest) -> None:
-        """Tell what a stage warned of, now or when it was made."""
+        """Tell what a stage warned of, now or when it was made, and what speaks against it."""
+        told = told_of(self._store, str(manifest.ref))
+        if told is not None:
+            self._execution.display.tell(f"{name}: contradicted: {told.says}")
         for text in manifest.measures.get(WARNINGS, []):
             self._execution.display.tell(f"{name}: warning: {text}")
 

@@ -128,6 +128,7 @@ class CorpusSpec(ReadsFiles):
             for part, inside in (self.members or {"": ""}).items():
                 taking.begin(part)
                 for chunk, name in self._chunks(files, inside, ctx.cache):
+                    ctx.look.see(chunk.columns, chunk.rows)
                     taking.take(chunk, name)
                     ctx.progress(spill.rows, 0, "reading")
             if not spill.rows:

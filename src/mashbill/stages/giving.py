@@ -234,7 +234,7 @@ class Giving:
             if not is_fit and reasons[row] is None:
                 reasons[row] = f"column {column!r} holds {kind_of(value)}, and no {wanted}"
         beside = [name for cell in also or () for name in texts_of(cell) or ()]
-        every = dict.fromkeys(_bare(name) for name in [*(names or ()), *beside])
+        every = dict.fromkeys(bare_name(name) for name in [*(names or ()), *beside])
         told = [name for name in every if not self._is_nothing(name)]
         release = "" if is_missing(version) or not is_named else as_text(version).strip()
         licence = self._licence(license_)
@@ -259,6 +259,6 @@ class Giving:
 _UNSEEN = str.maketrans({**dict.fromkeys("\u200b\u2060\ufeff\u00ad\u200e\u200f\0"), "\u2011": "-"})
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
     """Return a name without what nobody sees in it: it would be another one, and not be known."""
     return name.translate(_UNSEEN).strip() or name

@@ -154,6 +154,7 @@ class ImportSpec(ReadsFiles):
                 for chunk in self.chunks_of(file, files):
                     if each is None:
                         each = spread_column(self.each, self.text, chunk)
+                    ctx.look.see(chunk.columns, chunk.rows)
                     wide, of, where = spread(chunk, each)
                     is_there = is_there or each in chunk.columns
                     spill.add(_laid(wide, [rows + row for row in of], where, before))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from mashbill.core.looking import Looks
     from mashbill.core.stage import StageContext
 
 
@@ -65,9 +66,10 @@ class ReadsFiles(StageSpec):
         """
         if is_elsewhere(self.source):
             return ()
-        return beside(self.source, folder, self._chosen)
+        return beside(self.source, folder, self.chosen)
 
-    def _chosen(self, names: Sequence[str], address: str) -> list[str]:
+    def chosen(self, names: Sequence[str], address: str) -> list[str]:
+        """Return which files of a folder hold the set's rows."""
         return choose(names, self.format, address)
 
     @property
@@ -81,7 +83,7 @@ class ReadsFiles(StageSpec):
         """Look at the files, where they lie beside the recipe."""
         if is_elsewhere(self.source):
             return None
-        files = in_order(fetch_all(self.source, self.sha256, folder, folder, self._chosen))
+        files = in_order(fetch_all(self.source, self.sha256, folder, folder, self.chosen))
         seen = glance_at(files, self.manner, self.check_chunk, self.chunks_of)
         if not seen.rows and seen.is_exact:
             msg = f"{self.source} has no rows; name another file, or correct its format"
@@ -109,6 +111,11 @@ class ReadsFiles(StageSpec):
         del columns
         return "text"
 
+    def show_files(self, files: Sequence[File], look: Looks, folder: Path) -> None:
+        """Let what lies beside files of this disk be looked at."""
+        if not is_elsewhere(self.source) or self.source.startswith("file://"):
+            look.see_files([file.path for file in files], folder)
+
     def fetched(self, ctx: StageContext) -> tuple[File, ...]:
         """Return the files, on this disk; where they are several, their digests are a measure.
 
@@ -118,8 +125,10 @@ class ReadsFiles(StageSpec):
         left: list[str] = []
 
         def chosen(names: Sequence[str], address: str) -> list[str]:
-            wanted = self._chosen(names, address)
+            wanted = self.chosen(names, address)
             left.extend(name for name in names if name not in wanted and format_of(name))
+            if is_elsewhere(address):
+                ctx.look.see_names(names, address)
             return wanted
 
         found = fetch_all(self.source, self.sha256, ctx.recipe_folder, ctx.cache, chosen)
@@ -131,6 +140,7 @@ class ReadsFiles(StageSpec):
                 "beside the others: name them with a glob, or set format, if they are meant"
             )
         files = in_order(found)
+        self.show_files(files, ctx.look, ctx.recipe_folder)
         if len(files) > 1:
             ctx.measures["files"] = {file.name: file.sha256 for file in files}
         return files

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.bill import Coverage, Line, bill, coverage
 from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.contradicted import contradictions, table_of
 from mashbill.lineage.decisions import declared_use
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mashbill.core.artifact import Manifest
+    from mashbill.core.marks import Contradiction
     from mashbill.core.source import Source
     from mashbill.core.store import Store
 
@@ -51,6 +53,8 @@ class Account:
     """how much of its tokens has a recorded origin"""
     columns: tuple[tuple[str, str], ...]
     """(name, Arrow type) of a dataset's columns; empty for a model"""
+    contradicted: dict[str, Contradiction]
+    """artifact -> what speaks against the origin that was declared of it"""
     version: str
     """version of mashbill that writes the export"""
     binary_columns: tuple[str, ...] = ()
@@ -105,12 +109,14 @@ class Account:
             if not text.startswith(verdict.definition.needs)
         }
         for line in self.lines:
-            if read_licence(line.source.license or "").kind == "none":
+            is_told = bool(line.source.contradicted)  # with the artifact that it was declared of
+            if read_licence(line.source.license or "").kind == "none" and not is_told:
                 found.add(f"{line.source.title}: licence not recorded")
-            if line.source.what == "unknown" or line.source.kind == "unknown":
+            if (line.source.what == "unknown" or line.source.kind == "unknown") and not is_told:
                 found.add(f"{line.source.title}: what it is, or who can have it, is not recorded")
             if line.share[0] != line.share[1]:
                 found.add(f"{line.source.title}: share not known exactly")
+        found |= {f"{name}: {told.says}" for name, told in self.contradicted.items()}
         for step in self.steps:
             for taken in step.taken:
                 if taken.manifest is None and taken.id not in self.sources:
@@ -120,8 +126,7 @@ class Account:
     @property
     def stated_license(self) -> str | None:
         """The licence that it is under: as the run that made it declared, or its own stage says."""
-        stated = self.declared_license or self.manifest.stage.get("license")
-        return stated if isinstance(stated, str) else None
+        return self.declared_license or self.step.license
 
     @property
     def coverage(self) -> str:
@@ -138,7 +143,7 @@ def gather(store: Store, manifest: Manifest) -> Account:
     Raises:
         StoreError: if its lineage cannot be read, or the ledger never committed it.
     """
-    table = NodeTable.of(store, manifest)
+    table = table_of(store, manifest)
     steps, sources = steps_of(store, manifest)
     columns: tuple[tuple[str, str], ...] = ()
     if manifest.kind == "dataset" and manifest.shards:
@@ -154,7 +159,8 @@ def gather(store: Store, manifest: Manifest) -> Account:
         sources=sources,
         covered=coverage(circuit),
         columns=columns,
-        version=_version(),
+        contradicted=contradictions(store, manifest),
+        version=own_version(),
         binary_columns=_binary_columns(store, steps),
         declared_license=declared_use(store, str(manifest.ref)).license,
         evaluations=tuple(_evaluations(store, manifest)),
@@ -185,7 +191,8 @@ def _binary_columns(store: Store, steps: tuple[Step, ...]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _version() -> str:
+def own_version() -> str:
+    """Return the version of mashbill that is installed."""
     try:
         return metadata.version("mashbill")
     except metadata.PackageNotFoundError:  # run from a source tree

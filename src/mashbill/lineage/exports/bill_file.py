@@ -18,8 +18,9 @@ def bill_text(account: Account) -> str:
     """Return the file's text: bill, coverage and verdicts, as ``mashbill bill --json`` has them."""
     manifest = account.manifest
     told = summary(
-        str(manifest.ref), manifest.digest, account.lines, account.verdicts, account.covered
-    )
+        str(manifest.ref), manifest.digest, account.lines, account.verdicts, account.covered,
+        account.contradicted,
+    )  # fmt: skip
     return json_text(told) + "\n"
 
 

@@ -139,8 +139,8 @@ def _artifact(step: Step, declared: str | None = None) -> dict[str, Any]:
         ],
         "properties": _properties(artifact_facts(manifest).items()),
     }
-    stated = declared or manifest.stage.get("license")
-    if isinstance(stated, str) and (licences := cyclonedx(stated)):
+    stated = declared or step.license
+    if stated is not None and (licences := cyclonedx(stated)):
         component["licenses"] = licences
     if manifest.kind == "dataset":
         component["data"] = [

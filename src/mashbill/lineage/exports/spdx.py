@@ -224,8 +224,8 @@ def _artifact(graph: _Graph, step: Step, declared: str | None) -> None:
         for file, sha256 in files_of(manifest)
     ]
     graph.relate(step.id, "contains", files)
-    stated = declared or manifest.stage.get("license")
-    if isinstance(stated, str):
+    stated = declared or step.license
+    if stated is not None:
         _licence(graph, step.id, stated)
 
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.canonical import digest
 from mashbill.core.errors import RecipeError, StoreError
+from mashbill.core.marks import CONTRADICTED
 from mashbill.core.source import Source
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.contradicted import table_of
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import InputRef, Manifest
     from mashbill.core.ledger import Entry
     from mashbill.core.store import Store
+    from mashbill.lineage.nodes import NodeTable
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,13 @@ class Step:
         """How long the run that committed it took; None if the ledger does not say."""
         value = self.entry.predicate.get("seconds")
         return None if value is None else float(value)
+
+    @property
+    def license(self) -> str | None:
+        """Licence that was stated of what it made; None where its origin is contradicted."""
+        stated = self.manifest.stage.get("license")
+        is_known = isinstance(stated, str) and CONTRADICTED not in self.entry.predicate
+        return str(stated) if is_known else None
 
     @property
     def maker(self) -> str:
@@ -113,7 +122,7 @@ def steps_of(store: Store, manifest: Manifest) -> tuple[tuple[Step, ...], dict[s
                 msg = f"{store.ledger.path} has no commit of {name}; run `mashbill audit`"
                 raise StoreError(msg)
             before = {key for m in inputs.values() if m is not None for key in leaves[str(m.ref)]}
-            leaves[name], by_digest = _leaves(NodeTable.of(store, current))
+            leaves[name], by_digest = _leaves(table_of(store, current))
             new = [key for key in leaves[name] if key not in before]
             taken = _taken(current, inputs, leaves[name], by_digest, new)
             made[name] = Step(current, commits[name], taken)

@@ -103,7 +103,7 @@ class Outcome:
     places: Places
     """who could take which place"""
     uses: np.ndarray
-    """int64, shape (n, channels): how often a node serves in each role"""
+    """int32, shape (n, channels): how often a node serves in each role"""
     impact: Impact
 
     @property

@@ -48,10 +48,14 @@ class Served:
 
 
 def uses_of(circuit: Circuit) -> np.ndarray:
-    """Return how often each node serves in each role, int64, shape (n, channels)."""
-    key = circuit.to.astype(np.int64) * len(CHANNELS) + CHANNEL_OF[circuit.label]
-    counted = np.bincount(key, minlength=circuit.size * len(CHANNELS))
-    return counted.reshape(circuit.size, len(CHANNELS))
+    """Return how often each node serves in each role, int32, shape (n, channels)."""
+    channel = CHANNEL_OF[circuit.label]
+    counted = np.zeros((circuit.size, len(CHANNELS)), np.int32)
+    for place in range(len(CHANNELS)):
+        to = circuit.to[channel == place]
+        if len(to):
+            counted[:, place] = np.bincount(to, minlength=circuit.size)
+    return counted
 
 
 def ends_of(circuit: Circuit) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from mashbill.lineage.whatif.capability import PROFILES, described, fit, profiles
 from mashbill.lineage.whatif.days import first_day
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES
+from mashbill.policy.callers import may_be_known
 from mashbill.policy.deciding import Student
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.restrictions import Question, decide_use, reached_by
@@ -74,7 +75,7 @@ def places_of(
         things: a circuit with facts.
         removed: bool, shape (n,).
         loses: bool, shape (n,): made, and rests on what goes.
-        uses: int64, shape (n, channels).
+        uses: int32, shape (n, channels).
         asking: terms and days; neither is asked about if None.
     """
     circuit = things.circuit
@@ -123,30 +124,43 @@ def _terms(
 
 def _asked_of(things: Things, nodes: np.ndarray, channel: Channel, asking: Asking) -> np.ndarray:
     found = np.full(len(nodes), _REVIEW, np.uint8)
-    key = np.zeros(len(nodes), np.int64)
-    for fact in ("provider", "kind", "route", "license", "what"):
+    named = _named_by_texts(things, nodes, asking)
+    texts: dict[tuple[str, ...], int] = {}
+    for at in np.flatnonzero(named).tolist():
+        source = things.circuit.source(int(nodes[at]))
+        governing = tuple(
+            document.id
+            for who, route in reached_by(source)
+            for document in asking.registry.governing(who, source.name, route, asking.as_of)
+        )
+        key = (source.name,) if source.what == "dataset" else (*governing, source.license or "")
+        if key not in texts:
+            texts[key] = _asked(asking, source, channel)
+        found[at] = texts[key]
+    rest = np.flatnonzero(~named)
+    key_of = np.zeros(len(rest), np.int64)
+    for fact in ("kind", "route", "license", "what"):
         column = things.columns[fact]
-        key = key * len(column.values) + column.code[nodes]
-        _, key = np.unique(key, return_inverse=True)
-    order = np.argsort(key, kind="stable")
-    bounds = np.flatnonzero(np.diff(key[order], prepend=-1))
-    for group in np.split(order, bounds[1:]):
-        known: dict[tuple[str, ...], int] = {}
-        provider = things.columns["provider"][int(nodes[group[0]])]
-        if asking.registry.provider(provider) is None:
-            found[group] = _asked(asking, things.circuit.source(int(nodes[group[0]])), channel)
-            continue
-        for at in group.tolist():  # texts name models of theirs
-            source = things.circuit.source(int(nodes[at]))
-            texts = tuple(
-                document.id
-                for who, route in reached_by(source)
-                for document in asking.registry.governing(who, source.name, route, asking.as_of)
-            )
-            if texts not in known:
-                known[texts] = _asked(asking, source, channel)
-            found[at] = known[texts]
+        key_of = key_of * len(column.values) + column.code[nodes[rest]]
+    _, first, back = np.unique(key_of, return_index=True, return_inverse=True)
+    sources = (things.circuit.source(int(nodes[rest[at]])) for at in first.tolist())
+    told = np.array([_asked(asking, source, channel) for source in sources], np.uint8)
+    found[rest] = told[back] if len(told) else _REVIEW
     return found
+
+
+def _named_by_texts(things: Things, nodes: np.ndarray, asking: Asking) -> np.ndarray:
+    """Return which nodes terms may tell from others of their kind by name, bool, shape (nodes,)."""
+    provider, name = things.columns["provider"], things.columns["name"]
+    code = provider.code[nodes]
+    known = np.zeros(len(provider.values), bool)
+    for at in np.unique(code).tolist():
+        known[at] = asking.registry.provider(provider.values[at]) is not None
+    named: np.ndarray = known[code]
+    data = np.flatnonzero(~things.circuit.is_model()[nodes])
+    asked = (may_be_known(name.values[at]) for at in name.code[nodes[data]].tolist())
+    named[data] |= np.fromiter(asked, bool, len(data))
+    return named
 
 
 def _asked(asking: Asking, source: Source, channel: Channel) -> int:
@@ -164,7 +178,7 @@ def lost_places(
     Args:
         things: a circuit with facts.
         removed: bool, shape (n,).
-        uses: int64, shape (n, channels).
+        uses: int32, shape (n, channels).
         most: how many are wanted.
 
     Returns:
@@ -192,7 +206,7 @@ def told_place(
     Args:
         things: a circuit with facts.
         places: who could take which place.
-        uses: int64, shape (n, channels).
+        uses: int32, shape (n, channels).
         node: what is lost.
         place: its role, as a place in CHANNELS.
         most: how many of each kind are named.

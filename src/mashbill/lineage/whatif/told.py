@@ -197,14 +197,14 @@ class Told:
     def _stand(self) -> dict[str, dict[str, int]]:
         """Return how many of what stays and loses can be had in which way, models and data."""
         kind = self.things.columns["kind"]
-        named = np.array([_STANDS.get(value, NOT_RECORDED) for value in kind.values])
-        how = named[kind.code[self.roster.node]]
+        words = (*_STANDS.values(), NOT_RECORDED)
+        way = [words.index(_STANDS.get(value, NOT_RECORDED)) for value in kind.values]
+        how = np.array(way, np.uint8)[kind.code[self.roster.node]]
         stays = self.hit.loses & ~self.hit.goes
         return {
-            key: {word: int((stays & which & (how == word)).sum())
-                  for word in (*_STANDS.values(), NOT_RECORDED)}
+            key: {word: int((stays & which & (how == at)).sum()) for at, word in enumerate(words)}
             for key, which in self._kinds.items()
-        }  # fmt: skip
+        }
 
     def _made_again(self) -> dict[str, dict[str, int]]:
         again = self.roster.each(np.maximum, self._again)

@@ -12,8 +12,13 @@ from mashbill.policy.importers.recipes import Mention, Recipe, mentions_of, part
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SET = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)=(?:\"([^\"$`]*)\"|'([^']*)'|([^\s\"'$`;|&]+))")
+_SET = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=(?:\"([^\"$`]*)\"|'([^']*)'|([^\s\"'$`;|&]+))",
+    re.MULTILINE,
+)
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
+_Words = list[tuple[str, int]]
+"""words with the lines that they stand on"""
 _FENCE = re.compile(r"^\s*(```+|~~~+)\s*([\w-]*)")
 _SHELLS = frozenset(["", "bash", "sh", "shell", "console", "zsh"])
 _LINK = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/[^\s)\]\"'>,]+")
@@ -31,11 +36,15 @@ def read_commands(text: str, shown: str, first: int = 1) -> list[Recipe]:
     """
     if len(text) > MOST:
         return []
-    values = {
-        match[1]: next((group for group in match.groups()[1:] if group is not None), "")
-        for match in map(_SET.match, text.splitlines())
-        if match
-    }
+    values: dict[str, _Words] = {}
+    for match in _SET.finditer(text):
+        value = next((group for group in match.groups()[1:] if group is not None), "")
+        begin = first + text.count("\n", 0, match.end() - len(value) - 1)
+        values[match[1]] = [
+            (word, begin + number)
+            for number, line in enumerate(value.split("\n"))
+            for word in line.split()
+        ]
     found = []
     for words in _commands(text, first):
         recipe = _recipe(words, values, shown)
@@ -79,9 +88,9 @@ def _models(line: str) -> list[str]:
     return [item[0] for item in found if item is not None and item[1] == "model"]
 
 
-def _commands(text: str, first: int) -> Iterator[list[tuple[str, int]]]:
+def _commands(text: str, first: int) -> Iterator[_Words]:
     """Give each command as words with their lines; a backslash at an end of line goes on."""
-    words: list[tuple[str, int]] = []
+    words: _Words = []
     word, quote, line, at = "", "", first, 0
     begun = False
     while at < len(text):
@@ -124,7 +133,7 @@ def _commands(text: str, first: int) -> Iterator[list[tuple[str, int]]]:
         yield words
 
 
-def _recipe(words: list[tuple[str, int]], values: dict[str, str], shown: str) -> Recipe | None:
+def _recipe(words: _Words, values: dict[str, _Words], shown: str) -> Recipe | None:
     found: list[Mention] = []
     name, at = "", 0
     while at < len(words):
@@ -137,7 +146,7 @@ def _recipe(words: list[tuple[str, int]], values: dict[str, str], shown: str) ->
         while not equals and at < len(words) and not words[at][0].startswith("--"):
             given.append(words[at])
             at += 1
-        filled = [(_filled(text, values), place) for text, place in given]
+        filled = [one for text, place in given for one in _filled(text, place, values)]
         if key in ("exp_name", "run_name") and filled:
             name = filled[0][0]
         part = part_of((key,))
@@ -150,8 +159,13 @@ def _recipe(words: list[tuple[str, int]], values: dict[str, str], shown: str) ->
     return Recipe(words[0][1], tuple(found), phase_of(*programs[-1:], name, shown), name=name)
 
 
-def _filled(text: str, values: dict[str, str]) -> str:
-    return _USED.sub(lambda match: values.get(match[1], match[0]), text)
+def _filled(text: str, line: int, values: dict[str, _Words]) -> _Words:
+    """Return a word with variables put in; one that is a variable is the words of its value."""
+    whole = _USED.fullmatch(text)
+    if whole and whole[1] in values:
+        return values[whole[1]]
+    known = {name: " ".join(word for word, _ in words) for name, words in values.items()}
+    return [(_USED.sub(lambda match: known.get(match[1], match[0]), text), line)]
 
 
 def _named(part: str, text: str, line: int) -> list[Mention]:

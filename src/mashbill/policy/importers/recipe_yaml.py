@@ -32,6 +32,8 @@ def read_recipe(text: str, shown: str, registered: dict[str, str] | None = None)
         InputError: naming the line, if it looks like a recipe and cannot be read.
     """
     if len(text) > MOST:
+        if not part_named(text):
+            return None
         msg = f"{shown}: {len(text):,} characters, {MOST:,} at most for a recipe"
         raise InputError(msg)
     root = _composed(text, shown)

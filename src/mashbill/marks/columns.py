@@ -1,0 +1,233 @@
+"""What columns say against a declared origin: receipts of ours, and names of models.
+
+Names of columns are those that NVIDIA's, distilabel's, UltraFeedback's, Nectar's, Magpie's and
+OpenHermes' sets have (docs/sources.md has where each was read). A column of another name counts by
+what stands in it, if most of it are names of public models.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mashbill.core.marks import Mark
+from mashbill.core.nothing import is_nothing
+from mashbill.core.record import BILL, CALL, FROM, ID
+from mashbill.marks.model_names import known_name, looks_like_a_model
+from mashbill.stages.cells import texts_of
+from mashbill.stages.forms import GENERATORS
+from mashbill.stages.giving import bare_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mashbill.stages.cells import Cells
+    from mashbill.stages.imported import ImportSpec
+
+WRITERS = frozenset(
+    ["generator", "generators", "generated_by", "generation_model", "generation_models",
+     "grouped_model_name", "input_generator", "output_generator", "chosen_model", "rejected_model",
+     "completion_model", "response_model", "teacher_model"]
+)  # fmt: skip
+"""keys that say who wrote a row, whatever stands in them; ``-`` counts as ``_``"""
+MAY_BE = frozenset(["model_name", "model_names", "model", "models", "teacher", "llm", "engine"])
+"""keys that may say it: if what stands in them looks like the name of a model"""
+LIBRARIES = {
+    "distilabel_metadata": "distilabel", "gen_input_configs": "Magpie",
+    "gen_response_configs": "Magpie",
+}  # fmt: skip
+"""column that a library which has models write leaves in the rows -> library"""
+_OWN = ("model", "chosen-model", "chosen_model", "rejected-model", "rejected_model",
+        "generation_models", "model_names", "grouped_model_name", "generation_model")  # fmt: skip
+"""columns that an import reads for texts of some columns, before others"""
+_PEOPLE = frozenset(["human", "humans", "people", "person", "user", "annotator", "crowd"])
+_HEX = {BILL: 64, ID: 32, CALL: 64}
+"""characters that our own digests have as text"""
+_BYTES = {ID: 16, CALL: 32}
+_DISTINCT = 1_000
+"""values of a column that are counted; one with more holds no names of models"""
+_DEEPEST = 6
+_WORTH = re.compile("|".join(sorted(WRITERS | MAY_BE)))
+
+
+def plain(name: str) -> str:
+    """Return the name of a model as it is compared with those that a recipe or a bill tells of."""
+    return bare_name(name).lower()
+
+
+def plain_name(column: str) -> str:
+    """Return a column's name as it is compared: as it was before another one took it."""
+    name = column.strip().lower()
+    while match := re.match(r"original_(\d+_)?(?=.)", name):
+        name = name[match.end() :]
+    return name.replace("-", "_")
+
+
+class Columns:
+    """Looks at columns, some rows at a time, and tells their marks at the end."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._values: dict[str, Counter[str]] = {}
+        """column, or key within one -> its texts, with the rows that have each"""
+        self._retired: set[str] = set()
+        """columns with too many values to be names"""
+        self._receipts: dict[str, Counter[str]] = {}
+        """column of receipts -> digests, with rows; "" for those that are numbers"""
+        self._filled: Counter[str] = Counter()
+        """column of a library -> rows that have something in it"""
+
+    def see(self, columns: Mapping[str, Cells], rows: int) -> None:
+        """Look at some rows."""
+        self.rows += rows
+        names = {column: plain_name(column) for column in columns}
+        for column, cells in columns.items():
+            name = names[column]
+            if name in (BILL, ID, CALL):
+                self._receipt(column, name, cells, beside=set(names.values()))
+            elif name in LIBRARIES:
+                self._filled[column] += len(cells.array) - cells.array.null_count
+            elif cells.is_json or "nested" in cells.kinds.names:
+                self._nested(column, cells)
+            elif cells.kinds.names == {"str"}:
+                self._texts(column, cells.array)
+
+    def _receipt(self, column: str, name: str, cells: Cells, beside: set[str]) -> None:
+        found = self._receipts.setdefault(column, Counter())
+        kind = cells.array.type
+        if pa.types.is_integer(kind) and name == BILL and beside & {ID, FROM}:
+            found[""] += len(cells.array) - cells.array.null_count
+        elif pa.types.is_binary(kind):
+            fits = pc.equal(pc.binary_length(cells.array), _BYTES.get(name, -1))
+            found[""] += pc.sum(fits).as_py() or 0
+        elif pa.types.is_string(kind):
+            fits = pc.match_substring_regex(cells.array, f"^[0-9a-f]{{{_HEX[name]}}}$")
+            texts = cells.array.filter(pc.fill_null(fits, fill_value=False))
+            if name != BILL:
+                found[""] += len(texts)
+                return
+            for item in pc.value_counts(texts).to_pylist():
+                key = item["values"] if len(found) < _DISTINCT else ""
+                found[key] += item["counts"]
+
+    def _texts(self, column: str, texts: pa.Array) -> None:
+        if column in self._retired:
+            return
+        counts = self._values.setdefault(column, Counter())
+        for item in pc.value_counts(texts).to_pylist():
+            text = item["values"]
+            if text is not None and text.strip():
+                counts[text] += item["counts"]
+        if len(counts) > _DISTINCT:
+            del self._values[column]
+            self._retired.add(column)
+        if pc.any(pc.match_substring_regex(texts, r"^\s*[\[{]")).as_py():
+            self._nested_texts(column, texts)
+
+    def _nested(self, column: str, cells: Cells) -> None:
+        if not cells.is_json:
+            return
+        self._nested_texts(column, cells.array, is_json=True)
+
+    def _nested_texts(self, column: str, texts: pa.Array, *, is_json: bool = False) -> None:
+        """Look for keys that name models in cells that hold, or write, lists and objects."""
+        worth = pc.match_substring_regex(texts, f'"({_WORTH.pattern})"')
+        named = plain_name(column) in WRITERS | MAY_BE
+        for text in texts.filter(pc.fill_null(worth, fill_value=False) if not named else
+                                 pc.is_valid(texts)).to_pylist():  # fmt: skip
+            try:
+                value = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            told: set[tuple[str, str]] = set()
+            if named and is_json:
+                told |= {(column, name) for name in texts_of(value) or ()}
+            told |= set(_named_within(value, column))
+            for key, name in told:
+                counts = self._values.setdefault(key, Counter())
+                if len(counts) < _DISTINCT:
+                    counts[name] += 1
+
+    def told_by(self, spec: ImportSpec) -> set[str]:
+        """Return the names, in small letters, that an import will find itself.
+
+        Where a row's first column of generators names nobody it goes on to the next.
+        """
+        if spec.generator == "none":
+            return set()
+        ways = (spec.generator,) if spec.generator else (*_OWN, *GENERATORS)
+        found: set[str] = set()
+        for way in ways:
+            for column, counts in self._values.items():
+                if column == way or (not spec.generator and column.endswith(f".{way}")):
+                    names = {n: rows for n, rows in counts.items() if not is_nothing(n)}
+                    found |= {plain(name) for name in names}
+                    if column in GENERATORS and sum(names.values()) >= self.rows:
+                        return found
+        return found
+
+    def receipts(self) -> Iterator[tuple[str, Counter[str]]]:
+        """Yield column and digests of those that hold our receipts."""
+        for column, found in self._receipts.items():
+            if sum(found.values()):
+                yield column, found
+
+    def named(self, is_told: Callable[[str], bool]) -> Iterator[tuple[Mark, dict[str, int]]]:
+        """Yield marks of columns that name models, with rows by name.
+
+        Args:
+            is_told: whether the declared origin tells of a name itself.
+        """
+        for column, rows in self._filled.items():
+            if rows:
+                name = LIBRARIES[plain_name(column)]
+                yield Mark("generator", column, (name,), rows, self.rows), {}
+        for column, counts in self._values.items():
+            key = plain_name(column.rsplit(".", 1)[-1])
+            total = sum(counts.values())
+            fits = {
+                name: rows for name, rows in counts.items()
+                if not _is_nobody(name) and not is_told(name) and _counts(key, name)
+            }  # fmt: skip
+            if not fits:
+                continue
+            rows = sum(fits.values())
+            names = tuple(sorted(fits, key=lambda name: (-fits[name], name)))
+            says_so = key in WRITERS or key in MAY_BE
+            if says_so or 2 * rows >= total:
+                kind = "generator" if says_so else "named"
+                yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
+
+
+def _counts(key: str, name: str) -> bool:
+    if key in WRITERS:
+        return True
+    return looks_like_a_model(name) if key in MAY_BE else known_name(name) is not None
+
+
+def _is_nobody(name: str) -> bool:
+    return is_nothing(name) or name.strip().lower() in _PEOPLE
+
+
+def _named_within(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (path of a key, name) of keys in a value that say who wrote something."""
+    waiting = [(value, path, 0)]
+    while waiting:
+        item, place, depth = waiting.pop()
+        if depth > _DEEPEST:
+            continue
+        if isinstance(item, list):
+            waiting += [(each, place, depth + 1) for each in item]
+        elif isinstance(item, dict):
+            for key, each in item.items():
+                name = plain_name(str(key))
+                if name in WRITERS | MAY_BE:
+                    for text in texts_of(each) or ():
+                        yield f"{place}.{key}", text
+                if isinstance(each, list | dict):
+                    waiting.append((each, f"{place}.{key}", depth + 1))

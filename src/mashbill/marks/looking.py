@@ -1,0 +1,331 @@
+"""Looking at the rows of a first stage while they are read: what speaks against their origin.
+
+What the rows and the files carry themselves is found in any store. What only this store shows (its
+texts, the answers in its journal) is looked up in arrays that were built once; a store that holds
+nothing costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mashbill.core.canonical import digest
+from mashbill.core.marks import Contradiction, Mark
+from mashbill.core.source import Source
+from mashbill.lineage.nodes import CONTENT, reachable
+from mashbill.marks.beside import Beside
+from mashbill.marks.columns import Columns, plain
+from mashbill.marks.model_names import known_name
+from mashbill.marks.texts import hashed, hashed_within
+from mashbill.policy.callers import writers_of
+from mashbill.stages.forms import TEXTS
+from mashbill.stages.imported import ImportSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mashbill.core.stage import StageSpec
+    from mashbill.lineage.nodes import NodeTable
+    from mashbill.marks.answers import Answers
+    from mashbill.marks.index import Held, Writer
+    from mashbill.stages.cells import Cells
+
+ENOUGH, PART, FEW = 5, 0.2, 20
+"""different texts that a store holds from which on it is no chance; part of all rows from which on
+fewer count; rows below which short texts never count. Of those half as many must differ as there
+are rows, so that labels and topics are none"""
+_SHORTS = 10_000
+"""different short texts that are counted"""
+_BODIES = 2_000
+"""nodes that go into the ledger with a contradiction; of more only their sources do"""
+_OWN = frozenset({"own-dataset", "human"})
+_STRONG = frozenset({"receipt", "beside", "row", "answer"})
+"""marks by which it is known what rows are, and not only that they are not what was declared"""
+
+
+@dataclass
+class _Met:
+    """Rows that hold texts of one artifact."""
+
+    rows: int = 0
+    short: int = 0
+    """rows of which only short texts are there"""
+    texts: set[int] = field(default_factory=set)
+    """hashes of long ones, a few"""
+    shorts: set[int] = field(default_factory=set)
+    """hashes of short ones, some"""
+    nodes: Counter[int] = field(default_factory=Counter)
+    """number of a node -> rows"""
+
+
+class Looking:
+    """What was seen so far of one set."""
+
+    def __init__(
+        self, spec: StageSpec, held: Sequence[Held] = (), answers: Answers | None = None
+    ) -> None:
+        """Begin.
+
+        Args:
+            spec: the stage that reads the set.
+            held: texts of the store, in the order of their commits.
+            answers: those of its journal.
+        """
+        self._spec = spec
+        self._held, self._answers = held, answers
+        self._columns, self._beside = Columns(), Beside()
+        self._met: dict[str, _Met] = {}
+        self._answered: Counter[str] = Counter()
+        self._answer_texts: dict[str, set[int]] = {}
+        text = str(getattr(spec, "text", "") or "")
+        self._texts = frozenset([text] if text else TEXTS)
+
+    def see_files(self, paths: Sequence[Path], top: Path) -> None:
+        """Look at what lies beside the files of a set."""
+        self._beside.see_files(paths, top)
+
+    def see_names(self, names: Sequence[str], address: str) -> None:
+        """Look at the names of files at an address elsewhere."""
+        self._beside.see_names(names, address)
+
+    def see(self, columns: Mapping[str, Cells], rows: int) -> None:
+        """Look at some rows."""
+        if not rows:
+            return
+        self._columns.see(columns, rows)
+        if not self._held and not self._answers:
+            return
+        pieces = [
+            self._hashes(cells, rows, is_text=name in self._texts)
+            for name, cells in columns.items()
+        ]
+        found = np.concatenate([piece for piece in pieces if piece is not None] or [_NONE])
+        if len(found):
+            self._look_up(np.unique(found))
+
+    def _hashes(self, cells: Cells, rows: int, *, is_text: bool) -> np.ndarray | None:
+        """Return the texts of a column; short ones, which labels and ids are, of the text alone."""
+        kind = cells.array.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            return None
+        places = np.arange(rows)
+        within = hashed_within(cells.array, places, answers=False)
+        within = within[within["long"]]
+        if cells.is_json:
+            return within
+        own = hashed(cells.array, places)
+        return np.concatenate([own if is_text else own[own["long"]], within])
+
+    def _look_up(self, found: np.ndarray) -> None:
+        """Count rows that the store holds; of several artifacts the first that holds a text."""
+        left = found
+        for held in self._held:
+            if not len(left):
+                return
+            at, is_there = _places(held.hashes, left["hash"])
+            if not is_there.any():
+                continue
+            hits, left = left[is_there], left[~is_there]
+            nodes = np.asarray(held.nodes[at[is_there]])
+            speaks = np.isin(nodes, [n for n in np.unique(nodes).tolist()
+                                     if self._speaks_against(held.writers(n))])  # fmt: skip
+            if speaks.any():
+                self._count(self._met.setdefault(held.name, _Met()), hits[speaks], nodes[speaks])
+        if self._answers is not None and len(left):
+            for who, hits in self._answers.among(left[left["long"]]):
+                self._answered[who] += len(np.unique(hits["row"]))
+                texts = self._answer_texts.setdefault(who, set())
+                if len(texts) < ENOUGH:
+                    texts.update(hits["hash"][: ENOUGH * 4].tolist())
+
+    def _count(self, met: _Met, hits: np.ndarray, nodes: np.ndarray) -> None:
+        rows, first = np.unique(hits["row"], return_index=True)
+        longs = np.unique(hits["row"][hits["long"]])
+        met.rows += len(rows)
+        met.short += len(rows) - len(longs)
+        if len(met.texts) < ENOUGH:
+            met.texts.update(hits["hash"][hits["long"]][: ENOUGH * 4].tolist())
+        if len(met.shorts) < _SHORTS:
+            met.shorts.update(hits["hash"][~hits["long"]].tolist())
+        for node, count in zip(*np.unique(nodes[first], return_counts=True), strict=True):
+            met.nodes[int(node)] += int(count)
+
+    def _speaks_against(self, writers: Sequence[Writer]) -> bool:
+        return any(self._differs(writer) for writer in writers)
+
+    def _differs(self, writer: Writer) -> bool:
+        """Return whether a text's writer is another one than what the set is declared as."""
+        if writer.kind in _OWN:
+            return False
+        if writer.kind == "public-dataset":
+            title, licence = getattr(self._spec, "title", ""), getattr(self._spec, "license", None)
+            is_public = getattr(self._spec, "origin", "") == "public-dataset"
+            return not (is_public and (writer.name.startswith(title) or writer.license == licence))
+        return True
+
+    # What it comes to.
+
+    def contradiction(
+        self, table: NodeTable, leaves: Sequence[str], *, is_made: bool = True
+    ) -> Contradiction | None:
+        """Return what speaks against the sources that a set was declared as; None if nothing does.
+
+        Args:
+            table: nodes of what the stage made, or would make.
+            leaves: digests of those sources.
+            is_made: whether they are all: before a run those that rows name are not there yet.
+        """
+        sources = {leaf: Source.model_validate(_facts(table.bodies[leaf])) for leaf in leaves}
+        told = {plain(source.name) for source in sources.values() if source.what == "model"}
+        told |= {plain(str(getattr(self._spec, "human", "human")))}
+        if isinstance(self._spec, ImportSpec):
+            told |= {plain(name) for name in self._spec.models}
+            if not is_made:
+                told |= self._columns.told_by(self._spec)
+        marks: list[Mark] = []
+        parts: dict[tuple[str, str], bool] = {}
+        nodes: dict[str, dict[str, Any]] = {}
+        self._of_receipts(marks, parts, nodes)
+        self._of_beside(marks, parts, nodes)
+        self._of_columns(marks, parts, nodes, told)
+        self._of_texts(marks, parts, nodes, {source.title for source in sources.values()})
+        self._of_answers(marks, parts, nodes)
+        self._of_address(marks, sources.values())
+        if not marks:
+            return None
+        against = [leaf for leaf in leaves if sources[leaf].what != "unknown"]
+        rows_tell = isinstance(self._spec, ImportSpec) and not is_made
+        if not against and not rows_tell:
+            # Nothing is claimed; but what the rows are known by is told, and comes in.
+            marks = [mark for mark in marks if mark.kind in _STRONG]
+            if not marks:
+                return None
+            against = list(leaves)
+        declared = dict.fromkeys(
+            source.kind if source.what == "dataset"
+            else source.title if source.what == "model" else "of unknown origin"
+            for leaf, source in sources.items() if leaf in against
+        )  # fmt: skip
+        return Contradiction(
+            tuple(declared) or ("what its rows say",), tuple(against), tuple(marks),
+            tuple((how, node, whole) for (how, node), whole in parts.items()), nodes,
+        )  # fmt: skip
+
+    def _of_receipts(self, marks: list[Mark], parts: _Parts, nodes: _Nodes) -> None:
+        by_node = {
+            name: held for held in self._held for name in held.table.numbered
+        }  # fmt: skip
+        for column, found in self._columns.receipts():
+            known = {name: rows for name, rows in found.items() if name in by_node}
+            names = dict.fromkeys(by_node[name].name for name in known)
+            rows = sum(found.values())
+            marks.append(Mark("receipt", column, tuple(names), rows, self._columns.rows))
+            for name, count in list(known.items())[:_BODIES]:
+                _take(parts, nodes, name, by_node[name].table, whole=count == self._columns.rows)
+
+    def _of_beside(self, marks: list[Mark], parts: _Parts, nodes: _Nodes) -> None:
+        marks += self._beside.marks
+        if len(self._beside.nodes) <= _BODIES:
+            nodes |= self._beside.nodes
+            parts |= dict.fromkeys(self._beside.parts, True)
+
+    def _of_columns(self, marks: list[Mark], parts: _Parts, nodes: _Nodes, told: set[str]) -> None:
+        route = f"dataset:{getattr(self._spec, 'title', self._spec.kind)}"
+        for mark, names in self._columns.named(lambda name: plain(name) in told):
+            marks.append(mark)
+            for name in list(names)[:_BODIES]:
+                known = known_name(name)
+                source = Source(name=name.strip(), what="model", kind="unknown", route=route)
+                if known is not None and known.is_model:
+                    source = known.source(route)
+                body = {"type": "source", **source.model_dump(mode="json")}
+                key = digest(body)
+                nodes[key] = body
+                parts[CONTENT, key] = len(names) == 1 and names[name] == self._columns.rows
+
+    def _of_texts(
+        self, marks: list[Mark], parts: _Parts, nodes: _Nodes, declared: set[str]
+    ) -> None:
+        total = self._columns.rows
+        for held in self._held:
+            met = self._met.get(held.name)
+            if met is None:
+                continue
+            if not _is_enough(met, total):
+                continue
+            names = dict.fromkeys(
+                writer.name for node in met.nodes for writer in held.writers(node)
+                if self._differs(writer) and writer.name not in declared
+            )  # fmt: skip
+            if not names:
+                continue  # it is declared as they are
+            marks.append(Mark("row", held.name, tuple(names), met.rows, total))
+            for node, count in met.nodes.most_common(_BODIES):
+                name = held.table.numbered[node]
+                _take(parts, nodes, name, held.table, whole=count == total)
+
+    def _of_answers(self, marks: list[Mark], parts: _Parts, nodes: _Nodes) -> None:
+        total = self._columns.rows
+        for who, rows in self._answered.items() if self._answers is not None else ():
+            if len(self._answer_texts[who]) < ENOUGH and rows < PART * total:
+                continue
+            source = self._answers.source(who) if self._answers is not None else None
+            if source is None:
+                continue
+            marks.append(Mark("answer", source.title, (source.title,), rows, total))
+            body = {"type": "source", **source.model_dump(mode="json")}
+            key = digest(body)
+            nodes[key] = body
+            parts[CONTENT, key] = rows == total
+
+    def _of_address(self, marks: list[Mark], sources: Any) -> None:
+        address = str(getattr(self._spec, "source", ""))
+        if not address.startswith("hf:") or not any(s.kind in _OWN for s in sources):
+            return
+        name = "/".join(address.removeprefix("hf:").removeprefix("datasets/").split("/")[:2])
+        name = name.partition("@")[0]
+        if wrote := writers_of(name):
+            marks.append(Mark("address", name, tuple(entity.id for entity in wrote)))
+
+
+_Parts = dict[tuple[str, str], bool]
+_Nodes = dict[str, dict[str, Any]]
+_NONE = hashed(pa.array([], pa.string()), np.empty(0, np.int64))
+
+
+def _facts(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key != "type"}
+
+
+def _is_enough(met: _Met, total: int) -> bool:
+    """Return whether so many rows hold texts of an artifact that it is no chance."""
+    if len(met.texts) >= ENOUGH or met.rows - met.short >= PART * total:
+        return True
+    return total >= FEW and len(met.shorts) >= min(total / 2, _SHORTS)
+
+
+def _places(sorted_hashes: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where hashes stand in a sorted array, and which of them do, both shape (hashes,)."""
+    if not len(sorted_hashes):
+        return np.zeros(len(hashes), np.int64), np.zeros(len(hashes), bool)
+    at = np.minimum(np.searchsorted(sorted_hashes, hashes), len(sorted_hashes) - 1)
+    return at, np.asarray(sorted_hashes[at]) == hashes
+
+
+def _take(parts: _Parts, nodes: _Nodes, name: str, table: NodeTable, *, whole: bool) -> None:
+    """Add a node as a part, with the bodies under it; where they are many, its sources alone."""
+    under = reachable(table, [name])
+    if len(nodes) + len(under) <= _BODIES:
+        nodes |= {each: table.bodies[each] for each in under}
+        parts[CONTENT, name] = parts.get((CONTENT, name), False) or whole
+        return
+    for each in under:
+        if table.bodies[each]["type"] == "source" and len(nodes) < 2 * _BODIES:
+            nodes[each] = table.bodies[each]
+            parts[CONTENT, each] = False

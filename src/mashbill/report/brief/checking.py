@@ -1,0 +1,84 @@
+"""How somebody checks a brief who does not trust whoever wrote it: commands, and what to keep."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from mashbill.report.brief.document import (
+    Block,
+    Commands,
+    Items,
+    Paragraph,
+    Section,
+    clipped,
+    table,
+)
+from mashbill.report.brief.facts import Kept
+
+if TYPE_CHECKING:
+    from mashbill.report.brief.facts import Facts, Public
+
+
+def checking_section(facts: Facts) -> Section:
+    """Return the commands that a third party runs, and what they must be given beside the store."""
+    of = facts.of
+    blocks = _of_a_store(facts, of) if isinstance(of, Kept) else _of_claims(facts, of)
+    return Section("How to check it", tuple(blocks))
+
+
+def _of_a_store(facts: Facts, of: Kept) -> list[Block]:
+    store = shlex.quote(of.store)
+    name = shlex.quote(facts.name)
+    manifest, entry = of.account.manifest, of.account.step.entry
+    return [
+        Paragraph(
+            "You need the store; a checkpoint that was kept outside of it, which finds a cut end; "
+            "and the id of the key that signs, from somebody you trust and not from the store."
+        ),
+        Commands((
+            f"mashbill audit --store {store} --checkpoint CHECKPOINT --signer KEYID",
+            f"mashbill bill {name} --store {store}",
+            f"mashbill check {name} --store {store} --as-of {facts.as_of} --all",
+            f"mashbill brief {name} --store {store} --as-of {facts.as_of} --to FOLDER",
+        )),
+        Paragraph("They must agree with these:"),
+        *table(("what", "value"), (
+            ("content digest of it", manifest.digest),
+            ("its entry of the ledger", f"{entry.index}, {entry.digest}"),
+            ("entries of the ledger", f"{of.entries:,}"),
+            ("last entry", of.head),
+            ("signed by", "; ".join(of.signers) or "nobody"),
+        ), "line"),
+        Items((
+            "What holds is that files, records, calls and lineage are those that were signed.",
+            (
+                "What you still have to believe: that whoever signed wrote down what happened, "
+                "that claims about public models are right, and that the registry has the texts."
+            ),
+        )),
+    ]  # fmt: skip
+
+
+def _of_claims(facts: Facts, of: Public) -> list[Block]:
+    name = shlex.quote(f"hf:{of.entity.id}")
+    rows = [
+        (claim.parent, claim.relation, claim.status + (", second-hand" * claim.second_hand),
+         claim.source, claim.note)
+        for claim in of.claims
+    ]  # fmt: skip
+    blocks: list[Block] = [
+        Commands((
+            f"mashbill catalog show {name}",
+            f"mashbill bill {name} --definition all",
+            f"mashbill check {name} --as-of {facts.as_of} --all",
+        )),
+        Paragraph(
+            "Each claim names its source. No ledger stands behind a public model, so what is "
+            "claimed is all there is:"
+        ),
+        *table(("made from", "how", "status", "source", "note"), rows, "claim"),
+    ]  # fmt: skip
+    if not rows:
+        blocks.append(Paragraph(clipped(f"No claim about the making of {of.entity.id} counts.")))
+    return blocks

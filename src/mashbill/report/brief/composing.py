@@ -1,0 +1,269 @@
+"""The brief, section by section: what somebody reads who signs, and has to answer for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mashbill.lineage.telling import (
+    counted,
+    coverage_sentence,
+    definition_sentences,
+    depth_words,
+    did,
+    listed,
+)
+from mashbill.lineage.words import path_text, share_text
+from mashbill.report.brief.checking import checking_section
+from mashbill.report.brief.document import (
+    Blanks,
+    Block,
+    Document,
+    Items,
+    Paragraph,
+    Section,
+    items,
+    table,
+)
+from mashbill.report.brief.facts import Kept, Public
+from mashbill.report.brief.standing import licence_section, outcome_section
+
+if TYPE_CHECKING:
+    from mashbill.report.brief.facts import Facts
+
+NOT_ASKED = (
+    "Personal data: whether records hold any, on which ground, and what data subjects may ask.",
+    "Opt-outs: whether authors or sites reserved their rights against text and data mining.",
+    "Copyright in the texts themselves, and whether whoever granted a licence had the right to.",
+    "Whether anybody owns what a model put out, and under which law.",
+    "Export control and sanctions, of weights and of the people who get them.",
+    "Trademarks, except a name that a licence asks for.",
+    "Patents.",
+    "Safety, security, bias, and what the artifact can be made to do.",
+    "Duties of the EU AI Act and of other laws, except what section 2.5 of its template asks.",
+    "Contracts, order forms and letters that are not declared here.",
+    "Whether a text in the registry is the whole of what was agreed to.",
+)  # fmt: skip
+SIGNERS = ("Release owner", "Legal counsel", "Model owner")
+
+
+def compose(facts: Facts) -> Document:
+    """Return the brief as a document."""
+    of = facts.of
+    what = (
+        "by what its store has on record"
+        if isinstance(of, Kept)
+        else (f"by {listed(of.statuses)} claims of the catalogue")
+    )
+    sections = [
+        outcome_section(facts),
+        _what(facts),
+        licence_section(facts),
+        _sources(facts),
+        _calls(facts),
+        _coverage(facts),
+        _definitions(facts),
+        Section("What was not asked", (
+            Paragraph("Nothing here speaks of these; each wants an answer from somebody else:"),
+            Items(NOT_ASKED),
+        )),
+        _signing(facts),
+        checking_section(facts),
+    ]  # fmt: skip
+    return Document(
+        title=f"Brief for sign-off: {facts.name}",
+        subtitle=f"As of {facts.as_of}, {what}. Written by mashbill {facts.version}. It says what "
+        "is recorded and which text applies; it is no legal advice.",
+        sections=tuple(sections),
+    )
+
+
+def _what(facts: Facts) -> Section:
+    of, use = facts.of, facts.decided.use
+    rows: list[tuple[str, object]] = []
+    if isinstance(of, Kept):
+        manifest = of.account.manifest
+        stage = str(manifest.stage.get("kind", manifest.kind))
+        rows.append(("kind", f"{manifest.kind}, made by the stage {stage}"))
+        size = f"{manifest.tokens:,} {manifest.token_unit}"
+        if manifest.kind == "dataset":
+            size = f"{counted(manifest.rows, 'row')}, {size}"
+        elif isinstance(parameters := manifest.measures.get("parameters"), int):
+            size = f"{parameters:,} parameters, trained on {size}"
+        rows += [("size", size), ("committed", of.account.step.ended)]
+        rows.append(("content digest (SHA-256)", manifest.digest))
+    else:
+        entity = of.entity
+        rows += [
+            ("kind", f"{entity.what}, {entity.kind}"), ("made by", entity.provider),
+            ("released", entity.released or "not recorded"),
+            ("stated at", entity.source or "not recorded"),
+        ]  # fmt: skip
+    declared = "; ".join(
+        f"{key.replace('_', ' ')}: {_said(value)}" for key, value in use.facts().items()
+    )
+    rows.append(("declared use", declared or "nothing is declared"))
+    blocks = table(("fact", "what is recorded"), rows, "fact")
+    return Section("What it is", tuple(blocks))
+
+
+def _said(value: object) -> str:
+    """Return a declared fact in words; what it holds has one level."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return listed([str(item) for item in value]) or "nobody"
+    return str(value)
+
+
+def _sources(facts: Facts) -> Section:
+    rows = [
+        (
+            f"{line.source.title} ({line.source.route})",
+            line.source.provider if line.source.provider != "unknown" else "not recorded",
+            did(line.channels, line.source.what),
+            share_text(line.share),
+            depth_words(line.depth),
+            line.source.license or "not recorded",
+        )
+        for line in facts.lines
+    ]
+    blocks: list[Block] = [*table(
+        ("source", "whose", "what it did", f"share of the {facts.unit}", "how far", "licence"),
+        rows, "line",
+    )]  # fmt: skip
+    blocks = blocks or [Paragraph("No source is recorded.")]
+    blocks.append(
+        Paragraph(
+            "A share is the part in records that the source reached; shares overlap. How far "
+            "counts the models between.", "note",
+        )
+    )  # fmt: skip
+    return Section("What it was made from", tuple(blocks))
+
+
+def _calls(facts: Facts) -> Section:
+    title = "Each call's day, against the text of that day"
+    of = facts.of
+    if isinstance(of, Public):
+        return Section(title, (Paragraph(
+            "When its makers called whom, and under which text, no claim says: not known."
+        ),))  # fmt: skip
+    called = of.called
+    rows = [
+        (
+            row.source,
+            row.way,
+            _days(row.days),
+            f"{row.calls:,}",
+            "; ".join(row.texts),
+        )
+        for row in called.asked
+    ]
+    blocks: list[Block] = [*table(("asked", "by", "days", "calls", "text that held"), rows, "line")]
+    if not rows:
+        blocks.append(Paragraph("No call to a teacher is in the journal of this store."))
+    unknown = sum(row.calls for row in called.asked if not row.is_known)
+    if unknown:
+        blocks.append(
+            Paragraph(
+                f"For {counted(unknown, 'call')} no text of that day is known. Somebody has to "
+                "find it, and add it to the registry (--terms-file)."
+            )
+        )
+    if called.missing:
+        blocks.append(
+            Paragraph(
+                f"The records name {counted(called.missing, 'further call')} that the journal does "
+                "not have: pruned, or made elsewhere. Their days are not known."
+            )
+        )
+    others = sorted(
+        {line.source.title for line in facts.lines
+         if line.source.what == "model" and line.source.route.startswith("dataset:")}
+    )  # fmt: skip
+    if others:
+        blocks.append(
+            Paragraph(
+                f"{listed(others)} wrote rows that came as data. When they were called, and by "
+                "whom, no journal here has: not known."
+            )
+        )
+    return Section(title, tuple(blocks))
+
+
+def _days(days: set[object]) -> str:
+    first, last = str(min(days)), str(max(days))  # type: ignore[type-var]
+    if first == last:
+        return first
+    return f"{first} to {last} ({counted(len(days), 'day')})"
+
+
+def _coverage(facts: Facts) -> Section:
+    unknown = sorted(
+        {
+            item
+            for closed, _ in facts.verdicts
+            for item in closed.unknown
+            if not item.startswith(closed.definition.needs or ("\n",))
+        }
+    )
+    if isinstance(facts.of, Kept):
+        unknown = sorted({*unknown, *facts.of.account.unknown})
+    blocks: list[Block] = [Paragraph(coverage_sentence(facts.covered, facts.unit))]
+    if unknown:
+        blocks.append(Paragraph("These facts are not recorded, and could change an answer:"))
+        blocks += items(unknown, "fact")
+    else:
+        blocks.append(Paragraph("No fact is listed as unknown."))
+    return Section("Coverage, and what is not known", tuple(blocks))
+
+
+def _definitions(facts: Facts) -> Section:
+    rows = []
+    for closed, any_model in facts.verdicts:
+        about = closed.definition
+        path = path_text(closed.path) or path_text(any_model.path)
+        rows.append((
+            f"{about.name}, {about.title} (version {about.version})",
+            about.text,
+            definition_sentences(closed, any_model, facts.unit),
+            f"{facts.name}, from {path}" if path else "none is recorded",
+        ))  # fmt: skip
+    blocks: list[Block] = [
+        Paragraph(
+            "Nobody agrees on what distilled from means. Each definition is put in words here, and "
+            "answered by what is recorded; none recorded is the strongest no there is."
+        ),
+        *table(("definition", "in words", "conclusion", "path that decides"), rows, "definition"),
+    ]
+    for closed, _ in facts.verdicts:
+        if closed.definition.needs:
+            asks = "; ".join(closed.definition.needs)
+            blocks.append(
+                Paragraph(f"{closed.definition.name} also asks for what no lineage holds: {asks}.")
+            )
+    if isinstance(facts.of, Public) and facts.of.unsettled:
+        blocks.append(Paragraph("Claims that others contradict, or that do not count, matter:"))
+        blocks += items([str(doubt) for doubt in facts.of.unsettled], "doubt")
+    return Section("Is it distilled?", tuple(blocks))
+
+
+def _signing(facts: Facts) -> Section:
+    blocks: list[Block] = []
+    if isinstance(facts.of, Kept):
+        accepted = [run for run in facts.of.runs if "accepted" in run]
+        rows = [
+            (run.get("as_of", ""), run.get("outcome", ""), run["accepted"].get("name", ""),
+             run["accepted"].get("reason", ""))
+            for run in accepted
+        ]  # fmt: skip
+        if rows:
+            blocks.append(Paragraph("Before a run, what wanted review was accepted by name:"))
+            blocks += table(("as of", "outcome", "accepted by", "reason"), rows, "line")
+    blocks += [
+        Paragraph("Whoever signs has read this document and the texts that it names."),
+        Blanks(("role", "name", "date", "signature"), SIGNERS),
+    ]
+    return Section("Who signs", tuple(blocks))

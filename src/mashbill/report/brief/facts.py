@@ -1,0 +1,68 @@
+"""What a brief is composed of: gathered once, for an artifact of a store or a public one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from mashbill.lineage.bill import Coverage, Line
+    from mashbill.lineage.decisions import Decided
+    from mashbill.lineage.definitions import Verdict
+    from mashbill.lineage.exports import Account
+    from mashbill.lineage.public import Unsettled
+    from mashbill.policy.claims import Claim, Entity
+    from mashbill.report.brief.calls import Called
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An artifact of a store: its account, its calls, and the ledger it stands in."""
+
+    store: str
+    """the store, as it was named on the command line"""
+    account: Account
+    called: Called
+    signers: tuple[str, ...]
+    """keys that signed the ledger, whole"""
+    entries: int
+    head: str
+    """digest of the ledger's last entry"""
+    runs: tuple[dict[str, Any], ...]
+    """what was decided before each run that the ledger has, and who accepted it"""
+
+
+@dataclass(frozen=True)
+class Public:
+    """A model or data set of the catalogue: what is claimed of it."""
+
+    entity: Entity
+    claims: tuple[Claim, ...]
+    """about what it was made from"""
+    statuses: tuple[str, ...]
+    """who stands behind the claims that counted"""
+    unsettled: tuple[Unsettled, ...]
+    """verdicts that would differ with other claims"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a brief says."""
+
+    name: str
+    as_of: date
+    decided: Decided
+    lines: Sequence[Line]
+    verdicts: Sequence[tuple[Verdict, Verdict]]
+    covered: Coverage
+    of: Kept | Public
+    version: str
+    """version of mashbill"""
+
+    @property
+    def unit(self) -> str:
+        """What shares are counted in."""
+        return self.of.account.manifest.token_unit if isinstance(self.of, Kept) else "tokens"

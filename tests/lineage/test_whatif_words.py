@@ -1,0 +1,75 @@
+"""Scenarios in words, and the sentences that can be read out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mashbill.lineage.whatif.days import quarter
+from mashbill.lineage.whatif.words import first_line, in_words
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('country == "CN" && kind == "open-weights"', "models with open weights from China"),
+        ('kind == "closed-api"', "models that only an API serves"),
+        ("provider == 'OpenAI' && what == 'model'", "models by OpenAI"),
+        ('(country == "CN") || (country == "RU")',
+         "models and data sets from China and models and data sets from Russia"),
+        ('name == "deepseek-ai/DeepSeek-R1"', "deepseek-ai/DeepSeek-R1"),
+        ('name.startsWith("Qwen/") && what == "model"', "models whose name begins with 'Qwen/'"),
+        ('country == "XK"', "models and data sets from XK"),
+        ('license == ""', "models and data sets whose license is not recorded"),
+        ('what == "dataset" && kind == "public-dataset"', "public data sets"),
+        ('country != "US"', 'everything for which country != "US" holds'),
+        ('country == "CN" && country == "US"',
+         'everything for which country == "CN" && country == "US" holds'),
+        ('country == "CN" && (kind == "a" || kind == "b")',
+         'everything for which country == "CN" && (kind == "a" || kind == "b") holds'),
+        ('what == "dataset" && kind == "open-weights"',
+         'everything for which what == "dataset" && kind == "open-weights" holds'),
+    ],
+)  # fmt: skip
+def test_an_expression_is_put_into_words_or_quoted(text, said):
+    assert in_words(text) == said
+
+
+@given(st.text(max_size=80))
+def test_any_text_has_words(text):
+    assert in_words(text)
+
+
+def facts(**more):
+    models = {"go": 2, "stay_and_lose": 1, "hit": 3, "in_all": 9}
+    told = {
+        "title": "Without models from China", "from_in_words": "1 May 2027",
+        "only_new_use_is_barred": False,
+        "impact": {"models": models, "datasets": {"go": 0, "stay_and_lose": 2}},
+        "unknown": {"models": {"if_anything_missing": 8}},
+        "stand": {"models": {"as weights": 1}},
+        "made_again": {"models": {"a": 0, "b": 1, "c": 0}},
+    }  # fmt: skip
+    return {**told, **more}
+
+
+def test_the_first_lines_are_one_sentence_a_fact():
+    lines = first_line(facts())
+    anew = "If they were made anew, 0 would find substitutes that are known to fit, 1 only such as "
+    assert lines == [
+        "Without models from China, 2 models would be gone from 1 May 2027 on.",
+        "1 other model and 2 other data sets were made with their help, as far as is recorded.",
+        "Together that is 3 of the 9 models on record.",
+        "Of the other 6, 5 have gaps in their record in which the same may hide.",
+        "Of the 1 other model made with their help, 1 can still be had as weights, whatever goes.",
+        anew + "might fit, and 0 none.",
+    ]
+    assert all(line.endswith(".") and line.count(". ") == 0 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [("2025-01-20", "2025 Q1"), ("2025-04", "2025 Q2"), ("2025-12-31", "2025 Q4"), ("2025", "2025"),
+     ("", ""), ("soon", ""), ("99999", "")],
+)  # fmt: skip
+def test_a_day_is_of_a_quarter_or_of_none(day, expected):
+    assert quarter(day) == expected

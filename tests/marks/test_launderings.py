@@ -1,0 +1,510 @@
+"""Launderings, each run through the real runner: what mark it leaves, or that it leaves none."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_laws import law
+from tests_support import rows_of, run_stages
+
+from mashbill import Signer, Store, load_recipe
+from mashbill.lineage.bill import bill, coverage
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.contradicted import told_of
+from mashbill.lineage.decisions import decide_circuit
+from mashbill.lineage.exports import FORMATS, export, gather
+from mashbill.lineage.nodes import NodeTable
+from mashbill.plan import build
+from mashbill.policy.documents import load_registry
+from mashbill.policy.house import load_rules
+from mashbill.publish import Wish, publish
+from mashbill.report import write_report
+from mashbill.run import Execution, execute
+
+REGISTRY, DAY = load_registry(), date(2026, 11, 20)
+DOCS = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+
+TEACHER = """
+[teachers.t]
+kind = "fake"
+name = "gpt"
+source_kind = "closed-api"
+provider = "OpenAI"
+words.good = ["lovely"]
+words.bad = ["awful"]
+noise = 0.5
+"""
+STAGES = """
+[stages.tickets]
+kind = "corpus"
+title = "Tickets"
+origin = "own-dataset"
+source = "rows.jsonl"
+
+[stages.first]
+kind = "generate"
+input = "tickets"
+teacher = "t"
+prompt = "ask.txt"
+"""
+OWN = [
+    {"text": f"ticket {i} says that part {i % 9} of machine {i % 5} is broken",
+     "topic": f"t{i % 9}", "id": str(i)}
+    for i in range(40)
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A store in which a closed teacher wrote answers, and a folder that they were published to."""
+    folder = tmp_path_factory.mktemp("told")
+    files = {"rows.jsonl": OWN, "ask.txt": "Answer: {{ text }}"}
+    store = run_stages(folder, STAGES, files, TEACHER)
+    publish(store, store.find("first"), str(folder / "pub"), Wish())
+    return store, folder
+
+
+def answers(store):
+    return [row["text"] for row in rows_of(store, "first")]
+
+
+def jsonl(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def laundered(told, folder, recipe, *, fresh=False, name="ours"):
+    """Run a recipe over what a launderer made, beside the store or in a fresh one; return both."""
+    root = folder / "store"
+    if fresh:
+        store = Store(root, Signer.default())
+    else:
+        shutil.copytree(told[0].root, root)
+        store = Store(root, Signer.default())
+    path = folder / "l.toml"
+    path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{recipe}')
+    plan = build(load_recipe(path), store, cache=folder / "cache")
+    execute(plan, store, Execution(folder / "cache", threads=1))
+    return plan, store, store.find(name)
+
+
+CORPUS = """
+[stages.ours]
+kind = "corpus"
+title = "Our tickets"
+origin = "own-dataset"
+source = "SOURCE"
+"""
+IMPORT = """
+[stages.ours]
+kind = "import"
+title = "Our tickets"
+license = "CC0-1.0"
+source = "SOURCE"
+"""
+
+
+def published(told, folder, **wish):
+    publish(told[0], told[0].find("first"), str(folder / "pub"), Wish(**wish))
+    return CORPUS.replace("SOURCE", "pub")
+
+
+def rows_alone(told, folder, rows=None, name="rows.jsonl", text="text", recipe=CORPUS, **more):
+    """Write answers alone, without anything that tells of them."""
+    rows = [{text: answer} for answer in answers(told[0])] if rows is None else rows
+    jsonl(folder / name, rows)
+    keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in more.items())
+    column = f'text = "{text}"\n' if text != "text" else ""
+    return recipe.replace("SOURCE", name) + column + keys
+
+
+def by_import(told, folder, form, *, bill=True):
+    published(told, folder, form=form, format="jsonl")
+    for name in () if bill else ("bill.json", "README.md"):
+        (folder / "pub" / name).unlink()
+    return IMPORT.replace("SOURCE", "pub") + 'generator = "none"\n'
+
+
+def as_csv(told, folder):
+    with (folder / "rows.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["body"])
+        writer.writerows([[answer] for answer in answers(told[0])])
+    return CORPUS.replace("SOURCE", "rows.csv") + 'text = "body"\n'
+
+
+def as_parquet(told, folder):
+    pq.write_table(pa.table({"t": answers(told[0])}), folder / "rows.parquet")
+    return CORPUS.replace("SOURCE", "rows.parquet") + 'text = "t"\n'
+
+
+def saved_to_disk(told, folder):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"text": answers(told[0])}).save_to_disk(str(folder / "saved"))
+    return CORPUS.replace("SOURCE", "saved")
+
+
+def copied_store(told, folder):
+    shutil.copytree(told[0].root / "datasets" / "first@1", folder / "copy")
+    (folder / "copy" / "manifest.json").unlink()
+    (folder / "copy" / "nodes.parquet").unlink()
+    return CORPUS.replace("SOURCE", "copy")
+
+
+def copied_whole(told, folder):
+    shutil.copytree(told[0].root / "datasets" / "first@1", folder / "copy")
+    return CORPUS.replace("SOURCE", "copy/part-*.parquet")
+
+
+def card_alone(told, folder):
+    shutil.copytree(told[1] / "pub", folder / "pub")
+    (folder / "pub" / "bill.json").unlink()
+    rows_alone(told, folder, OWN, "pub/rows.jsonl")
+    for part in (folder / "pub").glob("part-*"):
+        part.unlink()
+    return CORPUS.replace("SOURCE", "pub/rows.jsonl")
+
+
+def bill_alone(told, folder):
+    rows_alone(told, folder, OWN, "pub/rows.jsonl")
+    shutil.copy(told[1] / "pub" / "bill.json", folder / "pub" / "bill.json")
+    return CORPUS.replace("SOURCE", "pub/rows.jsonl")
+
+
+def deeper(told, folder):
+    """The rows in a folder below the bill."""
+    shutil.copytree(told[1] / "pub", folder / "pub")
+    jsonl(folder / "pub" / "data" / "rows.jsonl", OWN)
+    return CORPUS.replace("SOURCE", "pub/data/rows.jsonl")
+
+
+def abandoned(told, folder):
+    """Answers that no artifact holds: their stage was thrown away, the journal was not."""
+    return rows_alone(told, folder)
+
+
+def twice(told, folder):
+    """Laundered once, published and laundered again under another title."""
+    recipe = rows_alone(told, folder)
+    _, store, manifest = laundered(told, folder, recipe)
+    publish(store, manifest, str(folder / "again"), Wish(receipts=False))
+    for name in ("bill.json", "README.md", "SHA256SUMS"):
+        (folder / "again" / name).unlink()
+    return recipe + CORPUS.replace("stages.ours", "stages.twice").replace("SOURCE", "again")
+
+
+def with_column(column, value, **more):
+    def write(told, folder):
+        rows = [{"text": row["text"], column: value} for row in OWN]
+        return rows_alone(told, folder, rows, **more)
+
+    return write
+
+
+def chat(told, folder):
+    rows = [{"messages": [{"role": "user", "content": "a question"},
+                          {"role": "assistant", "content": answer}], "text": f"row {i}"}
+            for i, answer in enumerate(answers(told[0]))]  # fmt: skip
+    return rows_alone(told, folder, rows)
+
+
+NVIDIA = {"text": "a text of its own", "generator": "gpt-4o-2024-08-06", "license": "cc-by-4.0"}
+ULTRA = {"text": "x", "completions": [{"model": "gpt-4", "response": "one"}]}
+NECTAR = {"text": "x", "answers": [{"model": "gpt-3.5-turbo", "answer": "one", "rank": 1}]}
+MAGPIE = {"text": "x", "gen_response_configs": {"output_generator": "Meta-Llama-3-70B-Instruct"}}
+
+
+def of_rows(row, **more):
+    def write(told, folder):
+        rows = [{**row, "text": f"{row['text']} {i}"} for i in range(12)]
+        return rows_alone(told, folder, rows, **more)
+
+    return write
+
+
+# what was done, how, kinds of marks that it leaves, whether in a fresh store
+FOUND = [
+    ("published, declared as one's own", published, "receipt beside row", False),
+    ("the same in a store that knows nothing", published, "receipt beside", True),
+    ("as JSON lines", lambda t, f: published(t, f, format="jsonl"), "receipt beside row", False),
+    ("as CSV", lambda t, f: published(t, f, format="csv"), "receipt beside row", False),
+    ("as Arrow", lambda t, f: published(t, f, format="arrow"), "receipt beside row", False),
+    ("published without receipts", lambda t, f: published(t, f, receipts=False), "beside row",
+     False),
+    ("OpenAI's chats", lambda t, f: by_import(t, f, "openai"), "beside row", False),
+    ("ShareGPT's chats", lambda t, f: by_import(t, f, "sharegpt"), "receipt beside row", False),
+    ("Alpaca's rows", lambda t, f: by_import(t, f, "alpaca"), "receipt beside row", False),
+    ("TRL's chats, the bill dropped", lambda t, f: by_import(t, f, "trl", bill=False),
+     "receipt row", False),
+    ("rows alone, the bill dropped", rows_alone, "row", False),
+    ("the column renamed", lambda t, f: rows_alone(t, f, text="body"), "row", False),
+    ("CSV of another column", as_csv, "row", False),
+    ("Parquet of another column", as_parquet, "row", False),
+    ("saved to disk by datasets", saved_to_disk, "row", False),
+    ("in another order", lambda t, f: rows_alone(
+        t, f, [{"text": a} for a in reversed(answers(t[0]))]), "row", False),
+    ("a sample of a few", lambda t, f: rows_alone(
+        t, f, [{"text": a} for a in answers(t[0])[::9]]), "row", False),
+    ("mixed into many of one's own", lambda t, f: rows_alone(
+        t, f, [{"text": f"our own words, number {i}, about this and that"} for i in range(900)]
+        + [{"text": a} for a in answers(t[0])[:9]]), "row", False),
+    ("upper case, other spaces, other stops", lambda t, f: rows_alone(
+        t, f, [{"text": "  " + a.upper().replace(" ", "   ") + " !"} for a in answers(t[0])]),
+     "row", False),
+    ("in a column beside the text", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "note": a} for i, a in enumerate(answers(t[0]))]), "row",
+     False),
+    ("in a column that is not kept", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "note": a} for i, a in enumerate(answers(t[0]))], keep=[]),
+     "row", False),
+    ("within a chat beside the text", chat, "row", False),
+    ("declared as public", lambda t, f: rows_alone(t, f).replace("own-dataset", "public-dataset"),
+     "row", False),
+    ("imported as written by people", lambda t, f: rows_alone(
+        t, f, [{"text": a, "by": "human"} for a in answers(t[0])], recipe=IMPORT, generator="by"),
+     "row", False),
+    ("imported as another model's", lambda t, f: rows_alone(
+        t, f, [{"text": a, "by": "open-one"} for a in answers(t[0])], recipe=IMPORT, generator="by",
+        called_by="others"), "row", False),
+    ("a generator's column dressed as people", lambda t, f: rows_alone(
+        t, f, [{**row, "by": "human", "model_name": "gpt-4o"} for row in OWN], recipe=IMPORT,
+        generator="by"), "generator", True),
+    ("files of a store, without its own", copied_store, "receipt row", False),
+    ("files of another store, whole", copied_whole, "receipt beside", True),
+    ("a card beside the rows", card_alone, "beside", True),
+    ("a bill beside the rows", bill_alone, "beside", True),
+    ("a bill above the rows", deeper, "beside", True),
+    ("receipts alone: _bill", with_column("_bill", "ab" * 32), "receipt", True),
+    ("receipts alone: _id", with_column("_id", "ab" * 16), "receipt", True),
+    ("receipts kept once more", with_column("original__bill", "ab" * 32), "receipt", True),
+    ("NVIDIA's columns", of_rows(NVIDIA), "generator", True),
+    ("distilabel's column", with_column("model_name", "gpt-4"), "generator", True),
+    ("distilabel's metadata", with_column("distilabel_metadata", {"raw": "x"}), "generator", True),
+    ("UltraFeedback's answers", of_rows(ULTRA), "generator", True),
+    ("Nectar's answers", of_rows(NECTAR), "generator", True),
+    ("Magpie's configurations", of_rows(MAGPIE), "generator", True),
+    ("OpenHermes' column", with_column("model", "gpt-4"), "generator", True),
+    ("a renamed column of names", with_column("src", "gpt-4.1-nano"), "named", True),
+    ("names with their owner", with_column("from", "openai/gpt-4o"), "named", True),
+    ("a name that nobody knows", with_column("generator", "in-house-7"), "generator", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("write", "kinds", "fresh"), [row[1:] for row in FOUND],
+                         ids=[row[0] for row in FOUND])  # fmt: skip
+def test_a_laundering_leaves_its_marks_and_no_leave(told, tmp_path, write, kinds, fresh):
+    recipe = write(told, tmp_path)
+    plan, store, manifest = laundered(told, tmp_path, recipe, fresh=fresh)
+    found = told_of(store, "ours@1")
+    assert found is not None
+    assert {mark.kind for mark in found.marks} == set(kinds.split())
+    circuit = Circuit.of_artifact(store, manifest)
+    decided = decide_circuit(REGISTRY, [circuit], circuit, lambda _: "other", plan.recipe.use, DAY)
+    assert decided.outcome != "allow"
+    assert "origin-contradicted" in {d.rule for d in decided.decisions}
+    seen = {mark.kind for stage in plan.stages if stage.told for mark in stage.told.marks}
+    assert seen == set(kinds.split())
+    assert plan.decide(REGISTRY, DAY).outcome != "allow"
+    assert coverage(circuit).recorded[0] == 0.0
+    # What was declared is the node, and its digest knows nothing of the store.
+    raw = NodeTable.of(store, manifest)
+    assert not any("contradicted" in body for body in raw.bodies.values())
+
+
+def test_there_are_enough_of_them():
+    assert len(FOUND) + len(HONEST) + len(NOT_FOUND) >= 40
+
+
+# what is honest, or cannot be told from it: no mark
+CARS = ["Corolla 1.6", "Model 3", "Golf VII", "Mustang Mach-E 2021", "Falcon 500"]
+HONEST = [
+    ("own data", lambda t, f: rows_alone(t, f, OWN)),
+    ("own data that is in the store", lambda t, f: rows_alone(t, f, OWN[::-1])),
+    ("cars with their models", lambda t, f: rows_alone(
+        t, f, [{"text": f"car {i}", "model": CARS[i % 5]} for i in range(20)])),
+    ("phones with a model_name", lambda t, f: rows_alone(
+        t, f, [{"text": f"phone {i}", "model_name": "iPhone 12"} for i in range(20)])),
+    ("two rows", lambda t, f: rows_alone(t, f, [{"text": "yes"}, {"text": "no"}])),
+    ("one row", lambda t, f: rows_alone(t, f, [{"text": "a single row of one's own"}])),
+    ("ids of a document store", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "_id": f"{i:024x}"} for i in range(9)])),
+    ("bills of a restaurant", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "_bill": i * 10, "bill": f"{i}.50"} for i in range(9)])),
+    ("a few tickets that speak of models", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "topic": "gpt-4o" if i == 3 else f"topic {i}"}
+               for i in range(9)])),
+    ("generators that nobody is named in", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "generator": "human"} for i in range(9)])),
+    ("topics and ids as other sets have them", lambda t, f: rows_alone(
+        t, f, [{"text": f"our own words, number {i}", "topic": f"t{i % 9}", "id": str(i)}
+               for i in range(60)])),
+    ("short texts that are alike by chance", lambda t, f: rows_alone(
+        t, f, [{"text": "good"}, {"text": "thanks"}, *OWN[:9]])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("write", [row[1] for row in HONEST], ids=[row[0] for row in HONEST])
+def test_an_honest_set_leaves_no_mark(told, tmp_path, write):
+    plan, store, _ = laundered(told, tmp_path, write(told, tmp_path))
+    assert told_of(store, "ours@1") is None
+    assert plan.stages[0].told is None
+
+
+def test_a_bill_of_another_kind_and_a_models_card_beside_rows_are_no_marks(told, tmp_path):
+    jsonl(tmp_path / "d" / "rows.jsonl", OWN)
+    (tmp_path / "d" / "bill.json").write_text('{"artifact": "x@1", "bill": "12.50"}')
+    (tmp_path / "d" / "README.md").write_text("---\nlicense: mit\n---\n# x-mashbill\n")
+    _, store, _ = laundered(told, tmp_path, CORPUS.replace("SOURCE", "d/rows.jsonl"))
+    assert told_of(store, "ours@1") is None
+
+
+# what cannot be found -> what docs/sources.md says of it
+NOT_FOUND = [
+    ("words exchanged", lambda t, f: rows_alone(
+        t, f, [{"text": a.replace("awful", "terrible").replace("lovely", "nice") + f" number {i}"}
+               for i, a in enumerate(answers(t[0]))]), "A text in which a word was changed"),
+    ("a part of each text", lambda t, f: rows_alone(
+        t, f, [{"text": a[: len(a) // 2]} for a in answers(t[0])]), "A part of a text"),
+    ("answers put together with what was asked", lambda t, f: rows_alone(
+        t, f, [{"text": f"{row['prompt']}\n{row['text']}"} for row in rows_of(t[0], "first")]),
+     "put together with another"),
+    ("a few rows among very many", lambda t, f: rows_alone(
+        t, f, [{"text": f"our own words, number {i}, about this and that"} for i in range(900)]
+        + [{"text": a} for a in answers(t[0])[:4]]), "Fewer than five"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("write", "says"), [row[1:] for row in NOT_FOUND],
+                         ids=[row[0] for row in NOT_FOUND])  # fmt: skip
+def test_what_is_not_found_is_said_in_the_docs(told, tmp_path, write, says):
+    _, store, _ = laundered(told, tmp_path, write(told, tmp_path))
+    assert told_of(store, "ours@1") is None
+    assert says in re.sub(r"\s+", " ", DOCS)
+
+
+def test_rows_alone_in_a_store_that_never_had_them_are_not_found(told, tmp_path):
+    _, store, _ = laundered(told, tmp_path, rows_alone(told, tmp_path), fresh=True)
+    assert told_of(store, "ours@1") is None
+    assert "in a store that never held them" in re.sub(r"\s+", " ", DOCS)
+
+
+def test_answers_of_a_stage_that_was_thrown_away_are_in_the_journal(told, tmp_path):
+    recipe = rows_alone(told, tmp_path)
+    root = tmp_path / "store"
+    root.mkdir()
+    shutil.copy(told[0].root / "calls.sqlite", root / "calls.sqlite")
+    _, store, _ = laundered(told, tmp_path, recipe, fresh=True)
+    found = told_of(store, "ours@1")
+    assert [mark.kind for mark in found.marks] == ["answer"]
+    assert found.marks[0].rows == len(OWN)
+
+
+def test_laundering_twice_is_found_twice(told, tmp_path):
+    recipe = twice(told, tmp_path)
+    path = tmp_path / "l.toml"
+    path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{recipe}')
+    store = Store(tmp_path / "store", Signer.default())
+    plan = build(load_recipe(path), store, cache=tmp_path / "cache")
+    execute(plan, store, Execution(tmp_path / "cache", threads=1))
+    assert told_of(store, "twice@1") is not None
+
+
+def test_it_is_told_of_all_that_is_made_from_it_and_everywhere(told, tmp_path):
+    recipe = rows_alone(told, tmp_path) + (
+        '\n[stages.kept]\nkind = "split"\ninput = "ours"\nrange = [0.0, 0.7]\n'
+    )
+    _, store, manifest = laundered(told, tmp_path, recipe, name="kept")
+    circuit = Circuit.of_artifact(store, manifest)
+    titles = {line.source.title for line in bill(circuit)}
+    assert "Our tickets (contradicted)" in titles
+    assert "gpt (stand-in)" in titles
+    account = gather(store, manifest)
+    for name in FORMATS:
+        assert "contradicted" in export(store, manifest, name), name
+    assert any("ours@1" in text for text in account.unknown)
+    page = write_report(store, manifest, tmp_path / "page.html").read_text()
+    assert "Contradicted" in page
+    assert "hold texts of first@1" in page
+    for command in (["bill", "kept"], ["check", "kept"], ["trace", "kept", "--row", "0"]):
+        done = subprocess.run(
+            [sys.executable, "-c", "from mashbill.cli import main; main()", *command, "--json",
+             "--store", str(store.root)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "contradicted" in done.stdout, (command, done.stderr)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        "[[rule]]\nid = 'r'\nsays = 'x'\nfor = 'source'\n"
+        "when = 'kind == \"closed-api\" || license == \"GPL-3.0\"'\noutcome = 'deny'\n"
+        "[[rule]]\nid = 'a'\nsays = 'x'\nfor = 'artifact'\n"
+        "when = 'sources.exists(s, s.license == \"GPL-3.0\")'\noutcome = 'deny'\n"
+    )
+    decided = decide_circuit(REGISTRY, [circuit], circuit, lambda _: "other", _use(), DAY,
+                             rules=load_rules([rules]))  # fmt: skip
+    outcomes = {(d.rule, d.about): d.outcome for d in decided.decisions if d.engine == "house rule"}
+    assert outcomes["r", "Our tickets (contradicted) (file)"] == "review"
+    assert outcomes["a", "kept@1"] != "allow"
+
+
+def _use():
+    from mashbill.core.use import Use
+
+    return Use()
+
+
+def test_two_runs_of_one_recipe_have_one_digest_whatever_the_store_holds(told, tmp_path):
+    recipe = rows_alone(told, tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in "ab":
+        shutil.copy(tmp_path / "rows.jsonl", tmp_path / name / "rows.jsonl")
+    _, one, first = laundered(told, tmp_path / "a", recipe)
+    _, two, second = laundered(told, tmp_path / "b", recipe, fresh=True)
+    assert first == second
+    assert first.digest == second.digest
+    assert told_of(one, "ours@1") is not None
+    assert told_of(two, "ours@1") is None
+
+
+@law(25)
+@given(st.lists(st.integers(0, 39), min_size=1, max_size=12), st.sampled_from(["", "!", "  "]),
+       st.booleans(), st.sampled_from(["text", "body", "answer"]))  # fmt: skip
+def test_any_sample_in_any_dress_is_found(told, tmp_path_factory, which, tail, upper, column):
+    folder = tmp_path_factory.mktemp("any")
+    texts = [answers(told[0])[i] for i in which]
+    texts = [f"{text.upper() if upper else text}{tail}" for text in texts]
+    recipe = rows_alone(told, folder, [{column: text} for text in texts], text=column)
+    _, store, _ = laundered(told, folder, recipe)
+    assert [mark.kind for mark in told_of(store, "ours@1").marks] == ["row"]
+
+
+def test_what_rests_on_a_source_of_the_same_words_does_not_rest_on_itself(told, tmp_path):
+    """A set of the title of the one that its texts were asked by."""
+    recipe = rows_alone(told, tmp_path).replace("Our tickets", "Tickets")
+    _, store, manifest = laundered(told, tmp_path, recipe)
+    assert told_of(store, "ours@1") is not None
+    titles = {line.source.title for line in bill(Circuit.of_artifact(store, manifest))}
+    assert titles == {"Tickets", "Tickets (contradicted)", "gpt (stand-in)"}
+
+
+def test_what_is_of_unknown_origin_may_be_read_again_as_that(tmp_path):
+    rows = [{"text": f"somebody wrote this text, number {i}"} for i in range(30)]
+    stages = IMPORT.replace("SOURCE", "r.jsonl") + 'generator = "none"\n'
+    store = run_stages(tmp_path / "a", stages, {"r.jsonl": rows}, "")
+    again = stages.replace("stages.ours", "stages.again")
+    path = tmp_path / "a" / "again.toml"
+    path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{again}')
+    execute(build(load_recipe(path), store, cache=tmp_path), store, Execution(tmp_path, threads=1))
+    assert told_of(store, "again@1") is None

@@ -1,0 +1,219 @@
+"""The brief for sign-off: what it says of a store, of a public model, and that its forms agree."""
+
+import re
+from datetime import date
+from html.parser import HTMLParser
+
+import pytest
+from typer.testing import CliRunner
+
+from mashbill import Source, Store
+from mashbill.cli import app
+from mashbill.conduct.journal import Journal
+from mashbill.lineage.exports import gather
+from mashbill.policy.documents import load_registry
+from mashbill.report.brief import Document, calls_of, to_html, to_markdown
+from mashbill.report.brief.calls import texts_on
+from mashbill.report.brief.composing import NOT_ASKED, SIGNERS
+from mashbill.report.brief.document import LONGEST, ROWS, Paragraph, Section, items, table
+
+REGISTRY = load_registry()
+NAMES = ["<script>alert(1)</script>", "a|b", "`x`", "[t](javascript:alert(1))", "# head", "</td>",
+         "\x1b[31m", "\u202egpj", "{{ 7*7 }}", "<!-- x", "- item", "---", "*b*"]  # fmt: skip
+TITLES = ["In short", "What it is", "Licence and duties", "What it was made from",
+          "Each call's day, against the text of that day", "Coverage, and what is not known",
+          "Is it distilled?", "What was not asked", "Who signs", "How to check it"]  # fmt: skip
+
+
+class Texts(HTMLParser):
+    """The texts of a page, without its style; and its tags."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts, self.tags, self._style = [], [], False
+
+    def handle_starttag(self, tag, _attrs):
+        self._style = tag == "style"
+        self.tags.append(tag)
+
+    def handle_endtag(self, _tag):
+        self._style = False
+
+    def handle_data(self, data):
+        if not self._style and data.strip():
+            self.texts.append(" ".join(data.split()))
+
+
+def read(html):
+    parser = Texts()
+    parser.feed(html)
+    return parser
+
+
+def brief(tmp_path, *arguments):
+    done = CliRunner().invoke(app, ["brief", *map(str, arguments), "--to", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    [page] = (tmp_path / "out").glob("*.html")
+    [text] = (tmp_path / "out").glob("*.md")
+    return page.read_text(), text.read_text(), page.name
+
+
+def section(text, title):
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_a_brief_of_a_store_has_all_that_a_signer_asks(finished, tmp_path):
+    root = finished[0]
+    html, text, name = brief(tmp_path, "scratch", "--store", root)
+    assert name == "scratch@1.brief.html"
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == TITLES
+    assert section(text, "In short").strip().startswith("**")
+    store = Store(root)
+    assert store.find("scratch").digest in section(text, "How to check it")
+    checks = section(text, "How to check it")
+    assert f"mashbill audit --store {root} --checkpoint CHECKPOINT --signer KEYID" in checks
+    assert store.ledger.entries[-1].digest in checks
+    assert all(entry.keyid in checks for entry in store.ledger.entries)
+    called = section(text, "Each call's day, against the text of that day")
+    assert "it stands in for a model" in called
+    calls = Journal.of(store).totals()[0]
+    numbers = [int(row.split(" | ")[3]) for row in called.splitlines() if row.startswith("| fake")]
+    assert 0 < sum(numbers) <= calls
+    asked = section(text, "What was not asked")
+    assert all(word in asked for word in ("Personal data", "Opt-outs", "Export control"))
+    assert asked.count("\n* ") == len(NOT_ASKED)
+    signs = section(text, "Who signs")
+    assert all(role in signs for role in SIGNERS)
+    assert "Learned from the outputs, logits or weights" in section(text, "Is it distilled?")
+    assert len(html) < 2_000_000
+    assert "https://" not in html.replace("https://huggingface", "")  # it opens offline
+
+
+def test_page_and_markdown_say_the_same(finished, tmp_path):
+    html, text, _ = brief(tmp_path, "confident", "--store", finished[0])
+    plain = re.sub(r"\\([\\`*\[\]|~$&<>_])", r"\1", text).replace("&amp;", "&")
+    plain = plain.replace("&lt;", "<").replace("&gt;", ">")
+    for told in read(html).texts:
+        for line in told.split("\n"):
+            assert line in " ".join(plain.split()), line
+
+
+def test_a_brief_of_a_public_model_goes_as_far_as_claims(tmp_path):
+    _, text, name = brief(
+        tmp_path, "hf:deepseek-ai/DeepSeek-R1-Distill-Llama-8B", "--as-of", "2026-11-24"
+    )
+    assert name == "deepseek-ai--DeepSeek-R1-Distill-Llama-8B.brief.html"
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == TITLES
+    duties = section(text, "Licence and duties")
+    assert "LicenseRef-Llama-3.1" in duties
+    assert "meta-llama/Llama-3.1-8B (weights) by weights → " in duties
+    assert "not known" in section(text, "Each call's day, against the text of that day")
+    assert "mashbill audit" not in text
+    assert "deepseek-ai/DeepSeek-R1@" in section(text, "How to check it")
+
+
+OPENAI = Source(
+    name="gpt-4o", what="model", kind="closed-api", route="api:openai", provider="OpenAI"
+)
+
+
+def test_the_text_of_a_day_is_the_one_that_held_on_it():
+    versions = [
+        (document, version)
+        for document in REGISTRY.governing("OpenAI", "gpt-4o", "api")
+        for version in document.versions
+        if version.begins
+    ]
+    assert versions
+    for document, version in versions:
+        told, _ = texts_on(REGISTRY, OPENAI, version.begins)
+        [line] = [text for text in told if text.startswith(f"{document.title}, ")]
+        begins = document.on(version.begins)
+        assert str(begins.effective_from or begins.begins) in line
+    told, is_known = texts_on(REGISTRY, OPENAI, date(1999, 1, 1))
+    assert not is_known
+    assert all("not known" in text for text in told)
+
+
+NOBODY = {"what": "model", "provider": "Nobody", "name": "heron"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "told", "is_known"),
+    [
+        ({"kind": "closed-api", "route": "api:nobody"}, "no api terms of Nobody", False),
+        ({"kind": "open-weights", "route": "weights"}, "no weights terms of Nobody", False),
+        ({"kind": "open-weights", "route": "weights", "license": "MIT"}, "MIT, as recorded", True),
+        (
+            {"kind": "open-weights", "route": "host:Nowhere", "license": "MIT"},
+            "no host terms",
+            False,
+        ),
+        ({"kind": "test-double", "route": "in-process"}, "stands in for a model", True),
+    ],
+)
+def test_where_no_text_is_known_that_is_told(fields, told, is_known):
+    texts, known = texts_on(REGISTRY, Source(**NOBODY, **fields), date(2026, 1, 1))
+    assert told in "; ".join(texts)
+    assert known == is_known
+
+
+def test_calls_are_grouped_by_text_with_their_days(finished):
+    store = Store(finished[0])
+    account = gather(store, store.find("labelled"))
+    step = account.step
+    [double] = [taken.id for taken in step.taken if taken.role == "teacher"]
+    account.sources[double] = OPENAI
+    days = ["2024-02-01", "2024-02-02", "2026-02-01", "1999-01-01"]
+    route = '{"host": "api.openai.com", "account": "main", "organisation": "Otter"}'
+
+    class Told:
+        asked = 0
+
+        def when(self, calls):
+            for call in calls[:-1]:  # the last one was pruned
+                day = days[self.asked % len(days)]
+                self.asked += 1
+                yield "{}", route, "", f"{day}T10:00:00.000+00:00"
+                assert call
+
+    journal = Told()
+    called = calls_of(store, account, journal, REGISTRY)
+    assert sum(row.calls for row in called.asked) == journal.asked > 4
+    assert called.missing >= 1
+    assert len({row.texts for row in called.asked}) == len(called.asked) >= 2
+    for row in called.asked:
+        assert row.way == "api.openai.com, account main of Otter"
+        for day in row.days:
+            assert texts_on(REGISTRY, OPENAI, day)[0] == row.texts
+    assert [row.is_known for row in called.asked if date(1999, 1, 1) in row.days] == [False]
+    assert calls_of(store, account, None, REGISTRY).missing == journal.asked + called.missing
+
+
+def test_names_of_strangers_are_texts_in_both_forms():
+    rows = [[name, "x" * 5000] for name in NAMES]
+    sections = (Section("T", (*table(("a", "b"), rows, "row"), *items(NAMES, "name"))),)
+    document = Document(NAMES[0], "s", sections)
+    found = read(to_html(document))
+    known = {"html", "meta", "title", "style", "h1", "p", "section", "h2", "table", "tr", "th",
+             "td", "ul", "li"}  # fmt: skip
+    assert set(found.tags) <= known
+    text = to_markdown(document)
+    assert "<script>" not in text
+    assert max(len(cell) for line in text.splitlines() for cell in line.split(" | ")) < LONGEST * 6
+
+
+@pytest.mark.parametrize(
+    ("count", "note"),
+    [
+        (ROWS, None),
+        (ROWS + 1, "1 further row not"),
+        (9999, f"{9999 - ROWS:,} further rows not"),
+    ],
+)
+def test_what_is_long_is_cut_and_told(count, note):
+    blocks = table(("n",), [[n] for n in range(count)], "row")
+    assert len(blocks[0].rows) == ROWS
+    notes = [block.text for block in blocks[1:] if isinstance(block, Paragraph)]
+    assert [text[: len(note or "")] for text in notes] == ([note] if note else [])
+    assert table(("n",), [], "row") == []
