@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import read_text
 from mashbill.core.source import Channel, Purpose, SourceKind, via
+from mashbill.policy.near_names import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -264,7 +265,9 @@ class Catalogue:
         fits = sorted({i for key, i in self.names.items() if key.rsplit("/", 1)[-1] == name})
         if len(fits) == 1:
             return self.entities[fits[0]]
-        near = fits or sorted({i for key, i in self.names.items() if name in key})[:12]
+        near = fits or closest(
+            name, lambda part: (i for key, i in self.names.items() if part in key)
+        )
         raise not_found(text, near)
 
     def serves_as(self, entity: str) -> frozenset[str]:

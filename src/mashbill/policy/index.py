@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 from mashbill.policy.claims import Catalogue, Claim, Entity, not_found, plain_name
 from mashbill.policy.columns import rows_of
 from mashbill.policy.merging import Merged, lowered
+from mashbill.policy.near_names import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_NEAR = 12
 _AT_ONCE = 10_000  # rows that are made into objects together
 
 
@@ -95,11 +95,14 @@ class Index:
             fits = self._named(pc.ends_with(self.merged.keys, f"/{name}"))
         if len(fits) == 1:
             return fits[0]
-        near = fits or self._named(pc.match_substring(self.merged.keys, name))
-        ids = self.ids.take(pa.array(near, pa.int64()))
-        if not fits:
-            ids = ids.take(pc.sort_indices(ids)[:_NEAR])
-        raise not_found(text, sorted(ids.to_pylist()))
+        raise not_found(text, sorted(self._called(fits)) or closest(name, self._ids_with))
+
+    def _ids_with(self, part: str) -> list[str]:
+        """Return the ids of all names that hold a text."""
+        return self._called(self._named(pc.match_substring(self.merged.keys, part)))
+
+    def _called(self, rows: list[int]) -> list[str]:
+        return [str(name) for name in self.ids.take(pa.array(rows, pa.int64())).to_pylist()]
 
     def _of_key(self, name: str) -> int | None:
         keys, low, high = self.merged.keys, 0, len(self.merged.keys)
