@@ -253,6 +253,27 @@ def test_what_if_is_asked_of_the_catalogue_and_of_a_store(call, channels, tmp_pa
     assert "say what goes" in call("whatif", code=2)
 
 
+def test_what_if_is_titled_and_told_over_a_list_of_ones_own(call, tmp_path):
+    mine = tmp_path / "mine.csv"
+    mine.write_text("name,what\ndeepseek-ai/DeepSeek-R1,model\nallenai/nothing-of-ours,model\n")
+    remove = ["--remove", 'country == "CN"']
+    facts = json.loads(
+        call("whatif", *remove, "--title", "Without China", "--population", mine, "--most", "3",
+             "--lead-months", "2", "--json")
+    )  # fmt: skip
+    (scenario,) = facts["scenarios"]
+    assert scenario["title"] == "Without China"
+    assert scenario["first_lines"][0].startswith("Without China, ")
+    assert len(scenario["artifacts"]) == 3 < scenario["artifacts_in_all"]
+    listed = scenario["impact"]["over_a_list"]
+    assert listed["models"]["score"] == [50, 100]
+    assert listed["models"]["not_in_the_catalogue"] == ["allenai/nothing-of-ours"]
+    assert scenario["lead_times"]["every_step_months"] == 2
+    text = call("whatif", *remove, "--population", mine)
+    assert "score, 0 to 100, over the 2 models of the list mine" in " ".join(text.split())
+    assert "give one for each" in call("whatif", *remove, "--title", "a", "--title", "b", code=2)
+
+
 def test_own_claims_are_added_and_used(call, tmp_path):
     mine = tmp_path / "claims-mine.csv"
     mine.write_text("child,parent,relation,source\nus/otter,openai/gpt-4o,sft-data,our wiki\n")

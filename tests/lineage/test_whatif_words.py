@@ -19,7 +19,7 @@ from mashbill.lineage.whatif.words import first_line, in_words
         ('name == "deepseek-ai/DeepSeek-R1"', "deepseek-ai/DeepSeek-R1"),
         ('name.startsWith("Qwen/") && what == "model"', "models whose name begins with 'Qwen/'"),
         ('country == "XK"', "models and data sets from XK"),
-        ('license == ""', "models and data sets whose license is not recorded"),
+        ('license == ""', "models and data sets whose licence is not recorded"),
         ('what == "dataset" && kind == "public-dataset"', "public data sets"),
         ('country != "US"', 'everything for which country != "US" holds'),
         ('country == "CN" && country == "US"',
@@ -54,14 +54,14 @@ def facts(**more):
 
 def test_the_first_lines_are_one_sentence_a_fact():
     lines = first_line(facts())
-    anew = "If they were made anew, 0 would find substitutes that are known to fit, 1 only such as "
+    anew = "Of these, 0 could be made anew with what stays or with substitutes that are known to "
     assert lines == [
         "Without models from China, 2 models would be gone from 1 May 2027 on.",
         "1 other model and 2 other data sets were made with their help, as far as is recorded.",
         "Together that is 3 of the 9 models on record.",
         "Of the other 6, 5 have gaps in their record in which the same may hide.",
         "Of the 1 other model made with their help, 1 can still be had as weights, whatever goes.",
-        anew + "might fit, and 0 none.",
+        anew + "fit, 1 only with such as might fit, 0 with none on record.",
     ]
     assert all(line.endswith(".") and line.count(". ") == 0 for line in lines)
 

@@ -1,6 +1,8 @@
 """The what-if page in a real browser, and the laws of its Sankey."""
 
 import re
+import shutil
+import subprocess
 from collections import Counter
 from datetime import date
 from itertools import pairwise
@@ -15,6 +17,7 @@ from mashbill.lineage.public import lineage_of
 from mashbill.lineage.scenarios import forbidding, removing, tell
 from mashbill.lineage.things import things_of_catalogue
 from mashbill.lineage.whatif.beside import interval
+from mashbill.lineage.whatif.told import ARTIFACTS_TOLD
 from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry
 from mashbill.report.sankey import OTHERS, draw_sankey, grouped, layout
@@ -73,6 +76,52 @@ def test_the_page_fits_a_browsers_window(page, width, tmp_path):
     assert shown.count('<svg class="sankey"') == 2
     wide, room = (int(re.search(rf'data-{key}="(\d+)"', shown)[1]) for key in ("wide", "room"))
     assert wide <= room
+
+
+def test_the_page_stays_small_however_large_the_catalogue(tmp_path):
+    name = "maker-of-{0:05}/a-model-with-quite-a-long-name-for-a-model-{0:05}".format
+    entities = {
+        name(n): Entity(
+            id=name(n), what="model", kind="open-weights", country="CN" if n < 400 else "US",
+            provider=f"maker of {n % 900}", released=f"{2000 + n % 26}-{n % 12 + 1:02}",
+        )
+        for n in range(4000)
+    }  # fmt: skip
+    claims = tuple(
+        Claim(child=name(n), parent=name(parent), relation="sft-data", source="t")
+        for n in range(400, 4000)
+        for parent in {n % 400, n * 7 % 400}
+    )
+    things = things_of_catalogue(lineage_of(Catalogue(entities, claims, {})))
+    definitions = load_definitions(["A", "B", "C"])
+    told = [
+        tell(things, removing(things, text, DAY), definitions, REGISTRY, DAY)
+        for text in ('country == "CN"', f'name == "{name(3)}"', 'provider == "maker of 7"')
+    ]
+    assert len(told[0].affected()) == 3600
+    assert len(told[0].as_json()["artifacts"]) == ARTIFACTS_TOLD
+    path = written(told, tmp_path / "p.html")
+    assert path.stat().st_size < 2_000_000
+    assert "3,600 other models" in path.read_text()
+
+
+def test_the_page_prints_on_paper_with_what_it_says_first(page, tmp_path):
+    if BROWSER is None or shutil.which("pdftotext") is None:
+        pytest.skip("needs Debian's chromium and poppler-utils; .ci/run installs the first")
+    told, path = page
+    subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
+         f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'p.pdf'}",
+         path.as_uri()], check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    text = subprocess.run(["pdftotext", str(tmp_path / "p.pdf"), "-"], check=True,
+                          capture_output=True, text=True).stdout  # fmt: skip
+    first, *pages = text.split("\f")
+    shown = " ".join(first.split())
+    for item in told:
+        for line in item.as_json()["first_lines"]:
+            assert line in shown
+    assert 6 <= len(pages) <= 24
 
 
 def test_a_hostile_name_is_text(tmp_path):

@@ -42,8 +42,8 @@ _STANDS = {
 }
 NOT_RECORDED = "not recorded"
 MADE_AGAIN = (
-    "with a substitute that is known to fit",
-    "only with a substitute that might fit",
+    "with what stays, or what is known to fit",
+    "only with what might fit",
     "no substitute on record",
 )
 

@@ -29,6 +29,7 @@ _KINDS = {
     "own-dataset": "data sets of one's own",
     "human": "people who wrote or labelled",
 }
+_FACTS = {"license": "licence", "released": "day of release"}
 _WHATS = {"model": "models", "dataset": "data sets"}
 _PART = re.compile(
     r"""\s*\(?\s*(?P<fact>[a-z]+)\s*
@@ -81,7 +82,7 @@ def _all_of(text: str) -> str | None:
         if fact in facts:
             value = facts[fact]
             if not value:
-                more.insert(0, f"whose {fact} is not recorded")
+                more.insert(0, f"whose {_FACTS.get(fact, fact)} is not recorded")
                 continue
             noun += " " + form.format(COUNTRIES.get(value, value) if fact == "country" else value)
     return " ".join([noun, " and ".join(more)]).strip()
@@ -129,8 +130,8 @@ def first_line(facts: dict[str, Any]) -> list[str]:
             "had as weights, whatever goes."
         )
         said.append(
-            f"If they were made anew, {fits:,} would find substitutes that are known to fit, "
-            f"{might:,} only such as might fit, and {none:,} none."
+            f"Of these, {fits:,} could be made anew with what stays or with substitutes that are "
+            f"known to fit, {might:,} only with such as might fit, {none:,} with none on record."
         )
     return said
 
