@@ -239,6 +239,56 @@ def test_terms_are_shown_as_of_a_day(call):
     assert "providers are" in call("terms", "show", "nobody", code=2)
 
 
+def test_a_list_of_texts_says_whom_each_binds_and_who_looked_when(call):
+    listed = call("terms", "list", "DeepSeek", "--as-of", "2025-02-01")
+    assert "Anthropic" not in listed
+    row = next(line for line in listed.splitlines() if "deepseek-platform" in line)
+    assert "api: all models" in row
+    assert "2025-01-20" in row
+    assert "second" in next(line for line in listed.splitlines() if "deepseek-v4" in line)
+    hosts = call("terms", "list", "--route", "host")
+    assert "together" in hosts
+    assert "deepseek-r1" not in hosts
+    assert "nothing" in call("terms", "list", "OpenRouter", "--as-of", "2020-01-01")
+    for service in ("cursor", "windsurf", "bolt.new", "le chat", "DALL·E"):
+        call("terms", "list", service)
+    assert "providers are" in call("terms", "list", "nobody", code=2)
+    assert "no way to reach a model" in call("terms", "list", "--route", "telex", code=2)
+
+
+def test_what_is_not_known_is_never_said_to_be_free(call):
+    before = call("terms", "show", "cursor", "--as-of", "2024-07-23")
+    assert "not known, which is not to say that nothing was barred" in " ".join(before.split())
+    after = call("terms", "show", "xai-tos", "--as-of", "2026-06-26")
+    assert "ended on 2026-06-26" in " ".join(after.split())
+    shown = json.loads(call("terms", "show", "OpenAI/gpt-4o", "--route", "api", "--json",
+                            "--as-of", "2023-06-01"))  # fmt: skip
+    assert [(item["document"], item["binds"]) for item in shown] == [
+        ("openai-tou-api", "api: all models until 2024-01-31")
+    ]
+    assert "a router or host is asked for by its own name" in " ".join(
+        call("terms", "show", "OpenAI/gpt-4o", "--route", "router", code=2).split()
+    )
+
+
+def test_a_diff_tells_each_text_that_began_and_what_it_changed(call, tmp_path):
+    days = ("--from", "2026-06-25", "--to", "2026-07-08", "--store", tmp_path)
+    changes = json.loads(call("terms", "diff", *days, "--json"))["documents"]
+    told = [(change["day"], change["document"], change["after"]) for change in changes]
+    assert ("2026-06-26", "xai-tos", None) in told
+    assert ("2026-06-26", "xai-aup", "2026-06-26") in told
+    assert ("2026-07-08", "meta-model-api", "2026-07-08") in told
+    assert len({tuple(item[:2]) for item in told}) == len(told)
+    text = " ".join(call("terms", "diff", *days).split())
+    assert "gone: outputs-may-train" in text
+    assert "new: no-competing-model" in text
+    nothing = call("terms", "diff", "--from", "2026-07-01", "--to", "2026-07-01", "--store",
+                   tmp_path)  # fmt: skip
+    assert "No text began or ended" in nothing
+    assert "turn them round" in call("terms", "diff", "--from", "2026-07-02", "--to",
+                                     "2026-07-01", code=2)  # fmt: skip
+
+
 def test_what_if_is_asked_of_the_catalogue_and_of_a_store(call, channels, tmp_path):
     page = tmp_path / "page.html"
     facts = json.loads(

@@ -126,3 +126,44 @@ def test_every_service_of_the_two_collections_has_a_document_of_its_provider():
     }
     assert paths <= set(SERVICES)
     assert set(SERVICES) - paths == {"DALL·E"}, "its terms are those of ChatGPT"
+
+
+def decided(document, source, use, day=date(2026, 5, 1)):
+    decisions = decide_use(REGISTRY, Question(source, (STUDENT,), use, day))
+    return strictest(d.outcome for d in decisions if d.document == document)
+
+
+def hosted(provider, name="black-forest-labs/FLUX.1-pro"):
+    return Source(
+        name=name, what="model", kind="open-weights", route="host:Replicate", provider=provider
+    )
+
+
+@pytest.mark.parametrize(
+    ("provider", "competes", "outcome"),
+    [
+        ("Black Forest Labs", (), "allow"),
+        ("Black Forest Labs", ("Black Forest Labs",), "deny"),
+        ("Black Forest Labs", ("black forest labs",), "deny"),
+        ("Black Forest Labs", ("Replicate",), "allow"),
+        ("Black Forest Labs", ("Blackforest",), "review"),
+        ("Black Forest Labs", None, "review"),
+        ("unknown", (), "review"),
+        ("unknown", ("Replicate",), "review"),
+    ],
+)
+def test_a_bar_on_rivals_of_the_maker_asks_for_the_maker(provider, competes, outcome):
+    assert decided("replicate-flux", hosted(provider), Use(competes_with=competes)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("competes", "leave", "outcome"),
+    [((), False, "allow"), (None, False, "review"), (("Meta",), False, "deny"),
+     (("Meta",), True, "review"), (None, True, "review")],
+)  # fmt: skip
+def test_gathering_that_is_barred_for_rivals_asks_whether_it_is_one(competes, leave, outcome):
+    source = Source(
+        name="llama-4-maverick", what="model", kind="closed-api", route="api:Meta", provider="Meta"
+    )
+    use = Use(competes_with=competes, authorised_by={"Meta": "a letter"} if leave else {})
+    assert decided("meta-model-api", source, use, date(2026, 8, 10)) == outcome
