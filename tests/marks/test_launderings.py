@@ -92,7 +92,9 @@ def laundered(told, folder, recipe, *, fresh=False, name="ours"):
         store = Store(root, Signer.default())
     else:
         shutil.copytree(told[0].root, root)
-        store = Store(root, Signer.default())
+        store = Store(
+            root, told[0].ledger._signer
+        )  # the launderer is who holds the store, with its key
     path = folder / "l.toml"
     path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{recipe}')
     plan = build(load_recipe(path), store, cache=folder / "cache")
@@ -415,7 +417,7 @@ def test_laundering_twice_is_found_twice(told, tmp_path):
     recipe = twice(told, tmp_path)
     path = tmp_path / "l.toml"
     path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{recipe}')
-    store = Store(tmp_path / "store", Signer.default())
+    store = Store(tmp_path / "store", told[0].ledger._signer)
     plan = build(load_recipe(path), store, cache=tmp_path / "cache")
     execute(plan, store, Execution(tmp_path / "cache", threads=1))
     assert told_of(store, "twice@1") is not None
