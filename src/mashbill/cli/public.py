@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mashbill.cli.catalogue import opened, stream_json
 from mashbill.cli.options import (
     CatalogOption,
     JsonOption,
@@ -34,58 +35,65 @@ catalog_app = typer.Typer(help="What public models were made of, as claims.", no
 app.add_typer(catalog_app, name="catalog")
 
 DEFAULT_CATALOG = Path("catalog")
+SHOWN = 200
+"""rows that a terminal is shown, unless --limit says otherwise"""
+LimitOption = Annotated[
+    int | None,
+    typer.Option(help=f"Rows to tell at most; {SHOWN} if absent, all of them with --json.", min=1),
+]
 
 
 @catalog_app.command("list")
 def list_command(
     text: Annotated[str, typer.Argument(help="Part of a name, provider or country.")] = "",
     catalog: CatalogOption = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List models and datasets."""
-    catalogue = load_catalogue(catalog or ())
-    wanted = text.lower()
-    made = {claim.child for claim in catalogue.claims}
-    found = [
-        entity
-        for entity in sorted(catalogue.entities.values(), key=lambda item: item.id.lower())
-        if wanted in f"{entity.id} {entity.provider} {entity.country} {entity.kind}".lower()
-    ]
+    index = opened(catalog)
+    rows, count = index.listed(text, None if as_json and limit is None else limit or SHOWN)
+    found = index.batches(rows)
     if as_json:
-        print_json([{**e.model_dump(mode="json"), "making_claimed": e.id in made} for e in found])
+        stream_json({**e.model_dump(mode="json"), "making_claimed": n > 0} for e, n in found)
         return
     told = table(
         "name", "what", "provider", "country", "kind", "licence", "released", "claims",
-        title=f"{len(found)} of {len(catalogue.entities)}",
+        title=f"{count:,} of {index.size:,}",
     )  # fmt: skip
-    for item in found:
+    for item, claims in found:
         told.add_row(item.id, item.what, item.provider, item.country, item.kind,
-                     item.license or "not recorded", item.released,
-                     str(len(catalogue.about(item.id)) or ""))  # fmt: skip
+                     item.license or "not recorded", item.released, str(claims or ""))  # fmt: skip
     out.print(told)
+    if count > len(rows):
+        out.say(f"and {count - len(rows):,} more, told by --json or a larger --limit")
 
 
 @catalog_app.command("show")
 def show_command(
     name: Annotated[str, typer.Argument(help="OWNER/NAME, or a part that fits one only.")],
     catalog: CatalogOption = None,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a model or dataset: its facts, and every claim about it, contradictions beside."""
-    catalogue = load_catalogue(catalog or ())
-    entity = catalogue.find(name)
-    about = catalogue.about(entity.id)
-    used = [claim for claim in catalogue.claims if claim.parent == entity.id]
+    index = opened(catalog)
+    entity = index.find(name)
+    most = None if as_json and limit is None else limit or SHOWN
+    about, made_from = index.about(entity.id, most)
+    used, used_in = index.uses(entity.id, most)
     if as_json:
         print_json(
             {
                 "entity": entity.model_dump(mode="json"),
                 "made_from": [claim.model_dump(mode="json") for claim in about],
                 "used_in": [claim.model_dump(mode="json") for claim in used],
+                "claims_in_all": {"made_from": made_from, "used_in": used_in},
             }
         )
         return
-    print_entity(entity, about, used, catalogue.disputes())
+    disputes = index.disputes() if any(claim.dispute for claim in about) else {}
+    print_entity(entity, about, used, disputes, made_from=made_from, used_in=used_in)
 
 
 @catalog_app.command("sources")
@@ -102,7 +110,7 @@ def sources_command(catalog: CatalogOption = None, as_json: JsonOption = False) 
 @catalog_app.command("disputes")
 def disputes_command(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Show claims that contradict each other; none is resolved by hand."""
-    disputes = load_catalogue(catalog or ()).disputes()
+    disputes = opened(catalog).disputes()
     if as_json:
         print_json({key: [c.model_dump(mode="json") for c in sides]
                     for key, sides in disputes.items()})  # fmt: skip

@@ -13,9 +13,24 @@ if TYPE_CHECKING:
 
 
 def print_entity(
-    entity: Entity, about: list[Claim], used: list[Claim], disputes: dict[str, list[Claim]]
+    entity: Entity,
+    about: list[Claim],
+    used: list[Claim],
+    disputes: dict[str, list[Claim]],
+    *,
+    made_from: int,
+    used_in: int,
 ) -> None:
-    """Print a model or dataset, what it was made from, and what it is used in."""
+    """Print a model or dataset, what it was made from, and what it is used in.
+
+    Args:
+        entity: it.
+        about: claims about what it was made from, the first of them.
+        used: claims that name it as a parent, the first of them.
+        disputes: claims that contradict each other, by name.
+        made_from: claims about what it was made from, in all.
+        used_in: claims that name it as a parent, in all.
+    """
     facts = {
         "what": entity.what, "kind": entity.kind, "provider": entity.provider,
         "country": entity.country, "licence": entity.license or _looked(entity.license_looked),
@@ -42,13 +57,17 @@ def print_entity(
         out.print(claims)
     else:
         out.say("Nothing is recorded of what it was made from.")
+    if made_from > len(about):
+        out.say(f"and {made_from - len(about):,} more claims, told by --json or a larger --limit")
     mine = {claim.dispute for claim in about if claim.dispute}
     for name in sorted(mine):
         sides = " / ".join(f"{c.parent} ({c.relation}, {c.source})" for c in disputes[name])
         out.say(f"Sources disagree on {name}: {sides}")
     if used:
         names = sorted({f"{claim.child} ({claim.relation})" for claim in used})
-        out.say(f"Used in {len(names)}: {'; '.join(names)}")
+        more = used_in - len(used)
+        rest = f"; and {more:,} more, told by --json or a larger --limit" if more else ""
+        out.say(f"Used in {len(names) + more:,}: {'; '.join(names)}{rest}")
 
 
 def _downloads(entity: Entity) -> str:

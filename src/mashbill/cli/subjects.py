@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mashbill.cli.catalogue import opened
 from mashbill.cli.opening import open_store
 from mashbill.core import registry as plugins
-from mashbill.core.errors import PluginError, RecipeError, StoreError
+from mashbill.core.errors import InputError, PluginError, RecipeError, StoreError
 from mashbill.core.store import Store
 from mashbill.core.use import Use
 from mashbill.lineage.circuit import Circuit
@@ -16,7 +18,7 @@ from mashbill.lineage.contradicted import contradictions
 from mashbill.lineage.decisions import Decided, decide_circuit, declared_use
 from mashbill.lineage.extended import extended
 from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
-from mashbill.policy.claims import Entity, load_catalogue
+from mashbill.policy.claims import Entity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,16 +104,20 @@ def public_subject(name: str, statuses: Sequence[Status], catalog: Sequence[Path
     Raises:
         InputError: if the catalogue has none of that name; near ones are listed.
     """
-    catalogue = load_catalogue(catalog)
-    entity = catalogue.find(name)
-    lineage = lineage_of(catalogue, statuses)
+    index = opened(catalog)
+    entity = index.find(name)
+    lineage = lineage_of(index.part([entity.id]), statuses)
     return Subject(entity.id, lineage.of(entity), Use(), entity=entity, lineage=lineage)
 
 
 def went_on(subject: Subject, statuses: Sequence[Status], catalog: Sequence[Path] = ()) -> Subject:
     """Return an artifact of a store whose teachers rest on what the catalogue claims of them."""
-    lineage = lineage_of(load_catalogue(catalog), statuses)
-    circuit, _ = extended(subject.circuit, lineage)
+    index = opened(catalog)
+    known = []
+    for node in subject.circuit.sources().tolist():
+        with suppress(InputError):
+            known.append(index.find(subject.circuit.source(node).name).id)
+    circuit, _ = extended(subject.circuit, lineage_of(index.part(known), statuses))
     return replace(subject, circuit=circuit)
 
 

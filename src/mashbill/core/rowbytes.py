@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _TEXT = pa.large_string()
 _NEEDS_ESCAPE = r'["\\\x00-\x1f]'
 _SAFE = 2**53
-_NOTHING = pa.scalar("", _TEXT)
+# An empty text. pa.scalar would load pandas where it is installed: half a second for nothing.
+_NOTHING = pa.Array.from_buffers(_TEXT, 1, [None, pa.py_buffer(bytes(16)), pa.py_buffer(b"")])[0]
 
 
 def digests(columns: Mapping[str, Any], prefix: bytes = b"") -> list[bytes]:

@@ -64,8 +64,14 @@ class Index:
 
     @cached_property
     def ids(self) -> pa.StringArray:
-        """Id of each entity."""
+        """Id of each entity; to be asked for only where all are wanted."""
         return self.merged.entities.column("id").chunk(0).dictionary_decode()
+
+    def ids_of(self, rows: Sequence[int] | np.ndarray) -> pa.StringArray:
+        """Return the ids of some entities."""
+        column = self.merged.entities.column("id").chunk(0)
+        code = np.from_dlpack(column.indices)[np.asarray(rows, np.int64)]
+        return column.dictionary.take(places(code))
 
     def codes(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Return a fact of every entity as (code, texts), as it is read: blank has its default."""
@@ -98,11 +104,14 @@ class Index:
         raise not_found(text, sorted(self._called(fits)) or closest(name, self._ids_with))
 
     def _ids_with(self, part: str) -> list[str]:
-        """Return the ids of all names that hold a text."""
+        """Return the ids of all names that hold a text; of very many, the first."""
         return self._called(self._named(pc.match_substring(self.merged.keys, part)))
 
     def _called(self, rows: list[int]) -> list[str]:
-        return [str(name) for name in self.ids.take(pa.array(rows, pa.int64())).to_pylist()]
+        ids = self.ids_of(rows)
+        if len(ids) > _TOO_MANY:
+            ids = ids.take(pc.sort_indices(ids)[:_TOO_MANY])
+        return [str(name) for name in ids.to_pylist()]
 
     def _of_key(self, name: str) -> int | None:
         keys, low, high = self.merged.keys, 0, len(self.merged.keys)
@@ -125,7 +134,7 @@ class Index:
         """Return the row of an id as it is written; None if there is none."""
         if entity not in self._row:
             row = self._of_key(entity.lower())
-            if row is None or self.ids[row].as_py() != entity:  # two ids differ in case only
+            if row is None or self.ids_of([row])[0].as_py() != entity:  # two ids differ in case only
                 place = pc.index(self.ids, pa.scalar(entity, pa.string())).as_py()
                 row = place if place >= 0 else None
             if row is None:
@@ -137,16 +146,15 @@ class Index:
 
     def entities(self, rows: Sequence[int] | np.ndarray) -> list[Entity]:
         """Return entities by their rows."""
-        found: list[Entity] = rows_of(self.merged.entities.take(pa.array(rows, pa.int64())), Entity)
+        found: list[Entity] = rows_of(self.merged.entities.take(places(rows)), Entity)
         self._row.update((entity.id, int(row)) for entity, row in zip(found, rows, strict=True))
         return found
 
     def claims(self, rows: Sequence[int] | np.ndarray) -> list[Claim]:
         """Return claims by their rows."""
-        at = pa.array(rows, pa.int64())
-        table = self.merged.claims.take(at)
+        table = self.merged.claims.take(places(rows))
         for name, ends in (("parent", self.merged.parent), ("child", self.merged.child)):
-            table = table.add_column(0, name, self.ids.take(pa.array(ends[np.asarray(rows, int)])))
+            table = table.add_column(0, name, self.ids_of(ends[np.asarray(rows, np.int64)]))
         return [_claim(row) for row in _cells(table)]
 
     def about(self, entity: str, most: int | None = None) -> tuple[list[Claim], int]:
@@ -219,7 +227,7 @@ class Index:
             Their rows, and how many there are.
         """
         found = np.flatnonzero(self._holding(text.lower()))
-        lower = lowered(self.ids.take(pa.array(found)))
+        lower = lowered(self.ids_of(found))
         table = pa.table({"name": lower, "row": found})
         keys = [("name", "ascending"), ("row", "ascending")]
         if most is not None and most < len(found):
@@ -261,13 +269,22 @@ class Names(Mapping[str, str]):
         row = self._index._of_key(name)  # noqa: SLF001 - one thing in two classes
         if row is None:
             raise KeyError(name)
-        return str(self._index.ids[row].as_py())
+        return str(self._index.ids_of([row])[0].as_py())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index.merged.keys.to_pylist())
 
     def __len__(self) -> int:
         return len(self._index.merged.keys)
+
+
+def places(numbers: Sequence[int] | np.ndarray) -> pa.Int64Array:
+    """Return numbers as Arrow's ``take`` wants them.
+
+    pa.array would load pandas where it is installed: half a second for nothing.
+    """
+    whole = np.ascontiguousarray(numbers, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(whole), [None, pa.py_buffer(whole)])
 
 
 def ragged(begin: np.ndarray, end: np.ndarray) -> np.ndarray:

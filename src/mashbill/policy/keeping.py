@@ -221,13 +221,13 @@ def _mapped(file: Path, parts: dict[str, list[int]]) -> Index:
                 return np.empty(0, column.type.to_pandas_dtype())
             return np.from_dlpack(column.chunk(0))
 
-        keys = tables["names"].column("key").combine_chunks()
+        keys = tables["names"].column("key")
         merged = Merged(
             entities=_whole(tables["entities"]),
             claims=_whole(tables["claims"]),
             child=array("ends", "child"),
             parent=array("ends", "parent"),
-            keys=keys.chunk(0) if isinstance(keys, pa.ChunkedArray) else keys,
+            keys=keys.chunk(0) if keys.num_chunks else pa.array([], pa.string()),
             named=array("names", "named"),
         )
         return Index(merged, array("starts", "child"), array("ends", "by_child"),
