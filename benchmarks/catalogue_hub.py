@@ -31,7 +31,8 @@ def names(models: int, seed: int) -> tuple[pa.Array, np.ndarray, np.ndarray]:
     draw = np.random.default_rng(seed)
     maker = np.minimum((models // 10 + 1) * draw.random(models) ** 3, models // 10).astype(np.int64)
     is_data = draw.random(models) < DATA_SHARE
-    word = pa.array(np.where(is_data, "data", "model"))
+    sizes = np.array(["model", "model-7B", "model-1.5B", "model-8x7B", "model-70B-GGUF"])
+    word = pa.array(np.where(is_data, "data", sizes[draw.choice(5, models, p=[0.6, *[0.1] * 4])]))
     ids = pc.binary_join_element_wise(
         "maker", pc.cast(pa.array(maker), pa.string()), "/", word, "-",
         pc.cast(pa.array(np.arange(models)), pa.string()), "",

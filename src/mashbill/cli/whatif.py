@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mashbill.cli.catalogue import opened
 from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
@@ -24,15 +25,16 @@ from mashbill.cli.options import (
 from mashbill.cli.show_whatif import print_whatif
 from mashbill.core.errors import InputError
 from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.public import lineage_of
+from mashbill.lineage.hub_facts import things_of_index
 from mashbill.lineage.scenarios import Scenario, forbidding, removing, tell
-from mashbill.lineage.things import things_of_catalogue, things_of_store
+from mashbill.lineage.things import things_of_store
 from mashbill.lineage.whatif import lead, population
 from mashbill.lineage.whatif.told import ARTIFACTS_TOLD, counted_over
-from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
+from mashbill.policy.index import Names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from mashbill.lineage.things import Things
@@ -92,12 +94,12 @@ def whatif_command(
     day = parse_day(as_of)
     registry = load_registry(terms_file or ())
     listed = population.read_population(population_file) if population_file else None
-    ids: dict[str, str] = {}
+    ids: Mapping[str, str] = {}
     if store is None:
         statuses = parse_claims(claims)
-        catalogue = load_catalogue(catalog or ())
-        things = things_of_catalogue(lineage_of(catalogue, statuses))
-        ids, listed = catalogue.names, listed or population.shipped()
+        index = opened(catalog)
+        things = things_of_index(index, statuses)
+        ids, listed = Names(index), listed or population.shipped()
         counted = counted_over(things, "the catalogue", f"{', '.join(statuses)} claims")
     else:
         things = things_of_store(open_store(store))

@@ -116,8 +116,8 @@ def lineage_of(
         for claim in catalogue.claims
         if claim.status in statuses and (disputed or not claim.dispute)
     ]
-    claims, left_out = _without_circles(claims)
-    building = _Building(catalogue, claims)
+    claims, left_out = without_circles(claims)
+    building = Building(catalogue, claims)
     for entity in catalogue.entities.values():
         building.entity(entity, own_route(entity))
     for claim in claims:
@@ -131,7 +131,7 @@ _Making = Generator[tuple["Entity", str], int, int]
 """adds a node and returns its number; it yields an entity and a route, and is sent their node"""
 
 
-class _Building:
+class Building:
     """Nodes and edges as they are added; everything has the number in which it came."""
 
     def __init__(self, catalogue: Catalogue, claims: Iterable[Claim]) -> None:
@@ -140,33 +140,33 @@ class _Building:
         for claim in claims:
             self._claims.setdefault(claim.child, []).append(claim)
         self.node: dict[tuple[str, str], int] = {}
-        self._kinds: list[int] = []
-        self._about: list[str] = []
-        self._names: list[str] = []
+        self.kinds: list[int] = []
+        self.about: list[str] = []
+        self.names: list[str] = []
         self._described: list[bool] = []
-        self._edges: list[tuple[int, int, int, float, int]] = []
+        self.edges: list[tuple[int, int, int, float, int]] = []
 
     def circuit(self) -> Circuit:
         """Put it in order."""
-        columns = list(zip(*self._edges, strict=True)) or [(), (), (), (), ()]
+        columns = list(zip(*self.edges, strict=True)) or [(), (), (), (), ()]
         return Circuit.build(
-            np.array(self._kinds, np.uint8),
+            np.array(self.kinds, np.uint8),
             np.array(columns[0], np.int64),
             np.array(columns[1], np.int64),
             np.array(columns[2], np.uint8),
             np.array(columns[3], np.float64),
             np.array(columns[4], np.int64),
-            digests=self._names,
-            about=self._about,
+            digests=self.names,
+            about=self.about,
             described=np.array(self._described, bool),
         )
 
     def _add(self, kind: int, name: str, about: dict[str, Any], *, described: bool = False) -> int:
-        self._kinds.append(kind)
-        self._names.append(name)
-        self._about.append(json.dumps(about))
+        self.kinds.append(kind)
+        self.names.append(name)
+        self.about.append(json.dumps(about))
         self._described.append(described)
-        return len(self._kinds) - 1
+        return len(self.kinds) - 1
 
     def entity(self, entity: Entity, route: str) -> int:
         """Return the node of an entity by a route, adding it and all under it.
@@ -175,7 +175,7 @@ class _Building:
         claims may stand on each other more often than calls may nest.
         """
         answer: int | None = self.node.get((entity.id, route))
-        waiting = [] if answer is not None else [self._made(entity, route)]
+        waiting = [] if answer is not None else [self.made(entity, route)]
         while waiting:
             try:
                 parent, by = waiting[-1].send(cast("int", answer))
@@ -185,14 +185,14 @@ class _Building:
                 continue
             answer = self.node.get((parent.id, by))
             if answer is None:
-                waiting.append(self._made(parent, by))
+                waiting.append(self.made(parent, by))
         return cast("int", answer)
 
     def parent(self, claim: Claim) -> int:
         """Return the node of a claim's parent, by the route that the claim states."""
         return self.entity(*self._asked(claim))
 
-    def _made(self, entity: Entity, route: str) -> _Making:
+    def made(self, entity: Entity, route: str) -> _Making:
         """Add an entity by a route; its node is returned."""
         source = source_of_entity(entity, route).model_dump(mode="json")
         claims = self._claims.get(entity.id, [])
@@ -232,7 +232,7 @@ class _Building:
         self, above: int, below: int, how: str, tokens: float, claim: Claim | None = None
     ) -> None:
         rows = -1 if claim is None or claim.rows is None else int(claim.rows)
-        self._edges.append((above, below, _CODE[how], tokens, rows))
+        self.edges.append((above, below, _CODE[how], tokens, rows))
 
     def _rest(self, entity: Entity, phase: str = "", what: str = REST) -> int:
         name = f"{entity.id}{f', {phase}' if phase else ''}: {what}"
@@ -324,7 +324,7 @@ def _all_shares(claims: list[Claim]) -> bool:
     return bool(figures) and all(claim.share is not None for claim in figures)
 
 
-def _without_circles(claims: list[Claim]) -> tuple[list[Claim], tuple[Claim, ...]]:
+def without_circles(claims: list[Claim]) -> tuple[list[Claim], tuple[Claim, ...]]:
     """Return the claims without those that would make a thing its own ancestor, and these.
 
     Only what takes part in a circle is looked at: of it, the strongest claims are kept first

@@ -1,0 +1,307 @@
+"""The circuit of a whole catalogue from its index, over columns: for questions about everything.
+
+It is the circuit of :func:`mashbill.lineage.public.lineage_of`; a law holds the two to the same
+nodes and edges. A claim without figures is an edge, and those are added all at once. Where figures
+are stated, phases are weighed, and that is left to the code that does it for one entity.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from mashbill.core.source import Channel, Source, parse_via, via
+from mashbill.lineage.circuit import DATASET, LABELS, MODEL, SOURCE, Circuit, ragged
+from mashbill.lineage.public import (
+    COUNTED,
+    REST,
+    Building,
+    own_route,
+    source_of_entity,
+    without_circles,
+)
+from mashbill.policy.claims import RELATIONS, Catalogue
+
+if TYPE_CHECKING:
+    from mashbill.policy.claims import Entity, Status
+    from mashbill.policy.index import Index
+
+_FIGURES = ("share", "tokens", "of_tokens")
+_ELSEWHERE = 1 << 40
+"""added to the number of a node that a making did not add itself"""
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A catalogue's circuit, and which nodes are its entities."""
+
+    index: Index
+    circuit: Circuit
+    row: np.ndarray
+    """int64, shape (nodes,): row of the entity that a node is, by its number in the circuit; -1 of
+    what lies between"""
+    by_api: np.ndarray
+    """bool, shape (nodes,): reached through an API though its weights are out"""
+
+
+@dataclass
+class _Claims:
+    """Claims that count, by column, each shape (claims,)."""
+
+    at: np.ndarray
+    """rows in the index"""
+    child: np.ndarray
+    to: np.ndarray
+    """number of the node that is the parent by the route stated"""
+    label: np.ndarray
+    records: np.ndarray
+    is_weights: np.ndarray
+
+
+@dataclass
+class _Graph:
+    """Nodes and edges, by column and in pieces."""
+
+    kind: list[np.ndarray]
+    edges: list[tuple[np.ndarray, ...]]
+    """parent, to, label, tokens, records"""
+    texts: list[tuple[str, str]]
+    """name and JSON of the nodes that stand behind those of entities and of what is left over"""
+
+
+def hub_of(index: Index, statuses: Sequence[Status] = COUNTED) -> Hub:
+    """Return the circuit of a catalogue.
+
+    Args:
+        index: entities and claims.
+        statuses: which claims count, by who stands behind them.
+
+    Raises:
+        InputError: if figures of an entity add up to more than the whole.
+    """
+    size = index.size
+    claims, twice = _counted(index, statuses)
+    figured = _figured(index, claims)
+    is_data = _is(index, "what", "dataset")
+    made = np.bincount(claims.child, minlength=size) > 0
+    kind = np.where(made, np.where(is_data, DATASET, MODEL), SOURCE).astype(np.uint8)
+    graph = _Graph([kind, kind[twice]], [], [])
+    owner = np.concatenate([np.arange(size), twice])
+    rest = _plain(graph, claims, figured, owner, size)
+    _weighed(graph, index, claims, figured, twice, len(owner) + len(rest))
+    columns = [np.concatenate(column) for column in zip(*graph.edges, strict=True)]
+    kinds = np.concatenate(graph.kind)
+    count = len(kinds)
+    row = np.full(count, -1, np.int64)
+    row[: len(owner)] = owner
+    described = np.zeros(count, bool)
+    described[: len(owner) + len(rest)] = True
+    described[len(owner) + len(rest) :] = kinds[len(owner) + len(rest) :] == SOURCE
+    models = np.zeros(count, bool)
+    models[: len(owner)] = ~is_data[owner]
+    models[len(owner) :] = kinds[len(owner) :] == SOURCE  # what is not known may be one
+    texts = _Texts(index, owner, owner[rest], graph.texts, kinds)
+    circuit = Circuit.build(
+        kinds, *columns, digests=_Names(texts), about=texts, described=described
+    )  # fmt: skip
+    before = np.empty(count, np.int64)
+    before[circuit.place] = np.arange(count)
+    circuit = replace(circuit, _models=models[before])
+    return Hub(index, circuit, row[before], (before >= size) & (before < len(owner)))
+
+
+def _is(index: Index, fact: str, value: str) -> np.ndarray:
+    code, texts = index.codes(fact)
+    found: np.ndarray = np.array([text == value for text in texts], bool)[code]
+    return found
+
+
+def _counted(index: Index, statuses: Sequence[Status]) -> tuple[_Claims, np.ndarray]:
+    """Return the claims that count, and the entities that are reached in two ways."""
+    merged = index.merged
+    code, texts = index.claimed("status")
+    at = np.flatnonzero(np.array([text in statuses for text in texts], bool)[code])
+    dropped = _in_circles(index, at)
+    at = at[~np.isin(at, dropped)] if len(dropped) else at
+    child, parent = merged.child[at].astype(np.int64), merged.parent[at].astype(np.int64)
+    code, texts = index.claimed("relation")
+    ways = [via(*RELATIONS[text][:2]) for text in texts]
+    weights = np.array([parse_via(way)[0] is Channel.WEIGHTS for way in ways], bool)
+    label = np.array([LABELS.index(way) for way in ways], np.uint8)
+    relation = code[at]
+    code, texts = index.claimed("route")
+    by_api = np.array([text == "api" for text in texts], bool)[code[at]]
+    by_api &= _is(index, "what", "model")[parent] & ~_is(index, "kind", "closed-api")[parent]
+    twice = np.unique(parent[by_api])
+    to = np.where(by_api, index.size + np.searchsorted(twice, parent), parent)
+    code, texts = index.claimed("rows")
+    records = np.array([int(float(text)) if text else -1 for text in texts], np.int64)[code[at]]
+    return _Claims(at, child, to, label[relation], records, weights[relation]), twice
+
+
+def _in_circles(index: Index, at: np.ndarray) -> np.ndarray:
+    """Return the claims that would make a thing its own ancestor, the weakest of each circle."""
+    child, parent = index.merged.child[at], index.merged.parent[at]
+    left = np.arange(len(at))
+    for end, other in ((child, parent), (parent, child)):
+        left = left[_held(end[left], other[left], index.size)]
+    if not len(left):
+        return left
+    claims = index.claims(at[left])
+    kept, _ = without_circles(claims)
+    same = {id(claim) for claim in kept}
+    return at[left[[n for n, claim in enumerate(claims) if id(claim) not in same]]]
+
+
+def _held(end: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
+    """Return which edges stay when what no edge holds goes, again and again; shape (edges,)."""
+    held = np.bincount(end, minlength=size)
+    order = np.argsort(other, kind="stable")
+    start = np.concatenate([[0], np.cumsum(np.bincount(other, minlength=size))])
+    gone = np.zeros(size, bool)
+    waiting = np.flatnonzero(held == 0)
+    while len(waiting):
+        gone[waiting] = True
+        met, times = np.unique(
+            end[order[ragged(start[waiting], start[waiting + 1])]], return_counts=True
+        )
+        held[met] -= times
+        waiting = met[(held[met] == 0) & ~gone[met]]
+    stays: np.ndarray = ~gone[end] & ~gone[other]
+    return stays
+
+
+def _figured(index: Index, claims: _Claims) -> np.ndarray:
+    """Return the entities whose phases state figures, bool, shape (n,)."""
+    found = np.zeros(index.size, bool)
+    for name in _FIGURES:
+        code, texts = index.claimed(name)
+        said = np.array([text != "" for text in texts], bool)[code[claims.at]]
+        found[claims.child[said & ~claims.is_weights]] = True
+    return found
+
+
+def _plain(
+    graph: _Graph, claims: _Claims, figured: np.ndarray, owner: np.ndarray, size: int
+) -> np.ndarray:
+    """Add edges for all claims without figures; return the nodes that rest on something more."""
+    plain = np.flatnonzero(~figured[claims.child])
+    order = plain[np.lexsort((~claims.is_weights[plain], claims.child[plain]))]
+    start = np.concatenate([[0], np.cumsum(np.bincount(claims.child[order], minlength=size))])
+    sizes = start[owner + 1] - start[owner]
+    mine = order[ragged(start[owner], start[owner + 1])]
+    above = np.repeat(np.arange(len(owner)), sizes)
+    blank = np.full(len(mine), np.nan)
+    graph.edges.append((above, claims.to[mine], claims.label[mine], blank, claims.records[mine]))
+    taught = np.zeros(size, bool)
+    taught[claims.child[plain[~claims.is_weights[plain]]]] = True
+    rest = np.flatnonzero(taught[owner])
+    number = len(owner) + np.arange(len(rest))
+    content = np.full(len(rest), LABELS.index("content"), np.uint8)
+    graph.edges.append((rest, number, content, np.full(len(rest), np.nan), np.full(len(rest), -1)))
+    graph.kind.append(np.full(len(rest), SOURCE, np.uint8))
+    return rest
+
+
+def _weighed(
+    graph: _Graph, index: Index, claims: _Claims, figured: np.ndarray, twice: np.ndarray, count: int
+) -> None:
+    """Add what is made of claims with figures, an entity at a time."""
+    mine = np.flatnonzero(figured[claims.child])
+    if not len(mine):
+        return
+    rows = index.claims(claims.at[mine])
+    ends = np.unique(np.concatenate([claims.child[mine], index.merged.parent[claims.at[mine]]]))
+    entities = {entity.id: entity for entity in index.entities(ends)}
+    number = {name: int(row) for name, row in zip(entities, ends.tolist(), strict=True)}
+    second = {int(row): index.size + place for place, row in enumerate(twice.tolist())}
+    building = Building(Catalogue(entities, tuple(rows), {}), rows)
+
+    def node(entity: Entity, route: str) -> int:
+        row = number[entity.id]
+        return row if route == own_route(entity) else second[row]
+
+    stands_for: dict[int, int] = {}
+    for row in np.unique(claims.child[mine]).tolist():
+        entity = entities[index.ids_of([row])[0].as_py()]
+        routes = [own_route(entity)]
+        if row in second:
+            routes.append(f"api:{entity.provider.lower()}")
+        for route in routes:
+            making, answer = building.made(entity, route), None
+            while True:
+                try:
+                    answer = _ELSEWHERE + node(*making.send(cast("int", answer)))
+                except StopIteration as done:
+                    stands_for[done.value] = node(entity, route)
+                    break
+    added = [n for n in range(len(building.kinds)) if n not in stands_for]
+    stands_for |= {n: count + place for place, n in enumerate(added)}
+    graph.kind.append(np.array([building.kinds[n] for n in added], np.uint8))
+    graph.texts += [(building.names[n], building.about[n]) for n in added]
+    above, to, label, tokens, records = zip(*building.edges, strict=True)
+    graph.edges.append((
+        np.array([stands_for[n] for n in above], np.int64),
+        np.array([n - _ELSEWHERE if n >= _ELSEWHERE else stands_for[n] for n in to], np.int64),
+        np.array(label, np.uint8), np.array(tokens, np.float64), np.array(records, np.int64),
+    ))  # fmt: skip
+
+
+class _Texts(Sequence[str]):
+    """JSON of each node's own fields, by the number that it had first; made when asked for."""
+
+    def __init__(
+        self,
+        index: Index,
+        owner: np.ndarray,
+        rest: np.ndarray,
+        others: list[tuple[str, str]],
+        kinds: np.ndarray,
+    ) -> None:
+        self._index, self._owner, self._rest = index, owner, rest
+        self._others, self._kinds = others, kinds
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def name(self, number: int) -> str:
+        """Return what a node is called."""
+        if number < len(self._owner):
+            return str(self._index.ids_of([self._owner[number]])[0].as_py())
+        place = number - len(self._owner)
+        if place < len(self._rest):
+            return f"{self._index.ids_of([self._rest[place]])[0].as_py()}: {REST}"
+        return self._others[place - len(self._rest)][0]
+
+    def __getitem__(self, number: int) -> str:  # type: ignore[override]
+        behind = number - len(self._owner) - len(self._rest)
+        if behind >= 0:
+            return self._others[behind][1]
+        if number >= len(self._owner):
+            rest = Source(
+                name=self.name(number), what="unknown", kind="unknown", route="not recorded"
+            )
+            return rest.model_dump_json()
+        entity = self._index.entities([self._owner[number]])[0]
+        route = f"api:{entity.provider.lower()}" if number >= self._index.size else ""
+        source = source_of_entity(entity, route).model_dump(mode="json")
+        if self._kinds[number] == SOURCE:
+            return json.dumps(source)
+        return json.dumps({"artifact": entity.id, "source": source})
+
+
+class _Names(Sequence[str]):
+    """Names of nodes, by the number that each had first."""
+
+    def __init__(self, texts: _Texts) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, number: int) -> str:  # type: ignore[override]
+        return self._texts.name(number)

@@ -1,0 +1,153 @@
+"""The things of a whole catalogue with their facts, from its index: gathered, not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from mashbill.lineage.hub import Hub, hub_of
+from mashbill.lineage.public import COUNTED
+from mashbill.lineage.things import FACTS, Column, Measures, Things
+from mashbill.policy.claims import MEDIA
+from mashbill.policy.index import places
+from mashbill.policy.sizes import parameters_by_name, total_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+
+    from mashbill.policy.claims import Status
+    from mashbill.policy.index import Index
+
+_AT_ONCE = 1 << 16
+_SEPARATOR = "[^A-Za-z0-9.]"
+_SIZE = r"(?:^|[^A-Za-z0-9.])(?P<size>\d{1,6}(?:\.\d{1,4})?[MBT])(?:$|[^A-Za-z0-9])"
+_EXPERTS = r"\d(?:E|x\d)"
+
+
+def things_of_index(index: Index, statuses: Sequence[Status] = COUNTED) -> Things:
+    """Return the entities of a catalogue as things, as ``things_of_catalogue`` does.
+
+    Args:
+        index: entities and claims.
+        statuses: which claims count, by who stands behind them.
+
+    Raises:
+        InputError: if figures of an entity add up to more than the whole.
+    """
+    hub = hub_of(index, statuses)
+    columns = {name: _column(hub, *index.codes(name)) for name in FACTS if name in _PLAIN}
+    ids = index.merged.entities.column("id").chunk(0)
+    columns["name"] = _column(hub, np.from_dlpack(ids.indices), Texts(ids.dictionary))
+    columns["route"] = _routes(hub)
+    ordered = {name: columns[name] for name in FACTS}
+    return Things(hub.circuit, hub.row >= 0, ordered, _measures(hub))
+
+
+_PLAIN = ("what", "provider", "country", "kind", "license", "released")
+
+
+class Texts(Sequence[str]):
+    """Texts that stay in the index until one is asked for, and an empty one behind them."""
+
+    def __init__(self, texts: pa.StringArray) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts) + 1
+
+    def __getitem__(self, place: int) -> str:  # type: ignore[override]
+        return "" if place == len(self._texts) else str(self._texts[place].as_py())
+
+    def __iter__(self) -> Iterator[str]:
+        for begin in range(0, len(self._texts), _AT_ONCE):
+            yield from self._texts.slice(begin, _AT_ONCE).to_pylist()
+        yield ""
+
+
+def _column(hub: Hub, code: np.ndarray, texts: Sequence[str]) -> Column:
+    """Return a fact of every node; what lies between entities has none."""
+    if isinstance(texts, Texts):
+        blank = len(texts) - 1
+    else:
+        texts = texts if "" in texts else [*texts, ""]
+        blank = texts.index("")
+    found = np.full(len(hub.row), blank, np.int32)
+    mine = hub.row >= 0
+    found[mine] = code[hub.row[mine]]
+    return Column(found, texts)
+
+
+def _routes(hub: Hub) -> Column:
+    """Return how each node is reached."""
+    index = hub.index
+    provider, providers = index.codes("provider")
+    kind, kinds = index.codes("kind")
+    what, whats = index.codes("what")
+    by_api = np.array([text == "closed-api" for text in kinds], bool)[kind]
+    is_data = np.array([text == "dataset" for text in whats], bool)[what]
+    texts = ["", "public", "weights", *(f"api:{text.lower()}" for text in providers)]
+    code = np.where(is_data, 1, np.where(by_api, provider + 3, 2)).astype(np.int32)
+    column = _column(hub, code, texts)
+    second = np.flatnonzero(hub.by_api)
+    column.code[second] = provider[hub.row[second]] + 3
+    return column
+
+
+def _measures(hub: Hub) -> Measures:
+    """Return what is recorded in numbers of every node."""
+    index = hub.index
+    nan = float("nan")
+
+    def each(name: str, read: Callable[[str], Any], kind: type = np.float64) -> np.ndarray:
+        code, texts = index.codes(name)
+        values: np.ndarray = np.array([read(text) for text in texts], kind)[code]
+        return values
+
+    def takes(text: str) -> int:
+        return sum(1 << MEDIA.index(medium) for medium in set(text.split(";")) if medium in MEDIA)
+
+    parts = (
+        _parameters(index),
+        each("context", lambda text: float(text) if text else nan),
+        each("takes", takes, np.uint8),
+        each("downloads", lambda text: float(text) if text else nan),
+    )
+    mine = hub.row >= 0
+    found = []
+    for values, blank in zip(parts, (nan, nan, 0, nan), strict=True):
+        whole = np.full(len(hub.row), blank, values.dtype)
+        whole[mine] = values[hub.row[mine]]
+        found.append(whole)
+    return Measures(*found)
+
+
+def _parameters(index: Index) -> np.ndarray:
+    """Return the parameters of each model as stated, or as its name says, float64, shape (n,)."""
+    code, texts = index.codes("parameters")
+    stated = np.array([total_parameters(text) or np.nan for text in texts], np.float64)[code]
+    what, whats = index.codes("what")
+    is_model = np.array([text == "model" for text in whats], bool)[what]
+    stated[~is_model] = np.nan
+    at = np.flatnonzero(np.isnan(stated) & is_model)
+    ids = index.ids_of(at)
+    # Most names say no size at all; of the others, most say one, and a few hundred sizes are all.
+    some = np.flatnonzero(np.from_dlpack(pc.match_substring_regex(ids, r"\d[MBT]").cast("uint8")))
+    at, ids = at[some], ids.take(places(some))
+    own = pc.replace_substring_regex(ids, "^.*/", "")
+    own = pc.replace_substring_regex(own, _SEPARATOR, "  ")
+    times = np.from_dlpack(pc.count_substring_regex(own, _SIZE))
+    odd = np.from_dlpack(pc.match_substring_regex(own, _EXPERTS).cast("uint8")) > 0
+    once = np.flatnonzero((times == 1) & ~odd)
+    sizes = pc.extract_regex(own.take(places(once)), _SIZE).field("size").dictionary_encode()
+    values = [parameters_by_name(text) or np.nan for text in sizes.dictionary.to_pylist()]
+    if len(once):
+        stated[at[once]] = np.array(values, np.float64)[np.from_dlpack(sizes.indices)]
+    rest = np.flatnonzero((times > 1) | ((times == 1) & odd))
+    named = ids.take(places(rest)).to_pylist()
+    stated[at[rest]] = [parameters_by_name(name) or np.nan for name in named]
+    return stated
