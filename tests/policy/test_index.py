@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.core.errors import InputError
-from mashbill.policy import keeping
+from mashbill.policy import keeping, sealed
 from mashbill.policy.claims import (
     RELATIONS,
     STATUSES,
@@ -235,7 +235,7 @@ def builds(monkeypatch):
     """Count how often files are read."""
     counted = []
     real = keeping._built
-    monkeypatch.setattr(keeping, "_built", lambda files: counted.append(1) or real(files))
+    monkeypatch.setattr(keeping, "_built", lambda *files: counted.append(1) or real(*files))
     return counted
 
 
@@ -318,9 +318,9 @@ def test_a_csv_file_that_changed_is_read_again_whatever_its_times_say(place, bui
 
 
 def test_settled_files_are_not_digested_each_time(place, monkeypatch):
-    monkeypatch.setattr(keeping, "_SETTLED_NS", -1)
+    monkeypatch.setattr(sealed, "_SETTLED_NS", -(10**12))
     opened(place)
-    monkeypatch.setattr(keeping, "_digest", lambda _: pytest.fail("a settled file was read"))
+    monkeypatch.setattr(sealed, "_digest", lambda _: pytest.fail("a settled file was read"))
     opened(place)
 
 

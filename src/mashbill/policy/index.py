@@ -27,6 +27,9 @@ from mashbill.policy.near_names import closest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from mashbill.policy.sealed import Sealed
+
+_NEAR = 12
 _AT_ONCE = 10_000  # rows that are made into objects together
 
 
@@ -45,6 +48,10 @@ class Index:
     """int32, shape (m,)"""
     kept: str = ""
     """why it could not be kept for the next time; empty if it is, or need not be"""
+    place: Sealed | None = field(default=None, repr=False)
+    """where it is kept; None if it is not"""
+    sha256: str = ""
+    """digest of the file in which it is kept, or the first digits of it"""
     _row: dict[str, int] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -134,7 +141,9 @@ class Index:
         """Return the row of an id as it is written; None if there is none."""
         if entity not in self._row:
             row = self._of_key(entity.lower())
-            if row is None or self.ids_of([row])[0].as_py() != entity:  # two ids differ in case only
+            if (
+                row is None or self.ids_of([row])[0].as_py() != entity
+            ):  # two ids differ in case only
                 place = pc.index(self.ids, pa.scalar(entity, pa.string())).as_py()
                 row = place if place >= 0 else None
             if row is None:

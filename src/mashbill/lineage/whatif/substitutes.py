@@ -141,12 +141,25 @@ def _asked_of(things: Things, nodes: np.ndarray, channel: Channel, asking: Askin
     key_of = np.zeros(len(rest), np.int64)
     for fact in ("kind", "route", "license", "what"):
         column = things.columns[fact]
-        key_of = key_of * len(column.values) + column.code[nodes[rest]]
+        code = _api_as_one(things, nodes[rest]) if fact == "route" else column.code[nodes[rest]]
+        key_of = key_of * (len(column.values) + 1) + code
     _, first, back = np.unique(key_of, return_index=True, return_inverse=True)
     sources = (things.circuit.source(int(nodes[rest[at]])) for at in first.tolist())
     told = np.array([_asked(asking, source, channel) for source in sources], np.uint8)
     found[rest] = told[back] if len(told) else _REVIEW
     return found
+
+
+def _api_as_one(things: Things, nodes: np.ndarray) -> np.ndarray:
+    """Return the routes of nodes as numbers, with one for the API of whoever makes a model.
+
+    Whose it is, is asked of the maker and not of the route, where the maker is recorded.
+    """
+    route, provider = things.columns["route"], things.columns["provider"]
+    by_api = np.array([text.startswith("api:") for text in route.values], bool)
+    unknown = np.array([text == "unknown" for text in provider.values], bool)
+    code = route.code[nodes].astype(np.int64)
+    return np.where(by_api[code] & ~unknown[provider.code[nodes]], len(route.values), code)
 
 
 def _named_by_texts(things: Things, nodes: np.ndarray, asking: Asking) -> np.ndarray:
