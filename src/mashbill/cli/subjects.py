@@ -127,9 +127,9 @@ def own_subject(name: str, store: Path) -> Subject:
     Raises:
         StoreError: if it has none of that name.
     """
-    opened = open_store(store)
-    manifest = opened.find(name)
-    circuit = Circuit.of_artifact(opened, manifest)
+    held = open_store(store)
+    manifest = held.find(name)
+    circuit = Circuit.of_artifact(held, manifest)
     return Subject(
-        str(manifest.ref), circuit, declared_use(opened, str(manifest.ref)), opened, manifest
+        str(manifest.ref), circuit, declared_use(held, str(manifest.ref)), held, manifest
     )

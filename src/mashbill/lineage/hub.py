@@ -24,6 +24,7 @@ from mashbill.lineage.public import (
     source_of_entity,
     without_circles,
 )
+from mashbill.lineage.unrecorded import NOT_SAID
 from mashbill.policy.claims import RELATIONS, Catalogue
 
 if TYPE_CHECKING:
@@ -197,9 +198,7 @@ def _plain(
     above = np.repeat(np.arange(len(owner)), sizes)
     blank = np.full(len(mine), np.nan)
     graph.edges.append((above, claims.to[mine], claims.label[mine], blank, claims.records[mine]))
-    taught = np.zeros(size, bool)
-    taught[claims.child[plain[~claims.is_weights[plain]]]] = True
-    rest = np.flatnonzero(taught[owner])
+    rest = np.flatnonzero(sizes > 0)  # no claim without figures says that it is all
     number = len(owner) + np.arange(len(rest))
     content = np.full(len(rest), LABELS.index("content"), np.uint8)
     graph.edges.append((rest, number, content, np.full(len(rest), np.nan), np.full(len(rest), -1)))
@@ -283,7 +282,7 @@ class _Texts(Sequence[str]):
             return self._others[behind][1]
         if number >= len(self._owner):
             rest = Source(
-                name=self.name(number), what="unknown", kind="unknown", route="not recorded"
+                name=self.name(number), what="unknown", kind="unknown", route=NOT_SAID
             )
             return rest.model_dump_json()
         entity = self._index.entities([self._owner[number]])[0]
