@@ -281,9 +281,7 @@ class _Texts(Sequence[str]):
         if behind >= 0:
             return self._others[behind][1]
         if number >= len(self._owner):
-            rest = Source(
-                name=self.name(number), what="unknown", kind="unknown", route=NOT_SAID
-            )
+            rest = Source(name=self.name(number), what="unknown", kind="unknown", route=NOT_SAID)
             return rest.model_dump_json()
         entity = self._index.entities([self._owner[number]])[0]
         route = f"api:{entity.provider.lower()}" if number >= self._index.size else ""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mashbill.policy.sealed import Sealed
 
-_NEAR = 12
+_TOO_MANY = 2_001  # names that hold a text: one more than tell anything
 _AT_ONCE = 10_000  # rows that are made into objects together
 
 
