@@ -4,13 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mashbill.policy.claims import load_catalogue
 from mashbill.policy.sizes import parameters_by_name, total_parameters
 
 
 @pytest.mark.parametrize(
     ("stated", "billions"),
     [
-        ("671B MoE", 671), ("30B/3B", 30), ("235B-A22B", 235), ("2.4T/95B", 2400),
+        ("671B MoE", 671), ("671B MoE, 37B active", 671), ("31.6B MoE, 3.2B active", 31.6),
+        ("2T MoE, 288B active", 2000), ("30B/3B", 30), ("235B-A22B", 235), ("2.4T/95B", 2400),
         ("1T/32B", 1000), ("120B/12B", 120), ("7B", 7), ("0.6B", 0.6), ("270M", 0.27),
         ("E2B/E4B/12B/26B-A4B/31B", None), ("0.35B-30B", None), ("7B/13B/70B", None),
         ("7B/13B", None), ("8x7B", None), ("", None), ("large", None),
@@ -38,3 +40,19 @@ def test_a_name_says_a_size_or_nothing(name, billions):
 def test_any_text_is_a_size_or_none(text):
     for found in (total_parameters(text), parameters_by_name(text)):
         assert found is None or found >= 0
+
+
+def test_of_models_that_state_a_size_in_the_catalogue_nearly_all_have_one():
+    stated = [e for e in load_catalogue().entities.values() if e.what == "model" and e.parameters]
+    without = {e.parameters for e in stated if total_parameters(e.parameters) is None}
+    assert len(stated) > 100
+    assert all("/" in size or "x" in size or "-" in size for size in without), without
+
+
+def test_context_and_media_of_the_catalogue_have_a_source_that_can_be_opened():
+    told = [e for e in load_catalogue().entities.values() if e.context or e.takes]
+    assert len(told) >= 30
+    for entity in told:
+        (source,) = parse_sources(entity.measures_source)
+        assert source.can_be_opened, entity.id
+        assert source.is_exact, entity.id

@@ -7,6 +7,7 @@ import re
 _UNITS = {"M": 1e6, "B": 1e9, "T": 1e12}
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d{1,6}(?:\.\d{1,4})?)([MBT])(?![A-Za-z0-9])")
 """671B, 1.5B, 2.4T; not A22B, which is what works at a time, nor 8x7B, whose total is another"""
+_ACTIVE = re.compile(r",?\s*\d{1,6}(?:\.\d{1,4})?[MBT] active")
 _EXPERTS = re.compile(
     r"(?<![A-Za-z0-9.])(?:\d{1,4}E|\d{1,3}x\d{1,4}(?:\.\d{1,4})?[MB])(?![A-Za-z0-9])"
 )
@@ -15,9 +16,10 @@ _EXPERTS = re.compile(
 def total_parameters(stated: str) -> float | None:
     """Return all parameters of a model as its maker states them; None if that is not one number.
 
-    Of a mixture of experts, all count: ``30B-A3B``, ``30B/3B`` and ``671B MoE`` are 30 and 671
-    billion. A family of sizes (``4B/12B/31B``, ``0.35B-30B``) is not one model, and has none.
+    Of a mixture of experts, all count: ``30B-A3B``, ``30B/3B`` and ``671B MoE, 37B active`` are 30
+    and 671 billion. A family of sizes (``4B/12B/31B``, ``0.35B-30B``) is not one model and has none.
     """
+    stated = _ACTIVE.sub("", stated)
     found = [float(number) * _UNITS[unit] for number, unit in _SIZE.findall(stated)]
     if len(found) == 2 and stated.count("/") == 1 and found[0] >= 4 * found[1]:
         return found[0]  # all of them, and those that work at a time
