@@ -1,87 +1,86 @@
-"""Tampers with a store at random, and asks whether an audit finds it and names the place.
+"""Tampers with a store at random, and asks whether an audit finds it.
 
-`python benchmarks/tampering.py [COUNT] [STORE] [--seconds N] [--seed N]`. Each tampering is made
-in a copy, audited and undone. It counts as found if the audit has a finding, and as named if a
-finding is of the tampered file; for the ledger, of an entry at or before the first one that was
-touched. Checkpoints are given to the audit only where nothing else could show it: where the
-ledger's end is gone, or it was written anew and signed throughout. Without STORE the tests' toy
-chain is run. Stops when COUNT are done or the time is up, and exits 1 if one was missed.
+`python benchmarks/tampering.py [COUNT] [--seconds N] [--seed N] [--workers N]`. Each tampering is
+made in a copy, audited and undone. There are kinds of accidents, of what a stranger does who can
+write to the store, and of what an insider does who owns the key. Each is audited without anything
+from outside, and then, if nothing was found, with the signer's key id and a checkpoint that was
+kept elsewhere. An accident has to be named, too: a finding of the file that was touched, or, for
+the ledger, of an entry at or before the first one touched.
 
-Not tampered with, as no record rests on them: unused pages of calls.sqlite (its rows are altered
-by SQL instead), calls added to it, and files that no artifact holds.
+Kinds of which nothing in a store can tell are listed with the reason (`insiders.py`,
+`strangers.py`). Exits 1 if another was missed. Stops when COUNT are done or the time is up.
+
+Not tampered with, as no record rests on them: unused pages of calls.sqlite.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
-import json
 import multiprocessing
 import os
 import random
 import shutil
-import sqlite3
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from accidents import Accidents, Touched
+from forging import Forger
+from insiders import DEEP, UNFOUND, Insiders
+from strangers import STRANGERS_UNFOUND, Strangers
+from tampered_store import make
 
 from mashbill.core import checkpoint
-from mashbill.core.canonical import canonical, digest_bytes
-from mashbill.core.ledger import GENESIS, Signer
-from mashbill.core.store import CALLS, LEDGER, MANIFEST, NODES
+from mashbill.core.ledger import Signer
+from mashbill.core.store import CALLS, LEDGER, Store
 from mashbill.lineage.audit import Auditor
+from mashbill.run.rederiving import Rederiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WORKERS = 2
+    from mashbill.lineage.finding import AuditResult
+
 AUDITS_TIMED = 5
-
-
-@dataclass
-class Touched:
-    """What a tampering did, and so what an audit has to say."""
-
-    files: set[str]
-    """any of these has to be named"""
-    entry: int | None = None
-    """first entry touched, if the ledger was and is still there"""
-    needs_checkpoint: bool = False
+WHO = {"t": "accident", "s": "stranger", "i": "insider"}
+EXPLAINED = {**UNFOUND, **STRANGERS_UNFOUND}
 
 
 @dataclass
 class Outcome:
     """Tamperings of each kind, and what became of them."""
 
+    who: dict[str, str] = field(default_factory=dict)
     tried: Counter[str] = field(default_factory=Counter)
-    found: Counter[str] = field(default_factory=Counter)
+    alone: Counter[str] = field(default_factory=Counter)
+    """found with nothing from outside"""
+    outside: Counter[str] = field(default_factory=Counter)
+    """found with the signer's key id and a checkpoint"""
     named: Counter[str] = field(default_factory=Counter)
+    """of accidents: the place was named"""
     missed: list[str] = field(default_factory=list)
+    """what was to be found and was not"""
 
     def add(self, other: Outcome) -> None:
-        self.tried += other.tried
-        self.found += other.found
-        self.named += other.named
+        self.who |= other.who
+        for name in ("tried", "alone", "outside", "named"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.missed += other.missed
 
 
-class Campaign:
+class Campaign(Accidents, Strangers, Insiders):
     """Tampers with one store, which it leaves as it was."""
 
     def __init__(self, store: Path, signer: Signer, seed: int) -> None:
         """Tamper with ``store``; ``signer`` is a key that has entries in its ledger."""
         self.store = store
         self.draw = random.Random(seed)
-        self.dirty: set[str] = set()
+        for name in (".work", ".locks"):
+            shutil.rmtree(store / name, ignore_errors=True)
         self.whole = {
             path.relative_to(store).as_posix(): path.read_bytes() for path in evidence(store)
         }
@@ -90,17 +89,18 @@ class Campaign:
         self.lines = self.whole[LEDGER].split(b"\n")[:-1]
         self.signer = signer
         self.note = checkpoint.make(store / LEDGER, signer)
-        self.kinds: dict[str, Callable[[], Touched | None]] = {
-            name.removeprefix("t_").replace("_", " "): getattr(self, name)
+        self.kinds: dict[str, tuple[str, Callable[[], Touched | None]]] = {
+            name[2:].replace("_", " "): (WHO[name[0]], getattr(self, name))
             for name in dir(self)
-            if name.startswith("t_")
+            if name[:2] in {"t_", "s_", "i_"}
         }
-        if CALLS not in self.whole:
-            self.kinds = {kind: do for kind, do in self.kinds.items() if "call" not in kind}
+
+    def forge(self) -> Forger:
+        return Forger(self.whole, self.write, self.signer)
 
     def run(self, count: int, until: float) -> Outcome:
         """Make this many tamperings, the kinds in turn, or as many as there is time for."""
-        outcome = Outcome()
+        outcome = Outcome({kind: who for kind, (who, _) in self.kinds.items()})
         kinds = list(self.kinds)
         self.draw.shuffle(kinds)
         for number in range(count):
@@ -111,320 +111,87 @@ class Campaign:
 
     def one(self, kind: str, outcome: Outcome) -> None:
         """Make one tampering, audit, and undo it."""
-        touched = None
-        while touched is None:
-            touched = self.kinds[kind]()
-            if touched is None or not self.changed():
-                self.undo()
-                touched = None
+        who, tamper = self.kinds[kind]
+        while True:
+            touched = tamper()
+            if (touched is not None or who != "accident") and self.changed():
+                break
+            self.undo()
         outcome.tried[kind] += 1
-        notes = [self.note] if touched.needs_checkpoint else []
         try:
-            findings = Auditor(self.store, checkpoints=notes).run().findings
+            alone = self.audited(kind, outside=False)
+            cut = touched is not None and touched.needs_checkpoint
+            outside = self.audited(kind, outside=True) if cut or not alone.findings else alone
         except Exception as error:  # noqa: BLE001 - an audit that fails is one that missed it
             outcome.missed.append(f"{kind}: {touched}: the audit failed: {error!r}")
         else:
-            named = any(
+            outcome.alone[kind] += bool(alone.findings)
+            outcome.outside[kind] += bool(outside.findings)
+            outcome.named[kind] += touched is not None and any(
                 finding.file in touched.files
                 and (finding.file != LEDGER or _at_or_before(finding.entry, touched.entry))
-                for finding in findings
+                for finding in outside.findings
             )
-            outcome.found[kind] += bool(findings)
-            outcome.named[kind] += named
-            if not named:
-                outcome.missed.append(f"{kind}: {touched}: {[str(f) for f in findings[:3]]}")
+            wanted = outcome.named if touched is not None else outcome.outside
+            if wanted[kind] < outcome.tried[kind] and kind not in EXPLAINED:
+                told = [str(finding)[:300] for finding in outside.findings[:3]]
+                way = f" {self.way}" if who == "insider" else ""
+                outcome.missed.append(f"{who}: {kind}{way}: {touched or ''}: {told}")
+                wanted[kind] += 1  # told once
         self.undo()
+
+    def audited(self, kind: str, *, outside: bool) -> AuditResult:
+        """Audit the store as it is now."""
+        again = None
+        if kind in DEEP:
+            again = Rederiver(Store(self.store))
+        notes = [self.note] if outside else []
+        signer = self.signer.keyid if outside else None
+        return Auditor(self.store, signer, checkpoints=notes, rederive=again).run()
 
     # Altering files, and putting them back.
 
     def write(self, name: str, data: bytes) -> None:
-        self.dirty.add(name)
-        (self.store / name).write_bytes(data)
+        path = self.store / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
     def delete(self, name: str) -> None:
-        self.dirty.add(name)
         (self.store / name).unlink()
 
     def changed(self) -> bool:
-        """Return whether any file is another than it was."""
-        now = {name: self.store / name for name in self.dirty}
-        return any(
-            (path.read_bytes() if path.exists() else None) != self.whole.get(name)
-            for name, path in now.items()
+        """Return whether anything is otherwise than it was."""
+        found = {path.relative_to(self.store).as_posix() for path in self.store.rglob("*")}
+        return found != self._names() or any(
+            not _is_file(self.store / name) or (self.store / name).read_bytes() != data
+            for name, data in self.whole.items()
         )
 
+    def _names(self) -> set[str]:
+        folders = {str(part) for name in self.whole for part in Path(name).parents}
+        return (self.whole.keys() | folders) - {"."}
+
     def undo(self) -> None:
-        for name in self.dirty:
+        """Put everything back."""
+        names = self._names()
+        for path in sorted(self.store.rglob("*"), reverse=True):
+            name = path.relative_to(self.store).as_posix()
+            if path.is_symlink() or (name not in names and not path.is_dir()):
+                path.unlink()
+            elif name not in names:
+                shutil.rmtree(path)
+        for name, data in self.whole.items():
             path = self.store / name
-            if name in self.whole:
-                path.write_bytes(self.whole[name])
-                continue
-            path.unlink()
-            if not any(path.parent.iterdir()):
-                path.parent.rmdir()
-        self.dirty.clear()
-
-    # Bytes of any file.
-
-    def bytes_of(self, name: str, place: int, data: bytes, *, at_end: bool = False) -> Touched:
-        """Write a file whose first altered byte is at ``place``."""
-        self.write(name, data)
-        if name != LEDGER:
-            return Touched({name})
-        line = self.whole[LEDGER][:place].count(b"\n")
-        return Touched({name}, line, needs_checkpoint=at_end)
-
-    def spot(self) -> tuple[str, bytes, int]:
-        # A fifth of the tamperings go to the ledger, which else would be one file of many.
-        name = LEDGER if self.draw.random() < 0.2 else self.draw.choice(self.files)
-        data = self.whole[name]
-        return name, data, self.draw.randrange(len(data))
-
-    def t_flip_a_bit(self) -> Touched:
-        name, data, at = self.spot()
-        flipped = bytes([data[at] ^ 1 << self.draw.randrange(8)])
-        return self.bytes_of(name, at, data[:at] + flipped + data[at + 1 :])
-
-    def t_delete_a_byte(self) -> Touched:
-        name, data, at = self.spot()
-        return self.bytes_of(name, at, data[:at] + data[at + 1 :])
-
-    def t_insert_a_byte(self) -> Touched:
-        name, data, at = self.spot()
-        return self.bytes_of(name, at, data[:at] + self.draw.randbytes(1) + data[at:])
-
-    def t_append_bytes(self) -> Touched:
-        name, data, _ = self.spot()
-        return self.bytes_of(name, len(data), data + self.draw.randbytes(self.draw.randint(1, 9)))
-
-    def t_truncate(self) -> Touched:
-        name, data, at = self.spot()
-        return self.bytes_of(name, at, data[:at], at_end=True)
-
-    def t_overwrite_with_zeros(self) -> Touched:
-        name, data, at = self.spot()
-        end = min(len(data), at + self.draw.randint(1, 64))
-        return self.bytes_of(name, at, data[:at] + bytes(end - at) + data[end:])
-
-    # Lines of the ledger.
-
-    def write_lines(
-        self, lines: list[bytes], entry: int | None = None, *, note: bool = False
-    ) -> Touched:
-        """Write a ledger; the entry touched is the first that differs, unless given."""
-        if entry is None:
-            same = [a == b for a, b in zip(lines, self.lines, strict=False)]
-            entry = [*same, False].index(False)
-        self.write(LEDGER, b"".join(line + b"\n" for line in lines))
-        return Touched({LEDGER}, entry, needs_checkpoint=note)
-
-    def t_ledger_line_deleted(self) -> Touched:
-        at = self.draw.randrange(len(self.lines) - 1)
-        return self.write_lines(self.lines[:at] + self.lines[at + 1 :])
-
-    def t_ledger_line_duplicated(self) -> Touched:
-        at, to = self.draw.randrange(len(self.lines)), self.draw.randint(0, len(self.lines))
-        return self.write_lines([*self.lines[:to], self.lines[at], *self.lines[to:]])
-
-    def t_ledger_lines_swapped(self) -> Touched:
-        one, two = self.draw.sample(range(len(self.lines)), 2)
-        lines = list(self.lines)
-        lines[one], lines[two] = lines[two], lines[one]
-        return self.write_lines(lines)
-
-    def t_ledger_lines_reordered(self) -> Touched:
-        start = self.draw.randrange(len(self.lines) - 1)
-        end = self.draw.randint(start + 2, len(self.lines))
-        piece = self.lines[start:end]
-        self.draw.shuffle(piece)
-        return self.write_lines([*self.lines[:start], *piece, *self.lines[end:]])
-
-    def t_ledger_tail_cut(self) -> Touched:
-        left = self.draw.randint(1, len(self.lines) - 1)
-        return self.write_lines(self.lines[:left], note=True)
-
-    def t_ledger_tail_cut_with_its_files(self) -> Touched:
-        left = self.draw.randint(1, len(self.lines) - 1)
-        spoken = {item["name"] for line in self.lines[:left] for item in opened(line)["subject"]}
-        for name in self.whole.keys() - spoken - {LEDGER, CALLS}:
-            self.delete(name)
-        return self.write_lines(self.lines[:left], note=True)
-
-    def t_ledger_entry_signed_by_another_key(self) -> Touched:
-        at = self.draw.randrange(len(self.lines))
-        sealed = stranger().seal(opened(self.lines[at]))
-        return self.write_lines([*self.lines[:at], sealed, *self.lines[at + 1 :]])
-
-    def t_ledger_entry_introducing_another_key(self) -> Touched:
-        at = self.draw.randrange(len(self.lines))
-        other, statement = stranger(), opened(self.lines[at])
-        statement["predicate"]["public_key"] = other.public.hex()
-        # The entry by itself is a new signer's first; what stands behind it has another
-        # predecessor, and behind the last one nothing stands.
-        is_last = at == len(self.lines) - 1
-        lines = [*self.lines[:at], other.seal(statement), *self.lines[at + 1 :]]
-        return self.write_lines(lines, at if is_last else at + 1, note=is_last)
-
-    def resigned(self, signer: Signer, start: int) -> list[bytes]:
-        """Return the ledger with every line from one on chained and signed anew."""
-        lines = self.lines[:start]
-        for line in self.lines[start:]:
-            statement = opened(line)
-            predicate = statement["predicate"]
-            predicate["previous"] = digest_bytes(lines[-1]) if lines else GENESIS
-            if "public_key" in predicate:
-                predicate["public_key"] = signer.public.hex()
-            if len(lines) == start:
-                predicate["at"] = "2020-01-01T00:00:00.000+00:00"
-            lines.append(signer.seal(statement))
-        return lines
-
-    def t_ledger_signed_again_by_another_key(self) -> Touched:
-        return self.write_lines(self.resigned(stranger(), 0), note=True)
-
-    def t_ledger_signed_again_by_its_own_key(self) -> Touched:
-        start = self.draw.randrange(len(self.lines))
-        return self.write_lines(self.resigned(self.signer, start), note=True)
-
-    # Files that stay well formed.
-
-    def rewritten(self, name: str, column: str, row: int, value: Any) -> Touched:
-        table = read(self.whole[name])
-        at = table.schema.get_field_index(column)
-        values = table.column(column).to_pylist()
-        values[row] = value
-        kind = table.schema.field(column)
-        table = table.set_column(at, kind, pa.array(values, kind.type))
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        self.write(name, sink.getvalue().to_pybytes())
-        return Touched({name})
-
-    def shards(self) -> list[str]:
-        return [n for n in self.files if n.endswith(".parquet") and not n.endswith(f"/{NODES}")]
-
-    def t_parquet_value(self) -> Touched | None:
-        name = self.draw.choice(self.shards())
-        table = read(self.whole[name])
-        column = self.draw.choice(table.column_names)
-        row = self.draw.randrange(table.num_rows)
-        value = table.column(column)[row].as_py()
-        other = altered(value, self.draw)
-        return None if other is None else self.rewritten(name, column, row, other)
-
-    def t_parquet_rows_exchanged(self) -> Touched | None:
-        name = self.draw.choice(self.shards())
-        table = read(self.whole[name])
-        if table.num_rows < 2:
-            return None
-        order = list(range(table.num_rows))
-        one, two = self.draw.sample(order, 2)
-        order[one], order[two] = order[two], order[one]
-        sink = pa.BufferOutputStream()
-        pq.write_table(table.take(order), sink, compression="zstd")
-        self.write(name, sink.getvalue().to_pybytes())
-        return Touched({name})
-
-    def t_node_edge_or_count(self) -> Touched | None:
-        name = self.draw.choice([n for n in self.files if n.endswith(f"/{NODES}")])
-        table = read(self.whole[name])
-        column = self.draw.choice(["to", "via", "tokens", "number_records", "about", "is_root"])
-        row = self.draw.randrange(table.num_rows)
-        other = altered(table.column(column)[row].as_py(), self.draw)
-        return None if other is None else self.rewritten(name, column, row, other)
-
-    def t_manifest_field(self) -> Touched | None:
-        name = self.draw.choice([n for n in self.files if n.endswith(f"/{MANIFEST}")])
-        body = json.loads(self.whole[name])
-        inner: Any = body
-        while True:
-            keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
-            if not keys:
-                return None
-            key = self.draw.choice(keys)
-            if not isinstance(inner[key], dict | list):
-                break
-            inner = inner[key]
-        other = altered(inner[key], self.draw)
-        if other is None:
-            return None
-        inner[key] = other
-        self.write(name, canonical(body))
-        return Touched({name})
-
-    def t_file_deleted(self) -> Touched:
-        name = self.draw.choice(self.files)
-        self.delete(name)
-        return Touched({name})
-
-    def t_files_swapped(self) -> Touched:
-        one, two = self.draw.sample([name for name in self.files if name != LEDGER], 2)
-        self.write(one, self.whole[two])
-        self.write(two, self.whole[one])
-        return Touched({one, two})
-
-    def t_file_added(self) -> Touched:
-        folder = self.draw.choice(self.artifacts)
-        name = self.draw.choice(["part-99999.parquet", "rejected-99999.parquet", "note.json"])
-        copied = self.whole[self.draw.choice(self.files)]
-        self.write(f"{folder}/{name}", copied)
-        return Touched({f"{folder}/{name}"})
-
-    def t_artifact_added(self) -> Touched:
-        folder = self.draw.choice(self.artifacts)
-        other = f"{folder}-{self.draw.randrange(100)}"
-        (self.store / other).mkdir(exist_ok=True)
-        self.write(f"{other}/{MANIFEST}", self.whole[f"{folder}/{MANIFEST}"])
-        return Touched({other})
-
-    # Rows of the calls.
-
-    def sql(self, statement: str, values: list[Any]) -> Touched:
-        self.dirty.add(CALLS)
-        with closing(sqlite3.connect(self.store / CALLS)) as db, db:
-            db.execute(statement, values)
-        return Touched({CALLS})
-
-    def call(self) -> dict[str, Any]:
-        with closing(sqlite3.connect(self.store / CALLS)) as db:
-            db.row_factory = sqlite3.Row
-            rows = db.execute("SELECT request FROM calls").fetchall()
-            request = self.draw.choice(rows)["request"]
-            row = db.execute("SELECT * FROM calls WHERE request = ?", [request]).fetchone()
-            return dict(row)
-
-    def t_call_value(self) -> Touched | None:
-        call = self.call()
-        column = self.draw.choice(sorted(call))
-        other = altered(call[column], self.draw)
-        if column in {"teacher", "choices", "logprobs"} and _same_json(call[column], other):
-            return None
-        change = f"UPDATE calls SET {column} = ? WHERE request = ?"  # noqa: S608 - our own names
-        return None if other is None else self.sql(change, [other, call["request"]])
-
-    def t_call_prefix(self) -> Touched:
-        call = self.call()
-        change = "UPDATE texts SET text = substr(text, 2) WHERE digest = ?"
-        return self.sql(change, [call["prefix"]])
-
-    def t_call_deleted(self) -> Touched:
-        return self.sql("DELETE FROM calls WHERE request = ?", [self.call()["request"]])
-
-    def t_call_replaced_by_another(self) -> Touched | None:
-        one, two = self.call(), self.call()
-        if one == two:
-            return None
-        two["request"] = one["request"]
-        change = f"INSERT OR REPLACE INTO calls ({', '.join(two)}) VALUES "  # noqa: S608 - our own names
-        return self.sql(f"{change} ({', '.join('?' * len(two))})", list(two.values()))
+            if path.exists() and not _is_file(path):
+                path.unlink()
+            if not path.exists() or path.read_bytes() != data:
+                self.write(name, data)
+        for path in self.store.parent.glob("outside-*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _same_json(one: str, two: str) -> bool:
-    """Return whether two texts say the same, as 1.5 and 1.50 do: then nothing was altered."""
-    try:
-        return bool(json.loads(one) == json.loads(two))
-    except ValueError:
-        return False
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _at_or_before(named: int | None, touched: int | None) -> bool:
@@ -439,69 +206,13 @@ def evidence(store: Path) -> list[Path]:
     )  # fmt: skip
 
 
-def opened(line: bytes) -> dict[str, Any]:
-    statement: dict[str, Any] = json.loads(base64.b64decode(json.loads(line)["payload"]))
-    return statement
-
-
-def stranger() -> Signer:
-    return Signer(Ed25519PrivateKey.generate())
-
-
-def read(data: bytes) -> pa.Table:
-    return pq.ParquetFile(pa.BufferReader(data)).read()
-
-
-def altered(value: Any, draw: random.Random) -> Any:
-    """Return another value of the same type; None if there is none."""
-    match value:
-        case bool():
-            return not value
-        case int():
-            return value + draw.choice([-1, 1, 7])
-        case float():
-            return value + draw.choice([-0.25, 1.0])
-        case str():
-            at = draw.randint(0, len(value))
-            return value[:at] + draw.choice("0aZ ") + value[at:]
-        case bytes() if value:
-            at = draw.randrange(len(value))
-            return value[:at] + bytes([value[at] ^ 1 << draw.randrange(8)]) + value[at + 1 :]
-        case list() if value:
-            at = draw.randrange(len(value))
-            other = altered(value[at], draw)
-            return None if other is None else [*value[:at], other, *value[at + 1 :]]
-        case _:
-            return None
-
-
-def toy(folder: Path) -> Path:
-    """Run the tests' toy chain and return its store."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from tests_support import run_toy, write_recipe
-
-    run_toy(write_recipe(folder / "recipe"), folder / "store")
-    return folder / "store"
-
-
-def own_signer(store: Path) -> Signer:
-    """Return a signer whose checkpoint of the copy holds: the user's, with an entry added."""
-    from mashbill.core.store import Store
-
-    signer = Signer.default()
-    opened_store = Store(store, signer)
-    if all(entry.keyid != signer.keyid for entry in opened_store.ledger.entries):
-        opened_store.ledger.append("accept")
-    return signer
-
-
 def work(given: tuple[Path, Path, int, int, float]) -> Outcome:
     """Tamper in a copy of the store, as one of several processes."""
     store, folder, count, seed, seconds = given
-    copy = folder / f"copy-{seed}"
-    shutil.copytree(store, copy, ignore=shutil.ignore_patterns(".work", "cache"))
-    campaign = Campaign(copy, own_signer(copy), seed)
-    baseline = Auditor(copy, checkpoints=[campaign.note]).run()
+    copy = folder / f"worker-{seed}" / "store"
+    shutil.copytree(store, copy, ignore=shutil.ignore_patterns(".work", ".locks"))
+    campaign = Campaign(copy, Signer.default(), seed)
+    baseline = Auditor(copy, checkpoints=[campaign.note], rederive=Rederiver(Store(copy))).run()
     if not baseline.holds:
         message = f"{store} does not hold to begin with: {baseline.findings[0]}"
         raise SystemExit(message)
@@ -510,47 +221,73 @@ def work(given: tuple[Path, Path, int, int, float]) -> Outcome:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("count", type=int, nargs="?", default=10_000)
-    parser.add_argument("store", type=Path, nargs="?")
-    parser.add_argument("--seconds", type=float, default=900.0)
+    parser.add_argument("count", type=int, nargs="?", default=20_000)
+    parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    from machine import describe, write
 
     outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="mashbill-tampering-") as name:
         folder = Path(name)
-        os.environ.setdefault("MASHBILL_KEY_FILE", str(folder / "key.pem"))
-        store = given.store or toy(folder)
+        os.environ["MASHBILL_KEY_FILE"] = str(folder / "key.pem")
+        store = make(folder / "made")
         audits = []
         for _ in range(AUDITS_TIMED):
             began = time.perf_counter()
             result = Auditor(store).run()
             audits.append(time.perf_counter() - began)
         began = time.perf_counter()
-        shares = [given.count // WORKERS + (i < given.count % WORKERS) for i in range(WORKERS)]
+        each, more = divmod(given.count, given.workers)
         tasks = [
-            (store, folder, share, given.seed + i, given.seconds) for i, share in enumerate(shares)
+            (store, folder, each + (i < more), given.seed + i, given.seconds)
+            for i in range(given.workers)
         ]
-        with multiprocessing.get_context("spawn").Pool(WORKERS) as pool:
+        with multiprocessing.get_context("spawn").Pool(given.workers) as pool:
             for part in pool.imap_unordered(work, tasks):
                 outcome.add(part)
         seconds = time.perf_counter() - began
-    print(f"{'kind':42} {'tried':>6} {'found':>6} {'named':>6}")
-    for kind, tried in sorted(outcome.tried.items()):
-        print(f"{kind:42} {tried:6} {outcome.found[kind]:6} {outcome.named[kind]:6}")
-    total = {
-        key: getattr(outcome, key).total() for key in ("tried", "found", "named")
-    }  # fmt: skip
-    print(f"{'all':42} {total['tried']:6} {total['found']:6} {total['named']:6}")
+    tell(outcome)
     print(f"{seconds:.0f} s; one audit {min(audits):.3f} s at best; seed {given.seed}")
+    keep(outcome, result, audits, given, seconds)
+    if outcome.missed:
+        sys.exit(1)
+
+
+def tell(outcome: Outcome) -> None:
+    """Print the table, and each kind that was not found with the reason."""
+    print(f"{'who':9} {'kind':52} {'tried':>6} {'alone':>6} {'with':>6} {'not':>5}")
+    for who in WHO.values():
+        kinds = sorted(
+            kind for kind, of in outcome.who.items() if of == who and outcome.tried[kind]
+        )
+        for kind in kinds:
+            tried, alone, outside = (
+                count[kind] for count in (outcome.tried, outcome.alone, outcome.outside)
+            )
+            print(f"{who:9} {kind:52} {tried:6} {alone:6} {outside:6} {tried - outside:5}")
+        tried, alone, outside = (
+            sum(count[kind] for kind in kinds)
+            for count in (outcome.tried, outcome.alone, outcome.outside)
+        )
+        print(f"{who:9} {'all':52} {tried:6} {alone:6} {outside:6} {tried - outside:5}")
+    for kind, why in EXPLAINED.items():
+        if outcome.tried[kind] - outcome.outside[kind]:
+            print(f"not found: {kind}: {why}")
     for text in outcome.missed[:20]:
         print("missed:", text)
+
+
+def keep(
+    outcome: Outcome, result: AuditResult, audits: list[float], given: argparse.Namespace, s: float
+) -> None:
+    """Write the figures."""
+    from machine import describe, write
+
     write(
         Path(__file__).with_suffix(".json"),
         {
             "machine": describe(),
-            "store": "the tests' toy chain" if given.store is None else given.store.name,
             "entries": result.entries,
             "files": result.files,
             "records": result.records,
@@ -558,21 +295,23 @@ def main() -> None:
             "audit_seconds": [round(value, 4) for value in sorted(audits)],
             "seed": given.seed,
             "asked": given.count,
-            "seconds": round(seconds, 1),
-            **total,
+            "seconds": round(s, 1),
+            "tried": outcome.tried.total(),
+            "found_alone": outcome.alone.total(),
+            "found_with_signer_and_checkpoint": outcome.outside.total(),
             "missed": len(outcome.missed),
             "kinds": {
                 kind: {
+                    "who": outcome.who[kind],
                     "tried": tried,
-                    "found": outcome.found[kind],
-                    "named": outcome.named[kind],
+                    "alone": outcome.alone[kind],
+                    "with": outcome.outside[kind],
+                    **({"why": EXPLAINED[kind]} if kind in EXPLAINED else {}),
                 }
                 for kind, tried in sorted(outcome.tried.items())
             },
         },
     )
-    if outcome.missed:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,11 @@ def main() -> None:
     asked = parser.parse_args()
     made, built = things(asked.nodes, asked.edges)
     sources_of(made)
-    definitions, registry, day = load_definitions(("A", "B", "C")), load_registry(), date(2026, 11, 28)
+    definitions, registry, day = (
+        load_definitions(("A", "B", "C")),
+        load_registry(),
+        date(2026, 11, 28),
+    )
     result = {"machine": describe(), "nodes": asked.nodes, "edges": asked.edges, "build_s": built}
     print(f"put in order in {built:.2f} s")
     for text in SCENARIOS:

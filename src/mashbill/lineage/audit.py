@@ -134,7 +134,13 @@ class Auditor:
         if self._no_journal:
             self._find(CALLS, None, self._journal_error)
         if self._journal is not None:
-            for what in strange_runs(self._journal, entries, self._folder):
+            known = any(finding.file == CALLS for finding in self.result.findings)
+            # With a broken ledger, what it no longer speaks of would be told again.
+            for what in (
+                strange_runs(self._journal, entries, self._folder, calls_known=known)
+                if self._ledger_holds
+                else ()
+            ):
                 self._find(CALLS, None, what)
             self._journal.close()
         self._settle(entries)
@@ -302,11 +308,14 @@ class Auditor:
         teachers = {text for one in records if one is not None for text in one.teachers}
         for what in self._derivations.strange_calls(manifest, teachers):
             self._find(f"{folder}/{MANIFEST}", entry.index, what)
+        learned = f"{folder}/{manifest.learned.file}" if manifest.learned is not None else None
+        if learned is not None and learned not in intact:
+            if learned not in self._live.sha256:
+                self._find(learned, entry.index, "is not among the files that its entry commits")
+            return
         try:
-            times = None
-            if manifest.learned is not None:
-                times = times_of(intact[f"{folder}/{manifest.learned.file}"])
-        except (KeyError, ValueError, pa.ArrowException, OSError) as error:
+            times = times_of(intact[learned]) if learned is not None else None
+        except (ValueError, pa.ArrowException, OSError) as error:
             what = f"cannot be read as times that rows were learned from: {error!s:.200}"
             self._find(f"{folder}/{LEARNED}", entry.index, what)
             return

@@ -118,8 +118,8 @@ def recompose_dataset(
         rejected: those that were rejected, likewise.
         inputs: what it was made of, by address.
     """
-    found = Composed()
-    composer = _composer(manifest, table, inputs, found)
+    found = Composed(_wrong_roles(manifest, {"rows", "beside", "actor", "teacher"}))
+    composer = None if found.wrong else _composer(manifest, table, inputs, found)
     if composer is None:
         return found
     if any(item.role == "rows" for item in manifest.inputs):
@@ -128,6 +128,15 @@ def recompose_dataset(
         _only_sources(table, found)
     _compare_whole(manifest, table, kept, found)
     return found
+
+
+def _wrong_roles(manifest: Manifest, roles: set[str]) -> list[str]:
+    """Say which inputs have a role that such an artifact's inputs do not have."""
+    return [
+        f"its manifest says that {item.name} is its {item.role!r}, which a {manifest.kind} has not"
+        for item in manifest.inputs
+        if item.role not in roles
+    ]
 
 
 def _composer(
@@ -284,7 +293,9 @@ def recompose_model(
         times: address of each dataset -> how often each of its rows was learned from, shape
             (rows,); None if that was not recorded.
     """
-    found = Composed()
+    found = Composed(_wrong_roles(manifest, {"trained-on", "base", "beside", "actor", "teacher"}))
+    if found.wrong:
+        return found
     absent = [i.name for i in manifest.inputs if not i.is_teacher and i.name not in inputs]
     if absent:
         found.not_derived.append(f"{absent[0]}, which it was made of, cannot be read here")
