@@ -329,8 +329,8 @@ def test_own_claims_are_added_and_used(call, tmp_path):
     mine.write_text("child,parent,relation,source\nus/otter,openai/gpt-4o,sft-data,our wiki\n")
     folder = tmp_path / "catalog"
     text = call("catalog", "import", "csv", mine, "--to", folder)
-    assert "1 claims" in text
-    assert "1 claims were there already" in call("catalog", "import", "csv", mine, "--to", folder)
+    assert "1 claim and " in text
+    assert "1 claim was there already" in call("catalog", "import", "csv", mine, "--to", folder)
     made = json.loads(call("bill", "hf:us/otter", "--catalog", folder, "--json"))
     assert made["verdicts"][0]["conclusion"] == "yes"
     mine.write_text("child,parent,relation,source\nus/otter,openai/gpt-4o,magic,our wiki\n")

@@ -342,7 +342,7 @@ def test_a_role_that_the_import_told_is_known_when_it_is_published(tmp_path):
         ({"text": "a"}, ["--form", "trl", "--format", "parquet"], "leave out --rejected, and"),
         ({"text": "a"}, ["--form", "trl", "--rejected"], "leave out --rejected, and"),
         ({"prompt": "", "completion": "a"}, ["--form", "trl"],
-         "none of the 1 rows of got@1 has the form trl: 1 since column 'prompt' is empty"),
+         "not even the one row of got@1 has the form trl: 1 since column 'prompt' is empty"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_with_a_remedy(tmp_path, row, options, message):

@@ -28,6 +28,7 @@ from mashbill.lineage.bill import bill
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.definitions import judge_all
 from mashbill.lineage.proof import Proven, check_proof
+from mashbill.lineage.telling import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,14 +84,15 @@ def audit(
             out.say(("✗", "red"), f" {item}")
         for line in (*_newer(result), *_not_derived(result, deep=deep)):
             out.say(line)
-        checked = len(known) + (kept is not None)
+        checked = counted(len(known) + (kept is not None), "checkpoint")
+        again = f", {counted(result.derived_rows, 'row')} made again" if deep else ""
         out.say(
             f"{'holds' if result.holds else f'{len(result.findings)} found'}: "
-            f"{result.entries:,} entries, {result.files:,} files, {result.records:,} records, "
-            f"{result.calls:,} teacher calls; lineage of {result.composed:,} composed again"
-            f"{f', {result.derived_rows:,} rows made again' if deep else ''}; signed by "
+            f"{counted(result.entries, 'entry', 'entries')}, {counted(result.files, 'file')}, "
+            f"{counted(result.records, 'record')}, {counted(result.calls, 'teacher call')}; "
+            f"lineage of {result.composed:,} composed again{again}; signed by "
             f"{', '.join(key[:16] for key in result.signers) or 'nobody'}; "
-            f"{checked or 'no'} checkpoint{'' if checked == 1 else 's'} compared with"
+            f"{checked} compared with"
         )
     if not result.holds:
         raise typer.Exit(1)
@@ -158,8 +160,8 @@ def _audit_proof(path: Path, signer: str | None, as_json: bool) -> None:
         )
         return
     out.say(
-        f"holds: {name} was committed at {proven.at}, in a ledger of {proven.size:,} entries "
-        f"signed by {proven.signer[:16]}"
+        f"holds: {name} was committed at {proven.at}, in a ledger of "
+        f"{counted(proven.size, 'entry', 'entries')} signed by {proven.signer[:16]}"
     )
     print_bill(lines, name)
     print_verdicts(verdicts, name)

@@ -17,6 +17,7 @@ from mashbill.core.errors import AuditError, InputError, StoreError
 from mashbill.core.ledger import Signer
 from mashbill.core.shown import json_text
 from mashbill.core.store import CALLS, Store, write_atomically
+from mashbill.lineage.telling import counted
 
 conduct_app = typer.Typer(help="How access was had, and proof of it.", no_args_is_help=True)
 journal_app = typer.Typer(help="The journal of teacher calls.", no_args_is_help=True)
@@ -110,7 +111,7 @@ def statement_command(
         out.emit(text)
         return
     write_atomically(to, text.encode())
-    out.say(f"{to}: run {found.run}, {len(made['calls']):,} calls")
+    out.say(f"{to}: run {found.run}, {counted(len(made['calls']), 'call')}")
 
 
 @conduct_app.command("verify")
@@ -154,13 +155,14 @@ def verify_command(
             terms = ", ".join(route["terms"]) or "none known"
             out.say(
                 f"  {route['service']} at {route['host']}, {route['model']}: "
-                f"{route['calls']:,} calls in {route['attempts']:,} attempts, account "
-                f"{route['account']}, {route['keys']} key(s), terms: {terms}"
+                f"{counted(route['calls'], 'call')} in {counted(route['attempts'], 'attempt')}, "
+                f"account {route['account']}, {counted(route['keys'], 'key')}, terms: {terms}"
             )
         out.say(
-            f"  {predicate['rate_limited']} limits met, {predicate['held_seconds']} s held back, "
-            f"{len(predicate['breaches'])} requests before their time, "
-            f"{len(predicate['overrides'])} prompts answered for"
+            f"  {counted(predicate['rate_limited'], 'limit')} met, "
+            f"{predicate['held_seconds']} s held back; "
+            f"sent before their time: {counted(len(predicate['breaches']), 'request')}; "
+            f"{counted(len(predicate['overrides']), 'prompt')} answered for by name"
         )
         for problem in problems:
             out.say(("does not hold:", "red"), f" {problem}")
@@ -176,13 +178,15 @@ def size_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     if as_json:
         print_json({**vars(found), "by_teacher": [list(row) for row in found.by_teacher]})
         return
+    pruned = f" ({found.pruned:,} more pruned)" if found.pruned else ""
     out.say(
-        f"{found.bought:,} calls to services ({found.pruned:,} more pruned), {found.calls:,} to "
-        f"teachers here, {found.events:,} events, {found.runs} runs; {found.bytes / 1e6:.2f} MB"
+        f"{counted(found.bought, 'call')} to services{pruned}, {counted(found.calls, 'call')} to "
+        f"teachers here, {counted(found.events, 'event')}, {counted(found.runs, 'run')}; "
+        f"{found.bytes / 1e6:.2f} MB"
     )
     for teacher, calls, size, usd in found.by_teacher:
         name = json.loads(teacher).get("model", teacher)
-        out.say(f"  {name}: {calls:,} calls, {size / 1e6:.2f} MB, ${usd:.4f}")
+        out.say(f"  {name}: {counted(calls, 'call')}, {size / 1e6:.2f} MB, ${usd:.4f}")
 
 
 @journal_app.command("prune")
@@ -205,7 +209,7 @@ def prune_command(
     had = keeping.size(path).bytes
     count = keeping.prune(path, before=before, run=run)
     left = keeping.size(path).bytes
-    out.say(f"{count:,} calls pruned; {had / 1e6:.2f} MB before, {left / 1e6:.2f} MB now")
+    out.say(f"{counted(count, 'call')} pruned; {had / 1e6:.2f} MB before, {left / 1e6:.2f} MB now")
 
 
 @journal_app.command("export")
@@ -214,7 +218,7 @@ def export_command(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write all calls as JSON lines, to be replayed or taken in elsewhere."""
-    out.say(f"{keeping.export(_journal(store), to):,} calls in {to}")
+    out.say(f"{counted(keeping.export(_journal(store), to), 'call')} in {to}")
 
 
 @journal_app.command("import")
@@ -225,4 +229,5 @@ def import_command(
     """Take calls in: what they answer is not bought again. Each is checked against its key."""
     opened = Store(store, Signer.default())
     taken, there = keeping.take_in(opened.root / CALLS, file)
-    out.say(f"{taken:,} calls taken in, {there:,} were there")
+    already = f"; {there:,} {'was' if there == 1 else 'were'} there already" if there else ""
+    out.say(f"{counted(taken, 'call')} taken in{already}")

@@ -34,6 +34,7 @@ from mashbill.lineage.definitions import SHIPPED, is_definition, judge_all
 from mashbill.lineage.difference import compare_bills, compare_verdicts
 from mashbill.lineage.public import unsettled
 from mashbill.lineage.summary import summary
+from mashbill.lineage.telling import open_ends
 from mashbill.lineage.trace import Tracer
 
 DefinitionOption = Annotated[
@@ -99,7 +100,7 @@ def bill_command(
     else:
         recorded = [line for line in lines if line.source.what != "unknown"]
         print_bill(recorded, f"{asked.name}, by {claims} claims", covered)
-        out.say("Claims are never complete: what none of them speaks of is not told here.")
+        out.say(open_ends(lines))
     print_contradicted(asked.contradicted)
     print_verdicts(verdicts, asked.name)
     for doubt in doubts:

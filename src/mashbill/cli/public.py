@@ -21,6 +21,7 @@ from mashbill.cli.printing import table
 from mashbill.cli.show_public import print_entity, print_sources
 from mashbill.core.errors import InputError
 from mashbill.core.shown import FORMULA
+from mashbill.lineage.telling import counted
 from mashbill.policy.catalogue_sources import standing_of_sources
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.importers import (
@@ -176,9 +177,11 @@ def import_command(
         )
         return
     out.say(
-        f"{to}: {added.new_claims:,} claims and {added.new_entities:,} models or datasets added, "
-        f"{added.known_claims:,} claims were there already, {len(imported.left_out):,} left out; "
-        f"use them with --catalog {to}"
+        f"{to}: {counted(added.new_claims, 'claim')} and "
+        f"{counted(added.new_entities, 'model or dataset', 'models or datasets')} added; "
+        f"{counted(added.known_claims, 'claim')} "
+        f"{'was' if added.known_claims == 1 else 'were'} there already; "
+        f"{counted(len(imported.left_out), 'statement')} left out; use them with --catalog {to}"
     )
     formulas = sum(
         bool(re.search(FORMULA, value))

@@ -18,6 +18,7 @@ from mashbill.cli.options import (
     print_json,
 )  # fmt: skip
 from mashbill.core.errors import InputError
+from mashbill.lineage.telling import counted
 from mashbill.publish.forms import ROW_FORMS
 from mashbill.publish.writing import DATA_FORMATS
 
@@ -101,11 +102,12 @@ def publish_command(
     if as_json:
         print_json({**done.as_json(), "check": check})
         return
-    rows = f"{done.rows:,} rows, " if manifest.kind == "dataset" else ""
+    rows = f"{counted(done.rows, 'row')}, " if manifest.kind == "dataset" else ""
+    became = {"written": done.written, "unchanged": done.unchanged, "removed": done.removed}
+    told = ", ".join(f"{len(names):,} {what}" for what, names in became.items())
     out.say(
-        f"{done.artifact} → {done.to}: {rows}{len(done.sums) + 1} files; "
-        f"{len(done.written)} written, {len(done.unchanged)} unchanged, {len(done.removed)} "
-        f"removed{f'; commit {done.commit}' * bool(done.commit)}"
+        f"{done.artifact} → {done.to}: {rows}{counted(len(done.sums) + 1, 'file')}; {told}"
+        f"{f'; commit {done.commit}' * bool(done.commit)}"
     )
     if done.formulas.cells or done.formulas.headers:
         err.say(_told(done.formulas))

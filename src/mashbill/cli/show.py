@@ -10,6 +10,7 @@ from mashbill.cli.options import out
 from mashbill.cli.printing import line as one_line
 from mashbill.cli.printing import stacked, table
 from mashbill.lineage.bill import Line, summarised
+from mashbill.lineage.telling import counted
 from mashbill.lineage.words import conclusion_text, path_text, share_text
 from mashbill.teachers.projection import Projection
 
@@ -250,9 +251,17 @@ def print_affected(found: list[Affected], which: str, total: int) -> None:
         )
     out.print(told)
     out.print(
-        f"{len(found)} of {total} artifacts rest on it, through any channel. The upper end of a "
-        "share takes in records of unknown origin.",
+        f"{_resting(len(found), total)} on it, through any channel. The upper end of a share takes "
+        "in records of unknown origin.",
         style="dim",
+    )
+
+
+def _resting(found: int, total: int) -> str:
+    """Say how many artifacts rest on something: the beginning of a sentence."""
+    of = f"of {counted(total, 'artifact')}"
+    return (
+        f"None {of} rests" if not found else f"{found:,} {of} {'rests' if found == 1 else 'rest'}"
     )
 
 
@@ -261,7 +270,9 @@ def print_rebuild(made: Rebuild, where: str) -> None:
     told = table("stage", "what becomes of it", title=f"Rebuild: {where}")
     for name in made.kept:
         taken = made.thinned.get(name)
-        told.add_row(name, "kept" if taken is None else f"kept, {taken:,} rows taken away behind")
+        told.add_row(
+            name, "kept" if taken is None else f"kept, {counted(taken, 'row')} taken away behind"
+        )
     for name in made.rebuilt:
         told.add_row(name, "made anew from what is left")
     for name, why in made.gone.items():
@@ -291,7 +302,8 @@ def hop_tree(hop: Hop) -> Tree:
 
 def _hop(hop: Hop, level: str) -> Text:
     """Return what a hop is, and below it what is known of it."""
-    facts = "; ".join(f"{key}: {_fact(value)}" for key, value in hop.facts.items())
+    known = {key: value for key, value in hop.facts.items() if value not in (None, "")}
+    facts = "; ".join(f"{key}: {_fact(value)}" for key, value in known.items())
     kind = "" if hop.kind == "row" else f" {hop.kind}"
     head = one_line((level, "dim"), (hop.what, "bold"), (kind, "dim"))
     return stacked([head, facts] if facts else [head])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.printing import out, styled, table
+from mashbill.lineage.telling import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,13 +80,13 @@ def _print_matrix(matrix: Matrix) -> None:
         return
     if matrix.is_large or len(matrix.rows) > _MOST:
         said = "; ".join(
-            f"{label!r} taken for {said!r} {count:,} times"
+            f"{label!r} taken for {said!r} {'once' if count == 1 else f'{count:,} times'}"
             for label, said, count in matrix.mistakes[:3]
         )
         text = f"commonest mistakes: {said}" if said else "no mistake"
     else:
         text = "finds " + ", ".join(
-            f"{row.label!r} in {row.score['recall']:.2f} of its {row.score['gold']:,} rows"
+            f"{row.label!r} in {row.score['recall']:.2f} of its {counted(row.score['gold'], 'row')}"
             for row in matrix.rows
         )
     out.say(f"{matrix.system}: {text}")

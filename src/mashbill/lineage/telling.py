@@ -15,7 +15,7 @@ from mashbill.lineage.words import percent, share_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mashbill.lineage.bill import Coverage
+    from mashbill.lineage.bill import Coverage, Line
     from mashbill.lineage.definitions import Verdict
 
 DID = {
@@ -44,6 +44,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     if number == 0:
         return f"no {plural or noun + 's'}"
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def amount(number: int, unit: str) -> str:
+    """Return a number of tokens, in words of their unit, which is a plural: 1 word, 2 words."""
+    return counted(number, unit.removesuffix("s"), unit)
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
@@ -79,6 +84,16 @@ def _part_with(what: str, share: tuple[float, float], unit: str) -> str:
     if share == (0.0, 0.0):
         return f"None of the {unit} has {what}"
     return f"{share_text(share)} of the {unit} have {what}"
+
+
+def open_ends(lines: Sequence[Line]) -> str:
+    """Say of a bill by claims whose making the claims leave open."""
+    names = sorted(
+        {line.source.name.partition(":")[0] for line in lines if line.source.what == "unknown"}
+    )
+    if not names:
+        return "Claims are never complete, though these leave nothing open that they speak of."
+    return f"Claims are never complete: what else {listed(names)} came from is not recorded."
 
 
 def depth_words(depth: int) -> str:

@@ -17,6 +17,7 @@ from mashbill.core.record import BILL, CALL, FROM, printable
 from mashbill.core.words import words
 from mashbill.lineage.contradicted import table_of
 from mashbill.lineage.nodes import edges, source_of
+from mashbill.lineage.telling import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -274,7 +275,7 @@ class Tracer:
             if trained_on.kind != "dataset" or not trained_on.rows:
                 continue
             place, shared = self._closest(trained_on, text)
-            facts["learned from"] = f"{trained_on.rows} rows of {ref}"
+            facts["learned from"] = f"{counted(trained_on.rows, 'row')} of {ref}"
             facts["shown"] = f"row {place}, the closest of them by words ({', '.join(shared)})"
             models = shown | {str(manifest.ref)}
             hop.behind.append(self._opened(waiting, trained_on, place, models))

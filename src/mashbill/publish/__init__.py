@@ -238,10 +238,14 @@ def _data(
     if isinstance(counts, Shaped) and not counts.rows:
         told = "; ".join(f"{n:,} since {reason}" for reason, (n, _) in counts.unfit.items())
         msg = (
-            f"none of the {counts.seen:,} rows of {manifest.ref} has the form {counts.form}: "
+            f"{_none_of(counts.seen)} {manifest.ref} has the form {counts.form}: "
             f"{told:.500}; --format jsonl writes them as they are"
         )
         raise InputError(msg)
+
+
+def _none_of(rows: int) -> str:
+    return f"none of the {rows:,} rows of" if rows > 1 else "not even the one row of"
 
 
 def _model(store: Store, manifest: Manifest) -> Iterator[tuple[str, Path]]:

@@ -19,6 +19,7 @@ from mashbill.lineage.contradicted import contradictions, table_of
 from mashbill.lineage.decisions import DECIDE
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
+from mashbill.lineage.telling import counted
 from mashbill.lineage.trace import Hop, Tracer
 from mashbill.report.confusion import Evaluation
 
@@ -205,12 +206,12 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
             for item in manifest.inputs
         ]
         if manifest.kind == "dataset":
-            counted = f"{manifest.rows:,} rows"
+            size = counted(manifest.rows, "row")
             if manifest.rejected_rows:
-                counted += f", {manifest.rejected_rows:,} rejected"
+                size += f", {manifest.rejected_rows:,} rejected"
         else:
-            counted = f"{manifest.measures.get('parameters', 0):,} parameters"
-        boxes[named[ref]] = Box(named[ref], manifest.kind, counted, tuple(inputs))
+            size = counted(manifest.measures.get("parameters", 0), "parameter")
+        boxes[named[ref]] = Box(named[ref], manifest.kind, size, tuple(inputs))
     return list(boxes.values())
 
 

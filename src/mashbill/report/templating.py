@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from mashbill.core.shown import shown
+from mashbill.lineage.telling import counted
 
 MOST = 20_000
 """characters of one text on a page; the store has all"""
@@ -19,12 +20,14 @@ MOST = 20_000
 
 def templates() -> Environment:
     """Return the environment in which pages are written."""
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("mashbill.report"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_seen,
     )
+    environment.globals["counted"] = counted
+    return environment
 
 
 def _seen(value: Any) -> Any:

@@ -19,6 +19,7 @@ from mashbill.lineage.decisions import declared_use
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.telling import amount, counted
 from mashbill.policy.licence_words import read_licence
 
 if TYPE_CHECKING:
@@ -131,10 +132,12 @@ class Account:
     @property
     def coverage(self) -> str:
         """One sentence on how much the bill accounts for."""
-        many = len(self.unknown)
-        of = f"of {self.manifest.tokens:,} {self.manifest.token_unit}"
+        of = f"of {amount(self.manifest.tokens, self.manifest.token_unit)}"
         told = str(self.covered).replace("of tokens", of, 1)
-        return f"{told}; {many} {'thing is' if many == 1 else 'things are'} listed as unknown."
+        if self.manifest.tokens == 1:
+            told = told.replace(" have a", " has a", 1)
+        many = counted(len(self.unknown), "fact")
+        return f"{told}; {many} {'is' if len(self.unknown) == 1 else 'are'} listed as unknown."
 
 
 def gather(store: Store, manifest: Manifest) -> Account:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.exports.bill_file import BILL_FILE
 from mashbill.lineage.telling import (
+    amount,
     counted,
     coverage_sentence,
     definition_sentences,
@@ -57,7 +58,7 @@ def body(account: Account) -> list[str]:
 
 def _size(account: Account) -> str:
     manifest = account.manifest
-    return f"{manifest.tokens:,} {manifest.token_unit}"
+    return amount(manifest.tokens, manifest.token_unit)
 
 
 def _what(account: Account) -> list[str]:
@@ -68,7 +69,7 @@ def _what(account: Account) -> list[str]:
     )
     if account.is_model:
         size = manifest.measures.get("parameters")
-        of = f" of {size:,} parameters" if isinstance(size, int) else ""
+        of = f" of {counted(size, 'parameter')}" if isinstance(size, int) else ""
         what = f"A model{of}, made by the stage `{kind}` from {_size(account)}."
     else:
         rows = counted(manifest.rows, "row")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from mashbill.lineage.exports.account import OURS, Account
 from mashbill.lineage.exports.licences import address
+from mashbill.lineage.telling import amount, counted
 from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def write(account: Account) -> str:
         "conformsTo": CONFORMS_TO,
         "@id": account.id,
         "name": manifest.name,
-        "description": f"{manifest.rows:,} records, {manifest.tokens:,} {manifest.token_unit}, "
+        "description": f"{counted(manifest.rows, 'record')}, "
+        f"{amount(manifest.tokens, manifest.token_unit)}, "
         f"made by a {manifest.stage.get('kind', 'recorded')} step. {account.coverage}",
         "version": manifest.version,
         "url": account.id,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.exports.eu_answer import Generator, Section, called, others, section_of
+from mashbill.lineage.telling import amount
 from mashbill.lineage.words import list_item, markdown, percent, table_row, table_rule
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def write(account: Account) -> str:
         "## Comments",
         "",
         (
-            f"Counted over {manifest.tokens:,} {manifest.token_unit}: "
+            f"Counted over {amount(manifest.tokens, manifest.token_unit)}: "
             f"{'those that it learned from' if account.is_model else 'those of its records'}. "
             "A model's tokens are those of records that it reached; one record may be reached by "
             "several models, so shares do not add up. Depth 1 is direct; what lies deeper stands "

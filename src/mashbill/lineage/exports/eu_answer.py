@@ -66,7 +66,7 @@ class Section:
     left_out: tuple[Use, ...]
     """models of which some work does not count"""
     covered: tuple[float, float]
-    """part of the tokens whose origin is recorded, lowest and highest"""
+    """part of the tokens that have a named origin, lowest and highest"""
 
     def named(self, *, verifiers: bool, own: bool | None = None) -> list[str]:
         """Return the models whose outputs it is trained on directly, by name.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.lineage.telling import (
+    amount,
     counted,
     coverage_sentence,
     definition_sentences,
@@ -84,11 +85,11 @@ def _what(facts: Facts) -> Section:
         manifest = of.account.manifest
         stage = str(manifest.stage.get("kind", manifest.kind))
         rows.append(("kind", f"{manifest.kind}, made by the stage {stage}"))
-        size = f"{manifest.tokens:,} {manifest.token_unit}"
+        size = amount(manifest.tokens, manifest.token_unit)
         if manifest.kind == "dataset":
             size = f"{counted(manifest.rows, 'row')}, {size}"
         elif isinstance(parameters := manifest.measures.get("parameters"), int):
-            size = f"{parameters:,} parameters, trained on {size}"
+            size = f"{counted(parameters, 'parameter')}, trained on {size}"
         rows += [("size", size), ("committed", of.account.step.ended)]
         rows.append(("content digest (SHA-256)", manifest.digest))
     else:
