@@ -273,12 +273,13 @@ def test_what_is_not_known_is_never_said_to_be_free(call):
 
 def test_a_diff_tells_each_text_that_began_and_what_it_changed(call, tmp_path):
     days = ("--from", "2026-06-25", "--to", "2026-07-08", "--store", tmp_path)
-    changes = json.loads(call("terms", "diff", *days, "--json"))["documents"]
-    told = [(change["day"], change["document"], change["after"]) for change in changes]
-    assert ("2026-06-26", "xai-tos", None) in told
+    changes = json.loads(call("terms", "diff", *days, "--json"))
+    told = [(change["day"], change["document"], change["after"]) for change in changes["documents"]]
     assert ("2026-06-26", "xai-aup", "2026-06-26") in told
     assert ("2026-07-08", "meta-model-api", "2026-07-08") in told
-    assert len({tuple(item[:2]) for item in told}) == len(told)
+    assert len(set(told)) == len(told)
+    ended = [(change["day"], change["document"]) for change in changes["ended"]]
+    assert ended == [("2026-06-26", "xai-tos"), ("2026-07-08", "llama-api-multimodal")]
     text = " ".join(call("terms", "diff", *days).split())
     assert "gone: outputs-may-train" in text
     assert "new: no-competing-model" in text

@@ -156,7 +156,8 @@ def diff_command(
             {
                 "from": one.isoformat(),
                 "to": two.isoformat(),
-                "documents": [change.as_json() for change in changes],
+                "documents": [change.as_json() for change in changes if change.after],
+                "ended": [change.as_json() for change in changes if not change.after],
                 "artifacts": [
                     {
                         "artifact": subject.name,
