@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.sizes import parameters_by_name, total_parameters
+from mashbill.policy.source_reference import parse_sources
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,9 @@ def test_a_size_is_that_of_one_model_or_none(stated, billions):
         ("Qwen/Qwen3-235B-A22B", 235), ("allenai/OLMo-2-0325-32B", 32), ("x/y-1.5B-Instruct", 1.5),
         ("meta-llama/Llama-4-Scout-17B-16E-Instruct", None), ("mistralai/Mixtral-8x7B", None),
         ("x/8x22B-and-7B", None), ("microsoft/phi-4", None), ("g/gemma-3n-E4B", None),
-        ("7B/model", None), ("x/70B-with-draft-1B", None),
+        ("7B/model", None), ("google/gemma-2-27b-it", 27), ("t5/t5-60m", 0.06),
+        ("Qwen/Qwen2.5-7B-Instruct-1M", 7), ("x/y-1M", None), ("x/llama-7b-4bit", 7),
+        ("x/70B-with-draft-1B", None),
     ],
 )  # fmt: skip
 def test_a_name_says_a_size_or_nothing(name, billions):

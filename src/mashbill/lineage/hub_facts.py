@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 16
 _SEPARATOR = "[^A-Za-z0-9.]"
-_SIZE = r"(?:^|[^A-Za-z0-9.])(?P<size>\d{1,6}(?:\.\d{1,4})?[MBT])(?:$|[^A-Za-z0-9])"
-_EXPERTS = r"\d(?:E|x\d)"
+_SIZE = r"(?:^|[^A-Za-z0-9.])(?P<size>\d{1,6}(?:\.\d{1,4})?[MBTmbt])(?:$|[^A-Za-z0-9])"
+_EXPERTS = r"\d(?:[Ee]|x\d)"
 
 
 def things_of_index(index: Index, statuses: Sequence[Status] = COUNTED) -> Things:
@@ -136,7 +136,9 @@ def _parameters(index: Index) -> np.ndarray:
     at = np.flatnonzero(np.isnan(stated) & is_model)
     ids = index.ids_of(at)
     # Most names say no size at all; of the others, most say one, and a few hundred sizes are all.
-    some = np.flatnonzero(np.from_dlpack(pc.match_substring_regex(ids, r"\d[MBT]").cast("uint8")))
+    some = np.flatnonzero(
+        np.from_dlpack(pc.match_substring_regex(ids, r"\d[MBTmbt]").cast("uint8"))
+    )
     at, ids = at[some], ids.take(places(some))
     own = pc.replace_substring_regex(ids, "^.*/", "")
     own = pc.replace_substring_regex(own, _SEPARATOR, "  ")
