@@ -89,6 +89,26 @@ def test_a_brief_of_a_store_has_all_that_a_signer_asks(finished, tmp_path):
     assert "https://" not in html.replace("https://huggingface", "")  # it opens offline
 
 
+def test_rules_and_terms_of_ones_own_stand_in_the_commands_that_check_it(finished, tmp_path):
+    rules = tmp_path / "our rules.toml"
+    rules.write_text('[[rule]]\nid = "a"\nsays = "No."\nwhen = "share > 2.0"\n')
+    _, text, _ = brief(tmp_path, "scratch", "--store", finished[0], "--policy", rules)
+    assert f"--policy '{rules}'" in section(text, "How to check it")
+    assert REGISTRY.digest in section(text, "How to check it")
+
+
+def test_a_contradicted_origin_is_told(finished, tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from mashbill.cli.subjects import Subject
+
+    told = {"corpus@1": SimpleNamespace(says="declared as own-dataset, but a model wrote it")}
+    monkeypatch.setattr(Subject, "contradicted", told)
+    _, text, _ = brief(tmp_path, "scratch", "--store", finished[0])
+    unknown = section(text, "Coverage, and what is not known")
+    assert "* corpus@1 was declared as own-dataset, but a model wrote it." in unknown
+
+
 def test_page_and_markdown_say_the_same(finished, tmp_path):
     html, text, _ = brief(tmp_path, "confident", "--store", finished[0])
     plain = re.sub(r"\\([\\`*\[\]|~$&<>_])", r"\1", text).replace("&amp;", "&")

@@ -85,12 +85,12 @@ def audit(
         for line in (*_newer(result), *_not_derived(result, deep=deep)):
             out.say(line)
         checked = counted(len(known) + (kept is not None), "checkpoint")
-        again = f", {counted(result.derived_rows, 'row')} made again" if deep else ""
+        anew = f", {counted(result.derived_rows, 'row')} made again" if deep else ""
         out.say(
             f"{'holds' if result.holds else f'{len(result.findings)} found'}: "
             f"{counted(result.entries, 'entry', 'entries')}, {counted(result.files, 'file')}, "
             f"{counted(result.records, 'record')}, {counted(result.calls, 'teacher call')}; "
-            f"lineage of {result.composed:,} composed again{again}; signed by "
+            f"lineage of {result.composed:,} composed again{anew}; signed by "
             f"{', '.join(key[:16] for key in result.signers) or 'nobody'}; "
             f"{checked} compared with"
         )

@@ -87,6 +87,16 @@ def brief_command(
         covered=coverage(subject.circuit),
         of=_of(subject, registry, statuses, store),
         version=own_version(),
+        contradicted=tuple(
+            f"{artifact} was {one.says}." for artifact, one in subject.contradicted.items()
+        ),
+        terms=registry.digest,
+        given=tuple(
+            word
+            for option, paths in (("--policy", rules), ("--terms-file", terms))
+            for path in paths or ()
+            for word in (option, str(path))
+        ),
     )
     folder = to or (Path() if subject.store is None else store / "reports")
     plain = subject.name.replace("/", "--")

@@ -30,6 +30,7 @@ def checking_section(facts: Facts) -> Section:
 def _of_a_store(facts: Facts, of: Kept) -> list[Block]:
     store = shlex.quote(of.store)
     name = shlex.quote(facts.name)
+    given = _given(facts)
     manifest, entry = of.account.manifest, of.account.step.entry
     return [
         Paragraph(
@@ -37,10 +38,10 @@ def _of_a_store(facts: Facts, of: Kept) -> list[Block]:
             "and the id of the key that signs, from somebody you trust and not from the store."
         ),
         Commands((
-            f"mashbill audit --store {store} --checkpoint CHECKPOINT --signer KEYID",
+            f"mashbill audit --store {store} --checkpoint CHECKPOINT --signer KEYID --deep",
             f"mashbill bill {name} --store {store}",
-            f"mashbill check {name} --store {store} --as-of {facts.as_of} --all",
-            f"mashbill brief {name} --store {store} --as-of {facts.as_of} --to FOLDER",
+            f"mashbill check {name} --store {store} --as-of {facts.as_of} --all{given}",
+            f"mashbill brief {name} --store {store} --as-of {facts.as_of} --to FOLDER{given}",
         )),
         Paragraph("They must agree with these:"),
         *table(("what", "value"), (
@@ -49,15 +50,24 @@ def _of_a_store(facts: Facts, of: Kept) -> list[Block]:
             ("entries of the ledger", f"{of.entries:,}"),
             ("last entry", of.head),
             ("signed by", "; ".join(of.signers) or "nobody"),
+            ("digest of the terms that were put to it", facts.terms),
         ), "line"),
         Items((
-            "What holds is that files, records, calls and lineage are those that were signed.",
+            (
+                "What an audit that holds shows: files, records, calls and lineage are those that "
+                "were signed, and what could be made again came out the same (docs/evidence.md)."
+            ),
             (
                 "What you still have to believe: that whoever signed wrote down what happened, "
                 "that claims about public models are right, and that the registry has the texts."
             ),
         )),
     ]  # fmt: skip
+
+
+def _given(facts: Facts) -> str:
+    """Return the options that say what was used beside the store, as they are typed."""
+    return "".join(f" {shlex.quote(word)}" for word in facts.given)
 
 
 def _of_claims(facts: Facts, of: Public) -> list[Block]:
@@ -71,7 +81,7 @@ def _of_claims(facts: Facts, of: Public) -> list[Block]:
         Commands((
             f"mashbill catalog show {name}",
             f"mashbill bill {name} --definition all",
-            f"mashbill check {name} --as-of {facts.as_of} --all",
+            f"mashbill check {name} --as-of {facts.as_of} --all{_given(facts)}",
         )),
         Paragraph(
             "Each claim names its source. No ledger stands behind a public model, so what is "

@@ -29,6 +29,8 @@ from mashbill.report.brief.facts import Kept, Public
 from mashbill.report.brief.standing import licence_section, outcome_section
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from mashbill.report.brief.facts import Facts
 
 NOT_ASKED = (
@@ -194,8 +196,8 @@ def _calls(facts: Facts) -> Section:
     return Section(title, tuple(blocks))
 
 
-def _days(days: set[object]) -> str:
-    first, last = str(min(days)), str(max(days))  # type: ignore[type-var]
+def _days(days: set[date]) -> str:
+    first, last = str(min(days)), str(max(days))
     if first == last:
         return first
     return f"{first} to {last} ({counted(len(days), 'day')})"
@@ -213,6 +215,9 @@ def _coverage(facts: Facts) -> Section:
     if isinstance(facts.of, Kept):
         unknown = sorted({*unknown, *facts.of.account.unknown})
     blocks: list[Block] = [Paragraph(coverage_sentence(facts.covered, facts.unit))]
+    if facts.contradicted:
+        blocks.append(Paragraph("An origin that was declared is contradicted:"))
+        blocks += items(facts.contradicted, "contradiction")
     if unknown:
         blocks.append(Paragraph("These facts are not recorded, and could change an answer:"))
         blocks += items(unknown, "fact")

@@ -129,9 +129,9 @@ def _block(block: Block) -> list[str]:
             return [table_row(head), table_rule(len(head)), *(table_row(row) for row in rows)]
         case Items(texts):
             return [list_item(text) for text in texts]
-        case Commands(lines):
-            return [f"    {shown(line)}" for line in lines]
+        case Commands(typed):
+            return [f"    {shown(line)}" for line in typed]
         case Blanks(head, first):
             blank = ["\u00a0" * 12] * (len(head) - 1)
-            rows = ["| " + " | ".join([markdown(name), *blank]) + " |" for name in first]
-            return [table_row(head), table_rule(len(head)), *rows]
+            lines = ["| " + " | ".join([markdown(name), *blank]) + " |" for name in first]
+            return [table_row(head), table_rule(len(head)), *lines]

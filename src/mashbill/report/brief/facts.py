@@ -61,6 +61,12 @@ class Facts:
     of: Kept | Public
     version: str
     """version of mashbill"""
+    contradicted: tuple[str, ...] = ()
+    """what speaks against an origin that was declared, a sentence each"""
+    terms: str = ""
+    """digest of the terms and licences that were put to it"""
+    given: tuple[str, ...] = ()
+    """options that say which rules, terms and claims of one's own were used beside"""
 
     @property
     def unit(self) -> str:
