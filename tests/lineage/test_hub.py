@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.core.errors import InputError
+from mashbill.lineage import hub
 from mashbill.lineage.bill import bill
 from mashbill.lineage.definitions import judge_all, load_definitions
 from mashbill.lineage.hub import hub_of
@@ -20,6 +21,7 @@ from mashbill.lineage.whatif.passes import what_if
 from mashbill.policy.claims import RELATIONS, STATUSES, Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.columns import table_of
 from mashbill.policy.index import Index
+from mashbill.policy.keeping import open_index
 from mashbill.policy.merging import merge
 
 NAMES = ["a/one-7B", "b/Two-8x7B", "c/three-7B-8B", "d/four-7B-7B", "E/x.1B", "f/m-1.5B.gguf", "g"]
@@ -173,8 +175,8 @@ def test_a_circle_is_cut_where_the_weakest_claim_is():
         Claim(child="b", parent="a", relation="sft-data", source="s", status="derived"),
         Claim(child="c", parent="a", relation="sft-data", source="s"),
     ]
-    hub = hub_of(index_of([], claims))
-    assert [hub.circuit.digest(n) for n in hub.circuit.to.tolist()].count("a") == 1
+    made = hub_of(index_of([], claims))
+    assert [made.circuit.digest(n) for n in made.circuit.to.tolist()].count("a") == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -183,3 +185,19 @@ def test_sizes_are_read_from_names_as_one_by_one(name):
     plain = things_of_catalogue(lineage_of(Catalogue({name: entity}, (), {name.lower(): name})))
     by_column = things_of_index(index_of([entity], []))
     assert str(by_column.measured.parameters) == str(plain.measured.parameters)
+
+
+def test_a_circuit_is_kept_beside_the_index_and_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("MASHBILL_KEY_FILE", str(tmp_path / "key.pem"))
+    plain = told(things_of_index(open_index()))
+    for _ in range(2):
+        index = open_index(folder=tmp_path / "cache", kept_from=0)
+        assert told(things_of_index(index)) == plain
+        monkeypatch.setattr(hub, "_tables", lambda *_: pytest.fail("it was made anew"))
+    monkeypatch.undo()
+    monkeypatch.setenv("MASHBILL_KEY_FILE", str(tmp_path / "key.pem"))
+    for file in (tmp_path / "cache").glob("*-circuit*.arrow"):
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    index = open_index(folder=tmp_path / "cache", kept_from=0)
+    assert told(things_of_index(index, STATUSES)) != plain
+    assert told(things_of_index(index)) == plain

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pyarrow as pa
 
+from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.source import Channel, Source, parse_via, via
 from mashbill.lineage.circuit import DATASET, LABELS, MODEL, SOURCE, Circuit, ragged
 from mashbill.lineage.public import (
@@ -26,11 +28,13 @@ from mashbill.lineage.public import (
 )
 from mashbill.lineage.unrecorded import NOT_SAID
 from mashbill.policy.claims import RELATIONS, Catalogue
+from mashbill.policy.keeping import array_of, code_of, derived
 
 if TYPE_CHECKING:
     from mashbill.policy.claims import Entity, Status
     from mashbill.policy.index import Index
 
+_EDGES = ("to", "label", "tokens", "records")
 _FIGURES = ("share", "tokens", "of_tokens")
 _ELSEWHERE = 1 << 40
 """added to the number of a node that a making did not add itself"""
@@ -43,7 +47,7 @@ class Hub:
     index: Index
     circuit: Circuit
     row: np.ndarray
-    """int64, shape (nodes,): row of the entity that a node is, by its number in the circuit; -1 of
+    """int32, shape (nodes,): row of the entity that a node is, by its number in the circuit; -1 of
     what lies between"""
     by_api: np.ndarray
     """bool, shape (nodes,): reached through an API though its weights are out"""
@@ -75,7 +79,7 @@ class _Graph:
 
 
 def hub_of(index: Index, statuses: Sequence[Status] = COUNTED) -> Hub:
-    """Return the circuit of a catalogue.
+    """Return the circuit of a catalogue; where the index is kept, so is this.
 
     Args:
         index: entities and claims.
@@ -84,6 +88,14 @@ def hub_of(index: Index, statuses: Sequence[Status] = COUNTED) -> Hub:
     Raises:
         InputError: if figures of an entity add up to more than the whole.
     """
+    counted = sorted(statuses)
+    name = f"circuit{digest_bytes(canonical(counted))[:8]}"
+    code = code_of("mashbill.lineage", ("hub", "public", "circuit", "unrecorded"))
+    return _hub(index, derived(index, name, code, lambda: _tables(index, statuses)))
+
+
+def _tables(index: Index, statuses: Sequence[Status]) -> dict[str, pa.Table]:
+    """Make the circuit, as tables of numbers; nodes stand in the order of the circuit."""
     size = index.size
     claims, twice = _counted(index, statuses)
     figured = _figured(index, claims)
@@ -96,23 +108,61 @@ def hub_of(index: Index, statuses: Sequence[Status] = COUNTED) -> Hub:
     _weighed(graph, index, claims, figured, twice, len(owner) + len(rest))
     columns = [np.concatenate(column) for column in zip(*graph.edges, strict=True)]
     kinds = np.concatenate(graph.kind)
-    count = len(kinds)
-    row = np.full(count, -1, np.int64)
-    row[: len(owner)] = owner
-    described = np.zeros(count, bool)
-    described[: len(owner) + len(rest)] = True
-    described[len(owner) + len(rest) :] = kinds[len(owner) + len(rest) :] == SOURCE
-    models = np.zeros(count, bool)
+    count, known = len(kinds), len(owner) + len(rest)
+    described = np.arange(count) < known
+    described[known:] = kinds[known:] == SOURCE
+    models = kinds == SOURCE  # what is not known may be one
     models[: len(owner)] = ~is_data[owner]
-    models[len(owner) :] = kinds[len(owner) :] == SOURCE  # what is not known may be one
-    texts = _Texts(index, owner, owner[rest], graph.texts, kinds)
-    circuit = Circuit.build(
-        kinds, *columns, digests=_Names(texts), about=texts, described=described
-    )  # fmt: skip
+    names = _Named(index, owner, rest, [name for name, _ in graph.texts])
+    circuit = Circuit.build(kinds, *columns, digests=names, described=described)
     before = np.empty(count, np.int64)
     before[circuit.place] = np.arange(count)
-    circuit = replace(circuit, _models=models[before])
-    return Hub(index, circuit, row[before], (before >= size) & (before < len(owner)))
+    row = np.full(count, -1, np.int32)
+    row[: len(owner)] = owner
+    return {
+        "nodes": pa.table(
+            {
+                "type": circuit.type,
+                "place": circuit.place,
+                "described": circuit.described.astype(np.uint8),
+                "models": models[before].astype(np.uint8),
+                "row": row[before],
+                "by_api": ((before >= size) & (before < len(owner))).astype(np.uint8),
+            }
+        ),
+        "edges": pa.table({name: getattr(circuit, name) for name in _EDGES}),
+        "start": pa.table({"start": circuit.start}),
+        "levels": pa.table({"levels": circuit.levels}),
+        "owner": pa.table({"owner": owner}),
+        "rest": pa.table({"rest": rest}),
+        "others": pa.table(
+            [pa.array([text[at] for text in graph.texts], pa.string()) for at in (0, 1)],
+            ["name", "about"],
+        ),
+    }
+
+
+def _hub(index: Index, tables: dict[str, pa.Table]) -> Hub:
+    """Return the circuit of tables that :func:`_tables` made."""
+
+    def nodes(name: str) -> np.ndarray:
+        return array_of(tables["nodes"], name)
+
+    owner, rest = (array_of(tables[name], name) for name in ("owner", "rest"))
+    names = _Named(index, owner, rest, tables["others"].column("name"))
+    kinds = nodes("type")[nodes("place")]  # by the number that each had first
+    circuit = Circuit(
+        type=nodes("type"),
+        start=array_of(tables["start"], "start"),
+        **{name: array_of(tables["edges"], name) for name in _EDGES},
+        levels=array_of(tables["levels"], "levels"),
+        place=nodes("place"),
+        digests=names,
+        about=_Texts(names, kinds, tables["others"].column("about")),
+        described=nodes("described").view(bool),
+        _models=nodes("models").view(bool),
+    )
+    return Hub(index, circuit, nodes("row"), nodes("by_api").view(bool))
 
 
 def _is(index: Index, fact: str, value: str) -> np.ndarray:
@@ -250,55 +300,52 @@ def _weighed(
     ))  # fmt: skip
 
 
+class _Named(Sequence[str]):
+    """Names of nodes, by the number that each had first."""
+
+    def __init__(
+        self, index: Index, owner: np.ndarray, rest: np.ndarray, others: Sequence[Any]
+    ) -> None:
+        self.index, self.owner, self._rest, self._others = index, owner, rest, others
+
+    def __len__(self) -> int:
+        return len(self.owner) + len(self._rest) + len(self._others)
+
+    def __getitem__(self, number: int) -> str:  # type: ignore[override]
+        if number < len(self.owner):
+            return self._called(number)
+        place = number - len(self.owner)
+        if place < len(self._rest):
+            return f"{self._called(self._rest[place])}: {REST}"
+        return str(self._others[place - len(self._rest)])
+
+    def _called(self, number: int) -> str:
+        return str(self.index.ids_of([self.owner[number]])[0].as_py())
+
+    def other(self, number: int) -> int:
+        """Return the place of a node among those that are no entity and no rest; below 0 if not."""
+        return number - len(self.owner) - len(self._rest)
+
+
 class _Texts(Sequence[str]):
     """JSON of each node's own fields, by the number that it had first; made when asked for."""
 
-    def __init__(
-        self,
-        index: Index,
-        owner: np.ndarray,
-        rest: np.ndarray,
-        others: list[tuple[str, str]],
-        kinds: np.ndarray,
-    ) -> None:
-        self._index, self._owner, self._rest = index, owner, rest
-        self._others, self._kinds = others, kinds
+    def __init__(self, names: _Named, kinds: np.ndarray, others: Sequence[Any]) -> None:
+        self._names, self._kinds, self._others = names, kinds, others
 
     def __len__(self) -> int:
         return len(self._kinds)
 
-    def name(self, number: int) -> str:
-        """Return what a node is called."""
-        if number < len(self._owner):
-            return str(self._index.ids_of([self._owner[number]])[0].as_py())
-        place = number - len(self._owner)
-        if place < len(self._rest):
-            return f"{self._index.ids_of([self._rest[place]])[0].as_py()}: {REST}"
-        return self._others[place - len(self._rest)][0]
-
     def __getitem__(self, number: int) -> str:  # type: ignore[override]
-        behind = number - len(self._owner) - len(self._rest)
-        if behind >= 0:
-            return self._others[behind][1]
-        if number >= len(self._owner):
-            rest = Source(name=self.name(number), what="unknown", kind="unknown", route=NOT_SAID)
+        names = self._names
+        if names.other(number) >= 0:
+            return str(self._others[names.other(number)])
+        if number >= len(names.owner):
+            rest = Source(name=names[number], what="unknown", kind="unknown", route=NOT_SAID)
             return rest.model_dump_json()
-        entity = self._index.entities([self._owner[number]])[0]
-        route = f"api:{entity.provider.lower()}" if number >= self._index.size else ""
+        entity = names.index.entities([names.owner[number]])[0]
+        route = f"api:{entity.provider.lower()}" if number >= names.index.size else ""
         source = source_of_entity(entity, route).model_dump(mode="json")
         if self._kinds[number] == SOURCE:
             return json.dumps(source)
         return json.dumps({"artifact": entity.id, "source": source})
-
-
-class _Names(Sequence[str]):
-    """Names of nodes, by the number that each had first."""
-
-    def __init__(self, texts: _Texts) -> None:
-        self._texts = texts
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __getitem__(self, number: int) -> str:  # type: ignore[override]
-        return self._texts.name(number)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from mashbill.lineage.hub import Hub, hub_of
@@ -13,12 +14,11 @@ from mashbill.lineage.public import COUNTED
 from mashbill.lineage.things import FACTS, Column, Measures, Things
 from mashbill.policy.claims import MEDIA
 from mashbill.policy.index import places
+from mashbill.policy.keeping import array_of, code_of, derived
 from mashbill.policy.sizes import parameters_by_name, total_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pyarrow as pa
 
     from mashbill.policy.claims import Status
     from mashbill.policy.index import Index
@@ -111,8 +111,12 @@ def _measures(hub: Hub) -> Measures:
     def takes(text: str) -> int:
         return sum(1 << MEDIA.index(medium) for medium in set(text.split(";")) if medium in MEDIA)
 
+    code = code_of("mashbill.lineage", ("hub_facts",)) + code_of("mashbill.policy", ("sizes",))
+    sizes = derived(
+        index, "sizes", code, lambda: {"sizes": pa.table({"sizes": _parameters(index)})}
+    )
     parts = (
-        _parameters(index),
+        array_of(sizes["sizes"], "sizes"),
         each("context", lambda text: float(text) if text else nan),
         each("takes", takes, np.uint8),
         each("downloads", lambda text: float(text) if text else nan),
