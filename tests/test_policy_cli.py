@@ -229,6 +229,26 @@ def test_public_models_are_billed_checked_and_shown(call):
     assert "choose of stated" in call("bill", "hf:SmolLM3-3B", "--claims", "hearsay", code=2)
 
 
+def test_a_makers_repository_is_imported_and_what_rows_rest_on_is_counted(call, tmp_path):
+    (tmp_path / "code").mkdir()
+    recipe = "model_name_or_path: base/big\ndatasets:\n  - path: data/one\n"
+    (tmp_path / "code" / "sft.yaml").write_text(recipe)
+    origin = ("--of", "maker/code", "--commit", "0123456", "--to", tmp_path / "c")
+    text = call("catalog", "import", "repository", tmp_path / "code", *origin)
+    assert "sft.yaml: line 1: nothing says which model" in " ".join(text.split())
+    made = ("--makes", "*.yaml=made/it")
+    assert "2 claims" in call("catalog", "import", "repository", tmp_path / "code", *made, *origin)
+    shown = json.loads(call("catalog", "show", "made/it", "--catalog", tmp_path / "c", "--json"))
+    assert [claim["source"] for claim in shown["made_from"]] == [
+        "maker/code@0123456:sft.yaml#L1", "maker/code@0123456:sft.yaml#L3"
+    ]  # fmt: skip
+    wrong = ("--of", "maker/code", "--commit", "main")
+    assert "is no commit" in call("catalog", "import", "repository", tmp_path, *wrong, code=2)
+    counted = json.loads(call("catalog", "sources", "--json"))["claims"]
+    assert counted["primary"] + counted["second-hand"] == counted["all"]
+    assert "second-hand" in call("catalog", "sources")
+
+
 def test_terms_are_shown_as_of_a_day(call):
     text = call("terms", "show", "anthropic-aup", "--as-of", "2025-10-01")
     assert "2025-09-15" in text

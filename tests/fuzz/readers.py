@@ -250,6 +250,12 @@ def _imports(form):
     return read
 
 
+def _repository(path):
+    from mashbill.policy.importers import Origin, read_repository
+
+    read_repository(path, Origin("maker/code", "0123456", {"*": "made/it"}))
+
+
 def _catalogue(path):
     from mashbill.lineage.public import lineage_of
     from mashbill.policy.claims import load_catalogue
@@ -611,6 +617,18 @@ READERS = (
                      "policy.importers.imported:read_text"),
            lambda _kept: next((DATA / "cards").rglob("README.md")).read_bytes(), _imports("card"),
            "README.md", OF_TEXT),
+    Reader("recipe of a repository", ("policy.importers.repository:_recipes",),
+           _text("model_name_or_path: base/big\ndataset_mixture:\n  datasets:\n    - id: data/one\n"
+                 "      split: a\n      weight: 0.5\nhub_model_id: made/it\n"), _repository,
+           "r.yaml", OF_TEXT, refuses=False),
+    Reader("script of a repository", ("policy.importers.recipe_shell:read_commands",),
+           _text("M=base/big\npython sft.py --model_name_or_path $M \\\n  --dataset_mixer "
+                 "'{\"data/one\": 0.5}' --hub_model_id made/it\n"), _repository, "r.sh", OF_TEXT,
+           refuses=False),
+    Reader("page of a repository", ("policy.importers.recipe_tables:read_tables",),
+           _text("# Run\n```bash\nx --model_name_or_path a/b\n```\n| M | Base model |\n|---|---|\n"
+                 "| [m](https://huggingface.co/o/m) | [b](https://huggingface.co/o/b) |\n"),
+           _repository, "r.md", OF_TEXT, refuses=False),
     Reader("ModSleuth", ("policy.importers.modsleuth:read",),
            _file(DATA / "modsleuth" / "viewer.json"), _imports("modsleuth"), "g.json"),
     Reader("DPI", ("policy.importers.dpi:read",), _file(DATA / "dpi" / "Chats.json"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
+from mashbill.core.errors import InputError
+from mashbill.core.parsing import json_value
 from mashbill.policy.importers.imported import from_address
 from mashbill.policy.importers.recipes import Mention, Recipe, mentions_of, part_of, phase_of
 
@@ -172,8 +173,8 @@ def _named(part: str, text: str, line: int) -> list[Mention]:
     """Return what a value of a flag names; of data it may be a JSON object of weights."""
     if part == "data" and text.lstrip().startswith("{"):
         try:
-            weights = json.loads(text)
-        except (ValueError, RecursionError):
+            weights = json_value(text, "")
+        except InputError:
             weights = {}
         return [
             mention
