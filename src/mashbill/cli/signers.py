@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ def list_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     for entry in ledger.accepted:
         by_key[entry.keyid] = by_key.get(entry.keyid, 0) + 1
     keys = list(dict.fromkeys([ledger.signers.root, *by_key, *sorted(ledger.signers.active)]))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "keyid": key,
             "name": ledger.signers.names.get(key, ""),

@@ -7,25 +7,21 @@ its first missing shard, and teacher calls that were answered are in the journal
 from __future__ import annotations
 
 import gc
-import os
 import re
 import shutil
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.budget import Caps
 from mashbill.conduct.journal import Journal
 from mashbill.core import registry
-from mashbill.core.artifact import InputRef, Manifest, fingerprint, named_by
+from mashbill.core.artifact import Manifest, fingerprint
 from mashbill.core.cache import default_cache
-from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError, RecipeError, TeacherError
 from mashbill.core.marks import CONTRADICTED
-from mashbill.core.reasons import Counted, Reasons, rejections
+from mashbill.core.reasons import Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
-from mashbill.core.store import CALLS, MANIFEST, NODES, PENDING, publish, told_of_the_disk
+from mashbill.core.store import CALLS, NODES, told_of_the_disk
 from mashbill.lineage.contradicted import told_of
 from mashbill.lineage.nodes import NodeTable
 from mashbill.marks.answers import Answers
@@ -34,7 +30,8 @@ from mashbill.marks.looking import Looking
 from mashbill.plan import check_drift, check_same
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
-from mashbill.run.display import Display, Quiet
+from mashbill.run.committing import clear_others, commit, input_of, scratch_of
+from mashbill.run.execution import Done, Execution
 from mashbill.run.making import Making, make_dataset, make_model
 from mashbill.run.measuring import settle_measures
 from mashbill.run.needing import check_extras, telling_stage
@@ -47,12 +44,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import Predictor, TeacherSession, Uses
+    from mashbill.core.stage import Predictor, TeacherSession
     from mashbill.core.store import Store
     from mashbill.plan import Plan, PlannedStage
-    from mashbill.policy.documents import Registry
     from mashbill.teachers.session import Teacher
 
+
+__all__ = ["Done", "Execution", "default_cache", "execute"]
 
 _AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
 _AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
@@ -66,43 +64,6 @@ def _name_stage(error: Exception, name: str) -> None:
 
 def _names_stage(error: Exception, name: str) -> bool:
     return re.search(rf"stages\.{re.escape(name)}(?![\w-])", str(error)) is not None
-
-
-@dataclass(frozen=True)
-class Execution:
-    """Where and how to run. Nothing here bears identity."""
-
-    cache: Path = field(default_factory=default_cache)
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-    display: Display = field(default_factory=Quiet)
-    caps: Caps = field(default_factory=Caps)
-    """what may be spent on services"""
-    earlier_terms: bool = False
-    """whether answers bought under other versions of the terms are taken"""
-    registry: Registry | None = None
-    """terms; the shipped ones if None"""
-    overrides: tuple[dict[str, Any], ...] = ()
-    """findings of the prompt linter that somebody answers for"""
-    go_on_rejected: bool = False
-    """whether to buy on where what comes back at first is rejected, or cut off"""
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of one stage."""
-
-    name: str
-    manifest: Manifest
-    was_cached: bool = False
-    seconds: float = 0.0
-    calls: int = 0
-    """teacher calls bought now"""
-    tokens: int = 0
-    """tokens of those calls"""
-    usd: float = 0.0
-    """what they cost"""
-    rejected: tuple[Counted, ...] = ()
-    """why its rows were rejected, by kind of reason, the commonest first"""
 
 
 def execute(plan: Plan, store: Store, execution: Execution | None = None) -> list[Done]:
@@ -268,7 +229,7 @@ class _Runner:
             check_drift(manifest, self._recipe, name, inputs, asked)
             display.cached(name, manifest.rows)
             shutil.rmtree(
-                self._work(stage, asked), ignore_errors=True
+                scratch_of(self._store, stage.ref, asked), ignore_errors=True
             )  # of a run killed at its end
             self._warn(name, manifest)
             why = tuple(self._rejections(manifest).commonest(None))
@@ -289,8 +250,8 @@ class _Runner:
 
         self._project(stage)
         display.start(name, stage.rows)
-        work = self._work(stage, asked)
-        self._clear(stage, work)
+        work = scratch_of(self._store, stage.ref, asked)
+        clear_others(work, stage.ref)
         work.mkdir(parents=True, exist_ok=True)
         # What a run that is cut off leaves behind is known by it.
         self._store.ledger.append(
@@ -320,7 +281,7 @@ class _Runner:
             version=stage.ref.version,
             stage=literals,
             fingerprint=asked,
-            inputs=tuple(self._input(use) for use in stage.spec.uses()),
+            inputs=tuple(input_of(use, self._recipe, self._manifests) for use in stage.spec.uses()),
             measures=making.context.measures,
             tolerance=stage.spec.tolerance,
             **made,
@@ -328,7 +289,8 @@ class _Runner:
         seconds = time.monotonic() - began
         bought["usd"] = round(bought["usd"], 9)
         facts = {"seconds": round(seconds, 3), **self._run_id(), **bought}
-        self._commit(stage, manifest, {**facts, **self._contradicted(manifest, looking)})
+        facts |= self._contradicted(manifest, looking)
+        commit(self._store, stage.spec.kind, manifest, facts)
         shutil.rmtree(work)
         reasons = self._rejections(manifest)
         display.finish(name, manifest.rows, manifest.rejected_rows, reasons.told())
@@ -364,15 +326,6 @@ class _Runner:
         leaves = [name for name, body in table.bodies.items() if body["type"] == "source"]
         told = looking.contradiction(table, sorted(leaves))
         return {} if told is None else {CONTRADICTED: told.as_json()}
-
-    def _work(self, stage: PlannedStage, asked: str) -> Path:
-        return self._store.root / ".work" / f"{stage.ref}-{asked[:12]}"
-
-    def _clear(self, stage: PlannedStage, own: Path) -> None:
-        """Remove what runs of other recipes left of an artifact: nobody goes on from there."""
-        for path in own.parent.glob("*"):
-            if path != own and path.name.rpartition("-")[0] == str(stage.ref):
-                shutil.rmtree(path)
 
     def _warn(self, name: str, manifest: Manifest) -> None:
         """Tell what a stage warned of, now or when it was made, and what speaks against it."""
@@ -429,26 +382,6 @@ class _Runner:
         self._manifests[stage.name] = manifest
         self._tables[stage.name] = NodeTable.of(self._store, manifest)
         return done
-
-    def _input(self, use: Uses) -> InputRef:
-        if use.is_teacher:
-            source = self._recipe.teachers[use.name].source
-            known = digest_bytes(canonical(source.model_dump(mode="json")))
-            return InputRef(
-                name=source.title,
-                role="teacher",
-                channel=use.via,
-                digest=known,
-                source=source,
-                asks=named_by(self._recipe.teachers[use.name].identity),
-            )
-        manifest = self._manifests[use.name]
-        return InputRef(
-            name=str(manifest.ref),
-            role=use.role,
-            channel=use.via,
-            digest=manifest.digest,
-        )
 
     def _context(self, stage: PlannedStage, work: Path, heard: Any, paid: Any) -> StageContext:
         recipe, execution, name = self._recipe, self._execution, stage.name
@@ -513,29 +446,3 @@ class _Runner:
             folder = self._store.folder("model", manifest.ref)
             self._predictors[name] = trainer.load(folder, self._execution.threads)
         return self._predictors[name]
-
-    def _commit(self, stage: PlannedStage, manifest: Manifest, facts: dict[str, Any]) -> None:
-        """Write the entry, then give the manifest its name: without it an artifact is not there.
-
-        Killed between the two, a run finds no manifest, makes the same one again and signs again;
-        until then an audit sees by the manifest that waits how it came about.
-        """
-        folder = self._store.folder(manifest.kind, stage.ref)
-        data = manifest.to_bytes()
-        subjects = {
-            self._store.relative(folder / item.file): item.sha256
-            for item in (*manifest.files, manifest.nodes, *filter(None, [manifest.learned]))
-        }
-        subjects[self._store.relative(folder / MANIFEST)] = digest_bytes(data)
-        (folder / PENDING).write_bytes(data)
-        self._store.ledger.append(
-            "commit",
-            subjects,
-            artifact=str(stage.ref),
-            kind=manifest.kind,
-            fingerprint=manifest.fingerprint,
-            digest=manifest.digest,
-            plugin=registry.origin(stage.spec.kind, registry.STAGES, registry.TRAINERS),
-            **facts,
-        )
-        publish(folder / PENDING, folder / MANIFEST)

@@ -1,0 +1,87 @@
+"""What a manifest says of its inputs, and how an artifact is committed once it is made."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core import registry
+from mashbill.core.artifact import InputRef, named_by
+from mashbill.core.canonical import canonical, digest_bytes
+from mashbill.core.store import MANIFEST, PENDING, publish
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mashbill.core.artifact import ArtifactRef, Manifest
+    from mashbill.core.recipe import Recipe
+    from mashbill.core.stage import Uses
+    from mashbill.core.store import Store
+
+
+def input_of(use: Uses, recipe: Recipe, manifests: Mapping[str, Manifest]) -> InputRef:
+    """Return what a manifest says of one input: all that lineage is composed from.
+
+    Args:
+        use: as the stage declares it.
+        recipe: the recipe.
+        manifests: of what was made so far, by stage.
+    """
+    if use.is_teacher:
+        source = recipe.teachers[use.name].source
+        return InputRef(
+            name=source.title,
+            role="teacher",
+            channel=use.via,
+            digest=digest_bytes(canonical(source.model_dump(mode="json"))),
+            source=source,
+            asks=named_by(recipe.teachers[use.name].identity),
+        )
+    manifest = manifests[use.name]
+    return InputRef(name=str(manifest.ref), role=use.role, channel=use.via, digest=manifest.digest)
+
+
+def scratch_of(store: Store, ref: ArtifactRef, fingerprint: str) -> Path:
+    """Return where a run keeps what it needs while it makes an artifact."""
+    return store.root / ".work" / f"{ref}-{fingerprint[:12]}"
+
+
+def clear_others(own: Path, ref: ArtifactRef) -> None:
+    """Remove what runs of other recipes left of an artifact: nobody goes on from there."""
+    for path in own.parent.glob("*"):
+        if path != own and path.name.rpartition("-")[0] == str(ref):
+            shutil.rmtree(path)
+
+
+def commit(store: Store, kind: str, manifest: Manifest, facts: Mapping[str, Any]) -> None:
+    """Write the entry, then give the manifest its name: without it an artifact is not there.
+
+    Killed between the two, a run finds no manifest, makes the same one again and signs again;
+    until then an audit sees by the manifest that waits how it came about.
+
+    Args:
+        store: where its files are.
+        kind: of the stage that made it.
+        manifest: of what was made.
+        facts: what the entry says beside it: seconds, calls, tokens.
+    """
+    folder = store.folder(manifest.kind, manifest.ref)
+    data = manifest.to_bytes()
+    subjects = {
+        store.relative(folder / item.file): item.sha256
+        for item in (*manifest.files, manifest.nodes, *filter(None, [manifest.learned]))
+    }
+    subjects[store.relative(folder / MANIFEST)] = digest_bytes(data)
+    (folder / PENDING).write_bytes(data)
+    store.ledger.append(
+        "commit",
+        subjects,
+        artifact=str(manifest.ref),
+        kind=manifest.kind,
+        fingerprint=manifest.fingerprint,
+        digest=manifest.digest,
+        plugin=registry.origin(kind, registry.STAGES, registry.TRAINERS),
+        **facts,
+    )
+    publish(folder / PENDING, folder / MANIFEST)

@@ -1,0 +1,55 @@
+"""Where and how a plan is run, and what became of each of its stages."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.budget import Caps
+from mashbill.core.cache import default_cache
+from mashbill.run.display import Display, Quiet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.reasons import Counted
+    from mashbill.policy.documents import Registry
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how to run. Nothing here bears identity."""
+
+    cache: Path = field(default_factory=default_cache)
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    display: Display = field(default_factory=Quiet)
+    caps: Caps = field(default_factory=Caps)
+    """what may be spent on services"""
+    earlier_terms: bool = False
+    """whether answers bought under other versions of the terms are taken"""
+    registry: Registry | None = None
+    """terms; the shipped ones if None"""
+    overrides: tuple[dict[str, Any], ...] = ()
+    """findings of the prompt linter that somebody answers for"""
+    go_on_rejected: bool = False
+    """whether to buy on where what comes back at first is rejected, or cut off"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one stage."""
+
+    name: str
+    manifest: Manifest
+    was_cached: bool = False
+    seconds: float = 0.0
+    calls: int = 0
+    """teacher calls bought now"""
+    tokens: int = 0
+    """tokens of those calls"""
+    usd: float = 0.0
+    """what they cost"""
+    rejected: tuple[Counted, ...] = ()
+    """why its rows were rejected, by kind of reason, the commonest first"""
