@@ -6,8 +6,10 @@ from collections import Counter
 
 import pytest
 from tests_support import rows_of
+from typer.testing import CliRunner
 
 from mashbill import Signer, Store, TeacherError, load_recipe
+from mashbill.cli import app
 from mashbill.conduct import keeping
 from mashbill.conduct.budget import Caps
 from mashbill.conduct.journal import Journal
@@ -275,3 +277,22 @@ def test_replay_answers_from_a_journal_or_an_export_and_asks_nobody(tmp_path, se
     rejecting, _ = run(path, tmp_path / "s4", allow)
     (rejected,) = rows_of(rejecting, "out", "rejected")
     assert "holds no answer" in rejected["_reason"]
+
+
+def test_when_each_call_was_made_and_how_is_told_without_its_texts(tmp_path, service):
+    path = recipe(tmp_path / "r", prompts=PROMPTS[:20])
+    store, _ = run(path, tmp_path / "s")
+    assert len(service) == 1
+    journal = Journal.of(store)
+    calls = [item.call for item in journal.all_bought()]
+    assert len(calls) == 20
+    told = sorted(journal.when([*calls, "00" * 32]))
+    rows = journal.rows(calls)
+    assert told == sorted((row.teacher, row.route, row.terms, row.at) for row in rows)
+    done = CliRunner().invoke(
+        app, ["brief", "out", "--store", str(tmp_path / "s"), "--to", str(tmp_path / "b")]
+    )
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "b" / "out@1.brief.md").read_text()
+    [row] = [line for line in text.splitlines() if "account" in line and " | 20 | " in line]
+    assert told[0][3][:10] in row
