@@ -161,7 +161,7 @@ def test_no_pattern_that_is_not_our_own_goes_to_re():
             own = isinstance(pattern, ast.Constant | ast.JoinedStr) or (
                 isinstance(pattern, ast.Name | ast.Attribute | ast.BinOp | ast.Call)
                 and ast.unparse(pattern) in {"pattern", "HUB_ID", "maker.pattern", "FORMULA"} | FORMS
-                and name in {"cli.public", "conduct.linting", "conduct.scrubbing",
+                and name in {"cli.show_import", "conduct.linting", "conduct.scrubbing",
                              "teachers.continuing", "teachers.cures", "lineage.exports.card", "lineage.exports.croissant",
                              "policy.importers.dpi"}
             )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mashbill.cli.catalogue import opened, stream_json
+from mashbill.cli.ending import EXIT
 from mashbill.cli.options import (
     CatalogOption,
     JsonOption,
@@ -18,18 +18,21 @@ from mashbill.cli.options import (
     print_json,
 )  # fmt: skip
 from mashbill.cli.printing import table
+from mashbill.cli.show_import import import_json, print_import
 from mashbill.cli.show_public import print_entity, print_sources
 from mashbill.core.errors import InputError
-from mashbill.core.shown import FORMULA
-from mashbill.lineage.telling import counted
 from mashbill.policy.catalogue_sources import standing_of_sources
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.importers import (
     FORMATS,
+    Imported,
     Origin,
     add_to,
+    import_all,
     import_claims,
     read_repository,
+    rejected,
+    together,
 )
 
 catalog_app = typer.Typer(help="What public models were made of, as claims.", no_args_is_help=True)
@@ -130,7 +133,7 @@ def import_command(
     format: Annotated[  # noqa: A002
         str, typer.Argument(help=f"{', '.join(FORMATS)}, repository or hub.")
     ],
-    what: Annotated[list[str], typer.Argument(help="File or folder; for hub: OWNER/NAME ...")],
+    what: Annotated[list[str], typer.Argument(help="Files or folders; for hub: OWNER/NAME ...")],
     to: Annotated[
         Path, typer.Option(help="Folder of claims to add to.", envvar="MASHBILL_CATALOG")
     ] = DEFAULT_CATALOG,
@@ -149,53 +152,35 @@ def import_command(
     """Add claims from cards, recipes, a graph, a collection or CSV; nothing is overwritten."""
     catalogue = load_catalogue([to] if to.exists() else ())
     if format == "hub":
-        from mashbill.conduct.hub import fetch_cards
-
-        with tempfile.TemporaryDirectory() as folder:
-            fetch_cards(what, Path(folder))
-            imported = import_claims("card", Path(folder))
-    elif len(what) == 1 and format == "repository":
+        imported = _from_hub(what)
+    elif format == "repository":
+        if len(what) > 1:
+            msg = f"import {format}: give one file or folder, not {len(what)}"
+            raise InputError(msg)
         pairs = [pair.partition("=") for pair in makes or ()]
         made = {pattern: name for pattern, _, name in pairs}
         imported = read_repository(Path(what[0]), Origin(of, commit, made, hub_owner))
-    elif len(what) == 1:
-        imported = import_claims(format, Path(what[0]), entity=entity)
     else:
-        msg = f"import {format}: give one file or folder, not {len(what)}"
-        raise InputError(msg)
+        imported = import_all(format, [Path(item) for item in what], entity=entity)
     added = add_to(to, imported, catalogue)
     if as_json:
-        print_json(
-            {
-                "folder": str(to),
-                "new_claims": added.new_claims,
-                "known_claims": added.known_claims,
-                "new_entities": added.new_entities,
-                "conflicts": [str(item) for item in added.conflicts],
-                "left_out": list(imported.left_out),
-            }
-        )
-        return
-    out.say(
-        f"{to}: {counted(added.new_claims, 'claim')} and "
-        f"{counted(added.new_entities, 'model or dataset', 'models or datasets')} added; "
-        f"{counted(added.known_claims, 'claim')} "
-        f"{'was' if added.known_claims == 1 else 'were'} there already; "
-        f"{counted(len(imported.left_out), 'statement')} left out; use them with --catalog {to}"
-    )
-    formulas = sum(
-        bool(re.search(FORMULA, value))
-        for row in (*imported.claims, *imported.entities)
-        for value in row.model_dump().values()
-        if isinstance(value, str)
-    )
-    if formulas:
-        begin = "cell begins" if formulas == 1 else "cells begin"
-        out.say(f"Formulas: {formulas:,} {begin} with = + - @, a tab or a line break; a "
-                f"spreadsheet that opens the files of {to} may run them")  # fmt: skip
-    for conflict in added.conflicts:
-        out.say(f"Contradiction: {conflict}")
-    for line in imported.left_out[:20]:
-        out.say(f"Left out: {line}")
-    if len(imported.left_out) > 20:
-        out.say(f"and {len(imported.left_out) - 20:,} more, told by --json")
+        print_json(import_json(to, imported, added))
+    else:
+        print_import(to, imported, added)
+    if imported.rejected:
+        raise typer.Exit(EXIT["review"])
+
+
+def _from_hub(names: list[str]) -> Imported:
+    """Fetch cards and read them; of many, one that cannot be had is a reject."""
+    from mashbill.conduct.hub import fetch_cards
+
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        got = fetch_cards(names, Path(folder), failed if len(names) > 1 else None)
+        if not got:
+            first = next(iter(failed.values()))
+            msg = f"import hub: none of the {len(names)} cards could be had; the first: {first}"
+            raise InputError(msg)
+        imported = import_claims("card", Path(folder))
+    return together([imported], [rejected(name, flaw) for name, flaw in failed.items()])

@@ -23,7 +23,9 @@ _NAME = re.compile(r"(?:hf:)?(datasets/)?([A-Za-z0-9][\w.-]*)/([A-Za-z0-9][\w.-]
 _PUBLIC = "https://huggingface.co"
 
 
-def fetch_cards(names: Iterable[str], into: Path) -> list[Path]:
+def fetch_cards(
+    names: Iterable[str], into: Path, failed: dict[str, str] | None = None
+) -> list[Path]:
     """Fetch the card (README.md) of each repository, as it is now.
 
     What was fetched before one that fails stays; a card that is there already is replaced.
@@ -33,6 +35,8 @@ def fetch_cards(names: Iterable[str], into: Path) -> list[Path]:
             be left off.
         into: folder for ``OWNER/NAME/README.md`` and ``datasets/OWNER/NAME/README.md``, as the
             importer of cards reads them.
+        failed: gets what was wrong with those that could not be had, by name; if None, the first is
+            raised, and a name that is none before anything is fetched.
 
     Returns:
         the files, in the order of the names.
@@ -43,16 +47,25 @@ def fetch_cards(names: Iterable[str], into: Path) -> list[Path]:
         MissingExtraError: if huggingface_hub is not installed.
     """
     wanted = []
+    paths = []
     for name in names:
         match = _NAME.fullmatch(name)
         if match is None:
             msg = f"{name!r}: write hf:OWNER/NAME for a model or hf:datasets/OWNER/NAME for data"
-            raise InputError(msg)
-        wanted.append((match[1] or "", f"{match[2]}/{match[3]}"))
-    paths = []
-    for folder, repository in wanted:
+            if failed is None:
+                raise InputError(msg)
+            failed[name] = msg
+        else:
+            wanted.append((name, match[1] or "", f"{match[2]}/{match[3]}"))
+    for name, folder, repository in wanted:
         path = into / f"{folder}{repository}" / "README.md"
-        text = _card(repository, "dataset" if folder else "model")
+        try:
+            text = _card(repository, "dataset" if folder else "model")
+        except InputError as flaw:
+            if failed is None:
+                raise
+            failed[name] = str(flaw)
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
         paths.append(path)

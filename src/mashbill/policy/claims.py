@@ -392,38 +392,61 @@ def _resolved(claim: Claim, names: dict[str, str]) -> Claim:
     return claim.model_copy(update={"child": child, "parent": parent})
 
 
-def read_rows(file: Path | Traversable, model: type[Row]) -> list[Row]:
+def read_rows(
+    file: Path | Traversable, model: type[Row], flaws: list[str] | None = None
+) -> list[Row]:
     """Read a CSV file with a header.
 
+    Args:
+        file: the file.
+        model: what a row is.
+        flaws: gets what is wrong with rows that are passed over, with file and line; if None, the
+            first is raised.
+
     Raises:
-        InputError: naming file, line, column and value.
+        InputError: naming file, line, column and value; with ``flaws`` only for what is wrong with
+            the file as a whole.
     """
     text = read_text(file, most=CSV_BYTES)
+    rows: list[Row] = []
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        with io.StringIO(text, newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            unknown = set(reader.fieldnames or ()) - set(model.model_fields)
-            if unknown or not reader.fieldnames:
-                found = f"{', '.join(sorted(unknown)):.300}" or "no header"
-                msg = f"{file}: line 1: found {found}; columns are {', '.join(model.model_fields)}"
+        unknown = set(reader.fieldnames or ()) - set(model.model_fields)
+        if unknown or not reader.fieldnames:
+            found = f"{', '.join(sorted(unknown)):.300}" or "no header"
+            msg = f"{file}: line 1: found {found}; columns are {', '.join(model.model_fields)}"
+            raise InputError(msg)
+        for row in reader:
+            flaw = _read_row(row, model, rows)
+            if not flaw:
+                continue
+            msg = f"{file}: line {reader.line_num}: {flaw}"
+            if flaws is None:
                 raise InputError(msg)
-            rows = []
-            for row in reader:
-                if None in row or None in row.values():
-                    msg = f"{file}: line {reader.line_num}: has more or fewer cells than the header"
-                    raise InputError(msg)
-                try:
-                    rows.append(model.model_validate(row))
-                except ValidationError as error:
-                    item = error.errors()[0]
-                    where = ".".join(str(part) for part in item["loc"]) or "row"
-                    value = f" = {item['input']!r:.60}" if item["loc"] else ""
-                    msg = f"{file}: line {reader.line_num}: {where}{value}: {item['msg']}"
-                    raise InputError(msg) from error
-            return rows
+            flaws.append(msg)
     except csv.Error as error:
         msg = f"{file}: cannot be read as CSV: {error}"
-        raise InputError(msg) from error
+        if flaws is None or not reader.fieldnames:
+            raise InputError(msg) from error
+        flaws.append(
+            f"{file}: line {reader.line_num}: cannot be read as CSV: {error}; correct it: nothing "
+            "behind it is read"
+        )
+    return rows
+
+
+def _read_row(row: dict[str, Any], model: type[Row], rows: list[Row]) -> str:
+    """Add a row to ``rows``, or return what is wrong with it."""
+    if None in row or None in row.values():
+        return "has more or fewer cells than the header"
+    try:
+        rows.append(model.model_validate(row))
+    except ValidationError as error:
+        item = error.errors()[0]
+        where = ".".join(str(part) for part in item["loc"]) or "row"
+        value = f" = {row.get(str(item['loc'][0]), '')!r:.60}" if item["loc"] else ""
+        return f"{where}{value}: {item['msg']}"
+    return ""
 
 
 def write_rows(file: Path, rows: Iterable[BaseModel], columns: tuple[str, ...]) -> None:

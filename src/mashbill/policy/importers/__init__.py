@@ -15,11 +15,12 @@ from mashbill.policy.importers.dpi import read as read_dpi
 from mashbill.policy.importers.imported import Imported
 from mashbill.policy.importers.modsleuth import read as read_modsleuth
 from mashbill.policy.importers.own_csv import read as read_own_csv
+from mashbill.policy.importers.rejecting import Rejected, rejected
 from mashbill.policy.importers.repository import Origin
 from mashbill.policy.importers.repository import read as read_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -28,9 +29,13 @@ __all__ = [
     "Conflict",
     "Imported",
     "Origin",
+    "Rejected",
     "add_to",
+    "import_all",
     "import_claims",
     "read_repository",
+    "rejected",
+    "together",
 ]
 
 FORMATS: dict[str, Callable[[Path], Imported]] = {
@@ -70,3 +75,45 @@ def import_claims(
         msg = f"import: an id ({entity!r}) can be given for a single card only, not for {path}"
         raise InputError(msg)
     return read_cards(path, entity)
+
+
+def import_all(
+    format: str,  # noqa: A002 - the word for it
+    paths: Sequence[Path],
+    *,
+    entity: str = "",
+) -> Imported:
+    """Read several files or folders in one format; of many, one that cannot be read is a reject.
+
+    Args:
+        format: key of :data:`FORMATS`.
+        paths: files, or folders with files of that format.
+        entity: for a single card: whose it is.
+
+    Raises:
+        InputError: as :func:`import_claims`, for a single path, or if none of them can be read.
+    """
+    if len(paths) == 1 or format not in FORMATS:
+        return import_claims(format, paths[0], entity=entity)
+    found: list[Imported] = []
+    flaws: list[tuple[Path, InputError]] = []
+    for path in paths:
+        try:
+            found.append(import_claims(format, path, entity=entity))
+        except InputError as flaw:
+            flaws.append((path, flaw))
+    if not found:
+        msg = f"import: none of the {len(paths)} paths can be read; the first: {flaws[0][1]}"
+        raise InputError(msg) from flaws[0][1]
+    return together(found, [rejected(path, str(flaw)) for path, flaw in flaws])
+
+
+def together(found: Sequence[Imported], more: Sequence[Rejected] = ()) -> Imported:
+    """Return several imports of one format as one, with rejects that belong to none of them."""
+    return Imported(
+        tuple(dict.fromkeys(entity for one in found for entity in one.entities)),
+        tuple(dict.fromkeys(claim for one in found for claim in one.claims)),
+        (*(text for one in found for text in one.left_out), *(reject.flaw for reject in more)),
+        found[0].format,
+        (*(reject for one in found for reject in one.rejected), *more),
+    )

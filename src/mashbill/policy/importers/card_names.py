@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from mashbill.core.nothing import is_nothing
 from mashbill.policy.importers.imported import HUB_ID, NO_OWNERS, from_address
+from mashbill.policy.importers.naming_nothing import no_name
 
 LOADERS = frozenset(
     ["arrow", "audiofolder", "autofolder", "bids", "cache", "conll", "csv", "dicomfolder",
@@ -115,6 +116,8 @@ def _of_text(value: str, what: Literal["model", "dataset"]) -> Named:
     plain = bare.removeprefix("datasets/") if what == "dataset" else bare
     if not HUB_ID.fullmatch(plain) or re.search(r"--|\.\.|[.-]$|[.-]/", plain):
         return Named(reason=f"{brief(value)} is no id on the hub")
+    if reason := no_name(plain):
+        return Named(reason=reason)
     if (doubt := _doubt(plain)) and "/" not in plain:
         return Named(reason=f"{brief(value)} {doubt}, and no id on the hub")
     owner = plain.partition("/")[0]
@@ -177,8 +180,13 @@ def _doubt(name: str) -> str:
         return "may be a checkpoint of a run" if len(parts) > 1 else "is a checkpoint of a run"
     if _FILE.search(parts[-1]):
         return "may be a file" if len(parts) > 1 else "is a file"
-    split = re.split(r"[-_.]+", parts[0].casefold())
-    words = [word for word in split if not re.fullmatch(r"v?\d+", word)]
-    if words and all(word in _FOLDERS or word in _OWN for word in words):
+    if _are_folders(parts[0]):
         return "may be a path" if len(parts) > 1 else "is a word for something of one's own"
     return ""
+
+
+def _are_folders(part: str) -> bool:
+    """Return whether a part of an id is made of words for folders, or for what is one's own."""
+    split = re.split(r"[-_.]+", part.casefold())
+    words = [word for word in split if not re.fullmatch(r"v?\d+", word)]
+    return bool(words) and all(word in _FOLDERS or word in _OWN for word in words)

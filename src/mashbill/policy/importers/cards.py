@@ -85,7 +85,7 @@ def read(path: Path, entity: str = "") -> Imported:
             dataset = not matter.keys() & _OF_MODELS and bool(matter.keys() & _OF_DATASETS)
         _Card(gathered, file, name, commit, "dataset" if dataset else "model", matter).gather()
 
-    read_each(path, "README.md", gathered.left_out, read_one)
+    read_each(path, "README.md", gathered.reject, read_one)
     return gathered.finish()
 
 
@@ -94,11 +94,13 @@ def _front_matter(gathered: Gathering, file: Path) -> dict[str, Any] | None:
     text = read_text(file)
     match = _FRONT_MATTER.match(text)
     if match is None:
-        reason = "no front matter, which is what a program can read of a card"
-        if begins := re.match(r"\s*---[ \t]*\n", text):
+        if begins := re.match(r"\s*---[ \t]*\r?\n", text):
             line = text.count("\n", 0, begins.end())
-            reason = f"line {line}: no front matter: no other line --- ends what may begin here"
-        gathered.leave(str(file), reason)
+            flaw = "no front matter: no other line --- ends what may begin here"
+            gathered.reject(file, f"{file}: line {line}: {flaw}")
+        else:
+            reason = "no front matter, which is what a program can read of a card"
+            gathered.leave(str(file), reason)
         return None
     line = text.count("\n", 0, match.start(1))
     matter = yaml_value(match[1], file, what="front matter", line=line)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mashbill.core.errors import InputError
+from mashbill.core.nothing import is_nothing
 from mashbill.policy.importers.imported import (
     Gathering,
     Imported,
@@ -105,11 +106,12 @@ def read(path: Path) -> Imported:
             )
             raise InputError(msg)
         for key in (key for key in records if key not in good):
-            gathered.leave(f"{file}: {one_line(key)}", "no record with 'Hugging Face URL'")
+            flaw = f"{file}: {one_line(key)}: found no record with 'Hugging Face URL'"
+            gathered.reject(file, flaw)
         for key, record in good.items():
             _gather(gathered, file, one_line(key), record, data)
 
-    read_each(path, "*.json", gathered.left_out, read_one)
+    read_each(path, "*.json", gathered.reject, read_one)
     for name, one in data.items():
         if len(one.licences) > 1:
             found = ", ".join(sorted(one.licences))
@@ -176,7 +178,11 @@ def _gather(
     if kept:
         one = data.setdefault(child, _Data(where, address))
         stated = objects(record.get("Licenses"))
-        licences = (from_dpi(one_line(str(item.get("License") or ""))) for item in stated)
+        licences = (
+            from_dpi(one_line(name))
+            for item in stated
+            if isinstance(name := item.get("License"), str)
+        )
         one.licences |= {licence for licence in licences if licence is not None}
 
 
@@ -199,6 +205,8 @@ def _model(gathered: Gathering, where: str, name: str) -> str | None:
         match = re.match(maker.pattern, name, re.IGNORECASE)
         if match:
             bare = name[match.end() :].strip().lower().replace(" ", "-")
+            if is_nothing(bare):
+                break
             model = f"{maker.owner}/{bare}"
             gathered.add_entity(
                 where,

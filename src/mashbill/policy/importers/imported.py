@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from mashbill.core import parsing
 from mashbill.core.errors import InputError
 from mashbill.policy.claims import Claim, Entity
+from mashbill.policy.importers.naming_nothing import no_name
+from mashbill.policy.importers.rejecting import Rejected, rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,8 @@ class Imported:
     """what was passed over: file, key and reason"""
     format: str = "own"
     """which importer read it; goes into the names of the files that are written"""
+    rejected: tuple[Rejected, ...] = ()
+    """files and rows that could not be read; they stand in ``left_out``, too"""
 
 
 @dataclass
@@ -49,6 +53,13 @@ class Gathering:
     """lower-case id -> entity"""
     claims: dict[Claim, None] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def reject(self, file: object, flaw: str) -> None:
+        """Note a file or row that cannot be read, by an error's text that names the file first."""
+        reject = rejected(file, flaw)
+        self.rejected.append(reject)
+        self.left_out.append(flaw)
 
     def leave(self, where: str, reason: str) -> None:
         """Note what is passed over."""
@@ -56,6 +67,9 @@ class Gathering:
 
     def add_entity(self, where: str, **facts: Any) -> None:
         """Keep an entity; of two descriptions the first that says more than a name stands."""
+        if reason := no_name(str(facts["id"])):
+            self.leave(where, reason)
+            return
         try:
             entity = Entity.model_validate(facts)
         except ValidationError as error:
@@ -67,6 +81,10 @@ class Gathering:
 
     def add_claim(self, where: str, **facts: Any) -> bool:
         """Keep a claim, or note why it is none; return whether it was kept."""
+        for key in ("child", "parent"):
+            if reason := no_name(str(facts[key])):
+                self.leave(where, reason)
+                return False
         if str(facts["child"]).lower() == str(facts["parent"]).lower():
             self.leave(where, f"{facts['child']} is named as its own parent")
             return False
@@ -93,8 +111,9 @@ class Gathering:
             for claim in self.claims
         )
         return Imported(
-            tuple(self.entities.values()), tuple(claims), tuple(self.left_out), self.format
-        )
+            tuple(self.entities.values()), tuple(claims), tuple(self.left_out), self.format,
+            tuple(self.rejected),
+        )  # fmt: skip
 
 
 def _first(error: ValidationError) -> str:
@@ -128,13 +147,15 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def read_each(path: Path, pattern: str, left_out: list[str], read: Callable[[Path], None]) -> None:
-    """Read a single file, or those below a folder; of many, one that cannot be read is left out.
+def read_each(
+    path: Path, pattern: str, reject: Callable[[Path, str], None], read: Callable[[Path], None]
+) -> None:
+    """Read a single file, or those below a folder; of many, one that cannot be read is a reject.
 
     Args:
         path: the file, or the folder.
         pattern: which files of a folder.
-        left_out: gets what is wrong with those that are left out.
+        reject: is told each file that cannot be read, with the text of the error.
         read: takes one; it adds nothing of a file before it has found that it can be read.
 
     Raises:
@@ -148,7 +169,7 @@ def read_each(path: Path, pattern: str, left_out: list[str], read: Callable[[Pat
             read(file)
         except InputError as flaw:
             flaws.append(flaw)
-            left_out.append(str(flaw))
+            reject(file, str(flaw))
     if len(flaws) < len(files):
         return
     if len(files) > 1:
@@ -168,7 +189,7 @@ def files_of(path: Path, pattern: str) -> list[Path]:
     if not path.is_dir():
         msg = f"{path}: there is no such file or folder; correct the path"
         raise InputError(msg)
-    found = sorted(file for file in path.rglob(pattern) if file.is_file())
+    found = sorted(path.rglob(pattern))
     if not found:
         msg = f"{path}: no {pattern} in this folder or below it; name the file, or another folder"
         raise InputError(msg)

@@ -77,9 +77,10 @@ def read(path: Path) -> Imported:
             if isinstance(edge, dict):
                 _gather(gathered, where, edge, nodes)
             else:
-                gathered.leave(where, f"found {type(edge).__name__}, expected an edge")
+                flaw = f"{where}: found {type(edge).__name__}, expected an edge"
+                gathered.reject(file, flaw)
 
-    read_each(path, "*.json", gathered.left_out, read_one)
+    read_each(path, "*.json", gathered.reject, read_one)
     return gathered.finish()
 
 

@@ -10,35 +10,59 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mashbill.core.errors import InputError
 from mashbill.policy.claims import Claim, Entity, read_rows
-from mashbill.policy.importers.imported import Imported, read_each
+from mashbill.policy.importers.imported import Gathering, Imported, read_each
+from mashbill.policy.importers.naming_nothing import no_name
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mashbill.policy.claims import Row
 
 
 def read(path: Path) -> Imported:
     """Read claims and entities; ids stay as they are written.
 
     Raises:
-        InputError: naming file, line, column and value, for a single file; of a folder a file that
-            cannot be read is left out, unless there is no other.
+        InputError: naming file and what is wrong with the whole of a single file; of a folder such
+            a file is a reject, unless there is no other. A row that cannot be read is one,
+            unless no row can.
     """
     entities: dict[str, Entity] = {}
     claims: dict[Claim, None] = {}
-    left_out: list[str] = []
+    gathered = Gathering("csv")
+
+    def rows(file: Path, model: type[Row]) -> list[Row]:
+        flaws: list[str] = []
+        found = read_rows(file, model, flaws)
+        if flaws and not found:
+            raise InputError(flaws[0])
+        for flaw in flaws:
+            gathered.reject(file, flaw)
+        return found
 
     def read_one(file: Path) -> None:
         if file.name.startswith("entities"):
-            left_out.extend(
-                f"{file}: {entity.id}: described before in other words; the first stands"
-                for entity in read_rows(file, Entity)
-                if entities.setdefault(entity.id, entity) != entity
-            )
+            for entity in rows(file, Entity):
+                if reason := no_name(entity.id):
+                    gathered.leave(f"{file}: id", reason)
+                elif entities.setdefault(entity.id, entity) != entity:
+                    reason = f"{entity.id}: described before in other words; the first stands"
+                    gathered.leave(str(file), reason)
         elif file == path or file.name.startswith("claims"):
-            claims.update(dict.fromkeys(read_rows(file, Claim)))
+            for claim in rows(file, Claim):
+                for key in ("child", "parent"):
+                    if reason := no_name(getattr(claim, key)):
+                        gathered.leave(f"{file}: {key}", reason)
+                        break
+                else:
+                    claims[claim] = None
         else:
-            left_out.append(f"{file}: its name begins with neither claims nor entities")
+            gathered.leave(str(file), "its name begins with neither claims nor entities")
 
-    read_each(path, "*.csv", left_out, read_one)
-    return Imported(tuple(entities.values()), tuple(claims), tuple(left_out), "csv")
+    read_each(path, "*.csv", gathered.reject, read_one)
+    return Imported(
+        tuple(entities.values()), tuple(claims), tuple(gathered.left_out), "csv",
+        tuple(gathered.rejected),
+    )  # fmt: skip

@@ -84,7 +84,7 @@ def read(path: Path, origin: Origin) -> Imported:
         try:
             recipes = list(_recipes(file, name))
         except InputError as flaw:
-            gathered.leave(name, str(flaw).removeprefix(f"{name}: "))
+            gathered.reject(name, f"{name}: {str(flaw).removeprefix(f'{name}: ')}")
             continue
         for recipe in recipes:
             _gather(gathered, name, recipe, origin, seen)
