@@ -420,3 +420,28 @@ def test_an_expression_is_put_to_each_combination_once():
 )  # fmt: skip
 def test_a_rebuild_stands_after_its_months(start, months, expected):
     assert after(start, months) == expected
+
+
+FACT_TEXTS = st.tuples(
+    st.sampled_from([fact for fact in FACTS if fact != "route"]),
+    st.sampled_from(["== {}", "!= {}", ".startsWith({})", ".endsWith({})", ".contains({})"]),
+    st.sampled_from(
+        ["CN", "US", "model", "open-weights", "", "Qwen", "2025", "OpenAI", "a'b", "&& "]
+    ),
+    st.sampled_from(["{}", "({})", " {} "]),
+)
+
+
+@law(60)
+@given(st.lists(FACT_TEXTS, min_size=1, max_size=3), st.sampled_from([" && ", "||"]))
+def test_the_common_form_says_what_cel_says(parts, joint):
+    quoted = [(fact, how, f'"{text}"' if "'" in text else f"'{text}'", form)
+              for fact, how, text, form in parts]  # fmt: skip
+    text = joint.join(
+        form.format(f"{fact}{how.format(value)}") for fact, how, value, form in quoted
+    )
+    asked = expression(text, "x")
+    found = CATALOGUE.matching(asked)
+    for node in np.flatnonzero(CATALOGUE.thing)[::7].tolist():
+        facts = {fact: CATALOGUE.columns[fact][node] for fact in FACTS}
+        assert found[node] == asked.holds(facts), text

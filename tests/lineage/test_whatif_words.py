@@ -54,14 +54,14 @@ def facts(**more):
 
 def test_the_first_lines_are_one_sentence_a_fact():
     lines = first_line(facts())
-    anew = "Of these, 0 could be made anew with what stays or with substitutes that are known to "
+    anew = "Made anew, none would find all that they need in what stays or in substitutes that are "
     assert lines == [
         "Without models from China, 2 models would be gone from 1 May 2027 on.",
         "1 other model and 2 other data sets were made with their help, as far as is recorded.",
         "Together that is 3 of the 9 models on record.",
         "Of the other 6, 5 have gaps in their record in which the same may hide.",
         "Of the 1 other model made with their help, 1 can still be had as weights, whatever goes.",
-        anew + "fit, 1 only with such as might fit, 0 with none on record.",
+        anew + "known to fit, 1 only in such as might fit.",
     ]
     assert all(line.endswith(".") and line.count(". ") == 0 for line in lines)
 

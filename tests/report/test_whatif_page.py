@@ -168,7 +168,13 @@ def test_bands_stay_inside_their_nodes_and_nodes_apart(flows):
     for column in range(3):
         mine = sorted((node.y, node.height) for node in nodes if node.column == column)
         assert all(y + h < later for (y, h), (later, _) in pairwise(mine))
-        assert all(y + h <= height for y, h in mine)
+        assert all(y + h <= height + 1e-6 for y, h in mine)
+
+
+@given(FLOWS, st.integers(1, 10**7))
+def test_a_drawing_is_no_taller_for_more_artifacts(flows, times):
+    many = [(*names, count * times) for *names, count in flows]
+    assert layout(grouped(many))[2] <= max(layout(grouped(flows))[2], 900)
 
 
 @given(FLOWS)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mashbill.core.store import Store
 from mashbill.lineage.circuit import DATASET, MADE, MODEL, SOURCE, Circuit
+from mashbill.lineage.comparisons import compared
 from mashbill.lineage.contradicted import beside, contradictions
 from mashbill.lineage.nodes import NodeTable
 from mashbill.policy.claims import MEDIA
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mashbill.core.marks import Contradiction
+    from mashbill.lineage.comparisons import Joined
     from mashbill.lineage.public import PublicLineage
     from mashbill.policy.claims import Entity
 
@@ -142,6 +144,9 @@ class Things:
         Raises:
             InputError: if it cannot be put to texts, or gives something else than true or false.
         """
+        joined = compared(expression.text)
+        if joined is not None:
+            return self.thing & self._compared(joined)
         names = [name for name in FACTS if name in expression.names]
         size = self.circuit.size
         if not names:
@@ -156,6 +161,14 @@ class Things:
             facts: dict[str, Any] = {name: self.columns[name][node] for name in names}
             holds[place] = expression.holds(facts)
         return self.thing & holds[back]
+
+    def _compared(self, joined: Joined) -> np.ndarray:
+        found = np.full(self.circuit.size, joined.every)
+        for part in joined.parts:
+            column, test = self.columns[part.fact], part.test()
+            holds = np.fromiter(map(test, column.values), bool, len(column.values))[column.code]
+            found = found & holds if joined.every else found | holds
+        return found
 
     def title(self, node: int) -> str:
         """Name a thing for people."""

@@ -23,6 +23,8 @@ Flow = tuple[str, str, str, int]
 OTHERS = "others"
 _WIDTH, _NODE, _GAP, _TOP, _LEFT = 1040, 14, 12, 34, 190
 _LEAST = 16  # pixels of the smallest node: its label must fit beside it
+_MOST = 40.0  # pixels of one artifact, where there are few
+_TALL = 320.0  # pixels of all artifacts, however many there are
 _HEADS = ("goes, by provider", "served in this role", "loses, by provider")
 
 
@@ -83,7 +85,7 @@ def layout(flows: Sequence[Flow]) -> tuple[list[Node], list[Band], float]:
         between[0][who, role] += count
         between[1][role, loses] += count
     total = sum(columns[0].values())
-    unit = max(4.0, 300 / total) if total else 1.0
+    unit = min(_MOST, _TALL / total) if total else 1.0
     heights = [
         sum(max(_LEAST, count * unit) + _GAP for count in column.values()) for column in columns
     ]

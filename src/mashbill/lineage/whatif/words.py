@@ -6,11 +6,15 @@ words; any other one is quoted.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from mashbill.lineage.comparisons import compared
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
+
+    from mashbill.lineage.comparisons import Comparison
 
 COUNTRIES = {
     "AE": "the United Arab Emirates", "AT": "Austria", "AU": "Australia", "BE": "Belgium",
@@ -31,37 +35,32 @@ _KINDS = {
 }
 _FACTS = {"license": "licence", "released": "day of release"}
 _WHATS = {"model": "models", "dataset": "data sets"}
-_PART = re.compile(
-    r"""\s*\(?\s*(?P<fact>[a-z]+)\s*
-        (?:==\s*(?P<q>["'])(?P<value>[^"'\\]*)(?P=q)
-         |\.(?P<how>startsWith|endsWith|contains)\((?P<r>["'])(?P<part>[^"'\\]*)(?P=r)\))
-        \s*\)?\s*""",
-    re.VERBOSE,
-)
+_LONGEST = 300  # characters of an expression that is put into words
 _HOW = {"startsWith": "begins with", "endsWith": "ends with", "contains": "contains"}
 
 
 def in_words(text: str) -> str:
     """Return what goes by an expression, as a noun: ``models with open weights from China``."""
-    if text.count("(") == text.count(")") and len(text) < 500:
-        plain = "&&" not in text or "||" not in text
-        said = [_all_of(part) for part in text.split("||")] if plain else [None]
+    joined = compared(text) if len(text) < _LONGEST else None
+    if joined is not None:
+        groups = [joined.parts] if joined.every else [(part,) for part in joined.parts]
+        said = [_all_of(group) for group in groups]
         if all(said):
             return " and ".join(str(part) for part in said)
     return f"everything for which {text} holds"
 
 
-def _all_of(text: str) -> str | None:
+def _all_of(parts: Sequence[Comparison]) -> str | None:
     facts: dict[str, str] = {}
     more: list[str] = []
-    for part in text.split("&&"):
-        found = _PART.fullmatch(part)
-        if found is None or found["fact"] in facts:
+    for part in parts:
+        if part.fact in facts or part.how == "!=":
             return None
-        if found["how"]:
-            more.append(f"whose {found['fact']} {_HOW[found['how']]} {found['part']!r}")
+        if part.how == "==":
+            facts[part.fact] = part.text
         else:
-            facts[found["fact"]] = found["value"]
+            fact = _FACTS.get(part.fact, part.fact)
+            more.append(f"whose {fact} {_HOW[part.how]} {part.text!r}")
     if set(facts) == {"name"} and not more:
         return facts["name"]
     kind, what = facts.pop("kind", None), facts.pop("what", None)
@@ -129,9 +128,11 @@ def first_line(facts: dict[str, Any]) -> list[str]:
             f"Of the {counted(lose, 'other model')} made with their help, {weights:,} can still be "
             "had as weights, whatever goes."
         )
+        nowhere = f", and {none:,} nowhere on record" if none else ""
         said.append(
-            f"Of these, {fits:,} could be made anew with what stays or with substitutes that are "
-            f"known to fit, {might:,} only with such as might fit, {none:,} with none on record."
+            f"Made anew, {_some(fits)} would find all that they need in what stays or in "
+            f"substitutes that are known to fit, {_some(might)} only in such as might fit"
+            f"{nowhere}."
         )
     return said
 
@@ -143,3 +144,7 @@ def _both(models: int, data: int, other: str = "") -> str:
         if number
     ]
     return " and ".join(parts) or f"no {other}model and no data set"
+
+
+def _some(number: int) -> str:
+    return f"{number:,}" if number else "none"
