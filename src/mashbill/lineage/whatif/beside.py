@@ -29,7 +29,7 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
             ),
             (
                 f"impact, in whole {noun}",
-                [f"{interval(i['impact'])} (from 0 to {i['hit']:,})" for i in impacts],
+                [_impact(item) for item in impacts],
             ),
         ]
     rows += [
@@ -61,6 +61,12 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
     else:
         rows.append(("downloads of the models hit", ["not recorded"] * len(facts)))
     return rows
+
+
+def _impact(told: dict[str, Any]) -> str:
+    """Say an impact with its range, and how much of it is what goes itself."""
+    own = f"; {told['go']:,} of it goes itself" if told["go"] else ""
+    return f"{interval(told['impact'])} (from 0 to {told['hit']:,}{own})"
 
 
 def interval(ends: Sequence[float]) -> str:
