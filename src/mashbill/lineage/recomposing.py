@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import InputRef, Manifest
     from mashbill.core.source import Source
-    from mashbill.lineage.nodes import Body
+    from mashbill.lineage.nodes import Actor, Body
 
 _NAMED = 3  # sources that a message names
 
@@ -143,7 +143,8 @@ def _composer(
     manifest: Manifest, table: NodeTable, inputs: Mapping[str, Made], found: Composed
 ) -> Composer | None:
     """Return what composes nodes from the inputs; None if one of them is not at hand."""
-    rows, actors = [], []
+    rows: list[tuple[str, NodeTable]] = []
+    actors: list[Actor] = []
     for item in manifest.inputs:
         if item.is_teacher:
             source = source_behind(item, table)
