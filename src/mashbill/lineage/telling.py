@@ -91,6 +91,8 @@ def open_ends(lines: Sequence[Line]) -> str:
     names = sorted(
         {line.source.name.partition(":")[0] for line in lines if line.source.what == "unknown"}
     )
+    if not lines:
+        return "No claim says what it was made from, so nothing is shown of it, for or against."
     if not names:
         return "Claims are never complete, though these leave nothing open that they speak of."
     return f"Claims are never complete: what else {listed(names)} came from is not recorded."
