@@ -15,6 +15,7 @@ from mashbill.core.artifact import ArtifactRef, Manifest, fingerprint
 from mashbill.core.cache import chosen_cache
 from mashbill.core.canonical import changed_keys, digest
 from mashbill.core.errors import DriftError, InputError, RecipeError
+from mashbill.core.file_origins import ORIGINS, file_actors, undeclared_files
 from mashbill.core.record import user_columns
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
@@ -23,6 +24,7 @@ from mashbill.lineage.contradicted import beside, table_of, told_of
 from mashbill.lineage.decisions import Decided, decide_circuit
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import (
+    Actor,
     Composer,
     NodeTable,
     close_dataset,
@@ -69,6 +71,8 @@ class PlannedStage:
     """why what is there is made anew; empty if it is not"""
     seen: Glance | None = None
     """what a look at its files told, for a first stage whose files are at hand"""
+    undeclared: tuple[str, ...] = ()
+    """files that its teachers are asked by of which the recipe does not say who wrote them"""
     told: Contradiction | None = None
     """what speaks against the origin that is declared of what it reads: of what is made, all that
     its run found; else what is seen in its first rows"""
@@ -166,6 +170,7 @@ class Plan:
                     "kind": stage.spec.kind,
                     "status": stage.status,
                     "anew": stage.anew,
+                    "undeclared_files": list(stage.undeclared),
                     "contradicted": stage.told.says if stage.told else None,
                     "rows": stage.rows,
                     "columns": None if stage.seen is None else list(stage.seen.columns),
@@ -252,6 +257,7 @@ def build(
             planned = _with_cost(planned, recipe, rows, data, sizes)
         if planned.rows is not None:
             rows[name] = planned.rows
+        planned = replace(planned, undeclared=_undeclared(recipe, name))
         if not spec.uses():
             planned = _contradicted(planned, recipe, unmade[name], store, cache)
         if planned.told is not None:
@@ -259,6 +265,16 @@ def build(
             tables[name] = beside(tables[name], [planned.told])
         stages.append(planned)
     return Plan(recipe, tuple(stages), tables, unmade)
+
+
+def _undeclared(recipe: Recipe, name: str) -> tuple[str, ...]:
+    """Return the files that a stage asks its teachers by whose origin the recipe does not tell."""
+    spec = recipe.stages[name]
+    if not any(use.is_teacher for use in spec.uses()):
+        return ()
+    files = dict.fromkeys(spec.files_beside(recipe.folder), "")
+    told = recipe.origins_of(name)
+    return tuple(undeclared_files({"files": files, "teachers": True, ORIGINS: told}))
 
 
 def _contradicted(
@@ -469,14 +485,14 @@ def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Compos
     """
     spec = recipe.stages[name]
     uses = spec.uses()
-    composer = Composer(
-        [(use.via, tables[use.name]) for use in uses if use.role == "rows"],
-        [
-            (use.via, recipe.teachers[use.name].source if use.is_teacher else tables[use.name])
-            for use in uses
-            if use.role in {"actor", "beside"}
-        ],
-    )
+    actors: list[Actor] = [
+        (use.via, recipe.teachers[use.name].source if use.is_teacher else tables[use.name])
+        for use in uses
+        if use.role in {"actor", "beside"}
+    ]
+    actors += file_actors({ORIGINS: recipe.origins_of(name)})
+    rows = [(use.via, tables[use.name]) for use in uses if use.role == "rows"]
+    composer = Composer(rows, actors)
     for source in spec.sources(recipe.folder):
         composer.table.number(composer.table.add_source(source))
     return composer

@@ -90,7 +90,15 @@ def bill_command(
         digest = asked.manifest.digest if asked.manifest else None
         print_json(
             {
-                **summary(asked.name, digest, lines, verdicts, covered, asked.contradicted),
+                **summary(
+                    asked.name,
+                    digest,
+                    lines,
+                    verdicts,
+                    covered,
+                    asked.contradicted,
+                    asked.prompted,
+                ),
                 "unsettled": [vars(doubt) for doubt in doubts],
             }
         )
@@ -102,6 +110,8 @@ def bill_command(
         print_bill(recorded, f"{asked.name}, by {claims} claims", covered)
         out.say(open_ends(lines))
     print_contradicted(asked.contradicted)
+    if asked.prompted is not None and asked.prompted.undeclared:
+        out.say(f"Prompts: {asked.prompted}.")
     print_verdicts(verdicts, asked.name)
     for doubt in doubts:
         out.say(f"Unsettled: {doubt}")

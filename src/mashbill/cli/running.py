@@ -105,7 +105,7 @@ def plan(
 
 def _foreseen(made: planning.Plan, cache: Path | None) -> list[Foreseen]:
     """Return what will cost the stages that are to run answers."""
-    from mashbill.run import default_cache
+    from mashbill.core.cache import default_cache
     from mashbill.run.foreseen import foresee
 
     names = [stage.name for stage in made.stages if stage.status != "done"]
@@ -180,8 +180,9 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
+    from mashbill.core.cache import default_cache
     from mashbill.report import write_report
-    from mashbill.run import Execution, default_cache
+    from mashbill.run import Execution
     from mashbill.run.display import Quiet, display_for
     from mashbill.run.permission import Acceptance, permit_plan, permit_prompts
 

@@ -64,6 +64,10 @@ def print_plan(made: planning.Plan) -> None:
             more = len(stage.seen.columns) - _COLUMNS
             line = f"{stage.name} reads the columns {columns}{f' and {more} more' * (more > 0)}."
             out.say(line)
+    lacking = dict.fromkeys(name for stage in made.stages for name in stage.undeclared)
+    if lacking:
+        out.say(f"Who wrote {', '.join(lacking)} is not declared: say it under [origins]; until "
+                "then it is told as not recorded.")  # fmt: skip
     for stage in made.stages:
         if stage.told is not None:
             out.say(("contradicted:", "yellow"), f" {stage.name} is {stage.told.says}.")

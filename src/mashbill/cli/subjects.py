@@ -17,6 +17,7 @@ from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.contradicted import contradictions
 from mashbill.lineage.decisions import Decided, decide_circuit, declared_use
 from mashbill.lineage.extended import extended
+from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
 from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
 from mashbill.policy.claims import Entity
 
@@ -54,6 +55,13 @@ class Subject:
         if self.store is None or self.manifest is None:
             return {}
         return contradictions(self.store, self.manifest)
+
+    @cached_property
+    def prompted(self) -> PromptCoverage | None:
+        """How much of it was asked for in words of recorded origin; None for a public one."""
+        if self.store is None or self.manifest is None:
+            return None
+        return prompt_coverage(self.store, self.manifest)
 
     def kind_of(self, artifact: str) -> StudentKind:
         """Return what kind of model an artifact is, as its trainer says; "other" if not known."""

@@ -12,6 +12,7 @@ from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import canonical, digest_file
 from mashbill.core.errors import InputError, PluginError, RecipeError
 from mashbill.core.explaining import explain, near
+from mashbill.core.file_origins import ORIGINS, FileOrigin
 from mashbill.core.folder import RecipeFolder, is_of_windows
 from mashbill.core.literals import Literals
 from mashbill.core.parsing import read_toml
@@ -123,6 +124,8 @@ class Recipe(BaseModel):
     use: Use = Use()
     policy: PolicyFiles = PolicyFiles()
     budget: Budget = Budget()
+    origins: dict[str, tuple[FileOrigin, ...]] = {}
+    """file beside the recipe -> whose words stand in it"""
 
     def ref(self, stage: str) -> ArtifactRef:
         """Return the address of what a stage makes."""
@@ -139,6 +142,8 @@ class Recipe(BaseModel):
             **{f"mashbill:{name}": digest_file(path) for name, path in spec.own_files().items()},
         }
         teachers = [use.name for use in spec.uses() if use.is_teacher]
+        if told := self.origins_of(stage):
+            literals[ORIGINS] = told
         literals["teachers"] = {
             name: self.teachers[name].model_dump(
                 mode="json", exclude=set(self.teachers[name].context)
@@ -146,6 +151,17 @@ class Recipe(BaseModel):
             for name in teachers
         }
         return literals
+
+    def origins_of(self, stage: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the sources of files that a stage asks its teachers by, as far as declared."""
+        spec = self.stages[stage]
+        if not self.origins or not any(use.is_teacher for use in spec.uses()):
+            return {}
+        return {
+            name: [one.source(name).model_dump(mode="json") for one in self.origins[name]]
+            for name in spec.files_beside(self.folder)
+            if name in self.origins
+        }
 
     @property
     def result(self) -> str:
@@ -181,11 +197,11 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         msg = f"{path}: there is no such recipe{near(path.name, beside) or there}"
         raise RecipeError(msg)
     _, data = read_toml(path, error=RecipeError)
-    tables = ("recipe", "teachers", "stages", "use", "policy", "budget")
+    tables = ("recipe", "teachers", "stages", "use", "policy", "budget", "origins")
     for key in data.keys() - set(tables):
         msg = (
             f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [stages.*], "
-            "[use], [policy] and [budget]"
+            "[use], [policy], [budget] and [origins]"
         )
         raise RecipeError(msg)
     for key in tables:
@@ -213,9 +229,11 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         use=_read(path, "use", Use, data.get("use", {})),
         policy=_read(path, "policy", PolicyFiles, data.get("policy", {})),
         budget=_read(path, "budget", Budget, data.get("budget", {})),
+        origins=_origins(path, data.get("origins", {})),
     )
     _check_policy_files(path, recipe, folder)
     _check_references(path, recipe)
+    _check_origins(path, recipe)
     return recipe
 
 
@@ -248,6 +266,33 @@ def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
         return model.model_validate(table)
     except ValidationError as error:
         raise RecipeError("\n".join(explain(path, key, model, error))) from error
+
+
+def _origins(path: Path, table: dict[str, Any]) -> dict[str, tuple[FileOrigin, ...]]:
+    """Return whose words stand in files: a table each, or a list of several."""
+    return {
+        name: tuple(
+            _read(path, f"origins.{name}", FileOrigin, one)
+            for one in (told if isinstance(told, list) else [told])
+        )
+        for name, told in table.items()
+    }
+
+
+def _check_origins(path: Path, recipe: Recipe) -> None:
+    """Check that origins are declared of files that some teacher is asked by."""
+    files = {
+        name: None
+        for spec in recipe.stages.values()
+        if any(use.is_teacher for use in spec.uses())
+        for name in spec.files_beside(recipe.folder)
+    }
+    for name, told in recipe.origins.items():
+        if name not in files or not told:
+            there = near(name, files) or f"; there are {', '.join(files) or 'none'}"
+            what = "is no file that a teacher is asked by" if told else "has no origin"
+            msg = f"{path}: origins: {name!r} {what}{there}"
+            raise RecipeError(msg)
 
 
 def _check_policy_files(path: Path, recipe: Recipe, folder: RecipeFolder) -> None:

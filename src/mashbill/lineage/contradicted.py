@@ -47,19 +47,20 @@ def contradictions(store: Store, manifest: Manifest) -> dict[str, Contradiction]
     """
     if not any(CONTRADICTED in entry.predicate for entry in store.ledger.entries):
         return {}
-    found: dict[str, Contradiction] = {}
-    met: set[str] = set()
+    found = {str(each.ref): told_of(store, str(each.ref)) for each in behind(store, manifest)}
+    return {name: told for name, told in found.items() if told is not None}
+
+
+def behind(store: Store, manifest: Manifest) -> list[Manifest]:
+    """Return an artifact and all artifacts of the store that it rests on, itself first."""
+    met: dict[str, Manifest] = {}
     waiting: list[Manifest | None] = [manifest]
     while waiting:
         current = waiting.pop(0)
-        if current is None or str(current.ref) in met:
-            continue
-        met.add(str(current.ref))
-        told = told_of(store, str(current.ref))
-        if told is not None:
-            found[str(current.ref)] = told
-        waiting += [_artifact(store, item.name) for item in current.inputs]
-    return found
+        if current is not None and str(current.ref) not in met:
+            met[str(current.ref)] = current
+            waiting += [_artifact(store, item.name) for item in current.inputs]
+    return list(met.values())
 
 
 def _artifact(store: Store, name: str) -> Manifest | None:

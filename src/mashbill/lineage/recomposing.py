@@ -17,9 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.canonical import canonical, digest, digest_bytes
+from mashbill.core.file_origins import file_actors
 from mashbill.core.record import BILL, FROM
 from mashbill.core.weights import words_of
 from mashbill.lineage.nodes import (
+    Actor,
     Composer,
     NodeTable,
     close_model,
@@ -162,7 +164,7 @@ def _composer(
             rows.append((item.channel, inputs[item.name].table))
         else:
             actors.append((item.channel, inputs[item.name].table))
-    return Composer(rows, actors)
+    return Composer(rows, [*actors, *file_actors(manifest.stage)])
 
 
 def _compare_rows(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mashbill.core.marks import Contradiction
     from mashbill.lineage.bill import Coverage, Line
     from mashbill.lineage.definitions import Verdict
+    from mashbill.lineage.prompted import PromptCoverage
 
 
 def summary(
@@ -19,6 +20,7 @@ def summary(
     verdicts: Sequence[tuple[Verdict, Verdict]],
     covered: Coverage,
     told: Mapping[str, Contradiction],
+    prompted: PromptCoverage | None = None,
 ) -> dict[str, Any]:
     """Return what is recorded of an artifact: bill, coverage, contradicted origins, verdicts."""
     return {
@@ -26,6 +28,7 @@ def summary(
         "digest": digest,
         "bill": [line.as_json() for line in lines],
         **covered.as_json(),
+        "prompt_coverage": None if prompted is None else prompted.as_json(),
         "contradicted": {
             name: {
                 "says": one.says,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mashbill.core.marks import Mark
+from mashbill.core.marks import Mark, MarkKind
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, CALL, FROM, ID
 from mashbill.marks.model_names import known_name, looks_like_a_model
@@ -200,7 +200,7 @@ class Columns:
             names = tuple(sorted(fits, key=lambda name: (-fits[name], name)))
             says_so = key in WRITERS or key in MAY_BE
             if says_so or 2 * rows >= total:
-                kind = "generator" if says_so else "named"
+                kind: MarkKind = "generator" if says_so else "named"
                 yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
     from mashbill.lineage.nodes import NodeTable
+    from mashbill.marks.index import Held
 
 _ROWS, _BYTES = 20_000, 32 << 20
 """of a set that are looked at"""
@@ -45,7 +46,8 @@ def glanced(
     """
     if not isinstance(spec, ReadsFiles):
         return None
-    texts, answers = [], None
+    texts: list[Held] = []
+    answers = None
     if store is not None:
         texts, _ = held(store, cache, _HELD)
         journal = store.root / CALLS

@@ -116,11 +116,11 @@ class Looking:
             return None
         places = np.arange(rows)
         within = hashed_within(cells.array, places, answers=False)
-        within = within[within["long"]]
+        long: np.ndarray = within[within["long"]]
         if cells.is_json:
-            return within
+            return long
         own = hashed(cells.array, places)
-        return np.concatenate([own if is_text else own[own["long"]], within])
+        return np.concatenate([own if is_text else own[own["long"]], long])
 
     def _look_up(self, found: np.ndarray) -> None:
         """Count rows that the store holds; of several artifacts the first that holds a text."""

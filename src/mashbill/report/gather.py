@@ -19,6 +19,7 @@ from mashbill.lineage.contradicted import contradictions, table_of
 from mashbill.lineage.decisions import DECIDE
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
+from mashbill.lineage.prompted import prompt_coverage
 from mashbill.lineage.telling import counted
 from mashbill.lineage.trace import Hop, Tracer
 from mashbill.report.confusion import Evaluation
@@ -86,6 +87,8 @@ class ReportFacts:
     head: str
     signers: tuple[str, ...]
     calls: tuple[int, int, float]
+    prompted: str
+    """of how much it is recorded who wrote what teachers were asked by; empty if of all"""
     contradicted: tuple[tuple[str, str], ...]
     """(artifact, what speaks against the origin declared of it), of all that the result rests on"""
     warnings: tuple[tuple[str, str], ...]
@@ -110,6 +113,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
         return ReportFacts(
             result=result,
             chain=tuple(_chain(store, result)),
+            prompted=str(prompt_coverage(store, result)),
             contradicted=tuple(
                 (name, told.says) for name, told in contradictions(store, result).items()
             ),

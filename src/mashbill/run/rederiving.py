@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from mashbill.core import registry
 from mashbill.core.artifact import ArtifactRef, named_by
 from mashbill.core.errors import MashbillError, RecipeError
+from mashbill.core.file_origins import ORIGINS
 from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY
 from mashbill.core.rowbytes import digests
 from mashbill.core.stage import StageContext
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import Predictor, StageSpec
     from mashbill.core.store import Store
 
-_NO_LITERALS = frozenset({"seed", "files", "teachers"})
+_NO_LITERALS = frozenset({"seed", "files", "teachers", ORIGINS})
 _READ_ROWS = 1 << 16
 _TOLD = 3
 _LICENCE = ("name", "what", "kind", "route", "version", "license", "sha256")

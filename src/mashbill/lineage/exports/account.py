@@ -19,6 +19,7 @@ from mashbill.lineage.decisions import declared_use
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
 from mashbill.lineage.telling import amount, counted
 from mashbill.policy.licence_words import read_licence
 
@@ -56,6 +57,8 @@ class Account:
     """(name, Arrow type) of a dataset's columns; empty for a model"""
     contradicted: dict[str, Contradiction]
     """artifact -> what speaks against the origin that was declared of it"""
+    prompted: PromptCoverage
+    """how much of it was asked for in words of recorded origin"""
     version: str
     """version of mashbill that writes the export"""
     binary_columns: tuple[str, ...] = ()
@@ -117,6 +120,8 @@ class Account:
                 found.add(f"{line.source.title}: what it is, or who can have it, is not recorded")
             if line.share[0] != line.share[1]:
                 found.add(f"{line.source.title}: share not known exactly")
+        if self.prompted.undeclared:
+            found.add(str(self.prompted))
         found |= {f"{name}: {told.says}" for name, told in self.contradicted.items()}
         for step in self.steps:
             for taken in step.taken:
@@ -163,6 +168,7 @@ def gather(store: Store, manifest: Manifest) -> Account:
         covered=coverage(circuit),
         columns=columns,
         contradicted=contradictions(store, manifest),
+        prompted=prompt_coverage(store, manifest),
         version=own_version(),
         binary_columns=_binary_columns(store, steps),
         declared_license=declared_use(store, str(manifest.ref)).license,

@@ -19,7 +19,7 @@ def bill_text(account: Account) -> str:
     manifest = account.manifest
     told = summary(
         str(manifest.ref), manifest.digest, account.lines, account.verdicts, account.covered,
-        account.contradicted,
+        account.contradicted, account.prompted,
     )  # fmt: skip
     return json_text(told) + "\n"
 

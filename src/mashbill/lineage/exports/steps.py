@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.canonical import digest
 from mashbill.core.errors import RecipeError, StoreError
+from mashbill.core.file_origins import file_actors
 from mashbill.core.marks import CONTRADICTED
 from mashbill.core.source import Source
 from mashbill.lineage.contradicted import table_of
@@ -163,7 +164,9 @@ def _taken(
         key = key or f"urn:mashbill:absent:{item.digest}"
         found.append(Taken(item.role, item.channel, key, item.name, artifact))
     named = {taken.id for taken in found}
+    how = {source: via for via, source in file_actors(manifest.stage)}
     found += [
-        Taken("source", "content", key, leaves[key].title, None) for key in new if key not in named
-    ]
+        Taken("source", how.get(leaves[key], "content"), key, leaves[key].title, None)
+        for key in new if key not in named
+    ]  # fmt: skip
     return tuple(found)

@@ -1,0 +1,78 @@
+"""Whose words teachers were asked by: what is recorded of prompts, examples and rubrics.
+
+A file beside a recipe whose origin is not declared may hold a teacher's text. No node has that, so
+that digests are what they were; which files there are stands in manifests, and here it is put to
+the circuit: which part of an artifact's tokens was written, judged or rewritten by the words of
+files of which somebody says whose they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashbill.core.file_origins import undeclared_files
+from mashbill.core.source import Channel
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.contradicted import behind
+from mashbill.lineage.evaluate import REACHABLE, allowed, evaluate, touched
+from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.words import share_text
+
+if TYPE_CHECKING:
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.store import Store
+
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class PromptCoverage:
+    """How much of an artifact was asked for in words of recorded origin."""
+
+    recorded: tuple[float, float]
+    """part of the tokens that no file of unrecorded origin reached, lowest and highest"""
+    undeclared: tuple[tuple[str, str], ...] = ()
+    """(artifact whose stage used it, file) of those files"""
+
+    def __str__(self) -> str:
+        """Say it in a sentence; empty if nothing is lacking."""
+        if not self.undeclared:
+            return ""
+        named = [f"{file} ({artifact})" for artifact, file in self.undeclared[:_NAMED]]
+        more = len(self.undeclared) - _NAMED
+        files = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+        return (
+            f"Who wrote the words that teachers were asked by is recorded for "
+            f"{share_text(self.recorded)} of tokens; nobody says it of {files}: declare it in the "
+            "recipe's [origins]"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        return {
+            "recorded": list(self.recorded),
+            "undeclared": [{"artifact": name, "file": file} for name, file in self.undeclared],
+        }
+
+
+def prompt_coverage(store: Store, manifest: Manifest) -> PromptCoverage:
+    """Return how much of an artifact was asked for in words whose origin is declared."""
+    found: list[tuple[str, str]] = []
+    nodes: set[str] = set()
+    for other in behind(store, manifest):
+        files = undeclared_files(other.stage)
+        if files and other.kind == "dataset":
+            found += [(str(other.ref), file) for file in files]
+            nodes.update(NodeTable.of(store, other).numbered)
+    if not found:
+        return PromptCoverage((1.0, 1.0))
+    circuit = Circuit.of(NodeTable.of(store, manifest))
+    own = np.array([circuit.digest(node) in nodes for node in range(circuit.size)], bool)
+    every = allowed(tuple(Channel))
+    reached = evaluate(circuit, REACHABLE, own, np.ones(circuit.size, bool))
+    shares = touched(circuit, reached, every)
+    low, high = float(shares.low[circuit.root]), float(shares.high[circuit.root])
+    return PromptCoverage((1 - high, 1 - low), tuple(sorted(found)))

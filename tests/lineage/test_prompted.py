@@ -1,0 +1,184 @@
+"""Whose words teachers were asked by: declared as a source through prompt, or told as not known."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_laws import law
+from tests_support import TEACHER, run_stages
+
+from mashbill import RecipeError, load_recipe
+from mashbill.lineage.audit import Auditor
+from mashbill.lineage.bill import bill
+from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.exports import FORMATS, export
+from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.prompted import prompt_coverage
+from mashbill.plan import build
+from mashbill.report import write_report
+
+ROWS = [{"text": f"a text of our own, number {i}"} for i in range(20)]
+FILES = {"rows.jsonl": ROWS, "ask.txt": "Answer: {{ text }}", "judge.txt": "Text: {{ text }} ->"}
+STAGES = """
+[stages.ours]
+kind = "corpus"
+title = "Ours"
+origin = "own-dataset"
+source = "rows.jsonl"
+
+[stages.asked]
+kind = "generate"
+input = "ours"
+teacher = "t"
+prompt = "ask.txt"
+
+[stages.mixed]
+kind = "mix"
+inputs = { ours = 1, asked = 1 }
+"""
+PEOPLE = '[origins]\n"ask.txt" = { by = "people" }\n'
+MODEL = (
+    '[origins]\n"ask.txt" = { by = "model", name = "gpt-4o", provider = "OpenAI", '
+    'kind = "closed-api", called_by = "us" }\n'
+)
+
+
+def made(folder, origins="", stages=STAGES):
+    return run_stages(folder, stages, FILES, TEACHER + origins)
+
+
+def covered(store, name):
+    return prompt_coverage(store, store.find(name))
+
+
+def test_what_is_not_declared_is_not_recorded_and_no_node_knows_of_it(tmp_path):
+    store = made(tmp_path)
+    assert covered(store, "ours").recorded == (1.0, 1.0)
+    assert str(covered(store, "ours")) == ""
+    asked = covered(store, "asked")
+    assert asked.recorded == (0.0, 0.0)
+    assert asked.undeclared == (("asked@1", "ask.txt"),)
+    low, high = covered(store, "mixed").recorded
+    assert 0.0 < low == high < 1.0
+    literals = store.find("asked").stage
+    assert "origins" not in literals
+    assert {line.source.title for line in bill(NodeTable.of(store, store.find("asked")))} == {
+        "Ours", "fake teacher",
+    }  # fmt: skip
+
+
+def test_a_shipped_prompt_is_ours_and_lacks_nothing(tmp_path):
+    store = made(tmp_path, stages=STAGES.replace('prompt = "ask.txt"\n', ""))
+    assert covered(store, "asked").recorded == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(("origins", "name", "kind"), [
+    (PEOPLE, "ask.txt: people", "human"), (MODEL, "gpt-4o", "closed-api"),
+    ('[origins]\n"ask.txt" = [{ by = "people" }, { by = "dataset", name = "GSM8K" }]\n',
+     "GSM8K", "public-dataset"),
+])  # fmt: skip
+def test_what_is_declared_is_a_source_through_prompt(tmp_path, origins, name, kind):
+    store = made(tmp_path, origins)
+    assert covered(store, "asked").recorded == (1.0, 1.0)
+    lines = {
+        line.source.name: line for line in bill(Circuit.of_artifact(store, store.find("mixed")))
+    }
+    assert lines[name].source.kind == kind
+    assert [channel.value for channel in lines[name].channels] == ["prompt"]
+    result = Auditor(store.root).run()
+    assert not result.findings
+    prov = export(store, store.find("asked"), "openlineage")
+    assert name in prov
+
+
+def test_a_declaration_makes_another_artifact_and_none_leaves_it_as_it_was(tmp_path):
+    old = made(tmp_path / "a").find("asked")
+    new = made(tmp_path / "b", PEOPLE).find("asked")
+    same = made(tmp_path / "c", "[origins]\n").find("asked")
+    assert old.fingerprint != new.fingerprint
+    assert (old.fingerprint, old.digest) == (same.fingerprint, same.digest)
+
+
+def test_a_closed_model_in_a_prompt_is_decided_about_and_concluded_on(tmp_path):
+    made(tmp_path, MODEL)
+    path = tmp_path / "some.toml"
+    path.write_text(path.read_text() + '[use]\ncompetes_with = ["OpenAI"]\n')
+    from datetime import date
+
+    from mashbill.policy.documents import load_registry
+
+    plan = build(load_recipe(path))
+    decided = plan.decide(load_registry(), date(2026, 11, 20)).decisions
+    assert {d.outcome for d in decided if d.about.startswith("gpt-4o")} - {"allow"}
+
+
+def test_it_is_told_in_a_sentence_wherever_lineage_is(tmp_path):
+    store = made(tmp_path)
+    wanted = "nobody says it of ask.txt (asked@1)"
+    page = write_report(store, store.find("mixed"), tmp_path / "page.html").read_text()
+    assert wanted in page
+    assert wanted in export(store, store.find("mixed"), "cyclonedx")
+    assert set(FORMATS)
+    run = [sys.executable, "-c", "from mashbill.cli import main; main()"]
+    told = subprocess.run([*run, "bill", "mixed", "--store", str(store.root)],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert wanted in " ".join(told.stdout.split())
+    data = subprocess.run([*run, "bill", "mixed", "--json", "--store", str(store.root)],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert json.loads(data.stdout)["prompt_coverage"]["undeclared"] == [
+        {"artifact": "asked@1", "file": "ask.txt"}
+    ]
+    plan = subprocess.run([*run, "plan", str(tmp_path / "some.toml"), "--store", "none"],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert "Who wrote ask.txt is not declared" in " ".join(plan.stdout.split())
+
+
+@pytest.mark.parametrize(("origins", "says"), [
+    ('[origins]\n"rows.jsonl" = { by = "people" }\n', "is no file that a teacher is asked by"),
+    ('[origins]\n"aks.txt" = { by = "people" }\n', "ask.txt"),
+    ('[origins]\n"ask.txt" = { by = "nobody" }\n', "people"),
+    ('[origins]\n"ask.txt" = { by = "model" }\n', "needs a name"),
+    ('[origins]\n"ask.txt" = []\n', "has no origin"),
+    ('[origins]\n"ask.txt" = "people"\n', "ask.txt"),
+])  # fmt: skip
+def test_what_is_declared_wrong_is_told_with_file_and_key(tmp_path, origins, says):
+    made(tmp_path)
+    path = tmp_path / "some.toml"
+    path.write_text(path.read_text().replace("[stages.ours]", f"{origins}\n[stages.ours]", 1))
+    with pytest.raises(RecipeError, match="origins") as error:
+        load_recipe(path)
+    assert says in str(error.value)
+    assert str(path) in str(error.value)
+
+
+@law(30)
+@given(st.lists(st.booleans(), min_size=1, max_size=4))
+def test_declaring_one_more_never_lowers_what_is_recorded(tmp_path_factory, declared):
+    folder = tmp_path_factory.mktemp("more")
+    stages = STAGES.partition("[stages.asked]")[0]
+    names = [f"ask{i}" for i in range(len(declared))]
+    for name in names:
+        stages += (
+            f'[stages.{name}]\nkind = "generate"\ninput = "ours"\nteacher = "t"\n'
+            f'prompt = "{name}.txt"\n'
+        )
+    weights = ", ".join(f"{name} = 1" for name in names)
+    stages += f'[stages.all]\nkind = "mix"\ninputs = {{ ours = 1, {weights} }}\n'
+    files = {"rows.jsonl": ROWS[:4], **{f"{n}.txt": f"{n}: {{{{ text }}}}" for n in names}}
+
+    def recorded(told):
+        lines = [f'"{n}.txt" = {{ by = "people" }}' for n, is_told in told if is_told]
+        origins = "\n".join(["[origins]", *lines, ""])
+        where = folder / "".join("1" if is_told else "0" for _, is_told in told)
+        store = run_stages(where, stages, files, TEACHER + origins)
+        return covered(store, "all").recorded
+
+    first = list(zip(names, declared, strict=True))
+    more = [(names[0], True), *first[1:]]
+    one, two = recorded(first), recorded(more)
+    assert one[0] <= two[0]
+    assert one[1] <= two[1]
+    assert (two == (1.0, 1.0)) == all(is_told for _, is_told in more)
