@@ -21,6 +21,8 @@ from mashbill.lineage.whatif.words import first_line, in_words
         ('country == "XK"', "models and data sets from XK"),
         ('license == ""', "models and data sets whose licence is not recorded"),
         ('what == "dataset" && kind == "public-dataset"', "public data sets"),
+        ('kind == "open-weights" && what == "thing"',
+         'everything for which kind == "open-weights" && what == "thing" holds'),
         ('country != "US"', 'everything for which country != "US" holds'),
         ('country == "CN" && country == "US"',
          'everything for which country == "CN" && country == "US" holds'),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +67,6 @@ def compared(text: str) -> Joined | None:
         found = _PART.fullmatch(piece)
         if found is None or bool(found["open"]) != bool(found["close"]):
             return None
-        how = found["sign"] or found["how"]
+        how = cast("How", found["sign"] or found["how"])
         parts.append(Comparison(found["fact"], how, found["value"] or found["part"] or ""))
     return Joined(tuple(parts), every)

@@ -119,19 +119,22 @@ class Things:
         if len(inner):
             known = ~self.unrecorded[circuit.to]
             found[inner] = np.logical_or.reduceat(known, circuit.start[inner])
-        return self.thing & found
+        made: np.ndarray = self.thing & found
+        return made
 
     @cached_property
     def unrecorded(self) -> np.ndarray:
         """Nodes that stand for what is not recorded of a making, bool, shape (n,)."""
-        return ~self.thing & (self.circuit.type == SOURCE)
+        found: np.ndarray = ~self.thing & (self.circuit.type == SOURCE)
+        return found
 
     @cached_property
     def is_model(self) -> np.ndarray:
         """Things that are models, bool, shape (n,); what may be either is none."""
         what = self.columns["what"]
-        named = np.array([value == "model" for value in what.values], bool)
-        return self.thing & named[what.code] if len(named) else np.zeros(self.circuit.size, bool)
+        named = np.array([*(value == "model" for value in what.values), False], bool)
+        found: np.ndarray = self.thing & named[what.code]
+        return found
 
     @cached_property
     def measured(self) -> Measures:

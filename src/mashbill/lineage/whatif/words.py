@@ -66,7 +66,7 @@ def _all_of(parts: Sequence[Comparison]) -> str | None:
     kind, what = facts.pop("kind", None), facts.pop("what", None)
     noun = "models and data sets"
     if kind is not None:
-        if kind not in _KINDS or (what and _WHATS.get(what) not in _KINDS[kind]):
+        if kind not in _KINDS or (what and _WHATS.get(what, what) not in _KINDS[kind]):
             return None
         noun = _KINDS[kind]
     elif what is not None:
