@@ -149,7 +149,8 @@ class Things:
         """
         joined = compared(expression.text)
         if joined is not None:
-            return self.thing & self._compared(joined)
+            found: np.ndarray = self.thing & self._compared(joined)
+            return found
         names = [name for name in FACTS if name in expression.names]
         size = self.circuit.size
         if not names:

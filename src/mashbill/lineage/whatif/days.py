@@ -19,14 +19,16 @@ NEVER, EVER = np.int32(0), np.int32(date.max.toordinal())
 
 def first_day(column: Column) -> np.ndarray:
     """Return the first day on which each may have come out, int32, shape (n,); NEVER if unknown."""
-    found: np.ndarray = np.array([_ends(text)[0] for text in column.values], np.int32)
-    return found[column.code]
+    ends = np.array([_ends(text)[0] for text in column.values], np.int32)
+    found: np.ndarray = ends[column.code]
+    return found
 
 
 def last_day(column: Column) -> np.ndarray:
     """Return the last day on which each may have come out, int32, shape (n,); EVER if unknown."""
-    found: np.ndarray = np.array([_ends(text)[1] for text in column.values], np.int32)
-    return found[column.code]
+    ends = np.array([_ends(text)[1] for text in column.values], np.int32)
+    found: np.ndarray = ends[column.code]
+    return found
 
 
 def _ends(text: str) -> tuple[int, int]:

@@ -43,7 +43,8 @@ class Roster:
     @cached_property
     def node(self) -> np.ndarray:
         """One node of each entry, whose facts are the entry's; int64, shape (entries,)."""
-        return self.nodes[self.first]
+        found: np.ndarray = self.nodes[self.first]
+        return found
 
     def each(self, way: np.ufunc, values: np.ndarray) -> np.ndarray:
         """Return the values of nodes put together for each entry, shape (entries,)."""
@@ -55,14 +56,16 @@ class Roster:
     @cached_property
     def is_model(self) -> np.ndarray:
         """Entries that are models, bool."""
-        return self.things.is_model[self.node]
+        found: np.ndarray = self.things.is_model[self.node]
+        return found
 
     @cached_property
     def is_data(self) -> np.ndarray:
         """Entries that are data sets, bool."""
         what = self.things.columns["what"]
         named = np.array([value == "dataset" for value in what.values], bool)
-        return named[what.code[self.node]]
+        found: np.ndarray = named[what.code[self.node]]
+        return found
 
     @cached_property
     def recorded(self) -> np.ndarray:

@@ -99,9 +99,9 @@ def places_of(
         found = fit(present, channel)
         allowed = np.bincount(profile[nodes[terms == _ALLOW]], minlength=PROFILES + 1) > 0
         some = np.bincount(profile[nodes], minlength=PROFILES + 1) > 0
-        bit = np.uint8(1 << place)
-        no_fit |= (~(found.fits & allowed).any(axis=1))[row[profile]] * bit
-        no_might |= (~(found.might & some).any(axis=1))[row[profile]] * bit
+        bit, none = np.uint8(1 << place), np.uint8(0)
+        no_fit |= np.where((found.fits & allowed).any(axis=1), none, bit)[row[profile]]
+        no_might |= np.where((found.might & some).any(axis=1), none, bit)[row[profile]]
     return Places(profile, candidates, no_fit, no_might)
 
 

@@ -102,8 +102,9 @@ class Told:
         """Return a node of each entry that stays."""
         roster = self.roster
         stays = np.where(self.outcome.removed[roster.nodes], np.iinfo(np.int64).max, roster.nodes)
-        found = np.minimum.reduceat(stays, roster.first) if len(roster) else stays
-        return found[entries]
+        least = np.minimum.reduceat(stays, roster.first) if len(roster) else stays
+        found: np.ndarray = least[entries]
+        return found
 
     def groups(self, fact: str) -> list[dict[str, Any]]:
         """Return how many of each group are made, go, and lose an ancestor, by definition."""
@@ -188,7 +189,8 @@ class Told:
     @cached_property
     def _again(self) -> np.ndarray:
         """Place in MADE_AGAIN of each node, uint8, shape (n,)."""
-        return self.outcome.without.astype(np.uint8) + self.outcome.without_any
+        found: np.ndarray = self.outcome.without.astype(np.uint8) + self.outcome.without_any
+        return found
 
     def _days(self, node: int) -> list[str | None]:
         ends = (after(self.scenario.start, round(float(end[node]))) for end in self.outcome.months)

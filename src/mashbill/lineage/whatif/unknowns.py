@@ -55,7 +55,8 @@ def bounds(things: Things, removed: np.ndarray) -> Bounds:
 def _begins(things: Things) -> np.ndarray:
     kind = things.columns["kind"]
     named = np.array([value in NO_MAKING for value in kind.values], bool)
-    return named[kind.code]
+    found: np.ndarray = named[kind.code]
+    return found
 
 
 def _could_rest_on(things: Things, removed: np.ndarray) -> np.ndarray:
