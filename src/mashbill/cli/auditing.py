@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,9 @@ from mashbill.cli.options import (
 from mashbill.cli.show import print_bill, print_verdicts
 from mashbill.core import checkpoint as checkpoints
 from mashbill.core import parsing
+from mashbill.core.errors import AuditError, InputError
 from mashbill.core.store import LEDGER, Store
+from mashbill.core.witness import WitnessKey, seen_at
 from mashbill.lineage.audit import Auditor
 from mashbill.lineage.bill import bill
 from mashbill.lineage.circuit import Circuit
@@ -31,8 +34,9 @@ from mashbill.lineage.proof import Proven, check_proof
 from mashbill.lineage.telling import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from mashbill.core.checkpoint import Checkpoint
     from mashbill.lineage.finding import AuditResult
     from mashbill.run.rederiving import Rederiver
 
@@ -48,6 +52,10 @@ def audit(
     checkpoint: Annotated[
         list[Path] | None,
         typer.Option(help="A checkpoint kept elsewhere; the ledger must go on from it."),
+    ] = None,
+    witness_key: Annotated[
+        list[str] | None,
+        typer.Option(help="A witness whose signature each given checkpoint must bear."),
     ] = None,
     proof: Annotated[
         Path | None, typer.Option(help="Check this proof of a record, without any store.")
@@ -71,6 +79,8 @@ def audit(
         _audit_proof(proof, signer, as_json)
         return
     known = [checkpoints.parse(parsing.read_text(path)) for path in checkpoint or ()]
+    witnesses = [WitnessKey.parse(text) for text in witness_key or ()]
+    seen = _witnessed(known, witnesses)
     kept = checkpoints.kept(store) if (store / LEDGER).exists() else None
     again = rederiver(store, sample) if deep else None
     with auditing(store) as progress:
@@ -82,7 +92,7 @@ def audit(
     else:
         for item in result.findings:
             out.say(("✗", "red"), f" {item}")
-        for line in (*_newer(result), *_not_derived(result, deep=deep)):
+        for line in (*seen, *_newer(result), *_not_derived(result, deep=deep)):
             out.say(line)
         checked = counted(len(known) + (kept is not None), "checkpoint")
         anew = f", {counted(result.derived_rows, 'row')} made again" if deep else ""
@@ -108,6 +118,28 @@ def _newer(result: AuditResult) -> list[str]:
         first = next(item.file for item in result.newer if item.what == what)
         others = f" and {count - 1:,} more" if count > 1 else ""
         lines.append(f"newer than this audit: {first}{others}: {what}")
+    return lines
+
+
+def _witnessed(notes: Sequence[Checkpoint], witnesses: Sequence[WitnessKey]) -> list[str]:
+    """Say when each witness signed the checkpoints that were given.
+
+    Raises:
+        AuditError: if one did not sign one of them.
+        InputError: if no checkpoint is given that it could have signed.
+    """
+    if witnesses and not notes:
+        msg = "--witness-key says who signed a checkpoint; give it with --checkpoint FILE"
+        raise InputError(msg)
+    lines = []
+    for note in notes:
+        for key in witnesses:
+            at = seen_at(note, key)
+            if at is None:
+                msg = f"the checkpoint of {note.size} entries bears no signature by {key.name}"
+                raise AuditError(msg)
+            when = datetime.fromtimestamp(at, UTC).isoformat()
+            lines.append(f"the checkpoint of {note.size:,} entries was seen by {key.name}: {when}")
     return lines
 
 

@@ -16,9 +16,11 @@ from mashbill.cli.options import (
     out,
 )  # fmt: skip
 from mashbill.core import checkpoint as checkpoints
+from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
 from mashbill.core.shown import json_text
 from mashbill.core.store import LEDGER, write_atomically
+from mashbill.core.witness import WitnessKey
 from mashbill.lineage.proof import prove
 
 
@@ -26,12 +28,26 @@ from mashbill.lineage.proof import prove
 def checkpoint(
     store: StoreOption = DEFAULT_STORE,
     to: Annotated[Path | None, typer.Option(help="File to write; printed if absent.")] = None,
+    witness: Annotated[
+        str | None, typer.Option(help="Address of a witness that is to sign it, too.")
+    ] = None,
+    witness_key: Annotated[
+        str | None, typer.Option(help="That witness's verifier key, NAME+HEX+BASE64.")
+    ] = None,
 ) -> None:
     """Sign the state of the ledger; keep it elsewhere, and `audit --checkpoint` finds a cut."""
+    if (witness is None) != (witness_key is None):
+        msg = "--witness and --witness-key go together: the key says whose signature counts"
+        raise InputError(msg)
     opened = open_store(store)
     signer = Signer.default()
     note = checkpoints.make(opened.root / LEDGER, signer)
     checkpoints.keep(opened.root, signer)
+    if witness is not None and witness_key is not None:
+        from mashbill.conduct.witnessing import cosign
+
+        lines = checkpoints.lines_of(opened.root / LEDGER)
+        note = cosign(lines, note, witness, WitnessKey.parse(witness_key))
     if to is None:
         out.emit(str(note))
     else:

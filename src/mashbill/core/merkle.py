@@ -91,6 +91,36 @@ def path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     return siblings
 
 
+def consistency(leaves: Sequence[bytes], old: int) -> list[bytes]:
+    """Return the proof that a tree goes on from its first ``old`` leaves (RFC 6962, 2.1.2).
+
+    Args:
+        leaves: leaf hashes of the whole tree.
+        old: how many there were before, at most as many as there are.
+
+    Raises:
+        IndexError: if there were more.
+    """
+    if not 0 <= old <= len(leaves):
+        msg = f"{old} leaves of a tree of {len(leaves)}"
+        raise IndexError(msg)
+    if old in {0, len(leaves)}:
+        return []
+    found = []
+    low, high, left, is_whole = 0, len(leaves), old, True
+    while left != high - low:
+        half = 1 << (high - low - 1).bit_length() - 1
+        if left <= half:
+            found.append(leaves[low + half : high])
+            high = low + half
+        else:
+            found.append(leaves[low : low + half])
+            low, left, is_whole = low + half, left - half, False
+    if not is_whole:
+        found.append(leaves[low:high])
+    return [bytes.fromhex(root(part)) for part in reversed(found)]
+
+
 def root_from_path(leaf_hash: bytes, index: int, size: int, siblings: Sequence[bytes]) -> str:
     """Return the root, in hexadecimal, that a leaf and its audit path lead to.
 
