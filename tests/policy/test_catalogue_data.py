@@ -107,6 +107,25 @@ def test_the_pages_tell_the_rows_that_there_are(rows):
     assert f"{len(entities)} public models and datasets and {len(claims):,} claims" in readme
 
 
+def test_the_page_lists_every_repository_that_a_row_cites(rows):
+    page = (ROOT / "docs/catalogue-facts.md").read_text(encoding="utf-8")
+    cited = {
+        source.where.lower()
+        for row in (*rows[0], *rows[1])
+        for source in parse_sources(row.source)
+        if source.kind == "repository" and not row.second_hand
+    }
+    assert cited
+    assert not {place for place in cited if f"{place}@" not in page.lower()}
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.name)
+def test_a_page_has_no_section_twice(page):
+    lines = page.read_text(encoding="utf-8").splitlines()
+    titles = Counter(line for line in lines if line.startswith("## "))
+    assert not [title for title, times in titles.items() if times > 1]
+
+
 def test_both_ends_of_every_claim_have_a_row_of_their_own(rows):
     entities, claims = rows
     ids = {entity.id for entity in entities}
