@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +21,10 @@ from hypothesis import strategies as st
 from tests_laws import law
 from tests_support import rows_of, run_stages
 
-from mashbill import Signer, Store, load_recipe
+from mashbill import Signer, Source, Store, load_recipe
+from mashbill.core import registry
+from mashbill.core.record import BILL, FROM
+from mashbill.core.stage import StageSpec
 from mashbill.lineage.bill import bill, coverage
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.contradicted import told_of
@@ -512,3 +516,34 @@ def test_what_is_of_unknown_origin_may_be_read_again_as_that(tmp_path):
     path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{again}')
     execute(build(load_recipe(path), store, cache=tmp_path), store, Execution(tmp_path, threads=1))
     assert told_of(store, "again@1") is None
+
+
+def test_what_a_first_stage_of_a_plugin_yields_is_looked_at(told, tmp_path, monkeypatch):
+    """It need not show what it reads: its rows are those of the store all the same."""
+    texts = answers(told[0])
+
+    class Brought(StageSpec):
+        streams: ClassVar[bool] = False
+        kind: Literal["brought"] = "brought"
+
+        def uses(self):
+            return ()
+
+        def sources(self, folder):
+            del folder
+            return (Source(name="ours", what="dataset", kind="own-dataset", route="file"),)
+
+        def run(self, records, ctx):
+            del records, ctx
+            places = pa.array(range(len(texts)), pa.int64())
+            bills = pa.array([0] * len(texts), pa.int32())
+            yield pa.RecordBatch.from_arrays([pa.array(texts), places, bills], ["text", FROM, BILL])
+
+    find = registry.find
+    monkeypatch.setattr(
+        registry, "find", lambda kind, *of: Brought if kind == "brought" else find(kind, *of)
+    )
+    monkeypatch.setattr(registry, "origin", lambda *_: {})
+    monkeypatch.setattr(registry, "is_plugin", lambda *_: False)
+    _, store, _ = laundered(told, tmp_path, '[stages.ours]\nkind = "brought"\n')
+    assert [mark.kind for mark in told_of(store, "ours@1").marks] == ["row"]

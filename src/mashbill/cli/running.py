@@ -49,6 +49,7 @@ from mashbill.policy.documents import load_registry
 from mashbill.policy.house import load_rules
 
 if TYPE_CHECKING:
+    from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.decisions import Decided
     from mashbill.policy.documents import Registry
@@ -260,6 +261,7 @@ def run(
                 "tokens": item.tokens,
                 "usd": item.usd,
                 "warnings": item.manifest.measures.get(WARNINGS, []),
+                "contradicted": told.says if (told := _contradicted(opened, item)) else None,
                 "services": display.reckoning.stage_json(item.name),
             }
             for item in done
@@ -280,6 +282,13 @@ def run(
     print_evaluations(evaluations)
     print_verdicts(verdicts, str(result.ref))
     out.say(f"Report: {page}")
+
+
+def _contradicted(opened: Store, item: Done) -> Contradiction | None:
+    """Return what speaks against the origin that was declared of what a stage made."""
+    from mashbill.lineage.contradicted import told_of
+
+    return told_of(opened, str(item.manifest.ref))
 
 
 def _executed(

@@ -64,7 +64,7 @@ class Mark:
             case "address":
                 return f"{self.where} is a public data set, which {names} wrote"
 
-    def as_json(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """Return it for the ledger and for a program."""
         return {
             "kind": self.kind, "where": self.where, "names": list(self.names), "rows": self.rows,
@@ -97,7 +97,7 @@ class Contradiction:
         return {
             "declared": list(self.declared),
             "leaves": list(self.leaves),
-            "marks": [mark.as_json() for mark in self.marks],
+            "marks": [mark.facts() for mark in self.marks],
             "parts": [[how, node, whole] for how, node, whole in self.parts],
             "nodes": self.nodes,
         }

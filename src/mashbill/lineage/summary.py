@@ -33,7 +33,7 @@ def summary(
             name: {
                 "says": one.says,
                 "declared": list(one.declared),
-                "marks": [mark.as_json() for mark in one.marks],
+                "marks": [mark.facts() for mark in one.marks],
             }
             for name, one in told.items()
         },

@@ -6,15 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
 from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import digest
 from mashbill.core.errors import MashbillError
 from mashbill.core.marks import Mark
-from mashbill.core.parsing import json_object, read_text
-from mashbill.core.plain_yaml import PlainLoader
+from mashbill.core.parsing import json_object, read_text, yaml_value
 from mashbill.core.source import Channel, Source
 from mashbill.core.store import MANIFEST, NODES
 from mashbill.lineage.nodes import CONTENT, NodeTable, reachable
@@ -94,13 +92,13 @@ class Beside:
         front, end, _ = rest.partition("\n---")
         if not (begin and end and _BLOCK in front):
             return
-        with suppress(yaml.YAMLError):
-            block = yaml.load(front, PlainLoader).get(_BLOCK)  # noqa: S506 - a safe one of ours
-            if isinstance(block, dict) and isinstance(block.get("bill"), list):
-                self._see_bill(block, path)
-            elif isinstance(block, dict):
-                name = str(block.get("artifact") or "an artifact")
-                self.marks.append(Mark("beside", _shown(path), (_address(name),)))
+        told = yaml_value(front, path)
+        block = told.get(_BLOCK) if isinstance(told, dict) else None
+        if isinstance(block, dict) and isinstance(block.get("bill"), list):
+            self._see_bill(block, path)
+        elif isinstance(block, dict):
+            name = str(block.get("artifact") or "an artifact")
+            self.marks.append(Mark("beside", _shown(path), (_address(name),)))
 
     def _see_bill(self, told: dict[str, Any], path: Path) -> None:
         """Look at a bill: what ``bill.json`` and a card's block have of one."""

@@ -19,6 +19,7 @@ from mashbill.core.record import (
     BILL,
     FROM,
     one_batch,
+    user_columns,
 )
 from mashbill.core.store import LEARNED, NODES, publish, write_atomically
 from mashbill.core.weights import weighed, words_of
@@ -28,6 +29,8 @@ from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
 from mashbill.run.shards import ShardWriter, write_learned
 from mashbill.run.slicing import Slice, check_wanted, run_slices, slices
+from mashbill.stages.cells import Cells
+from mashbill.stages.reading import ReadsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -297,6 +300,10 @@ def _run_whole(making: Making, writer: ShardWriter, composer: Composer) -> None:
             made = [(channel.value, composer.table.add_source(leaf)) for channel, leaf in parts]
             composer.table.number(composer.table.add_made(made))
         origins = len(making.context.origins)
+        if not inputs and not isinstance(making.spec, ReadsFiles):
+            # A plugin's first stage shows nothing of what it reads: what it yields is looked at.
+            columns = {n: Cells.of_arrow(batch.column(n)) for n in user_columns(batch.schema.names)}
+            making.context.look.see(columns, batch.num_rows)
         table = _placed(making, [batch], composer, codes, 0)
         if table is None:
             continue
