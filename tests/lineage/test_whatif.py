@@ -363,8 +363,10 @@ def test_terms_close_off_an_api_from_a_day_and_weights_stay():
     olmo = next(i for i in facts["artifacts"] if i["name"] == "allenai/Olmo-3-1125-32B")
     assert olmo["stands"] == "as weights"
     assert facts["from"] == "2027-01-01"
+    assert facts["barred"] >= facts["removed"] > 0
     assert facts["first_lines"][0].endswith(
-        "from 1 January 2027 on, 16 models could no longer be learned from."
+        f"from 1 January 2027 on, {facts['barred']} models could no longer be learned from "
+        "through it."
     )
 
 

@@ -45,13 +45,18 @@ def facts(**more):
     models = {"go": 2, "stay_and_lose": 1, "hit": 3, "in_all": 9}
     told = {
         "title": "Without models from China", "from_in_words": "1 May 2027",
-        "only_new_use_is_barred": False,
+        "only_new_use_is_barred": False, "barred": 4,
         "impact": {"models": models, "datasets": {"go": 0, "stay_and_lose": 2}},
         "unknown": {"models": {"if_anything_missing": 8}},
         "stand": {"models": {"as weights": 1}},
         "made_again": {"models": {"a": 0, "b": 1, "c": 0}},
     }  # fmt: skip
     return {**told, **more}
+
+
+def test_terms_bar_new_use_and_take_nothing_away():
+    said = first_line(facts(title="If P forbids it", only_new_use_is_barred=True))[0]
+    assert said == "If P forbids it, 4 models could no longer be learned from through it."
 
 
 def test_the_first_lines_are_one_sentence_a_fact():

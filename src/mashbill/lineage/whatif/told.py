@@ -253,6 +253,7 @@ class Told:
             "from_in_words": spoken_day(self.scenario.start),
             "only_new_use_is_barred": self.scenario.is_terms,
             "removed": int(hit.goes.sum()),
+            "barred": each(outcome.removed),
             "made": int(roster.recorded.sum()),
             "lose_an_ancestor": int(hit.loses.sum()),
             "stay_and_lose": int((hit.loses & ~hit.goes).sum()),

@@ -108,7 +108,7 @@ def first_line(facts: dict[str, Any]) -> list[str]:
     gone = _both(models["go"], data["go"])
     how = f"would be gone from {facts['from_in_words']} on"
     if facts["only_new_use_is_barred"]:
-        how = "could no longer be learned from"
+        gone, how = counted(facts["barred"], "model"), "could no longer be learned from through it"
     others = _both(lose, data["stay_and_lose"], "other ")
     were = "was" if lose + data["stay_and_lose"] == 1 else "were"
     in_all, hit = counted(models["in_all"], "model"), models["hit"]
