@@ -547,3 +547,45 @@ def test_what_a_first_stage_of_a_plugin_yields_is_looked_at(told, tmp_path, monk
     monkeypatch.setattr(registry, "is_plugin", lambda *_: False)
     _, store, _ = laundered(told, tmp_path, '[stages.ours]\nkind = "brought"\n')
     assert [mark.kind for mark in told_of(store, "ours@1").marks] == ["row"]
+
+
+@pytest.mark.parametrize(("first", "then", "marks"), [
+    ("CC-BY-NC-4.0", "CC0-1.0", 1), ("CC-BY-NC-4.0", "CC-BY-NC-4.0", 0), (None, "MIT", 1),
+    ("MIT", None, 0),
+])  # fmt: skip
+def test_a_public_set_under_another_title_is_found_where_its_licence_became_another(
+    tmp_path, first, then, marks
+):
+    def stage(name, licence):
+        said = f'license = "{licence}"\n' if licence else ""
+        title = f"{name} texts"
+        return f'[stages.{name}]\nkind = "corpus"\ntitle = "{title}"\n{said}source = "r.jsonl"\n'
+
+    rows = [{"text": f"somebody wrote this text, number {i}"} for i in range(30)]
+    store = run_stages(tmp_path, stage("one", first), {"r.jsonl": rows}, "")
+    path = tmp_path / "two.toml"
+    path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{stage("two", then)}')
+    plan = build(load_recipe(path), store, cache=tmp_path / "cache")
+    execute(plan, store, Execution(tmp_path / "cache", threads=1))
+    found = told_of(store, "two@1")
+    assert len(found.marks if found else ()) == marks
+
+
+def test_labels_alone_are_not_found_and_the_docs_say_so(tmp_path):
+    stages = STAGES.partition("[stages.first]")[0] + (
+        '[stages.labelled]\nkind = "label"\ninput = "tickets"\nteacher = "t"\n'
+        'prompt = "ask.txt"\nlabels = { good = " good", bad = " bad" }\ncalibrate_on = 8\n'
+    )
+    files = {"rows.jsonl": OWN, "ask.txt": "Text: {{ text }} ->"}
+    store = run_stages(tmp_path, stages, files, TEACHER)
+    kept = rows_of(store, "labelled")
+    rows = [{"text": row["text"], "mood": row["label"]} for row in kept]
+    jsonl(tmp_path / "again.jsonl", rows)
+    path = tmp_path / "two.toml"
+    path.write_text(
+        '[recipe]\nname = "l"\nversion = "1"\n' + CORPUS.replace("SOURCE", "again.jsonl")
+    )
+    plan = build(load_recipe(path), store, cache=tmp_path / "cache")
+    execute(plan, store, Execution(tmp_path / "cache", threads=1))
+    assert told_of(store, "ours@1") is None
+    assert "Labels, scores and choices" in DOCS

@@ -166,7 +166,9 @@ class Looking:
         if writer.kind == "public-dataset":
             title, licence = getattr(self._spec, "title", ""), getattr(self._spec, "license", None)
             is_public = getattr(self._spec, "origin", "") == "public-dataset"
-            return not (is_public and (writer.name.startswith(title) or writer.license == licence))
+            # Of two public sets that hold a text one may be the other under a licence of its own.
+            is_same = writer.name.startswith(title) or licence in (None, writer.license)
+            return not (is_public and is_same)
         return True
 
     # What it comes to.
