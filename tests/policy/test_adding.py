@@ -13,6 +13,7 @@ from tests_laws import law
 from mashbill.core.errors import InputError
 from mashbill.policy.claims import (
     CLAIM_COLUMNS,
+    ENTITY_COLUMNS,
     RELATIONS,
     STATUSES,
     Claim,
@@ -20,7 +21,8 @@ from mashbill.policy.claims import (
     load_catalogue,
     write_rows,
 )
-from mashbill.policy.importers import Imported, add_to, import_claims
+from mashbill.policy.importers import Imported, add_csv, add_to, import_claims
+from mashbill.policy.keeping import open_index
 
 DATA = Path(__file__).parent / "data"
 NOTHING = load_catalogue(shipped=False)
@@ -230,3 +232,34 @@ def test_conflicts_are_the_same_question_with_no_answer_in_common(tmp_path, know
     for conflict in added.conflicts:
         assert "imported" in str(conflict)
         assert conflict.known != conflict.imported
+
+
+@law(12)
+@given(st.lists(IMPORTS, min_size=1, max_size=3))
+def test_csv_by_column_adds_what_is_added_row_by_row(imports):
+    with tempfile.TemporaryDirectory() as place:
+        one, two = Path(place) / "one", Path(place) / "two"
+        for number, imported in enumerate(imports):
+            given_ = Path(place) / f"given-{number}"
+            given_.mkdir()
+            write_rows(given_ / "claims.csv", imported.claims, CLAIM_COLUMNS)
+            write_rows(given_ / "entities.csv", imported.entities, ENTITY_COLUMNS)
+            folders = [[each] if each.exists() else [] for each in (one, two)]
+            catalogue = load_catalogue(folders[0], shipped=False)
+            read = import_claims("csv", given_)
+            rows = add_to(one, read, catalogue)
+            done = add_csv(two, given_, open_index(folders[1], shipped=False))
+            if done is None:  # something is told of it
+                assert read.left_out or read.rejected
+                add_to(two, read, load_catalogue(folders[1], shipped=False))
+                continue
+            columns = done[0]
+            first, second = (load_catalogue([each], shipped=False) for each in (one, two))
+            assert set(first.claims) == set(second.claims)
+            assert first.entities == second.entities
+            assert columns.new_entities == rows.new_entities
+            assert columns.new_claims <= rows.new_claims  # equal ones once, aliases replaced
+            assert {str(c) for c in columns.conflicts} == {str(c) for c in rows.conflicts}
+            assert not read.left_out
+            again = add_csv(two, given_, open_index([two], shipped=False))[0]
+            assert (again.files, again.new_claims, again.new_entities) == ((), 0, 0)

@@ -28,7 +28,7 @@ from mashbill.policy.columns import (
     _EXAMPLE,
     ROW_RULES,
     _is_free,
-    _quickly,
+    quickly,
     read_columns,
     rows_of,
     table_of,
@@ -196,7 +196,7 @@ def test_rows_are_read_by_column_at_all(tmp_path):
         writer.writeheader()
         for row in table_of(these, model).to_pylist():
             writer.writerow(row)
-        read = _quickly(text.getvalue().encode(), model)
+        read = quickly(text.getvalue().encode(), model)
         assert read is not None
         assert rows_of(read, model) == list(these)
 

@@ -27,6 +27,7 @@ from mashbill.policy.importers import (
     FORMATS,
     Imported,
     Origin,
+    add_csv,
     add_to,
     import_all,
     import_claims,
@@ -150,7 +151,17 @@ def import_command(
     as_json: JsonOption = False,
 ) -> None:
     """Add claims from cards, recipes, a graph, a collection or CSV; nothing is overwritten."""
-    catalogue = load_catalogue([to] if to.exists() else ())
+    folders = [to] if to.exists() else []
+    if format == "csv" and len(what) == 1 and Path(what[0]).exists() and not entity:
+        quick = add_csv(to, Path(what[0]), opened(folders))
+        if quick is not None:
+            told = Imported((), (), (), "csv")
+            if as_json:
+                print_json(import_json(to, told, quick[0]))
+            else:
+                print_import(to, told, *quick)
+            return
+    catalogue = load_catalogue(folders)
     if format == "hub":
         imported = _from_hub(what)
     elif format == "repository":

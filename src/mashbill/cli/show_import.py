@@ -31,7 +31,7 @@ def import_json(to: Path, imported: Imported, added: Added) -> dict[str, Any]:
     }
 
 
-def print_import(to: Path, imported: Imported, added: Added) -> None:
+def print_import(to: Path, imported: Imported, added: Added, formulas: int | None = None) -> None:
     """Print what an import did, and at the end what could not be read."""
     rejects = {reject.flaw for reject in imported.rejected}
     left = [line for line in imported.left_out if line not in rejects]
@@ -44,12 +44,13 @@ def print_import(to: Path, imported: Imported, added: Added) -> None:
         f"{counted(len(imported.rejected), 'file or row', 'files or rows')} rejected; "
         f"use them with --catalog {to}"
     )
-    formulas = sum(
-        bool(re.search(FORMULA, value))
-        for row in (*imported.claims, *imported.entities)
-        for value in row.model_dump().values()
-        if isinstance(value, str)
-    )
+    if formulas is None:
+        formulas = sum(
+            bool(re.search(FORMULA, value))
+            for row in (*imported.claims, *imported.entities)
+            for value in row.model_dump().values()
+            if isinstance(value, str)
+        )
     if formulas:
         begin = "cell begins" if formulas == 1 else "cells begin"
         out.say(f"Formulas: {formulas:,} {begin} with = + - @, a tab or a line break; a "

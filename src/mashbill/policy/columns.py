@@ -68,7 +68,7 @@ def read_columns(file: Path | Traversable, model: type[BaseModel]) -> Read:
     """
     data = read_bytes(file, most=CSV_BYTES)
     digest = digest_bytes(data)
-    table = _quickly(data, model)
+    table = quickly(data, model)
     if table is None:
         table = table_of(read_rows(file, model), model)
     return Read(table, digest)
@@ -103,7 +103,7 @@ def rows_of(table: pa.Table, model: type[BaseModel]) -> list[Any]:
     ]
 
 
-def _quickly(data: bytes, model: type[BaseModel]) -> pa.Table | None:
+def quickly(data: bytes, model: type[BaseModel]) -> pa.Table | None:
     """Return the table of a file that has nothing unusual and nothing wrong, else None."""
     if model.__pydantic_decorators__.model_validators.keys() - ROW_RULES[model]:
         return None
@@ -121,7 +121,9 @@ def _quickly(data: bytes, model: type[BaseModel]) -> pa.Table | None:
     try:
         read = pa_csv.read_csv(
             pa.BufferReader(pa.py_buffer(data)),
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, block_size=_BLOCK),
+            read_options=pa_csv.ReadOptions(
+                column_names=names, skip_rows=1, block_size=_BLOCK, use_threads=len(data) > _BLOCK
+            ),
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, TEXT), strings_can_be_null=False, null_values=[]

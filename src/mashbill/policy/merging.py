@@ -61,14 +61,14 @@ def merge(entities: Sequence[pa.Table], claims: Sequence[pa.Table]) -> Merged:
     entity[new] = np.arange(known.num_rows, known.num_rows + len(new), dtype=np.int32)
     bare = _bare(texts.take(pa.array(new)), what)
     if len(new):
-        known = _one(pa.concat_tables([known, bare]))
+        known = one(pa.concat_tables([known, bare]))
         more = lower.take(pa.array(new))
         first = np.sort(np.unique(_codes(more), return_index=True)[1])
         keys = pa.concat_arrays([keys, more.take(pa.array(first))])
         named = np.concatenate([named, entity[new[first]]])
     order = pc.sort_indices(keys)
     child, parent = entity[child], entity[parent]
-    kept = _distinct([child, parent, *_numbers(stated)])
+    kept = distinct([child, parent, *_numbers(stated)])
     return Merged(
         entities=known,
         claims=stated.drop_columns(["child", "parent"]).take(pa.array(kept)).combine_chunks(),
@@ -91,7 +91,7 @@ def lowered(texts: pa.StringArray) -> pa.StringArray:
     return pc.replace_with_mask(lower, pa.array(mask), pa.array(values, pa.string()))
 
 
-def _one(table: pa.Table) -> pa.Table:
+def one(table: pa.Table) -> pa.Table:
     """Return a table whose columns are one piece each, with each text of a column once."""
     return table.unify_dictionaries().combine_chunks()
 
@@ -101,7 +101,7 @@ def _together(tables: Sequence[pa.Table], model: type[Entity | Claim]) -> pa.Tab
     if not sum(table.num_rows for table in tables):
         schema = schema_of(model)
         return pa.table({name: pa.chunked_array(empty, TEXT) for name in schema.names}, schema)
-    return _one(pa.concat_tables(table for table in tables if table.num_rows))
+    return one(pa.concat_tables(table for table in tables if table.num_rows))
 
 
 def _codes(texts: pa.StringArray) -> np.ndarray:
@@ -118,11 +118,11 @@ def _numbers(table: pa.Table) -> list[np.ndarray]:
     ]
 
 
-def _said(column: pa.ChunkedArray) -> np.ndarray:
+def said(column: pa.DictionaryArray) -> np.ndarray:
     """Return which cells of a column are not blank, bool, shape (rows,)."""
-    at = pc.index(column.chunk(0).dictionary, pa.scalar("", pa.string())).as_py()
-    said: np.ndarray = np.from_dlpack(column.chunk(0).indices) != at
-    return said
+    at = pc.index(column.dictionary, pa.scalar("", pa.string())).as_py()
+    found: np.ndarray = np.from_dlpack(column.indices) != at
+    return found
 
 
 def _described(rows: pa.Table) -> pa.Table:
@@ -132,7 +132,7 @@ def _described(rows: pa.Table) -> pa.Table:
     says_more = np.zeros(rows.num_rows, bool)
     for name in rows.column_names:
         if name not in ("id", "what"):
-            says_more |= _said(rows.column(name))
+            says_more |= said(rows.column(name).chunk(0))
     code = np.from_dlpack(rows.column("id").chunk(0).indices)
     place = np.arange(rows.num_rows)
     # Of those that say more the first is best, of the others the last; any of the former is better.
@@ -151,7 +151,7 @@ def _names(entities: pa.Table) -> tuple[pa.StringArray, np.ndarray]:
     if not entities.num_rows:
         return pa.array([], pa.string()), np.empty(0, np.int32)
     ids = entities.column("id").chunk(0).dictionary_decode()
-    with_more = np.flatnonzero(_said(entities.column("aliases")))
+    with_more = np.flatnonzero(said(entities.column("aliases").chunk(0)))
     cells = entities.column("aliases").chunk(0).take(pa.array(with_more)).dictionary_decode()
     parts = pc.split_pattern(cells, ";")
     sizes = np.asarray(pc.list_value_length(parts)) if len(parts) else np.empty(0, np.int64)
@@ -202,7 +202,7 @@ def _bare(ids: pa.StringArray, is_data: np.ndarray) -> pa.Table:
     return pa.table({name: told.get(name, blank) for name in schema.names}, schema=schema)
 
 
-def _distinct(columns: list[np.ndarray]) -> np.ndarray:
+def distinct(columns: list[np.ndarray]) -> np.ndarray:
     """Return the first of the rows that are equal in all columns, in order; exact, no hashes."""
     rows = len(columns[0])
     if not rows:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError
 from mashbill.policy.importers.adding import Added, Conflict, add_to
+from mashbill.policy.importers.adding_columns import add_csv
 from mashbill.policy.importers.cards import read as read_cards
 from mashbill.policy.importers.dpi import read as read_dpi
 from mashbill.policy.importers.imported import Imported
@@ -30,6 +31,7 @@ __all__ = [
     "Imported",
     "Origin",
     "Rejected",
+    "add_csv",
     "add_to",
     "import_all",
     "import_claims",

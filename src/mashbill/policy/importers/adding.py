@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mashbill.policy.claims import Catalogue, Role, Row
     from mashbill.policy.importers.imported import Imported
 
-_MANY: frozenset[Role] = frozenset({"data", "prompts"})
+MANY: frozenset[Role] = frozenset({"data", "prompts"})
 """roles in which a thing has many parents as a matter of course, so that another is no conflict"""
 
 
@@ -128,7 +128,7 @@ def conflicts(
     answered: dict[tuple[str, str, Role], dict[str, Claim]] = {}
     for claims, into in ((new, asked), (catalogue.claims, answered)):
         for claim in claims:
-            if claim.role not in _MANY:
+            if claim.role not in MANY:
                 child = claim.child.lower()
                 named = "" if child in data else claim.dataset.casefold()
                 into.setdefault((child, named, claim.role), {})[claim.parent.lower()] = claim

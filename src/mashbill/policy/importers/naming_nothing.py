@@ -21,7 +21,7 @@ _PLACEHOLDERS = frozenset(
      "yourname", "yourorg", "yourusername"]
 )  # fmt: skip
 """owners that templates and tutorials write, in small letters, with dashes"""
-_EXAMPLES = frozenset(
+EXAMPLES = frozenset(
     ["namespace/repo-name", "org/model", "org/repo", "owner/name", "owner/repo", "user/model",
      "user/repo", "user/repo-name"]
 )  # fmt: skip
@@ -40,6 +40,6 @@ def no_name(text: str) -> str:
     owner, slash, name = plain.casefold().replace("_", "-").partition("/")
     if slash and (owner in _NO_OWNER or name in _NO_REPOSITORY):
         return f"{brief(text)} says that there is none"
-    if _MARKED.search(plain) or owner in _PLACEHOLDERS or f"{owner}/{name}" in _EXAMPLES:
+    if _MARKED.search(plain) or owner in _PLACEHOLDERS or f"{owner}/{name}" in EXAMPLES:
         return f"{brief(text)} is a placeholder that nobody filled in"
     return ""
