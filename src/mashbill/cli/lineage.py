@@ -106,6 +106,8 @@ def bill_command(
     if asked.entity is None:
         print_bill(lines, asked.name, covered)
     else:
+        if asked.resolved:
+            out.say(f"Name: {asked.resolved}")
         recorded = [line for line in lines if line.source.what != "unknown"]
         print_bill(recorded, f"{asked.name}, by {claims} claims", covered)
         out.say(open_ends(lines))

@@ -35,6 +35,7 @@ from mashbill.policy.importers import (
     rejected,
     together,
 )
+from mashbill.policy.model_names import find_named
 
 catalog_app = typer.Typer(help="What public models were made of, as claims.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
@@ -83,7 +84,7 @@ def show_command(
 ) -> None:
     """Show a model or dataset: its facts, and every claim about it, contradictions beside."""
     index = opened(catalog)
-    entity = index.find(name)
+    entity, how = find_named(name, index)
     most = None if as_json and limit is None else limit or SHOWN
     about, made_from = index.about(entity.id, most)
     used, used_in = index.uses(entity.id, most)
@@ -91,12 +92,15 @@ def show_command(
         print_json(
             {
                 "entity": entity.model_dump(mode="json"),
+                "resolved": how,
                 "made_from": [claim.model_dump(mode="json") for claim in about],
                 "used_in": [claim.model_dump(mode="json") for claim in used],
                 "claims_in_all": {"made_from": made_from, "used_in": used_in},
             }
         )
         return
+    if how:
+        out.say(f"Name: {how}")
     disputes = index.disputes() if any(claim.dispute for claim in about) else {}
     print_entity(entity, about, used, disputes, made_from=made_from, used_in=used_in)
 

@@ -20,6 +20,7 @@ from mashbill.lineage.extended import extended
 from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
 from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
 from mashbill.policy.claims import Entity
+from mashbill.policy.model_names import find_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,8 @@ class Subject:
     manifest: Manifest | None = None
     entity: Entity | None = None
     lineage: PublicLineage | None = None
+    resolved: str = ""
+    """how the name that was asked about was led to this one, if it is another"""
 
     @cached_property
     def contradicted(self) -> dict[str, Contradiction]:
@@ -113,9 +116,11 @@ def public_subject(name: str, statuses: Sequence[Status], catalog: Sequence[Path
         InputError: if the catalogue has none of that name; near ones are listed.
     """
     index = opened(catalog)
-    entity = index.find(name)
+    entity, how = find_named(name, index)
     lineage = lineage_of(index.part([entity.id]), statuses)
-    return Subject(entity.id, lineage.of(entity), Use(), entity=entity, lineage=lineage)
+    return Subject(
+        entity.id, lineage.of(entity), Use(), entity=entity, lineage=lineage, resolved=how
+    )
 
 
 def went_on(subject: Subject, statuses: Sequence[Status], catalog: Sequence[Path] = ()) -> Subject:
@@ -124,7 +129,7 @@ def went_on(subject: Subject, statuses: Sequence[Status], catalog: Sequence[Path
     known = []
     for node in subject.circuit.sources().tolist():
         with suppress(InputError):
-            known.append(index.find(subject.circuit.source(node).name).id)
+            known.append(find_named(subject.circuit.source(node).name, index)[0].id)
     circuit, _ = extended(subject.circuit, lineage_of(index.part(known), statuses))
     return replace(subject, circuit=circuit)
 

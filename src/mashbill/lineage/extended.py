@@ -13,6 +13,7 @@ import numpy as np
 
 from mashbill.core.errors import InputError
 from mashbill.lineage.circuit import SOURCE, Circuit
+from mashbill.policy.model_names import resolve
 
 if TYPE_CHECKING:
     from mashbill.core.source import Source
@@ -69,6 +70,8 @@ def extended(circuit: Circuit, lineage: PublicLineage) -> tuple[Circuit, list[st
 def _entity(lineage: PublicLineage, source: Source) -> str | None:
     if source.what not in ("model", "dataset"):
         return None
+    if source.what == "model":  # a repack is another thing, and does not go on as what it is of
+        return resolve(source.name, lineage.catalogue).id or None
     try:
         entity = lineage.catalogue.find(source.name)
     except InputError:

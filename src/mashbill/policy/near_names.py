@@ -42,7 +42,8 @@ def _parts(name: str) -> list[str]:
     last = name.rsplit("/", 1)[-1]
     words = sorted(re.findall(r"[^\W\d_]{4,}", last), key=lambda word: -len(word))
     parts = sorted(re.findall(r"[^\W_]{3,}", last), key=lambda part: -len(part))
-    return list(dict.fromkeys([*words, *parts, *(word[:4] for word in words)]))
+    numbered = re.findall(r"[^\W_]*\d[^\W_]+|[^\W_]+\d[^\W_]*", last)  # of gtp-4o, 4o
+    return list(dict.fromkeys([*words, *parts, *numbered, *(word[:4] for word in words)]))
 
 
 def _likeness(name: str, other: str) -> float:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Done", "Execution", "default_cache", "execute"]
 
+_NAMES = 5  # names of generators of which it is told how they were resolved
 _AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
 _AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
 
@@ -334,6 +335,12 @@ class _Runner:
             self._execution.display.tell(f"{name}: contradicted: {told.says}")
         for text in manifest.measures.get(WARNINGS, []):
             self._execution.display.tell(f"{name}: warning: {text}")
+        names = manifest.measures.get("names", {})
+        for text in list(names.values())[:_NAMES]:
+            self._execution.display.tell(f"{name}: {text}")
+        if len(names) > _NAMES:
+            more = f"{len(names) - _NAMES:,} names more, told in the manifest under measures"
+            self._execution.display.tell(f"{name}: {more}")
 
     def _rejections(self, manifest: Manifest) -> Reasons:
         return rejections(self._store.folder(manifest.kind, manifest.ref), manifest.rejected)

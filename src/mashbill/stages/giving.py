@@ -14,6 +14,7 @@ from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Channel, Source
 from mashbill.policy.licence_cells import licence_of
+from mashbill.policy.model_names import resolve
 from mashbill.stages.cells import Other, as_text, kind_of, texts_of
 from mashbill.stages.forms import beside_of, column_of, form_of, made_of, within
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mashbill.stages.imported import ImportSpec
     from mashbill.stages.spill import Spill
 
+_NAMES = 1_000  # names of generators of which it is told how they were resolved
 _KEPT = 100_000  # combinations of generator, version and licence that are remembered
 
 
@@ -76,6 +78,8 @@ class Giving:
         self._beside = beside_of(self._form.text, names)
         self._counts: dict[str, int] = {}
         ctx.measures["generators"] = self._counts
+        self._names_told: dict[str, str] = {}
+        """name of a generator that the recipe says nothing of -> what it was led to, and how"""
 
     def _check_rows(self, path: str) -> None:
         """Raise InputError if no line of a set is a row, with why the first is none."""
@@ -237,6 +241,8 @@ class Giving:
         every = dict.fromkeys(bare_name(name) for name in [*(names or ()), *beside])
         told = [name for name in every if not self._is_nothing(name)]
         release = "" if is_missing(version) or not is_named else as_text(version).strip()
+        for name in told:
+            self._tell_name(as_text(name))
         licence = self._licence(license_)
         release = "" if is_nothing(release) else release
         # In one order, whatever theirs is: who made a row with whom is one origin.
@@ -250,6 +256,14 @@ class Giving:
             self._numbers[sources] = len(self._numbers)
             self._ctx.origins.append(tuple((Channel.CONTENT, source) for source in sources))
         return self._numbers[sources], sources
+
+    def _tell_name(self, name: str) -> None:
+        """Note how a name that the recipe says nothing of was led to a model, for the manifest."""
+        known = name in self._spec.models or name == self._spec.human
+        if known or name in self._names_told or len(self._names_told) >= _NAMES:
+            return
+        self._names_told[name] = str(resolve(name))
+        self._ctx.measures["names"] = self._names_told
 
     def _is_nothing(self, name: str) -> bool:
         """Return whether a name says that there is none, and nobody in the recipe has it."""

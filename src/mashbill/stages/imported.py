@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.errors import InputError
 from mashbill.core.source import CalledBy, Source, SourceKind
+from mashbill.policy.model_names import resolve
 from mashbill.stages.cells import Cells, Kinds, as_text
 from mashbill.stages.chat import Role
 from mashbill.stages.chunks import Chunk, no_column
@@ -114,7 +115,7 @@ class ImportSpec(ReadsFiles):
                 route=route,
                 license=license_,
             )
-        known = self.models.get(generator, Known())
+        known = self.models.get(generator) or self.by_name(generator)
         return Source(
             name=known.name or generator,
             what="model",
@@ -126,6 +127,16 @@ class ImportSpec(ReadsFiles):
             license=license_,
             called_by=self.called_by,
         )
+
+    @staticmethod
+    def by_name(generator: str) -> Known:
+        """Return what the catalogue knows of a model that the recipe says nothing of.
+
+        Its name stays as the rows have it. A repack or a fine-tune is another thing, and its maker
+        and who can have it are not those of what it was made of.
+        """
+        found = resolve(generator)
+        return Known(kind=found.kind, provider=found.provider, country=found.country)
 
     def text_of(self, columns: Sequence[str]) -> str:
         """The column of the text; that of the generator must be there, too."""

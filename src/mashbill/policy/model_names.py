@@ -1,0 +1,297 @@
+"""A model's name as strangers write it, led back to the catalogue by rules that are said.
+
+Rows, cards and logs name models as an API, a cloud, a router or a program does:
+``claude-sonnet-4-20250514``, ``anthropic.claude-sonnet-4-20250514-v1:0`` (Bedrock),
+``claude-sonnet-4@20250514`` (Vertex), ``accounts/fireworks/models/llama-v3p1-8b-instruct``,
+``openai/gpt-4o:free``. Each rule takes off what says who serves a model, or of which day it is, and
+is told. What is left is an id or an alias of the catalogue, or a name that only its maker gives; or
+the name is not resolved. A part of a name is never enough: a fine-tune that has gpt-4 in its name
+is not GPT-4, and a repack of weights is another thing than the weights.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from mashbill.core.errors import InputError
+from mashbill.core.nothing import is_nothing
+from mashbill.policy.claims import load_catalogue, plain_name
+
+if TYPE_CHECKING:
+    from mashbill.core.source import SourceKind
+    from mashbill.policy.claims import Entity
+
+_LONGEST = 300  # characters of a name; a longer one is a text
+_SERVED = (
+    (re.compile(r"(?:hf|huggingface|openrouter|litellm_proxy|together_ai|azure|vertex_ai|bedrock|"
+                r"fireworks_ai|groq|deepinfra|gemini)[:/]{1,2}(?=.)"), "by who serves it"),
+    (re.compile(r"models/(?=[a-z])"), "by Google's way of writing it"),
+    (re.compile(r"projects/[^/]+/locations/[^/]+/publishers/([\w-]+)/models/"), "by Vertex's path"),
+    (re.compile(r"publishers/([\w-]+)/models/"), "by Vertex's path"),
+    (re.compile(r"accounts/fireworks/models/"), "by Fireworks' path"),
+)  # fmt: skip
+_BEDROCK = re.compile(
+    r"(?:(?:us|eu|apac|au|ca|jp|us-gov|global)\.)?(?P<owner>anthropic|amazon|meta|mistral|cohere|"
+    r"openai|deepseek|qwen|ai21|google|moonshot|minimax|nvidia)\.(?P<name>[a-z][\w.-]*?)"
+    r"(?:-v?\d+(?::\d+)(?::\w+)?|-v\d+)?"
+)
+_ROUTED = re.compile(r":(?:free|nitro|floor|extended|beta|online|thinking|exacto)$")
+_DATES = (
+    re.compile(r"[-@](?P<day>20\d{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01]))$"),
+    re.compile(r"-(?:preview|exp)-(?P<day>(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|20\d{2}))$"),
+    re.compile(r"-(?P<day>(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))$"),
+)
+_REPACK = re.compile(
+    r"[-_.](?P<how>(?:i1-)?gguf|awq|gptq|fp8(?:-dynamic)?|nvfp4|mxfp4|int[48]|bnb-4bit|[48]bit|mlx"
+    r"|exl[23]|onnx|uqff|q[2-8](?:_k)?(?:_[slm01])?|iq[1-4]_\w+|w[48]a(?:8|16))(?=$|[-_.])"
+)
+_TUNED = re.compile(r"ft:(?P<base>[\w.-]+)(?::.*)?")
+_OWNERS = {
+    "alibaba": "qwen", "deepseek": "deepseek-ai", "meta": "meta-llama", "mistral": "mistralai",
+    "moonshot": "moonshotai", "thudm": "zai-org", "x-ai": "xai", "z-ai": "zai-org",
+    "zai": "zai-org", "zhipuai": "zai-org",
+}  # fmt: skip
+"""owner as routers and clouds write it -> as the catalogue does"""
+_FLOATING = {
+    "deepseek-chat": "deepseek-ai/DeepSeek (unspecified)",
+    "deepseek-reasoner": "deepseek-ai/DeepSeek (unspecified)",
+}
+"""names that a maker's API gives to whichever model is the current one"""
+
+
+class Names(Protocol):
+    """What names are looked up in: a catalogue, or its index."""
+
+    def find(self, text: str) -> Entity:
+        """Return the entity of an id, alias or bare name, or raise InputError with near ones."""
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Names that only one maker gives: the whole of a name, never a part of it."""
+
+    names: re.Pattern[str]
+    owner: str
+    provider: str
+    country: str
+
+
+_SIZES = r"mini|nano|pro|turbo|chat|codex|instruct|16k|32k|latest|preview|search|audio|max|\d{4}"
+_FAMILIES = (
+    _Family(re.compile(rf"(?:chatgpt-4o|gpt-[345](?:\.\d)?o?)(?:-(?:{_SIZES}))*"),
+            "openai", "OpenAI", "US"),
+    _Family(re.compile(rf"o[134](?:-(?:{_SIZES}|high|medium|low))*"), "openai", "OpenAI", "US"),
+    _Family(re.compile(r"claude(?:-(?:instant|opus|sonnet|haiku|\d(?:[.-]\d)?|v\d(?::\d)?|latest))+"),
+            "anthropic", "Anthropic", "US"),
+    _Family(re.compile(r"gemini-\d(?:\.\d)?-(?:pro|flash|ultra)(?:-(?:lite|latest|preview|exp|\d{3}))*"),
+            "google", "Google", "US"),
+    _Family(re.compile(r"grok-\d(?:\.\d+)?(?:-(?:mini|fast|latest|beta|reasoning|non|code))*"),
+            "xai", "xAI", "US"),
+)  # fmt: skip
+"""as makers' own clients list them; an open model of one of them (gpt-oss) is none of these"""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a name was led back to, and how."""
+
+    asked: str
+    id: str = ""
+    """id in the catalogue; empty if it has none"""
+    how: tuple[str, ...] = ()
+    """each rule that was used, in order; empty if the name was not resolved"""
+    version: str = ""
+    """date or release that the name says and the id does not"""
+    made_of: str = ""
+    """id of what it is a repack or a fine-tune of; then ``id`` is empty: it is another thing"""
+    provider: str = "unknown"
+    country: str = "unknown"
+    kind: SourceKind = "unknown"
+    near: tuple[str, ...] = ()
+    """ids that may have been meant, for a name that was not resolved"""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it was led to something: an entity, what it was made of, or its maker."""
+        return bool(self.how)
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        how = ", ".join(self.how)
+        if self.made_of:
+            return f"{self.asked} is made of {self.made_of} ({how}), and not the same thing"
+        if self.id:
+            return f"{self.asked} is {self.id} ({how})"
+        if self.how:
+            return f"{self.asked} is of {self.provider} ({how}); the catalogue has no such model"
+        hint = f": did you mean {', '.join(self.near)}?" if self.near else ""
+        return f"{self.asked} is not resolved{hint}"
+
+
+def resolve(text: str, catalogue: Names | None = None) -> Resolved:
+    """Return what a model's name stands for; of the shipped catalogue if None."""
+    if catalogue is None:
+        return _of_shipped(text)
+    return _resolved(text, catalogue)
+
+
+def find_named(text: str, catalogue: Names) -> tuple[Entity, str]:
+    """Return an entity by its name, or by a name that strangers give it; and how, if so.
+
+    Raises:
+        InputError: if it is not resolved; near ones are listed, or what it was made of.
+    """
+    try:
+        return catalogue.find(text), ""
+    except InputError as error:
+        found = resolve(text.removeprefix("hf:"), catalogue)
+        if found.id:
+            return catalogue.find(found.id), str(found)
+        if found.is_known:
+            msg = f"the catalogue has no {text!r}: {found}"
+            raise InputError(msg) from error
+        raise
+
+
+@lru_cache(maxsize=10_000)
+def _of_shipped(text: str) -> Resolved:
+    return _resolved(text, load_catalogue())
+
+
+def _resolved(text: str, catalogue: Names) -> Resolved:
+    name = " ".join(text.split())
+    if is_nothing(name) or len(name) > _LONGEST:
+        return Resolved(text)
+    found = _exactly(name, catalogue)
+    if found is None:
+        name, how = _bare(name.lower())
+        found = _by_rules(name, how, catalogue)
+    if found is None:
+        return Resolved(text, near=tuple(_near(text, catalogue)))
+    return replace(found, asked=text)
+
+
+def _bare(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return a name in small letters without what says who serves it, and the rules used."""
+    how: list[str] = []
+    for pattern, why in _SERVED:
+        if match := pattern.match(name):
+            owner = f"{match[1]}/" if match.groups() else ""
+            name = owner + name[match.end() :]
+            how.append(why)
+            if "fireworks" in match[0]:
+                # A dot is written p there, and Llama's releases have a v in front.
+                name = re.sub(r"(?<=\d)p(?=\d)", ".", re.sub(r"(?<=llama-)v(?=\d)", "", name))
+    if match := _ROUTED.search(name):
+        name = name[: match.start()]
+        how.append(f"by a router's mark {match[0]}")
+    if match := _BEDROCK.fullmatch(name):
+        release = re.search(r"-v(\d):(\d)(?::\w+)?$", name)
+        name = f"{match['owner']}/{match['name']}"
+        if release and (release[1] == "0" or name.endswith("/claude")):  # v0:2 is release v0.2
+            name += f"-{'v' * (release[1] == '0')}{release[1]}.{release[2]}"
+        name = re.sub(r"(?<=llama)(?=\d)", "-", name)
+        how.append("by Bedrock's way of writing it")
+    return name.removesuffix("-maas"), tuple(how)
+
+
+def _by_rules(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | None:
+    """Return what is left of a name stands for, as it is, then without its date or its packing."""
+    if found := _exactly(name, catalogue):
+        return replace(found, how=(*how, *found.how))
+    if match := _TUNED.fullmatch(name):
+        base = _by_rules(match["base"], (), catalogue)
+        if base is not None and (base.id or base.how):
+            return _made_of(base, (*how, "by OpenAI's way of naming a fine-tune"))
+        return None
+    for pattern in _DATES:
+        if match := pattern.search(name):
+            rest = re.sub(r"-v\d$", "", name[: match.start()])
+            found = _exactly(rest, catalogue) or _of_family(rest)
+            if found is not None:
+                return replace(found, how=(*how, "by the date at its end", *found.how),
+                               version=match["day"])  # fmt: skip
+    if name.endswith("-latest") and (found := _exactly(name.removesuffix("-latest"), catalogue)):
+        return replace(found, how=(*how, "by -latest, which says no release", *found.how))
+    if match := _REPACK.search(name):
+        # Whoever packed it is its owner; the name in front is that of what was packed.
+        own = name[: match.start()]
+        last = own.rpartition("/")[2]
+        base = _exactly(own, catalogue) or _exactly(last, catalogue)
+        return _made_of(base, (*how, f"by the packing {match['how']}")) if base else None
+    family = _of_family(name)
+    return replace(family, how=(*how, *family.how)) if family else None
+
+
+def _made_of(base: Resolved, how: tuple[str, ...]) -> Resolved:
+    """Return a thing that was made of another one, of which nothing else is known."""
+    return Resolved(base.asked, how=(*how, *base.how), made_of=base.id or base.asked)
+
+
+def _exactly(name: str, catalogue: Names) -> Resolved | None:
+    """Return the model whose id, alias or bare name this is, whatever its case and its dashes."""
+    owner, slash, last = name.lower().rpartition("/")
+    owner = _OWNERS.get(owner, owner)
+    if last in _FLOATING and owner in ("", "deepseek-ai"):
+        found = _entity(_FLOATING[last], catalogue)
+        return replace(found, how=("a name for whichever model is current",)) if found else None
+    for form in dict.fromkeys(
+        (name, f"{owner}{slash}{last}", *_spellings(f"{owner}{slash}{last}"))
+    ):
+        if found := _entity(form, catalogue):
+            same = form in (name, name.lower())
+            return found if same else replace(found, how=("in another spelling", *found.how))
+    return None
+
+
+def _entity(name: str, catalogue: Names) -> Resolved | None:
+    try:
+        entity = catalogue.find(name)
+    except InputError:
+        return None
+    if entity.what != "model":
+        return None
+    plain = plain_name(name)
+    own = entity.id.lower()
+    how = (
+        "by its id" if plain == own
+        else "by alias" if plain in {alias.lower() for alias in entity.aliases}
+        else "by its name without its owner" if plain == own.rpartition("/")[2]
+        else "by alias"
+    )  # fmt: skip
+    return Resolved(name, entity.id, (how,), provider=entity.provider, country=entity.country,
+                    kind=entity.kind)  # fmt: skip
+
+
+def _spellings(name: str) -> list[str]:
+    """Return other ways to write the same name: dashes for underscores, dots for digits' dashes."""
+    dashed = re.sub(r"[\s_]+", "-", name)
+    dotted = re.sub(r"(?<=\d)-(?=\d(?:-|$))", ".", dashed)
+    undotted = re.sub(r"(?<=\d)\.(?=\d(?:-|$))", "-", dashed)
+    turned = re.sub(r"^((?:.*/)?claude)-(\d(?:[.-]\d)?)-(opus|sonnet|haiku)$", r"\1-\3-\2", dashed)
+    zero = re.sub(r"^((?:.*/)?claude-(?:opus|sonnet)-\d)-0$", r"\1", dashed)
+    routed = re.sub(r"^(qwen/qwen)-(?=\d)", r"\1", dashed)  # as OpenRouter writes it
+    return [dashed, dotted, undotted, turned, zero, routed, name.replace("@", "-")]
+
+
+def _of_family(name: str) -> Resolved | None:
+    """Return the maker of a name that nobody else gives; an owner in front must be that maker."""
+    owner, slash, last = name.rpartition("/")
+    owner = _OWNERS.get(owner, owner)
+    for family in _FAMILIES:
+        if family.names.fullmatch(last) and (not slash or owner == family.owner):
+            return Resolved(name, how=("by its maker's way of naming",), provider=family.provider,
+                            country=family.country, kind="closed-api")  # fmt: skip
+    return None
+
+
+def _near(text: str, catalogue: Names) -> list[str]:
+    try:
+        catalogue.find(text)
+    except InputError as error:
+        told = str(error).partition("did you mean ")[2].rstrip("?")
+        return [part.strip() for part in told.split(",") if part.strip()][:6]
+    return []

@@ -1,0 +1,260 @@
+"""Names of models as strangers write them: what each is led to, by which rule, what stays unknown.
+
+The spellings are those of makers' and clouds' own clients: anthropics/anthropic-sdk-python@009b0353
+(types/model.py), openai/openai-openapi@f85dbe2, vercel/ai@ed857f50f1 (packages/*/src, which list
+the names of Bedrock, Vertex, Fireworks, Together, Groq, DeepInfra and the makers), the hub's ids,
+and OpenRouter's marks. What an id stands for is the shipped catalogue's.
+"""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_laws import law
+from tests_support import rows_of, run_stages
+
+from mashbill import InputError
+from mashbill.core.record import BILL
+from mashbill.lineage.nodes import NodeTable, source_of
+from mashbill.policy.claims import Catalogue, Entity, load_catalogue
+from mashbill.policy.model_names import find_named, resolve
+
+SONNET, SONNET35 = "anthropic/claude-sonnet-4", "anthropic/claude-3-5-sonnet"
+TABLE = {
+    SONNET: (
+        "claude-sonnet-4 claude-sonnet-4-20250514 claude-sonnet-4-0 claude-4-sonnet-20250514 "
+        "claude-sonnet-4@20250514 anthropic/claude-sonnet-4 Anthropic/Claude-Sonnet-4 "
+        "anthropic/claude-sonnet-4:beta anthropic.claude-sonnet-4-20250514-v1:0 "
+        "us.anthropic.claude-sonnet-4-20250514-v1:0 eu.anthropic.claude-sonnet-4-20250514-v1:0 "
+        "apac.anthropic.claude-sonnet-4-20250514-v1:0 claude_sonnet_4 "
+        "bedrock/anthropic.claude-sonnet-4-20250514-v1:0 openrouter/anthropic/claude-sonnet-4 "
+        "global.anthropic.claude-sonnet-4-20250514-v1:0 vertex_ai/claude-sonnet-4@20250514 "
+        "publishers/anthropic/models/claude-sonnet-4"
+    ),
+    SONNET35: (
+        "claude-3-5-sonnet claude-3-5-sonnet-latest claude-3.5-sonnet claude-3-5-sonnet-20241022 "
+        "anthropic/claude-3.5-sonnet anthropic/claude-3.5-sonnet:beta "
+        "anthropic.claude-3-5-sonnet-20241022-v2:0 claude-3-5-sonnet-v2@20241022"
+    ),
+    "anthropic/claude-3-5-sonnet-20240620": (
+        "claude-3-5-sonnet-20240620 claude-3-5-sonnet@20240620 "
+        "anthropic.claude-3-5-sonnet-20240620-v1:0 anthropic/claude-3-5-sonnet-20240620"
+    ),
+    "anthropic/claude-2.1": "claude-2.1 Claude_2.1 anthropic.claude-v2:1 anthropic/claude-2.1",
+    "openai/gpt-4o": (
+        "gpt-4o gpt-4o-2024-05-13 gpt-4o-2024-11-20 openai/gpt-4o OpenAI/GPT-4o gpt_4o GPT-4o "
+        "azure/gpt-4o openrouter/openai/gpt-4o:free openai/gpt-4o:extended openai/gpt-4o-2024-11-20"
+    ),
+    "openai/gpt-4o-2024-08-06": (
+        "gpt-4o-2024-08-06 openai/gpt-4o-2024-08-06 azure/gpt-4o-2024-08-06"
+    ),
+    "openai/gpt-4o-mini": "gpt-4o-mini gpt-4o-mini-2024-07-18 openai/gpt-4o-mini-2024-07-18",
+    "openai/gpt-4": "gpt-4 GPT-4 gpt-4-0613 gpt-4-0314 openai/gpt-4 openai/gpt-4-0314",
+    "openai/gpt-4-turbo": "gpt-4-turbo gpt-4-turbo-2024-04-09 openai/gpt-4-turbo",
+    "openai/gpt-4.1": "gpt-4.1 gpt-4.1-2025-04-14 openai/gpt-4.1 gpt-4-1",
+    "openai/gpt-4.1-mini": "gpt-4.1-mini gpt-4.1-mini-2025-04-14",
+    "openai/gpt-3.5-turbo": (
+        "gpt-3.5-turbo gpt-3.5-turbo-0125 gpt-3.5-turbo-0613 gpt-3.5-turbo-0301"
+    ),
+    "openai/gpt-5": "gpt-5 gpt-5-2025-08-07",
+    "openai/gpt-oss-120b": (
+        "gpt-oss-120b openai/gpt-oss-120b openai.gpt-oss-120b-1:0 openai.gpt-oss-120b gpt-oss:120b"
+    ),
+    "openai/gpt-oss-20b": "openai/gpt-oss-20b:free openai.gpt-oss-20b-1:0 gpt-oss:20b",
+    "google/gemini-2.5-pro": (
+        "gemini-2.5-pro models/gemini-2.5-pro google/gemini-2.5-pro gemini/gemini-2.5-pro "
+        "gemini-2.5-pro-preview-05-06 gemini-2.5-pro-preview-06-05 gemini-2.5-pro-exp-03-25 "
+        "publishers/google/models/gemini-2.5-pro Gemini-2.5-Pro gemini_2.5_pro "
+        "projects/p/locations/us-central1/publishers/google/models/gemini-2.5-pro"
+    ),
+    "deepseek-ai/DeepSeek (unspecified)": (
+        "deepseek-chat deepseek-reasoner deepseek/deepseek-chat deepseek/deepseek-reasoner"
+    ),
+    "deepseek-ai/DeepSeek-R1": (
+        "deepseek-ai/DeepSeek-R1 deepseek-r1 deepseek/deepseek-r1:free deepseek/deepseek-r1 "
+        "accounts/fireworks/models/deepseek-r1 DeepSeek_R1"
+    ),
+    "deepseek-ai/DeepSeek-R1-0528": (
+        "deepseek-ai/deepseek-r1-0528-maas deepseek/deepseek-r1-0528:free"
+    ),
+    "deepseek-ai/DeepSeek-V3": "deepseek-v3 accounts/fireworks/models/deepseek-v3",
+    "meta-llama/Llama-3.1-405B-Instruct": (
+        "accounts/fireworks/models/llama-v3p1-405b-instruct meta.llama3-1-405b-instruct-v1:0 "
+        "meta-llama/Meta-Llama-3.1-405B-Instruct meta-llama/llama-3.1-405b-instruct:free"
+    ),
+    "meta-llama/Llama-3.3-70B-Instruct": (
+        "accounts/fireworks/models/llama-v3p3-70b-instruct meta-llama/llama-3.3-70b-instruct:free "
+        "deepinfra/meta-llama/Llama-3.3-70B-Instruct"
+    ),
+    "meta-llama/Llama-3.1-8B-Instruct": "meta.llama3-1-8b-instruct-v1:0 Llama-3.1-8B-Instruct",
+    "Qwen/Qwen2.5-72B-Instruct": (
+        "accounts/fireworks/models/qwen2p5-72b-instruct Qwen/Qwen2.5-72B-Instruct "
+        "qwen/qwen-2.5-72b-instruct qwen/qwen2.5-72b-instruct"
+    ),
+    "Qwen/Qwen3-32B": "qwen/qwen3-32b groq/qwen/qwen3-32b qwen3:32b Qwen3_32B",
+    "Qwen/QwQ-32B": "accounts/fireworks/models/qwq-32b qwen/qwq-32b:free",
+    "moonshotai/Kimi-K2.6": "accounts/fireworks/models/kimi-k2p6 moonshotai/kimi-k2.6",
+    "moonshotai/Kimi-K2-Thinking": (
+        "accounts/fireworks/models/kimi-k2-thinking moonshot/kimi-k2-thinking"
+    ),
+    "mistralai/Mixtral-8x7B-Instruct-v0.1": (
+        "mistral.mixtral-8x7b-instruct-v0:1 mistralai/mixtral-8x7b-instruct-v0.1 "
+        "mistral/mixtral-8x7b-instruct-v0.1"
+    ),
+    "mistralai/Mistral-7B-Instruct-v0.2": "mistral.mistral-7b-instruct-v0:2",
+    "mistralai/Mistral-Large-3-675B-Instruct-2512": "mistral-large-2512",
+    "zai-org/GLM-4.5": "z-ai/glm-4.5 zai/glm-4.5 THUDM/GLM-4.5 glm-4.5",
+    "xai/grok-3": "grok-3 x-ai/grok-3 xai/grok-3",
+    "meta-llama/Llama-3.1-405B-Instruct-FP8": "meta-llama/Llama-3.1-405B-Instruct-FP8",
+}  # fmt: skip
+SAID = [(name, wanted) for wanted, names in TABLE.items() for name in names.split()]
+OF_MAKER = {
+    "Anthropic": (
+        "claude-opus-4-20250514 claude-opus-4@20250514 claude-opus-4-1-20250805 claude-haiku-4-5 "
+        "anthropic.claude-3-haiku-20240307-v1:0 eu.anthropic.claude-3-haiku-20240307-v1:0 "
+        "claude-3-opus-20240229 claude-instant-1.2 anthropic.claude-instant-v1 "
+        "claude-3-7-sonnet-latest"
+    ),
+    "OpenAI": "o3 o1-preview gpt-4.1-nano gpt-5.1-codex-max chatgpt-4o-latest gpt-4-1106-preview "
+              "gpt-4-0125-preview gpt-4o-audio-preview-2024-12-17 gpt-5-pro-2025-10-06",
+    "Google": "gemini-2.5-flash models/gemini-2.5-flash gemini-1.5-pro-002 "
+              "gemini-2.5-flash-preview-09-2025 gemini-2.0-flash-lite-preview-02-05",
+    "xAI": "grok-4.20-reasoning x-ai/grok-4.3",
+}  # fmt: skip
+BY_MAKER = [(name, maker) for maker, names in OF_MAKER.items() for name in names.split()]
+PACKED = {
+    "Qwen/Qwen2.5-7B-Instruct-GGUF": "Qwen/Qwen2.5-7B-Instruct",
+    "bartowski/Qwen2.5-7B-Instruct-GGUF": "Qwen/Qwen2.5-7B-Instruct",
+    "TheBloke/Mixtral-8x7B-Instruct-v0.1-AWQ": "mistralai/Mixtral-8x7B-Instruct-v0.1",
+    "TheBloke/Mixtral-8x7B-Instruct-v0.1-GPTQ": "mistralai/Mixtral-8x7B-Instruct-v0.1",
+    "unsloth/Llama-3.3-70B-Instruct-bnb-4bit": "meta-llama/Llama-3.3-70B-Instruct",
+    "neuralmagic/Qwen2.5-72B-Instruct-FP8-dynamic": "Qwen/Qwen2.5-72B-Instruct",
+    "Qwen3-8B-Q4_K_M": "Qwen/Qwen3-8B",
+    "mlx-community/Qwen3-8B-4bit": "Qwen/Qwen3-8B",
+    "mradermacher/Qwen3-8B-i1-GGUF": "Qwen/Qwen3-8B",
+    "ft:gpt-4o-2024-08-06:acme::abc123": "openai/gpt-4o-2024-08-06",
+    "ft:gpt-3.5-turbo-0125:acme:tickets:9x": "openai/gpt-3.5-turbo",
+}
+UNKNOWN = [
+    "acme/gpt-4o", "acme/my-gpt-4-finetune", "gpt-4-x-alpaca", "gpt4-x-vicuna",
+    "claude-distill-7b", "gpt4all", "my-claude-sonnet-4", "deepseek-chat-lora", "gpt-4o-acme",
+    "gemini-2.5-pro-distill", "acme/claude-sonnet-4-20250514", "acme/claude-sonnet-4",
+    "gpt-4-99999999", "gpt-4-2024-13-45", "chatgpt-prompts", "openchat/claude-opus-4", "gpt",
+    "sonnet", "7b", "instruct", "qwen-2.5-32b-acme", "not-gpt-4", "gpt-4-alpaca-lora-7b",
+    "acme.claude-sonnet-4-20250514-v1:0", "us.acme.claude-v2:1",
+    "accounts/acme/models/llama-v3p1-405b-instruct", "llama-v3p1-405b-instruct", "ft:acme-7b:x",
+    "acme/unknown-7b-GGUF", "GGUF", "-GGUF", "ollama/llama99", "deepseek-chat-v9", "reasoner",
+    "openai-community/gpt-5", "teknium/gpt-4", "claude-sonnet-4-finetuned-20250514",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "wanted"), SAID)
+def test_a_name_is_led_to_the_model_and_says_how(name, wanted):
+    found = resolve(name)
+    assert found.id == wanted
+    assert found.how
+    assert not found.made_of
+    entity = load_catalogue().find(wanted)
+    assert (found.provider, found.kind) == (entity.provider, entity.kind)
+    assert str(found) == f"{name} is {wanted} ({', '.join(found.how)})"
+
+
+@pytest.mark.parametrize(("name", "maker"), BY_MAKER)
+def test_a_name_that_only_its_maker_gives_says_whose_it_is(name, maker):
+    found = resolve(name)
+    assert (found.provider, found.kind) == (maker, "closed-api")
+    assert found.how
+    assert not found.made_of
+
+
+@pytest.mark.parametrize(("name", "base"), PACKED.items())
+def test_a_repack_or_a_fine_tune_is_made_of_a_model_and_is_not_it(name, base):
+    found = resolve(name)
+    assert (found.made_of, found.id) == (base, "")
+    assert (found.provider, found.kind) == ("unknown", "unknown")
+    assert "not the same thing" in str(found)
+    with pytest.raises(InputError, match="is made of"):
+        find_named(name, load_catalogue())
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_name_that_has_a_models_name_in_it_stays_unknown(name):
+    found = resolve(name)
+    assert (found.id, found.made_of, found.provider, found.kind) == ("", "", "unknown", "unknown")
+    assert not found.how
+    assert "is not resolved" in str(found)
+
+
+def test_the_table_is_as_large_as_is_said():
+    assert len({name for name, _ in SAID}) >= 120
+    assert len(set(UNKNOWN)) >= 35
+
+
+@pytest.mark.parametrize("name", ["None", "", "n/a", "x" * 400, "unknown", "\u202egpt-4o", "a\nb"])
+def test_what_is_no_name_is_not_resolved(name):
+    assert not resolve(name).is_known
+
+
+def test_near_names_are_told():
+    assert "openai/gpt-4o" in str(resolve("gpt-4o-acme"))
+    assert resolve("gtp-4o").near
+    with pytest.raises(InputError, match="did you mean"):
+        find_named("gpt-4o-acme", load_catalogue())
+
+
+@law(150)
+@given(st.sampled_from([n for n, _ in SAID]), st.from_regex(r"[a-z]{3,8}", fullmatch=True))
+def test_a_word_more_in_a_name_is_another_model(name, word):
+    last = name.rpartition("/")[2]
+    for other in (f"{last}{word}", f"{word}{last}", f"{word}/{last}" if ":" not in last else last):
+        if other == last:
+            continue
+        found = resolve(other)
+        if found.id:  # only where the catalogue has just that name
+            names = load_catalogue().names
+            assert found.id == names.get(other) or word in ("latest", "free")
+
+
+@law(60)
+@given(st.text(max_size=60))
+def test_any_text_is_resolved_or_is_not(text):
+    found = resolve(text)
+    assert found.is_known == bool(found.how)
+    assert str(found)
+
+
+def test_a_catalogue_of_ones_own_is_asked_the_same():
+    entity = Entity(id="acme/otter-1", what="model", kind="closed-api", provider="Acme")
+    own = Catalogue({entity.id: entity}, (), {entity.id: entity.id})
+    found, how = find_named("Otter_1-20260101", own)
+    assert found is entity
+    assert "by the date at its end" in how
+    assert resolve("gpt-4o", own).id == ""
+
+
+# ---- an import ----
+
+IMPORT = '[stages.got]\nkind = "import"\ntitle = "Set"\nsource = "got.jsonl"\n'
+
+
+def test_an_import_knows_the_names_of_its_generators(tmp_path):
+    names = ["claude-sonnet-4", "gpt-4o-2024-08-06", "acme/gpt-4o", "Qwen3-8B-GGUF", "mine"]
+    rows = [{"text": f"row {i}", "generator": name} for i, name in enumerate(names)]
+    more = '[stages.got.models.mine]\nkind = "open-weights"\nprovider = "Us"\n'
+    store = run_stages(tmp_path, IMPORT + more, {"got.jsonl": rows})
+    manifest = store.find("got")
+    table = NodeTable.of(store, manifest)
+    found = [source_of(table.bodies[table.numbered[row[BILL]]]) for row in rows_of(store, "got")]
+    assert [(s.name, s.kind, s.provider) for s in found] == [
+        ("claude-sonnet-4", "closed-api", "Anthropic"),
+        ("gpt-4o-2024-08-06", "closed-api", "OpenAI"),
+        ("acme/gpt-4o", "unknown", "unknown"),
+        ("Qwen3-8B-GGUF", "unknown", "unknown"),
+        ("mine", "open-weights", "Us"),
+    ]
+    told = manifest.measures["names"]
+    assert told.keys() == set(names) - {"mine"}
+    assert "by its name without its owner" in told["claude-sonnet-4"]
+    assert "did you mean" in told["acme/gpt-4o"]
+    assert json.dumps(told)
