@@ -3,8 +3,8 @@
     python benchmarks/marks.py 5000000
 
 Makes a data set of so many rows of a text each in a store (a corpus of public texts), and then a
-corpus of one's own in which every tenth row is one of them; prints seconds of each run with and
-without the look, the size of the array that is kept, and the most memory that each took.
+corpus of one's own in which every tenth row is one of them; prints seconds of a processor of each
+run with and without the look, the size of the arrays that are kept, and the most memory of each.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ def _child(recipe: str, store: str, looks: str) -> None:
 
         run._Runner._looking = lambda *_: None
     opened = Store(Path(store), Signer.default())
-    began = time.monotonic()
+    began = time.process_time()
     plan = build(load_recipe(Path(recipe)), opened, cache=Path(store) / ".." / "cache")
-    planned = time.monotonic() - began
-    began = time.monotonic()
+    planned = time.process_time() - began
+    began = time.process_time()
     done = execute(plan, opened, Execution(Path(store) / ".." / "cache", threads=2))
     told = opened.ledger.entries[-1].predicate.get("contradicted")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     says = told["marks"][0]["says"] if told else "no mark"
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     print(f"{Path(recipe).stem}, look {looks}: plan {planned:.1f} s, run {seconds:.1f} s, "
           f"{most:,.0f} MiB, {done[-1].manifest.rows:,} rows; {says}")  # fmt: skip
 
