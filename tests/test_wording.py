@@ -47,7 +47,7 @@ BAD = {
     "many is": rf"\b(?:[2-9]|\d\d+) (?:{_NOUNS}) (?:is|was|has)\b",
     "a doubled word": r"\b(is|the|of|not|no|a|to|are) \1\b",
     "not unlike": r"\bnot (?:un|in|dis)(?:known|declared|covered|recorded|complete|settled)\b",
-    "a word of Python": r"Traceback|\w+Error\b|[:=,(] ?None\b",
+    "a word of Python": r"Traceback|\w+Error\b|[:=,(] ?None\b|\b(?:True|False)\b|\[\]",
 }
 
 
@@ -76,6 +76,7 @@ def held(text):
         ("0 rows were taken", "a count of none as a sentence"),
         ("what is is", "a doubled word"),
         ("it is not unknown", "not unlike"),
+        ("commercial True, competes_with []", "a word of Python"),
     ],
 )
 def test_each_pattern_finds_what_it_is_for(text, name):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mashbill.cli.options import out
 from mashbill.cli.printing import styled, table
 from mashbill.lineage.obligations import STATES
+from mashbill.lineage.telling import declared_words
 
 if TYPE_CHECKING:
     from mashbill.lineage.decisions import Decided
@@ -33,11 +34,10 @@ def print_decided(decided: Decided, *, every: bool = False) -> None:
         told.add_row(styled(outcome, _COLOUR[outcome]), *rest)
     out.print(told)
     _print_licence(decided)
-    used = ", ".join(f"{key} {value}" for key, value in decided.use.facts().items())
     out.say(
         "Outcome: ", (decided.outcome, _COLOUR[decided.outcome]),
-        f". Declared use: {used or 'nothing'}. A use restriction binds whoever calls; a duty goes "
-        "with the model. This says what is recorded and which clause applies; it is no legal "
+        f". Declared use: {declared_words(decided.use.facts())}. A use restriction binds whoever "
+        "calls; a duty goes with the model. This says what is recorded and which clause applies; it is no legal "
         "advice.",
     )  # fmt: skip
 

@@ -110,8 +110,8 @@ def _lacks(source: Source) -> bool:
 def _of_data(source: Source, use: Use, name: str, as_of: date) -> Decision:
     return _made(
         "review", "data-licence-not-recorded", f"{source.title} ({source.route})",
-        f"{name} learned from it, {_gets('it', use)} under which licence these data stand is not "
-        'recorded; write license = "..." in the stage that reads them', as_of,
+        f"{_gets(name, use)} it learned from these data, whose licence is not recorded; write "
+        'license = "..." in the stage that reads them', as_of,
         lacking=(*_undeclared(use), f"license of {source.title}"),
     )  # fmt: skip
 

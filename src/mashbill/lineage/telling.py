@@ -6,14 +6,14 @@ told.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.core.source import Channel
 from mashbill.lineage.unrecorded import not_recorded
 from mashbill.lineage.words import percent, share_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mashbill.lineage.bill import Coverage, Line
     from mashbill.lineage.definitions import Verdict
@@ -59,6 +59,23 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     if len(shown) < 2:
         return "".join(shown)
     return f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def declared_words(use: Mapping[str, Any]) -> str:
+    """Return what is declared of a use, as ``Use.facts`` has it, in words."""
+    told = [f"{key.replace('_', ' ')}: {_fact(value)}" for key, value in use.items()]
+    return "; ".join(told) or "nothing is declared"
+
+
+def _fact(value: Any) -> str:
+    """Return a declared fact in words; what it holds has one level."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return listed([str(item) for item in value]) or "nobody"
+    return str(value)
 
 
 def coverage_sentence(covered: Coverage, unit: str = "tokens") -> str:

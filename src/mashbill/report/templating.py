@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from mashbill.core.shown import shown
-from mashbill.lineage.telling import counted
+from mashbill.lineage.telling import counted, declared_words
 
 MOST = 20_000
 """characters of one text on a page; the store has all"""
@@ -26,7 +26,7 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         finalize=_seen,
     )
-    environment.globals["counted"] = counted
+    environment.globals.update(counted=counted, declared=declared_words)
     return environment
 
 

@@ -8,6 +8,7 @@ from mashbill.lineage.telling import (
     amount,
     counted,
     coverage_sentence,
+    declared_words,
     definition_sentences,
     depth_words,
     did,
@@ -101,23 +102,9 @@ def _what(facts: Facts) -> Section:
             ("released", entity.released or "not recorded"),
             ("stated at", entity.source or "not recorded"),
         ]  # fmt: skip
-    declared = "; ".join(
-        f"{key.replace('_', ' ')}: {_said(value)}" for key, value in use.facts().items()
-    )
-    rows.append(("declared use", declared or "nothing is declared"))
+    rows.append(("declared use", declared_words(use.facts())))
     blocks = table(("fact", "what is recorded"), rows, "fact")
     return Section("What it is", tuple(blocks))
-
-
-def _said(value: object) -> str:
-    """Return a declared fact in words; what it holds has one level."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return listed([str(item) for item in value]) or "nobody"
-    return str(value)
 
 
 def _sources(facts: Facts) -> Section:
