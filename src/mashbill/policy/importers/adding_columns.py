@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -248,9 +247,9 @@ def _formulas(table: pa.Table) -> int:
     found = 0
     for name in table.column_names:
         column = table.column(name).combine_chunks()
-        runs = [bool(re.search(FORMULA, text)) for text in column.dictionary.to_pylist()]
-        if any(runs):
-            found += int(np.array(runs, bool)[np.from_dlpack(column.indices)].sum())
+        runs = np.asarray(pc.match_substring_regex(column.dictionary, FORMULA))
+        if runs.any():
+            found += int(runs[np.from_dlpack(column.indices)].sum())
     return found
 
 
