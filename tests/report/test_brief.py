@@ -162,7 +162,7 @@ NOBODY = {"what": "model", "provider": "Nobody", "name": "heron"}
     ("fields", "told", "is_known"),
     [
         ({"kind": "closed-api", "route": "api:nobody"}, "no api terms of Nobody", False),
-        ({"kind": "open-weights", "route": "weights"}, "no weights terms of Nobody", False),
+        ({"kind": "open-weights", "route": "weights"}, "no licence of the weights of heron", False),
         ({"kind": "open-weights", "route": "weights", "license": "MIT"}, "MIT, as recorded", True),
         (
             {"kind": "open-weights", "route": "host:Nowhere", "license": "MIT"},

@@ -37,8 +37,8 @@ def print_decided(decided: Decided, *, every: bool = False) -> None:
     out.say(
         "Outcome: ", (decided.outcome, _COLOUR[decided.outcome]),
         f". Declared use: {declared_words(decided.use.facts())}. A use restriction binds whoever "
-        "calls; a duty goes with the model. This says what is recorded and which clause applies; it is no legal "
-        "advice.",
+        "calls; a duty goes with the model. This says what is recorded and which clause applies; "
+        "it is no legal advice.",
     )  # fmt: skip
 
 

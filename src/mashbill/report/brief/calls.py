@@ -147,7 +147,10 @@ def texts_on(registry: Registry, source: Source, day: date) -> tuple[tuple[str, 
         if not documents and route == "weights" and source.license:
             told.append(f"licence of the weights: {source.license}, as recorded")
         elif not documents:
-            told.append(f"not known: no {route} terms of {provider} are in the registry")
+            what = f"{route} terms of {provider} are"
+            if route == "weights":
+                what = f"licence of the weights of {source.name} is"
+            told.append(f"not known: no {what} in the registry")
             known = False
         for document in documents:
             version = document.on(day)

@@ -159,7 +159,7 @@ def _calls(facts: Facts) -> Section:
         blocks.append(
             Paragraph(
                 f"For {counted(unknown, 'call')} no text of that day is known. Somebody has to "
-                "find it, and add it to the registry (--terms-file)."
+                "find it and give it by --terms-file."
             )
         )
     if called.missing:
@@ -227,7 +227,7 @@ def _definitions(facts: Facts) -> Section:
     blocks: list[Block] = [
         Paragraph(
             "Nobody agrees on what distilled from means. Each definition is put in words here, and "
-            "answered by what is recorded; none recorded is the strongest no there is."
+            "answered by what is recorded. Its strongest no is: none recorded."
         ),
         *table(("definition", "in words", "conclusion", "path that decides"), rows, "definition"),
     ]

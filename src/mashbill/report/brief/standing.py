@@ -31,7 +31,7 @@ def outcome_section(facts: Facts) -> Section:
             Paragraph(
                 f"{counted(len(allowed), 'further point').capitalize()} "
                 f"{'was' if len(allowed) == 1 else 'were'} put and found nothing against it; "
-                "mashbill check --all lists them.",
+                "mashbill check --all tells every point.",
                 "note",
             )
         )
@@ -67,7 +67,10 @@ def _points(decisions: Sequence[Decision]) -> list[Block]:
         )
         for decision in decisions
     )
-    return table(("about", "why", "what is missing", "text or rule", "path"), rows, "point")
+    head = ("about", "why", "what is missing", "text or rule", "path")
+    if not any(row[-1] for row in rows):  # no path is told: the column would be empty
+        return table(head[:-1], [row[:-1] for row in rows], "point")
+    return table(head, rows, "point")
 
 
 def licence_section(facts: Facts) -> Section:
