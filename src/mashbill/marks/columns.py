@@ -51,6 +51,8 @@ _HEX = {BILL: 64, ID: 32, CALL: 64}
 _BYTES = {ID: 16, CALL: 32}
 _DISTINCT = 1_000
 """values of a column that are counted; one with more holds no names of models"""
+_COLUMNS = 5_000
+"""columns, and keys within them, whose texts are counted"""
 _DEEPEST = 6
 _WORTH = re.compile("|".join(sorted(WRITERS | MAY_BE)))
 
@@ -149,6 +151,8 @@ class Columns:
                 told |= {(column, name) for name in texts_of(value) or ()}
             told |= set(_named_within(value, column))
             for key, name in told:
+                if key not in self._values and len(self._values) >= _COLUMNS:
+                    continue
                 counts = self._values.setdefault(key, Counter())
                 if len(counts) < _DISTINCT:
                     counts[name] += 1
