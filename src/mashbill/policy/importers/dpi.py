@@ -178,11 +178,8 @@ def _gather(
     if kept:
         one = data.setdefault(child, _Data(where, address))
         stated = objects(record.get("Licenses"))
-        licences = (
-            from_dpi(one_line(name))
-            for item in stated
-            if isinstance(name := item.get("License"), str)
-        )
+        named = (item.get("License") for item in stated)
+        licences = (from_dpi(one_line(text)) for text in named if isinstance(text, str))
         one.licences |= {licence for licence in licences if licence is not None}
 
 
