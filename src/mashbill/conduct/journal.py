@@ -300,7 +300,7 @@ class Journal:
     def answered(self, calls: Iterable[str]) -> dict[str, Answer]:
         """Return what services have answered among these calls."""
         found = {}
-        for piece in pieces(calls, _CHUNK):
+        for piece in pieces(calls, _CHUNK) if self._has_bought else ():
             marks = ",".join("?" * len(piece))
             keys = [bytes.fromhex(call) for call in piece]
             for row in self._read(f"{bought.ANSWERS} WHERE call IN ({marks})", keys):

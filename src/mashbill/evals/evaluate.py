@@ -28,6 +28,7 @@ class EvaluateSpec(StageSpec):
     """``kind = "evaluate"``."""
 
     streams = False
+    repeats: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("input", "systems")
 
     kind: Literal["evaluate"] = "evaluate"

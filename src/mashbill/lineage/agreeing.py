@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mashbill.core.store import MANIFEST
+from mashbill.core.store import FOLDERS, LEARNED, MANIFEST, NODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ class Records:
     """What the rows of one shard say, kept until their manifest is checked."""
 
     entry: int
-    listed: tuple[str, int]
-    """Merkle root and rows, as the shard's entry gives them"""
+    listed: tuple[str, str, int]
+    """SHA-256, Merkle root and rows, as the shard's entry gives them"""
     bills: np.ndarray | None = None
     """rows that point at each node, shape (numbers,); None if the records could not be read"""
     came_from: tuple[int, int] | None = None
@@ -52,10 +52,10 @@ def shards_listed(
         (file, *records.listed) for file, records in met.items() if file.startswith(f"{folder}/")
     }
     listed = {
-        (f"{folder}/{shard.file}", shard.merkle_root, shard.rows)
+        (f"{folder}/{shard.file}", shard.sha256, shard.merkle_root, shard.rows)
         for shard in (*manifest.shards, *manifest.rejected)
     }
-    for file, _, _ in sorted(recorded ^ listed) if whole else ():
+    for file in sorted({item[0] for item in recorded ^ listed}) if whole else ():
         yield file, "the manifest and the entry of this shard disagree about it"
     for shards, rows in (
         (manifest.shards, manifest.rows),
@@ -64,6 +64,42 @@ def shards_listed(
         if sum(shard.rows for shard in shards) != rows:
             what = f"its shards do not add up to the {rows} rows that it states"
             yield f"{folder}/{MANIFEST}", what
+
+
+def stray(file: str, artifact: str, is_committed: bool) -> Iterator[str]:
+    """Yield why a shard that an entry about an artifact speaks of is none of its."""
+    if is_committed:
+        yield f"was added once {artifact} was committed: nobody reads it"
+    elif file.rpartition("/")[0] != f"{FOLDERS['dataset']}/{artifact}":
+        yield f"is no file of {artifact}, of which its entry speaks"
+
+
+def files_listed(
+    manifest: Manifest, folder: str, subjects: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Compare the files that the manifest lists with those that its entry commits.
+
+    Args:
+        manifest: of the artifact.
+        folder: where it lies in the store.
+        subjects: file -> SHA-256, as the entry that commits it gives them.
+
+    Yields:
+        (file, what is wrong).
+    """
+    more = [] if manifest.learned is None else [manifest.learned]
+    listed = {f"{folder}/{f.file}": f.sha256 for f in (*manifest.files, manifest.nodes, *more)}
+    given = {name: sha256 for name, sha256 in subjects.items() if name != f"{folder}/{MANIFEST}"}
+    for name in sorted(listed.keys() | given.keys()):
+        if name not in listed:
+            yield name, "its entry commits this file, and the manifest does not list it"
+        elif name not in given and name != f"{folder}/{NODES}":
+            yield name, "the manifest lists this file, and its entry does not commit it"
+        elif listed[name] != given.get(name, listed[name]):
+            yield name, "the manifest gives another digest of this file than its entry"
+    for item, name in ((manifest.nodes, NODES), *((one, LEARNED) for one in more)):
+        if item.file != name:
+            yield f"{folder}/{MANIFEST}", f"names {item.file!r:.80} where {name} is meant"
 
 
 def counts(

@@ -33,9 +33,9 @@ from mashbill.core.parsing import json_value
 from mashbill.core.record import CALL, leaves
 from mashbill.core.store import CALLS, FOLDERS, LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.tables import read_parquet
-from mashbill.lineage.agreeing import Records, counts, origins, shards_listed
+from mashbill.lineage.agreeing import Records, counts, files_listed, origins, shards_listed, stray
 from mashbill.lineage.comparing import came_from, compared, pointed_at
-from mashbill.lineage.counting import count
+from mashbill.lineage.counting import COMMITTING, count
 from mashbill.lineage.deriving import Pending, derivations, times_of
 from mashbill.lineage.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.leftovers import find_leftovers
@@ -115,9 +115,9 @@ class Auditor:
         self._ledger_holds, entries = counted.is_whole, counted.entries
         given_up = abandoned(entries)
         for entry in entries:
-            if entry.index in given_up:
-                self._covered |= entry.subjects.keys()
-            else:
+            if entry.event not in COMMITTING:
+                self._covered |= entry.subjects.keys()  # what it says is a finding already
+            elif entry.index not in given_up:
                 self._live.sha256.update(entry.subjects)
         self._derivations = derivations(entries, given_up)
         try:
@@ -127,7 +127,7 @@ class Auditor:
             self._no_journal = (self._folder / CALLS).exists()
         for number, entry in enumerate(entries):
             self._progress(number, len(entries))
-            if entry.index not in given_up:
+            if entry.index not in given_up and entry.event in COMMITTING:
                 self._entry(entry)
         for pending, found in self._derivations.rest():
             self._tell_composed(pending, found)
@@ -196,8 +196,11 @@ class Auditor:
         self, entry: Entry, name: str, facts: dict[str, Any], intact: dict[str, bytes]
     ) -> None:
         """Check records against the Merkle root, and the calls that they rest on."""
-        records = Records(entry.index, (facts["merkle_root"], facts["rows"]))
-        self._live.shards.setdefault(str(entry.predicate["artifact"]), {})[name] = records
+        listed = (str(entry.subjects.get(name)), facts["merkle_root"], facts["rows"])
+        records, artifact = Records(entry.index, listed), str(entry.predicate["artifact"])
+        self._live.shards.setdefault(artifact, {})[name] = records
+        for what in stray(name, artifact, artifact in self._live.manifests):
+            self._find(name, entry.index, what)
         if entry.subjects.get(name) != facts["sha256"]:
             self._find(name, entry.index, "has two digests in its entry")
         nodes = self._table(name.rpartition("/")[0])
@@ -245,7 +248,7 @@ class Auditor:
         name = str(entry.predicate["artifact"])
         folder = f"{FOLDERS[entry.predicate['kind']]}/{name}"
         file, nodes = f"{folder}/{MANIFEST}", f"{folder}/{NODES}"
-        for wanted in {file, nodes} - entry.subjects.keys():
+        for wanted in sorted({file, nodes} - entry.subjects.keys()):
             self._find(wanted, entry.index, "is not among the files that its entry commits")
         if file not in intact:
             return  # found already, with the other files of the entry
@@ -254,15 +257,19 @@ class Auditor:
         except (ValidationError, MashbillError) as error:
             self._find(file, entry.index, f"cannot be read: {error!s:.200}")
             return
-        if (manifest.digest, str(manifest.ref)) != (entry.predicate["digest"], name):
+        told = (entry.predicate["digest"], name, entry.predicate["kind"])
+        if (manifest.digest, str(manifest.ref), manifest.kind) != told:
             self._find(file, entry.index, "describes other content than the entry")
+            return
         self._live.manifests[name] = manifest
         fault = model_fault(str(manifest.stage.get("kind")), self._folder / folder)
         if fault:
             self._find(folder, entry.index, f"{fault}; run its recipe again, which makes it anew")
         before = len(self.result.findings)
-        for what in self._derivations.disagreements(manifest, entry.predicate.get("fingerprint")):
+        for what in self._derivations.disagreements(manifest, entry):
             self._find(file, entry.index, what)
+        for place, what in files_listed(manifest, folder, entry.subjects):
+            self._find(place, entry.index, what)
         met = self._live.shards.get(str(manifest.ref), {})
         for place, what in shards_listed(manifest, folder, met, whole=self._ledger_holds):
             self._find(place, entry.index, what)
@@ -320,6 +327,8 @@ class Auditor:
             self._find(f"{folder}/{LEARNED}", entry.index, what)
             return
         kept, rejected = rows[: len(manifest.shards)], rows[len(manifest.shards) :]
+        for one in met.values():
+            one.rows = None  # of which there may be very many: who needs them has them
         pending = Pending(entry.index, manifest, table, kept, rejected, times)
         for one, found in self._derivations.take(pending):
             self._tell_composed(one, found)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mashbill.lineage.moment import Moment
 
 
+COMMITTING = frozenset({"shard", "commit"})
+"""the events whose entries speak of files"""
+
+
 @dataclass
 class Counted:
     """The entries that an audit goes by."""
@@ -59,6 +63,11 @@ def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint])
         result.find(0, f"begins with an entry signed by {signers.root}, not by {signer}")
     for keyid, others in strangers.items():
         result.find(others[0].index, _not_counted(keyid, others))
+    for entry in counting:
+        if entry.subjects and entry.event not in COMMITTING:
+            names = shown(", ".join(entry.subjects))[:200]
+            event = shown(entry.event)[:40]
+            result.find(entry.index, f"speaks of files ({names}), as no entry {event!r} does")
     if moment.broken:
         index, wrong = moment.broken[0]
         after = len(moment.broken) - 1

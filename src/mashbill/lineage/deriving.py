@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mashbill.core.artifact import FORMAT, ArtifactRef, fingerprint, named_by
-from mashbill.core.canonical import canonical
+from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.parsing import json_value
 from mashbill.lineage.recomposing import Composed, Made, recompose_dataset, recompose_model
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _REFERENCES = ("input", "inputs", "model", "models", "by", "base", "systems", "candidates")
 """keys of literals that name stages, in the stages that mashbill brings"""
+_SINCE = 2
+"""the format of manifests that say all that lineage is composed from"""
 
 
 @dataclass
@@ -42,6 +44,8 @@ class Derivations:
     """digest of what was given up -> why"""
     begun: Mapping[str, int] = field(default_factory=dict)
     """address -> the last entry that says that a run begins it: releases since 0.2 write one"""
+    first: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(address, digest of its content) -> the first entry that commits it"""
     made: dict[str, Made] = field(default_factory=dict)
     waiting: dict[str, Pending] = field(default_factory=dict)
     """artifacts whose inputs were not all met when they were"""
@@ -76,8 +80,13 @@ class Derivations:
             self.made[str(manifest.ref)] = Made(manifest, table, kept)
         return found
 
-    def disagreements(self, manifest: Manifest, fingerprint_told: Any) -> Iterator[str]:
-        """Yield where a manifest does not agree with itself, its literals or the ledger."""
+    def disagreements(self, manifest: Manifest, entry: Entry) -> Iterator[str]:
+        """Yield where a manifest does not agree with itself, its literals or the ledger.
+
+        Args:
+            manifest: of the artifact.
+            entry: the one that commits it.
+        """
         if not 1 <= manifest.format <= FORMAT:
             yield f"is of format {manifest.format}, which this release does not read"
         if manifest.format < FORMAT and str(manifest.ref) in self.begun:
@@ -90,7 +99,8 @@ class Derivations:
         asked = fingerprint(
             manifest.stage, {ArtifactRef.parse(item.name).name: item.digest for item in inputs}
         )
-        if asked != manifest.fingerprint or fingerprint_told not in {None, asked}:
+        told = entry.predicate.get("fingerprint")
+        if asked != manifest.fingerprint or told not in {None, asked}:
             yield "its fingerprint is not that of its literals and inputs"
         for item in inputs:
             known = self.committed.get(item.name)
@@ -106,6 +116,11 @@ class Derivations:
                     f"was made of {item.name} with digest {item.digest[:16]}..., and the ledger "
                     f"commits {known[:16]}...: it is not the same"
                 )
+            elif not self.first[item.name, item.digest] < entry.index:
+                yield (
+                    f"was made of {item.name}, and that was not committed before it: entry "
+                    f"{self.first[item.name, item.digest]} is the first that commits it"
+                )
         teachers = [item for item in manifest.inputs if item.is_teacher]
         stated = manifest.stage.get("teachers")
         if isinstance(stated, dict) and bool(stated) != bool(teachers):
@@ -113,6 +128,8 @@ class Derivations:
                 f"its literals name {len(stated)} teachers ({', '.join(sorted(stated))[:200]}), "
                 f"and its inputs {len(teachers)}"
             )
+        if manifest.format >= _SINCE:
+            yield from _not_said(manifest)
         names = {ArtifactRef.parse(item.name).name for item in inputs}
         known_names = {ArtifactRef.parse(name).name for name in self.committed}
         for key in _REFERENCES:
@@ -157,7 +174,32 @@ def derivations(entries: Sequence[Entry], given_up: Collection[int]) -> Derivati
     }
     gone = {name: why for name, why in gone.items() if name not in live.values()}
     begun = {str(e.predicate.get("artifact")): e.index for e in entries if e.event == "start"}
-    return Derivations(live, gone, begun)
+    first: dict[tuple[str, str], int] = {}
+    for entry in commits:
+        name = str(entry.predicate.get("artifact")), str(entry.predicate.get("digest"))
+        first.setdefault(name, entry.index)
+    return Derivations(live, gone, begun, first)
+
+
+def _not_said(manifest: Manifest) -> Iterator[str]:
+    """Yield what lineage is composed from and a manifest does not say, or says twice otherwise."""
+    for item in manifest.inputs:
+        if not item.is_teacher:
+            continue
+        if item.source is None or item.asks is None:
+            yield (
+                f"does not say which source its teacher {item.name} is, or what its calls name it "
+                "by, as every release since 0.2 does: it was taken out"
+            )
+        elif digest_bytes(canonical(item.source.model_dump(mode="json"))) != item.digest:
+            yield f"gives another digest of its teacher {item.name} than that of its source"
+        elif item.source.title != item.name:
+            yield f"names its teacher {item.name}, and its source {item.source.title}"
+    if manifest.learned is None and any(item.role == "trained-on" for item in manifest.inputs):
+        yield (
+            "does not say how often each row was learned from, as every release since 0.2 does: it "
+            "was taken out"
+        )
 
 
 @dataclass

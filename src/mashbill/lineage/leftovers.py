@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from mashbill.core.artifact import NAME_PATTERN
 from mashbill.core.naming import file_name
 from mashbill.core.store import CALLS, FOLDERS, LEDGER, MANIFEST, PENDING
+from mashbill.lineage.comparing import compared
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -68,16 +69,21 @@ class _Search:
         runs: Collection[str],
     ) -> None:
         self._folder = folder
-        self._covered = covered
+        # What was given up counts as spoken of as long as it is what its entry says.
+        self._covered = set(covered) | {
+            name
+            for entry in entries
+            for name, sha256 in entry.subjects.items()
+            if name not in covered and compared(folder / name, sha256)[0] is None
+        }
+        covered = self._covered
         self._spoken_of = {name.rpartition("/")[0] for name in covered} | since.folders
         self._since = since
-        about = [(str(e.predicate.get("artifact")), e) for e in entries]
+        about = [(str(e.predicate.get("artifact")), e) for e in (*entries, *since.later)]
         self._artifacts = {name for name, e in about if e.event in {"start", "shard", "commit"}}
-        self._works = {
-            f"{name}-{str(e.predicate.get('fingerprint'))[:12]}"
-            for name, e in about
-            if e.event in {"start", "shard", "commit"}
-        }
+        self._works = {_work_of(e) for _, e in about if e.event in {"start", "shard", "commit"}}
+        made = [e for _, e in about if e.event in {"start", "shard", "commit"}]
+        self._ended = _work_of(made[-1]) if made and made[-1].event == "commit" else ""
         self._locks = {file_name(name) for name in self._artifacts}
         self._locks |= {file_name(f"run-{run}") for run in runs}
         self._found = Leftovers()
@@ -161,6 +167,13 @@ class _Search:
                 self._link(name)
             elif item.is_dir() and item.name in self._works and self._is_made(item.name):
                 self._found.newer.append((name, "holds what a run needs, or left, unfinished"))
+            elif item.is_dir() and item.name == self._ended:
+                self._found.newer.append(
+                    (
+                        name,
+                        "is left of a run that was cut off at its end; the same command clears it",
+                    )
+                )
             elif os.path.lexists(self._folder / name):
                 self._wrong(
                     name,
@@ -184,6 +197,12 @@ class _Search:
                 continue
             if os.path.lexists(path):
                 self._wrong(name, f"is no lock of an artifact or run that was made here; {_REMOVE}")
+
+
+def _work_of(entry: Entry) -> str:
+    """Return what a run calls the folder of what it needs to make an artifact."""
+    fingerprint = str(entry.predicate.get("fingerprint"))
+    return f"{entry.predicate.get('artifact')}-{fingerprint[:12]}"
 
 
 def _entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -130,6 +130,7 @@ class Since:
         """
         self._folder = folder
         self._rested_on = rested_on
+        self.later = later
         self.files = {name for entry in later for name in entry.subjects}
         """files that entries appended since speak of"""
         self.folders = {name.rpartition("/")[0] for name in self.files}

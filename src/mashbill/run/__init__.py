@@ -253,11 +253,11 @@ class _Runner:
         display.start(name, stage.rows)
         work = scratch_of(self._store, stage.ref, asked)
         clear_others(work, stage.ref)
-        work.mkdir(parents=True, exist_ok=True)
-        # What a run that is cut off leaves behind is known by it.
+        # What a run that is cut off leaves behind is known by it, so it comes first.
         self._store.ledger.append(
             "start", artifact=str(stage.ref), fingerprint=asked, run=self._asking.run
         )
+        work.mkdir(parents=True, exist_ok=True)
         context = self._context(stage, work, heard, paid)
         looking = self._looking(stage, context)
         making = Making(

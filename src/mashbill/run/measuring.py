@@ -59,3 +59,19 @@ def _unsettled(measures: dict[str, Any]) -> list[tuple[str, float]]:
             holder[key] = None
             found.append((name, value))
     return sorted(found, key=lambda item: item[0])
+
+
+def agree(told: Any, found: Any) -> bool:
+    """Return whether all that is told is found too; numbers may differ in their last bits.
+
+    What is found beside it, a release may have come to measure since.
+    """
+    match told, found:
+        case dict(), dict():
+            return all(key in found and agree(told[key], found[key]) for key in told)
+        case (list() | tuple(), list() | tuple()):
+            return len(told) == len(found) and all(map(agree, told, found))
+        case float(), (int() | float()):
+            return math.isclose(told, found, rel_tol=1e-9, abs_tol=1e-12)
+        case _:
+            return bool(told == found)

@@ -22,31 +22,28 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from mashbill.core import registry
-from mashbill.core.artifact import ArtifactRef, named_by
+from mashbill.core.artifact import ArtifactRef
 from mashbill.core.errors import MashbillError, RecipeError
 from mashbill.core.file_origins import ORIGINS
-from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY
+from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY, identify
 from mashbill.core.rowbytes import digests
 from mashbill.core.stage import StageContext
-from mashbill.core.store import NODES
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.finding import Rederived
-from mashbill.lineage.nodes import NodeTable
-from mashbill.run.measuring import settle_measures
+from mashbill.run.answering import hold_to_answers
+from mashbill.run.declaring import compare_declared
+from mashbill.run.measuring import agree, settle_measures
 from mashbill.run.slicing import Slice, slices
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
     from mashbill.core.dataset import Dataset
-    from mashbill.core.source import Source
     from mashbill.core.stage import Predictor, StageSpec
     from mashbill.core.store import Store
 
 _NO_LITERALS = frozenset({"seed", "files", "teachers", ORIGINS})
 _READ_ROWS = 1 << 16
 _TOLD = 3
-_LICENCE = ("name", "what", "kind", "route", "version", "license", "sha256")
-"""what of a source follows from literals alone: who makes it, the registry says too"""
 
 
 @dataclass(frozen=True)
@@ -69,13 +66,15 @@ class Rederiver:
         """Make an artifact again as far as that is possible, and say what differs."""
         found = Rederived()
         try:
+            self._identified(manifest, found)
             spec = self._spec(manifest, found)
             if spec is None:
                 return found
-            self._declared(spec, manifest, found)
-            self._brought(spec, manifest, found)
+            compare_declared(spec, manifest, self.store, found)
             if spec.output != "dataset":
                 found.not_derived.append("its training was not done again")
+            elif not spec.repeats and any(use.is_teacher for use in spec.uses()):
+                hold_to_answers(spec, manifest, self.store, found)
             elif not spec.repeats:
                 found.not_derived.append(_why_not(spec))
             elif not found.wrong:
@@ -84,6 +83,20 @@ class Rederiver:
         except MashbillError as error:
             found.not_derived.append(f"its rows could not be made again: {error!s:.300}")
         return found
+
+    def _identified(self, manifest: Manifest, found: Rederived) -> None:
+        """See that each row is called by the digest of its own columns."""
+        for shard in (*manifest.shards, *manifest.rejected):
+            path = self.store.folder(manifest.kind, manifest.ref) / shard.file
+            rows = read_parquet(path, path)
+            if ID not in rows.column_names:
+                continue
+            differ = np.flatnonzero(
+                np.asarray(pc.not_equal(identify(rows).column(ID), rows.column(ID)))
+            )
+            if len(differ):
+                what = f"{len(differ):,} rows have an {ID} that is not theirs: row {differ[0]}"
+                found.wrong.append((shard.file, what))
 
     def _spec(self, manifest: Manifest, found: Rederived) -> StageSpec | None:
         kind = str(manifest.stage.get("kind"))
@@ -105,80 +118,6 @@ class Rederiver:
             found.not_derived.append(f"its literals are not read by this release ({keys_told})")
             return None
         return spec
-
-    def _declared(self, spec: StageSpec, manifest: Manifest, found: Rederived) -> None:
-        """Compare what its literals declare with what the manifest says it was made of."""
-        if spec.output != manifest.kind:
-            found.wrong.append(("manifest.json", f"its kind makes a {spec.output}"))
-        uses = [(u.name, u.role, u.via) for u in spec.uses() if not u.is_teacher]
-        stated = [
-            (ArtifactRef.parse(item.name).name, item.role, item.channel)
-            for item in manifest.inputs
-            if not item.is_teacher
-        ]
-        if sorted(uses) != sorted(stated):
-            differ = [item for item in (*uses, *stated) if (item in uses) != (item in stated)]
-            told = "; ".join(f"{name} as {role}, {via}" for name, role, via in differ[:_TOLD])
-            what = f"its literals declare other inputs than it states ({told or 'one twice'})"
-            found.wrong.append(("manifest.json", what))
-        teachers = [u for u in spec.uses() if u.is_teacher]
-        given = [item for item in manifest.inputs if item.is_teacher]
-        if [u.via for u in teachers] != [item.channel for item in given]:
-            what = f"its literals declare {len(teachers)} teachers, and it states {len(given)}"
-            found.wrong.append(("manifest.json", what))
-            return
-        for use, item in zip(teachers, given, strict=True):
-            self._teacher(use.name, item.source, item.asks, manifest, found)
-
-    def _brought(self, spec: StageSpec, manifest: Manifest, found: Rederived) -> None:
-        """Compare the sources that a first stage brings in with what its literals say of them."""
-        if spec.uses() or spec.output != "dataset":
-            return
-        table = NodeTable.of(self.store, manifest)
-        told = [table.bodies[node] for node in table.numbered]
-        have = {tuple(body.get(key) for key in _LICENCE) for body in told}
-        for source in spec.sources(Path()):
-            stated = source.model_dump(mode="json")
-            if tuple(stated[key] for key in _LICENCE) not in have:
-                what = (
-                    f"its literals say that it brings in {source.title} ({source.kind}, "
-                    f"{source.license or 'no licence'}), and no node of it is that source"
-                )
-                found.wrong.append((NODES, what))
-
-    def _teacher(
-        self,
-        name: str,
-        source: Source | None,
-        asks: dict[str, Any] | None,
-        manifest: Manifest,
-        found: Rederived,
-    ) -> None:
-        literals = manifest.stage.get("teachers", {}).get(name)
-        if source is None or not isinstance(literals, dict):
-            return  # of an older release
-        kind = str(literals.get("kind"))
-        if registry.is_plugin(kind, registry.TEACHERS):
-            found.not_derived.append(f"its teacher {name!r} is a plugin's")
-            return
-        try:
-            spec = registry.find(kind, registry.TEACHERS).model_validate(literals)
-            wanted, named = spec.source, named_by(spec.identity)
-        except (ValidationError, MashbillError, OSError) as error:
-            found.not_derived.append(
-                f"its teacher {name!r} is not read by this release: {error!s:.120}"
-            )
-            return
-        differ = [key for key in _LICENCE if getattr(wanted, key) != getattr(source, key)]
-        if any(named.get(key, value) != value for key, value in (asks or {}).items()):
-            differ.append("what its calls name it by")
-        if differ:
-            what = (
-                f"its teacher {name!r} is {source.title} ({source.kind}, {source.route}) there, "
-                f"and by its literals {wanted.title} ({wanted.kind}, {wanted.route}): "
-                f"{', '.join(differ)} differ"
-            )
-            found.wrong.append(("manifest.json", what))
 
 
 def _keys_of(error: Exception) -> list[str]:
@@ -203,8 +142,6 @@ def _in_order(value: Any, names: list[str]) -> Any:
 
 
 def _why_not(spec: StageSpec) -> str:
-    if any(use.is_teacher for use in spec.uses()):
-        return "its rows are what a teacher answered: its calls were compared with the journal"
     if not spec.uses():
         return "its rows were read from files that are not in the store"
     return f"its kind {spec.kind!r} is none whose rows follow from literals and inputs alone"
@@ -276,8 +213,7 @@ class _Again:
         else:
             self._whole(inputs[0][1])
         settle_measures(self._context, self._manifest.name)
-        measures = {k: v for k, v in self._context.measures.items() if k in self._manifest.measures}
-        if self._of.share == 1 and measures != {k: self._manifest.measures[k] for k in measures}:
+        if self._of.share == 1 and not agree(self._manifest.measures, self._context.measures):
             self._found.wrong.append(("manifest.json", "its measures come out otherwise"))
 
     def _sliced(self, inputs: list[tuple[str, Dataset]]) -> None:

@@ -33,3 +33,7 @@ class GenerateSpec(WritingSpec):
         if self.column in row or not user:
             return needs_column(row, self.column, self.input)
         return user
+
+    def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
+        """The prompt, where the rows have it."""
+        return {"prompt": self.column} if self.column in columns else {}

@@ -138,6 +138,20 @@ class ImportSpec(ReadsFiles):
         found = resolve(generator)
         return Known(kind=found.kind, provider=found.provider, country=found.country)
 
+    def origin_names(self, rows: pa.Table) -> list[frozenset[str] | None]:
+        """Return what the source of each row may be called; None where no column names one."""
+        usual = (self.generator,) if self.generator else ("generator", "model_name")
+        column = next((name for name in usual if name in rows.column_names), None)
+        if column is None or not pa.types.is_string(rows.schema.field(column).type):
+            return [None] * rows.num_rows
+        known = {
+            # How a release looks names up may change; what the row says does not.
+            text: frozenset({text, self.origin(text, "", None).name})
+            for text in rows.column(column).unique().to_pylist()
+            if text and text.strip()
+        }
+        return [known.get(text) for text in rows.column(column).to_pylist()]
+
     def text_of(self, columns: Sequence[str]) -> str:
         """The column of the text; that of the generator must be there, too."""
         names = list(columns)

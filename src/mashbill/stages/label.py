@@ -6,7 +6,7 @@ mean score over a batch of unlabelled inputs is taken as the teacher's bias and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -24,13 +24,13 @@ from mashbill.stages.asking import (
     marks,
     scores_of,
 )
-from mashbill.stages.labelling import labelled
+from mashbill.stages.labelling import GIVEN, differing, labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import StageContext
+    from mashbill.core.stage import Answer, StageContext
 
 
 class LabelSpec(StageSpec):
@@ -113,6 +113,33 @@ class LabelSpec(StageSpec):
                 made = made.append_column(name, column)
             yield made
             start += batch.num_rows
+
+    def denied(
+        self,
+        rows: pa.Table,
+        answers: Sequence[Answer | None],
+        choices: tuple[str, ...],
+        measures: Mapping[str, Any],
+    ) -> np.ndarray | None:
+        """Return which rows have another label or score than their answers give them."""
+        bias = measures.get("bias")
+        if not isinstance(bias, dict) or any(label not in bias for label in self.labels):
+            return None  # no row was answered
+        if sorted(choices) != sorted(self.labels.values()):
+            return np.ones(len(answers), bool)  # it was another question
+        # Literals do not keep the order of a table's keys; the calls say in which they were asked.
+        labels = sorted(self.labels, key=lambda label: choices.index(self.labels[label]))
+        nothing = (np.nan,) * len(labels)
+        given = [answer.logprobs if answer and answer.logprobs else nothing for answer in answers]
+        scores = np.array(given, np.float64).reshape(len(answers), -1)
+        scores -= np.array([float(bias[label]) for label in labels])
+        odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probabilities = odds / odds.sum(axis=1, keepdims=True)
+        return differing(rows, labels, probabilities, soft=self.soft)
+
+    def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
+        """All columns but those that it gives."""
+        return {name: name for name in columns if name not in GIVEN and not name.startswith("p_")}
 
     def _tried(
         self, records: Iterator[pa.RecordBatch], trial: int, ctx: StageContext

@@ -14,6 +14,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+GIVEN = frozenset({"label", "confidence"})
+"""columns that rows are given"""
+_NEAR = 1e-6
+
+
+def differing(
+    rows: pa.Table, labels: Sequence[str], probabilities: np.ndarray, *, soft: bool
+) -> np.ndarray:
+    """Return which rows have other labels or scores than these probabilities, shape (rows,).
+
+    Args:
+        rows: as :func:`labelled` made them.
+        labels: names, in the order of the columns of ``probabilities``.
+        probabilities: shape (rows, labels); NaN where there is no label.
+        soft: whether they have every label's probability.
+    """
+    none = np.isnan(probabilities).any(axis=1)
+    known = np.where(none[:, None], 0.0, probabilities)
+    place = {label: at for at, label in enumerate(labels)}
+    said = [place.get(label, -1) for label in rows.column("label").to_pylist()]
+    most = known.max(axis=1, initial=0.0)
+    # Labels that tie, but for the last bits of a sum, are either's.
+    differ = np.array([at < 0 or known[row, at] < most[row] - _NEAR for row, at in enumerate(said)])
+    differ = np.where(none, np.array(said, np.int64) >= 0, differ)
+    scores = [("confidence", most)]
+    scores += [(f"p_{label}", known[:, at]) for at, label in enumerate(labels) if soft]
+    for name, wanted in scores:
+        told = np.asarray(rows.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False))
+        differ |= np.where(none, ~np.isnan(told), ~np.isclose(told, wanted, rtol=0, atol=_NEAR))
+    return differ
+
+
 def labelled(
     batch: pa.RecordBatch,
     start: int,

@@ -5,7 +5,7 @@ Its word is used to check, not to learn from, so its channel is judgement for ve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +26,10 @@ from mashbill.stages.asking import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import StageContext
+    from mashbill.core.stage import Answer, StageContext
 
 
 class VerifySpec(StageSpec):
@@ -119,3 +119,24 @@ class VerifySpec(StageSpec):
             }
             yield pa.RecordBatch.from_pydict(columns)
             start += batch.num_rows
+
+    def denied(
+        self,
+        rows: pa.Table,
+        answers: Sequence[Answer | None],
+        choices: tuple[str, ...],
+        measures: Mapping[str, Any],
+    ) -> np.ndarray | None:
+        """Return which rows have another probability of being right than their answers give."""
+        del measures
+        if choices != (self.right, self.wrong):
+            return np.ones(len(answers), bool)  # it was another question
+        given = [a.logprobs if a and a.logprobs else (np.nan, np.nan) for a in answers]
+        scores = np.array(given, np.float64).reshape(len(answers), 2)
+        right = 1 / (1 + np.exp(scores[:, 1] - scores[:, 0]))
+        told = rows.column("right").to_numpy()
+        return ~np.isclose(told, right, rtol=0, atol=1e-6, equal_nan=True)
+
+    def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
+        """All columns but that which it gives."""
+        return {name: name for name in columns if name != "right"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from mashbill.core.cells import is_missing
@@ -17,6 +18,7 @@ from mashbill.core.patterns import compiled
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import Asks, StageSpec, Uses
 from mashbill.stages.asking import FileName
+from mashbill.stages.cells import as_text
 from mashbill.stages.prompting import Prompt, shipped_prompt
 from mashbill.stages.structure import Structure
 from mashbill.stages.working import Work
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import StageContext
+    from mashbill.core.stage import Answer, StageContext
     from mashbill.stages.working import Candidate
 
 
@@ -280,6 +282,25 @@ class WritingSpec(StageSpec):
     def structure(self, folder: Path) -> Structure | None:
         """Return the schema of its answers."""
         return Structure.of(folder, self.output_schema) if self.output_schema else None
+
+    def denied(
+        self,
+        rows: pa.Table,
+        answers: Sequence[Answer | None],
+        choices: tuple[str, ...],
+        measures: Mapping[str, Any],
+    ) -> np.ndarray | None:
+        """Return which rows have another text than their answers; None where it is made of them."""
+        del measures, choices
+        own = type(self)
+        is_plain = (own.rows_of, own.go_on) == (WritingSpec.rows_of, WritingSpec.go_on)
+        if not is_plain or self.output_schema or own.structure is not WritingSpec.structure:
+            return None
+        texts = rows.column("text").to_pylist()
+        return np.array(
+            [answer is not None and text not in {None, as_text(answer.text)}
+             for text, answer in zip(texts, answers, strict=True)], bool,
+        )  # fmt: skip
 
     # -- the work --------------------------------------------------------------------------------
 

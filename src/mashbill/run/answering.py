@@ -1,0 +1,165 @@
+"""Holding the rows of a stage that asked a teacher against the answers that the journal has.
+
+Its prompt is not in the store, so such rows cannot be made again. But each names the call that it
+rests on, and the journal has that call's answer: where a stage can say which row follows from an
+answer (:class:`SaysAgain`), a row that says else is found. So is one whose kept columns are not
+those of the row that it came from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mashbill.conduct.journal import Journal
+from mashbill.core.artifact import ArtifactRef
+from mashbill.core.record import CALL, FROM, user_columns
+from mashbill.core.rowbytes import digests
+from mashbill.core.tables import read_parquet
+from mashbill.teachers.weighing import ended, unweighed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.stage import Answer, StageSpec
+    from mashbill.core.store import Store
+    from mashbill.lineage.finding import Rederived
+
+
+@runtime_checkable
+class SaysAgain(Protocol):
+    """A stage that can say which of its rows do not follow from the answers that they rest on."""
+
+    def denied(
+        self,
+        rows: pa.Table,
+        answers: Sequence[Answer | None],
+        choices: tuple[str, ...],
+        measures: Mapping[str, Any],
+    ) -> np.ndarray | None:
+        """Return which rows their answers speak against, shape (rows,); None if it cannot say.
+
+        Args:
+            rows: as they were committed, kept or rejected.
+            answers: of the call that each rests on; None where it rests on none.
+            choices: that these calls put, in the order of their log-probabilities; empty if none.
+            measures: what the stage measured.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesOver(Protocol):
+    """A stage that gives rows columns of the row of its one input that they came from."""
+
+    def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
+        """Return its column -> the input's, of those that it takes over as they are.
+
+        Args:
+            columns: of the input, the user's.
+        """
+        ...
+
+
+def hold_to_answers(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:
+    """Compare the rows of a stage with the answers that they rest on, and the rows they are of."""
+    journal = Journal.of(store)
+    absent = 0
+    said = False
+    try:
+        for shard in (*manifest.shards, *manifest.rejected):
+            path = store.folder(manifest.kind, manifest.ref) / shard.file
+            rows = read_parquet(path, path)
+            if isinstance(spec, TakesOver):
+                _told(found, shard.file, _changed(spec, rows, manifest, store), _OTHER_ROWS)
+            if journal is None or CALL not in rows.column_names or shard not in manifest.shards:
+                continue
+            if not isinstance(spec, SaysAgain):
+                continue
+            calls = [call.hex() if call else "" for call in rows.column(CALL).to_pylist()]
+            have = _answers(journal, set(calls) - {""})
+            known = np.array([not call or call in have for call in calls], bool)
+            absent += int((~known).sum())
+            asked = journal.call(next(iter(have))) if have else None
+            denied = spec.denied(
+                rows,
+                [have.get(call) for call in calls],
+                asked.choices if asked is not None else (),
+                manifest.measures,
+            )
+            if denied is not None:
+                said = True
+                found.rows += int(known.sum())
+                _told(found, shard.file, denied & known, _OTHER_ANSWERS)
+    finally:
+        if journal is not None:
+            journal.close()
+    if absent:
+        found.not_derived.append(f"{absent:,} of its rows rest on answers that were pruned")
+    if said:
+        found.not_derived.append(
+            "what its teacher was asked was not put together again: its rows were held against the "
+            "answers in the journal"
+        )
+    else:
+        found.not_derived.append(
+            "its rows are what a teacher answered: its calls were compared with the journal"
+        )
+
+
+_OTHER_ANSWERS = "not as the answers in the journal say"
+_OTHER_ROWS = "not as the rows of the input are"
+
+
+def _told(found: Rederived, file: str, wrong: np.ndarray | None, why: str) -> None:
+    if wrong is not None and wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        many = int(wrong.sum())
+        told = f"row {row} is" if many == 1 else f"{many:,} rows, the first of them row {row}, are"
+        what = f"{told} {why}"
+        found.wrong.append((file, what))
+
+
+def _answers(journal: Journal, calls: set[str]) -> dict[str, Answer]:
+    """Return the answer of each call, as a stage was given it."""
+    bought = {
+        call: unweighed(ended(answer)) if answer.logprobs else answer
+        for call, answer in journal.answered(calls).items()
+    }
+    return journal.answers(calls - bought.keys()) | bought
+
+
+def _changed(
+    spec: TakesOver, rows: pa.Table, manifest: Manifest, store: Store
+) -> np.ndarray | None:
+    """Return which rows have other columns than the row that each came from."""
+    (name,) = [item.name for item in manifest.inputs if item.role == "rows"]
+    data = store.dataset(ArtifactRef.parse(name))
+    positions = np.asarray(rows.column(FROM))
+    if not len(positions) or not 0 <= positions.min() <= positions.max() < data.num_rows:
+        return None  # found already
+    taken = {
+        new: old
+        for new, old in spec.taken_over(user_columns(data.columns)).items()
+        if new in rows.column_names and old in data.columns
+    }
+    low = int(positions.min())
+    there = data.read(low, int(positions.max()) + 1, list(dict.fromkeys(taken.values())))
+    were = there.take(pa.array(positions - low))
+    differ = np.zeros(len(positions), bool)
+    for new, old in taken.items():
+        one, two = (_plain(table.column(name)) for table, name in ((rows, new), (were, old)))
+        differ |= np.array(
+            [a != b for a, b in zip(digests({"": one}), digests({"": two}), strict=True)]
+        )
+    return differ
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column with an empty text where a text is missing: some stages write it so."""
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return pc.fill_null(column, "") if is_text else column
