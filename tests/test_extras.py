@@ -194,6 +194,8 @@ ARGUMENTS = {
     "run": ["RECIPE"],
     "conduct statement": ["--to", "TO"],
     "conduct verify": ["STATEMENT"],
+    "signers add": ["0" * 64],
+    "signers remove": ["0" * 64],
     "journal prune": ["--before", "2020-01-01"],
     "journal import": ["CALLS"],
     "terms show": ["openai"],

@@ -19,6 +19,7 @@ BOUNDED = {
     "core/patterns.py _write": "groups that _measure has gone through: _DEEPEST",
     "lineage/exports/card.py _yaml": "the front matter that the module itself writes: two levels",
     "policy/house.py _recorded": "_NESTED levels of facts, then InputError",
+    "policy/model_names.py _by_rules": "what stands behind ft: has no colon, so it is no such name",
     "publish/writing.py _plain": "_NESTED levels of a value, then ValueError",
     "stages/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
     "run/slicing.py add_measures": "measures that stages write themselves: two levels",

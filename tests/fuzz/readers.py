@@ -467,6 +467,12 @@ def _whole_store(folder, kept):
     shutil.copytree(kept.store, folder.joinpath(*_up(folder)), dirs_exist_ok=True)
 
 
+def _population(path):
+    from mashbill.lineage.whatif.population import read_population
+
+    return read_population(path)
+
+
 def _up(folder):
     """Return the way from a file's folder to the store that it lies in."""
     return [".."] * (len(folder.parts) - folder.parts.index("store") - 1)
@@ -569,15 +575,18 @@ READERS = (
            "mine.toml", OF_TEXT),
     Reader("accounts", ("conduct.accounts:load",), _text(_ACCOUNTS), _accounts, "accounts.toml",
            OF_TEXT),
-    Reader("proof", ("cli.evidence:_audit_proof", "core.parsing:read_json"), _file(KEPT / "proof.json"), _proof, "p.json"),
+    Reader("list of models", ("lineage.whatif.population:read_population",),
+           _text("name,what\nacme/a,model\nacme/b,dataset\n"), _population, "list.csv", OF_TEXT,
+           weight=0.3),
+    Reader("proof", ("cli.auditing:_audit_proof", "core.parsing:read_json"), _file(KEPT / "proof.json"), _proof, "p.json"),
     Reader("statement", ("conduct.statement:check",), lambda kept: kept.statement, _statement,
            "s.json"),
-    Reader("checkpoint note", ("core.checkpoint:_read", "cli.evidence:audit",
-                                "cli.evidence:read_text", "core.parsing:read_text"), _file(KEPT / "checkpoint.note"), _note,
+    Reader("checkpoint note", ("core.checkpoint:_read", "cli.auditing:audit",
+                                "core.parsing:read_text"), _file(KEPT / "checkpoint.note"), _note,
            "c.note", OF_TEXT),
     Reader("ledger", ("core.ledger:__init__", "core.checkpoint:lines_of", "core.checkpoint:kept"),
            lambda kept: kept.of("ledger.jsonl"), _ledger, "store/ledger.jsonl", weight=0.5),
-    Reader("ledger, audited", ("lineage.audit:_ledger",), lambda kept: kept.of("ledger.jsonl"),
+    Reader("ledger, audited", ("lineage.counting:count",), lambda kept: kept.of("ledger.jsonl"),
            _audit, "store/ledger.jsonl", OF_JSON, _whole_store, 0.05, refuses=False),
     Reader("shard, audited", ("lineage.audit:_files",),
            lambda kept: kept.of("datasets/unique@1/part-00000.parquet"), _audit,
@@ -587,7 +596,7 @@ READERS = (
            _manifest, "store/datasets/unique@1/manifest.json", OF_JSON,
            lambda folder, kept: folder.joinpath("../../ledger.jsonl").write_bytes(
                kept.of("ledger.jsonl"))),
-    Reader("node table", ("core.tables:read_parquet",), lambda kept: kept.nodes, _nodes,
+    Reader("node table", ("core.tables:read_parquet", "lineage.nodes:of"), lambda kept: kept.nodes, _nodes,
            "nodes.parquet", OF_BYTES),
     Reader("node table as arrays", ("lineage.circuit:read",), lambda kept: kept.nodes, _circuit,
            "nodes.parquet", OF_BYTES),
