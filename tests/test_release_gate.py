@@ -75,6 +75,21 @@ def test_the_same_recipe_without_it_passes(gates):
     assert all(case.is_passed for case in suite)
 
 
+@pytest.mark.parametrize("given", ["SIGNER", "CHECKPOINT"])
+def test_a_store_of_another_is_stopped_before_it_is_checked(tmp_path, given):
+    """The gate asks for the key and the checkpoint that it was told of, not those of the store."""
+    other = tmp_path / "other.note"
+    other.write_text("mashbill/0000000000000000\n1\n" + "A" * 43 + "=\n\n— x AAAA\n")
+    wanted = {"SIGNER": "0" * 64, "CHECKPOINT": str(other)}[given]
+    done = subprocess.run(
+        [GATE / "gate.sh", tmp_path], text=True, capture_output=True,
+        env={**os.environ, "PATH": PATH, "TEACHER": "open", given: wanted},
+    )  # fmt: skip
+    assert done.returncode not in {0, 3}, done.stdout
+    assert "holds: " not in done.stdout
+    assert not (tmp_path / "gate.sarif").exists()
+
+
 @pytest.mark.parametrize(("limit", "code"), [("1.0", 0), ("0.47", 0), ("0.46", 1)])
 def test_the_rule_decides(gates, tmp_path, monkeypatch, limit, code):
     work = gates["closed"][2]

@@ -11,11 +11,10 @@ sed "s/^teacher = \"closed\"/teacher = \"$teacher\"/" "$here/recipe.toml" > "$wo
 export MASHBILL_KEY_FILE=${MASHBILL_KEY_FILE:-$work/key.pem}
 export MASHBILL_CHECKPOINTS=${MASHBILL_CHECKPOINTS:-$work/checkpoints}
 mashbill run "$work/recipe.toml" --store "$work/store" > "$work/run.txt"
-# Both come from outside of the store in a real gate: SIGNER from a register, CHECKPOINT from whoever
-# keeps them. Here the run that was just made has left a checkpoint beside the store.
+# Both come from outside of the store: SIGNER from a register, CHECKPOINT from whoever keeps them. Here
+# the store was just made with this key, and the run has left a checkpoint beside it.
 checkpoint=${CHECKPOINT:-$(ls "$MASHBILL_CHECKPOINTS"/*.note | grep -v /at- | head -n 1)}
-signer=${SIGNER:-$(mashbill signers list --store "$work/store" --json | python3 -c \
-  'import json, sys; print(json.load(sys.stdin)[0]["keyid"])')}
+signer=${SIGNER:-$(mashbill signers mine)}
 mashbill audit --store "$work/store" --signer "$signer" --checkpoint "$checkpoint" --deep
 mashbill check student --store "$work/store" --policy "$work/rules.toml" \
   --terms-file "$work/terms.toml" --sarif "$work/gate.sarif" --junit "$work/gate.junit"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mashbill import ArtifactRef, Signer, Store
+from mashbill import ArtifactRef, Signer, Store, StoreError
 from mashbill.core import checkpoint
 from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import canonical, digest_bytes
@@ -224,3 +224,28 @@ def test_a_shard_that_its_entry_gives_two_digests_is_found(store_copy):
     resigned(store_copy, {}, {name: {"sha256": "0" * 64}})
     findings = Auditor(store_copy).run().findings
     assert {(f.file, f.what) for f in findings} == {(name, "has two digests in its entry")}
+
+
+def test_what_was_given_up_is_told_and_shown_by_nothing_else(store_copy):
+    store = Store(store_copy, Signer.default())
+    store.give_up(store.find("evaluation"), "the rows were of another day")
+    result = Auditor(store_copy).run()
+    assert result.holds
+    ((name, what),) = [(item.file, item.what) for item in result.given_up]
+    assert name == "evaluation@1"
+    assert "the rows were of another day" in what
+    assert "evaluation@1" not in {str(m.ref) for m in Store(store_copy).manifests()}
+    with pytest.raises(StoreError, match="has no artifact"):
+        Store(store_copy).find("evaluation")
+
+
+def test_an_entry_that_nothing_reads_is_told(store_copy):
+    entry = Store(store_copy, Signer.default()).ledger.append("frobnicate")
+    result = Auditor(store_copy).run()
+    assert (entry.index, True) in [(f.entry, "'frobnicate'" in f.what) for f in result.not_derived]
+
+
+def test_a_link_among_pages_is_found(store_copy):
+    (store_copy / "reports" / "more").mkdir(parents=True)
+    (store_copy / "reports" / "more" / "page.html").symlink_to("/etc/hosts")
+    assert [f.file for f in Auditor(store_copy).run().findings] == ["reports/more/page.html"]

@@ -92,6 +92,8 @@ def audit(
     else:
         for item in result.findings:
             out.say(("✗", "red"), f" {item}")
+        for item in result.given_up:
+            out.say("given up: ", str(item))
         for line in (*seen, *_newer(result), *_not_derived(result, deep=deep)):
             out.say(line)
         checked = counted(len(known) + (kept is not None), "checkpoint")
@@ -147,7 +149,8 @@ def _not_derived(result: AuditResult, *, deep: bool) -> list[str]:
     """Say what was not derived again, each reason once with the artifacts that it is told of."""
     about: dict[str, list[str]] = {}
     for item in result.not_derived:
-        about.setdefault(item.what, []).append(item.file.partition("/")[2])
+        name = item.file.partition("/")[2] or f"entry {item.entry}"
+        about.setdefault(item.what, []).append(name)
     lines = [
         f"not derived again: {', '.join(names[:_NAMED])}"
         f"{f' and {len(names) - _NAMED:,} more' if len(names) > _NAMED else ''}: {what}"
@@ -159,11 +162,12 @@ def _not_derived(result: AuditResult, *, deep: bool) -> list[str]:
 
 
 def _audit_json(result: AuditResult) -> None:
-    findings, newer, not_derived = (
+    findings, newer, not_derived, given_up = (
         [{"file": item.file, "entry": item.entry, "what": item.what} for item in items]
-        for items in (result.findings, result.newer, result.not_derived)
+        for items in (result.findings, result.newer, result.not_derived, result.given_up)
     )
     print_json({"holds": result.holds, "findings": findings, "not_derived": not_derived,
+                "given_up": given_up,
                 "entries": result.entries, "records": result.records, "calls": result.calls,
                 "composed": result.composed, "derived_rows": result.derived_rows,
                 "signers": result.signers, "newer": newer,

@@ -52,6 +52,12 @@ def list_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     out.print(told)
 
 
+@signers_app.command("mine")
+def mine_command() -> None:
+    """Print the id of your own key, for who is to declare it or to demand it of a store."""
+    out.emit(f"{Signer.default().keyid}\n")
+
+
 @signers_app.command("add")
 def add_command(
     key: KeyArgument,

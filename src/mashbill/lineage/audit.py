@@ -35,7 +35,7 @@ from mashbill.core.store import CALLS, FOLDERS, LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.agreeing import Records, counts, files_listed, origins, shards_listed, stray
 from mashbill.lineage.comparing import came_from, compared, pointed_at
-from mashbill.lineage.counting import COMMITTING, count
+from mashbill.lineage.counting import count, told_apart
 from mashbill.lineage.deriving import Pending, derivations, times_of
 from mashbill.lineage.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.leftovers import find_leftovers
@@ -113,6 +113,8 @@ class Auditor:
         self.result.findings += counted.findings
         self.result.entries, self.result.signers = len(self._moment.lines), counted.signers
         self._ledger_holds, entries = counted.is_whole, counted.entries
+        self.result.given_up, unread = told_apart(entries)
+        self.result.not_derived += unread
         given_up = abandoned(entries)
         for entry in entries:
             if entry.event not in COMMITTING:

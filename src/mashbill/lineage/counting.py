@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.checkpoint import check
 from mashbill.core.shown import shown
-from mashbill.core.signers import counted
+from mashbill.core.signers import SIGNERS, counted
 from mashbill.core.store import LEDGER
 from mashbill.lineage.finding import Finding
 
@@ -91,3 +91,36 @@ def _not_counted(keyid: str, entries: Sequence[Entry]) -> str:
         "this ledger declared: nothing reads them. If it is a colleague's key, a signer runs "
         f"`mashbill signers add {keyid} --since {places[0]}`; else go on from a copy without them"
     )
+
+
+EVENTS = frozenset(
+    {"open", SIGNERS, "decide", "start", "shard", "commit", "abandon", "conduct", "accept"}
+)
+"""what entries of this release and those before it say"""
+
+
+def told_apart(entries: Sequence[Entry]) -> tuple[list[Finding], list[Finding]]:
+    """Return what was given up on record, and the entries that nothing reads.
+
+    Args:
+        entries: those that count.
+
+    Returns:
+        Artifacts that were committed and given up later; entries of events that this release does
+        not know.
+    """
+    committed: dict[str, int] = {}
+    given_up, unread = [], []
+    for entry in entries:
+        artifact = str(entry.predicate.get("artifact"))
+        if entry.event == "commit":
+            committed[artifact] = entry.index
+        elif entry.event == "abandon" and artifact in committed:
+            reason = shown(str(entry.predicate.get("reason", "no reason is told")))
+            place = committed.pop(artifact)
+            what = f"was given up by this entry, as entry {place} had committed it: {reason:.300}"
+            given_up.append(Finding(artifact, entry.index, what))
+        elif entry.event not in EVENTS:
+            what = f"says {shown(entry.event)[:60]!r}, which this release does not know or read"
+            unread.append(Finding(LEDGER, entry.index, what))
+    return given_up, unread

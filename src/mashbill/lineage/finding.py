@@ -42,6 +42,9 @@ class AuditResult:
     """what could not be composed or made again, and why: of it nothing is said but that its bytes
     are those that were committed"""
 
+    given_up: list[Finding] = field(default_factory=list)
+    """artifacts that were committed and given up later, with the reason that was told"""
+
     @property
     def holds(self) -> bool:
         """Whether nothing was found; of what was not derived again it says nothing."""

@@ -102,7 +102,9 @@ class _Search:
                 self._locks_of(name)
             elif name in {LEDGER, CALLS, *_BESIDE_CALLS} and _is_regular(item):
                 continue  # looked at by itself
-            elif name not in _NO_EVIDENCE or not item.is_dir():
+            elif name in _NO_EVIDENCE and item.is_dir():
+                self._links_below(name)
+            else:
                 what = "folder" if item.is_dir() else "file"
                 self._wrong(name, f"no entry of the ledger speaks of this {what}; {_REMOVE}")
         return self._found
@@ -115,6 +117,18 @@ class _Search:
             name,
             "is a link, and what it leads to can change without a trace; put the file itself there",
         )
+
+    def _links_below(self, folder: str) -> None:
+        """Find links among what is no evidence: they lead out of the store all the same."""
+        waiting = [folder]
+        while waiting:
+            name = waiting.pop()
+            for item in _entries_of(self._folder / name):
+                inner = f"{name}/{item.name}"
+                if item.is_symlink():
+                    self._link(inner)
+                elif item.is_dir():
+                    waiting.append(inner)
 
     def _artifact_folders(self, kind: str) -> None:
         for item in _entries_of(self._folder / kind):
