@@ -35,7 +35,7 @@ from mashbill.core.store import CALLS, FOLDERS, LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.agreeing import Records, counts, files_listed, origins, shards_listed, stray
 from mashbill.lineage.comparing import came_from, compared, pointed_at
-from mashbill.lineage.counting import count, told_apart
+from mashbill.lineage.counting import COMMITTING, count, told_apart
 from mashbill.lineage.deriving import Pending, derivations, times_of
 from mashbill.lineage.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.leftovers import find_leftovers
