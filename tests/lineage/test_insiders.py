@@ -312,3 +312,74 @@ def test_what_is_put_where_an_earlier_stage_worked_is_found(insider):
     (work_of(Store(insider.folder), "first@1") / "out").mkdir(parents=True)
     (finding,) = audited(insider.folder).findings
     assert finding.file.startswith(".work/first@1-")
+
+
+def test_a_stage_that_is_called_as_a_word_of_another_accuses_nobody(tmp_path):
+    rows = [{"text": f"text {i}", "score": i} for i in range(20)]
+    stages = """
+    [stages.rule]
+    kind = "corpus"
+    title = "t"
+    source = "rows.jsonl"
+    [stages.best]
+    kind = "filter"
+    input = "rule"
+    column = "score"
+    by = "rule"
+    keep_top = 0.5
+    [stages.best-of-these]
+    kind = "filter"
+    input = "best"
+    column = "score"
+    by = "rule"
+    keep_top = 0.5
+    """
+    store = run_stages(tmp_path, stages, {"rows.jsonl": rows})
+    assert audited(store.root, deep=True).findings == []
+
+
+@pytest.mark.parametrize(
+    "generators",
+    [
+        [" mx ", "mx", None, "n/a"],
+        ["person", "claude-sonnet-4", "", "someone/some-model"],
+        [["mx", "other"], ["mx"], [], None],
+        ["['mx', 'other']", "[]", "mx", "unknown"],
+    ],
+)
+def test_an_import_is_not_accused_for_how_its_rows_spell_names(tmp_path, generators):
+    rows = [{"text": f"text {i}", "generator": generators[i % 4]} for i in range(12)]
+    stages = """
+    [stages.out]
+    kind = "import"
+    title = "t"
+    source = "rows.jsonl"
+    human = "person"
+    called_by = "others"
+    models.mx = { kind = "open-weights", provider = "P", name = "Model X" }
+    """
+    store = run_stages(tmp_path, stages, {"rows.jsonl": rows})
+    assert audited(store.root, deep=True).findings == []
+
+
+def test_labels_in_any_order_are_held_to_the_answers_as_they_were_asked(tmp_path):
+    rows = [{"text": f"text {i} {'warm' if i % 2 else 'cold'}"} for i in range(24)]
+    stages = """
+    [stages.corpus]
+    kind = "corpus"
+    title = "t"
+    source = "rows.jsonl"
+    [stages.soft]
+    kind = "label"
+    input = "corpus"
+    teacher = "t"
+    prompt = "p.txt"
+    labels = { zed = " good", alpha = " bad" }
+    soft = true
+    calibrate_on = 8
+    shard_rows = 7
+    """
+    files = {"rows.jsonl": rows, "p.txt": "Text: a kind day -> good\nText: {{ text }} ->\n"}
+    store = run_stages(tmp_path, stages, files)
+    result = audited(store.root, deep=True)
+    assert (result.findings, result.derived_rows) == ([], 24)

@@ -329,8 +329,8 @@ class Auditor:
             self._find(f"{folder}/{LEARNED}", entry.index, what)
             return
         kept, rejected = rows[: len(manifest.shards)], rows[len(manifest.shards) :]
-        for one in met.values():
-            one.rows = None  # of which there may be very many: who needs them has them
+        for record in met.values():
+            record.rows = None  # of which there may be very many: who needs them has them
         pending = Pending(entry.index, manifest, table, kept, rejected, times)
         for one, found in self._derivations.take(pending):
             self._tell_composed(one, found)

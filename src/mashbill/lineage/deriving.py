@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _REFERENCES = ("input", "inputs", "model", "models", "by", "base", "systems", "candidates")
 """keys of literals that name stages, in the stages that mashbill brings"""
+_WORDS = {"by": {"rule"}}
+"""what such a key may say that is no stage, though one may be called so"""
 _SINCE = 2
 """the format of manifests that say all that lineage is composed from"""
 
@@ -133,7 +135,8 @@ class Derivations:
         names = {ArtifactRef.parse(item.name).name for item in inputs}
         known_names = {ArtifactRef.parse(name).name for name in self.committed}
         for key in _REFERENCES:
-            for text in sorted(set(_texts(manifest.stage.get(key))) & known_names - names):
+            told = set(_texts(manifest.stage.get(key))) - _WORDS.get(key, set())
+            for text in sorted(told & known_names - names):
                 yield f"its literals name {text!r} ({key}), which is not among its inputs"
 
     def strange_calls(self, manifest: Manifest, teachers: Iterable[str]) -> Iterator[str]:

@@ -16,13 +16,14 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.errors import InputError
+from mashbill.core.nothing import is_nothing
 from mashbill.core.source import CalledBy, Source, SourceKind
 from mashbill.policy.model_names import resolve
-from mashbill.stages.cells import Cells, Kinds, as_text
+from mashbill.stages.cells import Cells, Kinds, as_text, texts_of
 from mashbill.stages.chat import Role
 from mashbill.stages.chunks import Chunk, no_column
 from mashbill.stages.forms import EACH, TEXTS, column_of, generators_of, text_column
-from mashbill.stages.giving import Giving
+from mashbill.stages.giving import Giving, bare_name
 from mashbill.stages.reading import ReadsFiles
 from mashbill.stages.spill import Spill
 from mashbill.stages.spreading import spread, spread_column
@@ -144,13 +145,17 @@ class ImportSpec(ReadsFiles):
         column = next((name for name in usual if name in rows.column_names), None)
         if column is None or not pa.types.is_string(rows.schema.field(column).type):
             return [None] * rows.num_rows
-        known = {
-            # How a release looks names up may change; what the row says does not.
-            text: frozenset({text, self.origin(text, "", None).name})
-            for text in rows.column(column).unique().to_pylist()
-            if text and text.strip()
-        }
-        return [known.get(text) for text in rows.column(column).to_pylist()]
+        texts = rows.column(column).unique().to_pylist()
+        known = {text: self._names_in(text) for text in texts}
+        return [known[text] for text in rows.column(column).to_pylist()]
+
+    def _names_in(self, text: str | None) -> frozenset[str] | None:
+        """Return what the sources that a cell names may be called; None if it names none."""
+        told = texts_of(text) or []
+        bare = [name for name in map(bare_name, told) if not is_nothing(name)]
+        # How a release looks names up may change; what the row says does not.
+        found = {*bare, *told, *(self.origin(name, "", None).name for name in bare)}
+        return frozenset(found) if bare else None
 
     def text_of(self, columns: Sequence[str]) -> str:
         """The column of the text; that of the generator must be there, too."""

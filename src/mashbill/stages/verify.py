@@ -135,7 +135,8 @@ class VerifySpec(StageSpec):
         scores = np.array(given, np.float64).reshape(len(answers), 2)
         right = 1 / (1 + np.exp(scores[:, 1] - scores[:, 0]))
         told = rows.column("right").to_numpy()
-        return ~np.isclose(told, right, rtol=0, atol=1e-6, equal_nan=True)
+        denied: np.ndarray = ~np.isclose(told, right, rtol=0, atol=1e-6, equal_nan=True)
+        return denied
 
     def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
         """All columns but that which it gives."""
