@@ -332,8 +332,8 @@ class Auditor:
         for record in met.values():
             record.rows = None  # of which there may be very many: who needs them has them
         pending = Pending(entry.index, manifest, table, kept, rejected, times)
-        for one, found in self._derivations.take(pending):
-            self._tell_composed(one, found)
+        for ready, found in self._derivations.take(pending):
+            self._tell_composed(ready, found)
 
     def _tell_composed(self, pending: Pending, found: Composed) -> None:
         manifest = pending.manifest

@@ -151,10 +151,11 @@ def _hub(index: Index, tables: dict[str, pa.Table]) -> Hub:
     owner, rest = (array_of(tables[name], name) for name in ("owner", "rest"))
     names = _Named(index, owner, rest, tables["others"].column("name"))
     kinds = nodes("type")[nodes("place")]  # by the number that each had first
+    edges: dict[str, Any] = {name: array_of(tables["edges"], name) for name in _EDGES}
     circuit = Circuit(
         type=nodes("type"),
         start=array_of(tables["start"], "start"),
-        **{name: array_of(tables["edges"], name) for name in _EDGES},
+        **edges,
         levels=array_of(tables["levels"], "levels"),
         place=nodes("place"),
         digests=names,
@@ -306,7 +307,7 @@ class _Named(Sequence[str]):
     def __init__(
         self, index: Index, owner: np.ndarray, rest: np.ndarray, others: Sequence[Any]
     ) -> None:
-        self.index, self.owner, self._rest, self._others = index, owner, rest, others
+        self.entries, self.owner, self._rest, self._others = index, owner, rest, others
 
     def __len__(self) -> int:
         return len(self.owner) + len(self._rest) + len(self._others)
@@ -320,7 +321,7 @@ class _Named(Sequence[str]):
         return str(self._others[place - len(self._rest)])
 
     def _called(self, number: int) -> str:
-        return str(self.index.ids_of([self.owner[number]])[0].as_py())
+        return str(self.entries.ids_of([self.owner[number]])[0].as_py())
 
     def other(self, number: int) -> int:
         """Return the place of a node among those that are no entity and no rest; below 0 if not."""
@@ -343,8 +344,8 @@ class _Texts(Sequence[str]):
         if number >= len(names.owner):
             rest = Source(name=names[number], what="unknown", kind="unknown", route=NOT_SAID)
             return rest.model_dump_json()
-        entity = names.index.entities([names.owner[number]])[0]
-        route = f"api:{entity.provider.lower()}" if number >= names.index.size else ""
+        entity = names.entries.entities([names.owner[number]])[0]
+        route = f"api:{entity.provider.lower()}" if number >= names.entries.size else ""
         source = source_of_entity(entity, route).model_dump(mode="json")
         if self._kinds[number] == SOURCE:
             return json.dumps(source)

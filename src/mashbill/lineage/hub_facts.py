@@ -133,7 +133,9 @@ def _measures(hub: Hub) -> Measures:
 def _parameters(index: Index) -> np.ndarray:
     """Return the parameters of each model as stated, or as its name says, float64, shape (n,)."""
     code, texts = index.codes("parameters")
-    stated = np.array([total_parameters(text) or np.nan for text in texts], np.float64)[code]
+    stated: np.ndarray = np.array([total_parameters(text) or np.nan for text in texts], np.float64)[
+        code
+    ]
     what, whats = index.codes("what")
     is_model = np.array([text == "model" for text in whats], bool)[what]
     stated[~is_model] = np.nan
