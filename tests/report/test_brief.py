@@ -11,11 +11,13 @@ from mashbill import Source, Store
 from mashbill.cli import app
 from mashbill.conduct.journal import Journal
 from mashbill.lineage.exports import gather
+from mashbill.lineage.telling import licence_words
 from mashbill.policy.documents import load_registry
 from mashbill.report.brief import Document, calls_of, to_html, to_markdown
 from mashbill.report.brief.calls import texts_on
-from mashbill.report.brief.composing import NOT_ASKED, SIGNERS
+from mashbill.report.brief.composing import NOT_ASKED, SIGNERS, _wanted_review
 from mashbill.report.brief.document import LONGEST, ROWS, Paragraph, Section, items, table
+from mashbill.report.brief.standing import _lead
 
 REGISTRY = load_registry()
 NAMES = ["<script>alert(1)</script>", "a|b", "`x`", "[t](javascript:alert(1))", "# head", "</td>",
@@ -237,3 +239,54 @@ def test_what_is_long_is_cut_and_told(count, note):
     notes = [block.text for block in blocks[1:] if isinstance(block, Paragraph)]
     assert [text[: len(note or "")] for text in notes] == ([note] if note else [])
     assert table(("n",), [], "row") == []
+
+
+@pytest.mark.parametrize("unknown", [0, 1, 2])
+def test_the_headline_and_what_is_listed_as_unknown_are_one_truth(unknown):
+    told = _lead(0, 0, unknown)
+    assert ("no fact is listed as unknown" in told) == (unknown == 0)
+    assert ("not recorded and could change an answer" in told) == (unknown > 0)
+
+
+def test_each_brief_says_the_same_of_what_is_unknown_at_its_head_and_below(finished, tmp_path):
+    for number, ref in enumerate(str(manifest.ref) for manifest in Store(finished[0]).manifests()):
+        _, text, _ = brief(tmp_path / str(number), ref, "--store", finished[0])
+        lead = section(text, "In short").strip().splitlines()[0]
+        if lead.startswith("**No text or rule"):
+            listed = "No fact is listed as unknown." in section(
+                text, "Coverage, and what is not known"
+            )
+            assert listed == ("no fact is listed as unknown" in lead)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"kind": "closed-api", "route": "api:nobody"}, "none: terms of Nobody in its place"),
+        ({"kind": "closed-api", "route": "api:x", "provider": "unknown"},
+         "none: terms of its maker in its place"),
+        ({"kind": "closed-api", "route": "dataset:rows"}, "not recorded"),
+        ({"kind": "test-double", "route": "in-process"}, "none needed: a stand-in"),
+        ({"kind": "open-weights", "route": "weights"}, "not recorded"),
+        ({"kind": "open-weights", "route": "weights", "license": "MIT"}, "MIT"),
+    ],
+)  # fmt: skip
+def test_terms_stand_in_the_place_of_a_licence(fields, told):
+    assert licence_words(Source(**{**NOBODY, **fields})) == told
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ((), "nothing: no point of the plan wanted review"),
+        (("allow", "allow"), "nothing: no point of the plan wanted review"),
+        (("allow", "review"), "b (rule)"),
+        (("review", "review", "deny"), "a (rule) and b (rule)"),
+    ],
+)
+def test_what_was_accepted_is_told(outcomes, told):
+    points = [
+        {"about": "abc"[n], "rule": "rule", "document": "", "outcome": outcome}
+        for n, outcome in enumerate(outcomes)
+    ]
+    assert _wanted_review({"decisions": points}) == told

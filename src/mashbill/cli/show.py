@@ -10,7 +10,7 @@ from mashbill.cli.options import out
 from mashbill.cli.printing import line as one_line
 from mashbill.cli.printing import stacked, table
 from mashbill.lineage.bill import Line, summarised
-from mashbill.lineage.telling import counted
+from mashbill.lineage.telling import counted, licence_words
 from mashbill.lineage.words import conclusion_text, path_text, share_text
 from mashbill.teachers.projection import Projection
 
@@ -158,7 +158,7 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
             line.source.title,
             line.source.kind,
             line.source.route,
-            line.source.license or "not recorded",
+            licence_words(line.source),
             "; ".join(summary.routes),
             share_text(line.share),
             share_text(line.owed),

@@ -31,12 +31,12 @@ def source_facts(source: Source) -> dict[str, Any]:
         del known["version"]
     if read_licence(known.get("license", "")).kind == "none":
         known.pop("license", None)
-        if _has_no_licence(source):
+        if has_no_licence(source):
             known["license"] = ""
     return known
 
 
-def _has_no_licence(source: Source) -> bool:
+def has_no_licence(source: Source) -> bool:
     """Return whether there is no licence to be recorded: terms stand in its place, or nothing."""
     if source.kind == "test-double":
         return True

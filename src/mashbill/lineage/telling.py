@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.source import Channel
+from mashbill.lineage.rule_facts import has_no_licence
 from mashbill.lineage.unrecorded import not_recorded
 from mashbill.lineage.words import percent, share_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from mashbill.core.source import Source
     from mashbill.lineage.bill import Coverage, Line
     from mashbill.lineage.definitions import Verdict
 
@@ -37,6 +39,18 @@ def did(channels: Iterable[Channel], what: str = "model") -> str:
         for one in channels
     ]
     return ", ".join(told)
+
+
+def licence_words(source: Source) -> str:
+    """Return what licence a source is under, or what stands in its place, or that none is known."""
+    if source.license:
+        return source.license
+    if not has_no_licence(source):
+        return "not recorded"
+    if source.kind == "test-double":
+        return "none needed: a stand-in"
+    whose = "its maker" if source.provider == "unknown" else source.provider
+    return f"none: terms of {whose} in its place"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -20,6 +20,7 @@ from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
+from mashbill.lineage.rule_facts import has_no_licence
 from mashbill.lineage.telling import amount, counted
 from mashbill.policy.licence_words import read_licence
 
@@ -114,7 +115,8 @@ class Account:
         }
         for line in self.lines:
             is_told = bool(line.source.contradicted)  # with the artifact that it was declared of
-            if read_licence(line.source.license or "").kind == "none" and not is_told:
+            is_bare = read_licence(line.source.license or "").kind == "none"
+            if is_bare and not has_no_licence(line.source) and not is_told:
                 found.add(f"{line.source.title}: licence not recorded")
             if (line.source.what == "unknown" or line.source.kind == "unknown") and not is_told:
                 found.add(f"{line.source.title}: what it is, or who can have it, is not recorded")

@@ -17,6 +17,7 @@ from mashbill.lineage.telling import (
     definition_sentences,
     depth_words,
     did,
+    licence_words,
     listed,
 )
 from mashbill.lineage.words import (
@@ -120,7 +121,8 @@ def _data(account: Account) -> list[str]:
         lines += [f"It was made from {markdown(listed(inputs))}.", ""]
     lines += [
         (
-            f"Behind it stand {counted(len({line.source for line in account.lines}), 'source')}. "
+            f"Behind it stand {counted(len({line.source for line in account.lines}), 'source')}"
+            f"{_in_rows(account)}. "
             f"A share is the part of the {manifest.token_unit} in records that the source reached, "
             "so shares overlap."
         ),
@@ -135,7 +137,7 @@ def _data(account: Account) -> list[str]:
                 did(line.channels, line.source.what),
                 share_text(line.share),
                 depth_words(line.depth),
-                line.source.license or "not recorded",
+                licence_words(line.source),
             ]
         )
         for line in account.lines[:_SOURCES]
@@ -226,3 +228,11 @@ def _check(account: Account) -> list[str]:
             f"`{account.step.entry.digest}`."
         ),
     ]
+
+
+def _in_rows(account: Account) -> str:
+    """Say that a source has a row for each thing that it did, where one did several."""
+    rows = len(account.lines)
+    if rows == len({line.source for line in account.lines}):
+        return ""
+    return f", told in {rows:,} rows, one for each way that a source was used"

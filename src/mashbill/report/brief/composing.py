@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.telling import (
     amount,
@@ -12,6 +12,7 @@ from mashbill.lineage.telling import (
     definition_sentences,
     depth_words,
     did,
+    licence_words,
     listed,
 )
 from mashbill.lineage.words import path_text, share_text
@@ -30,6 +31,7 @@ from mashbill.report.brief.facts import Kept, Public
 from mashbill.report.brief.standing import licence_section, outcome_section
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from mashbill.report.brief.facts import Facts
@@ -115,7 +117,7 @@ def _sources(facts: Facts) -> Section:
             did(line.channels, line.source.what),
             share_text(line.share),
             depth_words(line.depth),
-            line.source.license or "not recorded",
+            licence_words(line.source),
         )
         for line in facts.lines
     ]
@@ -191,16 +193,7 @@ def _days(days: set[date]) -> str:
 
 
 def _coverage(facts: Facts) -> Section:
-    unknown = sorted(
-        {
-            item
-            for closed, _ in facts.verdicts
-            for item in closed.unknown
-            if not item.startswith(closed.definition.needs or ("\n",))
-        }
-    )
-    if isinstance(facts.of, Kept):
-        unknown = sorted({*unknown, *facts.of.account.unknown})
+    unknown = facts.unknown
     blocks: list[Block] = [Paragraph(coverage_sentence(facts.covered, facts.unit))]
     if facts.contradicted:
         blocks.append(Paragraph("An origin that was declared is contradicted:"))
@@ -248,15 +241,27 @@ def _signing(facts: Facts) -> Section:
     if isinstance(facts.of, Kept):
         accepted = [run for run in facts.of.runs if "accepted" in run]
         rows = [
-            (run.get("as_of", ""), run.get("outcome", ""), run["accepted"].get("name", ""),
-             run["accepted"].get("reason", ""))
+            (run.get("as_of", ""), run.get("outcome", ""), _wanted_review(run),
+             run["accepted"].get("name", ""), run["accepted"].get("reason", ""))
             for run in accepted
         ]  # fmt: skip
         if rows:
-            blocks.append(Paragraph("Before a run, what wanted review was accepted by name:"))
-            blocks += table(("as of", "outcome", "accepted by", "reason"), rows, "line")
+            blocks.append(Paragraph("Before a run, somebody answered by name for this:"))
+            blocks += table(
+                ("as of", "outcome", "what wanted review", "accepted by", "reason"), rows, "line"
+            )
     blocks += [
         Paragraph("Whoever signs has read this document and the texts that it names."),
         Blanks(("role", "name", "date", "signature"), SIGNERS),
     ]
     return Section("Who signs", tuple(blocks))
+
+
+def _wanted_review(run: Mapping[str, Any]) -> str:
+    """Say which points of a decided plan wanted review, as its entry of the ledger has them."""
+    found = dict.fromkeys(
+        f"{point.get('about')} ({point.get('document') or point.get('rule')})"
+        for point in run.get("decisions", ())
+        if point.get("outcome") == "review"
+    )
+    return listed(list(found)) or "nothing: no point of the plan wanted review"

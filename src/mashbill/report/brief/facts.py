@@ -69,6 +69,22 @@ class Facts:
     """options that say which rules, terms and claims of one's own were used beside"""
 
     @property
+    def unknown(self) -> tuple[str, ...]:
+        """What is not recorded and could change an answer, each once.
+
+        Facts that a definition asks for and no lineage holds are told with its verdict alone.
+        """
+        found = {
+            item
+            for closed, _ in self.verdicts
+            for item in closed.unknown
+            if not item.startswith(closed.definition.needs or ("\n",))
+        }
+        if isinstance(self.of, Kept):
+            found |= {*self.of.account.unknown}
+        return tuple(sorted(found))
+
+    @property
     def unit(self) -> str:
         """What shares are counted in."""
         return self.of.account.manifest.token_unit if isinstance(self.of, Kept) else "tokens"

@@ -21,7 +21,7 @@ def outcome_section(facts: Facts) -> Section:
     decided = facts.decided
     denied, review = decided.of("deny"), decided.of("review")
     allowed = decided.of("allow")
-    blocks: list[Block] = [Paragraph(_lead(len(denied), len(review)), "lead")]
+    blocks: list[Block] = [Paragraph(_lead(len(denied), len(review), len(facts.unknown)), "lead")]
     if denied:
         blocks += [Paragraph("What bars it:"), *_points(denied)]
     if review:
@@ -38,14 +38,19 @@ def outcome_section(facts: Facts) -> Section:
     return Section("In short", tuple(blocks))
 
 
-def _lead(denied: int, review: int) -> str:
+def _lead(denied: int, review: int, unknown: int) -> str:
+    """Say the outcome; that nothing is missing only where nothing is listed as unknown below."""
     if denied:
         wants = f", and {counted(review, 'point')} {_want(review)} a reader" if review else ""
         return f"Denied: {counted(denied, 'point')} {_bar(denied)} it{wants}."
     if review:
         points = counted(review, "point")
         return f"Not settled: {points} {_want(review)} a reader before anybody signs."
-    return "No text or rule on record bars it, and no fact that one of them asks for is missing."
+    if unknown:
+        facts = counted(unknown, "fact")
+        could = f"{facts} {'is' if unknown == 1 else 'are'} not recorded and could change an answer"
+        return f"No text or rule on record bars it; {could} (they stand under Coverage)."
+    return "No text or rule on record bars it, and no fact is listed as unknown."
 
 
 def _bar(number: int) -> str:
