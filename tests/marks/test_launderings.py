@@ -306,6 +306,10 @@ FOUND = [
     ("OpenHermes' column", with_column("model", "gpt-4"), "generator", True),
     ("a renamed column of names", with_column("src", "gpt-4.1-nano"), "named", True),
     ("names with their owner", with_column("from", "openai/gpt-4o"), "named", True),
+    ("a name that is half a character", with_column("generator", "house\ud800"), "generator",
+     True),
+    ("a key that is half a character", with_column("meta", {"\ud800": {"model": "\ud800-7b"}}),
+     "generator", True),
     ("a name that nobody knows", with_column("generator", "in-house-7"), "generator", True),
 ]  # fmt: skip
 

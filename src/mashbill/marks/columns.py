@@ -19,7 +19,7 @@ from mashbill.core.marks import Mark, MarkKind
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, CALL, FROM, ID
 from mashbill.marks.model_names import known_name, looks_like_a_model
-from mashbill.stages.cells import texts_of
+from mashbill.stages.cells import as_text, texts_of
 from mashbill.stages.forms import GENERATORS
 from mashbill.stages.giving import bare_name
 
@@ -150,7 +150,9 @@ class Columns:
             if named and is_json:
                 told |= {(column, name) for name in texts_of(value) or ()}
             told |= set(_named_within(value, column))
-            for key, name in told:
+            for said in told:
+                # Half of a surrogate pair has no canonical form, so no place in a ledger.
+                key, name = map(as_text, said)
                 if key not in self._values and len(self._values) >= _COLUMNS:
                     continue
                 counts = self._values.setdefault(key, Counter())
