@@ -16,6 +16,7 @@ from mashbill.lineage.decisions import decide_circuit
 from mashbill.lineage.definitions import judge_all
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.public import COUNTED, lineage_of
+from mashbill.lineage.unrecorded import ENDS, NOT_SAID
 from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.documents import load_registry
@@ -114,6 +115,34 @@ def test_coverage_never_rises_when_a_claim_is_dropped(claims, data):
         assert 0 <= after[0] <= after[1] <= 1
 
 
+def holds_named_above_recorded(circuit):
+    covered = coverage(circuit)
+    assert 0 <= covered.recorded[0] <= covered.named[0] <= 1
+    assert covered.recorded[1] <= covered.named[1] <= 1
+    assert covered.named[0] <= covered.named[1]
+    return covered
+
+
+@law(150)
+@given(CHAINS)
+def test_what_is_recorded_all_the_way_back_is_named(claims):
+    public = lineage(claims)
+    for entity in ENTITIES.values():
+        covered = holds_named_above_recorded(public.of(entity))
+        if any(source.route == NOT_SAID for source in covered.unknown):
+            assert covered.named[1] == 1  # of a rest nobody says that there is any
+
+
+@law(60)
+@given(st.lists(st.sampled_from(sorted(ENDS | {"open-weights", "closed-api", "unknown"})),
+                min_size=1, max_size=4))  # fmt: skip
+def test_what_is_recorded_all_the_way_back_is_named_in_ones_own_too(kinds):
+    leaves = [leaf(kind, "unknown" if kind == "unknown" else "model", f"x{at}")
+              for at, kind in enumerate(kinds)]  # fmt: skip
+    covered = holds_named_above_recorded(own(*leaves))
+    assert covered.named[0] == covered.named[1]  # that rows are there is recorded
+
+
 @law(200)
 @given(CHAINS, RULES, st.data())
 def test_dropping_claims_never_makes_a_decision_milder_than_review(claims, asked, data):
@@ -175,9 +204,11 @@ def test_weights_alone_say_nothing_of_the_data(relation):
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE.entities))
 def test_nothing_of_the_shipped_catalogue_is_called_whole(name):
-    covered = coverage(PUBLIC.of(CATALOGUE.entities[name]))
+    circuit = PUBLIC.of(CATALOGUE.entities[name])
+    covered = holds_named_above_recorded(circuit)
     assert covered.recorded[0] < 1
-    assert covered.recorded[1] == 1
+    assert covered.recorded[1] == covered.named[1] == 1
+    assert house(circuit, rule("named < 0.5", "artifact"))[0] != "deny"
 
 
 def test_every_public_thing_of_which_nothing_is_claimed_is_review():

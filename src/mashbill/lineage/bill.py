@@ -164,7 +164,7 @@ class Coverage:
     """the origins that are not recorded"""
     named: tuple[float, float] = (0.0, 1.0)
     """part of the tokens in records none of whose origins is unknown, whatever is recorded of how
-    those came about"""
+    those came about, lowest and highest: neither end is below that of ``recorded``"""
     unmade: tuple[Source, ...] = ()
     """named sources whose own making is not recorded"""
 
@@ -195,7 +195,8 @@ class Coverage:
 def coverage(circuit: Circuit) -> Coverage:
     """Return how much of an artifact has a recorded origin, through all its channels.
 
-    A public thing of which no claim tells the making has [0, 1]: nothing speaks for either end.
+    A public thing of which no claim tells the making has [0, 1]: nothing speaks for either end. So
+    has what only the rest of a public thing is in, as nobody says that there is any.
     """
     every = allowed(tuple(Channel))
 
@@ -205,12 +206,11 @@ def coverage(circuit: Circuit) -> Coverage:
         return float(shares.low[circuit.root]), float(shares.high[circuit.root])
 
     unknown, unmade = unknown_origin(circuit), unrecorded_making(circuit)
-    low, high = reached(unknown)
+    high = reached(unknown)[1]
+    low = reached(unknown & ~circuit.matching(is_unsaid))[0]  # a rest may be nothing
     named = recorded = 1 - high, 1 - low
-    unsaid = circuit.matching(is_unsaid)
-    if unmade.any() or unsaid.any():
-        surely = reached(unknown & ~unsaid)[0]
-        recorded = 1 - reached(unknown | unmade)[1], 1 - surely
+    if unmade.any():
+        recorded = 1 - reached(unknown | unmade)[1], 1 - low
     if unmade[circuit.root]:
         named = (0.0, 1.0)
     return Coverage(recorded, _sources_at(circuit, unknown), named, _sources_at(circuit, unmade))
