@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mashbill.core.canonical import digest
 from mashbill.core.store import FOLDERS, LEARNED, MANIFEST, NODES
 
 if TYPE_CHECKING:
@@ -152,3 +154,18 @@ def origins(
                 f"{', '.join(inputs)}, which has rows 0 to {sum(known) - 1}"
             )
             yield file, records.entry, what
+
+
+def altered(table: NodeTable, known: set[tuple[str, str]]) -> Iterator[str]:
+    """Find nodes whose digest is not that of their body.
+
+    Args:
+        table: of an artifact.
+        known: (digest, body) of those that were looked at: artifacts share most of their history.
+    """
+    for node, body in table.bodies.items():
+        one = (node, json.dumps(body, sort_keys=True))
+        if one not in known:
+            if digest(body) != node:
+                yield f"node {node[:16]}... is altered"
+            known.add(one)

@@ -14,7 +14,6 @@ of the artifact that is being made, says so; whatever else does not hold is a fi
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -25,7 +24,6 @@ from pydantic import ValidationError
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import Manifest
-from mashbill.core.canonical import digest
 from mashbill.core.errors import MashbillError
 from mashbill.core.faults import model_fault
 from mashbill.core.merkle import root
@@ -33,7 +31,15 @@ from mashbill.core.parsing import json_value
 from mashbill.core.record import CALL, leaves
 from mashbill.core.store import CALLS, FOLDERS, LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.tables import read_parquet
-from mashbill.lineage.agreeing import Records, counts, files_listed, origins, shards_listed, stray
+from mashbill.lineage.agreeing import (
+    Records,
+    altered,
+    counts,
+    files_listed,
+    origins,
+    shards_listed,
+    stray,
+)
 from mashbill.lineage.comparing import came_from, compared, pointed_at
 from mashbill.lineage.counting import COMMITTING, count, told_apart
 from mashbill.lineage.deriving import Pending, derivations, times_of
@@ -278,7 +284,8 @@ class Auditor:
         table = self._table(folder)
         if table is None:
             return
-        self._bodies(entry, table, nodes)
+        for what in altered(table, self._known_bodies):
+            self._find(nodes, entry.index, what)
         if (table.digest, table.root) != (manifest.nodes_digest, manifest.bill):
             self._find(nodes, entry.index, "is not the lineage that was committed")
         if manifest.kind == "dataset":
@@ -289,15 +296,6 @@ class Auditor:
                 self._find(place, at, what)
         if len(self.result.findings) == before:
             self._compose(entry, manifest, table, folder, intact)
-
-    def _bodies(self, entry: Entry, table: NodeTable, nodes: str) -> None:
-        for node, body in table.bodies.items():
-            # Artifacts share most of their history, so most bodies were seen before.
-            known = (node, json.dumps(body, sort_keys=True))
-            if known not in self._known_bodies:
-                if digest(body) != node:
-                    self._find(nodes, entry.index, f"node {node[:16]}... is altered")
-                self._known_bodies.add(known)
 
     def _compose(
         self,
