@@ -16,6 +16,7 @@ from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.nodes import NodeTable, edges
 from mashbill.lineage.public import COUNTED, lineage_of
 from mashbill.lineage.scenarios import Scenario, forbidding, removing, tell
+from mashbill.lineage.selection import select
 from mashbill.lineage.things import FACTS, Column, Measures, Things, expression, things_of_catalogue
 from mashbill.lineage.whatif.flows import BUILT_ON, THROUGH, flows_of
 from mashbill.lineage.whatif.impact import WEIGHTS
@@ -406,7 +407,7 @@ def test_a_scenario_that_cannot_be_is_told(call, message):
 
 def test_an_expression_is_put_to_each_combination_once():
     asked = expression('country == "FR" && what == "model"', "x")
-    found = CATALOGUE.matching(asked)
+    found = select(CATALOGUE, asked).holds
     for node in np.flatnonzero(CATALOGUE.thing).tolist():
         facts = (CATALOGUE.columns["country"][node], CATALOGUE.columns["what"][node])
         assert found[node] == (facts == ("FR", "model"))
@@ -422,28 +423,3 @@ def test_an_expression_is_put_to_each_combination_once():
 )  # fmt: skip
 def test_a_rebuild_stands_after_its_months(start, months, expected):
     assert after(start, months) == expected
-
-
-FACT_TEXTS = st.tuples(
-    st.sampled_from([fact for fact in FACTS if fact != "route"]),
-    st.sampled_from(["== {}", "!= {}", ".startsWith({})", ".endsWith({})", ".contains({})"]),
-    st.sampled_from(
-        ["CN", "US", "model", "open-weights", "", "Qwen", "2025", "OpenAI", "a'b", "&& "]
-    ),
-    st.sampled_from(["{}", "({})", " {} "]),
-)
-
-
-@law(60)
-@given(st.lists(FACT_TEXTS, min_size=1, max_size=3), st.sampled_from([" && ", "||"]))
-def test_the_common_form_says_what_cel_says(parts, joint):
-    quoted = [(fact, how, f'"{text}"' if "'" in text else f"'{text}'", form)
-              for fact, how, text, form in parts]  # fmt: skip
-    text = joint.join(
-        form.format(f"{fact}{how.format(value)}") for fact, how, value, form in quoted
-    )
-    asked = expression(text, "x")
-    found = CATALOGUE.matching(asked)
-    for node in np.flatnonzero(CATALOGUE.thing)[::7].tolist():
-        facts = {fact: CATALOGUE.columns[fact][node] for fact in FACTS}
-        assert found[node] == asked.holds(facts), text

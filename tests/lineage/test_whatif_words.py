@@ -47,6 +47,7 @@ def facts(**more):
         "title": "Without models from China", "from_in_words": "1 May 2027",
         "only_new_use_is_barred": False, "barred": 4,
         "impact": {"models": models, "datasets": {"go": 0, "stay_and_lose": 2}},
+        "not_known_whether_they_go": {"things": 0, "not_recorded": {}},
         "unknown": {"models": {"if_anything_missing": 8}},
         "stand": {"models": {"as weights": 1}},
         "made_again": {"models": {"a": 0, "b": 1, "c": 0}},
@@ -80,3 +81,19 @@ def test_the_first_lines_are_one_sentence_a_fact():
 )  # fmt: skip
 def test_a_day_is_of_a_quarter_or_of_none(day, expected):
     assert quarter(day) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"things": 1, "not_recorded": {"license": 1}},
+         "For 1 thing it is not known whether it goes: licence is not recorded."),
+        ({"things": 1_441, "not_recorded": {"license": 1_441, "country": 0}},
+         "For 1,441 things it is not known whether they go: licence is not recorded."),
+        ({"things": 5, "not_recorded": {"license": 4, "released": 2}},
+         ("For 5 things it is not known whether they go: not recorded are the licence of 4 and the "
+          "day of release of 2.")),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_to_go_is_one_sentence(told, said):
+    assert said in first_line(facts(not_known_whether_they_go=told))

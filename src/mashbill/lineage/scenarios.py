@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mashbill.core.errors import InputError
 from mashbill.core.use import Use
+from mashbill.lineage.selection import Selection, select
 from mashbill.lineage.things import expression
 from mashbill.lineage.whatif.lead import LeadTimes, shipped
 from mashbill.lineage.whatif.passes import what_if
@@ -43,6 +44,8 @@ class Scenario:
     """first day on which it is gone"""
     is_terms: bool = False
     """whether only new use is barred: what was made before stands as it is"""
+    lacking: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """fact -> bool, shape (n,): things that would go or stay by it, if it were recorded"""
 
 
 def removing(things: Things, text: str, start: date, title: str = "") -> Scenario:
@@ -57,11 +60,21 @@ def removing(things: Things, text: str, start: date, title: str = "") -> Scenari
     Raises:
         InputError: if it is no such expression, or nothing fits it.
     """
-    removed = things.matching(expression(text, "--remove"))
-    if not removed.any():
-        msg = f"--remove {text!r} fits nothing; facts of things are texts: {_examples(things)}"
+    found = select(things, expression(text, "--remove"))
+    if not found.holds.any():
+        msg = f"--remove {text!r} fits nothing{_left_open(found)}; {_examples(things)}"
         raise InputError(msg)
-    return Scenario(title or f"Without {in_words(text)}", text, removed, start)
+    title = title or f"Without {in_words(text)}"
+    return Scenario(title, text, found.holds, start, lacking=found.lacking)
+
+
+def _left_open(found: Selection) -> str:
+    if not found.open.any():
+        return ""
+    return (
+        f" that is recorded; of {int(found.open.sum()):,} it is not known, since "
+        f"{' and '.join(found.lacking)} is not recorded"
+    )
 
 
 def _examples(things: Things) -> str:
@@ -69,7 +82,7 @@ def _examples(things: Things) -> str:
     for name in ("provider", "country", "kind"):
         values = sorted(value for value in things.columns[name].values if value)[:8]
         parts.append(f"{name} is one of {', '.join(values)}, ...")
-    return "; ".join(parts)
+    return f"facts of things are texts: {'; '.join(parts)}"
 
 
 def forbidding(things: Things, text: str, registry: Registry) -> Scenario:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mashbill.core.store import Store
 from mashbill.lineage.circuit import DATASET, MADE, MODEL, SOURCE, Circuit
-from mashbill.lineage.comparisons import compared
 from mashbill.lineage.contradicted import beside, contradictions
 from mashbill.lineage.nodes import NodeTable
 from mashbill.policy.claims import MEDIA
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mashbill.core.marks import Contradiction
-    from mashbill.lineage.comparisons import Joined
     from mashbill.lineage.public import PublicLineage
     from mashbill.policy.claims import Entity
 
@@ -140,39 +138,6 @@ class Things:
     def measured(self) -> Measures:
         """Sizes and adoption of every node."""
         return self.measures or Measures.unknown(self.circuit.size)
-
-    def matching(self, expression: Expression) -> np.ndarray:
-        """Return which things an expression holds of, bool, shape (n,).
-
-        Raises:
-            InputError: if it cannot be put to texts, or gives something else than true or false.
-        """
-        joined = compared(expression.text)
-        if joined is not None:
-            found: np.ndarray = self.thing & self._compared(joined)
-            return found
-        names = [name for name in FACTS if name in expression.names]
-        size = self.circuit.size
-        if not names:
-            return self.thing & expression.holds({})
-        combined = np.zeros(size, np.int64)
-        for name in names:
-            column = self.columns[name]
-            combined = combined * len(column.values) + column.code
-        distinct, first, back = np.unique(combined, return_index=True, return_inverse=True)
-        holds = np.zeros(len(distinct), bool)
-        for place, node in enumerate(first.tolist()):
-            facts: dict[str, Any] = {name: self.columns[name][node] for name in names}
-            holds[place] = expression.holds(facts)
-        return self.thing & holds[back]
-
-    def _compared(self, joined: Joined) -> np.ndarray:
-        found = np.full(self.circuit.size, joined.every)
-        for part in joined.parts:
-            column, test = self.columns[part.fact], part.test()
-            holds = np.fromiter(map(test, column.values), bool, len(column.values))[column.code]
-            found = found & holds if joined.every else found | holds
-        return found
 
     def title(self, node: int) -> str:
         """Name a thing for people."""

@@ -19,19 +19,20 @@ NEVER, EVER = np.int32(0), np.int32(date.max.toordinal())
 
 def first_day(column: Column) -> np.ndarray:
     """Return the first day on which each may have come out, int32, shape (n,); NEVER if unknown."""
-    ends = np.array([_ends(text)[0] for text in column.values], np.int32)
+    ends = np.array([ends_of_day(text)[0] for text in column.values], np.int32)
     found: np.ndarray = ends[column.code]
     return found
 
 
 def last_day(column: Column) -> np.ndarray:
     """Return the last day on which each may have come out, int32, shape (n,); EVER if unknown."""
-    ends = np.array([_ends(text)[1] for text in column.values], np.int32)
+    ends = np.array([ends_of_day(text)[1] for text in column.values], np.int32)
     found: np.ndarray = ends[column.code]
     return found
 
 
-def _ends(text: str) -> tuple[int, int]:
+def ends_of_day(text: str) -> tuple[int, int]:
+    """Return the first and the last day of a day, month or year; NEVER and EVER if it is none."""
     try:
         match len(text):
             case 4:
@@ -50,7 +51,7 @@ def _ends(text: str) -> tuple[int, int]:
 
 def quarter(text: str) -> str:
     """Return the quarter of a day, ``2025 Q3``; the year where only that is known; else nothing."""
-    first, last = _ends(text)
+    first, last = ends_of_day(text)
     if first == NEVER:
         return ""
     start, end = date.fromordinal(first), date.fromordinal(last)

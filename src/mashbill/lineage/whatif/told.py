@@ -230,6 +230,20 @@ class Told:
             for key, which in self._kinds.items()
         }  # fmt: skip
 
+    def _open(self) -> dict[str, Any]:
+        """Return for how many things it is not known whether they go, and what is not recorded."""
+        roster = self.roster
+        parts = {
+            fact: roster.each(np.logical_or, mask) & ~self.hit.goes
+            for fact, mask in self.scenario.lacking.items()
+        }
+        every = np.logical_or.reduce([np.zeros(len(roster), bool), *parts.values()])
+        return {
+            "things": int(every.sum()),
+            **{key: int((every & which).sum()) for key, which in self._kinds.items()},
+            "not_recorded": {fact: int(mask.sum()) for fact, mask in parts.items()},
+        }
+
     def flows(self) -> list[tuple[str, str, str, int]]:
         """Return (provider of what goes, role, provider of who loses, artifacts) for a drawing."""
         return flows_of(self.things, self.outcome)
@@ -254,6 +268,7 @@ class Told:
             "only_new_use_is_barred": self.scenario.is_terms,
             "removed": int(hit.goes.sum()),
             "barred": each(outcome.removed),
+            "not_known_whether_they_go": self._open(),
             "made": int(roster.recorded.sum()),
             "lose_an_ancestor": int(hit.loses.sum()),
             "stay_and_lose": int((hit.loses & ~hit.goes).sum()),

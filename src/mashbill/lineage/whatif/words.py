@@ -117,6 +117,7 @@ def first_line(facts: dict[str, Any]) -> list[str]:
         f"{others} {were} made with their help, as far as is recorded.",
         f"Together that is {hit:,} of the {in_all} on record.",
     ]
+    said += _left_open(facts["not_known_whether_they_go"])
     rest, gaps = models["in_all"] - hit, unknown["if_anything_missing"] - hit
     if rest:
         which = f"All of the other {rest:,}" if gaps == rest else f"Of the other {rest:,}, {gaps:,}"
@@ -135,6 +136,21 @@ def first_line(facts: dict[str, Any]) -> list[str]:
             f"{nowhere}."
         )
     return said
+
+
+def _left_open(told: dict[str, Any]) -> list[str]:
+    """Say for how many it is not known whether they go, and for want of which fact."""
+    number, facts = told["things"], told["not_recorded"]
+    if not number:
+        return []
+    named = [(_FACTS.get(fact, fact), count) for fact, count in facts.items() if count]
+    they = "it goes" if number == 1 else "they go"
+    why = (
+        f"{named[0][0]} is not recorded"
+        if len(named) == 1
+        else "not recorded are " + " and ".join(f"the {fact} of {n:,}" for fact, n in named)
+    )
+    return [f"For {counted(number, 'thing')} it is not known whether {they}: {why}."]
 
 
 def _both(models: int, data: int, other: str = "") -> str:
