@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from mashbill.core.marks import Mark, MarkKind
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, CALL, FROM, ID
-from mashbill.marks.model_names import known_name, looks_like_a_model
+from mashbill.marks.model_names import family_name, known_name, looks_like_a_model
 from mashbill.stages.cells import as_text, texts_of
 from mashbill.stages.forms import GENERATORS
 from mashbill.stages.giving import bare_name
@@ -37,6 +37,9 @@ WRITERS = frozenset(
 """keys that say who wrote a row, whatever stands in them; ``-`` counts as ``_``"""
 MAY_BE = frozenset(["model_name", "model_names", "model", "models", "teacher", "llm", "engine"])
 """keys that may say it: if what stands in them looks like the name of a model"""
+_OF_MODELS = frozenset(["model", "models", "llm", "llms", "generator", "generators", "chatbot"])
+"""words of a name of a column that say that it names models: full names and makers' own words for
+their models count there; a word of several meanings (Claude, Gemini) only if all else does"""
 LIBRARIES = {
     "distilabel_metadata": "distilabel", "gen_input_configs": "Magpie",
     "gen_response_configs": "Magpie",
@@ -54,7 +57,8 @@ _DISTINCT = 1_000
 _COLUMNS = 5_000
 """columns, and keys within them, whose texts are counted"""
 _DEEPEST = 6
-_WORTH = re.compile("|".join(sorted(WRITERS | MAY_BE)))
+_WORTH = re.compile(r'"[^"]{0,60}(model|llm|engine|teacher|generat|chatbot)[^"]{0,60}"\s*:')
+"""what a cell with a key that names models has in it"""
 
 
 def plain(name: str) -> str:
@@ -138,8 +142,8 @@ class Columns:
 
     def _nested_texts(self, column: str, texts: pa.Array, *, is_json: bool = False) -> None:
         """Look for keys that name models in cells that hold, or write, lists and objects."""
-        worth = pc.match_substring_regex(texts, f'"({_WORTH.pattern})"')
-        named = plain_name(column) in WRITERS | MAY_BE
+        worth = pc.match_substring_regex(texts, f"(?i){_WORTH.pattern}")
+        named = _says_models(plain_name(column))
         for text in texts.filter(pc.fill_null(worth, fill_value=False) if not named else
                                  pc.is_valid(texts)).to_pylist():  # fmt: skip
             try:
@@ -196,24 +200,34 @@ class Columns:
         for column, counts in self._values.items():
             key = plain_name(column.rsplit(".", 1)[-1])
             total = sum(counts.values())
-            fits = {
-                name: rows for name, rows in counts.items()
-                if not _is_nobody(name) and not is_told(name) and _counts(key, name)
-            }  # fmt: skip
+            says_so = _says_models(key)
+            others = {n: rows for n, rows in counts.items() if not _is_nobody(n) and not is_told(n)}
+            fits = {name: rows for name, rows in others.items() if _counts(key, name)}
+            is_of_models = bool(fits) or not _OF_MODELS.isdisjoint(key.split("_"))
+            if says_so and is_of_models and all(n in fits or family_name(n) for n in others):
+                fits = others
             if not fits:
                 continue
             rows = sum(fits.values())
             names = tuple(sorted(fits, key=lambda name: (-fits[name], name)))
-            says_so = key in WRITERS or key in MAY_BE
             if says_so or 2 * rows >= total:
                 kind: MarkKind = "generator" if says_so else "named"
                 yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
 
 
+def _says_models(key: str) -> bool:
+    """Return whether a column's name says, or may say, that it names models."""
+    return key in WRITERS or key in MAY_BE or not _OF_MODELS.isdisjoint(key.split("_"))
+
+
 def _counts(key: str, name: str) -> bool:
+    """Return whether a name counts in a column, whatever else stands there."""
     if key in WRITERS:
         return True
-    return looks_like_a_model(name) if key in MAY_BE else known_name(name) is not None
+    if known_name(name) is not None or (key in MAY_BE and looks_like_a_model(name)):
+        return True
+    found = family_name(name) if _says_models(key) else None
+    return found is not None and (not found[1] or "llm" in key.split("_"))
 
 
 def _is_nobody(name: str) -> bool:
@@ -232,7 +246,7 @@ def _named_within(value: Any, path: str) -> Iterator[tuple[str, str]]:
         elif isinstance(item, dict):
             for key, each in item.items():
                 name = plain_name(str(key))
-                if name in WRITERS | MAY_BE:
+                if _says_models(name):
                     for text in texts_of(each) or ():
                         yield f"{place}.{key}", text
                 if isinstance(each, list | dict):

@@ -20,7 +20,7 @@ from mashbill.core.source import Source
 from mashbill.lineage.nodes import CONTENT, reachable
 from mashbill.marks.beside import Beside
 from mashbill.marks.columns import Columns, plain
-from mashbill.marks.model_names import known_name
+from mashbill.marks.model_names import family_name, known_name
 from mashbill.marks.texts import hashed, hashed_within
 from mashbill.policy.callers import writers_of
 from mashbill.stages.forms import TEXTS
@@ -243,6 +243,8 @@ class Looking:
             marks.append(mark)
             for name in list(names)[:_BODIES]:
                 known = known_name(name)
+                if known is None and (family := family_name(name)):
+                    known = family[0]
                 source = Source(name=name.strip(), what="model", kind="unknown", route=route)
                 if known is not None and known.is_model:
                     source = known.source(route)
