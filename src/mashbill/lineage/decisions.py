@@ -9,6 +9,7 @@ import numpy as np
 
 from mashbill.core.source import Channel, Source
 from mashbill.core.use import Use
+from mashbill.lineage.calling import calls_of
 from mashbill.lineage.circuit import LABELS, MODEL, Circuit
 from mashbill.lineage.evaluate import FAR, FEWEST_HOPS, evaluate
 from mashbill.lineage.house_rules import RulesPut, put_rules
@@ -188,8 +189,13 @@ def decide_circuit(
         for source, found in students_of(circuit, kind_of, only_root=len(several) > 1).items():
             students.setdefault(source, []).extend(found)
     decisions: list[Decision] = []
+    calls = [calls_of(circuit) for circuit in several]
     for source, found in sorted(students.items(), key=lambda item: item[0].title):
-        question = Question(source, tuple(dict.fromkeys(found)), use, as_of)
+        question = Question(
+            source, tuple(dict.fromkeys(found)), use, as_of,
+            by_others=not any(source in each.ours for each in calls),
+            carried=any(source in each.carried for each in calls),
+        )  # fmt: skip
         decisions += decide_use(registry, question)
     licence = output_licence(registry, result, as_of, stated=use.license or stated)
     name = result.title(result.root)

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _WROTE = frozenset({Channel.CONTENT, Channel.TRANSFORM, Channel.LOGITS})
 """channels through which a model's outputs are the text"""
+BARS = frozenset(
+    {"no-competing-model", "no-training", "no-distillation", "no-systematic-collection"}
+)
+"""clauses on outputs, whoever has the weights"""
 
 
 def writers(source: Source) -> tuple[Source, ...]:
@@ -85,6 +89,37 @@ def ask_who_called(
             about=f"{question.source.title} ({question.source.route})", lacking=("called_by",),
         )
     ]  # fmt: skip
+
+
+def caller_unknown(
+    question: Question, route: Route, decisions: Sequence[Decision]
+) -> list[Decision]:
+    """Return decisions in which no text denies that bound the maker of a public thing.
+
+    Which text that was depends on the day of the call, and whether it binds whoever asks, on who
+    called. A licence whose weights are in what is asked about goes with them, except for what it
+    says of outputs.
+
+    Args:
+        question: a model that only the making of public things reached.
+        route: by which it was reached.
+        decisions: what it would come to if it had been called by us on the day asked about.
+    """
+    goes_on = route == "weights" and question.carried
+    bound = [d for d in decisions if d.outcome == "deny" and not (goes_on and d.rule not in BARS)]
+    if not bound:
+        return list(decisions)
+    worst = bound[0]
+    name = question.source.title
+    because = (
+        f"who had {name} write for a public thing is not recorded, nor on which day, and these "
+        f"terms bind whoever called. If that was you, on {question.as_of}: {worst.because}"
+    )
+    asked = replace(
+        worst, outcome="review", rule="caller-not-recorded", because=because,
+        lacking=("who called", "the day of the call"),
+    )  # fmt: skip
+    return [asked, *(decision for decision in decisions if decision not in bound)]
 
 
 def may_be_known(name: str) -> bool:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mashbill.policy.by_licence import decide_by_licence
-from mashbill.policy.callers import ask_who_called, route_of, writers
+from mashbill.policy.callers import ask_who_called, caller_unknown, route_of, writers
 from mashbill.policy.clauses import USE
 from mashbill.policy.deciding import Case, Finding, Student, find_all
 from mashbill.policy.decision import Decision, cited
@@ -40,6 +40,10 @@ class Question:
     unclear_rivals: tuple[str, ...] = ()
     """names that it is declared to compete with and nobody here knows: each may be anybody's; the
     maker of the source is known by its own name, whether the registry has it or not"""
+    by_others: bool = False
+    """only the making of public things reached it: who called, and when, is not recorded"""
+    carried: bool = False
+    """what is asked about is built on its weights, so that its licence goes with it"""
 
 
 def decide_use(registry: Registry, question: Question) -> list[Decision]:
@@ -69,7 +73,8 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
         return [*own, *_of_the_caller(registry, question)]
     decisions = []
     for provider, route in reached_by(source):
-        decisions += _decide_route(registry, question, provider, route)
+        found = _decide_route(registry, question, provider, route)
+        decisions += caller_unknown(question, route, found) if question.by_others else found
     return decisions
 
 
