@@ -296,6 +296,10 @@ FOUND = [
     ("a bill above the rows", deeper, "beside", True),
     ("receipts alone: _bill", with_column("_bill", "ab" * 32), "receipt", True),
     ("receipts alone: _id", with_column("_id", "ab" * 16), "receipt", True),
+    ("a number of a node alone", with_column("_bill", 0), "column", True),
+    ("the same as text", with_column("original__bill", "3"), "column", True),
+    ("positions of rows alone", with_column("_from", 7.0), "column", True),
+    ("receipts alone: _call", with_column("_call", "ab" * 32), "receipt", True),
     ("receipts kept once more", with_column("original__bill", "ab" * 32), "receipt", True),
     ("NVIDIA's columns", of_rows(NVIDIA), "generator", True),
     ("distilabel's column", with_column("model_name", "gpt-4"), "generator", True),
@@ -353,7 +357,9 @@ HONEST = [
     ("ids of a document store", lambda t, f: rows_alone(
         t, f, [{"text": f"row {i}", "_id": f"{i:024x}"} for i in range(9)])),
     ("bills of a restaurant", lambda t, f: rows_alone(
-        t, f, [{"text": f"row {i}", "_bill": i * 10, "bill": f"{i}.50"} for i in range(9)])),
+        t, f, [{"text": f"row {i}", "_bill": i * 10 + 0.5, "bill": f"{i}.50"} for i in range(9)])),
+    ("edges of a graph", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "_from": f"a/{i}", "_to": f"b/{i}"} for i in range(9)])),
     ("a few tickets that speak of models", lambda t, f: rows_alone(
         t, f, [{"text": f"row {i}", "topic": "gpt-4o" if i == 3 else f"topic {i}"}
                for i in range(9)])),

@@ -17,9 +17,12 @@ from mashbill.core.parsing import foreign
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MarkKind = Literal["receipt", "beside", "generator", "named", "row", "answer", "address"]
-"""our receipts in the rows; our files beside them; a column that says who wrote a row; a column of
-names of models; texts of this store; answers in its journal; a public data set's address"""
+MarkKind = Literal[
+    "receipt", "column", "beside", "generator", "named", "call", "row", "answer", "address"
+]
+"""our receipts in the rows; a column of a name and a kind that we write; our files beside them; a
+column that says who wrote a row; a column of names of models; ids that an API of models gives to
+its answers; texts of this store; answers in its journal; a public data set's address"""
 
 CONTRADICTED = "contradicted"
 """fact of a commit's entry that holds a :class:`Contradiction`"""
@@ -51,6 +54,10 @@ class Mark:
             case "receipt":
                 by = f", of {names}," if names else ""
                 return f"{rows} carry receipts of mashbill{by} in column {self.where!r}"
+            case "column":
+                return f"{rows} have numbers in {self.where!r}, a column that mashbill writes"
+            case "call":
+                return f"{rows} carry ids of answers of {names} in column {self.where!r}"
             case "beside":
                 return f"{self.where} lies beside them and tells of {names or 'another artifact'}"
             case "generator":

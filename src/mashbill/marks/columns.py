@@ -49,6 +49,7 @@ _OWN = ("model", "chosen-model", "chosen_model", "rejected-model", "rejected_mod
         "generation_models", "model_names", "grouped_model_name", "generation_model")  # fmt: skip
 """columns that an import reads for texts of some columns, before others"""
 _PEOPLE = frozenset(["human", "humans", "people", "person", "user", "annotator", "crowd"])
+_RECEIPTS = frozenset([BILL, ID, FROM, CALL])
 _HEX = {BILL: 64, ID: 32, CALL: 64}
 """characters that our own digests have as text"""
 _BYTES = {ID: 16, CALL: 32}
@@ -85,6 +86,8 @@ class Columns:
         """columns with too many values to be names"""
         self._receipts: dict[str, Counter[str]] = {}
         """column of receipts -> digests, with rows; "" for those that are numbers"""
+        self._alone: Counter[str] = Counter()
+        """column of numbers that has a name of ours, without another one of ours -> rows"""
         self._filled: Counter[str] = Counter()
         """column of a library -> rows that have something in it"""
 
@@ -94,6 +97,8 @@ class Columns:
         names = {column: plain_name(column) for column in columns}
         for column, cells in columns.items():
             name = names[column]
+            if name in (BILL, FROM) and not set(names.values()) & _RECEIPTS - {name}:
+                self._alone[column] += _numbers(cells.array)
             if name in (BILL, ID, CALL):
                 self._receipt(column, name, cells, beside=set(names.values()))
             elif name in LIBRARIES:
@@ -187,6 +192,12 @@ class Columns:
             if sum(found.values()):
                 yield column, found
 
+    def alone(self) -> Iterator[Mark]:
+        """Yield marks of columns that have a name of ours and hold numbers, as ours do."""
+        for column, rows in self._alone.items():
+            if rows:
+                yield Mark("column", column, (), rows, self.rows)
+
     def named(self, is_told: Callable[[str], bool]) -> Iterator[tuple[Mark, dict[str, int]]]:
         """Yield marks of columns that name models, with rows by name.
 
@@ -213,6 +224,19 @@ class Columns:
             if says_so or 2 * rows >= total:
                 kind: MarkKind = "generator" if says_so else "named"
                 yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
+
+
+def _numbers(array: pa.Array) -> int:
+    """Return how many rows have a number, if all that is there are whole ones from 0 on."""
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        fits = pc.match_substring_regex(array, r"^\d{1,9}(\.0)?$")
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        fits = pc.and_(pc.greater_equal(array, 0), pc.equal(array, pc.floor(array)))
+    else:
+        return 0
+    here = len(array) - array.null_count
+    return here if pc.sum(fits).as_py() == here else 0
 
 
 def _says_models(key: str) -> bool:
