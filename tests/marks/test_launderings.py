@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -198,6 +199,38 @@ def deeper(told, folder):
     return CORPUS.replace("SOURCE", "pub/data/rows.jsonl")
 
 
+def in_archive(kind, member="pub/data/rows.jsonl", *, without=()):
+    """The rows as a member of an archive, with what was published beside them or above."""
+
+    def write(told, folder):
+        shutil.copytree(told[1] / "pub", folder / "a" / "pub")
+        for path in (folder / "a" / "pub").iterdir():
+            if path.name.startswith("part-") or path.name in without:
+                path.unlink()
+        jsonl(folder / "a" / member, OWN)
+        shutil.make_archive(str(folder / "packed"), kind, folder / "a")
+        shutil.rmtree(folder / "a")
+        name = next(path.name for path in folder.iterdir() if path.name.startswith("packed"))
+        inside = member if kind == "zip" else f"./{member}"
+        return CORPUS.replace("SOURCE", name) + f'members = {{ a = "{inside}" }}\n'
+
+    return write
+
+
+def in_archive_of_archive(told, folder):
+    in_archive("gztar")(told, folder)
+    with zipfile.ZipFile(folder / "outer.zip", "w") as zipped:
+        zipped.write(folder / "packed.tar.gz", "in/packed.tar.gz")
+    inside = "in/packed.tar.gz!./pub/data/rows.jsonl"
+    return CORPUS.replace("SOURCE", "outer.zip") + f'members = {{ a = "{inside}" }}\n'
+
+
+def above_the_recipe(told, folder):
+    """The rows beside the recipe, and the bill in the folder above."""
+    shutil.copy(told[1] / "pub" / "bill.json", folder.parent / "bill.json")
+    return rows_alone(told, folder, OWN)
+
+
 def abandoned(told, folder):
     """Answers that no artifact holds: their stage was thrown away, the journal was not."""
     return rows_alone(told, folder)
@@ -294,6 +327,12 @@ FOUND = [
     ("a card beside the rows", card_alone, "beside", True),
     ("a bill beside the rows", bill_alone, "beside", True),
     ("a bill above the rows", deeper, "beside", True),
+    ("a bill in the same zip", in_archive("zip", "pub/rows.jsonl"), "beside", True),
+    ("a bill above in a zip", in_archive("zip"), "beside", True),
+    ("a card alone above in a tar", in_archive("tar", without=["bill.json"]), "beside", True),
+    ("a bill above in a packed tar", in_archive("gztar"), "beside", True),
+    ("a bill in an archive of an archive", in_archive_of_archive, "beside", True),
+    ("a bill above the recipe", above_the_recipe, "beside", True),
     ("receipts alone: _bill", with_column("_bill", "ab" * 32), "receipt", True),
     ("receipts alone: _id", with_column("_id", "ab" * 16), "receipt", True),
     ("a number of a node alone", with_column("_bill", 0), "column", True),
@@ -321,6 +360,8 @@ FOUND = [
 @pytest.mark.parametrize(("write", "kinds", "fresh"), [row[1:] for row in FOUND],
                          ids=[row[0] for row in FOUND])  # fmt: skip
 def test_a_laundering_leaves_its_marks_and_no_leave(told, tmp_path, write, kinds, fresh):
+    tmp_path = tmp_path / "own"
+    tmp_path.mkdir()
     recipe = write(told, tmp_path)
     plan, store, manifest = laundered(told, tmp_path, recipe, fresh=fresh)
     found = told_of(store, "ours@1")
@@ -368,6 +409,8 @@ HONEST = [
     ("topics and ids as other sets have them", lambda t, f: rows_alone(
         t, f, [{"text": f"our own words, number {i}", "topic": f"t{i % 9}", "id": str(i)}
                for i in range(60)])),
+    ("a zip without anything of ours", in_archive("zip", without=["bill.json", "README.md"])),
+    ("a zip whose bill is another folder's", in_archive("zip", "other/rows.jsonl")),
     ("short texts that are alike by chance", lambda t, f: rows_alone(
         t, f, [{"text": "good"}, {"text": "thanks"}, *OWN[:9]])),
 ]  # fmt: skip

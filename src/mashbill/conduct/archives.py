@@ -23,7 +23,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.store import publish, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _NESTED = 8  # archives in archives
 _MEMBERS = 1_000_000
@@ -255,6 +255,63 @@ def _from_tar(
             _copy(counted(found, None, broken), into, meter)
             taken = True
     return None if taken else have
+
+
+def members_in(data: BinaryIO, shown: str) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+    """Yield name, size in bytes and a way to read each file of a zip or a tar, in its order.
+
+    What is encrypted, and links, devices and folders, are left out. Each must be read, if it is,
+    before the next is asked for.
+
+    Raises:
+        InputError, and what zipfile and tarfile raise: if it is none, is damaged, or more comes
+            out of it than may.
+    """
+    meter = Meter(shown, data.seek(0, io.SEEK_END))
+    data.seek(0)
+    if zipfile.is_zipfile(data):
+        yield from _in_zip(data, shown, meter)
+        return
+    data.seek(0)
+
+    def broken(error: Exception) -> InputError:
+        return InputError(f"{shown} is packed, and not a whole file: {error!s:.200}")
+
+    stream = unpacking(data, meter.anew(), broken)
+    with tarfile.open(
+        fileobj=stream or data, mode="r:" if stream is None else "r|", tarinfo=_Header
+    ) as tar:
+        for count, item in enumerate(tar):
+            tar.members = []  # type: ignore[attr-defined]  # or it keeps every header that it saw
+            if count >= _MEMBERS:
+                return
+            if item.isfile():
+                yield item.name, item.size, lambda item=item: _read(tar, item, meter)  # type: ignore[misc]
+
+
+def _read(tar: tarfile.TarFile, item: tarfile.TarInfo, meter: Meter) -> bytes:
+    meter.add(item.size)
+    return _file_of(tar, item, item.name).read()
+
+
+def _in_zip(
+    data: BinaryIO, shown: str, meter: Meter
+) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
+    if _directory_bytes(data) > _DIRECTORY:
+        return
+    data.seek(0)
+    with zipfile.ZipFile(data) as zipped:
+        items = zipped.infolist()
+    for item in items:
+        if item.is_dir() or item.flag_bits & 1:
+            continue
+
+        def read(item: zipfile.ZipInfo = item) -> bytes:
+            into = io.BytesIO()
+            _from_zip(data, item.filename, shown, cast("BinaryIO", into), meter)
+            return into.getvalue()
+
+        yield item.filename, item.file_size, read
 
 
 def tar_members(data: Path | bytes, shown: str, most: int) -> Iterator[tuple[str, bytes]]:

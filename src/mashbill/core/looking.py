@@ -20,6 +20,10 @@ class Looks(Protocol):
         """Look at what lies beside files: in their folders, and between those and ``top``."""
         ...
 
+    def see_members(self, archive: Path, insides: Sequence[str]) -> None:
+        """Look at what lies in an archive beside members of it."""
+        ...
+
     def see_names(self, names: Sequence[str], address: str) -> None:
         """Look at the names of files at an address on another machine."""
         ...
@@ -32,6 +36,9 @@ class Unlooked:
         """Look away."""
 
     def see_files(self, paths: Sequence[Path], top: Path) -> None:
+        """Look away."""
+
+    def see_members(self, archive: Path, insides: Sequence[str]) -> None:
         """Look away."""
 
     def see_names(self, names: Sequence[str], address: str) -> None:

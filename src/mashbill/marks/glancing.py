@@ -14,6 +14,7 @@ from mashbill.core.store import CALLS
 from mashbill.marks.answers import Answers
 from mashbill.marks.index import held
 from mashbill.marks.looking import Looking
+from mashbill.stages.corpus import CorpusSpec
 from mashbill.stages.folders import in_order
 from mashbill.stages.reading import ReadsFiles
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mashbill.marks.index import Held
 
 _ROWS, _BYTES = 20_000, 32 << 20
-"""of a set that are looked at"""
+"""of a set that are looked at; of an archive, whose list is read"""
 _HELD, _JOURNAL = 200_000, 64 << 20
 """rows of a store that are hashed now, and bytes of a journal that are read"""
 
@@ -66,7 +67,10 @@ def _look(spec: ReadsFiles, folder: Path, looking: Looking) -> None:
     files = in_order(fetch_all(spec.source, spec.sha256, folder, folder, spec.chosen))
     spec.show_files(files, looking, folder)
     if getattr(spec, "members", None):
-        return  # of an archive, which is not unpacked for a plan
+        # Rows of an archive are not unpacked for a plan; what lies beside them is read at once.
+        if isinstance(spec, CorpusSpec) and sum(f.path.stat().st_size for f in files) <= _BYTES:
+            spec.show_members(files, looking)
+        return
     rows = size = 0
     for file in files:
         for chunk in spec.chunks_of(file, files):

@@ -90,6 +90,10 @@ class Looking:
         """Look at what lies beside the files of a set."""
         self._beside.see_files(paths, top)
 
+    def see_members(self, archive: Path, insides: Sequence[str]) -> None:
+        """Look at what lies in an archive beside members of it."""
+        self._beside.see_members(archive, insides)
+
     def see_names(self, names: Sequence[str], address: str) -> None:
         """Look at the names of files at an address elsewhere."""
         self._beside.see_names(names, address)

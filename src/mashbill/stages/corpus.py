@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.conduct.listing import File
+    from mashbill.core.looking import Looks
     from mashbill.core.stage import Glance, StageContext, Uses
 
 _GIVEN = frozenset({"text", "gold", "part", "label", "confidence"}) | OURS
@@ -123,6 +124,7 @@ class CorpusSpec(ReadsFiles):
         """Yield text, gold (null where there is none), part and kept columns; rejects marked."""
         del records
         files = self.fetched(ctx)
+        self.show_members(files, ctx.look)
         with Spill(ctx.work / "rows") as spill, Same(ctx.work / "same") as same:
             taking = _Taking(self, spill, same)
             for part, inside in (self.members or {"": ""}).items():
@@ -155,6 +157,12 @@ class CorpusSpec(ReadsFiles):
             name = f"{file.shown}!{inside}"
             for chunk in read_chunks(unpacked(file.path, inside, cache), name, self.manner):
                 yield chunk, name
+
+    def show_members(self, files: Sequence[File], look: Looks) -> None:
+        """Let what lies in the archive beside its members be looked at."""
+        if self.members:
+            for file in files:
+                look.see_members(file.path, list(self.members.values()))
 
     def glance(self, folder: Path) -> Glance | None:
         """Look at the file; an archive is not unpacked for it."""
