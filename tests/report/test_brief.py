@@ -11,12 +11,14 @@ from mashbill import Source, Store
 from mashbill.cli import app
 from mashbill.conduct.journal import Journal
 from mashbill.lineage.exports import gather
-from mashbill.lineage.telling import licence_words
+from mashbill.lineage.telling import licence_words, unrecorded_words
+from mashbill.policy.decision import Decision
 from mashbill.policy.documents import load_registry
 from mashbill.report.brief import Document, calls_of, to_html, to_markdown
 from mashbill.report.brief.calls import texts_on
 from mashbill.report.brief.composing import NOT_ASKED, SIGNERS, _wanted_review
 from mashbill.report.brief.document import LONGEST, ROWS, Paragraph, Section, items, table
+from mashbill.report.brief.points import FIRST, annex, points, reasons, together
 from mashbill.report.brief.standing import _lead
 
 REGISTRY = load_registry()
@@ -290,3 +292,102 @@ def test_what_was_accepted_is_told(outcomes, told):
         for n, outcome in enumerate(outcomes)
     ]
     assert _wanted_review({"decisions": points}) == told
+
+
+def told_of(number, **more):
+    fields = {
+        "outcome": "review",
+        "engine": "use restriction",
+        "rule": "r",
+        "as_of": date(2026, 1, 1),
+    }
+    return [
+        Decision(**fields, about=f"s{n} (public)", because=f"who had m{n} write this",
+                 in_general="who had models write this", lacking=(f"license of s{n}", "called_by"),
+                 path=(f"s{n}", "root"), **more)
+        for n in range(number)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [1, 2, FIRST, FIRST + 1, 200])
+def test_points_of_one_reason_are_one_row_with_a_count_and_the_first_names(number):
+    found = reasons(told_of(number))
+    [reason] = found
+    [told, *_] = points(found)
+    [row] = told.rows
+    assert len(reason.about) == number
+    assert (f"{number} things: " in row[0]) == (number > FIRST)
+    assert ("and " in row[0]) == (number > 1)
+    assert row[1] == ("who had m0 write this" if number == 1 else "who had models write this")
+    assert row[2] == "license of each, called_by"
+    assert row[4].startswith("the first: ") == (number > 1)
+    names = annex([(reason.because, list(reason.about))])
+    assert (names is None) == (number <= FIRST)
+    if names is not None:
+        [(_, count, cell)] = names.blocks[0].rows
+        assert count == str(number)
+        assert len(cell) <= LONGEST
+        assert not cell.endswith("…")
+
+
+def test_points_of_other_reasons_stay_apart():
+    texts = [told_of(1)[0], *told_of(1, title="Terms"), *told_of(1, section="2")]
+    assert len(reasons(texts)) == 3
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ([], []),
+        (["a: x"], [("a: x", [])]),
+        (["a: x", "b: x", "c: y"], [("x", ["a", "b"]), ("c: y", [])]),
+        (["a: p: x", "b: x"], [("x", ["a: p", "b"])]),
+        (["a: x: y", "b: x: y", "c: y"], [("x: y", ["a", "b"]), ("y", ["c"])]),
+        (["no colon", "a: x", "a, b: x"], [("no colon", []), ("x", ["a", "a, b"])]),
+    ],
+)
+def test_gaps_of_one_kind_are_told_together(texts, found):
+    assert together(texts) == found
+
+
+def test_a_brief_of_a_public_model_with_many_gaps_is_a_page_or_few(tmp_path):
+    _, text, _ = brief(tmp_path, "hf:HuggingFaceTB/SmolLM3-3B", "--as-of", "2026-11-28")
+    short = section(text, "In short").splitlines()
+    assert len(short) < 50
+    assert len(text.splitlines()) < 260
+    rows = [line for line in short if line.startswith("| ")]
+    assert max(len(line.split(" | ")[0]) for line in rows) < 400
+    assert "the recipe" not in section(text, "In short")
+    assert section(text, "Annex: the names behind each count")
+
+
+def test_what_is_not_recorded_is_a_list_with_each_once():
+    rest = [Source(name=f"{n}: what else it was made from, not recorded", what="unknown",
+                   kind="unknown", route="not recorded") for n in ("A, b", "C", "C")]  # fmt: skip
+    made = [Source(name=n, what="model", kind="open-weights", route="weights") for n in "XYX"]
+    assert unrecorded_words(rest) == "what else it was made from (A, b and C)"
+    assert unrecorded_words(made) == "what X and Y were made from"
+    assert unrecorded_words(made[:1]) == "what X was made from"
+    assert unrecorded_words([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("because", "lacking", "told"),
+    [
+        ("It bars. Whether it means use for selection alone, the clause does not say",
+         ("Whether it means use for selection alone, the clause does not say",), ""),
+        ("It bars.", ("use.commercial",), "use.commercial"),
+        ("it is not recorded what A was made from; what B was made from; and 8 more",
+         ("what A was made from", "what B was made from"), ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("engine", ["use restriction", "derivative", "house rule"])
+def test_what_is_lacking_is_said_once(because, lacking, told, engine):
+    decision = Decision("review", engine, "r", "a", because, date(2026, 1, 1), lacking=lacking)
+    assert decision.lacks == told
+
+
+def test_a_fact_that_a_sentence_names_in_passing_is_told_as_lacking():
+    terms = Decision("review", "use restriction", "r", "a", "no api terms of X in the registry",
+                     date(2026, 1, 1), lacking=("api terms of X",))  # fmt: skip
+    assert terms.lacks == "api terms of X"

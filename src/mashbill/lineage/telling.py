@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.plain import counted, listed
 from mashbill.core.source import Channel
 from mashbill.lineage.rule_facts import has_no_licence
-from mashbill.lineage.unrecorded import not_recorded
+from mashbill.lineage.unrecorded import is_unknown, is_unsaid, not_recorded
 from mashbill.lineage.words import percent, share_text
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from mashbill.core.source import Source
     from mashbill.lineage.bill import Coverage, Line
     from mashbill.lineage.definitions import Verdict
+
+__all__ = [
+    "amount", "counted", "coverage_sentence", "declared_words", "definition_sentences",
+    "depth_words", "did", "licence_words", "listed", "open_ends",
+    "unrecorded_words",
+]  # fmt: skip
 
 DID = {
     Channel.CONTENT: "wrote text",
@@ -53,26 +60,9 @@ def licence_words(source: Source) -> str:
     return f"none: terms of {whose} in its place"
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: no rows, 1 row, 2 rows."""
-    if number == 0:
-        return f"no {plural or noun + 's'}"
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def amount(number: int, unit: str) -> str:
     """Return a number of tokens, in words of their unit, which is a plural: 1 word, 2 words."""
     return counted(number, unit.removesuffix("s"), unit)
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """Return names as a sentence has them, and how many more there are."""
-    shown = [*names[:most]]
-    if len(names) > most:
-        shown.append(f"{len(names) - most:,} more")
-    if len(shown) < 2:
-        return "".join(shown)
-    return f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def declared_words(use: Mapping[str, Any]) -> str:
@@ -94,16 +84,36 @@ def _fact(value: Any) -> str:
 
 def coverage_sentence(covered: Coverage, unit: str = "tokens") -> str:
     """Say how much of an artifact has a recorded origin, and how far back the record goes."""
-    names = listed([source.title for source in covered.unknown])
-    of = f"; not recorded: {names}" if names else ""
+    ends = unrecorded_words(covered.unknown)
+    of = f"; not recorded: {ends}" if ends else ""
     if covered.recorded == covered.named:
         return f"{_part_with('a recorded origin', covered.recorded, unit)}{of}."
     named = _part_with("a named origin", covered.named, unit)
     back = f"How much of the {unit} is recorded all the way back is not known"
     if covered.recorded != (0.0, 1.0):
         back = f"Recorded all the way back are {share_text(covered.recorded)}"
-    why = listed([not_recorded(source) for source in covered.unmade])
+    why = unrecorded_words(covered.unmade)
     return f"{named}{of}. {back}{f': it is not recorded {why}' if why else ''}."
+
+
+def unrecorded_words(sources: Iterable[Source]) -> str:
+    """Say what is not recorded of these sources: each once, and each kind of gap once."""
+    titles: dict[str, None] = {}
+    made: dict[str, None] = {}
+    rest: dict[str, dict[str, None]] = {}
+    for source in sources:
+        if is_unsaid(source):
+            name, _, what = not_recorded(source).rpartition(": ")
+            rest.setdefault(what, {})[name] = None
+        elif is_unknown(source):
+            titles[source.title] = None
+        else:
+            made[source.title] = None
+    told = [listed(list(titles))] if titles else []
+    if made:
+        told.append(f"what {listed(list(made))} {'was' if len(made) == 1 else 'were'} made from")
+    told += [f"{what} ({listed(list(names))})" for what, names in rest.items()]
+    return "; ".join(told)
 
 
 def _part_with(what: str, share: tuple[float, float], unit: str) -> str:

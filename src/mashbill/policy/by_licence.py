@@ -16,6 +16,7 @@ from mashbill.policy.licences import STRICTER, part_kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mashbill.core.source import Source
     from mashbill.policy.decision import Decision
     from mashbill.policy.restrictions import Question
 
@@ -89,8 +90,15 @@ def _of_one(
             )  # fmt: skip
     if not name:
         return made("review", "licence-not-known",
-                    f"no licence of these {what} is recorded; write license where the recipe "
-                    "names them", lacking=(f"license of {source.title}",))  # fmt: skip
+                    f"no licence of these {what} is recorded; {_remedy(source)}",
+                    lacking=(f"license of {source.title}",))  # fmt: skip
     return made("review", "licence-not-known",
                 f"nobody has recorded here what the licence {name} asks for{choice}; give its text "
                 "by --terms-file", lacking=(f"what {name} asks for",), **document)  # fmt: skip
+
+
+def _remedy(source: Source) -> str:
+    """Say where a licence is to be written down: in a recipe, if one may name the source."""
+    if source.route in ("public", "weights"):  # of the catalogue: somebody else made it
+        return "look where it is published, and record it in a catalogue of your own (--catalog)"
+    return "write license where the recipe names them"

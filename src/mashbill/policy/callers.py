@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError
+from mashbill.core.plain import listed
 from mashbill.core.source import Channel, Source
 from mashbill.policy.claims import RELATIONS, load_catalogue
 from mashbill.policy.decision import strictest
@@ -78,15 +79,19 @@ def ask_who_called(
     if strict == "allow":
         return []
     worst = next(decision for decision in decisions if decision.outcome == strict)
-    names = " and ".join(dict.fromkeys(model.title for model in models))
-    because = (
-        f"who had {names} write this is not declared, and a licence on the rows does not lift what "
-        f"bound whoever called. If that was you: {worst.because}"
-    )
+    names = listed(list(dict.fromkeys(model.title for model in models)))
+
+    def because(had: str) -> str:
+        return (
+            f"who had {had} write this is not declared, and a licence on the rows does not lift "
+            f"what bound whoever called. If that was you: {worst.because}"
+        )
+
     return [
         replace(
-            worst, outcome="review", rule="caller-not-declared", because=because,
+            worst, outcome="review", rule="caller-not-declared", because=because(names),
             about=f"{question.source.title} ({question.source.route})", lacking=("called_by",),
+            in_general=because("models"),
         )
     ]  # fmt: skip
 
@@ -110,14 +115,17 @@ def caller_unknown(
     if not bound:
         return list(decisions)
     worst = bound[0]
-    name = question.source.title
-    because = (
-        f"who had {name} write for a public thing is not recorded, nor on which day, and these "
-        f"terms bind whoever called. If that was you, on {question.as_of}: {worst.because}"
-    )
+
+    def because(had: str) -> str:
+        return (
+            f"who had {had} write for a public thing is not recorded, nor on which day, and these "
+            f"terms bind whoever called. If that was you, on {question.as_of}: {worst.because}"
+        )
+
     asked = replace(
-        worst, outcome="review", rule="caller-not-recorded", because=because,
-        lacking=("who called", "the day of the call"),
+        worst, outcome="review", rule="caller-not-recorded",
+        because=because(question.source.title), lacking=("who called", "the day of the call"),
+        in_general=because("a model"),
     )  # fmt: skip
     return [asked, *(decision for decision in decisions if decision not in bound)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +55,9 @@ class Decision:
     """facts that would have been needed"""
     provider: str = ""
     """whose terms they are"""
+    in_general: str = ""
+    """``because`` without the names of this case, where it has some; by it alike ones are told
+    together"""
 
     def as_json(self) -> dict[str, Any]:
         """Return the decision for a program."""
@@ -79,9 +83,11 @@ class Decision:
 
     @property
     def lacks(self) -> str:
-        """What was lacking, for people; a house rule's sentence says it already."""
-        said = self.engine == "house rule"
-        return ", ".join(item for item in self.lacking if not said or item not in self.because)
+        """What was lacking, for people, as far as the sentence before does not say it already."""
+        house = self.engine == "house rule"
+        return ", ".join(
+            item for item in self.lacking if not _is_said(item, self.because, anywhere=house)
+        )
 
     @property
     def clause(self) -> str:
@@ -91,6 +97,14 @@ class Decision:
         dated = f" of {self.effective_from}" if self.effective_from else ""
         mark = " (second-hand, re-check)" if self.second_hand else ""
         return f"{text}{dated}{mark}"
+
+
+def _is_said(item: str, sentence: str, *, anywhere: bool) -> bool:
+    """Return whether a sentence says already what is lacking: anywhere, or as a part by itself."""
+    if anywhere:
+        return item in sentence
+    part = rf"(?:^|[.;:] |not recorded ){re.escape(item)}(?:$|[.;])"
+    return re.search(part, sentence) is not None
 
 
 def strictest(outcomes: Iterable[Outcome]) -> Outcome:

@@ -15,6 +15,7 @@ from mashbill.lineage.telling import (
     licence_words,
     listed,
 )
+from mashbill.lineage.unrecorded import is_unsaid
 from mashbill.lineage.words import path_text, share_text
 from mashbill.report.brief.checking import checking_section
 from mashbill.report.brief.document import (
@@ -28,6 +29,7 @@ from mashbill.report.brief.document import (
     table,
 )
 from mashbill.report.brief.facts import Kept, Public
+from mashbill.report.brief.points import annex, as_items, reasons, together
 from mashbill.report.brief.standing import licence_section, outcome_section
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ NOT_ASKED = (
     "Contracts, order forms and letters that are not declared here.",
     "Whether a text in the registry is the whole of what was agreed to.",
 )  # fmt: skip
+SOURCES = 60
+"""lines of the bill that are shown at most; the largest come first"""
 SIGNERS = ("Release owner", "Legal counsel", "Model owner")
 
 
@@ -75,12 +79,22 @@ def compose(facts: Facts) -> Document:
         _signing(facts),
         checking_section(facts),
     ]  # fmt: skip
+    if (names := _names(facts)) is not None:
+        sections.append(names)
     return Document(
         title=f"Brief for sign-off: {facts.name}",
         subtitle=f"As of {facts.as_of}, {what}. Written by mashbill {facts.version}. It says what "
         "is recorded and which text applies; it is no legal advice.",
         sections=tuple(sections),
     )
+
+
+def _names(facts: Facts) -> Section | None:
+    """Return the annex, with the names behind each reason and each gap that was counted."""
+    told = [*reasons(facts.decided.of("deny")), *reasons(facts.decided.of("review"))]
+    return annex([
+        *((reason.because, list(reason.about)) for reason in told), *together(facts.unknown)
+    ])  # fmt: skip
 
 
 def _what(facts: Facts) -> Section:
@@ -110,6 +124,8 @@ def _what(facts: Facts) -> Section:
 
 
 def _sources(facts: Facts) -> Section:
+    # What claims leave open of a public thing is no source; it stands under what is not known.
+    named = [line for line in facts.lines if not is_unsaid(line.source)]
     rows = [
         (
             f"{line.source.title} ({line.source.route})",
@@ -119,13 +135,17 @@ def _sources(facts: Facts) -> Section:
             depth_words(line.depth),
             licence_words(line.source),
         )
-        for line in facts.lines
+        for line in named[:SOURCES]
     ]
     blocks: list[Block] = [*table(
         ("source", "whose", "what it did", f"share of the {facts.unit}", "how far", "licence"),
         rows, "line",
     )]  # fmt: skip
     blocks = blocks or [Paragraph("No source is recorded.")]
+    if (more := len(named) - SOURCES) > 0:
+        blocks.append(
+            Paragraph(f"{counted(more, 'further line')} not shown here: mashbill bill.", "note")
+        )
     blocks.append(
         Paragraph(
             "A share is the part in records that the source reached; shares overlap. How far "
@@ -200,7 +220,7 @@ def _coverage(facts: Facts) -> Section:
         blocks += items(facts.contradicted, "contradiction")
     if unknown:
         blocks.append(Paragraph("These facts are not recorded, and could change an answer:"))
-        blocks += items(unknown, "fact")
+        blocks += items(as_items(together(unknown)), "fact")
     else:
         blocks.append(Paragraph("No fact is listed as unknown."))
     return Section("Coverage, and what is not known", tuple(blocks))

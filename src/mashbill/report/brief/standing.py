@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from mashbill.lineage.obligations import STATES
 from mashbill.lineage.telling import counted
 from mashbill.report.brief.document import Block, Paragraph, Section, table
+from mashbill.report.brief.points import points, reasons
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mashbill.policy.decision import Decision
     from mashbill.policy.documents import Version
     from mashbill.report.brief.facts import Facts
+    from mashbill.report.brief.points import Reason
 
 
 def outcome_section(facts: Facts) -> Section:
@@ -21,11 +22,14 @@ def outcome_section(facts: Facts) -> Section:
     decided = facts.decided
     denied, review = decided.of("deny"), decided.of("review")
     allowed = decided.of("allow")
-    blocks: list[Block] = [Paragraph(_lead(len(denied), len(review), len(facts.unknown)), "lead")]
-    if denied:
-        blocks += [Paragraph("What bars it:"), *_points(denied)]
-    if review:
-        blocks += [Paragraph("What wants a reader:"), *_points(review)]
+    bars, wants = reasons(denied), reasons(review)
+    blocks: list[Block] = [
+        Paragraph(_lead(_count(bars), _count(wants), len(facts.unknown), len(wants)), "lead")
+    ]
+    if bars:
+        blocks += [Paragraph("What bars it:"), *points(bars)]
+    if wants:
+        blocks += [Paragraph("What wants a reader:"), *points(wants)]
     if allowed:
         blocks.append(
             Paragraph(
@@ -38,14 +42,19 @@ def outcome_section(facts: Facts) -> Section:
     return Section("In short", tuple(blocks))
 
 
-def _lead(denied: int, review: int, unknown: int) -> str:
+def _count(found: Sequence[Reason]) -> int:
+    return sum(len(reason.about) for reason in found)
+
+
+def _lead(denied: int, review: int, unknown: int, why: int = 0) -> str:
     """Say the outcome; that nothing is missing only where nothing is listed as unknown below."""
+    of = f" (for {counted(why, 'reason')})" if 0 < why < review else ""
     if denied:
-        wants = f", and {counted(review, 'point')} {_want(review)} a reader" if review else ""
+        wants = f", and {counted(review, 'point')}{of} {_want(review)} a reader" if review else ""
         return f"Denied: {counted(denied, 'point')} {_bar(denied)} it{wants}."
     if review:
-        points = counted(review, "point")
-        return f"Not settled: {points} {_want(review)} a reader before anybody signs."
+        told = counted(review, "point")
+        return f"Not settled: {told}{of} {_want(review)} a reader before anybody signs."
     if unknown:
         facts = counted(unknown, "fact")
         could = f"{facts} {'is' if unknown == 1 else 'are'} not recorded and could change an answer"
@@ -59,23 +68,6 @@ def _bar(number: int) -> str:
 
 def _want(number: int) -> str:
     return "wants" if number == 1 else "want"
-
-
-def _points(decisions: Sequence[Decision]) -> list[Block]:
-    rows = dict.fromkeys(
-        (
-            decision.about,
-            decision.because,
-            decision.lacks,
-            decision.clause or f"no text (rule {decision.rule})",
-            " → ".join(decision.path),
-        )
-        for decision in decisions
-    )
-    head = ("about", "why", "what is missing", "text or rule", "path")
-    if not any(row[-1] for row in rows):  # no path is told: the column would be empty
-        return table(head[:-1], [row[:-1] for row in rows], "point")
-    return table(head, rows, "point")
 
 
 def licence_section(facts: Facts) -> Section:
