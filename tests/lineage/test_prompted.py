@@ -16,7 +16,7 @@ from mashbill.lineage.bill import bill
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.exports import FORMATS, export
 from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.prompted import prompt_coverage
+from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
 from mashbill.plan import build
 from mashbill.report import write_report
 
@@ -182,3 +182,17 @@ def test_declaring_one_more_never_lowers_what_is_recorded(tmp_path_factory, decl
     assert one[0] <= two[0]
     assert one[1] <= two[1]
     assert (two == (1.0, 1.0)) == all(is_told for _, is_told in more)
+
+
+@pytest.mark.parametrize("unit", ["tokens", "words", "characters"])
+def test_the_share_of_prompts_is_counted_in_the_unit_of_the_artifact(unit):
+    told = str(PromptCoverage((0.25, 0.5), (("asked@1", "ask.txt"),), unit))
+    assert f" of the {unit}; " in told
+
+
+def test_an_artifact_of_words_is_asked_for_in_words(tmp_path):
+    store = made(tmp_path)
+    for manifest in store.manifests():
+        found = prompt_coverage(store, manifest)
+        assert found.unit == manifest.token_unit
+        assert "of tokens" not in str(found)

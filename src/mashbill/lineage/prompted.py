@@ -36,6 +36,8 @@ class PromptCoverage:
     """part of the tokens that no file of unrecorded origin reached, lowest and highest"""
     undeclared: tuple[tuple[str, str], ...] = ()
     """(artifact whose stage used it, file) of those files"""
+    unit: str = "tokens"
+    """what its size is counted in"""
 
     def __str__(self) -> str:
         """Say it in a sentence; empty if nothing is lacking."""
@@ -46,8 +48,8 @@ class PromptCoverage:
         files = ", ".join(named) + (f" and {more} more" if more > 0 else "")
         return (
             f"Who wrote the words that teachers were asked by is recorded for "
-            f"{share_text(self.recorded)} of tokens; nobody says it of {files}: declare it in the "
-            "recipe's [origins]"
+            f"{share_text(self.recorded)} of the {self.unit}; nobody says it of {files}: "
+            "declare it in the recipe's [origins]"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -68,11 +70,11 @@ def prompt_coverage(store: Store, manifest: Manifest) -> PromptCoverage:
             found += [(str(other.ref), file) for file in files]
             nodes.update(NodeTable.of(store, other).numbered)
     if not found:
-        return PromptCoverage((1.0, 1.0))
+        return PromptCoverage((1.0, 1.0), unit=manifest.token_unit)
     circuit = Circuit.of(NodeTable.of(store, manifest))
     own = np.array([circuit.digest(node) in nodes for node in range(circuit.size)], bool)
     every = allowed(tuple(Channel))
     reached = evaluate(circuit, REACHABLE, own, np.ones(circuit.size, bool))
     shares = touched(circuit, reached, every)
     low, high = float(shares.low[circuit.root]), float(shares.high[circuit.root])
-    return PromptCoverage((1 - high, 1 - low), tuple(sorted(found)))
+    return PromptCoverage((1 - high, 1 - low), tuple(sorted(found)), manifest.token_unit)
