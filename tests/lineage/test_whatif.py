@@ -366,8 +366,8 @@ def test_terms_close_off_an_api_from_a_day_and_weights_stay():
     assert facts["from"] == "2027-01-01"
     assert facts["barred"] >= facts["removed"] > 0
     assert facts["first_lines"][0].endswith(
-        f"from 1 January 2027 on, {facts['barred']} models could no longer be learned from "
-        "through it."
+        f"from 1 January 2027 on, {facts['removed']} models could no longer be learned from "
+        "in any way."
     )
 
 

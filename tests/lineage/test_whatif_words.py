@@ -42,11 +42,12 @@ def test_any_text_has_words(text):
 
 
 def facts(**more):
-    models = {"go": 2, "stay_and_lose": 1, "hit": 3, "in_all": 9}
+    models = {"go": 2, "stay_and_lose": 1, "hit": 3, "in_all": 9, "go_by_one_way_only": 0}
     told = {
         "title": "Without models from China", "from_in_words": "1 May 2027",
         "only_new_use_is_barred": False, "barred": 4,
-        "impact": {"models": models, "datasets": {"go": 0, "stay_and_lose": 2}},
+        "impact": {"models": models,
+                   "datasets": {"go": 0, "stay_and_lose": 2, "go_by_one_way_only": 0}},
         "not_known_whether_they_go": {"things": 0, "not_recorded": {}},
         "unknown": {"models": {"if_anything_missing": 8}},
         "stand": {"models": {"as weights": 1}},
@@ -57,7 +58,7 @@ def facts(**more):
 
 def test_terms_bar_new_use_and_take_nothing_away():
     said = first_line(facts(title="If P forbids it", only_new_use_is_barred=True))[0]
-    assert said == "If P forbids it, 4 models could no longer be learned from through it."
+    assert said == "If P forbids it, 2 models could no longer be learned from in any way."
 
 
 def test_the_first_lines_are_one_sentence_a_fact():
@@ -97,3 +98,11 @@ def test_a_day_is_of_a_quarter_or_of_none(day, expected):
 )  # fmt: skip
 def test_what_is_not_known_to_go_is_one_sentence(told, said):
     assert said in first_line(facts(not_known_whether_they_go=told))
+
+
+def test_what_goes_by_one_way_only_is_told_apart():
+    more = facts()
+    more["impact"]["models"]["go_by_one_way_only"] = 1
+    assert first_line(more)[1] == (
+        "1 more model would go by one way and stay by another, such as weights."
+    )

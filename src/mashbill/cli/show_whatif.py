@@ -46,9 +46,9 @@ def _print_scenario(facts: dict[str, Any]) -> None:
     for sentence in facts["first_lines"]:
         out.say(sentence)
     for group in GROUPED_BY[:3]:
-        named = [f"{row[group]} {row['lose']} of {row['made']}" for row in facts["groups"][group]
-                 if row["lose"]]  # fmt: skip
-        out.say(f"Lose an ancestor, by {group}: {'; '.join(named[:12]) or 'nobody'}"
+        named = [f"{row[group]} {row['stay_and_lose']} of {row['made']}"
+                 for row in facts["groups"][group] if row["stay_and_lose"]]  # fmt: skip
+        out.say(f"Stay and lose an ancestor, by {group}: {'; '.join(named[:12]) or 'nobody'}"
                 f"{f'; and {len(named) - 12} more' if len(named) > 12 else ''}")  # fmt: skip
     for role in facts["roles"]:
         out.say(

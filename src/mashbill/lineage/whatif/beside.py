@@ -15,6 +15,16 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
         impacts = [item["impact"][key] for item in facts]
         rows += [
             (f"{noun} that go", [f"{i['go']:,}" for i in impacts]),
+            *(
+                [
+                    (
+                        f"{noun} that go by one way and stay by another",
+                        [f"{i['go_by_one_way_only']:,}" for i in impacts],
+                    )
+                ]
+                if any(i["go_by_one_way_only"] for i in impacts)
+                else []
+            ),
             (
                 f"{noun} that stay and lose an ancestor",
                 [f"{i['stay_and_lose']:,}" for i in impacts],
@@ -33,13 +43,19 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
             ),
         ]
     rows += [
-        (f"lose an ancestor under {name}", [f"{item['under'][name]:,}" for item in facts])
+        (
+            f"models and data sets that stay and lose an ancestor under {name}",
+            [
+                f"{item['under'][name]['models']:,} and {item['under'][name]['datasets']:,}"
+                for item in facts
+            ],
+        )
         for name in facts[0]["under"]
     ]
     rows += [
-        ("have no substitute that is known to fit",
+        ("of those that stay, have no substitute that is known to fit",
          [f"{item['without_substitute'][1]:,}" for item in facts]),
-        ("have none that might fit either",
+        ("of those, have none that might fit either",
          [f"{item['without_substitute'][0]:,}" for item in facts]),
     ]  # fmt: skip
     lists = [item["impact"]["over_a_list"] for item in facts]

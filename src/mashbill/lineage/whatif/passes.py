@@ -65,7 +65,7 @@ class UnderDefinition:
     reached: np.ndarray
     """bool: loses an ancestor under it, whether or not it goes itself"""
     hops: np.ndarray
-    """int32: models to the nearest that goes; FAR if none"""
+    """int32: models to the nearest that goes, as a bill counts its depth; FAR if none"""
     low: np.ndarray
     """float64: share of tokens, lower end"""
     high: np.ndarray
@@ -137,13 +137,19 @@ def what_if(
     loses = things.made & (ways < FAR)
     affected = loses & ~removed
     reached = hops < FAR
+    # A data set that goes stands at depth 1 where it was read; for a definition it is no hop.
+    data = removed & things.thing & (hop == 0)
 
     def under(definition: Definition) -> UnderDefinition:
         decided = decide(circuit, definition, removed, hop)
         shares = touched(circuit, decided.hops + hop <= definition.most_hops, decided.counts)
         near = _by_ways(circuit, removed, decided.hops, hop, decided.counts)
+        depth = near
+        if data.any():
+            deep = evaluate(circuit, FEWEST_HOPS, own + data, hop, decided.counts)
+            depth = _by_ways(circuit, removed, deep, hop, decided.counts)
         hits = (near <= definition.most_hops) & things.made
-        return UnderDefinition(definition, hits, near, shares.low, shares.high)
+        return UnderDefinition(definition, hits, depth, shares.low, shares.high)
 
     _ = circuit.weights  # computed once, before several passes ask for them
     with ThreadPoolExecutor(2) as pool:  # numpy lets another pass run beside its own

@@ -79,6 +79,8 @@ class Hit:
 
     goes: np.ndarray
     """bool"""
+    partly: np.ndarray
+    """bool: goes by one way, and stays by another"""
     loses: np.ndarray
     """bool: rests on what goes, whether or not it goes itself"""
     low: np.ndarray
@@ -88,12 +90,20 @@ class Hit:
     @classmethod
     def of(cls, roster: Roster, outcome: Outcome) -> Hit:
         """Return what a scenario does to each entry."""
+        goes = roster.each(np.logical_and, outcome.removed)
         return cls(
-            roster.each(np.logical_and, outcome.removed),
+            goes,
+            roster.each(np.logical_or, outcome.removed) & ~goes,
             roster.each(np.logical_or, outcome.loses),
             roster.each(np.minimum, outcome.impact.low),
             roster.each(np.minimum, outcome.impact.high),
         )
+
+    @property
+    def stays(self) -> np.ndarray:
+        """Rests on what goes, and does not go itself; bool."""
+        found: np.ndarray = self.loses & ~self.goes
+        return found
 
     @property
     def any(self) -> np.ndarray:

@@ -87,7 +87,7 @@ class Told:
             most: how many are wanted; all if None.
         """
         hit = self.hit
-        at = np.flatnonzero(hit.loses & ~hit.goes)
+        at = np.flatnonzero(hit.stays)
         order = at[np.lexsort((-hit.low[at], -hit.high[at]))]
         if most is not None and len(order) > most:
             least = order[most - 1]
@@ -107,7 +107,10 @@ class Told:
         return found
 
     def groups(self, fact: str) -> list[dict[str, Any]]:
-        """Return how many of each group are made, go, and lose an ancestor, by definition."""
+        """Return how many of each group are made, go, and lose an ancestor.
+
+        Under a definition, those that stay are counted.
+        """
         roster, hit = self.roster, self.hit
         column = self.things.columns[fact]
         code = column.code[roster.node]
@@ -116,11 +119,12 @@ class Told:
             return np.bincount(code[mask], minlength=len(column.values))
 
         columns = {"made": of(roster.recorded), "go": of(hit.goes), "lose": of(hit.loses),
-                   "stay_and_lose": of(hit.loses & ~hit.goes)}  # fmt: skip
+                   "stay_and_lose": of(hit.stays)}  # fmt: skip
         for d in self.outcome.definitions:
-            columns[d.definition.name] = of(roster.each(np.logical_or, d.reached))
+            columns[d.definition.name] = of(roster.each(np.logical_or, d.reached) & hit.stays)
         some = np.flatnonzero((columns["lose"] > 0) | (columns["go"] > 0)).tolist()
-        some.sort(key=lambda at: (-columns["lose"][at], -columns["go"][at], column.values[at]))
+        some.sort(key=lambda at: (-columns["stay_and_lose"][at], -columns["go"][at],
+                                  column.values[at]))  # fmt: skip
         rows = [
             {fact: column.values[at] or NOT_RECORDED, **{k: int(c[at]) for k, c in columns.items()}}
             for at in some[:GROUPS_TOLD]
@@ -132,9 +136,9 @@ class Told:
         return rows
 
     def roles(self) -> list[dict[str, Any]]:
-        """Return each role that is lost: by how many, and for how many nothing follows."""
+        """Return each role that what stays loses: how many do, and for how many nothing follows."""
         outcome, roster = self.outcome, self.roster
-        masks = [roster.each(np.bitwise_or, part)
+        masks = [np.where(self.hit.stays, roster.each(np.bitwise_or, part), np.uint8(0))
                  for part in (outcome.lost, outcome.unfitted, outcome.unserved)]  # fmt: skip
         rows = []
         for place, channel in enumerate(CHANNELS):
@@ -202,7 +206,7 @@ class Told:
         words = (*_STANDS.values(), NOT_RECORDED)
         way = [words.index(_STANDS.get(value, NOT_RECORDED)) for value in kind.values]
         how = np.array(way, np.uint8)[kind.code[self.roster.node]]
-        stays = self.hit.loses & ~self.hit.goes
+        stays = self.hit.stays
         return {
             key: {word: int((stays & which & (how == at)).sum()) for at, word in enumerate(words)}
             for key, which in self._kinds.items()
@@ -210,7 +214,7 @@ class Told:
 
     def _made_again(self) -> dict[str, dict[str, int]]:
         again = self.roster.each(np.maximum, self._again)
-        stays = self.hit.loses & ~self.hit.goes
+        stays = self.hit.stays
         return {
             key: {word: int((stays & which & (again == at)).sum())
                   for at, word in enumerate(MADE_AGAIN)}
@@ -257,8 +261,12 @@ class Told:
         roster, hit, outcome = self.roster, self.hit, self.outcome
         told = [self.artifact(node) for node in self.affected(most)]
 
-        def each(mask: np.ndarray) -> int:
-            return int(roster.each(np.logical_or, mask).sum())
+        def staying(mask: np.ndarray) -> np.ndarray:
+            found: np.ndarray = roster.each(np.logical_or, mask) & hit.stays
+            return found
+
+        def by_kind(mask: np.ndarray) -> dict[str, int]:
+            return {key: int((mask & which).sum()) for key, which in self._kinds.items()}
 
         facts: dict[str, Any] = {
             "title": self.scenario.title,
@@ -267,15 +275,16 @@ class Told:
             "from_in_words": spoken_day(self.scenario.start),
             "only_new_use_is_barred": self.scenario.is_terms,
             "removed": int(hit.goes.sum()),
-            "barred": each(outcome.removed),
+            "barred": int((hit.goes | hit.partly).sum()),
             "not_known_whether_they_go": self._open(),
             "made": int(roster.recorded.sum()),
             "lose_an_ancestor": int(hit.loses.sum()),
-            "stay_and_lose": int((hit.loses & ~hit.goes).sum()),
+            "stay_and_lose": int(hit.stays.sum()),
             "hit": int(hit.any.sum()),
-            "under": {d.definition.name: each(d.reached) for d in outcome.definitions},
-            "keep_an_unaffected_path": each(outcome.keeps),
-            "without_substitute": [each(outcome.without_any), each(outcome.without)],
+            "under": {d.definition.name: by_kind(staying(d.reached)) for d in outcome.definitions},
+            "keep_an_unaffected_path": int(staying(outcome.keeps).sum()),
+            "without_substitute": [int(staying(part).sum())
+                                   for part in (outcome.without_any, outcome.without)],
             "impact": {
                 **{key: impact_in_all(roster, hit, which) for key, which in self._kinds.items()},
                 "over_a_list": (
@@ -291,7 +300,7 @@ class Told:
             "roles": self.roles(),
             "lost": self.lost(),
             "lead_times": lead_facts(self.lead),
-            "artifacts_in_all": int((hit.loses & ~hit.goes).sum()),
+            "artifacts_in_all": int(hit.stays.sum()),
             "artifacts": told,
         }  # fmt: skip
         return {"first_lines": first_line(facts), **facts}

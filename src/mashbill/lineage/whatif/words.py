@@ -108,12 +108,18 @@ def first_line(facts: dict[str, Any]) -> list[str]:
     gone = _both(models["go"], data["go"])
     how = f"would be gone from {facts['from_in_words']} on"
     if facts["only_new_use_is_barred"]:
-        gone, how = counted(facts["barred"], "model"), "could no longer be learned from through it"
+        how = "could no longer be learned from in any way"
+    partly = _both(models["go_by_one_way_only"], data["go_by_one_way_only"], "more ")
     others = _both(lose, data["stay_and_lose"], "other ")
     were = "was" if lose + data["stay_and_lose"] == 1 else "were"
     in_all, hit = counted(models["in_all"], "model"), models["hit"]
     said = [
         f"{facts['title']}, {gone} {how}.",
+        *(
+            [f"{partly} would go by one way and stay by another, such as weights."]
+            if models["go_by_one_way_only"] or data["go_by_one_way_only"]
+            else []
+        ),
         f"{others} {were} made with their help, as far as is recorded.",
         f"Together that is {hit:,} of the {in_all} on record.",
     ]
