@@ -23,11 +23,14 @@ from mashbill.lineage.whatif.capability import (
     profiles,
     size_words,
 )
+from mashbill.lineage.whatif.floor import is_named
 from mashbill.lineage.whatif.lead import STEPS, after, every_step, shipped
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.substitutes import Asking
 from mashbill.policy.claims import MEDIA, Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.decision import OUTCOMES
 from mashbill.policy.documents import load_registry
+from mashbill.policy.restrictions import reached_by
 
 DEFINITIONS = load_definitions(["A"])
 REGISTRY = load_registry()
@@ -122,6 +125,8 @@ OTHERS = {
     "n/blind": model("n/blind", "675B", 131_072, ("image",)),
     "n/unsized": model("n/unsized", "", 131_072, TEXT),
     "n/untold": model("n/untold"),
+    "n/open": model("n/open", "675B", None, TEXT),
+    "n/Kimi (unspecified)": model("n/Kimi (unspecified)", "675B", 131_072, TEXT),
     "n/unlicensed": model("n/unlicensed", "675B", 131_072, TEXT, license=None),
     "n/barred": model("n/barred", "675B", 131_072, TEXT, license="cc-by-nc-nd-4.0"),
     "n/later": model("n/later", "675B", 131_072, TEXT, released="2027-03"),
@@ -142,17 +147,15 @@ def test_a_substitute_has_the_role_the_size_the_context_the_media_and_the_leave(
     assert (place["name"], place["role"]) == ("o/big", "writes text")
     assert {item["name"] for item in place["fit"]} == {"n/like", "n/more"}
     might = {item["name"]: item["not_known"] for item in place["might_fit"]}
-    assert might["n/unsized"] == ["its size"]
-    assert might["n/untold"] == ["its size", "its context", "what it takes in"]
-    assert might["n/unlicensed"] == ["whether its terms allow it"]
-    never = {"n/small", "n/short", "n/blind", "n/later", "n/rests", "n/idle"}
-    assert not never & set(might)
+    assert might == {"n/open": ["its context"], "n/barred": ["whether its terms allow it"]}
+    # n/unsized, n/untold, n/unlicensed, and the one that nobody named
+    assert place["too_little_known_of"] == 4
     assert facts["made_again"]["models"]["with what stays, or what is known to fit"] >= 1
 
 
 def test_what_only_might_fit_is_never_counted_as_fitting():
-    claims = [*taught("o/child", "o/big"), *taught("n/else", "n/unsized", "n/small")]
-    entities = [TEACHER, OTHERS["n/unsized"], OTHERS["n/small"], model("o/child"), model("n/else")]
+    claims = [*taught("o/child", "o/big"), *taught("n/else", "n/open", "n/small")]
+    entities = [TEACHER, OTHERS["n/open"], OTHERS["n/small"], model("o/child"), model("n/else")]
     facts = told(entities, claims, 'country == "XX"').as_json()
     assert facts["without_substitute"] == [0, 1]
     (child,) = facts["artifacts"]
@@ -255,3 +258,52 @@ def test_months_that_somebody_sets_hold_for_every_step():
         if item["rebuilt_by"]:
             day = after(date(2027, 1, 1), 4 * item["rebuild_steps"]).isoformat()
             assert item["rebuilt_by"] == [day, day]
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("deepseek-ai/DeepSeek-R1", True), ("google/Gemma-3 IT teacher (not named)", False),
+        ("moonshotai/Kimi (unspecified)", False), ("moonshotai/Kimi domain experts (K2)", True),
+        ("allenai/dolma3_dolmino_mix (stem-heavy-crawl)", True), ("x/y (unknown)", False),
+        ("lmsys/ShareGPT conversations (not released)", False), ("x/y (N/A)", False),
+        ("x/y ( Unnamed )", False), ("x/Nothing", True), ("", False),
+    ],
+)  # fmt: skip
+def test_what_nobody_named_is_no_candidate(name, named):
+    assert is_named(name) is named
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'country == "CN" && kind == "open-weights"', 'kind == "closed-api"', 'provider == "Meta"',
+        'name == "deepseek-ai/DeepSeek-R1"', 'what == "dataset" && country == "US"',
+        'route == "api:openai"',
+    ],
+)  # fmt: skip
+def test_in_the_catalogue_each_candidate_has_a_name_a_size_and_terms_and_is_told_once(text):
+    things = things_of_catalogue(lineage_of(load_catalogue()))
+    found = tell(things, removing(things, text, DAY), DEFINITIONS, REGISTRY, DAY)
+    outcome, columns = found.outcome, things.columns
+    for place, (nodes, terms) in outcome.places.candidates.items():
+        little = outcome.places.little_known[place]
+        assert not set(little.tolist()) & set(nodes.tolist())
+        for node, word in zip(nodes.tolist(), terms.tolist(), strict=True):
+            assert is_named(columns["name"][node])
+            assert columns["what"][node] == "dataset" or things.measured.parameters[node] > 0
+            source = things.circuit.source(node)
+            assert (
+                OUTCOMES[word] == "allow"
+                or columns["license"][node]
+                or any(REGISTRY.governing(who, source.name, route, DAY)
+                       for who, route in reached_by(source))
+            )  # fmt: skip
+    told_once = found.as_json()["lost"]
+    names = [(place["name"], place["role"]) for place in told_once["told"]]
+    assert len(set(names)) == len(names)
+    for place in told_once["told"]:
+        offered = [item["name"] for key in ("fit", "might_fit") for item in place[key]]
+        assert len(set(offered)) == len(offered)
+        assert len(place["fit"]) == min(place["fit_in_all"], 5)
+        assert len(place["might_fit"]) == min(place["might_fit_in_all"], 5)

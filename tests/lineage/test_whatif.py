@@ -1,6 +1,7 @@
 """What breaks if some sources go: against oracles on random circuits, and over the catalogue."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -23,6 +24,7 @@ from mashbill.lineage.whatif.impact import WEIGHTS
 from mashbill.lineage.whatif.lead import after, shipped
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES
+from mashbill.lineage.whatif.told import MADE_AGAIN
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 
@@ -201,6 +203,9 @@ def test_what_goes_hides_nothing_behind_it(table):
 def test_a_dataset_that_goes_takes_with_it_what_served_through_it():
     table, (teacher,), (_, data), _ = hidden_behind_data()
     things = things_of(table)
+    blank = things.measured
+    sized = replace(blank, parameters=np.full(things.circuit.size, 7e9))
+    things = replace(things, measures=sized)
     root = things.circuit.root
     outcome = what_if(things, marked(things, [data]), DEFINITIONS)
     roles = {c.value for at, c in enumerate(CHANNELS) if outcome.lost[root] >> at & 1}
@@ -382,7 +387,7 @@ def test_no_substitute_means_no_date():
     assert outcome.affected.any()
     assert (outcome.without_any[outcome.affected & (outcome.lost > 0)]).any()
     for item in told.as_json()["artifacts"]:
-        assert (item["rebuilt_by"] is None) == (item["made_again"] == "no substitute on record")
+        assert (item["rebuilt_by"] is None) == (item["made_again"] == MADE_AGAIN[2])
 
 
 @pytest.mark.parametrize(

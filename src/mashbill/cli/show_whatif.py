@@ -58,11 +58,16 @@ def _print_scenario(facts: dict[str, Any]) -> None:
     for place in facts["lost"]["told"][:_PLACES]:
         out.say(f"{place['name']} {place['role']}, {place['used_by']:,} times "
                 f"({'; '.join(place['asked_for'])}). Known to fit: {_named(place, 'fit')}. "
-                f"Might fit: {_named(place, 'might_fit')}.")  # fmt: skip
+                f"Might fit: {_named(place, 'might_fit')}.{_little(place)}")  # fmt: skip
     rest = facts["lost"]["in_all"] - _PLACES
     if rest > 0:
         out.say(f"and {rest:,} more that go and serve")
     _print_artifacts(facts)
+
+
+def _little(place: dict[str, Any]) -> str:
+    number = place["too_little_known_of"]
+    return f" Of {number:,} more not enough is known." if number else ""
 
 
 def _named(place: dict[str, Any], key: str) -> str:

@@ -6,7 +6,7 @@ facts that it names and not once for each of millions of models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -196,4 +196,15 @@ def things_of_store(store: Store) -> Things:
             facts = {"name": circuit.title(node), "what": what, "provider": "own", "kind": "own"}
         for key, value in facts.items():
             rows[key][node] = value
-    return Things(circuit, thing, {key: Column.of(texts) for key, texts in rows.items()})
+    columns = {key: Column.of(texts) for key, texts in rows.items()}
+    return Things(circuit, thing, columns, _by_names(columns))
+
+
+def _by_names(columns: dict[str, Column]) -> Measures:
+    """Return the sizes that the names of models say; a store has no other record of them."""
+    size = len(columns["name"].code)
+    parameters = np.full(size, np.nan)
+    for node in range(size):
+        if columns["what"][node] == "model":
+            parameters[node] = parameters_by_name(columns["name"][node]) or np.nan
+    return replace(Measures.unknown(size), parameters=parameters)

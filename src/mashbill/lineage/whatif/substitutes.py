@@ -2,8 +2,9 @@
 
 A candidate serves in the role on record already, does not go, does not rest on what goes, and is
 not known to come later. It is *known to fit* if its size, context and media are recorded and are
-those of what is lost (:mod:`capability`), and its terms allow the use; it *might fit* if nothing
-that is recorded speaks against it. What is not recorded never counts as fitting.
+those of what is lost (:mod:`capability`), and its terms allow the use; it *might fit* if enough is
+known of it (:mod:`floor`) and nothing that is recorded speaks against it. What is not recorded
+never counts as fitting.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from mashbill.lineage.whatif.capability import PROFILES, described, fit, profiles
 from mashbill.lineage.whatif.days import first_day
+from mashbill.lineage.whatif.floor import enough_known
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES
 from mashbill.policy.callers import may_be_known
 from mashbill.policy.deciding import Student
@@ -55,7 +57,9 @@ class Places:
     """int16, shape (n,), of :func:`capability.profiles`"""
     candidates: dict[int, tuple[np.ndarray, np.ndarray]]
     """place of a channel -> nodes that serve in it and stay whole, and what terms say to each as a
-    place in OUTCOMES; those that terms deny are left out"""
+    place in OUTCOMES; those that terms deny, or of which too little is known, are left out"""
+    little_known: dict[int, np.ndarray]
+    """place of a channel -> nodes that serve in it, of which too little is known to offer them"""
     no_fit: np.ndarray
     """uint8, shape (n,): channels, a bit each, in which nothing known to fit could follow a node"""
     no_might: np.ndarray
@@ -86,15 +90,17 @@ def places_of(
     present = np.flatnonzero(np.bincount(profile, minlength=PROFILES + 1))
     row = np.zeros(PROFILES + 1, np.int64)
     row[present] = np.arange(len(present))
-    candidates = {}
+    candidates, little_known = {}, {}
     no_fit, no_might = np.zeros(circuit.size, np.uint8), np.zeros(circuit.size, np.uint8)
     lost = uses[removed | loses].any(axis=0)
     for place, channel in enumerate(CHANNELS):
         if not lost[place]:
             continue
         nodes = np.flatnonzero(whole & (uses[:, place] > 0))
-        terms = _terms(things, nodes, channel, asking)
-        nodes, terms = nodes[terms != _DENY], terms[terms != _DENY]
+        terms, governed = _terms(things, nodes, channel, asking)
+        enough = enough_known(things, nodes, governed | (terms != _REVIEW))
+        little_known[place] = nodes[(terms != _DENY) & ~enough]
+        nodes, terms = nodes[(terms != _DENY) & enough], terms[(terms != _DENY) & enough]
         candidates[place] = nodes, terms
         found = fit(present, channel)
         allowed = np.bincount(profile[nodes[terms == _ALLOW]], minlength=PROFILES + 1) > 0
@@ -102,28 +108,31 @@ def places_of(
         bit, none = np.uint8(1 << place), np.uint8(0)
         no_fit |= np.where((found.fits & allowed).any(axis=1), none, bit)[row[profile]]
         no_might |= np.where((found.might & some).any(axis=1), none, bit)[row[profile]]
-    return Places(profile, candidates, no_fit, no_might)
+    return Places(profile, candidates, little_known, no_fit, no_might)
 
 
 def _terms(
     things: Things, nodes: np.ndarray, channel: Channel, asking: Asking | None
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what terms say to a model that learns from each node in a role, places in OUTCOMES.
 
-    Those of which nothing differs that terms look at are asked about once.
+    Beside it stands whether texts in the registry govern that, bool. Those of which nothing differs
+    that terms look at are asked about once.
     """
-    found = np.full(len(nodes), _ALLOW, np.uint8)
+    found, governed = np.full(len(nodes), _ALLOW, np.uint8), np.zeros(len(nodes), bool)
     if asking is None or not len(nodes):
-        return found
+        return found, governed
     known_source = things.circuit.described[nodes]
     found[~known_source] = _REVIEW  # what is one's own is under what it rests on, which is open
     asked = np.flatnonzero(known_source)
-    found[asked] = _asked_of(things, nodes[asked], channel, asking)
-    return found
+    found[asked], governed[asked] = _asked_of(things, nodes[asked], channel, asking)
+    return found, governed
 
 
-def _asked_of(things: Things, nodes: np.ndarray, channel: Channel, asking: Asking) -> np.ndarray:
-    found = np.full(len(nodes), _REVIEW, np.uint8)
+def _asked_of(
+    things: Things, nodes: np.ndarray, channel: Channel, asking: Asking
+) -> tuple[np.ndarray, np.ndarray]:
+    found, governed = np.full(len(nodes), _REVIEW, np.uint8), np.zeros(len(nodes), bool)
     named = _named_by_texts(things, nodes, asking)
     texts: dict[tuple[str, ...], int] = {}
     for at in np.flatnonzero(named).tolist():
@@ -136,7 +145,7 @@ def _asked_of(things: Things, nodes: np.ndarray, channel: Channel, asking: Askin
         key = (source.name,) if source.what == "dataset" else (*governing, source.license or "")
         if key not in texts:
             texts[key] = _asked(asking, source, channel)
-        found[at] = texts[key]
+        found[at], governed[at] = texts[key], bool(governing)
     rest = np.flatnonzero(~named)
     key_of = np.zeros(len(rest), np.int64)
     for fact in ("kind", "route", "license", "what"):
@@ -147,7 +156,7 @@ def _asked_of(things: Things, nodes: np.ndarray, channel: Channel, asking: Askin
     sources = (things.circuit.source(int(nodes[rest[at]])) for at in first.tolist())
     told = np.array([_asked(asking, source, channel) for source in sources], np.uint8)
     found[rest] = told[back] if len(told) else _REVIEW
-    return found
+    return found, governed
 
 
 def _api_as_one(things: Things, nodes: np.ndarray) -> np.ndarray:
@@ -185,8 +194,10 @@ def _asked(asking: Asking, source: Source, channel: Channel) -> int:
 
 def lost_places(
     things: Things, removed: np.ndarray, uses: np.ndarray, most: int
-) -> tuple[list[tuple[int, int]], int]:
-    """Return (node, place of a channel) of what goes and serves, the most used first, and of all.
+) -> tuple[list[tuple[int, int, int]], int]:
+    """Return (node, place of a channel, uses) of what goes and serves, the most used first.
+
+    What goes by several ways is one, with the uses of all of them.
 
     Args:
         things: a circuit with facts.
@@ -198,7 +209,12 @@ def lost_places(
         At most so many, and how many there are.
     """
     gone = np.flatnonzero(removed & things.thing)
-    counted = uses[gone]
+    _, first, back = np.unique(
+        things.columns["name"].code[gone], return_index=True, return_inverse=True
+    )
+    counted = np.zeros((len(first), uses.shape[1]), np.int64)
+    np.add.at(counted, back, uses[gone])
+    gone = gone[first]
     at, place = np.nonzero(counted)
     weight = counted[at, place]
     order = np.argsort(-weight, kind="stable")
@@ -208,11 +224,15 @@ def lost_places(
         ((int(gone[at[n]]), int(place[n]), int(weight[n])) for n in order.tolist()[: most * 20]),
         key=lambda item: (-item[2], things.title(item[0]), item[1]),
     )
-    return [(node, channel) for node, channel, _ in found[:most]], len(at)
+    return found[:most], len(at)
 
 
 def told_place(
-    things: Things, places: Places, uses: np.ndarray, node: int, place: int, most: int
+    things: Things,
+    places: Places,
+    uses: np.ndarray,
+    lost: tuple[int, int, int],
+    most: int,
 ) -> dict[str, Any]:
     """Return what is said about one place that is lost, and who could take it.
 
@@ -220,33 +240,43 @@ def told_place(
         things: a circuit with facts.
         places: who could take which place.
         uses: int32, shape (n, channels).
-        node: what is lost.
-        place: its role, as a place in CHANNELS.
+        lost: what is lost, its role as a place in CHANNELS, and how often it serves in it.
         most: how many of each kind are named.
     """
     columns = things.columns
+    node, place, used_by = lost
     nodes, terms = places.candidates[place]
     could = fit(places.profile[[node]], CHANNELS[place])
     profile = places.profile[nodes]
     fits = could.fits[0][profile] & (terms == _ALLOW)
-    might = could.might[0][profile] & ~fits
+    code = columns["name"].code
+    # A model that one way of reaching it is known to fit by is not told again by the other.
+    might = could.might[0][profile] & ~np.isin(code[nodes], code[nodes[fits]])
+    little = places.little_known[place]
+    little = little[could.might[0][places.profile[little]]]
+    little = little[~np.isin(code[little], code[nodes])]
+
+    def each(mask: np.ndarray) -> int:
+        return len(np.unique(code[nodes[mask]]))
+
     return {
         "name": columns["name"][node],
         "provider": columns["provider"][node],
         "role": SERVES[CHANNELS[place]],
         "channel": CHANNELS[place].value,
-        "used_by": int(uses[node, place]),
+        "used_by": used_by,
         "asked_for": list(_described(things, node)),
         "fit": [
             _candidate(things, uses, *pair, place) for pair in _best(things, uses, nodes, terms,
                                                                     fits, place, most)
         ],
-        "fit_in_all": int(fits.sum()),
+        "fit_in_all": each(fits),
         "might_fit": [
             {**_candidate(things, uses, at, word, place), "not_known": _unknown(things, at, word)}
             for at, word in _best(things, uses, nodes, terms, might, place, most)
         ],
-        "might_fit_in_all": int(might.sum()),
+        "might_fit_in_all": each(might),
+        "too_little_known_of": len(np.unique(code[little])),
     }  # fmt: skip
 
 
@@ -254,13 +284,16 @@ def _best(
     things: Things, uses: np.ndarray, nodes: np.ndarray, terms: np.ndarray, which: np.ndarray,
     place: int, most: int,
 ) -> list[tuple[int, int]]:  # fmt: skip
-    """Return (node, terms) of some candidates: of whom most is known, then most used, first."""
+    """Return (node, terms) of some candidates, each name once: most known, then most used."""
     at = np.flatnonzero(which)
     blanks = _blanks(things, nodes[at]) + (terms[at] != _ALLOW)
     order = np.lexsort((-uses[nodes[at], place], blanks))[: most * 20]
     rows = [(int(blanks[n]), -int(uses[nodes[at[n]], place]), things.title(int(nodes[at[n]])),
              int(nodes[at[n]]), int(terms[at[n]])) for n in order.tolist()]  # fmt: skip
-    return [(node, word) for *_, node, word in sorted(rows)[:most]]
+    once: dict[str, tuple[int, int]] = {}
+    for _, _, name, node, word in sorted(rows):
+        once.setdefault(name, (node, word))
+    return list(once.values())[:most]
 
 
 def _blanks(things: Things, nodes: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ NOT_RECORDED = "not recorded"
 MADE_AGAIN = (
     "with what stays, or what is known to fit",
     "only with what might fit",
-    "no substitute on record",
+    "no substitute of which enough is known",
 )
 
 
@@ -151,10 +151,10 @@ class Told:
     def lost(self) -> dict[str, Any]:
         """Return what goes and served, most used first, each with who could take its place."""
         outcome = self.outcome
-        pairs, in_all = lost_places(self.things, outcome.removed, outcome.uses, PLACES_TOLD)
+        found, in_all = lost_places(self.things, outcome.removed, outcome.uses, PLACES_TOLD)
         told = [
-            told_place(self.things, outcome.places, outcome.uses, *pair, SUBSTITUTES_SHOWN)
-            for pair in pairs
+            told_place(self.things, outcome.places, outcome.uses, lost, SUBSTITUTES_SHOWN)
+            for lost in found
         ]
         return {"in_all": in_all, "told": told}
 
@@ -327,7 +327,7 @@ def counted_over(things: Things, where: str, by: str) -> str:
 def rebuilt_words(artifact: dict[str, Any]) -> str:
     """Say when something could be made anew, as :meth:`Told.artifact` tells it."""
     if artifact["rebuilt_by"] is None:
-        return "no substitute on record"
+        return MADE_AGAIN[2]
     first, last = (day or "beyond the calendar" for day in artifact["rebuilt_by"])
     days = first if first == last else f"{first} to {last}"
     if artifact["made_again"] == MADE_AGAIN[1]:

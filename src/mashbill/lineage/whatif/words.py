@@ -135,7 +135,7 @@ def first_line(facts: dict[str, Any]) -> list[str]:
             f"Of the {counted(lose, 'other model')} made with their help, {weights:,} can still be "
             "had as weights, whatever goes."
         )
-        nowhere = f", and {none:,} nowhere on record" if none else ""
+        nowhere = f", and for {none:,} too little is known of whoever might" if none else ""
         said.append(
             f"Made anew, {_some(fits)} would find all that they need in what stays or in "
             f"substitutes that are known to fit, {_some(might)} only in such as might fit"
