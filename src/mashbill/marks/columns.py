@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from mashbill.core.marks import Mark, MarkKind
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, CALL, FROM, ID
-from mashbill.marks.model_names import family_name, known_name, looks_like_a_model
+from mashbill.marks.call_ids import ids_in
+from mashbill.marks.model_names import family_name, is_in_full, known_name, looks_like_a_model
 from mashbill.stages.cells import as_text, texts_of
 from mashbill.stages.forms import GENERATORS
 from mashbill.stages.giving import bare_name
@@ -48,18 +49,28 @@ LIBRARIES = {
 _OWN = ("model", "chosen-model", "chosen_model", "rejected-model", "rejected_model",
         "generation_models", "model_names", "grouped_model_name", "generation_model")  # fmt: skip
 """columns that an import reads for texts of some columns, before others"""
+_WHENCE = frozenset(
+    ["source", "sources", "src", "origin", "author", "authors", "writer", "creator", "created",
+     "written", "generated", "synthesized", "synthesizer", "synthetic", "provenance", "provider",
+     "annotator", "responder", "respondent", "answerer", "assistant", "bot", "agent", "by", "from"]
+)  # fmt: skip
+"""words of a name of a column that say whence a row is: rows that name a model in full count there,
+however few they are; elsewhere most rows must, for texts may be about models"""
 _PEOPLE = frozenset(["human", "humans", "people", "person", "user", "annotator", "crowd"])
 _RECEIPTS = frozenset([BILL, ID, FROM, CALL])
 _HEX = {BILL: 64, ID: 32, CALL: 64}
 """characters that our own digests have as text"""
 _BYTES = {ID: 16, CALL: 32}
 _DISTINCT = 1_000
-"""values of a column that are counted; one with more holds no names of models"""
+"""values of a column that are counted; of one with more those that name models"""
 _COLUMNS = 5_000
 """columns, and keys within them, whose texts are counted"""
 _DEEPEST = 6
-_WORTH = re.compile(r'"[^"]{0,60}(model|llm|engine|teacher|generat|chatbot)[^"]{0,60}"\s*:')
-"""what a cell with a key that names models has in it"""
+_WORTH = re.compile(
+    r'"[^"]{0,60}(model|llm|engine|teacher|generat|bot|sour|src|origin|author|writ|creat|synth|prov'
+    r'|annotator|respon|answerer|assistant|agent|by|from)[^"]{0,60}"\s*:'
+)
+"""what a cell with a key that says who wrote something, or whence it is, has in it"""
 
 
 def plain(name: str) -> str:
@@ -83,11 +94,13 @@ class Columns:
         self._values: dict[str, Counter[str]] = {}
         """column, or key within one -> its texts, with the rows that have each"""
         self._retired: set[str] = set()
-        """columns with too many values to be names"""
+        """columns with too many values to be names, of which the models' alone are counted"""
         self._receipts: dict[str, Counter[str]] = {}
         """column of receipts -> digests, with rows; "" for those that are numbers"""
         self._alone: Counter[str] = Counter()
         """column of numbers that has a name of ours, without another one of ours -> rows"""
+        self._calls: dict[str, Counter[str]] = {}
+        """column -> whose API gave ids that stand in it, with rows"""
         self._filled: Counter[str] = Counter()
         """column of a library -> rows that have something in it"""
 
@@ -127,18 +140,24 @@ class Columns:
                 found[key] += item["counts"]
 
     def _texts(self, column: str, texts: pa.Array) -> None:
+        self._calls.setdefault(column, Counter()).update(ids_in(texts))
+        if pc.any(pc.match_substring_regex(texts, r"^\s*[\[{]")).as_py():
+            self._nested_texts(column, texts)
         if column in self._retired:
-            return
+            # Most of it are no names: those that were met are counted on.
+            met = self._values.get(column, Counter())
+            texts = texts.filter(pc.is_in(texts, pa.array(list(met), texts.type)))
         counts = self._values.setdefault(column, Counter())
         for item in pc.value_counts(texts).to_pylist():
             text = item["values"]
             if text is not None and text.strip():
                 counts[text] += item["counts"]
         if len(counts) > _DISTINCT:
-            del self._values[column]
+            key = plain_name(column)
+            is_worth = _says_models(key) or _says_whence(key)
+            met = [name for name in counts if is_worth and known_name(name)]
+            self._values[column] = Counter({name: counts[name] for name in met})
             self._retired.add(column)
-        if pc.any(pc.match_substring_regex(texts, r"^\s*[\[{]")).as_py():
-            self._nested_texts(column, texts)
 
     def _nested(self, column: str, cells: Cells) -> None:
         if not cells.is_json:
@@ -147,6 +166,7 @@ class Columns:
 
     def _nested_texts(self, column: str, texts: pa.Array, *, is_json: bool = False) -> None:
         """Look for keys that name models in cells that hold, or write, lists and objects."""
+        self._calls.setdefault(column, Counter()).update(ids_in(texts, within=True))
         worth = pc.match_substring_regex(texts, f"(?i){_WORTH.pattern}")
         named = _says_models(plain_name(column))
         for text in texts.filter(pc.fill_null(worth, fill_value=False) if not named else
@@ -198,6 +218,13 @@ class Columns:
             if rows:
                 yield Mark("column", column, (), rows, self.rows)
 
+    def calls(self) -> Iterator[Mark]:
+        """Yield marks of columns that hold ids of models' answers."""
+        for column, found in self._calls.items():
+            if found:
+                rows = min(sum(found.values()), self.rows)
+                yield Mark("call", column, tuple(sorted(found)), rows, self.rows)
+
     def named(self, is_told: Callable[[str], bool]) -> Iterator[tuple[Mark, dict[str, int]]]:
         """Yield marks of columns that name models, with rows by name.
 
@@ -210,20 +237,22 @@ class Columns:
                 yield Mark("generator", column, (name,), rows, self.rows), {}
         for column, counts in self._values.items():
             key = plain_name(column.rsplit(".", 1)[-1])
-            total = sum(counts.values())
+            total = self.rows if column in self._retired else sum(counts.values())
             says_so = _says_models(key)
             others = {n: rows for n, rows in counts.items() if not _is_nobody(n) and not is_told(n)}
             fits = {name: rows for name, rows in others.items() if _counts(key, name)}
             is_of_models = bool(fits) or not _OF_MODELS.isdisjoint(key.split("_"))
             if says_so and is_of_models and all(n in fits or family_name(n) for n in others):
                 fits = others
+            if not says_so and 2 * sum(fits.values()) < total:
+                is_whence = _says_whence(key)
+                fits = {name: rows for name, rows in fits.items() if is_whence and is_in_full(name)}
             if not fits:
                 continue
             rows = sum(fits.values())
             names = tuple(sorted(fits, key=lambda name: (-fits[name], name)))
-            if says_so or 2 * rows >= total:
-                kind: MarkKind = "generator" if says_so else "named"
-                yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
+            kind: MarkKind = "generator" if says_so else "named"
+            yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
 
 
 def _numbers(array: pa.Array) -> int:
@@ -244,12 +273,18 @@ def _says_models(key: str) -> bool:
     return key in WRITERS or key in MAY_BE or not _OF_MODELS.isdisjoint(key.split("_"))
 
 
+def _says_whence(key: str) -> bool:
+    return not _WHENCE.isdisjoint(key.split("_"))
+
+
 def _counts(key: str, name: str) -> bool:
     """Return whether a name counts in a column, whatever else stands there."""
     if key in WRITERS:
         return True
     if known_name(name) is not None or (key in MAY_BE and looks_like_a_model(name)):
         return True
+    if _says_whence(key) and (met := family_name(name)):
+        return not met[1] and name.strip().lower() != "gpt"  # which is a role in ShareGPT's chats
     found = family_name(name) if _says_models(key) else None
     return found is not None and (not found[1] or "llm" in key.split("_"))
 
@@ -270,7 +305,7 @@ def _named_within(value: Any, path: str) -> Iterator[tuple[str, str]]:
         elif isinstance(item, dict):
             for key, each in item.items():
                 name = plain_name(str(key))
-                if _says_models(name):
+                if _says_models(name) or _says_whence(name):
                     for text in texts_of(each) or ():
                         yield f"{place}.{key}", text
                 if isinstance(each, list | dict):

@@ -224,7 +224,7 @@ class Looking:
         )  # fmt: skip
 
     def _of_receipts(self, marks: list[Mark], parts: _Parts, nodes: _Nodes) -> None:
-        marks += self._columns.alone()
+        marks += [*self._columns.alone(), *self._columns.calls()]
         by_node = {
             name: held for held in self._held for name in held.table.numbered
         }  # fmt: skip

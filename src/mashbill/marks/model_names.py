@@ -92,6 +92,12 @@ def known_name(text: str) -> Known | None:
     return None
 
 
+def is_in_full(text: str) -> bool:
+    """Return whether a text is a model's whole name, and not a sentence that begins like one."""
+    name = text.strip()
+    return known_name(text) is not None and (" " not in name or _led(name) is not None)
+
+
 def family_name(text: str) -> tuple[Known, bool] | None:
     """Return what a maker's word for its models names, and whether other things are called so."""
     if len(text) > _LONGEST:
