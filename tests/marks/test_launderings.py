@@ -261,6 +261,21 @@ def chat(told, folder):
     return rows_alone(told, folder, rows)
 
 
+QWEN = 'kind = "open-weights", name = "Qwen2.5-7B-Instruct", provider = "Alibaba"'
+
+
+def as_another(name, column="generator", said=QWEN):
+    """Rows that name a known model, which the recipe says is another."""
+
+    def write(told, folder):
+        rows = [{"text": row["text"], column.split(".")[0]: name} for row in OWN]
+        recipe = rows_alone(told, folder, rows, recipe=IMPORT, generator=column, called_by="us")
+        name_of = name["by"] if isinstance(name, dict) else "".join(name)
+        return f'{recipe}models."{name_of}" = {{ {said} }}\n'
+
+    return write
+
+
 NVIDIA = {"text": "a text of its own", "generator": "gpt-4o-2024-08-06", "license": "cc-by-4.0"}
 ULTRA = {"text": "x", "completions": [{"model": "gpt-4", "response": "one"}]}
 NECTAR = {"text": "x", "answers": [{"model": "gpt-3.5-turbo", "answer": "one", "rank": 1}]}
@@ -353,6 +368,17 @@ FOUND = [
      True),
     ("a key that is half a character", with_column("meta", {"\ud800": {"model": "\ud800-7b"}}),
      "generator", True),
+    ("a closed model said to be an open one", as_another("gpt-4o"), "generator", True),
+    ("the same in a column of one's own", as_another("openai/gpt-4o-2024-08-06", "by"),
+     "generator", True),
+    ("the same in a list", as_another(["gpt-4o"], "by"), "generator", True),
+    ("the same in an object", as_another({"by": "gpt-4o"}, "meta.by"), "generator", True),
+    ("said to be of another maker", as_another("gpt-4o", said='provider = "Acme"'), "generator",
+     True),
+    ("said to have another name", as_another("o3", said='name = "Otter"'), "generator", True),
+    ("a model's name for people", lambda t, f: rows_alone(
+        t, f, [{**row, "by": "gpt-4o"} for row in OWN], recipe=IMPORT, generator="by",
+        human="gpt-4o"), "generator", True),
     ("a name that nobody knows", with_column("generator", "in-house-7"), "generator", True),
 ]  # fmt: skip
 

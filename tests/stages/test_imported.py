@@ -8,6 +8,7 @@ import pytest
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError
+from mashbill.core.errors import RecipeError
 from mashbill.core.record import BILL
 from mashbill.lineage.audit import Auditor
 from mashbill.lineage.bill import bill, coverage
@@ -101,6 +102,13 @@ def test_the_plan_knows_the_models_that_the_recipe_tells_of(tmp_path):
     plan = build(load_recipe(tmp_path / "some.toml"))
     assert [source.name for source, _, _ in plan.stages[0].adds] == ["shut"]
     assert plan.verdicts()[0][0].conclusion == "yes"
+
+
+@pytest.mark.parametrize("kind", ["test-double", "human", "own-dataset", "public-dataset"])
+def test_a_model_of_a_set_is_of_a_kind_that_models_have(tmp_path, kind):
+    stages = IMPORT + f'models."gpt-4o" = {{ kind = "{kind}" }}\n'
+    with pytest.raises(RecipeError, match=rf"gpt-4o\.kind.*{kind} is no kind of model: write"):
+        run_stages(tmp_path, stages, {"got.jsonl": [nemotron(0, "gpt-4o")]})
 
 
 def test_rows_as_distilabel_has_them(tmp_path):

@@ -21,7 +21,7 @@ from mashbill.core.record import BILL, CALL, FROM, ID
 from mashbill.marks.call_ids import ids_in
 from mashbill.marks.model_names import family_name, is_in_full, known_name, looks_like_a_model
 from mashbill.stages.cells import as_text, texts_of
-from mashbill.stages.forms import GENERATORS
+from mashbill.stages.forms import GENERATORS, column_of, within
 from mashbill.stages.giving import bare_name
 
 if TYPE_CHECKING:
@@ -89,8 +89,10 @@ def plain_name(column: str) -> str:
 class Columns:
     """Looks at columns, some rows at a time, and tells their marks at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, generator: str = "") -> None:
+        """Begin; ``generator``: column, or path, that a recipe says names who wrote a row."""
         self.rows = 0
+        self._generator = generator
         self._values: dict[str, Counter[str]] = {}
         """column, or key within one -> its texts, with the rows that have each"""
         self._retired: set[str] = set()
@@ -168,7 +170,8 @@ class Columns:
         """Look for keys that name models in cells that hold, or write, lists and objects."""
         self._calls.setdefault(column, Counter()).update(ids_in(texts, within=True))
         worth = pc.match_substring_regex(texts, f"(?i){_WORTH.pattern}")
-        named = _says_models(plain_name(column))
+        own = column_of(self._generator, [column]) if self._generator else None
+        named = _says_models(plain_name(column)) or own is not None
         for text in texts.filter(pc.fill_null(worth, fill_value=False) if not named else
                                  pc.is_valid(texts)).to_pylist():  # fmt: skip
             try:
@@ -179,6 +182,9 @@ class Columns:
             if named and is_json:
                 told |= {(column, name) for name in texts_of(value) or ()}
             told |= set(_named_within(value, column))
+            if own is not None:
+                names = texts_of(within(value, own[1]) if own[1] else value)
+                told |= {(self._generator, name) for name in names or ()}
             for said in told:
                 # Half of a surrogate pair has no canonical form, so no place in a ledger.
                 key, name = map(as_text, said)
@@ -225,11 +231,14 @@ class Columns:
                 rows = min(sum(found.values()), self.rows)
                 yield Mark("call", column, tuple(sorted(found)), rows, self.rows)
 
-    def named(self, is_told: Callable[[str], bool]) -> Iterator[tuple[Mark, dict[str, int]]]:
+    def named(
+        self, is_told: Callable[[str], bool], is_renamed: Callable[[str], bool]
+    ) -> Iterator[tuple[Mark, dict[str, int]]]:
         """Yield marks of columns that name models, with rows by name.
 
         Args:
             is_told: whether the declared origin tells of a name itself.
+            is_renamed: whether it tells of a name as another one, which counts in any column.
         """
         for column, rows in self._filled.items():
             if rows:
@@ -238,9 +247,13 @@ class Columns:
         for column, counts in self._values.items():
             key = plain_name(column.rsplit(".", 1)[-1])
             total = self.rows if column in self._retired else sum(counts.values())
-            says_so = _says_models(key)
+            says_so = _says_models(key) or any(map(is_renamed, counts))
             others = {n: rows for n, rows in counts.items() if not _is_nobody(n) and not is_told(n)}
-            fits = {name: rows for name, rows in others.items() if _counts(key, name)}
+            fits = {
+                name: rows
+                for name, rows in others.items()
+                if is_renamed(name) or _counts(key, name)
+            }
             is_of_models = bool(fits) or not _OF_MODELS.isdisjoint(key.split("_"))
             if says_so and is_of_models and all(n in fits or family_name(n) for n in others):
                 fits = others

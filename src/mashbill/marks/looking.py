@@ -23,6 +23,9 @@ from mashbill.marks.columns import Columns, plain
 from mashbill.marks.model_names import family_name, known_name
 from mashbill.marks.texts import hashed, hashed_within
 from mashbill.policy.callers import writers_of
+from mashbill.policy.documents import load_registry
+from mashbill.policy.misdeclared import is_another
+from mashbill.policy.model_names import resolve
 from mashbill.stages.forms import TEXTS
 from mashbill.stages.imported import ImportSpec
 
@@ -79,7 +82,7 @@ class Looking:
         """
         self._spec = spec
         self._held, self._answers = held, answers
-        self._columns, self._beside = Columns(), Beside()
+        self._columns, self._beside = Columns(str(getattr(spec, "generator", ""))), Beside()
         self._met: dict[str, _Met] = {}
         self._answered: Counter[str] = Counter()
         self._answer_texts: dict[str, set[int]] = {}
@@ -188,18 +191,21 @@ class Looking:
             is_made: whether they are all: before a run those that rows name are not there yet.
         """
         sources = {leaf: Source.model_validate(_facts(table.bodies[leaf])) for leaf in leaves}
+        renamed: set[str] = set()
         told = {plain(source.name) for source in sources.values() if source.what == "model"}
         told |= {plain(str(getattr(self._spec, "human", "human")))}
         if isinstance(self._spec, ImportSpec):
             told |= {plain(name) for name in self._spec.models}
             if not is_made:
                 told |= self._columns.told_by(self._spec)
+            renamed = self._renamed(self._spec)
+            told -= renamed
         marks: list[Mark] = []
         parts: dict[tuple[str, str], bool] = {}
         nodes: dict[str, dict[str, Any]] = {}
         self._of_receipts(marks, parts, nodes)
         self._of_beside(marks, parts, nodes)
-        self._of_columns(marks, parts, nodes, told)
+        self._of_columns(marks, parts, nodes, (told, renamed))
         self._of_texts(marks, parts, nodes, {source.title for source in sources.values()})
         self._of_answers(marks, parts, nodes)
         self._of_address(marks, sources.values())
@@ -242,16 +248,32 @@ class Looking:
             nodes |= self._beside.nodes
             parts |= dict.fromkeys(self._beside.parts, True)
 
-    def _of_columns(self, marks: list[Mark], parts: _Parts, nodes: _Nodes, told: set[str]) -> None:
+    @staticmethod
+    def _renamed(spec: ImportSpec) -> set[str]:
+        """Return names of known models that the recipe says are another, or are people."""
+        shipped = load_registry()
+        said = [*spec.models, *([spec.human] if spec.human != "human" else ())]
+        return {
+            plain(name) for name in said if is_another(shipped, name, spec.origin(name, "", None))
+        }
+
+    def _of_columns(
+        self, marks: list[Mark], parts: _Parts, nodes: _Nodes, said: tuple[set[str], set[str]]
+    ) -> None:
+        """Add what columns name; ``said``: names that are told of, and those told as others."""
+        told, renamed = said
         route = f"dataset:{getattr(self._spec, 'title', self._spec.kind)}"
-        for mark, names in self._columns.named(lambda name: plain(name) in told):
+        for mark, names in self._columns.named(
+            lambda name: plain(name) in told, lambda name: plain(name) in renamed
+        ):
             marks.append(mark)
             for name in list(names)[:_BODIES]:
-                known = known_name(name)
+                known, found = known_name(name), resolve(name)
                 if known is None and (family := family_name(name)):
                     known = family[0]
-                source = Source(name=name.strip(), what="model", kind="unknown", route=route)
-                if known is not None and known.is_model:
+                source = Source(name=name.strip(), what="model", kind=found.kind, route=route,
+                                provider=found.provider, country=found.country)  # fmt: skip
+                if known is not None and known.is_model and not found.is_known:
                     source = known.source(route)
                 body = {"type": "source", **source.model_dump(mode="json")}
                 key = digest(body)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mashbill.core.errors import InputError
 from mashbill.core.nothing import is_nothing
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mashbill.core.stage import StageContext, Uses
 
 _NONE = "none"
+MODELS = ("open-weights", "closed-api", "unknown")
+"""kinds that a model has which wrote rows of a set: a test double wrote none"""
 
 
 class Known(BaseModel):
@@ -50,6 +52,17 @@ class Known(BaseModel):
     """where the provider sits, ISO 3166 alpha-2"""
     name: str = ""
     """name as its maker writes it, if the rows write it otherwise"""
+
+    @field_validator("kind")
+    @classmethod
+    def _is_of_a_model(cls, kind: SourceKind) -> SourceKind:
+        if kind not in MODELS:
+            msg = (
+                f"{kind} is no kind of model: write {', '.join(MODELS)}; of rows that people wrote "
+                "the generator's column holds what the key human says"
+            )
+            raise ValueError(msg)
+        return kind
 
 
 class ImportSpec(ReadsFiles):
@@ -84,7 +97,8 @@ class ImportSpec(ReadsFiles):
     account; a licence on rows does not lift what bound whoever called, so what is not said wants
     review"""
     models: dict[str, Known] = Field(default={})
-    """value of that column -> kind, provider, country and name of that model"""
+    """value of that column -> kind, provider, country and name of that model; where the catalogue
+    knows another model, kind or maker by that name, the origin is contradicted"""
     expect_rows: int | None = None
     """rows to expect, for plans; the run counts them"""
 

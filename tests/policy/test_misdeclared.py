@@ -1,0 +1,68 @@
+"""What a recipe says of a known model's name: what differs from the catalogue is said, no more."""
+
+import pytest
+
+from mashbill import Source
+from mashbill.policy.documents import load_registry
+from mashbill.policy.misdeclared import differs_from_known, is_another
+
+REGISTRY = load_registry()
+
+
+def model(name, kind="unknown", provider="unknown", what="model"):
+    return Source(name=name, what=what, kind=kind, route="weights", provider=provider)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "kind", "provider", "another"),
+    [
+        ("gpt-4o", "Qwen2.5-7B-Instruct", "open-weights", "Alibaba", True),
+        ("gpt-4o", "gpt-4o", "open-weights", "OpenAI", True),
+        ("gpt-4o", "gpt-4o", "closed-api", "Acme", True),
+        ("gpt-4o", "Otter", "unknown", "unknown", True),
+        ("gpt-4o", "gpt-4.1", "closed-api", "OpenAI", True),
+        ("o3", "Otter", "closed-api", "OpenAI", True),
+        ("ft:gpt-4o:acme", "Otter", "open-weights", "Acme", True),
+        ("deepseek-r1", "Otter", "open-weights", "DeepSeek", True),
+        ("gpt-4o", "gpt-4o", "closed-api", "OpenAI", False),
+        ("gpt-4o", "GPT-4o", "closed-api", "openai", False),
+        ("gpt-4o", "OpenAI GPT-4o", "closed-api", "OpenAI", False),
+        ("gpt-4o", "gpt-4o-2024-08-06", "unknown", "unknown", False),
+        ("o3", "openai/o3", "closed-api", "OpenAI", False),
+        ("qwen2.5-7b-instruct", "Qwen2.5-7B-Instruct", "open-weights", "Alibaba", False),
+        ("their-model", "Otter", "open-weights", "Acme", False),
+        ("big-open", "Big Open", "open-weights", "P", False),
+    ],
+)
+def test_a_known_name_said_to_be_another(asked, name, kind, provider, another):
+    assert is_another(REGISTRY, asked, model(name, kind, provider)) is another
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "claude-sonnet-4", "deepseek-r1"])
+def test_a_known_name_is_not_people(name):
+    assert is_another(REGISTRY, name, model("Set: people", "human", what="dataset"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "provider", "says"),
+    [
+        ("gpt-4o", "open-weights", "OpenAI",
+         "declared as kind open-weights, but the catalogue knows openai/gpt-4o as kind closed-api"),
+        ("gpt-4o (stand-in)", "open-weights", "OpenAI", "kind closed-api"),
+        ("claude-sonnet-4", "open-weights", "Acme", "kind closed-api and of Anthropic"),
+        ("claude-sonnet-4", "closed-api", "Acme", "of Anthropic"),
+        ("gpt-4o", "own-dataset", "unknown", "kind closed-api"),
+        ("gpt-4o", "human", "unknown", "kind closed-api"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "open-weights", "Meta Somebody", "of Meta"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "open-weights", "Meta", ""),
+        ("meta-llama/Llama-3.1-8B-Instruct", "open-weights", "Meta AI", ""),
+        ("gpt-4o", "closed-api", "OpenAI", ""),
+        ("gpt-4o", "unknown", "unknown", ""),
+        ("gpt-4o", "test-double", "Acme", ""),
+        ("gpt", "open-weights", "Acme", ""),
+        ("Otter", "open-weights", "Acme", ""),
+    ],
+)  # fmt: skip
+def test_what_differs_from_the_catalogue_is_said(name, kind, provider, says):
+    found = differs_from_known(REGISTRY, model(name, kind, provider))
+    assert (says in found) if says else not found
