@@ -41,6 +41,12 @@ def test_any_text_has_words(text):
     assert in_words(text)
 
 
+ONE_GAP = (
+    "If only one of the 7 things with such gaps hid it, 3 more models would be hit at most, with "
+    "o/big, and 1.2 on average."
+)
+
+
 def facts(**more):
     models = {"go": 2, "stay_and_lose": 1, "hit": 3, "in_all": 9, "go_by_one_way_only": 0}
     told = {
@@ -49,6 +55,8 @@ def facts(**more):
         "impact": {"models": models,
                    "datasets": {"go": 0, "stay_and_lose": 2, "go_by_one_way_only": 0}},
         "not_known_whether_they_go": {"things": 0, "not_recorded": {}},
+        "one_gap": {"things": 7, "looked_at": 7,
+                    "models": {"mean": 1.25, "most": 3, "most_by": "o/big"}},
         "unknown": {"models": {"if_anything_missing": 8}},
         "stand": {"models": {"as weights": 1}},
         "made_again": {"models": {"a": 0, "b": 1, "c": 0}},
@@ -69,6 +77,7 @@ def test_the_first_lines_are_one_sentence_a_fact():
         "1 other model and 2 other data sets were made with their help, as far as is recorded.",
         "Together that is 3 of the 9 models on record.",
         "Of the other 6, 5 have gaps in their record in which the same may hide.",
+        ONE_GAP,
         "Of the 1 other model made with their help, 1 can still be had as weights, whatever goes.",
         anew + "known to fit, 1 only in such as might fit.",
     ]

@@ -38,6 +38,10 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
                 [f"{item['unknown'][key]['if_anything_missing']:,}" for item in facts],
             ),
             (
+                f"{noun} more, if one gap alone hid one",
+                [_one_gap(item["one_gap"][key]) for item in facts],
+            ),
+            (
                 f"impact, in whole {noun}",
                 [_impact(item) for item in impacts],
             ),
@@ -77,6 +81,11 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
     else:
         rows.append(("downloads of the models hit", ["not recorded"] * len(facts)))
     return rows
+
+
+def _one_gap(told: dict[str, Any]) -> str:
+    most = f"{told['most']:,} at most" + (f" ({told['most_by']})" if told["most"] else "")
+    return f"{told['mean']:,.1f} on average, {most}"
 
 
 def _impact(told: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from mashbill.lineage.evaluate import FAR
 from mashbill.lineage.whatif.flows import flows_of
 from mashbill.lineage.whatif.lead import STEPS, LeadTimes, after
+from mashbill.lineage.whatif.one_gap import one_gap
 from mashbill.lineage.whatif.population import impact_in_all, score
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES
 from mashbill.lineage.whatif.roster import Hit, Roster
@@ -293,6 +294,7 @@ class Told:
                 ),
             },
             "unknown": self._unknown(),
+            "one_gap": one_gap(roster, hit, self.bounds.gap, self._kinds).as_json(roster),
             "stand": self._stand(),
             "made_again": self._made_again(),
             "by_quarter": {key: by_quarter(roster, hit, w) for key, w in self._kinds.items()},

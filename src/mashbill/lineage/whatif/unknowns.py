@@ -31,6 +31,8 @@ class Bounds:
     """if each thing of whose making nothing is recorded does"""
     if_anything_missing: np.ndarray
     """if each of whose making anything is not recorded does"""
+    gap: np.ndarray
+    """things of whose making anything is not recorded, so that it may be hidden there"""
 
 
 def bounds(things: Things, removed: np.ndarray) -> Bounds:
@@ -45,11 +47,12 @@ def bounds(things: Things, removed: np.ndarray) -> Bounds:
     blank = things.thing & ~things.made & ~_begins(things) & open_
     gaps = evaluate(circuit, REACHABLE, things.unrecorded, ~things.thing)
     every = np.ones(circuit.size, bool)
+    gap = blank | (things.thing & gaps & open_)
     parts = (
         evaluate(circuit, REACHABLE, removed | hidden, every) & things.thing
-        for hidden in (blank, blank | (things.thing & gaps & open_))
+        for hidden in (blank, gap)
     )
-    return Bounds(*parts)
+    return Bounds(*parts, gap)
 
 
 def _begins(things: Things) -> np.ndarray:

@@ -128,6 +128,7 @@ def first_line(facts: dict[str, Any]) -> list[str]:
     if rest:
         which = f"All of the other {rest:,}" if gaps == rest else f"Of the other {rest:,}, {gaps:,}"
         said.append(f"{which} have gaps in their record in which the same may hide.")
+        said += _one_gap(facts["one_gap"])
     if lose:
         weights = facts["stand"]["models"]["as weights"]
         fits, might, none = facts["made_again"]["models"].values()
@@ -142,6 +143,19 @@ def first_line(facts: dict[str, Any]) -> list[str]:
             f"{nowhere}."
         )
     return said
+
+
+def _one_gap(told: dict[str, Any]) -> list[str]:
+    """Say how much hangs on one gap alone."""
+    looked_at, models = told["looked_at"], told["models"]
+    if not models["most"]:
+        return []
+    which = f"the {counted(told['things'], 'thing')} with such gaps"
+    if looked_at < told["things"]:
+        which = f"{looked_at:,} of {which} that are looked at"
+    mean, most = models["mean"], counted(models["most"], "more model")
+    said = f"If only one of {which} hid it, {most} would be hit at most, with"
+    return [f"{said} {models['most_by']}, and {mean:,.1f} on average."]
 
 
 def _left_open(told: dict[str, Any]) -> list[str]:
