@@ -115,3 +115,7 @@ def test_what_goes_by_one_way_only_is_told_apart():
     assert first_line(more)[1] == (
         "1 more model would go by one way and stay by another, such as weights."
     )
+    more["only_new_use_is_barred"] = True
+    assert first_line(more)[1] == (
+        "1 more model could still be learned from by another way, such as weights."
+    )

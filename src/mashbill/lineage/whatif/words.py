@@ -109,21 +109,16 @@ def first_line(facts: dict[str, Any]) -> list[str]:
     how = f"would be gone from {facts['from_in_words']} on"
     if facts["only_new_use_is_barred"]:
         how = "could no longer be learned from in any way"
-    partly = _both(models["go_by_one_way_only"], data["go_by_one_way_only"], "more ")
     others = _both(lose, data["stay_and_lose"], "other ")
     were = "was" if lose + data["stay_and_lose"] == 1 else "were"
     in_all, hit = counted(models["in_all"], "model"), models["hit"]
     said = [
         f"{facts['title']}, {gone} {how}.",
-        *(
-            [f"{partly} would go by one way and stay by another, such as weights."]
-            if models["go_by_one_way_only"] or data["go_by_one_way_only"]
-            else []
-        ),
+        *_partly(facts),
+        *_left_open(facts["not_known_whether_they_go"]),
         f"{others} {were} made with their help, as far as is recorded.",
         f"Together that is {hit:,} of the {in_all} on record.",
     ]
-    said += _left_open(facts["not_known_whether_they_go"])
     rest, gaps = models["in_all"] - hit, unknown["if_anything_missing"] - hit
     if rest:
         which = f"All of the other {rest:,}" if gaps == rest else f"Of the other {rest:,}, {gaps:,}"
@@ -143,6 +138,17 @@ def first_line(facts: dict[str, Any]) -> list[str]:
             f"{nowhere}."
         )
     return said
+
+
+def _partly(facts: dict[str, Any]) -> list[str]:
+    """Say how many go by one way of reaching them and stay by another."""
+    models, data = (facts["impact"][key]["go_by_one_way_only"] for key in ("models", "datasets"))
+    if not models and not data:
+        return []
+    how = "would go by one way and stay by another"
+    if facts["only_new_use_is_barred"]:
+        how = "could still be learned from by another way"
+    return [f"{_both(models, data, 'more ')} {how}, such as weights."]
 
 
 def _one_gap(told: dict[str, Any]) -> list[str]:
