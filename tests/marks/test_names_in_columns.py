@@ -50,7 +50,8 @@ HONEST = [
     ("partition", ["GPT", "MBR"]), ("meta", [{"model": "Corolla", "make": "Toyota"}]),
     ("source", ["reddit", "arxiv", "web"]), ("source", ["Claude 3D prints", "blog 4", "web"]),
     ("topic", ["gpt-4o", "pumps", "valves"]), ("tags", ["gpt-4", "news", "cars"]),
-    ("from", ["gpt", "human"]), ("by", ["Lee", "Kim"]), ("created_by", ["u-12", "u-13"]), ("meta", [{"source": "web"}]),
+    ("from", ["gpt", "human"]), ("by", ["Lee", "Kim"]), ("created_by", ["u-12", "u-13"]),
+    ("meta", [{"source": "web"}]),
     ("meta", [{"topic": "gpt-4o"}]), ("turns", [[{"from": "gpt", "value": "a"}]]),
     ("verb", ["grok", "see"]), ("id", ["ab/cd", "ef/gh"]), ("word", ["bard", "poet"]),
 ]  # fmt: skip

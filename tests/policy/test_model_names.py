@@ -3,7 +3,9 @@
 The spellings are those of makers' and clouds' own clients: anthropics/anthropic-sdk-python@009b0353
 (types/model.py), openai/openai-openapi@f85dbe2, vercel/ai@ed857f50f1 (packages/*/src, which list
 the names of Bedrock, Vertex, Fireworks, Together, Groq, DeepInfra and the makers), the hub's ids,
-and OpenRouter's marks. What an id stands for is the shipped catalogue's.
+and OpenRouter's marks; Together's are those of vercel/ai@ed857f50f1 (packages/togetherai/src), and
+``codestral-latest`` is in mistralai/client-python@36d1bfb (examples/mistral/fim). What an id
+stands for is the shipped catalogue's.
 """
 
 import json
@@ -17,6 +19,7 @@ from tests_support import rows_of, run_stages
 from mashbill import InputError
 from mashbill.core.record import BILL
 from mashbill.lineage.nodes import NodeTable, source_of
+from mashbill.marks.model_names import looks_like_a_model
 from mashbill.policy.claims import Catalogue, Entity, load_catalogue
 from mashbill.policy.model_names import find_named, resolve
 
@@ -119,10 +122,70 @@ OF_MAKER = {
     "OpenAI": "o3 o1-preview gpt-4.1-nano gpt-5.1-codex-max chatgpt-4o-latest gpt-4-1106-preview "
               "gpt-4-0125-preview gpt-4o-audio-preview-2024-12-17 gpt-5-pro-2025-10-06",
     "Google": "gemini-2.5-flash models/gemini-2.5-flash gemini-1.5-pro-002 "
+              "gemini-flash-latest gemini-pro-latest gemini-flash-lite-latest "
               "gemini-2.5-flash-preview-09-2025 gemini-2.0-flash-lite-preview-02-05",
     "xAI": "grok-4.20-reasoning x-ai/grok-4.3",
 }  # fmt: skip
 BY_MAKER = [(name, maker) for maker, names in OF_MAKER.items() for name in names.split()]
+BESIDE = {
+    "openai/gpt-4o": [
+        "GPT-4o (OpenAI)",
+        "[OpenAI] gpt-4o",
+        "OpenAI GPT-4o",
+        "OpenAI: GPT-4o",
+        "GPT-4o [OpenAI]",
+        "gpt-4o by OpenAI",
+        "gpt-4o (Azure)",
+        "GPT-4o via Azure OpenAI",
+        "gpt-4o-2024-05-13 (OpenAI)",
+    ],
+    "openai/chatgpt": ["ChatGPT (OpenAI)", "ChatGPT by OpenAI", "OpenAI ChatGPT"],
+    "xai/grok-3": ["Grok 3 (xAI)", "xAI: Grok 3"],
+    SONNET: [
+        "Anthropic: Claude Sonnet 4",
+        "Claude Sonnet 4 by Anthropic",
+        "Claude Sonnet 4 (Anthropic)",
+        "claude-sonnet-4-20250514 (Anthropic)",
+        "Claude Sonnet 4 (AWS Bedrock)",
+    ],
+    SONNET35: ["Claude 3.5 Sonnet (Anthropic)", "Anthropic Claude 3.5 Sonnet"],
+    "google/gemini-2.5-pro": [
+        "Google Gemini 2.5 Pro",
+        "Google: Gemini 2.5 Pro",
+        "Gemini 2.5 Pro from Google",
+        "gemini-2.5-pro (Vertex AI)",
+    ],
+    "meta-llama/Llama-3.3-70B-Instruct": [
+        "Llama 3.3 70B Instruct (Meta)",
+        "Meta: Llama 3.3 70B Instruct",
+        "Llama-3.3-70B-Instruct-Turbo",
+        "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        "together_ai/meta-llama/Llama-3.3-70B-Instruct-Turbo",
+        "meta-llama/Llama-3.3-70B-Instruct-Turbo-Free",
+        "Llama 3.3 70B Instruct (Together AI)",
+    ],
+    "meta-llama/Llama-3.1-405B-Instruct": ["meta-llama/Meta-Llama-3.1-405B-Instruct-Turbo"],
+    "meta-llama/Llama-3.1-8B-Instruct": [
+        "meta-llama/Meta-Llama-3.1-8B-Instruct-Turbo",
+        "Meta Llama 3.1 8B Instruct",
+    ],
+    "meta-llama/Meta-Llama-3-8B-Instruct": ["meta-llama/Meta-Llama-3-8B-Instruct-Lite"],
+    "Qwen/Qwen2.5-7B-Instruct": ["Qwen/Qwen2.5-7B-Instruct-Turbo"],
+    "Qwen/Qwen2.5-72B-Instruct": ["Qwen/Qwen2.5-72B-Instruct-Turbo"],
+    "Qwen/Qwen3-32B": ["Qwen3-32B (Alibaba)", "Qwen: Qwen3 32B"],
+    "deepseek-ai/DeepSeek-R1": ["DeepSeek R1 (DeepSeek)", "DeepSeek: DeepSeek R1"],
+    "moonshotai/Kimi-K2-Thinking": ["Kimi K2 Thinking (Moonshot AI)"],
+}
+SAID += [(name, wanted) for wanted, names in BESIDE.items() for name in names]
+CURRENT = {
+    "Mistral AI": [
+        "mistral-large-latest", "mistral-small-latest", "mistral-medium-latest", "codestral-latest",
+        "mistral-medium-2505", "ministral-8b-latest", "magistral-medium-latest",
+        "pixtral-large-latest", "mistral/mistral-large-latest", "Mistral AI: mistral-large-latest",
+        "mistral-large-latest (Mistral)"],
+    "Alibaba": ["qwen-plus-latest", "qwen-turbo-latest", "qwq-plus-latest"],
+}  # fmt: skip
+"""names of whichever model is current, which may have open weights or none"""
 PACKED = {
     "Qwen/Qwen2.5-7B-Instruct-GGUF": "Qwen/Qwen2.5-7B-Instruct",
     "bartowski/Qwen2.5-7B-Instruct-GGUF": "Qwen/Qwen2.5-7B-Instruct",
@@ -145,6 +208,15 @@ UNKNOWN = [
     "acme.claude-sonnet-4-20250514-v1:0", "us.acme.claude-v2:1",
     "accounts/acme/models/llama-v3p1-405b-instruct", "llama-v3p1-405b-instruct", "ft:acme-7b:x",
     "acme/unknown-7b-GGUF", "GGUF", "-GGUF", "ollama/llama99", "deepseek-chat-v9", "reasoner",
+    "GPT-4o (Acme)", "Claude Sonnet 4 (OpenAI)", "OpenAI Claude Sonnet 4", "Acme GPT-4o",
+    "GPT-4o (OpenAI) (tuned)", "GPT-4o by OpenAI and us", "My GPT-4o (OpenAI)", "(OpenAI)",
+    "OpenAI:",
+    "Azure gpt-4o", "acme/Llama-3.3-70B-Instruct-Turbo", "Llama-3.3-70B-Turbo", "acme-large-latest",
+    "mistral-acme-latest", "mistral-large-9999", "my-mistral-large-latest",
+    "Qwen3-8B-GGUF (Alibaba)",
+    "tuned from gpt-4o", "distilled from Claude Sonnet 4", "text by OpenAI", "Claude (Monet)",
+    "Gemini (zodiac)", "acme-Instruct-Turbo", "gpt-4o and Claude Sonnet 4 (OpenAI)",
+    "acme/mistral-large-latest", "like GPT-4o from OpenAI",
     "openai-community/gpt-5", "teknium/gpt-4", "claude-sonnet-4-finetuned-20250514",
 ]  # fmt: skip
 
@@ -166,6 +238,21 @@ def test_a_name_that_only_its_maker_gives_says_whose_it_is(name, maker):
     assert (found.provider, found.kind) == (maker, "closed-api")
     assert found.how
     assert not found.made_of
+
+
+@pytest.mark.parametrize(
+    ("name", "maker"), [(name, maker) for maker, names in CURRENT.items() for name in names]
+)
+def test_a_name_for_whichever_model_is_current_says_no_more_than_whose_it_is(name, maker):
+    found = resolve(name)
+    assert (found.provider, found.kind, found.id) == (maker, "unknown", "")
+    assert "by its maker's way of naming" in found.how
+
+
+@pytest.mark.parametrize("name", [name for name, _ in [*SAID, *BY_MAKER]])
+def test_what_is_resolved_is_a_models_name_to_marks(name):
+    """Marks tell most texts by their letters alone, which must hide no name that is resolved."""
+    assert looks_like_a_model(name)
 
 
 @pytest.mark.parametrize(("name", "base"), PACKED.items())

@@ -34,6 +34,8 @@ _WORDS = {
     "mistral": "mistralai/Mistral-7B-v0.1", "copilot": "",
 }  # fmt: skip
 """word that a maker calls its models by -> a thing of the catalogue that has the same maker"""
+_MORE = frozenset(["magistral", "ministral", "codestral", "pixtral", "qwq"])
+"""words that others of their names begin with"""
 _SHARED = frozenset(["claude", "gemini", "bard", "grok", "kimi", "llama", "mistral", "copilot"])
 """those of them that people, cars, beasts and winds are called by, too"""
 _BESIDE = frozenset(
@@ -133,12 +135,15 @@ def looks_like_a_model(text: str) -> bool:
 def _is_full(plain: str) -> bool:
     """Return whether a name is more than a word: it has an owner, a digit or a second word."""
     last = plain.rsplit("/", 1)[-1]
-    return "/" in plain or (len(last) >= _LEAST and bool(re.search(r"\d|[a-z]-[a-z]", last)))
+    return "/" in plain or (len(last) >= _LEAST and bool(re.search(r"\d|[a-z][- ][a-z(\[]", last)))
 
 
 @lru_cache(maxsize=20_000)
 def _led(text: str) -> Known | None:
     """Return what the resolver of strangers' names leads a name to."""
+    letters = re.findall(r"[a-z]{2,}", text.lower())
+    if _heads().isdisjoint(letters) and not re.match(r"o\d", text.lower().rpartition("/")[2]):
+        return None
     found = resolve(text, _quick())
     if not found.is_known:
         return None
@@ -164,6 +169,18 @@ class _Quick:
             msg = "the catalogue has no such name"
             raise InputError(msg)
         return self._catalogue.entities[found]
+
+
+@cache
+def _heads() -> frozenset[str]:
+    """Return the letters that names of models begin with: most texts have none of them."""
+    catalogue = load_catalogue()
+    names = [
+        name.rpartition("/")[2] for name, entity_id in catalogue.names.items()
+        if catalogue.entities[entity_id].what == "model"
+    ]  # fmt: skip
+    found = {match[0] for name in names if (match := re.match(r"[a-z]{2,}", name))}
+    return frozenset(found | _WORDS.keys() | _MORE)
 
 
 @cache

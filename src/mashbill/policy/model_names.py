@@ -7,6 +7,9 @@ Rows, cards and logs name models as an API, a cloud, a router or a program does:
 is told. What is left is an id or an alias of the catalogue, or a name that only its maker gives; or
 the name is not resolved. A part of a name is never enough: a fine-tune that has gpt-4 in its name
 is not GPT-4, and a repack of weights is another thing than the weights.
+
+People write a maker beside a name (``GPT-4o (OpenAI)``, ``OpenAI: GPT-4o``, ``Claude Sonnet 4 by
+Anthropic``): it is taken off if what is left is a whole name of that maker, and told.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from mashbill.policy.claims import Entity
 
 _LONGEST = 300  # characters of a name; a longer one is a text
+_LONGEST_MAKER = 40
 _SERVED = (
     (re.compile(r"(?:hf|huggingface|openrouter|litellm_proxy|together_ai|azure|vertex_ai|bedrock|"
                 r"fireworks_ai|groq|deepinfra|gemini)[:/]{1,2}(?=.)"), "by who serves it"),
@@ -48,6 +52,8 @@ _REPACK = re.compile(
     r"[-_.](?P<how>(?:i1-)?gguf|awq|gptq|fp8(?:-dynamic)?|nvfp4|mxfp4|int[48]|bnb-4bit|[48]bit|mlx"
     r"|exl[23]|onnx|uqff|q[2-8](?:_k)?(?:_[slm01])?|iq[1-4]_\w+|w[48]a(?:8|16))(?=$|[-_.])"
 )
+_TOGETHER = re.compile(r"(?<=-instruct)-(?:turbo|lite)(?:-free)?$")
+"""how Together names open weights that it serves faster, or at a lower price"""
 _TUNED = re.compile(r"ft:(?P<base>[\w.-]+)(?::.*)?")
 _OWNERS = {
     "alibaba": "qwen", "deepseek": "deepseek-ai", "meta": "meta-llama", "mistral": "mistralai",
@@ -60,6 +66,20 @@ _FLOATING = {
     "deepseek-reasoner": "deepseek-ai/DeepSeek (unspecified)",
 }
 """names that a maker's API gives to whichever model is the current one"""
+
+
+_BESIDE = (
+    re.compile(r"(?P<name>[^()\[\]]+?)\s*[(\[](?P<who>[^()\[\]]+)[)\]]"),
+    re.compile(r"[(\[](?P<who>[^()\[\]]+)[)\]]\s*(?P<name>[^()\[\]]+)"),
+    re.compile(r"(?P<who>[^:]+):\s+(?P<name>[^:]+)"),
+    re.compile(r"(?P<name>.+?),?\s+(?:by|from|via)\s+(?P<who>.+)"),
+    re.compile(r"(?P<who>\w+(?:\.ai| ai)?)\s+(?P<name>.+)"),
+)
+"""ways to write a maker beside a name; in the last nothing but the maker tells that it is one"""
+_SERVERS = frozenset(
+    ["azure", "azureopenai", "bedrock", "awsbedrock", "amazonbedrock", "vertexai", "openrouter",
+     "together", "togetherai", "groq", "fireworks", "fireworksai", "deepinfra", "huggingface"]
+)  # fmt: skip
 
 
 class Names(Protocol):
@@ -77,9 +97,11 @@ class _Family:
     owner: str
     provider: str
     country: str
+    kind: SourceKind = "closed-api"
 
 
 _SIZES = r"mini|nano|pro|turbo|chat|codex|instruct|16k|32k|latest|preview|search|audio|max|\d{4}"
+_MONTH = r"2[3-9](?:0[1-9]|1[0-2])"
 _FAMILIES = (
     _Family(re.compile(rf"(?:chatgpt-4o|gpt-[345](?:\.\d)?o?)(?:-(?:{_SIZES}))*"),
             "openai", "OpenAI", "US"),
@@ -90,6 +112,14 @@ _FAMILIES = (
             "google", "Google", "US"),
     _Family(re.compile(r"grok-\d(?:\.\d+)?(?:-(?:mini|fast|latest|beta|reasoning|non|code))*"),
             "xai", "xAI", "US"),
+    _Family(re.compile(r"gemini-(?:pro|flash|flash-lite|ultra)-latest"), "google", "Google", "US"),
+    _Family(re.compile(r"grok-latest"), "xai", "xAI", "US"),
+    # Of these the current release may have open weights, or none.
+    _Family(re.compile(rf"(?:(?:mistral|magistral)-(?:large|medium|small)|ministral-\d+b"
+                       rf"|pixtral-large|codestral)-(?:latest|{_MONTH})"),
+            "mistralai", "Mistral AI", "FR", "unknown"),
+    _Family(re.compile(r"(?:qwen-(?:turbo|plus)|qwq-plus)-latest"),
+            "qwen", "Alibaba", "CN", "unknown"),
 )  # fmt: skip
 """as makers' own clients list them; an open model of one of them (gpt-oss) is none of these"""
 
@@ -168,7 +198,7 @@ def _resolved(text: str, catalogue: Names) -> Resolved:
     found = _exactly(name, catalogue)
     if found is None:
         name, how = _bare(name.lower())
-        found = _by_rules(name, how, catalogue)
+        found = _by_rules(name, how, catalogue) or _beside_its_maker(name, catalogue)
     if found is None:
         return Resolved(text, near=tuple(_near(text, catalogue)))
     return replace(found, asked=text)
@@ -216,6 +246,10 @@ def _by_rules(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | N
                                version=match["day"])  # fmt: skip
     if name.endswith("-latest") and (found := _exactly(name.removesuffix("-latest"), catalogue)):
         return replace(found, how=(*how, "by -latest, which says no release", *found.how))
+    if match := _TOGETHER.search(name):
+        found = _exactly(name[: match.start()], catalogue)
+        if found is not None and found.kind == "open-weights":
+            return replace(found, how=(*how, f"by Together's mark {match[0]}", *found.how))
     if match := _REPACK.search(name):
         # Whoever packed it is its owner; the name in front is that of what was packed.
         own = name[: match.start()]
@@ -224,6 +258,42 @@ def _by_rules(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | N
         return _made_of(base, (*how, f"by the packing {match['how']}")) if base else None
     family = _of_family(name)
     return replace(family, how=(*how, *family.how)) if family else None
+
+
+def _beside_its_maker(name: str, catalogue: Names) -> Resolved | None:
+    """Return what a name stands for that has its maker, or who serves it, beside it.
+
+    What is left must be a whole name, and of that maker: GPT-4o (Acme) is not OpenAI's GPT-4o.
+    """
+    for pattern in _BESIDE:
+        match = pattern.fullmatch(name)
+        if match is None or len(match["who"]) > _LONGEST_MAKER:
+            continue
+        rest, how = _bare(match["name"].strip())
+        found = _by_rules(re.sub(r"\s+", "-", rest), how, catalogue)
+        who = _squeezed(match["who"])
+        if found is None or found.made_of:
+            continue
+        if who in _makers(found):
+            return replace(found, how=("by its maker beside it", *found.how))
+        if who in _SERVERS and pattern is not _BESIDE[-1]:
+            return replace(found, how=("by who serves it, beside it", *found.how))
+    return None
+
+
+def _makers(found: Resolved) -> set[str]:
+    """Return how the maker of what a name was led to is written, squeezed."""
+    owner = found.id.partition("/")[0].lower()
+    owners = {owner, *(short for short, long in _OWNERS.items() if long == owner)} - {""}
+    parts = [*re.split(r"[()/]", found.provider), *owners]
+    whole = {_squeezed(part) for part in parts}
+    whole |= {_squeezed(part.removesuffix(" AI")) for part in parts}
+    whole |= {f"{each}ai" for each in whole if each and not each.endswith("ai")}
+    return whole - {"", "unknown", "unknownai"}
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def _made_of(base: Resolved, how: tuple[str, ...]) -> Resolved:
@@ -284,7 +354,7 @@ def _of_family(name: str) -> Resolved | None:
     for family in _FAMILIES:
         if family.names.fullmatch(last) and (not slash or owner == family.owner):
             return Resolved(name, how=("by its maker's way of naming",), provider=family.provider,
-                            country=family.country, kind="closed-api")  # fmt: skip
+                            country=family.country, kind=family.kind)  # fmt: skip
     return None
 
 
