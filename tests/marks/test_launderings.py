@@ -23,6 +23,7 @@ from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill import Signer, Source, Store, load_recipe
+from mashbill.conduct import keeping
 from mashbill.core import registry
 from mashbill.core.record import BILL, FROM
 from mashbill.core.stage import StageSpec
@@ -290,6 +291,18 @@ def of_rows(row, **more):
     return write
 
 
+def exported_calls(wrap):
+    """The journal as `journal export` writes it, one call a row."""
+
+    def write(told, folder):
+        keeping.export(told[0].root / "calls.sqlite", folder / "j.jsonl")
+        lines = [json.loads(line) for line in (folder / "j.jsonl").read_text().splitlines()]
+        calls = [line["call"] for line in lines if "call" in line]
+        return rows_alone(told, folder, [wrap(call) for call in calls])
+
+    return write
+
+
 # what was done, how, kinds of marks that it leaves, whether in a fresh store
 FOUND = [
     ("published, declared as one's own", published, "receipt beside row", False),
@@ -348,6 +361,26 @@ FOUND = [
     ("a bill above in a packed tar", in_archive("gztar"), "beside", True),
     ("a bill in an archive of an archive", in_archive_of_archive, "beside", True),
     ("a bill above the recipe", above_the_recipe, "beside", True),
+    ("our journal's calls as rows", exported_calls(lambda call: call), "receipt generator",
+     True),
+    ("our journal's calls in a column", exported_calls(
+        lambda call: {"text": call["text"], "call": call}), "receipt generator", True),
+    ("our journal's calls without their teacher", exported_calls(
+        lambda call: {key: call[key] for key in ("request", "prefix", "text")}), "receipt", True),
+    ("a receipt within an object", with_column("meta", {"_call": "ab" * 32}), "receipt", True),
+    ("a list of names in a cell", with_column("authors", ["gpt-4o"]), "named", True),
+    ("a list of several", with_column("author", ["gpt-4o", "claude-3-opus"]), "named", True),
+    ("a list that is written as a text", with_column("author", "['gpt-4o', 'claude-3-opus']"),
+     "named", True),
+    ("names set apart by commas", with_column("author", "gpt-4o, claude-3-opus"), "named", True),
+    ("an object that has a name", with_column("author", {"name": "gpt-4o", "temp": 1}), "named",
+     True),
+    ("an object in a column of generators", with_column("teacher", {"name": "gpt-4o"}),
+     "generator", True),
+    ("a list of objects in one", with_column("generators", [{"name": "gpt-4o"}, {"id": "x"}]),
+     "generator", True),
+    ("a key of generators that holds an object", with_column(
+        "meta", {"teacher": {"name": "gpt-4o"}}), "generator", True),
     ("receipts alone: _bill", with_column("_bill", "ab" * 32), "receipt", True),
     ("receipts alone: _id", with_column("_id", "ab" * 16), "receipt", True),
     ("a number of a node alone", with_column("_bill", 0), "column", True),
@@ -437,6 +470,11 @@ HONEST = [
                for i in range(60)])),
     ("a zip without anything of ours", in_archive("zip", without=["bill.json", "README.md"])),
     ("a zip whose bill is another folder's", in_archive("zip", "other/rows.jsonl")),
+    ("requests of a web server", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "request": f"{i:064x}", "body": "x"} for i in range(9)])),
+    ("lists of tags, and authors that are objects", lambda t, f: rows_alone(
+        t, f, [{"text": f"row {i}", "tags": ["car", "gpt-4o" if i == 3 else f"tag {i}"],
+                "author": {"name": f"Ann {i}", "id": i}} for i in range(9)])),
     ("short texts that are alike by chance", lambda t, f: rows_alone(
         t, f, [{"text": "good"}, {"text": "thanks"}, *OWN[:9]])),
 ]  # fmt: skip

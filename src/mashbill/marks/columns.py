@@ -20,6 +20,7 @@ from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, CALL, FROM, ID
 from mashbill.marks.call_ids import ids_in
 from mashbill.marks.model_names import family_name, is_in_full, known_name, looks_like_a_model
+from mashbill.marks.named_in import names_apart, names_in, names_of_text
 from mashbill.stages.cells import as_text, texts_of
 from mashbill.stages.forms import GENERATORS, column_of, within
 from mashbill.stages.giving import bare_name
@@ -61,6 +62,17 @@ _RECEIPTS = frozenset([BILL, ID, FROM, CALL])
 _HEX = {BILL: 64, ID: 32, CALL: 64}
 """characters that our own digests have as text"""
 _BYTES = {ID: 16, CALL: 32}
+REQUEST = "request"
+"""column of a journal's export that holds the digest of a call, as ``_call`` does"""
+_OF_A_CALL = frozenset(["teacher", "prefix", "choices", "logprobs"])
+"""other columns of that export; with none of them a request may be anybody's"""
+_WITHIN = {
+    BILL: (rf'"{BILL}"\s*:\s*"[0-9a-f]{{64}}"',), CALL: (rf'"{CALL}"\s*:\s*"[0-9a-f]{{64}}"',),
+    REQUEST: (rf'"{REQUEST}"\s*:\s*"[0-9a-f]{{64}}"', f'"({"|".join(sorted(_OF_A_CALL))})"'),
+}  # fmt: skip
+"""key -> what a cell has in it within which a receipt stands"""
+_SHORT = 500
+"""bytes of a list or an object that may be a name or some"""
 _DISTINCT = 1_000
 """values of a column that are counted; of one with more those that name models"""
 _COLUMNS = 5_000
@@ -114,7 +126,9 @@ class Columns:
             name = names[column]
             if name in (BILL, FROM) and not set(names.values()) & _RECEIPTS - {name}:
                 self._alone[column] += _numbers(cells.array)
-            if name in (BILL, ID, CALL):
+            if name == REQUEST and _OF_A_CALL & set(names.values()):
+                self._receipt(column, CALL, cells, beside=set())
+            elif name in (BILL, ID, CALL):
                 self._receipt(column, name, cells, beside=set(names.values()))
             elif name in LIBRARIES:
                 self._filled[column] += len(cells.array) - cells.array.null_count
@@ -149,11 +163,16 @@ class Columns:
             # Most of it are no names: those that were met are counted on.
             met = self._values.get(column, Counter())
             texts = texts.filter(pc.is_in(texts, pa.array(list(met), texts.type)))
+        self._count(column, texts)
+
+    def _count(self, column: str, texts: pa.Array) -> None:
+        """Count what texts name, until there is too much of it for names."""
         counts = self._values.setdefault(column, Counter())
         for item in pc.value_counts(texts).to_pylist():
             text = item["values"]
             if text is not None and text.strip():
-                counts[text] += item["counts"]
+                for name in names_of_text(text):
+                    counts[name] += item["counts"]
         if len(counts) > _DISTINCT:
             key = plain_name(column)
             is_worth = _says_models(key) or _says_whence(key)
@@ -164,11 +183,15 @@ class Columns:
     def _nested(self, column: str, cells: Cells) -> None:
         if not cells.is_json:
             return
+        if column not in self._retired and not _says_models(plain_name(column)):
+            short = pc.less_equal(pc.binary_length(cells.array), _SHORT)
+            self._count(column, cells.array.filter(pc.fill_null(short, fill_value=False)))
         self._nested_texts(column, cells.array, is_json=True)
 
     def _nested_texts(self, column: str, texts: pa.Array, *, is_json: bool = False) -> None:
         """Look for keys that name models in cells that hold, or write, lists and objects."""
         self._calls.setdefault(column, Counter()).update(ids_in(texts, within=True))
+        self._receipts_within(column, texts)
         worth = pc.match_substring_regex(texts, f"(?i){_WORTH.pattern}")
         own = column_of(self._generator, [column]) if self._generator else None
         named = _says_models(plain_name(column)) or own is not None
@@ -180,7 +203,7 @@ class Columns:
                 continue
             told: set[tuple[str, str]] = set()
             if named and is_json:
-                told |= {(column, name) for name in texts_of(value) or ()}
+                told |= {(column, name) for name in names_in(value)}
             told |= set(_named_within(value, column))
             if own is not None:
                 names = texts_of(within(value, own[1]) if own[1] else value)
@@ -193,6 +216,14 @@ class Columns:
                 counts = self._values.setdefault(key, Counter())
                 if len(counts) < _DISTINCT:
                     counts[name] += 1
+
+    def _receipts_within(self, column: str, texts: pa.Array) -> None:
+        """Count cells within which receipts of ours stand, or a call of a journal."""
+        for key, patterns in _WITHIN.items():
+            fits = [pc.match_substring_regex(texts, pattern) for pattern in patterns]
+            there = fits[0] if len(fits) == 1 else pc.and_(*fits)
+            if count := pc.sum(there).as_py():
+                self._receipts.setdefault(f"{column}.{key}", Counter())[""] += count
 
     def told_by(self, spec: ImportSpec) -> set[str]:
         """Return the names, in small letters, that an import will find itself.
@@ -247,8 +278,9 @@ class Columns:
         for column, counts in self._values.items():
             key = plain_name(column.rsplit(".", 1)[-1])
             total = self.rows if column in self._retired else sum(counts.values())
-            says_so = _says_models(key) or any(map(is_renamed, counts))
-            others = {n: rows for n, rows in counts.items() if not _is_nobody(n) and not is_told(n)}
+            apart = names_apart(counts)
+            says_so = _says_models(key) or any(map(is_renamed, apart))
+            others = {n: rows for n, rows in apart.items() if not _is_nobody(n) and not is_told(n)}
             fits = {
                 name: rows
                 for name, rows in others.items()
@@ -262,7 +294,7 @@ class Columns:
                 fits = {name: rows for name, rows in fits.items() if is_whence and is_in_full(name)}
             if not fits:
                 continue
-            rows = sum(fits.values())
+            rows = min(sum(fits.values()), self.rows)
             names = tuple(sorted(fits, key=lambda name: (-fits[name], name)))
             kind: MarkKind = "generator" if says_so else "named"
             yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
@@ -319,7 +351,7 @@ def _named_within(value: Any, path: str) -> Iterator[tuple[str, str]]:
             for key, each in item.items():
                 name = plain_name(str(key))
                 if _says_models(name) or _says_whence(name):
-                    for text in texts_of(each) or ():
+                    for text in names_in(each):
                         yield f"{place}.{key}", text
                 if isinstance(each, list | dict):
                     waiting.append((each, f"{place}.{key}", depth + 1))
