@@ -1,10 +1,15 @@
 """What a recipe says of a known model's name: what differs from the catalogue is said, no more."""
 
+from datetime import date
+
 import pytest
 
 from mashbill import Source
+from mashbill.core.use import Use
+from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.misdeclared import differs_from_known, is_another
+from mashbill.policy.restrictions import Question, decide_use
 
 REGISTRY = load_registry()
 
@@ -66,3 +71,18 @@ def test_a_known_name_is_not_people(name):
 def test_what_differs_from_the_catalogue_is_said(name, kind, provider, says):
     found = differs_from_known(REGISTRY, model(name, kind, provider))
     assert (says in found) if says else not found
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "gpt-4o (stand-in)", "claude-sonnet-4", "o3"])
+@pytest.mark.parametrize("kind", ["open-weights", "own-dataset", "human"])
+@pytest.mark.parametrize("route", ["weights", "in-process", "api:Acme", "dataset:Set"])
+@pytest.mark.parametrize("called_by", ["us", "others", ""])
+def test_nothing_that_is_declared_of_a_closed_model_gives_leave(name, kind, route, called_by):
+    source = Source(name=name, what="model", kind=kind, route=route, provider="Acme",
+                    license="MIT", called_by=called_by)  # fmt: skip
+    use = Use(competes_with=["OpenAI"], commercial=True)
+    found = decide_use(REGISTRY, Question(source, (), use, date(2026, 11, 20)))
+    assert strictest(each.outcome for each in found) != "allow"
+    (told,) = [each for each in found if each.rule == "differs-from-catalogue"]
+    assert "the catalogue knows" in told.because
+    assert told.lacking == ("origin",)

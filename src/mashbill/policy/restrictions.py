@@ -16,6 +16,7 @@ from mashbill.policy.clauses import USE
 from mashbill.policy.deciding import Case, Finding, Student, find_all
 from mashbill.policy.decision import Decision, cited
 from mashbill.policy.licence_cells import usual
+from mashbill.policy.misdeclared import differs_from_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,17 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
     )
     use = _by_its_name(registry, question.use)
     question = replace(question, use=use, unclear_rivals=unclear)
+    if source.contradicted or not (differs := differs_from_known(registry, source)):
+        return _decide_as_declared(registry, question)
+    made = _maker(question)(
+        "review", "differs-from-catalogue", differs, lacking=("origin",),
+        used={"kind": source.kind, "provider": source.provider},
+    )  # fmt: skip
+    return [made, *_decide_as_declared(registry, question)]
+
+
+def _decide_as_declared(registry: Registry, question: Question) -> list[Decision]:
+    source = question.source
     simple = _needs_no_terms(question)
     if simple is not None:
         return [simple]
