@@ -196,6 +196,8 @@ class Accidents:
     def t_parquet_value(self) -> Touched | None:
         name = self.draw.choice(self.shards())
         table = read(self.whole[name])
+        if not table.num_rows:
+            return None
         column = self.draw.choice(table.column_names)
         row = self.draw.randrange(table.num_rows)
         value = table.column(column)[row].as_py()
