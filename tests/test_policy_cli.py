@@ -1,6 +1,7 @@
 """Plans that terms deny or want reviewed, and checks of what is made, as a user calls them."""
 
 import json
+import re
 import shutil
 from datetime import date
 
@@ -146,7 +147,7 @@ def test_an_artifact_is_decided_again_as_of_any_day(call, channels, tmp_path):
     assert any(d["lacking"] for d in early["decisions"])
     text = call("check", "scratch", "--as-of", "2026-07-01", *at, code=1)
     assert "no legal advice" in text
-    assert "clean" not in text
+    assert "clean" not in re.sub(r"clean\.txt|cleaned", "", text)  # names of a file and a stage
     assert "--distribution 'x'" in call("check", "scratch", "--distribution", "x", *at, code=2)
     assert "write YYYY-MM-DD" in call("check", "scratch", "--as-of", "soon", *at, code=2)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -11,13 +12,18 @@ from tests_laws import law
 from tests_support import TEACHER, run_stages
 
 from mashbill import RecipeError, load_recipe
+from mashbill.cli.subjects import own_subject
+from mashbill.core.use import Use
 from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
+from mashbill.lineage.bill import bill, coverage
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.exports import FORMATS, export
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
 from mashbill.plan import build
+from mashbill.policy.decision import strictest
+from mashbill.policy.documents import load_registry
+from mashbill.policy.house import load_rules
 from mashbill.report import write_report
 
 ROWS = [{"text": f"a text of our own, number {i}"} for i in range(20)]
@@ -106,10 +112,6 @@ def test_a_closed_model_in_a_prompt_is_decided_about_and_concluded_on(tmp_path):
     made(tmp_path, MODEL)
     path = tmp_path / "some.toml"
     path.write_text(path.read_text() + '[use]\ncompetes_with = ["OpenAI"]\n')
-    from datetime import date
-
-    from mashbill.policy.documents import load_registry
-
     plan = build(load_recipe(path))
     decided = plan.decide(load_registry(), date(2026, 11, 20)).decisions
     assert {d.outcome for d in decided if d.about.startswith("gpt-4o")} - {"allow"}
@@ -152,6 +154,86 @@ def test_what_is_declared_wrong_is_told_with_file_and_key(tmp_path, origins, say
         load_recipe(path)
     assert says in str(error.value)
     assert str(path) in str(error.value)
+
+
+RULES = """
+[[rule]]
+id = "named"
+says = "Everything named."
+for = "artifact"
+when = "named < 0.95"
+
+[[rule]]
+id = "covered"
+says = "Everything covered."
+for = "artifact"
+when = "coverage < 0.01"
+
+[[rule]]
+id = "no-closed"
+says = "Nothing closed."
+when = 'kind == "closed-api"'
+
+[[rule]]
+id = "no-texts-of-them"
+says = "Nothing that is owed."
+when = 'kind == "closed-api" && owed > 0.0'
+"""
+OURS = '[origins]\n"ask.txt" = { by = "people", license = "CC0-1.0" }\n'
+
+
+def checked(folder, origins, **use):
+    store = made(folder, origins)
+    rules = folder / "rules.toml"
+    rules.write_text(RULES)
+    asked = own_subject("mixed", store.root)
+    declared = Use(license="MIT", competes_with=(), commercial=True, **use)
+    return asked.decide(
+        load_registry(), date(2026, 11, 20), declared, load_rules([rules]), is_release=True
+    )  # fmt: skip
+
+
+def outcomes(decided):
+    return {rule: strictest(d.outcome for d in decided.decisions if d.rule == rule)
+            for rule in ("named", "covered", "no-closed", "no-texts-of-them")}  # fmt: skip
+
+
+@pytest.mark.parametrize(("distribution", "asks"), [
+    ("public", True), (None, True), ("service", False), ("private", False),
+])  # fmt: skip
+def test_a_release_wants_to_know_who_wrote_its_prompts(tmp_path, distribution, asks):
+    lacks = checked(tmp_path / "a", "", distribution=distribution)
+    found = [d for d in lacks.decisions if d.rule == "prompt-origin-not-recorded"]
+    assert [d.outcome for d in found] == ["review"] * asks
+    assert all("ask.txt (asked@1)" in d.because and "[origins]" in d.because for d in found)
+    assert all("origin of ask.txt" in d.lacking for d in found)
+    told = checked(tmp_path / "b", OURS, distribution=distribution)
+    assert not [d for d in told.decisions if d.rule == "prompt-origin-not-recorded"]
+
+
+def test_no_rule_passes_on_a_prompt_of_which_nobody_says_whose_it_is(tmp_path):
+    """What the prompt holds, if it is told, is denied; left out, it is review and never leave."""
+    lacks, people, model = (
+        outcomes(checked(tmp_path / name, origins, distribution="public"))
+        for name, origins in (("a", ""), ("b", OURS), ("c", MODEL))
+    )
+    assert model["no-closed"] == "deny"
+    assert lacks == {
+        "named": "review", "covered": "allow", "no-closed": "review", "no-texts-of-them": "allow",
+    }  # fmt: skip
+    assert people["named"] == people["no-closed"] == "allow"
+    for rule, outcome in model.items():
+        assert outcome == "allow" or lacks[rule] != "allow"
+
+
+def test_what_was_asked_for_in_such_words_leaves_coverage_open(tmp_path):
+    store = made(tmp_path)
+    circuit = Circuit.of_artifact(store, store.find("mixed"))
+    prompts = covered(store, "mixed")
+    plain, asked = coverage(circuit), coverage(circuit, prompts.nodes)
+    assert asked.named[0] == pytest.approx(prompts.recorded[0])
+    assert (plain.named[1], plain.recorded[1]) == (asked.named[1], asked.recorded[1])
+    assert asked.recorded[0] <= min(plain.recorded[0], asked.named[0])
 
 
 @law(30)

@@ -100,7 +100,7 @@ class Subject:
         return decide_circuit(
             registry, [self.circuit], self.circuit, self.kind_of, use, as_of,
             is_public=self.entity is not None, rules=rules, stated=self.stated_license,
-            is_release=is_release,
+            is_release=is_release, prompted=self.prompted,
         )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class FileOrigin(BaseModel):
     version: str = ""
     """release, date or revision"""
     license: str | None = None
-    """SPDX identifier of the data set's licence"""
+    """SPDX identifier of the licence of the data set, or of what people wrote"""
     called_by: CalledBy = ""
     """who called the model: us or others; see ``import``"""
 
@@ -62,7 +62,8 @@ class FileOrigin(BaseModel):
         """
         if self.by == "people":
             return Source(name=f"{file}: people", what="dataset", kind="human", route="file",
-                          provider=self.provider, country=self.country)  # fmt: skip
+                          provider=self.provider, country=self.country,
+                          license=self.license)  # fmt: skip
         if self.by == "dataset":
             return Source(name=self.name, what="dataset", kind="public-dataset", route="file",
                           provider=self.provider, country=self.country, version=self.version,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from mashbill.lineage.unrecorded import (
     unrecorded_making,
 )
 from mashbill.lineage.words import share_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SUBSTANCE = (Channel.CONTENT, Channel.LOGITS, Channel.WEIGHTS, Channel.TRANSFORM)
 """channels through which text or weights come, so that a part of them can be owed to a source"""
@@ -192,11 +195,16 @@ class Coverage:
         }
 
 
-def coverage(circuit: Circuit) -> Coverage:
+def coverage(circuit: Circuit, asked: Collection[str] = ()) -> Coverage:
     """Return how much of an artifact has a recorded origin, through all its channels.
 
     A public thing of which no claim tells the making has [0, 1]: nothing speaks for either end. So
-    has what only the rest of a public thing is in, as nobody says that there is any.
+    has what only the rest of a public thing is in, as nobody says that there is any, and what was
+    asked for in words of which nobody says whose they are.
+
+    Args:
+        circuit: the artifact's.
+        asked: digests of what was asked for in such words.
     """
     every = allowed(tuple(Channel))
 
@@ -206,11 +214,14 @@ def coverage(circuit: Circuit) -> Coverage:
         return float(shares.low[circuit.root]), float(shares.high[circuit.root])
 
     unknown, unmade = unknown_origin(circuit), unrecorded_making(circuit)
-    high = reached(unknown)[1]
+    by_words = np.zeros(circuit.size, bool)
+    if asked:
+        by_words[:] = [circuit.digest(node) in asked for node in range(circuit.size)]
+    high = reached(unknown | by_words)[1]
     low = reached(unknown & ~circuit.matching(is_unsaid))[0]  # a rest may be nothing
     named = recorded = 1 - high, 1 - low
     if unmade.any():
-        recorded = 1 - reached(unknown | unmade)[1], 1 - low
+        recorded = 1 - reached(unknown | unmade | by_words)[1], 1 - low
     if unmade[circuit.root]:
         named = (0.0, 1.0)
     return Coverage(recorded, _sources_at(circuit, unknown), named, _sources_at(circuit, unmade))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.store import Store
     from mashbill.core.use import StudentKind
+    from mashbill.lineage.prompted import PromptCoverage
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
 
@@ -166,6 +167,7 @@ def decide_circuit(
     rules: Sequence[HouseRule] = (),
     stated: str | None = None,
     is_release: bool = False,
+    prompted: PromptCoverage | None = None,
 ) -> Decided:
     """Return the decisions about an artifact, or about what a plan would make.
 
@@ -181,7 +183,8 @@ def decide_circuit(
         rules: house rules.
         stated: the licence that the artifact itself is under, where its stage says so; a declared
             one goes before it.
-        is_release: ask for the licences that a release wants to have on record, too.
+        is_release: ask for what a release wants to have on record, too.
+        prompted: whose words teachers were asked by, where a store tells it.
     """
     several = list(circuits)
     students: dict[Source, list[Student]] = {}
@@ -205,11 +208,15 @@ def decide_circuit(
         decisions.append(_not_recorded(name, as_of, more))
     decisions += decide_obligations(licence, name, use, as_of, is_public=is_public)
     if is_release:
-        decisions += decide_release(result, licence, use, as_of, is_public=is_public)
+        decisions += decide_release(
+            result, licence, use, as_of, is_public=is_public, prompted=prompted
+        )
     decided = Decided(name, as_of, use, tuple(decisions), licence)
     if not rules:
         return decided
-    put = RulesPut(result, decided.about, use, as_of, decided.decisions, licence, is_planned)
+    put = RulesPut(
+        result, decided.about, use, as_of, decided.decisions, licence, is_planned, prompted
+    )
     house = put_rules(rules, put)
     return replace(decided, decisions=(*decisions, *house))
 

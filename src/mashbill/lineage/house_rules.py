@@ -10,7 +10,14 @@ from mashbill.lineage.bill import Line, bill, coverage
 from mashbill.lineage.circuit import TYPES, Circuit
 from mashbill.lineage.definitions import judge_all
 from mashbill.lineage.rule_facts import licence_facts, source_facts, use_facts
-from mashbill.lineage.unsettled_facts import behind_line, behind_root, named_ends, of_artifact
+from mashbill.lineage.unsettled_facts import (
+    behind_line,
+    behind_root,
+    behind_words,
+    named_ends,
+    of_artifact,
+    with_words,
+)
 from mashbill.policy.house import apply_rule, apply_to_unrecorded
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.use import Use
     from mashbill.lineage.obligations import OutputLicence
+    from mashbill.lineage.prompted import PromptCoverage
     from mashbill.policy.decision import Decision
     from mashbill.policy.house import HouseRule, Unsettled
 
@@ -39,6 +47,8 @@ class RulesPut:
     licence: OutputLicence
     is_planned: bool = False
     """it is not made yet, so shares are not known"""
+    prompted: PromptCoverage | None = None
+    """whose words teachers were asked by, where a store tells it"""
 
     @cached_property
     def held(self) -> dict[str, Any]:
@@ -85,12 +95,24 @@ class RulesPut:
             "denied": sum(decision.outcome == "deny" for decision in self.decisions),
             "in_review": sum(decision.outcome == "review" for decision in self.decisions),
         }
-        covered = coverage(self.circuit)
+        prompted = self.prompted
+        covered = coverage(self.circuit, prompted.nodes if prompted else ())
         intervals = {
             "coverage": _ALL if self.is_planned else covered.recorded,
             "named": _ALL if self.is_planned else covered.named,
+            "coverage_prompt": prompted.recorded if prompted and not self.is_planned else _ALL,
         }
-        return facts, intervals, of_artifact(self.circuit, facts, intervals, verdicts)
+        behind = of_artifact(self.circuit, facts, intervals, verdicts)
+        if self.by_words is not None:
+            behind = with_words(behind, self.by_words, facts, intervals)
+        return facts, intervals, behind
+
+    @cached_property
+    def by_words(self) -> Unsettled | None:
+        """What holds of the sources of prompts of which nobody says whose words they are."""
+        if self.prompted is None or not self.prompted.undeclared:
+            return None
+        return behind_words(self.prompted, self.held, is_planned=self.is_planned)
 
 
 def put_rules(rules: Iterable[HouseRule], put: RulesPut) -> list[Decision]:
@@ -124,6 +146,6 @@ def _of_sources(rule: HouseRule, put: RulesPut) -> list[Decision]:
         behind = behind_line(line, put.ends, put.held, is_planned=put.is_planned)
         about = f"{source.title} ({source.route})"
         found.append(apply_rule(rule, about, facts, shares, put.as_of, behind))
-    if not put.lines and (nothing := behind_root(put.circuit, put.held)):
-        found.append(apply_to_unrecorded(rule, put.about, nothing, put.as_of))
-    return found
+    nothing = behind_root(put.circuit, put.held) if not put.lines else None
+    open_ends = [behind for behind in (nothing, put.by_words) if behind is not None]
+    return found + [apply_to_unrecorded(rule, put.about, end, put.as_of) for end in open_ends]

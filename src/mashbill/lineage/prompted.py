@@ -38,17 +38,23 @@ class PromptCoverage:
     """(artifact whose stage used it, file) of those files"""
     unit: str = "tokens"
     """what its size is counted in"""
+    nodes: frozenset[str] = frozenset()
+    """digests of what was written, judged or rewritten by those words"""
+
+    @property
+    def named(self) -> str:
+        """Name those files, of many the first and how many more there are."""
+        files = [f"{file} ({artifact})" for artifact, file in self.undeclared[:_NAMED]]
+        more = len(self.undeclared) - _NAMED
+        return ", ".join(files) + (f" and {more} more" if more > 0 else "")
 
     def __str__(self) -> str:
         """Say it in a sentence; empty if nothing is lacking."""
         if not self.undeclared:
             return ""
-        named = [f"{file} ({artifact})" for artifact, file in self.undeclared[:_NAMED]]
-        more = len(self.undeclared) - _NAMED
-        files = ", ".join(named) + (f" and {more} more" if more > 0 else "")
         return (
             f"Who wrote the words that teachers were asked by is recorded for "
-            f"{share_text(self.recorded)} of the {self.unit}; nobody says it of {files}: "
+            f"{share_text(self.recorded)} of the {self.unit}; nobody says it of {self.named}: "
             "declare it in the recipe's [origins]"
         )
 
@@ -77,4 +83,6 @@ def prompt_coverage(store: Store, manifest: Manifest) -> PromptCoverage:
     reached = evaluate(circuit, REACHABLE, own, np.ones(circuit.size, bool))
     shares = touched(circuit, reached, every)
     low, high = float(shares.low[circuit.root]), float(shares.high[circuit.root])
-    return PromptCoverage((1 - high, 1 - low), tuple(sorted(found)), manifest.token_unit)
+    return PromptCoverage(
+        (1 - high, 1 - low), tuple(sorted(found)), manifest.token_unit, frozenset(nodes)
+    )

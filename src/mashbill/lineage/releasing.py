@@ -1,9 +1,10 @@
-"""What a release wants to have on record: a licence for the artifact itself, and for its own data.
+"""What a release wants to have on record: licences, of its own data too, and who wrote prompts.
 
 Terms and duties speak of what other people wrote. Under which licence others get the artifact, and
 the texts of one's own that it learned from, no text of theirs says: it is a fact that only the
-maker has, and while it is missing nobody can take the artifact up. The licence of a base is asked
-for by :mod:`mashbill.lineage.obligations`, which follows its weights.
+maker has, and while it is missing nobody can take the artifact up. So is who wrote the prompts that
+teachers were asked by: a file that nobody speaks for may hold another model's text. The licence of
+a base is asked for by :mod:`mashbill.lineage.obligations`, which follows its weights.
 """
 
 from __future__ import annotations
@@ -20,13 +21,20 @@ if TYPE_CHECKING:
     from mashbill.core.use import Use
     from mashbill.lineage.circuit import Circuit
     from mashbill.lineage.obligations import Obligation, OutputLicence
+    from mashbill.lineage.prompted import PromptCoverage
 
 PASSES_ON = frozenset({"licence-passes-on", "share-alike"})
 """duties to give the artifact on under the licence that they stand in"""
 
 
 def decide_release(
-    circuit: Circuit, licence: OutputLicence, use: Use, as_of: date, *, is_public: bool = False
+    circuit: Circuit,
+    licence: OutputLicence,
+    use: Use,
+    as_of: date,
+    *,
+    is_public: bool = False,
+    prompted: PromptCoverage | None = None,
 ) -> list[Decision]:
     """Return what a release lacks: nothing is asked of what nobody else gets a copy of.
 
@@ -39,6 +47,7 @@ def decide_release(
         use: what is declared.
         as_of: the day asked about.
         is_public: the artifact is somebody else's, and out already.
+        prompted: whose words teachers were asked by.
     """
     name = circuit.title(circuit.root)
     if is_public:
@@ -48,6 +57,8 @@ def decide_release(
     found = [*_of_the_artifact(licence, use, name, as_of)]
     sources = {circuit.source(node): None for node in circuit.sources().tolist()}
     found += [_of_data(source, use, name, as_of) for source in sources if _lacks(source)]
+    if prompted is not None and prompted.undeclared:
+        found.append(_of_prompts(prompted, use, name, as_of))
     return found
 
 
@@ -113,6 +124,16 @@ def _of_data(source: Source, use: Use, name: str, as_of: date) -> Decision:
         f"{_gets(name, use)} it learned from these data, whose licence is not recorded; write "
         'license = "..." in the stage that reads them', as_of,
         lacking=(*_undeclared(use), f"license of {source.title}"),
+    )  # fmt: skip
+
+
+def _of_prompts(prompted: PromptCoverage, use: Use, name: str, as_of: date) -> Decision:
+    return _made(
+        "review", "prompt-origin-not-recorded", name,
+        f"{_gets(name, use)} who wrote {prompted.named}, by which teachers were asked, is not "
+        "recorded; declare it under [origins] of the recipe", as_of,
+        lacking=(*_undeclared(use), *dict.fromkeys(f"origin of {f}"
+                                                   for _, f in prompted.undeclared[:5])),
     )  # fmt: skip
 
 

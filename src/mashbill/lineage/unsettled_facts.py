@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.bill import Line
     from mashbill.lineage.circuit import Circuit
     from mashbill.lineage.definitions import Verdict
+    from mashbill.lineage.prompted import PromptCoverage
 
 _FAR = 1e6  # models on a way, at most
 _MOST = 5  # things not recorded that a decision names
@@ -74,6 +75,35 @@ def behind_root(circuit: Circuit, facts: Mapping[str, Any]) -> Unsettled | None:
         return None
     intervals = {"share": (0.0, 1.0), "owed": (0.0, 1.0), "depth": (1.0, _FAR)}
     return Unsettled(dict(facts), intervals, (not_recorded(source),))
+
+
+def behind_words(
+    prompted: PromptCoverage, facts: Mapping[str, Any], *, is_planned: bool
+) -> Unsettled:
+    """Return what holds of whoever wrote the words that teachers were asked by, if nobody says.
+
+    They reached what was asked for through ``prompt``, and no text is owed to them.
+    """
+    most = 1.0 if is_planned else 1 - prompted.recorded[0]
+    intervals = {"share": (0.0, most), "owed": (0.0, 0.0), "depth": (1.0, _FAR)}
+    return Unsettled(dict(facts), intervals, (f"who wrote {prompted.named}",))
+
+
+def with_words(
+    unsettled: Unsettled | None,
+    words: Unsettled,
+    facts: Mapping[str, Any],
+    intervals: Mapping[str, tuple[float, float]],
+) -> Unsettled:
+    """Return what holds of an artifact in any case where the words of prompts are not declared.
+
+    They may be of sources that no line of its bill tells of; what duties came with them is what
+    came with prompts, which no licence in the registry reaches.
+    """
+    known = facts if unsettled is None else unsettled.facts
+    held = {name: value for name, value in known.items() if name != "sources"}
+    why = () if unsettled is None else unsettled.why
+    return Unsettled(held, intervals, (*words.why, *why))
 
 
 def of_artifact(

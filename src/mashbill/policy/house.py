@@ -33,8 +33,8 @@ OF_SOURCE = (
 )  # fmt: skip
 """facts of a source, by name: as a bill's line has them"""
 OF_ARTIFACT = (
-    "artifact", "use", "coverage", "named", "verdicts", "licence", "licences", "obligations",
-    "sources", "denied", "in_review",
+    "artifact", "use", "coverage", "coverage_prompt", "named", "verdicts", "licence", "licences",
+    "obligations", "sources", "denied", "in_review",
 )  # fmt: skip
 """facts of an artifact, by name"""
 
