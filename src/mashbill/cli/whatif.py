@@ -41,45 +41,53 @@ if TYPE_CHECKING:
     from mashbill.policy.documents import Registry
 
 
+RemoveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What goes: CEL over name, what, provider, country, kind, license, route, "
+        "released. Each --remove or --terms is a scenario of its own."
+    ),
+]
+NewTermsOption = Annotated[
+    list[str] | None,
+    typer.Option(help="'PROVIDER forbids training from YYYY-MM-DD': its API is closed off."),
+]
+TitleOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A scenario in words; the first belongs to the first --remove."),
+]
+DefinitionsOption = Annotated[
+    list[str] | None, typer.Option(help="A, B, C, EU-2.5, or a TOML file; A, B, C if absent.")
+]
+LeadOption = Annotated[
+    int | None,
+    typer.Option(help="Months that every rebuild takes; by step and size if absent.", min=0),
+]
+PopulationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--population",
+        help="CSV of the names over which the score is told; the shipped list if absent.",
+    ),
+]
+MostOption = Annotated[
+    int, typer.Option("--most", help="Artifacts that are told; counts are over all.", min=1)
+]
+
+
 @app.command("whatif")
 def whatif_command(
-    remove: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="What goes: CEL over name, what, provider, country, kind, license, route, "
-            "released. Each --remove or --terms is a scenario of its own."
-        ),
-    ] = None,
-    terms: Annotated[
-        list[str] | None,
-        typer.Option(help="'PROVIDER forbids training from YYYY-MM-DD': its API is closed off."),
-    ] = None,
-    title: Annotated[
-        list[str] | None,
-        typer.Option(help="A scenario in words; the first belongs to the first --remove."),
-    ] = None,
+    remove: RemoveOption = None,
+    terms: NewTermsOption = None,
+    title: TitleOption = None,
     store: Annotated[
         Path | None,
         typer.Option(help="Ask about this store; about the catalogue if absent."),
     ] = None,
-    definition: Annotated[
-        list[str] | None,
-        typer.Option(help="A, B, C, EU-2.5, or a TOML file; A, B, C if absent."),
-    ] = None,
-    lead_months: Annotated[
-        int | None,
-        typer.Option(help="Months that every rebuild takes; by step and size if absent.", min=0),
-    ] = None,
-    population_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--population",
-            help="CSV of the names over which the score is told; the shipped list if absent.",
-        ),
-    ] = None,
-    most: Annotated[
-        int, typer.Option("--most", help="Artifacts that are told; counts are over all.", min=1)
-    ] = ARTIFACTS_TOLD,
+    definition: DefinitionsOption = None,
+    lead_months: LeadOption = None,
+    population_file: PopulationOption = None,
+    most: MostOption = ARTIFACTS_TOLD,
     as_of: AsOfOption = None,
     catalog: CatalogOption = None,
     claims: ClaimsOption = COUNTED_CLAIMS,
@@ -94,16 +102,9 @@ def whatif_command(
     day = parse_day(as_of)
     registry = load_registry(terms_file or ())
     listed = population.read_population(population_file) if population_file else None
-    ids: Mapping[str, str] = {}
+    things, ids, counted = _asked_about(store, catalog, claims)
     if store is None:
-        statuses = parse_claims(claims)
-        index = opened(catalog)
-        things = things_of_index(index, statuses)
-        ids, listed = Names(index), listed or population.shipped()
-        counted = counted_over(things, "the catalogue", f"{', '.join(statuses)} claims")
-    else:
-        things = things_of_store(open_store(store))
-        counted = counted_over(things, f"the store {store}", "its own records")
+        listed = listed or population.shipped()
     definitions = load_definitions(definition or ("A", "B", "C"))
     times = lead.shipped() if lead_months is None else lead.every_step(lead_months)
     told = [
@@ -121,6 +122,20 @@ def whatif_command(
     print_whatif(facts, counted)
     if to is not None:
         out.say(f"Page: {to}")
+
+
+def _asked_about(
+    store: Path | None, catalog: list[Path] | None, claims: str
+) -> tuple[Things, Mapping[str, str], str]:
+    """Return what scenarios are put to, ids by lower-case name, and a sentence that counts it."""
+    if store is not None:
+        things = things_of_store(open_store(store))
+        return things, {}, counted_over(things, f"the store {store}", "its own records")
+    statuses = parse_claims(claims)
+    index = opened(catalog)
+    things = things_of_index(index, statuses)
+    by = f"{', '.join(statuses)} claims"
+    return things, Names(index), counted_over(things, "the catalogue", by)
 
 
 def _scenarios(

@@ -88,7 +88,8 @@ def blank_of(things: Things, fact: str) -> np.ndarray:
     kind, route = things.columns["kind"], things.columns["route"]
     none = np.array([text in _NO_LICENCE for text in kind.values], bool)[kind.code]
     read = np.array([text.startswith("dataset:") for text in route.values], bool)[route.code]
-    return values[column.code] & ~(none & ~read)
+    unsaid: np.ndarray = values[column.code] & ~(none & ~read)
+    return unsaid
 
 
 def _compared(

@@ -137,23 +137,10 @@ def what_if(
     loses = things.made & (ways < FAR)
     affected = loses & ~removed
     reached = hops < FAR
-    # A data set that goes stands at depth 1 where it was read; for a definition it is no hop.
-    data = removed & things.thing & (hop == 0)
-
-    def under(definition: Definition) -> UnderDefinition:
-        decided = decide(circuit, definition, removed, hop)
-        shares = touched(circuit, decided.hops + hop <= definition.most_hops, decided.counts)
-        near = _by_ways(circuit, removed, decided.hops, hop, decided.counts)
-        depth = near
-        if data.any():
-            deep = evaluate(circuit, FEWEST_HOPS, own + data, hop, decided.counts)
-            depth = _by_ways(circuit, removed, deep, hop, decided.counts)
-        hits = (near <= definition.most_hops) & things.made
-        return UnderDefinition(definition, hits, depth, shares.low, shares.high)
 
     _ = circuit.weights  # computed once, before several passes ask for them
     with ThreadPoolExecutor(2) as pool:  # numpy lets another pass run beside its own
-        told = [pool.submit(under, definition) for definition in definitions]
+        told = [pool.submit(_under, things, removed, definition) for definition in definitions]
         whole = pool.submit(touched, circuit, reached, _EVERY)
         class_of = pool.submit(widest, circuit, removed)
         line = pool.submit(chain, circuit, (affected & things.thing).astype(np.int32))
@@ -165,10 +152,7 @@ def what_if(
         keeps = pool.submit(_keeps, things, removed, affected, served.lost)
         without = pool.submit(cannot_be_made, circuit, removed, loses, places.no_fit)
         without_any = cannot_be_made(circuit, removed, loses, places.no_might)
-        months = [np.zeros(circuit.size, np.float32)] * 2
-        if lead is not None:
-            own_months = lead.months_of(things, served.used)
-            months = [chain(circuit, np.where(affected, end, 0)) for end in own_months]
+        months = _months(things, affected, served.used, lead)
     return Outcome(
         removed=removed,
         loses=loses,
@@ -181,11 +165,43 @@ def what_if(
         without=without.result(),
         without_any=without_any,
         steps=np.where(affected, line.result(), 0),
-        months=(np.where(affected, months[0], 0), np.where(affected, months[1], 0)),
+        months=months,
         places=places,
         uses=uses,
         impact=impact_of(things, removed, loses, ways, class_of.result(), whole.result()),
     )
+
+
+def _under(things: Things, removed: np.ndarray, definition: Definition) -> UnderDefinition:
+    circuit = things.circuit
+    hop = circuit.is_model().astype(np.int32)
+    decided = decide(circuit, definition, removed, hop)
+    counts = decided.counts
+    shares = touched(circuit, decided.hops + hop <= definition.most_hops, counts)
+    near = _by_ways(circuit, removed, decided.hops, hop, counts)
+    hits = (near <= definition.most_hops) & things.made
+    # A data set that goes stands at depth 1 where it was read; for a definition it is no hop.
+    data = removed & things.thing & (hop == 0)
+    depth = near
+    if data.any():
+        own = np.where(removed, data.astype(np.int32), FAR)
+        deep = evaluate(circuit, FEWEST_HOPS, own, hop, counts)
+        depth = _by_ways(circuit, removed, deep, hop, counts)
+    return UnderDefinition(definition, hits, depth, shares.low, shares.high)
+
+
+def _months(
+    things: Things, affected: np.ndarray, used: np.ndarray, lead: LeadTimes | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the months until each affected node is made anew, from and to; 0 elsewhere."""
+    if lead is None:
+        none = np.zeros(things.circuit.size, np.float32)
+        return none, none
+    low, high = (
+        np.where(affected, chain(things.circuit, np.where(affected, end, 0)), 0)
+        for end in lead.months_of(things, used)
+    )
+    return low, high
 
 
 def _by_ways(

@@ -48,11 +48,11 @@ def bounds(things: Things, removed: np.ndarray) -> Bounds:
     gaps = evaluate(circuit, REACHABLE, things.unrecorded, ~things.thing)
     every = np.ones(circuit.size, bool)
     gap = blank | (things.thing & gaps & open_)
-    parts = (
+    nothing, anything = (
         evaluate(circuit, REACHABLE, removed | hidden, every) & things.thing
         for hidden in (blank, gap)
     )
-    return Bounds(*parts, gap)
+    return Bounds(nothing, anything, gap)
 
 
 def _begins(things: Things) -> np.ndarray:
