@@ -242,3 +242,26 @@ def test_the_readme_names_the_headline_examples():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"mashbill bill hf:(\S+)", text))
     assert shown == set(HEADLINES)
+
+
+# Makers whose models are had through their APIs, and which of theirs can be downloaded.
+WEIGHTS_OF = {
+    "Anthropic": set(),
+    "OpenAI": {"openai/gpt-oss-120b", "openai/gpt-oss-20b", "openai/whisper-large-v2"},
+    "xAI": {"xai-org/grok-2"},
+}
+
+
+@pytest.mark.parametrize("provider", WEIGHTS_OF)
+def test_of_makers_who_serve_apis_only_named_models_have_weights(catalogue, provider):
+    found = {
+        name for name, entity in catalogue.entities.items()
+        if entity.what == "model" and entity.provider == provider and entity.kind == "open-weights"
+    }  # fmt: skip
+    assert found == WEIGHTS_OF[provider]
+
+
+def test_a_version_of_a_closed_model_is_closed(catalogue):
+    models = [entity for entity in catalogue.entities.values() if entity.what == "model"]
+    closed = tuple(f"{entity.id}-" for entity in models if entity.kind == "closed-api")
+    assert [e.id for e in models if e.id.startswith(closed) and e.kind != "closed-api"] == []
