@@ -11,7 +11,8 @@ from mashbill import Source, Store
 from mashbill.cli import app
 from mashbill.conduct.journal import Journal
 from mashbill.lineage.exports import gather
-from mashbill.lineage.telling import licence_words, unrecorded_words
+from mashbill.lineage.telling import licence_words, looked_words, unrecorded_words
+from mashbill.policy.claims import load_catalogue
 from mashbill.policy.decision import Decision
 from mashbill.policy.documents import load_registry
 from mashbill.report.brief import Document, calls_of, to_html, to_markdown
@@ -391,3 +392,34 @@ def test_a_fact_that_a_sentence_names_in_passing_is_told_as_lacking():
     terms = Decision("review", "use restriction", "r", "a", "no api terms of X in the registry",
                      date(2026, 1, 1), lacking=("api terms of X",))  # fmt: skip
     assert terms.lacks == "api terms of X"
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("", "not recorded"),
+        ("its card", "looked for in its card, not found"),
+        ("the repositories that a list has; none names it",
+         "looked for in the repositories that a list has, not found"),
+        ("x" * 500, f"looked for in {'x' * 79}…, not found"),
+    ],
+)  # fmt: skip
+def test_where_a_fact_was_looked_for_is_told(where, told):
+    bare = Source(name="d", what="dataset", kind="public-dataset", route="public")
+    assert looked_words(where) == told
+    assert licence_words(bare, where) == told
+    assert licence_words(bare.model_copy(update={"license": "MIT"}), where) == "MIT"
+
+
+def test_a_brief_tells_where_the_licences_of_its_sources_were_looked_for(tmp_path):
+    _, text, _ = brief(tmp_path, "hf:HuggingFaceTB/SmolLM3-3B", "--as-of", "2026-11-28")
+    rows = section(text, "What it was made from").splitlines()
+    catalogue = load_catalogue()
+    told = 0
+    for row in rows:
+        name = row.removeprefix("| ").split(" (")[0]
+        entity = catalogue.entities.get(name)
+        if entity is not None and entity.license_looked:
+            assert "looked for in " in row
+            told += 1
+    assert told

@@ -133,7 +133,12 @@ def _of(
         if claim.status in statuses
     )
     doubts = unsettled(subject.lineage.catalogue, subject.entity, SHIPPED, statuses)
-    return Public(subject.entity, about, tuple(statuses), tuple(doubts))
+    looked = {
+        entity.id: entity.license_looked
+        for entity in subject.lineage.catalogue.entities.values()
+        if entity.license_looked
+    }
+    return Public(subject.entity, about, tuple(statuses), tuple(doubts), looked)
 
 
 def _kept(store: Store, manifest: Manifest, registry: Registry, where: Path) -> Kept:

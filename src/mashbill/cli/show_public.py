@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.options import out
 from mashbill.cli.printing import table
+from mashbill.lineage.telling import looked_words
 from mashbill.lineage.words import share_text
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _downloads(entity: Entity) -> str:
 
 
 def _looked(where: str) -> str:
-    return f"not found (looked in {where})" if where else "not recorded"
+    return looked_words(where)
 
 
 def print_sources(told: dict[str, Any]) -> None:

@@ -22,8 +22,17 @@ if TYPE_CHECKING:
     from mashbill.lineage.definitions import Verdict
 
 __all__ = [
-    "amount", "counted", "coverage_sentence", "declared_words", "definition_sentences",
-    "depth_words", "did", "licence_words", "listed", "open_ends",
+    "amount",
+    "counted",
+    "coverage_sentence",
+    "declared_words",
+    "definition_sentences",
+    "depth_words",
+    "did",
+    "licence_words",
+    "listed",
+    "looked_words",
+    "open_ends",
     "unrecorded_words",
 ]  # fmt: skip
 
@@ -39,6 +48,9 @@ DID = {
 """channel -> what a model did; a data set of content is text that was read"""
 
 
+_LOOKED = 80  # characters of where something was looked for
+
+
 def did(channels: Iterable[Channel], what: str = "model") -> str:
     """Return what a source did, in a few words."""
     told = [
@@ -48,16 +60,28 @@ def did(channels: Iterable[Channel], what: str = "model") -> str:
     return ", ".join(told)
 
 
-def licence_words(source: Source) -> str:
-    """Return what licence a source is under, or what stands in its place, or that none is known."""
+def licence_words(source: Source, looked: str = "") -> str:
+    """Return what licence a source is under, or what stands in its place, or that none is known.
+
+    Args:
+        source: it.
+        looked: where its licence was looked for and not found.
+    """
     if source.license:
         return source.license
     if not has_no_licence(source):
-        return "not recorded"
+        return looked_words(looked)
     if source.kind == "test-double":
         return "none needed: a stand-in"
     whose = "its maker" if source.provider == "unknown" else source.provider
     return f"none: terms of {whose} in its place"
+
+
+def looked_words(where: str) -> str:
+    """Say of a fact that is not known where it was looked for, if it was."""
+    told = where.partition(";")[0].strip()
+    told = told if len(told) <= _LOOKED else f"{told[: _LOOKED - 1]}…"
+    return f"looked for in {told}, not found" if told else "not recorded"
 
 
 def amount(number: int, unit: str) -> str:

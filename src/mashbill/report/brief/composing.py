@@ -14,6 +14,7 @@ from mashbill.lineage.telling import (
     did,
     licence_words,
     listed,
+    looked_words,
 )
 from mashbill.lineage.unrecorded import is_unsaid
 from mashbill.lineage.words import path_text, share_text
@@ -115,7 +116,7 @@ def _what(facts: Facts) -> Section:
         entity = of.entity
         rows += [
             ("kind", f"{entity.what}, {entity.kind}"), ("made by", entity.provider),
-            ("released", entity.released or "not recorded"),
+            ("released", entity.released or looked_words(entity.released_looked)),
             ("stated at", entity.source or "not recorded"),
         ]  # fmt: skip
     rows.append(("declared use", declared_words(use.facts())))
@@ -125,6 +126,7 @@ def _what(facts: Facts) -> Section:
 
 def _sources(facts: Facts) -> Section:
     # What claims leave open of a public thing is no source; it stands under what is not known.
+    looked = facts.of.looked if isinstance(facts.of, Public) else {}
     named = [line for line in facts.lines if not is_unsaid(line.source)]
     rows = [
         (
@@ -133,7 +135,7 @@ def _sources(facts: Facts) -> Section:
             did(line.channels, line.source.what),
             share_text(line.share),
             depth_words(line.depth),
-            licence_words(line.source),
+            licence_words(line.source, looked.get(line.source.name, "")),
         )
         for line in named[:SOURCES]
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from mashbill.lineage.bill import Coverage, Line
@@ -46,6 +46,8 @@ class Public:
     """who stands behind the claims that counted"""
     unsettled: tuple[Unsettled, ...]
     """verdicts that would differ with other claims"""
+    looked: Mapping[str, str] = field(default_factory=dict)
+    """thing -> where its licence was looked for and not found"""
 
 
 @dataclass(frozen=True)

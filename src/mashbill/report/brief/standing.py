@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.lineage.obligations import STATES
-from mashbill.lineage.telling import counted
+from mashbill.lineage.telling import counted, looked_words
 from mashbill.report.brief.document import Block, Paragraph, Section, table
+from mashbill.report.brief.facts import Public
 from mashbill.report.brief.points import points, reasons
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def licence_section(facts: Facts) -> Section:
         Paragraph(
             f"It is stated to be under {licence.stated}."
             if licence.stated
-            else "Under which licence others get it is not recorded."
+            else f"Under which licence others get it is {_not_known(facts)}."
         )
     ]
     came = [name for name in licence.licences if name != licence.stated]
@@ -111,6 +112,12 @@ def licence_section(facts: Facts) -> Section:
         *table(("duty", "of", "state", "path", "where the text is"), rows, "duty"),
     ]
     return Section("Licence and duties", tuple(blocks))
+
+
+def _not_known(facts: Facts) -> str:
+    """Say that its own licence is not recorded, or where it was looked for."""
+    where = facts.of.entity.license_looked if isinstance(facts.of, Public) else ""
+    return f"not known: {looked_words(where)}" if where else "not recorded"
 
 
 def _dated(version: Version) -> str:
