@@ -125,7 +125,8 @@ def stores(tmp_path_factory, finished):
 
 WHICH = ["one", "two", "many", "finished"]
 COMMANDS = [
-    ("audit",), ("bill", "NAME"), ("check", "NAME", "--all"),
+    ("audit",), ("audit", "--deep"), ("signers", "list"), ("bill", "NAME"),
+    ("check", "NAME", "--all"),
     ("check", "NAME", "--distribution", "public"), ("trace", "NAME", "--row", "0"),
     ("affected", "--source", "SOURCE"), ("affected", "--license", "CC0-1.0"),
     ("bill", "NAME", "--against", "NAME"), ("bill", "NAME", "--against", "C"),
@@ -187,6 +188,27 @@ def test_what_is_said_of_public_models_reads_well(name, tmp_path):
         assert held(done.output) == []
     for path in tmp_path.iterdir():
         assert held(path.read_text()) == [], path
+
+
+CATALOG = [
+    ("list", "--limit", "3"), ("show", "hf:HuggingFaceTB/SmolLM3-3B"), ("sources",),
+    ("show", "hf:openai/gpt-4o"), ("import", "--help"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", CATALOG, ids=" ".join)
+def test_what_the_catalogue_prints_reads_well(command):
+    done = CliRunner().invoke(app, ["catalog", *command], env={"COLUMNS": "400"})
+    assert done.exit_code == 0, done.output
+    assert held(done.output) == []
+
+
+@pytest.mark.parametrize("which", SIZES)
+def test_a_plan_reads_well(which, stores):
+    recipe = stores[which].root.parent / "some.toml"
+    done = CliRunner().invoke(app, ["plan", str(recipe)], env={"COLUMNS": "400"})
+    assert done.exit_code in (0, 1, 3), done.output
+    assert held(done.output) == []
 
 
 def test_a_claimed_bill_says_what_the_claims_leave_open():

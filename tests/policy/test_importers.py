@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from mashbill import Store
+from mashbill.cli import app
 from mashbill.core.errors import InputError
 from mashbill.lineage.exports import export, gather
 from mashbill.lineage.exports.bill_file import bill_text
@@ -18,7 +21,7 @@ from mashbill.policy.claims import (
     Entity,
     load_catalogue,
 )
-from mashbill.policy.importers import FORMATS, import_claims
+from mashbill.policy.importers import FORMATS, KINDS, import_claims
 from mashbill.policy.importers.cards import read as read_cards
 from mashbill.policy.importers.licences import from_dpi, from_hub
 
@@ -379,8 +382,17 @@ def test_other_columns_and_wrong_cells_are_named(tmp_path, text, message):
 # what holds for all
 
 
+def test_the_help_and_the_refusal_name_the_same_formats(tmp_path):
+    done = CliRunner().invoke(app, ["catalog", "import", "--help"], env={"COLUMNS": "200"})
+    refused = CliRunner().invoke(app, ["catalog", "import", "cards", str(tmp_path)])
+    assert isinstance(refused.exception, InputError)
+    for kind in KINDS:
+        assert re.search(rf"\b{kind}\b", done.output)
+        assert re.search(rf"\b{kind}\b", str(refused.exception))
+
+
 def test_unknown_formats_and_missing_paths_are_named(tmp_path):
-    with pytest.raises(InputError, match="format 'xml' is not one of card, modsleuth, dpi, csv"):
+    with pytest.raises(InputError, match="format 'xml' is not one of card, modsleuth"):
         import_claims("xml", tmp_path)
     for name, pattern in zip(
         FORMATS, ("README.md", "[*].json", "[*].json", "[*].csv"), strict=True

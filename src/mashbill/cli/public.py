@@ -24,7 +24,7 @@ from mashbill.core.errors import InputError
 from mashbill.policy.catalogue_sources import standing_of_sources
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.importers import (
-    FORMATS,
+    KINDS,
     Imported,
     Origin,
     add_csv,
@@ -136,7 +136,7 @@ def disputes_command(catalog: CatalogOption = None, as_json: JsonOption = False)
 @catalog_app.command("import")
 def import_command(
     format: Annotated[  # noqa: A002
-        str, typer.Argument(help=f"{', '.join(FORMATS)}, repository or hub.")
+        str, typer.Argument(help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")
     ],
     what: Annotated[list[str], typer.Argument(help="Files or folders; for hub: OWNER/NAME ...")],
     to: Annotated[

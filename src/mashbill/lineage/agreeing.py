@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.core.canonical import digest
+from mashbill.core.plain import counted as number_of
 from mashbill.core.store import FOLDERS, LEARNED, MANIFEST, NODES
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def shards_listed(
         (manifest.rejected, manifest.rejected_rows),
     ):
         if sum(shard.rows for shard in shards) != rows:
-            what = f"its shards do not add up to the {rows} rows that it states"
+            what = f"its shards do not add up to what it states: {number_of(rows, 'row')}"
             yield f"{folder}/{MANIFEST}", what
 
 
@@ -119,8 +120,9 @@ def counts(
         counted += part
     for number in np.flatnonzero(counted != np.asarray(table.records, np.int64)).tolist():
         yield (
-            f"counts {table.records[number]} records of node {number}; "
-            f"{counted[number]} rows point at it"
+            f"counts {number_of(table.records[number], 'record')} of node {number}; "
+            f"{number_of(int(counted[number]), 'row')} "
+            f"{'points' if counted[number] == 1 else 'point'} at it"
         )
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mashbill.core.canonical import digest_bytes, digest_file
+from mashbill.core.plain import counted as number_of
 from mashbill.core.record import BILL, FROM
 from mashbill.core.store import FOLDERS
 
@@ -47,7 +48,8 @@ def pointed_at(table: pa.Table, numbers: int) -> np.ndarray:
     """
     column = table.column(BILL)
     if column.null_count:
-        msg = f"{column.null_count} rows point at no node"
+        point = "points" if column.null_count == 1 else "point"
+        msg = f"{number_of(column.null_count, 'row')} {point} at no node"
         raise ValueError(msg)
     bills = np.asarray(column)
     if len(bills) and not (bills.min() >= 0 and bills.max() < numbers):

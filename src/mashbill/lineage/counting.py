@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mashbill.core.checkpoint import check
+from mashbill.core.plain import counted as number_of
 from mashbill.core.shown import shown
 from mashbill.core.signers import SIGNERS, counted
 from mashbill.core.store import LEDGER
@@ -71,7 +72,9 @@ def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint])
     if moment.broken:
         index, wrong = moment.broken[0]
         after = len(moment.broken) - 1
-        more = f"; {after} more entries do not hold either, of those behind it" if after else ""
+        does = "does" if after == 1 else "do"
+        rest = number_of(after, "further entry", "further entries")
+        more = f"; {rest} behind it {does} not hold either" if after else ""
         result.find(index, wrong + more)
     result.is_whole = moment.path.is_file() and not (moment.torn or moment.broken)
     for checkpoint in checkpoints:

@@ -29,6 +29,7 @@ from mashbill.core.errors import AuditError, CanonicalError, InputError
 from mashbill.core.ledger import Entry, Signer, check_line, open_line
 from mashbill.core.merkle import leaf, path, root_from_path
 from mashbill.core.parsing import json_value
+from mashbill.core.plain import counted as number_of
 from mashbill.core.record import BILL, leaves
 from mashbill.core.signers import SIGNERS, counted
 from mashbill.core.store import FOLDERS, MANIFEST
@@ -149,7 +150,8 @@ def prove(store: Store, name: str, row: int, signer: Signer | None) -> dict[str,
     wanted |= _introducing(store, [*(store.ledger.entries[i].keyid for i in wanted), keyid])
     if max(wanted) >= note.size:
         msg = (
-            f"the checkpoint kept of {store.ledger.path} counts {note.size} entries, and "
+            f"the checkpoint kept of {store.ledger.path} counts "
+            f"{number_of(note.size, 'entry', 'entries')}, and "
             f"{manifest.ref} was committed later; run `mashbill checkpoint`, or give a signer"
         )
         raise AuditError(msg)
@@ -195,7 +197,8 @@ def _place(manifest: Manifest, row: int) -> tuple[Shard, int]:
         if 0 <= row - before < shard.rows:
             return shard, row - before
         before += shard.rows
-    msg = f"proof: {manifest.ref} has {before} rows in its manifest; row {row} is not one of them"
+    rows = number_of(before, "row")
+    msg = f"proof: {manifest.ref} has {rows} in its manifest; row {row} is not one of them"
     raise AuditError(msg)
 
 
@@ -268,7 +271,8 @@ def check_proof(proof: dict[str, Any], signer: str | None = None) -> Proven:
         raise _failed("manifest", f"is that of {manifest.ref}")
     shard, index = _place(manifest, read.row)
     if (shard.file, index, shard.rows) != (read.shard.file, read.shard.index, read.shard.rows):
-        what = f"row {read.row} of the manifest is row {index} of {shard.file} ({shard.rows} rows)"
+        rows = number_of(shard.rows, "row")
+        what = f"row {read.row} of the manifest is row {index} of {shard.file} ({rows})"
         raise _failed("shard", what)
     steps = [bytes.fromhex(part) for part in read.shard.path]
     if _led(leaf(read.record.encode()), index, shard.rows, steps, "shard") != shard.merkle_root:

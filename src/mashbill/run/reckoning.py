@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.budget import Caps
+from mashbill.core.plain import counted
 from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Spent:
         usd = f"${self.usd:.4f}"
         if not is_priced:
             usd = f"{usd} and what has no known price" if self.usd else "no price known"
-        return f"{self.calls:,} calls, {self.tokens:,} tokens, {usd}"
+        return f"{counted(self.calls, 'call')}, {counted(self.tokens, 'token')}, {usd}"
 
 
 @dataclass

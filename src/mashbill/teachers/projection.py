@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from mashbill.conduct.prices import FREE, Price, price_of
 from mashbill.core.errors import MissingExtraError
+from mashbill.core.plain import counted
 from mashbill.core.record import user_columns
 from mashbill.core.source import Purpose
 from mashbill.teachers.services import batches_of, wire_of
@@ -92,10 +93,10 @@ class Projection:
         """The calls in words."""
         least, most = self.least.calls, self.most
         if most is None:
-            return f"at least {least:,} calls, and no limit to how many"
+            return f"at least {counted(least, 'call')}, and no limit to how many"
         if most.calls == least:
-            return f"{least:,} calls"
-        return f"at least {least:,} calls, at most {most.calls:,}"
+            return counted(least, "call")
+        return f"at least {counted(least, 'call')}, at most {most.calls:,}"
 
     @property
     def price(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError
+from mashbill.core.plain import listed
 from mashbill.policy.importers.adding import Added, Conflict, add_to
 from mashbill.policy.importers.adding_columns import add_csv
 from mashbill.policy.importers.cards import read as read_cards
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "KINDS",
     "Added",
     "Conflict",
     "Imported",
@@ -40,12 +42,18 @@ __all__ = [
     "together",
 ]
 
+ELSEWHERE = ("repository", "hub")
+"""formats that want more than a path: a commit, or the hub; :func:`read_repository` and the CLI"""
 FORMATS: dict[str, Callable[[Path], Imported]] = {
     "card": read_cards,
     "modsleuth": read_modsleuth,
     "dpi": read_dpi,
     "csv": read_own_csv,
 }
+
+
+KINDS = (*FORMATS, *ELSEWHERE)
+"""all formats that can be imported"""
 
 
 def import_claims(
@@ -66,7 +74,7 @@ def import_claims(
             read: file, line or key, what was found, and what to do.
     """
     if format not in FORMATS:
-        msg = f"import: format {format!r} is not one of {', '.join(FORMATS)}"
+        msg = f"import: format {format!r} is not one of {listed(KINDS, len(KINDS))}"
         raise InputError(msg)
     if not path.exists():
         msg = f"{path}: there is no such file or folder; correct the path"
