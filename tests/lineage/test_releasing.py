@@ -77,6 +77,17 @@ def test_a_release_without_any_licence_names_each_thing_and_where_to_write_it(ki
     assert any("Heron-1B" in f"{d.about} {d.because}" for d in found.values())
 
 
+@pytest.mark.parametrize("text", ["other", "Other", "LicenseRef-other", "unknown", "n/a"])
+def test_a_text_that_names_no_licence_is_none(text):
+    own = OWN.model_copy(update={"license": text})
+    found = {d.rule: d for d in decide([own, BASE]).of("review")}
+    assert repr(text) in found["data-licence-not-recorded"].because
+    use = USE.model_copy(update={"license": text})
+    found = {d.rule: d for d in decide(use=use).of("review")}
+    assert repr(text) in found["licence-not-stated"].because
+    assert not decide(use=use).licence.stated
+
+
 @pytest.mark.parametrize("distribution", ["private", "service"])
 def test_what_nobody_gets_a_copy_of_wants_no_licence(distribution):
     use = without(USE, "license").model_copy(update={"distribution": distribution})

@@ -17,7 +17,7 @@ from mashbill.policy.clauses import DERIVATIVE, Clause
 from mashbill.policy.deciding import Case, Finding, find
 from mashbill.policy.decision import Decision, cited
 from mashbill.policy.documents import Document, Pointer, Version, own_name
-from mashbill.policy.licence_words import Part, read_licence
+from mashbill.policy.licence_words import Part, is_no_licence, read_licence
 from mashbill.policy.licences import chosen, part_kind, spelled, together
 from mashbill.policy.restrictions import Question, reached_by
 
@@ -116,9 +116,11 @@ def output_licence(
             reach: Reach = "derivative" if _makes_derivatives(version) else "weights"
             if standing(circuit, own, reach, regranted)[root] == GOVERNED:
                 licences.append(document.license)
+    lacks = is_no_licence(stated)
     if circuit.described[root]:
         stated = circuit.source(root).license
-    own_licence = "" if read_licence(stated or "").kind == "none" else spelled(stated or "")
+        lacks = read_licence(stated or "").kind == "none"
+    own_licence = "" if lacks else spelled(stated or "")
     if own_licence:
         licences.insert(0, own_licence)
     licences = list(dict.fromkeys(licences))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.policy.decision import Decision
-from mashbill.policy.licence_words import read_licence
+from mashbill.policy.licence_words import is_no_licence, read_licence
 
 if TYPE_CHECKING:
     from datetime import date
@@ -82,8 +82,9 @@ def _of_the_artifact(licence: OutputLicence, use: Use, name: str, as_of: date) -
     if not licence.stated:
         return [
             _made("review", "licence-not-stated", name,
-                  f"{_gets(name, use)} under which licence is not recorded; write "
-                  'license = "..." under [use] of the recipe, or give --license', as_of,
+                  f"{_gets(name, use)} under which licence is not recorded"
+                  f'{_said(use.license)}; write license = "..." under [use] of the recipe, or '
+                  "give --license", as_of,
                   lacking=(*_undeclared(use), "use.license")),
         ]  # fmt: skip
     kept = [item for item in licence.obligations if _differs(item, licence.stated)]
@@ -115,14 +116,14 @@ def _lacks(source: Source) -> bool:
     if source.what != "dataset" or source.route.startswith("dataset:"):
         return False
     own = source.kind in ("own-dataset", "human")
-    return own and read_licence(source.license or "").kind == "none"
+    return own and is_no_licence(source.license)
 
 
 def _of_data(source: Source, use: Use, name: str, as_of: date) -> Decision:
     return _made(
         "review", "data-licence-not-recorded", f"{source.title} ({source.route})",
-        f"{_gets(name, use)} it learned from these data, whose licence is not recorded; write "
-        'license = "..." in the stage that reads them', as_of,
+        f"{_gets(name, use)} it learned from these data, whose licence is not recorded"
+        f'{_said(source.license)}; write license = "..." in the stage that reads them', as_of,
         lacking=(*_undeclared(use), f"license of {source.title}"),
     )  # fmt: skip
 
@@ -135,6 +136,11 @@ def _of_prompts(prompted: PromptCoverage, use: Use, name: str, as_of: date) -> D
         lacking=(*_undeclared(use), *dict.fromkeys(f"origin of {f}"
                                                    for _, f in prompted.undeclared[:5])),
     )  # fmt: skip
+
+
+def _said(text: str | None) -> str:
+    """Return what is to be told of a text that was written in a licence's place."""
+    return f" ({text!r} names none)" if text else ""
 
 
 def _gets(what: str, use: Use) -> str:

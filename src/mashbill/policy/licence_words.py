@@ -125,6 +125,16 @@ def reference(name: str) -> str:
     return "LicenseRef-" + (reference_name(bare) or "unnamed")
 
 
+def is_no_licence(text: str | None) -> bool:
+    """Return whether a text names no licence that somebody could take a thing under.
+
+    That is nothing, what says so (``unknown``), and ``other``: the hub's word for one that stands
+    elsewhere, which says that there is one and not which.
+    """
+    read = read_licence(text or "")
+    return read.kind == "none" or read.text.removeprefix("LicenseRef-").lower() == "other"
+
+
 @lru_cache(4096)
 def read_licence(text: str) -> LicenceText:
     """Return what a licence's text is; case does not matter for what SPDX lists."""
