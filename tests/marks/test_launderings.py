@@ -381,6 +381,10 @@ FOUND = [
      "generator", True),
     ("a key of generators that holds an object", with_column(
         "meta", {"teacher": {"name": "gpt-4o"}}), "generator", True),
+    ("titled as a public set that models wrote", lambda t, f: rows_alone(t, f, OWN).replace(
+        "Our tickets", "tatsu-lab/alpaca"), "address", True),
+    ("titled as its address", lambda t, f: rows_alone(t, f, OWN).replace(
+        "Our tickets", "https://huggingface.co/datasets/tatsu-lab/alpaca"), "address", True),
     ("receipts alone: _bill", with_column("_bill", "ab" * 32), "receipt", True),
     ("receipts alone: _id", with_column("_id", "ab" * 16), "receipt", True),
     ("a number of a node alone", with_column("_bill", 0), "column", True),
@@ -475,6 +479,8 @@ HONEST = [
     ("lists of tags, and authors that are objects", lambda t, f: rows_alone(
         t, f, [{"text": f"row {i}", "tags": ["car", "gpt-4o" if i == 3 else f"tag {i}"],
                 "author": {"name": f"Ann {i}", "id": i}} for i in range(9)])),
+    ("a title with a stroke in it", lambda t, f: rows_alone(t, f, OWN).replace(
+        "Our tickets", "tickets/2026")),
     ("short texts that are alike by chance", lambda t, f: rows_alone(
         t, f, [{"text": "good"}, {"text": "thanks"}, *OWN[:9]])),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ def marks_of(column, values, told=()):
     columns.see(
         {column: Cells.of(cells), "text": Cells.of([f"row {i}" for i in range(ROWS)])}, ROWS
     )
-    found = [mark for mark, _ in columns.named(lambda name: name in told)]
+    found = [mark for mark, _ in columns.named(lambda name: name in told, lambda _: False)]
     return [*found, *columns.alone(), *columns.calls()]
 
 
@@ -110,7 +110,7 @@ def test_a_model_among_thousands_of_sources_is_found():
         cells = [f"https://site/{chunk}/{i}" if i % 10 else "gpt-4o" for i in range(2_000)]
         both = {"source": Cells.of(cells), "title": Cells.of(cells)}
         columns.see(both, 2_000)
-    (mark,) = [mark for mark, _ in columns.named(lambda _: False)]
+    (mark,) = [mark for mark, _ in columns.named(lambda _: False, lambda _: False)]
     assert (mark.where, mark.names, mark.rows) == ("source", ("gpt-4o",), 600)
 
 

@@ -7,6 +7,7 @@ nothing costs nothing.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -316,18 +317,28 @@ class Looking:
             parts[CONTENT, key] = rows == total
 
     def _of_address(self, marks: list[Mark], sources: Any) -> None:
-        address = str(getattr(self._spec, "source", ""))
-        if not address.startswith("hf:") or not any(s.kind in _OWN for s in sources):
+        """Look at address and title, either of which may be the id of a public set."""
+        if not any(source.kind in _OWN for source in sources):
             return
-        name = "/".join(address.removeprefix("hf:").removeprefix("datasets/").split("/")[:2])
-        name = name.partition("@")[0]
-        if wrote := writers_of(name):
-            marks.append(Mark("address", name, tuple(entity.id for entity in wrote)))
+        address, title = (str(getattr(self._spec, key, "")) for key in ("source", "title"))
+        said = [address if address.startswith("hf:") else "", title if "/" in title else ""]
+        names = dict.fromkeys(_id_of(text) for text in said if text)
+        marks += [
+            Mark("address", name, tuple(entity.id for entity in wrote))
+            for name in names if (wrote := writers_of(name))
+        ]  # fmt: skip
 
 
 _Parts = dict[tuple[str, str], bool]
 _Nodes = dict[str, dict[str, Any]]
 _NONE = hashed(pa.array([], pa.string()), np.empty(0, np.int64))
+
+
+def _id_of(text: str) -> str:
+    """Return OWNER/NAME of an address on the hub, or of a title that is one."""
+    bare = re.sub(r"^(https?://)?huggingface\.co/", "", text.strip())
+    bare = bare.removeprefix("hf:").removeprefix("datasets/")
+    return "/".join(bare.split("/")[:2]).partition("@")[0].strip()
 
 
 def _facts(body: Mapping[str, Any]) -> dict[str, Any]:
