@@ -176,8 +176,8 @@ class Columns:
         if len(counts) > _DISTINCT:
             key = plain_name(column)
             is_worth = _says_models(key) or _says_whence(key)
-            met = [name for name in counts if is_worth and known_name(name)]
-            self._values[column] = Counter({name: counts[name] for name in met})
+            known = [name for name in counts if is_worth and known_name(name)]
+            self._values[column] = Counter({name: counts[name] for name in known})
             self._retired.add(column)
 
     def _nested(self, column: str, cells: Cells) -> None:
