@@ -385,6 +385,10 @@ FOUND = [
         "Our tickets", "tatsu-lab/alpaca"), "address", True),
     ("titled as its address", lambda t, f: rows_alone(t, f, OWN).replace(
         "Our tickets", "https://huggingface.co/datasets/tatsu-lab/alpaca"), "address", True),
+    ("rows that say a stricter licence", with_column("license", "cc-by-nc-4.0",
+                                                     license="CC0-1.0"), "licence", True),
+    ("rows that say one where none is declared", with_column("license", ["CC BY-SA 4.0"]),
+     "licence", True),
     ("receipts alone: _bill", with_column("_bill", "ab" * 32), "receipt", True),
     ("receipts alone: _id", with_column("_id", "ab" * 16), "receipt", True),
     ("a number of a node alone", with_column("_bill", 0), "column", True),
@@ -481,6 +485,10 @@ HONEST = [
                 "author": {"name": f"Ann {i}", "id": i}} for i in range(9)])),
     ("a title with a stroke in it", lambda t, f: rows_alone(t, f, OWN).replace(
         "Our tickets", "tickets/2026")),
+    ("rows that say the licence that is declared", with_column(
+        "license", "cc-by-nc-4.0", license="CC-BY-NC-4.0")),
+    ("rows that say a milder one", with_column("license", "mit", license="CC-BY-SA-4.0")),
+    ("licences to drive", with_column("license", "Class C", license="CC0-1.0")),
     ("short texts that are alike by chance", lambda t, f: rows_alone(
         t, f, [{"text": "good"}, {"text": "thanks"}, *OWN[:9]])),
 ]  # fmt: skip

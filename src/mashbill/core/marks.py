@@ -18,11 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MarkKind = Literal[
-    "receipt", "column", "beside", "generator", "named", "call", "row", "answer", "address"
+    "receipt",
+    "column",
+    "beside",
+    "generator",
+    "named",
+    "call",
+    "row",
+    "answer",
+    "address",
+    "licence",
 ]
 """our receipts in the rows; a column of a name and a kind that we write; our files beside them; a
 column that says who wrote a row; a column of names of models; ids that an API of models gives to
-its answers; texts of this store; answers in its journal; a public data set's address"""
+its answers; texts of this store; answers in its journal; a public data set's address; a column of
+stricter licences than the one declared"""
 
 CONTRADICTED = "contradicted"
 """fact of a commit's entry that holds a :class:`Contradiction`"""
@@ -68,6 +78,9 @@ class Mark:
                 return f"{rows} hold texts of {self.where}, which rests on {names}"
             case "answer":
                 return f"{rows} hold answers that {self.where} gave in this store"
+            case "licence":
+                says = f"{rows} say in column {self.where!r} that they are under {names}"
+                return f"{says}, which asks for more than is declared"
             case "address":
                 return f"{self.where} is a public data set, which {names} wrote"
 

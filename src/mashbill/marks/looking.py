@@ -22,11 +22,13 @@ from mashbill.lineage.nodes import CONTENT, reachable
 from mashbill.marks.beside import Beside
 from mashbill.marks.columns import Columns, plain
 from mashbill.marks.model_names import family_name, known_name
+from mashbill.marks.row_licences import RowLicences
 from mashbill.marks.texts import hashed, hashed_within
 from mashbill.policy.callers import writers_of
 from mashbill.policy.documents import load_registry
 from mashbill.policy.misdeclared import is_another
 from mashbill.policy.model_names import resolve
+from mashbill.stages.corpus import CorpusSpec
 from mashbill.stages.forms import TEXTS
 from mashbill.stages.imported import ImportSpec
 
@@ -84,6 +86,7 @@ class Looking:
         self._spec = spec
         self._held, self._answers = held, answers
         self._columns, self._beside = Columns(str(getattr(spec, "generator", ""))), Beside()
+        self._licences = RowLicences()
         self._met: dict[str, _Met] = {}
         self._answered: Counter[str] = Counter()
         self._answer_texts: dict[str, set[int]] = {}
@@ -107,6 +110,7 @@ class Looking:
         if not rows:
             return
         self._columns.see(columns, rows)
+        self._licences.see(columns)
         if not self._held and not self._answers:
             return
         pieces = [
@@ -210,6 +214,8 @@ class Looking:
         self._of_texts(marks, parts, nodes, {source.title for source in sources.values()})
         self._of_answers(marks, parts, nodes)
         self._of_address(marks, sources.values())
+        if isinstance(self._spec, CorpusSpec):  # an import gives each row its own
+            marks += self._licences.stricter(self._spec.license, self._columns.rows)
         if not marks:
             return None
         against = [leaf for leaf in leaves if sources[leaf].what != "unknown"]
