@@ -19,7 +19,9 @@ from mashbill.lineage.bill import bill, coverage
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.exports import FORMATS, export
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.obligations import OutputLicence
 from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
+from mashbill.lineage.releasing import decide_release
 from mashbill.plan import build
 from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry
@@ -138,11 +140,29 @@ def test_it_is_told_in_a_sentence_wherever_lineage_is(tmp_path):
     assert "Who wrote ask.txt is not declared" in " ".join(plan.stdout.split())
 
 
+@pytest.mark.parametrize(("origins", "licence"), [
+    (PEOPLE, None), (PEOPLE.replace(" }", ', license = "CC0-1.0" }'), "CC0-1.0"),
+])  # fmt: skip
+def test_an_own_prompt_wants_no_licence_and_keeps_the_one_it_has(tmp_path, origins, licence):
+    store = made(tmp_path, origins)
+    circuit = Circuit.of_artifact(store, store.find("asked"))
+    sources = {line.source.name: line.source for line in bill(circuit)}
+    assert sources["ask.txt: people"].license == licence
+    stated = OutputLicence(("MIT",), "MIT", (), (), stated="MIT")
+    found = decide_release(circuit, stated, Use(distribution="public"), date(2026, 11, 20))
+    assert "ask.txt" not in str([each for each in found if each.outcome != "allow"])
+
+
 @pytest.mark.parametrize(("origins", "says"), [
     ('[origins]\n"rows.jsonl" = { by = "people" }\n', "is no file that a teacher is asked by"),
     ('[origins]\n"aks.txt" = { by = "people" }\n', "ask.txt"),
     ('[origins]\n"ask.txt" = { by = "nobody" }\n', "people"),
     ('[origins]\n"ask.txt" = { by = "model" }\n', "needs a name"),
+    ('[origins]\n"ask.txt" = { by = "people", name = "gpt-4o" }\n', "goes without name"),
+    ('[origins]\n"ask.txt" = { by = "people", called_by = "us" }\n', "goes without called_by"),
+    ('[origins]\n"ask.txt" = { by = "people", kind = "closed-api" }\n', "goes without kind"),
+    ('[origins]\n"ask.txt" = { by = "model", name = "m", kind = "human" }\n', "no kind of model"),
+    ('[origins]\n"ask.txt" = { by = "model", name = "m", kind = "test-double" }\n', "no kind"),
     ('[origins]\n"ask.txt" = []\n', "has no origin"),
     ('[origins]\n"ask.txt" = "people"\n', "ask.txt"),
 ])  # fmt: skip

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ORIGINS = "origins"
 """key of a stage's literals: file -> sources, where a recipe declares any"""
+_KINDS = ("open-weights", "closed-api", "unknown")
+_OF_MODELS = frozenset({"name", "kind", "version", "called_by"})
+"""keys that say nothing of people"""
 SHIPPED = "mashbill:"
 """what the names of files begin with that come with the package"""
 
@@ -43,7 +46,7 @@ class FileOrigin(BaseModel):
     version: str = ""
     """release, date or revision"""
     license: str | None = None
-    """SPDX identifier of the licence of the data set, or of what people wrote"""
+    """SPDX identifier of the licence of the data set, or of what people wrote, which needs none"""
     called_by: CalledBy = ""
     """who called the model: us or others; see ``import``"""
 
@@ -51,6 +54,15 @@ class FileOrigin(BaseModel):
     def _has_a_name(self) -> FileOrigin:
         if self.by != "people" and not self.name.strip():
             msg = f"a {self.by} needs a name: write name = ..."
+            raise ValueError(msg)
+        if self.by == "people" and (told := self.model_fields_set & _OF_MODELS):
+            msg = (
+                f'by = "people" goes without {", ".join(sorted(told))}: leave that out, or write '
+                'by = "model" or "dataset" if people did not write the file'
+            )
+            raise ValueError(msg)
+        if self.by == "model" and self.kind not in _KINDS:
+            msg = f"{self.kind} is no kind of model: write kind = one of {', '.join(_KINDS)}"
             raise ValueError(msg)
         return self
 

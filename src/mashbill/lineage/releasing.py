@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.source import Channel
+from mashbill.lineage.bill import bill
 from mashbill.policy.decision import Decision
 from mashbill.policy.licence_words import is_no_licence, read_licence
 
@@ -56,10 +58,21 @@ def decide_release(
         return []
     found = [*_of_the_artifact(licence, use, name, as_of)]
     sources = {circuit.source(node): None for node in circuit.sources().tolist()}
-    found += [_of_data(source, use, name, as_of) for source in sources if _lacks(source)]
+    lacking = [source for source in sources if _lacks(source)]
+    if any(source.kind == "human" for source in lacking):
+        asked = _only_asked(circuit)
+        lacking = [source for source in lacking if source not in asked]
+    found += [_of_data(source, use, name, as_of) for source in lacking]
     if prompted is not None and prompted.undeclared:
         found.append(_of_prompts(prompted, use, name, as_of))
     return found
+
+
+def _only_asked(circuit: Circuit) -> set[Source]:
+    """Return people whose words only asked a teacher: nobody gets them, so they want no licence."""
+    lines = [line for line in bill(circuit) if line.source.kind == "human"]
+    elsewhere = {line.source for line in lines if Channel.PROMPT not in line.channels}
+    return {line.source for line in lines} - elsewhere
 
 
 def _made(outcome: Any, rule: str, about: str, because: str, as_of: date, **more: Any) -> Decision:
