@@ -75,7 +75,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
     rows = [
         {"text": f"{i} {text}", "generator": text, "version": text, "license": text, text: text,
-         "_bill": text, "original__bill": 1}
+         "_bill": text, "original__bill": 1.5}
         for i, text in enumerate([*NASTY, "\ud800"])
     ] + [{"text": None, "generator": text} for text in NASTY]  # fmt: skip
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
