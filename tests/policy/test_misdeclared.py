@@ -9,6 +9,7 @@ from mashbill.core.use import Use
 from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.misdeclared import differs_from_known, is_another
+from mashbill.policy.model_names import apart, resolve
 from mashbill.policy.restrictions import Question, decide_use
 
 REGISTRY = load_registry()
@@ -86,3 +87,20 @@ def test_nothing_that_is_declared_of_a_closed_model_gives_leave(name, kind, rout
     (told,) = [each for each in found if each.rule == "differs-from-catalogue"]
     assert "the catalogue knows" in told.because
     assert told.lacking == ("origin",)
+
+
+@pytest.mark.parametrize(("cell", "parts"), [
+    ("gpt-4o, claude-3-5-sonnet, deepseek-r1", 3), ("gpt-4o/claude-3-opus", 2), ("gpt-4o + o3", 2),
+    ("gpt-4o and claude-sonnet-4", 2), ("openai/gpt-4o", 1), ("Anna/gpt-4o", 1), ("x, y", 1),
+    ("meta-llama/Llama-3.1-8B-Instruct", 1),
+])  # fmt: skip
+def test_a_cell_of_several_known_models_is_several(cell, parts):
+    assert len(apart(cell)) == parts
+
+
+@pytest.mark.parametrize(("name", "provider"), [
+    ("OpenAI GPT-4o", "OpenAI"), ("Azure OpenAI gpt-4o", "OpenAI"),
+    ("Gemini 1.5 Pro (Google)", "Google"), ("Anthropic GPT-4o", "unknown"), ("OpenAI", "unknown"),
+])  # fmt: skip
+def test_a_name_as_it_is_shown_is_its_makers(name, provider):
+    assert resolve(name).provider == provider

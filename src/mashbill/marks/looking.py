@@ -27,7 +27,7 @@ from mashbill.marks.texts import hashed, hashed_within
 from mashbill.policy.callers import writers_of
 from mashbill.policy.documents import load_registry
 from mashbill.policy.misdeclared import is_another
-from mashbill.policy.model_names import resolve
+from mashbill.policy.model_names import apart, resolve
 from mashbill.stages.corpus import CorpusSpec
 from mashbill.stages.forms import TEXTS
 from mashbill.stages.imported import ImportSpec
@@ -271,7 +271,8 @@ class Looking:
         told, renamed = said
         route = f"dataset:{getattr(self._spec, 'title', self._spec.kind)}"
         for mark, names in self._columns.named(
-            lambda name: plain(name) in told, lambda name: plain(name) in renamed
+            lambda name: plain(name) in told or all(plain(one) in told for one in apart(name)),
+            lambda name: any(plain(one) in renamed for one in (name, *apart(name))),
         ):
             marks.append(mark)
             for name in list(names)[:_BODIES]:

@@ -168,6 +168,24 @@ def resolve(text: str, catalogue: Names | None = None) -> Resolved:
     return _resolved(text, catalogue)
 
 
+_BETWEEN = re.compile(r"\s*[,;+&|]\s*|\s+and\s+|\s*/\s*")
+"""what stands between names in one cell"""
+_MOST = 20  # names that a cell is taken apart into
+
+
+def apart(text: str) -> list[str]:
+    """Return the models that a text names one beside the other; itself if it is one name, or not.
+
+    A text is taken apart only where the whole of it is no known name and each part is one.
+    """
+    if len(text) > _LONGEST or resolve(text).is_known:
+        return [text]
+    parts = [part for part in _BETWEEN.split(text.strip()) if part]
+    if not 1 < len(parts) <= _MOST or not all(resolve(part).is_known for part in parts):
+        return [text]
+    return list(dict.fromkeys(parts))
+
+
 def find_named(text: str, catalogue: Names) -> tuple[Entity, str]:
     """Return an entity by its name, or by a name that strangers give it; and how, if so.
 
@@ -200,8 +218,28 @@ def _resolved(text: str, catalogue: Names) -> Resolved:
         name, how = _bare(name.lower())
         found = _by_rules(name, how, catalogue) or _beside_its_maker(name, catalogue)
     if found is None:
+        found = _displayed(name, how, catalogue)
+    if found is None:
         return Resolved(text, near=tuple(_near(text, catalogue)))
     return replace(found, asked=text)
+
+
+_DISPLAYED = re.compile(
+    r"(?:(?:azure )?(?P<maker>openai|anthropic|google|xai|meta|mistral|deepseek|alibaba)[ :]+)?"
+    r"(?P<name>[a-z][\w. -]*?)(?: \((?P<last>openai|anthropic|google|xai|meta|mistral|deepseek)\))?"
+)
+
+
+def _displayed(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | None:
+    """Return what a name stands for as people show it, its maker's name before or behind it."""
+    match = _DISPLAYED.fullmatch(name)
+    if match is None:
+        return None
+    found = _by_rules(re.sub(r"\s+", "-", match["name"]), how, catalogue)
+    makers = {maker for maker in (match["maker"], match["last"]) if maker}
+    if found is None or any(maker not in found.provider.lower() for maker in makers):
+        return None
+    return replace(found, how=(*found.how, "as it is shown to people"))
 
 
 def _bare(name: str) -> tuple[str, tuple[str, ...]]:

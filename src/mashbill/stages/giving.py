@@ -238,7 +238,9 @@ class Giving:
             if not is_fit and reasons[row] is None:
                 reasons[row] = f"column {column!r} holds {kind_of(value)}, and no {wanted}"
         beside = [name for cell in also or () for name in texts_of(cell) or ()]
-        every = dict.fromkeys(bare_name(name) for name in [*(names or ()), *beside])
+        every = dict.fromkeys(
+            each for name in [*(names or ()), *beside] for each in spec.named_in(bare_name(name))
+        )
         told = [name for name in every if not self._is_nothing(name)]
         release = "" if is_missing(version) or not is_named else as_text(version).strip()
         for name in told:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mashbill.core.errors import InputError
 from mashbill.core.nothing import is_nothing
 from mashbill.core.source import CalledBy, Source, SourceKind
-from mashbill.policy.model_names import resolve
+from mashbill.policy.model_names import apart, resolve
 from mashbill.stages.cells import Cells, Kinds, as_text, texts_of
 from mashbill.stages.chat import Role
 from mashbill.stages.chunks import Chunk, no_column
@@ -153,6 +153,10 @@ class ImportSpec(ReadsFiles):
         found = resolve(generator)
         return Known(kind=found.kind, provider=found.provider, country=found.country)
 
+    def named_in(self, name: str) -> list[str]:
+        """Return the models that a name tells of: several that stand in one cell are several."""
+        return [name] if name in self.models or name == self.human else apart(name)
+
     def origin_names(self, rows: pa.Table) -> list[frozenset[str] | None]:
         """Return what the source of each row may be called; None where no column names one."""
         usual = (self.generator,) if self.generator else ("generator", "model_name")
@@ -168,7 +172,8 @@ class ImportSpec(ReadsFiles):
         told = texts_of(text) or []
         bare = [name for name in map(bare_name, told) if not is_nothing(name)]
         # How a release looks names up may change; what the row says does not.
-        found = {*bare, *told, *(self.origin(name, "", None).name for name in bare)}
+        each = [one for name in bare for one in self.named_in(name)]
+        found = {*bare, *told, *each, *(self.origin(name, "", None).name for name in each)}
         return frozenset(found) if bare else None
 
     def text_of(self, columns: Sequence[str]) -> str:
