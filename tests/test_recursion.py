@@ -22,6 +22,7 @@ BOUNDED = {
     "policy/model_names.py _by_rules": "what stands behind ft: has no colon, so it is no such name",
     "publish/writing.py _plain": "_NESTED levels of a value, then ValueError",
     "stages/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
+    "run/measuring.py agree": "measures of a manifest, which core/parsing.py read: its depth",
     "run/slicing.py add_measures": "measures that stages write themselves: two levels",
     "conduct/tables.py _elements": "100 types in one another, refused before (_plain)",
     "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",

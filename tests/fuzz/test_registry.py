@@ -58,6 +58,8 @@ MAY_PARSE = {
     "stages.structure": "an answer: whatever it is, it is read or a rejected row",
     "cli.conduct": "a teacher's identity in the journal",
     "marks.answers": "a teacher's identity in the journal",
+    "marks.named_in": "a cell: whatever it is, it is looked into or passed over",
+    "marks.row_licences": "a cell: whatever it is, it is looked into or passed over",
     "marks.columns": "a cell: whatever it is, it is looked into or passed over",
     "marks.texts": "a cell: whatever it is, it is looked into or passed over",
     "report.brief.calls": OF_THE_JOURNAL,
@@ -111,7 +113,7 @@ FORMS = {
     "'|'.join(anywhere)",
     "'|'.join(in_errors)",
 }
-"""patterns that conduct/scrubbing.py writes, letter by letter, of keys, and of our own names"""
+"""patterns that conduct/scrubbing.py writes, letter by letter, of keys"""
 
 
 @cache

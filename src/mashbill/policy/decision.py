@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,8 +102,14 @@ def _is_said(item: str, sentence: str, *, anywhere: bool) -> bool:
     """Return whether a sentence says already what is lacking: anywhere, or as a part by itself."""
     if anywhere:
         return item in sentence
-    part = rf"(?:^|[.;:] |not recorded ){re.escape(item)}(?:$|[.;])"
-    return re.search(part, sentence) is not None
+    before, found, after = sentence.partition(item)
+    while found:
+        begins = not before or before.endswith((". ", "; ", ": ", "not recorded "))
+        if begins and (not after or after[0] in ".;"):
+            return True
+        more, found, after = after.partition(item)
+        before += item + more
+    return False
 
 
 def strictest(outcomes: Iterable[Outcome]) -> Outcome:

@@ -17,10 +17,10 @@ _BASE = (
     r"(base|backbone|foundation|pre-?trained|initial)( model)?s?"
     r"|(initiali[sz]ed|trained|tuned) from"
 )
-_COLUMNS: list[tuple[str, Part]] = [
+_COLUMNS: list[tuple[re.Pattern[str], Part]] = [
     (_BASE, "base"),
-    (r"(sft|dpo|rl|training|fine-?tuning|train)[ -]data(set)?s?", "data"),
-    (r"teacher( model)?s?", "teacher"),
+    (re.compile(r"(sft|dpo|rl|training|fine-?tuning|train)[ -]data(set)?s?"), "data"),
+    (re.compile(r"teacher( model)?s?"), "teacher"),
 ]
 _LINK = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/[^\s)\]\"'>,]+")
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(\|\s*:?-{2,}:?\s*)*\|?\s*$")
@@ -53,7 +53,7 @@ def _heads(cells: list[str]) -> dict[int, Part]:
     for place, cell in enumerate(cells):
         plain = re.sub(r"[*_`]", "", cell).strip().lower()
         for pattern, part in _COLUMNS:
-            if re.fullmatch(pattern, plain):
+            if pattern.fullmatch(plain):
                 found[place] = part
     return found
 
