@@ -13,7 +13,7 @@ from mashbill.policy.importers.card_names import Named
 from mashbill.policy.importers.imported import from_address
 from mashbill.policy.importers.recipes import Mention, Part, Recipe
 
-_BASE = (
+_BASE = re.compile(
     r"(base|backbone|foundation|pre-?trained|initial)( model)?s?"
     r"|(initiali[sz]ed|trained|tuned) from"
 )
