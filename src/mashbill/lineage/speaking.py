@@ -59,7 +59,7 @@ def strange_runs(
         named = {name for (name,) in journal.query("SELECT DISTINCT run FROM events")}
         for name in sorted(named - runs.keys() - told.keys()):
             yield f"has events of a run {name} that is not among its runs; take them out"
-    except MashbillError as error:
+    except (MashbillError, ValueError, TypeError, KeyError, OverflowError) as error:
         yield f"cannot be read: {error!s:.300}"
 
 
