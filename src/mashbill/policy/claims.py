@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", bound=BaseModel)
 
+CELL_CHARS = 131_072
+"""characters of a cell: what the csv module takes, as long as nobody raises it"""
 CSV_BYTES = 1 << 30
 """largest CSV file: three million claims have half of it"""
 
@@ -417,6 +419,7 @@ def read_rows(
             msg = f"{file}: line 1: found {found}; columns are {', '.join(model.model_fields)}"
             raise InputError(msg)
         for row in reader:
+            _check_cells(row)
             flaw = _read_row(row, model, rows)
             if not flaw:
                 continue
@@ -433,6 +436,13 @@ def read_rows(
             "behind it is read"
         )
     return rows
+
+
+def _check_cells(row: dict[str, Any]) -> None:
+    # The csv module's own limit is one for the whole process, and others raise it for documents.
+    if any(isinstance(cell, str) and len(cell) > CELL_CHARS for cell in row.values()):
+        msg = f"a cell has more than {CELL_CHARS:,} characters"
+        raise csv.Error(msg)
 
 
 def _read_row(row: dict[str, Any], model: type[Row], rows: list[Row]) -> str:

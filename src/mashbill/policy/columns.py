@@ -25,7 +25,7 @@ from pydantic import BaseModel, ValidationError
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import MARK, as_text, read_bytes
-from mashbill.policy.claims import CSV_BYTES, Claim, Entity, read_rows
+from mashbill.policy.claims import CELL_CHARS, CSV_BYTES, Claim, Entity, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,6 @@ ROW_RULES = {
     Claim: frozenset({"_is_about_two"}),
 }
 """validators of a whole row for which :func:`_doubtful` finds the rows that may break them"""
-_CELL_LIMIT = csv.field_size_limit()
 _QUOTE, _COMMA, _LINE = b'",\n'
 _BLOCK = 1 << 22  # bytes of a file that are looked at together
 
@@ -198,7 +197,7 @@ def _ends_cell(letters: np.ndarray) -> bool:
 
 def _fits(column: pa.DictionaryArray) -> bool:
     """Return whether no text is longer than the row reader takes."""
-    return (pc.max(pc.binary_length(column.dictionary)).as_py() or 0) <= _CELL_LIMIT
+    return (pc.max(pc.binary_length(column.dictionary)).as_py() or 0) <= CELL_CHARS
 
 
 def _tried(
