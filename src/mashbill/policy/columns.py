@@ -116,7 +116,9 @@ def quickly(data: bytes, model: type[BaseModel]) -> pa.Table | None:
     if names is None or not _quotes_are_plain(data):
         return None
     if end < 0 or not data[end : end + 2].strip(b"\n"):
-        return None  # no rows, or blank lines before them: read in no time by the other reader
+        is_empty = end < 0 or not data[end:].strip(b"\n")
+        # Blank lines before rows are for the other reader, which counts them.
+        return schema_of(model).empty_table() if is_empty else None
     try:
         read = pa_csv.read_csv(
             pa.BufferReader(pa.py_buffer(data)),

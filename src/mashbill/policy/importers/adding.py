@@ -87,7 +87,11 @@ def add_to(folder: Path, imported: Imported, catalogue: Catalogue) -> Added:
     there = (*catalogue.claims, *_rows(folder, "claims*.csv", Claim))
     known = {_resolved(_as_written(claim), catalogue) for claim in there}
     claims = {claim: _resolved(claim, catalogue) for claim in map(_as_written, imported.claims)}
-    new = {claim: resolved for claim, resolved in claims.items() if resolved not in known}
+    new: dict[Claim, Claim] = {}
+    for claim, resolved in claims.items():
+        if resolved not in known:  # of those that are equal once aliases are replaced, the first
+            known.add(resolved)
+            new[claim] = resolved
     described = set(_rows(folder, "entities*.csv", Entity))
     entities = [e for e in imported.entities if e not in described and _adds(e, catalogue)]
     try:
@@ -177,7 +181,8 @@ def _resolved(claim: Claim, catalogue: Catalogue) -> Claim:
 
 def _adds(entity: Entity, catalogue: Catalogue) -> bool:
     """Return whether the catalogue has less than this about an entity: nothing, or its name."""
-    known = catalogue.entities.get(catalogue.names.get(entity.id.lower(), entity.id))
+    meant = catalogue.names.get(entity.id.lower(), entity.id)
+    known = catalogue.entities.get(entity.id) or catalogue.entities.get(meant)
     return known is None or (known.is_bare and not entity.is_bare)
 
 

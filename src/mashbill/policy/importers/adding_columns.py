@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 18  # rows that are written together
 _NUMBERS = ("share", "tokens", "rows", "of_tokens")
-_FEW = 50_000  # texts that are looked up one by one
 _ORDINARY = r"^(?P<owner>[A-Za-z0-9][A-Za-z0-9._-]*)/[A-Za-z0-9][A-Za-z0-9._-]*$"
 _NO_REPOSITORY = r"(?i)/(nan|none|null|undefined)$"
 _EXAMPLE_OWNERS = {name.partition("/")[0] for name in EXAMPLES}
@@ -66,8 +65,8 @@ def add_csv(folder: Path, path: Path, known: Index) -> tuple[Added, int] | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = [
-            _write(folder, "entities-csv", new_entities),
-            _write(folder, "claims-csv", new_claims),
+            _write(folder, "entities-csv", new_entities, Entity),
+            _write(folder, "claims-csv", new_claims, Claim),
         ]
     except OSError as error:
         msg = f"{folder}: claims cannot be written there: {error}; name a folder of your own"
@@ -188,6 +187,9 @@ def _new_entities(entities: pa.Table, known: Index) -> pa.Table:
     ids = entities.column("id").combine_chunks().dictionary_decode()
     place = np.asarray(pc.fill_null(pc.index_in(lowered(ids), known.merged.keys), -1))
     row = np.where(place >= 0, known.merged.named[np.maximum(place, 0)], 0) if known.size else place
+    if known.size:  # one that is described under this very spelling is that one
+        own = np.asarray(pc.fill_null(pc.index_in(ids, known.ids), -1))
+        row = np.where(own >= 0, own, row)
     bare = ~_says_more(known.merged.entities)
     is_bare = bare[row] if known.size else np.ones(len(place), bool)
     adds = (place < 0) | (is_bare & _says_more(entities))
@@ -213,13 +215,9 @@ def _conflicts(new: pa.Table, entities: pa.Table, known: Index) -> tuple[Conflic
     mine = np.array(asks, bool)[np.from_dlpack(relation.indices)]
     child = new.column("child").combine_chunks()
     texts = _resolved(child.dictionary, known)
-    rows = [known.row_of(text) for text in texts.to_pylist()] if known.size < _FEW else None
-    if rows is None:
-        place = np.asarray(pc.fill_null(pc.index_in(texts, known.ids), -1))
-    else:
-        place = np.array([-1 if row is None else row for row in rows], np.int64)
-    stated = np.diff(known.child_start)
-    asked = np.array([at >= 0 and stated[at] > 0 for at in place.tolist()], bool)
+    spelt = lowered(known.ids)  # a question is about a name, however it is spelt
+    told = spelt.filter(pa.array(np.diff(known.child_start) > 0))
+    asked = np.asarray(pc.is_in(lowered(texts), told))
     mine &= asked[np.from_dlpack(child.indices)] if len(asked) else mine
     at = np.flatnonzero(mine)
     if not len(at):
@@ -235,10 +233,10 @@ def _conflicts(new: pa.Table, entities: pa.Table, known: Index) -> tuple[Conflic
             strict=True,
         )
     ]
-    children = {claim.child for claim in claims}
+    wanted = lowered(pa.array(sorted({claim.child for claim in claims}), pa.string()))
+    children = known.ids.filter(pc.is_in(spelt, wanted)).to_pylist()
     ids = entities.column("id").combine_chunks().dictionary_decode()
-    wanted = pa.array(sorted(children), pa.string())
-    about = entities.filter(pc.is_in(ids, wanted)) if len(ids) else entities
+    about = entities.filter(pc.is_in(lowered(ids), wanted)) if len(ids) else entities
     return conflicts(claims, known.part(children), rows_of(about, Entity))
 
 
@@ -253,15 +251,19 @@ def _formulas(table: pa.Table) -> int:
     return found
 
 
-def _write(folder: Path, name: str, table: pa.Table) -> Path | None:
-    """Write rows to a file that is named by its content, unless there are none or it is there."""
+def _write(folder: Path, name: str, table: pa.Table, model: type[Entity | Claim]) -> Path | None:
+    """Write rows to a file that is named by its content, unless there are none or it is there.
+
+    Its bytes are those that :func:`mashbill.policy.claims.write_rows` writes: the order in which
+    files are read, which decides between descriptions, follows from their names.
+    """
     if not table.num_rows:
         return None
     temporary = folder / f".{name}.{os.getpid()}"
     digest = hashlib.sha256()
     try:
         with temporary.open("wb") as stream:
-            for piece in _pieces(table):
+            for piece in _pieces(table, model):
                 stream.write(piece)
                 digest.update(piece)
         final = folder / f"{name}-{digest.hexdigest()[:12]}.csv"
@@ -273,10 +275,13 @@ def _write(folder: Path, name: str, table: pa.Table) -> Path | None:
     return final
 
 
-def _pieces(table: pa.Table) -> Iterator[bytes]:
+def _pieces(table: pa.Table, model: type[Entity | Claim]) -> Iterator[bytes]:
     """Yield the bytes of a CSV file, some rows at a time."""
     yield ",".join(table.column_names).encode() + b"\n"
-    quoted = [_quoted(table.column(name).combine_chunks()) for name in table.column_names]
+    quoted = [
+        _quoted(table.column(name).combine_chunks(), model.model_fields[name].default or "")
+        for name in table.column_names
+    ]
     codes = [table.column(name).combine_chunks().indices for name in table.column_names]
     comma, nothing, end = (pa.scalar(text, pa.large_string()) for text in (",", "", "\n"))
     for begin in range(0, table.num_rows, _AT_ONCE):
@@ -289,9 +294,11 @@ def _pieces(table: pa.Table) -> Iterator[bytes]:
         yield memoryview(ended.buffers()[2])[first:last].tobytes()
 
 
-def _quoted(column: pa.DictionaryArray) -> pa.LargeStringArray:
+def _quoted(column: pa.DictionaryArray, default: Any) -> pa.LargeStringArray:
     """Return texts as CSV has them: quoted where they hold what divides cells or lines."""
     texts = column.dictionary
+    if isinstance(default, str):
+        texts = pc.if_else(pc.equal(texts, ""), default, texts)
     needs = pc.match_substring_regex(texts, _NEEDS_QUOTES)
     doubled = pc.replace_substring(texts, '"', '""')
     quoted = pc.binary_join_element_wise('"', doubled, '"', "")
