@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from mashbill import InputError, Signer, Store, load_recipe
+from mashbill.core.canonical import digest_bytes
 from mashbill.plan import build
 from mashbill.run import Execution, execute
 from mashbill.stages.chunks import Manner, read_chunks
@@ -154,6 +155,19 @@ def run_toy(recipe: Path, root: Path, allow=()):
     plan = build(load_recipe(recipe, allow), store)
     done = execute(plan, store, Execution(root.parent / "cache", threads=1))
     return store, done
+
+
+def commit_manifest(root: Path, path: Path, manifest: dict[str, object]) -> None:
+    """Write a manifest into a store and commit it, as the owner of the key could."""
+    path.write_text(json.dumps(manifest))
+    subjects = {path.relative_to(root).as_posix(): digest_bytes(path.read_bytes())}
+    name, kind = (
+        path.parent.name,
+        {"datasets": "dataset", "models": "model"}[path.parent.parent.name],
+    )
+    Store(root, Signer.default()).ledger.append(
+        "commit", subjects, artifact=name, kind=kind, digest="", fingerprint=""
+    )
 
 
 CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"

@@ -6,21 +6,12 @@ import json
 import shutil
 
 import pytest
+from tests_support import commit_manifest
 
-from mashbill import ArtifactRef, Signer, Store, StoreError
-from mashbill.core.canonical import digest_bytes
+from mashbill import ArtifactRef, Store, StoreError
 from mashbill.core.store import MANIFEST
 
 EVIL = ["../x", "/etc/passwd", "..", ".", "", "a/b", "a\\b", "a\0b"]
-
-
-def signed(root, path, data):
-    """Write a manifest and commit it, as the owner of the key could."""
-    path.write_text(json.dumps(data))
-    subjects = {path.relative_to(root).as_posix(): digest_bytes(path.read_bytes())}
-    Store(root, Signer.default()).ledger.append(
-        "commit", subjects, artifact="corpus@1", kind="dataset", digest="", fingerprint=""
-    )
 
 
 @pytest.mark.parametrize("evil", EVIL)
@@ -41,12 +32,12 @@ def test_a_manifest_that_names_another_place_is_damaged(finished, tmp_path, chan
     after.mkdir(parents=True)
     shutil.copy(finished[0] / "ledger.jsonl", tmp_path)
     data = json.loads((before / MANIFEST).read_text())
-    signed(tmp_path, after / MANIFEST, data)
+    commit_manifest(tmp_path, after / MANIFEST, data)
     assert Store(tmp_path).get(ref) is not None
     change(data, evil)
     (after / MANIFEST).write_text(json.dumps(data))
     with pytest.raises(StoreError, match="is not the one that the ledger commits"):
         Store(tmp_path).get(ref)
-    signed(tmp_path, after / MANIFEST, data)
+    commit_manifest(tmp_path, after / MANIFEST, data)
     with pytest.raises(StoreError, match="is damaged"):
         Store(tmp_path).get(ref)

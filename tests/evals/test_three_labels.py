@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from tests_support import BROWSER, PLAIN, dom_of, rows_of, run_stages
+from tests_support import BROWSER, PLAIN, commit_manifest, dom_of, rows_of, run_stages
 from typer.testing import CliRunner
 
 from mashbill import InputError, Store, load_recipe
@@ -189,7 +189,7 @@ def measuring(store, folder, measures):
     shutil.copytree(store.root, folder)
     path = Store(folder).folder("dataset", store.find("evaluation").ref) / "manifest.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "measures": measures}))
+    commit_manifest(folder, path, {**manifest, "measures": measures})
     return Store(folder)
 
 
