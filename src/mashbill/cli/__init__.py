@@ -6,43 +6,11 @@ wants review.
 
 from __future__ import annotations
 
-from mashbill.cli import (
-    auditing,
-    brief,
-    conduct,
-    evidence,
-    lineage,
-    policy,
-    public,
-    publishing,
-    removal,
-    running,
-    signers,
-    terms,
-    whatif,
-)
 from mashbill.cli.ending import ended
 from mashbill.cli.options import app, recipe_path
 from mashbill.cli.printing import take_over
 
-__all__ = [
-    "app",
-    "auditing",
-    "brief",
-    "conduct",
-    "evidence",
-    "lineage",
-    "main",
-    "policy",
-    "public",
-    "publishing",
-    "recipe_path",
-    "removal",
-    "running",
-    "signers",
-    "terms",
-    "whatif",
-]
+__all__ = ["app", "main", "recipe_path"]
 
 
 def main() -> None:

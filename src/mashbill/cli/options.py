@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from mashbill.cli import printing
-from mashbill.cli.ending import Told
+from mashbill.cli.commands import Commands
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.explaining import near
 from mashbill.lineage.public import COUNTED
 from mashbill.policy.claims import STATUSES, Status
 
 app = typer.Typer(
-    cls=Told,
+    cls=Commands,
     help="Distil language models, and say what each was distilled from.",
     no_args_is_help=True,
     add_completion=False,

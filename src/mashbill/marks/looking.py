@@ -23,7 +23,7 @@ from mashbill.marks.beside import Beside
 from mashbill.marks.columns import Columns, plain
 from mashbill.marks.model_names import family_name, known_name
 from mashbill.marks.row_licences import RowLicences
-from mashbill.marks.texts import hashed, hashed_within
+from mashbill.marks.texts import HASHED, hashed, hashed_within
 from mashbill.policy.callers import writers_of
 from mashbill.policy.documents import load_registry
 from mashbill.policy.misdeclared import is_another
@@ -338,7 +338,7 @@ class Looking:
 
 _Parts = dict[tuple[str, str], bool]
 _Nodes = dict[str, dict[str, Any]]
-_NONE = hashed(pa.array([], pa.string()), np.empty(0, np.int64))
+_NONE = np.empty(0, HASHED)
 
 
 def _id_of(text: str) -> str:

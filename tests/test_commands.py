@@ -1,0 +1,69 @@
+"""Which module a command is in: the table that says so, and what is loaded for one question."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mashbill.cli import app
+from mashbill.cli.commands import HOME
+
+LOADED = """
+import sys
+sys.argv = ["mashbill", *{command}]
+from mashbill.cli import main
+try:
+    main()
+finally:
+    print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+def modules_of(command: list[str]) -> set[str]:
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADED.format(command=command)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(ran.stderr.split())
+
+
+def test_the_table_names_every_command_and_the_module_that_registers_it() -> None:
+    group = typer.main.get_command(app)
+    assert group.list_commands(None) == list(HOME)  # which loads all of them
+    found = {}
+    for name, command in typer.main.get_group(app).commands.items():
+        members = getattr(command, "commands", {"": command})
+        modules = {member.callback.__module__.rpartition(".")[2] for member in members.values()}
+        assert len(modules) == 1, name
+        found[name] = modules.pop()
+    assert found == HOME
+
+
+@pytest.mark.parametrize("name", HOME)
+def test_each_command_is_found_by_itself(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0, result.output
+    assert name in result.output
+
+
+def test_a_name_that_is_none_is_told_with_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["bil"])
+    assert ended.value.code == 2
+    assert "No such command 'bil'. Did you mean 'bill'" in capsys.readouterr().err
+
+
+def test_a_question_loads_neither_what_runs_nor_what_others_ask() -> None:
+    found = modules_of(["bill", "hf:HuggingFaceTB/SmolLM3-3B"])
+    assert "mashbill.cli.lineage" in found
+    wrong = {
+        name for name in found
+        if name.partition(".")[0] in {"torch", "aiohttp", "duckdb", "jinja2"}
+        or name.startswith(("mashbill.stages", "mashbill.run", "mashbill.marks"))
+        or name in {"mashbill.cli.running", "mashbill.plan", "mashbill.publish"}
+    }  # fmt: skip
+    assert not wrong
