@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from strangers_journal import JournalStrangers
 from tampered_store import CLOSED
 
 from mashbill.core.canonical import canonical
@@ -35,7 +34,7 @@ def stranger() -> Signer:
     return Signer(Ed25519PrivateKey.generate())
 
 
-class Strangers:
+class Strangers(JournalStrangers):
     """Kinds of tampering by whoever can write to the store."""
 
     draw: random.Random
@@ -232,65 +231,3 @@ class Strangers:
         art = forger.art(self.draw.choice(["both", "student", "kept"]))
         without(art.nodes, CLOSED)
         self.write(f"{art.folder}/{NODES}", art.nodes.to_parquet())
-
-    # The journal.
-
-    def said(self, *statements: str) -> None:
-        with closing(sqlite3.connect(self.store / CALLS)) as db, db:
-            for statement in statements:
-                db.execute(statement)
-
-    def s_view_in_place_of_a_table(self) -> None:
-        table = self.draw.choice(["calls", "texts", "events", "runs"])
-        view = f"CREATE VIEW {table} AS SELECT * FROM {table}_kept"  # noqa: S608 - our own names
-        self.said(f"ALTER TABLE {table} RENAME TO {table}_kept", view)
-
-    def s_trigger(self) -> None:
-        self.said("CREATE TRIGGER t AFTER INSERT ON calls BEGIN DELETE FROM calls; END")
-
-    def s_table_of_ones_own(self) -> None:
-        self.said("CREATE TABLE notes (text TEXT)")
-
-    def s_run_added(self) -> None:
-        self.said("INSERT INTO runs VALUES ('20260101-000000-0000', 'a', 'b', '{}')")
-
-    def s_run_altered(self) -> None:
-        change = self.draw.choice(["started = 'x'", "ended = ''", "facts = '{}'"])
-        self.said(f"UPDATE runs SET {change}")  # noqa: S608 - our own words
-
-    def s_run_removed(self) -> None:
-        self.said("DELETE FROM runs")
-
-    def s_event_added(self) -> None:
-        run = self.draw.choice(["(SELECT run FROM runs LIMIT 1)", "'another'"])
-        self.said(
-            "INSERT INTO events (run, at, kind, account, call, detail) "  # noqa: S608
-            f"VALUES ({run}, '2026-01-01T00:00:00+00:00', 'server', 'a', '', '{{}}')"
-        )
-
-    def s_event_altered(self) -> None:
-        self.said("UPDATE events SET kind = 'timeout' WHERE id = (SELECT min(id) FROM events)")
-
-    def s_event_removed(self) -> None:
-        self.said("DELETE FROM events WHERE id = (SELECT max(id) FROM events)")
-
-    def s_bought_answer_altered(self) -> None:
-        column = self.draw.choice(["text", "served", "finish"])
-        self.said(f"UPDATE bought SET {column} = {column} || 'x' WHERE rowid = 1")  # noqa: S608
-
-    def s_bought_answer_added(self) -> None:
-        key = self.draw.choice(
-            ["x'00' || substr(call, 2)", "CAST(x'00' || substr(call, 2) AS BLOB)"]
-        )
-        self.said(
-            f"INSERT INTO bought SELECT {key}, terms, teacher, prefix, system, "  # noqa: S608
-            "schema, tools, route, run, sample, body, turns, choices, text, logprobs, failed, "
-            "finish, tool_calls, reasoning, opaque, served, tokens_in, tokens_out, tokens_cached, "
-            "price, at, attempts, waited, seconds, flags FROM bought LIMIT 1"
-        )
-
-    def s_answer_put_into_the_journal(self) -> None:
-        self.said(
-            "INSERT INTO calls SELECT printf('%064x', abs(random())), teacher, prefix, body, "
-            "choices, logprobs, tokens, price, at, text, more FROM calls LIMIT 1"
-        )

@@ -145,7 +145,7 @@ def _kept(store: Store, manifest: Manifest, registry: Registry, where: Path) -> 
     from mashbill.report.brief import Kept, calls_of
 
     account = gather(store, manifest)
-    entries = store.ledger.entries
+    entries, counting = store.ledger.entries, store.ledger.accepted
     journal = Journal.of(store)
     try:
         called = calls_of(store, account, journal, registry)
@@ -156,12 +156,12 @@ def _kept(store: Store, manifest: Manifest, registry: Registry, where: Path) -> 
         store=str(where),
         account=account,
         called=called,
-        signers=tuple(sorted({entry.keyid for entry in entries})),
+        signers=tuple(sorted({entry.keyid for entry in counting})),
         entries=len(entries),
         head=entries[-1].digest if entries else "",
         runs=tuple(
             entry.predicate
-            for entry in entries
+            for entry in counting
             if entry.event == DECIDE and "stands" not in entry.predicate
         ),
     )

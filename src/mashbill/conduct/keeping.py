@@ -80,7 +80,8 @@ def size(path: Path) -> Size:
 def prune(path: Path, *, before: str = "", run: str = "") -> int:
     """Take out the texts of calls to services; return of how many.
 
-    What was pruned before and bought again stays.
+    What was pruned before and bought again stays, and so do calls that came from another journal:
+    nothing in this ledger would say what their leaves were.
 
     Args:
         path: the journal.
@@ -107,7 +108,8 @@ def prune(path: Path, *, before: str = "", run: str = "") -> int:
                 "SELECT call FROM bought b JOIN words w ON w.id = b.run "
                 "WHERE (? = '' OR b.at < ?) AND (? = '' OR w.text = ?) "
                 # Bought again after it was pruned: two leaves of one call could not be told apart.
-                "AND b.call NOT IN (SELECT call FROM pruned)",
+                "AND b.call NOT IN (SELECT call FROM pruned) "
+                "AND w.text IN (SELECT run FROM runs)",
                 [before, before, run, run],
             )
         ]

@@ -145,7 +145,13 @@ class Auditor:
             known = any(finding.file == CALLS for finding in self.result.findings)
             # With a broken ledger, what it no longer speaks of would be told again.
             for what in (
-                strange_runs(self._journal, entries, self._folder, calls_known=known)
+                strange_runs(
+                    self._journal,
+                    entries,
+                    self._folder,
+                    later=lambda: self._moment.later() or (),
+                    calls_known=known,
+                )
                 if self._ledger_holds
                 else ()
             ):
@@ -347,6 +353,7 @@ class Auditor:
         if self._rederive is None:
             return
         wrong = {finding.file.rpartition("/")[0] for finding in self.result.findings}
+        no_answers = any(finding.file == CALLS for finding in self.result.findings)
         made = list(self._derivations.made.values())
         for number, one in enumerate(made):
             self._progress(number, len(made))
@@ -354,6 +361,8 @@ class Auditor:
             inputs = {item.name for item in one.manifest.inputs}
             if folder in wrong or any(name.rpartition("/")[2] in inputs for name in wrong):
                 continue
+            if no_answers and any(item.is_teacher for item in one.manifest.inputs):
+                continue  # its rows would be held to answers that were altered
             again = self._rederive(one.manifest)
             self.result.derived_rows += again.rows
             for file, what in again.wrong:

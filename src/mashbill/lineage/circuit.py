@@ -21,7 +21,7 @@ from mashbill.core.source import Channel, Purpose, Source, parse_via, via
 from mashbill.core.store import NODES
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.contradicted import beside, contradictions
-from mashbill.lineage.nodes import NodeTable, edges
+from mashbill.lineage.nodes import NodeTable, committed_nodes, edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,13 +171,18 @@ class Circuit:
         )
 
     @classmethod
-    def read(cls, path: Path) -> Circuit:
+    def read(cls, path: Path, data: bytes | None = None) -> Circuit:
         """Read ``nodes.parquet`` straight into arrays.
+
+        Args:
+            path: the file.
+            data: its bytes, if they were read already.
 
         Raises:
             StoreError: if it is not one.
         """
-        table = read_parquet(path, path, what="a node table").combine_chunks()
+        given = path if data is None else pa.py_buffer(data)
+        table = read_parquet(given, path, what="a node table").combine_chunks()
         with foreign(path, "a node table", error=StoreError, remedy="run `mashbill audit`"):
             to = _flat(table, "to")
             sizes = np.diff(_numbers(_list(table, "to").offsets))
@@ -211,11 +216,16 @@ class Circuit:
 
     @classmethod
     def of_artifact(cls, store: Store, manifest: Manifest) -> Circuit:
-        """Read the circuit of an artifact of a store, with what speaks against its origins."""
+        """Read the circuit of an artifact of a store, with what speaks against its origins.
+
+        Raises:
+            StoreError: if its nodes are not those that were committed.
+        """
         told = contradictions(store, manifest)
         if told:
             return cls.of(beside(NodeTable.of(store, manifest), told.values()))
-        return cls.read(store.folder(manifest.kind, manifest.ref) / NODES)
+        folder = store.folder(manifest.kind, manifest.ref)
+        return cls.read(folder / NODES, committed_nodes(folder, manifest))
 
     @property
     def size(self) -> int:

@@ -29,14 +29,15 @@ _LONGEST = 1_000  # characters of the sentence that goes with a source
 
 
 def told_of(store: Store, artifact: str) -> Contradiction | None:
-    """Return what speaks against the origin declared of an artifact, as its last commit has it."""
-    found = None
-    for entry in store.ledger.entries:
-        if entry.event == "commit" and entry.predicate.get("artifact") == artifact:
-            value = entry.predicate.get(CONTRADICTED)
-            where = f"entry {entry.index} of the ledger"
-            found = Contradiction.read(value, where) if isinstance(value, dict) else None
-    return found
+    """Return what speaks against the origin declared of an artifact, as its last commit has it.
+
+    Entries that do not count are not read: else whoever can write would take it back.
+    """
+    entry = store.committed().get(artifact)
+    value = None if entry is None else entry.predicate.get(CONTRADICTED)
+    if entry is None or not isinstance(value, dict):
+        return None
+    return Contradiction.read(value, f"entry {entry.index} of the ledger")
 
 
 def contradictions(store: Store, manifest: Manifest) -> dict[str, Contradiction]:
@@ -45,7 +46,7 @@ def contradictions(store: Store, manifest: Manifest) -> dict[str, Contradiction]
     Returns:
         Artifact that the origin was declared of -> contradiction, itself first.
     """
-    if not any(CONTRADICTED in entry.predicate for entry in store.ledger.entries):
+    if not any(CONTRADICTED in entry.predicate for entry in store.committed().values()):
         return {}
     found = {str(each.ref): told_of(store, str(each.ref)) for each in behind(store, manifest)}
     return {name: told for name, told in found.items() if told is not None}

@@ -181,7 +181,13 @@ class NodeTable:
         return zip(self.numbered, self.records, self.tokens, strict=True)
 
     def to_parquet(self) -> bytes:
-        """Return the table as the bytes of ``nodes.parquet``.
+        """Return the table as the bytes of ``nodes.parquet``."""
+        sink = io.BytesIO()
+        pq.write_table(self.columns(), sink, compression="zstd")
+        return sink.getvalue()
+
+    def columns(self) -> pa.Table:
+        """Return the table as the columns of ``nodes.parquet``, which follow from its nodes.
 
         Edges are columns of lists, so that a reader gets arrays and parses nothing; an edge's end
         is the place of a node in the file.
@@ -198,7 +204,7 @@ class NodeTable:
             for body in bodies
         ]
         padding = [None] * len(rest)
-        table = pa.table(
+        return pa.table(
             {
                 "digest": pa.array(names, pa.string()),
                 "type": pa.array([body["type"] for body in bodies], pa.string()),
@@ -213,9 +219,6 @@ class NodeTable:
                 "is_root": pa.array([name == self.root for name in names], pa.bool_()),
             }
         )
-        sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd")
-        return sink.getvalue()
 
     @classmethod
     def of(cls, store: Store, manifest: Manifest) -> NodeTable:
@@ -224,14 +227,8 @@ class NodeTable:
         Raises:
             StoreError: if they are not those that were committed.
         """
-        path = store.folder(manifest.kind, manifest.ref) / NODES
-        check_regular(path)
-        data = path.read_bytes() if path.is_file() else b""
-        if digest_bytes(data) != manifest.nodes.sha256:
-            what = "is not as it was committed" if data else "is not there"
-            msg = f"{path} {what}; run `mashbill audit`"
-            raise StoreError(msg)
-        return cls.read(path, data)
+        folder = store.folder(manifest.kind, manifest.ref)
+        return cls.read(folder / NODES, committed_nodes(folder, manifest))
 
     @classmethod
     def read(cls, path: Path, data: bytes | None = None) -> NodeTable:
@@ -263,6 +260,26 @@ class NodeTable:
                 msg = "no node of it stands for the whole artifact"
                 raise ValueError(msg)
         return table
+
+
+def committed_nodes(folder: Path, manifest: Manifest) -> bytes:
+    """Return the bytes of an artifact's ``nodes.parquet``.
+
+    Args:
+        folder: of the artifact.
+        manifest: of the artifact, as it was committed.
+
+    Raises:
+        StoreError: if they are not those that were committed.
+    """
+    path = folder / NODES
+    check_regular(path)
+    data = path.read_bytes() if path.is_file() else b""
+    if digest_bytes(data) != manifest.nodes.sha256:
+        what = "is not as it was committed" if data else "is not there"
+        msg = f"{path} {what}; run `mashbill audit`"
+        raise StoreError(msg)
+    return data
 
 
 _IN_COLUMNS = frozenset({"type", "parts", "members"})

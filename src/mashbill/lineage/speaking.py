@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.statement import entry_facts, events_root, run_digest
 from mashbill.core.errors import MashbillError
 from mashbill.core.merkle import root
+from mashbill.core.plain import counted
 from mashbill.core.store import is_locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.conduct.journal import Journal, Run
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def strange_runs(
-    journal: Journal, entries: Sequence[Entry], folder: Path, *, calls_known: bool = False
+    journal: Journal,
+    entries: Sequence[Entry],
+    folder: Path,
+    *,
+    later: Callable[[], Sequence[Entry]] = tuple,
+    calls_known: bool = False,
 ) -> Iterator[str]:
     """Yield what the journal says of runs that their entries do not.
 
@@ -29,14 +35,17 @@ def strange_runs(
         journal: the calls of the store.
         entries: those that count.
         folder: the store.
+        later: returns the entries that were appended since.
         calls_known: whether calls were found altered already, by what rests on them.
     """
     told = {str(e.predicate.get("run")): e for e in entries if e.event == "conduct"}
     begun = {str(e.predicate.get("run")) for e in entries if e.event == "start"}
     try:
         runs = {run.run: run for run in journal.runs()}
+        begun |= {str(e.predicate.get("run")) for e in later() if e.event == "start"}
         for name, run in runs.items():
-            if is_locked(folder, f"run-{name}"):
+            # A lock excuses no run of which the ledger does not know: anybody may hold one.
+            if name not in told and name in begun and is_locked(folder, f"run-{name}"):
                 continue  # it is not all there yet
             if name in told:
                 entry = told[name]
@@ -59,8 +68,54 @@ def strange_runs(
         named = {name for (name,) in journal.query("SELECT DISTINCT run FROM events")}
         for name in sorted(named - runs.keys() - told.keys()):
             yield f"has events of a run {name} that is not among its runs; take them out"
+        yield from _strange_leaves(journal, told.keys(), begun)
     except (MashbillError, ValueError, TypeError, KeyError, OverflowError) as error:
         yield f"cannot be read: {error!s:.300}"
+
+
+_NO_PRUNING = (
+    "their leaves stand in for answers that may be others; go on from a copy of the journal that "
+    "holds"
+)
+
+
+def _strange_leaves(
+    journal: Journal, told: Collection[str], begun: Collection[str]
+) -> Iterator[str]:
+    """Yield what stands among the leaves of pruned calls and was not pruned by mashbill.
+
+    A leaf that was kept counts as the call that it is of, so it must not be possible to put one
+    there for an answer that was exchanged: one whose run has an entry is held to that entry's root;
+    a call that is there, too, must have been bought again by a run that is.
+    """
+    ((many,),) = journal.query(
+        "SELECT count(*) FROM pruned WHERE run NOT IN (SELECT run FROM runs)"
+    ) or ((0,),)
+    if many:
+        yield f"tells of pruning {counted(many, 'call')} of no run that it has: {_NO_PRUNING}"
+    ((many,),) = journal.query(
+        "SELECT count(*) FROM pruned p JOIN calls c ON c.request = lower(hex(p.call)) "
+        "WHERE p.run IN (SELECT run FROM runs)"
+    ) or ((0,),)
+    if many:
+        yield (
+            f"tells of pruning {counted(many, 'call')} to teachers in this process, which mashbill "
+            f"never does: {_NO_PRUNING}"
+        )
+    both = journal.query(
+        "SELECT p.call, p.leaf FROM pruned p JOIN bought b ON b.call = p.call "
+        "WHERE p.run IN (SELECT run FROM runs)"
+    )
+    kept = {bytes(call).hex(): bytes(leaf) for call, leaf in both}
+    other = [
+        row for row in journal.rows(kept)
+        if row.leaf() != kept[row.call] and row.run not in told and row.run not in begun
+    ]  # fmt: skip
+    if other:
+        yield (
+            f"has other answers to {counted(len(other), 'call')} that were pruned, by a run "
+            f"{other[0].run:.60} that no entry of the ledger speaks of: {_NO_PRUNING}"
+        )
 
 
 def _differences(

@@ -16,6 +16,7 @@ from mashbill.core.source import Channel, Source
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.store import NODES
 from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.nodes import committed_nodes
 from mashbill.lineage.removal import Selector, touch
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class WithoutSpec(StageSpec):
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those that rest on the sources marked as rejected."""
-        circuit = Circuit.read(ctx.input(self.input).path / NODES)
+        data = ctx.input(self.input)
+        circuit = Circuit.read(data.path / NODES, committed_nodes(data.path, data.manifest))
         result = touch(circuit, self.without)
         drop = result.numbers | result.maybe if self.unknown == "reject" else result.numbers
         start = 0

@@ -21,7 +21,7 @@ from mashbill.core.errors import InputError, RecipeError, TeacherError
 from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
-from mashbill.core.store import CALLS, NODES, told_of_the_disk
+from mashbill.core.store import CALLS, told_of_the_disk
 from mashbill.lineage.contradicted import told_of
 from mashbill.lineage.nodes import NodeTable
 from mashbill.marks.answers import Answers
@@ -323,7 +323,7 @@ class _Runner:
         """Return what speaks against the origin of an artifact, for the entry of its commit."""
         if looking is None:
             return {}
-        table = NodeTable.read(self._store.folder(manifest.kind, manifest.ref) / NODES)
+        table = NodeTable.of(self._store, manifest)
         leaves = [name for name, body in table.bodies.items() if body["type"] == "source"]
         told = looking.contradiction(table, sorted(leaves))
         return {} if told is None else {CONTRADICTED: told.as_json()}
