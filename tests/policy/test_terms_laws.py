@@ -191,3 +191,30 @@ def test_a_text_that_is_unchanged_repeats_the_clauses_before_it():
     for wrong in ([later], [first, {**later, "clause": [clause]}]):
         with pytest.raises(ValidationError, match="repeats the one before"):
             Document.model_validate({**shape, "version": wrong})
+
+
+GATHERED = [
+    pytest.param(document, version, id=f"{document.id} {version.begins}")
+    for document in SERVED
+    for version in document.versions
+    if any(c.code == "no-systematic-collection" for c in version.clauses)
+]
+
+
+@pytest.mark.parametrize(("document", "version"), GATHERED)
+def test_gathering_by_machine_is_a_condition_where_outputs_may_train_and_else_a_question(
+    document, version
+):
+    day = document.starts(version)
+    question = Question(source_under(document), (STUDENT,), Use(competes_with=()), day)
+    leaves = {"outputs-may-train", "distillation-allowed"}
+    leave = any(c.code in leaves and c.outputs in ("all", "text") for c in version.clauses)
+    clause = next(c for c in version.clauses if c.code == "no-systematic-collection")
+    free = leave or clause.scope == "competing-models"
+    wanted = "deny" if clause.means == "any" and not free else "allow" if free else "review"
+    told = [
+        d for d in decide_use(REGISTRY, question)
+        if d.document == document.id and d.rule == "no-systematic-collection"
+    ]  # fmt: skip
+    assert [d.outcome for d in told] == [wanted]
+    assert bool(told[0].lacking) == (wanted == "review")

@@ -75,6 +75,8 @@ class Case:
     question: Question
     provider: str
     """whose text it is"""
+    leave: bool = False
+    """whether the same text says that outputs may train other models"""
 
     @property
     def rival_of(self) -> str:
@@ -279,6 +281,8 @@ def _collects(case: Case) -> Finding | None:
         if not _is_rival(case):
             said = f"{says} Whether what is made of them competes is not declared"
             return _lifted(case, Finding("review", said, lacking=("use.competes_with",)))
+    if case.clause.means == "automated" and case.leave:  # it names the use itself
+        return Finding("allow", f"on condition that outputs are not gathered so. {says}")
     if case.clause.means == "automated":
         said = f"{says} Whether the outputs were gathered so is not recorded"
         return _lifted(case, Finding("review", said, lacking=("how the outputs were gathered",)))

@@ -247,10 +247,11 @@ def _decide_version(question: Question, document: Document, version: Version) ->
     made = _maker(question)
     citation = cited(document, version)
     findings: list[tuple[Any, Finding]] = []
+    leave = any(c.code in _LEAVES and c.outputs in ("all", "text") for c in version.clauses)
     for clause in version.clauses:
         if clause.code in USE and clause.code != "permitted-exception":
             exceptions = [c for c in version.clauses if c.lifts == clause.code]
-            case = Case(clause, exceptions, question, document.provider)
+            case = Case(clause, exceptions, question, document.provider, leave)
             findings += [(clause, finding) for finding in find_all(case)]
     if not any(clause.code not in _CONDITIONS for clause, _ in findings):
         findings.append((None, _nothing_decides(question)))
@@ -273,6 +274,8 @@ def _decide_version(question: Question, document: Document, version: Version) ->
     return decisions if stale is None else [*decisions, stale]
 
 
+_LEAVES = {"outputs-may-train", "distillation-allowed"}
+"""clauses that give leave to train on outputs"""
 _CONDITIONS = {"non-commercial", "scale-cap", "field-of-use", "territory"}
 """clauses that limit a leave and give none"""
 
