@@ -280,8 +280,8 @@ def test_a_list_of_texts_says_whom_each_binds_and_who_looked_when(call):
 def test_what_is_not_known_is_never_said_to_be_free(call):
     before = call("terms", "show", "cursor", "--as-of", "2024-07-23")
     assert "not known, which is not to say that nothing was barred" in " ".join(before.split())
-    after = call("terms", "show", "xai-tos", "--as-of", "2026-06-26")
-    assert "ended on 2026-06-26" in " ".join(after.split())
+    after = call("terms", "show", "google-genai-additional", "--as-of", "2024-05-22")
+    assert "ended on 2024-05-22" in " ".join(after.split())
     shown = json.loads(call("terms", "show", "OpenAI/gpt-4o", "--route", "api", "--json",
                             "--as-of", "2023-06-01"))  # fmt: skip
     assert [(item["document"], item["binds"]) for item in shown] == [
@@ -297,10 +297,11 @@ def test_a_diff_tells_each_text_that_began_and_what_it_changed(call, tmp_path):
     changes = json.loads(call("terms", "diff", *days, "--json"))
     told = [(change["day"], change["document"], change["after"]) for change in changes["documents"]]
     assert ("2026-06-26", "xai-aup", "2026-06-26") in told
+    assert ("2026-06-26", "xai-tos", "2026-06-26") in told
     assert ("2026-07-08", "meta-model-api", "2026-07-08") in told
     assert len(set(told)) == len(told)
     ended = [(change["day"], change["document"]) for change in changes["ended"]]
-    assert ended == [("2026-06-26", "xai-tos"), ("2026-07-08", "llama-api-multimodal")]
+    assert ended == [("2026-07-08", "llama-api-multimodal")]
     text = " ".join(call("terms", "diff", *days).split())
     assert "gone: outputs-may-train" in text
     assert "new: no-competing-model" in text
