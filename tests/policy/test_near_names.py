@@ -7,6 +7,7 @@ from tests_laws import law
 
 from mashbill import InputError
 from mashbill.policy.claims import load_catalogue
+from mashbill.policy.model_names import find_named
 from mashbill.policy.near_names import HOLDING, closest
 
 CATALOGUE = load_catalogue()
@@ -65,3 +66,43 @@ def test_what_is_told_is_there_and_never_more_than_can_be_read(asked, names):
     told = closest(asked.lower(), lambda part: (n for n in names if part in n))
     assert set(told) <= set(names)
     assert len(told) <= HOLDING
+
+
+def slips(name):
+    """Each way to leave one character of a name out, or to swap two that stand side by side."""
+    left_out = (name[:at] + name[at + 1 :] for at in range(len(name)))
+    swapped = (name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1))
+    return sorted({*left_out, *swapped} - {name})
+
+
+@law(100)
+@given(st.sampled_from(WELL_KNOWN), st.data())
+def test_one_slip_of_the_hand_leads_to_what_was_meant(name, data):
+    asked = data.draw(st.sampled_from(slips(name.split("/")[1])))
+    if len(asked) <= 4:  # a swap in four letters leaves no two that stand side by side
+        return
+    try:
+        find_named(asked, CATALOGUE)  # a slip may make the name of something else
+    except InputError as error:
+        told = str(error)
+        assert name in told
+
+
+@pytest.mark.parametrize("name", WELL_KNOWN)
+def test_the_well_known_are_found_as_people_write_them(name):
+    """Found, or what it was made of is named: a packing of somebody else is another thing."""
+    bare = name.split("/")[1]
+    written = [
+        name.lower(), bare.lower(), f"hf:{name}", f"hf:datasets/{name}", f"{name}/",
+        f"https://huggingface.co/{name}", f"https://huggingface.co/datasets/{name}",
+        bare.replace("-", " "), bare.replace("-", "_"), f"{name}@main",
+    ]  # fmt: skip
+    packed = [f"{name}-GGUF", f"bartowski/{bare}-GGUF", f"{bare}-AWQ", f"unsloth/{bare}"]
+    tail = bare.rsplit("-", 1)[-1].lower()
+    shorter = [bare[: -len(tail) - 1]] if tail in {"instruct", "it", "think", "preview"} else []
+    for asked in (*written, *packed, *shorter):
+        try:
+            told = find_named(asked, CATALOGUE)[0].id
+        except InputError as error:
+            told = str(error)
+        assert name in told or asked in shorter, asked
