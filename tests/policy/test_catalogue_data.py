@@ -144,6 +144,12 @@ def test_parents_are_what_their_relation_says(catalogue):
             assert catalogue.entities[claim.child].what == "model", claim
 
 
+def test_problems_alone_are_prompts(rows):
+    alone = re.compile(r"(its |the )?(problems|questions|prompts)( alone| only)?")
+    told = [c for c in rows[1] if alone.fullmatch(c.note)]
+    assert [c for c in told if c.relation != "prompt-source"] == []
+
+
 def test_every_claim_names_a_source_in_words_of_our_own(rows):
     entities, claims = rows
     assert all(claim.source for claim in claims)
