@@ -26,7 +26,7 @@ from mashbill.lineage.whatif.capability import (
 from mashbill.lineage.whatif.floor import is_named
 from mashbill.lineage.whatif.lead import STEPS, after, every_step, shipped
 from mashbill.lineage.whatif.passes import what_if
-from mashbill.lineage.whatif.substitutes import Asking
+from mashbill.lineage.whatif.use_terms import Asking
 from mashbill.policy.claims import MEDIA, Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.decision import OUTCOMES
 from mashbill.policy.documents import load_registry

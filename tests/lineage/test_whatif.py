@@ -135,7 +135,7 @@ def check_more_goes(things, less, more):
     for end in ("low", "high"):
         assert (getattr(one.impact, end) <= getattr(two.impact, end) + 1e-9).all()
     for part in ("channel", "share_low", "share_high", "nearness"):
-        before, after = getattr(one.impact, part), getattr(two.impact, part)
+        before, after = one.impact.whole(part), two.impact.whole(part)
         assert (before <= after + 1e-9).all(), part
     assert (one.loses <= two.loses).all()
     assert (one.used == two.used).all()

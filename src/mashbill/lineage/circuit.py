@@ -22,6 +22,7 @@ from mashbill.core.store import NODES
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.contradicted import beside, contradictions
 from mashbill.lineage.nodes import NodeTable, committed_nodes, edges
+from mashbill.lineage.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,6 +74,8 @@ class Circuit:
     described: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
     """bool, shape (n,): nodes that are sources: leaves and, in the catalogue of public models,
     models and datasets whose own making is recorded too"""
+    before: np.ndarray | None = field(default=None, repr=False)
+    """int64, shape (n,): the inverse of ``place``, where it is kept; worked out if None"""
     _sources: dict[int, Source] = field(default_factory=dict, repr=False)
     _models: np.ndarray | None = field(default=None, repr=False)
 
@@ -235,30 +238,21 @@ class Circuit:
     @cached_property
     def _before(self) -> np.ndarray:
         """Number a node had before it was put in order, shape (n,)."""
+        if self.before is not None:
+            return self.before
         before = np.empty(self.size, np.int64)
         before[self.place] = np.arange(self.size)
         return before
 
-    @cached_property
-    def weights(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
-        """Weights as every share needs them: an edge's, and what they are for the node above.
+    @property
+    def leaves(self) -> int:
+        """Nodes that are made of nothing that is recorded; they come first."""
+        return int(self.levels[1]) if len(self.levels) > 1 else self.size
 
-        Returns:
-            tokens of each edge, 0 where not known, shape (m,); their sum for each node above the
-            leaves, shape (n - leaves,); which edges have no known weight, shape (m,), None if all
-            have; how many of these each such node has.
-        """
-        first = int(self.levels[1]) if len(self.levels) > 1 else self.size
-        start = self.start[first:-1]
-        unknown = np.isnan(self.tokens)
-        if not len(start):
-            return self.tokens, np.empty(0), None, np.empty(0, np.int32)
-        if not unknown.any():
-            total = np.add.reduceat(self.tokens, start)
-            return self.tokens, total, None, np.zeros(len(start), np.int32)
-        known = np.where(unknown, 0.0, self.tokens)
-        blanks = np.add.reduceat(unknown.astype(np.int32), start)
-        return known, np.add.reduceat(known, start), unknown, blanks
+    @cached_property
+    def weights(self) -> Weights:
+        """Weights of the edges as every share needs them."""
+        return Weights.of(self)
 
     def facts(self, node: int) -> dict[str, Any]:
         """Return a node's own fields: a source's, or an artifact's address."""

@@ -129,27 +129,41 @@ def touched(circuit: Circuit, reached: np.ndarray, counts: np.ndarray) -> Shares
     """
     lows = reached.astype(np.float64)
     highs = lows.copy()
-    first = int(circuit.levels[1]) if len(circuit.levels) > 1 else circuit.size
+    above = touched_above(circuit, reached, counts)
+    first = circuit.size - len(above.low)
+    lows[first:], highs[first:] = above.low, above.high
+    return Shares(lows, highs)
+
+
+def touched_above(circuit: Circuit, reached: np.ndarray, counts: np.ndarray) -> Shares:
+    """Return the same of the nodes above the leaves alone, each shape (n - leaves,).
+
+    A leaf is all of itself or nothing of it, as ``reached`` says.
+    """
+    first = circuit.leaves
     if first == circuit.size:
-        return Shares(lows, highs)
+        return Shares(np.empty(0), np.empty(0))
     hit = reached[circuit.to]
     if not counts.all():
         hit &= counts[circuit.label]
-    start = circuit.start[first:-1]
-    known, total, unknown, blanks = circuit.weights
-    share = np.add.reduceat(known * hit, start)
-    np.divide(share, total, out=share, where=total > 0)
+    weights = circuit.weights
+    share = weights.parts(hit)
     low, high = share, share
-    if unknown is not None:
-        hits = np.add.reduceat((unknown & hit).astype(np.int32), start)
-        all_hit = np.where(total > 0, share, 1.0)
-        low = np.where(blanks == 0, share, np.where(hits < blanks, 0.0, all_hit))
-        high = np.where(hits > 0, 1.0, share)
-    nothing = (total == 0) & (blanks == 0)  # of no token at all nothing can be said
-    weighted = circuit.type[first:] != MADE
-    lows[first:][weighted] = np.where(nothing, 0.0, low)[weighted]
-    highs[first:][weighted] = np.where(nothing, 1.0, high)[weighted]
-    return Shares(lows, highs)
+    nothing = weights.total == 0  # of no token at all nothing can be said
+    if weights.unknown is not None:
+        # 1 where a member of unknown weight is hit, 2 where one is not.
+        each = (np.uint8(2) - hit) * weights.unknown
+        met = np.bitwise_or.reduceat(each, circuit.start[first:-1])
+        all_hit = np.where(nothing, 1.0, share)
+        low = np.where(met == 0, share, np.where(met & 2 > 0, 0.0, all_hit))
+        high = np.where(met & 1 > 0, 1.0, share)
+        nothing &= met == 0
+    made = circuit.type[first:] == MADE
+    low = np.where(nothing, 0.0, low)
+    high = np.where(nothing, 1.0, high)
+    if made.any():
+        low[made] = high[made] = reached[first:][made]
+    return Shares(low, high)
 
 
 def weighted_mean(

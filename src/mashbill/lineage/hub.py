@@ -124,6 +124,7 @@ def _tables(index: Index, statuses: Sequence[Status]) -> dict[str, pa.Table]:
             {
                 "type": circuit.type,
                 "place": circuit.place,
+                "before": before,
                 "described": circuit.described.astype(np.uint8),
                 "models": models[before].astype(np.uint8),
                 "row": row[before],
@@ -150,7 +151,6 @@ def _hub(index: Index, tables: dict[str, pa.Table]) -> Hub:
 
     owner, rest = (array_of(tables[name], name) for name in ("owner", "rest"))
     names = _Named(index, owner, rest, tables["others"].column("name"))
-    kinds = nodes("type")[nodes("place")]  # by the number that each had first
     edges: dict[str, Any] = {name: array_of(tables["edges"], name) for name in _EDGES}
     circuit = Circuit(
         type=nodes("type"),
@@ -159,9 +159,10 @@ def _hub(index: Index, tables: dict[str, pa.Table]) -> Hub:
         levels=array_of(tables["levels"], "levels"),
         place=nodes("place"),
         digests=names,
-        about=_Texts(names, kinds, tables["others"].column("about")),
+        about=_Texts(names, nodes("type"), nodes("place"), tables["others"].column("about")),
         described=nodes("described").view(bool),
         _models=nodes("models").view(bool),
+        before=nodes("before"),
     )
     return Hub(index, circuit, nodes("row"), nodes("by_api").view(bool))
 
@@ -331,8 +332,10 @@ class _Named(Sequence[str]):
 class _Texts(Sequence[str]):
     """JSON of each node's own fields, by the number that it had first; made when asked for."""
 
-    def __init__(self, names: _Named, kinds: np.ndarray, others: Sequence[Any]) -> None:
-        self._names, self._kinds, self._others = names, kinds, others
+    def __init__(
+        self, names: _Named, kinds: np.ndarray, place: np.ndarray, others: Sequence[Any]
+    ) -> None:
+        self._names, self._kinds, self._place, self._others = names, kinds, place, others
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -347,6 +350,6 @@ class _Texts(Sequence[str]):
         entity = names.entries.entities([names.owner[number]])[0]
         route = f"api:{entity.provider.lower()}" if number >= names.entries.size else ""
         source = source_of_entity(entity, route).model_dump(mode="json")
-        if self._kinds[number] == SOURCE:
+        if self._kinds[self._place[number]] == SOURCE:
             return json.dumps(source)
         return json.dumps({"artifact": entity.id, "source": source})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from mashbill.lineage.hub import Hub, hub_of
 from mashbill.lineage.public import COUNTED
+from mashbill.lineage.texts import Texts
 from mashbill.lineage.things import FACTS, Column, Measures, Things
 from mashbill.policy.claims import MEDIA
 from mashbill.policy.index import places
@@ -18,12 +18,11 @@ from mashbill.policy.keeping import array_of, code_of, derived
 from mashbill.policy.sizes import parameters_by_name, total_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mashbill.policy.claims import Status
     from mashbill.policy.index import Index
 
-_AT_ONCE = 1 << 16
 _SEPARATOR = "[^A-Za-z0-9.]"
 _SIZE = r"(?:^|[^A-Za-z0-9.])(?P<size>\d{1,6}(?:\.\d{1,4})?[MBTmbt])(?:$|[^A-Za-z0-9])"
 _EXPERTS = r"\d(?:[Ee]|x\d)"
@@ -51,24 +50,6 @@ def things_of_index(index: Index, statuses: Sequence[Status] = COUNTED) -> Thing
 _PLAIN = ("what", "provider", "country", "kind", "license", "released")
 
 
-class Texts(Sequence[str]):
-    """Texts that stay in the index until one is asked for, and an empty one behind them."""
-
-    def __init__(self, texts: pa.StringArray) -> None:
-        self._texts = texts
-
-    def __len__(self) -> int:
-        return len(self._texts) + 1
-
-    def __getitem__(self, place: int) -> str:  # type: ignore[override]
-        return "" if place == len(self._texts) else str(self._texts[place].as_py())
-
-    def __iter__(self) -> Iterator[str]:
-        for begin in range(0, len(self._texts), _AT_ONCE):
-            yield from self._texts.slice(begin, _AT_ONCE).to_pylist()
-        yield ""
-
-
 def _column(hub: Hub, code: np.ndarray, texts: Sequence[str]) -> Column:
     """Return a fact of every node; what lies between entities has none."""
     if isinstance(texts, Texts):
@@ -76,7 +57,8 @@ def _column(hub: Hub, code: np.ndarray, texts: Sequence[str]) -> Column:
     else:
         texts = texts if "" in texts else [*texts, ""]
         blank = texts.index("")
-    found = np.full(len(hub.row), blank, np.int32)
+    least = next(kind for kind in (np.int8, np.int16, np.int32) if len(texts) <= np.iinfo(kind).max)
+    found = np.full(len(hub.row), blank, least)
     mine = hub.row >= 0
     found[mine] = code[hub.row[mine]]
     return Column(found, texts)

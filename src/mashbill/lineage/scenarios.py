@@ -15,8 +15,8 @@ from mashbill.lineage.selection import Selection, select
 from mashbill.lineage.things import expression
 from mashbill.lineage.whatif.lead import LeadTimes, shipped
 from mashbill.lineage.whatif.passes import what_if
-from mashbill.lineage.whatif.substitutes import Asking
 from mashbill.lineage.whatif.told import Told
+from mashbill.lineage.whatif.use_terms import Asking
 from mashbill.lineage.whatif.words import in_words, spoken_day
 
 if TYPE_CHECKING:

@@ -127,7 +127,9 @@ def _evaluated(
     combined = np.zeros(size, np.int64)
     for name in names:
         column = things.columns[name]
-        combined = combined * len(column.values) * 2 + column.code * 2 + blank[name]
+        combined = (
+            combined * len(column.values) * 2 + column.code.astype(np.int64) * 2 + blank[name]
+        )
     nodes = np.flatnonzero(things.thing)
     distinct, first, back = np.unique(combined[nodes], return_index=True, return_inverse=True)
     found = np.zeros((2, len(distinct)), bool)

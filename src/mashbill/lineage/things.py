@@ -16,12 +16,13 @@ from mashbill.core.store import Store
 from mashbill.lineage.circuit import DATASET, MADE, MODEL, SOURCE, Circuit
 from mashbill.lineage.contradicted import beside, contradictions
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.texts import Texts
 from mashbill.policy.claims import MEDIA
 from mashbill.policy.expressions import Expression
 from mashbill.policy.sizes import parameters_by_name, total_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from mashbill.core.marks import Contradiction
     from mashbill.lineage.public import PublicLineage
@@ -36,7 +37,7 @@ class Column:
     """One fact of every node."""
 
     code: np.ndarray
-    """int32, shape (n,): place in ``values``"""
+    """int8 to int32, as many as there are values, shape (n,): place in ``values``"""
     values: Sequence[str]
 
     @classmethod
@@ -49,6 +50,25 @@ class Column:
     def __getitem__(self, node: int) -> str:
         """Return the text of a node."""
         return self.values[int(self.code[node])]
+
+    def texts(self, nodes: np.ndarray) -> list[str]:
+        """Return the texts of many nodes."""
+        code = self.code[nodes]
+        if isinstance(self.values, Texts):
+            return self.values.many(code)
+        return [self.values[at] for at in code.tolist()]
+
+    def places(self, wanted: Collection[str]) -> dict[str, int]:
+        """Return the places in ``values`` of those of some texts that are there."""
+        if isinstance(self.values, Texts):
+            return self.values.places(wanted)
+        return {text: place for place, text in enumerate(self.values) if text in wanted}
+
+    def ending(self, end: str) -> list[int]:
+        """Return the places in ``values`` of texts with an end."""
+        if isinstance(self.values, Texts):
+            return self.values.ending(end)
+        return [place for place, text in enumerate(self.values) if text.endswith(end)]
 
 
 @dataclass(frozen=True)

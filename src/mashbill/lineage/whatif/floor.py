@@ -31,20 +31,27 @@ def is_named(name: str) -> bool:
     return not (is_nothing(remark) or remark.startswith(("not ", "un")))
 
 
-def enough_known(things: Things, nodes: np.ndarray, terms_known: np.ndarray) -> np.ndarray:
-    """Return of which nodes enough is known to offer them, bool, shape (nodes,).
+class Known:
+    """Of which nodes enough is known; what does not depend on the role is looked up once."""
 
-    Args:
-        things: a circuit with facts.
-        nodes: candidates.
-        terms_known: bool, shape (nodes,): terms decide about the use, or govern it at least.
-    """
-    licence = things.columns["license"]
-    stated = np.array([read_licence(text).kind != "none" for text in licence.values], bool)
-    sized = ~np.isnan(things.measured.parameters[nodes]) | ~things.circuit.is_model()[nodes]
-    found: np.ndarray = sized & (terms_known | stated[licence.code[nodes]])
-    name = things.columns["name"]
-    at = np.flatnonzero(found)
-    named = (is_named(name.values[code]) for code in name.code[nodes[at]].tolist())
-    found[at] = np.fromiter(named, bool, len(at))
-    return found
+    def __init__(self, things: Things) -> None:
+        """Begin with a circuit with facts."""
+        licence, name = things.columns["license"], things.columns["name"]
+        self._things = things
+        self._licensed = np.array([read_licence(t).kind != "none" for t in licence.values], bool)
+        self._named = np.ones(len(name.values), bool)
+        self._named[[code for code in name.ending(")") if not is_named(name.values[code])]] = False
+        self._named[list(name.places([""]).values())] = False
+
+    def enough(self, nodes: np.ndarray, terms_known: np.ndarray) -> np.ndarray:
+        """Return of which nodes enough is known to offer them, bool, shape (nodes,).
+
+        Args:
+            nodes: candidates.
+            terms_known: bool, shape (nodes,): terms decide about the use, or govern it at least.
+        """
+        things = self._things
+        licence, name = things.columns["license"], things.columns["name"]
+        sized = ~np.isnan(things.measured.parameters[nodes]) | ~things.circuit.is_model()[nodes]
+        found: np.ndarray = sized & (terms_known | self._licensed[licence.code[nodes]])
+        return found & self._named[name.code[nodes]]

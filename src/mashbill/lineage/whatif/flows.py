@@ -12,6 +12,7 @@ import numpy as np
 
 from mashbill.core.source import Channel
 from mashbill.lineage.circuit import CHANNEL_OF
+from mashbill.lineage.whatif.foremost import foremost
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES, ends_of
 
 if TYPE_CHECKING:
@@ -60,29 +61,30 @@ def _slots(things: Things, removed: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Return the slot of each node's provider, uint64, shape (n,), and the providers of slots."""
     column = things.columns["provider"]
     counted = np.bincount(column.code[removed & things.thing], minlength=len(column.values))
-    most = sorted(
-        np.flatnonzero(counted).tolist(), key=lambda code: (-counted[code], column.values[code])
-    )
-    apart = most if len(most) <= SLOTS else most[: SLOTS - 1]
+    some = np.flatnonzero(counted)
+    apart = foremost(some, [counted], column.values, _apart(len(some), SLOTS))
     slot = np.full(len(column.values), SLOTS - 1, np.uint64)
     slot[apart] = np.arange(len(apart))
     names = [column.values[code] or "not recorded" for code in apart]
-    return slot[column.code], [*names, *([OTHERS] if len(most) > SLOTS else [])]
+    return slot[column.code], [*names, *([OTHERS] if len(some) > SLOTS else [])]
 
 
 def _groups(things: Things, nodes: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Return the group of each of some nodes by provider, and the groups' names."""
     column = things.columns["provider"]
     counted = np.bincount(column.code[nodes], minlength=len(column.values))
-    most = sorted(
-        np.flatnonzero(counted).tolist(), key=lambda code: (-counted[code], column.values[code])
-    )
-    apart = most if len(most) <= _GROUPS else most[: _GROUPS - 1]
+    some = np.flatnonzero(counted)
+    apart = foremost(some, [counted], column.values, _apart(len(some), _GROUPS))
     group = np.full(len(column.values), len(apart), np.int64)
     group[apart] = np.arange(len(apart))
     return group[column.code[nodes]], [
         *(column.values[code] or "not recorded" for code in apart), OTHERS
     ]  # fmt: skip
+
+
+def _apart(count: int, most: int) -> int:
+    """Return how many of some are told apart, if at most so many are told, others as one."""
+    return count if count <= most else most - 1
 
 
 def _direct(things: Things, outcome: Outcome, slot: np.ndarray) -> np.ndarray:
@@ -96,18 +98,19 @@ def _direct(things: Things, outcome: Outcome, slot: np.ndarray) -> np.ndarray:
     for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
         begin, end = circuit.start[first], circuit.start[last]
         to = circuit.to[begin:end]
-        channel = CHANNEL_OF[circuit.label[begin:end]].astype(np.uint64)
+        channel = CHANNEL_OF[circuit.label[begin:end]]
         below, gone = found[to], removed[to]
         taken = np.flatnonzero(gone & ~ends[to])
         for place in range(len(CHANNELS)):
             some = taken[used[to[taken]] >> place & 1 > 0]
             below[some] |= one << (np.uint64(place) * wide + slot[to[some]])
-        changed = np.flatnonzero(channel != content)
+        changed = np.flatnonzero((channel != content) & (below > 0))
         any_role = np.zeros(len(changed), np.uint64)
         for place in range(len(CHANNELS)):
             any_role |= below[changed] >> (np.uint64(place) * wide) & mask
-        below[changed] = any_role << (channel[changed] * wide)
-        at = np.flatnonzero(ends[to])
-        below[at] = np.where(gone[at], one << (channel[at] * wide + slot[to[at]]), np.uint64(0))
+        below[changed] = any_role << (channel[changed].astype(np.uint64) * wide)
+        below[ends[to]] = 0
+        at = np.flatnonzero(ends[to] & gone)
+        below[at] = one << (channel[at].astype(np.uint64) * wide + slot[to[at]])
         found[first:last] = np.bitwise_or.reduceat(below, circuit.start[first:last] - begin)
     return found

@@ -17,7 +17,7 @@ that have nothing to do with what is hit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,16 +35,51 @@ _GRADES = np.array([0.0, 0.25, 0.5, 1.0])
 
 
 @dataclass(frozen=True)
-class Impact:
-    """Impact of each node and its parts, each shape (n,), 0 to 1."""
+class Parts:
+    """Impact and what it is made of, each float64, 0 to 1, of one node or of many."""
 
-    channel: np.ndarray
-    share_low: np.ndarray
-    share_high: np.ndarray
-    nearness: np.ndarray
-    low: np.ndarray
+    channel: Any
+    share_low: Any
+    share_high: Any
+    nearness: Any
+    low: Any
     """impact, with the lower end of the share"""
-    high: np.ndarray
+    high: Any
+
+
+@dataclass(frozen=True)
+class Impact:
+    """Impact of every node; others than those that go or lose an ancestor have none."""
+
+    size: int
+    """nodes in all, n"""
+    nodes: np.ndarray
+    """int64, shape (hit,), ascending"""
+    parts: Parts
+    """each shape (hit,)"""
+
+    def at(self, node: int) -> Parts:
+        """Return the impact of one node."""
+        place = int(np.searchsorted(self.nodes, node))
+        if place == len(self.nodes) or self.nodes[place] != node:
+            return Parts(*[0.0] * len(vars(self.parts)))
+        return Parts(*(float(part[place]) for part in vars(self.parts).values()))
+
+    @property
+    def low(self) -> np.ndarray:
+        """Impact of every node with the lower end of the share, shape (n,); made anew each time."""
+        return self.whole("low")
+
+    @property
+    def high(self) -> np.ndarray:
+        """The same with the upper end."""
+        return self.whole("high")
+
+    def whole(self, part: str) -> np.ndarray:
+        """Return one of the parts of every node, by its name in :class:`Parts`; shape (n,)."""
+        found = np.zeros(self.size)
+        found[self.nodes] = getattr(self.parts, part)
+        return found
 
 
 def impact_of(
@@ -63,13 +98,16 @@ def impact_of(
         loses: bool, shape (n,): loses an ancestor.
         hops: int32, shape (n,): models to the nearest that goes.
         way: uint8, shape (n,), of :func:`widest`.
-        shares: parts of tokens in what is reached.
+        shares: parts of tokens in what is reached, of the nodes above the leaves.
     """
-    hit = loses & things.thing
-    channel = np.where(hit, _GRADES[way], 0.0)
-    nearness = np.where(hit, 1.0 / np.maximum(hops, 1), 0.0)
-    low, high = np.where(hit, shares.low, 0.0), np.where(hit, shares.high, 0.0)
-    gone = removed & things.thing
+    nodes = np.flatnonzero((loses | removed) & things.thing)
+    hit, gone = loses[nodes], removed[nodes]
+    above = np.flatnonzero(hit)  # a leaf loses nothing
+    channel = np.where(hit, _GRADES[way[nodes]], 0.0)
+    nearness = np.where(hit, 1.0 / np.maximum(hops[nodes], 1), 0.0)
+    ends = np.zeros((2, len(nodes)))
+    for end, values in zip(ends, (shares.low, shares.high), strict=True):
+        end[above] = values[nodes[above] - things.circuit.leaves]
 
     def scored(share: np.ndarray) -> np.ndarray:
         parts = (channel, share, nearness)
@@ -77,7 +115,9 @@ def impact_of(
         found: np.ndarray = np.where(gone, 1.0, np.minimum(total, 1.0))
         return found
 
-    return Impact(channel, low, high, nearness, scored(low), scored(high))
+    low, high = ends
+    parts = Parts(channel, low, high, nearness, scored(low), scored(high))
+    return Impact(things.circuit.size, nodes, parts)
 
 
 def widest(circuit: Circuit, removed: np.ndarray) -> np.ndarray:

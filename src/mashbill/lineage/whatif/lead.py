@@ -72,21 +72,25 @@ class LeadTimes:
     fixed: int | None = None
     """months that every step takes, if somebody has said so; rows then do not count"""
 
-    def months_of(self, things: Things, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def months_of(
+        self, things: Things, used: np.ndarray, wanted: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return how many months each node takes by itself, from and to, float32, shape (n,).
 
         Args:
             things: a circuit with facts.
             used: uint8, shape (n,): roles in which each is served; one with a base is adapted.
+            wanted: bool, shape (n,): nodes about which it is asked; others take none.
         """
         size = things.circuit.size
         if self.fixed is not None:
-            both = np.full(size, self.fixed, np.float32)
+            both = np.where(wanted, np.float32(self.fixed), np.float32(0))
             return both, both
-        parameters = things.measured.parameters
+        nodes = np.flatnonzero(wanted)
+        parameters = things.measured.parameters[nodes]
         low, high = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        step = np.where(used & _BASE > 0, 1, 2)
-        step[~things.circuit.is_model()] = 0
+        step = np.where(used[nodes] & _BASE > 0, 1, 2)
+        step[~things.circuit.is_model()[nodes]] = 0
         for place, name in enumerate(STEPS):
             rows = self.rows[name]
             months = np.array([row.months for row in rows], np.float32)
@@ -94,8 +98,8 @@ class LeadTimes:
             mine = step == place
             at = np.searchsorted(edges, parameters[mine], side="right")
             known = ~np.isnan(parameters[mine])
-            low[mine] = np.where(known, months[at], months.min())
-            high[mine] = np.where(known, months[at], months.max())
+            low[nodes[mine]] = np.where(known, months[at], months.min())
+            high[nodes[mine]] = np.where(known, months[at], months.max())
         return low, high
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mashbill.lineage.circuit import ragged
+
 if TYPE_CHECKING:
     from mashbill.lineage.circuit import Circuit
     from mashbill.lineage.whatif.roster import Hit, Roster
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 FOLLOWED = 512
 """things that serve others and are followed, the most used first; eight passes"""
 _BITS = 64
+_BITS_OF_A_BYTE = np.arange(256)[:, None] >> np.arange(8) & 1
 
 
 @dataclass(frozen=True)
@@ -66,28 +69,65 @@ def one_gap(roster: Roster, hit: Hit, hidden: np.ndarray, kinds: dict[str, np.nd
     free = {key: which & ~hit.any for key, which in kinds.items()}
     parts: dict[str, list[np.ndarray]] = {key: [which[alone].astype(np.int64)]
                                           for key, which in free.items()}  # fmt: skip
+    ways = _Ways.of(circuit, roster, serving)
     for begin in range(0, len(serving), _BITS):
         batch = serving[begin : begin + _BITS]
-        bits = _followed(circuit, roster, batch)
+        bits = roster.each(np.bitwise_or, ways.followed(roster, batch))
+        some = np.flatnonzero(bits)
+        bits = bits[some]
         for key, which in free.items():
-            mine = bits[which & (bits > 0)]
-            counted = [
-                int((mine >> np.uint64(at) & np.uint64(1)).sum()) for at in range(len(batch))
-            ]
-            parts[key].append(np.array(counted, np.int64))
+            parts[key].append(_counted(bits[which[some]])[: len(batch)])
     more = {key: np.concatenate(each) for key, each in parts.items()}
     return OneGap(len(found), np.concatenate([alone, serving]), more)
 
 
-def _followed(circuit: Circuit, roster: Roster, batch: np.ndarray) -> np.ndarray:
-    """Return which of some entries each entry rests on or is, a bit each; uint64, (entries,)."""
-    bit = np.zeros(len(roster), np.uint64)
-    bit[batch] = np.left_shift(np.uint64(1), np.arange(len(batch), dtype=np.uint64))
-    size = np.diff(np.append(roster.first, len(roster.nodes)))
-    value = np.zeros(circuit.size, np.uint64)
-    value[roster.nodes] = np.repeat(bit, size)
-    for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
-        begin, end = circuit.start[first], circuit.start[last]
-        below = value[circuit.to[begin:end]]
-        value[first:last] |= np.bitwise_or.reduceat(below, circuit.start[first:last] - begin)
-    return roster.each(np.bitwise_or, value)
+@dataclass(frozen=True)
+class _Ways:
+    """The part of a circuit that rests on some entries, a level at a time."""
+
+    size: int
+    steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    """nodes, ascending; what their edges lead to, of that part; where those of each node begin"""
+
+    @classmethod
+    def of(cls, circuit: Circuit, roster: Roster, entries: np.ndarray) -> _Ways:
+        """Return what rests on some entries, or is one."""
+        met = np.zeros(circuit.size, bool)
+        met[_nodes(roster, entries)[0]] = True
+        steps = []
+        for first, last in zip(circuit.levels[1:-1], circuit.levels[2:], strict=True):
+            begin, end = circuit.start[first], circuit.start[last]
+            edges = np.flatnonzero(met[circuit.to[begin:end]])
+            if not len(edges):
+                continue
+            above = np.searchsorted(circuit.start[first : last + 1], edges + begin, "right") - 1
+            start = np.flatnonzero(np.diff(above, prepend=-1))
+            nodes = first + above[start]
+            met[nodes] = True
+            steps.append((nodes, circuit.to[begin:end][edges], start))
+        return cls(circuit.size, steps)
+
+    def followed(self, roster: Roster, batch: np.ndarray) -> np.ndarray:
+        """Return which of some entries each node rests on or is, a bit each; uint64, (n,)."""
+        nodes, sizes = _nodes(roster, batch)
+        bit = np.left_shift(np.uint64(1), np.arange(len(batch), dtype=np.uint64))
+        value = np.zeros(self.size, np.uint64)
+        value[nodes] = np.repeat(bit, sizes)
+        for above, to, start in self.steps:
+            value[above] |= np.bitwise_or.reduceat(value[to], start)
+        return value
+
+
+def _nodes(roster: Roster, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nodes of some entries, and how many each has."""
+    first = roster.first[entries]
+    last = np.append(roster.first, len(roster.nodes))[entries + 1]
+    return roster.nodes[ragged(first, last)], last - first
+
+
+def _counted(bits: np.ndarray) -> np.ndarray:
+    """Return how many of some numbers have each bit, int64, shape (64,)."""
+    found = np.zeros((_BITS // 8, 8), np.int64)
+    for place, byte in enumerate(bits.astype("<u8").view(np.uint8).reshape(-1, 8).T):
+        found[place] = np.bincount(byte, minlength=256) @ _BITS_OF_A_BYTE
+    return found.ravel()

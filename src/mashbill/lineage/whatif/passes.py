@@ -31,9 +31,10 @@ from mashbill.lineage.evaluate import (
     FAR,
     FEWEST_HOPS,
     REACHABLE,
+    Shares,
     allowed,
     evaluate,
-    touched,
+    touched_above,
 )  # fmt: skip
 from mashbill.lineage.whatif.impact import Impact, impact_of, widest
 from mashbill.lineage.whatif.roles import (
@@ -44,6 +45,7 @@ from mashbill.lineage.whatif.roles import (
     roles,
     uses_of,
 )  # fmt: skip
+from mashbill.lineage.whatif.sparse import Sparse
 from mashbill.lineage.whatif.substitutes import Places, places_of
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.definitions import Definition
     from mashbill.lineage.things import Things
     from mashbill.lineage.whatif.lead import LeadTimes
-    from mashbill.lineage.whatif.substitutes import Asking
+    from mashbill.lineage.whatif.use_terms import Asking
 
 _EVERY = np.ones(len(LABELS), bool)
 
@@ -64,11 +66,35 @@ class UnderDefinition:
     definition: Definition
     reached: np.ndarray
     """bool: loses an ancestor under it, whether or not it goes itself"""
-    hops: np.ndarray
-    """int32: models to the nearest that goes, as a bill counts its depth; FAR if none"""
-    low: np.ndarray
-    """float64: share of tokens, lower end"""
-    high: np.ndarray
+    depth: np.ndarray
+    """int16, or int32 in a circuit of very many levels: models to the nearest that goes, as a bill
+    counts its depth; -1 if none"""
+    near: np.ndarray
+    """bool: leaves alone, shape (leaves,): what goes, near enough for the definition"""
+    above: Shares
+    """float64: shares of tokens, of the nodes above the leaves"""
+
+    @property
+    def hops(self) -> np.ndarray:
+        """The depth as a pass has it, int32, shape (n,), FAR if none; made anew each time."""
+        return np.where(self.depth < 0, FAR, self.depth.astype(np.int32))
+
+    def share(self, node: int) -> tuple[float, float]:
+        """Return which share of a node's tokens stands in what goes, from and to."""
+        place = node - len(self.near)
+        if place < 0:
+            return float(self.near[node]), float(self.near[node])
+        return float(self.above.low[place]), float(self.above.high[place])
+
+    @property
+    def low(self) -> np.ndarray:
+        """Lower end of the share of every node, float64, shape (n,); made anew each time."""
+        return np.concatenate([self.near, self.above.low])
+
+    @property
+    def high(self) -> np.ndarray:
+        """The same for the upper end."""
+        return np.concatenate([self.near, self.above.high])
 
 
 @dataclass(frozen=True)
@@ -96,15 +122,25 @@ class Outcome:
     what it rests on"""
     without_any: np.ndarray
     """bool: not even with what might fit"""
-    steps: np.ndarray
+    in_a_row: Sparse
     """int32: artifacts to make anew in a row, this one last; 0 if not affected"""
-    months: tuple[np.ndarray, np.ndarray]
+    takes: tuple[Sparse, Sparse]
     """float32: months that takes, from and to; 0 if not affected"""
     places: Places
     """who could take which place"""
     uses: np.ndarray
-    """int32, shape (n, channels): how often a node serves in each role"""
+    """int16 or int32, shape (n, channels): how often a node serves in each role"""
     impact: Impact
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Artifacts to make anew in a row, int32, shape (n,); made anew each time."""
+        return self.in_a_row.whole()
+
+    @property
+    def months(self) -> tuple[np.ndarray, np.ndarray]:
+        """Months that takes, from and to, float32, shape (n,); made anew each time."""
+        return self.takes[0].whole(), self.takes[1].whole()
 
     @property
     def affected(self) -> np.ndarray:
@@ -141,7 +177,7 @@ def what_if(
     _ = circuit.weights  # computed once, before several passes ask for them
     with ThreadPoolExecutor(2) as pool:  # numpy lets another pass run beside its own
         told = [pool.submit(_under, things, removed, definition) for definition in definitions]
-        whole = pool.submit(touched, circuit, reached, _EVERY)
+        whole = pool.submit(touched_above, circuit, reached, _EVERY)
         class_of = pool.submit(widest, circuit, removed)
         line = pool.submit(chain, circuit, (affected & things.thing).astype(np.int32))
         uses = uses_of(circuit)
@@ -153,6 +189,7 @@ def what_if(
         without = pool.submit(cannot_be_made, circuit, removed, loses, places.no_fit)
         without_any = cannot_be_made(circuit, removed, loses, places.no_might)
         months = _months(things, affected, served.used, lead)
+    hit = np.flatnonzero(affected)
     return Outcome(
         removed=removed,
         loses=loses,
@@ -164,8 +201,8 @@ def what_if(
         unserved=served.unserved,
         without=without.result(),
         without_any=without_any,
-        steps=np.where(affected, line.result(), 0),
-        months=months,
+        in_a_row=Sparse.of(hit, line.result()),
+        takes=months,
         places=places,
         uses=uses,
         impact=impact_of(things, removed, loses, ways, class_of.result(), whole.result()),
@@ -177,7 +214,8 @@ def _under(things: Things, removed: np.ndarray, definition: Definition) -> Under
     hop = circuit.is_model().astype(np.int32)
     decided = decide(circuit, definition, removed, hop)
     counts = decided.counts
-    shares = touched(circuit, decided.hops + hop <= definition.most_hops, counts)
+    close = decided.hops + hop <= definition.most_hops
+    shares = touched_above(circuit, close, counts)
     near = _by_ways(circuit, removed, decided.hops, hop, counts)
     hits = (near <= definition.most_hops) & things.made
     # A data set that goes stands at depth 1 where it was read; for a definition it is no hop.
@@ -187,20 +225,21 @@ def _under(things: Things, removed: np.ndarray, definition: Definition) -> Under
         own = np.where(removed, data.astype(np.int32), FAR)
         deep = evaluate(circuit, FEWEST_HOPS, own, hop, counts)
         depth = _by_ways(circuit, removed, deep, hop, counts)
-    return UnderDefinition(definition, hits, depth, shares.low, shares.high)
+    least = np.int16 if len(circuit.levels) < np.iinfo(np.int16).max else np.int32
+    depth = np.where(depth < FAR, depth, -1).astype(least)
+    return UnderDefinition(definition, hits, depth, close[: circuit.leaves], shares)
 
 
 def _months(
     things: Things, affected: np.ndarray, used: np.ndarray, lead: LeadTimes | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the months until each affected node is made anew, from and to; 0 elsewhere."""
+) -> tuple[Sparse, Sparse]:
+    """Return the months until each affected node is made anew, from and to."""
+    hit = np.flatnonzero(affected)
     if lead is None:
-        none = np.zeros(things.circuit.size, np.float32)
+        none = Sparse(things.circuit.size, hit, np.zeros(len(hit), np.float32))
         return none, none
-    low, high = (
-        np.where(affected, chain(things.circuit, np.where(affected, end, 0)), 0)
-        for end in lead.months_of(things, used)
-    )
+    ends = lead.months_of(things, used, affected)
+    low, high = (Sparse.of(hit, chain(things.circuit, end)) for end in ends)
     return low, high
 
 

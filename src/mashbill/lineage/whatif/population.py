@@ -138,7 +138,7 @@ def score(
     wanted = {
         (ids or {}).get(name.lower(), name): (name, what) for name, what in population.members
     }
-    place = {text: code for code, text in enumerate(column.values) if text in wanted}
+    place = column.places(wanted)
     entry_of = np.full(len(column.values), -1, np.int64)
     entry_of[column.code[roster.node]] = np.arange(len(roster))
     found: dict[str, Any] = {"name": population.name, "sha256": population.sha256}

@@ -48,9 +48,14 @@ class Served:
 
 
 def uses_of(circuit: Circuit) -> np.ndarray:
-    """Return how often each node serves in each role, int32, shape (n, channels)."""
+    """Return how often each node serves in each role, shape (n, channels).
+
+    A role is a column that lies by itself; int16 if none serves more than 32,767 times, else int32.
+    """
     channel = CHANNEL_OF[circuit.label]
-    counted = np.zeros((circuit.size, len(CHANNELS)), np.int32)
+    most = int(np.bincount(circuit.to).max()) if len(circuit.to) else 0
+    kind = np.int16 if most <= np.iinfo(np.int16).max else np.int32
+    counted = np.zeros((circuit.size, len(CHANNELS)), kind, order="F")
     for place in range(len(CHANNELS)):
         to = circuit.to[channel == place]
         if len(to):
@@ -89,7 +94,7 @@ def roles(
         with_it = (gone & ~ends[to]).nonzero()[0]
         below[with_it] |= (below[with_it] & _BYTE) << _PLACES[1]
         # By another channel than content, all that lies behind serves by that channel.
-        changed = (own != _CONTENT).nonzero()[0]
+        changed = ((own != _CONTENT) & (below > 0)).nonzero()[0]
         below[changed] = own[changed] * _any_of_each(below[changed])
         at = ends[to].nonzero()[0]
         bits, which, lost = own[at], to[at], gone[at]

@@ -48,10 +48,19 @@ class Roster:
 
     def each(self, way: np.ufunc, values: np.ndarray) -> np.ndarray:
         """Return the values of nodes put together for each entry, shape (entries,)."""
-        if not len(self.first):
-            return values[:0]
-        found: np.ndarray = way.reduceat(values[self.nodes], self.first)
+        found: np.ndarray = values[self.node]
+        entries, nodes, first = self._in_many_ways
+        if len(entries):
+            found[entries] = way.reduceat(values[nodes], first)
         return found
+
+    @cached_property
+    def _in_many_ways(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Entries of more than one node, these nodes, and where those of each begin."""
+        sizes = np.diff(self.first, append=len(self.nodes))
+        many = sizes > 1
+        mine = sizes[many]
+        return np.flatnonzero(many), self.nodes[np.repeat(many, sizes)], np.cumsum(mine) - mine
 
     @cached_property
     def is_model(self) -> np.ndarray:

@@ -27,7 +27,7 @@ def by_quarter(roster: Roster, hit: Hit, which: np.ndarray) -> list[dict[str, An
     named = [quarter(text) for text in released.values]
     names = sorted(set(named), key=lambda name: (len(name) > 4, name))
     place = {name: at for at, name in enumerate(names)}
-    code = np.array([place[name] for name in named], np.int64)[released.code[roster.node]]
+    code = np.array([place[name] for name in named], np.int32)[released.code[roster.node]]
 
     def counted(mask: np.ndarray) -> np.ndarray:
         return np.bincount(code[mask & which], minlength=len(names))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.lineage.evaluate import FAR
 from mashbill.lineage.whatif.flows import flows_of
+from mashbill.lineage.whatif.foremost import foremost
 from mashbill.lineage.whatif.lead import STEPS, LeadTimes, after
 from mashbill.lineage.whatif.one_gap import one_gap
 from mashbill.lineage.whatif.population import impact_in_all, score
@@ -93,11 +93,12 @@ class Told:
         if most is not None and len(order) > most:
             least = order[most - 1]
             order = order[hit.high[order] >= hit.high[least]][: most * 20]
-        return sorted(
-            self._node(order).tolist(),
-            key=lambda n: (-self.outcome.impact.high[n], -self.outcome.impact.low[n],
-                           self.things.title(n)),
-        )[:most]  # fmt: skip
+
+        def rank(node: int) -> tuple[float, float, str]:
+            impact = self.outcome.impact.at(node)
+            return -impact.high, -impact.low, self.things.title(node)
+
+        return sorted(self._node(order).tolist(), key=rank)[:most]
 
     def _node(self, entries: np.ndarray) -> np.ndarray:
         """Return a node of each entry that stays."""
@@ -112,29 +113,40 @@ class Told:
 
         Under a definition, those that stay are counted.
         """
-        roster, hit = self.roster, self.hit
         column = self.things.columns[fact]
-        code = column.code[roster.node]
-
-        def of(mask: np.ndarray) -> np.ndarray:
-            return np.bincount(code[mask], minlength=len(column.values))
-
-        columns = {"made": of(roster.recorded), "go": of(hit.goes), "lose": of(hit.loses),
-                   "stay_and_lose": of(hit.stays)}  # fmt: skip
-        for d in self.outcome.definitions:
-            columns[d.definition.name] = of(roster.each(np.logical_or, d.reached) & hit.stays)
-        some = np.flatnonzero((columns["lose"] > 0) | (columns["go"] > 0)).tolist()
-        some.sort(key=lambda at: (-columns["stay_and_lose"][at], -columns["go"][at],
-                                  column.values[at]))  # fmt: skip
+        code = column.code[self.roster.node]
+        columns = {
+            key: np.bincount(code[entries], minlength=len(column.values))
+            for key, entries in self._counted.items()
+        }
+        some = np.flatnonzero((columns["lose"] > 0) | (columns["go"] > 0))
+        ranks = [columns["stay_and_lose"], columns["go"]]
+        first = foremost(some, ranks, column.values, GROUPS_TOLD)
         rows = [
             {fact: column.values[at] or NOT_RECORDED, **{k: int(c[at]) for k, c in columns.items()}}
-            for at in some[:GROUPS_TOLD]
+            for at in first
         ]
-        rest = some[GROUPS_TOLD:]
-        if rest:
-            rows.append({fact: f"{len(rest):,} others",
-                         **{k: int(c[rest].sum()) for k, c in columns.items()}})  # fmt: skip
+        if rest := len(some) - len(first):
+            others = {k: int(c[some].sum() - c[first].sum()) for k, c in columns.items()}
+            rows.append({fact: f"{rest:,} others", **others})
         return rows
+
+    @cached_property
+    def _counted(self) -> dict[str, np.ndarray]:
+        """Entries of each column of groups."""
+        hit = self.hit
+        columns = {"made": self.roster.recorded, "go": hit.goes, "lose": hit.loses,
+                   "stay_and_lose": hit.stays, **self._under}  # fmt: skip
+        return {key: np.flatnonzero(mask).astype(np.int32) for key, mask in columns.items()}
+
+    @cached_property
+    def _under(self) -> dict[str, np.ndarray]:
+        """Which entries stay and lose an ancestor, by definition; each bool, shape (entries,)."""
+        each, stays = self.roster.each, self.hit.stays
+        return {
+            d.definition.name: each(np.logical_or, d.reached) & stays
+            for d in self.outcome.definitions
+        }
 
     def roles(self) -> list[dict[str, Any]]:
         """Return each role that what stays loses: how many do, and for how many nothing follows."""
@@ -161,7 +173,8 @@ class Told:
 
     def artifact(self, node: int) -> dict[str, Any]:
         """Return everything about one affected thing."""
-        outcome, impact, columns = self.outcome, self.outcome.impact, self.things.columns
+        outcome, columns = self.outcome, self.things.columns
+        impact = outcome.impact.at(node)
         again = self._again[node]
         return {
             "name": columns["name"][node],
@@ -173,21 +186,21 @@ class Told:
             "definitions": {
                 d.definition.name: {
                     "loses": bool(d.reached[node]),
-                    "hops": int(d.hops[node]) if d.hops[node] < FAR else None,
-                    "share": [float(d.low[node]), float(d.high[node])] if d.reached[node] else None,
+                    "hops": int(d.depth[node]) if d.depth[node] >= 0 else None,
+                    "share": list(d.share(node)) if d.reached[node] else None,
                 }
                 for d in outcome.definitions
             },
             "loses_directly": [SERVES[c] for c in _channels(int(outcome.lost[node]))],
             "keeps_an_unaffected_path": bool(outcome.keeps[node]),
             "made_again": MADE_AGAIN[again],
-            "rebuild_steps": int(outcome.steps[node]),
+            "rebuild_steps": int(outcome.in_a_row.at(node)),
             "rebuilt_by": None if again == 2 else self._days(node),
             "impact": {
-                "score": [round(100 * float(end[node]), 1) for end in (impact.low, impact.high)],
-                "channel": float(impact.channel[node]),
-                "share": [float(impact.share_low[node]), float(impact.share_high[node])],
-                "nearness": float(impact.nearness[node]),
+                "score": [round(100 * end, 1) for end in (impact.low, impact.high)],
+                "channel": impact.channel,
+                "share": [impact.share_low, impact.share_high],
+                "nearness": impact.nearness,
             },
         }  # fmt: skip
 
@@ -198,7 +211,7 @@ class Told:
         return found
 
     def _days(self, node: int) -> list[str | None]:
-        ends = (after(self.scenario.start, round(float(end[node]))) for end in self.outcome.months)
+        ends = (after(self.scenario.start, round(end.at(node))) for end in self.outcome.takes)
         return [None if day is None else day.isoformat() for day in ends]
 
     def _stand(self) -> dict[str, dict[str, int]]:
@@ -282,7 +295,7 @@ class Told:
             "lose_an_ancestor": int(hit.loses.sum()),
             "stay_and_lose": int(hit.stays.sum()),
             "hit": int(hit.any.sum()),
-            "under": {d.definition.name: by_kind(staying(d.reached)) for d in outcome.definitions},
+            "under": {name: by_kind(mask) for name, mask in self._under.items()},
             "keep_an_unaffected_path": int(staying(outcome.keeps).sum()),
             "without_substitute": [int(staying(part).sum())
                                    for part in (outcome.without_any, outcome.without)],
