@@ -54,4 +54,5 @@ class Known:
         licence, name = things.columns["license"], things.columns["name"]
         sized = ~np.isnan(things.measured.parameters[nodes]) | ~things.circuit.is_model()[nodes]
         found: np.ndarray = sized & (terms_known | self._licensed[licence.code[nodes]])
-        return found & self._named[name.code[nodes]]
+        found &= self._named[name.code[nodes]]
+        return found
