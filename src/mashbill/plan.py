@@ -32,6 +32,7 @@ from mashbill.lineage.nodes import (
     reachable,
     source_of,
 )  # fmt: skip
+from mashbill.lineage.prompted import PromptCoverage
 from mashbill.marks.glancing import glanced
 from mashbill.teachers.projection import Projection, project
 
@@ -155,8 +156,21 @@ class Plan:
             circuits.append(result)
         return decide_circuit(
             registry, circuits, result, self.kind_of, self.recipe.use, as_of, rules=rules,
-            is_planned=is_planned,
+            is_planned=is_planned, prompted=self._prompted(tables, last),
         )  # fmt: skip
+
+    def _prompted(self, tables: Mapping[str, NodeTable], last: str) -> PromptCoverage:
+        """Return whose words teachers are asked by, of all that a stage rests on."""
+        behind = {last}
+        for stage in reversed(self.stages):  # inputs stand before what takes them
+            if stage.name in behind:
+                behind |= {use.name for use in stage.spec.uses() if not use.is_teacher}
+        lacking = [stage for stage in self.stages if stage.name in behind and stage.undeclared]
+        return PromptCoverage(
+            (0.0, 1.0) if lacking else (1.0, 1.0),
+            tuple((str(stage.ref), file) for stage in lacking for file in stage.undeclared),
+            nodes=frozenset(node for stage in lacking for node in tables[stage.name].numbered),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan for a program."""

@@ -22,7 +22,7 @@ from mashbill.lineage.nodes import NodeTable
 
 def section(table):
     covered = coverage(Circuit.of(table))
-    return section_of(SimpleNamespace(table=table, covered=covered), EU)
+    return section_of(SimpleNamespace(table=table, named=covered.named), EU)
 
 
 @law(150)
@@ -108,7 +108,7 @@ def account(real, table):
 
     return replace(
         real, manifest=manifest, table=table, lines=tuple(bill(circuit)), covered=coverage(circuit),
-        verdicts=tuple(judge_all(circuit)),
+        verdicts=tuple(judge_all(circuit)), named=coverage(circuit).named,
     )  # fmt: skip
 
 

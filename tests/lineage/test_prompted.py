@@ -17,7 +17,8 @@ from mashbill.core.use import Use
 from mashbill.lineage.audit import Auditor
 from mashbill.lineage.bill import bill, coverage
 from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.exports import FORMATS, export
+from mashbill.lineage.exports import FORMATS, export, gather
+from mashbill.lineage.exports.bill_file import bill_text
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.obligations import OutputLicence
 from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
@@ -298,3 +299,39 @@ def test_an_artifact_of_words_is_asked_for_in_words(tmp_path):
         found = prompt_coverage(store, manifest)
         assert found.unit == manifest.token_unit
         assert "of tokens" not in str(found)
+
+
+def test_coverage_counts_the_words_in_wherever_it_is_shown(tmp_path):
+    store = made(tmp_path)
+    mixed = store.find("mixed")
+    lacking = prompt_coverage(store, mixed).recorded
+    told = json.loads(bill_text(gather(store, mixed)))
+    assert told["coverage"][0] == told["named"][0] == pytest.approx(lacking[0])
+    assert "ask.txt (asked@1)" in export(store, mixed, "card")
+    run = [sys.executable, "-c", "from mashbill.cli import main; main()"]
+    shown = subprocess.run([*run, "bill", "mixed", "--json", "--store", str(store.root)],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    assert json.loads(shown.stdout)["coverage"] == told["coverage"]
+    subprocess.run([*run, "brief", "mixed", "--to", str(tmp_path), "--store", str(store.root)],
+                   capture_output=True, text=True, check=True)  # fmt: skip
+    brief = next(tmp_path.glob("*.brief.md")).read_text()
+    part = brief.partition("Coverage, and what is not known")[2]
+    assert "who wrote ask.txt" in part.partition("Definitions")[0].replace("\\", "")
+    told = made(tmp_path / "told", PEOPLE)
+    known = json.loads(bill_text(gather(told, told.find("mixed"))))
+    assert known["coverage"] == [1.0, 1.0]
+
+
+def test_a_plan_decides_by_the_words_that_nobody_declared(tmp_path):
+    rules = tmp_path / "rules.toml"
+    rules.write_text(RULES)
+
+    def planned(name, origins):
+        made(tmp_path / name, origins)
+        plan = build(load_recipe(tmp_path / name / "some.toml"))
+        return outcomes(plan.decide(load_registry(), date(2026, 11, 20), load_rules([rules])))
+
+    lacks, people = planned("a", ""), planned("b", PEOPLE)
+    assert lacks["no-closed"] == "review"
+    assert people["no-closed"] == "allow"
+    assert lacks["no-texts-of-them"] == people["no-texts-of-them"]

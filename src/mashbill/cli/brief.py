@@ -29,11 +29,12 @@ from mashbill.cli.subjects import Subject, is_public, own_subject, public_subjec
 from mashbill.conduct.journal import Journal
 from mashbill.core.errors import InputError
 from mashbill.core.naming import file_name
-from mashbill.lineage.bill import bill, coverage
+from mashbill.lineage.bill import bill
 from mashbill.lineage.decisions import DECIDE
 from mashbill.lineage.definitions import SHIPPED, judge_all
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.account import own_version
+from mashbill.lineage.prompted import covered_with
 from mashbill.lineage.public import unsettled
 from mashbill.policy.documents import load_registry
 from mashbill.policy.house import load_rules
@@ -84,7 +85,7 @@ def brief_command(
         decided=decided,
         lines=bill(subject.circuit),
         verdicts=judge_all(subject.circuit),
-        covered=coverage(subject.circuit),
+        covered=covered_with(subject.circuit, subject.prompted),
         of=_of(subject, registry, statuses, store),
         version=own_version(),
         contradicted=tuple(

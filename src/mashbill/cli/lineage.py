@@ -29,9 +29,10 @@ from mashbill.cli.show import (
 )
 from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject, went_on
 from mashbill.conduct.journal import Journal
-from mashbill.lineage.bill import bill, coverage
+from mashbill.lineage.bill import bill
 from mashbill.lineage.definitions import SHIPPED, is_definition, judge_all
 from mashbill.lineage.difference import compare_bills, compare_verdicts
+from mashbill.lineage.prompted import covered_with
 from mashbill.lineage.public import unsettled
 from mashbill.lineage.summary import summary
 from mashbill.lineage.telling import open_ends
@@ -82,7 +83,7 @@ def bill_command(
         return
     circuit = asked.circuit
     lines, verdicts = bill(circuit), judge_all(circuit, wanted, paths=paths)
-    covered = coverage(circuit)
+    covered = covered_with(circuit, asked.prompted)
     doubts = []
     if asked.entity is not None and asked.lineage is not None:
         doubts = unsettled(asked.lineage.catalogue, asked.entity, wanted, parse_claims(claims))

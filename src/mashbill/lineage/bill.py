@@ -170,6 +170,8 @@ class Coverage:
     those came about, lowest and highest: neither end is below that of ``recorded``"""
     unmade: tuple[Source, ...] = ()
     """named sources whose own making is not recorded"""
+    words: str = ""
+    """files of whose words nobody says who wrote them, by which teachers were asked"""
 
     def __str__(self) -> str:
         """Say it in a sentence."""
@@ -181,7 +183,8 @@ class Coverage:
     @property
     def not_recorded(self) -> tuple[str, ...]:
         """Say what is not recorded, of a long list the first and how many more there are."""
-        told = tuple(dict.fromkeys(map(not_recorded, (*self.unknown, *self.unmade))))
+        said = (f"who wrote {self.words}",) if self.words else ()
+        told = tuple(dict.fromkeys([*said, *map(not_recorded, (*self.unknown, *self.unmade))]))
         more = len(told) - _TOLD
         return told if more < 2 else (*told[:_TOLD], f"{more:,} things more")
 

@@ -8,13 +8,14 @@ files of which somebody says whose they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mashbill.core.file_origins import undeclared_files
 from mashbill.core.source import Channel
+from mashbill.lineage.bill import Coverage, coverage
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.contradicted import behind
 from mashbill.lineage.evaluate import REACHABLE, allowed, evaluate, touched
@@ -64,6 +65,13 @@ class PromptCoverage:
             "recorded": list(self.recorded),
             "undeclared": [{"artifact": name, "file": file} for name, file in self.undeclared],
         }
+
+
+def covered_with(circuit: Circuit, prompted: PromptCoverage | None) -> Coverage:
+    """Return how much of an artifact has a recorded origin, the words of prompts counted in."""
+    if prompted is None or not prompted.undeclared:
+        return coverage(circuit)
+    return replace(coverage(circuit, prompted.nodes), words=prompted.named)
 
 
 def prompt_coverage(store: Store, manifest: Manifest) -> PromptCoverage:

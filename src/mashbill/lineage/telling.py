@@ -108,7 +108,8 @@ def _fact(value: Any) -> str:
 
 def coverage_sentence(covered: Coverage, unit: str = "tokens") -> str:
     """Say how much of an artifact has a recorded origin, and how far back the record goes."""
-    ends = unrecorded_words(covered.unknown)
+    words = f"who wrote {covered.words}" if covered.words else ""
+    ends = "; ".join(filter(None, (words, unrecorded_words(covered.unknown))))
     of = f"; not recorded: {ends}" if ends else ""
     if covered.recorded == covered.named:
         return f"{_part_with('a recorded origin', covered.recorded, unit)}{of}."

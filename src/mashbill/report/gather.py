@@ -13,13 +13,13 @@ from mashbill.core.naming import free_names
 from mashbill.core.reasons import Counted, rejections
 from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
-from mashbill.lineage.bill import Coverage, Summary, bill, coverage, summarised
+from mashbill.lineage.bill import Coverage, Summary, bill, summarised
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.contradicted import contradictions, table_of
 from mashbill.lineage.decisions import DECIDE
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
-from mashbill.lineage.prompted import prompt_coverage
+from mashbill.lineage.prompted import covered_with, prompt_coverage
 from mashbill.lineage.telling import counted
 from mashbill.lineage.trace import Hop, Tracer
 from mashbill.report.confusion import Evaluation
@@ -101,7 +101,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
     """Read what a report of ``result`` shows."""
     table = table_of(store, result)
     circuit = Circuit.of(table)
-    journal = Journal.of(store)
+    journal, prompted = Journal.of(store), prompt_coverage(store, result)
     # By name, so that of several versions the last is shown.
     evaluations = {
         manifest.name: Evaluation(manifest.name, manifest.measures)
@@ -113,7 +113,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
         return ReportFacts(
             result=result,
             chain=tuple(_chain(store, result)),
-            prompted=str(prompt_coverage(store, result)),
+            prompted=str(prompted),
             contradicted=tuple(
                 (name, told.says) for name, told in contradictions(store, result).items()
             ),
@@ -121,7 +121,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             rejected=tuple(_rejected(store, result)),
             evaluations=tuple(evaluations.values()),
             bill=tuple(summarised(bill(circuit))),
-            coverage=coverage(circuit),
+            coverage=covered_with(circuit, prompted),
             verdicts=tuple(verdict_tables(table)),
             receipts=tuple(_receipts(store, result, journal)),
             entries=len(entries),

@@ -19,7 +19,7 @@ from mashbill.lineage.decisions import declared_use
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
+from mashbill.lineage.prompted import PromptCoverage, covered_with, prompt_coverage
 from mashbill.lineage.rule_facts import has_no_licence
 from mashbill.lineage.telling import amount, counted
 from mashbill.policy.licence_words import read_licence
@@ -53,7 +53,9 @@ class Account:
     sources: dict[str, Source]
     """identifier -> leaf of lineage, over all steps"""
     covered: Coverage
-    """how much of its tokens has a recorded origin"""
+    """how much of its tokens has a recorded origin, the words of prompts counted in"""
+    named: tuple[float, float]
+    """part of the tokens with a named origin, whoever wrote the words that teachers were asked by"""
     columns: tuple[tuple[str, str], ...]
     """(name, Arrow type) of a dataset's columns; empty for a model"""
     contradicted: dict[str, Contradiction]
@@ -159,7 +161,7 @@ def gather(store: Store, manifest: Manifest) -> Account:
     if manifest.kind == "dataset" and manifest.shards:
         schema = store.dataset(manifest.ref).read(0, 0).schema
         columns = tuple((field.name, str(field.type)) for field in schema)
-    circuit = Circuit.of(table)
+    circuit, prompted = Circuit.of(table), prompt_coverage(store, manifest)
     return Account(
         manifest=manifest,
         table=table,
@@ -167,10 +169,11 @@ def gather(store: Store, manifest: Manifest) -> Account:
         verdicts=tuple(judge_all(circuit)),
         steps=steps,
         sources=sources,
-        covered=coverage(circuit),
+        covered=covered_with(circuit, prompted),
+        named=coverage(circuit).named,
         columns=columns,
         contradicted=contradictions(store, manifest),
-        prompted=prompt_coverage(store, manifest),
+        prompted=prompted,
         version=own_version(),
         binary_columns=_binary_columns(store, steps),
         declared_license=declared_use(store, str(manifest.ref)).license,

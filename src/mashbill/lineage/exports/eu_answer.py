@@ -130,7 +130,7 @@ def section_of(account: Account, definition: Definition) -> Section:
         direct=tuple(item for item in found if _is_direct(item.use, definition)),
         behind=tuple(item for item in found if not _is_direct(item.use, definition)),
         left_out=tuple(use for use in (*market, *own) if _is_left_out(use)),
-        covered=account.covered.named,
+        covered=account.named,
     )
 
 
