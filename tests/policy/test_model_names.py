@@ -126,6 +126,50 @@ OF_MAKER = {
               "gemini-2.5-flash-preview-09-2025 gemini-2.0-flash-lite-preview-02-05",
     "xAI": "grok-4.20-reasoning x-ai/grok-4.3",
 }  # fmt: skip
+# As clouds, routers and programs write them; see mashbill.policy.model_spellings for the sources.
+SERVED = {
+    "openai/gpt-4o": (
+        "azure_ai/gpt-4o gpt4o GPT4o gpt-4o@latest gpt-4o:latest openrouter/openai/gpt-4o "
+        "litellm_proxy/gpt-4o azure/gpt4o"
+    ),
+    "openai/gpt-4": "gpt4 GPT4 openai/gpt4 gpt4-0613",
+    "openai/gpt-3.5-turbo": "gpt-35-turbo azure/gpt-35-turbo gpt-35-turbo-0125",
+    SONNET: (
+        "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-sonnet-4-20250514-v1:0 "
+        "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/"
+        "eu.anthropic.claude-sonnet-4-20250514-v1:0 claude-sonnet-4@latest claude-sonnet-4@default "
+        "bedrock/converse/us.anthropic.claude-sonnet-4-20250514-v1:0 "
+        "bedrock_converse/anthropic.claude-sonnet-4-20250514-v1:0 "
+        "claude-sonnet-4-20250514-thinking anthropic/claude-sonnet-4:thinking "
+        "vertex_ai/claude-sonnet-4@default"
+    ),
+    SONNET35: "claude-3-5-sonnet-20241022-thinking",
+    "google/gemini-2.5-pro": "gemini-2.5-pro@default gemini-2.5-pro@latest",
+    "meta-llama/Llama-3.1-8B-Instruct": (
+        "@cf/meta/llama-3.1-8b-instruct cloudflare/@cf/meta/llama-3.1-8b-instruct "
+        "https://huggingface.co/meta-llama/Llama-3.1-8B-Instruct "
+        "hf.co/meta-llama/Llama-3.1-8B-Instruct nvidia_nim/meta/llama-3.1-8b-instruct"
+    ),
+    "deepseek-ai/DeepSeek-R1": "deepseek.r1-v1:0 us.deepseek.r1-v1:0 sambanova/deepseek-r1",
+    "Qwen/Qwen3-32B": "cerebras/qwen3-32b ollama/qwen3:32b",
+}
+SAID += [(name, wanted) for wanted, names in SERVED.items() for name in names.split()]
+SAID += [("Claude 3.5 Sonnet (new)", SONNET35), ("Claude Sonnet 4 (beta)", SONNET)]
+MORE_OF_MAKER = {
+    "OpenAI": "gpt-35-turbo-16k text-davinci-002 code-davinci-002 davinci-002 gpt-5-mini o4-mini "
+              "gpt-4o-realtime-preview-2024-12-17 openai/o1-mini-2024-09-12 o3-mini-high",
+    "Anthropic": "claude-v1.3 claude-3-7-sonnet-20250219-thinking claude-4.5-sonnet "
+                 "anthropic.claude-fable-5 anthropic.claude-opus-4-6-v1 "
+                 "anthropic/claude-3.7-sonnet:thinking "
+                 "bedrock/us.anthropic.claude-3-5-haiku-20241022-v1:0",
+    "Google": "gemini-1.5-flash-8b gemini-1.5-flash-8b-latest gemini-pro gemini-pro-vision "
+              "gemini-2.0-flash-001 google/gemini-2.0-flash-exp:free gemini-ultra",
+    "xAI": "grok-beta grok-vision-beta x-ai/grok-4-fast:free",
+    "Amazon": "amazon.nova-pro-v1:0 us.amazon.nova-premier-v1:0 amazon/nova-lite-v1 "
+              "amazon.titan-text-express-v1 amazon.titan-tg1-large",
+}  # fmt: skip
+for maker, names in MORE_OF_MAKER.items():
+    OF_MAKER[maker] = f"{OF_MAKER.get(maker, '')} {names}"
 BY_MAKER = [(name, maker) for maker, names in OF_MAKER.items() for name in names.split()]
 BESIDE = {
     "openai/gpt-4o": [
@@ -182,8 +226,16 @@ CURRENT = {
         "mistral-large-latest", "mistral-small-latest", "mistral-medium-latest", "codestral-latest",
         "mistral-medium-2505", "ministral-8b-latest", "magistral-medium-latest",
         "pixtral-large-latest", "mistral/mistral-large-latest", "Mistral AI: mistral-large-latest",
-        "mistral-large-latest (Mistral)"],
-    "Alibaba": ["qwen-plus-latest", "qwen-turbo-latest", "qwq-plus-latest"],
+        "mistral-large-latest (Mistral)", "mistral-tiny", "open-mistral-7b", "open-mistral-nemo",
+        "mistral.mistral-large-2402-v1:0", "devstral-small-2505", "mistral-medium-3.1",
+        "us.mistral.pixtral-large-2502-v1:0"],
+    "Alibaba": ["qwen-plus-latest", "qwen-turbo-latest", "qwq-plus-latest", "qwen-max", "qwen3-max",
+                "qwen-max-latest", "qwen-max-2025-01-25", "qwen-turbo"],
+    "DeepSeek": ["deepseek-v3.1", "deepseek/deepseek-chat-v3.1:free", "deepseek-coder",
+                 "deepseek-ai/DeepSeek-V3-0324"],
+    "Moonshot AI": ["moonshotai/kimi-k2", "moonshotai/kimi-k2:free"],
+    "Cohere": ["command-r-plus-08-2024", "cohere.command-text-v14", "command-r7b-12-2024"],
+    "Perplexity AI": ["perplexity/sonar-pro", "sonar-reasoning-pro"],
 }  # fmt: skip
 """names of whichever model is current, which may have open weights or none"""
 PACKED = {
@@ -196,6 +248,7 @@ PACKED = {
     "Qwen3-8B-Q4_K_M": "Qwen/Qwen3-8B",
     "mlx-community/Qwen3-8B-4bit": "Qwen/Qwen3-8B",
     "mradermacher/Qwen3-8B-i1-GGUF": "Qwen/Qwen3-8B",
+    "hf.co/bartowski/Llama-3.3-70B-Instruct-GGUF:Q4_K_M": "meta-llama/Llama-3.3-70B-Instruct",
     "ft:gpt-4o-2024-08-06:acme::abc123": "openai/gpt-4o-2024-08-06",
     "ft:gpt-3.5-turbo-0125:acme:tickets:9x": "openai/gpt-3.5-turbo",
 }
@@ -217,6 +270,10 @@ UNKNOWN = [
     "tuned from gpt-4o", "distilled from Claude Sonnet 4", "text by OpenAI", "Claude (Monet)",
     "Gemini (zodiac)", "acme-Instruct-Turbo", "gpt-4o and Claude Sonnet 4 (OpenAI)",
     "acme/mistral-large-latest", "like GPT-4o from OpenAI",
+    "gpt-4o-thinking", "acme@latest", "openrouter/auto", "@cf/acme/llama-7b", "deepseek-v9",
+    "arn:aws:bedrock:us-east-1:1:provisioned-model/abc", "gpt4-x", "nova", "command", "sonar",
+    "titan", "qwen-max-acme", "claude-monet-4", "nova-scotia", "ollama/mine", "gpt4ever",
+    "arn:aws:s3:::gpt-4o", "acme/kimi-k2", "davinci-code", "text-me-001", "grok-beta-acme",
     "openai-community/gpt-5", "teknium/gpt-4", "claude-sonnet-4-finetuned-20250514",
 ]  # fmt: skip
 

@@ -22,6 +22,21 @@ from typing import TYPE_CHECKING, Protocol
 from mashbill.core.errors import InputError
 from mashbill.core.nothing import is_nothing
 from mashbill.policy.claims import load_catalogue, plain_name
+from mashbill.policy.model_spellings import (
+    BEDROCK,
+    DATES,
+    FAMILIES,
+    FLOATED,
+    FLOATING,
+    OWNERS,
+    REPACK,
+    ROUTED,
+    SERVED,
+    SPELT,
+    TOGETHER,
+    TUNED,
+    spellings,
+)
 
 if TYPE_CHECKING:
     from mashbill.core.source import SourceKind
@@ -29,43 +44,6 @@ if TYPE_CHECKING:
 
 _LONGEST = 300  # characters of a name; a longer one is a text
 _LONGEST_MAKER = 40
-_SERVED = (
-    (re.compile(r"(?:hf|huggingface|openrouter|litellm_proxy|together_ai|azure|vertex_ai|bedrock|"
-                r"fireworks_ai|groq|deepinfra|gemini)[:/]{1,2}(?=.)"), "by who serves it"),
-    (re.compile(r"models/(?=[a-z])"), "by Google's way of writing it"),
-    (re.compile(r"projects/[^/]+/locations/[^/]+/publishers/([\w-]+)/models/"), "by Vertex's path"),
-    (re.compile(r"publishers/([\w-]+)/models/"), "by Vertex's path"),
-    (re.compile(r"accounts/fireworks/models/"), "by Fireworks' path"),
-)  # fmt: skip
-_BEDROCK = re.compile(
-    r"(?:(?:us|eu|apac|au|ca|jp|us-gov|global)\.)?(?P<owner>anthropic|amazon|meta|mistral|cohere|"
-    r"openai|deepseek|qwen|ai21|google|moonshot|minimax|nvidia)\.(?P<name>[a-z][\w.-]*?)"
-    r"(?:-v?\d+(?::\d+)(?::\w+)?|-v\d+)?"
-)
-_ROUTED = re.compile(r":(?:free|nitro|floor|extended|beta|online|thinking|exacto)$")
-_DATES = (
-    re.compile(r"[-@](?P<day>20\d{2}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01]))$"),
-    re.compile(r"-(?:preview|exp)-(?P<day>(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|20\d{2}))$"),
-    re.compile(r"-(?P<day>(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))$"),
-)
-_REPACK = re.compile(
-    r"[-_.](?P<how>(?:i1-)?gguf|awq|gptq|fp8(?:-dynamic)?|nvfp4|mxfp4|int[48]|bnb-4bit|[48]bit|mlx"
-    r"|exl[23]|onnx|uqff|q[2-8](?:_k)?(?:_[slm01])?|iq[1-4]_\w+|w[48]a(?:8|16))(?=$|[-_.])"
-)
-_TOGETHER = re.compile(r"(?<=-instruct)-(?:turbo|lite)(?:-free)?$")
-"""how Together names open weights that it serves faster, or at a lower price"""
-_TUNED = re.compile(r"ft:(?P<base>[\w.-]+)(?::.*)?")
-_OWNERS = {
-    "alibaba": "qwen", "deepseek": "deepseek-ai", "meta": "meta-llama", "mistral": "mistralai",
-    "moonshot": "moonshotai", "thudm": "zai-org", "x-ai": "xai", "z-ai": "zai-org",
-    "zai": "zai-org", "zhipuai": "zai-org",
-}  # fmt: skip
-"""owner as routers and clouds write it -> as the catalogue does"""
-_FLOATING = {
-    "deepseek-chat": "deepseek-ai/DeepSeek (unspecified)",
-    "deepseek-reasoner": "deepseek-ai/DeepSeek (unspecified)",
-}
-"""names that a maker's API gives to whichever model is the current one"""
 
 
 _BESIDE = (
@@ -87,41 +65,6 @@ class Names(Protocol):
 
     def find(self, text: str) -> Entity:
         """Return the entity of an id, alias or bare name, or raise InputError with near ones."""
-
-
-@dataclass(frozen=True)
-class _Family:
-    """Names that only one maker gives: the whole of a name, never a part of it."""
-
-    names: re.Pattern[str]
-    owner: str
-    provider: str
-    country: str
-    kind: SourceKind = "closed-api"
-
-
-_SIZES = r"mini|nano|pro|turbo|chat|codex|instruct|16k|32k|latest|preview|search|audio|max|\d{4}"
-_MONTH = r"2[3-9](?:0[1-9]|1[0-2])"
-_FAMILIES = (
-    _Family(re.compile(rf"(?:chatgpt-4o|gpt-[345](?:\.\d)?o?)(?:-(?:{_SIZES}))*"),
-            "openai", "OpenAI", "US"),
-    _Family(re.compile(rf"o[134](?:-(?:{_SIZES}|high|medium|low))*"), "openai", "OpenAI", "US"),
-    _Family(re.compile(r"claude(?:-(?:instant|opus|sonnet|haiku|\d(?:[.-]\d)?|v\d(?::\d)?|latest))+"),
-            "anthropic", "Anthropic", "US"),
-    _Family(re.compile(r"gemini-\d(?:\.\d)?-(?:pro|flash|ultra)(?:-(?:lite|latest|preview|exp|\d{3}))*"),
-            "google", "Google", "US"),
-    _Family(re.compile(r"grok-\d(?:\.\d+)?(?:-(?:mini|fast|latest|beta|reasoning|non|code))*"),
-            "xai", "xAI", "US"),
-    _Family(re.compile(r"gemini-(?:pro|flash|flash-lite|ultra)-latest"), "google", "Google", "US"),
-    _Family(re.compile(r"grok-latest"), "xai", "xAI", "US"),
-    # Of these the current release may have open weights, or none.
-    _Family(re.compile(rf"(?:(?:mistral|magistral)-(?:large|medium|small)|ministral-\d+b"
-                       rf"|pixtral-large|codestral)-(?:latest|{_MONTH})"),
-            "mistralai", "Mistral AI", "FR", "unknown"),
-    _Family(re.compile(r"(?:qwen-(?:turbo|plus)|qwq-plus)-latest"),
-            "qwen", "Alibaba", "CN", "unknown"),
-)  # fmt: skip
-"""as makers' own clients list them; an open model of one of them (gpt-oss) is none of these"""
 
 
 @dataclass(frozen=True)
@@ -245,7 +188,7 @@ def _displayed(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | 
 def _bare(name: str) -> tuple[str, tuple[str, ...]]:
     """Return a name in small letters without what says who serves it, and the rules used."""
     how: list[str] = []
-    for pattern, why in _SERVED:
+    for pattern, why in SERVED:
         if match := pattern.match(name):
             owner = f"{match[1]}/" if match.groups() else ""
             name = owner + name[match.end() :]
@@ -253,10 +196,17 @@ def _bare(name: str) -> tuple[str, tuple[str, ...]]:
             if "fireworks" in match[0]:
                 # A dot is written p there, and Llama's releases have a v in front.
                 name = re.sub(r"(?<=\d)p(?=\d)", ".", re.sub(r"(?<=llama-)v(?=\d)", "", name))
-    if match := _ROUTED.search(name):
+    if (rest := FLOATED.sub("", name)) != name:
+        how.append(f"by {name[len(rest) :]}, which says no release")
+        name = rest
+    for pattern, instead, why in SPELT:
+        if (rest := pattern.sub(instead, name)) != name:
+            name = rest
+            how.append(why)
+    if match := ROUTED.search(name):
         name = name[: match.start()]
         how.append(f"by a router's mark {match[0]}")
-    if match := _BEDROCK.fullmatch(name):
+    if match := BEDROCK.fullmatch(name):
         release = re.search(r"-v(\d):(\d)(?::\w+)?$", name)
         name = f"{match['owner']}/{match['name']}"
         if release and (release[1] == "0" or name.endswith("/claude")):  # v0:2 is release v0.2
@@ -270,12 +220,12 @@ def _by_rules(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | N
     """Return what is left of a name stands for, as it is, then without its date or its packing."""
     if found := _exactly(name, catalogue):
         return replace(found, how=(*how, *found.how))
-    if match := _TUNED.fullmatch(name):
+    if match := TUNED.fullmatch(name):
         base = _by_rules(match["base"], (), catalogue)
         if base is not None and (base.id or base.how):
             return _made_of(base, (*how, "by OpenAI's way of naming a fine-tune"))
         return None
-    for pattern in _DATES:
+    for pattern in DATES:
         if match := pattern.search(name):
             rest = re.sub(r"-v\d$", "", name[: match.start()])
             found = _exactly(rest, catalogue) or _of_family(rest)
@@ -284,11 +234,11 @@ def _by_rules(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | N
                                version=match["day"])  # fmt: skip
     if name.endswith("-latest") and (found := _exactly(name.removesuffix("-latest"), catalogue)):
         return replace(found, how=(*how, "by -latest, which says no release", *found.how))
-    if match := _TOGETHER.search(name):
+    if match := TOGETHER.search(name):
         found = _exactly(name[: match.start()], catalogue)
         if found is not None and found.kind == "open-weights":
             return replace(found, how=(*how, f"by Together's mark {match[0]}", *found.how))
-    if match := _REPACK.search(name):
+    if match := REPACK.search(name):
         # Whoever packed it is its owner; the name in front is that of what was packed.
         own = name[: match.start()]
         last = own.rpartition("/")[2]
@@ -322,7 +272,7 @@ def _beside_its_maker(name: str, catalogue: Names) -> Resolved | None:
 def _makers(found: Resolved) -> set[str]:
     """Return how the maker of what a name was led to is written, squeezed."""
     owner = found.id.partition("/")[0].lower()
-    owners = {owner, *(short for short, long in _OWNERS.items() if long == owner)} - {""}
+    owners = {owner, *(short for short, long in OWNERS.items() if long == owner)} - {""}
     parts = [*re.split(r"[()/]", found.provider), *owners]
     whole = {_squeezed(part) for part in parts}
     whole |= {_squeezed(part.removesuffix(" AI")) for part in parts}
@@ -342,13 +292,11 @@ def _made_of(base: Resolved, how: tuple[str, ...]) -> Resolved:
 def _exactly(name: str, catalogue: Names) -> Resolved | None:
     """Return the model whose id, alias or bare name this is, whatever its case and its dashes."""
     owner, slash, last = name.lower().rpartition("/")
-    owner = _OWNERS.get(owner, owner)
-    if last in _FLOATING and owner in ("", "deepseek-ai"):
-        found = _entity(_FLOATING[last], catalogue)
+    owner = OWNERS.get(owner, owner)
+    if last in FLOATING and owner in ("", "deepseek-ai"):
+        found = _entity(FLOATING[last], catalogue)
         return replace(found, how=("a name for whichever model is current",)) if found else None
-    for form in dict.fromkeys(
-        (name, f"{owner}{slash}{last}", *_spellings(f"{owner}{slash}{last}"))
-    ):
+    for form in dict.fromkeys((name, f"{owner}{slash}{last}", *spellings(f"{owner}{slash}{last}"))):
         if found := _entity(form, catalogue):
             same = form in (name, name.lower())
             return found if same else replace(found, how=("in another spelling", *found.how))
@@ -374,22 +322,11 @@ def _entity(name: str, catalogue: Names) -> Resolved | None:
                     kind=entity.kind)  # fmt: skip
 
 
-def _spellings(name: str) -> list[str]:
-    """Return other ways to write the same name: dashes for underscores, dots for digits' dashes."""
-    dashed = re.sub(r"[\s_]+", "-", name)
-    dotted = re.sub(r"(?<=\d)-(?=\d(?:-|$))", ".", dashed)
-    undotted = re.sub(r"(?<=\d)\.(?=\d(?:-|$))", "-", dashed)
-    turned = re.sub(r"^((?:.*/)?claude)-(\d(?:[.-]\d)?)-(opus|sonnet|haiku)$", r"\1-\3-\2", dashed)
-    zero = re.sub(r"^((?:.*/)?claude-(?:opus|sonnet)-\d)-0$", r"\1", dashed)
-    routed = re.sub(r"^(qwen/qwen)-(?=\d)", r"\1", dashed)  # as OpenRouter writes it
-    return [dashed, dotted, undotted, turned, zero, routed, name.replace("@", "-")]
-
-
 def _of_family(name: str) -> Resolved | None:
     """Return the maker of a name that nobody else gives; an owner in front must be that maker."""
     owner, slash, last = name.rpartition("/")
-    owner = _OWNERS.get(owner, owner)
-    for family in _FAMILIES:
+    owner = OWNERS.get(owner, owner)
+    for family in FAMILIES:
         if family.names.fullmatch(last) and (not slash or owner == family.owner):
             return Resolved(name, how=("by its maker's way of naming",), provider=family.provider,
                             country=family.country, kind=family.kind)  # fmt: skip
