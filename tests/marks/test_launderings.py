@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from base64 import b64encode
 from datetime import date
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -19,10 +20,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_laundering import CORPUS, IMPORT, OWN, in_archive, jsonl, laundered, rows_alone
 from tests_laws import law
 from tests_support import rows_of, run_stages
 
-from mashbill import Signer, Source, Store, load_recipe
+from mashbill import Source, Store, load_recipe
 from mashbill.conduct import keeping
 from mashbill.core import registry
 from mashbill.core.record import BILL, FROM
@@ -66,11 +68,6 @@ input = "tickets"
 teacher = "t"
 prompt = "ask.txt"
 """
-OWN = [
-    {"text": f"ticket {i} says that part {i % 9} of machine {i % 5} is broken",
-     "topic": f"t{i % 9}", "id": str(i)}
-    for i in range(40)
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -88,56 +85,9 @@ def answers(store):
     return [row["text"] for row in rows_of(store, "first")]
 
 
-def jsonl(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def laundered(told, folder, recipe, *, fresh=False, name="ours"):
-    """Run a recipe over what a launderer made, beside the store or in a fresh one; return both."""
-    root = folder / "store"
-    if fresh:
-        store = Store(root, Signer.default())
-    else:
-        shutil.copytree(told[0].root, root)
-        store = Store(
-            root, told[0].ledger._signer
-        )  # the launderer is who holds the store, with its key
-    path = folder / "l.toml"
-    path.write_text(f'[recipe]\nname = "l"\nversion = "1"\n{recipe}')
-    plan = build(load_recipe(path), store, cache=folder / "cache")
-    execute(plan, store, Execution(folder / "cache", threads=1))
-    return plan, store, store.find(name)
-
-
-CORPUS = """
-[stages.ours]
-kind = "corpus"
-title = "Our tickets"
-origin = "own-dataset"
-source = "SOURCE"
-"""
-IMPORT = """
-[stages.ours]
-kind = "import"
-title = "Our tickets"
-license = "CC0-1.0"
-source = "SOURCE"
-"""
-
-
 def published(told, folder, **wish):
     publish(told[0], told[0].find("first"), str(folder / "pub"), Wish(**wish))
     return CORPUS.replace("SOURCE", "pub")
-
-
-def rows_alone(told, folder, rows=None, name="rows.jsonl", text="text", recipe=CORPUS, **more):
-    """Write answers alone, without anything that tells of them."""
-    rows = [{text: answer} for answer in answers(told[0])] if rows is None else rows
-    jsonl(folder / name, rows)
-    keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in more.items())
-    column = f'text = "{text}"\n' if text != "text" else ""
-    return recipe.replace("SOURCE", name) + column + keys
 
 
 def by_import(told, folder, form, *, bill=True):
@@ -198,24 +148,6 @@ def deeper(told, folder):
     shutil.copytree(told[1] / "pub", folder / "pub")
     jsonl(folder / "pub" / "data" / "rows.jsonl", OWN)
     return CORPUS.replace("SOURCE", "pub/data/rows.jsonl")
-
-
-def in_archive(kind, member="pub/data/rows.jsonl", *, without=()):
-    """The rows as a member of an archive, with what was published beside them or above."""
-
-    def write(told, folder):
-        shutil.copytree(told[1] / "pub", folder / "a" / "pub")
-        for path in (folder / "a" / "pub").iterdir():
-            if path.name.startswith("part-") or path.name in without:
-                path.unlink()
-        jsonl(folder / "a" / member, OWN)
-        shutil.make_archive(str(folder / "packed"), kind, folder / "a")
-        shutil.rmtree(folder / "a")
-        name = next(path.name for path in folder.iterdir() if path.name.startswith("packed"))
-        inside = member if kind == "zip" else f"./{member}"
-        return CORPUS.replace("SOURCE", name) + f'members = {{ a = "{inside}" }}\n'
-
-    return write
 
 
 def in_archive_of_archive(told, folder):
@@ -324,6 +256,9 @@ FOUND = [
     ("saved to disk by datasets", saved_to_disk, "row", False),
     ("in another order", lambda t, f: rows_alone(
         t, f, [{"text": a} for a in reversed(answers(t[0]))]), "row", False),
+    ("put together with what was asked", lambda t, f: rows_alone(
+        t, f, [{"text": f"{row['prompt']}\n{row['text']}"} for row in rows_of(t[0], "first")]),
+     "part", False),
     ("a sample of a few", lambda t, f: rows_alone(
         t, f, [{"text": a} for a in answers(t[0])[::9]]), "row", False),
     ("mixed into many of one's own", lambda t, f: rows_alone(
@@ -477,7 +412,8 @@ HONEST = [
         t, f, [{"text": f"our own words, number {i}", "topic": f"t{i % 9}", "id": str(i)}
                for i in range(60)])),
     ("a zip without anything of ours", in_archive("zip", without=["bill.json", "README.md"])),
-    ("a zip whose bill is another folder's", in_archive("zip", "other/rows.jsonl")),
+    ("a zip whose bill is another folder's, with its rows", in_archive(
+        "zip", "other/rows.jsonl", rows=True)),
     ("requests of a web server", lambda t, f: rows_alone(
         t, f, [{"text": f"row {i}", "request": f"{i:064x}", "body": "x"} for i in range(9)])),
     ("lists of tags, and authors that are objects", lambda t, f: rows_alone(
@@ -511,14 +447,16 @@ def test_a_bill_of_another_kind_and_a_models_card_beside_rows_are_no_marks(told,
 
 # what cannot be found -> what docs/sources.md says of it
 NOT_FOUND = [
-    ("words exchanged", lambda t, f: rows_alone(
-        t, f, [{"text": a.replace("awful", "terrible").replace("lovely", "nice") + f" number {i}"}
-               for i, a in enumerate(answers(t[0]))]), "A text in which a word was changed"),
-    ("a part of each text", lambda t, f: rows_alone(
-        t, f, [{"text": a[: len(a) // 2]} for a in answers(t[0])]), "A part of a text"),
-    ("answers put together with what was asked", lambda t, f: rows_alone(
-        t, f, [{"text": f"{row['prompt']}\n{row['text']}"} for row in rows_of(t[0], "first")]),
-     "put together with another"),
+    ("every third word exchanged", lambda t, f: rows_alone(
+        t, f, [{"text": " ".join(f"w{n}{i}" if n % 3 == 0 else word
+                                 for n, word in enumerate(a.split()))}
+               for i, a in enumerate(answers(t[0]))]), "A text in which every few words"),
+    ("pieces of twenty letters", lambda t, f: rows_alone(
+        t, f, [{"text": a[i : i + 20]} for a in answers(t[0]) for i in range(0, len(a), 20)]),
+     "Parts of fewer than 39 bytes"),
+    ("written in base64", lambda t, f: rows_alone(
+        t, f, [{"text": b64encode(a.encode()).decode()} for a in answers(t[0])]),
+     "in an encoding of its own"),
     ("a few rows among very many", lambda t, f: rows_alone(
         t, f, [{"text": f"our own words, number {i}, about this and that"} for i in range(900)]
         + [{"text": a} for a in answers(t[0])[:4]]), "Fewer than five"),

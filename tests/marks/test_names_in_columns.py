@@ -97,7 +97,9 @@ def test_a_few_rows_that_name_a_model_as_their_source_are_a_mark(column, name):
     assert (mark.kind, mark.rows) == ("named", ROWS // 4)
 
 
-@pytest.mark.parametrize("name", ["ChatGPT", "chat gpt", "DeepSeek", "Gemini Pro", "GPT (OpenAI)"])
+@pytest.mark.parametrize(
+    "name", ["ChatGPT", "chat gpt", "DeepSeek", "Gemini Flash", "GPT (OpenAI)"]
+)
 def test_a_makers_word_as_the_source_of_most_rows_is_a_mark(name):
     (mark,) = marks_of("author", [name, name, "Lee"])
     assert (mark.kind, mark.names) == ("named", (name,))

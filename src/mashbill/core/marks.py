@@ -25,14 +25,18 @@ MarkKind = Literal[
     "named",
     "call",
     "row",
+    "part",
     "answer",
+    "answered",
     "address",
     "licence",
+    "words",
 ]
 """our receipts in the rows; a column of a name and a kind that we write; our files beside them; a
 column that says who wrote a row; a column of names of models; ids that an API of models gives to
-its answers; texts of this store; answers in its journal; a public data set's address; a column of
-stricter licences than the one declared"""
+its answers; texts of this store, and parts of such texts; answers in its journal, and parts;
+a public data set's address; a column of stricter licences than the one declared; words that
+teachers are asked by"""
 
 CONTRADICTED = "contradicted"
 """fact of a commit's entry that holds a :class:`Contradiction`"""
@@ -76,11 +80,17 @@ class Mark:
                 return f"{rows} name {names} in column {self.where!r}"
             case "row":
                 return f"{rows} hold texts of {self.where}, which rests on {names}"
+            case "part":
+                return f"{rows} hold parts of texts of {self.where}, which rests on {names}"
+            case "answered":
+                return f"{rows} hold parts of answers that {self.where} gave in this store"
             case "answer":
                 return f"{rows} hold answers that {self.where} gave in this store"
             case "licence":
                 says = f"{rows} say in column {self.where!r} that they are under {names}"
                 return f"{says}, which asks for more than is declared"
+            case "words":
+                return f"{self.where} holds words of {names}, which this store has as theirs"
             case "address":
                 return f"{self.where} is a public data set, which {names} wrote"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,13 +26,20 @@ if TYPE_CHECKING:
 
 Part = tuple[str, str]
 """(via, digest of a node)"""
-_BILL, _CARD, _SUMS, _FORM = "bill.json", "README.md", "SHA256SUMS", "form.json"
-_READ = frozenset([_BILL, _CARD, MANIFEST, NODES])
-"""names of the files that are read"""
+_BILL, _CARD, _SUMS, _FORM = "bill.json", "readme.md", "sha256sums", "form.json"
+_OURS = frozenset([_BILL, _CARD, _SUMS, _FORM, MANIFEST, NODES])
+"""names of the files that we write, in small letters"""
+_MAY_BE = (".json", ".md", ".markdown", ".yaml", ".yml", ".jsonld", ".txt", ".rst")
+"""endings of files that are looked into for what we write, whatever they are called"""
 _BLOCK = "x-mashbill"
+_SAYS = (b"x-mashbill", b'"verdicts"', b"urn:mashbill:artifact:", b"machine-generated")
+"""what a file has in it that says something"""
+_URN = re.compile(r"urn:mashbill:artifact:([^\s\"':/@]{1,200}@[^\s\"':/]{1,100})")
 _MOST = 8 << 20
 """bytes of a file that is looked into"""
-_LINES, _DEEPEST, _FOLDERS = 500, 20, 200
+_SMALL = 1 << 20
+"""bytes of one whose name says nothing"""
+_LINES, _DEEPEST, _FOLDERS, _FILES = 500, 20, 200, 50
 _WEIGHTS = frozenset([".safetensors", ".gguf", ".onnx", ".pt", ".bin"])
 
 
@@ -38,6 +47,7 @@ class Beside:
     """What lies beside the files of a set."""
 
     def __init__(self) -> None:
+        self._read: set[Path] = set()
         self.marks: list[Mark] = []
         self.parts: list[Part] = []
         self.nodes: dict[str, dict[str, Any]] = {}
@@ -45,16 +55,18 @@ class Beside:
 
     def see_names(self, names: Iterable[str], address: str) -> None:
         """Look at the names of files at an address, of which none is read."""
-        own = {name.rsplit("/", 1)[-1] for name in names}
+        own = {name.rsplit("/", 1)[-1].lower() for name in names}
         if {_BILL, _SUMS} <= own or {_BILL, _FORM} <= own:
             self.marks.append(Mark("beside", f"{_BILL} at {address}"))
 
     def see_files(self, paths: Sequence[Path], top: Path) -> None:
         """Look at what lies in the folders of some files, and above them.
 
-        That is one folder up, wherever the recipe lies, and all folders between them and ``top``.
+        That is one folder up, wherever the recipe lies, and all folders between them and ``top``;
+        of folders in those only such as have nothing but what we write.
         """
         end = top.resolve()
+        self._read |= {path.resolve() for path in paths}
         folders: dict[Path, None] = {}
         for path in paths:
             folder = path.resolve().parent
@@ -67,11 +79,14 @@ class Beside:
             if folder not in self._met and not _is_of_a_model(folder):
                 self._met.add(folder)
                 self._see_folder(folder, folder.name)
+                if folder == end or end in folder.parents:
+                    for inner in _of_ours_alone(folder):
+                        self._see_folder(inner, f"{folder.name}/{inner.name}")
 
     def see_members(self, archive: Path, insides: Iterable[str]) -> None:
         """Look at what lies in an archive beside members of it, and above them."""
-        for lying in beside_members(archive, insides, _READ, _MOST):
-            if not lying.files or lying.suffixes & _WEIGHTS:
+        for lying in beside_members(archive, insides, _may_be, _MOST):
+            if not lying.files or lying.suffixes & _WEIGHTS or (lying.is_apart and lying.others):
                 continue
             with TemporaryDirectory() as name:
                 folder = Path(name)
@@ -84,12 +99,26 @@ class Beside:
         with suppress(MashbillError, OSError, ValueError, KeyError, TypeError):
             self._see_nodes(folder, shown)
         before = len(self.marks)
-        with suppress(MashbillError, OSError, ValueError, KeyError, TypeError):
-            if _is_small(folder / _BILL):
-                self._see_bill(json_object(folder / _BILL), f"{shown}/{_BILL}")
-        with suppress(MashbillError, OSError, ValueError, KeyError, TypeError):
-            if len(self.marks) == before and _is_small(folder / _CARD):
-                self._see_card(read_text(folder / _CARD), folder / _CARD, f"{shown}/{_CARD}")
+        for path in _candidates(folder):
+            if path in self._read or len(self.marks) > before:
+                continue
+            with suppress(MashbillError, OSError, ValueError, KeyError, TypeError):
+                self._see_file(path, f"{shown}/{path.name}")
+
+    def _see_file(self, path: Path, shown: str) -> None:
+        """Look at a file that may be a bill, a card, or an export of ours, by what it says."""
+        data = path.read_bytes()
+        if not any(word in data for word in _SAYS):
+            return
+        before = len(self.marks)
+        if path.suffix.lower() == ".json":
+            with suppress(MashbillError):
+                self._see_bill(json_object(path), shown)
+        else:
+            self._see_card(read_text(path), path, shown)
+        named = _URN.findall(data.decode("utf-8", "replace")) if len(self.marks) == before else []
+        if named:
+            self.marks.append(Mark("beside", shown, tuple(dict.fromkeys(named))))
 
     def _see_nodes(self, folder: Path, shown: str) -> None:
         """Look at a data set's own folder of a store, copied or not."""
@@ -109,9 +138,14 @@ class Beside:
         """Look at a card: its front matter may have a block of ours."""
         _, begin, rest = text.partition("---\n")
         front, end, _ = rest.partition("\n---")
-        if not (begin and end and _BLOCK in front):
+        if not (begin and end):
             return
         told = yaml_value(front, path)
+        if isinstance(told, dict) and _BLOCK not in told:
+            made = told.get("language_creators")
+            if "machine-generated" in (made if isinstance(made, list) else [made]):
+                self.marks.append(Mark("beside", shown, ("texts that machines generated",)))
+            return
         block = told.get(_BLOCK) if isinstance(told, dict) else None
         if isinstance(block, dict) and isinstance(block.get("bill"), list):
             self._see_bill(block, shown)
@@ -122,7 +156,8 @@ class Beside:
     def _see_bill(self, told: dict[str, Any], shown: str) -> None:
         """Look at a bill: what ``bill.json`` and a card's block have of one."""
         lines = told.get("bill")
-        if not isinstance(lines, list) or "verdicts" not in told:
+        is_ours = isinstance(lines, list) and isinstance(told.get("verdicts"), dict | list)
+        if not is_ours or not isinstance(told.get("artifact"), str):
             return
         names = [_address(str(told.get("artifact") or "an artifact"))]
         for line in lines[:_LINES]:
@@ -152,6 +187,39 @@ def _is_of_a_model(folder: Path) -> bool:
     with suppress(OSError):
         return any(path.suffix in _WEIGHTS for path in folder.iterdir())
     return True
+
+
+def _may_be(name: str) -> bool:
+    """Return whether a file of a name is looked into."""
+    return name.lower() in _OURS or name.lower().endswith(_MAY_BE)
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """Return the files of a folder that may be a bill or a card: those so called first."""
+    found, number = [], 0
+    for path in sorted(folder.iterdir()):
+        name = path.name.lower()
+        if not (name.endswith(_MAY_BE) and path.is_file()):
+            continue
+        number += name not in _OURS
+        most = _MOST if name in _OURS else _SMALL
+        if path.stat().st_size <= most and number <= _FILES:
+            found.append(path)
+    order = {_BILL: 0, _CARD: 1}
+    return sorted(found, key=lambda path: order.get(path.name.lower(), 2))
+
+
+def _of_ours_alone(folder: Path) -> list[Path]:
+    """Return the folders in a folder that hold a bill or a card, and no rows that it is about."""
+    found = []
+    with suppress(OSError):
+        for inner in sorted(folder.iterdir())[:_FOLDERS]:
+            if not inner.is_dir() or inner.is_symlink():
+                continue
+            paths = [path for path in islice(inner.iterdir(), _FOLDERS) if path.name[:1] != "."]
+            if paths and all(path.is_file() and _may_be(path.name) for path in paths):
+                found.append(inner)
+    return found
 
 
 def _address(artifact: str) -> str:

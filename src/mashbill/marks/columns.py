@@ -19,7 +19,14 @@ from mashbill.core.marks import Mark, MarkKind
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, CALL, FROM, ID
 from mashbill.marks.call_ids import ids_in
-from mashbill.marks.model_names import family_name, is_in_full, known_name, looks_like_a_model
+from mashbill.marks.flags import FLAGS, said_yes, whole_numbers
+from mashbill.marks.model_names import (
+    family_name,
+    is_in_full,
+    is_machine,
+    known_name,
+    looks_like_a_model,
+)
 from mashbill.marks.named_in import names_apart, names_in, names_of_text
 from mashbill.stages.cells import as_text, texts_of
 from mashbill.stages.forms import GENERATORS, column_of, within
@@ -53,7 +60,8 @@ _OWN = ("model", "chosen-model", "chosen_model", "rejected-model", "rejected_mod
 _WHENCE = frozenset(
     ["source", "sources", "src", "origin", "author", "authors", "writer", "creator", "created",
      "written", "generated", "synthesized", "synthesizer", "synthetic", "provenance", "provider",
-     "annotator", "responder", "respondent", "answerer", "assistant", "bot", "agent", "by", "from"]
+     "annotator", "responder", "respondent", "answerer", "assistant", "bot", "agent", "by", "from",
+     "role", "speaker"]
 )  # fmt: skip
 """words of a name of a column that say whence a row is: rows that name a model in full count there,
 however few they are; elsewhere most rows must, for texts may be about models"""
@@ -80,7 +88,7 @@ _COLUMNS = 5_000
 _DEEPEST = 6
 _WORTH = re.compile(
     r'"[^"]{0,60}(model|llm|engine|teacher|generat|bot|sour|src|origin|author|writ|creat|synth|prov'
-    r'|annotator|respon|answerer|assistant|agent|by|from)[^"]{0,60}"\s*:'
+    r'|annotator|respon|answerer|assistant|agent|by|from|role|speaker)[^"]{0,60}"\s*:'
 )
 """what a cell with a key that says who wrote something, or whence it is, has in it"""
 
@@ -111,10 +119,14 @@ class Columns:
         """columns with too many values to be names, of which the models' alone are counted"""
         self._receipts: dict[str, Counter[str]] = {}
         """column of receipts -> digests, with rows; "" for those that are numbers"""
+        self._digests: dict[str, Counter[str]] = {}
+        """column of another name -> what has the form of our nodes' digests, with rows"""
         self._alone: Counter[str] = Counter()
         """column of numbers that has a name of ours, without another one of ours -> rows"""
         self._calls: dict[str, Counter[str]] = {}
         """column -> whose API gave ids that stand in it, with rows"""
+        self._flagged: Counter[str] = Counter()
+        """column that says yes or no to whether a machine wrote a row -> rows of a yes"""
         self._filled: Counter[str] = Counter()
         """column of a library -> rows that have something in it"""
 
@@ -125,11 +137,13 @@ class Columns:
         for column, cells in columns.items():
             name = names[column]
             if name in (BILL, FROM) and not set(names.values()) & _RECEIPTS - {name}:
-                self._alone[column] += _numbers(cells.array)
+                self._alone[column] += whole_numbers(cells.array)
             if name == REQUEST and _OF_A_CALL & set(names.values()):
                 self._receipt(column, CALL, cells, beside=set())
             elif name in (BILL, ID, CALL):
                 self._receipt(column, name, cells, beside=set(names.values()))
+            elif name in FLAGS:
+                self._flagged[column] += said_yes(cells.array)
             elif name in LIBRARIES:
                 self._filled[column] += len(cells.array) - cells.array.null_count
             elif cells.is_json or "nested" in cells.kinds.names:
@@ -146,8 +160,8 @@ class Columns:
             fits = pc.equal(pc.binary_length(cells.array), _BYTES.get(name, -1))
             found[""] += pc.sum(fits).as_py() or 0
         elif pa.types.is_string(kind):
-            fits = pc.match_substring_regex(cells.array, f"^[0-9a-f]{{{_HEX[name]}}}$")
-            texts = cells.array.filter(pc.fill_null(fits, fill_value=False))
+            fits = pc.match_substring_regex(cells.array, f"^[0-9a-fA-F]{{{_HEX[name]}}}$")
+            texts = pc.utf8_lower(cells.array.filter(pc.fill_null(fits, fill_value=False)))
             if name != BILL:
                 found[""] += len(texts)
                 return
@@ -155,7 +169,17 @@ class Columns:
                 key = item["values"] if len(found) < _DISTINCT else ""
                 found[key] += item["counts"]
 
+    def _digest(self, column: str, texts: pa.Array) -> None:
+        """Count what may be digests of nodes, in a column of any name: few are distinct."""
+        fits = pc.match_substring_regex(texts, f"^[0-9a-fA-F]{{{_HEX[BILL]}}}$")
+        texts = texts.filter(pc.fill_null(fits, fill_value=False))
+        found = self._digests.setdefault(column, Counter())
+        for item in pc.value_counts(pc.utf8_lower(texts)).to_pylist() if len(texts) else ():
+            if item["values"] in found or len(found) < _DISTINCT:
+                found[item["values"]] += item["counts"]
+
     def _texts(self, column: str, texts: pa.Array) -> None:
+        self._digest(column, texts)
         self._calls.setdefault(column, Counter()).update(ids_in(texts))
         if pc.any(pc.match_substring_regex(texts, r"^\s*[\[{]")).as_py():
             self._nested_texts(column, texts)
@@ -249,6 +273,10 @@ class Columns:
             if sum(found.values()):
                 yield column, found
 
+    def digests(self) -> Iterator[tuple[str, Counter[str]]]:
+        """Yield columns of other names, with what may be digests of nodes."""
+        yield from self._digests.items()
+
     def alone(self) -> Iterator[Mark]:
         """Yield marks of columns that have a name of ours and hold numbers, as ours do."""
         for column, rows in self._alone.items():
@@ -275,6 +303,9 @@ class Columns:
             if rows:
                 name = LIBRARIES[plain_name(column)]
                 yield Mark("generator", column, (name,), rows, self.rows), {}
+        for column, rows in self._flagged.items():
+            if rows:
+                yield Mark("generator", column, ("a machine",), rows, self.rows), {}
         for column, counts in self._values.items():
             key = plain_name(column.rsplit(".", 1)[-1])
             total = self.rows if column in self._retired else sum(counts.values())
@@ -291,26 +322,16 @@ class Columns:
                 fits = others
             if not says_so and 2 * sum(fits.values()) < total:
                 is_whence = _says_whence(key)
-                fits = {name: rows for name, rows in fits.items() if is_whence and is_in_full(name)}
+                fits = {
+                    name: rows for name, rows in fits.items()
+                    if is_whence and (is_in_full(name) or is_machine(name))
+                }  # fmt: skip
             if not fits:
                 continue
             rows = min(sum(fits.values()), self.rows)
             names = tuple(sorted(fits, key=lambda name: (-fits[name], name)))
             kind: MarkKind = "generator" if says_so else "named"
             yield Mark(kind, column, names, rows, self.rows), fits if says_so else {}
-
-
-def _numbers(array: pa.Array) -> int:
-    """Return how many rows have a number, if all that is there are whole ones from 0 on."""
-    kind = array.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        fits = pc.match_substring_regex(array, r"^\d{1,9}(\.0)?$")
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        fits = pc.and_(pc.greater_equal(array, 0), pc.equal(array, pc.floor(array)))
-    else:
-        return 0
-    here = len(array) - array.null_count
-    return here if pc.sum(fits).as_py() == here else 0
 
 
 def _says_models(key: str) -> bool:
@@ -324,7 +345,7 @@ def _says_whence(key: str) -> bool:
 
 def _counts(key: str, name: str) -> bool:
     """Return whether a name counts in a column, whatever else stands there."""
-    if key in WRITERS:
+    if key in WRITERS or (is_machine(name) and (_says_whence(key) or _says_models(key))):
         return True
     if known_name(name) is not None or (key in MAY_BE and looks_like_a_model(name)):
         return True

@@ -1,9 +1,9 @@
 """Which texts the artifacts of a store hold: a sorted array of hashes for each, built once.
 
-It is kept in the cache under the artifact's own digest, 12 bytes a text, and read by mapping it: to
-look up some million texts needs little memory. What the cache holds is made again if it is not
-whole. Of texts that several artifacts hold the one that was committed first decides, since what is
-made from a text comes after it.
+It is kept in the cache under the artifact's own digest, 12 bytes a text and 12 a passage of one,
+and read by mapping it: to look up some million texts needs little memory. What the cache holds is
+made again if it is not whole. Of texts that several artifacts hold the one that was committed first
+decides, since what is made from a text comes after it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mashbill.core.record import BILL, OURS
+from mashbill.core.record import BILL, ID, OURS
 from mashbill.core.source import Channel
 from mashbill.core.store import write_atomically
 from mashbill.lineage.circuit import CHANNEL_OF, MODEL, Circuit
 from mashbill.lineage.contradicted import table_of
-from mashbill.marks.texts import hashed, hashed_within
+from mashbill.marks.passages import formulas, passages, thinned
+from mashbill.marks.texts import Keyed, keyed, keyed_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
     from mashbill.lineage.nodes import NodeTable
 
-_VERSION = 2
+_VERSION = 3
 """of what is hashed, and how: part of the name in the cache"""
 _ROWS = 1 << 14
+_PASSAGES = 4_000_000
+"""passages of a data set, or of a journal, that are kept"""
 _OTHERS = frozenset(["prompt", "original_prompt", "gold", "part", "label"])
 """columns that hold what was asked, or a word of a list"""
 _WROTE = [c in (Channel.CONTENT, Channel.LOGITS, Channel.TRANSFORM) for c in Channel]
@@ -50,6 +53,25 @@ class Writer:
 
 
 @dataclass(frozen=True)
+class Hashes:
+    """Hashes, sorted, each once and with a number."""
+
+    hashes: np.ndarray
+    """uint64, shape (n,)"""
+    nodes: np.ndarray
+    """int32, shape (n,)"""
+    shift: int = 0
+    """of 2**shift that there were, one is kept"""
+
+    def at(self, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return where hashes stand, and which of them do, both of shape (asked,)."""
+        if not len(self.hashes):
+            return np.zeros(len(asked), np.int64), np.zeros(len(asked), bool)
+        at = np.minimum(np.searchsorted(self.hashes, asked), len(self.hashes) - 1)
+        return at, np.asarray(self.hashes[at]) == asked
+
+
+@dataclass(frozen=True)
 class Held:
     """The texts of one artifact."""
 
@@ -59,6 +81,8 @@ class Held:
     """uint64, shape (texts,), sorted, each once"""
     nodes: np.ndarray
     """int32, shape (texts,): number of the node of the first row that has it"""
+    passages: Hashes
+    """passages of these texts, with such numbers; -1 for a formula"""
     table: NodeTable
     """as it is to be read: with what speaks against its own origins"""
     circuit: Circuit
@@ -86,77 +110,136 @@ def held(store: Store, cache: Path, most: int | None = None) -> tuple[list[Held]
     for manifest in store.manifests():
         if manifest.kind != "dataset":
             continue
-        path = cache / "marks" / f"{manifest.digest}-{_VERSION}.npy"
-        arrays = _kept(path)
-        if arrays is None:
+        paths = [cache / "marks" / f"{manifest.digest}-{_VERSION}{end}.npy" for end in ("", "p")]
+        texts, parts = map(_kept, paths)
+        if texts is None or parts is None:
             rows = manifest.rows + manifest.rejected_rows
             if most is not None and rows > most:
                 left.append(str(manifest.ref))
                 continue
             most = None if most is None else most - rows
-            arrays = _built(store, manifest)
-            _keep(path, arrays)
+            texts, parts = _built(store, manifest)
+            _keep(paths[0], texts)
+            _keep(paths[1], parts)
         table = table_of(store, manifest)
-        hashes, nodes = arrays["hash"], arrays["node"]
-        found.append(Held(str(manifest.ref), manifest, hashes, nodes, table, Circuit.of(table)))
+        found.append(Held(str(manifest.ref), manifest, texts.hashes, texts.nodes, parts, table,
+                          Circuit.of(table)))  # fmt: skip
     return found, left
 
 
 _KEPT = np.dtype([("hash", "<u8"), ("node", "<i4")])
+NOBODY = -1
+"""number in a node's place of a passage that stands in so many rows that it is a formula"""
 
 
-def _kept(path: Path) -> dict[str, np.ndarray] | None:
+def _kept(path: Path) -> Hashes | None:
     """Return the arrays of a file of the cache; None if there is none that is whole."""
     try:
         size = path.stat().st_size
-        if size % 12:
+        if size % 12 or not size:
             return None
         count = size // 12
-        if not count:
-            return {"hash": np.empty(0, np.uint64), "node": np.empty(0, np.int32)}
-        return {
-            "hash": np.memmap(path, "<u8", "r", 0, (count,)),
-            "node": np.memmap(path, "<i4", "r", 8 * count, (count,)),
-        }
+        hashes = np.memmap(path, "<u8", "r", 0, (count,))
+        nodes = np.memmap(path, "<i4", "r", 8 * count, (count,))
+        return Hashes(hashes[1:], nodes[1:], int(nodes[0]))
     except (OSError, ValueError):
         return None
 
 
-def _keep(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _keep(path: Path, found: Hashes) -> None:
+    """Write arrays behind a first record, which says how they were thinned."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, arrays["hash"].tobytes() + arrays["node"].tobytes())
+        hashes = np.concatenate([np.zeros(1, np.uint64), found.hashes])
+        nodes = np.concatenate([np.array([found.shift], np.int32), found.nodes])
+        write_atomically(path, hashes.tobytes() + nodes.tobytes())
     except OSError:
         return  # a cache that cannot be written costs time only
 
 
-def _built(store: Store, manifest: Manifest) -> dict[str, np.ndarray]:
+def _built(store: Store, manifest: Manifest) -> tuple[Hashes, Hashes]:
+    """Return the hashes of the texts of a data set, and of their passages."""
     folder = store.folder("dataset", manifest.ref)
-    pieces = []
+    pieces, thin = [], Thinned()
     for shard in (*manifest.shards, *manifest.rejected):
         with pq.ParquetFile(folder / shard.file) as file:
             for batch in file.iter_batches(_ROWS):
                 bills = np.asarray(batch.column(BILL)).astype(np.int32)
-                for texts in hashes_of(batch, range(batch.num_rows), answers=True):
+                for texts, keys in texts_of(batch):
                     piece = np.zeros(len(texts), _KEPT)
                     piece["hash"], piece["node"] = texts["hash"], bills[texts["row"]]
                     pieces.append(piece)
+                    found = passages(keys)
+                    nodes = bills[keys.rows[found["text"]]]
+                    nodes[formulas(found, len(keys.rows))] = NOBODY
+                    thin.add(found["hash"], nodes)
     whole = np.concatenate(pieces) if pieces else np.empty(0, _KEPT)
     hashes, first = np.unique(whole["hash"], return_index=True)
-    return {"hash": hashes, "node": np.ascontiguousarray(whole["node"][first])}
+    return Hashes(hashes, np.ascontiguousarray(whole["node"][first])), thin.sorted()
 
 
-def hashes_of(batch: pa.RecordBatch, rows: range, *, answers: bool) -> Iterator[np.ndarray]:
-    """Yield the hashes of each column of texts; short ones of the column ``text`` alone."""
-    places = np.arange(rows.start, rows.stop)
+class Thinned:
+    """Passages of many texts: where there are too many, one of two is kept, and so on."""
+
+    def __init__(self) -> None:
+        self.shift, self._size = 0, 0
+        self._pieces: list[np.ndarray] = []
+
+    def add(self, hashes: np.ndarray, values: np.ndarray) -> None:
+        """Add passages, each with a number."""
+        piece = np.zeros(len(hashes), _KEPT)
+        piece["hash"], piece["node"] = hashes, values
+        self._pieces.append(piece[thinned(piece["hash"], self.shift)])
+        self._size += len(self._pieces[-1])
+        while self._size > _PASSAGES:
+            whole = _firsts(np.concatenate(self._pieces))
+            if len(whole) > _PASSAGES / 2:
+                self.shift += 1
+                whole = whole[thinned(whole["hash"], self.shift)]
+            self._pieces, self._size = [whole], len(whole)
+
+    def sorted(self) -> Hashes:
+        """Return what was kept, each once: of several numbers the first, or that it is nobody's."""
+        whole = np.concatenate(self._pieces) if self._pieces else np.empty(0, _KEPT)
+        whole = _firsts(whole)
+        return Hashes(
+            np.ascontiguousarray(whole["hash"]), np.ascontiguousarray(whole["node"]), self.shift
+        )
+
+
+def _firsts(whole: np.ndarray) -> np.ndarray:
+    nobody = np.unique(whole["hash"][whole["node"] == NOBODY])
+    hashes, first = np.unique(whole["hash"], return_index=True)
+    found: np.ndarray = whole[first]
+    found["node"][np.isin(hashes, nobody, assume_unique=True)] = NOBODY
+    return found
+
+
+def texts_of(batch: pa.RecordBatch) -> Iterator[tuple[np.ndarray, Keyed]]:
+    """Yield the hashes and keys of a store's texts; hashes of short ones of ``text`` alone.
+
+    The ids of rows count as texts, so that one under another name is found.
+    """
+    places = np.arange(batch.num_rows)
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        if name in OURS or not is_text or (answers and name in _OTHERS):
+        if name == ID and pa.types.is_fixed_size_binary(column.type) | pa.types.is_binary(
+            column.type
+        ):
+            ids = pa.array([None if one is None else one.hex() for one in column.to_pylist()],
+                           pa.string())  # fmt: skip
+            yield keyed(ids, places).hashed(), _NOTHING
+        if name in OURS or not is_text or name in _OTHERS:
             continue
-        own = hashed(column, places)
-        yield own if name == "text" else own[own["long"]]
-        within = hashed_within(column, places, answers=answers)
-        yield within[within["long"]]
+        keys = keyed(column, places)
+        own = keys.hashed()
+        yield own if name == "text" else own[own["long"]], keys
+        keys = keyed_within(column, places, answers=True)
+        within = keys.hashed()
+        yield within[within["long"]], keys
+
+
+_NOTHING = Keyed(np.empty(0, np.uint8), np.zeros(1, np.int64), np.empty(0, np.int64))
 
 
 def _writers(circuit: Circuit, row: int) -> tuple[Writer, ...]:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from mashbill.core.canonical import digest
-from mashbill.core.marks import Contradiction, Mark
+from mashbill.core.marks import Contradiction, Mark, MarkKind
 from mashbill.core.source import Source
 from mashbill.lineage.nodes import CONTENT, reachable
 from mashbill.marks.beside import Beside
 from mashbill.marks.columns import Columns, plain
+from mashbill.marks.met import ENOUGH, PART, Met
 from mashbill.marks.model_names import family_name, known_name
+from mashbill.marks.partly import Partly
 from mashbill.marks.row_licences import RowLicences
-from mashbill.marks.texts import HASHED, hashed, hashed_within
+from mashbill.marks.texts import HASHED, keyed, keyed_within
 from mashbill.policy.callers import writers_of
 from mashbill.policy.documents import load_registry
 from mashbill.policy.misdeclared import is_another
@@ -40,34 +41,14 @@ if TYPE_CHECKING:
     from mashbill.lineage.nodes import NodeTable
     from mashbill.marks.answers import Answers
     from mashbill.marks.index import Held, Writer
+    from mashbill.marks.texts import Keyed
     from mashbill.stages.cells import Cells
 
-ENOUGH, PART, FEW = 5, 0.2, 20
-"""different texts that a store holds from which on it is no chance; part of all rows from which on
-fewer count; rows below which short texts never count. Of those half as many must differ as there
-are rows, so that labels and topics are none"""
-_SHORTS = 10_000
-"""different short texts that are counted"""
 _BODIES = 2_000
 """nodes that go into the ledger with a contradiction; of more only their sources do"""
 _OWN = frozenset({"own-dataset", "human"})
-_STRONG = frozenset({"receipt", "beside", "row", "answer"})
+_STRONG = frozenset({"receipt", "beside", "row", "part", "answer", "answered"})
 """marks by which it is known what rows are, and not only that they are not what was declared"""
-
-
-@dataclass
-class _Met:
-    """Rows that hold texts of one artifact."""
-
-    rows: int = 0
-    short: int = 0
-    """rows of which only short texts are there"""
-    texts: set[int] = field(default_factory=set)
-    """hashes of long ones, a few"""
-    shorts: set[int] = field(default_factory=set)
-    """hashes of short ones, some"""
-    nodes: Counter[int] = field(default_factory=Counter)
-    """number of a node -> rows"""
 
 
 class Looking:
@@ -87,9 +68,9 @@ class Looking:
         self._held, self._answers = held, answers
         self._columns, self._beside = Columns(str(getattr(spec, "generator", ""))), Beside()
         self._licences = RowLicences()
-        self._met: dict[str, _Met] = {}
-        self._answered: Counter[str] = Counter()
-        self._answer_texts: dict[str, set[int]] = {}
+        self._met: dict[str, Met] = {}
+        self._partly = Partly(held, answers, self._speaks_against)
+        self._answered: dict[str, Met] = {}
         text = str(getattr(spec, "text", "") or "")
         self._texts = frozenset([text] if text else TEXTS)
 
@@ -113,26 +94,30 @@ class Looking:
         self._licences.see(columns)
         if not self._held and not self._answers:
             return
-        pieces = [
-            self._hashes(cells, rows, is_text=name in self._texts)
-            for name, cells in columns.items()
-        ]
-        found = np.concatenate([piece for piece in pieces if piece is not None] or [_NONE])
+        keys = [
+            (name in self._texts and number == 1, each) for name, cells in columns.items()
+            for number, each in enumerate(self._keys(cells, rows))
+        ]  # fmt: skip
+        pieces = [_NONE]
+        for is_text, each in keys:
+            # Of short texts, which labels and ids are, those of the text's own column alone count.
+            own = each.hashed()
+            pieces.append(own if is_text else own[own["long"]])
+        found = np.unique(np.concatenate(pieces))
         if len(found):
-            self._look_up(np.unique(found))
+            self._look_up(found)
+        self._partly.see(each for _, each in keys)
 
-    def _hashes(self, cells: Cells, rows: int, *, is_text: bool) -> np.ndarray | None:
-        """Return the texts of a column; short ones, which labels and ids are, of the text alone."""
-        kind = cells.array.type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            return None
+    def _keys(self, cells: Cells, rows: int) -> list[Keyed]:
+        """Return the keys of a column's texts: of its cells, and of what lists and objects hold."""
+        array, kind = cells.array, cells.array.type
+        if pa.types.is_binary(kind):
+            array = _decoded(array)
+        elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            return []
         places = np.arange(rows)
-        within = hashed_within(cells.array, places, answers=False)
-        long: np.ndarray = within[within["long"]]
-        if cells.is_json:
-            return long
-        own = hashed(cells.array, places)
-        return np.concatenate([own if is_text else own[own["long"]], long])
+        within = keyed_within(array, places, answers=False)
+        return [within] if cells.is_json else [within, keyed(array, places)]
 
     def _look_up(self, found: np.ndarray) -> None:
         """Count rows that the store holds; of several artifacts the first that holds a text."""
@@ -148,25 +133,10 @@ class Looking:
             speaks = np.isin(nodes, [n for n in np.unique(nodes).tolist()
                                      if self._speaks_against(held.writers(n))])  # fmt: skip
             if speaks.any():
-                self._count(self._met.setdefault(held.name, _Met()), hits[speaks], nodes[speaks])
+                self._met.setdefault(held.name, Met()).count(hits[speaks], nodes[speaks])
         if self._answers is not None and len(left):
             for who, hits in self._answers.among(left[left["long"]]):
-                self._answered[who] += len(np.unique(hits["row"]))
-                texts = self._answer_texts.setdefault(who, set())
-                if len(texts) < ENOUGH:
-                    texts.update(hits["hash"][: ENOUGH * 4].tolist())
-
-    def _count(self, met: _Met, hits: np.ndarray, nodes: np.ndarray) -> None:
-        rows, first = np.unique(hits["row"], return_index=True)
-        longs = np.unique(hits["row"][hits["long"]])
-        met.rows += len(rows)
-        met.short += len(rows) - len(longs)
-        if len(met.texts) < ENOUGH:
-            met.texts.update(hits["hash"][hits["long"]][: ENOUGH * 4].tolist())
-        if len(met.shorts) < _SHORTS:
-            met.shorts.update(hits["hash"][~hits["long"]].tolist())
-        for node, count in zip(*np.unique(nodes[first], return_counts=True), strict=True):
-            met.nodes[int(node)] += int(count)
+                self._answered.setdefault(who, Met()).count(hits)
 
     def _speaks_against(self, writers: Sequence[Writer]) -> bool:
         return any(self._differs(writer) for writer in writers)
@@ -241,13 +211,27 @@ class Looking:
         by_node = {
             name: held for held in self._held for name in held.table.numbered
         }  # fmt: skip
-        for column, found in self._columns.receipts():
+        # In a column of another name digests of nodes that the store has are receipts, too.
+        elsewhere = [
+            (column, {name: rows for name, rows in found.items() if self._is_of(by_node, name)})
+            for column, found in self._columns.digests()
+        ]
+        for column, found in (*self._columns.receipts(), *elsewhere):
+            if not found:
+                continue
             known = {name: rows for name, rows in found.items() if name in by_node}
             names = dict.fromkeys(by_node[name].name for name in known)
             rows = sum(found.values())
             marks.append(Mark("receipt", column, tuple(names), rows, self._columns.rows))
             for name, count in list(known.items())[:_BODIES]:
                 _take(parts, nodes, name, by_node[name].table, whole=count == self._columns.rows)
+
+    def _is_of(self, by_node: Mapping[str, Held], name: str) -> bool:
+        """Return whether a digest is that of a node whose texts speak against what is declared."""
+        held = by_node.get(name)
+        return held is not None and self._speaks_against(
+            held.writers(held.table.numbered.index(name))
+        )
 
     def _of_beside(self, marks: list[Mark], parts: _Parts, nodes: _Nodes) -> None:
         marks += self._beside.marks
@@ -291,37 +275,47 @@ class Looking:
     def _of_texts(
         self, marks: list[Mark], parts: _Parts, nodes: _Nodes, declared: set[str]
     ) -> None:
+        """Add what the store's artifacts hold: whole texts, and parts if more rows have such."""
         total = self._columns.rows
         for held in self._held:
-            met = self._met.get(held.name)
-            if met is None:
-                continue
-            if not _is_enough(met, total):
-                continue
-            names = dict.fromkeys(
-                writer.name for node in met.nodes for writer in held.writers(node)
-                if self._differs(writer) and writer.name not in declared
-            )  # fmt: skip
-            if not names:
-                continue  # it is declared as they are
-            marks.append(Mark("row", held.name, tuple(names), met.rows, total))
-            for node, count in met.nodes.most_common(_BODIES):
-                name = held.table.numbered[node]
-                _take(parts, nodes, name, held.table, whole=count == total)
+            whole, partly = self._met.get(held.name), self._partly.of_artifacts.get(held.name)
+            found: list[tuple[MarkKind, int, Counter[int]]] = []
+            if whole is not None and whole.is_enough(total):
+                found.append(("row", whole.rows, whole.nodes))
+            least = found[0][1] if found else 0
+            if partly and partly.rows > least and partly.is_enough(total, ENOUGH, PART):
+                found.append(("part", partly.rows, partly.nodes))
+            for kind, rows, met in found:
+                names = dict.fromkeys(
+                    writer.name for node in met for writer in held.writers(node)
+                    if self._differs(writer) and writer.name not in declared
+                )  # fmt: skip
+                if not names:
+                    continue  # it is declared as they are
+                marks.append(Mark(kind, held.name, tuple(names), rows, total))
+                for node, count in met.most_common(_BODIES):
+                    name = held.table.numbered[node]
+                    is_whole = count == total and kind == "row"
+                    _take(parts, nodes, name, held.table, whole=is_whole)
 
     def _of_answers(self, marks: list[Mark], parts: _Parts, nodes: _Nodes) -> None:
+        if self._answers is None:
+            return
         total = self._columns.rows
-        for who, rows in self._answered.items() if self._answers is not None else ():
-            if len(self._answer_texts[who]) < ENOUGH and rows < PART * total:
-                continue
-            source = self._answers.source(who) if self._answers is not None else None
-            if source is None:
-                continue
-            marks.append(Mark("answer", source.title, (source.title,), rows, total))
+        found: dict[str, tuple[MarkKind, int]] = {
+            who: ("answer", met.rows) for who, met in self._answered.items()
+            if met.is_enough(total)
+        }  # fmt: skip
+        for who, met in self._partly.of_teachers.items():
+            if met.is_enough(total, ENOUGH, PART) and met.rows > found.get(who, ("answer", 0))[1]:
+                found[who] = ("answered", met.rows)
+        for who, (kind, rows) in found.items():
+            source = self._answers.source(who)
+            marks.append(Mark(kind, source.title, (source.title,), rows, total))
             body = {"type": "source", **source.model_dump(mode="json")}
             key = digest(body)
             nodes[key] = body
-            parts[CONTENT, key] = rows == total
+            parts[CONTENT, key] = rows == total and kind == "answer"
 
     def _of_address(self, marks: list[Mark], sources: Any) -> None:
         """Look at address and title, either of which may be the id of a public set."""
@@ -348,15 +342,19 @@ def _id_of(text: str) -> str:
     return "/".join(bare.split("/")[:2]).partition("@")[0].strip()
 
 
+def _decoded(array: pa.Array) -> pa.Array:
+    """Return bytes as the texts that they write; what writes none is missing."""
+    found: list[str | None] = []
+    for each in array.to_pylist():
+        try:
+            found.append(None if each is None else each.decode())
+        except UnicodeDecodeError:
+            found.append(None)
+    return pa.array(found, pa.string())
+
+
 def _facts(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key != "type"}
-
-
-def _is_enough(met: _Met, total: int) -> bool:
-    """Return whether so many rows hold texts of an artifact that it is no chance."""
-    if len(met.texts) >= ENOUGH or met.rows - met.short >= PART * total:
-        return True
-    return total >= FEW and len(met.shorts) >= min(total / 2, _SHORTS)
 
 
 def _places(sorted_hashes: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -55,7 +55,7 @@ class Account:
     covered: Coverage
     """how much of its tokens has a recorded origin, the words of prompts counted in"""
     named: tuple[float, float]
-    """part of the tokens with a named origin, whoever wrote the words that teachers were asked by"""
+    """part of the tokens with a named origin, whoever wrote the words of prompts"""
     columns: tuple[tuple[str, str], ...]
     """(name, Arrow type) of a dataset's columns; empty for a model"""
     contradicted: dict[str, Contradiction]
