@@ -33,7 +33,8 @@ from mashbill.lineage.nodes import (
     source_of,
 )  # fmt: skip
 from mashbill.lineage.prompted import PromptCoverage
-from mashbill.marks.glancing import glanced
+from mashbill.marks.glancing import MOST_HELD, glanced
+from mashbill.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import Projection, project
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def build(
         if planned.rows is not None:
             rows[name] = planned.rows
         planned = replace(planned, undeclared=_undeclared(recipe, name))
-        if not spec.uses():
+        if not spec.uses() or any(use.is_teacher for use in spec.uses()):
             planned = _contradicted(planned, recipe, unmade[name], store, cache)
         if planned.told is not None:
             unmade[name] = beside(unmade[name], [planned.told])
@@ -298,10 +299,14 @@ def _contradicted(
     store: Store | None,
     cache: Path | None,
 ) -> PlannedStage:
-    """Return a first stage with what speaks against the origin that the recipe declares."""
+    """Return a stage with what speaks against the origin of what it reads, or asks teachers by."""
     if planned.status == "done" and store is not None:
         return replace(planned, told=told_of(store, str(planned.ref)))
-    told = glanced(planned.spec, recipe.folder, table, store, cache or chosen_cache())
+    cache = cache or chosen_cache()
+    if planned.spec.uses():
+        told = store and words_contradicted(recipe, planned.name, store, cache, MOST_HELD)
+    else:
+        told = glanced(planned.spec, recipe.folder, table, store, cache)
     return replace(planned, told=told)
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.core.file_origins import undeclared_files
+from mashbill.core.file_origins import ORIGINS, undeclared_files
 from mashbill.core.source import Channel
 from mashbill.lineage.bill import Coverage, coverage
 from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.contradicted import behind
+from mashbill.lineage.contradicted import behind, told_of
 from mashbill.lineage.evaluate import REACHABLE, allowed, evaluate, touched
 from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.words import share_text
@@ -74,12 +74,23 @@ def covered_with(circuit: Circuit, prompted: PromptCoverage | None) -> Coverage:
     return replace(coverage(circuit, prompted.nodes), words=prompted.named)
 
 
+def _found_out(store: Store, manifest: Manifest) -> list[str]:
+    """Return where words stand that are another's than is declared, or of which nothing is."""
+    told = told_of(store, str(manifest.ref))
+    said = manifest.stage.get(ORIGINS) or {}
+    unsaid = undeclared_files(manifest.stage)
+    return [
+        mark.where for mark in (told.marks if told else ())
+        if mark.kind == "words" and mark.where not in said and mark.where not in unsaid
+    ]  # fmt: skip
+
+
 def prompt_coverage(store: Store, manifest: Manifest) -> PromptCoverage:
     """Return how much of an artifact was asked for in words whose origin is declared."""
     found: list[tuple[str, str]] = []
     nodes: set[str] = set()
     for other in behind(store, manifest):
-        files = undeclared_files(other.stage)
+        files = [*undeclared_files(other.stage), *_found_out(store, other)]
         if files and other.kind == "dataset":
             found += [(str(other.ref), file) for file in files]
             nodes.update(NodeTable.of(store, other).numbered)

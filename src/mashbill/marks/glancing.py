@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _ROWS, _BYTES = 20_000, 32 << 20
 """of a set that are looked at; of an archive, whose list is read"""
-_HELD, _JOURNAL = 200_000, 64 << 20
+MOST_HELD, _JOURNAL = 200_000, 64 << 20
 """rows of a store that are hashed now, and bytes of a journal that are read"""
 
 
@@ -50,7 +50,7 @@ def glanced(
     texts: list[Held] = []
     answers = None
     if store is not None:
-        texts, _ = held(store, cache, _HELD)
+        texts, _ = held(store, cache, MOST_HELD)
         journal = store.root / CALLS
         if journal.exists() and journal.stat().st_size <= _JOURNAL:
             answers = Answers.of(store)

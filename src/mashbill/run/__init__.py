@@ -27,6 +27,7 @@ from mashbill.lineage.nodes import NodeTable
 from mashbill.marks.answers import Answers
 from mashbill.marks.index import held
 from mashbill.marks.looking import Looking
+from mashbill.marks.prompt_words import words_contradicted
 from mashbill.plan import check_drift, check_same
 from mashbill.run.asking import Asking, remote_teachers
 from mashbill.run.branches import Branches
@@ -290,7 +291,7 @@ class _Runner:
         seconds = time.monotonic() - began
         bought["usd"] = round(bought["usd"], 9)
         facts = {"seconds": round(seconds, 3), **self._run_id(), **bought}
-        facts |= self._contradicted(manifest, looking)
+        facts |= self._contradicted(stage, manifest, looking)
         commit(self._store, stage.spec.kind, manifest, facts)
         shutil.rmtree(work)
         reasons = self._rejections(manifest)
@@ -319,10 +320,14 @@ class _Runner:
         context.look = looking
         return looking
 
-    def _contradicted(self, manifest: Manifest, looking: Looking | None) -> dict[str, Any]:
+    def _contradicted(
+        self, stage: PlannedStage, manifest: Manifest, looking: Looking | None
+    ) -> dict[str, Any]:
         """Return what speaks against the origin of an artifact, for the entry of its commit."""
         if looking is None:
-            return {}
+            cache = self._execution.cache
+            words = words_contradicted(self._recipe, stage.name, self._store, cache)
+            return {} if words is None else {CONTRADICTED: words.as_json()}
         table = NodeTable.of(self._store, manifest)
         leaves = [name for name, body in table.bodies.items() if body["type"] == "source"]
         told = looking.contradiction(table, sorted(leaves))
