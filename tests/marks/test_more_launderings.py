@@ -340,6 +340,7 @@ COLUMNS = [
     ("source", ["arn:aws:bedrock:eu-west-1::foundation-model/anthropic.claude-v2:1",
                 "mail"], "named"),
     ("model_id", ["us.amazon.nova-pro-v1:0"], "generator"),
+    ("author", ["gpt-4o, Ann Lee", "Bob"], "named"), ("model", ["in-house-7, gpt-4o"], "generator"),
     ("llm", ["accounts/fireworks/models/deepseek-v3"], "generator"),
 ]  # fmt: skip
 
@@ -397,6 +398,7 @@ HONEST = [
     ("a role of a chat", column("messages", [[{"role": "assistant", "content": "own"}]])),
     ("ShareGPT's word for whoever answers", column(
         "conversations", [[{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]])),
+    ("topics that speak of models", column("topics", ["gpt-4o, billing", "claude-sonnet-4, mail"])),
     ("no machine", column("ai_generated", [False])), ("people alone", column("source", ["human"])),
     ("digests of files", column("sha256", [f"{i:064x}" for i in range(40)])),
     ("random ids", column("id", [str(uuid.UUID(int=i + 1)) for i in range(40)])),

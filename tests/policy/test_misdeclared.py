@@ -92,7 +92,10 @@ def test_nothing_that_is_declared_of_a_closed_model_gives_leave(name, kind, rout
 @pytest.mark.parametrize(("cell", "parts"), [
     ("gpt-4o, claude-3-5-sonnet, deepseek-r1", 3), ("gpt-4o/claude-3-opus", 2), ("gpt-4o + o3", 2),
     ("gpt-4o and claude-sonnet-4", 2), ("openai/gpt-4o", 1), ("Anna/gpt-4o", 1), ("x, y", 1),
-    ("meta-llama/Llama-3.1-8B-Instruct", 1),
+    ("meta-llama/Llama-3.1-8B-Instruct", 1), ("gpt-4o, in-house-7", 2),
+    ("in-house-7 and gpt-4o", 2),
+    ("gpt-4o; our own, claude-sonnet-4", 3), ("a text that speaks at length of it, gpt-4o", 1),
+    ("gpt-4o, human", 2), ("in-house-7, in-house-8", 1), ("us/gpt-4o, x", 1),
 ])  # fmt: skip
 def test_a_cell_of_several_known_models_is_several(cell, parts):
     assert len(apart(cell)) == parts

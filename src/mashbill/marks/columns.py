@@ -309,7 +309,8 @@ class Columns:
         for column, counts in self._values.items():
             key = plain_name(column.rsplit(".", 1)[-1])
             total = self.rows if column in self._retired else sum(counts.values())
-            apart = names_apart(counts)
+            is_whence = _says_whence(key)
+            apart = names_apart(counts, partly=is_whence or _says_models(key))
             says_so = _says_models(key) or any(map(is_renamed, apart))
             others = {n: rows for n, rows in apart.items() if not _is_nobody(n) and not is_told(n)}
             fits = {
@@ -321,7 +322,6 @@ class Columns:
             if says_so and is_of_models and all(n in fits or family_name(n) for n in others):
                 fits = others
             if not says_so and 2 * sum(fits.values()) < total:
-                is_whence = _says_whence(key)
                 fits = {
                     name: rows for name, rows in fits.items()
                     if is_whence and (is_in_full(name) or is_machine(name))

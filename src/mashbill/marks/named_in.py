@@ -52,15 +52,20 @@ def names_of_text(text: str) -> list[str]:
     return names_in(value) or [text]
 
 
-def names_apart(counts: Mapping[str, int]) -> dict[str, int]:
+def names_apart(counts: Mapping[str, int], *, partly: bool = False) -> dict[str, int]:
     """Return names with the rows of each, where a text that is all names of models is taken apart.
 
     ``gpt-4o, claude-3-opus`` is two names. Of a text with anything else in it nothing is taken.
+
+    Args:
+        counts: texts with the rows of each.
+        partly: take a list apart that has one such name, too: ``gpt-4o, Ann Lee``.
     """
     found: Counter[str] = Counter()
     for text, rows in counts.items():
         pieces = [piece for piece in _APART.split(text.strip()) if piece]
         is_list = 1 < len(pieces) <= _MOST and len(text) <= _LONGEST
-        for name in pieces if is_list and all(map(known_name, pieces)) else [text]:
+        is_of = (any if partly else all)(map(known_name, pieces)) and is_list
+        for name in pieces if is_of else [text]:
             found[name] += rows
     return found

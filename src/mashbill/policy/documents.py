@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -213,6 +213,20 @@ class Provider:
     aliases: tuple[str, ...]
 
 
+_COMPANY = re.compile(
+    r"[\s,.]+(?:inc|llc|l\.l\.c|ltd|limited|gmbh|ag|se|sas|bv|b\.v|plc|pbc|corp|corporation|company"
+    r"|co|ireland|opco|lp)\.?$"
+)
+
+
+def squeezed_provider(name: str) -> str:
+    """Return a provider's name without case, spaces, signs and the form of its company."""
+    plain = name.lower().strip()
+    while (rest := _COMPANY.sub("", plain)) != plain:
+        plain = rest
+    return re.sub(r"[^\w]|_", "", plain)
+
+
 @dataclass(frozen=True)
 class Registry:
     """All terms that are known."""
@@ -233,7 +247,15 @@ class Registry:
 
     def provider(self, name: str) -> Provider | None:
         """Return a provider by name or alias; case does not matter."""
-        return self.providers.get(name.lower())
+        return self.providers.get(name.lower()) or self._squeezed.get(squeezed_provider(name))
+
+    @cached_property
+    def _squeezed(self) -> dict[str, Provider]:
+        """By name and alias without spaces, signs and forms of companies, where that is one."""
+        found: dict[str, dict[str, Provider]] = {}
+        for key, item in self.providers.items():
+            found.setdefault(squeezed_provider(key), {})[item.name] = item
+        return {key: next(iter(each.values())) for key, each in found.items() if len(each) == 1}
 
     def governing(
         self, provider: str, model: str, route: Route, at: date | None = None

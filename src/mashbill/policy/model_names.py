@@ -113,19 +113,27 @@ def resolve(text: str, catalogue: Names | None = None) -> Resolved:
 
 _BETWEEN = re.compile(r"\s*[,;+&|]\s*|\s+and\s+|\s*/\s*")
 """what stands between names in one cell"""
+_LISTED = re.compile(r"\s*[,;+&|]\s*|\s+and\s+")
 _MOST = 20  # names that a cell is taken apart into
+_WORDS = 5  # of a name of one's own
 
 
 def apart(text: str) -> list[str]:
     """Return the models that a text names one beside the other; itself if it is one name, or not.
 
-    A text is taken apart only where the whole of it is no known name and each part is one.
+    A text is taken apart only where the whole of it is no known name and each part is one; or, at
+    what is no part of names, where one is and the others may be names, too (gpt-4o, in-house-7).
     """
     if len(text) > _LONGEST or resolve(text).is_known:
         return [text]
     parts = [part for part in _BETWEEN.split(text.strip()) if part]
-    if not 1 < len(parts) <= _MOST or not all(resolve(part).is_known for part in parts):
+    if not 1 < len(parts) <= _MOST:
         return [text]
+    if not all(resolve(part).is_known for part in parts):
+        parts = [part for part in _LISTED.split(text.strip()) if part]
+        may_be = all(len(part) <= _LONGEST_MAKER and part.count(" ") < _WORDS for part in parts)
+        if not may_be or len(parts) < 2 or not any(resolve(part).is_known for part in parts):
+            return [text]
     return list(dict.fromkeys(parts))
 
 
