@@ -13,8 +13,8 @@ from mashbill.policy.restrictions import Question, decide_use
 
 REGISTRY = load_registry()
 SPELT = {
-    "OpenAI": ["openai", "OPENAI", "Open AI", "open-ai", "OpenAI, Inc.", "OpenAI Inc", "Open AI LLC",
-               "OpenAI OpCo, LLC", "OpenAI Ireland Limited", " OpenAI "],
+    "OpenAI": ["openai", "OPENAI", "Open AI", "open-ai", "OpenAI, Inc.", "OpenAI Inc",
+               "Open AI LLC", "OpenAI OpCo, LLC", "OpenAI Ireland Limited", " OpenAI "],
     "Anthropic": ["anthropic", "Anthropic PBC", "Anthropic, PBC", "ANTHROPIC"],
     "Google": ["Google LLC", "google", "Google Ireland Limited"],
     "DeepSeek": ["Deep Seek", "deep-seek", "DeepSeek"], "xAI": ["x.ai", "X AI", "xAI Corp."],
