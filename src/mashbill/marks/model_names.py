@@ -105,7 +105,7 @@ def known_name(text: str) -> Known | None:
     head = re.match(r"[a-z]*", words[0])[0] if words else ""  # type: ignore[index]
     tail = [words[0][len(head) :], *words[1:]] if words else []
     has_version = any(c.isdigit() for word in tail for c in word)
-    if head in families and has_version and len(words) <= 12:
+    if head in families and has_version and len(words) <= 12 and not re.search("[,;|]", plain):
         return Known(text.strip(), is_model=True)
     return None
 
