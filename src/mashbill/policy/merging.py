@@ -47,9 +47,9 @@ def merge(entities: Sequence[pa.Table], claims: Sequence[pa.Table]) -> Merged:
         entities: of :func:`mashbill.policy.columns.read_columns`, one a file.
         claims: the same.
     """
-    known = _described(_together(entities, Entity))
+    known = _described(together(entities, Entity))
     keys, named = _names(known)
-    stated = _together(claims, Claim)
+    stated = together(claims, Claim)
     child, parent, texts = _ends(stated)
     lower = lowered(texts)
     found = pc.fill_null(pc.index_in(lower, keys), -1)
@@ -93,15 +93,30 @@ def lowered(texts: pa.StringArray) -> pa.StringArray:
 
 def one(table: pa.Table) -> pa.Table:
     """Return a table whose columns are one piece each, with each text of a column once."""
+    if all(column.num_chunks == 1 for column in table.columns):
+        return table  # each piece has its texts once
     return table.unify_dictionaries().combine_chunks()
 
 
-def _together(tables: Sequence[pa.Table], model: type[Entity | Claim]) -> pa.Table:
-    empty = [pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))]
-    if not sum(table.num_rows for table in tables):
+def together(tables: Sequence[pa.Table], model: type[Entity | Claim]) -> pa.Table:
+    """Return tables behind one another as one, as :func:`one` has it."""
+    filled = [table for table in tables if table.num_rows]
+    if not filled:
+        empty = [
+            pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))
+        ]
         schema = schema_of(model)
         return pa.table({name: pa.chunked_array(empty, TEXT) for name in schema.names}, schema)
-    return one(pa.concat_tables(table for table in tables if table.num_rows))
+    return one(pa.concat_tables(filled))
+
+
+def respelt(column: pa.DictionaryArray, texts: pa.StringArray) -> pa.DictionaryArray:
+    """Return a column with other texts for its own, shape (its texts,), each of them once."""
+    own = texts.dictionary_encode()
+    if len(own.dictionary) == len(texts):
+        return pa.DictionaryArray.from_arrays(column.indices, texts)
+    code = np.from_dlpack(own.indices)[np.from_dlpack(column.indices)]
+    return pa.DictionaryArray.from_arrays(pa.array(code), own.dictionary)
 
 
 def _codes(texts: pa.StringArray) -> np.ndarray:

@@ -20,12 +20,12 @@ from mashbill.core.errors import InputError
 from mashbill.core.parsing import read_bytes
 from mashbill.core.shown import FORMULA
 from mashbill.policy.claims import CSV_BYTES, RELATIONS, Claim, Entity
-from mashbill.policy.columns import quickly, rows_of, schema_of
+from mashbill.policy.columns import quickly, rows_of
 from mashbill.policy.importers.adding import MANY, Added, Conflict, conflicts
 from mashbill.policy.importers.imported import files_of
-from mashbill.policy.importers.naming_nothing import EXAMPLES, no_name
+from mashbill.policy.importers.naming_nothing import ODD_OWNERS, no_name
 from mashbill.policy.index import places
-from mashbill.policy.merging import distinct, lowered, one, said
+from mashbill.policy.merging import distinct, lowered, one, respelt, said, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,6 @@ _AT_ONCE = 1 << 18  # rows that are written together
 _NUMBERS = ("share", "tokens", "rows", "of_tokens")
 _ORDINARY = r"^(?P<owner>[A-Za-z0-9][A-Za-z0-9._-]*)/[A-Za-z0-9][A-Za-z0-9._-]*$"
 _NO_REPOSITORY = r"(?i)/(nan|none|null|undefined)$"
-_EXAMPLE_OWNERS = {name.partition("/")[0] for name in EXAMPLES}
 _NEEDS_QUOTES = r'[,"\r\n]'
 
 
@@ -83,8 +82,8 @@ def add_csv(folder: Path, path: Path, known: Index) -> tuple[Added, int] | None:
 
 def _read(path: Path) -> tuple[pa.Table, pa.Table] | None:
     """Return entities, each once, and claims; None if anything is to be told of them."""
-    entities = [schema_of(Entity).empty_table()]
-    claims = [schema_of(Claim).empty_table()]
+    entities: list[pa.Table] = []
+    claims: list[pa.Table] = []
     for file in files_of(path, "*.csv"):
         model: type[Entity | Claim] = Entity if file.name.startswith("entities") else Claim
         if model is Claim and file != path and not file.name.startswith("claims"):
@@ -99,13 +98,13 @@ def _read(path: Path) -> tuple[pa.Table, pa.Table] | None:
         if any(_names_nothing(table.column(name).combine_chunks().dictionary) for name in named):
             return None
         (entities if model is Entity else claims).append(table)
-    described = one(pa.concat_tables(entities))
+    described = together(entities, Entity)
     first = _first(described, ["id"])
     if len(first) < described.num_rows:
         if len(_first(described, described.column_names)) > len(first):
             return None  # described in other words
         described = described.take(places(first))
-    return described, one(pa.concat_tables(claims))
+    return described, together(claims, Claim)
 
 
 def _names_nothing(texts: pa.StringArray) -> bool:
@@ -114,10 +113,8 @@ def _names_nothing(texts: pa.StringArray) -> bool:
     plain &= ~np.asarray(pc.match_substring_regex(texts, _NO_REPOSITORY))
     ordinary = texts.take(places(np.flatnonzero(plain)))
     owners = pc.extract_regex(ordinary, _ORDINARY).field("owner").dictionary_encode()
-    odd = np.array(
-        [owner.lower() in _EXAMPLE_OWNERS or bool(no_name(f"{owner}/x"))
-         for owner in owners.dictionary.to_pylist()], bool,
-    )  # fmt: skip
+    plainly = pc.replace_substring(pc.ascii_lower(owners.dictionary), "_", "-")
+    odd = np.asarray(pc.is_in(plainly, pa.array(sorted(ODD_OWNERS), pa.string())))
     doubted = [*np.flatnonzero(~plain).tolist()]
     if odd.any():
         doubted += np.flatnonzero(plain)[odd[np.from_dlpack(owners.indices)]].tolist()
@@ -143,19 +140,31 @@ def _new_claims(claims: pa.Table, known: Index) -> tuple[pa.Table, int]:
         place = resolved.column_names.index(name)
         column = resolved.column(name).combine_chunks()
         told = _resolved(column.dictionary, known)
-        codes = pa.DictionaryArray.from_arrays(column.indices, told)
-        resolved = resolved.set_column(place, name, codes.dictionary_decode().dictionary_encode())
+        resolved = resolved.set_column(place, name, respelt(column, told))
+    new = _first(resolved, resolved.column_names)
+    # Equal to one that is known are at most those about a child about which something is known.
+    stated = _stated(known, resolved)
+    child = resolved.column("child").combine_chunks()
+    asked = np.asarray(
+        pc.is_in(child.dictionary, stated.column("child").combine_chunks().dictionary)
+    )
+    at = new[asked[np.from_dlpack(child.indices)[new]]] if len(asked) else new[:0]
+    both = one(pa.concat_tables([stated, resolved.take(places(at))]))
+    kept = _first(both, both.column_names)
+    unknown = at[kept[kept >= stated.num_rows] - stated.num_rows]
+    new = np.setdiff1d(new, np.setdiff1d(at, unknown))
+    return written.take(places(new)), claims.num_rows - len(new)
+
+
+def _stated(known: Index, like: pa.Table) -> pa.Table:
+    """Return the claims of the catalogue, spelt as those to be added are."""
     merged = known.merged
     stated = merged.claims
     own = known.ids_of(np.arange(known.size))
     means = merged.named[np.asarray(pc.index_in(lowered(own), merged.keys))]
     for name, ends in (("child", merged.child), ("parent", merged.parent)):
         stated = stated.append_column(name, known.ids_of(means[ends]).dictionary_encode())
-    stated = _to_ten_digits(stated).select(resolved.column_names).cast(resolved.schema)
-    both = one(pa.concat_tables([stated, resolved]))
-    kept = _first(both, both.column_names)
-    new = kept[kept >= stated.num_rows] - stated.num_rows
-    return written.take(places(new)), claims.num_rows - len(new)
+    return _to_ten_digits(stated).select(like.column_names).cast(like.schema)
 
 
 def _to_ten_digits(claims: pa.Table) -> pa.Table:
@@ -164,8 +173,8 @@ def _to_ten_digits(claims: pa.Table) -> pa.Table:
         column = claims.column(name).combine_chunks()
         texts = [text and f"{float(text):.10g}" for text in column.dictionary.to_pylist()]
         place = claims.column_names.index(name)
-        told = pa.DictionaryArray.from_arrays(column.indices, pa.array(texts, pa.string()))
-        claims = claims.set_column(place, name, told.dictionary_decode().dictionary_encode())
+        told = respelt(column, pa.array(texts, pa.string()))
+        claims = claims.set_column(place, name, told)
     return claims
 
 

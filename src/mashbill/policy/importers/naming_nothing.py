@@ -25,6 +25,9 @@ EXAMPLES = frozenset(
     ["namespace/repo-name", "org/model", "org/repo", "owner/name", "owner/repo", "user/model",
      "user/repo", "user/repo-name"]
 )  # fmt: skip
+ODD_OWNERS = _NO_OWNER | _PLACEHOLDERS | {name.partition("/")[0] for name in EXAMPLES}
+"""owners, in small letters and with dashes, whose names are to be looked at: of names of letters,
+digits, dots and dashes those of others name something, if the repository is not nothing itself"""
 _MARKED = re.compile(r"\{\{|\}\}|\$\{|^<[^>]*>|/<[^>]*>|^\[[^\]]*\]$")
 """what a template puts around a name that was not filled in"""
 _PATH = re.compile(r"[./~$%\\]|.*\\|[A-Za-z]:|[a-z0-9+]{2,}://|.*//", re.DOTALL)
