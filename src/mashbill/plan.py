@@ -304,7 +304,9 @@ def _contradicted(
         return replace(planned, told=told_of(store, str(planned.ref)))
     cache = cache or chosen_cache()
     if planned.spec.uses():
-        told = store and words_contradicted(recipe, planned.name, store, cache, MOST_HELD)
+        told = None
+        if store is not None:
+            told = words_contradicted(recipe, planned.name, store, cache, MOST_HELD)
     else:
         told = glanced(planned.spec, recipe.folder, table, store, cache)
     return replace(planned, told=told)

@@ -82,8 +82,8 @@ def beside_members(
                 if not is_wanted and len(others) < _OTHERS:
                     others.update(map(str, path.parents))
                 _take(folders, shown, is_wanted, name, read)
-        for above, folder in folders.items():
-            folder.others = above in others
+        for name, folder in folders.items():
+            folder.others = name in others
         yield from folders.values()
 
 

@@ -156,8 +156,10 @@ class Beside:
     def _see_bill(self, told: dict[str, Any], shown: str) -> None:
         """Look at a bill: what ``bill.json`` and a card's block have of one."""
         lines = told.get("bill")
-        is_ours = isinstance(lines, list) and isinstance(told.get("verdicts"), dict | list)
-        if not is_ours or not isinstance(told.get("artifact"), str):
+        is_ours = isinstance(told.get("artifact"), str) and isinstance(
+            told.get("verdicts"), dict | list
+        )
+        if not isinstance(lines, list) or not is_ours:
             return
         names = [_address(str(told.get("artifact") or "an artifact"))]
         for line in lines[:_LINES]:

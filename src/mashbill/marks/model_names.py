@@ -99,8 +99,8 @@ def known_name(text: str) -> Known | None:
         found = _led(text.strip())
     if found is not None:
         return found
-    if (bare := _without_making(plain)) != plain:
-        return known_name(bare)
+    if (within := _without_making(plain)) != plain:
+        return known_name(within)
     words = [word for word in _APART.split(plain.rsplit("/", 1)[-1]) if word]
     head = re.match(r"[a-z]*", words[0])[0] if words else ""  # type: ignore[index]
     tail = [words[0][len(head) :], *words[1:]] if words else []

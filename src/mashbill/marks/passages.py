@@ -94,7 +94,7 @@ def formulas(found: np.ndarray, texts: int) -> np.ndarray:
 
 def thinned(hashes: np.ndarray, shift: int) -> np.ndarray:
     """Return which hashes stay where one of 2**shift is kept, bool, whatever set they are of."""
-    return np.asarray(hashes & np.uint64((1 << shift) - 1)) == 0
+    return np.asarray((hashes & np.uint64((1 << shift) - 1)) == 0)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
