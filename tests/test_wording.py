@@ -224,6 +224,9 @@ def test_a_claimed_bill_says_what_the_claims_leave_open():
         if unknown:
             assert unknown[0].source.name.split(":")[0] in told or "more" in told
     assert held(open_ends([])) == []
+    nothing = open_ends([], "o/r@abc1234:README.md; its card")
+    assert "made from (looked for in o/r@abc1234:README.md, not found), so" in nothing
+    assert held(nothing) == []
 
 
 COUNTS = [0, 1, 2, 1234]

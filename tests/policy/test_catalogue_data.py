@@ -215,6 +215,11 @@ def test_every_model_has_a_day_of_release_or_says_where_none_was_found(rows):
             assert entity.released_looked, entity
 
 
+def test_only_what_no_claim_tells_says_where_its_making_was_looked_for(rows):
+    told = {claim.child for claim in rows[1]}
+    assert not {entity.id for entity in rows[0] if entity.making_looked} & told
+
+
 def test_what_a_third_party_collected_is_second_hand(rows):
     for claim in rows[1]:
         if "Data-Provenance-Initiative/" in claim.source or "ModSleuth" in claim.source:

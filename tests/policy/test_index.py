@@ -49,6 +49,7 @@ def cells_of_entities():
             "kind": st.sampled_from(["", "unknown", "open-weights"]),
             "license": st.sampled_from(["", "MIT"]),
             "license_looked": st.sampled_from(["", "its card"]),
+            "making_looked": st.sampled_from(["", "its report"]),
             "released": st.sampled_from(["", "2025", "2025-04", "2025-04-28"]),
             "context": st.sampled_from(["", "8192", "08192"]),
             "takes": st.sampled_from(["", "text", "text; image", ";text;"]),

@@ -106,3 +106,9 @@ def test_the_well_known_are_found_as_people_write_them(name):
         except InputError as error:
             told = str(error)
         assert name in told or asked in shorter, asked
+
+
+def test_of_each_well_known_name_the_making_is_told_or_was_looked_for():
+    told = {claim.child for claim in CATALOGUE.claims}
+    found = [CATALOGUE.find(name) for name in WELL_KNOWN]
+    assert [e.id for e in found if e.id not in told and not e.making_looked] == []

@@ -111,7 +111,7 @@ def bill_command(
             out.say(f"Name: {asked.resolved}")
         recorded = [line for line in lines if line.source.what != "unknown"]
         print_bill(recorded, f"{asked.name}, by {claims} claims", covered)
-        out.say(open_ends(lines))
+        out.say(open_ends(lines, asked.entity.making_looked))
     print_contradicted(asked.contradicted)
     if asked.prompted is not None and asked.prompted.undeclared:
         out.say(f"Prompts: {asked.prompted}.")

@@ -57,7 +57,7 @@ def print_entity(
     if about:
         out.print(claims)
     else:
-        out.say("Nothing is recorded of what it was made from.")
+        out.say(f"What it was made from: {_looked(entity.making_looked)}.")
     if made_from > len(about):
         out.say(f"and {made_from - len(about):,} more claims, told by --json or a larger --limit")
     mine = {claim.dispute for claim in about if claim.dispute}

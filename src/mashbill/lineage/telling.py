@@ -152,13 +152,19 @@ def _part_with(what: str, share: tuple[float, float], unit: str) -> str:
     return f"{share_text(share)} of the {unit} have {what}"
 
 
-def open_ends(lines: Sequence[Line]) -> str:
-    """Say of a bill by claims whose making the claims leave open."""
+def open_ends(lines: Sequence[Line], looked: str = "") -> str:
+    """Say of a bill by claims whose making the claims leave open.
+
+    Args:
+        lines: the bill.
+        looked: of a bill without lines: where its making was looked for, if it was.
+    """
     names = sorted(
         {line.source.name.partition(":")[0] for line in lines if line.source.what == "unknown"}
     )
     if not lines:
-        return "No claim says what it was made from, so nothing is shown of it, for or against."
+        made = "what it was made from" + (f" ({looked_words(looked)})" if looked else "")
+        return f"No claim says {made}, so nothing is shown of it, for or against."
     if not names:
         return "Claims are never complete, though these leave nothing open that they speak of."
     return f"Claims are never complete: what else {listed(names)} came from is not recorded."

@@ -110,6 +110,8 @@ class Entity(_Row):
     """date of release, ISO 8601, as exactly as it is known: 2025, 2025-04 or 2025-04-28"""
     released_looked: str = ""
     """of what has no date of release, or none to the day: where it was looked for"""
+    making_looked: str = ""
+    """of what no claim says what it was made from: where that was looked for and not found"""
     parameters: str = ""
     """size as its maker writes it, such as 671B, 30B-A3B or 0.6B; :mod:`policy.sizes` reads it"""
     context: int | None = Field(default=None, gt=0)
