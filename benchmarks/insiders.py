@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from insider_files import InsiderFiles
 from insider_rows import InsiderRows, with_column
 from tampered_store import CLOSED
 
@@ -27,6 +28,10 @@ DEEP = frozenset(
         "row of a merge repeated",
         "source of a first stage",
         "teacher named otherwise in its literals",
+        "shard that no input gives",
+        "calls of rows left out and labels exchanged",
+        "bias of a teacher",
+        "column of labelled rows left out",
     }
 )
 """kinds whose audit makes rows again"""
@@ -93,7 +98,7 @@ def _parts_first(table: NodeTable) -> list[str]:
     return order
 
 
-class Insiders(InsiderRows):
+class Insiders(InsiderRows, InsiderFiles):
     """Kinds of forgery by whoever owns the key."""
 
     # The lineage of an artifact.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from strangers_journal import JournalStrangers
@@ -40,6 +41,8 @@ class Strangers(JournalStrangers):
     draw: random.Random
     store: Path
     whole: dict[str, bytes]
+    locks: list[IO[str]]
+    """that are held until all is put back"""
 
     def forge(self) -> Forger:
         raise NotImplementedError
@@ -231,3 +234,42 @@ class Strangers(JournalStrangers):
         art = forger.art(self.draw.choice(["both", "student", "kept"]))
         without(art.nodes, CLOSED)
         self.write(f"{art.folder}/{NODES}", art.nodes.to_parquet())
+
+    # Locks, and what is left beside the journal.
+
+    def held(self, name: str) -> None:
+        """Hold a lock, as a run would."""
+        path = self.store / ".locks" / name
+        path.parent.mkdir(exist_ok=True)
+        self.locks.append(path.open("a"))
+        fcntl.flock(self.locks[-1], fcntl.LOCK_EX)
+
+    def s_file_put_beside_an_artifact_under_its_lock(self) -> None:
+        name = self.draw.choice(["both@1", "first@1", "new@1"])
+        self.held(name)
+        self.planted(f"datasets/{name}/part-00077.parquet")
+
+    def s_manifest_taken_away_under_its_lock(self) -> None:
+        self.held("both@1")
+        (self.store / "datasets/both@1" / MANIFEST).unlink()
+
+    def s_run_added_under_its_lock(self) -> None:
+        self.held("run-20260101-000000-0000")
+        self.s_run_added()
+
+    def s_log_of_another_journal(self) -> None:
+        end = self.draw.choice(["-wal", "-shm", "-journal"])
+        self.planted(f"{CALLS}{end}", self.draw.randbytes(4096))
+
+    def s_pages_in_folders_without_end(self) -> None:
+        self.planted("reports/" + "x/" * self.draw.randint(17, 200) + "page.html")
+
+    def s_line_that_says_nothing(self) -> None:
+        lines = self.whole[LEDGER].split(b"\n")
+        more = self.draw.choice([b"", b"{}", b" ", b"\xef\xbb\xbf"])
+        at = self.draw.randrange(len(lines))
+        self.write(LEDGER, b"\n".join([*lines[:at], more, *lines[at:]]))
+
+    def s_name_that_looks_like_another(self) -> None:
+        name = self.draw.choice(["b\u043eth@1", "Both@1", "both@1 ", "both@1.", "\u202e1@htob"])
+        self.planted(f"datasets/{name}/{MANIFEST}", self.whole[f"datasets/both@1/{MANIFEST}"])

@@ -78,6 +78,7 @@ class Campaign(Accidents, Strangers, Insiders):
     def __init__(self, store: Path, signer: Signer, seed: int) -> None:
         """Tamper with ``store``; ``signer`` is a key that has entries in its ledger."""
         self.store = store
+        self.locks = []
         self.draw = random.Random(seed)
         for name in (".work", ".locks"):
             shutil.rmtree(store / name, ignore_errors=True)
@@ -173,6 +174,8 @@ class Campaign(Accidents, Strangers, Insiders):
 
     def undo(self) -> None:
         """Put everything back."""
+        while self.locks:
+            self.locks.pop().close()
         names = self._names()
         for path in sorted(self.store.rglob("*"), reverse=True):
             name = path.relative_to(self.store).as_posix()

@@ -24,6 +24,9 @@ FORMAT = 2
 2: manifests have all that lineage is composed from (the teachers' sources, how often a trainer saw
 each row), so that an audit composes it again."""
 
+TOKEN_UNIT = "words"  # noqa: S105 - a unit, not a secret
+"""what sizes are counted in, by every release so far"""
+
 NAME_PATTERN = r"[a-z0-9][a-z0-9._-]*"
 _LEFT_OUT = frozenset({"learned", "tolerance", "source", "asks"})
 _REF = re.compile(rf"({NAME_PATTERN})@({NAME_PATTERN})")
@@ -156,7 +159,7 @@ class Manifest(_Frozen):
     rows: int = 0
     rejected_rows: int = 0
     tokens: int = 0
-    token_unit: str = "words"  # noqa: S105 - a unit, not a secret
+    token_unit: str = TOKEN_UNIT
     measures: dict[str, Any] = {}
     """what the stage measured: metrics, calibration, sizes; never times"""
 

@@ -118,9 +118,11 @@ class Dataset:
         Rows that have no value in one of the columns are none of them.
         """
         table = self.read(0, self.num_rows, columns)
-        there = np.flatnonzero([name is None for name in lacking(table, columns)])
-        taken = min(count, len(there))
-        return table.take(pa.array(there[np.arange(taken) * len(there) // max(taken, 1)]))
+        return table.take(pa.array(_evenly(table, count, columns)))
+
+    def sampled(self, count: int, columns: Sequence[str]) -> np.ndarray:
+        """Return the positions of the rows that :meth:`sample` gives, shape (rows,)."""
+        return _evenly(self.read(0, self.num_rows, columns), count, columns)
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one whole column."""
@@ -151,6 +153,13 @@ class Dataset:
             begin = end - shard.rows
             found += [begin + row for row in self._part(shard.file).made_of(position)]
         return found
+
+
+def _evenly(table: pa.Table, count: int, columns: Sequence[str]) -> np.ndarray:
+    there = np.flatnonzero([name is None for name in lacking(table, columns)])
+    taken = min(count, len(there))
+    places: np.ndarray = there[np.arange(taken) * len(there) // max(taken, 1)]
+    return places
 
 
 class _Part:

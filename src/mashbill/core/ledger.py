@@ -284,6 +284,9 @@ def open_line(line: bytes, index: int, path: Path) -> Entry:
         statement = json_value(payload, where, error=AuditError)
         predicate = dict(statement["predicate"])
         subjects = {item["name"]: item["digest"]["sha256"] for item in statement["subject"]}
+        if len(subjects) < len(statement["subject"]):
+            msg = "it names a file twice"
+            raise ValueError(msg)
         keyid = envelope["signatures"][0]["keyid"]
         wanted = {"event": predicate.get("event"), "keyid": keyid, "at": predicate.get("at")}
         wanted |= {f"subject {name}": sha256 for name, sha256 in subjects.items()}

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from mashbill.core.canonical import digest
 from mashbill.core.plain import counted as number_of
 from mashbill.core.store import FOLDERS, LEARNED, MANIFEST, NODES
+from mashbill.core.tables import read_parquet
+from mashbill.lineage.comparing import compared
+from mashbill.lineage.nodes import NodeTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from mashbill.core.artifact import Manifest
-    from mashbill.lineage.nodes import NodeTable
     from mashbill.lineage.recomposing import Rows
 
 
@@ -35,6 +39,33 @@ class Records:
     """what lineage is composed from"""
     teachers: frozenset[str] = frozenset()
     """identities of the teachers whose calls they rest on"""
+
+
+@dataclass
+class Live:
+    """What the entries say that were not given up later."""
+
+    sha256: dict[str, str] = field(default_factory=dict)
+    """file -> digest, as the last entry about it says"""
+    shards: dict[str, dict[str, Records]] = field(default_factory=dict)
+    """artifact -> file -> its records, for the shards that were met so far"""
+    else_written: dict[str, str | None] = field(default_factory=dict)
+    """folder -> what the columns of its node table say else than the nodes; None if nothing"""
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+    """artifact -> manifest, of those whose bytes are those that were committed"""
+    _tables: dict[str, NodeTable | None] = field(default_factory=dict)
+
+    def table(self, store: Path, folder: str) -> NodeTable | None:
+        """Return the node table of an artifact; None if it is not there or not as committed."""
+        if folder not in self._tables:
+            path = store / folder / NODES
+            wrong, data = compared(path, self.sha256.get(f"{folder}/{NODES}"), keep=True)
+            self._tables[folder] = None  # one that cannot be read is told once
+            if wrong is None:
+                table = self._tables[folder] = NodeTable.read(path, data)
+                rows = read_parquet(pa.py_buffer(data), path, what="a node table")
+                self.else_written[folder] = written_else(rows, table)
+        return self._tables[folder]
 
 
 def shards_listed(
@@ -156,6 +187,30 @@ def origins(
                 f"{', '.join(inputs)}, which has rows 0 to {sum(known) - 1}"
             )
             yield file, records.entry, what
+
+
+def written_else(rows: pa.Table, table: NodeTable) -> str | None:
+    """Return where the columns of a node table say more, or else, than its nodes do.
+
+    Whoever reads the columns (:meth:`mashbill.lineage.circuit.Circuit.read`) must be told what the
+    digests cover: not another channel of a member, a second root, weights where a node has none.
+
+    Args:
+        rows: ``nodes.parquet`` as it is.
+        table: the nodes in it.
+    """
+    told = "; bills are read from its columns, so go on from a copy in which they follow from nodes"
+    wanted = table.columns()
+    if rows.schema.names != wanted.schema.names:
+        more = ", ".join(sorted(set(rows.schema.names) ^ set(wanted.schema.names)))
+        return f"has other columns than a node table ({more:.200}){told}"
+    for name in wanted.schema.names:
+        have, want = rows.column(name), wanted.column(name)
+        if have.type != want.type:
+            return f"has {have.type} in column {name!r}, where {want.type} is meant{told}"
+        if not have.equals(want):
+            return f"says else in column {name!r} than its nodes do{told}"
+    return None
 
 
 def altered(table: NodeTable, known: set[tuple[str, str]]) -> Iterator[str]:

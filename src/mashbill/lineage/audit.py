@@ -15,7 +15,6 @@ of the artifact that is being made, says so; whatever else does not hold is a fi
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from mashbill.core.record import CALL, leaves
 from mashbill.core.store import CALLS, FOLDERS, LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.agreeing import (
+    Live,
     Records,
     altered,
     counts,
@@ -40,8 +40,8 @@ from mashbill.lineage.agreeing import (
     shards_listed,
     stray,
 )
-from mashbill.lineage.comparing import came_from, compared, pointed_at
-from mashbill.lineage.counting import COMMITTING, count, told_apart
+from mashbill.lineage.comparing import came_from, check_own_columns, compared, pointed_at
+from mashbill.lineage.counting import COMMITTING, count, set_back, told_apart
 from mashbill.lineage.deriving import Pending, derivations, times_of
 from mashbill.lineage.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.leftovers import find_leftovers
@@ -57,20 +57,6 @@ if TYPE_CHECKING:
     from mashbill.core.checkpoint import Checkpoint
     from mashbill.core.ledger import Entry
     from mashbill.lineage.recomposing import Composed
-
-
-@dataclass
-class _Live:
-    """What the entries say that were not given up later."""
-
-    sha256: dict[str, str] = field(default_factory=dict)
-    """file -> digest, as the last entry about it says"""
-    shards: dict[str, dict[str, Records]] = field(default_factory=dict)
-    """artifact -> file -> its records, for the shards that were met so far"""
-    tables: dict[str, NodeTable | None] = field(default_factory=dict)
-    """folder -> node table; None if it is not the one that was committed"""
-    manifests: dict[str, Manifest] = field(default_factory=dict)
-    """artifact -> manifest, of those whose bytes are those that were committed"""
 
 
 class Auditor:
@@ -103,7 +89,7 @@ class Auditor:
         self._rederive = rederive
         self.result = AuditResult([])
         self._covered: set[str] = {LEDGER, CALLS}
-        self._live = _Live()
+        self._live = Live()
         self._ledger_holds = True
         self._known_bodies: set[tuple[str, str]] = set()
         self._journal: Journal | None = None
@@ -120,7 +106,7 @@ class Auditor:
         self.result.entries, self.result.signers = len(self._moment.lines), counted.signers
         self._ledger_holds, entries = counted.is_whole, counted.entries
         self.result.given_up, unread = told_apart(entries)
-        self.result.not_derived += unread
+        self.result.not_derived += [*unread, *set_back(entries)]
         given_up = abandoned(entries)
         for entry in entries:
             if entry.event not in COMMITTING:
@@ -200,11 +186,7 @@ class Auditor:
 
     def _table(self, folder: str) -> NodeTable | None:
         """Return the node table of an artifact; None if it is not there or not as committed."""
-        if folder not in self._live.tables:
-            path = self._folder / folder / NODES
-            wrong, data = compared(path, self._live.sha256.get(f"{folder}/{NODES}"), keep=True)
-            self._live.tables[folder] = NodeTable.read(path, data) if wrong is None else None
-        return self._live.tables[folder]
+        return self._live.table(self._folder, folder)
 
     def _shard(
         self, entry: Entry, name: str, facts: dict[str, Any], intact: dict[str, bytes]
@@ -225,6 +207,7 @@ class Auditor:
             return
         try:
             table = read_parquet(pa.py_buffer(intact[name]), name, use_threads=False)
+            check_own_columns(table)
             records.bills = pointed_at(table, len(nodes.numbered))
             records.came_from = came_from(table)
             records.rows = Rows.of(table)
@@ -250,7 +233,9 @@ class Auditor:
         try:
             found = self._journal.merkle_roots(call.hex() for call in calls if call)
         except Exception as error:  # noqa: BLE001 - whatever tampering raises is the finding
-            self._find(CALLS, entry.index, f"cannot be read: {error}; {name} rests on calls in it")
+            self._journal.close()
+            self._journal, self._no_journal = None, True  # told once, however many rest on it
+            self._journal_error = f"{error}; {name} rests on calls in it"
             return
         self.result.calls += len(set(calls))
         records.teachers = frozenset(self._journal.teachers(call.hex() for call in calls if call))
@@ -275,6 +260,9 @@ class Auditor:
         if (manifest.digest, str(manifest.ref), manifest.kind) != told:
             self._find(file, entry.index, "describes other content than the entry")
             return
+        if manifest.to_bytes() != intact[file]:
+            self._find(file, entry.index, "is not written as manifests are: another reader of JSON "
+                       "could read something else in it")  # fmt: skip
         self._live.manifests[name] = manifest
         fault = model_fault(str(manifest.stage.get("kind")), self._folder / folder)
         if fault:
@@ -294,6 +282,8 @@ class Auditor:
             self._find(nodes, entry.index, what)
         if (table.digest, table.root) != (manifest.nodes_digest, manifest.bill):
             self._find(nodes, entry.index, "is not the lineage that was committed")
+        if what := self._live.else_written[folder]:
+            self._find(nodes, entry.index, what)
         if manifest.kind == "dataset":
             for what in counts(manifest, folder, met, table):
                 self._find(nodes, entry.index, what)

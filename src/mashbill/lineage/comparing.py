@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.plain import counted as number_of
-from mashbill.core.record import BILL, FROM
+from mashbill.core.record import BILL, CALL, FROM, ID
 from mashbill.core.store import FOLDERS
 
 if TYPE_CHECKING:
@@ -69,6 +69,36 @@ def came_from(table: pa.Table) -> tuple[int, int] | None:
         positions = pc.list_flatten(positions)
     bounds = pc.min_max(positions).as_py()
     return None if bounds["min"] is None else (bounds["min"], bounds["max"])
+
+
+_OWN = {BILL: pa.int32(), CALL: pa.binary(32), ID: pa.binary(16)}
+
+
+def check_own_columns(table: pa.Table) -> None:
+    """Check that the columns which mashbill writes are of the types that it writes, and are full.
+
+    Raises:
+        ValueError: naming the column: another reader could take it for something else.
+    """
+    for name, kind in _OWN.items():
+        if name in table.column_names and table.schema.field(name).type != kind:
+            msg = f"{name} is {table.schema.field(name).type}, where {kind} is meant"
+            raise ValueError(msg)
+    if FROM not in table.column_names:
+        return
+    column = table.column(FROM)
+    is_list = pa.types.is_list(column.type)
+    if (column.type.value_type if is_list else column.type) != pa.int64():
+        msg = f"{FROM} is {column.type}, where int64 or lists of them are meant"
+        raise ValueError(msg)
+    nothing = column.null_count
+    if is_list:
+        nothing += pc.sum(pc.equal(pc.list_value_length(column), 0)).as_py() or 0
+        nothing += pc.list_flatten(column).null_count
+    if nothing:
+        row = "says that it came from no row" if nothing == 1 else "say that they came from no row"
+        msg = f"{number_of(nothing, 'row')} {row}, so that nothing would be behind it"
+        raise ValueError(msg)
 
 
 def artifact_files(folder: Path) -> Iterator[Path]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from mashbill.core.artifact import NAME_PATTERN
 from mashbill.core.checkpoint import check
 from mashbill.core.plain import counted as number_of
 from mashbill.core.shown import shown
@@ -20,6 +24,11 @@ if TYPE_CHECKING:
     from mashbill.lineage.moment import Moment
 
 
+_ABOUT = frozenset({"start", "shard", "commit", "abandon"})
+"""the events whose entries are about one artifact"""
+_ADDRESS = re.compile(rf"{NAME_PATTERN}@{NAME_PATTERN}")
+_CLOCKS = dt.timedelta(days=1)
+"""by which clocks of machines may differ, and no more"""
 COMMITTING = frozenset({"shard", "commit"})
 """the events whose entries speak of files"""
 
@@ -69,6 +78,7 @@ def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint])
             names = shown(", ".join(entry.subjects))[:200]
             event = shown(entry.event)[:40]
             result.find(entry.index, f"speaks of files ({names}), as no entry {event!r} does")
+    _tell_odd(counting, result)
     if moment.broken:
         index, wrong = moment.broken[0]
         after = len(moment.broken) - 1
@@ -83,6 +93,65 @@ def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint])
             result.is_whole = False
             result.find(missing.entry, missing.what)
     return result
+
+
+def _tell_odd(entries: Sequence[Entry], result: Counted) -> None:
+    """Find entries that count and say what no run says."""
+    committed: dict[str, str] = {}
+    heard: set[str] = set()
+    undated = [entry for entry in entries if _day(entry) is None]
+    if undated:
+        what = f"is dated {shown(str(undated[0].predicate.get('at')))[:60]!r}, which is no time"
+        more = f", as {number_of(len(undated) - 1, 'other entry', 'others')}" if undated[1:] else ""
+        result.find(undated[0].index, what + more)
+    for entry in entries:
+        told = entry.predicate
+        if entry.event not in _ABOUT:
+            continue
+        artifact = told.get("artifact")
+        if not isinstance(artifact, str) or _ADDRESS.fullmatch(artifact) is None:
+            what = shown(str(artifact))[:60]
+            result.find(entry.index, f"is about {what!r}, which is no artifact's address")
+            continue
+        if entry.event == "abandon":
+            known, stated = committed.get(artifact), told.get("digest")
+            if artifact not in heard:
+                result.find(entry.index, f"gives up {artifact}, of which no entry before it speaks")
+            elif stated not in {None, known}:
+                what = (
+                    f"gives up {artifact} with digest {str(stated)[:16]}..., and what was "
+                    f"committed has {str(known)[:16]}...: readers would take another one for it"
+                )
+                result.find(entry.index, what)
+        elif entry.event == "commit":
+            committed[artifact] = str(told.get("digest"))
+        heard.add(artifact)
+
+
+def _day(entry: Entry) -> dt.datetime | None:
+    """Return when an entry says that it was written; None if that is no time with its zone."""
+    try:
+        at = dt.datetime.fromisoformat(str(entry.predicate.get("at")))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def set_back(entries: Sequence[Entry]) -> list[Finding]:
+    """Return the entries that are dated long before the one before them: clocks differ, or days do.
+
+    Nothing says which: a day in an entry is its signer's word.
+    """
+    found = []
+    for before, entry in pairwise(entries):
+        one, two = _day(before), _day(entry)
+        if one is not None and two is not None and one - two > _CLOCKS:
+            what = (
+                f"is dated {two:%Y-%m-%d}, and entry {before.index} before it {one:%Y-%m-%d}: "
+                "a clock was wrong, or a day is"
+            )
+            found.append(Finding(LEDGER, entry.index, what))
+    return found
 
 
 def _not_counted(keyid: str, entries: Sequence[Entry]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mashbill.core.artifact import FORMAT, ArtifactRef, fingerprint, named_by
+from mashbill.core.artifact import FORMAT, TOKEN_UNIT, ArtifactRef, fingerprint, named_by
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.parsing import json_value
 from mashbill.lineage.recomposing import Composed, Made, recompose_dataset, recompose_model
@@ -97,6 +97,8 @@ class Derivations:
                 f"{self.begun[str(manifest.ref)]} is by a later one: what its lineage was composed "
                 "from was taken out"
             )
+        if manifest.token_unit != TOKEN_UNIT:
+            yield f"counts its size in {manifest.token_unit:.40}, where {TOKEN_UNIT} are counted"
         inputs = [item for item in manifest.inputs if not item.is_teacher]
         asked = fingerprint(
             manifest.stage, {ArtifactRef.parse(item.name).name: item.digest for item in inputs}
@@ -256,6 +258,9 @@ def times_of(data: bytes) -> dict[str, np.ndarray]:
     for name, end in (
         zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True) if ends else ()
     ):
+        if str(name) in found:
+            msg = f"has rows of {name} in two places"
+            raise ValueError(msg)
         found[str(name)] = times[begin:end]
         begin = end
     return found

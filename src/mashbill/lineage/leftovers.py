@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from mashbill.lineage.moment import Since
 
 _BESIDE_CALLS = frozenset(f"{CALLS}{end}" for end in ("-wal", "-shm", "-journal"))
+_DEEPEST = 16  # folders of pages in one another
 _NO_EVIDENCE = frozenset({"reports"})
+_LOGS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+"""how a write-ahead log begins (sqlite.org/fileformat2.html, 4.1)"""
 _LOCK = re.compile(rf"{NAME_PATTERN}(@{NAME_PATTERN})?")
 _REMOVE = "remove it if nobody knows what it is for"
 
@@ -100,8 +103,12 @@ class _Search:
                 self._works_of(name)
             elif name == ".locks" and item.is_dir():
                 self._locks_of(name)
-            elif name in {LEDGER, CALLS, *_BESIDE_CALLS} and _is_regular(item):
-                continue  # looked at by itself
+            elif name in {LEDGER, CALLS}:
+                continue  # looked at by itself, whatever it is
+            elif name in _BESIDE_CALLS and (self._folder / CALLS).exists():
+                why = strange_beside(self._folder, name)
+                if why:
+                    self._wrong(name, why)
             elif name in _NO_EVIDENCE and item.is_dir():
                 self._links_below(name)
             else:
@@ -123,6 +130,13 @@ class _Search:
         waiting = [folder]
         while waiting:
             name = waiting.pop()
+            if name.count("/") > _DEEPEST:
+                self._wrong(
+                    f"{name:.200}",
+                    f"has folders in more than {_DEEPEST} others: they are not looked into; remove "
+                    "them",
+                )
+                continue
             for item in _entries_of(self._folder / name):
                 inner = f"{name}/{item.name}"
                 if item.is_symlink():
@@ -217,6 +231,36 @@ def _work_of(entry: Entry) -> str:
     """Return what a run calls the folder of what it needs to make an artifact."""
     fingerprint = str(entry.predicate.get("fingerprint"))
     return f"{entry.predicate.get('artifact')}-{fingerprint[:12]}"
+
+
+def strange_beside(store: Path, name: str) -> str:
+    """Say what is wrong with a file that SQLite may have left beside the journal; else empty.
+
+    A journal that is closed leaves none. One that was killed leaves its write-ahead log and an
+    index of it, and its header says that it writes one. Whoever reads beside a log makes an index.
+
+    Args:
+        store: the folder, with a journal in it.
+        name: of the file.
+    """
+    path = store / name
+    if not path.is_file() or name.endswith("-journal"):
+        return ""  # the journal is not opened beside it, or rolled back by it: told of that
+    with path.open("rb") as stream:
+        begins = stream.read(4)
+    header = b""
+    if (store / CALLS).is_file():
+        with (store / CALLS).open("rb") as stream:
+            header = stream.read(20)
+    keeps_log = header[18:20] == b"\2\2"
+    if not begins or (keeps_log and (name.endswith("-shm") or begins in _LOGS)):
+        return ""
+    if name.endswith("-shm") and (store / f"{CALLS}-wal").exists():
+        return ""
+    return (
+        "is no write-ahead log that belongs to this journal, which was closed in order; nothing "
+        "reads it: remove it"
+    )
 
 
 def _entries_of(folder: Path) -> Iterator[os.DirEntry[str]]:

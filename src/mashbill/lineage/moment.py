@@ -139,12 +139,22 @@ class Since:
             str(entry.predicate.get("artifact")) for entry in later if entry.event == "abandon"
         }
         self._unfinished: set[str] = set()
+        made: dict[str, Entry] = {}
         for entry in (*entries, *later):
             artifact = str(entry.predicate.get("artifact"))
             if entry.event in {"start", "shard"}:
                 self._unfinished.add(artifact)
             elif entry.event == "commit":
                 self._unfinished.discard(artifact)
+                made[artifact] = entry
+            elif entry.event == "abandon":
+                made.pop(artifact, None)
+        # What was committed and is there is begun again by no run, whatever an entry says.
+        self._unfinished -= {name for name, entry in made.items() if self._is_there(name, entry)}
+
+    def _is_there(self, artifact: str, commit: Entry) -> bool:
+        name = f"{FOLDERS.get(commit.predicate.get('kind', ''), '')}/{artifact}/{MANIFEST}"
+        return _holds(self._folder / name, commit.subjects.get(name, ""))
 
     def why_not_judged(self, entry: Entry, file: str) -> str | None:
         """Say why a file that is not as its entry says is no fault; None if it is one."""
@@ -160,9 +170,11 @@ class Since:
         if manifest.is_file():
             return None
         name = f"{folder.relative_to(self._folder).as_posix()}/{MANIFEST}"
-        if is_locked(self._folder, artifact):
-            return "is being made by a run at this moment"
+        # A lock alone excuses nothing: anybody who can write may hold one.
         waits = file == name and _holds(waiting, entry.subjects[name])
+        is_made = waits or artifact in self._unfinished
+        if is_made and is_locked(self._folder, artifact):
+            return "is being made by a run at this moment"
         if waits and artifact not in self._rested_on:
             return (
                 "has still to be given its name: a run was cut off as it committed it; the same "
@@ -179,9 +191,9 @@ class Since:
             return "was committed since"
         if file.endswith(f"/{MANIFEST}"):
             return None
-        if is_locked(self._folder, artifact):
-            return "is of an artifact that a run makes at this moment"
         if artifact in self._unfinished:
+            if is_locked(self._folder, artifact):
+                return "is of an artifact that a run makes at this moment"
             return (
                 "is of an artifact that a run left unfinished; the same command goes on from there"
             )

@@ -249,6 +249,10 @@ class NodeTable:
             for row in rows:
                 table.bodies[row["digest"]] = _body(row, names, path)
                 if row["number"] is not None:
+                    counts = row["number_records"], row["number_tokens"]
+                    if None in counts or not all(map(_is_count, counts)):
+                        msg = f"a node that rows may point at counts {counts!r:.60}"
+                        raise ValueError(msg)
                     table.numbered.append(row["digest"])
                     table.records.append(row["number_records"])
                     table.tokens.append(row["number_tokens"])

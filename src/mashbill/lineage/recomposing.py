@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mashbill.core.source import Source
     from mashbill.lineage.nodes import Actor, Body
 
+_SAY_ALL = 2  # the format since which manifests and rows say all that lineage is composed from
 _NAMED = 3  # sources that a message names
 
 
@@ -187,7 +188,13 @@ def _compare_rows(
     pairs: dict[int, int] = {}
     for rows in shards:
         if rows.origins is None:
-            found.not_derived.append("its rows do not say which rows they came from")
+            if manifest.format >= _SAY_ALL:
+                found.wrong.append(
+                    "its rows do not say which rows they came from, as those of every stage with "
+                    "inputs do: it was taken out"
+                )
+            else:
+                found.not_derived.append("its rows do not say which rows they came from")
             return
         if len(rows.origins) and not 0 <= rows.origins.min() <= rows.origins.max() < len(codes):
             return  # found already: they say that they came from rows that are not there
@@ -304,6 +311,12 @@ def recompose_model(
         found.not_derived.append(f"{absent[0]}, which it was made of, cannot be read here")
         return found
     data = [item for item in manifest.inputs if item.role == "trained-on"]
+    strange = sorted((times or {}).keys() - {item.name for item in data})
+    if strange:
+        found.wrong.append(
+            f"says how often rows of {strange[0]:.80} were learned from, and was not trained on it"
+        )
+        return found
     bases = [(i.channel, inputs[i.name].table) for i in manifest.inputs if i.role == "base"]
     files = digest([[item.file, item.sha256] for item in manifest.files])
     if times is None and data:

@@ -16,8 +16,10 @@ import pyarrow.compute as pc
 
 from mashbill.conduct.journal import Journal
 from mashbill.core.artifact import ArtifactRef
+from mashbill.core.plain import counted
 from mashbill.core.record import CALL, FROM, user_columns
 from mashbill.core.rowbytes import digests
+from mashbill.core.store import MANIFEST
 from mashbill.core.tables import read_parquet
 from mashbill.teachers.weighing import ended, unweighed
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mashbill.core.artifact import Manifest
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Answer, StageSpec
     from mashbill.core.store import Store
     from mashbill.lineage.finding import Rederived
@@ -65,6 +68,60 @@ class TakesOver(Protocol):
         ...
 
 
+@runtime_checkable
+class MeasuresAgain(Protocol):
+    """A stage one of whose measures follows from the answers to some rows of its one input."""
+
+    def measured_over(self, data: Dataset) -> np.ndarray:
+        """Return these rows, by position."""
+        ...
+
+    def measured_else(
+        self, answers: Sequence[Answer | None], choices: Sequence[str], measures: Mapping[str, Any]
+    ) -> str:
+        """Say what the answers to these rows speak against; empty if nothing.
+
+        Args:
+            answers: those that there are; None of a row that was not asked about.
+            choices: that these calls put, in the order of their log-probabilities.
+            measures: what the stage measured.
+        """
+        ...
+
+
+def _measured_again(
+    spec: MeasuresAgain, manifest: Manifest, store: Store, journal: Journal, found: Rederived
+) -> None:
+    """Compare a measure with the answers that it was taken from, where all of them are there."""
+    data = store.dataset(ArtifactRef.parse(_rows_input(manifest)))
+    wanted = set(spec.measured_over(data).tolist()) if data.num_rows else set()
+    calls: dict[int, str] = {}
+    for shard in (*manifest.shards, *manifest.rejected):
+        path = store.folder(manifest.kind, manifest.ref) / shard.file
+        rows = read_parquet(path, path)
+        if CALL not in rows.column_names:
+            continue
+        pairs = zip(rows.column(FROM).to_pylist(), rows.column(CALL).to_pylist(), strict=True)
+        calls |= {at: call.hex() if call else "" for at, call in pairs if at in wanted}
+    named = {call for call in calls.values() if call}
+    have = _answers(journal, named)
+    if calls.keys() != wanted or not have or named - have.keys():
+        return  # a row that is not there, or an answer, was told of already
+    asked = journal.call(next(iter(have)))
+    what = spec.measured_else(
+        [have.get(calls[at]) for at in sorted(calls)],
+        asked.choices if asked is not None else (),
+        manifest.measures,
+    )
+    if what:
+        found.wrong.append((MANIFEST, f"{what:.400}"))
+
+
+def _rows_input(manifest: Manifest) -> str:
+    (name,) = [item.name for item in manifest.inputs if item.role == "rows"]
+    return name
+
+
 def hold_to_answers(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:
     """Compare the rows of a stage with the answers that they rest on, and the rows they are of."""
     journal = Journal.of(store)
@@ -76,9 +133,18 @@ def hold_to_answers(spec: StageSpec, manifest: Manifest, store: Store, found: Re
             rows = read_parquet(path, path)
             if isinstance(spec, TakesOver):
                 _told(found, shard.file, _changed(spec, rows, manifest, store), _OTHER_ROWS)
-            if journal is None or CALL not in rows.column_names or shard not in manifest.shards:
+            if shard not in manifest.shards or not rows.num_rows:
                 continue
             if not isinstance(spec, SaysAgain):
+                continue
+            if CALL not in rows.column_names or rows.column(CALL).null_count:
+                named = CALL in rows.column_names
+                many = rows.column(CALL).null_count if named else rows.num_rows
+                rest = "rests" if many == 1 else "rest"
+                what = f"{counted(many, 'row')} of a stage that asks a teacher {rest} on no call"
+                found.wrong.append((shard.file, what))
+                continue
+            if journal is None:
                 continue
             calls = [call.hex() if call else "" for call in rows.column(CALL).to_pylist()]
             have = _answers(journal, set(calls) - {""})
@@ -95,6 +161,8 @@ def hold_to_answers(spec: StageSpec, manifest: Manifest, store: Store, found: Re
                 said = True
                 found.rows += int(known.sum())
                 _told(found, shard.file, denied & known, _OTHER_ANSWERS)
+        if journal is not None and isinstance(spec, MeasuresAgain) and not found.wrong:
+            _measured_again(spec, manifest, store, journal, found)
     finally:
         if journal is not None:
             journal.close()
@@ -137,16 +205,17 @@ def _changed(
     spec: TakesOver, rows: pa.Table, manifest: Manifest, store: Store
 ) -> np.ndarray | None:
     """Return which rows have other columns than the row that each came from."""
-    (name,) = [item.name for item in manifest.inputs if item.role == "rows"]
-    data = store.dataset(ArtifactRef.parse(name))
+    data = store.dataset(ArtifactRef.parse(_rows_input(manifest)))
     positions = np.asarray(rows.column(FROM))
     if not len(positions) or not 0 <= positions.min() <= positions.max() < data.num_rows:
         return None  # found already
+    over = spec.taken_over(user_columns(data.columns))
     taken = {
-        new: old
-        for new, old in spec.taken_over(user_columns(data.columns)).items()
-        if new in rows.column_names and old in data.columns
+        new: old for new, old in over.items() if new in rows.column_names and old in data.columns
     }
+    lacking = [new for new, old in over.items() if old in data.columns and new not in taken]
+    if lacking:
+        return np.ones(len(positions), bool)
     low = int(positions.min())
     there = data.read(low, int(positions.max()) + 1, list(dict.fromkeys(taken.values())))
     were = there.take(pa.array(positions - low))

@@ -75,3 +75,13 @@ def agree(told: Any, found: Any) -> bool:
             return math.isclose(told, found, rel_tol=1e-9, abs_tol=1e-12)
         case _:
             return bool(told == found)
+
+
+def left_out(told: Any, found: Any) -> list[str]:
+    """Return the names of what is found and not told, those inside others with dots."""
+    if not (isinstance(told, dict) and isinstance(found, dict)):
+        return []
+    names = sorted(str(key) for key in found.keys() - told.keys())
+    for key in sorted(found.keys() & told.keys()):
+        names += [f"{key}.{name}" for name in left_out(told[key], found[key])]
+    return names

@@ -32,7 +32,7 @@ from mashbill.core.tables import read_parquet
 from mashbill.lineage.finding import Rederived
 from mashbill.run.answering import hold_to_answers
 from mashbill.run.declaring import compare_declared
-from mashbill.run.measuring import agree, settle_measures
+from mashbill.run.measuring import agree, left_out, settle_measures
 from mashbill.run.slicing import Slice, slices
 
 if TYPE_CHECKING:
@@ -213,6 +213,12 @@ class _Again:
         else:
             self._whole(inputs[0][1])
         settle_measures(self._context, self._manifest.name)
+        gone = left_out(self._manifest.measures, self._context.measures)
+        if self._of.share == 1 and gone:
+            self._found.not_derived.append(
+                f"it does not state {', '.join(gone)[:200]}, which this release measures: it was "
+                "left out, or the release that made it did not measure it"
+            )
         if self._of.share == 1 and not agree(self._manifest.measures, self._context.measures):
             self._found.wrong.append(("manifest.json", "its measures come out otherwise"))
 
@@ -225,6 +231,7 @@ class _Again:
             chosen[0] = draw.random() < self._of.share
             return not chosen[0]
 
+        self._of_no_slice(sum(-(-data.num_rows // self._spec.shard_rows) for _, data in inputs))
         for item in slices(inputs, offsets, self._spec.shard_rows, skip):
             self._context.current = item.of
             out = list(self._spec.run(iter(item.rows.to_batches()), self._context))
@@ -232,6 +239,15 @@ class _Again:
             for begin in ("part", "rejected"):
                 file = f"{begin}-{item.number:05d}.parquet"
                 self._compare(file, _half(made, item, begin), self._stored(file))
+
+    def _of_no_slice(self, count: int) -> None:
+        """Find shards that are made of none of so many slices of the inputs."""
+        known = {f"{begin}-{number:05d}.parquet" for number in range(count)
+                 for begin in ("part", "rejected")}  # fmt: skip
+        for shard in (*self._manifest.shards, *self._manifest.rejected):
+            if shard.file not in known:
+                what = f"is made of none of the {count:,} slices that its inputs have"
+                self._found.wrong.append((shard.file, what))
 
     def _whole(self, data: Dataset) -> None:
         """Compare all rows, one behind the other: where a shard ends follows from their size."""

@@ -6,6 +6,7 @@ mean score over a batch of unlabelled inputs is taken as the teacher's bias and 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from mashbill.stages.asking import (
     empty_among,
     marks,
     scores_of,
+    unchosen,
 )
 from mashbill.stages.labelling import GIVEN, differing, labelled
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Answer, StageContext
 
 
@@ -124,7 +127,7 @@ class LabelSpec(StageSpec):
         """Return which rows have another label or score than their answers give them."""
         bias = measures.get("bias")
         if not isinstance(bias, dict) or any(label not in bias for label in self.labels):
-            return None  # no row was answered
+            return np.ones(len(answers), bool)  # without it no row has a label
         if sorted(choices) != sorted(self.labels.values()):
             return np.ones(len(answers), bool)  # it was another question
         # Literals do not keep the order of a table's keys; the calls say in which they were asked.
@@ -136,6 +139,27 @@ class LabelSpec(StageSpec):
         odds = np.exp(scores - scores.max(axis=1, keepdims=True))
         probabilities = odds / odds.sum(axis=1, keepdims=True)
         return differing(rows, labels, probabilities, soft=self.soft)
+
+    def measured_over(self, data: Dataset) -> np.ndarray:
+        """Return the rows that the bias is taken over, by position."""
+        return data.sampled(self.calibrate_on, ["text"])
+
+    def measured_else(
+        self, answers: Sequence[Answer | None], choices: Sequence[str], measures: Mapping[str, Any]
+    ) -> str:
+        """Say whether the bias is not that of these answers; empty if it is."""
+        scores = [answer.logprobs for answer in answers if answer and not unchosen(answer)]
+        told = measures.get("bias")
+        if not scores or sorted(choices) != sorted(self.labels.values()):
+            return ""  # no row has a label, or it was another question: found by the rows
+        mean = np.array(scores, np.float64).mean(axis=0)
+        lean = dict(zip(choices, (mean - mean.mean()).tolist(), strict=True))
+        wanted = {label: lean[word] for label, word in self.labels.items()}
+        if isinstance(told, dict) and told.keys() == wanted.keys() and all(
+            math.isclose(told[label], wanted[label], rel_tol=1e-9, abs_tol=1e-9) for label in wanted
+        ):  # fmt: skip
+            return ""
+        return f"its bias is {told}; by the answers in the journal it is {wanted}"
 
     def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
         """All columns but those that it gives."""
