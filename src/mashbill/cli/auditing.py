@@ -23,7 +23,7 @@ from mashbill.cli.options import (
 from mashbill.cli.show import print_bill, print_verdicts
 from mashbill.core import checkpoint as checkpoints
 from mashbill.core import parsing
-from mashbill.core.errors import AuditError, InputError
+from mashbill.core.errors import AuditError, InputError, MashbillError
 from mashbill.core.store import LEDGER, Store
 from mashbill.core.witness import WitnessKey, seen_at
 from mashbill.lineage.audit import Auditor
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from mashbill.lineage.finding import AuditResult
     from mashbill.run.rederiving import Rederiver
 
+_WHAT_TO_DO = (
+    "What to do where a finding does not say it: compare with a copy that was kept elsewhere, and "
+    "go on from one that holds."
+)
 _NAMED = 4  # artifacts that a line names
 
 SignerOption = Annotated[str | None, typer.Option(help="Only what this key id signed is accepted.")]
@@ -106,6 +110,8 @@ def audit(
             f"{', '.join(key[:16] for key in result.signers) or 'nobody'}; "
             f"{checked} compared with"
         )
+        if not result.holds:
+            out.say(_WHAT_TO_DO)
     if not result.holds:
         raise typer.Exit(1)
 
@@ -204,10 +210,13 @@ def _audit_proof(path: Path, signer: str | None, as_json: bool) -> None:
 
 
 def rederiver(store: Path, share: float) -> Rederiver | None:
-    """Return what makes a store's rows again; None if it is no store, which the audit says."""
+    """Return what makes a store's rows again; None if its ledger cannot be read, as audits say."""
     from mashbill.run.rederiving import Rederiver
 
-    return Rederiver(Store(store), share) if (store / LEDGER).is_file() else None
+    try:
+        return Rederiver(Store(store), share) if (store / LEDGER).is_file() else None
+    except MashbillError:
+        return None
 
 
 @contextmanager

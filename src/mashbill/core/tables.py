@@ -50,6 +50,8 @@ def read_parquet(
         ) as file,
     ):
         batches, size = [], 0
+        # For a small file, threads cost more than they save.
+        use_threads = use_threads and file.metadata.num_rows > _ROWS
         for batch in file.iter_batches(_ROWS, use_threads=use_threads):
             size += batch.nbytes
             if size > most:

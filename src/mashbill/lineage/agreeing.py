@@ -62,8 +62,8 @@ class Live:
             wrong, data = compared(path, self.sha256.get(f"{folder}/{NODES}"), keep=True)
             self._tables[folder] = None  # one that cannot be read is told once
             if wrong is None:
-                table = self._tables[folder] = NodeTable.read(path, data)
                 rows = read_parquet(pa.py_buffer(data), path, what="a node table")
+                table = self._tables[folder] = NodeTable.of_columns(rows, path)
                 self.else_written[folder] = written_else(rows, table)
         return self._tables[folder]
 

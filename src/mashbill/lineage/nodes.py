@@ -242,7 +242,20 @@ class NodeTable:
             StoreError: if it is not one.
         """
         given = path if data is None else pa.py_buffer(data)
-        rows = read_parquet(given, path, what="a node table").to_pylist()
+        return cls.of_columns(read_parquet(given, path, what="a node table"), path)
+
+    @classmethod
+    def of_columns(cls, columns: pa.Table, path: Path) -> NodeTable:
+        """Return the nodes that the columns of ``nodes.parquet`` say.
+
+        Args:
+            columns: of the file.
+            path: the file, for errors.
+
+        Raises:
+            StoreError: if they are not those of a node table.
+        """
+        rows = columns.to_pylist()
         with foreign(path, "a node table", error=StoreError, remedy="run `mashbill audit`"):
             names = [row["digest"] for row in rows]
             table = cls()
