@@ -282,8 +282,9 @@ class Auditor:
             self._find(nodes, entry.index, what)
         if (table.digest, table.root) != (manifest.nodes_digest, manifest.bill):
             self._find(nodes, entry.index, "is not the lineage that was committed")
-        if what := self._live.else_written[folder]:
-            self._find(nodes, entry.index, what)
+        else_written = self._live.else_written[folder]
+        if else_written is not None:
+            self._find(nodes, entry.index, else_written)
         if manifest.kind == "dataset":
             for what in counts(manifest, folder, met, table):
                 self._find(nodes, entry.index, what)
