@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from test_wording import held
 from tests_laws import law
 
 from mashbill import InputError
 from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.public import lineage_of
+from mashbill.lineage.scenarios import removing, tell
 from mashbill.lineage.things import things_of_catalogue
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.population import Population, impact_in_all, read_population, score
@@ -17,6 +19,7 @@ from mashbill.lineage.whatif.roster import Hit, Roster
 from mashbill.lineage.whatif.series import by_quarter
 from mashbill.lineage.whatif.unknowns import bounds
 from mashbill.policy.claims import Catalogue, Claim, Entity
+from mashbill.policy.documents import load_registry
 
 LAWS = law(150)
 DEFINITIONS = load_definitions(["A", "B", "C"])
@@ -258,3 +261,83 @@ def test_a_list_of_names_alone_is_of_models(tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("name\no/a\n o/b \n")
     assert read_population(file).members == (("o/a", "model"), ("o/b", "model"))
+
+
+# ---- the same laws in a tangle: rings, claims that contradict, the same edge twice ----
+
+TANGLED = (*RELATIONS, "trained-on", "composed-from", "verifier-filter")
+REGISTRY = load_registry()
+
+
+@st.composite
+def tangles(draw, first=0):
+    """A catalogue with claims between any two of its entities, whatever was claimed before."""
+    entities, claims = draw(catalogues(first=first, most=6))
+    numbers = st.integers(first, first + len(entities) - 1)
+    for _ in range(draw(st.integers(1, 8))):
+        child, parent = draw(st.tuples(numbers, numbers))
+        if child == parent:  # a claim is about two
+            continue
+        for _ in range(draw(st.integers(1, 2))):
+            claims.append(
+                Claim(
+                    child=named(child), parent=named(parent),
+                    relation=draw(st.sampled_from(TANGLED)),
+                    route=draw(st.sampled_from(["unknown", "api", "weights"])),
+                    tokens=draw(st.sampled_from([None, 5.0])),
+                    status=draw(st.sampled_from(["stated", "derived", "alleged", "sworn"])),
+                    dispute=draw(st.sampled_from(["", "who made it"])), source="t",
+                )
+            )  # fmt: skip
+    return entities, claims
+
+
+@law(120)
+@given(tangles(), st.data())
+def test_no_figure_falls_when_more_goes_in_a_tangle(made, data):
+    entities, claims = made
+    less, more = gone_of(entities, data), gone_of(entities, data, 0)
+    members = members_of(entities, data)
+    one = asked(entities, claims, less, members)
+    two = asked(entities, claims, less | more, members)
+    assert one["losers"] <= two["losers"]
+    assert all(a <= b + 1e-9 for a, b in zip(figures(one), figures(two), strict=True))
+
+
+@law(80)
+@given(tangles(), tangles(first=100), st.data())
+def test_another_tangle_beside_it_moves_no_figure(made, other, data):
+    entities, claims = made
+    gone, members = gone_of(entities, data), members_of(entities, data)
+    one = asked(entities, claims, gone, members)
+    two = asked(entities + other[0], claims + other[1], gone, members)
+    assert one["losers"] == two["losers"]
+    assert figures({**one, "unknown": []}) == pytest.approx(figures({**two, "unknown": []}))
+
+
+@law(80)
+@given(tangles(), st.data())
+def test_the_same_claims_twice_say_no_more(made, data):
+    entities, claims = made
+    gone, members = gone_of(entities, data), members_of(entities, data)
+    one = asked(entities, claims, gone, members)
+    two = asked(entities, [*claims, *claims], gone, members)
+    assert one["losers"] == two["losers"]
+    assert one["series"] == two["series"]
+    for key in ("models", "datasets"):
+        assert one[key]["hit"] == two[key]["hit"]
+
+
+@law(60)
+@given(tangles(), st.data())
+def test_a_tangle_is_told_in_sentences(made, data):
+    entities, claims = made
+    names = {entity.id.lower(): entity.id for entity in entities}
+    catalogue = Catalogue({entity.id: entity for entity in entities}, tuple(claims), names)
+    things = things_of_catalogue(lineage_of(catalogue))
+    gone = " || ".join(f'name == "{name}"' for name in sorted(gone_of(entities, data)))
+    day = data.draw(st.dates())
+    scenario = removing(things, gone, day)
+    told = tell(things, scenario, load_definitions(["A", "B", "C"]), REGISTRY, day).as_json()
+    assert told["hit"] == told["removed"] + told["stay_and_lose"]
+    assert held("\n".join(told["first_lines"])) == []

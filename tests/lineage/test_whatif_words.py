@@ -1,11 +1,22 @@
 """Scenarios in words, and the sentences that can be read out."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_wording import held
 
 from mashbill.lineage.whatif.days import quarter
-from mashbill.lineage.whatif.words import first_line, in_words
+from mashbill.lineage.whatif.words import (
+    _anew,
+    _gaps,
+    _stand,
+    _together,
+    first_line,
+    in_words,
+    role_sentence,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,15 +82,14 @@ def test_terms_bar_new_use_and_take_nothing_away():
 
 def test_the_first_lines_are_one_sentence_a_fact():
     lines = first_line(facts())
-    anew = "Made anew, none would find all that they need in what stays or in substitutes that are "
     assert lines == [
         "Without models from China, 2 models would be gone from 1 May 2027 on.",
         "1 other model and 2 other data sets were made with their help, as far as is recorded.",
         "Together that is 3 of the 9 models on record.",
         "Of the other 6, 5 have gaps in their record in which the same may hide.",
         ONE_GAP,
-        "Of the 1 other model made with their help, 1 can still be had as weights, whatever goes.",
-        anew + "known to fit, 1 only in such as might fit.",
+        "The other model made with their help can still be had as weights, whatever goes.",
+        "Made anew, it would find all that it needs only if substitutes fit that might.",
     ]
     assert all(line.endswith(".") and line.count(". ") == 0 for line in lines)
 
@@ -119,3 +129,32 @@ def test_what_goes_by_one_way_only_is_told_apart():
     assert first_line(more)[1] == (
         "1 more model could still be learned from by another way, such as weights."
     )
+
+
+@pytest.mark.parametrize("lose", [0, 1, 2, 9])
+@pytest.mark.parametrize("unfitted", [0, 1, 2, 9])
+@pytest.mark.parametrize("unserved", [0, 1, 2, 9])
+def test_what_a_role_is_lost_by_reads_well(lose, unfitted, unserved):
+    if not lose > 0 or not unserved <= unfitted <= lose:
+        return
+    role = {"role": "writes text", "lost_by": lose, "none_known_to_fit": unfitted,
+            "none_that_might": unserved}  # fmt: skip
+    told = role_sentence(role)
+    assert held(told) == []
+    assert not re.search(r"\b0\b", told)
+
+
+@pytest.mark.parametrize("in_all", [0, 1, 2, 9])
+@pytest.mark.parametrize("hit", [0, 1, 2, 9])
+@pytest.mark.parametrize("gaps", [0, 1, 2, 9])
+def test_counts_of_none_one_and_all_read_well(in_all, hit, gaps):
+    if hit > in_all or gaps > in_all - hit:
+        return
+    told = [_together(hit, in_all)]
+    if in_all > hit:
+        told.append(_gaps(gaps, in_all - hit))
+    if hit:
+        told += [_stand(n, hit, "their") for n in (0, hit)]
+        told += [_anew(hit, 0, 0), _anew(0, hit, 0), _anew(0, 0, hit)]
+    assert [held(text) for text in told if held(text)] == []
+    assert not any(re.search(r"\b0\b", text) for text in told)

@@ -8,6 +8,7 @@ from mashbill.cli.options import out
 from mashbill.cli.printing import table
 from mashbill.lineage.whatif.beside import interval, side_by_side
 from mashbill.lineage.whatif.told import GROUPED_BY, rebuilt_words
+from mashbill.lineage.whatif.words import counted, role_sentence
 from mashbill.lineage.words import share_text
 
 if TYPE_CHECKING:
@@ -51,12 +52,9 @@ def _print_scenario(facts: dict[str, Any]) -> None:
         out.say(f"Stay and lose an ancestor, by {group}: {'; '.join(named[:12]) or 'nobody'}"
                 f"{f'; and {len(named) - 12} more' if len(named) > 12 else ''}")  # fmt: skip
     for role in facts["roles"]:
-        out.say(
-            f"{role['lost_by']:,} lose what {role['role']}; for {role['none_known_to_fit']:,} of "
-            f"them no substitute is known to fit, for {role['none_that_might']:,} none might."
-        )
+        out.say(role_sentence(role))
     for place in facts["lost"]["told"][:_PLACES]:
-        out.say(f"{place['name']} {place['role']}, {place['used_by']:,} times "
+        out.say(f"{place['name']} {place['role']}, {counted(place['used_by'], 'time')} "
                 f"({'; '.join(place['asked_for'])}). Known to fit: {_named(place, 'fit')}. "
                 f"Might fit: {_named(place, 'might_fit')}.{_little(place)}")  # fmt: skip
     rest = facts["lost"]["in_all"] - _PLACES

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.core.errors import InputError
+from mashbill.core.explaining import near
 from mashbill.core.use import Use
+from mashbill.lineage.comparisons import compared
 from mashbill.lineage.selection import Selection, select
 from mashbill.lineage.things import expression
 from mashbill.lineage.whatif.lead import LeadTimes, shipped
@@ -62,7 +64,8 @@ def removing(things: Things, text: str, start: date, title: str = "") -> Scenari
     """
     found = select(things, expression(text, "--remove"))
     if not found.holds.any():
-        msg = f"--remove {text!r} fits nothing{_left_open(found)}; {_examples(things)}"
+        hint = _spelt_otherwise(things, text) or f"; {_examples(things)}"
+        msg = f"--remove {text!r} fits nothing{_left_open(found)}{hint}"
         raise InputError(msg)
     title = title or f"Without {in_words(text)}"
     return Scenario(title, text, found.holds, start, lacking=found.lacking)
@@ -75,6 +78,16 @@ def _left_open(found: Selection) -> str:
         f" that is recorded; of {int(found.open.sum()):,} it is not known, since "
         f"{' and '.join(found.lacking)} is not recorded"
     )
+
+
+def _spelt_otherwise(things: Things, text: str) -> str:
+    """Return the values that were meant, where an expression compares with one that nothing has."""
+    joined = compared(text)
+    for part in joined.parts if joined is not None else ():
+        values = things.columns[part.fact].values if part.fact in things.columns else ()
+        if part.how == "==" and part.text not in values and (hint := near(part.text, values)):
+            return hint
+    return ""
 
 
 def _examples(things: Things) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mashbill.core.errors import InputError
 from mashbill.lineage.comparisons import compared
 from mashbill.lineage.things import FACTS
 from mashbill.lineage.whatif.days import NEVER, ends_of_day
@@ -181,9 +182,17 @@ class _Asked:
                 told.append(self._expression.holds({**known, **answers}))
             except LackingError:
                 if not lacks:  # then it is the expression that asks for what there is not
-                    raise
+                    raise self._cannot() from None
                 told.append(None)
         return told[0] if len(ways) == 1 or told[1] == told[2] else None
+
+    def _cannot(self) -> InputError:
+        """Return the error of an expression that takes facts for something else than texts."""
+        return InputError(
+            f"{self._expression.where}: {self._expression.text} cannot be put to things: their "
+            "facts are texts. They are held against texts in quotes, as in released < "
+            '"2024-01-31", and take startsWith, endsWith, contains and matches'
+        )
 
 
 def readings(text: str) -> tuple[str, ...]:

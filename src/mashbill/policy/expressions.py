@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import InputError, MashbillError
+from mashbill.core.explaining import near
 from mashbill.policy.apart import SECONDS, Apart, SpentError
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Expression:
             raise
         except BaseException as error:  # a panic of native code is no Exception
             # The parser's message spans lines and points at the place.
-            msg = f"{where}: not a CEL expression: {text:.400}\n{error!s:.2000}"
+            said = f"\n{error!s:.2000}" if text.strip() else ""
+            msg = f"{where}: not a CEL expression: {text:.400}{_meant(text)}{said}"
             raise InputError(msg) from error
         # The library counts what `exists(x, ...)` and its like bind as variables, too.
         bound = set(_BINDS.findall(text)) - set(known)
@@ -68,7 +70,12 @@ class Expression:
         """numbers that it holds facts against; some may be parts of texts"""
         unknown = sorted(self.names - set(known))
         if unknown:
-            msg = f"{where}: {text}: no name {', '.join(unknown)}; there are {', '.join(known)}"
+            hint = near(unknown[0], known)
+            if re.search(rf"[=!<>]=?\s*{re.escape(unknown[0])}\b", text):
+                hint = f'; if that is a text, write it in quotes: "{unknown[0]}"'
+            msg = (
+                f"{where}: {text}: no name {', '.join(unknown)}{hint}; there are {', '.join(known)}"
+            )
             raise InputError(msg)
         self._apart = Apart(text) if _MACROS.search(text) else None
 
@@ -95,6 +102,26 @@ class Expression:
             msg = f"{self.where}: {self.text} gives {value!r:.200}, not true or false"
             raise InputError(msg)
         return value
+
+
+_TEXTS = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
+_SLIPS = {
+    r"(?<![=!<>])=(?!=)": "==",
+    r"\band\b": "&&",
+    r"\bor\b": "||",
+    r"\bnot\b": "!",
+    r"<>": "!=",
+}
+"""what other languages write -> what CEL writes"""
+
+
+def _meant(text: str) -> str:
+    """Return what CEL writes where a text has the sign of another language."""
+    if not text.strip():
+        return '; it is empty: write one, such as country == "US"'
+    bare = _TEXTS.sub("", text)
+    found = [right for wrong, right in _SLIPS.items() if re.search(wrong, bare)]
+    return f"; CEL writes {', '.join(found)}" if found else ""
 
 
 class LackingError(InputError):

@@ -38,7 +38,7 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
                 [f"{item['unknown'][key]['if_anything_missing']:,}" for item in facts],
             ),
             (
-                f"{noun} more, if one gap alone hid one",
+                f"further {noun} hit, if one gap alone hid one",
                 [_one_gap(item["one_gap"][key]) for item in facts],
             ),
             (

@@ -47,6 +47,8 @@ def in_words(text: str) -> str:
         said = [_all_of(group) for group in groups]
         if all(said):
             return " and ".join(str(part) for part in said)
+    if text.strip() == "true":
+        return "everything on record"
     return f"everything for which {text} holds"
 
 
@@ -110,34 +112,97 @@ def first_line(facts: dict[str, Any]) -> list[str]:
     if facts["only_new_use_is_barred"]:
         how = "could no longer be learned from in any way"
     others = _both(lose, data["stay_and_lose"], "other ")
-    were = "was" if lose + data["stay_and_lose"] == 1 else "were"
-    in_all, hit = counted(models["in_all"], "model"), models["hit"]
+    others = others[0].upper() + others[1:]
+    were = "was" if lose + data["stay_and_lose"] < 2 else "were"
+    their = "its" if models["go"] + data["go"] == 1 else "their"
+    in_all, hit = models["in_all"], models["hit"]
     said = [
         f"{facts['title']}, {gone} {how}.",
         *_partly(facts),
         *_left_open(facts["not_known_whether_they_go"]),
-        f"{others} {were} made with their help, as far as is recorded.",
-        f"Together that is {hit:,} of the {in_all} on record.",
+        f"{others} {were} made with {their} help, as far as is recorded.",
+        _together(hit, in_all),
     ]
-    rest, gaps = models["in_all"] - hit, unknown["if_anything_missing"] - hit
+    rest, gaps = in_all - hit, unknown["if_anything_missing"] - hit
     if rest:
-        which = f"All of the other {rest:,}" if gaps == rest else f"Of the other {rest:,}, {gaps:,}"
-        said.append(f"{which} have gaps in their record in which the same may hide.")
-        said += _one_gap(facts["one_gap"])
+        said += [_gaps(gaps, rest), *_one_gap(facts["one_gap"])]
     if lose:
         weights = facts["stand"]["models"]["as weights"]
-        fits, might, none = facts["made_again"]["models"].values()
-        said.append(
-            f"Of the {counted(lose, 'other model')} made with their help, {weights:,} can still be "
-            "had as weights, whatever goes."
-        )
-        nowhere = f", and for {none:,} too little is known of whoever might" if none else ""
-        said.append(
-            f"Made anew, {_some(fits)} would find all that they need in what stays or in "
-            f"substitutes that are known to fit, {_some(might)} only in such as might fit"
-            f"{nowhere}."
-        )
+        said += [_stand(weights, lose, their), _anew(*facts["made_again"]["models"].values())]
     return said
+
+
+def _together(hit: int, in_all: int) -> str:
+    """Say how many models are hit, of all on record."""
+    if not in_all:
+        return "No model is on record."
+    if not hit:
+        return f"None of the {counted(in_all, 'model')} on record is hit."
+    if hit == in_all:
+        return "That is every model on record."
+    return f"Together that is {hit:,} of the {counted(in_all, 'model')} on record."
+
+
+def _gaps(gaps: int, rest: int) -> str:
+    """Say in how many records of those that are not hit the same may hide."""
+    if rest == 1:
+        has = "has gaps in its record" if gaps else "has no gap in its record"
+        return f"The one other {has} in which the same may hide."
+    if not gaps:
+        return f"None of the other {rest:,} has a gap in its record in which the same may hide."
+    if gaps == rest:
+        return f"All of the other {rest:,} have gaps in their record in which the same may hide."
+    have = "has gaps in its record" if gaps == 1 else "have gaps in their record"
+    return f"Of the other {rest:,}, {gaps:,} {have} in which the same may hide."
+
+
+def _stand(weights: int, lose: int, their: str) -> str:
+    """Say how many models that were made with the help of what goes exist as weights."""
+    if lose == 1:
+        can = "can still be had as weights, whatever goes" if weights else "is not had as weights"
+        return f"The other model made with {their} help {can}."
+    if weights == lose:
+        who = f"All of the {lose:,} other models made with {their} help"
+    else:
+        who = f"Of the {lose:,} other models made with {their} help, {_some(weights)}"
+    return f"{who} can still be had as weights, whatever goes."
+
+
+def _anew(fits: int, might: int, none: int) -> str:
+    """Say for how many models what they need would be found, were they made anew."""
+    known = "in what stays or in substitutes that are known to fit"
+    if fits + might + none == 1:
+        if none:
+            return "Made anew, it would lack something: of whoever might fit too little is known."
+        where = known if fits else "only if substitutes fit that might"
+        return f"Made anew, it would find all that it needs {where}."
+    nowhere = f", and for {none:,} too little is known of whoever might" if none else ""
+    return (
+        f"Made anew, {_some(fits)} would find all that they need {known}, {_some(might)} only in "
+        f"such as might fit{nowhere}."
+    )
+
+
+def role_sentence(role: dict[str, Any]) -> str:
+    """Say how many lose a role, and for how many of them nothing is known to take its place."""
+    lose, unfitted, unserved = (
+        role[key] for key in ("lost_by", "none_known_to_fit", "none_that_might")
+    )
+    if lose == 1:
+        first = f"1 loses what {role['role']}; a substitute is known to fit."
+        if unfitted:
+            might = "and none might" if unserved else "though one might"
+            first = f"1 loses what {role['role']}; no substitute is known to fit, {might}."
+        return first
+    head = f"{lose:,} lose what {role['role']}; "
+    if not unfitted:
+        return f"{head}for each of them a substitute is known to fit."
+    which = "none" if unfitted == lose else f"{lose - unfitted:,}"
+    told = f"for {which} of them a substitute is known to fit"
+    if not unserved:
+        each = "each of them" if unfitted == lose else "each of the rest"
+        return f"{head}{told}, though for {each} one might."
+    return f"{head}{told}, and for {unserved:,} none might."
 
 
 def _partly(facts: dict[str, Any]) -> list[str]:
