@@ -1,5 +1,6 @@
 """A release wants a licence for artifact, data and base; leaving a fact out never helps."""
 
+import re
 from datetime import date
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests_laws import law
 
-from mashbill import Source
+from mashbill import InputError, Source
 from mashbill.core.use import Operator, Use
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.decisions import decide_circuit
@@ -15,7 +16,7 @@ from mashbill.lineage.nodes import NodeTable
 from mashbill.policy.decision import OUTCOMES
 from mashbill.policy.documents import load_registry
 from mashbill.policy.expressions import Expression
-from mashbill.policy.house import OF_ARTIFACT, OF_SOURCE, HouseRule
+from mashbill.policy.house import OF_ARTIFACT, OF_SOURCE, HouseRule, load_rules
 
 DAY = date(2026, 11, 24)
 REGISTRY = load_registry()
@@ -200,3 +201,76 @@ def test_removing_a_fact_never_turns_review_or_deny_into_allow(sources, use, dat
         assert after.outcome != "allow", [d for d in before.decisions if d.outcome != "allow"]
     else:
         assert OUTCOMES.index(after.outcome) >= 0
+
+
+# ---- the table: what is missing, by who gets it ----
+
+MISSING = [(), ("artifact",), ("data",), ("base",), ("artifact", "data"), ("artifact", "base"),
+           ("data", "base"), ("artifact", "data", "base")]  # fmt: skip
+ASKED = {
+    "artifact": {"licence-not-stated"},
+    "data": {"data-licence-not-recorded"},
+    "base": {"no-document", "licence-not-known", "weights-licence-not-recorded"},
+}
+
+
+@pytest.mark.parametrize("distribution", ["public", None, "private", "service"])
+@pytest.mark.parametrize("missing", MISSING, ids="+".join)
+@pytest.mark.parametrize("kind", ["own-dataset", "human"])
+def test_each_licence_that_is_missing_is_asked_for_and_only_once(missing, distribution, kind):
+    own = OWN.model_copy(update={"kind": kind, "license": None if "data" in missing else "CC0-1.0"})
+    base = without(BASE, "license") if "base" in missing else BASE
+    use = USE.model_copy(update={"distribution": distribution})
+    use = without(use, "license") if "artifact" in missing else use
+    found = decide((own, base), use)
+    review = found.of("review")
+    others_get_it = distribution in ("public", None)
+    wanted = {thing for thing in missing if others_get_it or thing == "base"}
+    rules = {decision.rule for decision in review}
+    assert bool(wanted) <= (found.outcome == "review")
+    for thing, names in ASKED.items():
+        assert bool(rules & names) == (thing in wanted), (thing, rules)
+    lacks = [fact for decision in review for fact in decision.lacking]
+    assert lacks.count("use.license") == ("artifact" in wanted)
+    assert lacks.count(f"license of {own.title}") == ("data" in wanted)
+    assert lacks.count("use.distribution") <= 1
+    texts = [decision.because for decision in review]
+    assert len(set(texts)) == len(texts)
+    assert not any("learned from these data" in text for text in texts)  # a data set learns nothing
+
+
+def test_a_rule_that_asks_for_nothing_of_a_source_is_put_once():
+    when = Expression('use.license != "MIT"', "rule mine", OF_SOURCE)
+    rule = HouseRule("mine", "Ours is MIT.", "source", when, "deny", "rules.toml", 1)
+    for use, outcome in [(USE, "allow"), (without(USE, "license"), "review")]:
+        [said] = [d for d in decide(use=use, rules=[rule]).decisions if d.engine == "house rule"]
+        assert (said.outcome, said.about) == (outcome, "otter@1")
+    assert said.because == "Ours is MIT. It cannot be put: use.license is not recorded."
+
+
+@pytest.mark.parametrize(
+    ("about", "when", "told"),
+    [
+        ("source", "artifact.coverage[0] < 1.0",
+         'coverage is asked of an artifact as it is: write for = "artifact"'),
+        ("source", 'use.licence == "MIT"', "did you mean 'license'?"),
+        ("artifact", 'use.licence.startsWith("M")', "did you mean 'license'?"),
+        ("artifact", 'artifact.owner == "x"', "artifact has name, kind"),
+    ],
+)  # fmt: skip
+def test_a_member_that_nothing_ever_has_is_refused_and_not_taken_for_unrecorded(
+    tmp_path, about, when, told
+):
+    path = tmp_path / "rules.toml"
+    path.write_text(f'[[rule]]\nid = "r"\nsays = "No."\nfor = "{about}"\nwhen = \'{when}\'\n')
+    with pytest.raises(InputError, match=re.escape(told)):
+        load_rules([path])
+
+
+@pytest.mark.parametrize("text", ["other", "unknown", None])
+def test_a_rule_about_a_licence_cannot_pass_where_the_text_names_none(text):
+    when = Expression('license == "CC-BY-NC-4.0"', "rule nc", OF_SOURCE)
+    rule = HouseRule("nc", "No NC.", "source", when, "deny", "rules.toml", 1)
+    data = OWN.model_copy(update={"license": text})
+    said = [d for d in decide((data, BASE), rules=[rule]).decisions if d.engine == "house rule"]
+    assert [d.outcome for d in said if "Our texts" in d.about] == ["review"]

@@ -129,6 +129,9 @@ def put_rules(rules: Iterable[HouseRule], put: RulesPut) -> list[Decision]:
 
 def _of_sources(rule: HouseRule, put: RulesPut) -> list[Decision]:
     """Return what a rule says to each line of a bill, and to what stands behind it unrecorded."""
+    if rule.when.names and rule.when.names <= set(put.held):
+        # It asks for nothing of a source: of each it would say the same.
+        return [apply_rule(rule, put.about, put.held, {}, put.as_of)]
     found = []
     for line in put.lines:
         source = line.source

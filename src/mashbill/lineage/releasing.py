@@ -62,10 +62,18 @@ def decide_release(
     if any(source.kind == "human" for source in lacking):
         asked = _only_asked(circuit)
         lacking = [source for source in lacking if source not in asked]
-    found += [_of_data(source, use, name, as_of) for source in lacking]
+    for source in lacking:
+        found.append(_of_data(source, _declared(use, found), name, as_of))
     if prompted is not None and prompted.undeclared:
-        found.append(_of_prompts(prompted, use, name, as_of))
+        found.append(_of_prompts(prompted, _declared(use, found), name, as_of))
     return found
+
+
+def _declared(use: Use, before: list[Decision]) -> bool | None:
+    """Return whether others get it; None if that is not declared, and no decision says so yet."""
+    if use.distribution == "public":
+        return True
+    return False if any(decision.outcome == "review" for decision in before) else None
 
 
 def _only_asked(circuit: Circuit) -> set[Source]:
@@ -95,10 +103,10 @@ def _of_the_artifact(licence: OutputLicence, use: Use, name: str, as_of: date) -
     if not licence.stated:
         return [
             _made("review", "licence-not-stated", name,
-                  f"{_gets(name, use)} under which licence is not recorded"
+                  f"{_gets(name, _declared(use, []))} under which licence is not recorded"
                   f'{_said(use.license)}; write license = "..." under [use] of the recipe, or '
                   "give --license", as_of,
-                  lacking=(*_undeclared(use), "use.license")),
+                  lacking=(*_undeclared(_declared(use, [])), "use.license")),
         ]  # fmt: skip
     kept = [item for item in licence.obligations if _differs(item, licence.stated)]
     found = [
@@ -132,21 +140,21 @@ def _lacks(source: Source) -> bool:
     return own and is_no_licence(source.license)
 
 
-def _of_data(source: Source, use: Use, name: str, as_of: date) -> Decision:
+def _of_data(source: Source, public: bool | None, name: str, as_of: date) -> Decision:
     return _made(
         "review", "data-licence-not-recorded", f"{source.title} ({source.route})",
-        f"{_gets(name, use)} it learned from these data, whose licence is not recorded"
+        f"{_gets(name, public)} it was made from these data, whose licence is not recorded"
         f'{_said(source.license)}; write license = "..." in the stage that reads them', as_of,
-        lacking=(*_undeclared(use), f"license of {source.title}"),
+        lacking=(*_undeclared(public), f"license of {source.title}"),
     )  # fmt: skip
 
 
-def _of_prompts(prompted: PromptCoverage, use: Use, name: str, as_of: date) -> Decision:
+def _of_prompts(prompted: PromptCoverage, public: bool | None, name: str, as_of: date) -> Decision:
     return _made(
         "review", "prompt-origin-not-recorded", name,
-        f"{_gets(name, use)} who wrote {prompted.named}, by which teachers were asked, is not "
+        f"{_gets(name, public)} who wrote {prompted.named}, by which teachers were asked, is not "
         "recorded; declare it under [origins] of the recipe", as_of,
-        lacking=(*_undeclared(use), *dict.fromkeys(f"origin of {f}"
+        lacking=(*_undeclared(public), *dict.fromkeys(f"origin of {f}"
                                                    for _, f in prompted.undeclared[:5])),
     )  # fmt: skip
 
@@ -156,12 +164,19 @@ def _said(text: str | None) -> str:
     return f" ({text!r} names none)" if text else ""
 
 
-def _gets(what: str, use: Use) -> str:
-    """Return the beginning of a sentence about who gets it."""
-    if use.distribution == "public":
+def _gets(what: str, public: bool | None) -> str:
+    """Return the beginning of a sentence about who gets it.
+
+    Args:
+        what: the artifact.
+        public: as of :func:`_declared`.
+    """
+    if public:
         return f"others get {what}, and"
-    return f"whether others get {what} is not declared (use.distribution), and if they do,"
+    if public is None:
+        return f"whether others get {what} is not declared (use.distribution), and if they do,"
+    return f"if others get {what}:"
 
 
-def _undeclared(use: Use) -> tuple[str, ...]:
-    return () if use.distribution else ("use.distribution",)
+def _undeclared(public: bool | None) -> tuple[str, ...]:
+    return ("use.distribution",) if public is None else ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.policy.licence_words import read_licence
+from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:
     from mashbill.core.source import Source
@@ -29,7 +29,7 @@ def source_facts(source: Source) -> dict[str, Any]:
             del known[name]
     if not known["version"]:
         del known["version"]
-    if read_licence(known.get("license", "")).kind == "none":
+    if is_no_licence(known.get("license")):
         known.pop("license", None)
         if has_no_licence(source):
             known["license"] = ""

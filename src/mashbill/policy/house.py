@@ -17,9 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
+from mashbill.core.explaining import near
+from mashbill.core.use import Use
 from mashbill.policy.decision import Decision, Outcome
 from mashbill.policy.expressions import Expression, LackingError
-from mashbill.policy.lacking import lacking_facts
+from mashbill.policy.lacking import lacking_facts, members
 from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ OF_ARTIFACT = (
     "obligations", "sources", "denied", "in_review",
 )  # fmt: skip
 """facts of an artifact, by name"""
+MEMBERS = {"use": tuple(Use.model_fields), "artifact": ("name", "kind")}
+"""fact -> what can be asked of it behind a full stop"""
 
 # Whatever may hold the like of a head, and is none, is taken first: comments and texts.
 _HEAD = re.compile(
@@ -98,6 +102,7 @@ def load_rules(files: Iterable[Path]) -> list[HouseRule]:
             raise InputError(msg)
         for place, table in enumerate(read.rule):
             known = OF_SOURCE if table.about == "source" else OF_ARTIFACT
+            _check_members(table, f"{file}: rule {table.id}")
             rules.append(
                 HouseRule(
                     table.id,
@@ -110,6 +115,23 @@ def load_rules(files: Iterable[Path]) -> list[HouseRule]:
                 )
             )
     return rules
+
+
+def _check_members(table: _RuleTable, where: str) -> None:
+    """Refuse a rule that asks for a member that no artifact or use ever has.
+
+    It would be taken for one that is not recorded, and want review for ever.
+
+    Raises:
+        InputError: naming it, and those there are.
+    """
+    for fact, there in MEMBERS.items():
+        for unknown in sorted(members(table.when, fact) - set(there)):
+            hint = near(unknown, there)
+            if fact == "artifact" and unknown in OF_ARTIFACT:
+                hint = f'; {unknown} is asked of an artifact as it is: write for = "artifact"'
+            msg = f"{where}: there is no {fact}.{unknown}{hint}; {fact} has {', '.join(there)}"
+            raise InputError(msg)
 
 
 def _begins(text: str) -> list[int]:

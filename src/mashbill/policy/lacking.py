@@ -59,6 +59,12 @@ def lacking_facts(
     return tuple(found)
 
 
+def members(text: str, name: str) -> frozenset[str]:
+    """Return the members of a fact that an expression asks for: of ``use.license``, license."""
+    chains = (_parts(match["chain"]) for match in _FOUND.finditer(text) if match["chain"])
+    return frozenset(str(parts[1]) for parts in chains if parts[0] == name and len(parts) > 1)
+
+
 def _parts(chain: str) -> list[str | int]:
     """Return the steps of ``a.b["c"][0]``."""
     return [
