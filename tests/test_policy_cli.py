@@ -112,7 +112,7 @@ def test_a_plan_that_wants_review_runs_once_somebody_answers_for_it(call, closed
     store = tmp_path / "store"
     text = call("run", closed_recipe, "--store", store, code=3)
     assert "in need of review" in text
-    assert "Lacking: api terms of Example AI" in text
+    assert "Lacking: API terms of Example AI" in text
     assert "belong together" in call("run", closed_recipe, "--store", store, "--accept-review",
                                      "me", code=2)  # fmt: skip
     call("run", closed_recipe, "--store", store, "--accept-review", "R. Ling", "--reason",

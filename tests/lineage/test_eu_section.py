@@ -76,9 +76,9 @@ CASES = [
     ("a base alone", [("weights", source("heron")), ("content", TEXTS)], "No: every token"),
     ("a picker alone", [("selection", source("heron"))], "No: every token"),
     ("rows of nobody knows whom", [("content", source("heron", **ROWS))],
-     "Not by the provider, as far as it is recorded. On whose behalf heron wrote is not recorded."),
+     "Not to be answered: on whose behalf heron wrote is not recorded."),
     ("rows of others", [("content", source("heron", **ROWS, called_by="others"))],
-     "Not by the provider, as far as it is recorded. heron wrote on account of others"),
+     "No: every token has a recorded origin, and no model made any of them for the provider."),
     ("rows that we had written", [("content", source("heron", **ROWS, called_by="us"))],
      "Yes: heron made data"),
 ]  # fmt: skip
@@ -127,7 +127,7 @@ def test_each_case_is_answered_in_a_sentence_that_the_rest_agrees_with(real, nam
             f"yes: {', '.join(names)}" if names else "none recorded"
         )
     [line] = [line for line in text.splitlines() if line.startswith("Definition EU-2.5")]
-    assert ("any model, none recorded" in line) == (not found.named(verifiers=True, own=False))
+    assert ("From any model: none recorded" in line) == (not found.named(verifiers=True, own=False))
     assert "## Modality" in text
     assert ("No such data are recorded." in text) == (not found.direct)
 
@@ -136,7 +136,7 @@ def test_its_own_model_is_told_on_every_line(finished):
     store = Store(finished[0])
     text = eu_2_5.write(gather(store, store.find("scratch")))
     assert "Yes: classifier@1 made data that it was trained on." in text
-    assert "any model, none recorded. The provider's own: classifier@1." in text
+    assert "From any model: none recorded. Beside them, of the provider's own: cl" in text
     assert "`mashbill export classifier@1 --format eu-2.5`" in text
     assert re.search(r"\| classifier@1 .*\| the provider \|", text)
 

@@ -32,6 +32,7 @@ from mashbill.lineage.exports import spdx as spdx_format
 from mashbill.lineage.exports.bill_file import bill_text
 from mashbill.lineage.exports.steps import Taken
 from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.words import percent
 from mashbill.policy.licences import identifiers
 
 CYCLONEDX = {"cyclonedx-1.6": SchemaVersion.V1_6, "cyclonedx-1.7": SchemaVersion.V1_7}
@@ -481,8 +482,8 @@ def test_eu_weighs_by_tokens_and_gives_both_readings(store):
     assert market["checker"] == ["-", "150 (15%)"]
     assert set(market) == {"writer", "checker"}
     left = text.split("## Left out")[1].split("\n## ")[0]
-    assert "* cleaner, transform, depth 1: 100 (10%); left out\n" in left
-    assert "* base, weights, depth 1: weights, which are no tokens; left out\n" in left
+    assert "* cleaner, transform, depth 1: 100 (10%)\n" in left
+    assert "* base, weights, depth 1: weights, which are no tokens\n" in left
     assert {
         name for name in ("cleaner", "base", "picker", "writer", "checker") if name in left
     } == {
@@ -493,8 +494,8 @@ def test_eu_weighs_by_tokens_and_gives_both_readings(store):
     assert "verifiers not counted | yes: writer |" in text
     assert "verifiers counted | yes: checker, writer |" in text
     verdict = next(pair[1] for pair in judge_all(table) if pair[1].definition.name == "EU-2.5")
-    low, high = (round(1000 * end) for end in verdict.share)
-    assert f"any model, yes (depth 1), {low:,} to {high:,} (" in text
+    low, high = map(percent, verdict.share)
+    assert f"From any model: yes, directly, in {low} to {high} of the words." in text
 
 
 def test_eu_takes_the_depth_of_the_way_that_counts(store):

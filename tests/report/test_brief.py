@@ -166,7 +166,7 @@ NOBODY = {"what": "model", "provider": "Nobody", "name": "heron"}
 @pytest.mark.parametrize(
     ("fields", "told", "is_known"),
     [
-        ({"kind": "closed-api", "route": "api:nobody"}, "no api terms of Nobody", False),
+        ({"kind": "closed-api", "route": "api:nobody"}, "has no API terms of Nobody", False),
         ({"kind": "open-weights", "route": "weights"}, "no licence of the weights of heron", False),
         ({"kind": "open-weights", "route": "weights", "license": "MIT"}, "MIT, as recorded", True),
         (
@@ -320,7 +320,7 @@ def test_points_of_one_reason_are_one_row_with_a_count_and_the_first_names(numbe
     assert (f"{number} things: " in row[0]) == (number > FIRST)
     assert ("and " in row[0]) == (number > 1)
     assert row[1] == ("who had m0 write this" if number == 1 else "who had models write this")
-    assert row[2] == "license of each, called_by"
+    assert row[2] == ("license of s0, called_by" if number == 1 else "license of each, called_by")
     assert row[4].startswith("the first: ") == (number > 1)
     names = annex([(reason.because, list(reason.about))])
     assert (names is None) == (number <= FIRST)
@@ -366,7 +366,7 @@ def test_what_is_not_recorded_is_a_list_with_each_once():
     rest = [Source(name=f"{n}: what else it was made from, not recorded", what="unknown",
                    kind="unknown", route="not recorded") for n in ("A, b", "C", "C")]  # fmt: skip
     made = [Source(name=n, what="model", kind="open-weights", route="weights") for n in "XYX"]
-    assert unrecorded_words(rest) == "what else it was made from (A, b and C)"
+    assert unrecorded_words(rest) == "what else it was made from (A, b; and C)"
     assert unrecorded_words(made) == "what X and Y were made from"
     assert unrecorded_words(made[:1]) == "what X was made from"
     assert unrecorded_words([]) == ""
@@ -398,10 +398,12 @@ def test_a_fact_that_a_sentence_names_in_passing_is_told_as_lacking():
     ("where", "told"),
     [
         ("", "not recorded"),
-        ("its card", "looked for in its card, not found"),
+        ("its card", "not found (looked for in its card)"),
         ("the repositories that a list has; none names it",
-         "looked for in the repositories that a list has, not found"),
-        ("x" * 500, f"looked for in {'x' * 79}…, not found"),
+         "not found (looked for in the repositories that a list has)"),
+        ("https://example.org/d/tree/main shows none",
+         "not found (looked for in https://example.org/d/tree/main)"),
+        ("x" * 500, f"not found (looked for in {'x' * 79}…)"),
     ],
 )  # fmt: skip
 def test_where_a_fact_was_looked_for_is_told(where, told):

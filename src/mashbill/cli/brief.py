@@ -25,12 +25,12 @@ from mashbill.cli.options import (
     parse_day,
     print_json,
 )  # fmt: skip
-from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject
+from mashbill.cli.subjects import Subject, subject_of
 from mashbill.conduct.journal import Journal
 from mashbill.core.errors import InputError
 from mashbill.core.naming import file_name
 from mashbill.lineage.bill import bill
-from mashbill.lineage.decisions import DECIDE
+from mashbill.lineage.decisions import decided_runs
 from mashbill.lineage.definitions import SHIPPED, judge_all
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.account import own_version
@@ -73,10 +73,7 @@ def brief_command(
     from mashbill.report.brief import Facts, write_brief
 
     statuses = parse_claims(claims)
-    if is_public(name):
-        subject = public_subject(name, statuses, catalog or ())
-    else:
-        subject = own_subject(name, store)
+    subject = subject_of(name, store, statuses, catalog or ())
     registry, day = load_registry(terms or ()), parse_day(as_of)
     decided = subject.decide(registry, day, subject.use, load_rules(rules or ()), is_release=True)
     facts = Facts(
@@ -160,9 +157,6 @@ def _kept(store: Store, manifest: Manifest, registry: Registry, where: Path) -> 
         signers=tuple(sorted({entry.keyid for entry in counting})),
         entries=len(entries),
         head=entries[-1].digest if entries else "",
-        runs=tuple(
-            entry.predicate
-            for entry in counting
-            if entry.event == DECIDE and "stands" not in entry.predicate
-        ),
+        runs=decided_runs(store),
+        unread=len(entries) - len(counting),
     )

@@ -27,7 +27,7 @@ from mashbill.cli.show import (
     print_difference,
     print_verdicts,
 )
-from mashbill.cli.subjects import Subject, is_public, own_subject, public_subject, went_on
+from mashbill.cli.subjects import Subject, subject_of, went_on
 from mashbill.conduct.journal import Journal
 from mashbill.lineage.bill import bill
 from mashbill.lineage.definitions import SHIPPED, is_definition, judge_all
@@ -71,10 +71,10 @@ def bill_command(
     wanted = SHIPPED if not definition or definition == ["all"] else tuple(definition)
 
     def subject(text: str) -> Subject:
-        if is_public(text):
-            return public_subject(text, parse_claims(claims), catalog or ())
-        own = own_subject(text, store)
-        return went_on(own, parse_claims(claims), catalog or ()) if through else own
+        found = subject_of(text, store, parse_claims(claims), catalog or ())
+        if found.store is None or not through:
+            return found
+        return went_on(found, parse_claims(claims), catalog or ())
 
     asked = subject(name)
     if against is not None:

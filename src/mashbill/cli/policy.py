@@ -26,7 +26,7 @@ from mashbill.cli.options import (
     parse_day,
     print_json,
 )  # fmt: skip
-from mashbill.cli.subjects import is_public, own_subject, public_subject
+from mashbill.cli.subjects import subject_of
 from mashbill.core.errors import InputError
 from mashbill.core.store import write_atomically
 from mashbill.core.use import Use
@@ -85,10 +85,7 @@ def check_command(
     as_json: JsonOption = False,
 ) -> None:
     """Decide an artifact again: terms, licences, house rules. Exit 0 allow, 1 deny, 3 review."""
-    if is_public(name):
-        subject = public_subject(name, parse_claims(claims), catalog or ())
-    else:
-        subject = own_subject(name, store)
+    subject = subject_of(name, store, parse_claims(claims), catalog or ())
     competes = None
     if competes_with is not None:
         competes = [] if competes_with == ["none"] else competes_with

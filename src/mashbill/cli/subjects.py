@@ -83,8 +83,13 @@ class Subject:
 
     @property
     def stated_license(self) -> str | None:
-        """The licence that the artifact's own stage states, as that of an import does."""
+        """The licence that the artifact's own stage states, as that of an import does.
+
+        None where its origin is contradicted: then nothing that the stage says counts as known.
+        """
         stated = self.manifest.stage.get("license") if self.manifest else None
+        if self.manifest is not None and str(self.manifest.ref) in self.contradicted:
+            return None
         return stated if isinstance(stated, str) else None
 
     def decide(
@@ -132,6 +137,20 @@ def went_on(subject: Subject, statuses: Sequence[Status], catalog: Sequence[Path
             known.append(find_named(subject.circuit.source(node).name, index)[0].id)
     circuit, _ = extended(subject.circuit, lineage_of(index.part(known), statuses))
     return replace(subject, circuit=circuit)
+
+
+def subject_of(
+    name: str, store: Path, statuses: Sequence[Status], catalog: Sequence[Path] = ()
+) -> Subject:
+    """Return what a name means: ``hf:OWNER/NAME`` of the catalogue, or an artifact of a store.
+
+    Raises:
+        InputError: if the catalogue has none of that name.
+        StoreError: if the store has none.
+    """
+    if is_public(name):
+        return public_subject(name, statuses, catalog)
+    return own_subject(name, store)
 
 
 def own_subject(name: str, store: Path) -> Subject:

@@ -16,10 +16,15 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """Return names as a sentence has them, and how many more there are."""
+    """Return names as a sentence has them, and how many more there are.
+
+    Where a name has a comma of its own, semicolons part the names.
+    """
     shown = [*names[:most]]
     if len(names) > most:
         shown.append(f"{len(names) - most:,} more")
     if len(shown) < 2:
         return "".join(shown)
+    if any(", " in name for name in shown):
+        return f"{'; '.join(shown[:-1])}; and {shown[-1]}"
     return f"{', '.join(shown[:-1])} and {shown[-1]}"

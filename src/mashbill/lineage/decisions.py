@@ -252,6 +252,15 @@ def _changed(one: Decision | None, two: Decision | None) -> bool:
     return (one.outcome, one.effective_from) != (two.outcome, two.effective_from)
 
 
+def decided_runs(store: Store) -> tuple[dict[str, Any], ...]:
+    """Return what was decided before each run and who accepted it, by entries that count."""
+    return tuple(
+        entry.predicate
+        for entry in store.ledger.accepted
+        if entry.event == DECIDE and "stands" not in entry.predicate
+    )
+
+
 def declared_use(store: Store, artifact: str) -> Use:
     """Return the use that the run declared which made an artifact; nothing if none did."""
     declared = found = Use()

@@ -27,7 +27,14 @@ from mashbill.lineage.evaluate import (
     ways_only,
 )
 from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.unrecorded import is_unknown, is_unsaid, not_recorded, wants_making
+from mashbill.lineage.unrecorded import (
+    is_unknown,
+    is_unsaid,
+    no_kind,
+    no_origin,
+    not_recorded,
+    wants_making,
+)
 from mashbill.lineage.witness import Step, Witness, witnesses
 from mashbill.policy.toml_file import read_toml
 
@@ -331,11 +338,11 @@ def _unknown(
         if is_unsaid(source):
             found.add(f"{not_recorded(source)}: not recorded")
         elif is_unknown(source):
-            found.add(f"{source.title}: the origin of these records is not recorded")
+            found.add(no_origin(source))
         if is_unknown(source) or from_root[node] > most:
             continue
         if source.what == "model" and source.kind == "unknown" and definition.closed:
-            found.add(f"{source.title}: whether it is closed is not recorded")
+            found.add(no_kind(source))
         if wants_making(source) and from_root[node] < most:
             made = "what it was trained on" if source.what == "model" else "how it was made"
             found.add(f"{source.title}: {made} is not recorded here")

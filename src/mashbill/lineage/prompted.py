@@ -53,10 +53,10 @@ class PromptCoverage:
         """Say it in a sentence; empty if nothing is lacking."""
         if not self.undeclared:
             return ""
+        part = "none" if self.recorded == (0.0, 0.0) else share_text(self.recorded)
         return (
-            f"Who wrote the words that teachers were asked by is recorded for "
-            f"{share_text(self.recorded)} of the {self.unit}; nobody says it of {self.named}: "
-            "declare it in the recipe's [origins]"
+            f"Who wrote the words that teachers were asked by is recorded for {part} of the "
+            f"{self.unit}; nobody says it of {self.named}: declare it in the recipe's [origins]"
         )
 
     def as_json(self) -> dict[str, Any]:

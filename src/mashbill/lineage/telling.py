@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.plain import counted, listed
 from mashbill.core.source import Channel
 from mashbill.lineage.rule_facts import has_no_licence
-from mashbill.lineage.unrecorded import is_unknown, is_unsaid, not_recorded
+from mashbill.lineage.unrecorded import is_unknown, is_unsaid, not_recorded, records_of
 from mashbill.lineage.words import percent, share_text
+from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,12 +53,26 @@ _LOOKED = 80  # characters of where something was looked for
 
 
 def did(channels: Iterable[Channel], what: str = "model") -> str:
-    """Return what a source did, in a few words."""
+    """Return what a source did, in a few words.
+
+    Where there are other channels beside weights, or the source has none, the weights are those of
+    a model between: one that only an API serves gave nobody its weights.
+
+    Args:
+        channels: of the way from the source, all hops together.
+        what: what the source is.
+    """
+    every = tuple(channels)
     told = [
         "text that was learned from" if what != "model" and one is Channel.CONTENT else DID[one]
-        for one in channels
+        for one in every
+        if one is not Channel.WEIGHTS
     ]
-    return ", ".join(told)
+    if len(told) == len(every):
+        return ", ".join(told)
+    if not told and what == "model":
+        return DID[Channel.WEIGHTS]
+    return " ".join([*([", ".join(told) + ";"] if told else []), "came in with a model's weights"])
 
 
 def licence_words(source: Source, looked: str = "") -> str:
@@ -67,6 +82,8 @@ def licence_words(source: Source, looked: str = "") -> str:
         source: it.
         looked: where its licence was looked for and not found.
     """
+    if source.license and is_no_licence(source.license):
+        return f"not recorded ({source.license!r} names none)"
     if source.license:
         return source.license
     if not has_no_licence(source):
@@ -81,7 +98,8 @@ def looked_words(where: str) -> str:
     """Say of a fact that is not known where it was looked for, if it was."""
     told = where.partition(";")[0].strip()
     told = told if len(told) <= _LOOKED else f"{told[: _LOOKED - 1]}…"
-    return f"looked for in {told}, not found" if told else "not recorded"
+    told = told.removesuffix(" shows none")
+    return f"not found (looked for in {told})" if told else "not recorded"
 
 
 def amount(number: int, unit: str) -> str:
@@ -131,7 +149,7 @@ def unrecorded_words(sources: Iterable[Source]) -> str:
             name, _, what = not_recorded(source).rpartition(": ")
             rest.setdefault(what, {})[name] = None
         elif is_unknown(source):
-            titles[source.title] = None
+            titles[f"who or what wrote {records_of(source)}"] = None
         else:
             made[source.title] = None
     told = [listed(list(titles))] if titles else []
@@ -195,5 +213,5 @@ def _conclusion(verdict: Verdict, who: str, unit: str) -> str:
     low, high = (percent(end) for end in verdict.share)
     if verdict.share == (0.0, 1.0):
         return f"{who}: {found}, {far}; in how much of the {unit} is not known"
-    part = low if low == high else f"between {low} and {high}"
+    part = low if low == high else f"{low} to {high}"
     return f"{who}: {found}, {far}, in {part} of the {unit}"

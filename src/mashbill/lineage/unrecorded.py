@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ENDS = frozenset(["own-dataset", "human", "test-double"])
 """kinds of source at which lineage truly ends: declared as one's own, written by people, or a
 stand-in that nobody trained"""
+ORIGIN = ": origin not recorded"
+"""end of the name of a source that stands for those rows of a data set of which nobody says what
+wrote them"""
 NOT_SAID = "not recorded"
 """route of what the catalogue puts where claims may have left something out"""
 _MOST = 5  # things that a sentence names
@@ -63,8 +66,27 @@ def not_recorded(source: Source) -> str:
     if is_unsaid(source):  # its name says it
         return source.name.removesuffix(", not recorded")
     if is_unknown(source):
-        return f"the origin of {source.title}"
+        return f"the origin of {records_of(source)}"
     return f"what {source.title} was made from"
+
+
+def records_of(source: Source) -> str:
+    """Name the records that a source of unknown origin stands for, as a part of a sentence."""
+    title = source.title
+    return f"rows of {title.removesuffix(ORIGIN)}" if title.endswith(ORIGIN) else title
+
+
+def no_origin(source: Source) -> str:
+    """Say that nobody recorded where records came from: so neither what wrote them nor a licence.
+
+    The whole of what is lacking of such a source is this one fact.
+    """
+    return f"{records_of(source)}: who or what wrote them is not recorded"
+
+
+def no_kind(source: Source) -> str:
+    """Say that nobody recorded who can have a thing: whether it is open or closed."""
+    return f"{source.title}: what it is, or who can have it, is not recorded"
 
 
 def named_few(texts: Iterable[str]) -> str:

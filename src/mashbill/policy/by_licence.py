@@ -93,8 +93,9 @@ def _of_one(
                     f"no licence of these {what} is recorded; {_remedy(source)}",
                     lacking=(f"license of {source.title}",))  # fmt: skip
     return made("review", "licence-not-known",
-                f"nobody has recorded here what the licence {name} asks for{choice}; give its text "
-                "by --terms-file", lacking=(f"what {name} asks for",), **document)  # fmt: skip
+                f"nobody has recorded here what the licence {name!r} asks for{choice}; give its "
+                "text by --terms-file", lacking=(f"what the licence {name!r} asks for",),
+                **document)  # fmt: skip
 
 
 def _remedy(source: Source) -> str:

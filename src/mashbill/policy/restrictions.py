@@ -186,10 +186,11 @@ def _decide_route(
     if not documents:
         if route == "weights" and source.license:
             return decide_by_licence(question, "weights", made)
-        what = "licence of these weights" if route == "weights" else f"{route} terms of {provider}"
+        by_api = "API" if route == "api" else route
+        what = "licence of these weights" if route == "weights" else f"{by_api} terms of {provider}"
         return [
             made(
-                "review", "no-document", f"no {what} in the registry",
+                "review", "no-document", f"the registry has no {what}",
                 lacking=(what,), provider=provider,
             )
         ]  # fmt: skip

@@ -16,7 +16,7 @@ from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bill import Coverage, Summary, bill, summarised
 from mashbill.lineage.circuit import Circuit
 from mashbill.lineage.contradicted import contradictions, table_of
-from mashbill.lineage.decisions import DECIDE
+from mashbill.lineage.decisions import decided_runs
 from mashbill.lineage.definitions import Verdict, judge_all
 from mashbill.lineage.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.prompted import covered_with, prompt_coverage
@@ -128,9 +128,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             head=entries[-1].digest,
             signers=tuple(sorted({entry.keyid for entry in entries})),
             calls=journal.totals() if journal else (0, 0, 0.0),
-            decided=tuple(
-                e.predicate for e in entries if e.event == DECIDE and "stands" not in e.predicate
-            ),
+            decided=decided_runs(store),
         )
     finally:
         if journal is not None:

@@ -22,7 +22,8 @@ from mashbill.lineage.nodes import NodeTable
 from mashbill.lineage.prompted import PromptCoverage, covered_with, prompt_coverage
 from mashbill.lineage.rule_facts import has_no_licence
 from mashbill.lineage.telling import amount, counted
-from mashbill.policy.licence_words import read_licence
+from mashbill.lineage.unrecorded import is_unknown, is_unsaid, no_kind, no_origin
+from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,11 +118,17 @@ class Account:
         }
         for line in self.lines:
             is_told = bool(line.source.contradicted)  # with the artifact that it was declared of
-            is_bare = read_licence(line.source.license or "").kind == "none"
-            if is_bare and not has_no_licence(line.source) and not is_told:
+            if is_unknown(line.source) and not is_unsaid(line.source) and not is_told:
+                found.add(no_origin(line.source))
+                is_told = True
+            if (
+                is_no_licence(line.source.license)
+                and not has_no_licence(line.source)
+                and not is_told
+            ):
                 found.add(f"{line.source.title}: licence not recorded")
             if (line.source.what == "unknown" or line.source.kind == "unknown") and not is_told:
-                found.add(f"{line.source.title}: what it is, or who can have it, is not recorded")
+                found.add(no_kind(line.source))
             if line.share[0] != line.share[1]:
                 found.add(f"{line.source.title}: share not known exactly")
         if self.prompted.undeclared:
@@ -135,8 +142,12 @@ class Account:
 
     @property
     def stated_license(self) -> str | None:
-        """The licence that it is under: as the run that made it declared, or its own stage says."""
-        return self.declared_license or self.step.license
+        """The licence that it is under: as the run that made it declared, or its own stage says.
+
+        None where the text names none that somebody could take it under, as in ``other``.
+        """
+        stated = self.declared_license or self.step.license
+        return None if is_no_licence(stated) else stated
 
     @property
     def coverage(self) -> str:

@@ -18,7 +18,7 @@ from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.bill_file import reference
 from mashbill.lineage.exports.card_text import body
 from mashbill.lineage.exports.licences import hub
-from mashbill.policy.licence_words import read_licence
+from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +88,7 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
 
 def _licence(text: Any) -> dict[str, str]:
     """Return the licence by the Hub's rules: an id of its list, or ``other`` with a name."""
-    if not isinstance(text, str) or read_licence(text).kind == "none":
+    if not isinstance(text, str) or is_no_licence(text):
         return {"license": "unknown"}
     known = hub(text)
     return {"license": known} if known else {"license": "other", "license_name": text.lower()}

@@ -29,7 +29,7 @@ from mashbill.lineage.words import (
     table_row,
     table_rule,
 )
-from mashbill.policy.licence_words import read_licence
+from mashbill.policy.licences import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,11 +76,11 @@ def _what(account: Account) -> list[str]:
         rows = counted(manifest.rows, "row")
         what = f"A data set of {rows} ({_size(account)}), made by the stage `{kind}`."
     by = f" Models had a part in it: {markdown(listed(taught))}." if taught else ""
-    stated = account.stated_license or ""
+    stated = account.stated_license
     licence = (
-        "The licence that it is under is not recorded."
-        if read_licence(stated).kind == "none"
-        else f"Its licence is {markdown(stated)}."
+        f"Its licence is {markdown(spelled(stated))}."
+        if stated
+        else "The licence that it is under is not recorded."
     )
     return [f"{what}{by} {licence}"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.definitions import load_definitions
 from mashbill.lineage.exports.eu_answer import Generator, Section, called, others, section_of
-from mashbill.lineage.telling import amount
+from mashbill.lineage.telling import amount, definition_sentences, listed
 from mashbill.lineage.words import list_item, markdown, percent, table_row, table_rule
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def write(account: Account) -> str:
         "",
         markdown(section.answer),
         "",
-        table_row(["reading", "trained on outputs of other models"]),
+        table_row(["reading", "trained on what models put out, whoever had them do so"]),
         table_rule(2),
         table_row(["verifiers not counted", _names(section, verifiers=False)]),
         table_row(["verifiers counted", _names(section, verifiers=True)]),
@@ -117,20 +117,18 @@ def _names(section: Section, *, verifiers: bool) -> str:
 
 def _by_definition(section: Section, account: Account, definition: Definition) -> str:
     """Return what the shipped definition concludes, which asks about others' models alone."""
-    told = []
-    for closed, any_model in account.verdicts:
-        if closed.definition.name != definition.name:
-            continue
-        for what, verdict in (("closed models", closed), ("any model", any_model)):
-            text: str = verdict.conclusion
-            if verdict.depth is not None:
-                text += f" (depth {verdict.depth}), {_amount(verdict.share, account)}"
-            told.append(f"{what}, {text}")
+    told = [
+        definition_sentences(closed, any_model, account.manifest.token_unit)
+        for closed, any_model in account.verdicts
+        if closed.definition.name == definition.name
+    ]
     own = section.named(verifiers=True, own=True)
-    beside = f" The provider's own: {markdown(', '.join(own))}." if own else ""
+    beside = (
+        f" Beside them, of the provider's own: {markdown(listed(own, len(own)))}." if own else ""
+    )
     return (
-        f"Definition {definition.name}, version {definition.version}, about models on the market: "
-        f"{'; '.join(told)}.{beside}"
+        f"Definition {definition.name}, version {definition.version}, asks about models of others "
+        f"alone. {' '.join(told)}{beside}"
     )
 
 
@@ -220,5 +218,5 @@ def _own_notes(section: Section) -> list[str]:
 
 def _left_out(use: Use, account: Account) -> str:
     amount = _amount(use.recorded, account) if use.recorded else "weights, which are no tokens"
-    part = "left out in part" if use.wide else "left out"
-    return list_item(f"{called(use)}, {_role(use)}, depth {use.depth}: {amount}; {part}")
+    part = "; a part of it counts above" if use.wide else ""
+    return list_item(f"{called(use)}, {_role(use)}, depth {use.depth}: {amount}{part}")

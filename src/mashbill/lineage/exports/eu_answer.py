@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 from mashbill.core.errors import InputError
 from mashbill.lineage.exports.readings import Use, own_models, readings_of, uses
+from mashbill.lineage.telling import listed
 from mashbill.policy.claims import load_catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from mashbill.lineage.definitions import Definition
     from mashbill.lineage.exports.account import Account
@@ -88,33 +89,48 @@ class Section:
         ours = self._by("the provider")
         always = sorted({item.name for item in self.direct if item.name in ours and
                          item.behalf == "the provider" and item.counts_always})  # fmt: skip
-        said = [_answer(ours, always, bool(self.direct), whole=self.covered[0] >= 1)]
+        open_ones = self._by("not recorded")
+        if ours or not open_ones:
+            said = [_answer(ours, always, self._by("others"), whole=self.covered[0] >= 1)]
+            if open_ones:
+                said.append(f"On whose behalf {_every(open_ones)} wrote is not recorded.")
+        else:
+            said = [
+                f"Not to be answered: on whose behalf {_every(open_ones)} wrote is not recorded."
+            ]
         if names := self._by("others"):
             said.append(
-                f"{_listed(names)} wrote on account of others, whose data sets belong to sections "
+                f"{_every(names)} wrote on account of others, whose data sets belong to sections "
                 "2.1 and 2.2."
             )
-        if names := self._by("not recorded"):
-            said.append(f"On whose behalf {_listed(names)} wrote is not recorded.")
         return " ".join(said)
 
     def _by(self, behalf: Behalf) -> list[str]:
         return sorted({item.name for item in self.direct if item.behalf == behalf})
 
 
-def _answer(ours: list[str], always: list[str], is_taught: bool, *, whole: bool) -> str:
+def _answer(ours: list[str], always: list[str], of_others: list[str], *, whole: bool) -> str:
     if always:
-        return f"Yes: {_listed(always)} made data that it was trained on."
+        return f"Yes: {_every(always)} made data that it was trained on."
     if ours:
         return (
             f"Yes, if models that only check outputs count, which the template leaves open: "
-            f"{_listed(ours)} did."
+            f"{_every(ours)} did."
         )
     if not whole:
         return "Not to be answered: the origin of a part of the tokens is not recorded."
-    if is_taught:
-        return "Not by the provider, as far as it is recorded."
-    return "No: every token has a recorded origin, and none is the output of a model."
+    if of_others:
+        return (
+            "No: every token has a recorded origin, and no model made any of them for the provider."
+        )
+    return (
+        "No: every token has a recorded origin, and none was made by a model in the way that the "
+        "template asks about."
+    )
+
+
+def _every(names: list[str]) -> str:
+    return listed(names, len(names))
 
 
 def section_of(account: Account, definition: Definition) -> Section:
@@ -138,10 +154,6 @@ def called(use: Use) -> str:
     """Return what a model is called, with a mark if it is none."""
     double = " (a test double, no model)" if use.source.kind == "test-double" else ""
     return f"{use.source.title}{double}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _is_direct(use: Use, definition: Definition) -> bool:

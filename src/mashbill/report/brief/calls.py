@@ -147,10 +147,10 @@ def texts_on(registry: Registry, source: Source, day: date) -> tuple[tuple[str, 
         if not documents and route == "weights" and source.license:
             told.append(f"licence of the weights: {source.license}, as recorded")
         elif not documents:
-            what = f"{route} terms of {provider} are"
+            what = f"{'API' if route == 'api' else route} terms of {provider}"
             if route == "weights":
-                what = f"licence of the weights of {source.name} is"
-            told.append(f"not known: no {what} in the registry")
+                what = f"licence of the weights of {source.name}"
+            told.append(f"not known: the registry has no {what}")
             known = False
         for document in documents:
             version = document.on(day)

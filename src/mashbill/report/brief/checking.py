@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from mashbill.lineage.telling import counted
 from mashbill.report.brief.document import (
     Block,
     Commands,
@@ -52,6 +53,7 @@ def _of_a_store(facts: Facts, of: Kept) -> list[Block]:
             ("signed by", "; ".join(of.signers) or "nobody"),
             ("digest of the terms that were put to it", facts.terms),
         ), "line"),
+        *_unread(of.unread),
         Items((
             (
                 "What an audit that holds shows: files, records, calls and lineage are those that "
@@ -63,6 +65,20 @@ def _of_a_store(facts: Facts, of: Kept) -> list[Block]:
             ),
         )),
     ]  # fmt: skip
+
+
+def _unread(number: int) -> list[Block]:
+    """Say that the ledger has entries which nothing here was read from."""
+    if not number:
+        return []
+    are = "is" if number == 1 else "are"
+    return [
+        Paragraph(
+            f"{counted(number, 'entry', 'entries').capitalize()} of the ledger {are} by a key that "
+            "no signer of the store declared, and nothing of it is told here. Have it audited "
+            "before you sign."
+        )
+    ]
 
 
 def _given(facts: Facts) -> str:
@@ -83,12 +99,18 @@ def _of_claims(facts: Facts, of: Public) -> list[Block]:
             f"mashbill bill {name} --definition all",
             f"mashbill check {name} --as-of {facts.as_of} --all{_given(facts)}",
         )),
+    ]  # fmt: skip
+    if not rows:
+        none = (
+            f"No claim about the making of {of.entity.id} counts, and no ledger stands behind it: "
+            "what its maker alone knows cannot be checked here."
+        )
+        return [*blocks, Paragraph(clipped(none))]
+    return [
+        *blocks,
         Paragraph(
             "Each claim names its source. No ledger stands behind a public model, so what is "
             "claimed is all there is:"
         ),
         *table(("made from", "how", "status", "source", "note"), rows, "claim"),
-    ]  # fmt: skip
-    if not rows:
-        blocks.append(Paragraph(clipped(f"No claim about the making of {of.entity.id} counts.")))
-    return blocks
+    ]

@@ -143,7 +143,8 @@ def _sources(facts: Facts) -> Section:
         ("source", "whose", "what it did", f"share of the {facts.unit}", "how far", "licence"),
         rows, "line",
     )]  # fmt: skip
-    blocks = blocks or [Paragraph("No source is recorded.")]
+    if not blocks:
+        return Section("What it was made from", (Paragraph("No source is recorded."),))
     if (more := len(named) - SOURCES) > 0:
         blocks.append(
             Paragraph(f"{counted(more, 'further line')} not shown here: mashbill bill.", "note")
@@ -242,7 +243,7 @@ def _definitions(facts: Facts) -> Section:
     blocks: list[Block] = [
         Paragraph(
             "Nobody agrees on what distilled from means. Each definition is put in words here, and "
-            "answered by what is recorded. Its strongest no is: none recorded."
+            "answered by what is recorded. None recorded is the strongest no that there is."
         ),
         *table(("definition", "in words", "conclusion", "path that decides"), rows, "definition"),
     ]

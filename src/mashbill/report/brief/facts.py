@@ -27,12 +27,15 @@ class Kept:
     account: Account
     called: Called
     signers: tuple[str, ...]
-    """keys that signed the ledger, whole"""
+    """keys that signed the entries that count, whole"""
     entries: int
+    """all that the ledger has"""
     head: str
     """digest of the ledger's last entry"""
     runs: tuple[dict[str, Any], ...]
     """what was decided before each run that the ledger has, and who accepted it"""
+    unread: int = 0
+    """entries by keys that no signer of the store declared: nothing of them is told"""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ class Reason:
     """what it is about -> path"""
     own: str = ""
     """the sentence of the first, with its names"""
+    own_lacks: str = ""
+    """what the first lacks, with its names"""
 
 
 def reasons(decisions: Iterable[Decision]) -> list[Reason]:
@@ -44,7 +46,8 @@ def reasons(decisions: Iterable[Decision]) -> list[Reason]:
         general = decision.in_general or decision.because
         lacks = _of_each(decision)
         reason = found.setdefault(
-            (general, lacks, text), Reason(general, lacks, text, own=decision.because)
+            (general, lacks, text),
+            Reason(general, lacks, text, own=decision.because, own_lacks=decision.lacks),
         )
         # The rest of a public thing says by its name already that it is not recorded.
         about = decision.about.removesuffix(f", {NOT_SAID} ({NOT_SAID})")
@@ -65,8 +68,13 @@ def _of_each(decision: Decision) -> str:
 def points(found: Sequence[Reason]) -> list[Block]:
     """Return a table with a row for each reason."""
     rows = [
-        (_names(reason), reason.own if len(reason.about) == 1 else reason.because, reason.lacks,
-         reason.text, _path(reason))
+        (
+            _names(reason),
+            *((reason.own, reason.own_lacks) if len(reason.about) == 1
+              else (reason.because, reason.lacks)),
+            reason.text,
+            _path(reason),
+        )
         for reason in found
     ]  # fmt: skip
     head = ("about", "why", "what is missing", "text or rule", "path")

@@ -35,8 +35,8 @@ def outcome_section(facts: Facts) -> Section:
         blocks.append(
             Paragraph(
                 f"{counted(len(allowed), 'further point').capitalize()} "
-                f"{'was' if len(allowed) == 1 else 'were'} put and found nothing against it; "
-                "mashbill check --all tells every point.",
+                f"{'was' if len(allowed) == 1 else 'were'} looked at, and there nothing recorded "
+                "speaks against it; mashbill check --all tells every point.",
                 "note",
             )
         )
@@ -74,13 +74,7 @@ def _want(number: int) -> str:
 def licence_section(facts: Facts) -> Section:
     """Return its licence, what the licences of others leave, and the duties with their paths."""
     licence = facts.decided.licence
-    blocks: list[Block] = [
-        Paragraph(
-            f"It is stated to be under {licence.stated}."
-            if licence.stated
-            else f"Under which licence others get it is {_not_known(facts)}."
-        )
-    ]
+    blocks: list[Block] = [Paragraph(_own(facts))]
     came = [name for name in licence.licences if name != licence.stated]
     if came:
         blocks.append(
@@ -114,10 +108,15 @@ def licence_section(facts: Facts) -> Section:
     return Section("Licence and duties", tuple(blocks))
 
 
-def _not_known(facts: Facts) -> str:
-    """Say that its own licence is not recorded, or where it was looked for."""
-    where = facts.of.entity.license_looked if isinstance(facts.of, Public) else ""
-    return f"not known: {looked_words(where)}" if where else "not recorded"
+def _own(facts: Facts) -> str:
+    """Say under which licence others get it, or what stands in its place, or that none is known."""
+    entity = facts.of.entity if isinstance(facts.of, Public) else None
+    if stated := facts.decided.licence.stated:
+        return f"It is stated to be under {stated}."
+    if entity is not None and entity.kind == "closed-api":
+        return f"Nobody else gets it: {entity.provider} serves it, under terms and not a licence."
+    told = looked_words(entity.license_looked if entity is not None else "")
+    return f"Under which licence others get it is {told.replace('not found', 'not known', 1)}."
 
 
 def _dated(version: Version) -> str:
