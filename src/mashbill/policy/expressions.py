@@ -74,7 +74,7 @@ class Expression:
             if re.search(rf"[=!<>]=?\s*{re.escape(unknown[0])}\b", text):
                 hint = f'; if that is a text, write it in quotes: "{unknown[0]}"'
             msg = (
-                f"{where}: {text}: no name {', '.join(unknown)}{hint}; there are {', '.join(known)}"
+                f"{where}: {text}: no name {', '.join(unknown)}; there are {', '.join(known)}{hint}"
             )
             raise InputError(msg)
         self._apart = Apart(text) if _MACROS.search(text) else None
