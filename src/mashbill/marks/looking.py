@@ -255,8 +255,13 @@ class Looking:
         told, renamed = said
         route = f"dataset:{getattr(self._spec, 'title', self._spec.kind)}"
         for mark, names in self._columns.named(
-            lambda name: plain(name) in told or all(plain(one) in told for one in apart(name)),
-            lambda name: any(plain(one) in renamed for one in (name, *apart(name))),
+            lambda name: (
+                bool(told)
+                and (plain(name) in told or all(plain(one) in told for one in apart(name)))
+            ),
+            lambda name: (
+                bool(renamed) and any(plain(one) in renamed for one in (name, *apart(name)))
+            ),
         ):
             marks.append(mark)
             for name in list(names)[:_BODIES]:

@@ -12,9 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from mashbill.core.errors import InputError
 from mashbill.core.source import Source
-from mashbill.policy.claims import Entity, load_catalogue, plain_name
+from mashbill.policy.claims import load_catalogue
 from mashbill.policy.model_names import resolve
 
 _SIZE = re.compile(r"(?<![a-z0-9])\d+(\.\d+)?[bm](?![a-z0-9])")
@@ -170,31 +169,11 @@ def _led(text: str) -> Known | None:
     letters = re.findall(r"[a-z]{2,}", text.lower())
     if _heads().isdisjoint(letters) and not re.match(r"o\d", text.lower().rpartition("/")[2]):
         return None
-    found = resolve(text, _quick())
+    found = resolve(text)
     if not found.is_known:
         return None
     return Known(found.id or text, is_model=True, kind=found.kind, provider=found.provider,
                  country=found.country)  # fmt: skip
-
-
-class _Quick:
-    """The shipped catalogue, which looks for no near names: most texts of a column are none."""
-
-    def __init__(self) -> None:
-        self._catalogue = load_catalogue()
-        bare: dict[str, set[str]] = {}
-        for key, entity_id in self._catalogue.names.items():
-            bare.setdefault(key.rsplit("/", 1)[-1], set()).add(entity_id)
-        self._bare = {key: ids for key, ids in bare.items() if len(ids) == 1}
-
-    def find(self, text: str) -> Entity:
-        """Return the entity of an id, alias or bare name, or raise InputError."""
-        name = plain_name(text)
-        found = self._catalogue.names.get(name) or next(iter(self._bare.get(name, ())), None)
-        if found is None:
-            msg = "the catalogue has no such name"
-            raise InputError(msg)
-        return self._catalogue.entities[found]
 
 
 @cache
@@ -207,11 +186,6 @@ def _heads() -> frozenset[str]:
     ]  # fmt: skip
     found = {match[0] for name in names if (match := re.match(r"[a-z]{2,}", name))}
     return frozenset(found | _WORDS.keys() | _MORE)
-
-
-@cache
-def _quick() -> _Quick:
-    return _Quick()
 
 
 @cache

@@ -11,7 +11,7 @@ import csv
 import io
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -240,6 +240,9 @@ class Whole(Protocol):
     def find(self, text: str) -> Entity:
         """Return an entity by its name."""
 
+    def get(self, text: str) -> Entity | None:
+        """Return an entity by its name; None if there is none."""
+
     def serves_as(self, entity: str) -> frozenset[str]:
         """Return the relations in which an entity is a parent of something."""
 
@@ -263,16 +266,32 @@ class Catalogue:
         """
         if self.whole is not None:
             return self.whole.find(text)
+        found = self.get(text)
+        if found is not None:
+            return found
         name = plain_name(text)
-        if name in self.names:
-            return self.entities[self.names[name]]
-        fits = sorted({i for key, i in self.names.items() if key.rsplit("/", 1)[-1] == name})
-        if len(fits) == 1:
-            return self.entities[fits[0]]
-        near = fits or closest(
+        near = self._bare.get(name) or closest(
             name, lambda part: (i for key, i in self.names.items() if part in key)
         )
         raise not_found(text, near)
+
+    def get(self, text: str) -> Entity | None:
+        """Return the same, or None: for many texts, of which most are no names."""
+        if self.whole is not None:
+            return self.whole.get(text)
+        name = plain_name(text)
+        if name in self.names:
+            return self.entities[self.names[name]]
+        fits = self._bare.get(name, ())
+        return self.entities[fits[0]] if len(fits) == 1 else None
+
+    @cached_property
+    def _bare(self) -> dict[str, list[str]]:
+        """Name without its owner -> ids that it may stand for, in order."""
+        found: dict[str, set[str]] = {}
+        for key, known in self.names.items():
+            found.setdefault(key.rsplit("/", 1)[-1], set()).add(known)
+        return {name: sorted(ids) for name, ids in found.items()}
 
     def serves_as(self, entity: str) -> frozenset[str]:
         """Return the relations in which an entity is a parent of something."""

@@ -106,11 +106,11 @@ class Expression:
 
 _TEXTS = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 _SLIPS = {
-    r"(?<![=!<>])=(?!=)": "==",
-    r"\band\b": "&&",
-    r"\bor\b": "||",
-    r"\bnot\b": "!",
-    r"<>": "!=",
+    re.compile(r"(?<![=!<>])=(?!=)"): "==",
+    re.compile(r"\band\b"): "&&",
+    re.compile(r"\bor\b"): "||",
+    re.compile(r"\bnot\b"): "!",
+    re.compile(r"<>"): "!=",
 }
 """what other languages write -> what CEL writes"""
 
@@ -120,7 +120,7 @@ def _meant(text: str) -> str:
     if not text.strip():
         return '; it is empty: write one, such as country == "US"'
     bare = _TEXTS.sub("", text)
-    found = [right for wrong, right in _SLIPS.items() if re.search(wrong, bare)]
+    found = [right for wrong, right in _SLIPS.items() if wrong.search(bare)]
     return f"; CEL writes {', '.join(found)}" if found else ""
 
 

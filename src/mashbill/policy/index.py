@@ -98,17 +98,24 @@ class Index:
         """
         return self.entities([self._found(text)])[0]
 
+    def get(self, text: str) -> Entity | None:
+        """Return the same, or None: for many texts, of which most are no names."""
+        rows = self._fits(plain_name(text))
+        return self.entities(rows)[0] if len(rows) == 1 else None
+
     def _found(self, text: str) -> int:
         name = plain_name(text)
-        row = self._of_key(name)
-        if row is not None:
-            return row
-        fits: list[int] = []
-        if "/" not in name:
-            fits = self._named(pc.ends_with(self.merged.keys, f"/{name}"))
+        fits = self._fits(name)
         if len(fits) == 1:
             return fits[0]
         raise not_found(text, sorted(self._called(fits)) or closest(name, self._ids_with))
+
+    def _fits(self, name: str) -> list[int]:
+        """Return the rows that a name may stand for: its own, or those of it behind an owner."""
+        row = self._of_key(name)
+        if row is not None:
+            return [row]
+        return [] if "/" in name else self._named(pc.ends_with(self.merged.keys, f"/{name}"))
 
     def _ids_with(self, part: str) -> list[str]:
         """Return the ids of all names that hold a text; of very many, the first."""

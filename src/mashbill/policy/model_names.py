@@ -15,8 +15,8 @@ Anthropic``): it is taken off if what is left is a whole name of that maker, and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from mashbill.core.errors import InputError
@@ -66,6 +66,9 @@ class Names(Protocol):
     def find(self, text: str) -> Entity:
         """Return the entity of an id, alias or bare name, or raise InputError with near ones."""
 
+    def get(self, text: str) -> Entity | None:
+        """Return the same, or None where there is none."""
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -83,8 +86,13 @@ class Resolved:
     provider: str = "unknown"
     country: str = "unknown"
     kind: SourceKind = "unknown"
-    near: tuple[str, ...] = ()
-    """ids that may have been meant, for a name that was not resolved"""
+    among: Names | None = field(default=None, repr=False, compare=False)
+    """where a name that was not resolved was looked for"""
+
+    @cached_property
+    def near(self) -> tuple[str, ...]:
+        """Ids that may have been meant, for a name that was not resolved: looked for when asked."""
+        return () if self.among is None else tuple(_near(self.asked, self.among))
 
     @property
     def is_known(self) -> bool:
@@ -157,7 +165,12 @@ def find_named(text: str, catalogue: Names) -> tuple[Entity, str]:
 
 @lru_cache(maxsize=10_000)
 def _of_shipped(text: str) -> Resolved:
-    return _resolved(text, load_catalogue())
+    return _resolved(text, _shipped_names())
+
+
+@cache
+def _shipped_names() -> Names:
+    return load_catalogue()
 
 
 def _resolved(text: str, catalogue: Names) -> Resolved:
@@ -171,7 +184,7 @@ def _resolved(text: str, catalogue: Names) -> Resolved:
     if found is None:
         found = _displayed(name, how, catalogue)
     if found is None:
-        return Resolved(text, near=tuple(_near(text, catalogue)))
+        return Resolved(text, among=catalogue)
     return replace(found, asked=text)
 
 
@@ -312,11 +325,8 @@ def _exactly(name: str, catalogue: Names) -> Resolved | None:
 
 
 def _entity(name: str, catalogue: Names) -> Resolved | None:
-    try:
-        entity = catalogue.find(name)
-    except InputError:
-        return None
-    if entity.what != "model":
+    entity = catalogue.get(name)
+    if entity is None or entity.what != "model":
         return None
     plain = plain_name(name)
     own = entity.id.lower()
