@@ -44,7 +44,7 @@ ROUTES = ["weights", "api:someone", "in-process", "dataset:Rows of others"]
 def sources(draw, number):
     what = draw(st.sampled_from(["model", "model", "dataset", "unknown"]))
     if what == "unknown":
-        names = [f"old dump {number}", f"Rows of others {number}{ORIGIN}"]
+        names = [f"old dump {chr(97 + number)}", f"Rows of others {number}{ORIGIN}"]
         name = draw(st.sampled_from(names))
         return Source(name=name, what="unknown", kind="unknown", route="dataset:Rows of others")
     if what == "dataset":

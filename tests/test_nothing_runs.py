@@ -39,6 +39,7 @@ METHODS = frozenset(
 HARMLESS = frozenset({"yaml.safe_load"})
 # file -> call -> why it may
 LISTED = {
+    "cli/commands.py": {"importlib.import_module": "a module of the package's own table"},
     "conduct/files.py": {"fsspec.get_filesystem_class": "a scheme, never of a chain"},
     "conduct/packages.py": {
         "subprocess.run": "pip's own settings, in words",

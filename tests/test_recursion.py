@@ -10,6 +10,8 @@ import mashbill
 SOURCE = Path(mashbill.__file__).parent
 
 BOUNDED = {
+    "marks/model_names.py known_name": "what is left is shorter, of _LONGEST letters",
+    "run/measuring.py left_out": "measures of a manifest, which core/parsing.py read: its depth",
     "conduct/tables.py _each": "types that _plain took: _NESTED of them",
     "conduct/tables.py _plain": "_NESTED types in one another, then ValueError",
     "conduct/tables.py _written_out": "types that _plain took: _NESTED of them",

@@ -58,7 +58,7 @@ def test_sums_in_words_are_sums_in_tables(facts):
                         f"{noun} hit, of all on record")
         )  # fmt: skip
         assert number_before(words, gone) == go
-        others = next(line for line in lines if "with their help, as far" in line)
+        others = next(line for line in lines if re.search("with (?:their|its) help, as far", line))
         assert number_before(f"other {words}", others) == stay
         assert go + stay == hit
     assert f"Together that is {facts['impact']['models']['hit']:,} of" in " ".join(lines)

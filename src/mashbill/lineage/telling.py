@@ -96,10 +96,15 @@ def licence_words(source: Source, looked: str = "") -> str:
 
 def looked_words(where: str) -> str:
     """Say of a fact that is not known where it was looked for, if it was."""
+    told = _place_looked(where)
+    return f"not found (looked for in {told})" if told else "not recorded"
+
+
+def _place_looked(where: str) -> str:
+    """Return the first place where a fact was looked for; empty if it was in none."""
     told = where.partition(";")[0].strip()
     told = told if len(told) <= _LOOKED else f"{told[: _LOOKED - 1]}…"
-    told = told.removesuffix(" shows none")
-    return f"not found (looked for in {told})" if told else "not recorded"
+    return told.removesuffix(" shows none")
 
 
 def amount(number: int, unit: str) -> str:
@@ -181,7 +186,9 @@ def open_ends(lines: Sequence[Line], looked: str = "") -> str:
         {line.source.name.partition(":")[0] for line in lines if line.source.what == "unknown"}
     )
     if not lines:
-        made = "what it was made from" + (f" ({looked_words(looked)})" if looked else "")
+        made = "what it was made from" + (
+            f" (looked for in {_place_looked(looked)}, not found)" if looked else ""
+        )
         return f"No claim says {made}, so nothing is shown of it, for or against."
     if not names:
         return "Claims are never complete, though these leave nothing open that they speak of."
