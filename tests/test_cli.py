@@ -115,6 +115,7 @@ def test_the_public_surface_is_what_it_was():
     assert all(hasattr(mashbill, name) for name in mashbill.__all__)
 
 
+@pytest.mark.slow
 def test_the_lineage_commands_need_no_ml_stack(channels, tmp_path):
     at = ("--store", channels)
     text = call("bill", "scratch", *at)

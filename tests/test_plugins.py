@@ -244,6 +244,7 @@ def test_what_was_committed_is_kept_and_debugging_shows_the_traceback(ran):
     assert "boom in run \\x1b[31m" in said
 
 
+@pytest.mark.slow
 def test_a_fault_of_our_own_is_told_in_a_line(tmp_path):
     ours = (
         "import sys, mashbill.plan as p\n"

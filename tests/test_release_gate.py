@@ -75,6 +75,7 @@ def test_the_same_recipe_without_it_passes(gates):
     assert all(case.is_passed for case in suite)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["SIGNER", "CHECKPOINT"])
 def test_a_store_of_another_is_stopped_before_it_is_checked(tmp_path, given):
     """The gate asks for the key and the checkpoint that it was told of, not those of the store."""

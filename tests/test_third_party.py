@@ -53,6 +53,7 @@ def commands():
     return found
 
 
+@pytest.mark.slow
 def test_the_walk_of_the_page_holds_and_says_what_it_rests_on(handed):
     folder, keyid = handed
     told = []

@@ -135,6 +135,7 @@ def test_refusals_that_stand_before_answers_do_not_stop_the_run(tmp_path):
     assert len(rows_of(store, "out", "rejected")) == 29
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["anthropic", "gemini"])
 def test_a_batch_whose_submission_was_cut_off_is_found(tmp_path, provider):
     toy, teacher, *_ = PROVIDERS[provider]
@@ -347,6 +348,7 @@ def test_a_call_that_hangs_is_made_again(tmp_path, place):
     assert texts(store) == said_of(range(4))
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_submitted_has_its_time_and_attempt(tmp_path):
     batches = OpenAIBatches(polls=10**9)
     with Service(batches) as service:
@@ -367,6 +369,7 @@ def test_what_an_earlier_run_submitted_has_its_time_and_attempt(tmp_path):
     assert all(1 < item.seconds < passed for item in bought)
 
 
+@pytest.mark.slow
 def test_what_nobody_asked_for_yet_is_not_bought_again(tmp_path):
     batches = OpenAIBatches(polls=10**9)
     with Service(batches) as service:

@@ -78,6 +78,7 @@ def test_rows_that_always_fail_are_given_up_when_nothing_else_is_left(tmp_path, 
     assert all("attempts failed" in row["_reason"] for row in rows_of(store, "out", "rejected"))
 
 
+@pytest.mark.slow
 def test_limits_that_never_end_are_asked_ever_slower_and_end_the_run(tmp_path):
     sent = []
 
@@ -152,6 +153,7 @@ def test_a_wait_that_is_too_long_ends_the_run_and_holds_the_next_one(tmp_path):
     assert len(sent) == 1
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_was_told_to_wait_is_waited_for(tmp_path):
     sent = []
 
@@ -227,6 +229,7 @@ def test_two_stages_that_ask_one_teacher_each_tell_what_they_bought(tmp_path):
     assert [commits[f"{name}@1"]["calls"] for name in ("out", "more")] == [4, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["pump", "written", "sweep"])
 def test_a_fault_of_the_client_itself_ends_the_run_and_hangs_nobody(tmp_path, monkeypatch, broken):
     def fails(*given):

@@ -236,6 +236,7 @@ def test_a_batch_is_submitted_polled_and_read_and_what_failed_goes_alone(tmp_pat
     assert Auditor(store.root).run().holds
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_its_batch_runs_fetches_it_and_buys_nothing_twice(tmp_path):
     batches = OpenAIBatches(polls=10**9)
     with Service(batches) as service:
@@ -253,6 +254,7 @@ def test_a_run_killed_while_its_batch_runs_fetches_it_and_buys_nothing_twice(tmp
     assert Auditor(store.root).run().holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_batch_whose_submission_was_cut_off_is_found_by_its_mark(tmp_path, listed):
     made, go_on = threading.Event(), threading.Event()

@@ -77,6 +77,7 @@ def told(result):
     return sorted({(finding.file, finding.what) for finding in result.findings})
 
 
+@pytest.mark.slow
 @law(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whenever_an_audit_begins_and_however_far_the_run_comes_it_holds(finished, tmp_path, data):
@@ -93,6 +94,7 @@ def test_whenever_an_audit_begins_and_however_far_the_run_comes_it_holds(finishe
     assert result.later == sum(what == "entry" for what, _ in replay.steps[begin:end])
 
 
+@pytest.mark.slow
 def test_an_audit_of_every_step_of_a_run_holds(finished, tmp_path):
     replay = Replay(finished[0], tmp_path / "store")
     for step in range(2, len(replay.steps) + 1):

@@ -257,6 +257,7 @@ def test_what_was_asked_for_in_such_words_leaves_coverage_open(tmp_path):
     assert asked.recorded[0] <= min(plain.recorded[0], asked.named[0])
 
 
+@pytest.mark.slow
 @law(30)
 @given(st.lists(st.booleans(), min_size=1, max_size=4))
 def test_declaring_one_more_never_lowers_what_is_recorded(tmp_path_factory, declared):

@@ -202,13 +202,13 @@ def test_weights_alone_say_nothing_of_the_data(relation):
     assert any("a: what else it was made from" in text for text in closed.unknown)
 
 
-@pytest.mark.parametrize("name", sorted(CATALOGUE.entities))
-def test_nothing_of_the_shipped_catalogue_is_called_whole(name):
-    circuit = PUBLIC.of(CATALOGUE.entities[name])
-    covered = holds_named_above_recorded(circuit)
-    assert covered.recorded[0] < 1
-    assert covered.recorded[1] == covered.named[1] == 1
-    assert house(circuit, rule("named < 0.5", "artifact"))[0] != "deny"
+def test_nothing_of_the_shipped_catalogue_is_called_whole():
+    for name in sorted(CATALOGUE.entities):
+        circuit = PUBLIC.of(CATALOGUE.entities[name])
+        covered = holds_named_above_recorded(circuit)
+        assert covered.recorded[0] < 1, name
+        assert covered.recorded[1] == covered.named[1] == 1, name
+        assert house(circuit, rule("named < 0.5", "artifact"))[0] != "deny", name
 
 
 def test_every_public_thing_of_which_nothing_is_claimed_is_review():

@@ -148,7 +148,7 @@ def test_bad_cards_of_a_folder_are_rejects_with_place_and_remedy(tmp_path):
     assert any("plain/README.md: no front matter" in line for line in imported.left_out)
 
 
-@law(60)
+@law(15)
 @given(st.lists(st.sampled_from(["good", *BAD_CARDS]), min_size=1, max_size=12))
 def test_the_good_ones_are_read_whatever_stands_between(tmp_path_factory, kinds):
     folder = tmp_path_factory.mktemp("cards")

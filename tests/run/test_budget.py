@@ -385,6 +385,7 @@ def journalled(root):
         return 0
 
 
+@pytest.mark.slow
 def test_accepting_resumed_after_a_kill_buys_nothing_twice_and_ends_at_the_same_rows(tmp_path):
     answered, lock, go_on = [], threading.Lock(), threading.Event()
     say = answering(some)

@@ -188,6 +188,7 @@ def test_half_of_them_rejected_is_nobodys_business(tmp_path):
     assert len(rows_of(store, "out")) == 41
 
 
+@pytest.mark.slow
 def test_a_trial_changes_nothing_of_what_is_made(tmp_path):
     def answer(handler, path, data):
         handler.reply(200, weighed(*(("good", "bad") if number(data) % 3 else ("bad", "good"))))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from tests_laws import law
@@ -190,6 +191,7 @@ def _told(rows):
     ]
 
 
+@pytest.mark.slow
 @FEW
 @given(table=tables())
 def test_one_table_is_one_dataset_in_every_format(table):
@@ -217,6 +219,7 @@ def test_csv_holds_every_value_as_text(table):
         account([{name: _text(cell) for name, cell in row.items()} for row in rows], kept, gone)
 
 
+@pytest.mark.slow
 @FEW
 @given(rows=rows_of_any_kind(), cuts=st.lists(st.integers(0, 6), max_size=2))
 def test_many_files_are_one_and_a_second_time_is_the_first(rows, cuts):

@@ -86,6 +86,7 @@ def test_groups_are_those_of_a_dictionary(keys, pieces, window, range_rows):
 EVERY = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 
+@pytest.mark.slow
 def test_keys_and_stripped_texts_are_pythons_own_over_every_character():
     step = 4096
     for start in range(0, len(EVERY), step):

@@ -53,7 +53,7 @@ class Commands(Told):
 
     @commands.setter
     def commands(self, found: Any) -> None:
-        self._found = dict(found)
+        self._found = _in_order(found)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as click has it
         """Return a command; None if there is none of that name."""
@@ -69,4 +69,9 @@ class Commands(Told):
         if len(self._found) < len(app.registered_commands) + len(app.registered_groups):
             inner: Any = typer.main.get_group(app)
             found = inner._found  # noqa: SLF001 - of the same class
-            self._found = {name: found[name] for name in [*HOME, *found] if name in found}
+            self._found = _in_order(found)
+
+
+def _in_order(found: Any) -> dict[str, Any]:
+    """Return commands in the order of the table, whichever module was loaded first."""
+    return {name: found[name] for name in [*HOME, *found] if name in found}
