@@ -21,7 +21,7 @@ from pathlib import Path
 from machine import describe, write
 
 from mashbill import Store
-from mashbill.lineage.audit import Auditor
+from mashbill.lineage.evidence.audit import Auditor
 
 
 def command(store: Path) -> list[str]:

@@ -23,9 +23,9 @@ from mashbill.core.merkle import root
 from mashbill.core.record import leaves
 from mashbill.core.store import LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.weights import words_of
-from mashbill.lineage.deriving import times_of
-from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model
-from mashbill.lineage.recomposing import source_behind
+from mashbill.lineage.circuit.nodes import Composer, NodeTable, close_dataset, close_model
+from mashbill.lineage.evidence.deriving import times_of
+from mashbill.lineage.evidence.recomposing import source_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

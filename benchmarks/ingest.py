@@ -66,7 +66,7 @@ shard_rows = 65536
 def ours(folder: Path, job: str) -> float:
     from mashbill import Signer, Store, load_recipe
     from mashbill.plan import build
-    from mashbill.run import Execution, execute
+    from mashbill.run.executor import Execution, execute
 
     merging = job == "merge"
     recipe = folder / "recipe.toml"

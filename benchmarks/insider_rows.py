@@ -10,8 +10,8 @@ from forging import parquet
 from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import digest
 from mashbill.core.store import LEARNED
-from mashbill.lineage.deriving import times_of
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.evidence.deriving import times_of
 
 if TYPE_CHECKING:
     import random

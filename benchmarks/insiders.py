@@ -13,7 +13,7 @@ from insider_rows import InsiderRows, with_column
 from tampered_store import CLOSED
 
 from mashbill.core.artifact import Manifest
-from mashbill.lineage.nodes import NodeTable, parts_of, reachable, source_of
+from mashbill.lineage.circuit.nodes import NodeTable, parts_of, reachable, source_of
 
 DEEP = frozenset(
     {

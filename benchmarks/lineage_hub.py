@@ -78,9 +78,9 @@ def hub(nodes: int, edges: int, seed: int = 1) -> dict[str, np.ndarray]:
 
 
 def ours(graph: dict[str, np.ndarray]) -> dict[str, object]:
-    from mashbill.lineage.circuit import MODEL, SOURCE, Circuit
-    from mashbill.lineage.definitions import decide, load_definitions
-    from mashbill.lineage.evaluate import proportional, touched
+    from mashbill.lineage.bills.definitions import decide, load_definitions
+    from mashbill.lineage.circuit.arrays import MODEL, SOURCE, Circuit
+    from mashbill.lineage.circuit.semirings import proportional, touched
 
     nodes = int(graph["nodes"])
     kind = np.full(nodes, SOURCE, np.uint8)
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="python of an environment with the peers")
     parser.add_argument("--limit", type=float, default=900, help="seconds a peer may take")
     given = parser.parse_args()
-    from mashbill.lineage.definitions import load_definitions
+    from mashbill.lineage.bills.definitions import load_definitions
 
     graph = hub(given.nodes, given.edges)
     mine = ours(graph)

@@ -36,10 +36,10 @@ def _write(path: Path, rows: int, old: int) -> None:
 def _child(recipe: str, store: str, looks: str) -> None:
     from mashbill import Signer, Store, load_recipe
     from mashbill.plan import build
-    from mashbill.run import Execution, execute
+    from mashbill.run.executor import Execution, execute
 
     if looks == "no":
-        from mashbill import run
+        from mashbill.run import executor as run
 
         run._Runner._looking = lambda *_: None
     opened = Store(Path(store), Signer.default())

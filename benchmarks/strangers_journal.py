@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.journal import Journal
+from mashbill.calls.journal import Journal
 from mashbill.core.store import CALLS
 
 if TYPE_CHECKING:

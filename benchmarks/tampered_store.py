@@ -127,7 +127,7 @@ def make(folder: Path, rows: int = 120) -> Path:
     """Run the recipe and return its store."""
     from mashbill import Signer, Store, load_recipe
     from mashbill.plan import build
-    from mashbill.run import Execution, execute
+    from mashbill.run.executor import Execution, execute
 
     folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(3)

@@ -37,13 +37,13 @@ from tampered_store import make
 from mashbill.core import checkpoint
 from mashbill.core.ledger import Signer
 from mashbill.core.store import CALLS, LEDGER, Store
-from mashbill.lineage.audit import Auditor
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.run.rederiving import Rederiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mashbill.lineage.finding import AuditResult
+    from mashbill.lineage.evidence.finding import AuditResult
 
 AUDITS_TIMED = 5
 WHO = {"t": "accident", "s": "stranger", "i": "insider"}

@@ -29,8 +29,8 @@ SCENARIOS = (
 
 
 def things(nodes: int, edges: int, seed: int = 1):  # noqa: ANN201
-    from mashbill.lineage.circuit import DATASET, MODEL, SOURCE, Circuit
-    from mashbill.lineage.things import Column, Measures, Things
+    from mashbill.lineage.circuit.arrays import DATASET, MODEL, SOURCE, Circuit
+    from mashbill.lineage.whatif.things import Column, Measures, Things
 
     graph = hub(nodes, edges, seed)
     draw = np.random.default_rng(seed + 1)
@@ -88,8 +88,8 @@ def sources_of(made) -> None:  # noqa: ANN001
 
 
 def main() -> None:
-    from mashbill.lineage.definitions import load_definitions
-    from mashbill.lineage.scenarios import removing, tell
+    from mashbill.lineage.bills.definitions import load_definitions
+    from mashbill.lineage.whatif.scenarios import removing, tell
     from mashbill.policy.documents import load_registry
     from mashbill.report.whatif import write_whatif
 

@@ -12,7 +12,7 @@ from tests_support import run_toy, write_recipe
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.plan import build
-from mashbill.run import Execution, execute
+from mashbill.run.executor import Execution, execute
 
 CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"
 

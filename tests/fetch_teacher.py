@@ -2,7 +2,7 @@
 
 from mashbill import load_recipe
 from mashbill.cli import recipe_path
-from mashbill.run import default_cache
+from mashbill.run.executor import default_cache
 
 if __name__ == "__main__":
     recipe = load_recipe(recipe_path("grey_area"))

@@ -18,17 +18,17 @@ from tests_laws import law
 
 from mashbill import Source, Store
 from mashbill.core.use import Use
-from mashbill.lineage.bill import bill, coverage
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.decisions import decide_circuit
-from mashbill.lineage.definitions import judge_all, load_definitions
+from mashbill.lineage.bills.bill import bill, coverage
+from mashbill.lineage.bills.definitions import judge_all, load_definitions
+from mashbill.lineage.bills.telling import coverage_sentence, definition_sentences
+from mashbill.lineage.bills.text import markdown
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.circuit.unrecorded import ORIGIN
+from mashbill.lineage.duties.decisions import decide_circuit
 from mashbill.lineage.exports import card, cyclonedx, eu_2_5, gather, prov, spdx
 from mashbill.lineage.exports.bill_file import bill_text
 from mashbill.lineage.exports.eu_answer import section_of
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.telling import coverage_sentence, definition_sentences
-from mashbill.lineage.unrecorded import ORIGIN
-from mashbill.lineage.words import markdown
 from mashbill.policy.documents import load_registry
 from mashbill.report.brief import Facts, Kept, compose, to_html, to_markdown
 from mashbill.report.brief.calls import Called

@@ -425,7 +425,7 @@ def test_optional_packages_are_imported_in_the_one_way():
         "def load():\n    import orjson",
         "def load():\n    from mashbill.teachers import remote",
         "def load():\n    from mashbill.train.decoder import train",
-        "import mashbill.teachers.gguf_file",
+        "import mashbill.models.gguf_file",
         "try:\n    import fsspec\nexcept ImportError:\n    fsspec = None",
     ],
 )

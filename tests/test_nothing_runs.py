@@ -40,27 +40,27 @@ HARMLESS = frozenset({"yaml.safe_load"})
 # file -> call -> why it may
 LISTED = {
     "cli/commands.py": {"importlib.import_module": "a module of the package's own table"},
-    "conduct/files.py": {"fsspec.get_filesystem_class": "a scheme, never of a chain"},
-    "conduct/packages.py": {
+    "files/remote.py": {"fsspec.get_filesystem_class": "a scheme, never of a chain"},
+    "files/packages.py": {
         "subprocess.run": "pip's own settings, in words",
         "ast.literal_eval": "a quoted text of pip's settings",
     },
     "core/installed.py": {"importlib.util.find_spec": "looks whether pip is there; loads nothing"},
     "core/parsing.py": {"yaml.load": "with a safe loader of ours that takes less (plain_yaml)"},
     "core/registry.py": {"importlib.metadata.entry_points": "packages that the user installed"},
-    "stages/cells.py": {"ast.literal_eval": "a quoted text of a list that a cell writes"},
-    "stages/structure.py": {
+    "files/rows/cells.py": {"ast.literal_eval": "a quoted text of a list that a cell writes"},
+    "prompts/schema.py": {
         "importlib.util.spec_from_file_location": "a model that --allow names",
         "importlib.util.module_from_spec": "the same",
         "specification.loader.exec_module": "the same",
     },
-    "stages/prompting.py": {"_JINJA.from_string": "in the bounded sandbox"},
+    "prompts/prompt.py": {"_JINJA.from_string": "in the bounded sandbox"},
     "policy/apart.py": {
         "subprocess.Popen": "a program of ours, bounded and asked in JSON: CEL runs nothing"
     },
     "report/templating.py": {"jinja2.Environment": "the package's own pages"},
-    "teachers/chat_filling.py": {"subprocess.Popen": "the worker of chat templates"},
-    "teachers/chat_worker.py": {
+    "models/chat_filling.py": {"subprocess.Popen": "the worker of chat templates"},
+    "models/chat_worker.py": {
         "jinja2.sandbox.ImmutableSandboxedEnvironment": "in a process with bounds",
         "environment.from_string": "the same",
     },

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests_support import run_toy
 
-from mashbill.lineage.definitions import load_definitions
+from mashbill.lineage.bills.definitions import load_definitions
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -10,11 +10,11 @@ import mashbill
 SOURCE = Path(mashbill.__file__).parent
 
 BOUNDED = {
-    "marks/model_names.py known_name": "what is left is shorter, of _LONGEST letters",
+    "stages/marks/model_names.py known_name": "what is left is shorter, of _LONGEST letters",
     "run/measuring.py left_out": "measures of a manifest, which core/parsing.py read: its depth",
-    "conduct/tables.py _each": "types that _plain took: _NESTED of them",
-    "conduct/tables.py _plain": "_NESTED types in one another, then ValueError",
-    "conduct/tables.py _written_out": "types that _plain took: _NESTED of them",
+    "files/tables.py _each": "types that _plain took: _NESTED of them",
+    "files/tables.py _plain": "_NESTED types in one another, then ValueError",
+    "files/tables.py _written_out": "types that _plain took: _NESTED of them",
     "core/canonical.py plain_value": "_NESTED lists inside each other, then TypeError",
     "core/patterns.py _measure": "_DEEPEST groups in one another, then PatternError",
     "core/patterns.py _repeats": "groups that _measure has gone through: _DEEPEST",
@@ -22,34 +22,34 @@ BOUNDED = {
     "lineage/exports/card.py _yaml": "the front matter that the module itself writes: two levels",
     "policy/house.py _recorded": "_NESTED levels of facts, then InputError",
     "policy/model_names.py _by_rules": "what stands behind ft: has no colon, so it is no such name",
-    "publish/writing.py _plain": "_NESTED levels of a value, then ValueError",
-    "stages/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
+    "publish/rows.py _plain": "_NESTED levels of a value, then ValueError",
+    "prompts/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
     "run/measuring.py agree": "measures of a manifest, which core/parsing.py read: its depth",
-    "run/slicing.py add_measures": "measures that stages write themselves: two levels",
-    "conduct/tables.py _elements": "100 types in one another, refused before (_plain)",
+    "run/slices.py add_measures": "measures that stages write themselves: two levels",
+    "files/tables.py _elements": "100 types in one another, refused before (_plain)",
     "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",
     "teachers/fake_json.py _object": "twice _DEEPEST: nothing is drawn below",
-    "teachers/wire/openai_chat.py _content": "one level: thoughts are only read if they are flat",
-    "teachers/wire/schemas.py _mapped": "_NESTED levels of a schema, then WireError",
+    "client/wire/openai_chat.py _content": "one level: thoughts are only read if they are flat",
+    "client/wire/schemas.py _mapped": "_NESTED levels of a schema, then WireError",
 }
 """file and function -> what bounds its recursion, other than how deep data go"""
 
 DELEGATING = {
-    "conduct/limits.py wait": "of the buckets of a limiter",
-    "conduct/transport.py send": "of the service in this process that an address names",
-    "conduct/order.py deliver": "of those who wait for an order",
-    "conduct/order.py fail": "of those who wait for an order",
-    "lineage/decisions.py as_json": "of the decisions and the licence that it holds",
-    "lineage/obligations.py as_json": "of the duties that it holds",
+    "client/limits.py wait": "of the buckets of a limiter",
+    "client/transport.py send": "of the service in this process that an address names",
+    "client/order.py deliver": "of those who wait for an order",
+    "client/order.py fail": "of those who wait for an order",
+    "lineage/duties/decisions.py as_json": "of the decisions and the licence that it holds",
+    "lineage/duties/obligations.py as_json": "of the duties that it holds",
     "plan.py as_json": "of the stages that it holds",
-    "stages/working.py ask": "of a teacher's session",
+    "stages/writing/work.py ask": "of a teacher's session",
 }
 """file and method -> whose method of the same name it calls: that of another class"""
 
 LOOPING = {
-    "conduct/batch_lane.py": {"pump", "_gather", "_submit", "_run_batch", "_made", "_watch",
+    "client/batch_lane.py": {"pump", "_gather", "_submit", "_run_batch", "_made", "_watch",
                               "_let_go", "_resume", "_seek"},
-    "conduct/lane.py": {"pump", "_send", "_again"},
+    "client/lane.py": {"pump", "_send", "_again"},
 }  # fmt: skip
 """file -> what goes round by tasks and timers of the event loop, each on a stack of its own"""
 

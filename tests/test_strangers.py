@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 import tomli_w
-from conduct.test_http import SERVER, recipe
+from client.test_http import SERVER, recipe
 from tests_service import Service, chat
 from tests_support import run_stages
 from typer.testing import CliRunner

@@ -8,11 +8,8 @@ from typer.testing import CliRunner
 
 from mashbill import Store
 from mashbill.cli import app
-from mashbill.lineage.bill import Coverage, bill
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.exports import FORMATS, gather
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.telling import (
+from mashbill.lineage.bills.bill import Coverage, bill
+from mashbill.lineage.bills.telling import (
     amount,
     counted,
     coverage_sentence,
@@ -20,6 +17,9 @@ from mashbill.lineage.telling import (
     listed,
     open_ends,
 )
+from mashbill.lineage.catalogue.public import lineage_of
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.exports import FORMATS, gather
 from mashbill.policy.claims import load_catalogue
 from mashbill.report import write_report
 

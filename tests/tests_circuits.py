@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from mashbill import Source
 from mashbill.core.source import parse_via
-from mashbill.lineage.circuit import LABELS
-from mashbill.lineage.nodes import NodeTable, edges
+from mashbill.lineage.circuit.arrays import LABELS
+from mashbill.lineage.circuit.nodes import NodeTable, edges
 
 KINDS = ["open-weights", "closed-api", "unknown"]
 

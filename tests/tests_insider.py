@@ -14,7 +14,7 @@ from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.ledger import GENESIS
 from mashbill.core.merkle import root
 from mashbill.core.record import identify, leaves
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.circuit.nodes import NodeTable
 
 
 class Insider:

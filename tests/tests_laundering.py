@@ -9,7 +9,7 @@ from tests_support import rows_of
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.plan import build
-from mashbill.run import Execution, execute
+from mashbill.run.executor import Execution, execute
 
 OWN = [
     {"text": f"ticket {i} says that part {i % 9} of machine {i % 5} is broken",

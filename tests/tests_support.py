@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from mashbill import InputError, Signer, Store, load_recipe
 from mashbill.core.canonical import digest_bytes
+from mashbill.files.rows.chunks import Manner, read_chunks
 from mashbill.plan import build
-from mashbill.run import Execution, execute
-from mashbill.stages.chunks import Manner, read_chunks
+from mashbill.run.executor import Execution, execute
 
 GOOD = ["lovely", "bright", "kind", "superb", "warm"]
 BAD = ["awful", "dull", "cruel", "broken", "cold"]

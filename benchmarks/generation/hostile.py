@@ -369,7 +369,7 @@ def drive(given: argparse.Namespace, folder: Path, port: int) -> dict[str, Any]:
 def kept(folder: Path) -> dict[str, Any]:
     """Return what came of it in the store."""
     from mashbill import Store
-    from mashbill.lineage.audit import Auditor
+    from mashbill.lineage.evidence.audit import Auditor
 
     store = Store(folder / "store")
     made = store.manifests()[-1]

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from tests_service import OpenAIBatches, Service
 
 from mashbill import Signer, Store
-from mashbill.lineage.audit import Auditor
+from mashbill.lineage.evidence.audit import Auditor
 
 RUN = "from mashbill.cli import main; main()"
 MODES = {"w1": "ms50", "w2": "ms50", "w6": "storm"}

@@ -28,7 +28,7 @@ from common import (
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.plan import build
-from mashbill.run import Execution, execute
+from mashbill.run.executor import Execution, execute
 
 RECIPE = """
 [recipe]

@@ -20,12 +20,13 @@ from typing import Any
 
 import ours
 
-from mashbill.conduct import client, lane, writer
-from mashbill.conduct.bought import Requests
-from mashbill.conduct.journal import Journal
+from mashbill.calls import writer
+from mashbill.calls.journal import Journal
+from mashbill.calls.paid_call import Requests
+from mashbill.client import client, lane
 from mashbill.core import ledger
-from mashbill.lineage import nodes
-from mashbill.run import making
+from mashbill.lineage.circuit.arrays import nodes
+from mashbill.run.executor import artifact as making
 
 SPENT: Counter[str] = Counter()
 CALLS: Counter[str] = Counter()

@@ -19,11 +19,11 @@ from mashbill.core.file_origins import ORIGINS, file_actors, undeclared_files
 from mashbill.core.record import user_columns
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.contradicted import beside, table_of, told_of
-from mashbill.lineage.decisions import Decided, decide_circuit
-from mashbill.lineage.definitions import Verdict, judge_all
-from mashbill.lineage.nodes import (
+from mashbill.lineage.bills.definitions import Verdict, judge_all
+from mashbill.lineage.bills.prompted import PromptCoverage
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.contradicted import beside, table_of, told_of
+from mashbill.lineage.circuit.nodes import (
     Actor,
     Composer,
     NodeTable,
@@ -32,9 +32,9 @@ from mashbill.lineage.nodes import (
     reachable,
     source_of,
 )  # fmt: skip
-from mashbill.lineage.prompted import PromptCoverage
-from mashbill.marks.glancing import MOST_HELD, glanced
-from mashbill.marks.prompt_words import words_contradicted
+from mashbill.lineage.duties.decisions import Decided, decide_circuit
+from mashbill.stages.marks.glancing import MOST_HELD, glanced
+from mashbill.stages.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import Projection, project
 
 if TYPE_CHECKING:

@@ -188,7 +188,7 @@ def test_a_folder_of_terms_is_looked_into(folder, tmp_path):
 
 
 def test_accounts_beside_a_recipe_are_a_file_of_its_folder(folder, tmp_path, monkeypatch):
-    from mashbill.conduct.accounts import FILE, Accounts
+    from mashbill.client.accounts import FILE, Accounts
 
     (folder / FILE).symlink_to(tmp_path / "outside" / "secret.jsonl")
     monkeypatch.delenv("MASHBILL_ACCOUNTS", raising=False)
@@ -232,8 +232,8 @@ def test_a_stage_of_others_is_held_to_it_without_thinking_of_it(folder):
 
 
 def test_a_rebuild_elsewhere_says_what_it_cannot_take_along(folder, tmp_path):
-    from mashbill.lineage.rebuild import Rebuild, write_rebuild
-    from mashbill.lineage.removal import Selector
+    from mashbill.lineage.whatif.rebuild import Rebuild, write_rebuild
+    from mashbill.lineage.whatif.removal import Selector
 
     path = written(folder, CORPUS + "'../outside/secret.jsonl'\n")
     allow = [tmp_path / "outside"]

@@ -11,11 +11,11 @@ CODE = """
 import sys
 from pathlib import Path
 from mashbill import MashbillError, Store
-from mashbill.conduct.journal import Journal
+from mashbill.calls.journal import Journal
 from mashbill.core.checkpoint import lines_of
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
 root = Path(sys.argv[1])
 def opened():
     store = Store(root)

@@ -65,44 +65,44 @@ def terms(path):
 
 
 def definition(path):
-    from mashbill.lineage.definitions import load_definitions
+    from mashbill.lineage.bills.definitions import load_definitions
 
     return load_definitions([str(path)])
 
 
 def accounts(path):
-    from mashbill.conduct.accounts import Accounts
+    from mashbill.client.accounts import Accounts
 
     return Accounts.load(path.parent, {"MASHBILL_ACCOUNTS": str(path)})
 
 
 def prompt(path):
-    from mashbill.stages.prompting import Prompt
+    from mashbill.prompts.prompt import Prompt
 
     return Prompt(path).render({"text": "x"}, "row 0")
 
 
 def template(path):
-    from mashbill.stages.asking import Template
+    from mashbill.stages.judging import Template
 
     read = Template(path, ["text"])
     return read.prefix, read.fill({"text": "x"}, 9), read.ending()
 
 
 def schema(path):
-    from mashbill.stages.structure import Structure
+    from mashbill.prompts.schema import Structure
 
     return Structure.of(path.parent, path.name).text
 
 
 def model(path):
-    from mashbill.stages.structure import _model_of
+    from mashbill.prompts.schema import _model_of
 
     return _model_of(path, "Answer").model_json_schema()
 
 
 def tools(path):
-    from mashbill.stages.tracing import declared_tools
+    from mashbill.stages.writing.tool_trace import declared_tools
 
     return [(name, tool.told) for name, tool in declared_tools(path).items()]
 

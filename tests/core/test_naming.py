@@ -9,10 +9,10 @@ from tests_laws import law
 from tests_support import read_rows, rows_of, run_stages
 
 from mashbill import InputError, Signer, Store
-from mashbill.conduct import listing
-from mashbill.conduct.listing import File, listing_digest
 from mashbill.core.naming import file_name, free_names, reference_name
 from mashbill.core.record import OURS, identify
+from mashbill.files import listing
+from mashbill.files.listing import File, listing_digest
 
 laws = law(300)
 BASE = st.sampled_from(["_bill", "_id", "text", "prompt", "a"])

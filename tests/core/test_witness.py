@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from mashbill import AuditError, InputError, Signer, Store
 from mashbill.cli import app
-from mashbill.conduct.witnessing import cosign
+from mashbill.client.witnessing import cosign
 from mashbill.core import checkpoint
 from mashbill.core.merkle import consistency, leaf, root
 from mashbill.core.witness import WitnessKey, message, seen_at

@@ -11,7 +11,7 @@ from tests_laws import law
 
 from mashbill.core.letters import folded, is_word, kind
 from mashbill.core.words import words
-from mashbill.train.linear import features, first_features
+from mashbill.models.linear import features, first_features
 
 PLAIN = st.text([chr(code) for code in range(128) if chr(code) not in "#$%&*+/<=>@\\^|~-."])
 

@@ -13,7 +13,7 @@ from tests_support import rows_of, run_stages
 
 from mashbill import InputError, RecipeError
 from mashbill.core.record import BILL, OURS
-from mashbill.lineage.nodes import NodeTable, source_of
+from mashbill.lineage.circuit.nodes import NodeTable, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -92,23 +92,23 @@ def _terms(path):
 
 
 def _definition(path):
-    from mashbill.lineage.definitions import load_definitions
+    from mashbill.lineage.bills.definitions import load_definitions
 
     load_definitions([str(path)])
 
 
 def _accounts(path):
-    from mashbill.conduct.accounts import Accounts
+    from mashbill.client.accounts import Accounts
 
     Accounts.load(path.parent, {"MASHBILL_ACCOUNTS": str(path)})
 
 
 def _proof(path):
     from mashbill.core import parsing
-    from mashbill.lineage.bill import bill
-    from mashbill.lineage.circuit import Circuit
-    from mashbill.lineage.definitions import judge_all
-    from mashbill.lineage.proof import check_proof
+    from mashbill.lineage.bills.bill import bill
+    from mashbill.lineage.bills.definitions import judge_all
+    from mashbill.lineage.circuit.arrays import Circuit
+    from mashbill.lineage.evidence.proof import check_proof
 
     circuit = Circuit.of(check_proof(parsing.json_object(path, what="a proof")).as_dataset())
     bill(circuit), judge_all(circuit)
@@ -138,7 +138,7 @@ def _ledger(path):
 
 
 def _audit(path):
-    from mashbill.lineage.audit import Auditor
+    from mashbill.lineage.evidence.audit import Auditor
 
     root = next(p for p in path.parents if (p / "ledger.jsonl").exists() or p.name == "store")
     Auditor(root).run()
@@ -152,16 +152,16 @@ def _manifest(path):
 
 
 def _nodes(path):
-    from mashbill.lineage.bill import bill
-    from mashbill.lineage.circuit import Circuit
-    from mashbill.lineage.nodes import NodeTable
+    from mashbill.lineage.bills.bill import bill
+    from mashbill.lineage.circuit.arrays import Circuit
+    from mashbill.lineage.circuit.nodes import NodeTable
 
     bill(Circuit.of(NodeTable.read(path)))
 
 
 def _circuit(path):
-    from mashbill.lineage.bill import bill, coverage
-    from mashbill.lineage.circuit import Circuit
+    from mashbill.lineage.bills.bill import bill, coverage
+    from mashbill.lineage.circuit.arrays import Circuit
 
     circuit = Circuit.read(path)
     bill(circuit), coverage(circuit)
@@ -176,8 +176,8 @@ def _shard(path):
 
 
 def _journal_of(path):
-    from mashbill.conduct import keeping
-    from mashbill.conduct.journal import Journal
+    from mashbill.calls import upkeep as keeping
+    from mashbill.calls.journal import Journal
 
     journal = Journal(path)
     try:
@@ -190,7 +190,7 @@ def _journal_of(path):
 
 
 def _taken_in(path):
-    from mashbill.conduct import keeping
+    from mashbill.calls import upkeep as keeping
 
     store = path.with_name("calls.sqlite")
     for beside in path.parent.glob("calls.sqlite*"):
@@ -199,7 +199,7 @@ def _taken_in(path):
 
 
 def _schema(path):
-    from mashbill.stages.structure import Structure
+    from mashbill.prompts.schema import Structure
 
     structure = Structure.of(path.parent, path.name)
     structure.columns()
@@ -212,7 +212,7 @@ def _schema(path):
 
 
 def _tools(path):
-    from mashbill.stages.tracing import declared_tools
+    from mashbill.stages.writing.tool_trace import declared_tools
 
     declared_tools(path)
 
@@ -225,13 +225,13 @@ def _results(path):
 
 
 def _prompt(path):
-    from mashbill.stages.prompting import Prompt
+    from mashbill.prompts.prompt import Prompt
 
     Prompt(path).render({"text": "abc", "label": "b"}, "row 1")
 
 
 def _template(path):
-    from mashbill.stages.asking import Template
+    from mashbill.stages.judging import Template
 
     Template(path, ["text"]).fill({"text": "abc"}, 100)
 
@@ -257,7 +257,7 @@ def _repository(path):
 
 
 def _catalogue(path):
-    from mashbill.lineage.public import lineage_of
+    from mashbill.lineage.catalogue.public import lineage_of
     from mashbill.policy.claims import load_catalogue
     from mashbill.policy.keeping import open_index
 
@@ -266,8 +266,8 @@ def _catalogue(path):
 
 
 def _gguf(path):
-    from mashbill.teachers.chat_template import describe
-    from mashbill.teachers.gguf_file import GgufFile
+    from mashbill.models.chat_template import describe
+    from mashbill.models.gguf_file import GgufFile
 
     file = GgufFile(path)
     describe(file)
@@ -298,7 +298,7 @@ def _gguf_valid(_kept):
 
 
 def _linear(path):
-    from mashbill.train.linear import LinearPredictor
+    from mashbill.models.linear import LinearPredictor
 
     predictor = LinearPredictor.load(path.parent)
     predictor.probabilities(["a text", ""])
@@ -324,8 +324,8 @@ def _rows(**manner):
     """Return what reads the rows of a file as a stage does: to their end, twice."""
 
     def read(path):
-        from mashbill.stages.chunks import Manner, read_chunks
-        from mashbill.stages.spill import Spill
+        from mashbill.files.rows.chunks import Manner, read_chunks
+        from mashbill.files.rows.spill import Spill
 
         with Spill(path.with_name("spilled")) as spill:
             for chunk in read_chunks(path, path.name, Manner(**manner)):
@@ -341,7 +341,7 @@ def _rows(**manner):
 
 def _member(inside):
     def read(path):
-        from mashbill.conduct.archives import member_of, unpacked
+        from mashbill.files.archives import member_of, unpacked
 
         with member_of(path, inside) as stream:
             stream.read()
@@ -351,8 +351,8 @@ def _member(inside):
 
 
 def _index(path):
-    from mashbill.conduct.index_pages import links_of
-    from mashbill.conduct.web import Page
+    from mashbill.files.index_pages import links_of
+    from mashbill.files.web import Page
 
     kind = "application/json" if path.suffix == ".json" else "text/html"
 
@@ -556,9 +556,9 @@ _INDEX_JSON = json.dumps(
     }
 )  # fmt: skip
 _OF_MEMBERS = (
-    "conduct.archives:_from_zip", "conduct.archives:_from_tar", "conduct.archives:unpacked"
+    "files.archives:_from_zip", "files.archives:_from_tar", "files.archives:unpacked"
 )  # fmt: skip
-_OF_ROWS = ("stages.chunks:read_chunks", "conduct.opening:open_file")
+_OF_ROWS = ("files.rows.chunks:read_chunks", "files.opening:open_file")
 
 READERS = (
     Reader("recipe", ("core.parsing:read_bytes", "core.parsing:read_toml",
@@ -571,9 +571,9 @@ READERS = (
            lambda _kept: (Path(__import__("mashbill").__file__).parent / "policy/terms/mistral.toml"
                           ).read_bytes().replace(b'id = "', b'id = "own-'),
            _terms, "terms.toml", OF_TEXT),
-    Reader("definition", ("lineage.definitions:load_definitions",), _text(_DEFINITION), _definition,
+    Reader("definition", ("lineage.bills.definitions:load_definitions",), _text(_DEFINITION), _definition,
            "mine.toml", OF_TEXT),
-    Reader("accounts", ("conduct.accounts:load",), _text(_ACCOUNTS), _accounts, "accounts.toml",
+    Reader("accounts", ("client.accounts:load",), _text(_ACCOUNTS), _accounts, "accounts.toml",
            OF_TEXT),
     Reader("list of models", ("lineage.whatif.population:read_population",),
            _text("name,what\nacme/a,model\nacme/b,dataset\n"), _population, "list.csv", OF_TEXT,
@@ -586,9 +586,9 @@ READERS = (
            "c.note", OF_TEXT),
     Reader("ledger", ("core.ledger:__init__", "core.checkpoint:lines_of", "core.checkpoint:kept"),
            lambda kept: kept.of("ledger.jsonl"), _ledger, "store/ledger.jsonl", weight=0.5),
-    Reader("ledger, audited", ("lineage.counting:count",), lambda kept: kept.of("ledger.jsonl"),
+    Reader("ledger, audited", ("lineage.evidence.counting:count",), lambda kept: kept.of("ledger.jsonl"),
            _audit, "store/ledger.jsonl", OF_JSON, _whole_store, 0.05, refuses=False),
-    Reader("shard, audited", ("lineage.audit:_files",),
+    Reader("shard, audited", ("lineage.evidence.audit:_files",),
            lambda kept: kept.of("datasets/unique@1/part-00000.parquet"), _audit,
            "store/datasets/unique@1/part-00000.parquet", OF_BYTES, _whole_store, 0.05,
            refuses=False),
@@ -596,9 +596,9 @@ READERS = (
            _manifest, "store/datasets/unique@1/manifest.json", OF_JSON,
            lambda folder, kept: folder.joinpath("../../ledger.jsonl").write_bytes(
                kept.of("ledger.jsonl"))),
-    Reader("node table", ("core.tables:read_parquet", "lineage.nodes:of"), lambda kept: kept.nodes, _nodes,
+    Reader("node table", ("core.tables:read_parquet", "lineage.circuit.nodes:of"), lambda kept: kept.nodes, _nodes,
            "nodes.parquet", OF_BYTES),
-    Reader("node table as arrays", ("lineage.circuit:read",), lambda kept: kept.nodes, _circuit,
+    Reader("node table as arrays", ("lineage.circuit.arrays:read",), lambda kept: kept.nodes, _circuit,
            "nodes.parquet", OF_BYTES),
     Reader("shard", ("core.dataset:__init__",),
            lambda kept: kept.of("datasets/unique@1/part-00000.parquet"), _shard,
@@ -606,21 +606,21 @@ READERS = (
            lambda folder, kept: [
                (folder / "manifest.json").write_bytes(kept.of("datasets/unique@1/manifest.json")),
                folder.joinpath("../../ledger.jsonl").write_bytes(kept.of("ledger.jsonl"))]),
-    Reader("journal", ("conduct.journal:__init__",), lambda kept: kept.journal,
+    Reader("journal", ("calls.journal:__init__",), lambda kept: kept.journal,
            _journal_of, "calls.sqlite", (*OF_BYTES, another_word)),
-    Reader("journal export", ("conduct.keeping:_lines",), lambda kept: kept.exported, _taken_in,
+    Reader("journal export", ("calls.upkeep:_lines",), lambda kept: kept.exported, _taken_in,
            "calls.jsonl", weight=0.5),
-    Reader("JSON Schema", ("stages.structure:of",), _text(json.dumps(_SCHEMA)), _schema, "s.json"),
-    Reader("tools", ("stages.tracing:declared_tools",), _text(json.dumps(_TOOLS)), _tools, "t.json"),
+    Reader("JSON Schema", ("prompts.schema:of",), _text(json.dumps(_SCHEMA)), _schema, "s.json"),
+    Reader("tools", ("stages.writing.tool_trace:declared_tools",), _text(json.dumps(_TOOLS)), _tools, "t.json"),
     Reader("tool results", ("stages.tools:known",),
            _text('{"name": "w", "arguments": {"a": 1}, "result": {"b": [1]}}\n' * 3), _results,
            "r.jsonl"),
-    Reader("prompt", ("stages.prompting:__init__",),
+    Reader("prompt", ("prompts.prompt:__init__",),
            _file(RECIPES / "prompts" / "judge.jinja")
            if (RECIPES / "prompts" / "judge.jinja").exists()
            else _text("{% block user %}{% for i in range(3) %}{{ text | upper }}{% endfor %}{% endblock %}"),
            _prompt, "p.jinja", OF_TEXT),
-    Reader("prompt of labels", ("stages.asking:__init__",), _text("Say {{ text }}\nnow:"), _template,
+    Reader("prompt of labels", ("stages.judging:__init__",), _text("Say {{ text }}\nnow:"), _template,
            "p.txt", OF_TEXT),
     Reader("card", ("policy.importers.cards:read", "policy.importers.cards:_front_matter",
                      "policy.importers.imported:read_text"),
@@ -645,11 +645,11 @@ READERS = (
     Reader("claims", ("policy.claims:read_rows", "policy.columns:read_columns",
                       "policy.importers.adding_columns:_read"), _text(_CLAIMS), _catalogue, "claims.csv",
            OF_TEXT),
-    Reader("GGUF", ("teachers.gguf_header:check_header", "teachers.gguf_file:__init__"), _gguf_valid,
+    Reader("GGUF", ("models.gguf_header:check_header", "models.gguf_file:__init__"), _gguf_valid,
            _gguf, "m.gguf", OF_BYTES),
-    Reader("classifier's weights", ("train.linear:__init__",), lambda kept: kept.model, _linear,
+    Reader("classifier's weights", ("models.linear:__init__",), lambda kept: kept.model, _linear,
            "weights.safetensors", OF_BYTES, _model_beside),
-    Reader("classifier's config", ("train.linear:load",), lambda _kept: _CONFIG, _linear,
+    Reader("classifier's config", ("models.linear:load",), lambda _kept: _CONFIG, _linear,
            "config.json", OF_JSON, _model_beside),
     Reader("config of weights", ("teachers.folder_model:_read", "teachers.folder_model:describe"),
            _text('{"eos_token_id": 1, "max_position_embeddings": 5}'), _folder_config,
@@ -685,8 +685,8 @@ READERS = (
            (*OF_BYTES, another_word)),
     Reader("member of a packed tar", _OF_MEMBERS, _tarred("w:gz"), _member("a.txt"), "a.tar.gz",
            OF_BYTES),
-    Reader("index page", ("conduct.index_pages:links_of",), _text(_INDEX), _index, "page.html",
+    Reader("index page", ("files.index_pages:links_of",), _text(_INDEX), _index, "page.html",
            OF_TEXT, refuses=False),
-    Reader("index page of JSON", ("conduct.index_pages:_of_json",), _text(_INDEX_JSON), _index,
+    Reader("index page of JSON", ("files.index_pages:_of_json",), _text(_INDEX_JSON), _index,
            "page.json"),
 )  # fmt: skip

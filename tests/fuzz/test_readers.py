@@ -35,8 +35,9 @@ def kept(tmp_path_factory):
     from tests_support import TEACHER, run_stages
 
     from mashbill import Signer
-    from mashbill.conduct import keeping, statement
-    from mashbill.conduct.journal import Journal
+    from mashbill.calls import upkeep as keeping
+    from mashbill.calls.journal import Journal
+    from mashbill.conduct import statement
 
     folder = tmp_path_factory.mktemp("kept")
     os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")

@@ -22,46 +22,46 @@ PARSES = {
 OF_PATTERNS = frozenset({"compile", "search", "match", "fullmatch", "sub", "finditer", "findall"})
 OPENS = frozenset({"open", "read_text", "read_bytes"})
 OF_ITS_OWN = "bytes that this program wrote, and that nobody hands over"
-OF_THE_JOURNAL = "columns of the journal, read within what tells a damaged one (conduct/journal.py)"
+OF_THE_JOURNAL = "columns of the journal, read within what tells a damaged one (calls/journal.py)"
 OF_A_SERVICE = "the answer of a service: bounded, and refused, where it comes in (the client)"
 OF_THE_CLIENT = "a batch's answer, bounded by the client that fetched it"
 MAY_PARSE = {
     "core.parsing": "the place itself",
     "core.installed": "of installed packages: where this one came from (PEP 610), and its own sources",
     "core.faults": "fuzzed; a damaged one is told by other checks",
-    "conduct.index_pages": "fuzzed; a page, refused where it comes in",
+    "files.index_pages": "fuzzed; a page, refused where it comes in",
     "policy.apart": "what its own worker says, and the worker's reading of what we say",
-    "conduct.bought": OF_THE_JOURNAL,
-    "conduct.journal": OF_THE_JOURNAL,
-    "conduct.keeping": OF_THE_JOURNAL,
+    "calls.paid_call": OF_THE_JOURNAL,
+    "calls.journal": OF_THE_JOURNAL,
+    "calls.upkeep": OF_THE_JOURNAL,
     "conduct.statement": "details of events that this program or the record checked holds",
-    "conduct.batch_calls": OF_A_SERVICE,
-    "conduct.batch_lane": OF_THE_CLIENT,
+    "client.batch_calls": OF_A_SERVICE,
+    "client.batch_lane": OF_THE_CLIENT,
     "teachers.format": OF_A_SERVICE,
     "teachers.remote": OF_A_SERVICE,
-    "teachers.wire.batching": OF_A_SERVICE,
-    "teachers.wire.anthropic": OF_A_SERVICE,
-    "teachers.wire.reading": OF_A_SERVICE,
-    "teachers.wire.bodies": OF_A_SERVICE,
-    "teachers.wire.events": OF_A_SERVICE,
+    "client.wire.batching": OF_A_SERVICE,
+    "client.wire.anthropic": OF_A_SERVICE,
+    "client.wire.reading": OF_A_SERVICE,
+    "client.wire.bodies": OF_A_SERVICE,
+    "client.wire.events": OF_A_SERVICE,
     "teachers.fake_service": OF_ITS_OWN,
     "teachers.fake": OF_ITS_OWN,
     "teachers.vllm_engine": OF_ITS_OWN,
-    "teachers.chat_template": OF_ITS_OWN,
-    "stages.working": OF_ITS_OWN,
-    "stages.calls": OF_ITS_OWN,
-    "teachers.chat_filling": "what its own worker says",
-    "teachers.chat_worker": "what its parent says: it imports nothing of ours",
-    "stages.cells": "cells that this program wrote as JSON, into its own spill",
-    "stages.json_rows": "fuzzed; a row: whatever it is, it is read or a rejected row",
-    "stages.tars": "fuzzed; a number of digits alone, bounded",
-    "stages.structure": "an answer: whatever it is, it is read or a rejected row",
+    "models.chat_template": OF_ITS_OWN,
+    "stages.writing.work": OF_ITS_OWN,
+    "stages.writing.tool_calls": OF_ITS_OWN,
+    "models.chat_filling": "what its own worker says",
+    "models.chat_worker": "what its parent says: it imports nothing of ours",
+    "files.rows.cells": "cells that this program wrote as JSON, into its own spill",
+    "files.rows.json_rows": "fuzzed; a row: whatever it is, it is read or a rejected row",
+    "files.rows.tars": "fuzzed; a number of digits alone, bounded",
+    "prompts.schema": "an answer: whatever it is, it is read or a rejected row",
     "cli.conduct": "a teacher's identity in the journal",
-    "marks.answers": "a teacher's identity in the journal",
-    "marks.named_in": "a cell: whatever it is, it is looked into or passed over",
-    "marks.row_licences": "a cell: whatever it is, it is looked into or passed over",
-    "marks.columns": "a cell: whatever it is, it is looked into or passed over",
-    "marks.texts": "a cell: whatever it is, it is looked into or passed over",
+    "stages.marks.answers": "a teacher's identity in the journal",
+    "stages.marks.named_in": "a cell: whatever it is, it is looked into or passed over",
+    "stages.marks.row_licences": "a cell: whatever it is, it is looked into or passed over",
+    "stages.marks.columns": "a cell: whatever it is, it is looked into or passed over",
+    "stages.marks.texts": "a cell: whatever it is, it is looked into or passed over",
     "report.brief.calls": OF_THE_JOURNAL,
     "lineage.whatif.lead": "the table that comes with the package",
 }
@@ -70,10 +70,10 @@ MAY_OPEN = {
     "core.installed:_direct_url": "what an installer wrote of this package (PEP 610)",
     "core.installed:_is_ours": "the pyproject.toml of the folder that it was installed from",
     "core.ledger:_read": "the user's own key",
-    "lineage.leftovers:strange_beside": "a file's first bytes to compare; nothing is parsed",
-    "lineage.nodes:committed_nodes": "bytes to digest; only those that were committed are read",
-    "marks.beside:_see_file": "bytes to look for words in; core/parsing.py reads what has them",
-    "marks.prompt_words:_words": "a prompt's first bytes as text; nothing is parsed",
+    "lineage.evidence.leftovers:strange_beside": "a file's first bytes to compare; nothing is parsed",
+    "lineage.circuit.nodes:committed_nodes": "bytes to digest; only those that were committed are read",
+    "stages.marks.beside:_see_file": "bytes to look for words in; core/parsing.py reads what has them",
+    "stages.marks.prompt_words:_words": "a prompt's first bytes as text; nothing is parsed",
     "core.canonical:digest_file": "bytes to digest; nothing is parsed",
     "core.ledger:append": "the ledger that this program writes",
     "core.ledger:default": "the user's own key",
@@ -84,31 +84,31 @@ MAY_OPEN = {
     "policy.keeping:code_of": "this package's own text, to digest",
     "policy.sealed:_data": "it writes",
     "policy.sealed:_digest": "bytes to digest; what does not hold is not read",
-    "publish.writing:_writer": "it writes",
+    "publish.rows:_writer": "it writes",
     "publish.forms:write_form": "it writes, from a shard whose digest was checked",
-    "conduct.keeping:export": "it writes",
-    "conduct.listing:_kept": "a list that this program wrote into its cache",
-    "conduct.hub_repository:is_same": "bytes to compare",
-    "conduct.files:is_same": "bytes to compare",
-    "conduct.hub:_card": "a card's bytes, which the reader of cards reads",
-    "conduct.web:download": "it writes",
-    "conduct.web:_asked": "a request, no file",
-    "lineage.comparing:compared": "bytes to digest, and to give to readers that are fuzzed",
-    "lineage.moment:_holds": "bytes to digest",
+    "calls.upkeep:export": "it writes",
+    "files.listing:_kept": "a list that this program wrote into its cache",
+    "files.hub_repository:is_same": "bytes to compare",
+    "files.remote:is_same": "bytes to compare",
+    "files.hub_cards:_card": "a card's bytes, which the reader of cards reads",
+    "files.web:download": "it writes",
+    "files.web:_asked": "a request, no file",
+    "lineage.evidence.comparing:compared": "bytes to digest, and to give to readers that are fuzzed",
+    "lineage.evidence.moment:_holds": "bytes to digest",
     "core.store:is_held": "a lock",
-    "lineage.moment:_settled": "the ledger's bytes, for its reader",
-    "lineage.moment:later": "the ledger's bytes, for its reader",
+    "lineage.evidence.moment:_settled": "the ledger's bytes, for its reader",
+    "lineage.evidence.moment:later": "the ledger's bytes, for its reader",
     "lineage.whatif.lead:shipped": "the table that comes with the package",
-    "marks.beside:_see_folder": "read by core/parsing.py; what cannot be read is no mark",
+    "stages.marks.beside:_see_folder": "read by core/parsing.py; what cannot be read is no mark",
     "policy.importers.adding_columns:_write": "it writes",
     "policy.importers.card_block:_beside": "read by core/parsing.py, once its digest is the card's",
-    "stages.same:__init__": "it writes",
-    "stages.same:_lay": "it writes",
-    "lineage.proof:prove": "a manifest of a store, whose digest is in the ledger",
-    "lineage.rebuild:write_rebuild": "bytes to compare",
+    "files.rows.same:__init__": "it writes",
+    "files.rows.same:_lay": "it writes",
+    "lineage.evidence.proof:prove": "a manifest of a store, whose digest is in the ledger",
+    "lineage.whatif.rebuild:write_rebuild": "bytes to compare",
     "run.permission:prompt_findings": "a prompt that the recipe's reader has read",
-    "stages.structure:_model_of": "Python that is executed, as is documented",
-    "teachers.chat_template:__init__": OF_ITS_OWN,
+    "prompts.schema:_model_of": "Python that is executed, as is documented",
+    "models.chat_template:__init__": OF_ITS_OWN,
 }
 """module:function -> why it may open a file"""
 FORMS = {
@@ -117,7 +117,7 @@ FORMS = {
     "'|'.join(anywhere)",
     "'|'.join(in_errors)",
 }
-"""patterns that conduct/scrubbing.py writes, letter by letter, of keys"""
+"""patterns that client/scrubbing.py writes, letter by letter, of keys"""
 
 
 @cache
@@ -153,7 +153,7 @@ def test_nobody_parses_by_themselves():
     found = {name for name, tree in _modules() if any(_is_parsing(c) for _, c in _calls(tree))}
     assert found - MAY_PARSE.keys() == set(), "read it by core/parsing.py, or say here why not"
     # The list does not outlive its reasons; what others are rewriting may be gone already.
-    assert {"core.parsing", "stages.structure"} <= found
+    assert {"core.parsing", "prompts.schema"} <= found
 
 
 def test_parsers_are_not_imported_by_name():
@@ -166,7 +166,7 @@ def test_parsers_are_not_imported_by_name():
 
 def test_no_pattern_that_is_not_our_own_goes_to_re():
     for name, tree in _modules():
-        if name in {"core.patterns", "teachers.chat_template"}:
+        if name in {"core.patterns", "models.chat_template"}:
             continue  # the place itself, and marks that are escaped
         for function, call in _calls(tree):
             target = call.func
@@ -181,7 +181,7 @@ def test_no_pattern_that_is_not_our_own_goes_to_re():
             own = isinstance(pattern, ast.Constant | ast.JoinedStr) or (
                 isinstance(pattern, ast.Name | ast.Attribute | ast.BinOp | ast.Call)
                 and ast.unparse(pattern) in {"pattern", "HUB_ID", "maker.pattern", "FORMULA"} | FORMS
-                and name in {"cli.show_import", "conduct.linting", "conduct.scrubbing",
+                and name in {"cli.show_import", "client.prompt_lint", "client.scrubbing",
                              "teachers.continuing", "teachers.cures", "lineage.exports.card", "lineage.exports.croissant",
                              "policy.importers.dpi"}
             )  # fmt: skip

@@ -24,10 +24,10 @@ def main() -> None:
     from mashbill.core import checkpoint
     from mashbill.core.ledger import Signer
     from mashbill.core.store import LEDGER
-    from mashbill.lineage.bill import bill
-    from mashbill.lineage.circuit import Circuit
-    from mashbill.lineage.definitions import judge_all
-    from mashbill.lineage.proof import prove
+    from mashbill.lineage.bills.bill import bill
+    from mashbill.lineage.bills.definitions import judge_all
+    from mashbill.lineage.circuit.arrays import Circuit
+    from mashbill.lineage.evidence.proof import prove
 
     folder = HERE / f"v{version('mashbill')}"
     if folder.exists():

@@ -19,8 +19,8 @@ from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.ledger import GENESIS
 from mashbill.core.merkle import root
 from mashbill.core.record import BILL, FROM, leaves
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.evidence.audit import Auditor
 
 
 @pytest.fixture

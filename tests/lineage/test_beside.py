@@ -21,8 +21,8 @@ from mashbill.cli import app
 from mashbill.core import checkpoint
 from mashbill.core.ledger import Ledger
 from mashbill.core.store import CALLS, LEDGER, MANIFEST, PENDING
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.moment import Moment
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.evidence.moment import Moment
 
 MADE_ANEW = "confident@1"
 

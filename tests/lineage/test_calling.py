@@ -10,12 +10,12 @@ from tests_laws import law
 from mashbill import Source
 from mashbill.core.errors import InputError
 from mashbill.core.use import Use
-from mashbill.lineage.calling import calls_of
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.decisions import decide_circuit
-from mashbill.lineage.extended import extended
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.public import lineage_of
+from mashbill.lineage.catalogue.extended import extended
+from mashbill.lineage.catalogue.public import lineage_of
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.duties.calling import calls_of
+from mashbill.lineage.duties.decisions import decide_circuit
 from mashbill.policy.callers import BARS
 from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry

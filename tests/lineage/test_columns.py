@@ -11,10 +11,10 @@ from tests_laws import law
 
 from mashbill.core.errors import MashbillError
 from mashbill.core.source import Channel
-from mashbill.lineage.agreeing import written_else
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.evidence.agreeing import written_else
 
 CELLS = {
     "via": st.sampled_from([each.value for each in Channel]),

@@ -13,25 +13,32 @@ from typer.testing import CliRunner
 from mashbill import Signer, Source, Store, load_recipe
 from mashbill.cli import app
 from mashbill.cli.show import hop_tree
+from mashbill.client.wire import schemas
 from mashbill.core.canonical import canonical_row, changed_keys
 from mashbill.core.errors import CanonicalError
 from mashbill.core.record import BILL
 from mashbill.core.use import Use
-from mashbill.lineage.bill import bill, coverage, summarised
-from mashbill.lineage.circuit import MADE, Circuit
-from mashbill.lineage.decisions import decide_circuit
-from mashbill.lineage.definitions import judge_all, load_definitions
-from mashbill.lineage.evaluate import proportional
-from mashbill.lineage.nodes import Composer, NodeTable, close_dataset, close_model, reachable
-from mashbill.lineage.obligations import output_licence
-from mashbill.lineage.proof import _closure
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.removal import Selector, touch
-from mashbill.lineage.scenarios import Scenario
-from mashbill.lineage.things import FACTS, Column, Things
-from mashbill.lineage.trace import Hop
+from mashbill.lineage.bills.bill import bill, coverage, summarised
+from mashbill.lineage.bills.definitions import judge_all, load_definitions
+from mashbill.lineage.catalogue.public import lineage_of
+from mashbill.lineage.circuit.arrays import MADE, Circuit
+from mashbill.lineage.circuit.nodes import (
+    Composer,
+    NodeTable,
+    close_dataset,
+    close_model,
+    reachable,
+)
+from mashbill.lineage.circuit.semirings import proportional
+from mashbill.lineage.duties.decisions import decide_circuit
+from mashbill.lineage.duties.obligations import output_licence
+from mashbill.lineage.evidence.proof import _closure
+from mashbill.lineage.evidence.trace import Hop
 from mashbill.lineage.whatif.lead import shipped
 from mashbill.lineage.whatif.passes import what_if
+from mashbill.lineage.whatif.removal import Selector, touch
+from mashbill.lineage.whatif.scenarios import Scenario
+from mashbill.lineage.whatif.things import FACTS, Column, Things
 from mashbill.lineage.whatif.told import Told
 from mashbill.plan import build
 from mashbill.policy.claims import Catalogue, Claim, Entity
@@ -39,8 +46,7 @@ from mashbill.policy.documents import load_registry
 from mashbill.report import _hops
 from mashbill.report.drawing import draw_chain
 from mashbill.report.gather import Box
-from mashbill.run import Execution, execute
-from mashbill.teachers.wire import schemas
+from mashbill.run.executor import Execution, execute
 
 DEEP = 5_000
 STAGES = 250

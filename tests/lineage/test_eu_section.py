@@ -10,12 +10,12 @@ from tests_circuits import circuits
 from tests_laws import law
 
 from mashbill import Source, Store
-from mashbill.lineage.bill import coverage
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.definitions import judge, load_definitions
+from mashbill.lineage.bills.bill import coverage
+from mashbill.lineage.bills.definitions import judge, load_definitions
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.exports import eu_2_5, gather
 from mashbill.lineage.exports.eu_answer import section_of
-from mashbill.lineage.nodes import NodeTable
 
 [EU] = load_definitions(["EU-2.5"])
 
@@ -103,8 +103,8 @@ def real(finished):
 def account(real, table):
     manifest = real.manifest.model_copy(update={"tokens": 1000})
     circuit = Circuit.of(table)
-    from mashbill.lineage.bill import bill
-    from mashbill.lineage.definitions import judge_all
+    from mashbill.lineage.bills.bill import bill
+    from mashbill.lineage.bills.definitions import judge_all
 
     return replace(
         real, manifest=manifest, table=table, lines=tuple(bill(circuit)), covered=coverage(circuit),

@@ -22,8 +22,10 @@ from prov.model import ProvDocument
 from spdx_python_model.bindings import v3_0_1
 
 from mashbill import Channel, InputError, Source, Store
-from mashbill.lineage.bill import bill
-from mashbill.lineage.definitions import judge_all
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import judge_all
+from mashbill.lineage.bills.text import percent
+from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.exports import FORMATS, eu_2_5, export, gather, licences
 from mashbill.lineage.exports import card as card_format
 from mashbill.lineage.exports import croissant as croissant_format
@@ -31,8 +33,6 @@ from mashbill.lineage.exports import cyclonedx as cyclonedx_format
 from mashbill.lineage.exports import spdx as spdx_format
 from mashbill.lineage.exports.bill_file import bill_text
 from mashbill.lineage.exports.steps import Taken
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.words import percent
 from mashbill.policy.licences import identifiers
 
 CYCLONEDX = {"cyclonedx-1.6": SchemaVersion.V1_6, "cyclonedx-1.7": SchemaVersion.V1_7}

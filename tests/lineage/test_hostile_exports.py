@@ -18,9 +18,9 @@ from tests_laws import law
 from tests_support import run_stages
 
 from mashbill.core.shown import shown
+from mashbill.lineage.bills.text import list_item, markdown, table_row, table_rule
 from mashbill.lineage.exports import FORMATS, gather
 from mashbill.lineage.exports.bill_file import bill_text
-from mashbill.lineage.words import list_item, markdown, table_row, table_rule
 from mashbill.report import write_report
 
 NAMES = [

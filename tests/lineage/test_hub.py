@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.core.errors import InputError
-from mashbill.lineage import hub
-from mashbill.lineage.bill import bill
-from mashbill.lineage.definitions import judge_all, load_definitions
-from mashbill.lineage.hub import hub_of
-from mashbill.lineage.hub_facts import things_of_index
-from mashbill.lineage.public import kind_of_public, lineage_of, unsettled
-from mashbill.lineage.things import FACTS, things_of_catalogue
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import judge_all, load_definitions
+from mashbill.lineage.catalogue import hub
+from mashbill.lineage.catalogue.hub import hub_of
+from mashbill.lineage.catalogue.public import kind_of_public, lineage_of, unsettled
+from mashbill.lineage.whatif.hub_facts import things_of_index
 from mashbill.lineage.whatif.passes import what_if
+from mashbill.lineage.whatif.things import FACTS, things_of_catalogue
 from mashbill.policy.claims import RELATIONS, STATUSES, Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.columns import table_of
 from mashbill.policy.index import Index

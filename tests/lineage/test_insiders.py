@@ -11,7 +11,7 @@ from tests_support import run_stages
 from mashbill import Store
 from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import digest_bytes
-from mashbill.lineage.audit import Auditor
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.run.rederiving import Rederiver
 
 PLANTED = "part-00077.parquet"

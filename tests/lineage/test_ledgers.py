@@ -8,12 +8,12 @@ import pytest
 
 from mashbill import ArtifactRef, Store
 from mashbill.core import checkpoint
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.definitions import judge_all
-from mashbill.lineage.proof import check_proof
-from mashbill.lineage.trace import Tracer
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import judge_all
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.evidence.proof import check_proof
+from mashbill.lineage.evidence.trace import Tracer
 
 KEPT = sorted(path for path in (Path(__file__).parents[1] / "ledgers").glob("v*") if path.is_dir())
 

@@ -9,10 +9,12 @@ from tests_laws import law
 
 from mashbill import Channel, InputError
 from mashbill.core.source import parse_via
-from mashbill.lineage.bill import SUBSTANCE, bill, coverage
-from mashbill.lineage.circuit import LABELS, Circuit
-from mashbill.lineage.definitions import Definition, judge, judge_all, load_definitions
-from mashbill.lineage.evaluate import (
+from mashbill.lineage.bills.bill import SUBSTANCE, bill, coverage
+from mashbill.lineage.bills.definitions import Definition, judge, judge_all, load_definitions
+from mashbill.lineage.circuit.arrays import LABELS, Circuit
+from mashbill.lineage.circuit.nodes import NodeTable, edges, supposing
+from mashbill.lineage.circuit.reach import owed_at_root
+from mashbill.lineage.circuit.semirings import (
     FAR,
     FEWEST_HOPS,
     REACHABLE,
@@ -22,8 +24,6 @@ from mashbill.lineage.evaluate import (
     proportional,
     touched,
 )  # fmt: skip
-from mashbill.lineage.nodes import NodeTable, edges, supposing
-from mashbill.lineage.reach import owed_at_root
 
 SHIPPED = load_definitions()
 A, B, C = SHIPPED[:3]
@@ -219,7 +219,7 @@ def test_a_whole_circuit_is_decided_as_each_of_its_nodes_is(table, definition):
     circuit = Circuit.of(table)
     hop = circuit.is_model().astype(np.int32)
     matched = circuit.matching(lambda s: s.kind == "closed-api" and s.what == "model")
-    from mashbill.lineage.definitions import decide
+    from mashbill.lineage.bills.definitions import decide
 
     decided = decide(circuit, definition, matched, hop)
     for node in range(circuit.size):

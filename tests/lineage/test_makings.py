@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mashbill.lineage.definitions import Verdict, judge_all
-from mashbill.lineage.public import lineage_of
+from mashbill.lineage.bills.definitions import Verdict, judge_all
+from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.policy.claims import load_catalogue
 
 ROWS = list(csv.DictReader((Path(__file__).parent / "makings.csv").read_text().splitlines()))

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_circuits import source
 
-from mashbill.lineage import nodes
-from mashbill.lineage.nodes import Composer, NodeTable
+from mashbill.lineage.circuit.arrays import nodes
+from mashbill.lineage.circuit.nodes import Composer, NodeTable
 
 
 def composer():

@@ -11,11 +11,11 @@ from tests_laws import law
 
 from mashbill import Source
 from mashbill.core.use import Use
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.obligations import decide_obligations, output_licence
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.standing import DUTY, GOVERNED, NONE, OPEN, standing
+from mashbill.lineage.catalogue.public import lineage_of
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.duties.obligations import decide_obligations, output_licence
+from mashbill.lineage.duties.standing import DUTY, GOVERNED, NONE, OPEN, standing
 from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry
 

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.evaluate import REACHABLE, evaluate
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.scenarios import removing, tell
-from mashbill.lineage.things import things_of_catalogue
+from mashbill.lineage.bills.definitions import load_definitions
+from mashbill.lineage.catalogue.public import lineage_of
+from mashbill.lineage.circuit.semirings import REACHABLE, evaluate
 from mashbill.lineage.whatif import one_gap as module
 from mashbill.lineage.whatif.one_gap import one_gap
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.roster import Hit, Roster
+from mashbill.lineage.whatif.scenarios import removing, tell
+from mashbill.lineage.whatif.things import things_of_catalogue
 from mashbill.lineage.whatif.unknowns import bounds
 from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry

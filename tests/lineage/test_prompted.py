@@ -14,15 +14,15 @@ from tests_support import TEACHER, run_stages
 from mashbill import RecipeError, load_recipe
 from mashbill.cli.subjects import own_subject
 from mashbill.core.use import Use
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill, coverage
-from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.bills.bill import bill, coverage
+from mashbill.lineage.bills.prompted import PromptCoverage, prompt_coverage
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.duties.obligations import OutputLicence
+from mashbill.lineage.duties.releasing import decide_release
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.lineage.exports import FORMATS, export, gather
 from mashbill.lineage.exports.bill_file import bill_text
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.obligations import OutputLicence
-from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
-from mashbill.lineage.releasing import decide_release
 from mashbill.plan import build
 from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry

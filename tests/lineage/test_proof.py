@@ -14,8 +14,8 @@ from mashbill import AuditError, InputError, Signer, Store
 from mashbill.core import checkpoint
 from mashbill.core.signers import SIGNERS
 from mashbill.core.source import Channel
-from mashbill.lineage.bill import bill
-from mashbill.lineage.proof import check_proof, prove
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.evidence.proof import check_proof, prove
 
 DATASETS = ["corpus", "first", "labelled", "relabelled", "confident", "heldout-scratch"]
 
@@ -52,8 +52,8 @@ def test_a_proof_holds_in_an_empty_place_with_the_store_gone(finished, signer, t
     (tmp_path / "empty").mkdir()
     code = (
         "import json, sys\n"
-        "from mashbill.lineage.bill import bill\n"
-        "from mashbill.lineage.proof import check_proof\n"
+        "from mashbill.lineage.bills.bill import bill\n"
+        "from mashbill.lineage.evidence.proof import check_proof\n"
         "shown = check_proof(json.load(sys.stdin), sys.argv[1])\n"
         "assert not {'torch', 'sklearn', 'tokenizers'} & sys.modules.keys()\n"
         "print(shown.row, len(bill(shown.as_dataset())))\n"

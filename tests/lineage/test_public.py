@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill import InputError, Source
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import LABELS, MODEL, Circuit
-from mashbill.lineage.definitions import judge, judge_all, load_definitions
-from mashbill.lineage.evaluate import FAR, FEWEST_HOPS, evaluate
-from mashbill.lineage.extended import extended
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.public import lineage_of, unsettled
-from mashbill.lineage.reach import owed_at_root, reach
-from mashbill.lineage.words import path_text
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import judge, judge_all, load_definitions
+from mashbill.lineage.bills.text import path_text
+from mashbill.lineage.catalogue.extended import extended
+from mashbill.lineage.catalogue.public import lineage_of, unsettled
+from mashbill.lineage.circuit.arrays import LABELS, MODEL, Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.circuit.reach import owed_at_root, reach
+from mashbill.lineage.circuit.semirings import FAR, FEWEST_HOPS, evaluate
 from mashbill.policy.claims import RELATIONS, STATUSES, Catalogue, Claim, Entity, load_catalogue
 
 CATALOGUE = load_catalogue()

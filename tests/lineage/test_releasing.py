@@ -10,9 +10,9 @@ from tests_laws import law
 
 from mashbill import InputError, Source
 from mashbill.core.use import Operator, Use
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.decisions import decide_circuit
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.duties.decisions import decide_circuit
 from mashbill.policy.decision import OUTCOMES
 from mashbill.policy.documents import load_registry
 from mashbill.policy.expressions import Expression

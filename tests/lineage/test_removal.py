@@ -9,12 +9,12 @@ from conftest import CHANNELS
 
 from mashbill import ArtifactRef, InputError, RecipeError, Signer, Store, load_recipe
 from mashbill.core.record import BILL
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.nodes import NodeTable, reachable, source_of
-from mashbill.lineage.rebuild import rebuild, write_rebuild
-from mashbill.lineage.removal import Selector, affected, affected_rows, touch
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
+from mashbill.lineage.whatif.rebuild import rebuild, write_rebuild
+from mashbill.lineage.whatif.removal import Selector, affected, affected_rows, touch
 from mashbill.plan import build
-from mashbill.run import Execution, execute
+from mashbill.run.executor import Execution, execute
 
 CLOSED = Selector(kind="closed-api")
 

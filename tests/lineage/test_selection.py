@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill import InputError
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.scenarios import removing, tell
-from mashbill.lineage.selection import BLANKS, blank_of, readings, select
-from mashbill.lineage.things import FACTS, Column, Things, expression, things_of_catalogue
+from mashbill.lineage.bills.definitions import load_definitions
+from mashbill.lineage.catalogue.public import lineage_of
+from mashbill.lineage.whatif.scenarios import removing, tell
+from mashbill.lineage.whatif.selection import BLANKS, blank_of, readings, select
+from mashbill.lineage.whatif.things import FACTS, Column, Things, expression, things_of_catalogue
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 

@@ -10,10 +10,8 @@ from tests_laws import law
 
 from mashbill.core.source import Channel
 from mashbill.core.use import Use
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.scenarios import forbidding, removing, tell
-from mashbill.lineage.things import Measures, things_of_catalogue
+from mashbill.lineage.bills.definitions import load_definitions
+from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.lineage.whatif.capability import (
     CONTEXT_EDGES,
     DATA,
@@ -26,6 +24,8 @@ from mashbill.lineage.whatif.capability import (
 from mashbill.lineage.whatif.floor import is_named
 from mashbill.lineage.whatif.lead import STEPS, after, every_step, shipped
 from mashbill.lineage.whatif.passes import what_if
+from mashbill.lineage.whatif.scenarios import forbidding, removing, tell
+from mashbill.lineage.whatif.things import Measures, things_of_catalogue
 from mashbill.lineage.whatif.use_terms import Asking
 from mashbill.policy.claims import MEDIA, Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.decision import OUTCOMES

@@ -8,9 +8,9 @@ from tests_insider import Insider
 
 from mashbill import Signer, Store, StoreError
 from mashbill.core.marks import CONTRADICTED, Contradiction, Mark
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.contradicted import contradictions, table_of, told_of
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.contradicted import contradictions, table_of, told_of
+from mashbill.lineage.circuit.nodes import NodeTable
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from tests_laws import law
 from mashbill import Source
 from mashbill.core.errors import InputError
 from mashbill.core.use import Use
-from mashbill.lineage.bill import coverage
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.decisions import decide_circuit
-from mashbill.lineage.definitions import judge_all
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.public import COUNTED, lineage_of
-from mashbill.lineage.unrecorded import ENDS, NOT_SAID
+from mashbill.lineage.bills.bill import coverage
+from mashbill.lineage.bills.definitions import judge_all
+from mashbill.lineage.catalogue.public import COUNTED, lineage_of
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.circuit.unrecorded import ENDS, NOT_SAID
+from mashbill.lineage.duties.decisions import decide_circuit
 from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.documents import load_registry

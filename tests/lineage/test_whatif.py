@@ -12,18 +12,25 @@ from tests_circuits import circuits, source
 from tests_laws import law
 
 from mashbill import InputError
-from mashbill.lineage.circuit import CHANNEL_OF, MADE, Circuit
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.nodes import NodeTable, edges
-from mashbill.lineage.public import COUNTED, lineage_of
-from mashbill.lineage.scenarios import Scenario, forbidding, removing, tell
-from mashbill.lineage.selection import select
-from mashbill.lineage.things import FACTS, Column, Measures, Things, expression, things_of_catalogue
+from mashbill.lineage.bills.definitions import load_definitions
+from mashbill.lineage.catalogue.public import COUNTED, lineage_of
+from mashbill.lineage.circuit.arrays import CHANNEL_OF, MADE, Circuit
+from mashbill.lineage.circuit.nodes import NodeTable, edges
 from mashbill.lineage.whatif.flows import BUILT_ON, THROUGH, flows_of
 from mashbill.lineage.whatif.impact import WEIGHTS
 from mashbill.lineage.whatif.lead import after, shipped
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES
+from mashbill.lineage.whatif.scenarios import Scenario, forbidding, removing, tell
+from mashbill.lineage.whatif.selection import select
+from mashbill.lineage.whatif.things import (
+    FACTS,
+    Column,
+    Measures,
+    Things,
+    expression,
+    things_of_catalogue,
+)
 from mashbill.lineage.whatif.told import MADE_AGAIN
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry

@@ -8,15 +8,15 @@ from test_wording import held
 from tests_laws import law
 
 from mashbill import InputError
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.scenarios import removing, tell
-from mashbill.lineage.things import things_of_catalogue
+from mashbill.lineage.bills.definitions import load_definitions
+from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.population import Population, impact_in_all, read_population, score
 from mashbill.lineage.whatif.population import shipped as well_known
 from mashbill.lineage.whatif.roster import Hit, Roster
+from mashbill.lineage.whatif.scenarios import removing, tell
 from mashbill.lineage.whatif.series import by_quarter
+from mashbill.lineage.whatif.things import things_of_catalogue
 from mashbill.lineage.whatif.unknowns import bounds
 from mashbill.policy.claims import Catalogue, Claim, Entity
 from mashbill.policy.documents import load_registry

@@ -6,12 +6,12 @@ from datetime import date
 import numpy as np
 import pytest
 
-from mashbill.lineage.bill import bill
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.public import lineage_of
-from mashbill.lineage.scenarios import forbidding, removing, tell
-from mashbill.lineage.things import things_of_catalogue
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import load_definitions
+from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.lineage.whatif.beside import side_by_side
+from mashbill.lineage.whatif.scenarios import forbidding, removing, tell
+from mashbill.lineage.whatif.things import things_of_catalogue
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 

@@ -12,7 +12,7 @@ from tests_laws import law
 from mashbill import Channel, Source, load_recipe
 from mashbill.core.use import Operator, Use
 from mashbill.plan import build, with_teacher
-from mashbill.policy.deciding import Student
+from mashbill.policy.clause_rules import Student
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.restrictions import Question, decide_use, reached_by

@@ -18,10 +18,10 @@ from tests_support import rows_of, run_stages
 
 from mashbill import InputError
 from mashbill.core.record import BILL
-from mashbill.lineage.nodes import NodeTable, source_of
-from mashbill.marks.model_names import looks_like_a_model
+from mashbill.lineage.circuit.nodes import NodeTable, source_of
 from mashbill.policy.claims import Catalogue, Entity, load_catalogue
 from mashbill.policy.model_names import find_named, resolve
+from mashbill.stages.marks.model_names import looks_like_a_model
 
 SONNET, SONNET35 = "anthropic/claude-sonnet-4", "anthropic/claude-3-5-sonnet"
 TABLE = {

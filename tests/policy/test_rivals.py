@@ -6,7 +6,7 @@ import pytest
 
 from mashbill.core.source import Source
 from mashbill.core.use import Use
-from mashbill.policy.deciding import Student
+from mashbill.policy.clause_rules import Student
 from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.restrictions import Question, decide_use

@@ -11,7 +11,7 @@ from tests_laws import law
 
 from mashbill import Source
 from mashbill.core.use import Use
-from mashbill.policy.deciding import Student
+from mashbill.policy.clause_rules import Student
 from mashbill.policy.documents import Document, load_registry
 from mashbill.policy.restrictions import Question, decide_use
 

@@ -8,7 +8,7 @@ from tests_support import run_stages
 from typer.testing import CliRunner
 
 from mashbill.cli import app
-from mashbill.publish import Wish, publish
+from mashbill.publish.publish import Wish, publish
 
 
 def invoke(*arguments):

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from mashbill import InputError, Store, StoreError
 from mashbill.cli import app
 from mashbill.core.errors import MissingExtraError
-from mashbill.publish import Wish, publish
-from mashbill.publish.writing import DATA_FORMATS
+from mashbill.publish.publish import Wish, publish
+from mashbill.publish.rows import DATA_FORMATS
 
 LOOPBACK = pytest.mark.allow_hosts(["127.0.0.1"])
 

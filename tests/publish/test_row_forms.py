@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from mashbill import InputError
 from mashbill.cli import app
-from mashbill.publish import Wish, publish
 from mashbill.publish.forms import ROW_FORMS
+from mashbill.publish.publish import Wish, publish
 
 STAGE = """
 [stages.{0}]

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mashbill import Source, Store
+from mashbill.calls.journal import Journal
 from mashbill.cli import app
-from mashbill.conduct.journal import Journal
+from mashbill.lineage.bills.telling import licence_words, looked_words, unrecorded_words
 from mashbill.lineage.exports import gather
-from mashbill.lineage.telling import licence_words, looked_words, unrecorded_words
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.decision import Decision
 from mashbill.policy.documents import load_registry

@@ -16,10 +16,10 @@ from tests_support import CHANNELS, TEACHER, run_stages
 
 from mashbill import InputError, Signer, Store, TeacherError, load_recipe
 from mashbill.cli.options import parse_day
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.decisions import DECIDE
+from mashbill.lineage.duties.decisions import DECIDE
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
-from mashbill.run import Execution, execute, permission
+from mashbill.run.executor import Execution, execute, permission
 
 TEXTS = [{"text": f"a {word} day {i}", "by": "human"} for i in range(30)
          for word in ("lovely", "awful")]  # fmt: skip

@@ -15,13 +15,13 @@ from tests_support import killed, rows_of
 from typer.testing import CliRunner
 
 from mashbill import RecipeError, Signer, Store, load_recipe
+from mashbill.calls.journal import Journal
 from mashbill.cli.options import app
-from mashbill.conduct.budget import Caps
-from mashbill.conduct.journal import Journal
+from mashbill.client.budget import Caps
 from mashbill.core.errors import BudgetError
 from mashbill.plan import build
-from mashbill.run import Execution, execute
 from mashbill.run.display import Bars, Lines, Quiet
+from mashbill.run.executor import Execution, execute
 from mashbill.teachers.api import ApiTeacherSpec, ServerTeacherSpec
 from mashbill.teachers.projection import price_for, project
 

@@ -11,11 +11,11 @@ from tests_support import rows_of
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.cli import main
-from mashbill.conduct import batch_calls, batch_lane
+from mashbill.client import batch_calls, batch_lane
 from mashbill.core.errors import LosingError
 from mashbill.plan import build
-from mashbill.run import Execution, execute
 from mashbill.run.display import Quiet
+from mashbill.run.executor import Execution, execute
 from mashbill.run.opening import Opening
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])

@@ -13,14 +13,14 @@ import pytest
 from tests_support import run_toy, write_recipe
 
 from mashbill import ArtifactRef, DriftError, InputError, Signer, Store, TeacherError, load_recipe
-from mashbill.conduct.journal import Journal
+from mashbill.calls.journal import Journal
 from mashbill.core.store import NODES
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
-from mashbill.lineage.definitions import judge, load_definitions
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import judge, load_definitions
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build, with_teacher
-from mashbill.run import Execution, execute
+from mashbill.run.executor import Execution, execute
 from mashbill.teachers.api import parse_teacher
 
 

@@ -10,8 +10,8 @@ from tests_support import TEACHER, rows_of, run_stages
 from tests_ways import CORPUS, FILES, TEXTS, WAYS, both, made, says
 
 from mashbill import Answer, InputError
-from mashbill.run.slicing import add_measures
-from mashbill.stages.prompting import Prompt
+from mashbill.prompts.prompt import Prompt
+from mashbill.run.slices import add_measures
 from mashbill.teachers.fake import FakeTeacher
 
 MANY = [{"text": f"Row {i} is about the animal {i * i}."} for i in range(64)]

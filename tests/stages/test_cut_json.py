@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 
-from mashbill.stages.structure import Structure
+from mashbill.prompts.schema import Structure
 
 SCHEMA = {
     "type": "object",

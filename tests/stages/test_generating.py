@@ -10,8 +10,8 @@ from jsonschema import validate
 from tests_support import TEACHER, rows_of, run_stages
 
 from mashbill import Answer, InputError, RecipeError, Store
-from mashbill.lineage.audit import Auditor
-from mashbill.stages.structure import Structure
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.prompts.schema import Structure
 from mashbill.teachers.fake import FakeTeacher
 from mashbill.teachers.fake_json import Drawer
 

@@ -10,10 +10,10 @@ from tests_support import rows_of, run_stages
 from mashbill import InputError
 from mashbill.core.errors import RecipeError
 from mashbill.core.record import BILL
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill, coverage
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.nodes import NodeTable, source_of
+from mashbill.lineage.bills.bill import bill, coverage
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable, source_of
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
 
 IMPORT = """

@@ -12,17 +12,17 @@ import pytest
 from tests_support import read_rows
 
 from mashbill import InputError
-from mashbill.conduct.listing import File
-from mashbill.conduct.opening import ROW
-from mashbill.stages import glance
-from mashbill.stages.chunks import Manner, read_chunks
-from mashbill.stages.glance import glance_at
+from mashbill.files.listing import File
+from mashbill.files.opening import ROW
+from mashbill.files.rows import glance
+from mashbill.files.rows.chunks import Manner, read_chunks
+from mashbill.files.rows.glance import glance_at
 
 PEAK = """
 import resource, sys
 from pathlib import Path
 from mashbill import InputError
-from mashbill.stages.chunks import Manner, read_chunks
+from mashbill.files.rows.chunks import Manner, read_chunks
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
@@ -142,7 +142,7 @@ def test_where_rows_can_be_rejected_a_long_line_is(tmp_path, monkeypatch):
 
 def test_a_glance_reads_so_much_and_no_more(tmp_path, monkeypatch):
     monkeypatch.setattr(glance, "_BYTES", 1 << 20)
-    monkeypatch.setattr("mashbill.stages.chunks._BYTES", 1 << 18)
+    monkeypatch.setattr("mashbill.files.rows.chunks._BYTES", 1 << 18)
     path = tmp_path / "a.jsonl"
     path.write_text(f'{{"text": "{"a" * 1000}"}}\n' * 20_000)
     read = []

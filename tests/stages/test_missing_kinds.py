@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from mashbill import Answer, InputError
 from mashbill.cli import app
-from mashbill.conduct.budget import Caps
+from mashbill.client.budget import Caps
 from mashbill.core.cells import compared, is_missing, number_of, says_nothing
 from mashbill.core.errors import CanonicalError
 from mashbill.core.stage import WARNINGS
 from mashbill.core.use import Operator
-from mashbill.publish import Wish, publish
+from mashbill.files.rows.gold import Gold
+from mashbill.publish.publish import Wish, publish
 from mashbill.stages.filter import FilterSpec
-from mashbill.stages.gold import Gold
 
 FILES = {"set.jsonl": [{"text": "a"}]}
 FLOAT = {"x": pa.float64()}

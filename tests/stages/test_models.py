@@ -8,11 +8,11 @@ import pytest
 from tests_support import BAD, GOOD, PLAIN, rows_of, run_stages
 
 from mashbill import InputError
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.nodes import NodeTable
-from mashbill.train.linear import LinearPredictor
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.models.linear import LinearPredictor
 
 LABELS = """
 labels = { good = " good", bad = " bad" }

@@ -6,9 +6,9 @@ import pytest
 from tests_support import rows_of, run_stages
 
 from mashbill.core.record import BILL
-from mashbill.lineage.bill import bill, coverage
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.nodes import NodeTable
+from mashbill.lineage.bills.bill import bill, coverage
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.nodes import NodeTable
 
 IMPORT = """
 [stages.got]

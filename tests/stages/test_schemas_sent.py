@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validate
 
+from mashbill.client.wire import Ask, WireError
+from mashbill.client.wire.anthropic import AnthropicMessages
+from mashbill.client.wire.gemini import Gemini
+from mashbill.client.wire.openai_chat import OpenAIChat
+from mashbill.client.wire.openai_responses import OpenAIResponses
 from mashbill.stages.instruct import InstructSpec
 from mashbill.stages.qa import QaSpec
 from mashbill.teachers.fake_json import Drawer
 from mashbill.teachers.format import _one_of
-from mashbill.teachers.wire import Ask, WireError
-from mashbill.teachers.wire.anthropic import AnthropicMessages
-from mashbill.teachers.wire.gemini import Gemini
-from mashbill.teachers.wire.openai_chat import OpenAIChat
-from mashbill.teachers.wire.openai_responses import OpenAIResponses
 
 TURNS = [{"role": "user", "content": "Which grain?"}]
 WORD = {"type": "string", "minLength": 2, "maxLength": 9, "pattern": "^[a-z]+$"}

@@ -18,10 +18,10 @@ from tests_support import rows_of, run_stages
 from mashbill import InputError, StoreError, load_recipe
 from mashbill.core.canonical import canonical
 from mashbill.core.faults import LINEAR_FORMAT
+from mashbill.models import linear
+from mashbill.models.linear import LinearPredictor
 from mashbill.plan import build
-from mashbill.run import Execution, execute
-from mashbill.train import linear
-from mashbill.train.linear import LinearPredictor
+from mashbill.run.executor import Execution, execute
 
 # script: two words, and what they stand among; {} is where
 PAIRS = {

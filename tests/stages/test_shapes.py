@@ -9,9 +9,9 @@ from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError, RecipeError, Store
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.stages.chunk import pieces_of
 from mashbill.stages.joining import matches
 from mashbill.stages.mix import _drawn
@@ -240,7 +240,7 @@ def test_keys_of_two_types_do_not_join(tmp_path):
 
 
 def test_a_trace_leads_from_a_merged_row_to_all_it_may_be(tmp_path):
-    from mashbill.lineage.trace import Tracer
+    from mashbill.lineage.evidence.trace import Tracer
 
     files = {"one.jsonl": [row("same", "m1")], "other.jsonl": [row("same", "m2")]}
     stages = imported("one") + imported("other") + MIX.replace("0.5", "1.0").replace("2.0", "1.0")

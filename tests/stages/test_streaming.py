@@ -13,10 +13,10 @@ from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError
-from mashbill.stages import chunks, same
-from mashbill.stages.cells import Cells, as_text, bare_lengths
-from mashbill.stages.spill import Spill
-from mashbill.stages.text import matching_key, matching_keys
+from mashbill.files.rows import chunks, same
+from mashbill.files.rows.cells import Cells, as_text, bare_lengths
+from mashbill.files.rows.spill import Spill
+from mashbill.files.rows.text import matching_key, matching_keys
 
 FEW = law(60, suppress_health_check=list(HealthCheck))
 
@@ -273,7 +273,7 @@ def test_a_plan_looks_at_the_files_that_are_at_hand(tmp_path):
 
 
 def test_a_plan_reckons_the_rows_of_a_large_file(tmp_path, monkeypatch):
-    from mashbill.stages import glance
+    from mashbill.files.rows import glance
 
     monkeypatch.setattr(glance, "_ROWS", 100)
     monkeypatch.setattr(chunks, "_ROWS", 50)

@@ -17,11 +17,11 @@ from mashbill import StoreError, load_recipe
 from mashbill.cli import app
 from mashbill.core.faults import LINEAR_FORMAT
 from mashbill.core.stage import StageSpec
-from mashbill.lineage.audit import Auditor
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.models.linear import LinearPredictor, write_linear
 from mashbill.plan import build
-from mashbill.run import Execution, execute
+from mashbill.run.executor import Execution, execute
 from mashbill.train import classifier
-from mashbill.train.linear import LinearPredictor, write_linear
 
 NAMES = ["amber", "blue", "coral", "dun", "ecru", "fawn", "green"]
 
@@ -299,14 +299,14 @@ def test_models_that_an_older_release_scrambled_are_found_and_made_anew(tmp_path
 def test_what_was_made_from_a_scrambled_model_is_made_anew_with_it(tmp_path, monkeypatch):
     labels = NAMES[:3]
     files = {**FILES, "texts.jsonl": texts(labels)}
-    monkeypatch.setattr("mashbill.train.linear.linear_fault", lambda _: "")
-    monkeypatch.setattr("mashbill.train.linear.LINEAR_FORMAT", 1)  # as release 0.1 wrote
+    monkeypatch.setattr("mashbill.models.linear.linear_fault", lambda _: "")
+    monkeypatch.setattr("mashbill.models.linear.LINEAR_FORMAT", 1)  # as release 0.1 wrote
     monkeypatch.setattr(
-        "mashbill.train.linear.np.ascontiguousarray",
+        "mashbill.models.linear.np.ascontiguousarray",
         lambda t: t.T.copy().reshape(t.shape) if t.ndim == 2 else t,
     )
-    monkeypatch.setattr("mashbill.train.linear.np.array_equal", lambda *_, **__: True)
-    monkeypatch.setattr("mashbill.run.making.check_written", lambda *_: None)
+    monkeypatch.setattr("mashbill.models.linear.np.array_equal", lambda *_, **__: True)
+    monkeypatch.setattr("mashbill.run.artifact.check_written", lambda *_: None)
     store = run_stages(tmp_path, stages(labels), files, teachers(labels))
     wrong = rows(store, "applied").column("label").to_pylist()
     truth = rows(store, "labelled").column("label").to_pylist()

@@ -12,12 +12,12 @@ from tests_support import TEACHER, rows_of, run_stages, run_toy
 from tests_ways import CORPUS, FILES, TEXTS, WAYS, both, made, says
 
 from mashbill import Answer, InputError, RecipeError, TeacherError
-from mashbill.conduct.journal import Journal
-from mashbill.conduct.linting import lint
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import Circuit
-from mashbill.stages.prompting import Prompt, shipped_prompt
+from mashbill.calls.journal import Journal
+from mashbill.client.prompt_lint import lint
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.prompts.prompt import Prompt, shipped_prompt
 from mashbill.stages.rewrite import RewriteSpec
 from mashbill.teachers.fake import FakeTeacher
 

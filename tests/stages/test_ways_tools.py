@@ -12,10 +12,10 @@ from tests_support import TEACHER, rows_of
 from tests_ways import TEXTS, WAYS, WEATHER, made, says
 
 from mashbill import Answer, InputError, RecipeError
-from mashbill.stages.calls import whole_calls
-from mashbill.stages.prompting import Prompt
+from mashbill.client.wire import Ask
+from mashbill.prompts.prompt import Prompt
+from mashbill.stages.writing.tool_calls import whole_calls
 from mashbill.teachers.services import WireName, wire_of
-from mashbill.teachers.wire import Ask
 
 # ---- tools ----
 

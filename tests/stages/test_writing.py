@@ -7,13 +7,13 @@ from conftest import CHANNELS
 from tests_support import TEACHER, rows_of, run_stages
 
 from mashbill import RecipeError, Signer, Store, TeacherError, load_recipe
-from mashbill.conduct.journal import Journal
+from mashbill.calls.journal import Journal
 from mashbill.core.stage import Answer, Question
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import Circuit
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
-from mashbill.run import execute
+from mashbill.run.executor import execute
 from mashbill.teachers.fake import FakeTeacherSpec
 from mashbill.teachers.session import Session
 

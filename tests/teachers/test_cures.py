@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from mashbill.client.wire import Ask
 from mashbill.teachers import cures
 from mashbill.teachers.cures import PARTS, cure_of
 from mashbill.teachers.refusals import FORMS, LIMITS
-from mashbill.teachers.wire import Ask
 
 TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is tin?"}]
 ASK = Ask(

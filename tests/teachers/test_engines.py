@@ -6,7 +6,7 @@ import pytest
 from mashbill import load_recipe
 from mashbill.cli import recipe_path
 from mashbill.core.stage import Question
-from mashbill.run import default_cache
+from mashbill.run.executor import default_cache
 
 TEXTS = [
     "An instant classic, warm and very funny.",

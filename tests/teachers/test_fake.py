@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from jsonschema import validate
 
-from mashbill.conduct.journal import Journal, request_digest
+from mashbill.calls.journal import Journal, request_digest
 from mashbill.core.stage import Answer, Question
 from mashbill.teachers.fake import FakeTeacherSpec
 from mashbill.teachers.fake_json import Drawer

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mashbill import InputError, MissingExtraError, TeacherError
-from mashbill.conduct.bought import request_digest
+from mashbill.calls.paid_call import request_digest
 from mashbill.core import registry
 from mashbill.core.stage import Question
 

@@ -6,20 +6,20 @@ import math
 
 import orjson
 import pytest
+from client.wire.known_shapes import ANSWERS, STREAMS, WIRES, shape, stream, wire_of
+from client.wire.test_laws import mutated, places
 from hypothesis import given
 from hypothesis import strategies as st
-from teachers.wire.known_shapes import ANSWERS, STREAMS, WIRES, shape, stream, wire_of
-from teachers.wire.test_laws import mutated, places
 from tests_laws import law
 
-from mashbill.conduct import foreign
-from mashbill.conduct.order import Answered, Refused
-from mashbill.conduct.prices import Price
+from mashbill.client.order import Answered, Refused
+from mashbill.client.prices import Price
+from mashbill.client.wire import WireError
+from mashbill.client.wire.batches import Item, State
+from mashbill.core import foreign
 from mashbill.core.stage import Question
 from mashbill.teachers.format import Format
 from mashbill.teachers.services import batches_of
-from mashbill.teachers.wire import WireError
-from mashbill.teachers.wire.batches import Item, State
 
 PRICE = Price(known=True, table="", _of=lambda counts: sum(counts) / 1e6)
 PROMPT = Question("", "Say a word.")
@@ -252,7 +252,7 @@ LINES = {"batches.openai-output": "openai-chat", "batches.openai-errors": "opena
 @law(60)
 @given(st.data())
 def test_results_with_anything_at_any_place_are_read_or_refused(name, data):
-    from teachers.wire.known_shapes import SHAPES
+    from client.wire.known_shapes import SHAPES
 
     wire = batches_of(WIRES[LINES[name]])
     lines = (SHAPES / f"{name}.jsonl").read_text().splitlines()

@@ -12,10 +12,10 @@ import pytest
 from tests_support import rows_of, run_toy
 
 from mashbill import Store, load_recipe
+from mashbill.calls.journal import Journal
 from mashbill.cli import recipe_path
-from mashbill.conduct.journal import Journal
 from mashbill.core.errors import LosingError
-from mashbill.run import default_cache
+from mashbill.run.executor import default_cache
 
 pytestmark = [
     pytest.mark.engines,

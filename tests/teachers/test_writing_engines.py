@@ -9,8 +9,8 @@ import pytest
 from mashbill import TeacherError, load_recipe
 from mashbill.cli import recipe_path
 from mashbill.core.stage import Question
-from mashbill.run import default_cache
-from mashbill.teachers.chat_template import FILE
+from mashbill.models.chat_template import FILE
+from mashbill.run.executor import default_cache
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
 
@@ -44,7 +44,7 @@ def load(**keys):
 
 def description():
     """What the model's own file says of its chat template."""
-    from mashbill.teachers import openvino_engine
+    from mashbill.models import openvino as openvino_engine
 
     recipe = load_recipe(recipe_path("grey_area"))
     gguf = recipe.teachers["smollm2"].gguf(recipe.folder, default_cache())

@@ -26,18 +26,18 @@ from mashbill.core import parsing
 from mashbill.core.errors import AuditError, InputError, MashbillError
 from mashbill.core.store import LEDGER, Store
 from mashbill.core.witness import WitnessKey, seen_at
-from mashbill.lineage.audit import Auditor
-from mashbill.lineage.bill import bill
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.definitions import judge_all
-from mashbill.lineage.proof import Proven, check_proof
-from mashbill.lineage.telling import counted
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import judge_all
+from mashbill.lineage.bills.telling import counted
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.evidence.proof import Proven, check_proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mashbill.core.checkpoint import Checkpoint
-    from mashbill.lineage.finding import AuditResult
+    from mashbill.lineage.evidence.finding import AuditResult
     from mashbill.run.rederiving import Rederiver
 
 _WHAT_TO_DO = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mashbill.calls.journal import Journal
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
@@ -26,16 +27,15 @@ from mashbill.cli.options import (
     print_json,
 )  # fmt: skip
 from mashbill.cli.subjects import Subject, subject_of
-from mashbill.conduct.journal import Journal
 from mashbill.core.errors import InputError
 from mashbill.core.naming import file_name
-from mashbill.lineage.bill import bill
-from mashbill.lineage.decisions import decided_runs
-from mashbill.lineage.definitions import SHIPPED, judge_all
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import SHIPPED, judge_all
+from mashbill.lineage.bills.prompted import covered_with
+from mashbill.lineage.catalogue.public import unsettled
+from mashbill.lineage.duties.decisions import decided_runs
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.account import own_version
-from mashbill.lineage.prompted import covered_with
-from mashbill.lineage.public import unsettled
 from mashbill.policy.documents import load_registry
 from mashbill.policy.house import load_rules
 

@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
+from mashbill.calls import upkeep as keeping
+from mashbill.calls.journal import Journal, Run
 from mashbill.cli.opening import open_store
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
 from mashbill.cli.printing import table
-from mashbill.conduct import keeping, statement
-from mashbill.conduct.journal import Journal, Run
+from mashbill.conduct import statement
 from mashbill.core.errors import AuditError, InputError, StoreError
 from mashbill.core.ledger import Signer
 from mashbill.core.shown import json_text
 from mashbill.core.store import CALLS, Store, write_atomically
-from mashbill.lineage.telling import counted
+from mashbill.lineage.bills.telling import counted
 
 conduct_app = typer.Typer(help="How access was had, and proof of it.", no_args_is_help=True)
 journal_app = typer.Typer(help="The journal of teacher calls.", no_args_is_help=True)

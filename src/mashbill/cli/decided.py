@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from mashbill.cli.options import out
 from mashbill.cli.printing import styled, table
-from mashbill.lineage.obligations import STATES
-from mashbill.lineage.telling import declared_words
+from mashbill.lineage.bills.telling import declared_words
+from mashbill.lineage.duties.obligations import STATES
 
 if TYPE_CHECKING:
-    from mashbill.lineage.decisions import Decided
-    from mashbill.lineage.obligations import Obligation
+    from mashbill.lineage.duties.decisions import Decided
+    from mashbill.lineage.duties.obligations import Obligation
     from mashbill.policy.decision import Decision
 
 _COLOUR = {"allow": "green", "review": "yellow", "deny": "red"}

@@ -21,7 +21,7 @@ from mashbill.core.ledger import Signer
 from mashbill.core.shown import json_text
 from mashbill.core.store import LEDGER, write_atomically
 from mashbill.core.witness import WitnessKey
-from mashbill.lineage.proof import prove
+from mashbill.lineage.evidence.proof import prove
 
 
 @app.command()
@@ -44,7 +44,7 @@ def checkpoint(
     note = checkpoints.make(opened.root / LEDGER, signer)
     checkpoints.keep(opened.root, signer)
     if witness is not None and witness_key is not None:
-        from mashbill.conduct.witnessing import cosign
+        from mashbill.client.witnessing import cosign
 
         lines = checkpoints.lines_of(opened.root / LEDGER)
         note = cosign(lines, note, witness, WitnessKey.parse(witness_key))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mashbill.calls.journal import Journal
 from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
@@ -28,15 +29,14 @@ from mashbill.cli.show import (
     print_verdicts,
 )
 from mashbill.cli.subjects import Subject, subject_of, went_on
-from mashbill.conduct.journal import Journal
-from mashbill.lineage.bill import bill
-from mashbill.lineage.definitions import SHIPPED, is_definition, judge_all
-from mashbill.lineage.difference import compare_bills, compare_verdicts
-from mashbill.lineage.prompted import covered_with
-from mashbill.lineage.public import unsettled
-from mashbill.lineage.summary import summary
-from mashbill.lineage.telling import open_ends
-from mashbill.lineage.trace import Tracer
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import SHIPPED, is_definition, judge_all
+from mashbill.lineage.bills.difference import compare_bills, compare_verdicts
+from mashbill.lineage.bills.prompted import covered_with
+from mashbill.lineage.bills.summary import summary
+from mashbill.lineage.bills.telling import open_ends
+from mashbill.lineage.catalogue.public import unsettled
+from mashbill.lineage.evidence.trace import Tracer
 
 DefinitionOption = Annotated[
     list[str] | None,

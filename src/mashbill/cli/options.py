@@ -14,7 +14,7 @@ from mashbill.cli import printing
 from mashbill.cli.commands import Commands
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.explaining import near
-from mashbill.lineage.public import COUNTED
+from mashbill.lineage.catalogue.public import COUNTED
 from mashbill.policy.claims import STATUSES, Status
 
 app = typer.Typer(

@@ -188,7 +188,7 @@ def import_command(
 
 def _from_hub(names: list[str]) -> Imported:
     """Fetch cards and read them; of many, one that cannot be had is a reject."""
-    from mashbill.conduct.hub import fetch_cards
+    from mashbill.files.hub_cards import fetch_cards
 
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -18,16 +18,16 @@ from mashbill.cli.options import (
     print_json,
 )  # fmt: skip
 from mashbill.core.errors import InputError
-from mashbill.lineage.telling import counted
+from mashbill.lineage.bills.telling import counted
 from mashbill.publish.forms import ROW_FORMS
-from mashbill.publish.writing import DATA_FORMATS
+from mashbill.publish.rows import DATA_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mashbill.publish import Formulas
     from mashbill.publish.forms import RowForm, Shaped
-    from mashbill.publish.writing import DataFormat
+    from mashbill.publish.publish import Formulas
+    from mashbill.publish.rows import DataFormat
 
 
 @app.command("publish")
@@ -77,7 +77,7 @@ def publish_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset or a model to an address, with a card, the bill and SHA-256 digests."""
-    from mashbill.publish import Wish, publish
+    from mashbill.publish.publish import Wish, publish
 
     opened = open_store(store)
     manifest = opened.find(name)

@@ -35,7 +35,7 @@ from mashbill.cli.options import (
 )  # fmt: skip
 from mashbill.cli.show import print_plan, print_reckoning, print_verdicts
 from mashbill.cli.show_evaluation import print_evaluations
-from mashbill.conduct.budget import Caps
+from mashbill.client.budget import Caps
 from mashbill.core import checkpoint
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.ledger import Signer
@@ -43,18 +43,18 @@ from mashbill.core.reasons import plain
 from mashbill.core.recipe import load_recipe
 from mashbill.core.stage import WARNINGS
 from mashbill.core.store import LEDGER, Store
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.definitions import judge_all
+from mashbill.lineage.bills.definitions import judge_all
+from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.policy.documents import load_registry
 from mashbill.policy.house import load_rules
 
 if TYPE_CHECKING:
     from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
-    from mashbill.lineage.decisions import Decided
+    from mashbill.lineage.duties.decisions import Decided
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
-    from mashbill.run import Done, Execution
+    from mashbill.run.executor import Done, Execution
     from mashbill.run.foreseen import Foreseen
 
 _REASONS = 10  # of a stage's rejected rows, for a program
@@ -183,8 +183,8 @@ def run(
     """Run a recipe; what is done already is left as it is. Ends with a report."""
     from mashbill.core.cache import default_cache
     from mashbill.report import write_report
-    from mashbill.run import Execution
     from mashbill.run.display import Quiet, display_for
+    from mashbill.run.executor import Execution
     from mashbill.run.permission import Acceptance, permit_plan, permit_prompts
 
     if teacher is not None:
@@ -286,7 +286,7 @@ def run(
 
 def _contradicted(opened: Store, item: Done) -> Contradiction | None:
     """Return what speaks against the origin that was declared of what a stage made."""
-    from mashbill.lineage.contradicted import told_of
+    from mashbill.lineage.circuit.contradicted import told_of
 
     return told_of(opened, str(item.manifest.ref))
 
@@ -295,7 +295,7 @@ def _executed(
     made: planning.Plan, opened: Store, execution: Execution, signer: Signer
 ) -> list[Done]:
     """Run a plan, and keep a checkpoint outside of the store however that ends."""
-    from mashbill.run import execute
+    from mashbill.run.executor import execute
 
     try:
         done = execute(made, opened, execution)

@@ -9,9 +9,9 @@ from rich.tree import Tree
 from mashbill.cli.options import out
 from mashbill.cli.printing import line as one_line
 from mashbill.cli.printing import stacked, table
-from mashbill.lineage.bill import Line, summarised
-from mashbill.lineage.telling import counted, licence_words
-from mashbill.lineage.words import conclusion_text, path_text, share_text
+from mashbill.lineage.bills.bill import Line, summarised
+from mashbill.lineage.bills.telling import counted, licence_words
+from mashbill.lineage.bills.text import conclusion_text, path_text, share_text
 from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from mashbill import plan as planning
     from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
-    from mashbill.lineage.bill import Coverage
-    from mashbill.lineage.definitions import Verdict
-    from mashbill.lineage.difference import LinePair
-    from mashbill.lineage.rebuild import Rebuild
-    from mashbill.lineage.removal import Affected
-    from mashbill.lineage.trace import Hop
-    from mashbill.run.reckoning import Reckoning
+    from mashbill.lineage.bills.bill import Coverage
+    from mashbill.lineage.bills.definitions import Verdict
+    from mashbill.lineage.bills.difference import LinePair
+    from mashbill.lineage.evidence.trace import Hop
+    from mashbill.lineage.whatif.rebuild import Rebuild
+    from mashbill.lineage.whatif.removal import Affected
+    from mashbill.run.spend import Reckoning
 
 
 _COLUMNS = 12  # columns of a file that a terminal shows

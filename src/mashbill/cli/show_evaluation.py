@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.printing import out, styled, table
-from mashbill.lineage.telling import counted
+from mashbill.lineage.bills.telling import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

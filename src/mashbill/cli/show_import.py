@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.options import out
 from mashbill.core.shown import FORMULA
-from mashbill.lineage.telling import counted
+from mashbill.lineage.bills.telling import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.options import out
 from mashbill.cli.printing import table
-from mashbill.lineage.telling import looked_words
-from mashbill.lineage.words import share_text
+from mashbill.lineage.bills.telling import looked_words
+from mashbill.lineage.bills.text import share_text
 
 if TYPE_CHECKING:
     from mashbill.policy.claims import Claim, Entity

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.options import out
 from mashbill.cli.printing import table
+from mashbill.lineage.bills.text import share_text
 from mashbill.lineage.whatif.beside import interval, side_by_side
 from mashbill.lineage.whatif.told import GROUPED_BY, rebuilt_words
 from mashbill.lineage.whatif.words import counted, role_sentence
-from mashbill.lineage.words import share_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,12 +13,12 @@ from mashbill.core import registry as plugins
 from mashbill.core.errors import InputError, PluginError, RecipeError, StoreError
 from mashbill.core.store import Store
 from mashbill.core.use import Use
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.contradicted import contradictions
-from mashbill.lineage.decisions import Decided, decide_circuit, declared_use
-from mashbill.lineage.extended import extended
-from mashbill.lineage.prompted import PromptCoverage, prompt_coverage
-from mashbill.lineage.public import PublicLineage, kind_of_public, lineage_of
+from mashbill.lineage.bills.prompted import PromptCoverage, prompt_coverage
+from mashbill.lineage.catalogue.extended import extended
+from mashbill.lineage.catalogue.public import PublicLineage, kind_of_public, lineage_of
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.contradicted import contradictions
+from mashbill.lineage.duties.decisions import Decided, decide_circuit, declared_use
 from mashbill.policy.claims import Entity
 from mashbill.policy.model_names import find_named
 

@@ -24,13 +24,13 @@ from mashbill.cli.show_terms import binding, print_changes, print_document, prin
 from mashbill.cli.subjects import Subject, is_public, own_subject
 from mashbill.core.errors import InputError
 from mashbill.core.store import LEDGER
-from mashbill.lineage.decisions import differing
+from mashbill.lineage.duties.decisions import differing
 from mashbill.policy.documents import Route, load_registry
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from mashbill.lineage.decisions import Decided
+    from mashbill.lineage.duties.decisions import Decided
     from mashbill.policy.documents import Document, Registry
 
 terms_app = typer.Typer(help="Terms and licences, as of a day.", no_args_is_help=True)

@@ -24,11 +24,11 @@ from mashbill.cli.options import (
 )  # fmt: skip
 from mashbill.cli.show_whatif import print_whatif
 from mashbill.core.errors import InputError
-from mashbill.lineage.definitions import load_definitions
-from mashbill.lineage.hub_facts import things_of_index
-from mashbill.lineage.scenarios import Scenario, forbidding, removing, tell
-from mashbill.lineage.things import things_of_store
+from mashbill.lineage.bills.definitions import load_definitions
 from mashbill.lineage.whatif import lead, population
+from mashbill.lineage.whatif.hub_facts import things_of_index
+from mashbill.lineage.whatif.scenarios import Scenario, forbidding, removing, tell
+from mashbill.lineage.whatif.things import things_of_store
 from mashbill.lineage.whatif.told import ARTIFACTS_TOLD, counted_over
 from mashbill.policy.documents import load_registry
 from mashbill.policy.index import Names
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.whatif.things import Things
     from mashbill.policy.documents import Registry
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct import foreign
-from mashbill.conduct.bought import leaf_of, netstrings
+from mashbill.calls.paid_call import leaf_of, netstrings
+from mashbill.core import foreign
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import AuditError
 from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.conduct.bought import Bought
-    from mashbill.conduct.journal import Event, Run
+    from mashbill.calls.journal import Event, Run
+    from mashbill.calls.paid_call import Bought
     from mashbill.core.ledger import Entry, Signer
 
 PREDICATE_TYPE = "urn:mashbill:conduct:v1"

@@ -3,7 +3,7 @@
 A teacher's text that is pasted into a prompt reaches everything that is written by it. A recipe may
 say so in its ``[origins]`` table, and then it is a source through channel ``prompt``. What it does
 not say is not recorded: no node has it, so that older recipes are what they were, and lineage tells
-of it where it is read (:mod:`mashbill.lineage.prompted`).
+of it where it is read (:mod:`mashbill.lineage.bills.prompted`).
 """
 
 from __future__ import annotations

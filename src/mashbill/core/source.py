@@ -93,7 +93,7 @@ class Source(BaseModel):
     """who called the model that wrote data, as the recipe declares it: terms bind whoever called"""
     contradicted: str = ""
     """what speaks against what was declared of it, in a sentence; never part of a node, but put
-    beside it where lineage is read (:mod:`mashbill.lineage.contradicted`)"""
+    beside it where lineage is read (:mod:`mashbill.lineage.circuit.contradicted`)"""
 
     _later: ClassVar[tuple[str, ...]] = ("called_by", "contradicted")
     """facts that came after the first release: not written where nothing is said, so that a node

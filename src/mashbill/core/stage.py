@@ -72,7 +72,7 @@ class Question:
     """what a chat's system turn says"""
     turns: str = ""
     """the conversation so far, as a JSON list of turns with role and content (see
-    :mod:`mashbill.teachers.wire`), where it is more than one prompt"""
+    :mod:`mashbill.client.wire`), where it is more than one prompt"""
     schema: str = ""
     """JSON Schema that the answer must satisfy"""
     tools: str = ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mashbill.lineage.circuit import Circuit
+    from mashbill.lineage.circuit.arrays import Circuit
 
 _ALL = slice(None)
 

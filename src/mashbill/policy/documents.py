@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from mashbill.core.canonical import digest
 from mashbill.core.errors import InputError
+from mashbill.core.toml_file import read_toml
 from mashbill.policy.clauses import Clause
-from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.core.explaining import near
+from mashbill.core.toml_file import read_toml
 from mashbill.core.use import Use
 from mashbill.policy.decision import Decision, Outcome
 from mashbill.policy.expressions import Expression, LackingError
 from mashbill.policy.lacking import lacking_facts, members
-from mashbill.policy.toml_file import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

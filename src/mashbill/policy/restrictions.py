@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.policy.by_licence import decide_by_licence
 from mashbill.policy.callers import ask_who_called, caller_unknown, route_of, writers
+from mashbill.policy.clause_rules import Case, Finding, Student, find_all
 from mashbill.policy.clauses import USE
-from mashbill.policy.deciding import Case, Finding, Student, find_all
 from mashbill.policy.decision import Decision, cited
 from mashbill.policy.licence_cells import usual
 from mashbill.policy.misdeclared import differs_from_known

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from mashbill.core.cells import is_missing
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value
-from mashbill.stages.chat import ROLES, Role, content_of, is_chat, is_turn, role_of
+from mashbill.files.rows.chat import ROLES, Role, content_of, is_chat, is_turn, role_of
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -16,14 +16,14 @@ import pyarrow.parquet as pq
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, FROM, ID, user_columns
+from mashbill.files.rows.forms import form_of, made_of
 from mashbill.publish.chats import Turn, UnfitError, conversation, in_order, sides_of
-from mashbill.stages.forms import form_of, made_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.stages.chat import Role
+    from mashbill.files.rows.chat import Role
 
 RowForm = Literal["openai", "sharegpt", "alpaca", "trl", "trl-preference"]
 ROW_FORMS: tuple[RowForm, ...] = get_args(RowForm)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.store import write_atomically
-from mashbill.lineage.trace import Hop
-from mashbill.lineage.words import conclusion_text, share_text
+from mashbill.lineage.bills.text import conclusion_text, share_text
+from mashbill.lineage.evidence.trace import Hop
 from mashbill.report.confusion import by_accuracy
 from mashbill.report.drawing import draw_accuracies, draw_chain
 from mashbill.report.gather import gather

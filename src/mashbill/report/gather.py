@@ -6,22 +6,22 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.journal import Journal
+from mashbill.calls.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import StoreError
 from mashbill.core.naming import free_names
 from mashbill.core.reasons import Counted, rejections
 from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
-from mashbill.lineage.bill import Coverage, Summary, bill, summarised
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.contradicted import contradictions, table_of
-from mashbill.lineage.decisions import decided_runs
-from mashbill.lineage.definitions import Verdict, judge_all
-from mashbill.lineage.nodes import NodeTable, source_of, supposing
-from mashbill.lineage.prompted import covered_with, prompt_coverage
-from mashbill.lineage.telling import counted
-from mashbill.lineage.trace import Hop, Tracer
+from mashbill.lineage.bills.bill import Coverage, Summary, bill, summarised
+from mashbill.lineage.bills.definitions import Verdict, judge_all
+from mashbill.lineage.bills.prompted import covered_with, prompt_coverage
+from mashbill.lineage.bills.telling import counted
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.contradicted import contradictions, table_of
+from mashbill.lineage.circuit.nodes import NodeTable, source_of, supposing
+from mashbill.lineage.duties.decisions import decided_runs
+from mashbill.lineage.evidence.trace import Hop, Tracer
 from mashbill.report.confusion import Evaluation
 
 if TYPE_CHECKING:

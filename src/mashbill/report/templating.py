@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from mashbill.core.shown import shown
-from mashbill.lineage.telling import counted, declared_words
+from mashbill.lineage.bills.telling import counted, declared_words
 
 MOST = 20_000
 """characters of one text on a page; the store has all"""

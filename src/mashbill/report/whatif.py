@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.store import write_atomically
+from mashbill.lineage.bills.text import share_text
 from mashbill.lineage.whatif.beside import interval, side_by_side
 from mashbill.lineage.whatif.impact import WEIGHTS
 from mashbill.lineage.whatif.told import GROUPED_BY, rebuilt_words
-from mashbill.lineage.words import share_text
 from mashbill.report.sankey import draw_sankey
 from mashbill.report.templating import templates
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mashbill.conduct.journal import Journal
+from mashbill.calls.journal import Journal
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.plain import counted
 from mashbill.core.record import CALL, FROM, user_columns
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Answer, StageSpec
     from mashbill.core.store import Store
-    from mashbill.lineage.finding import Rederived
+    from mashbill.lineage.evidence.finding import Rederived
 
 
 @runtime_checkable

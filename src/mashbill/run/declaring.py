@@ -13,8 +13,8 @@ from mashbill.core.errors import MashbillError
 from mashbill.core.record import BILL
 from mashbill.core.store import MANIFEST, NODES
 from mashbill.core.tables import read_parquet
-from mashbill.lineage.nodes import NodeTable, reachable, source_of
-from mashbill.lineage.recomposing import source_behind
+from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
+from mashbill.lineage.evidence.recomposing import source_behind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mashbill.core.source import Source
     from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
-    from mashbill.lineage.finding import Rederived
+    from mashbill.lineage.evidence.finding import Rederived
 
 _TOLD = 3
 _STATED = ("name", "what", "kind", "route", "version", "license", "sha256", "called_by")

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from mashbill.core.shown import shown
-from mashbill.run.reckoning import Reckoning
+from mashbill.run.spend import Reckoning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

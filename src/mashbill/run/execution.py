@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.budget import Caps
+from mashbill.client.budget import Caps
 from mashbill.core.cache import default_cache
 from mashbill.run.display import Display, Quiet
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.conduct.journal import Journal
+    from mashbill.calls.journal import Journal
     from mashbill.core.artifact import Shard
     from mashbill.core.recipe import TeacherSpec
     from mashbill.core.stage import StageContext, StageSpec

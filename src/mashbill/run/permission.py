@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.linting import ROWS, Finding, lint_all
+from mashbill.client.prompt_lint import ROWS, Finding, lint_all
 from mashbill.core.canonical import digest
 from mashbill.core.errors import ConductError, PolicyError
 from mashbill.core.parsing import MARK
-from mashbill.lineage.decisions import DECIDE
+from mashbill.lineage.duties.decisions import DECIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mashbill.core.ledger import Entry
     from mashbill.core.recipe import Recipe
     from mashbill.core.store import Store
-    from mashbill.lineage.decisions import Decided
+    from mashbill.lineage.duties.decisions import Decided
     from mashbill.plan import Plan
     from mashbill.policy.decision import Decision
     from mashbill.policy.documents import Registry

@@ -29,11 +29,11 @@ from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY, identify
 from mashbill.core.rowbytes import digests
 from mashbill.core.stage import StageContext
 from mashbill.core.tables import read_parquet
-from mashbill.lineage.finding import Rederived
+from mashbill.lineage.evidence.finding import Rederived
 from mashbill.run.answering import hold_to_answers
 from mashbill.run.declaring import compare_declared
 from mashbill.run.measuring import agree, left_out, settle_measures
-from mashbill.run.slicing import Slice, slices
+from mashbill.run.slices import Slice, slices
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest

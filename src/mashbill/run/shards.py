@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from mashbill.lineage.nodes import NodeTable
-    from mashbill.run.making import Making
+    from mashbill.lineage.circuit.nodes import NodeTable
+    from mashbill.run.artifact import Making
 
 
 def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:

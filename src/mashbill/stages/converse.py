@@ -15,11 +15,11 @@ from pydantic import Field
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel
 from mashbill.core.stage import Question, Uses
-from mashbill.stages.asking import FileName
-from mashbill.stages.prompting import Prompt, shipped_prompt
-from mashbill.stages.structure import flaw
-from mashbill.stages.working import Candidate, Work, messages_json, shown, transcript, turn_of
-from mashbill.stages.writing import WritingSpec, needs_column
+from mashbill.prompts.prompt import Prompt, shipped_prompt
+from mashbill.prompts.schema import flaw
+from mashbill.stages.judging import FileName
+from mashbill.stages.writing.spec import WritingSpec, needs_column
+from mashbill.stages.writing.work import Candidate, Work, messages_json, shown, transcript, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,28 +15,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from mashbill.conduct.archives import unpacked
 from mashbill.core.errors import InputError
 from mashbill.core.json_fields import with_json
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import CalledBy, Source
-from mashbill.stages.cells import Cells, Kinds, Other, as_text, bare_lengths, kind_of
-from mashbill.stages.chunks import Chunk, Manner, no_column, read_chunks
-from mashbill.stages.gold import Gold
+from mashbill.files.archives import unpacked
+from mashbill.files.rows.cells import Cells, Kinds, Other, as_text, bare_lengths, kind_of
+from mashbill.files.rows.chunks import Chunk, Manner, no_column, read_chunks
+from mashbill.files.rows.formats import half_a_character
+from mashbill.files.rows.gold import Gold
+from mashbill.files.rows.same import Same
+from mashbill.files.rows.spill import Spill
+from mashbill.files.rows.text import matching_keys
 from mashbill.stages.reading import ReadsFiles
-from mashbill.stages.rows import half_a_character
-from mashbill.stages.same import Same
-from mashbill.stages.spill import Spill
-from mashbill.stages.text import matching_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.conduct.listing import File
     from mashbill.core.looking import Looks
     from mashbill.core.stage import Glance, StageContext, Uses
+    from mashbill.files.listing import File
 
 _GIVEN = frozenset({"text", "gold", "part", "label", "confidence"}) | OURS
 """names of columns that this stage, or those behind it, give themselves"""

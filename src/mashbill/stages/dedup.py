@@ -19,8 +19,8 @@ from mashbill.core.record import FROM, one_batch, user_columns
 from mashbill.core.rowbytes import row_bytes
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.same import Same
-from mashbill.stages.text import matching_keys
+from mashbill.files.rows.same import Same
+from mashbill.files.rows.text import matching_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from pydantic import Field
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.letters import folded
 from mashbill.core.source import Channel
-from mashbill.stages.working import Candidate
-from mashbill.stages.writing import WritingSpec, needs_column
+from mashbill.stages.writing.spec import WritingSpec, needs_column
+from mashbill.stages.writing.work import Candidate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from mashbill.core.missing import Numbers, as_measure, numbers_of, told
 from mashbill.core.record import FROM, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.asking import marks
+from mashbill.stages.judging import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

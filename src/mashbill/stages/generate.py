@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mashbill.stages.writing import WritingSpec, needs_column
+from mashbill.stages.writing.spec import WritingSpec, needs_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

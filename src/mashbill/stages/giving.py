@@ -13,18 +13,18 @@ from mashbill.core.naming import free_names
 from mashbill.core.nothing import is_nothing
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import Channel, Source
+from mashbill.files.rows.cells import Other, as_text, kind_of, texts_of
+from mashbill.files.rows.forms import beside_of, column_of, form_of, made_of, within
 from mashbill.policy.licence_cells import licence_of
 from mashbill.policy.model_names import resolve
-from mashbill.stages.cells import Other, as_text, kind_of, texts_of
-from mashbill.stages.forms import beside_of, column_of, form_of, made_of, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mashbill.core.stage import StageContext
-    from mashbill.stages.cells import Cells
+    from mashbill.files.rows.cells import Cells
+    from mashbill.files.rows.spill import Spill
     from mashbill.stages.imported import ImportSpec
-    from mashbill.stages.spill import Spill
 
 _NAMES = 1_000  # names of generators of which it is told how they were resolved
 _KEPT = 100_000  # combinations of generator, version and licence that are remembered

@@ -18,15 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mashbill.core.errors import InputError
 from mashbill.core.nothing import is_nothing
 from mashbill.core.source import CalledBy, Source, SourceKind
+from mashbill.files.rows.cells import Cells, Kinds, as_text, texts_of
+from mashbill.files.rows.chat import Role
+from mashbill.files.rows.chunks import Chunk, no_column
+from mashbill.files.rows.forms import EACH, TEXTS, column_of, generators_of, text_column
+from mashbill.files.rows.spill import Spill
+from mashbill.files.rows.spreading import spread, spread_column
 from mashbill.policy.model_names import apart, resolve
-from mashbill.stages.cells import Cells, Kinds, as_text, texts_of
-from mashbill.stages.chat import Role
-from mashbill.stages.chunks import Chunk, no_column
-from mashbill.stages.forms import EACH, TEXTS, column_of, generators_of, text_column
 from mashbill.stages.giving import Giving, bare_name
 from mashbill.stages.reading import ReadsFiles
-from mashbill.stages.spill import Spill
-from mashbill.stages.spreading import spread, spread_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

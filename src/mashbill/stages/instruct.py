@@ -17,9 +17,9 @@ from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.words import words
-from mashbill.stages.structure import Structure
-from mashbill.stages.working import Candidate
-from mashbill.stages.writing import WritingSpec, is_empty, needs_column
+from mashbill.prompts.schema import Structure
+from mashbill.stages.writing.spec import WritingSpec, is_empty, needs_column
+from mashbill.stages.writing.work import Candidate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from pydantic import Field
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
 from mashbill.core.stage import Choosing, Question, StageSpec, Uses
-from mashbill.stages.asking import (
+from mashbill.stages.judging import (
     FileName,
     Template,
     asked_where,

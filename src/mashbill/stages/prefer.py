@@ -18,7 +18,8 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
 from mashbill.core.stage import Asks, Choosing, Question, StageSpec, Uses
-from mashbill.stages.asking import (
+from mashbill.stages.joining import made_of, matches
+from mashbill.stages.judging import (
     FileName,
     Template,
     asked_where,
@@ -28,7 +29,6 @@ from mashbill.stages.asking import (
     scores_of,
     texts_of,
 )
-from mashbill.stages.joining import made_of, matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

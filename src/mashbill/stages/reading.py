@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from mashbill.conduct.listing import File, beside, fetch_all, is_elsewhere
 from mashbill.core.errors import InputError
 from mashbill.core.stage import Glance, StageSpec
-from mashbill.stages.chunks import Chunk, Manner, OnBadBytes, read_chunks
-from mashbill.stages.folders import in_order, said_by_names, with_constants
-from mashbill.stages.glance import glance_at
-from mashbill.stages.rows import BESIDE, Format, choose, format_of
+from mashbill.files.listing import File, beside, fetch_all, is_elsewhere
+from mashbill.files.rows.chunks import Chunk, Manner, OnBadBytes, read_chunks
+from mashbill.files.rows.folders import in_order, said_by_names, with_constants
+from mashbill.files.rows.formats import BESIDE, Format, choose, format_of
+from mashbill.files.rows.glance import glance_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

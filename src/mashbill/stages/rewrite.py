@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mashbill.core.errors import RecipeError
 from mashbill.core.source import Channel, Purpose
-from mashbill.stages.writing import WritingSpec, needs_column
+from mashbill.stages.writing.spec import WritingSpec, needs_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

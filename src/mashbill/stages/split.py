@@ -17,8 +17,8 @@ from mashbill.core.missing import missing_in, missing_reasons
 from mashbill.core.record import FROM, one_batch, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.asking import marks, texts_of
-from mashbill.stages.text import place
+from mashbill.files.rows.text import place
+from mashbill.stages.judging import marks, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

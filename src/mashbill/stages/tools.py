@@ -17,12 +17,12 @@ from mashbill.core.errors import RecipeError
 from mashbill.core.parsing import json_value, read_text
 from mashbill.core.source import Channel
 from mashbill.core.stage import Uses
-from mashbill.stages.asking import FileName
-from mashbill.stages.prompting import Prompt, shipped_prompt
-from mashbill.stages.structure import flaw
-from mashbill.stages.tracing import Call, Trace, canonical_text, declared_tools
-from mashbill.stages.working import Candidate, Work, once_more, transcript
-from mashbill.stages.writing import WritingSpec, needs_column
+from mashbill.prompts.prompt import Prompt, shipped_prompt
+from mashbill.prompts.schema import flaw
+from mashbill.stages.judging import FileName
+from mashbill.stages.writing.spec import WritingSpec, needs_column
+from mashbill.stages.writing.tool_trace import Call, Trace, canonical_text, declared_tools
+from mashbill.stages.writing.work import Candidate, Work, once_more, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from mashbill.core.record import CALL, FROM, kept_beside
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import Choosing, Question, StageSpec, Uses
-from mashbill.stages.asking import (
+from mashbill.stages.judging import (
     FileName,
     Template,
     asked_where,

@@ -12,13 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.turns import only_system_is_odd
 from mashbill.teachers.refusals import FORMS, LIMIT, LIMIT_BEFORE
-from mashbill.teachers.turns import only_system_is_odd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mashbill.teachers.wire import Ask
+    from mashbill.client.wire import Ask
 
 _LONGEST = 4_000  # characters of an error that are read
 _MOST = 500  # values of an error that are looked at

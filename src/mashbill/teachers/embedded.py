@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from mashbill.conduct.fetch import fetch, unpacked
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import MashbillError
 from mashbill.core.extras import needs
 from mashbill.core.store import write_atomically
+from mashbill.files.fetch import fetch, unpacked
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
             if not local and not (folder / self.file).is_file():
                 return None
             with needs(f"engine {self.engine!r}", self.extras[0]):
-                from mashbill.teachers.gguf_file import GgufFile
+                from mashbill.models.gguf_file import GgufFile
 
             made = GgufFile(self.gguf(folder, cache)).tokenizer()
         except (MashbillError, OSError, ValueError):
@@ -120,11 +120,11 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
         """
         with needs(f"engine {self.engine!r}", self.extras[0]):
             if self.engine == "openvino":
-                from mashbill.teachers.openvino_engine import OpenVinoTeacher
+                from mashbill.models.openvino import OpenVinoTeacher
 
                 engine: Callable[..., Teacher] = OpenVinoTeacher
             else:
-                from mashbill.teachers.torch_engine import TorchTeacher
+                from mashbill.models.torch_gguf import TorchTeacher
 
                 engine = TorchTeacher
         return engine(

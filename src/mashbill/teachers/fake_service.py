@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mashbill.conduct.limits import Bucket
-from mashbill.conduct.transport import Response, TransportError
+from mashbill.client.limits import Bucket
+from mashbill.client.transport import Response, TransportError
+from mashbill.client.wire import CHOOSING
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.source import Source, SourceKind
 from mashbill.core.stage import Question
 from mashbill.teachers.api import RemoteTeacherSpec
 from mashbill.teachers.fake import FakeTeacher, FakeTeacherSpec
 from mashbill.teachers.services import Service
-from mashbill.teachers.wire import CHOOSING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +110,7 @@ class FakeServiceSpec(RemoteTeacherSpec):
 
 
 class FakeService:
-    """See the module; a :class:`mashbill.conduct.transport.Transport`."""
+    """See the module; a :class:`mashbill.client.transport.Transport`."""
 
     def __init__(self, spec: FakeServiceSpec) -> None:
         self.spec = spec

@@ -11,14 +11,14 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.bought import request_digest
-from mashbill.conduct.listing import fetch_all
+from mashbill.calls.paid_call import request_digest
 from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign, read_json, read_text
 from mashbill.core.store import write_atomically
-from mashbill.teachers.chat_template import FILE, ChatTemplate
-from mashbill.teachers.folder_bounds import check_config, check_tokenizer
+from mashbill.files.listing import fetch_all
+from mashbill.models.chat_template import FILE, ChatTemplate
+from mashbill.models.folder_bounds import check_config, check_tokenizer
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:

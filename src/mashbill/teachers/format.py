@@ -16,27 +16,27 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from mashbill.conduct.budget import Cost
-from mashbill.conduct.order import ANSWERED, UNREAD, Answered, Order, Refused
+from mashbill.client.budget import Cost
+from mashbill.client.order import ANSWERED, UNREAD, Answered, Order, Refused
+from mashbill.client.wire import CHOOSING, Ask, Reply, WireError
+from mashbill.client.wire.bodies import whole_body
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import CUT_OFF, Answer, Question
+from mashbill.core.turns import one_system, system_in_user
 from mashbill.teachers.cures import cure_of, parts_of
 from mashbill.teachers.oddities import Oddities
-from mashbill.teachers.turns import one_system, system_in_user
 from mashbill.teachers.weighing import (
     UNWEIGHED,
     Held,
     by_first_token,
     certain,
 )
-from mashbill.teachers.wire import CHOOSING, Ask, Reply, WireError
-from mashbill.teachers.wire.bodies import whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mashbill.conduct.prices import Price
-    from mashbill.teachers.wire import Wire
+    from mashbill.client.prices import Price
+    from mashbill.client.wire import Wire
 
 _RAW = frozenset({"openai-completions"})
 """formats whose prompt goes to the model as it is: choices follow it, and nothing stands before"""

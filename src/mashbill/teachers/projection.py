@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mashbill.conduct.prices import FREE, Price, price_of
+from mashbill.client.prices import FREE, Price, price_of
 from mashbill.core.errors import MissingExtraError
 from mashbill.core.plain import counted
 from mashbill.core.record import user_columns

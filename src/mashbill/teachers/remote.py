@@ -7,9 +7,9 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.bought import Requests, call_digest
-from mashbill.conduct.linting import ROWS, lint
-from mashbill.conduct.order import Order
+from mashbill.calls.paid_call import Requests, call_digest
+from mashbill.client.order import Order
+from mashbill.client.prompt_lint import ROWS, lint
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import Answer, Question
@@ -19,8 +19,8 @@ from mashbill.teachers.weighing import Lacking, ended, is_weighed, lacks_weights
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from mashbill.conduct.client import Client
-    from mashbill.conduct.lane import Route
+    from mashbill.client.client import Client
+    from mashbill.client.lane import Route
     from mashbill.core.source import Source
 
 _ALONE = 5

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from mashbill.conduct import keeping
-from mashbill.conduct.bought import call_digest, request_digest
-from mashbill.conduct.journal import Journal
+from mashbill.calls import upkeep as keeping
+from mashbill.calls.journal import Journal
+from mashbill.calls.paid_call import call_digest, request_digest
 from mashbill.core import registry
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import RecipeError, TeacherError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from mashbill.teachers.wire import Wire
+    from mashbill.client.wire import Wire
 
 WireName = Literal[
     "openai-chat", "openai-completions", "openai-responses", "anthropic", "gemini"
@@ -87,7 +87,7 @@ SERVICES: dict[str, Service] = {
 
 def batches_of(wire: Wire) -> Any:
     """Return the batch endpoint that goes with a wire format, or None if it has none."""
-    from mashbill.teachers.wire import batches
+    from mashbill.client.wire import batches
 
     made = {
         "openai-chat": batches.OpenAIBatches,
@@ -102,21 +102,21 @@ def batches_of(wire: Wire) -> Any:
 def wire_of(name: WireName, *, strict_max_tokens: bool = False) -> Wire:
     """Return a wire format."""
     if name == "openai-chat":
-        from mashbill.teachers.wire.openai_chat import OpenAIChat
+        from mashbill.client.wire.openai_chat import OpenAIChat
 
         return OpenAIChat("max_completion_tokens" if strict_max_tokens else "max_tokens")
     if name == "openai-completions":
-        from mashbill.teachers.wire.openai_completions import OpenAICompletions
+        from mashbill.client.wire.openai_completions import OpenAICompletions
 
         return OpenAICompletions()
     if name == "openai-responses":
-        from mashbill.teachers.wire.openai_responses import OpenAIResponses
+        from mashbill.client.wire.openai_responses import OpenAIResponses
 
         return OpenAIResponses()
     if name == "anthropic":
-        from mashbill.teachers.wire.anthropic import AnthropicMessages
+        from mashbill.client.wire.anthropic import AnthropicMessages
 
         return AnthropicMessages()
-    from mashbill.teachers.wire.gemini import Gemini
+    from mashbill.client.wire.gemini import Gemini
 
     return Gemini()

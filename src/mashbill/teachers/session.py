@@ -6,14 +6,14 @@ import datetime as dt
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mashbill.conduct.bought import request_digest
+from mashbill.calls.paid_call import request_digest
 from mashbill.core.errors import TeacherError
 from mashbill.core.stage import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from mashbill.conduct.journal import Journal
+    from mashbill.calls.journal import Journal
     from mashbill.core.source import Source
     from mashbill.core.stage import Question
 

@@ -17,15 +17,15 @@ from mashbill.core.errors import TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign
 from mashbill.core.stage import Answer
+from mashbill.models.prefixed import PrefixedTeacher
 from mashbill.teachers.folder_model import FolderTeacherSpec, chat_of, plain_tokenizer, seed_of
-from mashbill.teachers.prefixed import PrefixedTeacher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from mashbill.core.stage import Question
-    from mashbill.teachers.chat_template import ChatTemplate
+    from mashbill.models.chat_template import ChatTemplate
 
 
 class TransformersTeacherSpec(FolderTeacherSpec):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.stage import Question
-    from mashbill.teachers.chat_template import ChatTemplate
+    from mashbill.models.chat_template import ChatTemplate
 
 _FINISHES = ("stop", "length")
 

@@ -23,7 +23,7 @@ from mashbill.core.missing import numbers_of
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
-from mashbill.train.linear import (
+from mashbill.models.linear import (
     WORDS,
     LinearPredictor,
     as_logits,

@@ -15,7 +15,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
-from mashbill.train.linear import LinearPredictor, linear_model, write_linear
+from mashbill.models.linear import LinearPredictor, linear_model, write_linear
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import numpy as np
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
-from mashbill.train.linear import LinearPredictor, linear_model, write_linear
+from mashbill.models.linear import LinearPredictor, linear_model, write_linear
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,17 +12,17 @@ from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from mashbill.lineage.bill import Coverage, Line, bill, coverage
-from mashbill.lineage.circuit import Circuit
-from mashbill.lineage.contradicted import contradictions, table_of
-from mashbill.lineage.decisions import declared_use
-from mashbill.lineage.definitions import Verdict, judge_all
+from mashbill.lineage.bills.bill import Coverage, Line, bill, coverage
+from mashbill.lineage.bills.definitions import Verdict, judge_all
+from mashbill.lineage.bills.prompted import PromptCoverage, covered_with, prompt_coverage
+from mashbill.lineage.bills.telling import amount, counted
+from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.contradicted import contradictions, table_of
+from mashbill.lineage.circuit.nodes import NodeTable
+from mashbill.lineage.circuit.unrecorded import is_unknown, is_unsaid, no_kind, no_origin
+from mashbill.lineage.duties.decisions import declared_use
+from mashbill.lineage.duties.rule_facts import has_no_licence
 from mashbill.lineage.exports.steps import Step, steps_of
-from mashbill.lineage.nodes import NodeTable
-from mashbill.lineage.prompted import PromptCoverage, covered_with, prompt_coverage
-from mashbill.lineage.rule_facts import has_no_licence
-from mashbill.lineage.telling import amount, counted
-from mashbill.lineage.unrecorded import is_unknown, is_unsaid, no_kind, no_origin
 from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.shown import json_text
-from mashbill.lineage.summary import summary
+from mashbill.lineage.bills.summary import summary
 
 if TYPE_CHECKING:
     from mashbill.lineage.exports.account import Account

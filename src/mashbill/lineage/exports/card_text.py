@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.lineage.exports.bill_file import BILL_FILE
-from mashbill.lineage.telling import (
+from mashbill.lineage.bills.telling import (
     amount,
     counted,
     coverage_sentence,
@@ -20,7 +19,7 @@ from mashbill.lineage.telling import (
     licence_words,
     listed,
 )
-from mashbill.lineage.words import (
+from mashbill.lineage.bills.text import (
     list_item,
     markdown,
     path_text,
@@ -29,6 +28,7 @@ from mashbill.lineage.words import (
     table_row,
     table_rule,
 )
+from mashbill.lineage.exports.bill_file import BILL_FILE
 from mashbill.policy.licences import spelled
 
 if TYPE_CHECKING:

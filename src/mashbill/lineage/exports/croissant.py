@@ -11,10 +11,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from mashbill.lineage.bills.telling import amount, counted
+from mashbill.lineage.bills.text import line_facts, to_json, verdict_facts
 from mashbill.lineage.exports.account import OURS, Account
 from mashbill.lineage.exports.licences import address
-from mashbill.lineage.telling import amount, counted
-from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

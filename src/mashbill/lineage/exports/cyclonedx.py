@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from mashbill.lineage.bills.text import line_facts, to_json, verdict_facts
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.licences import cyclonedx
 from mashbill.lineage.exports.steps import Step, artifact_facts, artifact_id, files_of
-from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.lineage.definitions import load_definitions
+from mashbill.lineage.bills.definitions import load_definitions
+from mashbill.lineage.bills.telling import amount, definition_sentences, listed
+from mashbill.lineage.bills.text import list_item, markdown, percent, table_row, table_rule
 from mashbill.lineage.exports.eu_answer import Generator, Section, called, others, section_of
-from mashbill.lineage.telling import amount, definition_sentences, listed
-from mashbill.lineage.words import list_item, markdown, percent, table_row, table_rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mashbill.lineage.definitions import Definition
+    from mashbill.lineage.bills.definitions import Definition
     from mashbill.lineage.exports.account import Account
     from mashbill.lineage.exports.readings import Use
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mashbill.core.errors import InputError
+from mashbill.lineage.bills.telling import listed
 from mashbill.lineage.exports.readings import Use, own_models, readings_of, uses
-from mashbill.lineage.telling import listed
 from mashbill.policy.claims import load_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mashbill.lineage.definitions import Definition
+    from mashbill.lineage.bills.definitions import Definition
     from mashbill.lineage.exports.account import Account
 
 Behalf = Literal["the provider", "others", "not recorded"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from mashbill.lineage.bills.text import to_json
 from mashbill.lineage.exports.account import NAMESPACE, OURS, Account
 from mashbill.lineage.exports.steps import Step, Taken
-from mashbill.lineage.words import to_json
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest

@@ -11,15 +11,15 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from mashbill.lineage.bills.text import line_facts, to_json, verdict_facts
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.steps import Step, artifact_facts
-from mashbill.lineage.words import line_facts, to_json, verdict_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mashbill.core.source import Source
-    from mashbill.lineage.definitions import Verdict
+    from mashbill.lineage.bills.definitions import Verdict
 
 PREFIX = "urn:mashbill:"
 Records = dict[str, dict[str, Any]]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mashbill.core.source import Channel, Purpose, Source, parse_via
-from mashbill.lineage.bill import Line, bill
-from mashbill.lineage.nodes import NodeTable, supposing
+from mashbill.lineage.bills.bill import Line, bill
+from mashbill.lineage.circuit.nodes import NodeTable, supposing
 
 if TYPE_CHECKING:
-    from mashbill.lineage.definitions import Definition
+    from mashbill.lineage.bills.definitions import Definition
 
 Counts = Callable[[Channel, Purpose], bool]
 """whether a step from a thing to what it rests on counts"""

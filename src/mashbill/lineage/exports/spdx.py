@@ -12,10 +12,10 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from mashbill.lineage.bills.text import line_facts, to_json
 from mashbill.lineage.exports.account import NAMESPACE, Account
 from mashbill.lineage.exports.licences import spdx_expression, spdx_references
 from mashbill.lineage.exports.steps import Step, Taken, artifact_facts, files_of
-from mashbill.lineage.words import line_facts, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,13 +11,13 @@ from mashbill.core.errors import RecipeError, StoreError
 from mashbill.core.file_origins import file_actors
 from mashbill.core.marks import CONTRADICTED
 from mashbill.core.source import Source
-from mashbill.lineage.contradicted import table_of
+from mashbill.lineage.circuit.contradicted import table_of
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import InputRef, Manifest
     from mashbill.core.ledger import Entry
     from mashbill.core.store import Store
-    from mashbill.lineage.nodes import NodeTable
+    from mashbill.lineage.circuit.nodes import NodeTable
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from mashbill.core.source import Channel
 from mashbill.policy.claims import MEDIA
 
 if TYPE_CHECKING:
-    from mashbill.lineage.things import Measures
+    from mashbill.lineage.whatif.things import Measures
 
 SIZE_EDGES = (1.5e9, 4.5e9, 16e9, 45e9, 150e9, 500e9)
 """parameters at which a band of size ends and the next begins; a choice"""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mashbill.lineage.things import Column
+    from mashbill.lineage.whatif.things import Column
 
 NEVER, EVER = np.int32(0), np.int32(date.max.toordinal())
 """earliest and latest of what has no day"""

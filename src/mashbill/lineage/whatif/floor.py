@@ -17,7 +17,7 @@ from mashbill.core.nothing import is_nothing
 from mashbill.policy.licence_words import read_licence
 
 if TYPE_CHECKING:
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.whatif.things import Things
 
 _REMARK = re.compile(r"\(([^()]*)\)\s*\Z")
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.core.source import Channel
-from mashbill.lineage.circuit import CHANNEL_OF
+from mashbill.lineage.circuit.arrays import CHANNEL_OF
 from mashbill.lineage.whatif.foremost import foremost
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES, ends_of
 
 if TYPE_CHECKING:
-    from mashbill.lineage.things import Things
     from mashbill.lineage.whatif.passes import Outcome
+    from mashbill.lineage.whatif.things import Things
 
 SLOTS = 9
 """providers that are told apart, the others as one"""

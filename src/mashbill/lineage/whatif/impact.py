@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.source import Channel
-from mashbill.lineage.circuit import CHANNEL_OF, Circuit
+from mashbill.lineage.circuit.arrays import CHANNEL_OF, Circuit
 from mashbill.lineage.whatif.roles import CHANNELS, SUBSTANCE
 
 if TYPE_CHECKING:
-    from mashbill.lineage.evaluate import Shares
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.circuit.semirings import Shares
+    from mashbill.lineage.whatif.things import Things
 
 WEIGHTS = {"channel": 0.50, "share": 0.30, "nearness": 0.20}
 """parts of the impact"""

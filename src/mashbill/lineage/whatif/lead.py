@@ -22,7 +22,7 @@ from mashbill.core.source import Channel
 from mashbill.lineage.whatif.roles import CHANNELS
 
 if TYPE_CHECKING:
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.whatif.things import Things
 
 Step = Literal["data", "adapt", "scratch"]
 STEPS: dict[Step, str] = {

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.lineage.circuit import ragged
+from mashbill.lineage.circuit.arrays import ragged
 
 if TYPE_CHECKING:
-    from mashbill.lineage.circuit import Circuit
+    from mashbill.lineage.circuit.arrays import Circuit
     from mashbill.lineage.whatif.roster import Hit, Roster
 
 FOLLOWED = 512

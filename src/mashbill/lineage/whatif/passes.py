@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mashbill.lineage.circuit import LABELS, Circuit, ragged
-from mashbill.lineage.definitions import decide
-from mashbill.lineage.evaluate import (
+from mashbill.lineage.bills.definitions import decide
+from mashbill.lineage.circuit.arrays import LABELS, Circuit, ragged
+from mashbill.lineage.circuit.semirings import (
     FAR,
     FEWEST_HOPS,
     REACHABLE,
@@ -51,9 +51,9 @@ from mashbill.lineage.whatif.substitutes import Places, places_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mashbill.lineage.definitions import Definition
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.bills.definitions import Definition
     from mashbill.lineage.whatif.lead import LeadTimes
+    from mashbill.lineage.whatif.things import Things
     from mashbill.lineage.whatif.use_terms import Asking
 
 _EVERY = np.ones(len(LABELS), bool)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mashbill.core.source import Channel
-from mashbill.lineage.circuit import CHANNEL_OF, Circuit
+from mashbill.lineage.circuit.arrays import CHANNEL_OF, Circuit
 
 SUBSTANCE = (Channel.CONTENT, Channel.LOGITS, Channel.WEIGHTS, Channel.TRANSFORM)
 CHANNELS = tuple(Channel)

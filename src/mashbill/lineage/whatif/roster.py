@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mashbill.lineage.things import Things
     from mashbill.lineage.whatif.passes import Outcome
+    from mashbill.lineage.whatif.things import Things
 
 
 @dataclass(frozen=True)

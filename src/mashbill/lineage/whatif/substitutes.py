@@ -24,7 +24,7 @@ from mashbill.policy.decision import OUTCOMES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.whatif.things import Things
     from mashbill.lineage.whatif.use_terms import Asking
 
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mashbill.core.source import Channel
-    from mashbill.lineage.scenarios import Scenario
-    from mashbill.lineage.things import Things
     from mashbill.lineage.whatif.passes import Outcome
     from mashbill.lineage.whatif.population import Population
+    from mashbill.lineage.whatif.scenarios import Scenario
+    from mashbill.lineage.whatif.things import Things
 
 GROUPED_BY = ("provider", "country", "kind", "what")
 SUBSTITUTES_SHOWN = 5

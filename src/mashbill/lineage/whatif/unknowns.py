@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mashbill.lineage.evaluate import REACHABLE, evaluate
+from mashbill.lineage.circuit.semirings import REACHABLE, evaluate
 from mashbill.lineage.whatif.days import NEVER, first_day, last_day
 
 if TYPE_CHECKING:
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.whatif.things import Things
 
 NO_MAKING = ("own-dataset", "human", "test-double")
 """kinds of source that are where a making begins"""

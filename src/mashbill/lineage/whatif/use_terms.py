@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.policy.callers import may_be_known
-from mashbill.policy.deciding import Student
+from mashbill.policy.clause_rules import Student
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.restrictions import Question, decide_use, reached_by
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.source import Channel, Source
     from mashbill.core.use import Use
-    from mashbill.lineage.things import Things
+    from mashbill.lineage.whatif.things import Things
     from mashbill.policy.decision import Outcome as Allowed
     from mashbill.policy.documents import Registry
 

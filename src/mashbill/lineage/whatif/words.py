@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.lineage.comparisons import compared
+from mashbill.lineage.whatif.comparisons import compared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from mashbill.lineage.comparisons import Comparison
+    from mashbill.lineage.whatif.comparisons import Comparison
 
 COUNTRIES = {
     "AE": "the United Arab Emirates", "AT": "Austria", "AU": "Australia", "BE": "Belgium",

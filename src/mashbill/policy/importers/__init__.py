@@ -1,7 +1,7 @@
 """Importers: other people's lineage as claims. They add claims, and never change one.
 
 Each format is one file with ``read(path) -> Imported``; a repository's takes an ``Origin`` as well.
-Nothing here reads a network: what is on the hub is fetched first (:mod:`mashbill.conduct.hub`).
+Nothing here reads a network: what is on the hub is fetched first (:mod:`mashbill.files.hub_cards`).
 """
 
 from __future__ import annotations

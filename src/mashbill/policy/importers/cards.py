@@ -7,7 +7,7 @@ own specifications are modelcard.md and datasetcard.md in huggingface/hub-docs),
 card tells in its text is not seen here.
 
 Which repository a card is of follows from where it lies: OWNER/NAME/README.md, with ``datasets/``
-in front for a data set, as :mod:`mashbill.conduct.hub` writes them; or huggingface_hub's cache,
+in front for a data set, as :mod:`mashbill.files.hub_cards` writes them; or huggingface_hub's cache,
 models--OWNER--NAME/snapshots/COMMIT/README.md; or the caller says it.
 """
 

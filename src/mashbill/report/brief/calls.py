@@ -18,7 +18,7 @@ from mashbill.policy.restrictions import reached_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mashbill.conduct.journal import Journal
+    from mashbill.calls.journal import Journal
     from mashbill.core.artifact import Manifest
     from mashbill.core.source import Source
     from mashbill.core.store import Store

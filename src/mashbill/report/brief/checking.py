@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from mashbill.lineage.telling import counted
+from mashbill.lineage.bills.telling import counted
 from mashbill.report.brief.document import (
     Block,
     Commands,

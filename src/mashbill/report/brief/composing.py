@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.lineage.telling import (
+from mashbill.lineage.bills.telling import (
     amount,
     counted,
     coverage_sentence,
@@ -16,8 +16,8 @@ from mashbill.lineage.telling import (
     listed,
     looked_words,
 )
-from mashbill.lineage.unrecorded import is_unsaid
-from mashbill.lineage.words import path_text, share_text
+from mashbill.lineage.bills.text import path_text, share_text
+from mashbill.lineage.circuit.unrecorded import is_unsaid
 from mashbill.report.brief.checking import checking_section
 from mashbill.report.brief.document import (
     Blanks,

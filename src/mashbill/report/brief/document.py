@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mashbill.core.shown import shown
-from mashbill.lineage.telling import counted
-from mashbill.lineage.words import list_item, markdown, table_row, table_rule
+from mashbill.lineage.bills.telling import counted
+from mashbill.lineage.bills.text import list_item, markdown, table_row, table_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

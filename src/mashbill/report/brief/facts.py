@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-    from mashbill.lineage.bill import Coverage, Line
-    from mashbill.lineage.decisions import Decided
-    from mashbill.lineage.definitions import Verdict
+    from mashbill.lineage.bills.bill import Coverage, Line
+    from mashbill.lineage.bills.definitions import Verdict
+    from mashbill.lineage.catalogue.public import Unsettled
+    from mashbill.lineage.duties.decisions import Decided
     from mashbill.lineage.exports import Account
-    from mashbill.lineage.public import Unsettled
     from mashbill.policy.claims import Claim, Entity
     from mashbill.report.brief.calls import Called
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mashbill.lineage.telling import counted, listed
-from mashbill.lineage.unrecorded import NOT_SAID
+from mashbill.lineage.bills.telling import counted, listed
+from mashbill.lineage.circuit.unrecorded import NOT_SAID
 from mashbill.report.brief.document import LONGEST, Block, Paragraph, Section, table
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mashbill.lineage.obligations import STATES
-from mashbill.lineage.telling import counted, looked_words
+from mashbill.lineage.bills.telling import counted, looked_words
+from mashbill.lineage.duties.obligations import STATES
 from mashbill.report.brief.document import Block, Paragraph, Section, table
 from mashbill.report.brief.facts import Public
 from mashbill.report.brief.points import points, reasons

@@ -1,0 +1,1 @@
+"""The one client of services: who asks, within which limits and caps, and over which wires."""

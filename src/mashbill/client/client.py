@@ -1,0 +1,482 @@
+"""The client of every service: one thread, one loop, one journal, and a lane for each route.
+
+Stages wait in threads of their own for the answers they asked for; how many are asked at once has
+nothing to do with how many are waited for together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from mashbill.calls.journal import Event
+from mashbill.calls.paid_call import Bought, call_digest
+from mashbill.calls.writer import Writer
+from mashbill.client.batch_lane import BatchLane
+from mashbill.client.budget import Budget, Caps
+from mashbill.client.lane import Counts, Lane, Route, Surroundings
+from mashbill.client.limits import Pace, Shared
+from mashbill.client.order import UNREAD, Answered, Batch, Order
+from mashbill.client.pressure import Window
+from mashbill.client.scrubbing import Scrubber
+from mashbill.client.transport import Carrier
+from mashbill.core.errors import MashbillError, TeacherError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mashbill.calls.journal import Journal
+    from mashbill.client.transport import Transport
+    from mashbill.core.stage import Answer
+
+_SWEEP = 0.5  # seconds between looks for requests that are overdue
+_CONNECTIONS = 4096
+_DRAIN = 60.0  # seconds that an interrupted run waits for answers that are paid for
+_DRAIN_BROKEN = 3.0  # where the client itself failed, and may not be able to take them
+
+
+@dataclass
+class Client:
+    """Asks services for one run. Use it as a context manager.
+
+    Args:
+        journal: the journal to be looked up, open to be written by others.
+        run: the run's id.
+        caps: hard caps; ``spent`` is what earlier runs of the recipe spent.
+        facts: what the journal keeps of the run.
+        twins: services in this process, by the host of their addresses.
+        heard: told calls, tokens and US dollars of each answer, from the client's thread.
+        earlier_terms: whether answers that were bought under other versions of the terms count.
+    """
+
+    journal: Journal
+    run: str
+    caps: Caps = field(default_factory=Caps)
+    spent: Budget | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    twins: dict[str, Transport] = field(default_factory=dict)
+    earlier_terms: bool = False
+    tell: Callable[[str], None] = lambda _: None
+    """told in a line what is waited for, from the client's thread"""
+    scrubber: Scrubber = field(default_factory=Scrubber)
+    """knows the keys of the run; those of each route are added to it"""
+    _lanes: dict[str, Lane] = field(default_factory=dict)
+    _noticed: set[str] = field(default_factory=set)
+    _paces: dict[tuple[str, str, str], Pace] = field(default_factory=dict)
+    _shared: dict[tuple[str, str], Shared] = field(default_factory=dict)
+    _open: dict[str, Order] = field(default_factory=dict)
+    _come: list[Bought | Event] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _intake: threading.Lock = field(default_factory=threading.Lock)
+    _error: MashbillError | None = None
+    _is_broken: bool = False
+    _started: bool = False
+    _is_interrupted: bool = False
+    _leaves: bool = False
+    """whether what is in flight is waited for no more"""
+    _has_failed_open: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        """Return it; the loop begins with the first order."""
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Wait for what is in flight, write what is left, and end."""
+        self.close()
+
+    # -- called from any thread ------------------------------------------------------------------
+
+    def ask(
+        self,
+        route: Route,
+        requests: Sequence[str],
+        order: Callable[[int, str], Order],
+        heard: Callable[[int, int, float], None],
+    ) -> tuple[list[str], list[Answer]]:
+        """Return calls and answers to requests, in order, buying what is not there.
+
+        Args:
+            route: how they go.
+            requests: digest of each request.
+            order: makes the order of a request that must be bought, given its place and call.
+            heard: told calls, tokens and US dollars as they come.
+
+        Raises:
+            BudgetError: if a cap is reached.
+            TeacherError: if the service refuses, or has not answered for too long.
+            StoreError: if the journal cannot be written.
+        """
+        batch, calls = self._hand_in(route, requests, order, heard)
+        # A wait without an end cannot be interrupted on every system.
+        while not batch.ended.wait(1.0):
+            if not self._thread.is_alive():
+                raise self._error or TeacherError("the client has ended; please report it")
+        if batch.error is not None:
+            raise batch.error
+        return calls, [answer for answer in batch.answers if answer is not None]
+
+    def _hand_in(
+        self,
+        route: Route,
+        requests: Sequence[str],
+        order: Callable[[int, str], Order],
+        heard: Callable[[int, int, float], None],
+    ) -> tuple[Batch, list[str]]:
+        batch = Batch(len(requests))
+        calls = [call_digest(request, route.terms) for request in requests]
+        places: dict[str, list[int]] = {}
+        for place, call in enumerate(calls):
+            places.setdefault(call, []).append(place)
+        with self._intake:
+            # What is on its way is looked for first: an order leaves this table only once it is
+            # in the journal, and new ones come in under the same lock.
+            with self._lock:
+                for call in [call for call in places if call in self._open]:
+                    self._open[call].waiting += [(batch, place) for place in places.pop(call)]
+            for call, answer in self.journal.answered(places).items():
+                where = places.pop(call)
+                if answer.finish == UNREAD:
+                    answer = _read_again(order(where[0], call), answer)  # noqa: PLW2901
+                for place in where:
+                    batch.deliver(place, answer)
+            if places and self.earlier_terms:
+                self._take_earlier(route, requests, calls, places, batch)
+            if not places:
+                return batch, calls
+            if self._error is not None:
+                raise self._error
+            new = []
+            for call, where in places.items():
+                item = order(where[0], call)
+                item.waiting = [(batch, place) for place in where]
+                item.heard = heard
+                new.append(item)
+            with self._lock:
+                self._open.update((item.call, item) for item in new)
+            self._start()
+            self._loop.call_soon_threadsafe(self._take, route, new)
+        return batch, calls
+
+    def _take_earlier(
+        self,
+        route: Route,
+        requests: Sequence[str],
+        calls: list[str],
+        places: dict[str, list[int]],
+        batch: Batch,
+    ) -> None:
+        """Take answers that were bought under other versions of the terms."""
+        for terms in self.journal.terms():
+            if terms == route.terms:
+                continue
+            earlier = {
+                call_digest(requests[where[0]], terms): call for call, where in places.items()
+            }
+            for key, answer in self.journal.answered(earlier).items():
+                for place in places.pop(earlier[key]):
+                    calls[place] = key
+                    batch.deliver(place, answer)
+
+    def counts(self) -> dict[str, Counts]:
+        """Return what each lane did, by service and model."""
+        found: dict[str, Counts] = {}
+        for lane in list(self._lanes.values()):
+            name = f"{lane.route.account.service}:{lane.route.model}"
+            found[name] = found[name].with_(lane.counts) if name in found else lane.counts
+        return found
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether any request was sent."""
+        return self._started
+
+    def interrupt(self) -> None:
+        """Send nothing more; what is in flight still comes into the journal."""
+        if self._started and self._thread.is_alive():
+            self._tell_flying()
+            self._is_interrupted = True
+            error = TeacherError("the run was stopped; run the same command again to go on")
+            self._loop.call_soon_threadsafe(self._stop, error)
+
+    def _tell_flying(self) -> None:
+        """Tell once that a run that ends waits for what is paid for."""
+        flying = sum(len(lane.flying) for lane in list(self._lanes.values()))
+        if flying and not self._is_interrupted:
+            self.say(
+                f"{flying:,} requests are in flight, and paid for: their answers are waited for, "
+                f"{_DRAIN:.0f} s at most. Ctrl-C again leaves them."
+            )
+
+    def close(self) -> None:
+        """Wait for what is in flight, write what is left, and end.
+
+        Raises:
+            StoreError: if not all that came in could be written.
+        """
+        if not self._started:
+            return
+        if self._thread.is_alive():
+            self._tell_flying()
+            # Who was interrupted waits until all is in; if that is broken off, by a second Ctrl-C,
+            # what is in flight is left.
+            self._leaves = self._is_interrupted and not self._has_failed_open.is_set()
+            try:
+                asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+            except KeyboardInterrupt:
+                self._leaves = True
+                asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result(_DRAIN_BROKEN)
+                raise
+            finally:
+                self._loop.call_soon_threadsafe(self._end.set)
+                self._thread.join(_DRAIN_BROKEN)
+        failed = self._writer.error
+        if failed is None:
+            self._writer.run(self.run, self._began, self._told(), _now())
+        self._started = False
+        self._writer.close()
+
+    def _told(self) -> str:
+        lanes = {
+            name: {**vars(counts), "usd": round(counts.usd, 9)}
+            for name, counts in self.counts().items()
+        }
+        return json.dumps({**self.facts, "lanes": lanes}, ensure_ascii=False, sort_keys=True)
+
+    def _start(self) -> None:
+        if self._started:
+            return
+        self._writer = Writer(self.journal.path, self._on_disk, self._not_on_disk)
+        self._began = _now()
+        self._writer.run(self.run, self._began, json.dumps(self.facts, ensure_ascii=False))
+        self._budget = self.spent or Budget()
+        self._budget.caps = self.caps
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, args=(ready,), name="client", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+        self._started = True
+
+    # -- on the loop -----------------------------------------------------------------------------
+
+    def _work(self, ready: threading.Event) -> None:
+        try:
+            import uvloop
+        except ImportError:
+            new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+        else:
+            new_loop = uvloop.new_event_loop
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            self._loop = runner.get_loop()
+            runner.run(self._live(ready))
+
+    async def _live(self, ready: threading.Event) -> None:
+        self._end = asyncio.Event()
+        self._loop.set_exception_handler(self._unforeseen)
+        self._transport = Carrier(_CONNECTIONS, self.twins, self.scrubber)
+        ready.set()
+        sweeper = asyncio.create_task(self._sweep())
+        await self._end.wait()
+        sweeper.cancel()
+        self._hand_over()
+        await self._transport.close()
+
+    def _unforeseen(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End the run if a step on the loop fails, or who waits for it would wait for ever."""
+        error = context.get("exception")
+        if error is None or self._error is not None:
+            loop.default_exception_handler(context)
+            return
+        self._is_broken = True
+        self._stop(TeacherError(f"a fault within the client: {error!r}; please report it"))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            now = time.monotonic()
+            try:
+                for lane in list(self._lanes.values()):
+                    lane.sweep(now)
+            except Exception as error:  # noqa: BLE001 - a task's own is told to nobody
+                self._unforeseen(self._loop, {"message": "sweep", "exception": error})
+
+    def _lane(self, route: Route) -> Lane:
+        account = route.account
+        self.scrubber.add(account.keys)
+        key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
+        lane = self._lanes.get(key)
+        if lane is None:
+            around = Surroundings(
+                self.run, self._transport, self._budget, self._write, self._stop,
+                time.monotonic, self.say, self.scrubber,
+            )  # fmt: skip
+            pace, window = self._pace(route), Window(route.most)
+            if route.batches is None:
+                lane = Lane(route, around, pace, window)
+            else:
+                lane = self._batch_lane(route, around, pace, window)
+            self._lanes[key] = lane
+            if account.notice and account.notice not in self._noticed:
+                self._noticed.add(account.notice)
+                self.say(account.notice)
+        return lane
+
+    def _batch_lane(
+        self, route: Route, around: Surroundings, pace: Pace, window: Window
+    ) -> BatchLane:
+        mark = f"{route.account.alias}\n{route.batches.base_url}\n{route.teacher}"
+
+        async def record(key: str, own: str, calls: list[str], state: str) -> None:
+            self._hand_over()  # what the batch answered is written before the batch is done
+            written = asyncio.Event()
+            loop = asyncio.get_running_loop()
+
+            def told() -> None:
+                with suppress(RuntimeError):  # the run has ended, and nobody waits for it
+                    loop.call_soon_threadsafe(written.set)
+
+            self._writer.batch(mark, key, own, calls, state, _now(), told)
+            await written.wait()
+
+        return BatchLane(
+            route, around, pace, window,
+            endpoint=route.batches, open_batches=self.journal.open_batches(mark),
+            known_batches=self.journal.batch_ids(), record=record,
+            bought=self.journal.answered,
+        )  # fmt: skip
+
+    def _pace(self, route: Route) -> Pace:
+        """Return the limiter of an account and model; several teachers of one model share it.
+
+        What is configured is the account's, and all of its models share that. A Retry-After of an
+        earlier run holds in this one.
+        """
+        account, now = route.account, time.monotonic()
+        pace = self._paces.get((account.alias, account.host, route.model))
+        if pace is None:
+            shared = self._shared.get((account.alias, account.host))
+            if shared is None:
+                shared = Shared(account.requests_per_minute, account.tokens_per_minute, now)
+                self._shared[account.alias, account.host] = shared
+            pace = Pace(shared)
+            left, by = self.journal.holding(account.alias, route.model, datetime.now(UTC))
+            if left > 0:
+                pace.hold(left, now, f"an earlier run was told so ({by})")
+            self._paces[account.alias, account.host, route.model] = pace
+        return pace
+
+    def say(self, line: str) -> None:
+        """Tell a line, in which a service's words may stand; no display of it ends a run."""
+        with suppress(Exception):
+            self.tell("".join(char if char.isprintable() else "?" for char in line))
+
+    def _take(self, route: Route, orders: list[Order]) -> None:
+        if self._error is not None:
+            for order in orders:
+                self._closed(order)
+                order.fail(self._error)
+            return
+        now = time.monotonic()
+        lane = self._lane(route)
+        for order in orders:
+            order.asked_at = now
+        lane.ready.extend(orders)
+        lane.pump()
+
+    def _write(self, item: Bought | Event) -> None:
+        """Hand something to the journal's writer, with all that comes in this turn of the loop.
+
+        A hand-over wakes the writer's thread, which costs more than the hand-over itself.
+        """
+        if not self._come:
+            self._loop.call_soon(self._hand_over)
+        self._come.append(item)
+
+    def _hand_over(self) -> None:
+        come, self._come = self._come, []
+        if come:
+            self._writer.put(come)
+
+    def _on_disk(self, items: list[Bought]) -> None:
+        self.journal.remember({item.call: item.leaf() for item in items})
+        self._loop.call_soon_threadsafe(self._written, items)
+
+    def _not_on_disk(self, error: MashbillError) -> None:
+        with suppress(RuntimeError):  # the loop has ended: close() tells it
+            self._loop.call_soon_threadsafe(self._stop, error)
+
+    def _written(self, items: list[Bought]) -> None:
+        """Give answers that are written to who waits for them; their slots are free."""
+        lanes = list(self._lanes.values())
+        found: list[tuple[Order, Answer]] = []
+        for item in items:
+            for lane in lanes:
+                order = lane.written(item)
+                if order is not None:
+                    found.append((order, item.answer))
+                    break
+        with self._lock:
+            for order, _ in found:
+                self._open.pop(order.call, None)
+        for order, answer in found:
+            order.deliver(answer)
+        for lane in lanes:
+            lane.pump()
+
+    def _closed(self, order: Order) -> None:
+        with self._lock:
+            self._open.pop(order.call, None)
+
+    def _stop(self, error: MashbillError) -> None:
+        """Send nothing more; whoever waits for what is in flight gets it, the others the error."""
+        if self._error is None:
+            self._error = error
+        for lane in self._lanes.values():
+            lane.stop()
+        asyncio.get_running_loop().create_task(self._fail_open())
+
+    async def _fail_open(self) -> None:
+        await self._land()
+        error = self._error or TeacherError("stopped")
+        self._has_failed_open.set()
+        with self._lock:
+            left, self._open = list(self._open.values()), {}
+        for order in left:
+            order.fail(error)
+
+    async def _drain(self) -> None:
+        for lane in self._lanes.values():
+            lane.stop()
+        await self._land()
+
+    async def _land(self) -> None:
+        """Wait until what is in flight is answered and on disk, for a while."""
+        until = time.monotonic() + (_DRAIN_BROKEN if self._is_broken else _DRAIN)
+        while time.monotonic() < until and self._writer.error is None and not self._leaves:
+            if not any(lane.flying or lane.unwritten for lane in self._lanes.values()):
+                return
+            await asyncio.sleep(0.02)
+        for lane in self._lanes.values():
+            for order in list(lane.flying):
+                if order.task is not None:
+                    order.task.cancel()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+__all__ = ["Client", "Event"]
+
+
+def _read_again(order: Order, kept: Answer) -> Answer:
+    """Return what this release reads in an answer that an earlier one could not; it is paid for."""
+    found = order.read(200, {}, kept.text.encode("utf-8", "surrogatepass"))
+    return found.answer if isinstance(found, Answered) else kept

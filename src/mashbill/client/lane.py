@@ -1,0 +1,513 @@
+"""A lane: the requests to one model by one account, under one limiter.
+
+Everything here runs on the client's loop. A request that must wait, for a limit or to be tried
+again, holds no slot; and no request waits for others that were handed in with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import json
+import random
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mashbill.calls.journal import Event
+from mashbill.calls.paid_call import Bought
+from mashbill.client.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
+from mashbill.client.order import ANSWERED, Answered, Order, Refused
+from mashbill.client.pressure import Breaker, Window
+from mashbill.client.route import Counts, Route, Surroundings, utc, utc_now
+from mashbill.client.transport import Response, TransportError
+from mashbill.client.waiting import Telling, misled, too_long, until
+from mashbill.core import foreign
+from mashbill.core.errors import MashbillError, TeacherError
+from mashbill.core.stage import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LONGEST_HOLD", "Counts", "Lane", "Route", "Surroundings", "utc_now"]
+
+RATE_LIMITED = 429
+_OVERLOADED = frozenset({408, 503, 504, 529})
+_BACKOFF = 0.5  # seconds, doubled with each failure, up to
+_LONGEST_BACKOFF = 30.0
+_UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
+_WORTH_TELLING = 0.1  # seconds by which an empty window must hold back what nothing else does
+_LIMITS_BELIEVED = 4  # in a row, before their Retry-After alone is no longer enough
+_ALL_REFUSED = 20  # requests refused for good, and none answered: it is not the requests
+
+
+@dataclass
+class Lane:
+    """See the module."""
+
+    route: Route
+    around: Surroundings
+    pace: Pace
+    window: Window
+    breaker: Breaker = field(default_factory=Breaker)
+    counts: Counts = field(default_factory=Counts)
+    ready: deque[Order] = field(default_factory=deque)
+    flying: set[Order] = field(default_factory=set)
+    unwritten: dict[str, Order] = field(default_factory=dict)
+    _later: list[tuple[float, int, Order]] = field(default_factory=list)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _timer: asyncio.TimerHandle | None = None
+    _limits_in_a_row: int = 0
+    _starving_since: float | None = None
+    """since when there are limits and no answers"""
+    _facts: str = ""
+    _stopped: bool = False
+    _reached: bool = False
+    """whether anything has come from there in this run"""
+    telling: Telling = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to tell."""
+        self.telling = Telling(self.route.place, self.around.tell)
+
+    @property
+    def waiting(self) -> int:
+        """Orders that are not sent."""
+        return len(self.ready) + len(self._later)
+
+    def pump(self) -> None:
+        """Send what may be sent, and come back when more may be."""
+        around = self.around
+        if self._stopped:
+            return
+        now = around.clock()
+        while self._later and self._later[0][0] <= now:
+            self.ready.append(heapq.heappop(self._later)[2])
+        while self.ready and len(self.flying) + len(self.unwritten) < int(self.window.size):
+            order = self.ready[0]
+            limited = self.pace.wait(order.tokens, now)
+            wait = max(self.breaker.wait(now), limited)
+            if wait > 0:
+                if not self._waits_too_long(now):
+                    self.telling.waits(limited, self.pace.holder(order.tokens, now), now)
+                    self._again(wait)
+                return
+            if not around.budget.reserve(order.most):
+                if not around.budget.in_flight:
+                    around.stop(around.budget.reached(order.most, self.waiting))
+                return
+            self.ready.popleft()
+            self.pace.take(order.tokens)
+            self.breaker.sent()
+            order.sent_at = now
+            order.attempts += 1
+            self.flying.add(order)
+            order.task = asyncio.get_running_loop().create_task(self._send(order))
+        if self._later:
+            self._again(self._later[0][0] - now)
+
+    def _waits_too_long(self, now: float) -> bool:
+        """Stop if what a service told holds everything back for longer than is waited for."""
+        held = self.pace.held_until - now
+        if held <= LONGEST_HOLD + 1.0:
+            return False
+        self.around.stop(
+            TeacherError(
+                f"{self.route.place}: {self.pace.held_by or 'a limit'} holds every request back "
+                f"for {held:,.0f} s more, until {until(held)}, and a run waits "
+                f"{LONGEST_HOLD:,.0f} s at most: run the same command again after that. What was "
+                "answered is in the journal"
+            )
+        )
+        return True
+
+    def _again(self, wait: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_later(max(wait, 0.001), self.pump)
+
+    def sweep(self, now: float) -> None:
+        """End requests that are overdue."""
+        for order in self.flying:
+            if now - order.sent_at > self.route.timeout and order.task and not order.overdue:
+                order.overdue = True
+                order.task.cancel()
+        self._out_of_patience(now)
+        if self._stopped or not (self.waiting or self.flying):
+            self.telling.idle()
+        else:
+            self.telling.silent(now, lambda: self._waits_for(now))
+
+    def _waits_for(self, now: float) -> str:
+        """Return what is waited for, in words."""
+        if self.flying:
+            oldest = now - min(order.sent_at for order in self.flying)
+            told = f"{len(self.flying):,} requests are in flight, the first for {oldest:,.0f} s"
+            told += f", of {self.route.timeout:,.0f} s that each has"
+        else:
+            told = f"{self.waiting:,} requests wait to be tried again"
+        return f"{told}; at last: {self.breaker.last[:200]}" if self.breaker.failures else told
+
+    def _out_of_patience(self, now: float) -> None:
+        """Stop where nothing was answered for too long; give up what failed for itself."""
+        patience, host = self._patience(), self.route.account.host
+        starving, since = self._starving_since, self.breaker.since
+        if starving is not None and now - starving > patience:
+            told = f"{host} has answered with rate limits only for {patience:.0f} s"
+        elif since is not None and now - since > patience and (self.waiting or self.flying):
+            left = [*self.ready, *(order for _, _, order in self._later), *self.flying]
+            if all(order.failures >= self.route.attempts for order in left):
+                # Nothing else is left to ask: it is these requests, and not the service.
+                for order in [order for order in left if order not in self.flying]:
+                    self._give_up(order, self.breaker.last, now)
+                self.ready.clear()
+                self._later.clear()
+                return
+            told = f"{host} has not answered for {patience:.0f} s; at last: {self.breaker.last}"
+            if not self._reached and self.breaker.failures:
+                told += " (look at base_url; set patience for a server that takes longer to start)"
+        else:
+            return
+        self.around.stop(
+            TeacherError(
+                f"{told}. What was answered is in the journal: run the same command again when "
+                "the service is back"
+            )
+        )
+
+    def _patience(self) -> float:
+        """Return the seconds without an answer after which a run stops.
+
+        A service that was never reached in this run is more likely at another address.
+        """
+        if self._reached:
+            return self.route.patience
+        return min(self.route.first_patience, self.route.patience)
+
+    def stop(self) -> list[Order]:
+        """Send nothing more; return the orders that were not sent."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        left = [*self.ready, *(order for _, _, order in self._later)]
+        self.ready.clear()
+        self._later.clear()
+        return left
+
+    async def _send(self, order: Order) -> None:
+        route = self.route
+        if self.pace.held_until > self.around.clock():
+            # A 429 came in between the decision to send and this, its first step.
+            self._landed(order)
+            self.around.budget.release(order.most)
+            order.attempts -= 1
+            self.ready.appendleft(order)
+            self.pump()
+            return
+        key = route.account.key_for(order.call)
+        try:
+            response = await self.around.transport.send(
+                "POST", route.url, route.headers[key], order.body
+            )
+        except TransportError as error:
+            self._landed(order)
+            self._not_carried(order, error)
+        except asyncio.CancelledError:
+            self._landed(order)
+            if not order.overdue:
+                self.around.budget.release(order.most)
+                raise
+            order.overdue = order.invalid = False
+            self._reached = True
+            reason = f"no answer within {route.timeout:.0f} s"
+            self._failed(order, "timeout", reason, overloaded=True)
+        except MashbillError as error:
+            self._landed(order)
+            self.around.budget.release(order.most)
+            self.around.stop(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
+            self._landed(order)
+            self.around.budget.release(order.most)
+            self._at_fault(error)
+        else:
+            self._landed(order)
+            try:
+                self._read(order, response)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
+                self._at_fault(error)
+        self.pump()
+
+    def _at_fault(self, error: Exception) -> None:
+        """Stop for a fault of ours; the words of a library may quote a header."""
+        said = self.around.scrubber.text(repr(error), is_error=True)
+        self.around.stop(TeacherError(f"{self.route.account.host}: {said}; please report it"))
+
+    def _not_carried(self, order: Order, error: TransportError) -> None:
+        """Make of a request that got no response what its cause asks for."""
+        order.invalid = False
+        if error.oversized:
+            # It was answered, and would be again.
+            self._reached = True
+            refused = Refused(error.reason, retry=False, unread=True)
+            self._refused(order, refused, Response(200, {}, b""), self.around.clock())
+            return
+        if not self._reached and error.hopeless:
+            self.around.budget.release(order.most)
+            self.around.stop(
+                TeacherError(
+                    f"{self.route.place}: {error.reason}; correct base_url of the teacher or of "
+                    "the account"
+                )
+            )
+            return
+        if error.kind == "timeout":
+            self._reached = True  # there is somebody, who says nothing
+        elif not self._reached:
+            self.telling.unreached(error.reason, self._patience())
+        self._failed(
+            order, error.kind, error.reason, overloaded=error.kind in {"connect", "timeout"}
+        )
+
+    def _landed(self, order: Order) -> None:
+        self.flying.discard(order)
+        order.task = None
+
+    def _read(self, order: Order, response: Response) -> None:
+        now = self.around.clock()
+        self._reached = True
+        self.telling.moved(now)
+        before = self.pace.held_until
+        if self.pace.learn(response.headers, now):
+            self._event("limits", order.call, {"seen": self.pace.seen}, now)
+        if self.pace.held_until > max(before, now) + _WORTH_TELLING:
+            held = round(self.pace.held_until - now, 3)
+            said = {"held": held, "header": self.pace.held_by}
+            self._event("window-empty", order.call, said, now)
+        self._tell_unbelieved()
+        outcome = self._outcome(order, response)
+        if isinstance(outcome, Answered):
+            self._answered(order, outcome, now)
+        elif outcome.ends_run:
+            self.around.budget.release(order.most)
+            self._event(
+                "refused", order.call, {"status": response.status, "reason": outcome.reason}
+            )
+            told = f"{self.route.account.host}: {outcome.reason}{misled(self.route.url, response)}"
+            self.around.stop(TeacherError(told))
+        elif outcome.retry and (outcome.limited or response.status == RATE_LIMITED):
+            self._limited(order, response, outcome, now)
+        elif outcome.retry:
+            asked = asked_to_wait(response.headers, datetime.now(UTC))
+            wait = asked.seconds
+            if not asked.is_believed or (wait is not None and wait > LONGEST_HOLD):
+                self._limited(order, response, outcome, now)
+                return
+            if wait is not None:
+                self._hold(wait, now, asked.header)
+            order.invalid = response.status in ANSWERED
+            kind = "invalid" if order.invalid else "server"
+            self._failed(
+                order, kind, outcome.reason, response.body,
+                held=wait, overloaded=response.status in _OVERLOADED, at=now,
+            )  # fmt: skip
+        else:
+            self._refused(order, outcome, response, now)
+
+    def _outcome(self, order: Order, response: Response) -> Answered | Refused:
+        """Return what a response is, without the keys that only its pieces made whole."""
+        outcome = order.read(response.status, response.headers, response.body)
+        return self.around.scrubber.outcome(outcome)
+
+    def _tell_unbelieved(self) -> None:
+        if self.pace.unbelieved:
+            self.around.tell(
+                f"{self.route.place}: {self.pace.unbelieved} is out of all bounds, and is left out"
+            )
+            self.pace.unbelieved = ""
+
+    def _answered(self, order: Order, outcome: Answered, now: float) -> None:
+        self._limits_in_a_row = 0
+        self._starving_since = None
+        self.window.grow()
+        self.breaker.answered()
+        self.pace.settle(order.tokens, outcome.tokens_in + outcome.tokens_out)
+        self._keep(order, outcome, now)
+
+    def _keep(self, order: Order, outcome: Answered, now: float) -> None:
+        """Hand an answer to the journal; the order's slot is free once it is on disk."""
+        tokens = outcome.tokens_in + outcome.tokens_out
+        spent = type(order.most)(outcome.price, tokens)
+        self.around.budget.settle(order.most, spent)
+        counts = self.counts
+        counts.calls += 1
+        counts.tokens += tokens
+        counts.usd += outcome.price
+        self._facts = self._facts or self.route.facts()
+        self.unwritten[order.call] = order
+        order.waited = max(order.sent_at - order.asked_at, 0.0)
+        self.around.write(
+            Bought(
+                call=order.call, terms=self.route.terms, teacher=self.route.teacher,
+                question=order.question, answer=outcome.answer, tokens_in=outcome.tokens_in,
+                tokens_out=outcome.tokens_out, tokens_cached=outcome.tokens_cached,
+                price=outcome.price, served=outcome.served, route=self._facts,
+                run=self.around.run, at=self._at(now), attempts=order.attempts, waited=order.waited,
+                seconds=now - order.sent_at, flags=outcome.flags,
+            )
+        )  # fmt: skip
+        order.heard(1, tokens, outcome.price)
+
+    def written(self, item: Bought) -> Order | None:
+        """Free the slot of an answer that is written; return its order, if it is of this lane."""
+        return self.unwritten.pop(item.call, None)
+
+    def _limited(self, order: Order, response: Response, outcome: Refused, now: float) -> None:
+        """Obey a 429: nothing of this account and model goes before its time, by any key."""
+        self.around.budget.release(order.most)
+        self.breaker.answered()
+        asked = asked_to_wait(response.headers, datetime.now(UTC))
+        if asked.seconds is None and asked.is_believed and outcome.wait is not None:
+            seconds = foreign.number(outcome.wait, 0.0, foreign.LONGEST_BELIEVED)
+            told = f"a wait of {outcome.wait:g} s in its body"
+            asked = Asked(seconds, told, seconds is not None)
+        said = wait = asked.seconds
+        # What it says it wants to be waited for is not counted against it.
+        self._starving_since = (self._starving_since or now) + (said or 0.0)
+        # A service that says nothing, or that it is ready and then is not, is asked ever slower.
+        slower = min(_UNSAID_WAIT * 2**self._limits_in_a_row, 60.0)
+        if wait is None:
+            wait = slower
+        elif self._limits_in_a_row >= _LIMITS_BELIEVED:
+            wait = max(wait, slower / 2**_LIMITS_BELIEVED)
+        self._limits_in_a_row += 1
+        self.counts.limited += 1
+        self._event("rate-limited", order.call,
+            {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3),
+             "header": asked.header, "seconds": round(now - order.sent_at, 3)}, now,
+        )  # fmt: skip
+        if not asked.is_believed or wait > LONGEST_HOLD:
+            self.around.stop(too_long(self.route.place, asked, outcome.reason))
+            return
+        self._hold(wait, now, asked.header or f"a rate limit ({outcome.reason[:100]})")
+        self.window.cut(order.sent_at, now)
+        self.ready.appendleft(order)
+
+    def _hold(self, wait: float, now: float, by: str) -> None:
+        before = max(self.pace.held_until, now)
+        self.pace.hold(wait, now, by)
+        self.counts.waited += max(self.pace.held_until - before, 0.0)
+
+    def _failed(
+        self,
+        order: Order,
+        kind: str,
+        reason: str,
+        body: bytes = b"",
+        *,
+        held: float | None = None,
+        overloaded: bool = False,
+        at: float | None = None,
+    ) -> None:
+        """Try a request again after a while, or give it up.
+
+        ``overloaded`` says that it failed for being one too many: fewer are then in flight. A fault
+        of one request in two hundred is no reason to send fewer. ``at`` says when, if not now.
+        """
+        now = self.around.clock() if at is None else at
+        self.around.budget.release(order.most)
+        self.counts.failed += 1
+        order.failures += 1
+        if overloaded:
+            self.window.cut(order.sent_at, now)
+        if order.invalid:
+            self.breaker.answered()
+        elif self.breaker.failed(reason, now):
+            self._event("breaker-open", order.call, {"after": reason[:200]}, now)
+            if self._reached:
+                since = self.breaker.since if self.breaker.since is not None else now
+                left = self.route.patience - (now - since)
+                self.telling.opened(reason, self.breaker.wait(now), left)
+        detail: dict[str, Any] = {
+            "reason": reason[:300],
+            "attempt": order.attempts,
+            "seconds": round(now - order.sent_at, 3),
+        }
+        if held is not None:
+            detail["held"] = round(held, 3)
+        if body:
+            detail["body"] = body[:2000].decode("utf-8", "replace")
+        self._event(kind, order.call, detail, now)
+        if self._may_give_up(order):
+            self._give_up(order, reason, now)
+            return
+        wait = min(_BACKOFF * 2 ** (order.failures - 1), _LONGEST_BACKOFF)
+        # Full jitter: requests that failed together do not come back together.
+        wait *= 0.5 + random.random() / 2  # noqa: S311 - no secret
+        heapq.heappush(self._later, (now + wait, next(self._numbers), order))
+
+    def _may_give_up(self, order: Order) -> bool:
+        """Return whether a request failed often enough, and the service is there for others."""
+        return order.failures >= self.route.attempts and not self.breaker.is_open
+
+    def _give_up(self, order: Order, reason: str, now: float) -> None:
+        failed = f"{order.failures} attempts failed, the last one so: {reason[:200]}"
+        self.around.budget.hold(order.most)
+        self._keep(order, Answered(Answer((), 0, failed=failed), flags="given-up"), now)
+
+    def _refused(self, order: Order, outcome: Refused, response: Response, now: float) -> None:
+        """Keep a request that is refused for good, with the reason, as what is not to be bought.
+
+        So is an answer that cannot be read here, which is no refusal, and is told as ours.
+        """
+        self.breaker.answered()
+        self.counts.refused += 1
+        self._event("refused", order.call,
+            {"status": response.status, "reason": outcome.reason[:300],
+             "body": response.body[:2000].decode("utf-8", "replace")},
+        )  # fmt: skip
+        answered = self.counts.calls - self.counts.refused + 1
+        if self.counts.refused >= _ALL_REFUSED and answered <= 0:
+            self.around.budget.release(order.most)
+            self.around.stop(TeacherError(self._all_refused(outcome)))
+            return
+        if outcome.kept is not None:
+            self._keep(order, outcome.kept, now)
+            return
+        who = "mashbill could not read its answer" if outcome.unread else "the service refused it"
+        failed = Answer((), 0, failed=f"{who}: {outcome.reason[:300]}")
+        self._keep(order, Answered(failed, flags="unread" if outcome.unread else "refused"), now)
+
+    def _all_refused(self, outcome: Refused) -> str:
+        host, number = self.route.account.host, self.counts.refused
+        if outcome.unread:
+            return (
+                f"mashbill could read none of the first {number} answers of {host}, the last "
+                f"because {outcome.reason}; see wire of the teacher, and report it if that is right"
+            )
+        return (
+            f"{host} refused all of the first {number} requests, the last with: {outcome.reason}; "
+            "correct the teacher in the recipe"
+        )
+
+    def _at(self, now: float) -> str:
+        """Return the time of day of a moment of the clock, to which its seconds are counted.
+
+        What is read off a second clock, when this thread had to wait in between, would make a
+        request look as if it had gone later than it did, and a limit as if it held for longer.
+        """
+        return utc(time.time() - (self.around.clock() - now))
+
+    def _event(
+        self, kind: str, call: str, detail: Mapping[str, Any], now: float | None = None
+    ) -> None:
+        at = utc_now() if now is None else self._at(now)
+        self.around.write(
+            Event(
+                self.around.run, at, kind, self.route.account.alias, call,
+                json.dumps({**detail, "model": self.route.model}, ensure_ascii=False),
+            )
+        )  # fmt: skip

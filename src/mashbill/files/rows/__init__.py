@@ -1,0 +1,1 @@
+"""Rows of foreign files: formats and encodings, cells, forms, and which rows say the same."""

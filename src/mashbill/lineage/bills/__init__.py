@@ -1,0 +1,1 @@
+"""Bills, definitions and verdicts over a circuit, and how they are told."""

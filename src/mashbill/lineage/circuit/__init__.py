@@ -1,0 +1,1 @@
+"""The circuit: nodes, the arrays they become, and the passes that answer questions over them."""

@@ -1,0 +1,1 @@
+"""What terms, licences and house rules say to an artifact."""

@@ -1,0 +1,173 @@
+"""A model's own chat template: turns to token ids, as the model was trained to read them.
+
+The template is Jinja, as GGUF files and tokenizers hold it; marks such as ``<|im_start|>`` are
+tokens of their own, which text from a row can never become.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.errors import TeacherError
+from mashbill.core.parsing import foreign
+from mashbill.core.turns import system_in_user
+from mashbill.models.chat_filling import Filling
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tokenizers import Tokenizer
+
+    from mashbill.core.stage import Question
+    from mashbill.models.gguf_file import GgufFile
+
+_CONTROL = 3  # llama.cpp's LLAMA_TOKEN_TYPE_CONTROL
+FILE = "chat-template.json"
+_HELD = "\ue000"  # begins what stands in for a mark that a row's text spells out
+
+
+def describe(file: GgufFile) -> dict[str, Any]:
+    """Return what a chat needs to know of a GGUF file, to be kept beside the converted model.
+
+    Raises:
+        TeacherError: if the file has no chat template.
+    """
+    template = file.value("tokenizer.chat_template")
+    if not template:
+        msg = f"{file.path.name} has no chat template, so it cannot be asked to write"
+        raise TeacherError(msg)
+    with foreign(file.path, "a file with a chat template", error=TeacherError):
+        return _described(file, template)
+
+
+def _described(file: GgufFile, template: str) -> dict[str, Any]:
+    tokens = file.value("tokenizer.ggml.tokens")
+    kinds = file.value("tokenizer.ggml.token_type") or []
+    special = [t for t, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL]
+    ends = [file.value("tokenizer.ggml.eos_token_id"), file.value("tokenizer.ggml.eot_token_id")]
+    begin = file.value("tokenizer.ggml.bos_token_id")
+    return {
+        "template": template,
+        "context": file.value(f"{file.value('general.architecture')}.context_length") or 0,
+        "special": sorted(special),
+        "ends": sorted(
+            {tokens.index(t) if isinstance(t, str) else t for t in ends if t is not None}
+        ),
+        "bos": tokens[begin] if begin is not None else "",
+        "eos": tokens[ends[0]] if ends[0] is not None else "",
+    }
+
+
+class ChatTemplate:
+    """See the module."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
+        """Read what :func:`describe` gave from a folder."""
+        data = json.loads((folder / FILE).read_text("utf-8"))
+        self.ends: tuple[int, ...] = tuple(data["ends"])
+        """token ids that end an answer"""
+        self.context: int = data["context"]
+        """tokens, read and written, that the model was made for; 0 if it does not say"""
+        self._tokenizer = tokenizer
+        self._names = {"bos_token": data["bos"], "eos_token": data["eos"]}
+        found = ((token, tokenizer.token_to_id(token)) for token in data["special"])
+        self._special = {token: own for token, own in found if own is not None}
+        marks = sorted(self._special, key=len, reverse=True)
+        self._split = re.compile("(" + "|".join(map(re.escape, marks)) + ")" if marks else r"(\Z)")
+        self._held = re.compile("|".join(map(re.escape, (*marks, _HELD))))
+        self._template = Filling(data["template"])
+        self._takes_system: bool | None = None
+
+    def ids(self, question: Question) -> list[int]:
+        """Return the token ids of a question as a conversation, up to where the answer begins.
+
+        Where the template takes no system turn, the system text stands before the first user's.
+
+        Raises:
+            TeacherError: if the template refuses its turns.
+        """
+        turns = turns_of(question)
+        if question.system and self._refuses_system():
+            turns = system_in_user(turns)
+        # A mark that a row's text spells out must stay text: it is taken out of the rendering and
+        # put back as text.
+        kept: list[str] = []
+        safe = [
+            {**turn, "content": self._hide(str(turn.get("content") or ""), kept)} for turn in turns
+        ]
+        text = self._template.fill(messages=safe, add_generation_prompt=True, **self._names)
+        found: list[int] = []
+        for piece in self._split.split(text):
+            if piece in self._special:
+                found.append(self._special[piece])
+            elif piece:
+                found += self._tokenizer.encode(_shown(piece, kept), add_special_tokens=False).ids
+        return found
+
+    def _refuses_system(self) -> bool:
+        """Return whether the template takes a user's turn, and not with a system turn before it."""
+        if self._takes_system is None:
+            turns = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
+            kept, alone = (
+                self._template.takes(messages=some, add_generation_prompt=True, **self._names)
+                for some in (turns, turns[1:])
+            )
+            self._takes_system = kept or not alone
+        return not self._takes_system
+
+    def asked(self, question: Question, most: int) -> list[int]:
+        """Return the token ids of a question that is to be answered in ``most`` tokens.
+
+        Raises:
+            TeacherError: if it cannot be: it wants tools, is too long, or its turns are refused.
+        """
+        if question.tools:
+            msg = "an embedded teacher calls no tools; ask one of kind 'api' or 'server'"
+            raise TeacherError(msg)
+        if not turns_of(question):
+            msg = "nothing is asked: the question is empty"
+            raise TeacherError(msg)
+        ids = self.ids(question)
+        if self.context and len(ids) + most > self.context:
+            msg = (
+                f"it is {len(ids)} tokens, and with max_tokens = {most} more than the "
+                f"{self.context} that the model was made for"
+            )
+            raise TeacherError(msg)
+        return ids
+
+    def _hide(self, text: str, kept: list[str]) -> str:
+        def keep(match: re.Match[str]) -> str:
+            kept.append(match[0])
+            return f"{_HELD}{len(kept) - 1}\ue001"
+
+        return self._held.sub(keep, text)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return an answer's text, without the tokens that end it."""
+        plain = [i for i in ids if i not in self.ends and i not in self._special.values()]
+        return str(self._tokenizer.decode(plain, skip_special_tokens=False))
+
+
+def _shown(piece: str, kept: Sequence[str]) -> str:
+    return re.sub(f"{_HELD}(\\d+)\ue001", lambda match: kept[int(match[1])], piece)
+
+
+def turns_of(question: Question) -> list[dict[str, Any]]:
+    """Return a question's turns: system, the conversation so far, and what is asked now."""
+    turns: list[dict[str, Any]] = []
+    if question.system:
+        turns.append({"role": "system", "content": question.system})
+    if question.turns:
+        turns += [_plain(turn) for turn in json.loads(question.turns)]
+    if question.prefix or question.body:
+        turns.append({"role": "user", "content": question.prefix + question.body})
+    return turns
+
+
+def _plain(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a turn without what only its provider may see."""
+    return {key: value for key, value in turn.items() if key != "opaque"}

@@ -1,0 +1,176 @@
+"""Writing with openvino-genai: continuous batching, structured output by JSON Schema.
+
+Requests of a batch share the processor and leave it as they end, so a long answer holds up no
+short one. Which requests run together can change the last bits of a sum, so a tie may break another
+way in another batch; batches are cut the same way on a resume. The pipeline's cache of shared
+beginnings is off for the same reason: what it holds depends on what was asked before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino as ov
+import openvino_genai
+
+from mashbill.core.canonical import digest_bytes
+from mashbill.core.errors import TeacherError
+from mashbill.core.stage import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mashbill.core.stage import Question
+    from mashbill.models.chat_template import ChatTemplate
+
+_AT_ONCE = 64  # measured: LOG.md, "Writing"
+_FINISHES = {
+    openvino_genai.GenerationFinishReason.STOP: "stop",
+    openvino_genai.GenerationFinishReason.LENGTH: "length",
+}
+
+
+class OpenVinoWriter:
+    """Answers questions with text."""
+
+    def __init__(
+        self,
+        folder: Path,
+        chat: ChatTemplate,
+        settings: Mapping[str, Any],
+        precision: str,
+        threads: int,
+    ) -> None:
+        """Load the pipeline.
+
+        Args:
+            folder: the converted model.
+            chat: its template and tokenizer.
+            settings: max_tokens, temperature, top_p, seed.
+            precision: of activations, f32 or bf16.
+            threads: processor threads.
+        """
+        self._chat = chat
+        self._settings = settings
+        self._schemas: set[str] = set()
+        scheduler = openvino_genai.SchedulerConfig()
+        scheduler.cache_size = 0  # it grows as it must
+        scheduler.max_num_seqs = _AT_ONCE
+        scheduler.enable_prefix_caching = False
+        self._pipeline = openvino_genai.ContinuousBatchingPipeline(
+            str(folder),
+            scheduler,
+            "CPU",
+            {
+                "INFERENCE_NUM_THREADS": threads,
+                "INFERENCE_PRECISION_HINT": precision,
+                "KV_CACHE_PRECISION": precision,
+            },
+        )
+
+    def write(self, questions: Sequence[Question]) -> list[Answer]:
+        """Answer a batch; what is wrong with one question fails that question alone.
+
+        Raises:
+            TeacherError: if a schema is not one that decoding can be held to.
+        """
+        for schema in sorted({question.schema for question in questions} - {""} - self._schemas):
+            self._try_schema(schema)
+            self._schemas.add(schema)
+        answers: dict[int, Answer] = {}
+        asked: dict[int, list[int]] = {}
+        for place, question in enumerate(questions):
+            try:
+                asked[place] = self._chat.asked(question, self._settings["max_tokens"])
+            except TeacherError as error:
+                answers[place] = Answer((), 0, failed=str(error))
+        configs = {place: self._config(questions[place]) for place in asked}
+        try:
+            answers |= self._generated(asked, configs)
+        except RuntimeError:
+            for place, ids in asked.items():
+                try:
+                    answers |= self._generated({place: ids}, configs)
+                except RuntimeError as error:
+                    failed = f"the engine cannot answer it: {_last_line(error)}"
+                    answers[place] = Answer((), 0, failed=failed)
+        return [answers[place] for place in range(len(questions))]
+
+    def _generated(
+        self, asked: Mapping[int, list[int]], configs: Mapping[int, Any]
+    ) -> dict[int, Answer]:
+        if not asked:
+            return {}
+        tensors = [ov.Tensor(np.array([ids], np.int64)) for ids in asked.values()]
+        results = self._pipeline.generate(tensors, [configs[place] for place in asked])
+        return {
+            place: self._answer(ids, result)
+            for (place, ids), result in zip(asked.items(), results, strict=True)
+        }
+
+    def _answer(self, asked: Sequence[int], result: Any) -> Answer:
+        finish = _FINISHES.get(result.finish_reasons[0]) if result.finish_reasons else None
+        if finish is None:
+            return Answer((), 0, failed=f"the engine gave {len(asked)} tokens up: no memory for it")
+        written = result.m_generation_ids[0]
+        return Answer((), len(asked) + len(written), self._chat.text(written), finish=finish)
+
+    def _config(self, question: Question) -> Any:
+        settings = self._settings
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = settings["max_tokens"]
+        config.eos_token_id = self._chat.ends[0]
+        config.stop_token_ids = set(self._chat.ends)
+        config.apply_chat_template = False
+        if settings["temperature"] > 0:
+            config.do_sample = True
+            config.temperature = settings["temperature"]
+            config.top_p = settings["top_p"]
+            config.rng_seed = _seed(settings["seed"], question)
+        if question.schema:
+            config.structured_output_config = openvino_genai.StructuredOutputConfig(
+                json_schema=question.schema
+            )
+        return config
+
+    def _try_schema(self, schema: str) -> None:
+        """Have the engine compile a schema, which it keeps, and write one token by it.
+
+        Raises:
+            TeacherError: saying what in the schema it cannot do.
+        """
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = 1
+        config.eos_token_id = self._chat.ends[0]
+        config.apply_chat_template = False
+        config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
+        try:
+            self._pipeline.generate(
+                [ov.Tensor(np.array([self._chat.ends[:1]], np.int64))], [config]
+            )
+        except RuntimeError as error:
+            msg = (
+                f"the embedded teacher cannot hold its answers to the schema {schema:.200}: "
+                f"{_last_line(error)}; correct it or leave that part out of the schema"
+            )
+            raise TeacherError(msg) from error
+
+
+def _last_line(error: RuntimeError) -> str:
+    """Return what an engine says, without where in its source it stands."""
+    return re.sub(r"^.*\.(cc|cpp|hpp|h):\d+: ", "", str(error).strip().splitlines()[-1])
+
+
+def _seed(seed: int, question: Question) -> int:
+    """Return a seed that follows from the teacher's, the question and the sample."""
+    key = json.dumps(
+        [
+            seed, question.sample, question.system, question.turns, question.prefix,
+            question.body, question.schema,
+        ]
+    )  # fmt: skip
+    return int(digest_bytes(key.encode())[:12], 16)

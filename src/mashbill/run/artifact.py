@@ -1,0 +1,396 @@
+"""Making one artifact: shards of a dataset, committed one by one, or the files of a model."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mashbill.core.artifact import FileDigest
+from mashbill.core.canonical import digest, digest_bytes, digest_file
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.reasons import rejections
+from mashbill.core.record import (
+    BILL,
+    FROM,
+    one_batch,
+    user_columns,
+)
+from mashbill.core.store import LEARNED, NODES, publish, write_atomically
+from mashbill.core.weights import weighed, words_of
+from mashbill.files.rows.cells import Cells
+from mashbill.lineage.circuit.nodes import Composer, NodeTable, close_dataset, close_model
+from mashbill.plan import row_nodes
+from mashbill.run.opening import ENOUGH, Piece
+from mashbill.run.reloading import check_written
+from mashbill.run.shards import ShardWriter, write_learned
+from mashbill.run.slices import Slice, check_wanted, run_slices, slices
+from mashbill.stages.reading import ReadsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mashbill.calls.journal import Journal
+    from mashbill.core.artifact import ArtifactRef
+    from mashbill.core.dataset import Dataset
+    from mashbill.core.recipe import Recipe
+    from mashbill.core.stage import StageContext, StageSpec
+    from mashbill.core.store import Store
+    from mashbill.run.opening import Opening
+
+
+_READ_ROWS = 1 << 16
+_SHARD_BYTES = 64 << 20
+"""of rows that wait: books fill a shard before their number does, and a column holds 2 GiB"""
+
+
+@dataclass(frozen=True)
+class Making:
+    """One artifact in the making."""
+
+    store: Store
+    recipe: Recipe
+    name: str
+    ref: ArtifactRef
+    spec: StageSpec
+    fingerprint: str
+    tables: dict[str, NodeTable]
+    """node table of each stage made so far"""
+    journal: Journal
+    context: StageContext
+    ahead: int = 1
+    """slices asked for at once"""
+    interrupt: Callable[[], None] = lambda: None
+    """lets nothing more be asked of services"""
+    opening: Opening | None = None
+    """looks at the first answers of a service before the rest is bought"""
+
+
+def make_dataset(making: Making) -> dict[str, Any]:
+    """Run a stage, shard by shard from the first that is missing; return the manifest's parts."""
+    folder = making.store.folder("dataset", making.ref)
+    done = _committed_shards(making)
+    if done:
+        making.context.measures |= done[max(done)]["measures"]
+    composer = row_nodes(making.recipe, making.name, making.tables)
+    table = composer.table
+    writer = ShardWriter(making, folder, table, done)
+    if making.spec.streams:
+        _run_sliced(making, writer, composer)
+    else:
+        _run_whole(making, writer, composer)
+    if not any(shard.rows for shard in writer.kept):
+        msg = (
+            f"stages.{making.name}: none of its rows is left, so nothing could follow"
+            f"{_commonest_reason(folder, writer)}; {_cure(making.spec)}"
+        )
+        raise InputError(msg)
+    close_dataset(table, str(making.ref))
+    return {
+        "kind": "dataset",
+        "shards": tuple(writer.kept),
+        "rejected": tuple(writer.rejected),
+        "rows": sum(shard.rows for shard in writer.kept),
+        "rejected_rows": sum(shard.rows for shard in writer.rejected),
+        "tokens": sum(table.tokens),
+        **_write_nodes(folder, table),
+    }
+
+
+def _commonest_reason(folder: Path, writer: ShardWriter) -> str:
+    """Say why most rows were rejected."""
+    reasons = rejections(folder, writer.rejected)
+    if not reasons.rows:
+        return ""
+    first, *others = reasons.commonest()
+    told = "; ".join([first.reason, *map(str, others)])
+    return f" ({first.rows:,} of {reasons.rows:,} were rejected with: {told})"
+
+
+def make_model(making: Making) -> dict[str, Any]:
+    """Train a model and return the manifest's parts."""
+    scratch = making.context.work / "out"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    making.spec.train(making.context, scratch)
+    check_written(making, scratch)
+    folder = making.store.folder("model", making.ref)
+    _committed_shards(making)
+    files = []
+    for path in sorted(scratch.iterdir()):
+        files.append(FileDigest(file=path.name, sha256=digest_file(path)))
+        publish(path, folder / path.name)
+    learned, times = [], []
+    tokens = 0
+    for use in (use for use in making.spec.uses() if use.role == "trained-on"):
+        seen = making.context.seen[use.name]
+        data = making.context.input(use.name)
+        weights = _tokens_by_node(data, seen, len(making.tables[use.name].numbered))
+        times.append((str(data.manifest.ref), seen))
+        learned.append((use.via, making.tables[use.name], weights))
+        tokens += int(weights.sum())
+    bases = [(u.via, making.tables[u.name]) for u in making.spec.uses() if u.role == "base"]
+    content = digest([[item.file, item.sha256] for item in files])
+    table = close_model(str(making.ref), content, learned, bases)
+    return {
+        "kind": "model",
+        "files": tuple(files),
+        "tokens": tokens,
+        "learned": FileDigest(file=LEARNED, sha256=write_learned(folder / LEARNED, times)),
+        **_write_nodes(folder, table),
+    }
+
+
+def _tokens_by_node(data: Dataset, seen: np.ndarray, nodes: int) -> np.ndarray:
+    schema = pq.read_schema(data.path / data.manifest.shards[0].file)
+    table = data.read(0, data.num_rows, [*weighed(schema), BILL])
+    weights = words_of(table) * seen
+    return np.bincount(np.asarray(table.column(BILL)), weights=weights, minlength=nodes).astype(
+        np.int64
+    )
+
+
+def _write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
+    data = table.to_parquet()
+    write_atomically(folder / NODES, data)
+    return {
+        "nodes": FileDigest(file=NODES, sha256=digest_bytes(data)),
+        "nodes_digest": table.digest,
+        "bill": table.root,
+    }
+
+
+def _committed_shards(making: Making) -> dict[int, dict[str, Any]]:
+    """Return the shards of this artifact that are committed, and clear away everything else.
+
+    What was committed under another fingerprint is given up on record; files that no entry speaks
+    of, left by a run that was killed, are removed.
+    """
+    live: dict[int, dict[str, Any]] = {}
+    stale = False
+    for entry in making.store.ledger.accepted:
+        if entry.predicate.get("artifact") != str(making.ref):
+            continue
+        if entry.event == "abandon":
+            live, stale = {}, False
+        elif entry.event in {"shard", "commit"}:
+            if entry.predicate["fingerprint"] != making.fingerprint:
+                stale = True
+            elif entry.event == "shard":
+                live[entry.predicate["number"]] = entry.predicate
+    if stale:
+        live = {}
+        making.store.ledger.append(
+            "abandon",
+            artifact=str(making.ref),
+            reason="the recipe changed before this artifact was finished",
+        )
+    keep = {name for shard in live.values() for name in shard["shards"]}
+    folder = making.store.folder(making.spec.output, making.ref)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if making.store.relative(path) not in keep:
+            path.unlink()
+    return live
+
+
+def _rows_inputs(making: Making) -> list[str]:
+    return [use.name for use in making.spec.uses() if use.role == "rows"]
+
+
+def _run_sliced(making: Making, writer: ShardWriter, composer: Composer) -> None:
+    """Give the stage one slice of an input at a time; a slice is a shard."""
+    inputs = [(name, making.context.input(name)) for name in _rows_inputs(making)]
+    total = sum(data.num_rows for _, data in inputs)
+    # Every node gets its number beforehand, so that a resumed run gives the same ones.
+    for code in range(int(composer.offsets[-1])):
+        composer.one_each(np.array([code]))
+
+    def kept() -> int:
+        return sum(shard.rows for shard in writer.kept)
+
+    def skip(number: int) -> bool:
+        made = writer.has(number)
+        making.context.kept = kept()
+        # What is wanted may be there already, in shards of a run that was cut off.
+        return made or _has_enough(making)
+
+    def settle(item: Slice, out: list[pa.RecordBatch]) -> int:
+        writer.write(item.number, _placed(making, out, composer, item.codes, item.start))
+        making.context.progress(item.start + item.rows.num_rows, total, "")
+        if making.opening is not None:
+            making.opening.see(out, total - item.start - item.rows.num_rows)
+        return kept()
+
+    run_slices(
+        making.spec,
+        making.context,
+        _opened(
+            making, writer, slices(inputs, composer.offsets, making.spec.shard_rows, skip), total
+        ),
+        settle,
+        ahead=making.ahead,
+        interrupt=making.interrupt,
+    )
+    check_wanted(making.spec, making.name, kept())
+
+
+def _opened(
+    making: Making, writer: ShardWriter, todo: Iterator[Slice], total: int
+) -> Iterator[Slice]:
+    """Yield slices; the first only once what comes back for them was looked at."""
+    opening = making.opening
+    if opening is None:
+        yield from todo
+        return
+    held: list[Slice] = []
+    pieces: list[Piece] = []
+    for item in todo:
+        if opening.is_open:
+            held.append(item)
+            pieces.append(Piece(item.of, item.rows.to_batches()))
+            if sum(map(opening.candidates, pieces)) < ENOUGH and opening.tries:
+                continue
+            opening.recall(writer.folder, writer.kept, writer.rejected)
+            opening.look(pieces, total - held[0].start)
+            yield from held
+            held, pieces = [], []
+        else:
+            yield item
+    if held:
+        opening.recall(writer.folder, writer.kept, writer.rejected)
+        opening.look(pieces, total - held[0].start)
+        yield from held
+
+
+def _cure(spec: StageSpec) -> str:
+    """Return what to do where a stage turned every row down."""
+    if not spec.uses():
+        return "correct the file, or what the recipe says of its columns"
+    needs_gold = getattr(spec, "gold", None) == "require"
+    hint = " (gold = 'require' needs rows with human labels)" if needs_gold else ""
+    return f"loosen its conditions, or give it other rows{hint}"
+
+
+def _has_enough(making: Making) -> bool:
+    wanted = making.spec.wanted
+    return wanted is not None and making.context.kept >= wanted
+
+
+def _run_whole(making: Making, writer: ShardWriter, composer: Composer) -> None:
+    """Give the stage all of its input; what it yields is cut into shards."""
+    inputs = [making.context.input(name) for name in _rows_inputs(making)]
+    codes = _codes(making, inputs, composer) if inputs else None
+    batches = _batches_of(inputs[0]) if inputs else iter(())
+    if inputs and making.opening is not None and making.spec.heeds_trial:
+        found = list(batches)
+        making.opening.look([Piece(inputs[0].manifest.name, found)], inputs[0].num_rows)
+        batches = iter(found)
+    waiting: list[pa.Table] = []
+    number = done = origins = held = 0
+    for batch in making.spec.run(batches, making.context):
+        # Origins come with the first row that has one; each is numbered once, in that order.
+        for parts in making.context.origins[origins:]:
+            made = [(channel.value, composer.table.add_source(leaf)) for channel, leaf in parts]
+            composer.table.number(composer.table.add_made(made))
+        origins = len(making.context.origins)
+        if not inputs and not isinstance(making.spec, ReadsFiles):
+            # A plugin's first stage shows nothing of what it reads: what it yields is looked at.
+            columns = {n: Cells.of_arrow(batch.column(n)) for n in user_columns(batch.schema.names)}
+            making.context.look.see(columns, batch.num_rows)
+        table = _placed(making, [batch], composer, codes, 0)
+        if table is None:
+            continue
+        waiting.append(table)
+        held += table.nbytes
+        done += batch.num_rows
+        making.context.progress(done, 0, "")
+        if sum(item.num_rows for item in waiting) >= making.spec.shard_rows:
+            number, waiting = _write_full(making, writer, number, pa.concat_tables(waiting))
+            held = sum(item.nbytes for item in waiting)
+        elif held > _SHARD_BYTES:
+            writer.write(number, pa.concat_tables(waiting))
+            number, waiting, held = number + 1, [], 0
+    left = pa.concat_tables(waiting) if waiting else None
+    if left is not None and (left.num_rows or not number):
+        writer.write(number, left)
+
+
+def _write_full(
+    making: Making, writer: ShardWriter, number: int, table: pa.Table
+) -> tuple[int, list[pa.Table]]:
+    """Write the whole shards that there are; return the next number, and the rows left."""
+    size = making.spec.shard_rows
+    full = table.num_rows // size
+    for place in range(full):
+        writer.write(number + place, table.slice(place * size, size))
+    left = table.slice(full * size)
+    # What is kept is copied, so that the rows that were written need not be.
+    return number + full, [left.take(pa.array(np.arange(left.num_rows)))]
+
+
+def _batches_of(data: Dataset) -> Iterator[pa.RecordBatch]:
+    """Yield all rows of an input in order; one empty batch if there are none."""
+    if not data.num_rows:
+        yield one_batch(data.read(0, 0))
+    for _, piece in data.chunks(_READ_ROWS):
+        yield one_batch(piece)
+
+
+def _codes(making: Making, inputs: list[Dataset], composer: Composer) -> np.ndarray:
+    """Return the code of each row's node over all inputs, shape (rows,), on disk: it grows."""
+    total = sum(data.num_rows for data in inputs)
+    if not total:
+        return np.empty(0, np.int32)
+    codes = np.lib.format.open_memmap(
+        making.context.work / "codes.npy", "w+", dtype=np.int32, shape=(total,)
+    )
+    begin = 0
+    for data, offset in zip(inputs, composer.offsets, strict=False):
+        for start, piece in data.chunks(_READ_ROWS, [BILL]):
+            bills = np.asarray(piece.column(BILL)) + offset
+            codes[begin + start : begin + start + len(bills)] = bills
+        begin += data.num_rows
+    return codes
+
+
+def _placed(
+    making: Making,
+    out: list[pa.RecordBatch],
+    composer: Composer,
+    codes: np.ndarray | None,
+    start: int,
+) -> pa.Table | None:
+    """Return output rows with the number of their node, and ``_from`` in their dataset.
+
+    Args:
+        making: the artifact.
+        out: what the stage yielded.
+        composer: gives nodes.
+        codes: of each row that ``_from`` may name, shape (rows,); None for a first stage.
+        start: what to add to ``_from``.
+    """
+    if not out:
+        return None
+    table = pa.Table.from_batches(out)
+    if codes is None:
+        return table
+    at = table.schema.get_field_index(FROM)
+    positions = table.column(FROM).combine_chunks()
+    if pa.types.is_list(positions.type):
+        if making.spec.streams:
+            msg = f"stage kind {making.spec.kind!r} streams, so a row may not come from several"
+            raise StoreError(msg)
+        ends = np.asarray(positions.offsets)
+        flat = np.asarray(positions.flatten())
+        bills = composer.several_each(codes[flat], ends[1:] - ends[0])
+    else:
+        bills = composer.one_each(codes[np.asarray(positions)])
+        table = table.set_column(at, FROM, pc.add(positions, start))
+    return table.append_column(BILL, pa.array(bills, pa.int32()))

@@ -1,0 +1,1 @@
+"""Stages whose teacher writes: what they share."""
