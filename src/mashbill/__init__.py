@@ -22,10 +22,11 @@ from mashbill.core.errors import (
     TeacherError,
 )
 from mashbill.core.ledger import Signer
-from mashbill.core.recipe import Recipe, TeacherSpec, load_recipe
+from mashbill.core.recipe import Recipe, load_recipe
 from mashbill.core.source import Channel, Source
-from mashbill.core.stage import Answer, Question, StageContext, StageSpec, Uses
+from mashbill.core.stage import StageContext, StageSpec, Uses
 from mashbill.core.store import Store
+from mashbill.core.teacher import Answer, Question, TeacherSpec
 
 __all__ = [
     "Answer",

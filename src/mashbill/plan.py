@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.marks import Contradiction
-    from mashbill.core.recipe import Recipe, TeacherSpec
+    from mashbill.core.recipe import Recipe
     from mashbill.core.store import Store
+    from mashbill.core.teacher import TeacherSpec
     from mashbill.core.use import StudentKind
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule

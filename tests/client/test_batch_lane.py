@@ -23,7 +23,7 @@ from mashbill.client.transport import Response, TransportError
 from mashbill.client.wire import Ask, batches
 from mashbill.client.wire.anthropic import AnthropicMessages
 from mashbill.client.wire.gemini import Gemini
-from mashbill.core.stage import Answer, Question
+from mashbill.core.teacher import Answer, Question
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from mashbill import InputError, RecipeError, Signer, Store, TeacherError, load_
 from mashbill.calls import journal
 from mashbill.calls.journal import Journal
 from mashbill.core.errors import LosingError
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
 from mashbill.run.display import Quiet

@@ -22,7 +22,7 @@ from mashbill.calls import upkeep as keeping
 from mashbill.cli import app
 from mashbill.client.order import Answered, Refused
 from mashbill.client.scrubbing import GONE, LONG, Scrubber
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
 

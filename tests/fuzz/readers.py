@@ -444,13 +444,13 @@ def _zst(_kept):
 
 
 def _folder_config(path):
-    from mashbill.teachers.folder_model import _read
+    from mashbill.models.folder import _read
 
     _read(path)
 
 
 def _tokenizer(path):
-    from mashbill.teachers.folder_model import plain_tokenizer
+    from mashbill.models.folder import plain_tokenizer
 
     plain_tokenizer(path.parent)
 

@@ -12,7 +12,7 @@ from mashbill import Question, TeacherError
 from mashbill.models import chat_filling
 from mashbill.models.chat_filling import Filling
 from mashbill.models.chat_template import FILE, ChatTemplate
-from mashbill.teachers.folder_model import _check_asks_for_nothing
+from mashbill.models.folder import _check_asks_for_nothing
 
 TURNS = [{"role": "user", "content": "hello"}]
 

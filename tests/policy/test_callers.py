@@ -9,10 +9,10 @@ from tests_laws import law
 
 from mashbill import Source
 from mashbill.core.use import Use
-from mashbill.policy.clause_rules import Student
+from mashbill.policy.case import Question, Student
 from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry
-from mashbill.policy.restrictions import Question, decide_use
+from mashbill.policy.restrictions import decide_use
 
 REGISTRY = load_registry()
 DAY = date(2026, 11, 20)

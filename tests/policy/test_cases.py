@@ -12,10 +12,10 @@ from tests_laws import law
 from mashbill import Channel, Source, load_recipe
 from mashbill.core.use import Operator, Use
 from mashbill.plan import build, with_teacher
-from mashbill.policy.clause_rules import Student
+from mashbill.policy.case import Question, Student
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.documents import load_registry
-from mashbill.policy.restrictions import Question, decide_use, reached_by
+from mashbill.policy.restrictions import decide_use, reached_by
 from mashbill.teachers.api import parse_teacher
 
 RECIPE = load_recipe(Path(__file__).parents[2] / "recipes" / "grey_area.toml")

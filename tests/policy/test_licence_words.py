@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from mashbill.core.source import Source
 from mashbill.core.use import Use
+from mashbill.policy.case import Question
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.licence_cells import licence_of
 from mashbill.policy.licence_words import identifiers, read_licence
 from mashbill.policy.licences import licence_kind, together
-from mashbill.policy.restrictions import Question, decide_use
+from mashbill.policy.restrictions import decide_use
 
 REGISTRY = load_registry()
 DAY = date(2026, 11, 24)

@@ -6,11 +6,12 @@ import pytest
 
 from mashbill import Source
 from mashbill.core.use import Use
+from mashbill.policy.case import Question
 from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.misdeclared import differs_from_known, is_another
 from mashbill.policy.model_names import apart, resolve
-from mashbill.policy.restrictions import Question, decide_use
+from mashbill.policy.restrictions import decide_use
 
 REGISTRY = load_registry()
 

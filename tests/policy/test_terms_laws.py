@@ -11,9 +11,9 @@ from tests_laws import law
 
 from mashbill import Source
 from mashbill.core.use import Use
-from mashbill.policy.clause_rules import Student
+from mashbill.policy.case import Question, Student
 from mashbill.policy.documents import Document, load_registry
-from mashbill.policy.restrictions import Question, decide_use
+from mashbill.policy.restrictions import decide_use
 
 REGISTRY = load_registry()
 LAWS = law(300)

@@ -8,7 +8,7 @@ from tests_support import TEACHER, rows_of, run_stages
 
 from mashbill import RecipeError, Signer, Store, TeacherError, load_recipe
 from mashbill.calls.journal import Journal
-from mashbill.core.stage import Answer, Question
+from mashbill.core.teacher import Answer, Question
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor

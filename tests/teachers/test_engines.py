@@ -5,7 +5,7 @@ import pytest
 
 from mashbill import load_recipe
 from mashbill.cli import recipe_path
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.run.executor import default_cache
 
 TEXTS = [

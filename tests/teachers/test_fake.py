@@ -6,7 +6,7 @@ import pytest
 from jsonschema import validate
 
 from mashbill.calls.journal import Journal, request_digest
-from mashbill.core.stage import Answer, Question
+from mashbill.core.teacher import Answer, Question
 from mashbill.teachers.fake import FakeTeacherSpec
 from mashbill.teachers.fake_json import Drawer
 

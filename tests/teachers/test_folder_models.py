@@ -12,7 +12,7 @@ import pytest
 from mashbill import InputError, MissingExtraError, TeacherError
 from mashbill.calls.paid_call import request_digest
 from mashbill.core import registry
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -17,7 +17,7 @@ from mashbill.client.prices import Price
 from mashbill.client.wire import WireError
 from mashbill.client.wire.batches import Item, State
 from mashbill.core import foreign
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.teachers.format import Format
 from mashbill.teachers.services import batches_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from mashbill import TeacherError, load_recipe
 from mashbill.cli import recipe_path
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.models.chat_template import FILE
 from mashbill.run.executor import default_cache
 

@@ -28,8 +28,8 @@ from mashbill.core.errors import StoreError
 from mashbill.core.merkle import leaf, root
 from mashbill.core.parsing import check_regular
 from mashbill.core.parsing import foreign as read_as
-from mashbill.core.stage import Answer, Question
 from mashbill.core.store import CALLS
+from mashbill.core.teacher import Answer, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

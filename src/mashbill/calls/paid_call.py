@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.core.canonical import canonical, digest, digest_bytes
 from mashbill.core.merkle import leaf
-from mashbill.core.stage import Answer, Question
+from mashbill.core.teacher import Answer, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

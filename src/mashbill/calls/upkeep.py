@@ -22,8 +22,8 @@ from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import foreign as read_as
 from mashbill.core.parsing import json_value
-from mashbill.core.stage import Answer, Question
 from mashbill.core.store import publish
+from mashbill.core.teacher import Answer, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

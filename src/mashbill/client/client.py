@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mashbill.calls.journal import Journal
     from mashbill.client.transport import Transport
-    from mashbill.core.stage import Answer
+    from mashbill.core.teacher import Answer
 
 _SWEEP = 0.5  # seconds between looks for requests that are overdue
 _CONNECTIONS = 4096

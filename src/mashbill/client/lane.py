@@ -27,7 +27,7 @@ from mashbill.client.transport import Response, TransportError
 from mashbill.client.waiting import Telling, misled, too_long, until
 from mashbill.core import foreign
 from mashbill.core.errors import MashbillError, TeacherError
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

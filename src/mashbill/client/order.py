@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from mashbill.client.budget import Cost
-from mashbill.core.stage import Answer, Question
+from mashbill.core.teacher import Answer, Question
 
 if TYPE_CHECKING:
     import asyncio

@@ -133,3 +133,8 @@ def word_pattern() -> str:
     apart = members("space", "point", "sign")
     signs = members("sign", "point", beyond=True)
     return rf"(?:[^{apart}\U00010000-\U0010ffff]++|(?![{signs}])[\U00010000-\U0010ffff])++"
+
+
+def half_a_character(text: str) -> bool:
+    """Return whether a text holds half of a surrogate pair, so that it is no valid Unicode."""
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,10 +14,10 @@ from mashbill.core.errors import InputError, PluginError, RecipeError
 from mashbill.core.explaining import explain, near
 from mashbill.core.file_origins import ORIGINS, FileOrigin
 from mashbill.core.folder import RecipeFolder, is_of_windows
-from mashbill.core.literals import Literals
 from mashbill.core.parsing import read_toml
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
+from mashbill.core.teacher import TeacherSpec
 from mashbill.core.use import PolicyFiles, Use
 
 if TYPE_CHECKING:
@@ -28,58 +28,6 @@ if TYPE_CHECKING:
 _OF_ROWS = frozenset({"rows", "beside", "trained-on"})
 """roles of what is read as a dataset"""
 _TOLD = 20  # wrong keys of one table that are told: a stranger's may have a million
-
-
-class TeacherSpec(Literals):
-    """The literals of one teacher of a recipe. Subclasses say which source it is, and load it."""
-
-    can_be_asked: ClassVar[bool] = True
-    """False for a teacher that can be planned with only"""
-    is_remote: ClassVar[bool] = False
-    """whether it is asked through the run's client, many questions at once"""
-    context: ClassVar[frozenset[str]] = frozenset()
-    """fields that say where and how it is asked, and bear no identity"""
-    can_write: ClassVar[bool] = False
-    """whether it writes texts of its own, beside choosing among given ones"""
-    pace: ClassVar[float | None] = None
-    """questions a second to expect, for plans; None if it cannot be said"""
-    writing_pace: ClassVar[float | None] = None
-    """the same where a stage asks it to write; ``pace`` if it is None"""
-    price: ClassVar[float | None] = None
-    """US dollars a question; None if it cannot be said"""
-
-    kind: str
-    """which teacher this is"""
-
-    @property
-    def extras(self) -> tuple[str, ...]:
-        """Return the extras of mashbill that asking it needs: told before anything runs."""
-        return ()
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What makes its answers what they are: part of every call's digest."""
-        raise NotImplementedError
-
-    @property
-    def source(self) -> Source:
-        """The source that this teacher is, known without loading it."""
-        raise NotImplementedError
-
-    def addresses(self) -> tuple[str, ...]:
-        """Return the paths and addresses that its keys name: all that it opens beside the recipe.
-
-        They are checked when the recipe is loaded: see :mod:`mashbill.core.folder`.
-        """
-        return ()
-
-    def load(self, folder: Path, cache: Path, threads: int) -> Any:
-        """Load the teacher; a relative path starts from ``folder``, that of the recipe.
-
-        Raises:
-            TeacherError: if it cannot be loaded here.
-        """
-        raise NotImplementedError
 
 
 class Head(BaseModel):

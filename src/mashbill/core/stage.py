@@ -7,14 +7,16 @@ tags each row with the position it came from; the executor composes nodes from t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
 from mashbill.core.literals import Literals
 from mashbill.core.looking import Looks, Unlooked
+from mashbill.core.model import Predictor
 from mashbill.core.source import Channel, Purpose, Source, via
+from mashbill.core.teacher import Asks, Choosing, TeacherSession
 from mashbill.core.use import StudentKind
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 WARNINGS = "warnings"
 """the measure that holds what a stage warned of, a list of sentences"""
 
-CUT_OFF = "it was cut off at the teacher's max_tokens"
-"""in the reason of a row whose answer was: a run looks for it before it buys many such answers"""
 
 Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 
@@ -58,87 +58,6 @@ class Uses:
 
 
 @dataclass(frozen=True)
-class Question:
-    """Which of these continuations is likelier after this text? The text is prefix + body.
-
-    The prefix is what many questions share, so that a teacher may compute it once. Without
-    choices the teacher is asked to write the continuation, or its turn of a conversation.
-    """
-
-    prefix: str
-    body: str
-    choices: tuple[str, ...] = ()
-    system: str = ""
-    """what a chat's system turn says"""
-    turns: str = ""
-    """the conversation so far, as a JSON list of turns with role and content (see
-    :mod:`mashbill.client.wire`), where it is more than one prompt"""
-    schema: str = ""
-    """JSON Schema that the answer must satisfy"""
-    tools: str = ""
-    """JSON list of tools that the teacher may call: name, description, parameters"""
-    sample: int = 0
-    """which of several answers to the same question"""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Log-probability (natural log) of each choice, and the tokens read and written for it."""
-
-    logprobs: tuple[float, ...]
-    tokens: int
-    text: str = ""
-    """what the teacher wrote; empty where it had choices"""
-    failed: str = ""
-    """why there is no answer that could be used, in a line; what rests on it is rejected"""
-    finish: str = ""
-    """why the teacher stopped: stop, length, tool_calls, content_filter, other; empty if it does
-    not say"""
-    tool_calls: str = ""
-    """JSON list of the calls that it wants made: id, name, arguments"""
-    reasoning: str = ""
-    """reasoning or its summary, where the provider documents a field for it"""
-    opaque: str = ""
-    """JSON: what the provider wants back with this turn, and whom it may go to"""
-
-    def unfinished(self, *, keep_cut: bool = False) -> str:
-        """Return why it is no whole answer, empty if it is one.
-
-        Args:
-            keep_cut: whether one that was cut off counts as whole.
-        """
-        if self.failed:
-            return self.failed
-        if self.finish == "length" and not keep_cut:
-            return CUT_OFF
-        if self.finish in {"other", "content_filter"}:
-            return f"the teacher stopped for another reason than its end ({self.finish})"
-        return ""
-
-    @property
-    def says_whole(self) -> bool:
-        """Whether the teacher said that it came to its end: only then may its JSON be mended."""
-        return self.finish in {"stop", "tool_calls"}
-
-
-@dataclass(frozen=True)
-class Asks:
-    """What a stage asks of its teachers for one after another of its candidates.
-
-    At least: each candidate goes through, and nothing is asked again. At most: everything is asked
-    again that may be. What falls out on the way, and what the journal holds, comes off both.
-    """
-
-    least: int
-    """candidates"""
-    most: int
-    once: tuple[str, ...]
-    """who is asked for a candidate that goes through, in order; a teacher as often as it is"""
-    worst: tuple[str, ...] | None
-    """the same where everything is asked again; None where nothing limits it"""
-
-
-@dataclass(frozen=True)
 class Glance:
     """What a look at a first stage's files tells of it, before anything runs."""
 
@@ -150,39 +69,6 @@ class Glance:
     """columns of the files"""
     sizes: Mapping[str, float]
     """mean bytes of a text, by column of what the stage makes"""
-
-
-@dataclass(frozen=True)
-class Choosing:
-    """A choice that a stage puts to a teacher, as far as the recipe says it."""
-
-    teacher: str
-    file: str
-    """the prompt, as the recipe names it"""
-    before: str
-    """the prompt's text up to where a choice goes on, a word in place of each row's text"""
-    choices: Mapping[str, str]
-    """key of the recipe, such as ``labels.good`` -> the words"""
-
-
-class TeacherSession(Protocol):
-    """A loaded teacher behind its journal: what was answered before is not asked again."""
-
-    source: Source
-
-    def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
-        """Return (digest of the call, answer) for each question, in order."""
-        ...
-
-
-class Predictor(Protocol):
-    """A trained model that labels texts."""
-
-    labels: tuple[str, ...]
-
-    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        """Return calibrated probabilities, shape (texts, labels)."""
-        ...
 
 
 @dataclass

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tokenizers import Tokenizer
 
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
     from mashbill.models.gguf_file import GgufFile
 
 _CONTROL = 3  # llama.cpp's LLAMA_TOKEN_TYPE_CONTROL

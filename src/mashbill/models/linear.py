@@ -140,7 +140,7 @@ def write_linear(
 
 
 class LinearPredictor:
-    """A trained classifier; see :class:`mashbill.core.stage.Predictor`."""
+    """A trained classifier; see :class:`mashbill.core.model.Predictor`."""
 
     @classmethod
     def load(cls, folder: Path) -> LinearPredictor:

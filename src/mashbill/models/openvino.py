@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Answer, Question
+    from mashbill.core.teacher import Answer, Question
     from mashbill.models.openvino_writer import OpenVinoWriter
 
 _MODEL = "openvino_model.xml"

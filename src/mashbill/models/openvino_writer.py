@@ -18,13 +18,13 @@ import openvino_genai
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
     from mashbill.models.chat_template import ChatTemplate
 
 _AT_ONCE = 64  # measured: LOG.md, "Writing"

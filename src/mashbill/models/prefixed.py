@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tokenizers import Tokenizer
 
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
 
 
 class PrefixedTeacher(ABC):
-    """A teacher over a tokenizer and an engine; see :class:`mashbill.teachers.session.Teacher`.
+    """A teacher over a tokenizer and an engine; see :class:`mashbill.core.teacher.Teacher`.
 
     An engine computes two things: the state after a prefix, and logits at the last position of
     bodies that follow it.

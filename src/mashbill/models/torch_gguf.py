@@ -12,8 +12,8 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer
 from mashbill.core.store import write_atomically
+from mashbill.core.teacher import Answer
 from mashbill.models import chat_template
 from mashbill.models.chat_template import ChatTemplate, describe
 from mashbill.models.gguf_file import GgufFile
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
 
 _DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 _NAMES = {

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mashbill.core.source import Source
+    from mashbill.policy.case import Question
     from mashbill.policy.decision import Decision
-    from mashbill.policy.restrictions import Question
 
 _Decided = dict[Part, "Decision"]
 """licences that hold together, and what each says"""

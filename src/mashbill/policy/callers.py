@@ -20,10 +20,10 @@ from mashbill.policy.decision import strictest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mashbill.policy.case import Question
     from mashbill.policy.claims import Catalogue, Claim, Entity
     from mashbill.policy.decision import Decision
     from mashbill.policy.documents import Registry, Route
-    from mashbill.policy.restrictions import Question
 
 _WROTE = frozenset({Channel.CONTENT, Channel.TRANSFORM, Channel.LOGITS})
 """channels through which a model's outputs are the text"""

@@ -2,86 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from mashbill.core.source import Channel
+from mashbill.policy.case import EU, Case, Finding, Student
 from mashbill.policy.clauses import Measure
 from mashbill.policy.documents import own_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from mashbill.core.use import StudentKind
     from mashbill.policy.clauses import Clause
-    from mashbill.policy.decision import Outcome
-    from mashbill.policy.restrictions import Question
-
-EU = frozenset(
-    "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()  # noqa: SIM905
-)
-"""member states, ISO 3166 alpha-2"""
-
-LEARNED_FROM = frozenset({Channel.CONTENT, Channel.LOGITS, Channel.TRANSFORM, Channel.JUDGEMENT})
-"""channels through which outputs become what a student is trained on"""
-
-
-@dataclass(frozen=True)
-class Student:
-    """A model that rests on a source."""
-
-    name: str
-    kind: StudentKind
-    hops: int
-    """models from it to the source; 1 is direct"""
-    channels: frozenset[Channel]
-    """channels on the way; empty if it is only content"""
-    path: tuple[str, ...] = ()
-    """from the source to it, for people"""
-    bases: tuple[str, ...] = ()
-    """models whose weights it is built on"""
-
-    @property
-    def on_outputs(self) -> bool:
-        """Whether outputs are what it learned from, and not weights alone."""
-        return bool((self.channels or {Channel.CONTENT}) & LEARNED_FROM)
-
-    @property
-    def by_weights(self) -> bool:
-        """Whether it is built on the weights and on nothing else of the source."""
-        return self.channels == {Channel.WEIGHTS}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a clause comes to."""
-
-    outcome: Outcome
-    because: str
-    used: dict[str, Any] = field(default_factory=dict)
-    lacking: tuple[str, ...] = ()
-    path: tuple[str, ...] = ()
-    by: Clause | None = None
-    """the exception that decided, where one did"""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One clause put to one question."""
-
-    clause: Clause
-    exceptions: Sequence[Clause]
-    """clauses of the same text that lift this one"""
-    question: Question
-    provider: str
-    """whose text it is"""
-    leave: bool = False
-    """whether the same text says that outputs may train other models"""
-
-    @property
-    def rival_of(self) -> str:
-        """Whoever a rival in the sense of the clause competes with."""
-        return self.question.source.provider if self.clause.rivals == "maker" else self.provider
 
 
 def find(case: Case) -> Finding | None:

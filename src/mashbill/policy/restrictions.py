@@ -6,13 +6,14 @@ licence: that is :mod:`mashbill.policy.licences` and the derivative engine over 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mashbill.policy.by_licence import decide_by_licence
 from mashbill.policy.callers import ask_who_called, caller_unknown, route_of, writers
-from mashbill.policy.clause_rules import Case, Finding, Student, find_all
+from mashbill.policy.case import Case, Finding, Question
+from mashbill.policy.clause_rules import find_all
 from mashbill.policy.clauses import USE
 from mashbill.policy.decision import Decision, cited
 from mashbill.policy.licence_cells import usual
@@ -27,24 +28,6 @@ if TYPE_CHECKING:
 
 STALE_AFTER = timedelta(days=270)
 """terms not looked at for longer than this are not relied on for leave"""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One source, as a plan or an artifact uses it."""
-
-    source: Source
-    students: tuple[Student, ...]
-    """models that rest on it; none if nothing is trained"""
-    use: Use
-    as_of: date
-    unclear_rivals: tuple[str, ...] = ()
-    """names that it is declared to compete with and nobody here knows: each may be anybody's; the
-    maker of the source is known by its own name, whether the registry has it or not"""
-    by_others: bool = False
-    """only the making of public things reached it: who called, and when, is not recorded"""
-    carried: bool = False
-    """what is asked about is built on its weights, so that its licence goes with it"""
 
 
 def decide_use(registry: Registry, question: Question) -> list[Decision]:

@@ -26,9 +26,9 @@ from referencing.jsonschema import DRAFT202012
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import RecipeError
 from mashbill.core.folder import code_file
+from mashbill.core.letters import half_a_character
 from mashbill.core.parsing import check_utf8, foreign, read_json
 from mashbill.core.patterns import PatternError, compiled
-from mashbill.files.rows.formats import half_a_character
 from mashbill.prompts.holding import VALIDATOR, SpentError, bounded
 
 if TYPE_CHECKING:

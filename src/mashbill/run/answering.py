@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import Answer, StageSpec
+    from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
+    from mashbill.core.teacher import Answer
     from mashbill.lineage.evidence.finding import Rederived
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from mashbill.core.weights import weighed, words_of
 from mashbill.files.rows.cells import Cells
 from mashbill.lineage.circuit.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
+from mashbill.run.job import Making
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
 from mashbill.run.shards import ShardWriter, write_learned
@@ -33,43 +33,16 @@ from mashbill.run.slices import Slice, check_wanted, run_slices, slices
 from mashbill.stages.reading import ReadsFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from mashbill.calls.journal import Journal
-    from mashbill.core.artifact import ArtifactRef
     from mashbill.core.dataset import Dataset
-    from mashbill.core.recipe import Recipe
-    from mashbill.core.stage import StageContext, StageSpec
-    from mashbill.core.store import Store
-    from mashbill.run.opening import Opening
+    from mashbill.core.stage import StageSpec
 
 
 _READ_ROWS = 1 << 16
 _SHARD_BYTES = 64 << 20
 """of rows that wait: books fill a shard before their number does, and a column holds 2 GiB"""
-
-
-@dataclass(frozen=True)
-class Making:
-    """One artifact in the making."""
-
-    store: Store
-    recipe: Recipe
-    name: str
-    ref: ArtifactRef
-    spec: StageSpec
-    fingerprint: str
-    tables: dict[str, NodeTable]
-    """node table of each stage made so far"""
-    journal: Journal
-    context: StageContext
-    ahead: int = 1
-    """slices asked for at once"""
-    interrupt: Callable[[], None] = lambda: None
-    """lets nothing more be asked of services"""
-    opening: Opening | None = None
-    """looks at the first answers of a service before the rest is bought"""
 
 
 def make_dataset(making: Making) -> dict[str, Any]:

@@ -25,10 +25,11 @@ from mashbill.core.store import CALLS, told_of_the_disk
 from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.plan import check_drift, check_same
-from mashbill.run.artifact import Making, make_dataset, make_model
+from mashbill.run.artifact import make_dataset, make_model
 from mashbill.run.branches import Branches
 from mashbill.run.committing import clear_others, commit, input_of, scratch_of
 from mashbill.run.execution import Done, Execution
+from mashbill.run.job import Making
 from mashbill.run.measuring import settle_measures
 from mashbill.run.needing import check_extras, telling_stage
 from mashbill.run.opening import Opening
@@ -45,10 +46,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import Predictor, TeacherSession
+    from mashbill.core.model import Predictor
     from mashbill.core.store import Store
+    from mashbill.core.teacher import Teacher, TeacherSession
     from mashbill.plan import Plan, PlannedStage
-    from mashbill.teachers.session import Teacher
 
 
 __all__ = ["Done", "Execution", "default_cache", "execute"]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from mashbill.core.recipe import Recipe, TeacherSpec
+    from mashbill.core.recipe import Recipe
+    from mashbill.core.teacher import TeacherSpec
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from mashbill.core.errors import LosingError
 from mashbill.core.reasons import Reasons, plain
 from mashbill.core.record import CALL, REASON, REJECTED_BY
-from mashbill.core.stage import CUT_OFF
+from mashbill.core.teacher import CUT_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from mashbill.calls.journal import Journal
     from mashbill.core.artifact import Shard
-    from mashbill.core.recipe import TeacherSpec
     from mashbill.core.stage import StageContext, StageSpec
+    from mashbill.core.teacher import TeacherSpec
     from mashbill.run.display import Display
 
 FIRST = 20

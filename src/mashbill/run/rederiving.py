@@ -38,7 +38,8 @@ from mashbill.run.slices import Slice, slices
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import Predictor, StageSpec
+    from mashbill.core.model import Predictor
+    from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
 
 _NO_LITERALS = frozenset({"seed", "files", "teachers", ORIGINS})

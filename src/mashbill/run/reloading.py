@@ -11,7 +11,7 @@ from mashbill.core.errors import StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mashbill.run.artifact import Making
+    from mashbill.run.job import Making
 
 _TEXTS = 64
 _TOLERANCE = 1e-3

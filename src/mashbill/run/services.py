@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from mashbill.calls.access import entry_facts
 from mashbill.client.accounts import Accounts, user_agent
 from mashbill.client.batch_lane import Endpoint
 from mashbill.client.budget import Budget, Caps
 from mashbill.client.client import Client
 from mashbill.client.lane import Route
 from mashbill.client.transport import TWIN
-from mashbill.conduct.statement import entry_facts
 from mashbill.core.errors import BudgetError, InputError
 from mashbill.core.extras import needs
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.policy.documents import Registry, load_registry
 from mashbill.policy.restrictions import reached_by
 from mashbill.teachers.projection import price_for

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.lineage.circuit.nodes import NodeTable
-    from mashbill.run.artifact import Making
+    from mashbill.run.job import Making
 
 
 def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:

@@ -14,12 +14,21 @@ from pydantic import Field
 
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel
-from mashbill.core.stage import Question, Uses
+from mashbill.core.stage import Uses
+from mashbill.core.teacher import Question
 from mashbill.prompts.prompt import Prompt, shipped_prompt
 from mashbill.prompts.schema import flaw
 from mashbill.stages.judging import FileName
-from mashbill.stages.writing.spec import WritingSpec, needs_column
-from mashbill.stages.writing.work import Candidate, Work, messages_json, shown, transcript, turn_of
+from mashbill.stages.writing.candidate import (
+    Candidate,
+    messages_json,
+    needs_column,
+    shown,
+    transcript,
+    turn_of,
+)
+from mashbill.stages.writing.spec import WritingSpec
+from mashbill.stages.writing.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

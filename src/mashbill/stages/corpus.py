@@ -17,13 +17,13 @@ from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
 from mashbill.core.json_fields import with_json
+from mashbill.core.letters import half_a_character
 from mashbill.core.naming import free_names
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
 from mashbill.core.source import CalledBy, Source
 from mashbill.files.archives import unpacked
 from mashbill.files.rows.cells import Cells, Kinds, Other, as_text, bare_lengths, kind_of
 from mashbill.files.rows.chunks import Chunk, Manner, no_column, read_chunks
-from mashbill.files.rows.formats import half_a_character
 from mashbill.files.rows.gold import Gold
 from mashbill.files.rows.same import Same
 from mashbill.files.rows.spill import Spill

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mashbill.stages.writing.spec import WritingSpec, needs_column
+from mashbill.stages.writing.candidate import needs_column
+from mashbill.stages.writing.spec import WritingSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

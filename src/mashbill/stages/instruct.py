@@ -18,8 +18,8 @@ from pydantic import Field
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.words import words
 from mashbill.prompts.schema import Structure
-from mashbill.stages.writing.spec import WritingSpec, is_empty, needs_column
-from mashbill.stages.writing.work import Candidate
+from mashbill.stages.writing.candidate import Candidate, is_empty, needs_column
+from mashbill.stages.writing.spec import WritingSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

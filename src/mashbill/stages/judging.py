@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Answer, Question, TeacherSession
+    from mashbill.core.teacher import Answer, Question, TeacherSession
 
 
 FileName = str

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
-from mashbill.core.stage import Choosing, Question, StageSpec, Uses
+from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.teacher import Choosing, Question
 from mashbill.stages.judging import (
     FileName,
     Template,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import Answer, StageContext
+    from mashbill.core.stage import StageContext
+    from mashbill.core.teacher import Answer
 
 
 class LabelSpec(StageSpec):

@@ -17,7 +17,8 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
-from mashbill.core.stage import Asks, Choosing, Question, StageSpec, Uses
+from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.teacher import Asks, Choosing, Question
 from mashbill.stages.joining import made_of, matches
 from mashbill.stages.judging import (
     FileName,

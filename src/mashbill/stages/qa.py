@@ -10,8 +10,8 @@ from pydantic import Field
 from mashbill.core.letters import folded
 from mashbill.core.source import Channel
 from mashbill.prompts.schema import Structure
-from mashbill.stages.writing.spec import WritingSpec, needs_column
-from mashbill.stages.writing.work import Candidate
+from mashbill.stages.writing.candidate import Candidate, needs_column
+from mashbill.stages.writing.spec import WritingSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

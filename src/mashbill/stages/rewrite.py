@@ -8,7 +8,8 @@ from pydantic import Field
 
 from mashbill.core.errors import RecipeError
 from mashbill.core.source import Channel, Purpose
-from mashbill.stages.writing.spec import WritingSpec, needs_column
+from mashbill.stages.writing.candidate import needs_column
+from mashbill.stages.writing.spec import WritingSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,9 +20,10 @@ from mashbill.core.stage import Uses
 from mashbill.prompts.prompt import Prompt, shipped_prompt
 from mashbill.prompts.schema import flaw
 from mashbill.stages.judging import FileName
-from mashbill.stages.writing.spec import WritingSpec, needs_column
+from mashbill.stages.writing.candidate import Candidate, needs_column, once_more, transcript
+from mashbill.stages.writing.spec import WritingSpec
 from mashbill.stages.writing.tool_trace import Call, Trace, canonical_text, declared_tools
-from mashbill.stages.writing.work import Candidate, Work, once_more, transcript
+from mashbill.stages.writing.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from mashbill.core.record import CALL, FROM, kept_beside
 from mashbill.core.source import Channel, Purpose
-from mashbill.core.stage import Choosing, Question, StageSpec, Uses
+from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.teacher import Choosing, Question
 from mashbill.stages.judging import (
     FileName,
     Template,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Answer, StageContext
+    from mashbill.core.stage import StageContext
+    from mashbill.core.teacher import Answer
 
 
 class VerifySpec(StageSpec):

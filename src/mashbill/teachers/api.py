@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError, TeacherError
-from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source
+from mashbill.core.teacher import TeacherSpec
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 from mashbill.teachers.services import SERVICES, Service, WireName

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mashbill.teachers.session import Teacher
+    from mashbill.core.teacher import Teacher
 
 
 class EmbeddedTeacherSpec(LocalTeacherSpec):

@@ -19,16 +19,15 @@ from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import TeacherError
-from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source, SourceKind
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer, TeacherSpec
 from mashbill.teachers.fake_json import Drawer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
 
 
 _ECHOED = 8  # words repeated of what it is asked, at most

@@ -21,7 +21,7 @@ from mashbill.client.transport import Response, TransportError
 from mashbill.client.wire import CHOOSING
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.source import Source, SourceKind
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.teachers.api import RemoteTeacherSpec
 from mashbill.teachers.fake import FakeTeacher, FakeTeacherSpec
 from mashbill.teachers.services import Service

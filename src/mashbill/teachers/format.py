@@ -21,7 +21,7 @@ from mashbill.client.order import ANSWERED, UNREAD, Answered, Order, Refused
 from mashbill.client.wire import CHOOSING, Ask, Reply, WireError
 from mashbill.client.wire.bodies import whole_body
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import CUT_OFF, Answer, Question
+from mashbill.core.teacher import CUT_OFF, Answer, Question
 from mashbill.core.turns import one_system, system_in_user
 from mashbill.teachers.cures import cure_of, parts_of
 from mashbill.teachers.oddities import Oddities

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mashbill.core.recipe import TeacherSpec
 from mashbill.core.source import Source
+from mashbill.core.teacher import TeacherSpec
 
 
 class LocalTeacherSpec(TeacherSpec):

@@ -12,7 +12,7 @@ from mashbill.client.order import Order
 from mashbill.client.prompt_lint import ROWS, lint
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer, Question
+from mashbill.core.teacher import Answer, Question
 from mashbill.teachers.format import Format
 from mashbill.teachers.weighing import Lacking, ended, is_weighed, lacks_weights, unweighed
 

@@ -19,15 +19,14 @@ from mashbill.calls.paid_call import call_digest, request_digest
 from mashbill.core import registry
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import RecipeError, TeacherError
-from mashbill.core.recipe import TeacherSpec
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer, TeacherSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from mashbill.core.source import Source
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
 
 
 class ReplayTeacherSpec(TeacherSpec):
@@ -100,7 +99,7 @@ class ReplayTeacherSpec(TeacherSpec):
 
 
 class Replayed:
-    """See the module; a :class:`mashbill.teachers.session.Teacher`."""
+    """See the module; a :class:`mashbill.core.teacher.Teacher`."""
 
     can_write = True
     batch = 500

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.paid_call import request_digest
 from mashbill.core.errors import TeacherError
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer, Teacher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mashbill.calls.journal import Journal
     from mashbill.core.source import Source
-    from mashbill.core.stage import Question
-
-
-class Teacher(Protocol):
-    """What a teacher kind implements (CONTRIBUTING.md shows one).
-
-    One that answers questions without choices too has ``can_write = True``.
-    """
-
-    identity: Mapping[str, Any]
-    """JSON: whatever changes the answers, such as the digest of the weights and the engine"""
-    batch: int
-    """questions a call"""
-
-    def sizes(self, questions: Sequence[Question]) -> list[int]:
-        """Return how much each question costs to compute: batches are of like sizes."""
-        ...
-
-    def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        """Answer a batch of questions, in order."""
-        ...
+    from mashbill.core.teacher import Question
 
 
 class Session:

@@ -16,15 +16,16 @@ from pydantic import Field
 from mashbill.core.errors import TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer
+from mashbill.models.folder import chat_of, plain_tokenizer, seed_of
 from mashbill.models.prefixed import PrefixedTeacher
-from mashbill.teachers.folder_model import FolderTeacherSpec, chat_of, plain_tokenizer, seed_of
+from mashbill.teachers.folder_model import FolderTeacherSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
     from mashbill.models.chat_template import ChatTemplate
 
 
@@ -92,7 +93,7 @@ class TransformersTeacherSpec(FolderTeacherSpec):
 
 
 class TransformersTeacher(PrefixedTeacher):
-    """See the module; a :class:`mashbill.teachers.session.Teacher`."""
+    """See the module; a :class:`mashbill.core.teacher.Teacher`."""
 
     def __init__(
         self, spec: TransformersTeacherSpec, model: Any, weights: Path, cache: Path

@@ -21,14 +21,15 @@ from pydantic import Field
 from mashbill.core.errors import TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign
-from mashbill.core.stage import Answer
-from mashbill.teachers.folder_model import FolderTeacherSpec, chat_of, plain_tokenizer, seed_of
+from mashbill.core.teacher import Answer
+from mashbill.models.folder import chat_of, plain_tokenizer, seed_of
+from mashbill.teachers.folder_model import FolderTeacherSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.core.stage import Question
+    from mashbill.core.teacher import Question
     from mashbill.models.chat_template import ChatTemplate
 
 _FINISHES = ("stop", "length")
@@ -102,7 +103,7 @@ class VllmTeacherSpec(FolderTeacherSpec):
 
 
 class VllmTeacher:
-    """See the module; a :class:`mashbill.teachers.session.Teacher`."""
+    """See the module; a :class:`mashbill.core.teacher.Teacher`."""
 
     can_write = True
 

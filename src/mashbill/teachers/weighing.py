@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from mashbill.core.stage import CUT_OFF
+from mashbill.core.teacher import CUT_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mashbill.core.stage import Answer
+    from mashbill.core.teacher import Answer
 
 UNWEIGHED = "no log-probabilities came with "
 """begins the reason of an answer that lacks what it was to be weighed by"""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.artifact import ArtifactKind
-    from mashbill.core.stage import Predictor, StageContext
+    from mashbill.core.model import Predictor
+    from mashbill.core.stage import StageContext
 
 
 _TOKENS_A_SECOND = 12_000.0  # padding included, on two cores without AVX-512 (LOG.md)
@@ -88,5 +89,5 @@ class PretrainSpec(StageSpec):
     def load(folder: Path, threads: int) -> Predictor:
         """Load the trained model as a generative classifier."""
         with needs("using a language model", "train"):
-            from mashbill.train.decoder import DecoderPredictor
+            from mashbill.models.decoder import DecoderPredictor
         return DecoderPredictor.load(folder, threads)

@@ -11,7 +11,7 @@ from mashbill.client.order import Answered, Refused
 from mashbill.client.prices import Price
 from mashbill.client.wire import Reply, WireError
 from mashbill.client.wire.finishing import _BROKEN, FINISHES, end
-from mashbill.core.stage import CUT_OFF, Question
+from mashbill.core.teacher import CUT_OFF, Question
 from mashbill.teachers.format import Format
 
 PRICE = Price(known=True, table="", _of=lambda counts: sum(counts) / 1e6)

@@ -26,7 +26,7 @@ from tests_laws import law
 from mashbill.client.prices import Price
 from mashbill.client.wire import Reply, WireError
 from mashbill.client.wire.events import Events, read_events
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.teachers.format import Format
 
 LEAVES = (

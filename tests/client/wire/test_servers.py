@@ -15,7 +15,7 @@ from client.wire.known_shapes import WIRES
 
 from mashbill.client.wire import WireError
 from mashbill.client.wire.bodies import whole_body
-from mashbill.core.stage import Answer
+from mashbill.core.teacher import Answer
 from mashbill.stages.writing.tool_calls import whole_calls
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from mashbill.core.letters import half_a_character
 from mashbill.files.rows.cells import as_json, as_text, kind_of
-from mashbill.files.rows.formats import half_a_character
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -114,8 +114,3 @@ def named_once(columns: Sequence[str], name: str) -> list[str]:
         msg = f"{name}: the header names column {twice[0]!r} twice; rename one"
         raise InputError(msg)
     return list(columns)
-
-
-def half_a_character(text: str) -> bool:
-    """Return whether a text holds half of a surrogate pair, so that it is no valid Unicode."""
-    return any("\ud800" <= character <= "\udfff" for character in text)

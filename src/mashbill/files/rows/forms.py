@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.cells import is_missing
+from mashbill.core.letters import half_a_character
 from mashbill.files.rows.cells import as_text, kind_of
 from mashbill.files.rows.chat import Role, flattened, is_chat, is_turn, messages_json
-from mashbill.files.rows.formats import half_a_character
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

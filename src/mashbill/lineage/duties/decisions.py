@@ -18,9 +18,9 @@ from mashbill.lineage.duties.calling import calls_of
 from mashbill.lineage.duties.house_rules import RulesPut, put_rules
 from mashbill.lineage.duties.obligations import OutputLicence, decide_obligations, output_licence
 from mashbill.lineage.duties.releasing import decide_release
-from mashbill.policy.clause_rules import Student
+from mashbill.policy.case import Question, Student
 from mashbill.policy.decision import Decision, Outcome, strictest
-from mashbill.policy.restrictions import Question, decide_use
+from mashbill.policy.restrictions import decide_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -13,13 +13,14 @@ import numpy as np
 
 from mashbill.lineage.circuit.arrays import MODEL, Circuit
 from mashbill.lineage.duties.standing import DUTY, GOVERNED, OPEN, OUTPUTS, Reach, standing, way_of
-from mashbill.policy.clause_rules import Case, Finding, find
+from mashbill.policy.case import Case, Finding, Question
+from mashbill.policy.clause_rules import find
 from mashbill.policy.clauses import DERIVATIVE, Clause
 from mashbill.policy.decision import Decision, cited
 from mashbill.policy.documents import Document, Pointer, Version, own_name
 from mashbill.policy.licence_words import Part, is_no_licence, read_licence
 from mashbill.policy.licences import chosen, part_kind, spelled, together
-from mashbill.policy.restrictions import Question, reached_by
+from mashbill.policy.restrictions import reached_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.statement import entry_facts, events_root, run_digest
+from mashbill.calls.access import entry_facts, events_root, run_digest
 from mashbill.core.errors import MashbillError
 from mashbill.core.merkle import root
 from mashbill.core.plain import counted

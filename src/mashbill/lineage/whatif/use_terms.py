@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.policy.callers import may_be_known
-from mashbill.policy.clause_rules import Student
+from mashbill.policy.case import Question, Student
 from mashbill.policy.decision import OUTCOMES, strictest
-from mashbill.policy.restrictions import Question, decide_use, reached_by
+from mashbill.policy.restrictions import decide_use, reached_by
 
 if TYPE_CHECKING:
     from datetime import date

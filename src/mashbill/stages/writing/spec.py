@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from mashbill.core.cells import is_missing
-from mashbill.core.errors import InputError
 from mashbill.core.patterns import compiled
 from mashbill.core.source import Channel, Purpose
-from mashbill.core.stage import Asks, StageSpec, Uses
+from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.teacher import Asks
 from mashbill.files.rows.cells import as_text
 from mashbill.prompts.prompt import Prompt, shipped_prompt
 from mashbill.prompts.schema import Structure
 from mashbill.stages.judging import FileName
+from mashbill.stages.writing.candidate import is_empty
 from mashbill.stages.writing.work import Work
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import Answer, StageContext
-    from mashbill.stages.writing.work import Candidate
+    from mashbill.core.stage import StageContext
+    from mashbill.core.teacher import Answer
+    from mashbill.stages.writing.candidate import Candidate
 
 
 class WritingSpec(StageSpec):
@@ -317,25 +318,3 @@ class WritingSpec(StageSpec):
             if self.accept is not None and ctx.kept + work.kept >= self.accept:
                 break
         work.measure()
-
-
-def is_empty(value: Any) -> bool:
-    """Return whether a cell is missing, blank text, or a list or object of nothing."""
-    return is_missing(value) or value in ([], {}) or (isinstance(value, str) and not value.strip())
-
-
-def needs_column(row: dict[str, Any], column: str, of: str) -> str:
-    """Return a row's text in a column; an absent value is empty.
-
-    Raises:
-        InputError: if there is no such column, or it holds no text.
-    """
-    if column not in row:
-        have = ", ".join(row)
-        msg = f"{of} has no column {column!r}; it has {have}; correct the column name in the recipe"
-        raise InputError(msg)
-    value = None if is_missing(row[column]) else row[column]
-    if value is not None and not isinstance(value, str):
-        msg = f"{of}: column {column!r} holds {type(value).__name__}; text is needed"
-        raise InputError(msg)
-    return value or ""

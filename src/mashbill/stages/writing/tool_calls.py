@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mashbill.core.stage import Answer
+    from mashbill.core.teacher import Answer
 
 _NOTHING = frozenset({"", "null", "[]", '""'})
 """how servers write the arguments of a call that has none; PHP's empty object is an empty array"""

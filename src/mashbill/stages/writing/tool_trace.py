@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.parsing import json_value, read_json
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.prompts.schema import Structure, flaw
+from mashbill.stages.writing.candidate import messages_json, turn_of
 from mashbill.stages.writing.tool_calls import mended_calls
-from mashbill.stages.writing.work import messages_json, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mashbill.core.stage import Answer
+    from mashbill.core.teacher import Answer
     from mashbill.prompts.prompt import Prompt
-    from mashbill.stages.writing.work import Candidate
+    from mashbill.stages.writing.candidate import Candidate
 
 _NEEDED = ("name", "description", "parameters")
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,51 +22,24 @@ from mashbill.core.errors import InputError
 from mashbill.core.json_fields import json_columns, with_json
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
-from mashbill.core.stage import Question
+from mashbill.core.teacher import Question
 from mashbill.files.rows.cells import as_text
 from mashbill.prompts.nested import read_again, read_cells
 from mashbill.prompts.prompt import Rendered
 from mashbill.prompts.schema import flaw
 from mashbill.stages.judging import calls_column, marks, right_of, unchosen
-from mashbill.stages.writing.tool_calls import whole_calls
+from mashbill.stages.writing.candidate import Candidate, _may_mend, once_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mashbill.core.stage import Answer, StageContext, TeacherSession
+    from mashbill.core.stage import StageContext
+    from mashbill.core.teacher import Answer, TeacherSession
     from mashbill.prompts.prompt import Prompt
     from mashbill.stages.writing.spec import WritingSpec
 
 _LOWEST_RATE = 0.05  # accepted rows an answer: waves are sized as if it were no lower
 _YES, _NO = " yes", " no"
-
-
-@dataclass(slots=True)
-class Candidate:
-    """One thing asked for."""
-
-    row: int
-    """position within the batch"""
-    sample: int
-    values: dict[str, Any]
-    """the row's columns, and what the stage adds"""
-    question: Question
-    """what was asked last"""
-    first: str
-    """what was asked at first"""
-    where: str
-    """the row, for errors"""
-    call: str = ""
-    text: str = ""
-    value: Any = None
-    """the answer as JSON, where there is a schema"""
-    reason: str | None = None
-    """why it is rejected"""
-    answer: Answer | None = None
-    columns: dict[str, Any] = field(default_factory=dict)
-    """further columns of its row"""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    """what was made of its answer"""
 
 
 class Work:
@@ -337,68 +309,3 @@ def _alike(rows: Sequence[dict[str, Any]], bills: Sequence[int]) -> list[list[di
     for row, node in zip(rows, bills, strict=True):
         groups.setdefault(node, []).append(row)
     return [groups[node] for node in bills]
-
-
-def turn_of(item: Candidate) -> dict[str, Any]:
-    """Return a candidate's last answer as a turn, with what its provider wants back with it."""
-    turn: dict[str, Any] = {"role": "assistant", "content": item.text}
-    answer = item.answer
-    if answer is not None and answer.opaque:
-        turn["opaque"] = json.loads(answer.opaque)
-    if answer is not None and answer.tool_calls:
-        turn["tool_calls"] = whole_calls(answer)
-    return turn
-
-
-def shown(turns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return turns as anybody may see them: what is for their provider alone is left out."""
-    return [{key: value for key, value in turn.items() if key != "opaque"} for turn in turns]
-
-
-def transcript(messages: str) -> str:
-    """Return a conversation up to its last answer, as a judge reads it: one turn as it stands."""
-    turns = [turn for turn in json.loads(messages)[:-1] if turn["role"] != "system"]
-    if len(turns) == 1:
-        return str(turns[0]["content"])
-    lines = []
-    for turn in turns:
-        name = f"Result of {turn['name']}" if turn["role"] == "tool" else turn["role"].capitalize()
-        calls = turn.get("tool_calls", ())
-        lines += [f"{name}: {turn['content']}"] if turn["content"] or not calls else []
-        lines += [f"{name} calls {call['name']}: {call['arguments']}" for call in calls]
-    return "\n\n".join(lines)
-
-
-def messages_json(system: str, turns: Sequence[dict[str, Any]]) -> str:
-    """Return a whole conversation as a column holds it."""
-    said = [{"role": "system", "content": system}] if system else []
-    return json.dumps([*said, *shown(turns)], ensure_ascii=False)
-
-
-def _may_mend(item: Candidate) -> bool:
-    """Return whether showing the error could help: the teacher did write, and not too much."""
-    answer = item.answer
-    return (
-        answer is not None
-        and not answer.failed
-        and answer.finish != "length"
-        and bool(item.text.strip())
-    )
-
-
-def once_more(question: Question, answer: Answer, problem: str) -> Question:
-    """Return the question that shows a teacher its answer and what is wrong with it."""
-    turns = json.loads(question.turns) if question.turns else []
-    turn: dict[str, Any] = {"role": "assistant", "content": answer.text}
-    if answer.opaque:
-        turn["opaque"] = json.loads(answer.opaque)
-    turns += [{"role": "user", "content": question.body}, turn]
-    return Question(
-        "",
-        f"That answer {problem}. Write it again so that it is one JSON value that satisfies the "
-        "schema, and nothing else.",
-        system=question.system,
-        turns=json.dumps(turns, ensure_ascii=False),
-        schema=question.schema,
-        sample=question.sample,
-    )

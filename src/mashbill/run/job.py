@@ -1,0 +1,40 @@
+"""One artifact to be made: all that making it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mashbill.lineage.circuit.nodes import NodeTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mashbill.calls.journal import Journal
+    from mashbill.core.artifact import ArtifactRef
+    from mashbill.core.recipe import Recipe
+    from mashbill.core.stage import StageContext, StageSpec
+    from mashbill.core.store import Store
+    from mashbill.run.opening import Opening
+
+
+@dataclass(frozen=True)
+class Making:
+    """One artifact in the making."""
+
+    store: Store
+    recipe: Recipe
+    name: str
+    ref: ArtifactRef
+    spec: StageSpec
+    fingerprint: str
+    tables: dict[str, NodeTable]
+    """node table of each stage made so far"""
+    journal: Journal
+    context: StageContext
+    ahead: int = 1
+    """slices asked for at once"""
+    interrupt: Callable[[], None] = lambda: None
+    """lets nothing more be asked of services"""
+    opening: Opening | None = None
+    """looks at the first answers of a service before the rest is bought"""
