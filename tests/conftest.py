@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import tests_laws  # noqa: F401 - loads the profile by which laws are tried, before any is read
 import uvloop  # noqa: F401 - imported while a test forbids sockets, it would keep what forbids them
-from tests_support import run_toy, write_recipe
+from tests_support import execute, run_toy, write_recipe
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"
 

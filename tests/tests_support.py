@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import random
@@ -18,7 +19,10 @@ from mashbill import InputError, Signer, Store, load_recipe
 from mashbill.core.canonical import digest_bytes
 from mashbill.files.rows.chunks import Manner, read_chunks
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.policy.documents import load_registry
+from mashbill.run.executor import Execution
+from mashbill.run.executor import execute as run_permitted
+from mashbill.run.permission import Acceptance, permit_plan
 
 GOOD = ["lovely", "bright", "kind", "superb", "warm"]
 BAD = ["awful", "dull", "cruel", "broken", "cold"]
@@ -147,6 +151,22 @@ def write_recipe(folder: Path, delay: float = 0.0, rows: int = 600) -> Path:
     path = folder / "toy.toml"
     path.write_text(RECIPE.replace("DELAY", str(delay)))
     return path
+
+
+ANSWERS = Acceptance("Tests", "they answer for what they run")
+
+
+def execute(plan, store, execution=None, *, answered=None):
+    """Decide a plan, accepting what wants review, and run it: a run takes only a permit."""
+    permit = permit_plan(
+        plan,
+        store,
+        load_registry(),
+        dt.datetime.now(dt.UTC).date(),
+        accepted=ANSWERS,
+        answered=answered,
+    )
+    return run_permitted(permit, store, execution)
 
 
 def run_toy(recipe: Path, root: Path, allow=()):

@@ -5,13 +5,13 @@ import threading
 
 import pytest
 from tests_service import OpenAIBatches, Service, chat, shape
-from tests_support import killed, rows_of
+from tests_support import execute, killed, rows_of
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.calls.journal import Journal
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 from mashbill.run.permission import prompt_findings
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])

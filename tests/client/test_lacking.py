@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests_service import OpenAIBatches, Service, chat
-from tests_support import rows_of
+from tests_support import execute, rows_of
 
 from mashbill import InputError, RecipeError, Signer, Store, TeacherError, load_recipe
 from mashbill.calls import journal
@@ -16,7 +16,7 @@ from mashbill.core.teacher import Answer
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
 from mashbill.run.display import Quiet
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 from mashbill.teachers import weighing
 from mashbill.teachers.api import ServerTeacherSpec
 from mashbill.teachers.format import Format

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
-from tests_support import TEACHER, rows_of, run_stages
+from tests_support import TEACHER, execute, rows_of, run_stages
 
 from mashbill import InputError, Question, Signer, Store, load_recipe
 from mashbill.calls import upkeep as keeping
@@ -25,7 +25,7 @@ from mashbill.conduct import statement
 from mashbill.core.errors import AuditError
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=40)
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

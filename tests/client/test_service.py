@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import pytest
-from tests_support import rows_of
+from tests_support import execute, rows_of
 from typer.testing import CliRunner
 
 from mashbill import Signer, Store, TeacherError, load_recipe
@@ -16,7 +16,7 @@ from mashbill.client.budget import Caps
 from mashbill.core.errors import BudgetError
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 from mashbill.teachers import fake_service
 
 RECIPE = """

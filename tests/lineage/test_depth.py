@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from tests_support import execute
 from typer.testing import CliRunner
 
 from mashbill import Signer, Source, Store, load_recipe
@@ -46,7 +47,7 @@ from mashbill.policy.documents import load_registry
 from mashbill.report import _hops
 from mashbill.report.drawing import draw_chain
 from mashbill.report.gather import Box
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 DEEP = 5_000
 STAGES = 250

@@ -6,6 +6,7 @@ import tomllib
 import numpy as np
 import pytest
 from conftest import CHANNELS
+from tests_support import execute
 
 from mashbill import ArtifactRef, InputError, RecipeError, Signer, Store, load_recipe
 from mashbill.core.record import BILL
@@ -14,7 +15,7 @@ from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
 from mashbill.lineage.whatif.rebuild import rebuild, write_rebuild
 from mashbill.lineage.whatif.removal import Selector, affected, affected_rows, touch
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 CLOSED = Selector(kind="closed-api")
 

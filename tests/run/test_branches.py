@@ -19,7 +19,8 @@ from mashbill.cli.options import parse_day
 from mashbill.lineage.duties.decisions import DECIDE
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute, permission
+from mashbill.run import permission
+from mashbill.run.executor import Execution
 
 TEXTS = [{"text": f"a {word} day {i}", "by": "human"} for i in range(30)
          for word in ("lovely", "awful")]  # fmt: skip
@@ -108,9 +109,9 @@ def stop_after(root, artifact):
 
     store = Store(root, Signer.default())
     recipe = load_recipe(CHANNELS)
-    permit(build(recipe, store), store)
+    permitted = permit(build(recipe, store), store)
     with pytest.raises(Killed):
-        execute(build(recipe, store), store, Execution(root.parent / "cache", 1, Killing()))
+        run_permitted(permitted, store, Execution(root.parent / "cache", 1, Killing()))
 
 
 def permission_display():
@@ -122,7 +123,7 @@ def permission_display():
 def permit(plan, store):
     from mashbill.cli.running import recipe_registry, recipe_rules
 
-    permission.permit_plan(
+    return permission.permit_plan(
         plan, store, recipe_registry(plan, None), parse_day(None), recipe_rules(plan, None)
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from tests_service import Service, chat
-from tests_support import killed, rows_of
+from tests_support import execute, killed, rows_of
 from typer.testing import CliRunner
 
 from mashbill import RecipeError, Signer, Store, load_recipe
@@ -21,7 +21,7 @@ from mashbill.client.budget import Caps
 from mashbill.core.errors import BudgetError
 from mashbill.plan import build
 from mashbill.run.display import Bars, Lines, Quiet
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 from mashbill.teachers.api import ApiTeacherSpec, ServerTeacherSpec
 from mashbill.teachers.projection import price_for, project
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests_service import OpenAIBatches, Service, chat
-from tests_support import rows_of
+from tests_support import execute, rows_of
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.cli import main
@@ -15,7 +15,7 @@ from mashbill.client import batch_calls, batch_lane
 from mashbill.core.errors import LosingError
 from mashbill.plan import build
 from mashbill.run.display import Quiet
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 from mashbill.run.opening import Opening
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])

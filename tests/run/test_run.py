@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests_support import run_toy, write_recipe
+from tests_support import execute, run_toy, write_recipe
 
 from mashbill import ArtifactRef, DriftError, InputError, Signer, Store, TeacherError, load_recipe
 from mashbill.calls.journal import Journal
@@ -20,7 +20,7 @@ from mashbill.lineage.bills.definitions import judge, load_definitions
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build, with_teacher
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 from mashbill.teachers.api import parse_teacher
 
 

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.preprocessing import normalize
-from tests_support import rows_of, run_stages
+from tests_support import execute, rows_of, run_stages
 
 from mashbill import InputError, StoreError, load_recipe
 from mashbill.core.canonical import canonical
@@ -21,7 +21,7 @@ from mashbill.core.faults import LINEAR_FORMAT
 from mashbill.models import linear
 from mashbill.models.linear import LinearPredictor
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 # script: two words, and what they stand among; {} is where
 PAIRS = {

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from tests_laws import law
-from tests_support import run_stages, run_toy
+from tests_support import execute, run_stages, run_toy
 
 from mashbill import StoreError, load_recipe
 from mashbill.cli import app
@@ -20,7 +20,7 @@ from mashbill.core.stage import StageSpec
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.models.linear import LinearPredictor, write_linear
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 from mashbill.train import classifier
 
 NAMES = ["amber", "blue", "coral", "dun", "ecru", "fawn", "green"]

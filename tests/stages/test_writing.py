@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 from conftest import CHANNELS
-from tests_support import TEACHER, rows_of, run_stages
+from tests_support import TEACHER, execute, rows_of, run_stages
 
 from mashbill import RecipeError, Signer, Store, TeacherError, load_recipe
 from mashbill.calls.journal import Journal
@@ -13,7 +13,6 @@ from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.plan import build
-from mashbill.run.executor import execute
 from mashbill.teachers.fake import FakeTeacherSpec
 from mashbill.teachers.session import Session
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mashbill.policy.house import HouseRule
     from mashbill.run.executor import Done, Execution
     from mashbill.run.foreseen import Foreseen
+    from mashbill.run.permission import Permit
 
 _REASONS = 10  # of a stage's rejected rows, for a program
 _WARNING = 1200  # characters
@@ -185,7 +186,7 @@ def run(
     from mashbill.report import write_report
     from mashbill.run.display import Quiet, display_for
     from mashbill.run.executor import Execution
-    from mashbill.run.permission import Acceptance, permit_plan, permit_prompts
+    from mashbill.run.permission import Acceptance, permit_plan
 
     if teacher is not None:
         msg = (
@@ -200,13 +201,10 @@ def run(
     if (accept_review is None and override_lint is None) != (reason is None):
         msg = "--accept-review or --override-lint NAME and --reason TEXT belong together"
         raise InputError(msg)
-    overrides: list[dict[str, str]] = []
-    if any(stage.status != "done" for stage in made.stages):
-        accepted = Acceptance(accept_review, reason) if accept_review and reason else None
-        answered = Acceptance(override_lint, reason) if override_lint and reason else None
-        overrides = permit_prompts(made, opened, answered)
-        registry, house = recipe_registry(made, terms), recipe_rules(made, rules)
-        permit_plan(made, opened, registry, parse_day(None), house, accepted)
+    accepted = Acceptance(accept_review, reason) if accept_review and reason else None
+    answered = Acceptance(override_lint, reason) if override_lint and reason else None
+    registry, house = recipe_registry(made, terms), recipe_rules(made, rules)
+    permit = permit_plan(made, opened, registry, parse_day(None), house, accepted, answered)
     found = _foreseen(made, cache)
     if not as_json:
         _warn(found)
@@ -217,12 +215,10 @@ def run(
         display,
         caps=_caps(loaded, max_usd, max_tokens, max_calls),
         earlier_terms=earlier_terms,
-        registry=recipe_registry(made, terms),
-        overrides=tuple(overrides),
         go_on_rejected=go_on_rejected,
     )
     try:
-        done = _executed(made, opened, execution, signer)
+        done = _executed(permit, opened, execution, signer)
     except KeyboardInterrupt:
         err.say(STOPPED)
         raise typer.Exit(130) from None
@@ -291,14 +287,12 @@ def _contradicted(opened: Store, item: Done) -> Contradiction | None:
     return told_of(opened, str(item.manifest.ref))
 
 
-def _executed(
-    made: planning.Plan, opened: Store, execution: Execution, signer: Signer
-) -> list[Done]:
+def _executed(permit: Permit, opened: Store, execution: Execution, signer: Signer) -> list[Done]:
     """Run a plan, and keep a checkpoint outside of the store however that ends."""
     from mashbill.run.executor import execute
 
     try:
-        done = execute(made, opened, execution)
+        done = execute(permit, opened, execution)
     except BaseException:
         with suppress(MashbillError, OSError):  # what ended the run is what is to be told
             checkpoint.keep(opened.root, signer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mashbill.client.budget import Caps
 from mashbill.core.cache import default_cache
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.reasons import Counted
-    from mashbill.policy.documents import Registry
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,6 @@ class Execution:
     """what may be spent on services"""
     earlier_terms: bool = False
     """whether answers bought under other versions of the terms are taken"""
-    registry: Registry | None = None
-    """terms; the shipped ones if None"""
-    overrides: tuple[dict[str, Any], ...] = ()
-    """findings of the prompt linter that somebody answers for"""
     go_on_rejected: bool = False
     """whether to buy on where what comes back at first is rejected, or cut off"""
 

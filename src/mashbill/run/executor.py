@@ -17,7 +17,7 @@ from mashbill.calls.journal import Journal
 from mashbill.core import registry
 from mashbill.core.artifact import Manifest, fingerprint
 from mashbill.core.cache import default_cache
-from mashbill.core.errors import InputError, RecipeError, TeacherError
+from mashbill.core.errors import InputError, PolicyError, RecipeError, TeacherError
 from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
@@ -33,6 +33,7 @@ from mashbill.run.job import Making
 from mashbill.run.measuring import settle_measures
 from mashbill.run.needing import check_extras, telling_stage
 from mashbill.run.opening import Opening
+from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
 from mashbill.stages.marks.answers import Answers
 from mashbill.stages.marks.index import held
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from mashbill.core.model import Predictor
     from mashbill.core.store import Store
     from mashbill.core.teacher import Teacher, TeacherSession
-    from mashbill.plan import Plan, PlannedStage
+    from mashbill.plan import PlannedStage
 
 
 __all__ = ["Done", "Execution", "default_cache", "execute"]
@@ -69,10 +70,19 @@ def _names_stage(error: Exception, name: str) -> bool:
     return re.search(rf"stages\.{re.escape(name)}(?![\w-])", str(error)) is not None
 
 
-def execute(plan: Plan, store: Store, execution: Execution | None = None) -> list[Done]:
-    """Run a plan; what is done already is left as it is.
+def execute(permit: Permit, store: Store, execution: Execution | None = None) -> list[Done]:
+    """Run a plan that is permitted; what is done already is left as it is.
+
+    Args:
+        permit: what deciding the plan gave: see :func:`mashbill.run.permission.permit_plan`.
+        store: where it was decided.
+        execution: where and how to run it.
+
+    Returns:
+        what became of each stage, in order.
 
     Raises:
+        PolicyError: if the store's ledger does not permit the plan, or no longer.
         MissingExtraError: before anything runs, naming all that is needed and not installed.
         TeacherError: before anything runs, if a teacher that is needed cannot be asked; or at the
             end, as the first InputError or TeacherError of a stage: what does not need that stage
@@ -80,8 +90,12 @@ def execute(plan: Plan, store: Store, execution: Execution | None = None) -> lis
         DriftError: if an artifact is there under the same address with another fingerprint.
         StoreError: if another run holds an artifact of this plan, or the disk is full.
     """
+    if not isinstance(permit, Permit):
+        msg = f"a run takes a permit, and this is {type(permit).__name__!r}; decide the plan first"
+        raise PolicyError(msg, "deny")
+    permit.check(store)
     with _collecting_less(), told_of_the_disk(store.root):
-        return _Runner(plan, store, execution or Execution()).run()
+        return _Runner(permit, store, execution or Execution()).run()
 
 
 @contextmanager
@@ -106,9 +120,9 @@ def _run_lock(run: str) -> str:
 
 
 class _Runner:
-    def __init__(self, plan: Plan, store: Store, execution: Execution) -> None:
-        self._plan = plan
-        self._recipe = plan.recipe
+    def __init__(self, permit: Permit, store: Store, execution: Execution) -> None:
+        self._plan = permit.plan
+        self._recipe = permit.plan.recipe
         self._store = store
         self._execution = execution
         self._branches = Branches()
@@ -121,9 +135,9 @@ class _Runner:
             self._recipe,
             self._journal,
             execution.caps,
-            registry=execution.registry,
+            registry=permit.registry,
             earlier_terms=execution.earlier_terms,
-            overrides=[dict(item) for item in execution.overrides],
+            overrides=[dict(item) for item in permit.overrides],
             tell=execution.display.tell,
         )
 

@@ -1,13 +1,15 @@
 """Whether a plan may run: decided before anything is bought, and written into the ledger.
 
-What was permitted at the start of a run stays permitted while it goes on, killed and begun again or
-not: a decision does not depend on how far a run has come. It holds for 24 hours, for the same plan,
-declared use, terms and house rules; after that, what is not bought or made yet is decided anew.
+Deciding gives a :class:`Permit`, and a run takes nothing else, whoever starts it: a command, a
+notebook or a program. What was permitted at the start of a run stays permitted while it goes on,
+killed and begun again or not: a decision does not depend on how far a run has come. It holds for 24
+hours, for the same plan, declared use, terms and house rules; after that, what is not bought or
+made yet is decided anew.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from mashbill.core.parsing import MARK
 from mashbill.lineage.duties.decisions import DECIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from mashbill.core.ledger import Entry
@@ -44,6 +46,56 @@ class Acceptance:
     reason: str
 
 
+_DECIDED = object()
+"""what only :func:`permit_plan` gives to a permit"""
+
+
+@dataclass(frozen=True)
+class Permit:
+    """What deciding a plan gives: that it may run, in this store, by an entry of its ledger.
+
+    Raises:
+        PolicyError: if it was not made by :func:`permit_plan`.
+    """
+
+    plan: Plan
+    registry: Registry
+    """the terms and licences by which it was decided, and by which its calls are had"""
+    rules: tuple[HouseRule, ...] = ()
+    """house rules that it was put to"""
+    entry: str = ""
+    """digest of the entry that permits it; empty where nothing is left to be made"""
+    overrides: tuple[Mapping[str, str], ...] = ()
+    """findings of the prompt linter that somebody answers for"""
+    _decided: object = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse one that nobody decided."""
+        if self._decided is not _DECIDED:
+            msg = "a permit comes of deciding a plan: call permit_plan, or run it in a workspace"
+            raise PolicyError(msg, "deny")
+
+    def check(self, store: Store) -> None:
+        """See that the ledger of a store permits this plan, now.
+
+        Raises:
+            PolicyError: if it was given for another plan or store, or longer ago than it holds.
+        """
+        if not self.entry and all(stage.status == "done" for stage in self.plan.stages):
+            return
+        for item in _permissions(store, permission_digest(self.plan, self.registry, self.rules)):
+            if item.digest == self.entry:
+                if _stands(item):
+                    return
+                msg = f"the permit of {self.plan.result} is older than {STANDS_FOR}; decide it anew"
+                raise PolicyError(msg, "review")
+        msg = (
+            f"the ledger of {store.root} has no entry that permits {self.plan.result}; decide the "
+            "plan in the store where it is to run"
+        )
+        raise PolicyError(msg, "deny")
+
+
 def permit_plan(
     plan: Plan,
     store: Store,
@@ -51,7 +103,8 @@ def permit_plan(
     as_of: date,
     rules: Sequence[HouseRule] = (),
     accepted: Acceptance | None = None,
-) -> None:
+    answered: Acceptance | None = None,
+) -> Permit:
     """Let a plan run, or refuse it: by what was permitted at its start, or decided now.
 
     Args:
@@ -61,24 +114,37 @@ def permit_plan(
         as_of: the day whose texts count, where it is decided now.
         rules: house rules.
         accepted: who accepts what wants review, and why.
+        answered: who answers for prompts that the linter stops, and why.
+
+    Returns:
+        the permit that a run takes.
 
     Raises:
+        ConductError: as :func:`permit_prompts` does.
         PolicyError: as :func:`permit` does.
     """
+    if all(stage.status == "done" for stage in plan.stages):
+        return Permit(plan, registry, tuple(rules), _decided=_DECIDED)
+    overrides = tuple(permit_prompts(plan, store, answered))
     asked = permission_digest(plan, registry, rules)
     earlier = [e for e in _permissions(store, asked) if "stands" not in e.predicate]
-    now = datetime.now(UTC)
     for entry in reversed(earlier):
-        at = datetime.fromisoformat(entry.predicate["at"])
-        # A clock that was set back makes no permission last longer.
-        if timedelta(0) <= now - at < STANDS_FOR:
+        if _stands(entry):
             own = ("event", "index", "previous", "at", "public_key")
             facts = {key: value for key, value in entry.predicate.items() if key not in own}
-            stands = {"entry": entry.index, "digest": entry.digest, "at": at.isoformat()}
+            stands = {"entry": entry.index, "digest": entry.digest, "at": entry.predicate["at"]}
             store.ledger.append(DECIDE, **facts, stands=stands)
-            return
+            return Permit(plan, registry, tuple(rules), entry.digest, overrides, _DECIDED)
     decided = plan.decide(registry, as_of, rules, only_to_do=bool(earlier))
-    permit(decided, store, accepted, asked)
+    entry = permit(decided, store, accepted, asked)
+    return Permit(plan, registry, tuple(rules), entry.digest, overrides, _DECIDED)
+
+
+def _stands(entry: Entry) -> bool:
+    """Return whether a permission holds at this moment."""
+    at = datetime.fromisoformat(entry.predicate["at"])
+    # A clock that was set back makes no permission last longer.
+    return timedelta(0) <= datetime.now(UTC) - at < STANDS_FOR
 
 
 def permission_digest(plan: Plan, registry: Registry, rules: Sequence[HouseRule]) -> str:
@@ -98,7 +164,7 @@ def _permissions(store: Store, asked: str) -> list[Entry]:
 
 def permit(
     decided: Decided, store: Store, accepted: Acceptance | None = None, asked: str = ""
-) -> None:
+) -> Entry:
     """Write what was decided into the ledger, or refuse.
 
     Args:
@@ -106,6 +172,9 @@ def permit(
         store: where it would be run.
         accepted: who accepts what wants review, and why. What is denied cannot be accepted.
         asked: identity of what it is given for; without one it does not stand for a later run.
+
+    Returns:
+        the entry.
 
     Raises:
         PolicyError: if the plan is denied, or wants review and nobody accepts it; each decision
@@ -126,7 +195,7 @@ def permit(
     facts = as_facts(decided, accepted)
     if asked:
         facts["asked"] = asked
-    store.ledger.append(DECIDE, **facts)
+    return store.ledger.append(DECIDE, **facts)
 
 
 def permit_prompts(

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laundering import CORPUS, IMPORT, OWN, in_archive, jsonl, laundered, rows_alone
 from tests_laws import law
-from tests_support import rows_of, run_stages
+from tests_support import execute, rows_of, run_stages
 
 from mashbill import Source, Store, load_recipe
 from mashbill.calls import upkeep as keeping
@@ -40,7 +40,7 @@ from mashbill.policy.documents import load_registry
 from mashbill.policy.house import load_rules
 from mashbill.publish.publish import Wish, publish
 from mashbill.report import write_report
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 REGISTRY, DAY = load_registry(), date(2026, 11, 20)
 DOCS = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
