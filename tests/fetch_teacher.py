@@ -1,8 +1,8 @@
 """Part of setting up for the tests: fetch the teacher's file, since tests have no network."""
 
 from mashbill import load_recipe
-from mashbill.cli import recipe_path
 from mashbill.run.executor import default_cache
+from mashbill.workspace.recipes import recipe_path
 
 if __name__ == "__main__":
     recipe = load_recipe(recipe_path("grey_area"))

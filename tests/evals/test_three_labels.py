@@ -13,13 +13,14 @@ from tests_support import BROWSER, PLAIN, commit_manifest, dom_of, rows_of, run_
 from typer.testing import CliRunner
 
 from mashbill import InputError, Store, load_recipe
-from mashbill.cli import app, recipe_path
+from mashbill.cli import app
 from mashbill.cli.options import out
 from mashbill.cli.show_evaluation import print_evaluations
 from mashbill.evals.confusion import Confusion
 from mashbill.plan import build
 from mashbill.report import write_report
 from mashbill.report.drawing import draw_accuracies
+from mashbill.workspace.recipes import recipe_path
 
 WORDS = {
     "calm": ["lake", "quiet", "rest", "slow", "still"],

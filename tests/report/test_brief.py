@@ -105,7 +105,7 @@ def test_rules_and_terms_of_ones_own_stand_in_the_commands_that_check_it(finishe
 def test_a_contradicted_origin_is_told(finished, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from mashbill.cli.subjects import Subject
+    from mashbill.lineage.subject import Subject
 
     told = {"corpus@1": SimpleNamespace(says="declared as own-dataset, but a model wrote it")}
     monkeypatch.setattr(Subject, "contradicted", told)

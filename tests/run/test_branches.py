@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests_support import CHANNELS, TEACHER, run_stages
+from tests_support import CHANNELS, TEACHER, run_permitted, run_stages
 
 from mashbill import InputError, Signer, Store, TeacherError, load_recipe
 from mashbill.cli.options import parse_day
@@ -121,10 +121,10 @@ def permission_display():
 
 
 def permit(plan, store):
-    from mashbill.cli.running import recipe_registry, recipe_rules
+    from mashbill.workspace.recipes import registry_of, rules_of
 
     return permission.permit_plan(
-        plan, store, recipe_registry(plan, None), parse_day(None), recipe_rules(plan, None)
+        plan, store, registry_of(plan.recipe), parse_day(None), rules_of(plan.recipe)
     )
 
 
@@ -215,9 +215,9 @@ def test_a_decision_is_that_of_an_empty_store_whatever_is_made(tmp_path, channel
 
 
 def registry(plan):
-    from mashbill.cli.running import recipe_registry
+    from mashbill.workspace.recipes import registry_of
 
-    return recipe_registry(plan, None)
+    return registry_of(plan.recipe)
 
 
 @pytest.mark.slow

@@ -7,10 +7,10 @@ wants review.
 from __future__ import annotations
 
 from mashbill.cli.ending import ended
-from mashbill.cli.options import app, recipe_path
+from mashbill.cli.options import app
 from mashbill.cli.printing import take_over
 
-__all__ = ["app", "main", "recipe_path"]
+__all__ = ["app", "main"]
 
 
 def main() -> None:

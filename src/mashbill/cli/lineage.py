@@ -28,7 +28,7 @@ from mashbill.cli.show import (
     print_difference,
     print_verdicts,
 )
-from mashbill.cli.subjects import Subject, subject_of, went_on
+from mashbill.cli.subjects import Subject, subject_of, through_catalogue
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.bills.definitions import SHIPPED, is_definition, judge_all
 from mashbill.lineage.bills.difference import compare_bills, compare_verdicts
@@ -74,7 +74,7 @@ def bill_command(
         found = subject_of(text, store, parse_claims(claims), catalog or ())
         if found.store is None or not through:
             return found
-        return went_on(found, parse_claims(claims), catalog or ())
+        return through_catalogue(found, parse_claims(claims), catalog or ())
 
     asked = subject(name)
     if against is not None:

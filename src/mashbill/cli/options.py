@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +11,7 @@ import typer
 
 from mashbill.cli import printing
 from mashbill.cli.commands import Commands
-from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.explaining import near
+from mashbill.core.errors import InputError
 from mashbill.lineage.catalogue.public import COUNTED
 from mashbill.policy.claims import STATUSES, Status
 
@@ -110,20 +108,3 @@ def parse_claims(text: str) -> tuple[Status, ...]:
 def print_json(value: Any) -> None:
     """Print a value for a program."""
     out.json(value)
-
-
-def recipe_path(text: str) -> Path:
-    """Return the recipe file that an argument means: a path, or a name shipped with the package."""
-    path = Path(text)
-    if path.exists() or path.suffix or len(path.parts) > 1:
-        return path
-    shipped = Path(str(resources.files("mashbill") / "recipes"))
-    if not shipped.is_dir():
-        shipped = Path(__file__).parents[3] / "recipes"  # an editable install
-    found = shipped / f"{text}.toml"
-    if not found.exists():
-        names = ", ".join(sorted(item.stem for item in shipped.glob("*.toml")))
-        hint = near(text, names.split(", "))
-        msg = f"{text!r} is neither a recipe file nor a shipped recipe ({names}){hint}"
-        raise RecipeError(msg)
-    return found

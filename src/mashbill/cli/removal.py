@@ -19,13 +19,13 @@ from mashbill.cli.options import (
     app,
     out,
     print_json,
-    recipe_path,
 )  # fmt: skip
 from mashbill.cli.show import print_affected, print_plan, print_rebuild
 from mashbill.core.errors import InputError
 from mashbill.core.recipe import load_recipe
 from mashbill.lineage.whatif.rebuild import rebuild, write_rebuild
 from mashbill.lineage.whatif.removal import Selector, affected, affected_rows
+from mashbill.workspace.recipes import recipe_path
 
 SourceOption = Annotated[str | None, typer.Option(help="Name of the source, or name and version.")]
 ProviderOption = Annotated[str | None, typer.Option(help="All sources of this provider.")]

@@ -90,8 +90,9 @@ def execute(permit: Permit, store: Store, execution: Execution | None = None) ->
         DriftError: if an artifact is there under the same address with another fingerprint.
         StoreError: if another run holds an artifact of this plan, or the disk is full.
     """
-    if not isinstance(permit, Permit):
-        msg = f"a run takes a permit, and this is {type(permit).__name__!r}; decide the plan first"
+    given: object = permit  # whoever has no type checker may give anything
+    if not isinstance(given, Permit):
+        msg = f"a run takes a permit, and this is {type(given).__name__!r}; decide the plan first"
         raise PolicyError(msg, "deny")
     permit.check(store)
     with _collecting_less(), told_of_the_disk(store.root):

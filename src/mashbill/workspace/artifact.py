@@ -1,0 +1,126 @@
+"""An artifact of a store as a value: a dataset with its rows, or a model that can be loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core import registry
+from mashbill.core.errors import InputError
+from mashbill.core.extras import needs
+from mashbill.core.record import user_columns
+from mashbill.lineage.circuit.contradicted import told_of
+from mashbill.workspace.tables import html_table, text_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.marks import Contradiction
+    from mashbill.core.model import Predictor
+    from mashbill.core.store import Store
+
+_SHOWN = 8  # rows of a dataset in a notebook
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One committed artifact."""
+
+    store: Store
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Its address, NAME@VERSION."""
+        return str(self.manifest.ref)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self.store.folder(self.manifest.kind, self.manifest.ref)
+
+    @property
+    def contradiction(self) -> Contradiction | None:
+        """What speaks against the origin that was declared of it; None if nothing does."""
+        return told_of(self.store, self.name)
+
+    def __len__(self) -> int:
+        """Rows of a dataset."""
+        self._rows_only("has no rows")
+        return self.manifest.rows
+
+    def to_arrow(self, *, receipts: bool = False) -> pa.Table:
+        """Return all rows as an Arrow table.
+
+        Args:
+            receipts: with ``_id``, ``_bill`` and ``_from``, too.
+
+        Raises:
+            InputError: if it is a model.
+        """
+        self._rows_only("has no rows; load() gives the model")
+        data = self.store.dataset(self.manifest.ref)
+        return data.read(0, data.num_rows, None if receipts else user_columns(data.columns))
+
+    def to_pandas(self, *, receipts: bool = False) -> Any:
+        """Return all rows as a pandas frame; see :meth:`to_arrow`.
+
+        Raises:
+            MissingExtraError: if pandas is not installed.
+        """
+        with needs("to_pandas()", "hub"):
+            import pandas as pd  # noqa: F401 - Arrow asks for it, and says less well who needs it
+        return self.to_arrow(receipts=receipts).to_pandas()
+
+    def to_dataset(self, *, receipts: bool = False) -> Any:
+        """Return all rows as a ``datasets.Dataset`` of Hugging Face; see :meth:`to_arrow`.
+
+        Raises:
+            MissingExtraError: if datasets is not installed.
+        """
+        with needs("to_dataset()", "hub"):
+            from datasets import Dataset
+        return Dataset(self.to_arrow(receipts=receipts))
+
+    def load(self, threads: int = 1) -> Predictor:
+        """Return the trained model.
+
+        Raises:
+            InputError: if it is a dataset.
+            MissingExtraError: if what it needs is not installed.
+        """
+        if self.manifest.kind != "model":
+            msg = f"{self.name} is a dataset; to_arrow() and to_pandas() give its rows"
+            raise InputError(msg)
+        kind = self.manifest.stage["kind"]
+        with registry.telling("loading a model of", kind, registry.TRAINERS):
+            found: Predictor = registry.find(kind, registry.TRAINERS).load(self.folder, threads)
+        return found
+
+    def _rows_only(self, why: str) -> None:
+        if self.manifest.kind != "dataset":
+            msg = f"{self.name} is a model and {why}"
+            raise InputError(msg)
+
+    def _facts(self) -> list[tuple[str, Any]]:
+        item = self.manifest
+        facts: list[tuple[str, Any]] = [("kind", item.kind), ("digest", item.digest)]
+        if item.kind == "dataset":
+            facts += [("rows", item.rows), ("rejected rows", item.rejected_rows)]
+        return [*facts, ("tokens", item.tokens), ("made by", item.stage.get("kind"))]
+
+    def __str__(self) -> str:
+        return text_table(self.name, ("", ""), self._facts())
+
+    def _repr_html_(self) -> str:
+        facts = html_table(self.name, ("", ""), self._facts())
+        if self.manifest.kind != "dataset":
+            return facts
+        data = self.store.dataset(self.manifest.ref)
+        names = user_columns(data.columns)
+        rows = data.read(0, min(_SHOWN, data.num_rows), names).to_pylist()
+        cells = [[row[name] for name in names] for row in rows]
+        return facts + html_table(f"its first {len(cells)} rows", names, cells)

@@ -1,0 +1,161 @@
+"""A workspace gives the same answers as the commands, as values that print well."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests_support import ANSWERS, CHANNELS, write_recipe
+from typer.testing import CliRunner
+
+import mashbill as mb
+from mashbill.cli import app
+from mashbill.core.errors import PolicyError
+
+ROOT = Path(__file__).parents[2]
+
+
+def said(*command):
+    result = CliRunner().invoke(app, list(map(str, command)))
+    return result.exit_code, json.loads(result.stdout)
+
+
+@pytest.fixture
+def ws(channels):
+    return mb.open(str(channels))
+
+
+def test_the_public_names_are_there_and_nothing_else_is():
+    for name in mb.__all__:
+        assert getattr(mb, name) is not None
+    assert set(mb.__all__) <= set(dir(mb))
+    with pytest.raises(AttributeError, match="no attribute 'execute'"):
+        _ = mb.execute
+
+
+def test_a_bill_is_that_of_the_command(ws, channels):
+    _, told = said("bill", "scratch", "--store", channels, "--json")
+    told.pop("unsettled")
+    billed = ws.bill("scratch")
+    assert json.loads(json.dumps(billed.as_json())) == told
+    verdict = billed.verdict("c")
+    assert verdict.definition.name == "C"
+    assert [step.what for step in verdict.path]
+    with pytest.raises(mb.InputError, match="did you mean 'EU-2.5'"):
+        billed.verdict("EU-25")
+    with pytest.raises(mb.InputError, match="on 'closed' or on 'any' models"):
+        billed.verdict("C", on="open")
+
+
+def test_rows_come_as_arrow_and_as_a_frame_with_receipts_if_wanted(ws):
+    rows = ws["preferred"]
+    assert rows.to_arrow().num_rows == len(rows) == rows.manifest.rows
+    assert not [name for name in rows.to_arrow().column_names if name.startswith("_")]
+    assert {"_id", "_bill", "_from"} <= set(rows.to_arrow(receipts=True).column_names)
+    assert rows.to_pandas().to_dict("list") == rows.to_arrow().to_pydict()
+    with pytest.raises(mb.InputError, match="is a dataset"):
+        rows.load()
+
+
+def test_rows_come_as_a_dataset_of_hugging_face(ws):
+    rows = ws["preferred"]
+    assert rows.to_dataset().to_dict() == rows.to_arrow().to_pydict()
+
+
+def test_a_model_loads_and_has_no_rows(ws):
+    model = ws["scratch"]
+    found = model.load().probabilities(["a kind day", "a cold line"])
+    assert found.shape == (2, 2)
+    for ask in (model.to_arrow, model.to_pandas, model.to_dataset, lambda: len(model)):
+        with pytest.raises(mb.InputError, match="is a model"):
+            ask()
+
+
+def test_what_is_decided_traced_and_audited_is_what_the_commands_say(ws, channels):
+    code, told = said("check", "scratch", "--store", channels, "--json")
+    decided = ws.check("scratch")
+    assert decided.outcome == told["outcome"]
+    assert code == {"allow": 0, "deny": 1, "review": 3}[decided.outcome]
+    assert (
+        ws.trace("preferred", 3).as_json()
+        == said("trace", "preferred", "--row", 3, "--store", channels, "--json")[1]
+    )
+    assert ws.audit().holds
+    assert json.loads(ws.export("scratch", "cyclonedx"))["bomFormat"] == "CycloneDX"
+
+
+def test_values_are_frozen_and_print_in_a_notebook(ws):
+    plan = ws.plan(CHANNELS)
+    for value in (ws["preferred"], ws["scratch"], ws.bill("scratch"), plan):
+        assert dataclasses.is_dataclass(value)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            value.registry = None
+        page = value._repr_html_()
+        assert page.startswith("<div>")
+        assert "<table>" in page
+        assert len(str(value).splitlines()) > 1
+    assert all(stage.status == "done" for stage in plan.stages)
+
+
+def test_markup_in_a_row_is_text_in_a_notebook(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "<script>alert(1)</script> one \\u202e two"}\n')
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        '[recipe]\nname = "r"\nversion = "1"\nseed = 1\nresult = "rows"\n[stages.rows]\n'
+        'kind = "import"\ntitle = "rows"\nsource = "rows.jsonl"\n'
+    )
+    space = mb.open(tmp_path / "store")
+    space.run(space.plan(recipe), accept=ANSWERS)
+    page = space["rows"]._repr_html_()
+    assert "<script>" not in page
+    assert "\u202e" not in page
+
+
+def test_a_plan_of_another_teacher_and_one_that_nobody_accepts_do_not_run(tmp_path):
+    recipe = write_recipe(tmp_path / "recipe")
+    space = mb.open(tmp_path / "store")
+    with pytest.raises(mb.InputError, match="supposes another teacher"):
+        space.run(space.plan(recipe, teacher="openai:gpt-4o-mini"), accept=ANSWERS)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nid = "none"\nsays = "nothing is made"\nabout = "artifact"\n'
+        'when = "true"\noutcome = "deny"\n'
+    )
+    planned = space.plan(recipe, rules=[rules])
+    assert planned.decision.outcome == "deny"
+    with pytest.raises(PolicyError, match="denied"):
+        space.run(planned, accept=ANSWERS)
+    assert not (tmp_path / "store").exists() or not space.artifacts()
+
+
+def test_a_plan_of_another_day_is_decided_by_the_texts_of_that_day(tmp_path):
+    recipe = write_recipe(tmp_path / "recipe")
+    space = mb.open(tmp_path / "store")
+    early = space.plan(recipe, teacher="openai:gpt-4o-mini", as_of=dt.date(2020, 1, 1))
+    assert early.decision.as_of == dt.date(2020, 1, 1)
+
+
+def test_reading_a_bill_loads_no_ml_stack_and_no_network(channels):
+    code = (
+        "import sys, mashbill as mb; mb.open(sys.argv[1]).bill('scratch').verdict('A'); "
+        "print([m for m in ('torch', 'sklearn', 'transformers', 'httpx', 'openvino') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(channels)], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.slow
+def test_the_notebook_of_the_examples_runs_to_its_end(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "notebook.py"), str(tmp_path / "store")],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "the audit holds: True" in done.stdout
