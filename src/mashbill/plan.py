@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mashbill.core.artifact import ArtifactRef, Manifest, fingerprint
+from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.cache import chosen_cache
 from mashbill.core.canonical import changed_keys, digest
 from mashbill.core.errors import DriftError, InputError, RecipeError
 from mashbill.core.file_origins import ORIGINS, file_actors, undeclared_files
+from mashbill.core.job import Job
 from mashbill.core.record import user_columns
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
@@ -58,9 +59,8 @@ Status = Literal["done", "to do"]
 class PlannedStage:
     """One step of a plan."""
 
-    name: str
-    ref: ArtifactRef
-    spec: StageSpec
+    job: Job
+    """what is to be done, with the digests of those inputs that are made"""
     status: Status
     rows: int | None
     """expected, or counted if it is done"""
@@ -79,6 +79,21 @@ class PlannedStage:
     told: Contradiction | None = None
     """what speaks against the origin that is declared of what it reads: of what is made, all that
     its run found; else what is seen in its first rows"""
+
+    @property
+    def name(self) -> str:
+        """The stage, as the recipe calls it."""
+        return self.job.name
+
+    @property
+    def ref(self) -> ArtifactRef:
+        """What it makes."""
+        return self.job.ref
+
+    @property
+    def spec(self) -> StageSpec:
+        """Its keys in the recipe."""
+        return self.job.spec
 
     @property
     def calls(self) -> int | None:
@@ -126,7 +141,7 @@ class Plan:
 
     def identity(self) -> str:
         """Return the digest of all that the recipe asks for, however far a run of it has come."""
-        stages = {str(self.recipe.ref(name)): self.recipe.literals(name) for name in self.tables}
+        stages = {str(stage.ref): stage.job.literals for stage in self.stages}
         use, result = self.recipe.use.facts(), str(self.result)
         return digest({"stages": stages, "use": use, "result": result})
 
@@ -242,21 +257,21 @@ def build(
         inputs = [use.name for use in spec.uses() if not use.is_teacher]
         if any(tables[item] is not unmade[item] for item in inputs):
             tables[name] = _preview(recipe, name, tables)
-        planned = _expect(recipe, name, rows)
-        if all(item in digests for item in inputs):
-            asked = fingerprint(recipe.literals(name), {item: digests[item] for item in inputs})
+        planned = _expect(recipe, Job.of(recipe, name).given(digests), rows)
+        job = planned.job
+        if job.is_given:
             manifest = store.get(planned.ref) if store is not None else None
             if store is not None and manifest is not None:
                 planned = replace(planned, anew=store.made_wrong(manifest))
             if planned.anew and manifest is not None:
-                check_same(manifest, recipe, name, digests, asked)
+                check_same(manifest, job)
             if (
                 store is not None
                 and manifest is not None
                 and not planned.anew
-                and not (supposed and manifest.fingerprint != asked)
+                and not (supposed and manifest.fingerprint != job.fingerprint)
             ):
-                check_drift(manifest, recipe, name, digests, asked)
+                check_drift(manifest, job)
                 digests[name] = manifest.digest
                 tables[name] = table_of(store, manifest)
                 planned = replace(
@@ -313,49 +328,47 @@ def _contradicted(
     return replace(planned, told=told)
 
 
-def check_drift(
-    manifest: Manifest, recipe: Recipe, name: str, digests: dict[str, str], asked: str
-) -> None:
+def check_drift(manifest: Manifest, job: Job) -> None:
     """Refuse an artifact whose fingerprint is not the one asked for.
+
+    Args:
+        manifest: what is there.
+        job: what is asked for, its inputs known.
 
     Raises:
         DriftError: listing the changed keys and the cure.
     """
-    if manifest.fingerprint == asked:
+    if manifest.fingerprint == job.fingerprint:
         return
-    changes = changed_keys(manifest.stage, recipe.literals(name))
+    changes = changed_keys(manifest.stage, job.literals)
     names = {ArtifactRef.parse(i.name).name: i.digest for i in manifest.inputs if "@" in i.name}
-    now = {item: digests[item] for item in digests if item in names}
+    now = {item: value for item, value in job.digests.items() if item in names}
     changes += [f"input {line}" for line in changed_keys(names, now)]
     lines = "\n  ".join(changes)
     msg = (
         f"{manifest.ref} is already made, from something else:\n  {lines}\n"
-        f"An artifact never changes; set version in [stages.{name}] (or in [recipe]) to another "
-        "value to make a new one"
+        f"An artifact never changes; set version in [stages.{job.name}] (or in [recipe]) to "
+        "another value to make a new one"
     )
     raise DriftError(msg)
 
 
-def check_same(
-    manifest: Manifest, recipe: Recipe, name: str, digests: dict[str, str], asked: str
-) -> None:
+def check_same(manifest: Manifest, job: Job) -> None:
     """Refuse to make anew, under its name and version, what the recipe now asks for otherwise.
 
     Raises:
         DriftError: as :func:`check_drift` does, if literals and not only inputs have changed.
     """
-    if changed_keys(manifest.stage, recipe.literals(name)):
-        check_drift(manifest, recipe, name, digests, asked)
+    if changed_keys(manifest.stage, job.literals):
+        check_drift(manifest, job)
 
 
-def _expect(recipe: Recipe, name: str, rows: dict[str, int]) -> PlannedStage:
-    spec = recipe.stages[name]
+def _expect(recipe: Recipe, job: Job, rows: dict[str, int]) -> PlannedStage:
+    spec = job.spec
     known = _known(spec, rows)
     expected = spec.expected_rows(known) if known is not None else None
     return PlannedStage(
-        name=name,
-        ref=recipe.ref(name),
-        spec=spec,
+        job=job,
         status="to do",
         rows=expected if spec.output == "dataset" else None,
         seconds=spec.expected_seconds(expected),

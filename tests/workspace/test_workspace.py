@@ -46,7 +46,7 @@ def test_a_bill_is_that_of_the_command(ws, channels):
     verdict = billed.verdict("c")
     assert verdict.definition.name == "C"
     assert [step.what for step in verdict.path]
-    with pytest.raises(mb.InputError, match="did you mean 'EU-2.5'"):
+    with pytest.raises(mb.InputError, match=r"did you mean 'EU-2\.5'"):
         billed.verdict("EU-25")
     with pytest.raises(mb.InputError, match="on 'closed' or on 'any' models"):
         billed.verdict("C", on="open")
@@ -143,7 +143,8 @@ def test_a_plan_of_another_day_is_decided_by_the_texts_of_that_day(tmp_path):
 def test_reading_a_bill_loads_no_ml_stack_and_no_network(channels):
     code = (
         "import sys, mashbill as mb; mb.open(sys.argv[1]).bill('scratch').verdict('A'); "
-        "print([m for m in ('torch', 'sklearn', 'transformers', 'httpx', 'openvino') if m in sys.modules])"
+        "stack = ('torch', 'sklearn', 'transformers', 'httpx', 'openvino'); "
+        "print([name for name in stack if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(channels)], capture_output=True, text=True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.journal import Journal
 from mashbill.core import registry
-from mashbill.core.artifact import Manifest, fingerprint
+from mashbill.core.artifact import Manifest
 from mashbill.core.cache import default_cache
 from mashbill.core.errors import InputError, PolicyError, RecipeError, TeacherError
 from mashbill.core.marks import CONTRADICTED
@@ -229,22 +229,17 @@ class _Runner:
 
     def _stage(self, stage: PlannedStage) -> Done:
         name, display = stage.name, self._execution.display
-        inputs = {
-            use.name: self._manifests[use.name].digest
-            for use in stage.spec.uses()
-            if not use.is_teacher
-        }
-        literals = self._recipe.literals(name)
-        asked = fingerprint(literals, inputs)
+        job = stage.job.given({key: item.digest for key, item in self._manifests.items()})
+        asked = job.fingerprint
         manifest = self._store.get(stage.ref)
         wrong = self._store.made_wrong(manifest) if manifest is not None else ""
         if manifest is not None and wrong:
-            check_same(manifest, self._recipe, name, inputs, asked)
+            check_same(manifest, job)
             display.tell(f"{stage.ref} {wrong}; it is made anew")
             self._store.give_up(manifest, wrong)
             manifest = None
         if manifest is not None:
-            check_drift(manifest, self._recipe, name, inputs, asked)
+            check_drift(manifest, job)
             display.cached(name, manifest.rows)
             shutil.rmtree(
                 scratch_of(self._store, stage.ref, asked), ignore_errors=True
@@ -253,6 +248,7 @@ class _Runner:
             why = tuple(self._rejections(manifest).commonest(None))
             done = Done(name, manifest, was_cached=True, rejected=why)
             return self._keep(stage, manifest, done)
+        job.check_files()
         began = time.monotonic()
         bought: dict[str, Any] = {"calls": 0, "tokens": 0, "usd": 0.0}
 
@@ -297,7 +293,7 @@ class _Runner:
         manifest = Manifest(
             name=stage.ref.name,
             version=stage.ref.version,
-            stage=literals,
+            stage=dict(job.literals),
             fingerprint=asked,
             inputs=tuple(input_of(use, self._recipe, self._manifests) for use in stage.spec.uses()),
             measures=making.context.measures,
