@@ -13,6 +13,7 @@
     │   └── ConductError    a request that our own rules of conduct forbid
     ├── PolicyError         a plan or release that terms or rules deny, or want reviewed
     ├── PluginError         what goes wrong in a plugin, told as its own
+    ├── StageError          a stage that yields what no stage may yield
     └── MissingExtraError   an optional part of the package is not installed
 
 A new error subclasses the nearest of these, and its message names what was found, where, and
@@ -108,6 +109,10 @@ class PolicyError(MashbillError):
 
 class PluginError(MashbillError):
     """What went wrong in a plugin, told as its own: distribution, version, entry point, cause."""
+
+
+class StageError(MashbillError):
+    """A stage broke what it promises: names stage, kind, distribution, rows and what is wrong."""
 
 
 class MissingExtraError(MashbillError):

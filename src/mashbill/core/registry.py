@@ -6,15 +6,18 @@ is told as its own: which distribution, at which version, by which entry point.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from mashbill.core.errors import MashbillError, PluginError, RecipeError
+from mashbill.core.explaining import near
 from mashbill.core.installed import NAME
 from mashbill.core.shown import shown
 
@@ -62,7 +65,8 @@ def find(kind: str, *groups: str) -> Any:
         if points:
             with telling(f"kind {kind!r}", kind, group):
                 return points[0].load()
-    msg = f"kind {kind!r} is not one of {', '.join(kinds(*groups))}"
+    known = kinds(*groups)
+    msg = f"kind {kind!r} is not one of {', '.join(known)}{near(kind, known)}"
     raise RecipeError(msg)
 
 
@@ -72,6 +76,39 @@ def origin(kind: str, *groups: str) -> dict[str, str]:
     if point is None or point.dist is None:
         return {}
     return {"distribution": point.dist.name, "version": point.dist.version}
+
+
+def origins(kinds: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return what plugins are behind some kinds, for the ledger: each with a digest of its code.
+
+    Args:
+        kinds: (kind, group) of all that is used; what is this package's own is left out.
+    """
+    found = {}
+    for kind, group in kinds:
+        point = _point(kind, (group,))
+        if point is not None and not _is_own(point):
+            found[group, kind] = {
+                "group": group, "kind": kind, **origin(kind, group), "sha256": _code(_top(point)),
+            }  # fmt: skip
+    return [found[key] for key in sorted(found)]
+
+
+@cache
+def _code(package: str) -> str:
+    """Return the SHA-256 over the names and bytes of a package's Python files, as they are here."""
+    spec = find_spec(package)
+    places = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+    files = sorted((path.relative_to(place).as_posix(), path)
+                   for place in places for path in place.rglob("*.py"))  # fmt: skip
+    if not files and spec is not None and spec.origin:
+        files = [(Path(spec.origin).name, Path(spec.origin))]
+    whole = hashlib.sha256()
+    for name, path in files:
+        data = path.read_bytes()
+        whole.update(f"{name}\0{len(data)}\0".encode())
+        whole.update(data)
+    return whole.hexdigest()
 
 
 def is_plugin(kind: str, *groups: str) -> bool:

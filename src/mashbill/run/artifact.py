@@ -25,6 +25,7 @@ from mashbill.core.weights import weighed, words_of
 from mashbill.files.rows.cells import Cells
 from mashbill.lineage.circuit.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
+from mashbill.run.contract import Contract
 from mashbill.run.job import Making
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
@@ -267,7 +268,9 @@ def _run_whole(making: Making, writer: ShardWriter, composer: Composer) -> None:
         batches = iter(found)
     waiting: list[pa.Table] = []
     number = done = origins = held = 0
-    for batch in making.spec.run(batches, making.context):
+    rows = sum(data.num_rows for data in inputs) if inputs else None
+    contract = Contract(making.name, making.spec)
+    for batch in contract.held(making.spec.run(batches, making.context), rows):
         # Origins come with the first row that has one; each is numbered once, in that order.
         for parts in making.context.origins[origins:]:
             made = [(channel.value, composer.table.add_source(leaf)) for channel, leaf in parts]

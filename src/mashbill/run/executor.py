@@ -31,7 +31,7 @@ from mashbill.run.committing import clear_others, commit, input_of, scratch_of
 from mashbill.run.execution import Done, Execution
 from mashbill.run.job import Making
 from mashbill.run.measuring import settle_measures
-from mashbill.run.needing import check_extras, telling_stage
+from mashbill.run.needing import check_extras, plugins_of, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
@@ -303,6 +303,8 @@ class _Runner:
         seconds = time.monotonic() - began
         bought["usd"] = round(bought["usd"], 9)
         facts = {"seconds": round(seconds, 3), **self._run_id(), **bought}
+        if called := plugins_of(self._recipe, name):
+            facts["plugins"] = called
         facts |= self._contradicted(stage, manifest, looking)
         commit(self._store, stage.spec.kind, manifest, facts)
         shutil.rmtree(work)

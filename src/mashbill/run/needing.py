@@ -57,12 +57,23 @@ def check_extras(plan: Plan) -> None:
 
 def telling_stage(recipe: Recipe, name: str) -> AbstractContextManager[None]:
     """Tell what a plugin does wrong while a stage is made as the plugin's own; see ``telling``."""
-    spec = recipe.stages[name]
-    beside = [
+    groups = (registry.STAGES, registry.TRAINERS)
+    kind, beside = recipe.stages[name].kind, _called(recipe, name)
+    return registry.telling(f"stages.{name}", kind, *groups, beside=beside)
+
+
+def plugins_of(recipe: Recipe, name: str) -> list[dict[str, str]]:
+    """Return the plugins that making a stage calls: its own, its teachers', its models'."""
+    own = recipe.stages[name]
+    group = registry.TRAINERS if own.output == "model" else registry.STAGES
+    return registry.origins([(own.kind, group), *_called(recipe, name)])
+
+
+def _called(recipe: Recipe, name: str) -> list[tuple[str, str]]:
+    """Return (kind, group) of what a stage calls in turn: teachers, trained models."""
+    return [
         (recipe.teachers[use.name].kind, registry.TEACHERS)
         if use.is_teacher
         else (recipe.stages[use.name].kind, registry.TRAINERS)
-        for use in spec.uses()
+        for use in recipe.stages[name].uses()
     ]
-    groups = (registry.STAGES, registry.TRAINERS)
-    return registry.telling(f"stages.{name}", spec.kind, *groups, beside=beside)

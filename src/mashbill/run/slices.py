@@ -15,6 +15,7 @@ import numpy as np
 
 from mashbill.core.errors import InputError, LosingError
 from mashbill.core.record import BILL
+from mashbill.run.contract import Contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -134,7 +135,9 @@ def _run(spec: StageSpec, item: Slice, context: StageContext) -> list[pa.RecordB
             that begins.
     """
     try:
-        return list(spec.run(iter(item.rows.to_batches()), context))
+        made = spec.run(iter(item.rows.to_batches()), context)
+        contract = Contract(context.name, spec)
+        return list(contract.held(made, item.rows.num_rows, item.first))
     except InputError as error:
         if not item.first:
             raise
