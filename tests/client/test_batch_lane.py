@@ -10,7 +10,7 @@ from tests_service import AnthropicBatches, GeminiBatches
 
 from mashbill import TeacherError
 from mashbill.calls.journal import OpenBatch
-from mashbill.calls.paid_call import Bought
+from mashbill.calls.paid_call import PaidCall
 from mashbill.client import batch_calls, batch_lane
 from mashbill.client.accounts import Account
 from mashbill.client.batch_lane import BatchLane, Endpoint
@@ -89,7 +89,7 @@ class Bench:
         return caught.response
 
     def write(self, item):
-        if isinstance(item, Bought):
+        if isinstance(item, PaidCall):
             self.answers[item.call] = item
             asyncio.get_running_loop().call_later(0.01, self.lane.written, item)
         else:

@@ -78,7 +78,7 @@ def run(path, root, caps=None, display=None):
     display = display or Quiet()
     store = Store(root, Signer.default())
     execution = Execution(root.parent / "cache", 1, display, caps or Caps())
-    return store, execute(build(load_recipe(path), store), store, execution), display.reckoning
+    return store, execute(build(load_recipe(path), store), store, execution), display.spend
 
 
 def totals(root):
@@ -119,10 +119,10 @@ def test_a_projection_holds_whatever_is_asked_again(tmp_path, kind, keys, more, 
     teachers = fake(more=f"{more}\n{PRICED}") + fake("j")
     files = {"s_json": SCHEMA, "t_json": TOOLS, "k_jsonl": KNOWN}
     path = recipe(tmp_path / "r", teachers, stage(kind, keys), **files)
-    store, done, reckoning = run(path, tmp_path / "s")
-    projected = reckoning.projected["out"]
+    store, done, spend = run(path, tmp_path / "s")
+    projected = spend.projected["out"]
     assert (projected.least.calls, projected.most.calls) == (least, most)
-    spent = reckoning.total
+    spent = spend.total
     assert (done[-1].calls, totals(store.root)[0]) == (spent.calls, spent.calls)
     assert spent.calls <= most
     assert spent.calls >= least or falls_out(store)
@@ -144,20 +144,20 @@ def test_answers_that_break_their_schema_are_in_the_projection(tmp_path):
     with Service(answer) as service:
         server = f'[teachers.t]\nkind = "server"\nmodel = "m"\nbase_url = "{service.url}/v1"\n'
         path = recipe(tmp_path / "r", server, stage(keys='schema = "s.json"'), s_json=SCHEMA)
-        _, _, reckoning = run(path, tmp_path / "s")
-    assert reckoning.total.calls == 20 + 2 * 11
-    projected = reckoning.projected["out"]
-    assert projected.least.calls < reckoning.total.calls < projected.most.calls == 60
+        _, _, spend = run(path, tmp_path / "s")
+    assert spend.total.calls == 20 + 2 * 11
+    projected = spend.projected["out"]
+    assert projected.least.calls < spend.total.calls < projected.most.calls == 60
 
 
 def test_what_nothing_limits_is_said_to_have_no_limit(tmp_path):
     keys = 'tools = "t.json"\nsimulator = "j"'
     path = recipe(tmp_path / "r", fake() + fake("j"), stage("tools", keys), t_json=TOOLS)
-    _, _, reckoning = run(path, tmp_path / "s")
-    assert reckoning.projected["out"].most is None
-    assert "no limit to how many" in str(reckoning.projected["out"])
-    assert reckoning.all_projected.as_json()["most"] is None
-    assert any("at least 20 calls, and no limit" in line for line in reckoning.lines())
+    _, _, spend = run(path, tmp_path / "s")
+    assert spend.projected["out"].most is None
+    assert "no limit to how many" in str(spend.projected["out"])
+    assert spend.all_projected.as_json()["most"] is None
+    assert any("at least 20 calls, and no limit" in line for line in spend.lines())
 
 
 def test_pairs_to_be_judged_are_counted_and_not_guessed(tmp_path):
@@ -171,9 +171,9 @@ def test_pairs_to_be_judged_are_counted_and_not_guessed(tmp_path):
     files = {"p_txt": text, "q_jinja": "In other words of rain: {{ prompt }}"}
     path = recipe(tmp_path / "r", fake(), stages, rows=5, **files)
     assert build(load_recipe(path)).stages[-1].projected.most is None
-    _, _, reckoning = run(path, tmp_path / "s")
-    assert reckoning.projected["pairs"].most.calls == 5 * 2 * 3
-    spent = {name: item.calls for name, item in reckoning.spent.items()}
+    _, _, spend = run(path, tmp_path / "s")
+    assert spend.projected["pairs"].most.calls == 5 * 2 * 3
+    spent = {name: item.calls for name, item in spend.spent.items()}
     # The fake service says the same to each sample of a prompt, so most pairs are asked as one.
     assert spent == {"a": 10, "b": 15, "pairs": 5}
 
@@ -209,10 +209,10 @@ def test_a_plan_and_a_run_project_the_same(tmp_path):
     with pytest.raises(BudgetError):
         run(path, tmp_path / "s", Caps(calls=5))
     plan = planned(path, Store(tmp_path / "s"))
-    store, _, reckoning = run(path, tmp_path / "s")
+    store, _, spend = run(path, tmp_path / "s")
     del store
     for name in ("first", "out"):
-        assert plan[name].projected.as_json() == reckoning.projected[name].as_json()
+        assert plan[name].projected.as_json() == spend.projected[name].as_json()
 
 
 def test_a_plan_knows_the_price_of_an_api_only_with_its_extra(tmp_path, monkeypatch):
@@ -266,7 +266,7 @@ def test_a_cap_in_money_is_kept_and_counts_what_was_spent_before_once(tmp_path, 
             # Close to it, and never over: nothing more could be sure to fit.
             assert cap - 2 * A_CALL < usd <= cap
             assert len(service.asked) == calls
-        books = display.reckoning
+        books = display.spend
         assert (books.before.calls, books.total.calls) == (16, calls - 16)
         assert (books.before + books.total).usd == pytest.approx(usd)
         assert f"${0.015 - usd:.4f} of $0.0150 left" in books.left()

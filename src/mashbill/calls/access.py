@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mashbill.calls.journal import Event, Run
-    from mashbill.calls.paid_call import Bought
+    from mashbill.calls.paid_call import PaidCall
 
 
 _TERMS, _ROUTE, _AT, _ATTEMPTS, _SECONDS = 1, 2, 4, 5, 7
@@ -39,14 +39,14 @@ _HOLDS = frozenset({"server", "invalid", "rate-limited", "window-empty"})
 
 
 CallRecord = list[str]
-"""[digest of the texts, *:meth:`Bought.conduct`]"""
+"""[digest of the texts, *:meth:`PaidCall.conduct`]"""
 
 
 EventRecord = list[str]
 """[run, at, kind, account, call, detail]"""
 
 
-def call_record(row: Bought) -> CallRecord:
+def call_record(row: PaidCall) -> CallRecord:
     """Return what a statement lists of a call."""
     return [row.content(), *row.conduct()]
 
@@ -185,7 +185,7 @@ def _lasted(seconds: Any) -> timedelta:
     return timedelta(seconds=foreign.number(seconds, 0.0, 30 * 86400.0) or 0.0)
 
 
-def entry_facts(run: Run, rows: Iterable[Bought], events: Iterable[Event]) -> dict[str, Any]:
+def entry_facts(run: Run, rows: Iterable[PaidCall], events: Iterable[Event]) -> dict[str, Any]:
     """Return what the ledger's entry of a run's conduct says."""
     found = summed(map(call_record, rows), event_records(events))
     return {

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mashbill.calls import paid_call as bought
-from mashbill.calls.paid_call import Bought, Requests, call_digest, pieces, request_digest
+from mashbill.calls.paid_call import PaidCall, Requests, call_digest, pieces, request_digest
 from mashbill.calls.schema import check_own
 from mashbill.core import foreign
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
@@ -73,7 +73,7 @@ class Call:
     text: str = ""
     more: str = ""
     """JSON: what else was asked and answered, where there is any"""
-    bought: Bought | None = None
+    bought: PaidCall | None = None
     """the whole row, where the call was to a service"""
 
 
@@ -164,7 +164,7 @@ class Journal:
         again = "run `mashbill audit`"
         return read_as(self.path, "a journal of calls", error=StoreError, remedy=again)
 
-    def _row(self, row: tuple[Any, ...]) -> Bought:
+    def _row(self, row: tuple[Any, ...]) -> PaidCall:
         with self._told():
             return bought.read_row(row)
 
@@ -343,7 +343,7 @@ class Journal:
         with self._told():
             return [tuple(json.loads(logprobs)) for (logprobs,) in rows]
 
-    def rows(self, calls: Iterable[str]) -> Iterator[Bought]:
+    def rows(self, calls: Iterable[str]) -> Iterator[PaidCall]:
         """Yield these calls to services whole, as far as they are there, in no order."""
         for piece in pieces(calls, _CHUNK) if self._has_bought else ():
             marks = ",".join("?" * len(piece))
@@ -351,7 +351,7 @@ class Journal:
             for row in self._read(f"{bought.SELECT} WHERE b.call IN ({marks})", keys):
                 yield self._row(row)
 
-    def rows_of(self, run: str) -> Iterator[Bought]:
+    def rows_of(self, run: str) -> Iterator[PaidCall]:
         """Yield the calls to services that a run bought, in the order of their digests."""
         last = b""
         while self._has_bought:
@@ -529,7 +529,7 @@ class Journal:
         """Return the rows of a query; none where a journal is older than the tables it asks of."""
         return self._read(query, values) if self._has_bought else []
 
-    def all_bought(self) -> Iterator[Bought]:
+    def all_bought(self) -> Iterator[PaidCall]:
         """Yield every call to a service, in the order in which they were answered."""
         last = 0
         while self._has_bought:
@@ -559,7 +559,7 @@ class Journal:
                 return
             last = rows[-1][0]
 
-    def _checked(self, item: Bought) -> bytes:
+    def _checked(self, item: PaidCall) -> bytes:
         """Return a call's leaf, or that of a missing one if its key is not what was asked."""
         digests = self._digests.get(item.teacher)
         if digests is None:
@@ -654,7 +654,7 @@ def sync(path: Path) -> None:
             os.close(file)
 
 
-def _as_call(item: Bought) -> Call:
+def _as_call(item: PaidCall) -> Call:
     return Call(
         request=item.call,
         teacher=json.loads(item.teacher),

@@ -84,7 +84,7 @@ def call_digest(request: str, terms: str) -> str:
 
 
 @dataclass(slots=True)
-class Bought:
+class PaidCall:
     """One answered call. ``price`` is in US dollars, ``at`` is UTC, times are seconds."""
 
     call: str
@@ -197,7 +197,7 @@ ANSWERS = "SELECT call, logprobs, tokens_in + tokens_out, text, failed, finish, 
 """reads answers alone, for :func:`read_answer`"""
 
 
-def values(item: Bought, words: Mapping[str, int]) -> tuple[Any, ...]:
+def values(item: PaidCall, words: Mapping[str, int]) -> tuple[Any, ...]:
     """Return a row as :data:`COLUMNS` has it.
 
     Args:
@@ -220,7 +220,7 @@ def _list(items: tuple[Any, ...]) -> str:
     return _plain(items) if items else "[]"
 
 
-def interned(item: Bought) -> tuple[str, ...]:
+def interned(item: PaidCall) -> tuple[str, ...]:
     """Return the texts of a row that are interned, as :data:`INTERNED` has them."""
     question = item.question
     return (
@@ -229,14 +229,14 @@ def interned(item: Bought) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def read_row(row: tuple[Any, ...]) -> Bought:
+def read_row(row: tuple[Any, ...]) -> PaidCall:
     """Return the call of a row that :data:`SELECT` gave."""
     (
         call, terms, teacher, prefix, system, schema, tools, route, run, sample, body, turns,
         choices, text, logprobs, failed, finish, tool_calls, reasoning, opaque, served, tokens_in,
         tokens_out, tokens_cached, price, at, attempts, waited, seconds, flags,
     ) = row  # fmt: skip
-    return Bought(
+    return PaidCall(
         call=call.hex(),
         terms=terms,
         teacher=teacher,

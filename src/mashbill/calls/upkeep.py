@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.calls import paid_call as bought
 from mashbill.calls.journal import Journal, open_to_write
-from mashbill.calls.paid_call import Bought, Requests, call_digest, interned, pieces, values
+from mashbill.calls.paid_call import PaidCall, Requests, call_digest, interned, pieces, values
 from mashbill.core import foreign
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError
@@ -180,13 +180,13 @@ def take_in(path: Path, source: Path) -> tuple[int, int]:
             db.execute("BEGIN IMMEDIATE")
             before = db.total_changes
             for row in piece:
-                texts = interned(row) if isinstance(row, Bought) else ()
+                texts = interned(row) if isinstance(row, PaidCall) else ()
                 words = {}
                 for text in texts:
                     db.execute("INSERT OR IGNORE INTO words (text) VALUES (?)", [text])
                     ((words[text],),) = db.execute("SELECT id FROM words WHERE text = ?", [text])
                 before = db.total_changes
-                if isinstance(row, Bought):
+                if isinstance(row, PaidCall):
                     marks = ",".join("?" * len(bought.COLUMNS))
                     db.execute(
                         f"INSERT OR IGNORE INTO bought ({','.join(bought.COLUMNS)}) "  # noqa: S608
@@ -215,7 +215,7 @@ def _insert_call(db: Any, call: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _lines(source: Path, digests: dict[str, Requests]) -> Iterator[Bought | dict[str, Any]]:
+def _lines(source: Path, digests: dict[str, Requests]) -> Iterator[PaidCall | dict[str, Any]]:
     again = "export it again with `mashbill journal export`. The lines before it are taken in"
     try:
         stream = source.open("rb")
@@ -237,7 +237,7 @@ def _lines(source: Path, digests: dict[str, Requests]) -> Iterator[Bought | dict
             yield row
 
 
-def _row(data: dict[str, Any], digests: dict[str, Requests]) -> Bought | dict[str, Any]:
+def _row(data: dict[str, Any], digests: dict[str, Requests]) -> PaidCall | dict[str, Any]:
     if "call" in data:
         call = dict(data["call"])
         asked = json.loads(call["more"]).get("asked", {}) if call["more"] else {}
@@ -251,7 +251,7 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> Bought | dict[st
     fields = dict(data["bought"])
     question = Question(**{**fields["question"], "choices": tuple(fields["question"]["choices"])})
     answer = Answer(**{**fields["answer"], "logprobs": tuple(fields["answer"]["logprobs"])})
-    row = Bought(**{**fields, "question": question, "answer": answer})
+    row = PaidCall(**{**fields, "question": question, "answer": answer})
     counted = [row.tokens_in, row.tokens_out, row.tokens_cached, row.attempts, answer.tokens,
                question.sample]  # fmt: skip
     _check_numbers([row.price, row.waited, row.seconds, *counted], answer.logprobs)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.journal import Event, open_to_write, sync
-from mashbill.calls.paid_call import COLUMNS, Bought, interned, pieces, values
+from mashbill.calls.paid_call import COLUMNS, PaidCall, interned, pieces, values
 from mashbill.core.errors import StoreError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Writer:
     def __init__(
         self,
         path: Path,
-        written: Callable[[list[Bought]], None],
+        written: Callable[[list[PaidCall]], None],
         failed: Callable[[StoreError], None],
     ) -> None:
         """Open the journal at ``path`` and begin.
@@ -71,7 +71,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
         self._thread.start()
 
-    def put(self, items: list[Bought | Event]) -> None:
+    def put(self, items: list[PaidCall | Event]) -> None:
         """Hand over answered calls, and what befell others."""
         self._queue.put(items)
 
@@ -160,7 +160,7 @@ class Writer:
             self._synced = now
 
     def _stop(self, error: Exception, batch: Sequence[Any]) -> None:
-        lost = sum(isinstance(item, Bought) for item in batch)
+        lost = sum(isinstance(item, PaidCall) for item in batch)
         self._unsynced = False
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("ROLLBACK")
@@ -172,7 +172,7 @@ class Writer:
         self._failed(self.error)
 
     def _commit(self, batch: Sequence[Any]) -> None:
-        calls = [item for item in batch if isinstance(item, Bought)]
+        calls = [item for item in batch if isinstance(item, PaidCall)]
         self._db.execute("BEGIN IMMEDIATE")
         words = self._numbers({text for item in calls for text in interned(item)})
         for rows in pieces((values(item, words) for item in calls), _ROWS):

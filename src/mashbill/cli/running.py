@@ -30,7 +30,7 @@ from mashbill.cli.options import (
     parse_day,
     print_json,
 )  # fmt: skip
-from mashbill.cli.show import print_plan, print_reckoning, print_verdicts
+from mashbill.cli.show import print_plan, print_spend, print_verdicts
 from mashbill.cli.show_evaluation import print_evaluations
 from mashbill.client.budget import Caps
 from mashbill.core.errors import InputError, MashbillError
@@ -177,12 +177,12 @@ def run(
             print_json(
                 {"failed": dict(error.failed), "not_made": dict(error.not_made),
                  "made": [item.name for item in space],
-                 "services": display.reckoning.as_json()}
+                 "services": display.spend.as_json()}
             )  # fmt: skip
         raise
     finally:
         if not as_json:  # what was spent is told of a run that stopped, too
-            print_reckoning(display.reckoning)
+            print_spend(display.spend)
     evaluations = [(name, one.measures) for name, one in ran.evaluations.items()]
     if as_json:
         told = {item.name: space[item.name].contradiction for item in space}
@@ -190,7 +190,7 @@ def run(
             {
                 "stages": [_stage_json(item, told, display) for item in ran.done],
                 "warnings": [item.as_json() for item in planned.warnings],
-                "services": display.reckoning.as_json(),
+                "services": display.spend.as_json(),
                 "evaluation": evaluations[0][1] if evaluations else None,
                 "evaluations": dict(evaluations),
                 "verdicts": [verdict.as_json() for pair in ran.verdicts for verdict in pair],
@@ -225,7 +225,7 @@ def _stage_json(
         "usd": item.usd,
         "warnings": item.manifest.measures.get(WARNINGS, []),
         "contradicted": contradicted.says if contradicted else None,
-        "services": display.reckoning.stage_json(item.name),
+        "services": display.spend.stage_json(item.name),
     }
 
 

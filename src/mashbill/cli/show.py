@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.evidence.trace import Hop
     from mashbill.lineage.whatif.rebuild import Rebuild
     from mashbill.lineage.whatif.removal import Affected
-    from mashbill.run.spend import Reckoning
+    from mashbill.run.spend import Spend
 
 
 _COLUMNS = 12  # columns of a file that a terminal shows
@@ -136,9 +136,9 @@ def _totals(todo: list[planning.PlannedStage]) -> list[str]:
     return lines
 
 
-def print_reckoning(reckoning: Reckoning) -> None:
+def print_spend(spend: Spend) -> None:
     """Print what services were to cost in a run, and what they did."""
-    for line in reckoning.lines():
+    for line in spend.lines():
         out.say(line)
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
     from mashbill.calls.journal import OpenBatch
-    from mashbill.calls.paid_call import Bought
+    from mashbill.calls.paid_call import PaidCall
 
 __all__ = ["BatchLane", "Endpoint"]
 
@@ -323,7 +323,7 @@ class BatchLane(BatchCalls):
         else:
             self._leave(batch, call)
 
-    def written(self, item: Bought) -> Order | None:
+    def written(self, item: PaidCall) -> Order | None:
         """See :class:`Lane`; a batch of which all is on disk is done."""
         order = super().written(item)
         batch = None if order is None else self._saving.pop(item.call, None)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from mashbill.calls.journal import Event
-from mashbill.calls.paid_call import Bought, call_digest
+from mashbill.calls.paid_call import PaidCall, call_digest
 from mashbill.calls.writer import Writer
 from mashbill.client.batch_lane import BatchLane
 from mashbill.client.budget import Budget, Caps
@@ -51,7 +51,7 @@ class Client:
         caps: hard caps; ``spent`` is what earlier runs of the recipe spent.
         facts: what the journal keeps of the run.
         twins: services in this process, by the host of their addresses.
-        heard: told calls, tokens and US dollars of each answer, from the client's thread.
+        on_answer: told calls, tokens and US dollars of each answer, from the client's thread.
         earlier_terms: whether answers that were bought under other versions of the terms count.
     """
 
@@ -71,7 +71,7 @@ class Client:
     _paces: dict[tuple[str, str, str], Pace] = field(default_factory=dict)
     _shared: dict[tuple[str, str], Shared] = field(default_factory=dict)
     _open: dict[str, Order] = field(default_factory=dict)
-    _come: list[Bought | Event] = field(default_factory=list)
+    _come: list[PaidCall | Event] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _intake: threading.Lock = field(default_factory=threading.Lock)
     _error: MashbillError | None = None
@@ -97,7 +97,7 @@ class Client:
         route: Route,
         requests: Sequence[str],
         order: Callable[[int, str], Order],
-        heard: Callable[[int, int, float], None],
+        on_answer: Callable[[int, int, float], None],
     ) -> tuple[list[str], list[Answer]]:
         """Return calls and answers to requests, in order, buying what is not there.
 
@@ -105,14 +105,14 @@ class Client:
             route: how they go.
             requests: digest of each request.
             order: makes the order of a request that must be bought, given its place and call.
-            heard: told calls, tokens and US dollars as they come.
+            on_answer: told calls, tokens and US dollars as they come.
 
         Raises:
             BudgetError: if a cap is reached.
             TeacherError: if the service refuses, or has not answered for too long.
             StoreError: if the journal cannot be written.
         """
-        batch, calls = self._hand_in(route, requests, order, heard)
+        batch, calls = self._hand_in(route, requests, order, on_answer)
         # A wait without an end cannot be interrupted on every system.
         while not batch.ended.wait(1.0):
             if not self._thread.is_alive():
@@ -126,7 +126,7 @@ class Client:
         route: Route,
         requests: Sequence[str],
         order: Callable[[int, str], Order],
-        heard: Callable[[int, int, float], None],
+        on_answer: Callable[[int, int, float], None],
     ) -> tuple[Batch, list[str]]:
         batch = Batch(len(requests))
         calls = [call_digest(request, route.terms) for request in requests]
@@ -155,7 +155,7 @@ class Client:
             for call, where in places.items():
                 item = order(where[0], call)
                 item.waiting = [(batch, place) for place in where]
-                item.heard = heard
+                item.on_answer = on_answer
                 new.append(item)
             with self._lock:
                 self._open.update((item.call, item) for item in new)
@@ -390,7 +390,7 @@ class Client:
         lane.ready.extend(orders)
         lane.pump()
 
-    def _write(self, item: Bought | Event) -> None:
+    def _write(self, item: PaidCall | Event) -> None:
         """Hand something to the journal's writer, with all that comes in this turn of the loop.
 
         A hand-over wakes the writer's thread, which costs more than the hand-over itself.
@@ -404,7 +404,7 @@ class Client:
         if come:
             self._writer.put(come)
 
-    def _on_disk(self, items: list[Bought]) -> None:
+    def _on_disk(self, items: list[PaidCall]) -> None:
         self.journal.remember({item.call: item.leaf() for item in items})
         self._loop.call_soon_threadsafe(self._written, items)
 
@@ -412,7 +412,7 @@ class Client:
         with suppress(RuntimeError):  # the loop has ended: close() tells it
             self._loop.call_soon_threadsafe(self._stop, error)
 
-    def _written(self, items: list[Bought]) -> None:
+    def _written(self, items: list[PaidCall]) -> None:
         """Give answers that are written to who waits for them; their slots are free."""
         lanes = list(self._lanes.values())
         found: list[tuple[Order, Answer]] = []

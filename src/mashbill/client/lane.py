@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.journal import Event
-from mashbill.calls.paid_call import Bought
+from mashbill.calls.paid_call import PaidCall
 from mashbill.client.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
 from mashbill.client.order import ANSWERED, Answered, Order, Refused
 from mashbill.client.pressure import Breaker, Window
@@ -350,7 +350,7 @@ class Lane:
         self.unwritten[order.call] = order
         order.waited = max(order.sent_at - order.asked_at, 0.0)
         self.around.write(
-            Bought(
+            PaidCall(
                 call=order.call, terms=self.route.terms, teacher=self.route.teacher,
                 question=order.question, answer=outcome.answer, tokens_in=outcome.tokens_in,
                 tokens_out=outcome.tokens_out, tokens_cached=outcome.tokens_cached,
@@ -359,9 +359,9 @@ class Lane:
                 seconds=now - order.sent_at, flags=outcome.flags,
             )
         )  # fmt: skip
-        order.heard(1, tokens, outcome.price)
+        order.on_answer(1, tokens, outcome.price)
 
-    def written(self, item: Bought) -> Order | None:
+    def written(self, item: PaidCall) -> Order | None:
         """Free the slot of an answer that is written; return its order, if it is of this lane."""
         return self.unwritten.pop(item.call, None)
 

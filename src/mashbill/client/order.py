@@ -102,7 +102,7 @@ class Order:
     most: Cost
     """at most: for the budget"""
     read: Reader
-    heard: Callable[[int, int, float], None] = lambda *_: None
+    on_answer: Callable[[int, int, float], None] = lambda *_: None
     """told calls, tokens and US dollars of its answer: of the stage that asks"""
     waiting: list[tuple[Batch, int]] = field(default_factory=list)
     """who is to get the answer, and at which place"""

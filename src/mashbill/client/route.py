@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mashbill.calls.journal import Event
-    from mashbill.calls.paid_call import Bought
+    from mashbill.calls.paid_call import PaidCall
     from mashbill.client.accounts import Account
     from mashbill.client.budget import Budget
     from mashbill.client.transport import Transport
@@ -96,7 +96,7 @@ class Surroundings:
     run: str
     transport: Transport
     budget: Budget
-    write: Callable[[Bought | Event], None]
+    write: Callable[[PaidCall | Event], None]
     stop: Callable[[MashbillError], None]
     """told why no request of the run may be sent any more"""
     clock: Callable[[], float]

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.calls.journal import Event, Run
-    from mashbill.calls.paid_call import Bought
+    from mashbill.calls.paid_call import PaidCall
     from mashbill.core.ledger import Entry, Signer
 
 PREDICATE_TYPE = "urn:mashbill:conduct:v1"
 
 
 def make(
-    signer: Signer, run: Run, rows: Iterable[Bought], events: Iterable[Event], entry: Entry
+    signer: Signer, run: Run, rows: Iterable[PaidCall], events: Iterable[Event], entry: Entry
 ) -> dict[str, Any]:
     """Return a statement with its records, ready to be written as JSON.
 

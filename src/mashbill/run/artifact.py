@@ -26,11 +26,11 @@ from mashbill.files.rows.cells import Cells
 from mashbill.lineage.circuit.nodes import Composer, NodeTable, close_dataset, close_model
 from mashbill.plan import row_nodes
 from mashbill.run.contract import Contract
-from mashbill.run.job import Making
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
 from mashbill.run.shards import ShardWriter, write_learned
 from mashbill.run.slices import Slice, check_wanted, run_slices, slices
+from mashbill.run.task import Task
 from mashbill.stages.reading import ReadsFiles
 
 if TYPE_CHECKING:
@@ -46,26 +46,26 @@ _SHARD_BYTES = 64 << 20
 """of rows that wait: books fill a shard before their number does, and a column holds 2 GiB"""
 
 
-def make_dataset(making: Making) -> dict[str, Any]:
+def make_dataset(task: Task) -> dict[str, Any]:
     """Run a stage, shard by shard from the first that is missing; return the manifest's parts."""
-    folder = making.store.folder("dataset", making.ref)
-    done = _committed_shards(making)
+    folder = task.store.folder("dataset", task.ref)
+    done = _committed_shards(task)
     if done:
-        making.context.measures |= done[max(done)]["measures"]
-    composer = row_nodes(making.recipe, making.name, making.tables)
+        task.context.measures |= done[max(done)]["measures"]
+    composer = row_nodes(task.recipe, task.name, task.tables)
     table = composer.table
-    writer = ShardWriter(making, folder, table, done)
-    if making.spec.streams:
-        _run_sliced(making, writer, composer)
+    writer = ShardWriter(task, folder, table, done)
+    if task.spec.streams:
+        _run_sliced(task, writer, composer)
     else:
-        _run_whole(making, writer, composer)
+        _run_whole(task, writer, composer)
     if not any(shard.rows for shard in writer.kept):
         msg = (
-            f"stages.{making.name}: none of its rows is left, so nothing could follow"
-            f"{_commonest_reason(folder, writer)}; {_cure(making.spec)}"
+            f"stages.{task.name}: none of its rows is left, so nothing could follow"
+            f"{_commonest_reason(folder, writer)}; {_cure(task.spec)}"
         )
         raise InputError(msg)
-    close_dataset(table, str(making.ref))
+    close_dataset(table, str(task.ref))
     return {
         "kind": "dataset",
         "shards": tuple(writer.kept),
@@ -87,31 +87,31 @@ def _commonest_reason(folder: Path, writer: ShardWriter) -> str:
     return f" ({first.rows:,} of {reasons.rows:,} were rejected with: {told})"
 
 
-def make_model(making: Making) -> dict[str, Any]:
+def make_model(task: Task) -> dict[str, Any]:
     """Train a model and return the manifest's parts."""
-    scratch = making.context.work / "out"
+    scratch = task.context.work / "out"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    making.spec.train(making.context, scratch)
-    check_written(making, scratch)
-    folder = making.store.folder("model", making.ref)
-    _committed_shards(making)
+    task.spec.train(task.context, scratch)
+    check_written(task, scratch)
+    folder = task.store.folder("model", task.ref)
+    _committed_shards(task)
     files = []
     for path in sorted(scratch.iterdir()):
         files.append(FileDigest(file=path.name, sha256=digest_file(path)))
         publish(path, folder / path.name)
     learned, times = [], []
     tokens = 0
-    for use in (use for use in making.spec.uses() if use.role == "trained-on"):
-        seen = making.context.seen[use.name]
-        data = making.context.input(use.name)
-        weights = _tokens_by_node(data, seen, len(making.tables[use.name].numbered))
+    for use in (use for use in task.spec.uses() if use.role == "trained-on"):
+        seen = task.context.seen[use.name]
+        data = task.context.input(use.name)
+        weights = _tokens_by_node(data, seen, len(task.tables[use.name].numbered))
         times.append((str(data.manifest.ref), seen))
-        learned.append((use.via, making.tables[use.name], weights))
+        learned.append((use.via, task.tables[use.name], weights))
         tokens += int(weights.sum())
-    bases = [(u.via, making.tables[u.name]) for u in making.spec.uses() if u.role == "base"]
+    bases = [(u.via, task.tables[u.name]) for u in task.spec.uses() if u.role == "base"]
     content = digest([[item.file, item.sha256] for item in files])
-    table = close_model(str(making.ref), content, learned, bases)
+    table = close_model(str(task.ref), content, learned, bases)
     return {
         "kind": "model",
         "files": tuple(files),
@@ -140,7 +140,7 @@ def _write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
     }
 
 
-def _committed_shards(making: Making) -> dict[int, dict[str, Any]]:
+def _committed_shards(task: Task) -> dict[int, dict[str, Any]]:
     """Return the shards of this artifact that are committed, and clear away everything else.
 
     What was committed under another fingerprint is given up on record; files that no entry speaks
@@ -148,39 +148,39 @@ def _committed_shards(making: Making) -> dict[int, dict[str, Any]]:
     """
     live: dict[int, dict[str, Any]] = {}
     stale = False
-    for entry in making.store.ledger.accepted:
-        if entry.predicate.get("artifact") != str(making.ref):
+    for entry in task.store.ledger.accepted:
+        if entry.predicate.get("artifact") != str(task.ref):
             continue
         if entry.event == "abandon":
             live, stale = {}, False
         elif entry.event in {"shard", "commit"}:
-            if entry.predicate["fingerprint"] != making.fingerprint:
+            if entry.predicate["fingerprint"] != task.fingerprint:
                 stale = True
             elif entry.event == "shard":
                 live[entry.predicate["number"]] = entry.predicate
     if stale:
         live = {}
-        making.store.ledger.append(
+        task.store.ledger.append(
             "abandon",
-            artifact=str(making.ref),
+            artifact=str(task.ref),
             reason="the recipe changed before this artifact was finished",
         )
     keep = {name for shard in live.values() for name in shard["shards"]}
-    folder = making.store.folder(making.spec.output, making.ref)
+    folder = task.store.folder(task.spec.output, task.ref)
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        if making.store.relative(path) not in keep:
+        if task.store.relative(path) not in keep:
             path.unlink()
     return live
 
 
-def _rows_inputs(making: Making) -> list[str]:
-    return [use.name for use in making.spec.uses() if use.role == "rows"]
+def _rows_inputs(task: Task) -> list[str]:
+    return [use.name for use in task.spec.uses() if use.role == "rows"]
 
 
-def _run_sliced(making: Making, writer: ShardWriter, composer: Composer) -> None:
+def _run_sliced(task: Task, writer: ShardWriter, composer: Composer) -> None:
     """Give the stage one slice of an input at a time; a slice is a shard."""
-    inputs = [(name, making.context.input(name)) for name in _rows_inputs(making)]
+    inputs = [(name, task.context.input(name)) for name in _rows_inputs(task)]
     total = sum(data.num_rows for _, data in inputs)
     # Every node gets its number beforehand, so that a resumed run gives the same ones.
     for code in range(int(composer.offsets[-1])):
@@ -191,35 +191,31 @@ def _run_sliced(making: Making, writer: ShardWriter, composer: Composer) -> None
 
     def skip(number: int) -> bool:
         made = writer.has(number)
-        making.context.kept = kept()
+        task.context.kept = kept()
         # What is wanted may be there already, in shards of a run that was cut off.
-        return made or _has_enough(making)
+        return made or _has_enough(task)
 
     def settle(item: Slice, out: list[pa.RecordBatch]) -> int:
-        writer.write(item.number, _placed(making, out, composer, item.codes, item.start))
-        making.context.progress(item.start + item.rows.num_rows, total, "")
-        if making.opening is not None:
-            making.opening.see(out, total - item.start - item.rows.num_rows)
+        writer.write(item.number, _placed(task, out, composer, item.codes, item.start))
+        task.context.progress(item.start + item.rows.num_rows, total, "")
+        if task.opening is not None:
+            task.opening.see(out, total - item.start - item.rows.num_rows)
         return kept()
 
     run_slices(
-        making.spec,
-        making.context,
-        _opened(
-            making, writer, slices(inputs, composer.offsets, making.spec.shard_rows, skip), total
-        ),
+        task.spec,
+        task.context,
+        _opened(task, writer, slices(inputs, composer.offsets, task.spec.shard_rows, skip), total),
         settle,
-        ahead=making.ahead,
-        interrupt=making.interrupt,
+        ahead=task.ahead,
+        interrupt=task.interrupt,
     )
-    check_wanted(making.spec, making.name, kept())
+    check_wanted(task.spec, task.name, kept())
 
 
-def _opened(
-    making: Making, writer: ShardWriter, todo: Iterator[Slice], total: int
-) -> Iterator[Slice]:
+def _opened(task: Task, writer: ShardWriter, todo: Iterator[Slice], total: int) -> Iterator[Slice]:
     """Yield slices; the first only once what comes back for them was looked at."""
-    opening = making.opening
+    opening = task.opening
     if opening is None:
         yield from todo
         return
@@ -252,43 +248,43 @@ def _cure(spec: StageSpec) -> str:
     return f"loosen its conditions, or give it other rows{hint}"
 
 
-def _has_enough(making: Making) -> bool:
-    wanted = making.spec.wanted
-    return wanted is not None and making.context.kept >= wanted
+def _has_enough(task: Task) -> bool:
+    wanted = task.spec.wanted
+    return wanted is not None and task.context.kept >= wanted
 
 
-def _run_whole(making: Making, writer: ShardWriter, composer: Composer) -> None:
+def _run_whole(task: Task, writer: ShardWriter, composer: Composer) -> None:
     """Give the stage all of its input; what it yields is cut into shards."""
-    inputs = [making.context.input(name) for name in _rows_inputs(making)]
-    codes = _codes(making, inputs, composer) if inputs else None
+    inputs = [task.context.input(name) for name in _rows_inputs(task)]
+    codes = _codes(task, inputs, composer) if inputs else None
     batches = _batches_of(inputs[0]) if inputs else iter(())
-    if inputs and making.opening is not None and making.spec.heeds_trial:
+    if inputs and task.opening is not None and task.spec.heeds_trial:
         found = list(batches)
-        making.opening.look([Piece(inputs[0].manifest.name, found)], inputs[0].num_rows)
+        task.opening.look([Piece(inputs[0].manifest.name, found)], inputs[0].num_rows)
         batches = iter(found)
     waiting: list[pa.Table] = []
     number = done = origins = held = 0
     rows = sum(data.num_rows for data in inputs) if inputs else None
-    contract = Contract(making.name, making.spec)
-    for batch in contract.held(making.spec.run(batches, making.context), rows):
+    contract = Contract(task.name, task.spec)
+    for batch in contract.held(task.spec.run(batches, task.context), rows):
         # Origins come with the first row that has one; each is numbered once, in that order.
-        for parts in making.context.origins[origins:]:
+        for parts in task.context.origins[origins:]:
             made = [(channel.value, composer.table.add_source(leaf)) for channel, leaf in parts]
             composer.table.number(composer.table.add_made(made))
-        origins = len(making.context.origins)
-        if not inputs and not isinstance(making.spec, ReadsFiles):
+        origins = len(task.context.origins)
+        if not inputs and not isinstance(task.spec, ReadsFiles):
             # A plugin's first stage shows nothing of what it reads: what it yields is looked at.
             columns = {n: Cells.of_arrow(batch.column(n)) for n in user_columns(batch.schema.names)}
-            making.context.look.see(columns, batch.num_rows)
-        table = _placed(making, [batch], composer, codes, 0)
+            task.context.look.see(columns, batch.num_rows)
+        table = _placed(task, [batch], composer, codes, 0)
         if table is None:
             continue
         waiting.append(table)
         held += table.nbytes
         done += batch.num_rows
-        making.context.progress(done, 0, "")
-        if sum(item.num_rows for item in waiting) >= making.spec.shard_rows:
-            number, waiting = _write_full(making, writer, number, pa.concat_tables(waiting))
+        task.context.progress(done, 0, "")
+        if sum(item.num_rows for item in waiting) >= task.spec.shard_rows:
+            number, waiting = _write_full(task, writer, number, pa.concat_tables(waiting))
             held = sum(item.nbytes for item in waiting)
         elif held > _SHARD_BYTES:
             writer.write(number, pa.concat_tables(waiting))
@@ -299,10 +295,10 @@ def _run_whole(making: Making, writer: ShardWriter, composer: Composer) -> None:
 
 
 def _write_full(
-    making: Making, writer: ShardWriter, number: int, table: pa.Table
+    task: Task, writer: ShardWriter, number: int, table: pa.Table
 ) -> tuple[int, list[pa.Table]]:
     """Write the whole shards that there are; return the next number, and the rows left."""
-    size = making.spec.shard_rows
+    size = task.spec.shard_rows
     full = table.num_rows // size
     for place in range(full):
         writer.write(number + place, table.slice(place * size, size))
@@ -319,13 +315,13 @@ def _batches_of(data: Dataset) -> Iterator[pa.RecordBatch]:
         yield one_batch(piece)
 
 
-def _codes(making: Making, inputs: list[Dataset], composer: Composer) -> np.ndarray:
+def _codes(task: Task, inputs: list[Dataset], composer: Composer) -> np.ndarray:
     """Return the code of each row's node over all inputs, shape (rows,), on disk: it grows."""
     total = sum(data.num_rows for data in inputs)
     if not total:
         return np.empty(0, np.int32)
     codes = np.lib.format.open_memmap(
-        making.context.work / "codes.npy", "w+", dtype=np.int32, shape=(total,)
+        task.context.work / "codes.npy", "w+", dtype=np.int32, shape=(total,)
     )
     begin = 0
     for data, offset in zip(inputs, composer.offsets, strict=False):
@@ -337,7 +333,7 @@ def _codes(making: Making, inputs: list[Dataset], composer: Composer) -> np.ndar
 
 
 def _placed(
-    making: Making,
+    task: Task,
     out: list[pa.RecordBatch],
     composer: Composer,
     codes: np.ndarray | None,
@@ -346,7 +342,7 @@ def _placed(
     """Return output rows with the number of their node, and ``_from`` in their dataset.
 
     Args:
-        making: the artifact.
+        task: the artifact.
         out: what the stage yielded.
         composer: gives nodes.
         codes: of each row that ``_from`` may name, shape (rows,); None for a first stage.
@@ -360,8 +356,8 @@ def _placed(
     at = table.schema.get_field_index(FROM)
     positions = table.column(FROM).combine_chunks()
     if pa.types.is_list(positions.type):
-        if making.spec.streams:
-            msg = f"stage kind {making.spec.kind!r} streams, so a row may not come from several"
+        if task.spec.streams:
+            msg = f"stage kind {task.spec.kind!r} streams, so a row may not come from several"
             raise StoreError(msg)
         ends = np.asarray(positions.offsets)
         flat = np.asarray(positions.flatten())

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from mashbill.core.shown import shown
-from mashbill.run.spend import Reckoning
+from mashbill.run.spend import Spend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Display(Protocol):
     """What a run tells of itself."""
 
-    reckoning: Reckoning
+    spend: Spend
     """what services were to cost, and do"""
 
     def __enter__(self) -> Self:
@@ -63,12 +63,12 @@ class Display(Protocol):
         """Tell how far a stage is; total is 0 if it is not known."""
         ...
 
-    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+    def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Tell that a teacher answered: calls, tokens and US dollars more."""
         ...
 
     def paid(self, name: str, calls: int, tokens: int, price: float) -> None:
-        """Tell that it was a service: what caps count, before it is told as heard."""
+        """Tell that it was a service: what caps count, before the display counts it."""
         ...
 
     def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:
@@ -87,7 +87,7 @@ class Quiet:
     """Shows nothing, and keeps the books."""
 
     def __init__(self) -> None:
-        self.reckoning = Reckoning()
+        self.spend = Spend()
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -106,7 +106,7 @@ class Quiet:
 
     def project(self, name: str, projection: Projection) -> None:
         """Keep it, and tell it."""
-        self.reckoning.projected[name] = projection
+        self.spend.projected[name] = projection
         self.tell(f"{name}: {projection}")
 
     def start(self, name: str, rows: int | None) -> None:
@@ -115,12 +115,12 @@ class Quiet:
     def advance(self, name: str, done: int, total: int, note: str) -> None:
         """Show nothing."""
 
-    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+    def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Show nothing."""
 
     def paid(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Put it into the books."""
-        self.reckoning.paid(name, calls, tokens, price)
+        self.spend.paid(name, calls, tokens, price)
 
     def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:
         """Show nothing."""
@@ -161,7 +161,7 @@ class _Counting(Quiet):
         del name, done, total
         self.note = note or self.note
 
-    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+    def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Add what was answered."""
         del name
         self.calls, self.tokens, self.price = (
@@ -172,7 +172,7 @@ class _Counting(Quiet):
 
     def cost(self, name: str) -> str:
         """Return tokens and cost of the stage that runs."""
-        projection = self.reckoning.projected.get(name)
+        projection = self.spend.projected.get(name)
         is_priced = projection is None or not projection.unpriced
         usd = f"${self.price:.2f}" if is_priced or self.price else "no price known"
         return f"{self.tokens:,} tokens, {usd}"
@@ -202,8 +202,8 @@ class Lines(_Counting):
     def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:
         """Print the stage's line, and the run's total behind it once services were to be asked."""
         line = f"{name}: {self.summary(name, rows, rejected, reasons)}"
-        if name in self.reckoning.projected:
-            line += f"; {RUN}: {self.reckoning.running()}"
+        if name in self.spend.projected:
+            line += f"; {RUN}: {self.spend.running()}"
         _print(self.console, line)
 
     def cached(self, name: str, rows: int) -> None:
@@ -284,9 +284,9 @@ class Bars(_Counting):
         self._progress.update(task, completed=done, total=total or None)
         self._tell(name, done, total)
 
-    def heard(self, name: str, calls: int, tokens: int, price: float) -> None:
+    def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Count; between shards the calls move the bar."""
-        super().heard(name, calls, tokens, price)
+        super().on_answer(name, calls, tokens, price)
         task, expected = self._progress.tasks[self._tasks[name]], self._expected(name)
         if expected:
             done = min(self.calls, expected)
@@ -297,11 +297,11 @@ class Bars(_Counting):
 
     def _expected(self, name: str) -> int:
         """Return the calls that a stage makes at least, where services are asked; else 0."""
-        projection = self.reckoning.projected.get(name)
+        projection = self.spend.projected.get(name)
         return projection.least.calls if projection is not None else 0
 
     def _total(self) -> str:
-        return f"{RUN}: {self.reckoning.running()}" if self.reckoning.projected else ""
+        return f"{RUN}: {self.spend.running()}" if self.spend.projected else ""
 
     def _tell(self, name: str, done: int, total: int) -> None:
         seconds = max(time.monotonic() - self.began, 1e-9)

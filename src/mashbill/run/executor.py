@@ -29,12 +29,12 @@ from mashbill.run.artifact import make_dataset, make_model
 from mashbill.run.branches import Branches
 from mashbill.run.committing import clear_others, commit, input_of, scratch_of
 from mashbill.run.execution import Done, Execution
-from mashbill.run.job import Making
 from mashbill.run.measuring import settle_measures
 from mashbill.run.needing import check_extras, plugins_of, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
+from mashbill.run.task import Task
 from mashbill.stages.marks.answers import Answers
 from mashbill.stages.marks.index import held
 from mashbill.stages.marks.looking import Looking
@@ -157,7 +157,7 @@ class _Runner:
         done = []
         try:
             with self._execution.display as display:
-                display.reckoning.begin(self._execution.caps, self._asking.spent_before)
+                display.spend.begin(self._execution.caps, self._asking.spent_before)
                 for number, stage in enumerate(self._plan.stages, 1):
                     if self._cut(stage):
                         continue
@@ -252,15 +252,15 @@ class _Runner:
         began = time.monotonic()
         bought: dict[str, Any] = {"calls": 0, "tokens": 0, "usd": 0.0}
 
-        def heard(calls: int, tokens: int, usd: float = 0.0) -> None:
+        def on_answer(calls: int, tokens: int, usd: float = 0.0) -> None:
             bought["calls"] += calls
             bought["tokens"] += tokens
             bought["usd"] += usd
-            display.heard(name, calls, tokens, usd)
+            display.on_answer(name, calls, tokens, usd)
 
         def paid(calls: int, tokens: int, usd: float) -> None:
             display.paid(name, calls, tokens, usd)
-            heard(calls, tokens, usd)
+            on_answer(calls, tokens, usd)
 
         self._project(stage)
         display.start(name, stage.rows)
@@ -271,9 +271,9 @@ class _Runner:
             "start", artifact=str(stage.ref), fingerprint=asked, run=self._asking.run
         )
         work.mkdir(parents=True, exist_ok=True)
-        context = self._context(stage, work, heard, paid)
+        context = self._context(stage, work, on_answer, paid)
         looking = self._looking(stage, context)
-        making = Making(
+        task = Task(
             store=self._store,
             recipe=self._recipe,
             name=name,
@@ -288,7 +288,7 @@ class _Runner:
             opening=self._opening(stage, context),
         )
         with telling_stage(self._recipe, name):
-            made = make_model(making) if stage.spec.output == "model" else make_dataset(making)
+            made = make_model(task) if stage.spec.output == "model" else make_dataset(task)
             settle_measures(context, name)
         manifest = Manifest(
             name=stage.ref.name,
@@ -296,7 +296,7 @@ class _Runner:
             stage=dict(job.literals),
             fingerprint=asked,
             inputs=tuple(input_of(use, self._recipe, self._manifests) for use in stage.spec.uses()),
-            measures=making.context.measures,
+            measures=task.context.measures,
             tolerance=stage.spec.tolerance,
             **made,
         )
@@ -409,7 +409,7 @@ class _Runner:
         self._tables[stage.name] = NodeTable.of(self._store, manifest)
         return done
 
-    def _context(self, stage: PlannedStage, work: Path, heard: Any, paid: Any) -> StageContext:
+    def _context(self, stage: PlannedStage, work: Path, on_answer: Any, paid: Any) -> StageContext:
         recipe, execution, name = self._recipe, self._execution, stage.name
         sessions: dict[str, TeacherSession] = {}
         declared = {(use.name, use.is_teacher) for use in stage.spec.uses()}
@@ -431,7 +431,7 @@ class _Runner:
                     lambda: self._teacher(key),
                     spec.identity,
                     self._journal,
-                    heard,
+                    on_answer,
                 )
             return sessions[key]
 

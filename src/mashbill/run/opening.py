@@ -256,7 +256,7 @@ class Opening:
         return f"For example: {said}, rejected since {plain(chosen.reason or '')}."
 
     def _paid(self, answers: int) -> str:
-        spent = self.display.reckoning.spent.get(self.context.name)
+        spent = self.display.spend.spent.get(self.context.name)
         now = f"{spent.told()} were bought now" if spent is not None else "none was bought now"
         return (
             f"Of these {answers} answers {now}; all are in the journal, and are not bought again "

@@ -11,7 +11,7 @@ from mashbill.core.errors import StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mashbill.run.job import Making
+    from mashbill.run.task import Task
 
 _TEXTS = 64
 _TOLERANCE = 1e-3
@@ -19,31 +19,31 @@ _TOLERANCE = 1e-3
 _ALWAYS = ("", "a", "The film was not good, and the weather is fine!", "Grüße, 42 Züge, 日本語")
 
 
-def check_written(making: Making, folder: Path) -> None:
+def check_written(task: Task, folder: Path) -> None:
     """Load a model from its files and hold its answers against those of the model in memory.
 
     Args:
-        making: the stage that trained it; its context has the model in memory, and the texts that
+        task: the stage that trained it; its context has the model in memory, and the texts that
             it learned from, of which 64 are asked.
         folder: the files.
 
     Raises:
         StoreError: if the files answer otherwise; nothing is committed then.
     """
-    trained: Any = making.context.trained
-    where = f"stages.{making.name}: trainer kind {making.spec.kind!r}"
+    trained: Any = task.context.trained
+    where = f"stages.{task.name}: trainer kind {task.spec.kind!r}"
     if trained is None:
         msg = f"{where} does not set ctx.trained, so what it wrote cannot be held against it"
         raise StoreError(msg)
-    spec: Any = type(making.spec)
-    loaded = spec.load(folder, making.context.threads)
+    spec: Any = type(task.spec)
+    loaded = spec.load(folder, task.context.threads)
     if tuple(loaded.labels) != tuple(trained.labels):
         msg = (
             f"{where} wrote a model with the labels {list(loaded.labels)}, and trained one with "
             f"{list(trained.labels)}; nothing was committed: this is a fault of the trainer"
         )
         raise StoreError(msg)
-    texts = [*_ALWAYS, *_learned_from(making)]
+    texts = [*_ALWAYS, *_learned_from(task)]
     saved, expected = (np.asarray(m.probabilities(texts), float) for m in (loaded, trained))
     same = saved.shape == expected.shape and bool(np.isfinite([saved, expected]).all())
     gap = float(np.abs(saved - expected).max()) if same else float("inf")
@@ -57,11 +57,11 @@ def check_written(making: Making, folder: Path) -> None:
         raise StoreError(msg)
 
 
-def _learned_from(making: Making) -> list[str]:
+def _learned_from(task: Task) -> list[str]:
     texts: list[str] = []
-    for use in making.spec.uses():
+    for use in task.spec.uses():
         if use.role == "trained-on":
-            data = making.context.input(use.name)
+            data = task.context.input(use.name)
             if "text" in data.columns:
                 texts += data.sample(_TEXTS, ["text"]).column(0).to_pylist()
     return [text for text in texts if text is not None]

@@ -111,7 +111,7 @@ class Asking:
         """What earlier runs of the recipe spent: calls, tokens and US dollars."""
         return dict(self.client.facts["spent_before"]) if self.has_client else {}
 
-    def session(self, name: str, heard: Callable[[int, int, float], None]) -> RemoteSession:
+    def session(self, name: str, on_answer: Callable[[int, int, float], None]) -> RemoteSession:
         """Return a teacher of the recipe, ready to be asked.
 
         Raises:
@@ -175,7 +175,7 @@ class Asking:
             batches=batches,
         )
         return RemoteSession(
-            spec.source, spec.identity, form, route, self.client, heard,
+            spec.source, spec.identity, form, route, self.client, on_answer,
             overridden={str(item["rule"]) for item in self.overrides},
         )  # fmt: skip
 

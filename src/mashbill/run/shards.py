@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.lineage.circuit.nodes import NodeTable
-    from mashbill.run.job import Making
+    from mashbill.run.task import Task
 
 
 def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:
@@ -82,23 +82,23 @@ class ShardWriter:
     """Writes shards: a temporary name, fsync, rename, and one ledger entry each."""
 
     def __init__(
-        self, making: Making, folder: Path, nodes: NodeTable, done: dict[int, dict[str, Any]]
+        self, task: Task, folder: Path, nodes: NodeTable, done: dict[int, dict[str, Any]]
     ) -> None:
         self.kept: list[Shard] = []
         self.rejected: list[Shard] = []
-        self._making = making
+        self._task = task
         self.folder = folder
         self._nodes = nodes
         self._done = done
-        inputs = (use.name for use in making.spec.uses() if use.role == "rows")
-        self._json = carried([making.context.input(name).schema for name in inputs])
+        inputs = (use.name for use in task.spec.uses() if use.role == "rows")
+        self._json = carried([task.context.input(name).schema for name in inputs])
 
     def has(self, number: int) -> bool:
         """Take over a shard that is committed already; False if it is to be made."""
         if number not in self._done:
             return False
         for name, facts in self._done[number]["shards"].items():
-            path = self._making.store.root / name
+            path = self._task.store.root / name
             if not path.name.startswith("rejected-"):
                 columns = [*weighed(pq.read_schema(path)), BILL]
                 self._count(pq.read_table(path, columns=columns))
@@ -126,7 +126,7 @@ class ShardWriter:
             StoreError: if a shard of this number was committed with other records, which means
                 that the stage is not deterministic.
         """
-        settle_measures(self._making.context, self._making.name)
+        settle_measures(self._task.context, self._task.name)
         shards: dict[str, dict[str, Any]] = {}
         new: list[Shard] = []
         # Stages put their rows together from arrays, so a mark would be lost at each of them.
@@ -141,27 +141,27 @@ class ShardWriter:
             facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}
             if CALL in rows.column_names:
                 calls = (value.hex() for value in rows.column(CALL).to_pylist() if value)
-                facts["calls_root"] = self._making.journal.merkle_root(calls)
-            shards[self._making.store.relative(self.folder / name)] = facts
+                facts["calls_root"] = self._task.journal.merkle_root(calls)
+            shards[self._task.store.relative(self.folder / name)] = facts
             new.append(Shard(file=name, rows=rows.num_rows, sha256=sha256, merkle_root=merkle))
         # What a committed shard rests on must not be lost behind it.
-        self._making.journal.sync()
+        self._task.journal.sync()
         if number in self._done:
             if self._done[number]["shards"] != shards:
                 msg = (
-                    f"{self._making.ref}: shard {number} came out different from the one that is "
-                    f"committed; the stage {self._making.spec.kind!r} is not deterministic here"
+                    f"{self._task.ref}: shard {number} came out different from the one that is "
+                    f"committed; the stage {self._task.spec.kind!r} is not deterministic here"
                 )
                 raise StoreError(msg)
         else:
-            self._making.store.ledger.append(
+            self._task.store.ledger.append(
                 "shard",
                 {name: facts["sha256"] for name, facts in shards.items()},
-                artifact=str(self._making.ref),
-                fingerprint=self._making.fingerprint,
+                artifact=str(self._task.ref),
+                fingerprint=self._task.fingerprint,
                 number=number,
                 shards=shards,
-                measures=self._making.context.measures,
+                measures=self._task.context.measures,
             )
         for shard in new:
             self._add(shard)

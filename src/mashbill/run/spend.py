@@ -43,7 +43,7 @@ class Spent:
 
 
 @dataclass
-class Reckoning:
+class Spend:
     """The books of one run about services; teachers that run here are not in them."""
 
     caps: Caps = field(default_factory=Caps)

@@ -37,7 +37,7 @@ class RemoteSession:
         form: Format,
         route: Route,
         client: Client,
-        heard: Callable[[int, int, float], None] = lambda *_: None,
+        on_answer: Callable[[int, int, float], None] = lambda *_: None,
         *,
         overridden: Collection[str] = (),
     ) -> None:
@@ -49,7 +49,7 @@ class RemoteSession:
             form: how it is asked.
             route: how its requests go.
             client: the run's client.
-            heard: told calls, tokens and US dollars as they come.
+            on_answer: told calls, tokens and US dollars as they come.
             overridden: rules of the prompt linter that somebody answers for; by the others,
                 questions that try to get what is not offered are turned down.
         """
@@ -59,7 +59,7 @@ class RemoteSession:
         self._requests = Requests(identity)
         self._route = route
         self._client = client
-        self._heard = heard
+        self._on_answer = on_answer
         self._told_lacking = False
         self._once = threading.Lock()
         self._lacking = Lacking()
@@ -77,7 +77,10 @@ class RemoteSession:
         if chosen and self.form.logprobs and not self.form.is_weighed:
             self._ask_once([(digests[place], fit[place]) for place in chosen])
         calls, answers = self._client.ask(
-            self._route, digests, lambda place, call: self.form.order(fit[place], call), self._heard
+            self._route,
+            digests,
+            lambda place, call: self.form.order(fit[place], call),
+            self._on_answer,
         )
         if chosen:
             answers = [ended(answer) if answer.logprobs else answer for answer in answers]
@@ -117,7 +120,7 @@ class RemoteSession:
                 return
             for digest, question in asked[:_ALONE]:
                 order = partial(self._ordered, question)
-                _, answers = self._client.ask(route, [digest], order, self._heard)
+                _, answers = self._client.ask(route, [digest], order, self._on_answer)
                 if self._is_weighed(answers):
                     return
 

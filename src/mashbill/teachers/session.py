@@ -35,7 +35,7 @@ class Session:
         load: Callable[[], Teacher],
         identity: Mapping[str, Any],
         journal: Journal,
-        heard: Callable[[int, int], None] = lambda _calls, _tokens: None,
+        on_answer: Callable[[int, int], None] = lambda _calls, _tokens: None,
     ) -> None:
         """Prepare to ask; the teacher is loaded when the first unanswered question comes.
 
@@ -44,13 +44,13 @@ class Session:
             load: loads it.
             identity: see :class:`Teacher`; known before loading.
             journal: where answers are kept.
-            heard: told (calls, tokens) after each batch.
+            on_answer: told (calls, tokens) after each batch.
         """
         self.source = source
         self._load = load
         self._identity = identity
         self._journal = journal
-        self._heard = heard
+        self._on_answer = on_answer
         self._teacher: Teacher | None = None
         self._turn = threading.Lock()
 
@@ -96,7 +96,7 @@ class Session:
                 at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
             )
             known.update(zip(batch, answers, strict=True))
-            self._heard(len(batch), sum(answer.tokens for answer in answers))
+            self._on_answer(len(batch), sum(answer.tokens for answer in answers))
         return known
 
 

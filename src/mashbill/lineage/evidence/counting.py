@@ -98,7 +98,7 @@ def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint])
 def _tell_odd(entries: Sequence[Entry], result: Counted) -> None:
     """Find entries that count and say what no run says."""
     committed: dict[str, str] = {}
-    heard: set[str] = set()
+    spoken_of: set[str] = set()
     undated = [entry for entry in entries if _day(entry) is None]
     if undated:
         what = f"is dated {shown(str(undated[0].predicate.get('at')))[:60]!r}, which is no time"
@@ -115,7 +115,7 @@ def _tell_odd(entries: Sequence[Entry], result: Counted) -> None:
             continue
         if entry.event == "abandon":
             known, stated = committed.get(artifact), told.get("digest")
-            if artifact not in heard:
+            if artifact not in spoken_of:
                 result.find(entry.index, f"gives up {artifact}, of which no entry before it speaks")
             elif stated not in {None, known}:
                 what = (
@@ -125,7 +125,7 @@ def _tell_odd(entries: Sequence[Entry], result: Counted) -> None:
                 result.find(entry.index, what)
         elif entry.event == "commit":
             committed[artifact] = str(told.get("digest"))
-        heard.add(artifact)
+        spoken_of.add(artifact)
 
 
 def _day(entry: Entry) -> dt.datetime | None:

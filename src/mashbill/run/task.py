@@ -1,4 +1,4 @@
-"""One artifact to be made: all that making it takes."""
+"""A task: one artifact to be made here, with all that making it takes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Making:
-    """One artifact in the making."""
+class Task:
+    """One artifact to be made, in this store, by this process."""
 
     store: Store
     recipe: Recipe
