@@ -57,21 +57,21 @@ def measured(models: int, edges: int, repeat: int) -> dict[str, object]:
         write_hub(hub, models, edges)
         with (hub / "claims-hub.csv").open(encoding="utf-8") as lines:
             name = [next(lines) for _ in range(2)][1].split('"')[1]
-        catalog = ["--catalog", str(folder)]
+        catalogue = ["--catalogue", str(folder)]
         found: dict[str, object] = {"csv_mb": sum(f.stat().st_size for f in hub.iterdir()) >> 20}
-        found["import"] = run(["catalog", "import", "csv", str(hub), "--to", str(folder)], home)
+        found["import"] = run(["catalogue", "import", "csv", str(hub), "--to", str(folder)], home)
         commands = {
             "bill": ["bill", f"hf:{name}"],
-            "show": ["catalog", "show", name],
-            "list": ["catalog", "list", "maker 7"],
+            "show": ["catalogue", "show", name],
+            "list": ["catalogue", "list", "maker 7"],
             "whatif": ["whatif", "--remove", REMOVE, "--to", str(page)],
         }
-        found["bill, first, with the index made"] = run([*commands["bill"], *catalog], home)
-        found["whatif, first, with the circuit made"] = run([*commands["whatif"], *catalog], home)
-        found["import again"] = run(["catalog", "import", "csv", str(hub), "--to", str(folder)],
+        found["bill, first, with the index made"] = run([*commands["bill"], *catalogue], home)
+        found["whatif, first, with the circuit made"] = run([*commands["whatif"], *catalogue], home)
+        found["import again"] = run(["catalogue", "import", "csv", str(hub), "--to", str(folder)],
                                     home)  # fmt: skip
         for label, command in commands.items():
-            times = [run([*command, *catalog], home) for _ in range(repeat)]
+            times = [run([*command, *catalogue], home) for _ in range(repeat)]
             found[label] = min(times, key=lambda each: each["processor_s"])
         found["page_kb"] = page.stat().st_size // 1024
         found["index_mb"] = sum(f.stat().st_size for f in (home / "cache").rglob("*.arrow")) >> 20

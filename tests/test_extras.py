@@ -200,11 +200,11 @@ ARGUMENTS = {
     "journal import": ["CALLS"],
     "terms show": ["openai"],
     "terms diff": ["--from", "2024-01-01"],
-    "catalog show": ["hf:HuggingFaceTB/SmolLM3-3B"],
-    "catalog import": ["hub", "hf:owner/name", "--to", "TO"],
+    "catalogue show": ["hf:HuggingFaceTB/SmolLM3-3B"],
+    "catalogue import": ["hub", "hf:owner/name", "--to", "TO"],
     "publish": ["labelled", "--to", "TO"],
 }
-NEEDS = {"catalog import": {"hub"}}
+NEEDS = {"catalogue import": {"hub"}}
 
 
 @pytest.fixture(scope="module")

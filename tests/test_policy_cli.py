@@ -221,11 +221,11 @@ def test_public_models_are_billed_checked_and_shown(call):
     assert made["lines"]
     text = call("check", "hf:deepseek-ai/DeepSeek-R1-Distill-Llama-8B", code=3)
     assert "LicenseRef-Llama-3.1 AND MIT" in text
-    text = call("catalog", "show", "CodeAlpaca-20k")
+    text = call("catalogue", "show", "CodeAlpaca-20k")
     assert "Sources disagree" in text
     assert "did you mean" in call("bill", "hf:SmolLM3", code=2)
-    assert "codealpaca-generator" in call("catalog", "disputes")
-    listed = json.loads(call("catalog", "list", "olmo-3", "--json"))
+    assert "codealpaca-generator" in call("catalogue", "disputes")
+    listed = json.loads(call("catalogue", "list", "olmo-3", "--json"))
     assert "Ai2" in {item["provider"] for item in listed}
     assert "choose of stated" in call("bill", "hf:SmolLM3-3B", "--claims", "hearsay", code=2)
 
@@ -235,19 +235,23 @@ def test_a_makers_repository_is_imported_and_what_rows_rest_on_is_counted(call, 
     recipe = "model_name_or_path: base/big\ndatasets:\n  - path: data/one\n"
     (tmp_path / "code" / "sft.yaml").write_text(recipe)
     origin = ("--of", "maker/code", "--commit", "0123456", "--to", tmp_path / "c")
-    text = call("catalog", "import", "repository", tmp_path / "code", *origin)
+    text = call("catalogue", "import", "repository", tmp_path / "code", *origin)
     assert "sft.yaml: line 1: nothing says which model" in " ".join(text.split())
     made = ("--makes", "*.yaml=made/it")
-    assert "2 claims" in call("catalog", "import", "repository", tmp_path / "code", *made, *origin)
-    shown = json.loads(call("catalog", "show", "made/it", "--catalog", tmp_path / "c", "--json"))
+    assert "2 claims" in call(
+        "catalogue", "import", "repository", tmp_path / "code", *made, *origin
+    )
+    shown = json.loads(
+        call("catalogue", "show", "made/it", "--catalogue", tmp_path / "c", "--json")
+    )
     assert [claim["source"] for claim in shown["made_from"]] == [
         "maker/code@0123456:sft.yaml#L1", "maker/code@0123456:sft.yaml#L3"
     ]  # fmt: skip
     wrong = ("--of", "maker/code", "--commit", "main")
-    assert "is no commit" in call("catalog", "import", "repository", tmp_path, *wrong, code=2)
-    counted = json.loads(call("catalog", "sources", "--json"))["claims"]
+    assert "is no commit" in call("catalogue", "import", "repository", tmp_path, *wrong, code=2)
+    counted = json.loads(call("catalogue", "sources", "--json"))["claims"]
     assert counted["primary"] + counted["second-hand"] == counted["all"]
-    assert "second-hand" in call("catalog", "sources")
+    assert "second-hand" in call("catalogue", "sources")
 
 
 def test_terms_are_shown_as_of_a_day(call):
@@ -350,12 +354,12 @@ def test_what_if_is_titled_and_told_over_a_list_of_ones_own(call, tmp_path):
 def test_own_claims_are_added_and_used(call, tmp_path):
     mine = tmp_path / "claims-mine.csv"
     mine.write_text("child,parent,relation,source\nus/otter,openai/gpt-4o,sft-data,our wiki\n")
-    folder = tmp_path / "catalog"
-    text = call("catalog", "import", "csv", mine, "--to", folder)
+    folder = tmp_path / "catalogue"
+    text = call("catalogue", "import", "csv", mine, "--to", folder)
     assert "1 claim and " in text
-    assert "1 claim was there already" in call("catalog", "import", "csv", mine, "--to", folder)
-    made = json.loads(call("bill", "hf:us/otter", "--catalog", folder, "--json"))
+    assert "1 claim was there already" in call("catalogue", "import", "csv", mine, "--to", folder)
+    made = json.loads(call("bill", "hf:us/otter", "--catalogue", folder, "--json"))
     assert made["verdicts"][0]["conclusion"] == "yes"
     mine.write_text("child,parent,relation,source\nus/otter,openai/gpt-4o,magic,our wiki\n")
-    text = call("catalog", "import", "csv", mine, "--to", folder, code=2)
+    text = call("catalogue", "import", "csv", mine, "--to", folder, code=2)
     assert "line 2: relation" in " ".join(text.split())

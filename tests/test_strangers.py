@@ -100,7 +100,7 @@ def made(tmp_path_factory):
     rules = [{"id": f"r{i}", "says": text, "when": "true", "outcome": "review"}
              for i, text in enumerate([ALL, *NASTY[:3]])]  # fmt: skip
     (folder / "rules.toml").write_text(tomli_w.dumps({"rule": rules}))
-    (folder / "catalog").mkdir()
+    (folder / "catalogue").mkdir()
     return folder
 
 
@@ -166,8 +166,9 @@ def test_every_command_over_the_store(made, request, tmp_path, command):
 
 
 CATALOGUE = [
-    "catalog list", "catalog list --json", "catalog show o/evil", "catalog show o/evil --json",
-    "catalog disputes", "catalog disputes --json", "bill hf:o/evil", "bill hf:o/evil --json",
+    "catalogue list", "catalogue list --json",
+    "catalogue show o/evil", "catalogue show o/evil --json",
+    "catalogue disputes", "catalogue disputes --json", "bill hf:o/evil", "bill hf:o/evil --json",
     "check hf:o/evil", "whatif --remove name.contains('evil') --to {tmp}/w.html",
     "whatif --remove name.contains('evil') --json",
 ]  # fmt: skip
@@ -201,7 +202,7 @@ def catalogue(tmp_path_factory):
 def test_every_command_over_the_catalogue(catalogue, request, tmp_path, command):
     to_a_terminal(command, request)
     arguments = [part.format(tmp=tmp_path) for part in command.split()]
-    invoke(*arguments, "--catalog", catalogue)
+    invoke(*arguments, "--catalogue", catalogue)
 
 
 def test_claims_that_are_taken_in_are_told_with_what_a_spreadsheet_may_run(tmp_path):
@@ -209,7 +210,7 @@ def test_claims_that_are_taken_in_are_told_with_what_a_spreadsheet_may_run(tmp_p
              ["o/a", "o/c [/x]\x1b[1m", "sft-data", "\u202ex"]]  # fmt: skip
     with (tmp_path / "c.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(lines)
-    told = invoke("catalog", "import", "csv", tmp_path / "c.csv", "--to", tmp_path / "to")
+    told = invoke("catalogue", "import", "csv", tmp_path / "c.csv", "--to", tmp_path / "to")
     assert "Formulas: 1 cell begins with" in told
 
 
@@ -276,7 +277,7 @@ def test_errors_about_names_of_a_stranger(tmp_path, text, capfd):
     for command in (["bill", text], ["plan", text], ["bill", "x", text], ["check", "hf:" + text],
                     ["terms", "show", text], ["bill", "hf:x/y", "--definition", text], [text],
                     ["run", "--threads", text], ["publish", "x", "--to", "y", "--format", text],
-                    ["catalog", "show", text], ["whatif", "--remove", text]):  # fmt: skip
+                    ["catalogue", "show", text], ["whatif", "--remove", text]):  # fmt: skip
         assert ended(*command) == 2
     out, told = capfd.readouterr()
     assert acted_on(out + told) == []

@@ -190,15 +190,15 @@ def test_what_is_said_of_public_models_reads_well(name, tmp_path):
         assert held(path.read_text()) == [], path
 
 
-CATALOG = [
+CATALOGUE = [
     ("list", "--limit", "3"), ("show", "hf:HuggingFaceTB/SmolLM3-3B"), ("sources",),
     ("show", "hf:openai/gpt-4o"), ("import", "--help"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("command", CATALOG, ids=" ".join)
+@pytest.mark.parametrize("command", CATALOGUE, ids=" ".join)
 def test_what_the_catalogue_prints_reads_well(command):
-    done = CliRunner().invoke(app, ["catalog", *command], env={"COLUMNS": "400"})
+    done = CliRunner().invoke(app, ["catalogue", *command], env={"COLUMNS": "400"})
     assert done.exit_code == 0, done.output
     assert held(done.output) == []
 

@@ -383,8 +383,8 @@ def test_other_columns_and_wrong_cells_are_named(tmp_path, text, message):
 
 
 def test_the_help_and_the_refusal_name_the_same_formats(tmp_path):
-    done = CliRunner().invoke(app, ["catalog", "import", "--help"], env={"COLUMNS": "200"})
-    refused = CliRunner().invoke(app, ["catalog", "import", "cards", str(tmp_path)])
+    done = CliRunner().invoke(app, ["catalogue", "import", "--help"], env={"COLUMNS": "200"})
+    refused = CliRunner().invoke(app, ["catalogue", "import", "cards", str(tmp_path)])
     assert isinstance(refused.exception, InputError)
     for kind in KINDS:
         assert re.search(rf"\b{kind}\b", done.output)

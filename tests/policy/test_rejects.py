@@ -211,15 +211,15 @@ def called(monkeypatch, capsys, *arguments):
 
 def test_rejects_are_told_at_the_end_and_by_the_exit_code(tmp_path, monkeypatch, capsys):
     write(tmp_path, "cards/acme/x/README.md", CARD)
-    to = ("--to", tmp_path / "catalog")
-    asked = ("catalog", "import", "card", tmp_path / "cards", *to)
+    to = ("--to", tmp_path / "catalogue")
+    asked = ("catalogue", "import", "card", tmp_path / "cards", *to)
     assert called(monkeypatch, capsys, *asked)[0] == 0
     bad = write(tmp_path, "cards/acme/y/README.md", BAD_CARDS["open"][0])
     code, text = called(monkeypatch, capsys, *asked)
     assert code == 3
     assert "1 file or row rejected" in " ".join(text.split())
     last = " ".join(text.split())
-    assert last.rindex("Rejected, and not read") > last.rindex("use them with --catalog")
+    assert last.rindex("Rejected, and not read") > last.rindex("use them with --catalogue")
     code, text = called(monkeypatch, capsys, *asked, "--json")
     assert code == 3
     [reject] = json.loads(text)["rejected"]

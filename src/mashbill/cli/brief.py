@@ -13,7 +13,7 @@ from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
     AsOfOption,
-    CatalogOption,
+    CatalogueOption,
     ClaimsOption,
     JsonOption,
     NameArgument,
@@ -62,7 +62,7 @@ def brief_command(
     as_of: AsOfOption = None,
     rules: RulesOption = None,
     terms: TermsOption = None,
-    catalog: CatalogOption = None,
+    catalogue: CatalogueOption = None,
     claims: ClaimsOption = COUNTED_CLAIMS,
     as_json: JsonOption = False,
 ) -> None:
@@ -73,7 +73,7 @@ def brief_command(
     from mashbill.report.brief import Facts, write_brief
 
     statuses = parse_claims(claims)
-    subject = subject_of(name, store, statuses, catalog or ())
+    subject = subject_of(name, store, statuses, catalogue or ())
     registry, day = load_registry(terms or ()), parse_day(as_of)
     decided = subject.decide(registry, day, subject.use, load_rules(rules or ()), is_release=True)
     facts = Facts(

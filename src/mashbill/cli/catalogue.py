@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mashbill.policy.index import Index
 
 
-def opened(catalog: Sequence[Path] | None) -> Index:
-    """Return the index of the shipped catalogue and of what --catalog names."""
-    index = open_index(catalog or ())
+def opened(catalogue: Sequence[Path] | None) -> Index:
+    """Return the index of the shipped catalogue and of what --catalogue names."""
+    index = open_index(catalogue or ())
     if index.kept:
         err.say(("note:", "yellow"), " ", index.kept)
     return index

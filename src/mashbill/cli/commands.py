@@ -35,7 +35,7 @@ HOME = {
     "whatif": "whatif",
     "conduct": "conduct",
     "journal": "conduct",
-    "catalog": "public",
+    "catalogue": "public",
     "signers": "signers",
     "terms": "terms",
 }

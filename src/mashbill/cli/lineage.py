@@ -11,7 +11,7 @@ from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
-    CatalogOption,
+    CatalogueOption,
     ClaimsOption,
     JsonOption,
     NameArgument,
@@ -54,12 +54,12 @@ def bill_command(
         typer.Option(help="Another artifact, or a definition: print only how the two differ."),
     ] = None,
     paths: Annotated[int, typer.Option(help="Paths to show for a verdict.", min=1)] = 1,
-    catalog: CatalogOption = None,
+    catalogue: CatalogueOption = None,
     claims: ClaimsOption = COUNTED_CLAIMS,
     through: Annotated[
         bool,
         typer.Option(
-            "--through-catalog", help="Go on from one's own teachers by the catalogue's claims."
+            "--through-catalogue", help="Go on from one's own teachers by the catalogue's claims."
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -71,10 +71,10 @@ def bill_command(
     wanted = SHIPPED if not definition or definition == ["all"] else tuple(definition)
 
     def subject(text: str) -> Subject:
-        found = subject_of(text, store, parse_claims(claims), catalog or ())
+        found = subject_of(text, store, parse_claims(claims), catalogue or ())
         if found.store is None or not through:
             return found
-        return through_catalogue(found, parse_claims(claims), catalog or ())
+        return through_catalogue(found, parse_claims(claims), catalogue or ())
 
     asked = subject(name)
     if against is not None:

@@ -62,10 +62,12 @@ TermsOption = Annotated[
 RulesOption = Annotated[
     list[Path] | None, typer.Option("--policy", help="House rules: a TOML file.")
 ]
-CatalogOption = Annotated[
+CatalogueOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "--catalog", envvar="MASHBILL_CATALOG", help="Claims of one's own: a folder or CSV file."
+        "--catalogue",
+        envvar="MASHBILL_CATALOGUE",
+        help="Claims of one's own: a folder or CSV file.",
     ),
 ]
 ClaimsOption = Annotated[

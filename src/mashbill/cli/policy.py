@@ -14,7 +14,7 @@ from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
     AsOfOption,
-    CatalogOption,
+    CatalogueOption,
     ClaimsOption,
     JsonOption,
     NameArgument,
@@ -64,7 +64,7 @@ def check_command(
     as_of: AsOfOption = None,
     rules: RulesOption = None,
     terms: TermsOption = None,
-    catalog: CatalogOption = None,
+    catalogue: CatalogueOption = None,
     claims: ClaimsOption = COUNTED_CLAIMS,
     purpose: Annotated[str | None, typer.Option(help=_USE["purpose"])] = None,
     distribution: Annotated[str | None, typer.Option(help=_USE["distribution"])] = None,
@@ -85,7 +85,7 @@ def check_command(
     as_json: JsonOption = False,
 ) -> None:
     """Decide an artifact again: terms, licences, house rules. Exit 0 allow, 1 deny, 3 review."""
-    subject = subject_of(name, store, parse_claims(claims), catalog or ())
+    subject = subject_of(name, store, parse_claims(claims), catalogue or ())
     competes = None
     if competes_with is not None:
         competes = [] if competes_with == ["none"] else competes_with

@@ -1,4 +1,4 @@
-"""Commands about public models: catalog list, show, disputes and import."""
+"""Commands about public models: catalogue list, show, disputes and import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from mashbill.cli.catalogue import opened, stream_json
 from mashbill.cli.ending import EXIT
 from mashbill.cli.options import (
-    CatalogOption,
+    CatalogueOption,
     JsonOption,
     app,
     out,
@@ -37,10 +37,12 @@ from mashbill.policy.importers import (
 )
 from mashbill.policy.model_names import find_named
 
-catalog_app = typer.Typer(help="What public models were made of, as claims.", no_args_is_help=True)
-app.add_typer(catalog_app, name="catalog")
+catalogue_app = typer.Typer(
+    help="What public models were made of, as claims.", no_args_is_help=True
+)
+app.add_typer(catalogue_app, name="catalogue")
 
-DEFAULT_CATALOG = Path("catalog")
+DEFAULT_CATALOGUE = Path("catalogue")
 SHOWN = 200
 """rows that a terminal is shown, unless --limit says otherwise"""
 LimitOption = Annotated[
@@ -49,15 +51,15 @@ LimitOption = Annotated[
 ]
 
 
-@catalog_app.command("list")
+@catalogue_app.command("list")
 def list_command(
     text: Annotated[str, typer.Argument(help="Part of a name, provider or country.")] = "",
-    catalog: CatalogOption = None,
+    catalogue: CatalogueOption = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List models and datasets."""
-    index = opened(catalog)
+    index = opened(catalogue)
     rows, count = index.listed(text, None if as_json and limit is None else limit or SHOWN)
     found = index.batches(rows)
     if as_json:
@@ -75,15 +77,15 @@ def list_command(
         out.say(f"and {count - len(rows):,} more, told by --json or a larger --limit")
 
 
-@catalog_app.command("show")
+@catalogue_app.command("show")
 def show_command(
     name: Annotated[str, typer.Argument(help="OWNER/NAME, or a part that fits one only.")],
-    catalog: CatalogOption = None,
+    catalogue: CatalogueOption = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a model or dataset: its facts, and every claim about it, contradictions beside."""
-    index = opened(catalog)
+    index = opened(catalogue)
     entity, how = find_named(name, index)
     most = None if as_json and limit is None else limit or SHOWN
     about, made_from = index.about(entity.id, most)
@@ -105,21 +107,21 @@ def show_command(
     print_entity(entity, about, used, disputes, made_from=made_from, used_in=used_in)
 
 
-@catalog_app.command("sources")
-def sources_command(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+@catalogue_app.command("sources")
+def sources_command(catalogue: CatalogueOption = None, as_json: JsonOption = False) -> None:
     """Count what claims and facts rest on: who stands behind them, and what can be opened again."""
-    catalogue = load_catalogue(catalog or ())
-    told = standing_of_sources(catalogue)
+    claims = load_catalogue(catalogue or ())
+    told = standing_of_sources(claims)
     if as_json:
         print_json(told)
         return
     print_sources(told)
 
 
-@catalog_app.command("disputes")
-def disputes_command(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
+@catalogue_app.command("disputes")
+def disputes_command(catalogue: CatalogueOption = None, as_json: JsonOption = False) -> None:
     """Show claims that contradict each other; none is resolved by hand."""
-    disputes = opened(catalog).disputes()
+    disputes = opened(catalogue).disputes()
     if as_json:
         print_json({key: [c.model_dump(mode="json") for c in sides]
                     for key, sides in disputes.items()})  # fmt: skip
@@ -133,15 +135,15 @@ def disputes_command(catalog: CatalogOption = None, as_json: JsonOption = False)
     out.print(told)
 
 
-@catalog_app.command("import")
+@catalogue_app.command("import")
 def import_command(
     format: Annotated[  # noqa: A002
         str, typer.Argument(help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")
     ],
     what: Annotated[list[str], typer.Argument(help="Files or folders; for hub: OWNER/NAME ...")],
     to: Annotated[
-        Path, typer.Option(help="Folder of claims to add to.", envvar="MASHBILL_CATALOG")
-    ] = DEFAULT_CATALOG,
+        Path, typer.Option(help="Folder of claims to add to.", envvar="MASHBILL_CATALOGUE")
+    ] = DEFAULT_CATALOGUE,
     entity: Annotated[str, typer.Option(help="Of a single card: whose it is, OWNER/NAME.")] = "",
     of: Annotated[str, typer.Option(help="Of a repository: OWNER/REPO.")] = "",
     commit: Annotated[str, typer.Option(help="Of a repository: the commit checked out.")] = "",

@@ -42,7 +42,7 @@ def print_import(to: Path, imported: Imported, added: Added, formulas: int | Non
         f"{'was' if added.known_claims == 1 else 'were'} there already; "
         f"{counted(len(left), 'statement')} left out; "
         f"{counted(len(imported.rejected), 'file or row', 'files or rows')} rejected; "
-        f"use them with --catalog {to}"
+        f"use them with --catalogue {to}"
     )
     if formulas is None:
         formulas = sum(

@@ -20,13 +20,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-def public_subject(name: str, statuses: Sequence[Status], catalog: Sequence[Path] = ()) -> Subject:
+def public_subject(
+    name: str, statuses: Sequence[Status], catalogue: Sequence[Path] = ()
+) -> Subject:
     """Return a model or dataset of the catalogue; see :mod:`mashbill.lineage.subject`."""
-    return subject.public_subject(name, statuses, opened(catalog))
+    return subject.public_subject(name, statuses, opened(catalogue))
 
 
 def subject_of(
-    name: str, store: Path, statuses: Sequence[Status], catalog: Sequence[Path] = ()
+    name: str, store: Path, statuses: Sequence[Status], catalogue: Sequence[Path] = ()
 ) -> Subject:
     """Return what a name means: ``hf:OWNER/NAME`` of the catalogue, or an artifact of a store.
 
@@ -35,7 +37,7 @@ def subject_of(
         StoreError: if the store has none.
     """
     if is_public(name):
-        return public_subject(name, statuses, catalog)
+        return public_subject(name, statuses, catalogue)
     return own_subject(name, store)
 
 
@@ -45,7 +47,7 @@ def own_subject(name: str, store: Path) -> Subject:
 
 
 def through_catalogue(
-    own: Subject, statuses: Sequence[Status], catalog: Sequence[Path] = ()
+    own: Subject, statuses: Sequence[Status], catalogue: Sequence[Path] = ()
 ) -> Subject:
     """Return an artifact of a store whose teachers rest on what the catalogue claims of them."""
-    return subject.through_catalogue(own, statuses, opened(catalog))
+    return subject.through_catalogue(own, statuses, opened(catalogue))

@@ -12,7 +12,7 @@ from mashbill.cli.opening import open_store
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     AsOfOption,
-    CatalogOption,
+    CatalogueOption,
     ClaimsOption,
     JsonOption,
     TermsOption,
@@ -89,7 +89,7 @@ def whatif_command(
     population_file: PopulationOption = None,
     most: MostOption = ARTIFACTS_TOLD,
     as_of: AsOfOption = None,
-    catalog: CatalogOption = None,
+    catalogue: CatalogueOption = None,
     claims: ClaimsOption = COUNTED_CLAIMS,
     terms_file: TermsOption = None,
     to: Annotated[Path | None, typer.Option(help="Also write one HTML page.")] = None,
@@ -102,7 +102,7 @@ def whatif_command(
     day = parse_day(as_of)
     registry = load_registry(terms_file or ())
     listed = population.read_population(population_file) if population_file else None
-    things, ids, counted = _asked_about(store, catalog, claims)
+    things, ids, counted = _asked_about(store, catalogue, claims)
     if store is None:
         listed = listed or population.shipped()
     definitions = load_definitions(definition or ("A", "B", "C"))
@@ -125,14 +125,14 @@ def whatif_command(
 
 
 def _asked_about(
-    store: Path | None, catalog: list[Path] | None, claims: str
+    store: Path | None, catalogue: list[Path] | None, claims: str
 ) -> tuple[Things, Mapping[str, str], str]:
     """Return what scenarios are put to, ids by lower-case name, and a sentence that counts it."""
     if store is not None:
         things = things_of_store(open_store(store))
         return things, {}, counted_over(things, f"the store {store}", "its own records")
     statuses = parse_claims(claims)
-    index = opened(catalog)
+    index = opened(catalogue)
     things = things_of_index(index, statuses)
     by = f"{', '.join(statuses)} claims"
     return things, Names(index), counted_over(things, "the catalogue", by)

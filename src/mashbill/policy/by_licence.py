@@ -101,5 +101,5 @@ def _of_one(
 def _remedy(source: Source) -> str:
     """Say where a licence is to be written down: in a recipe, if one may name the source."""
     if source.route in ("public", "weights"):  # of the catalogue: somebody else made it
-        return "look where it is published, and record it in a catalogue of your own (--catalog)"
+        return "look where it is published, and record it in a catalogue of your own (--catalogue)"
     return "write license where the recipe names them"

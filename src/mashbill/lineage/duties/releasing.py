@@ -95,7 +95,7 @@ def _of_a_public_one(
     return [
         _made("review", "licence-not-stated", name,
               "no licence is recorded that its maker gives it out under; add what its card states "
-              "with `mashbill catalog import`", as_of, lacking=(f"license of {name}",)),
+              "with `mashbill catalogue import`", as_of, lacking=(f"license of {name}",)),
     ]  # fmt: skip
 
 

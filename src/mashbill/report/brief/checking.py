@@ -95,7 +95,7 @@ def _of_claims(facts: Facts, of: Public) -> list[Block]:
     ]  # fmt: skip
     blocks: list[Block] = [
         Commands((
-            f"mashbill catalog show {name}",
+            f"mashbill catalogue show {name}",
             f"mashbill bill {name} --definition all",
             f"mashbill check {name} --as-of {facts.as_of} --all{_given(facts)}",
         )),
