@@ -2,7 +2,7 @@
 
     python benchmarks/marks.py 5000000
 
-Makes a data set of so many rows of a text each in a store (a corpus of public texts), and then a
+Makes a dataset of so many rows of a text each in a store (a corpus of public texts), and then a
 corpus of one's own in which every tenth row is one of them; prints seconds of a processor of each
 run with and without the look, the size of the arrays that are kept, and the most memory of each.
 """

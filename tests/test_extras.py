@@ -193,7 +193,7 @@ ARGUMENTS = {
     "rebuild": ["RECIPE", "--kind", "closed-api", "--to", "TO"],
     "run": ["RECIPE"],
     "conduct statement": ["--to", "TO"],
-    "conduct verify": ["STATEMENT"],
+    "conduct audit": ["STATEMENT"],
     "signers add": ["0" * 64],
     "signers remove": ["0" * 64],
     "journal prune": ["--before", "2020-01-01"],

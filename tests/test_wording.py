@@ -26,7 +26,7 @@ from mashbill.report import write_report
 _NOUNS = (
     "rows|records|files|entries|calls|models|sources|claims|facts|things|points|lines|duties|"
     "checkpoints|artifacts|labels|mistakes|parameters|tokens|words|days|steps|hops|runs|events|"
-    "teachers|datasets|data sets|columns|shards|statements|systems|findings|unknowns|kinds|keys|"
+    "teachers|datasets|columns|shards|statements|systems|findings|unknowns|kinds|keys|"
     "requests|limits|prompts|attempts|lines|definitions|signers|nodes|texts"
 )
 _ONE = (

@@ -304,16 +304,16 @@ def test_a_statement_is_made_verified_and_refused_by_the_commands(tmp_path):
     made = runner.invoke(app, ["conduct", "statement", "latest", "--to", file, *store])
     assert made.exit_code == 0, made.output
     assert "secret words" not in (tmp_path / "statement.json").read_text()
-    checked = runner.invoke(app, ["conduct", "verify", file, *store])
+    checked = runner.invoke(app, ["conduct", "audit", file, *store])
     assert (checked.exit_code, "holds" in checked.output) == (0, True)
     other = tmp_path / "other"
     run(recipe(tmp_path / "o", 'kind = "fake"\nwords.a = ["x"]\nwords.b = ["y"]\n'), other)
-    strange = runner.invoke(app, ["conduct", "verify", file, "--store", str(other)])
+    strange = runner.invoke(app, ["conduct", "audit", file, "--store", str(other)])
     assert strange.exit_code == 1
     assert "has no entry" in strange.output
     text = (tmp_path / "statement.json").read_text()
     (tmp_path / "statement.json").write_text(text.replace('"payload": "', '"payload": "AA', 1))
-    assert runner.invoke(app, ["conduct", "verify", file]).exit_code != 0
+    assert runner.invoke(app, ["conduct", "audit", file]).exit_code != 0
     runs = runner.invoke(app, ["conduct", "runs", "--json", *store])
     assert json.loads(runs.output)[0]["calls"] == 4
     size = runner.invoke(app, ["journal", "size", "--json", *store])

@@ -46,7 +46,7 @@ def hidden(text):
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory):
-    """The account of a data set whose generators, licences and columns are called so."""
+    """The account of a dataset whose generators, licences and columns are called so."""
     rows = [
         {"text": f"{i}", "generator": name, "license": name, name: "v"}
         for i, name in enumerate(NAMES)

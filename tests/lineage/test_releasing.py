@@ -32,7 +32,7 @@ USE = Use(
 
 
 def circuit_of(sources, kind="model"):
-    """A model (or a data set) of these sources: weights of models by weights, texts as content."""
+    """A model (or a dataset) of these sources: weights of models by weights, texts as content."""
     table = NodeTable()
     members = []
     for source in sources:
@@ -236,7 +236,7 @@ def test_each_licence_that_is_missing_is_asked_for_and_only_once(missing, distri
     assert lacks.count("use.distribution") <= 1
     texts = [decision.because for decision in review]
     assert len(set(texts)) == len(texts)
-    assert not any("learned from these data" in text for text in texts)  # a data set learns nothing
+    assert not any("learned from these data" in text for text in texts)  # a dataset learns nothing
 
 
 def test_a_rule_that_asks_for_nothing_of_a_source_is_put_once():

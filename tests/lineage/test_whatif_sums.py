@@ -51,7 +51,7 @@ def test_sums_in_words_are_sums_in_tables(facts):
     rows = dict(side_by_side([facts]))
     lines = facts["first_lines"]
     gone = lines[0].removeprefix(facts["title"])
-    for noun, words in (("models", "models?"), ("data sets", "data sets?")):
+    for noun, words in (("models", "models?"), ("datasets", "datasets?")):
         go, stay, hit = (
             int(_NUMBER.search(rows[row][0])[0].replace(",", ""))
             for row in (f"{noun} that go", f"{noun} that stay and lose an ancestor",

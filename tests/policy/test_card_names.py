@@ -206,7 +206,7 @@ def test_an_address_of_the_other_kind_is_no_base(tmp_path):
     imported = import_claims("card", put(tmp_path, front))
     assert imported.claims == ()
     assert [line.rsplit(" is ", 1)[1] for line in imported.left_out] == [
-        "the address of a data set", "the address of a model",
+        "the address of a dataset", "the address of a model",
     ]  # fmt: skip
 
 

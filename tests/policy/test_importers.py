@@ -66,7 +66,7 @@ def test_cards_become_claims_and_say_what_was_passed_over():
     left = "\n".join(imported.left_out)
     assert "plain/README.md: no front matter" in left
     assert "student-7b/README.md: datasets: 'some notes of ours' is no id" in left
-    assert "chats/README.md: source_datasets: 'extended|squad' names no data set" in left
+    assert "chats/README.md: source_datasets: 'extended|squad' names no dataset" in left
     assert len(imported.left_out) == 3
 
 
@@ -312,7 +312,7 @@ def test_summaries_become_claims_with_rows():
         "_template.json: a template",
         "Chats.json: chats-two: Model Generated: 'alpaca': the name does not tell whose model",
         "Chats.json: chats-two: Model Generated: 'Other': which names none",
-        "Chats.json: chats-elsewhere: Hugging Face URL: no data set on the hub",
+        "Chats.json: chats-elsewhere: Hugging Face URL: no dataset on the hub",
         "old_name has CC-BY-4.0, MIT; not one",
     ):
         assert reason in left

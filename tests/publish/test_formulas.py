@@ -23,7 +23,7 @@ PLAIN_TEXTS = ["a=b", "", " =x", "'=x", "1-2", 'say "=x"', "x\n=y", "é"]
 
 
 def spreadsheet(tmp_path, name="note"):
-    """A store with a data set of such texts, in a column of this name."""
+    """A store with a dataset of such texts, in a column of this name."""
     rows = [
         {"text": f"t{i}", name: text, "number": -i, "list": ["=x"], f"'{name}": "kept"}
         for i, text in enumerate([*FORMULAS, *PLAIN_TEXTS])

@@ -50,7 +50,7 @@ def test_a_browser_draws_every_part(page, tmp_path):
 
 
 def test_each_thing_of_a_chain_has_a_box_whatever_it_is_called(tmp_path):
-    """A teacher may be called as a data set is, and two versions of one name may stand in it."""
+    """A teacher may be called as a dataset is, and two versions of one name may stand in it."""
     from tests_support import run_toy
 
     from mashbill.report.gather import gather

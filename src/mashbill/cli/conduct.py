@@ -1,4 +1,4 @@
-"""Commands about conduct and the journal: statement, verify, runs; size, prune, export, import."""
+"""Commands about conduct and the journal: statement, audit, runs; size, prune, export, import."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def statement_command(
         Path | None, typer.Option(help="File to write; standard output if absent.")
     ] = None,
 ) -> None:
-    """Write a signed statement of how a run had access, that a third party can verify."""
+    """Write a signed statement of how a run had access, that a third party can audit."""
     opened = open_store(store)
     journal = Journal(_journal(store))
     found = _find(journal, run)
@@ -115,8 +115,8 @@ def statement_command(
     out.say(f"{to}: run {found.run}, {counted(len(made['calls']), 'call')}")
 
 
-@conduct_app.command("verify")
-def verify_command(
+@conduct_app.command("audit")
+def audit_command(
     file: Annotated[Path, typer.Argument(help="Statement to check.")],
     key: Annotated[
         str | None, typer.Option(help="Key id, or its beginning, that must have signed it.")
@@ -126,7 +126,7 @@ def verify_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a statement: its signature, and all that it says computed again. Exit 1 if not."""
+    """Audit a statement: its signature, and all that it says computed again. Exit 1 if not."""
     try:
         checked = statement.check(file)
     except AuditError as error:

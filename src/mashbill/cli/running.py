@@ -110,11 +110,11 @@ def run(
     allow: AllowOption = None,
     accept_review: Annotated[
         str | None,
-        typer.Option(help="Who answers for going on although the plan wants review."),
+        typer.Option(help="Name of the person who accepts the review."),
     ] = None,
     override_lint: Annotated[
         str | None,
-        typer.Option(help="Who answers for prompts that the linter stops."),
+        typer.Option(help="Name of the person who answers for prompts that the linter stops."),
     ] = None,
     reason: Annotated[
         str | None, typer.Option(help="Why; it goes into the ledger with the name.")

@@ -114,10 +114,11 @@ def _totals(todo: list[planning.PlannedStage]) -> list[str]:
     """Say what is left to do in time, calls and money, and what of it is not known."""
     unsaid = [stage.name for stage in todo if stage.seconds is None]
     uncounted = [stage.name for stage in todo if stage.projected is None]
-    seconds = sum(stage.seconds or 0 for stage in todo)
-    parts = [f"About {seconds:,.0f} s on two cores" + (" for the rest" if unsaid else "")]
-    if unsaid:
-        parts.insert(0, f"Time not known: {', '.join(unsaid)}")
+    parts = [f"Time not known: {', '.join(unsaid)}"] if unsaid else []
+    if len(unsaid) < len(todo):
+        seconds = sum(stage.seconds or 0 for stage in todo)
+        time = f"about {seconds:,.0f} s on two cores" if seconds >= 1 else "less than a second"
+        parts.append(f"all other stages: {time}" if unsaid else time[0].upper() + time[1:])
     projected = sum((stage.projected for stage in todo if stage.projected), Projection())
     most = projected.most
     tokens = f"{projected.least.tokens_in:,}" + (f" to {most.tokens_in:,}" if most else " or more")

@@ -34,9 +34,9 @@ class FileOrigin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     by: Literal["people", "model", "dataset"]
-    """who wrote it: people, a model, or it was taken from a data set"""
+    """who wrote it: people, a model, or it was taken from a dataset"""
     name: str = ""
-    """of the model or data set, as its maker writes it"""
+    """of the model or dataset, as its maker writes it"""
     kind: SourceKind = "unknown"
     """who can have the model, and how"""
     provider: str = "unknown"
@@ -46,7 +46,7 @@ class FileOrigin(BaseModel):
     version: str = ""
     """release, date or revision"""
     license: str | None = None
-    """SPDX identifier of the licence of the data set, or of what people wrote, which needs none"""
+    """SPDX identifier of the licence of the dataset, or of what people wrote, which needs none"""
     called_by: CalledBy = ""
     """who called the model: us or others; see ``import``"""
 

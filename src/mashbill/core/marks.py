@@ -35,7 +35,7 @@ MarkKind = Literal[
 """our receipts in the rows; a column of a name and a kind that we write; our files beside them; a
 column that says who wrote a row; a column of names of models; ids that an API of models gives to
 its answers; texts of this store, and parts of such texts; answers in its journal, and parts;
-a public data set's address; a column of stricter licences than the one declared; words that
+a public dataset's address; a column of stricter licences than the one declared; words that
 teachers are asked by"""
 
 CONTRADICTED = "contradicted"
@@ -92,7 +92,7 @@ class Mark:
             case "words":
                 return f"{self.where} holds words of {names}, which this store has as theirs"
             case "address":
-                return f"{self.where} is a public data set, which {names} wrote"
+                return f"{self.where} is a public dataset, which {names} wrote"
 
     def facts(self) -> dict[str, Any]:
         """Return it for the ledger and for a program."""

@@ -1,7 +1,8 @@
 """What a recipe declares about the use of its result: the facts that terms ask for.
 
 Nothing here bears identity: the same artifacts come about whatever they are for. What is not
-declared stays unknown, and what a rule needs and does not know leads to review, never to leave.
+declared stays unknown, and what a rule needs and does not know leads to review, never to
+permission.
 """
 
 from __future__ import annotations

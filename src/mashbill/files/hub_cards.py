@@ -31,7 +31,7 @@ def fetch_cards(
     What was fetched before one that fails stays; a card that is there already is replaced.
 
     Args:
-        names: ``hf:OWNER/NAME`` for a model, ``hf:datasets/OWNER/NAME`` for a data set; ``hf:`` may
+        names: ``hf:OWNER/NAME`` for a model, ``hf:datasets/OWNER/NAME`` for a dataset; ``hf:`` may
             be left off.
         into: folder for ``OWNER/NAME/README.md`` and ``datasets/OWNER/NAME/README.md``, as the
             importer of cards reads them.

@@ -50,7 +50,7 @@ class HubAddress:
         if match is None or halves or ".." in (match[4] or "").split("/"):
             msg = (
                 f"{address}: write hf:OWNER/NAME/FILE for a model's file, or "
-                "hf:datasets/OWNER/NAME for a data set, with @REVISION behind the name and a "
+                "hf:datasets/OWNER/NAME for a dataset, with @REVISION behind the name and a "
                 "file, folder or glob behind that if wanted"
             )
             raise InputError(msg)

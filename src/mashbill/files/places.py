@@ -91,7 +91,7 @@ def place(address: str, kind: ArtifactKind, *, public: bool, title: str) -> Plac
 
     Args:
         address: a path, an address of fsspec, or ``hf:[datasets/]OWNER/NAME``.
-        kind: what is published; a dataset goes to the hub's data sets, a model to its models.
+        kind: what is published; a dataset goes to the hub's datasets, a model to its models.
         public: whether everyone may see a repository of the hub.
         title: one line that says what is published.
 
@@ -102,7 +102,7 @@ def place(address: str, kind: ArtifactKind, *, public: bool, title: str) -> Plac
     if address.startswith("hf:"):
         asked = HubAddress.parse(address)
         if asked.kind == "dataset" and kind == "model":
-            msg = f"{address} is a data set, and what is published a model; name hf:OWNER/NAME"
+            msg = f"{address} is a dataset, and what is published a model; name hf:OWNER/NAME"
             raise InputError(msg)
         asked = HubAddress(kind, asked.repository, asked.revision, asked.inside)
         return HubRepository(asked, public=public, title=title)

@@ -68,7 +68,7 @@ def _of_one(
         case "permissive":
             bound = ""
             if source.route.startswith("dataset:") and source.provider != "unknown":
-                bound = f"; the terms of {source.provider} bound whoever made the data set"
+                bound = f"; the terms of {source.provider} bound whoever made the dataset"
             return made("allow", "permissive-licence",
                         f"{name} places nothing on what is learned from it{choice}{bound}",
                         used=used, **document)  # fmt: skip

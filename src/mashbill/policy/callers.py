@@ -1,6 +1,6 @@
 """Who called: terms bind whoever had a model write, whatever licence its outputs were given later.
 
-Rows that came as data say little of that. Where they name a model, or are a data set of which the
+Rows that came as data say little of that. Where they name a model, or are a dataset of which the
 catalogue knows what wrote it, what bound the caller is looked up; whether it binds us depends on
 who called, which a recipe declares (``called_by``), and which is asked where it does not.
 """
@@ -131,7 +131,7 @@ def caller_unknown(
 
 
 def may_be_known(name: str) -> bool:
-    """Return whether the shipped catalogue may know who wrote a data set; True does not say so."""
+    """Return whether the shipped catalogue may know who wrote a dataset; True does not say so."""
     return name.rsplit("/", 1)[-1].lower() in _bare_names()
 
 
@@ -142,7 +142,7 @@ def _bare_names() -> frozenset[str]:
 
 @cache
 def writers_of(name: str) -> tuple[Entity, ...]:
-    """Return the models that wrote a data set of the shipped catalogue, or a part of it."""
+    """Return the models that wrote a dataset of the shipped catalogue, or a part of it."""
     catalogue, about = _shipped()
     try:
         entity = catalogue.find(name)

@@ -39,7 +39,7 @@ class Formulas:
     escape: bool = False
     """whether they get a quote in front"""
     cells: Counter[str] = field(default_factory=Counter)
-    """column, as the data set names it -> how many of its cells"""
+    """column, as the dataset names it -> how many of its cells"""
     headers: set[str] = field(default_factory=set)
     """columns whose own names are such"""
 

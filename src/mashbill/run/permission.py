@@ -40,7 +40,7 @@ PROMPT_FILES = frozenset({".jinja", ".j2", ".txt", ".md"})
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Somebody who answers for going on although a plan wants review."""
+    """The person who accepts the review that a plan wants."""
 
     name: str
     reason: str

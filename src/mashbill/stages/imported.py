@@ -73,7 +73,7 @@ class ImportSpec(ReadsFiles):
 
     kind: Literal["import"] = "import"
     title: str
-    """name of the data set, for the bill"""
+    """name of the dataset, for the bill"""
     text: str = ""
     """column of the text, or of the turns of a chat, or a path into an object (``json.answer``); if
     empty the first that is there of those that docs/formats.md lists"""

@@ -46,7 +46,7 @@ DID = {
     Channel.TRANSFORM: "rewrote or cleaned",
     Channel.PROMPT: "wrote what was asked",
 }
-"""channel -> what a model did; a data set of content is text that was read"""
+"""channel -> what a model did; a dataset of content is text that was read"""
 
 
 _LOOKED = 80  # characters of where something was looked for

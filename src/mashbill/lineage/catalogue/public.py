@@ -34,7 +34,7 @@ COUNTED: tuple[Status, ...] = ("stated", "derived", "sworn")
 REST = "what else it was made from, not recorded"
 JUDGES = "who else judged or chose what is in it, not recorded"
 WHOLE = frozenset(["", "data", "records", "rows", "tokens"])
-"""phases whose parts are those of a whole data set"""
+"""phases whose parts are those of a whole dataset"""
 _CODE = {label: code for code, label in enumerate(LABELS)}
 
 
@@ -209,13 +209,13 @@ class Building:
                 phases.setdefault(claim.of, []).append(claim)
         named = [phase for phase in phases if phase]
         if entity.what == "dataset" and len(named) == 1 and "" in phases:
-            # A data set has one making: whoever judged or selected did so in it.
+            # A dataset has one making: whoever judged or selected did so in it.
             phases[named[0]] += phases.pop("")
         whole = True
         for phase, parts in phases.items():
             whole &= yield from self._phase(number, entity, phase, parts, alone=len(phases) == 1)
         # Weights alone say nothing of what was learned on top of them, nor a phase of whether there
-        # was another: unless the record is that of a whole data set there may be more.
+        # was another: unless the record is that of a whole dataset there may be more.
         if claims and not (whole and len(phases) == 1 and WHOLE.issuperset(phases)):
             self._edge(number, self._rest(entity), "content", np.nan)
         return number

@@ -24,7 +24,7 @@ ENDS = frozenset(["own-dataset", "human", "test-double"])
 """kinds of source at which lineage truly ends: declared as one's own, written by people, or a
 stand-in that nobody trained"""
 ORIGIN = ": origin not recorded"
-"""end of the name of a source that stands for those rows of a data set of which nobody says what
+"""end of the name of a source that stands for those rows of a dataset of which nobody says what
 wrote them"""
 NOT_SAID = "not recorded"
 """route of what the catalogue puts where claims may have left something out"""

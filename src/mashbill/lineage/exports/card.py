@@ -1,6 +1,6 @@
 """Hugging Face's model card and dataset card: README.md with front matter in YAML.
 
-The Hub's metadata knows a base model and data sets by their ids on the Hub, and has no relation
+The Hub's metadata knows a base model and datasets by their ids on the Hub, and has no relation
 for a teacher, so everything else stands in ``bill.json``, to which ``x-mashbill`` points by name
 and digest, and in the text (:mod:`mashbill.lineage.exports.card_text`). What is not recorded, such
 as the language of the texts, is left out and never guessed. Scalars are written as JSON, which is

@@ -74,7 +74,7 @@ def _what(account: Account) -> list[str]:
         what = f"A model{of}, made by the stage `{kind}` from {_size(account)}."
     else:
         rows = counted(manifest.rows, "row")
-        what = f"A data set of {rows} ({_size(account)}), made by the stage `{kind}`."
+        what = f"A dataset of {rows} ({_size(account)}), made by the stage `{kind}`."
     by = f" Models had a part in it: {markdown(listed(taught))}." if taught else ""
     stated = account.stated_license
     licence = (

@@ -100,7 +100,7 @@ class Section:
             ]
         if names := self._by("others"):
             said.append(
-                f"{_every(names)} wrote on account of others, whose data sets belong to sections "
+                f"{_every(names)} wrote on account of others, whose datasets belong to sections "
                 "2.1 and 2.2."
             )
         return " ".join(said)

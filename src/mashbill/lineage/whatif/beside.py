@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
     """Return the rows of the table in which scenarios stand side by side."""
     rows: list[tuple[str, list[str]]] = []
-    for key, noun in (("models", "models"), ("datasets", "data sets")):
+    for key, noun in (("models", "models"), ("datasets", "datasets")):
         impacts = [item["impact"][key] for item in facts]
         rows += [
             (f"{noun} that go", [f"{i['go']:,}" for i in impacts]),
@@ -48,7 +48,7 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
         ]
     rows += [
         (
-            f"models and data sets that stay and lose an ancestor under {name}",
+            f"models and datasets that stay and lose an ancestor under {name}",
             [
                 f"{item['under'][name]['models']:,} and {item['under'][name]['datasets']:,}"
                 for item in facts
@@ -64,7 +64,7 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
     ]  # fmt: skip
     lists = [item["impact"]["over_a_list"] for item in facts]
     if lists[0] is not None:
-        for key, noun in (("models", "models"), ("datasets", "data sets")):
+        for key, noun in (("models", "models"), ("datasets", "datasets")):
             if lists[0][key]["score"] is not None:
                 rows.append((
                     f"score, 0 to 100, over the {lists[0][key]['members']} {noun} of the list "

@@ -29,7 +29,7 @@ TAKES = 1 << len(MEDIA)
 PROFILES = SIZES * CONTEXTS * TAKES
 """places of a profile, not recorded included; DATA stands behind them"""
 DATA = PROFILES
-"""profile of a data set: nothing here says what one can do for a model"""
+"""profile of a dataset: nothing here says what one can do for a model"""
 
 
 def profiles(measures: Measures, is_data: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ def fit(wanted: np.ndarray, channel: Channel) -> Fit:
     for holds, known in checks:
         fits &= holds & known
         might &= holds | ~known
-    either = data == their_data  # a data set stands in for a data set, a model for a model
+    either = data == their_data  # a dataset stands in for a dataset, a model for a model
     return Fit(fits & either & ~data, might & either)
 
 

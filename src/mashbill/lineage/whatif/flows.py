@@ -34,7 +34,7 @@ def flows_of(things: Things, outcome: Outcome) -> list[_Flow]:
 
     The roles of an affected artifact are those that it loses directly; where it loses none, as only
     what it was built on does, the role is THROUGH. A provider is counted once for each artifact and
-    role. With a data set that goes, it is its provider that takes away what others serve through
+    role. With a dataset that goes, it is its provider that takes away what others serve through
     it.
     """
     slot, who = _slots(things, outcome.removed)

@@ -37,7 +37,7 @@ class OneGap:
     """models, datasets -> int64, shape (looked at,): how many more would be hit, itself counted"""
 
     def as_json(self, roster: Roster) -> dict[str, Any]:
-        """Return it for a program: of models and data sets the mean, the most, and whose it is."""
+        """Return it for a program: of models and datasets the mean, the most, and whose it is."""
         name = roster.things.columns["name"]
         told: dict[str, Any] = {"things": self.things, "looked_at": len(self.entry)}
         for key, more in self.more.items():

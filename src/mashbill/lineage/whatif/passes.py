@@ -4,7 +4,7 @@ Everything is a pass over the circuit. An artifact *loses an ancestor* if a sour
 it, whether it goes itself or stays; under a definition, if it reaches it by the definition's
 channels and hops. Whether it could be made again follows from who else could take a lost place.
 
-What more going can do is one way only, whether data sets go or models:
+What more going can do is one way only, whether datasets go or models:
 
 * what loses an ancestor still does, by a definition too, and it stays as near or comes nearer; so
   no count of losers falls, nor of what goes;
@@ -12,7 +12,7 @@ What more going can do is one way only, whether data sets go or models:
   cannot; a path that was not kept is not kept;
 * no part of an impact falls, nor either end of a share, so no impact and no sum of them does.
 
-For that, the roles in which others serve an artifact do not depend on what goes, and a data set
+For that, the roles in which others serve an artifact do not depend on what goes, and a dataset
 that goes hides nothing behind it: whoever served through it is lost with it. It is not so for what
 is counted over what stays alone, nor for how many are made anew in a row, since what goes is not.
 """
@@ -112,7 +112,7 @@ class Outcome:
     """uint8: channels in which models, and data whose making is not recorded, serve it directly, a
     bit each; the same whatever goes"""
     lost: np.ndarray
-    """uint8: channels in which what goes, or what goes with a data set, serves it directly"""
+    """uint8: channels in which what goes, or what goes with a dataset, serves it directly"""
     unfitted: np.ndarray
     """uint8: of the lost, those in which no model that is known to fit could take the place"""
     unserved: np.ndarray
@@ -218,7 +218,7 @@ def _under(things: Things, removed: np.ndarray, definition: Definition) -> Under
     shares = touched_above(circuit, close, counts)
     near = _by_ways(circuit, removed, decided.hops, hop, counts)
     hits = (near <= definition.most_hops) & things.made
-    # A data set that goes stands at depth 1 where it was read; for a definition it is no hop.
+    # A dataset that goes stands at depth 1 where it was read; for a definition it is no hop.
     data = removed & things.thing & (hop == 0)
     depth = near
     if data.any():

@@ -5,7 +5,7 @@ nothing to do with a scenario lower it. If it is how many things are hit, more g
 since what is hit lightly joins what is hit hard. So there are two figures, and neither is that:
 
 * the *impact in whole models*: the sum of the impacts (:mod:`impact`) over the models that go or
-  rest on what goes; from 0 to their number. What is not hit adds nothing. Data sets are summed
+  rest on what goes; from 0 to their number. What is not hit adds nothing. Datasets are summed
   apart.
 * the *score*, 0 to 100: the mean over a stated list of names, which neither the catalogue nor the
   scenario changes. A name of whose making nothing is recorded may be hit or not: it counts from 0
@@ -99,7 +99,7 @@ def impact_in_all(roster: Roster, hit: Hit, which: np.ndarray) -> dict[str, Any]
     Args:
         roster: entries.
         hit: what becomes of each.
-        which: bool, shape (entries,): models, or data sets.
+        which: bool, shape (entries,): models, or datasets.
     """
     mine = hit.any & which
     downloads = roster.things.measured.downloads[roster.node][mine]
@@ -126,7 +126,7 @@ def impact_in_all(roster: Roster, hit: Hit, which: np.ndarray) -> dict[str, Any]
 def score(
     population: Population, roster: Roster, hit: Hit, ids: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return the score over a list, models and data sets apart.
+    """Return the score over a list, models and datasets apart.
 
     Args:
         population: the list.

@@ -70,7 +70,7 @@ class Roster:
 
     @cached_property
     def is_data(self) -> np.ndarray:
-        """Entries that are data sets, bool."""
+        """Entries that are datasets, bool."""
         what = self.things.columns["what"]
         named = np.array([value == "dataset" for value in what.values], bool)
         found: np.ndarray = named[what.code[self.node]]

@@ -21,7 +21,7 @@ def by_quarter(roster: Roster, hit: Hit, which: np.ndarray) -> list[dict[str, An
     Args:
         roster: entries.
         hit: what becomes of each.
-        which: bool, shape (entries,): models, or data sets.
+        which: bool, shape (entries,): models, or datasets.
     """
     released = roster.things.columns["released"]
     named = [quarter(text) for text in released.values]

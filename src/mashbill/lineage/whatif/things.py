@@ -73,7 +73,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Measures:
-    """What is recorded of every node in numbers, each shape (n,); data sets have no size here."""
+    """What is recorded of every node in numbers, each shape (n,); datasets have no size here."""
 
     parameters: np.ndarray
     """float64: all parameters; NaN where not recorded"""

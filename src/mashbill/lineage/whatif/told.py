@@ -334,7 +334,7 @@ def counted_over(things: Things, where: str, by: str) -> str:
     recorded = [int((roster.recorded & which).sum()) for which in (roster.is_model, roster.is_data)]
     return (
         f"{where[0].upper()}{where[1:]} has {counted(models, 'model')} and "
-        f"{counted(data, 'data set')}; of {recorded[0]:,} models and {recorded[1]:,} data sets "
+        f"{counted(data, 'dataset')}; of {recorded[0]:,} models and {recorded[1]:,} datasets "
         f"something is recorded about their making, by {by}."
     )
 

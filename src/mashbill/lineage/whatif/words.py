@@ -29,12 +29,12 @@ COUNTRIES = {
 _KINDS = {
     "open-weights": "models with open weights",
     "closed-api": "models that only an API serves",
-    "public-dataset": "public data sets",
-    "own-dataset": "data sets of one's own",
+    "public-dataset": "public datasets",
+    "own-dataset": "datasets of one's own",
     "human": "people who wrote or labelled",
 }
 _FACTS = {"license": "licence", "released": "day of release"}
-_WHATS = {"model": "models", "dataset": "data sets"}
+_WHATS = {"model": "models", "dataset": "datasets"}
 _LONGEST = 300  # characters of an expression that is put into words
 _HOW = {"startsWith": "begins with", "endsWith": "ends with", "contains": "contains"}
 
@@ -66,7 +66,7 @@ def _all_of(parts: Sequence[Comparison]) -> str | None:
     if set(facts) == {"name"} and not more:
         return facts["name"]
     kind, what = facts.pop("kind", None), facts.pop("what", None)
-    noun = "models and data sets"
+    noun = "models and datasets"
     if kind is not None:
         if kind not in _KINDS or (what and _WHATS.get(what, what) not in _KINDS[kind]):
             return None
@@ -247,10 +247,10 @@ def _left_open(told: dict[str, Any]) -> list[str]:
 def _both(models: int, data: int, other: str = "") -> str:
     parts = [
         counted(number, f"{other}{noun}")
-        for number, noun in ((models, "model"), (data, "data set"))
+        for number, noun in ((models, "model"), (data, "dataset"))
         if number
     ]
-    return " and ".join(parts) or f"no {other}model and no data set"
+    return " and ".join(parts) or f"no {other}model and no dataset"
 
 
 def _some(number: int) -> str:

@@ -108,7 +108,7 @@ def _read(path: Path) -> tuple[pa.Table, pa.Table] | None:
 
 
 def _names_nothing(texts: pa.StringArray) -> bool:
-    """Return whether a text names no model and no data set; owners are looked at once each."""
+    """Return whether a text names no model and no dataset; owners are looked at once each."""
     plain = np.asarray(pc.match_substring_regex(texts, _ORDINARY))
     plain &= ~np.asarray(pc.match_substring_regex(texts, _NO_REPOSITORY))
     ordinary = texts.take(places(np.flatnonzero(plain)))

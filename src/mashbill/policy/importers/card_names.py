@@ -1,4 +1,4 @@
-"""What a card means where it names a model or a data set: an id on the hub, or no such thing.
+"""What a card means where it names a model or a dataset: an id on the hub, or no such thing.
 
 Programs that write cards (transformers' Trainer, TRL, PEFT, AutoTrain, LLaMA-Factory) put there
 what they were given: a path, the loader that read files (``json``, ``generator``), the text
@@ -105,7 +105,7 @@ def _of_text(value: str, what: Literal["model", "dataset"]) -> Named:
     if is_nothing(text):
         return Named(reason=f"{brief(value)} says that there is none")
     if what == "dataset" and text.casefold() in LOADERS:
-        reason = f"{brief(value)} is a loader of the library datasets, and no data set"
+        reason = f"{brief(value)} is a loader of the library datasets, and no dataset"
         return Named(reason=reason)
     if re.match(r"https?://", text, re.IGNORECASE):
         return _of_address(value, text, what)
@@ -156,7 +156,7 @@ def _of_address(value: str, text: str, what: str) -> Named:
     if found is None:
         return Named(reason=f"{brief(value)} is no address of a repository on the hub")
     if found[1] != what:
-        kinds = {"model": "a model", "dataset": "a data set"}
+        kinds = {"model": "a model", "dataset": "a dataset"}
         return Named(reason=f"{brief(value)} is the address of {kinds[found[1]]}")
     return Named(found[0])
 

@@ -7,7 +7,7 @@ own specifications are modelcard.md and datasetcard.md in huggingface/hub-docs),
 card tells in its text is not seen here.
 
 Which repository a card is of follows from where it lies: OWNER/NAME/README.md, with ``datasets/``
-in front for a data set, as :mod:`mashbill.files.hub_cards` writes them; or huggingface_hub's cache,
+in front for a dataset, as :mod:`mashbill.files.hub_cards` writes them; or huggingface_hub's cache,
 models--OWNER--NAME/snapshots/COMMIT/README.md; or the caller says it.
 """
 
@@ -60,7 +60,7 @@ def read(path: Path, entity: str = "") -> Imported:
 
     Args:
         path: the card or folder.
-        entity: id OWNER/NAME of a single card, ``datasets/OWNER/NAME`` for a data set; else it
+        entity: id OWNER/NAME of a single card, ``datasets/OWNER/NAME`` for a dataset; else it
             follows from the path.
 
     Raises:
@@ -232,7 +232,7 @@ class _Card:
         if not named:
             return
         if self.what == "dataset":
-            reason = "a data set has no base model, and the card does not say what it did"
+            reason = "a dataset has no base model, and the card does not say what it did"
             self.gathered.leave(self._at("base_model"), reason)
             return
         stated = self.matter.get("base_model_relation")
@@ -256,5 +256,5 @@ class _Card:
             if "/" in one.name:
                 self._claim("source_datasets", one.name, "composed-from", one.note)
             else:
-                reason = one.reason or f"{brief(value)} names no data set with its owner"
+                reason = one.reason or f"{brief(value)} names no dataset with its owner"
                 self.gathered.leave(self._at("source_datasets"), reason)

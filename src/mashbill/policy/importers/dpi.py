@@ -1,4 +1,4 @@
-"""The Data Provenance Initiative's summaries of fine-tuning data sets (Longpre et al., 2023).
+"""The Data Provenance Initiative's summaries of fine-tuning datasets (Longpre et al., 2023).
 
 Files are ``data_summaries/*.json`` of
 github.com/Data-Provenance-Initiative/Data-Provenance-Collection (Apache-2.0), each an object::
@@ -74,7 +74,7 @@ _NO_MODEL = {
 
 @dataclass
 class _Data:
-    """A data set on the hub, over all records that lead to it."""
+    """A dataset on the hub, over all records that lead to it."""
 
     where: str
     address: str
@@ -135,7 +135,7 @@ def _is_record(value: Any) -> bool:
 def _gather(
     gathered: Gathering, file: Path, key: str, record: dict[str, Any], data: dict[str, _Data]
 ) -> None:
-    """Add the claims of a record, and its data set."""
+    """Add the claims of a record, and its dataset."""
     where = f"{file}: {key}"
     stated = record.get("Model Generated")
     listed = stated if isinstance(stated, list) else []
@@ -146,7 +146,7 @@ def _gather(
     if found is None:
         gathered.leave(
             f"{where}: Hugging Face URL",
-            f"no data set on the hub ({one_line(str(record.get('Hugging Face URL'))) or 'empty'}), "
+            f"no dataset on the hub ({one_line(str(record.get('Hugging Face URL'))) or 'empty'}), "
             f"so its generators {', '.join(makers)} have no child",
         )
         return
@@ -184,7 +184,7 @@ def _gather(
 
 
 def _address(record: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the id of a record's data set on the hub, and the address that says so."""
+    """Return the id of a record's dataset on the hub, and the address that says so."""
     for key in ("Hugging Face URL", "Dataset URL"):
         address = one_line(str(record.get(key) or ""))
         found = from_address(address)

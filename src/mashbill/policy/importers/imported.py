@@ -136,7 +136,7 @@ def from_address(text: str) -> tuple[str, str] | None:
     data = match["data"] is not None
     if not parts or (not data and (len(parts) < 2 or parts[0] in NO_OWNERS)):
         return None
-    # An old data set has no owner, and pages of a repository begin with one of these words.
+    # An old dataset has no owner, and pages of a repository begin with one of these words.
     bare = data and (len(parts) == 1 or parts[1] in {"viewer", "blob", "tree", "resolve"})
     name = parts[0] if bare else "/".join(parts[:2])
     return (name, "dataset" if data else "model") if HUB_ID.fullmatch(name) else None

@@ -1,4 +1,4 @@
-"""Texts that stand where a model or a data set would be named, and name none.
+"""Texts that stand where a model or a dataset would be named, and name none.
 
 Programs write what they were given: ``None``, a path of the machine that they ran on, a
 placeholder of a template. Two things that share one of these have no ancestor in common.
@@ -34,7 +34,7 @@ _PATH = re.compile(r"[./~$%\\]|.*\\|[A-Za-z]:|[a-z0-9+]{2,}://|.*//", re.DOTALL)
 
 
 def no_name(text: str) -> str:
-    """Return why a text names no model and no data set; empty if it may name one."""
+    """Return why a text names no model and no dataset; empty if it may name one."""
     plain = text.strip()
     if is_nothing(plain):
         return f"{brief(text)} says that there is none"

@@ -148,7 +148,7 @@ def _read(part: Any, node: Any, registered: dict[str, str]) -> list[Mention]:
     values = {key.value: value for key, value in node.value if _is_scalar(key)}
     if any(name in values for name in _NAMES):
         return _entry(node, registered)
-    for key, value in node.value:  # name of a data set: its weight
+    for key, value in node.value:  # name of a dataset: its weight
         if _is_scalar(key) and _is_number(value):
             found += mentions_of(
                 "data", key.value, key.start_mark.line + 1, note=f"weight {value.value}"

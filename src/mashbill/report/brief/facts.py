@@ -40,7 +40,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Public:
-    """A model or data set of the catalogue: what is claimed of it."""
+    """A model or dataset of the catalogue: what is claimed of it."""
 
     entity: Entity
     claims: tuple[Claim, ...]

@@ -1,6 +1,6 @@
 """Points that bar an artifact or want a reader, one row a reason: many sources lack the same.
 
-A public model may rest on a hundred data sets of which no licence is recorded. That is one reason
+A public model may rest on a hundred datasets of which no licence is recorded. That is one reason
 and a hundred names: the row has the count and the first names, the annex has more of them.
 """
 

@@ -121,7 +121,7 @@ class Beside:
             self.marks.append(Mark("beside", shown, tuple(dict.fromkeys(named))))
 
     def _see_nodes(self, folder: Path, shown: str) -> None:
-        """Look at a data set's own folder of a store, copied or not."""
+        """Look at a dataset's own folder of a store, copied or not."""
         if not (_is_small(folder / MANIFEST) and _is_small(folder / NODES)):
             return
         manifest = Manifest.model_validate(json_object(folder / MANIFEST))

@@ -35,7 +35,7 @@ _VERSION = 3
 """of what is hashed, and how: part of the name in the cache"""
 _ROWS = 1 << 14
 _PASSAGES = 4_000_000
-"""passages of a data set, or of a journal, that are kept"""
+"""passages of a dataset, or of a journal, that are kept"""
 _OTHERS = frozenset(["prompt", "original_prompt", "gold", "part", "label"])
 """columns that hold what was asked, or a word of a list"""
 _WROTE = [c in (Channel.CONTENT, Channel.LOGITS, Channel.TRANSFORM) for c in Channel]
@@ -96,15 +96,15 @@ class Held:
 
 
 def held(store: Store, cache: Path, most: int | None = None) -> tuple[list[Held], list[str]]:
-    """Return the texts of every data set of a store, in the order of their commits.
+    """Return the texts of every dataset of a store, in the order of their commits.
 
     Args:
         store: the store.
         cache: where arrays are kept.
-        most: rows of data sets that are hashed now; None for all.
+        most: rows of datasets that are hashed now; None for all.
 
     Returns:
-        The texts, and the names of data sets that were left out for that.
+        The texts, and the names of datasets that were left out for that.
     """
     found, left = [], []
     for manifest in store.manifests():
@@ -158,7 +158,7 @@ def _keep(path: Path, found: Hashes) -> None:
 
 
 def _built(store: Store, manifest: Manifest) -> tuple[Hashes, Hashes]:
-    """Return the hashes of the texts of a data set, and of their passages."""
+    """Return the hashes of the texts of a dataset, and of their passages."""
     folder = store.folder("dataset", manifest.ref)
     pieces, thin = [], Thinned()
     for shard in (*manifest.shards, *manifest.rejected):

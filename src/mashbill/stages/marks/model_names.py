@@ -1,4 +1,4 @@
-"""Whether a text names a model, or a data set that models wrote, as far as the catalogue knows.
+"""Whether a text names a model, or a dataset that models wrote, as far as the catalogue knows.
 
 A name that strangers write is led back to the catalogue by :mod:`mashbill.policy.model_names`. A
 word that makers call all their models by (Claude, Gemini) names one only where something says so:
@@ -79,7 +79,7 @@ class Known:
 
 
 def known_name(text: str) -> Known | None:
-    """Return what a text names, if the whole of it is the name of a model or a public data set.
+    """Return what a text names, if the whole of it is the name of a model or a public dataset.
 
     Counted are ids and aliases of the catalogue, names without their owner where they have a digit,
     what strangers write for one of them, and what begins as several of its models do and goes on

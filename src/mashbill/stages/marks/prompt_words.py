@@ -62,7 +62,7 @@ def words_contradicted(
         name: of the stage.
         store: whose texts and journal are looked at.
         cache: where hashes of texts are kept.
-        most: rows of data sets that are hashed now; None for all.
+        most: rows of datasets that are hashed now; None for all.
     """
     spec = recipe.stages[name]
     if not any(use.is_teacher for use in spec.uses()):
