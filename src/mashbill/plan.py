@@ -46,9 +46,11 @@ if TYPE_CHECKING:
     from mashbill.core.dataset import Dataset
     from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
+    from mashbill.core.stage import Uses
     from mashbill.core.store import Store
     from mashbill.core.teacher import TeacherSpec
     from mashbill.core.use import StudentKind
+    from mashbill.core.verifier import VerifierSpec
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
 
@@ -181,7 +183,7 @@ class Plan:
         behind = {last}
         for stage in reversed(self.stages):  # inputs stand before what takes them
             if stage.name in behind:
-                behind |= {use.name for use in stage.spec.uses() if not use.is_teacher}
+                behind |= {use.name for use in stage.spec.uses() if use.is_artifact}
         lacking = [stage for stage in self.stages if stage.name in behind and stage.undeclared]
         return PromptCoverage(
             (0.0, 1.0) if lacking else (1.0, 1.0),
@@ -254,7 +256,7 @@ def build(
     stages: list[PlannedStage] = []
     for name, spec in recipe.stages.items():
         unmade[name] = tables[name] = _preview(recipe, name, unmade)
-        inputs = [use.name for use in spec.uses() if not use.is_teacher]
+        inputs = [use.name for use in spec.uses() if use.is_artifact]
         if any(tables[item] is not unmade[item] for item in inputs):
             tables[name] = _preview(recipe, name, tables)
         planned = _expect(recipe, Job.of(recipe, name).given(digests), rows)
@@ -380,8 +382,14 @@ def _expect(recipe: Recipe, job: Job, rows: dict[str, int]) -> PlannedStage:
                 for use in spec.uses()
                 if use.is_teacher
             ),
+            *((one.source, use.via, "verifier") for use, one in _verifiers(recipe, spec)),
         ),
     )
+
+
+def _verifiers(recipe: Recipe, spec: StageSpec) -> list[tuple[Uses, VerifierSpec]]:
+    """Return the verifiers that a stage asks, each with how."""
+    return [(use, recipe.verifiers[use.name]) for use in spec.uses() if use.is_verifier]
 
 
 def _looked_at(planned: PlannedStage, folder: Path) -> PlannedStage:
@@ -510,6 +518,13 @@ def _drops(spec: StageSpec, table: NodeTable, node: str) -> bool:
     return any(spec.drops(source_of(body)) for body in bodies if body["type"] == "source")
 
 
+def _acts(recipe: Recipe, use: Uses, tables: dict[str, NodeTable]) -> Source | NodeTable:
+    """Return what acts on rows: a source, or all that an artifact rests on."""
+    if use.is_teacher:
+        return recipe.teachers[use.name].source
+    return recipe.verifiers[use.name].source if use.is_verifier else tables[use.name]
+
+
 def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Composer:
     """Return what gives a dataset's rows their nodes, from what its stage declares.
 
@@ -521,9 +536,7 @@ def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Compos
     spec = recipe.stages[name]
     uses = spec.uses()
     actors: list[Actor] = [
-        (use.via, recipe.teachers[use.name].source if use.is_teacher else tables[use.name])
-        for use in uses
-        if use.role in {"actor", "beside"}
+        (use.via, _acts(recipe, use, tables)) for use in uses if use.role in {"actor", "beside"}
     ]
     actors += file_actors({ORIGINS: recipe.origins_of(name)})
     rows = [(use.via, tables[use.name]) for use in uses if use.role == "rows"]

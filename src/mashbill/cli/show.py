@@ -91,7 +91,7 @@ def _adds(stage: planning.PlannedStage) -> list[str]:
     lines += [
         f"{use.name}: {use.channel.value}"
         for use in stage.spec.uses()
-        if use.role == "actor" and not use.is_teacher
+        if use.role == "actor" and use.is_artifact
     ]
     return lines
 

@@ -100,7 +100,7 @@ class InputRef(_Frozen):
     channel: str
     digest: str
     source: Source | None = None
-    """of a teacher: the source of lineage that it is"""
+    """of a teacher or verifier: the source of lineage that it is"""
     asks: dict[str, Any] | None = None
     """of a teacher: what its calls in the journal name it by (:func:`named_by`)"""
 
@@ -108,6 +108,16 @@ class InputRef(_Frozen):
     def is_teacher(self) -> bool:
         """Whether it is no artifact but a teacher."""
         return self.role == "teacher"
+
+    @property
+    def is_verifier(self) -> bool:
+        """Whether it is no artifact but a verifier."""
+        return self.role == "verifier"
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether it is an artifact, whose name is an address."""
+        return not (self.is_teacher or self.is_verifier)
 
 
 def fingerprint(literals: dict[str, Any], inputs: dict[str, str]) -> str:

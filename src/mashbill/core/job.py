@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageSpec, Uses
+    from mashbill.core.verifier import VerifierSpec
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Job:
     folder: Path
     """that of the recipe: files beside it are read from there"""
     seed: int
+    verifiers: Mapping[str, VerifierSpec] = field(default_factory=dict)
+    """those that it asks, as the recipe calls them"""
     digests: Mapping[str, str] = field(default_factory=dict)
     """input -> digest of its artifact, of those that are made"""
 
@@ -56,12 +59,15 @@ class Job:
             uses=spec.uses(),
             folder=recipe.folder,
             seed=recipe.recipe.seed,
+            verifiers={
+                use.name: recipe.verifiers[use.name] for use in spec.uses() if use.is_verifier
+            },
         )
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The stages whose artifacts it takes, in the order it declares them."""
-        return tuple(use.name for use in self.uses if not use.is_teacher)
+        return tuple(use.name for use in self.uses if use.is_artifact)
 
     @property
     def is_given(self) -> bool:

@@ -19,12 +19,15 @@ from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.teacher import TeacherSpec
 from mashbill.core.use import PolicyFiles, Use
+from mashbill.core.verifier import VerifierSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mashbill.core.stage import Uses
 
+VERIFIERS = "verifiers"
+"""key of a stage's literals: those that it asks, each with its keys and the release of its rules"""
 _OF_ROWS = frozenset({"rows", "beside", "trained-on"})
 """roles of what is read as a dataset"""
 _TOLD = 20  # wrong keys of one table that are told: a stranger's may have a million
@@ -70,6 +73,7 @@ class Recipe(BaseModel):
     stages: dict[str, StageSpec]
     folder: Path
     use: Use = Use()
+    verifiers: dict[str, VerifierSpec] = {}
     policy: PolicyFiles = PolicyFiles()
     budget: Budget = Budget()
     origins: dict[str, tuple[FileOrigin, ...]] = {}
@@ -84,7 +88,7 @@ class Recipe(BaseModel):
         spec = self.stages[stage]
         literals = spec.model_dump(mode="json", exclude={"version"})
         literals["seed"] = self.recipe.seed
-        files = spec.files_beside(self.folder)
+        files = self.files_of(stage)
         literals["files"] = {
             **{name: digest_file(self.folder / name) for name in files},
             **{f"mashbill:{name}": digest_file(path) for name, path in spec.own_files().items()},
@@ -98,7 +102,24 @@ class Recipe(BaseModel):
             )
             for name in teachers
         }
+        verifiers = {use.name: self.verifiers[use.name] for use in spec.uses() if use.is_verifier}
+        if verifiers:  # a key that came later: without one, older literals stay what they were
+            literals[VERIFIERS] = {
+                name: {"release": one.release, **one.model_dump(mode="json")}
+                for name, one in verifiers.items()
+            }
         return literals
+
+    def files_of(self, stage: str) -> tuple[str, ...]:
+        """Return the files beside the recipe that are part of a stage: its own, its verifiers'.
+
+        Raises:
+            InputError: if one of them stands for no file.
+        """
+        spec = self.stages[stage]
+        own = spec.files_beside(self.folder)
+        asked = (self.verifiers[use.name] for use in spec.uses() if use.is_verifier)
+        return tuple(dict.fromkeys([*own, *(file for one in asked for file in one.files())]))
 
     def origins_of(self, stage: str) -> dict[str, list[dict[str, Any]]]:
         """Return the sources of files that a stage asks its teachers by, as far as declared."""
@@ -145,11 +166,11 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         msg = f"{path}: there is no such recipe{near(path.name, beside) or there}"
         raise RecipeError(msg)
     _, data = read_toml(path, error=RecipeError)
-    tables = ("recipe", "teachers", "stages", "use", "policy", "budget", "origins")
+    tables = ("recipe", "teachers", "verifiers", "stages", "use", "policy", "budget", "origins")
     for key in data.keys() - set(tables):
         msg = (
-            f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [stages.*], "
-            "[use], [policy], [budget] and [origins]"
+            f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [verifiers.*], "
+            "[stages.*], [use], [policy], [budget] and [origins]"
         )
         raise RecipeError(msg)
     for key in tables:
@@ -164,6 +185,10 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         name: _spec(path, f"teachers.{name}", table, registry.TEACHERS)
         for name, table in data.get("teachers", {}).items()
     }
+    verifiers = {
+        name: _spec(path, f"verifiers.{name}", table, registry.VERIFIERS)
+        for name, table in data.get("verifiers", {}).items()
+    }
     stages = {
         name: _spec(path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS)
         for name, table in data["stages"].items()
@@ -172,6 +197,7 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
     recipe = Recipe.model_construct(
         recipe=head,
         teachers=teachers,
+        verifiers=verifiers,
         stages=stages,
         folder=folder,
         use=_read(path, "use", Use, data.get("use", {})),
@@ -185,12 +211,15 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
     return recipe
 
 
+_BASES = {registry.TEACHERS: TeacherSpec, registry.VERIFIERS: VerifierSpec}
+
+
 def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
     if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
         msg = f"{path}: [{key}] needs kind = one of {', '.join(registry.kinds(*groups))}"
         raise RecipeError(msg)
     kind = table["kind"]
-    base = TeacherSpec if registry.TEACHERS in groups else StageSpec
+    base = _BASES.get(groups[0], StageSpec)
     try:
         model = registry.find(kind, *groups)
     except PluginError as error:
@@ -255,7 +284,7 @@ def _check_policy_files(path: Path, recipe: Recipe, folder: RecipeFolder) -> Non
                 folder.joinpath(inside, key=f"policy.{key}")
 
 
-def _check_addresses(key: str, spec: TeacherSpec | StageSpec, folder: Path) -> None:
+def _check_addresses(key: str, spec: TeacherSpec | VerifierSpec | StageSpec, folder: Path) -> None:
     """Check that the recipe may read what the keys of a table name."""
     allowed = folder.allowed if isinstance(folder, RecipeFolder) else None
     if allowed is None:
@@ -300,6 +329,12 @@ def _check_references(path: Path, recipe: Recipe) -> None:
     above: list[str] = []
     for name, teacher in recipe.teachers.items():
         _check_addresses(f"teachers.{name}", teacher, recipe.folder)
+    for name, verifier in recipe.verifiers.items():
+        _check_addresses(f"verifiers.{name}", verifier, recipe.folder)
+        with registry.telling(f"{path}: verifiers.{name}", verifier.kind, registry.VERIFIERS):
+            _check_source(verifier)
+            for file in verifier.files():
+                _check_file(path, f"verifiers.{name}", recipe.folder / file, file)
     for name, spec in recipe.stages.items():
         with registry.telling(
             f"{path}: stages.{name}", spec.kind, registry.STAGES, registry.TRAINERS
@@ -318,15 +353,19 @@ def _check_references(path: Path, recipe: Recipe) -> None:
 
 def _check_teacher(teacher: Any) -> None:
     """Raise TypeError if what a plugin says of its teacher could not go onto a bill."""
-    if not isinstance(teacher.source, Source):
-        msg = f"its source is {teacher.source!r:.60}, which is no Source"
-        raise TypeError(msg)
+    _check_source(teacher)
     canonical(teacher.identity)
+
+
+def _check_source(spec: Any) -> None:
+    if not isinstance(spec.source, Source):
+        msg = f"its source is {spec.source!r:.60}, which is no Source"
+        raise TypeError(msg)
 
 
 def _check_output(path: Path, recipe: Recipe, name: str, use: Uses) -> None:
     """Check that a stage which is used makes what it is used as: a dataset, or a model."""
-    if use.is_teacher:
+    if not use.is_artifact:
         return
     spec, used = recipe.stages[name], recipe.stages[use.name]
     wanted = "dataset" if use.role in _OF_ROWS else "model"
@@ -359,11 +398,14 @@ def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> Non
         msg = f"{path}: stages.{name}: {error}"
         raise RecipeError(msg) from error
     for use in spec.uses():
-        known = list(recipe.teachers) if use.is_teacher else above
+        known, what = above, "stage above it"
+        if use.is_teacher:
+            known, what = list(recipe.teachers), "[teachers.*] table"
+        elif use.is_verifier:
+            known, what = list(recipe.verifiers), "[verifiers.*] table"
         if use.name not in known:
-            what = "[teachers.*] table" if use.is_teacher else "stage above it"
             remedy = near(use.name, known) or f"; there are: {', '.join(known) or 'none'}"
-            if not use.is_teacher and use.name in recipe.stages and use.name != name:
+            if use.is_artifact and use.name in recipe.stages and use.name != name:
                 remedy = f"; it stands below: move [stages.{use.name}] up"
             msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}{remedy}"
             raise RecipeError(msg)
@@ -373,6 +415,7 @@ def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> Non
         _check_file(path, f"stages.{name}", recipe.folder / file, file)
     try:
         spec.check(recipe.folder)
+        spec.check_verifiers(recipe.verifiers)
     except RecipeError as error:
         msg = f"{path}: stages.{name}: {error}"
         raise RecipeError(msg) from error

@@ -8,7 +8,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 SourceKind = Literal[
-    "open-weights", "closed-api", "public-dataset", "own-dataset", "human", "test-double", "unknown"
+    "open-weights",
+    "closed-api",
+    "public-dataset",
+    "own-dataset",
+    "human",
+    "program",
+    "test-double",
+    "unknown",
 ]
 
 
@@ -61,7 +68,7 @@ def parse_via(text: str) -> tuple[Channel, Purpose]:
 
 
 class Source(BaseModel):
-    """A leaf of lineage: a model or a dataset, as reached by one route.
+    """A leaf of lineage: a model, a dataset or a program, as reached by one route.
 
     The same weights reached through a provider's API are another source, since other terms hold.
     """
@@ -70,8 +77,9 @@ class Source(BaseModel):
 
     name: str
     """name as its maker writes it"""
-    what: Literal["model", "dataset", "unknown"]
-    """a model, a dataset, or not recorded: it may be either"""
+    what: Literal["model", "dataset", "program", "unknown"]
+    """a model, a dataset, a program that checks or makes by rules (a verifier, a generator of
+    tasks), or not recorded: it may be either"""
     kind: SourceKind
     """who can have it, and how; unknown if that is not recorded"""
     route: str

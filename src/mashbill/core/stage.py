@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
+from mashbill.core.errors import RecipeError
 from mashbill.core.literals import Literals
 from mashbill.core.looking import Looks, Unlooked
 from mashbill.core.model import Predictor
 from mashbill.core.source import Channel, Purpose, Source, via
 from mashbill.core.teacher import Asks, Choosing, TeacherSession
 from mashbill.core.use import StudentKind
+from mashbill.core.verifier import VerifierSession, VerifierSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,8 +43,8 @@ class Uses:
 
     Roles: ``rows``, the records that the output rows are made of, by ``_from``, which counts over
     all inputs of this role in the order they are declared; ``beside``, records read as a whole
-    beside them; ``actor``, a model or teacher that acts on them; ``trained-on``, records a model
-    learns from; ``base``, a model whose weights it starts from or merges.
+    beside them; ``actor``, a model, teacher or verifier that acts on them; ``trained-on``, records
+    a model learns from; ``base``, a model whose weights it starts from or merges.
     """
 
     name: str
@@ -50,6 +52,12 @@ class Uses:
     channel: Channel
     is_teacher: bool = False
     purpose: Purpose = Purpose.MAKING
+    is_verifier: bool = False
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether it names a stage, whose artifact is taken, and no teacher and no verifier."""
+        return not (self.is_teacher or self.is_verifier)
 
     @property
     def via(self) -> str:
@@ -71,6 +79,12 @@ class Glance:
     """mean bytes of a text, by column of what the stage makes"""
 
 
+def no_verifier(name: str) -> VerifierSession:
+    """Refuse a verifier, where there are none."""
+    msg = f"there is no verifier {name!r} here"
+    raise RecipeError(msg)
+
+
 @dataclass
 class StageContext:
     """Where and how a stage runs. Nothing here bears identity (DESIGN.md section 6)."""
@@ -88,6 +102,7 @@ class StageContext:
     predictor: Callable[[str], Predictor]
     progress: Callable[[int, int, str], None]
     """report (units done, units in all, note); units are rows, or steps of training"""
+    verifier: Callable[[str], VerifierSession] = no_verifier
     measures: dict[str, Any] = field(default_factory=dict)
     """what the stage measured; becomes the manifest's ``measures``"""
     origins: list[tuple[tuple[Channel, Source], ...]] = field(default_factory=list)
@@ -133,7 +148,7 @@ class StageSpec(Literals):
     """whether an output row is made of several input rows at once; such a stage cannot stream"""
     repeats: ClassVar[bool] = False
     """whether its literals and inputs alone give the same rows on any machine, so that an audit may
-    make them again"""
+    make them again; where it asks a verifier, if that repeats too"""
     tolerance: ClassVar[float | None] = None
     """how far its scores may lie apart on two machines; None where they may not"""
     asks_to_write: ClassVar[bool] = False
@@ -232,6 +247,14 @@ class StageSpec(Literals):
             columns: of each input of which they are known before anything runs.
         """
         del folder, columns
+
+    def check_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> None:
+        """Raise RecipeError if a verifier of the recipe cannot be asked as its keys say.
+
+        Args:
+            verifiers: those of the recipe, by name.
+        """
+        del verifiers
 
     def glance(self, folder: Path) -> Glance | None:
         """Look at the files that it reads, if they are at hand; None if there is nothing to see.

@@ -122,6 +122,8 @@ def _needs_no_terms(question: Question) -> Decision | None:
     match source.kind:
         case "test-double":
             return made("allow", "test-double", "stands in for a model; nobody's terms apply")
+        case "program":
+            return made("allow", "program", "a program that goes by rules; no model's terms apply")
         case "own-dataset" | "human" if not source.route.startswith("dataset:"):
             return made("allow", "own-data", "declared as one's own by the recipe")
         case "unknown" if source.what == "unknown":

@@ -37,7 +37,7 @@ class Box:
 
     name: str
     what: str
-    """dataset, model or teacher"""
+    """dataset, model, or teacher: whoever acts from outside, a verifier too"""
     counted: str
     """rows or size, for people"""
     inputs: tuple[tuple[str, str], ...]
@@ -166,7 +166,7 @@ def _rejected(store: Store, result: Manifest) -> list[TurnedDown]:
         manifest = waiting.pop()
         if manifest.name not in behind:
             behind[manifest.name] = manifest
-            names = (item.name for item in manifest.inputs if item.role != "teacher")
+            names = (item.name for item in manifest.inputs if item.is_artifact)
             waiting += [store.find(name) for name in names]
     found = []
     for manifest in reversed(behind.values()):
@@ -182,16 +182,16 @@ def _rejected(store: Store, result: Manifest) -> list[TurnedDown]:
 def _chain(store: Store, result: Manifest) -> list[Box]:
     """Return the artifacts that the result rests on, inputs first, teachers as boxes too."""
     found: dict[str, Manifest] = {}
-    teachers: list[str] = []
+    teachers: dict[str, str] = {}
     waiting = [result]
     while waiting:
         manifest = waiting.pop()
         if str(manifest.ref) in found:
             continue
         found[str(manifest.ref)] = manifest
-        teachers += [item.name for item in manifest.inputs if item.role == "teacher"]
+        teachers |= {item.name: item.role for item in manifest.inputs if not item.is_artifact}
         for item in manifest.inputs:
-            if item.role == "teacher":
+            if not item.is_artifact:
                 continue
             source = store.get(ArtifactRef.parse(item.name))
             if source is None:
@@ -201,10 +201,12 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
     counts = Counter(manifest.name for manifest in found.values())
     named = {ref: m.name if counts[m.name] == 1 else ref for ref, m in found.items()}
     called = free_names(teachers, set(named.values()), "teacher")
-    boxes = {name: Box(name, "teacher", "teacher", ()) for name in called.values()}
+    boxes = {
+        called[name]: Box(called[name], "teacher", role, ()) for name, role in teachers.items()
+    }
     for ref, manifest in found.items():
         inputs = [
-            (called[item.name] if item.role == "teacher" else named[item.name], item.channel)
+            (named[item.name] if item.is_artifact else called[item.name], item.channel)
             for item in manifest.inputs
         ]
         if manifest.kind == "dataset":

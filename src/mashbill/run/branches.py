@@ -38,7 +38,7 @@ class Branches:
         for use in stage.spec.uses():
             unasked = use.is_teacher and use.name in {*self._silent, *silent}
             if (unasked and stage.status != "done") or (
-                not use.is_teacher and use.name in {*self._failed, *self._needing}
+                use.is_artifact and use.name in {*self._failed, *self._needing}
             ):
                 what = f"teacher {use.name}" if use.is_teacher else use.name
                 self._needing[stage.name] = what

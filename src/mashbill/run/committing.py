@@ -38,6 +38,15 @@ def input_of(use: Uses, recipe: Recipe, manifests: Mapping[str, Manifest]) -> In
             source=source,
             asks=named_by(recipe.teachers[use.name].identity),
         )
+    if use.is_verifier:
+        source = recipe.verifiers[use.name].source
+        return InputRef(
+            name=source.title,
+            role="verifier",
+            channel=use.via,
+            digest=digest_bytes(canonical(source.model_dump(mode="json"))),
+            source=source,
+        )
     manifest = manifests[use.name]
     return InputRef(name=str(manifest.ref), role=use.role, channel=use.via, digest=manifest.digest)
 

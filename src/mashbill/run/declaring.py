@@ -15,6 +15,7 @@ from mashbill.core.store import MANIFEST, NODES
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
 from mashbill.lineage.evidence.recomposing import source_behind
+from mashbill.run.scoring_again import spec_of_verifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,17 +58,25 @@ def compare_declared(spec: StageSpec, manifest: Manifest, store: Store, found: R
 def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:
     if spec.output != manifest.kind:
         found.wrong.append((MANIFEST, f"its kind makes a {spec.output}"))
-    uses = [(u.name, u.role, u.via) for u in spec.uses() if not u.is_teacher]
+    uses = [(u.name, u.role, u.via) for u in spec.uses() if u.is_artifact]
     stated = [
         (ArtifactRef.parse(item.name).name, item.role, item.channel)
         for item in manifest.inputs
-        if not item.is_teacher
+        if item.is_artifact
     ]
     if sorted(uses) != sorted(stated):
         differ = [item for item in (*uses, *stated) if (item in uses) != (item in stated)]
         told = "; ".join(f"{name} as {role}, {via}" for name, role, via in differ[:_TOLD])
         what = f"its literals declare other inputs than it states ({told or 'one twice'})"
         found.wrong.append((MANIFEST, what))
+    verifiers = [u for u in spec.uses() if u.is_verifier]
+    scoring = [item for item in manifest.inputs if item.is_verifier]
+    if [u.via for u in verifiers] != [item.channel for item in scoring]:
+        what = f"its literals declare {len(verifiers)} verifiers, and it states {len(scoring)}"
+        found.wrong.append((MANIFEST, what))
+        return
+    for use, item in zip(verifiers, scoring, strict=True):
+        _verifier(use.name, item, manifest, found)
     teachers = [u for u in spec.uses() if u.is_teacher]
     given = [item for item in manifest.inputs if item.is_teacher]
     if [u.via for u in teachers] != [item.channel for item in given]:
@@ -161,6 +170,20 @@ def _teacher(
         what = (
             f"its teacher {name!r} is {_told(source)} there, and by its literals {_told(wanted)}: "
             f"{', '.join(differ)} differ"
+        )
+        found.wrong.append((MANIFEST, what))
+
+
+def _verifier(name: str, item: InputRef, manifest: Manifest, found: Rederived) -> None:
+    """Compare the source that a verifier is with what its literals say, where they can be read."""
+    spec = spec_of_verifier(name, manifest)
+    if isinstance(spec, str) or item.source is None:
+        return
+    differ = _differ(spec.source, item.source)
+    if differ:
+        what = (
+            f"its verifier {name!r} is {_told(item.source)} there, and by its literals "
+            f"{_told(spec.source)}: {', '.join(differ)} differ"
         )
         found.wrong.append((MANIFEST, what))
 

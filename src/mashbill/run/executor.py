@@ -22,6 +22,7 @@ from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, told_of_the_disk
+from mashbill.core.verifier import VerifierSession
 from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.plan import check_drift, check_same
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.model import Predictor
+    from mashbill.core.stage import Uses
     from mashbill.core.store import Store
     from mashbill.core.teacher import Teacher, TeacherSession
     from mashbill.plan import PlannedStage
@@ -116,6 +118,11 @@ def _collecting_less() -> Iterator[None]:
         gc.unfreeze()
 
 
+def _what(use: Uses) -> str:
+    """Return what a stage uses: a teacher, a verifier, or the artifact of a stage."""
+    return "teacher" if use.is_teacher else "verifier" if use.is_verifier else "artifact"
+
+
 def _run_lock(run: str) -> str:
     return f"run-{run}"
 
@@ -131,6 +138,7 @@ class _Runner:
         self._manifests: dict[str, Manifest] = {}
         self._predictors: dict[str, Predictor] = {}
         self._teachers: dict[str, Teacher] = {}
+        self._verifiers: dict[str, VerifierSession] = {}
         self._journal = Journal(store.root / CALLS, writable=True)
         self._asking = Asking(
             self._recipe,
@@ -412,16 +420,16 @@ class _Runner:
     def _context(self, stage: PlannedStage, work: Path, on_answer: Any, paid: Any) -> StageContext:
         recipe, execution, name = self._recipe, self._execution, stage.name
         sessions: dict[str, TeacherSession] = {}
-        declared = {(use.name, use.is_teacher) for use in stage.spec.uses()}
+        declared = {(use.name, _what(use)) for use in stage.spec.uses()}
 
-        def check(key: str, *, is_teacher: bool = False) -> None:
+        def check(key: str, what: str = "artifact") -> None:
             # What a stage does not declare would be missing from every bill.
-            if (key, is_teacher) not in declared:
+            if (key, what) not in declared:
                 msg = f"stage {name!r} asks for {key!r}, which its uses() does not declare"
                 raise RecipeError(msg)
 
         def teacher(key: str) -> TeacherSession:
-            check(key, is_teacher=True)
+            check(key, "teacher")
             if key not in sessions and recipe.teachers[key].is_remote:
                 sessions[key] = self._asking.session(key, paid)
             if key not in sessions:
@@ -434,6 +442,10 @@ class _Runner:
                     on_answer,
                 )
             return sessions[key]
+
+        def verifier(key: str) -> VerifierSession:
+            check(key, "verifier")
+            return self._verifier(key)
 
         def dataset(key: str) -> Dataset:
             check(key)
@@ -454,7 +466,18 @@ class _Runner:
             teacher=teacher,
             predictor=predictor,
             progress=lambda done, total, note: execution.display.advance(name, done, total, note),
+            verifier=verifier,
         )
+
+    def _verifier(self, name: str) -> VerifierSession:
+        """Return a verifier that is loaded once for all the stages that ask it."""
+        if name not in self._verifiers:
+            spec, execution = self._recipe.verifiers[name], self._execution
+            folder, cache, threads = self._recipe.folder, execution.cache, execution.threads
+            self._verifiers[name] = VerifierSession(
+                name, spec, lambda: spec.load(folder, cache, threads)
+            )
+        return self._verifiers[name]
 
     def _teacher(self, name: str) -> Teacher:
         """Load a teacher, once for all the stages that ask it."""

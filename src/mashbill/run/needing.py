@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mashbill.core.recipe import Recipe
+    from mashbill.core.stage import Uses
     from mashbill.plan import Plan
 
 
@@ -26,6 +27,8 @@ def needed(plan: Plan) -> dict[str, list[str]]:
         for use in stage.spec.uses():
             if use.is_teacher:
                 asked[f"teachers.{use.name}"] = recipe.teachers[use.name].extras
+            elif use.is_verifier:
+                asked[f"verifiers.{use.name}"] = recipe.verifiers[use.name].extras
             elif use.role in {"actor", "base"} and use.name in recipe.stages:
                 asked[f"stages.{use.name}"] = recipe.stages[use.name].extras
         for who, extras in asked.items():
@@ -70,10 +73,13 @@ def plugins_of(recipe: Recipe, name: str) -> list[dict[str, str]]:
 
 
 def _called(recipe: Recipe, name: str) -> list[tuple[str, str]]:
-    """Return (kind, group) of what a stage calls in turn: teachers, trained models."""
-    return [
-        (recipe.teachers[use.name].kind, registry.TEACHERS)
-        if use.is_teacher
-        else (recipe.stages[use.name].kind, registry.TRAINERS)
-        for use in recipe.stages[name].uses()
-    ]
+    """Return (kind, group) of what a stage calls in turn: teachers, verifiers, trained models."""
+    return [_kind_of(recipe, use) for use in recipe.stages[name].uses()]
+
+
+def _kind_of(recipe: Recipe, use: Uses) -> tuple[str, str]:
+    if use.is_teacher:
+        return recipe.teachers[use.name].kind, registry.TEACHERS
+    if use.is_verifier:
+        return recipe.verifiers[use.name].kind, registry.VERIFIERS
+    return recipe.stages[use.name].kind, registry.TRAINERS

@@ -25,6 +25,7 @@ from mashbill.core import registry
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.errors import MashbillError, RecipeError
 from mashbill.core.file_origins import ORIGINS
+from mashbill.core.recipe import VERIFIERS
 from mashbill.core.record import BILL, FROM, ID, REASON, REJECTED_BY, identify
 from mashbill.core.rowbytes import digests
 from mashbill.core.stage import StageContext
@@ -33,6 +34,7 @@ from mashbill.lineage.evidence.finding import Rederived
 from mashbill.run.answering import hold_to_answers
 from mashbill.run.declaring import compare_declared
 from mashbill.run.measuring import agree, left_out, settle_measures
+from mashbill.run.scoring_again import scores_again, verifier_of
 from mashbill.run.slices import Slice, slices
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
 
-_NO_LITERALS = frozenset({"seed", "files", "teachers", ORIGINS})
+_NO_LITERALS = frozenset({"seed", "files", "teachers", VERIFIERS, ORIGINS})
 _READ_ROWS = 1 << 16
 _TOLD = 3
 
@@ -74,11 +76,11 @@ class Rederiver:
             compare_declared(spec, manifest, self.store, found)
             if spec.output != "dataset":
                 found.not_derived.append("its training was not done again")
-            elif not spec.repeats and any(use.is_teacher for use in spec.uses()):
+            elif any(use.is_teacher for use in spec.uses()):
                 hold_to_answers(spec, manifest, self.store, found)
             elif not spec.repeats:
                 found.not_derived.append(_why_not(spec))
-            elif not found.wrong:
+            elif not found.wrong and scores_again(spec, manifest, found):
                 with tempfile.TemporaryDirectory(prefix="mashbill-audit-") as folder:
                     _Again(self, spec, manifest, Path(folder), found).run()
         except MashbillError as error:
@@ -104,7 +106,7 @@ class Rederiver:
         if registry.is_plugin(kind, registry.STAGES, registry.TRAINERS):
             found.not_derived.append(f"its kind {kind!r} is a plugin's, whose code is not run here")
             return None
-        names = [ArtifactRef.parse(i.name).name for i in manifest.inputs if not i.is_teacher]
+        names = [ArtifactRef.parse(i.name).name for i in manifest.inputs if i.is_artifact]
         keys = {
             key: _in_order(value, names)
             for key, value in manifest.stage.items()
@@ -169,7 +171,7 @@ class _Again:
         self._refs = {
             ArtifactRef.parse(item.name).name: ArtifactRef.parse(item.name)
             for item in manifest.inputs
-            if not item.is_teacher
+            if item.is_artifact
         }
         self._context = StageContext(
             name=manifest.name,
@@ -182,6 +184,7 @@ class _Again:
             teacher=self._no_teacher,
             predictor=self._predictor,
             progress=lambda *_: None,
+            verifier=lambda name: verifier_of(name, manifest, work, rederiver.threads),
         )
 
     def _input(self, name: str) -> Dataset:
@@ -198,6 +201,8 @@ class _Again:
     def _predictors(self) -> dict[str, Predictor]:
         found = {}
         for item in self._manifest.inputs:
+            if not item.is_artifact:
+                continue
             manifest = self._of.store.get(ArtifactRef.parse(item.name))
             if manifest is not None and manifest.kind == "model":
                 trainer = registry.find(manifest.stage["kind"], registry.TRAINERS)

@@ -1,6 +1,6 @@
-"""``verify``: a teacher says how sure it is that a row is right; rows below a threshold go.
+"""``verify``: a verifier scores rows, or a teacher says how sure it is of them; low ones go.
 
-Its word is used to check, not to learn from, so its channel is judgement for verifying.
+Their word is used to check, not to learn from, so their channel is judgement for verifying.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from mashbill.core.errors import RecipeError
+from mashbill.core.explaining import near
 from mashbill.core.record import CALL, FROM, kept_beside
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.teacher import Choosing, Question
+from mashbill.core.verifier import OUTCOMES
 from mashbill.stages.judging import (
     FileName,
     Template,
@@ -25,6 +28,13 @@ from mashbill.stages.judging import (
     scores_of,
     texts_of,
 )
+from mashbill.stages.scoring import (
+    columns_of,
+    given_by,
+    outcomes,
+    scores_of_rows,
+    turned_down,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,19 +42,37 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext
     from mashbill.core.teacher import Answer
+    from mashbill.core.verifier import Outcome, VerifierSpec
+
+_OF_TEACHER = ("teacher", "prompt", "columns", "right", "wrong", "max_chars")
+_OF_VERIFIER = ("column", "reference", "undecided", "failed")
 
 
 class VerifySpec(StageSpec):
     """``kind = "verify"``."""
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher")
+    repeats: ClassVar[bool] = True
+    added: ClassVar[frozenset[str]] = frozenset(
+        {"by", "column", "reference", "undecided", "failed"}
+    )
 
     kind: Literal["verify"] = "verify"
     input: str
     """dataset to check"""
-    teacher: str
+    by: str = ""
+    """which of [verifiers.*] scores the rows; or a teacher does"""
+    column: str = "text"
+    """column that a verifier scores"""
+    reference: str = ""
+    """column with what is known to be right, for a verifier; empty if there is none"""
+    undecided: Literal["reject", "keep"] = "reject"
+    """what becomes of rows of which a verifier cannot tell"""
+    failed: Literal["reject", "keep"] = "reject"
+    """what becomes of rows that a verifier could not look at, as in an outage"""
+    teacher: str = ""
     """which of [teachers.*]"""
-    prompt: FileName
+    prompt: FileName = ""
     """file beside the recipe, with {{ COLUMN }} where each of these columns goes"""
     columns: tuple[str, ...] = Field(default=("text",), min_length=1)
     """columns that the teacher sees"""
@@ -53,11 +81,35 @@ class VerifySpec(StageSpec):
     wrong: str = " no"
     """what it would write next if it is not"""
     threshold: float = Field(default=0.5, ge=0, le=1)
-    """rows whose probability of being right is below this are rejected"""
+    """rows whose score, or probability of being right, is below this are rejected"""
     max_chars: int = Field(default=4000, gt=0)
     """longer texts are cut for the teacher"""
     shard_rows: int = Field(default=1024, gt=0)
     """rows a shard"""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> VerifySpec:
+        strange = self._set_among(_OF_TEACHER if self.by else _OF_VERIFIER)
+        if self.by and strange:
+            msg = f"by names a verifier, and {', '.join(strange)} is for a teacher: leave it out"
+            raise ValueError(msg)
+        if self.by:
+            return self
+        if not self.teacher or not self.prompt:
+            msg = (
+                "name who scores: by, one of [verifiers.*]; or teacher, one of [teachers.*], with "
+                "the file prompt"
+            )
+            raise ValueError(msg)
+        if strange:
+            msg = f"{', '.join(strange)} is for a verifier, and no verifier is named: set by"
+            raise ValueError(msg)
+        return self
+
+    def _set_among(self, keys: Sequence[str]) -> list[str]:
+        """Return which of some keys are set to another value than their default."""
+        fields = type(self).model_fields
+        return [key for key in keys if getattr(self, key) != fields[key].default]
 
     @model_validator(mode="after")
     def _answers_differ(self) -> VerifySpec:
@@ -67,32 +119,96 @@ class VerifySpec(StageSpec):
         return self
 
     def uses(self) -> tuple[Uses, ...]:
-        """The rows, verified by the teacher."""
-        verifying = Purpose.VERIFYING
+        """The rows, checked by a verifier or a teacher."""
+        by_verifier = bool(self.by)
         return (
             Uses(self.input, "rows", Channel.CONTENT),
-            Uses(self.teacher, "actor", Channel.JUDGEMENT, is_teacher=True, purpose=verifying),
+            Uses(
+                self.by or self.teacher,
+                "actor",
+                Channel.JUDGEMENT,
+                is_teacher=not by_verifier,
+                purpose=Purpose.VERIFYING,
+                is_verifier=by_verifier,
+            ),
         )
 
     def files(self) -> tuple[str, ...]:
-        """The prompt."""
-        return (self.prompt,)
+        """The prompt of a teacher."""
+        return () if self.by else (self.prompt,)
 
     def choosings(self, folder: Path) -> tuple[Choosing, ...]:
         """The words that go on from the prompt."""
+        if self.by:
+            return ()
         before = Template(folder / self.prompt, self.columns).ending()
         words = {"right": self.right, "wrong": self.wrong}
         return (Choosing(self.teacher, self.prompt, before, words),)
 
     def check(self, folder: Path) -> None:
-        """Read the prompt."""
-        Template(folder / self.prompt, self.columns)
+        """Read the prompt of a teacher."""
+        if not self.by:
+            Template(folder / self.prompt, self.columns)
+
+    def check_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> None:
+        """See that a verifier that needs a reference is given one."""
+        verifier = verifiers.get(self.by)
+        if verifier is not None and verifier.needs_reference and not self.reference:
+            msg = (
+                f"verifier {self.by!r} (kind {verifier.kind!r}) compares with what is known to be "
+                'right; set reference = "COLUMN"'
+            )
+            raise RecipeError(msg)
+
+    def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+        """See that the columns that a verifier is given are there, where they are known."""
+        del folder
+        known = columns.get(self.input)
+        if not self.by or known is None:
+            return
+        for key in ("column", "reference"):
+            name = getattr(self, key)
+            if name and name not in known:
+                there = near(name, known) or f"; it has {', '.join(known)}"
+                msg = f"{key} = {name!r} is no column of {self.input}{there}"
+                raise RecipeError(msg)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield all rows with ``right``, the probability; one that they have stays beside it.
+        """Yield all rows with what was found of each; a column that they have stays beside it.
 
-        Those below the threshold are rejected, and those that the teacher did not answer.
+        A verifier gives ``score``, ``reason`` and a column for each component, a teacher
+        ``right``, the probability. Rows below the threshold are rejected, and those that the
+        teacher did not answer, or that a verifier did not score.
         """
+        yield from self._scored(records, ctx) if self.by else self._judged(records, ctx)
+
+    def _scored(
+        self, records: Iterator[pa.RecordBatch], ctx: StageContext
+    ) -> Iterator[pa.RecordBatch]:
+        verifier = ctx.verifier(self.by)
+        kept: set[Outcome] = {
+            name for name in ("undecided", "failed") if getattr(self, name) == "keep"
+        }
+        start = 0
+        for batch in records:
+            scores, reasons = scores_of_rows(
+                verifier, batch, self.column, self.reference, self.input
+            )
+            reasons = turned_down(scores, reasons, self.threshold, kept)
+            told = ctx.measures.setdefault("scores", dict.fromkeys(OUTCOMES, 0))
+            for name, count in outcomes(scores).items():
+                told[name] += count
+            columns = kept_beside(batch, set(given_by(verifier.spec))) | {
+                **columns_of(scores, verifier.spec),
+                FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),
+                **marks("verify", reasons),
+            }
+            yield pa.RecordBatch.from_pydict(columns)
+            start += batch.num_rows
+
+    def _judged(
+        self, records: Iterator[pa.RecordBatch], ctx: StageContext
+    ) -> Iterator[pa.RecordBatch]:
         teacher = ctx.teacher(self.teacher)
         template = Template(ctx.recipe_folder / self.prompt, self.columns)
         start = 0

@@ -90,6 +90,8 @@ def licence_words(source: Source, looked: str = "") -> str:
         return looked_words(looked)
     if source.kind == "test-double":
         return "none needed: a stand-in"
+    if source.kind == "program":
+        return "none needed: a program whose text went into nothing"
     whose = "its maker" if source.provider == "unknown" else source.provider
     return f"none: terms of {whose} in its place"
 

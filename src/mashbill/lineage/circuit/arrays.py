@@ -326,7 +326,7 @@ class Circuit:
         if self._models is not None:
             return self._models
         found: np.ndarray = (self.type == MODEL) | self.matching(
-            lambda source: source.what != "dataset"
+            lambda source: source.what not in {"dataset", "program"}
         )
         found &= self.type != DATASET
         self._models = found

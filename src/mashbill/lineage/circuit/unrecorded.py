@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mashbill.core.source import Source
     from mashbill.lineage.circuit.arrays import Circuit
 
-ENDS = frozenset(["own-dataset", "human", "test-double"])
-"""kinds of source at which lineage truly ends: declared as one's own, written by people, or a
-stand-in that nobody trained"""
+ENDS = frozenset(["own-dataset", "human", "program", "test-double"])
+"""kinds of source at which lineage truly ends: declared as one's own, written by people, a program
+that goes by rules, or a stand-in that nobody trained"""
 ORIGIN = ": origin not recorded"
 """end of the name of a source that stands for those rows of a dataset of which nobody says what
 wrote them"""

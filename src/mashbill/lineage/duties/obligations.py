@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from mashbill.core.use import Use
     from mashbill.policy.documents import Registry, Route
 
+_NO_DUTIES = frozenset(["test-double", "own-dataset", "human", "program"])
+"""kinds of source that bring nothing: whose text or weights went in is nobody else's"""
+
 
 @dataclass(frozen=True)
 class Obligation:
@@ -182,7 +185,7 @@ def _licence_of(
     registry: Registry, source: Source, as_of: date
 ) -> tuple[list[tuple[Document, Version]], bool]:
     """Return the texts that may bring duties to what is made of a source, and if all are known."""
-    if source.what == "unknown" or source.kind in ("test-double", "own-dataset", "human"):
+    if source.what == "unknown" or source.kind in _NO_DUTIES:
         return [], False
     found = []
     ways: list[tuple[str, Route]] = [(source.provider, "data")]

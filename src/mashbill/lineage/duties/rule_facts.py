@@ -38,7 +38,7 @@ def source_facts(source: Source) -> dict[str, Any]:
 
 def has_no_licence(source: Source) -> bool:
     """Return whether there is no licence to be recorded: terms stand in its place, or nothing."""
-    if source.kind == "test-double":
+    if source.kind in {"program", "test-double"}:
         return True
     return source.kind == "closed-api" and not source.route.startswith("dataset:")
 

@@ -67,7 +67,7 @@ class Derivations:
             yield one, self._derived(one)
 
     def _lacking(self, pending: Pending) -> set[str]:
-        names = {item.name for item in pending.manifest.inputs if not item.is_teacher}
+        names = {item.name for item in pending.manifest.inputs if item.is_artifact}
         return (names & self.committed.keys()) - self.made.keys()
 
     def _derived(self, pending: Pending) -> Composed:
@@ -99,7 +99,7 @@ class Derivations:
             )
         if manifest.token_unit != TOKEN_UNIT:
             yield f"counts its size in {manifest.token_unit:.40}, where {TOKEN_UNIT} are counted"
-        inputs = [item for item in manifest.inputs if not item.is_teacher]
+        inputs = [item for item in manifest.inputs if item.is_artifact]
         asked = fingerprint(
             manifest.stage, {ArtifactRef.parse(item.name).name: item.digest for item in inputs}
         )
@@ -132,12 +132,20 @@ class Derivations:
                 f"its literals name {len(stated)} teachers ({', '.join(sorted(stated))[:200]}), "
                 f"and its inputs {len(teachers)}"
             )
+        verifiers = [item for item in manifest.inputs if item.is_verifier]
+        named = manifest.stage.get("verifiers")
+        if (isinstance(named, dict) and bool(named)) != bool(verifiers):
+            yield (
+                f"its literals name {len(named) if isinstance(named, dict) else 0} verifiers, and "
+                f"its inputs {len(verifiers)}"
+            )
         if manifest.format >= _SINCE:
             yield from _not_said(manifest)
         names = {ArtifactRef.parse(item.name).name for item in inputs}
         known_names = {ArtifactRef.parse(name).name for name in self.committed}
+        scorers = set(named) if isinstance(named, dict) else set()
         for key in _REFERENCES:
-            told = set(_texts(manifest.stage.get(key))) - _WORDS.get(key, set())
+            told = set(_texts(manifest.stage.get(key))) - _WORDS.get(key, set()) - scorers
             for text in sorted(told & known_names - names):
                 yield f"its literals name {text!r} ({key}), which is not among its inputs"
 
@@ -189,17 +197,21 @@ def derivations(entries: Sequence[Entry], given_up: Collection[int]) -> Derivati
 def _not_said(manifest: Manifest) -> Iterator[str]:
     """Yield what lineage is composed from and a manifest does not say, or says twice otherwise."""
     for item in manifest.inputs:
-        if not item.is_teacher:
+        if item.is_artifact:
             continue
-        if item.source is None or item.asks is None:
+        if item.is_verifier and item.source is None:
+            yield f"does not say which source its verifier {item.name} is: it was taken out"
+        elif item.is_teacher and (item.source is None or item.asks is None):
             yield (
                 f"does not say which source its teacher {item.name} is, or what its calls name it "
                 "by, as every release since 0.2 does: it was taken out"
             )
+        elif item.source is None:
+            continue
         elif digest_bytes(canonical(item.source.model_dump(mode="json"))) != item.digest:
-            yield f"gives another digest of its teacher {item.name} than that of its source"
+            yield f"gives another digest of its {item.role} {item.name} than that of its source"
         elif item.source.title != item.name:
-            yield f"names its teacher {item.name}, and its source {item.source.title}"
+            yield f"names its {item.role} {item.name}, and its source {item.source.title}"
     if manifest.learned is None and any(item.role == "trained-on" for item in manifest.inputs):
         yield (
             "does not say how often each row was learned from, as every release since 0.2 does: it "

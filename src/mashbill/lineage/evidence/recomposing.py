@@ -94,7 +94,7 @@ class Composed:
 
 
 def source_behind(item: InputRef, table: NodeTable) -> Source | None:
-    """Return the source that a teacher is; older manifests have its digest alone."""
+    """Return the source that a teacher or verifier is; older manifests have its digest alone."""
     if item.source is not None:
         return item.source
     for body in table.bodies.values():
@@ -121,7 +121,7 @@ def recompose_dataset(
         rejected: those that were rejected, likewise.
         inputs: what it was made of, by address.
     """
-    found = Composed(_wrong_roles(manifest, {"rows", "beside", "actor", "teacher"}))
+    found = Composed(_wrong_roles(manifest, {"rows", "beside", "actor", "teacher", "verifier"}))
     composer = None if found.wrong else _composer(manifest, table, inputs, found)
     if composer is None:
         return found
@@ -149,12 +149,12 @@ def _composer(
     rows: list[tuple[str, NodeTable]] = []
     actors: list[Actor] = []
     for item in manifest.inputs:
-        if item.is_teacher:
+        if not item.is_artifact:
             source = source_behind(item, table)
             if source is None:
                 found.wrong.append(
-                    f"its manifest names the teacher {item.name}, and its nodes have no source "
-                    "that is this teacher"
+                    f"its manifest names the {item.role} {item.name}, and its nodes have no source "
+                    f"that is this {item.role}"
                 )
                 return None
             actors.append((item.channel, source))
@@ -303,10 +303,12 @@ def recompose_model(
         times: address of each dataset -> how often each of its rows was learned from, shape
             (rows,); None if that was not recorded.
     """
-    found = Composed(_wrong_roles(manifest, {"trained-on", "base", "beside", "actor", "teacher"}))
+    found = Composed(
+        _wrong_roles(manifest, {"trained-on", "base", "beside", "actor", "teacher", "verifier"})
+    )
     if found.wrong:
         return found
-    absent = [i.name for i in manifest.inputs if not i.is_teacher and i.name not in inputs]
+    absent = [i.name for i in manifest.inputs if i.is_artifact and i.name not in inputs]
     if absent:
         found.not_derived.append(f"{absent[0]}, which it was made of, cannot be read here")
         return found
@@ -382,7 +384,7 @@ def _compare_members(
     told = "how often each row was learned from is not recorded (releases before 0.2)"
     left = sorted(node for _, node in could - named)
     if left:
-        tables = [inputs[i.name].table for i in manifest.inputs if not i.is_teacher]
+        tables = [inputs[i.name].table for i in manifest.inputs if i.is_artifact]
         where = next(one for one in tables if left[0] in one.bodies)
         told += f": {_sources_of(where, left[0])} may have been learned from, and is not named"
     found.not_derived.append(told)

@@ -115,7 +115,11 @@ def _usage(account: Account) -> list[str]:
 
 def _data(account: Account) -> list[str]:
     manifest = account.manifest
-    inputs = [item.name for item in account.step.taken if item.role not in ("teacher", "source")]
+    inputs = [
+        item.name
+        for item in account.step.taken
+        if item.role not in ("teacher", "verifier", "source")
+    ]
     lines = []
     if inputs:
         lines += [f"It was made from {markdown(listed(inputs))}.", ""]

@@ -132,9 +132,11 @@ def steps_of(store: Store, manifest: Manifest) -> tuple[tuple[Step, ...], dict[s
 
 def _find(store: Store, item: InputRef) -> Manifest | None:
     """Return the artifact that an input names; None if it is a source, or not in this store."""
+    if not item.is_artifact:
+        return None
     try:
         return store.get(ArtifactRef.parse(item.name))
-    except RecipeError:  # a teacher's title is no address
+    except RecipeError:  # whoever wrote the manifest need not have been us
         return None
 
 

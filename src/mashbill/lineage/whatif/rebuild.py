@@ -137,7 +137,7 @@ class _Rebuilding:
     def stage(self, name: str, table: dict[str, Any]) -> None:
         """Decide about one stage; those above are decided."""
         spec = self._recipe.stages[name]
-        inputs = [use.name for use in spec.uses() if not use.is_teacher]
+        inputs = [use.name for use in spec.uses() if use.is_artifact]
         result = self._touched(name)
         rests = result.whole if result else any(item in self.names for item in inputs)
         stale = any(i in self._new or self.names.get(i, i) is None for i in inputs)
@@ -199,7 +199,7 @@ class _Rebuilding:
         if lost:
             self._leave_out(name, f"its teacher {lost[0]} goes; --teacher {lost[0]}=OTHER replaces")
             return
-        inputs = [use.name for use in spec.uses() if not use.is_teacher]
+        inputs = [use.name for use in spec.uses() if use.is_artifact]
         names = {item: self.names[item] for item in inputs if item in self.names} | teachers
         new = type(spec).renamed(table, names)
         new["version"] = f"{self._recipe.ref(name).version}-{_SUFFIX}"

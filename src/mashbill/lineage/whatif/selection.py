@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BLANKS = ("", "unknown")
 """texts that say that a fact is not recorded"""
 _MAY_BE_BLANK = tuple(name for name in FACTS if name not in ("name", "what"))
-_NO_LICENCE = ("closed-api", "test-double")
+_NO_LICENCE = ("closed-api", "program", "test-double")
 """kinds of source that have no licence which could be recorded"""
 
 _TEXT = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"

@@ -19,7 +19,7 @@ from mashbill.lineage.whatif.days import NEVER, first_day, last_day
 if TYPE_CHECKING:
     from mashbill.lineage.whatif.things import Things
 
-NO_MAKING = ("own-dataset", "human", "test-double")
+NO_MAKING = ("own-dataset", "human", "program", "test-double")
 """kinds of source that are where a making begins"""
 
 

@@ -32,9 +32,10 @@ _KINDS = {
     "public-dataset": "public datasets",
     "own-dataset": "datasets of one's own",
     "human": "people who wrote or labelled",
+    "program": "programs that check or make by rules",
 }
 _FACTS = {"license": "licence", "released": "day of release"}
-_WHATS = {"model": "models", "dataset": "datasets"}
+_WHATS = {"model": "models", "dataset": "datasets", "program": "programs"}
 _LONGEST = 300  # characters of an expression that is put into words
 _HOW = {"startsWith": "begins with", "endsWith": "ends with", "contains": "contains"}
 

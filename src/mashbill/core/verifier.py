@@ -1,0 +1,208 @@
+"""What a verifier is: what it is given, the score that it gives, and the keys that recipes give it.
+
+A verifier scores an output in [0, 1] with a reason. Where nothing can be said it says so: an output
+is *undecided* if the verifier looked and could not tell, and *failed* if it could not look, as in
+an outage, a time-out, or where a parser is missing. Neither is ever 0, which says "wrong".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from mashbill.core.errors import StageError
+from mashbill.core.literals import Literals
+from mashbill.core.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Outcome = Literal["scored", "undecided", "failed"]
+"""what became of scoring one output"""
+OUTCOMES: tuple[Outcome, ...] = ("scored", "undecided", "failed")
+_PROMISES = "CONTRIBUTING.md, 'A verifier'"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One output to be scored."""
+
+    output: str
+    """what is scored"""
+    reference: str | None = None
+    """what is known to be right; None if the row says nothing"""
+    row: Mapping[str, Any] = field(default_factory=dict)
+    """what else of the row the verifier reads: see :meth:`VerifierSpec.reads`"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a verifier says of one output.
+
+    Raises:
+        ValueError: if the value is no number in [0, 1], or is there where nothing was scored, or
+            if no reason is given where nothing was scored.
+    """
+
+    value: float | None
+    """0 for wrong to 1 for right; None if it is undecided or failed"""
+    reason: str = ""
+    """why, in a line"""
+    components: Mapping[str, float] = field(default_factory=dict)
+    """the parts of the value by name, each in [0, 1], of those that the verifier declares"""
+    outcome: Outcome = "scored"
+
+    def __post_init__(self) -> None:
+        """Hold it to what a score is."""
+        if self.outcome not in OUTCOMES:
+            msg = f"an outcome is one of {', '.join(OUTCOMES)}, and this is {self.outcome!r}"
+            raise ValueError(msg)
+        if self.outcome != "scored":
+            if self.value is not None or self.components:
+                msg = f"what is {self.outcome} has no value, and this has {self.value!r}"
+                raise ValueError(msg)
+            if not self.reason.strip():
+                msg = f"what is {self.outcome} needs a reason, and this gives none"
+                raise ValueError(msg)
+            return
+        for name, value in {"value": self.value, **self.components}.items():
+            if not _is_share(value):
+                msg = (
+                    f"a score's {name} is a number from 0 to 1, and this is {value!r}; where "
+                    "nothing can be said, use Score.undecided or Score.failed"
+                )
+                raise ValueError(msg)
+
+    @classmethod
+    def undecided(cls, reason: str) -> Score:
+        """Return that the verifier looked and cannot tell."""
+        return cls(None, reason, outcome="undecided")
+
+    @classmethod
+    def failed(cls, reason: str) -> Score:
+        """Return that the verifier could not look: an outage, a time-out, a missing parser."""
+        return cls(None, reason, outcome="failed")
+
+
+def _is_share(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and 0 <= value <= 1
+
+
+class Verifier(Protocol):
+    """What a verifier kind implements (CONTRIBUTING.md shows one)."""
+
+    def score(self, cases: Sequence[Case]) -> list[Score]:
+        """Return a score for each of a batch of outputs, in order.
+
+        A score depends on its own case alone. It raises for no output: what cannot be scored is
+        undecided or failed.
+        """
+        ...
+
+
+class VerifierSpec(Literals):
+    """The literals of one verifier of a recipe. Subclasses load it."""
+
+    release: ClassVar[str] = "1"
+    """of its rules: another one wherever the same output may get another score, so that a recipe
+    run again tells of it"""
+    components: ClassVar[tuple[str, ...]] = ()
+    """names of the parts of its scores; each becomes a column ``score_NAME``"""
+    repeats: ClassVar[bool] = False
+    """whether the same case gets the same score on any machine, so that an audit may score again"""
+    needs_reference: ClassVar[bool] = False
+    """whether it cannot say anything of an output without a reference"""
+
+    kind: str
+    """which verifier this is"""
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Return the extras of mashbill that it needs: told before anything runs."""
+        return ()
+
+    @property
+    def source(self) -> Source:
+        """The source of lineage that it is: a program, unless a model judges."""
+        return Source(
+            name=f"verifier {self.kind}",
+            what="program",
+            kind="program",
+            route="in-process",
+            version=self.release,
+        )
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the columns of a row that it reads beside output and reference.
+
+        A case's ``row`` holds these and no others.
+        """
+        return ()
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files beside the recipe whose bytes are part of the identity."""
+        return ()
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return the paths and addresses that its keys name: all that it opens beside the recipe.
+
+        They are checked when the recipe is loaded: see :mod:`mashbill.core.folder`.
+        """
+        return self.files()
+
+    def load(self, folder: Path, cache: Path, threads: int) -> Verifier:
+        """Load the verifier; a relative path starts from ``folder``, that of the recipe."""
+        raise NotImplementedError
+
+
+class VerifierSession:
+    """A loaded verifier, held to what verifiers promise."""
+
+    def __init__(self, name: str, spec: VerifierSpec, load: Callable[[], Verifier]) -> None:
+        """Prepare; the verifier is loaded with its first case.
+
+        Args:
+            name: what the recipe calls it.
+            spec: its keys.
+            load: loads it.
+        """
+        self.spec = spec
+        self._name = name
+        self._load = load
+        self._loaded: Verifier | None = None
+
+    def score(self, cases: Sequence[Case]) -> list[Score]:
+        """Return a score for each case, in order.
+
+        Raises:
+            StageError: naming the verifier and what it gave that is no score.
+        """
+        if not cases:
+            return []
+        if self._loaded is None:
+            self._loaded = self._load()
+        scores: Any = self._loaded.score(cases)
+        if not isinstance(scores, list | tuple) or len(scores) != len(cases):
+            given = f"{len(scores)}" if isinstance(scores, list | tuple) else type(scores).__name__
+            raise self._broke(f"it was given {len(cases)} outputs at once and gave {given} scores")
+        for place, score in enumerate(scores):
+            if not isinstance(score, Score):
+                raise self._broke(f"it gave {score!r:.60} of output {place}, which is no Score")
+            strange = sorted(score.components.keys() ^ set(self.spec.components))
+            if score.outcome == "scored" and strange:
+                raise self._broke(
+                    f"its score of output {place} has the components "
+                    f"{', '.join(sorted(score.components)) or 'none'}, and it declares "
+                    f"{', '.join(self.spec.components) or 'none'}"
+                )
+        return list(scores)
+
+    def _broke(self, what: str) -> StageError:
+        return StageError(
+            f"verifiers.{self._name}: kind {self.spec.kind!r} broke what a verifier promises: "
+            f"{what} (see {_PROMISES})"
+        )
