@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from mashbill.cli import app
-from mashbill.cli.commands import HOME
+from mashbill.cli.commands import HELP, HOME
 
 LOADED = """
 import sys
@@ -33,7 +33,7 @@ def modules_of(command: list[str]) -> set[str]:
 
 def test_the_table_names_every_command_and_the_module_that_registers_it() -> None:
     group = typer.main.get_command(app)
-    assert group.list_commands(None) == list(HOME)  # which loads all of them
+    assert group.list_commands(None) == list(HOME) == list(HELP)
     found = {}
     for name, command in typer.main.get_group(app).commands.items():
         members = getattr(command, "commands", {"": command})
@@ -41,6 +41,20 @@ def test_the_table_names_every_command_and_the_module_that_registers_it() -> Non
         assert len(modules) == 1, name
         found[name] = modules.pop()
     assert found == HOME
+
+
+def test_the_table_says_of_each_command_what_its_own_help_says() -> None:
+    commands = typer.main.get_command(app).commands
+    told = {name: command.help.strip().split("\n\n")[0] for name, command in commands.items()}
+    assert {name: " ".join(line.split()) for name, line in told.items()} == HELP
+
+
+def test_a_list_of_commands_is_complete_and_loads_none_of_them() -> None:
+    found = modules_of(["--help"])
+    assert not {f"mashbill.cli.{module}" for module in HOME.values()} & found
+    assert not {name.partition(".")[0] for name in found} & {"numpy", "pyarrow", "pydantic"}
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    assert all(name in shown and line in shown for name, line in HELP.items())
 
 
 @pytest.mark.parametrize("name", HOME)

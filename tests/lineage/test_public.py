@@ -19,7 +19,8 @@ from mashbill.lineage.circuit.arrays import LABELS, MODEL, Circuit
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.reach import owed_at_root, reach
 from mashbill.lineage.circuit.semirings import FAR, FEWEST_HOPS, evaluate
-from mashbill.policy.claims import RELATIONS, STATUSES, Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.statuses import STATUSES
 
 CATALOGUE = load_catalogue()
 PUBLIC = lineage_of(CATALOGUE)

@@ -12,7 +12,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.use import Use
 from mashbill.lineage.bills.bill import coverage
 from mashbill.lineage.bills.definitions import judge_all
-from mashbill.lineage.catalogue.public import COUNTED, lineage_of
+from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.unrecorded import ENDS, NOT_SAID
@@ -22,6 +22,7 @@ from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.expressions import Expression
 from mashbill.policy.house import OF_ARTIFACT, OF_SOURCE, HouseRule
+from mashbill.policy.statuses import COUNTED
 
 DAY = date(2026, 11, 28)
 CATALOGUE = load_catalogue()

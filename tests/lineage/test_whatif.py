@@ -13,7 +13,7 @@ from tests_laws import law
 
 from mashbill import InputError
 from mashbill.lineage.bills.definitions import load_definitions
-from mashbill.lineage.catalogue.public import COUNTED, lineage_of
+from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.lineage.circuit.arrays import CHANNEL_OF, MADE, Circuit
 from mashbill.lineage.circuit.nodes import NodeTable, edges
 from mashbill.lineage.whatif.flows import BUILT_ON, THROUGH, flows_of
@@ -34,6 +34,7 @@ from mashbill.lineage.whatif.things import (
 from mashbill.lineage.whatif.told import MADE_AGAIN
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
+from mashbill.policy.statuses import COUNTED
 
 DEFINITIONS = load_definitions(["A", "B", "C"])
 REGISTRY = load_registry()

@@ -15,7 +15,6 @@ from mashbill.policy.claims import (
     CLAIM_COLUMNS,
     ENTITY_COLUMNS,
     RELATIONS,
-    STATUSES,
     Claim,
     Entity,
     load_catalogue,
@@ -23,6 +22,7 @@ from mashbill.policy.claims import (
 )
 from mashbill.policy.importers import Imported, add_csv, add_to, import_claims
 from mashbill.policy.keeping import open_index
+from mashbill.policy.statuses import STATUSES
 
 DATA = Path(__file__).parent / "data"
 NOTHING = load_catalogue(shipped=False)

@@ -16,14 +16,7 @@ from tests_laws import law
 
 from mashbill.core.errors import InputError
 from mashbill.policy import keeping, sealed
-from mashbill.policy.claims import (
-    RELATIONS,
-    STATUSES,
-    Claim,
-    Entity,
-    load_catalogue,
-    read_rows,
-)
+from mashbill.policy.claims import RELATIONS, Claim, Entity, load_catalogue, read_rows
 from mashbill.policy.columns import (
     _EXAMPLE,
     ROW_RULES,
@@ -34,6 +27,7 @@ from mashbill.policy.columns import (
     table_of,
 )
 from mashbill.policy.keeping import open_index
+from mashbill.policy.statuses import STATUSES
 
 NAMES = st.sampled_from(["a/one", "A/One", "b/two", "c/three", "one", "Café/x", "CAFÉ/X", "ΣΑΣ/y",
                          'two, "quoted"', "d/one", "d/four\nlines"])  # fmt: skip

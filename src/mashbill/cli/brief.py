@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.store import Store
-    from mashbill.policy.claims import Status
     from mashbill.policy.documents import Registry
+    from mashbill.policy.statuses import Status
     from mashbill.report.brief import Kept, Public
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,120}")

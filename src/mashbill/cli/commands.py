@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperCommand
 
 from mashbill.cli.ending import Told
 
@@ -41,6 +42,35 @@ HOME = {
 }
 """command -> its module here; in the order in which they are listed"""
 
+HELP = {
+    "audit": "Check that everything in a store agrees with its ledger, or that a proof holds.",
+    "brief": "Write a document for sign-off, as HTML and Markdown: licence, duties, calls, "
+    "what is unknown.",
+    "checkpoint": "Sign the state of the ledger; keep it elsewhere, and `audit --checkpoint` finds "
+    "a cut.",
+    "prove": "Write a small file that proves one record, its lineage and its place in the ledger.",
+    "export": "Write an artifact's bill in a standard's own form (docs/exports.md).",
+    "bill": "Print what an artifact was distilled from, and what each definition concludes.",
+    "trace": "Walk from one record back to the teacher's call and the human text.",
+    "check": "Decide an artifact again: terms, licences, house rules. Exit 0 allow, 1 deny, 3 "
+    "review.",
+    "publish": "Write a dataset or a model to an address, with a card, the bill and SHA-256 "
+    "digests.",
+    "affected": "Show which records, datasets, models and evaluations rest on some sources.",
+    "rebuild": "Write the recipe of a rebuild without some sources, and plan it; nothing is run.",
+    "plan": "Show order, counts, time and price, what goes on the bill, and what terms say to it.",
+    "run": "Run a recipe; what is done already is left as it is. Ends with a report.",
+    "report": "Write one HTML file about an artifact; it opens offline.",
+    "whatif": "Show what breaks if some sources go: losses, substitutes, earliest rebuilds, "
+    "impact.",
+    "conduct": "How access was had, and proof of it.",
+    "journal": "The journal of teacher calls.",
+    "catalogue": "What public models were made of, as claims.",
+    "signers": "Whose entries of a store's ledger count.",
+    "terms": "Terms and licences, as of a day.",
+}
+"""command -> the first paragraph of its help, so that a list of commands loads none of them"""
+
 
 class Commands(Told):
     """The application, whose commands are loaded when they are asked for."""
@@ -57,10 +87,23 @@ class Commands(Told):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as click has it
         """Return a command; None if there is none of that name."""
-        if cmd_name in HOME:
+        if cmd_name in HOME and cmd_name not in self._found:
             self._load([HOME[cmd_name]])
-            return self._found[cmd_name]
-        return self.commands.get(cmd_name)
+        return self._found[cmd_name] if cmd_name in self._found else self.commands.get(cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as click has it
+        """Return the names of all commands, in their order."""
+        return [*HOME, *(name for name in self._found if name not in HOME)]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the list of commands, for which none of them is loaded."""
+        found = self._found
+        told = {name: TyperCommand(name, help=line) for name, line in HELP.items()}
+        self._found = _in_order({**told, **found})
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._found = found
 
     def _load(self, modules: Iterable[str]) -> None:
         for module in dict.fromkeys(modules):

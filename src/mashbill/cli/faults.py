@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
-
 import mashbill
 from mashbill.cli.printing import err
 from mashbill.core import registry
@@ -39,6 +37,8 @@ def fault(error: Exception) -> tuple[str, int]:
     said = f"{type(error).__name__}: {error!s:.300}".rstrip(": ")
     if isinstance(error, MemoryError):
         return f"there is too little memory ({said}); what was committed is kept", 2
+    import pyarrow as pa  # it takes as long to load as all else that a page of help needs
+
     if isinstance(error, (pa.ArrowException, sqlite3.Error)):
         told = (
             f"a file of the store cannot be read or written ({said}); `mashbill audit` says which "

@@ -12,8 +12,7 @@ import typer
 from mashbill.cli import printing
 from mashbill.cli.commands import Commands
 from mashbill.core.errors import InputError
-from mashbill.lineage.catalogue.public import COUNTED
-from mashbill.policy.claims import STATUSES, Status
+from mashbill.policy.statuses import COUNTED, STATUSES, Status
 
 app = typer.Typer(
     cls=Commands,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mashbill.policy.claims import Status
+    from mashbill.policy.statuses import Status
 
 __all__ = [
     "Subject", "is_public", "own_subject", "public_subject", "subject_of", "through_catalogue",

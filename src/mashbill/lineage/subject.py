@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
     from mashbill.core.marks import Contradiction
     from mashbill.core.use import StudentKind
-    from mashbill.policy.claims import Status
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
     from mashbill.policy.index import Index
+    from mashbill.policy.statuses import Status
 
 PUBLIC = "hf:"
 

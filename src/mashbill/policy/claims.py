@@ -21,6 +21,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.parsing import read_text
 from mashbill.core.source import Channel, Purpose, SourceKind, via
 from mashbill.policy.near_names import closest
+from mashbill.policy.statuses import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,11 +34,6 @@ CELL_CHARS = 131_072
 """characters of a cell: what the csv module takes, as long as nobody raises it"""
 CSV_BYTES = 1 << 30
 """largest CSV file: three million claims have half of it"""
-
-Status = Literal["stated", "derived", "sworn", "alleged"]
-"""who stands behind a claim: the maker's own text or code; somebody's reading of it; testimony
-under oath; somebody else's word"""
-STATUSES: tuple[Status, ...] = ("stated", "derived", "sworn", "alleged")
 
 Role = Literal["base", "generator", "rewriter", "logits", "judge", "annotator", "filter", "prompts",
                "data"]  # fmt: skip

@@ -17,7 +17,6 @@ from mashbill.core.recipe import load_recipe
 from mashbill.core.store import LEDGER, Store
 from mashbill.core.use import Use
 from mashbill.lineage.bills.definitions import SHIPPED, judge_all
-from mashbill.lineage.catalogue.public import COUNTED
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.trace import Hop, Tracer
 from mashbill.lineage.subject import (
@@ -30,6 +29,7 @@ from mashbill.lineage.subject import (
 from mashbill.policy.documents import load_registry
 from mashbill.policy.house import load_rules
 from mashbill.policy.keeping import open_index
+from mashbill.policy.statuses import COUNTED
 from mashbill.workspace.artifact import Artifact
 from mashbill.workspace.billed import Billed
 from mashbill.workspace.recipes import PathLike, recipe_path, registry_of, rules_of
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from mashbill.core.teacher import TeacherSpec
     from mashbill.lineage.duties.decisions import Decided
     from mashbill.lineage.evidence.finding import AuditResult
-    from mashbill.policy.claims import Status
+    from mashbill.policy.statuses import Status
     from mashbill.publish.publish import Published, Wish
     from mashbill.run.display import Display
     from mashbill.run.permission import Acceptance

@@ -19,7 +19,6 @@ import pyarrow as pa
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.source import Channel, Source, parse_via, via
 from mashbill.lineage.catalogue.public import (
-    COUNTED,
     REST,
     Building,
     own_route,
@@ -30,10 +29,12 @@ from mashbill.lineage.circuit.arrays import DATASET, LABELS, MODEL, SOURCE, Circ
 from mashbill.lineage.circuit.unrecorded import NOT_SAID
 from mashbill.policy.claims import RELATIONS, Catalogue
 from mashbill.policy.keeping import array_of, code_of, derived
+from mashbill.policy.statuses import COUNTED
 
 if TYPE_CHECKING:
-    from mashbill.policy.claims import Entity, Status
+    from mashbill.policy.claims import Entity
     from mashbill.policy.index import Index
+    from mashbill.policy.statuses import Status
 
 _EDGES = ("to", "label", "tokens", "records")
 _FIGURES = ("share", "tokens", "of_tokens")

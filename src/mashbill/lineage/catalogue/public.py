@@ -20,16 +20,15 @@ from mashbill.core.source import Channel, Source, parse_via, via
 from mashbill.lineage.bills.definitions import judge_all
 from mashbill.lineage.circuit.arrays import DATASET, LABELS, MADE, MODEL, SOURCE, Circuit
 from mashbill.lineage.circuit.unrecorded import NOT_SAID
-from mashbill.policy.claims import RELATIONS, STATUSES
+from mashbill.policy.claims import RELATIONS
+from mashbill.policy.statuses import COUNTED, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from mashbill.core.use import StudentKind
-    from mashbill.policy.claims import Catalogue, Claim, Entity, Status
-
-COUNTED: tuple[Status, ...] = ("stated", "derived", "sworn")
-"""claims that count unless it is said otherwise: an allegation is shown, and decides nothing"""
+    from mashbill.policy.claims import Catalogue, Claim, Entity
+    from mashbill.policy.statuses import Status
 
 REST = "what else it was made from, not recorded"
 JUDGES = "who else judged or chose what is in it, not recorded"

@@ -9,19 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mashbill.lineage.catalogue.hub import Hub, hub_of
-from mashbill.lineage.catalogue.public import COUNTED
 from mashbill.lineage.texts import Texts
 from mashbill.lineage.whatif.things import FACTS, Column, Measures, Things
 from mashbill.policy.claims import MEDIA
 from mashbill.policy.index import places
 from mashbill.policy.keeping import array_of, code_of, derived
 from mashbill.policy.sizes import parameters_by_name, total_parameters
+from mashbill.policy.statuses import COUNTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mashbill.policy.claims import Status
     from mashbill.policy.index import Index
+    from mashbill.policy.statuses import Status
 
 _SEPARATOR = "[^A-Za-z0-9.]"
 _SIZE = r"(?:^|[^A-Za-z0-9.])(?P<size>\d{1,6}(?:\.\d{1,4})?[MBTmbt])(?:$|[^A-Za-z0-9])"
