@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 from tests_laws import law
 
+from mashbill.core.evaluation import Result, evaluation_of
 from mashbill.evals.confusion import Confusion
 from mashbill.evals.remarks import against_majority, remarks
 from mashbill.evals.statistics import wilson
@@ -75,14 +76,14 @@ def evaluation(gold, said):
     result = {"accuracy": made.right / made.total, "low": low, "high": high}
     result |= {"unanswered": made.unanswered, "only": made.only}
     majority = max(gold.count(label) for label in set(gold)) / len(gold)
-    return {"systems": {"s": result}, "majority": majority, "rows": len(gold)}
+    return evaluation_of({"systems": {"s": result}, "majority": majority, "rows": len(gold)})
 
 
 @given(answers())
 @law(200)
 def test_whoever_is_not_above_the_majority_label_is_told(pair):
     measured = evaluation(*pair)
-    result, majority = measured["systems"]["s"], measured["majority"]
+    result, majority = measured.systems["s"].facts, measured.majority
     said = " ".join(remark.text for remark in remarks(measured))
     if result["accuracy"] < majority:
         assert ("below" in said) == (result["high"] < majority)
@@ -115,5 +116,5 @@ def test_whoever_always_says_the_majority_label_is_not_better_than_it():
     ],
 )
 def test_how_a_system_stands_to_the_majority_label(accuracy, low, high, standing):
-    result = {"accuracy": accuracy, "low": low, "high": high}
+    result = Result(accuracy, low, high)
     assert against_majority(result, 0.5) == standing

@@ -16,6 +16,7 @@ from mashbill import InputError, Store, load_recipe
 from mashbill.cli import app
 from mashbill.cli.options import out
 from mashbill.cli.show_evaluation import print_evaluations
+from mashbill.core.evaluation import evaluation_of
 from mashbill.evals.confusion import Confusion
 from mashbill.plan import build
 from mashbill.report import write_report
@@ -208,7 +209,7 @@ def test_measures_of_older_stores_are_shown_as_far_as_they_go(made, tmp_path):
     assert f"<b>deaf</b> below the majority label ({share})" in html
     assert "<figcaption>" not in html
     with out.capture() as caught:
-        print_evaluations([("evaluation", old.find("evaluation").measures)])
+        print_evaluations({"evaluation": evaluation_of(old.find("evaluation").measures)})
     assert f"below the majority label ({share})" in caught.get()
 
 
@@ -275,7 +276,7 @@ def test_everything_that_is_drawn_lies_within_the_drawing(majority):
         "systems": {"x" * 60: {"accuracy": 0.1, "low": 0.0, "high": 0.3},
                     "y": {"accuracy": 1.0, "low": 0.9, "high": 1.0}},
     }  # fmt: skip
-    drawn = draw_accuracies(measures)
+    drawn = draw_accuracies(evaluation_of(measures))
     width = int(re.search(r'viewBox="0 0 (\d+)', drawn)[1])
     at = [float(x) for x in re.findall(r'(?:x1|x2|cx|x)="([-\d.]+)"', drawn)]
     at += [float(x) for x in re.findall(r"[MH](-?[\d.]+)", drawn)]

@@ -183,7 +183,7 @@ def run(
     finally:
         if not as_json:  # what was spent is told of a run that stopped, too
             print_spend(display.spend)
-    evaluations = [(name, one.measures) for name, one in ran.evaluations.items()]
+    evaluations = ran.evaluations
     if as_json:
         told = {item.name: space[item.name].contradiction for item in space}
         print_json(
@@ -191,8 +191,8 @@ def run(
                 "stages": [_stage_json(item, told, display) for item in ran.done],
                 "warnings": [item.as_json() for item in planned.warnings],
                 "services": display.spend.as_json(),
-                "evaluation": evaluations[0][1] if evaluations else None,
-                "evaluations": dict(evaluations),
+                "evaluation": next((one.measures for one in evaluations.values()), None),
+                "evaluations": {name: one.measures for name, one in evaluations.items()},
                 "verdicts": [verdict.as_json() for pair in ran.verdicts for verdict in pair],
                 "report": str(ran.report),
             }

@@ -2,59 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mashbill.cli.printing import out, styled, table
 from mashbill.lineage.bills.telling import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from mashbill.core.evaluation import Evaluation
     from mashbill.report.confusion import Matrix
 
 _MOST = 8  # labels of which a terminal shows the matrix
 _NAME = 16  # characters of a label over a column
 
 
-def print_evaluations(evaluations: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def print_evaluations(evaluations: Mapping[str, Evaluation]) -> None:
     """Print each evaluation of a run, or that there are no human labels to compare with."""
     if not evaluations:
         out.say("No evaluation: the recipe has no evaluate stage, so no human labels were used.")
-    for name, evaluation in evaluations:
+    for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name if len(evaluations) > 1 else "")
 
 
-def print_evaluation(evaluation: Mapping[str, Any], name: str = "") -> None:
+def print_evaluation(evaluation: Evaluation, name: str = "") -> None:
     """Print the systems' accuracies, the majority label's beside them, and their mistakes."""
-    from mashbill.report.confusion import Evaluation, by_accuracy
+    from mashbill.report.confusion import Shown
 
     where = f"{name}: accuracy" if name else "Accuracy"
     told = table(
         "system", "accuracy", "95% interval", "macro F1",
-        title=f"{where} against humans on {evaluation['rows']:,} held-out rows",
+        title=f"{where} against humans on {evaluation.rows or 0:,} held-out rows",
     )  # fmt: skip
-    for system, result in by_accuracy(evaluation):
+    for system, result in evaluation.by_accuracy():
+        low, high = result.interval
         told.add_row(
             system,
-            f"{result['accuracy']:.3f}",
-            f"{result['low']:.3f} to {result['high']:.3f}",
-            f"{result['macro_f1']:.3f}",
+            f"{result.accuracy:.3f}",
+            f"{low:.3f} to {high:.3f}",
+            f"{result.facts['macro_f1']:.3f}",
         )
-    label = evaluation.get("majority_label")
+    label = evaluation.measures.get("majority_label")
+    interval = evaluation.majority_interval
     told.add_row(
         "majority label" + ("" if label is None else f", {label!r}"),
-        f"{evaluation['majority']:.3f}",
-        f"{evaluation['majority_low']:.3f} to {evaluation['majority_high']:.3f}"
-        if "majority_low" in evaluation
-        else "",
+        f"{evaluation.majority or 0:.3f}",
+        "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
         "",
         style="dim",
     )
     out.print(told)
-    shown = Evaluation(name, evaluation)
+    shown = Shown(name, evaluation)
     for system, text in shown.remarks:
         out.say((system, "red"), f": {text}")
-    for pair in evaluation["compare"]:
+    for pair in evaluation.compare:
         beyond = "" if pair["low"] <= 0 <= pair["high"] else ", beyond chance"
         out.say(
             f"{pair['first']} - {pair['second']}: {pair['difference']:+.3f} "

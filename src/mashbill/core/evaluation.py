@@ -21,8 +21,14 @@ class Result:
     """lower bound of the interval around it (Wilson, 95%); None where none was computed"""
     high: float | None = None
     """upper bound"""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """all that was measured of it, as the manifest has it: F1, confusion, rows without an answer"""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Bounds of the interval; the accuracy itself where none was computed."""
+        low = self.accuracy if self.low is None else self.low
+        return low, self.accuracy if self.high is None else self.high
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,16 @@ class Evaluation:
     """differences of pairs: first, second, difference, low, high"""
     measures: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """the whole of it, as the manifest has it"""
+
+    def by_accuracy(self) -> list[tuple[str, Result]]:
+        """Return (system, result), the most accurate first."""
+        return sorted(self.systems.items(), key=lambda item: (-item[1].accuracy, item[0]))
+
+    @property
+    def majority_interval(self) -> tuple[float, float] | None:
+        """Bounds of the interval around the commonest label's share; None if none was computed."""
+        low, high = (_number(self.measures.get(f"majority_{end}")) for end in ("low", "high"))
+        return None if low is None or high is None else (low, high)
 
 
 def is_evaluation(measures: Mapping[str, Any]) -> bool:

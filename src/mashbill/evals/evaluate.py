@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.evaluation import Result
 from mashbill.core.missing import missing_in
 from mashbill.core.record import FROM, one_batch
 from mashbill.core.source import Channel
@@ -180,4 +181,5 @@ def _result(confusion: Confusion, majority: float) -> dict[str, Any]:
         "unanswered": confusion.unanswered,
         "only": confusion.only,
     }
-    return {**result, "against_majority": against_majority(result, majority)}
+    standing = against_majority(Result(result["accuracy"], low, high), majority)
+    return {**result, "against_majority": standing}

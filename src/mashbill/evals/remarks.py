@@ -5,10 +5,10 @@ Everything here is computed from the measures of an evaluation, those of older s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from mashbill.core.evaluation import Evaluation, Result
 
 Standing = Literal["below", "not better", "not clearly better", "better"]
 
@@ -20,18 +20,19 @@ class Remark(NamedTuple):
     text: str
 
 
-def against_majority(result: Mapping[str, Any], majority: float) -> Standing:
+def against_majority(result: Result, majority: float) -> Standing:
     """Return how a system stands to one that always gives the commonest human label.
 
     Args:
-        result: a system's ``accuracy`` with its interval, ``low`` and ``high``.
+        result: a system's accuracy with its interval.
         majority: the commonest label's share of the rows.
     """
-    if result["high"] < majority:
+    low, high = result.interval
+    if high < majority:
         return "below"
-    if result["accuracy"] <= majority:
+    if result.accuracy <= majority:
         return "not better"
-    return "not clearly better" if result["low"] <= majority else "better"
+    return "not clearly better" if low <= majority else "better"
 
 
 _SAYS = {
@@ -42,19 +43,20 @@ _SAYS = {
 }
 
 
-def remarks(evaluation: Mapping[str, Any]) -> list[Remark]:
+def remarks(evaluation: Evaluation) -> list[Remark]:
     """Return what has to be said of an evaluation's systems, in their order."""
     found = []
-    for system, result in evaluation["systems"].items():
-        standing = against_majority(result, evaluation["majority"])
-        if standing in _SAYS:
-            text = _SAYS[standing].format(share=evaluation["majority"])
-            found.append(Remark(system, text))
-        unanswered = result.get("unanswered", 0)
-        if result.get("only") is not None:
+    for system, result in evaluation.systems.items():
+        if evaluation.majority is not None:
+            standing = against_majority(result, evaluation.majority)
+            if standing in _SAYS:
+                text = _SAYS[standing].format(share=evaluation.majority)
+                found.append(Remark(system, text))
+        unanswered = result.facts.get("unanswered", 0)
+        if result.facts.get("only") is not None:
             which = "every row that it labelled" if unanswered else "every row"
-            found.append(Remark(system, f"says {result['only']!r} of {which}"))
+            found.append(Remark(system, f"says {result.facts['only']!r} of {which}"))
         if unanswered:
-            rows = f"{unanswered:,} of {evaluation['rows']:,} rows"
+            rows = f"{unanswered:,} of {evaluation.rows or 0:,} rows"
             found.append(Remark(system, f"gave no label to {rows}, which count as wrong"))
     return found

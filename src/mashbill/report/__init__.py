@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from mashbill.core.store import write_atomically
 from mashbill.lineage.bills.text import conclusion_text, share_text
 from mashbill.lineage.evidence.trace import Hop
-from mashbill.report.confusion import by_accuracy
 from mashbill.report.drawing import draw_accuracies, draw_chain
 from mashbill.report.gather import gather
 from mashbill.report.templating import templates
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
 
 
-__all__ = ["by_accuracy", "write_report"]
+__all__ = ["write_report"]
 
 
 _INDENTED = 20  # levels of a trace; what lies deeper stands below each other
@@ -54,7 +53,7 @@ def write_report(store: Store, result: Manifest, path: Path, *, title: str = "")
         share=share_text,
         conclusion=conclusion_text,
         chain=draw_chain(facts.chain),
-        evaluations=[(one, draw_accuracies(one.measures)) for one in facts.evaluations],
+        evaluations=[(one, draw_accuracies(one.found)) for one in facts.evaluations],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, html.encode())

@@ -10,6 +10,8 @@ from mashbill.evals.remarks import remarks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mashbill.core.evaluation import Evaluation, Result
+
 MOST_LABELS = 30
 """Matrices of more labels than this are shown as their commonest mistakes."""
 MISTAKES = 20
@@ -40,7 +42,7 @@ class Matrix:
     """One system's matrix, and what has to be said of it."""
 
     system: str
-    result: Mapping[str, Any]
+    result: Result
     columns: tuple[tuple[str, bool], ...]
     """(what was said, whether humans use that label)"""
     rows: tuple[Row, ...]
@@ -59,47 +61,46 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One evaluation of the store: its measures, and what the page makes of them."""
+class Shown:
+    """One evaluation of the store, and what a page or a terminal makes of it."""
 
     name: str
-    measures: Mapping[str, Any]
+    found: Evaluation
+
+    @property
+    def measures(self) -> Mapping[str, Any]:
+        """All that was measured, as the manifest has it."""
+        return self.found.measures
 
     @property
     def remarks(self) -> list[tuple[str, str]]:
         """(system, what has to be said of it)."""
-        return [(remark.system, remark.text) for remark in remarks(self.measures)]
+        return [(remark.system, remark.text) for remark in remarks(self.found)]
 
     @property
     def matrices(self) -> list[Matrix]:
         """A matrix for each system that has one; those of older versions have none."""
         return [
             matrix(system, result)
-            for system, result in by_accuracy(self.measures)
-            if "confusion" in result
+            for system, result in self.found.by_accuracy()
+            if "confusion" in result.facts
         ]
 
 
 NO_LABEL = "(no label)"
 
 
-def matrix(system: str, result: Mapping[str, Any]) -> Matrix:
-    """Return a system's matrix, from the measures of an evaluation."""
-    confusion = result["confusion"]
+def matrix(system: str, result: Result) -> Matrix:
+    """Return a system's matrix."""
+    confusion = result.facts["confusion"]
     names, said = confusion["rows"], confusion["columns"]
     spoken = [NO_LABEL if label is None else label for label in said]
     rows, mistakes = [], []
     for at, (label, counts) in enumerate(zip(names, confusion["counts"], strict=True)):
         total = sum(counts)
         cells = tuple(Cell(n, n / total if total else 0.0, i == at) for i, n in enumerate(counts))
-        rows.append(Row(label, cells, result["labels"][label]))
+        rows.append(Row(label, cells, result.facts["labels"][label]))
         mistakes += [(label, spoken[i], n) for i, n in enumerate(counts) if n and i != at]
     mistakes.sort(key=lambda one: (-one[2], one[0], one[1]))
     columns = tuple((name, i < len(names)) for i, name in enumerate(spoken))
     return Matrix(system, result, columns, tuple(rows), tuple(mistakes[:MISTAKES]))
-
-
-def by_accuracy(evaluation: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return (system, result), the most accurate first."""
-    systems: dict[str, dict[str, Any]] = evaluation["systems"]
-    return sorted(systems.items(), key=lambda item: (-item[1]["accuracy"], item[0]))

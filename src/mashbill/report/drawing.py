@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from mashbill.evals.remarks import against_majority
-from mashbill.report.confusion import by_accuracy
 from mashbill.report.templating import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from mashbill.core.evaluation import Evaluation
     from mashbill.report.gather import Box
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 154, 50, 62, 26, 10
@@ -101,18 +101,18 @@ def _short(text: str, most: int) -> str:
 _PER_CHARACTER = 7.4  # of a name on the left of the plot
 
 
-def draw_accuracies(evaluation: Mapping[str, Any]) -> Markup:
+def draw_accuracies(evaluation: Evaluation) -> Markup:
     """Draw each system's accuracy as a point with its 95% interval, and the majority's share.
 
     A system that is not above the majority label has the colour of a warning.
     """
-    systems = evaluation["systems"]
+    systems = evaluation.systems
     names = {name: _short(name, 32) for name in systems}
     left = max(120, round(24 + _PER_CHARACTER * max(map(len, names.values()))))
     right, step, top = left + 500, 34, 26
-    share = evaluation["majority"]
-    band = (evaluation.get("majority_low", share), evaluation.get("majority_high", share))
-    least = min(0.45, band[0] - 0.02, *(result["low"] - 0.02 for result in systems.values()))
+    share = evaluation.majority or 0.0
+    band = evaluation.majority_interval or (share, share)
+    least = min(0.45, band[0] - 0.02, *(result.interval[0] - 0.02 for result in systems.values()))
     low = max(least, 0.0)
 
     def x(value: float) -> float:
@@ -139,15 +139,16 @@ def draw_accuracies(evaluation: Mapping[str, Any]) -> Markup:
         f'<line class="majority" x1="{majority}" x2="{majority}" y1="{top - 8}" y2="{bottom}"/>'
         f'<text class="tick" x="{majority}" y="{top - 12}">majority label {share:.3f}</text>'
     )
-    for i, (system, result) in enumerate(by_accuracy(evaluation)):
+    for i, (system, result) in enumerate(evaluation.by_accuracy()):
         y = top + step * i + step / 2
+        ends = result.interval
         poor = against_majority(result, share) in ("below", "not better")
         parts.append(
             f'<g class="{"poor" if poor else "good"}">'
             f'<text class="system" x="{left - 12}" y="{y + 4}">{drawn(names[system], 40)}</text>'
-            f'<line class="interval" x1="{x(result["low"])}" x2="{x(result["high"])}" y1="{y}" '
-            f'y2="{y}"/><circle cx="{x(result["accuracy"])}" cy="{y}" r="5"/>'
-            f'<text class="value" x="{x(result["high"]) + 10}" y="{y + 4}">'
-            f"{result['accuracy']:.3f}</text></g>"
+            f'<line class="interval" x1="{x(ends[0])}" x2="{x(ends[1])}" y1="{y}" '
+            f'y2="{y}"/><circle cx="{x(result.accuracy)}" cy="{y}" r="5"/>'
+            f'<text class="value" x="{x(ends[1]) + 10}" y="{y + 4}">'
+            f"{result.accuracy:.3f}</text></g>"
         )
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.calls.journal import Journal
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import StoreError
+from mashbill.core.evaluation import evaluation_of, is_evaluation
 from mashbill.core.naming import free_names
 from mashbill.core.reasons import Counted, rejections
 from mashbill.core.source import Source
@@ -22,7 +23,7 @@ from mashbill.lineage.circuit.contradicted import contradictions, table_of
 from mashbill.lineage.circuit.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.duties.decisions import decided_runs
 from mashbill.lineage.evidence.trace import Hop, Tracer
-from mashbill.report.confusion import Evaluation
+from mashbill.report.confusion import Shown
 
 if TYPE_CHECKING:
     from mashbill.core.store import Store
@@ -77,7 +78,7 @@ class ReportFacts:
     result: Manifest
     chain: tuple[Box, ...]
     rejected: tuple[TurnedDown, ...]
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[Shown, ...]
     """those whose systems rest on the result, by name"""
     bill: tuple[Summary, ...]
     coverage: Coverage
@@ -104,9 +105,10 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
     journal, prompted = Journal.of(store), prompt_coverage(store, result)
     # By name, so that of several versions the last is shown.
     evaluations = {
-        manifest.name: Evaluation(manifest.name, manifest.measures)
+        manifest.name: Shown(manifest.name, found)
         for manifest in store.manifests()
-        if "systems" in manifest.measures and result.bill in NodeTable.of(store, manifest).bodies
+        if (found := evaluation_of(manifest.measures)) is not None
+        and result.bill in NodeTable.of(store, manifest).bodies
     }
     entries = store.ledger.accepted
     try:
@@ -224,7 +226,7 @@ def _warnings(store: Store, table: NodeTable) -> list[tuple[str, str]]:
     found = []
     for manifest in store.manifests():
         rests = table.root in NodeTable.of(store, manifest).bodies
-        if manifest.bill in table.bodies or (rests and "systems" in manifest.measures):
+        if manifest.bill in table.bodies or (rests and is_evaluation(manifest.measures)):
             found += [(str(manifest.ref), text) for text in manifest.measures.get(WARNINGS, [])]
     return found
 

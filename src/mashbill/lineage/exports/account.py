@@ -10,8 +10,9 @@ import uuid
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mashbill.core.evaluation import evaluation_of
 from mashbill.lineage.bills.bill import Coverage, Line, bill, coverage
 from mashbill.lineage.bills.definitions import Verdict, judge_all
 from mashbill.lineage.bills.prompted import PromptCoverage, covered_with, prompt_coverage
@@ -26,9 +27,10 @@ from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mashbill.core.artifact import Manifest
+    from mashbill.core.evaluation import Evaluation
     from mashbill.core.marks import Contradiction
     from mashbill.core.source import Source
     from mashbill.core.store import Store
@@ -69,8 +71,8 @@ class Account:
     """columns of bytes in the records that it was made from; all others are texts and numbers"""
     declared_license: str | None = None
     """licence under which others get it, as the run that made it declared"""
-    evaluations: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    """(name, measures) of evaluations whose systems rest on it"""
+    evaluations: tuple[tuple[str, Evaluation], ...] = ()
+    """(name, evaluation) of evaluations whose systems rest on it"""
 
     @property
     def step(self) -> Step:
@@ -192,11 +194,12 @@ def gather(store: Store, manifest: Manifest) -> Account:
     )
 
 
-def _evaluations(store: Store, manifest: Manifest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _evaluations(store: Store, manifest: Manifest) -> Iterator[tuple[str, Evaluation]]:
     """Yield the evaluations of systems that rest on an artifact."""
     for other in store.manifests():
-        if "systems" in other.measures and manifest.bill in NodeTable.of(store, other).bodies:
-            yield str(other.ref), other.measures
+        found = evaluation_of(other.measures)
+        if found is not None and manifest.bill in NodeTable.of(store, other).bodies:
+            yield str(other.ref), found
 
 
 _SCHEMAS = 200  # datasets whose columns are looked at

@@ -7,7 +7,7 @@ every list and how much more there is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mashbill.lineage.bills.telling import (
     amount,
@@ -32,8 +32,9 @@ from mashbill.lineage.exports.bill_file import BILL_FILE
 from mashbill.policy.licences import spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from mashbill.core.evaluation import Evaluation, Result
     from mashbill.lineage.exports.account import Account
 
 _SOURCES = 100  # rows of the table of sources
@@ -155,9 +156,9 @@ def _evaluation(account: Account) -> list[str]:
     if not account.evaluations:
         return ["No evaluation of it is recorded."]
     lines: list[str] = []
-    for name, measures in account.evaluations:
-        systems = list(measures["systems"].items())
-        rows = counted(int(measures["rows"]), "held-out row")
+    for name, found in account.evaluations:
+        systems = list(found.systems.items())
+        rows = counted(found.rows or 0, "held-out row")
         lines += [
             *([""] if lines else []),
             f"{markdown(name)}: {rows} with human labels.",
@@ -165,23 +166,24 @@ def _evaluation(account: Account) -> list[str]:
             table_row(["system", "accuracy", "95% interval", "macro F1"]),
             table_rule(4),
             *(table_row(row) for row in _scores(systems[:_SYSTEMS])),
-            *_majority(measures),
+            *_majority(found),
         ]
     return lines
 
 
-def _scores(systems: list[tuple[str, Mapping[str, Any]]]) -> Iterator[list[str]]:
+def _scores(systems: list[tuple[str, Result]]) -> Iterator[list[str]]:
     for name, score in systems:
-        interval = f"{score['low']:.3f} to {score['high']:.3f}" if "low" in score else ""
-        f1 = score.get("macro_f1")
-        yield [name, f"{score['accuracy']:.3f}", interval, "" if f1 is None else f"{f1:.3f}"]
+        low, high = score.interval
+        interval = "" if score.low is None else f"{low:.3f} to {high:.3f}"
+        f1 = score.facts.get("macro_f1")
+        yield [name, f"{score.accuracy:.3f}", interval, "" if f1 is None else f"{f1:.3f}"]
 
 
-def _majority(measures: Mapping[str, Any]) -> list[str]:
-    if "majority_label" not in measures:
+def _majority(found: Evaluation) -> list[str]:
+    if "majority_label" not in found.measures or found.majority is None:
         return []
-    label = markdown(measures["majority_label"])
-    return ["", f"Always saying {label} is right in {percent(measures['majority'])} of them."]
+    label = markdown(found.measures["majority_label"])
+    return ["", f"Always saying {label} is right in {percent(found.majority)} of them."]
 
 
 def _lineage(account: Account) -> list[str]:

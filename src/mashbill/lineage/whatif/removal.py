@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from mashbill.core.errors import InputError
+from mashbill.core.evaluation import is_evaluation
 from mashbill.core.record import BILL
 from mashbill.core.source import Source, SourceKind
 from mashbill.core.store import Store
@@ -185,7 +186,7 @@ def _affected(manifest: Manifest, result: Touch, whole: dict[str, bool]) -> Affe
     by_stage = {item.name.split("@")[0]: item.name for item in manifest.inputs}
     return Affected(
         manifest,
-        "evaluation" if "systems" in manifest.measures else "dataset",
+        "evaluation" if is_evaluation(manifest.measures) else "dataset",
         int(result.records[result.numbers].sum()),
         int(result.records[result.maybe].sum()),
         result.share,
