@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists all.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -7,7 +7,17 @@ STORE ?= store
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: setup demo test slow check fix bench clean
+.PHONY: help dev setup demo test slow check fix bench clean
+
+help:  ## this list
+	@sed -n -E 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+# Its own environment, which looks into the tested one for all that is not mashbill.
+dev: $(VENV)/tested  ## an editable install, .venv-dev/bin/mashbill, beside the tested wheel
+	$(PYTHON) -m venv .venv-dev
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.venv-dev/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/zz_tested.pth"
+	.venv-dev/bin/python -m pip --disable-pip-version-check --quiet install --no-build-isolation --no-deps --editable .
 
 setup: $(VENV)/installed  ## what the demo needs
 
@@ -44,7 +54,7 @@ check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-fix: $(VENV)/tested
+fix: $(VENV)/tested  ## mend what ruff can, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -61,5 +71,5 @@ bench: $(VENV)/tested  ## by hand, on a machine that does nothing else: see benc
 	MASHBILL_FUZZ=10 $(BIN)/python -m pytest -q -n 0 tests/fuzz
 	MASHBILL_HYPOTHESIS=nightly $(BIN)/python -m pytest -q -n auto --dist loadfile -k "not real_run" tests/core tests/lineage tests/policy tests/conduct/test_laws.py tests/teachers/wire tests/report
 
-clean:
-	rm -rf $(VENV) $(STORE) dist
+clean:  ## remove environments, the demo's store and builds
+	rm -rf $(VENV) .venv-dev $(STORE) dist
