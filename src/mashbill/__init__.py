@@ -142,15 +142,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is asked for."""
-    if name not in _FROM:
-        msg = f"module 'mashbill' has no attribute {name!r}"
-        raise AttributeError(msg)
-    module, _, own = _FROM[name].partition(":")
-    found = getattr(import_module(f"mashbill.{module}"), own or name)
-    globals()[name] = found
-    return found
+# A checker that saw this would take every misspelt name for one that is there.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is asked for."""
+        if name not in _FROM:
+            msg = f"module 'mashbill' has no attribute {name!r}"
+            raise AttributeError(msg)
+        module, _, own = _FROM[name].partition(":")
+        found = getattr(import_module(f"mashbill.{module}"), own or name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
