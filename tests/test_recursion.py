@@ -43,6 +43,8 @@ DELEGATING = {
     "lineage/duties/obligations.py as_json": "of the duties that it holds",
     "plan.py as_json": "of the stages that it holds",
     "stages/writing/work.py ask": "of a teacher's session",
+    "workspace/planned.py as_json": "of the plan that it holds",
+    "workspace/space.py trace": "of the lineage, which walks",
 }
 """file and method -> whose method of the same name it calls: that of another class"""
 
