@@ -53,6 +53,10 @@ if TYPE_CHECKING:
     from mashbill.core.teacher import Question as Question
     from mashbill.core.teacher import Teacher as Teacher
     from mashbill.core.teacher import TeacherSpec as TeacherSpec
+    from mashbill.core.verifier import Case as Case
+    from mashbill.core.verifier import Score as Score
+    from mashbill.core.verifier import Verifier as Verifier
+    from mashbill.core.verifier import VerifierSpec as VerifierSpec
     from mashbill.run.permission import Acceptance as Acceptance
     from mashbill.run.permission import Permit as Permit
     from mashbill.workspace.artifact import Artifact as Artifact
@@ -69,6 +73,7 @@ _FROM = {
     "Billed": "workspace.billed",
     "CanonicalError": "core.errors",
     "Caps": "client.budget",
+    "Case": "core.verifier",
     "Channel": "core.source",
     "DriftError": "core.errors",
     "FROM": "core.record",
@@ -85,6 +90,7 @@ _FROM = {
     "REJECTED_BY": "core.record",
     "Recipe": "core.recipe",
     "RecipeError": "core.errors",
+    "Score": "core.verifier",
     "Signer": "core.ledger",
     "Source": "core.source",
     "StageContext": "core.stage",
@@ -95,6 +101,8 @@ _FROM = {
     "TeacherError": "core.errors",
     "TeacherSpec": "core.teacher",
     "Uses": "core.stage",
+    "Verifier": "core.verifier",
+    "VerifierSpec": "core.verifier",
     "Workspace": "workspace.space",
     "load_recipe": "core.recipe",
     "open": "workspace.space:open_workspace",
@@ -113,6 +121,7 @@ __all__ = [
     "Billed",
     "CanonicalError",
     "Caps",
+    "Case",
     "Channel",
     "DriftError",
     "InputError",
@@ -126,6 +135,7 @@ __all__ = [
     "Question",
     "Recipe",
     "RecipeError",
+    "Score",
     "Signer",
     "Source",
     "StageContext",
@@ -136,6 +146,8 @@ __all__ = [
     "TeacherError",
     "TeacherSpec",
     "Uses",
+    "Verifier",
+    "VerifierSpec",
     "Workspace",
     "load_recipe",
     "open",
