@@ -16,8 +16,8 @@ import numpy as np
 
 from mashbill import Question, load_recipe
 from mashbill.cli import recipe_path
+from mashbill.core.cache import default_cache
 from mashbill.files.fetch import fetch, member
-from mashbill.run.executor import default_cache
 
 
 def sample(count: int) -> tuple[list[Question], object]:

@@ -64,9 +64,11 @@ shard_rows = 65536
 
 
 def ours(folder: Path, job: str) -> float:
+    from permitted import execute
+
     from mashbill import Signer, Store, load_recipe
     from mashbill.plan import build
-    from mashbill.run.executor import Execution, execute
+    from mashbill.run.execution import Execution
 
     merging = job == "merge"
     recipe = folder / "recipe.toml"

@@ -25,7 +25,7 @@ from engines import sample
 from machine import describe, write
 
 from mashbill import Question
-from mashbill.run.executor import default_cache
+from mashbill.core.cache import default_cache
 
 ENGINES = {"openvino": 2, "llama-1": 1, "llama-2": 2}
 """engine -> threads"""

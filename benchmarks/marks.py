@@ -34,9 +34,11 @@ def _write(path: Path, rows: int, old: int) -> None:
 
 
 def _child(recipe: str, store: str, looks: str) -> None:
+    from permitted import execute
+
     from mashbill import Signer, Store, load_recipe
     from mashbill.plan import build
-    from mashbill.run.executor import Execution, execute
+    from mashbill.run.execution import Execution
 
     if looks == "no":
         from mashbill.run import executor as run

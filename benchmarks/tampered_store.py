@@ -125,9 +125,11 @@ CLOSED = "Example Closed (stand-in)"
 
 def make(folder: Path, rows: int = 120) -> Path:
     """Run the recipe and return its store."""
+    from permitted import execute
+
     from mashbill import Signer, Store, load_recipe
     from mashbill.plan import build
-    from mashbill.run.executor import Execution, execute
+    from mashbill.run.execution import Execution
 
     folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(3)

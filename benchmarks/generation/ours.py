@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ from common import (
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.execution import Execution
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from permitted import execute
 
 RECIPE = """
 [recipe]

@@ -26,7 +26,7 @@ from mashbill.calls.paid_call import Requests
 from mashbill.client import client, lane
 from mashbill.core import ledger
 from mashbill.lineage.circuit.arrays import nodes
-from mashbill.run.executor import artifact as making
+from mashbill.run import artifact as making
 
 SPENT: Counter[str] = Counter()
 CALLS: Counter[str] = Counter()
