@@ -104,7 +104,14 @@ class StageContext:
     """report (units done, units in all, note); units are rows, or steps of training"""
     verifier: Callable[[str], VerifierSession] = no_verifier
     measures: dict[str, Any] = field(default_factory=dict)
-    """what the stage measured; becomes the manifest's ``measures``"""
+    """what the stage measured; becomes the manifest's ``measures``. A slice has its own: counts of
+    all slices are summed, and of the rest the last one's stands"""
+    overall: dict[str, Any] = field(default_factory=dict)
+    """what it measured of a whole input, the same in every slice; goes into ``measures``, too"""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """what the slices before this one measured, where they come one after the other"""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """see :meth:`once`"""
     origins: list[tuple[tuple[Channel, Source], ...]] = field(default_factory=list)
     """a first stage whose origins are in its data: what each kind of row came from; ``_bill`` of a
     row it yields counts the origins of ``sources()`` first, and then these"""
@@ -121,6 +128,17 @@ class StageContext:
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
     trained: Predictor | None = None
     """trainers: the model as it stands in memory; what was written is held against it"""
+
+    def once(self, key: str, compute: Callable[[], Any]) -> Any:
+        """Return a value that all slices share, computed by the first that asks in this process.
+
+        Args:
+            key: of the value, in this stage.
+            compute: gives it; the same whichever slice asks.
+        """
+        if key not in self.memory:
+            self.memory[key] = compute()
+        return self.memory[key]
 
     def warn(self, text: str) -> None:
         """Tell the user what may be wrong with a result: on the line, and on the page.

@@ -28,7 +28,7 @@ from mashbill.plan import row_nodes
 from mashbill.run.contract import Contract
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
-from mashbill.run.shards import ShardWriter, write_learned
+from mashbill.run.shards import ShardWriter, measured_before, write_learned
 from mashbill.run.slices import Slice, check_wanted, run_slices, slices
 from mashbill.run.task import Task
 from mashbill.stages.reading import ReadsFiles
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import StageSpec
+    from mashbill.core.stage import StageContext, StageSpec
 
 
 _READ_ROWS = 1 << 16
@@ -50,8 +50,8 @@ def make_dataset(task: Task) -> dict[str, Any]:
     """Run a stage, shard by shard from the first that is missing; return the manifest's parts."""
     folder = task.store.folder("dataset", task.ref)
     done = _committed_shards(task)
-    if done:
-        task.context.measures |= done[max(done)]["measures"]
+    if task.spec.streams:
+        measured_before(done, task.context)
     composer = row_nodes(task.recipe, task.name, task.tables)
     table = composer.table
     writer = ShardWriter(task, folder, table, done)
@@ -195,8 +195,8 @@ def _run_sliced(task: Task, writer: ShardWriter, composer: Composer) -> None:
         # What is wanted may be there already, in shards of a run that was cut off.
         return made or _has_enough(task)
 
-    def settle(item: Slice, out: list[pa.RecordBatch]) -> int:
-        writer.write(item.number, _placed(task, out, composer, item.codes, item.start))
+    def settle(item: Slice, out: list[pa.RecordBatch], own: StageContext) -> int:
+        writer.write(item.number, _placed(task, out, composer, item.codes, item.start), own)
         task.context.progress(item.start + item.rows.num_rows, total, "")
         if task.opening is not None:
             task.opening.see(out, total - item.start - item.rows.num_rows)
@@ -287,11 +287,11 @@ def _run_whole(task: Task, writer: ShardWriter, composer: Composer) -> None:
             number, waiting = _write_full(task, writer, number, pa.concat_tables(waiting))
             held = sum(item.nbytes for item in waiting)
         elif held > _SHARD_BYTES:
-            writer.write(number, pa.concat_tables(waiting))
+            writer.write(number, pa.concat_tables(waiting), task.context)
             number, waiting, held = number + 1, [], 0
     left = pa.concat_tables(waiting) if waiting else None
     if left is not None and (left.num_rows or not number):
-        writer.write(number, left)
+        writer.write(number, left, task.context)
 
 
 def _write_full(
@@ -301,7 +301,7 @@ def _write_full(
     size = task.spec.shard_rows
     full = table.num_rows // size
     for place in range(full):
-        writer.write(number + place, table.slice(place * size, size))
+        writer.write(number + place, table.slice(place * size, size), task.context)
     left = table.slice(full * size)
     # What is kept is copied, so that the rows that were written need not be.
     return number + full, [left.take(pa.array(np.arange(left.num_rows)))]

@@ -298,6 +298,7 @@ class _Runner:
         with telling_stage(self._recipe, name):
             made = make_model(task) if stage.spec.output == "model" else make_dataset(task)
             settle_measures(context, name)
+            context.measures |= context.overall
         manifest = Manifest(
             name=stage.ref.name,
             version=stage.ref.version,

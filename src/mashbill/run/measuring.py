@@ -7,13 +7,17 @@ is a fault of the stage, which is named with the measure.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import CanonicalError
+from mashbill.core.stage import WARNINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mashbill.core.stage import StageContext
 
 
@@ -27,11 +31,12 @@ def settle_measures(context: StageContext, stage: str) -> None:
     Raises:
         CanonicalError: naming stage and measure, if one has no JSON form.
     """
-    for name, was in _unsettled(context.measures):
-        context.warn(
-            f"its measure {name} came out as {was}, which is no number; it is kept as null"
-        )
-    for name, value in context.measures.items():
+    for measures in (context.overall, context.measures):
+        for name, was in _unsettled(measures):
+            context.warn(
+                f"its measure {name} came out as {was}, which is no number; it is kept as null"
+            )
+    for name, value in [*context.overall.items(), *context.measures.items()]:
         try:
             canonical({str(name): value})
         except CanonicalError as error:
@@ -40,6 +45,23 @@ def settle_measures(context: StageContext, stage: str) -> None:
                 "the stage, and nothing of it was committed"
             )
             raise CanonicalError(msg) from error
+
+
+def add_measures(whole: dict[str, Any], own: Mapping[str, Any]) -> None:
+    """Add what a slice measured to what those before it did.
+
+    Counts are summed, warnings are told once each, and of all else the last one's stands.
+    """
+    for name, value in own.items():
+        before = whole.get(name)
+        if type(before) is type(value) is int:
+            whole[name] = before + value
+        elif isinstance(before, dict) and isinstance(value, dict):
+            add_measures(before, value)
+        elif name == WARNINGS and isinstance(before, list):
+            before += [text for text in value if text not in before]
+        else:
+            whole[name] = copy.deepcopy(value)
 
 
 def _unsettled(measures: dict[str, Any]) -> list[tuple[str, float]]:

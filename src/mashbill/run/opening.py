@@ -169,7 +169,9 @@ class Opening:
             self.context,
             current=piece.of,
             trial=window,
-            measures=copy.deepcopy(self.context.measures),
+            measures={},
+            overall={},
+            before=copy.deepcopy(self.context.measures),
             origins=[],
             progress=lambda *_: None,
         )

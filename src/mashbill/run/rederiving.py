@@ -33,9 +33,9 @@ from mashbill.core.tables import read_parquet
 from mashbill.lineage.evidence.finding import Rederived
 from mashbill.run.answering import hold_to_answers
 from mashbill.run.declaring import compare_declared
-from mashbill.run.measuring import agree, left_out, settle_measures
+from mashbill.run.measuring import add_measures, agree, left_out, settle_measures
 from mashbill.run.scoring_again import scores_again, verifier_of
-from mashbill.run.slices import Slice, slices
+from mashbill.run.slices import Slice, context_of, slices
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
@@ -219,6 +219,7 @@ class _Again:
         else:
             self._whole(inputs[0][1])
         settle_measures(self._context, self._manifest.name)
+        self._context.measures |= self._context.overall
         gone = left_out(self._manifest.measures, self._context.measures)
         if self._of.share == 1 and gone:
             self._found.not_derived.append(
@@ -239,8 +240,9 @@ class _Again:
 
         self._of_no_slice(sum(-(-data.num_rows // self._spec.shard_rows) for _, data in inputs))
         for item in slices(inputs, offsets, self._spec.shard_rows, skip):
-            self._context.current = item.of
-            out = list(self._spec.run(iter(item.rows.to_batches()), self._context))
+            own = context_of(self._context, item)
+            out = list(self._spec.run(iter(item.rows.to_batches()), own))
+            add_measures(self._context.measures, own.measures)
             made = pa.Table.from_batches(out) if out else None
             for begin in ("part", "rejected"):
                 file = f"{begin}-{item.number:05d}.parquet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,14 +29,19 @@ from mashbill.core.record import (
 )
 from mashbill.core.store import publish
 from mashbill.core.weights import weighed, words_of
-from mashbill.run.measuring import settle_measures
+from mashbill.run.measuring import add_measures, settle_measures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mashbill.core.stage import StageContext
     from mashbill.lineage.circuit.nodes import NodeTable
     from mashbill.run.task import Task
+
+FORMAT = 2
+"""of a shard's entry: 2 has the shard's own measures, 1 those of all shards up to it"""
+_COUNTED = 1024  # nodes of a shard whose counts its entry holds; of more its rows are read again
 
 
 def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]:
@@ -51,7 +58,14 @@ def _kept_and_rejected(table: pa.Table | None) -> Iterator[tuple[str, pa.Table]]
 
 
 def write_parquet(table: pa.Table, path: Path) -> str:
-    """Write a Parquet file atomically and return its SHA-256.
+    """Write a Parquet file atomically and return its SHA-256."""
+    temporary, sha256 = _written(table, path)
+    publish(temporary, path)
+    return sha256
+
+
+def _written(table: pa.Table, path: Path) -> tuple[Path, str]:
+    """Write a Parquet file beside the name that it is to have; return where, and its SHA-256.
 
     Row positions are delta-coded: a step that keeps every row costs almost nothing.
     """
@@ -73,9 +87,76 @@ def write_parquet(table: pa.Table, path: Path) -> str:
         # Digests and node numbers are looked up by nobody: their bounds would only take room.
         write_statistics=[n for n in table.column_names if n not in {ID, CALL, BILL}],
     )
-    sha256 = digest_file(temporary)
-    publish(temporary, path)
-    return sha256
+    return temporary, digest_file(temporary)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a shard, written and not committed: it has no name yet."""
+
+    name: str
+    """that it is to have"""
+    temporary: Path
+    rows: int
+    sha256: str
+    merkle_root: str
+    calls: tuple[str, ...] | None
+    """digests of the calls that its rows rest on; None if they have no such column"""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A shard that is written and only has to be committed, whichever process wrote it."""
+
+    number: int
+    parts: tuple[Part, ...]
+    counts: tuple[tuple[int, int, int], ...] = ()
+    """(node number, kept rows, their tokens), by number"""
+
+
+def prepare(
+    number: int,
+    table: pa.Table | None,
+    folder: Path,
+    digests: Sequence[str],
+    json_columns: Mapping[str, pa.DataType],
+) -> Prepared:
+    """Write a shard's files under names of their own, and count what is in them.
+
+    Args:
+        number: of the shard.
+        table: its rows, the rejected ones among them; None if there are none.
+        folder: of the artifact.
+        digests: of its nodes, by number.
+        json_columns: columns whose cells are JSON, from the inputs.
+    """
+    parts = []
+    counts: tuple[tuple[int, int, int], ...] = ()
+    # Stages put their rows together from arrays, so a mark would be lost at each of them.
+    marked = None if table is None else with_carried(table, json_columns)
+    for prefix, part in _kept_and_rejected(marked):
+        name = f"{prefix}-{number:05d}.parquet"
+        rows = identify(part)
+        if prefix == "part":
+            counts = _counted(rows)
+        merkle = root(leaves(rows, digests))
+        temporary, sha256 = _written(rows, folder / name)
+        calls = None
+        if CALL in rows.column_names:
+            calls = tuple(value.hex() for value in rows.column(CALL).to_pylist() if value)
+        parts.append(Part(name, temporary, rows.num_rows, sha256, merkle, calls))
+    return Prepared(number, tuple(parts), counts)
+
+
+def _counted(rows: pa.Table) -> tuple[tuple[int, int, int], ...]:
+    """Return (node number, rows, their tokens) for each node that rows have."""
+    bills = np.asarray(rows.column(BILL))
+    records = np.bincount(bills)
+    tokens = np.bincount(bills, weights=words_of(rows))
+    return tuple(
+        (number, int(records[number]), int(tokens[number]))
+        for number in np.flatnonzero(records).tolist()
+    )
 
 
 class ShardWriter:
@@ -93,6 +174,11 @@ class ShardWriter:
         inputs = (use.name for use in task.spec.uses() if use.role == "rows")
         self._json = carried([task.context.input(name).schema for name in inputs])
 
+    @property
+    def json_columns(self) -> dict[str, pa.DataType]:
+        """Columns whose cells are JSON, from the inputs."""
+        return self._json
+
     def has(self, number: int) -> bool:
         """Take over a shard that is committed already; False if it is to be made."""
         if number not in self._done:
@@ -100,8 +186,7 @@ class ShardWriter:
         for name, facts in self._done[number]["shards"].items():
             path = self._task.store.root / name
             if not path.name.startswith("rejected-"):
-                columns = [*weighed(pq.read_schema(path)), BILL]
-                self._count(pq.read_table(path, columns=columns))
+                self._count(self._counts_of(number, path))
             self._add(
                 Shard(
                     file=path.name,
@@ -112,45 +197,69 @@ class ShardWriter:
             )
         return True
 
-    def _count(self, rows: pa.Table) -> None:
-        self._nodes.count(np.asarray(rows.column(BILL)), words_of(rows))
+    def _counts_of(self, number: int, path: Path) -> Iterable[tuple[int, int, int]]:
+        """Return the counts by node of a committed shard: as its entry says, or from its rows."""
+        told = self._done[number].get("counts")
+        if told is not None:
+            return [(int(node), int(rows), int(tokens)) for node, rows, tokens in told]
+        columns = [*weighed(pq.read_schema(path)), BILL]
+        return _counted(pq.read_table(path, columns=columns))
+
+    def _count(self, counts: Iterable[tuple[int, int, int]]) -> None:
+        for number, rows, tokens in counts:
+            self._nodes.records[number] += rows
+            self._nodes.tokens[number] += tokens
 
     def _add(self, shard: Shard) -> None:
         (self.rejected if shard.file.startswith("rejected-") else self.kept).append(shard)
 
-    def write(self, number: int, table: pa.Table | None) -> None:
-        """Commit one shard, with the rejected rows beside it.
+    def write(self, number: int, table: pa.Table | None, context: StageContext) -> None:
+        """Write and commit one shard, with the rejected rows beside it.
+
+        Args:
+            number: of the shard.
+            table: its rows.
+            context: in which it was made.
 
         Raises:
             CanonicalError: naming stage and measure, if one cannot be kept.
+            StoreError: as :meth:`commit` does.
+        """
+        settle_measures(context, self._task.name)
+        made = prepare(number, table, self.folder, self._nodes.numbered, self._json)
+        self.commit(made, context)
+
+    def commit(self, made: Prepared, context: StageContext) -> None:
+        """Commit a shard that is written.
+
+        Args:
+            made: the shard.
+            context: in which it was made: its measures are the shard's own.
+
+        Raises:
             StoreError: if a shard of this number was committed with other records, which means
                 that the stage is not deterministic.
         """
-        settle_measures(self._task.context, self._task.name)
         shards: dict[str, dict[str, Any]] = {}
         new: list[Shard] = []
-        # Stages put their rows together from arrays, so a mark would be lost at each of them.
-        marked = None if table is None else with_carried(table, self._json)
-        for prefix, part in _kept_and_rejected(marked):
-            name = f"{prefix}-{number:05d}.parquet"
-            rows = identify(part)
-            if prefix == "part":
-                self._count(rows)
-            merkle = root(leaves(rows, self._nodes.numbered))
-            sha256 = write_parquet(rows, self.folder / name)
-            facts = {"rows": rows.num_rows, "sha256": sha256, "merkle_root": merkle}
-            if CALL in rows.column_names:
-                calls = (value.hex() for value in rows.column(CALL).to_pylist() if value)
-                facts["calls_root"] = self._task.journal.merkle_root(calls)
-            shards[self._task.store.relative(self.folder / name)] = facts
-            new.append(Shard(file=name, rows=rows.num_rows, sha256=sha256, merkle_root=merkle))
+        for part in made.parts:
+            publish(part.temporary, self.folder / part.name)
+            facts = {"rows": part.rows, "sha256": part.sha256, "merkle_root": part.merkle_root}
+            if part.calls is not None:
+                facts["calls_root"] = self._task.journal.merkle_root(part.calls)
+            shards[self._task.store.relative(self.folder / part.name)] = facts
+            new.append(
+                Shard(file=part.name, rows=part.rows, sha256=part.sha256,
+                      merkle_root=part.merkle_root)
+            )  # fmt: skip
+        self._count(made.counts)
         # What a committed shard rests on must not be lost behind it.
         self._task.journal.sync()
-        if number in self._done:
-            if self._done[number]["shards"] != shards:
+        if made.number in self._done:
+            if self._done[made.number]["shards"] != shards:
                 msg = (
-                    f"{self._task.ref}: shard {number} came out different from the one that is "
-                    f"committed; the stage {self._task.spec.kind!r} is not deterministic here"
+                    f"{self._task.ref}: shard {made.number} came out different from the one that "
+                    f"is committed; the stage {self._task.spec.kind!r} is not deterministic here"
                 )
                 raise StoreError(msg)
         else:
@@ -159,12 +268,44 @@ class ShardWriter:
                 {name: facts["sha256"] for name, facts in shards.items()},
                 artifact=str(self._task.ref),
                 fingerprint=self._task.fingerprint,
-                number=number,
+                number=made.number,
                 shards=shards,
-                measures=self._task.context.measures,
+                **self._own(made, context),
             )
         for shard in new:
             self._add(shard)
+
+    def _own(self, made: Prepared, context: StageContext) -> dict[str, Any]:
+        """Return what an entry says of a shard alone: a resume puts it together in order.
+
+        Of a stage that is given all of its input at once, nothing is a shard's own.
+        """
+        if not self._task.spec.streams:
+            return {"format": FORMAT}
+        own: dict[str, Any] = {
+            "format": FORMAT, "measures": context.measures, "overall": context.overall,
+        }  # fmt: skip
+        if len(made.counts) <= _COUNTED:
+            own["counts"] = [list(one) for one in made.counts]
+        return own
+
+
+def measured_before(done: Mapping[int, Mapping[str, Any]], context: StageContext) -> None:
+    """Put together what the committed shards of a stage measured, in their order.
+
+    Entries of format 1, which state none, hold what all shards up to theirs measured.
+
+    Args:
+        done: entries of shards by number.
+        context: gets it.
+    """
+    for _, entry in sorted(done.items()):
+        if entry.get("format", 1) < FORMAT:
+            context.measures.clear()
+            context.measures.update(copy.deepcopy(entry["measures"]))
+        else:
+            add_measures(context.measures, entry.get("measures", {}))
+            context.overall |= entry.get("overall", {})
 
 
 def write_learned(path: Path, times: Sequence[tuple[str, np.ndarray]]) -> str:

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mashbill.core.errors import InputError, LosingError
 from mashbill.core.record import BILL
 from mashbill.run.contract import Contract
+from mashbill.run.measuring import add_measures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
@@ -72,42 +73,42 @@ def run_slices(
     spec: StageSpec,
     context: StageContext,
     todo: Iterator[Slice],
-    settle: Callable[[Slice, list[pa.RecordBatch]], int],
+    settle: Callable[[Slice, list[pa.RecordBatch], StageContext], int],
     *,
     ahead: int,
     interrupt: Callable[[], None],
 ) -> None:
     """Run a stage over slices and settle each in order.
 
+    No slice knows of another: each has a context of its own, and what it measures is its own.
+
     Args:
         spec: the stage.
-        context: its context; slices that run side by side get copies, and what they measure is
-            put together in order.
+        context: its context; what slices measure is put together there, in order.
         todo: the slices.
-        settle: commits what a slice gave, and returns the rows kept so far.
+        settle: commits what a slice gave, with its context, and returns the rows kept so far.
         ahead: slices at once; 1 runs them here, one after the other.
         interrupt: told to let nothing more be asked, when a slice failed or the run was stopped.
     """
+
+    def take(item: Slice, out: list[pa.RecordBatch], own: StageContext) -> None:
+        kept = settle(item, out, own)
+        add_measures(context.measures, own.measures)
+        context.kept = kept
+
     if ahead == 1:
         for item in todo:
-            context.current = item.of
-            context.kept = settle(item, _run(spec, item, context))
+            own = context_of(context, item)
+            take(item, run_slice(spec, item, own), own)
             if spec.wanted is not None and context.kept >= spec.wanted:
                 return
         return
 
     def work(item: Slice) -> tuple[list[pa.RecordBatch], StageContext]:
-        own = replace(context, current=item.of, measures={})
-        return _run(spec, item, own), own
+        own = replace(context_of(context, item), before={})
+        return run_slice(spec, item, own), own
 
     pending: deque[tuple[Slice, Future[tuple[list[pa.RecordBatch], StageContext]]]] = deque()
-
-    def take() -> None:
-        item, future = pending.popleft()
-        out, own = future.result()
-        add_measures(context.measures, own.measures)
-        settle(item, out)
-
     for use in spec.uses():
         if use.is_teacher:
             context.teacher(use.name)  # one session each, made before threads could make two
@@ -116,9 +117,11 @@ def run_slices(
             for item in todo:
                 pending.append((item, pool.submit(work, item)))
                 if len(pending) > ahead:
-                    take()
+                    first, future = pending.popleft()
+                    take(first, *future.result())
             while pending:
-                take()
+                first, future = pending.popleft()
+                take(first, *future.result())
         except BaseException as error:
             # What is in flight was looked at already where first answers are no good.
             if not isinstance(error, LosingError):
@@ -127,7 +130,12 @@ def run_slices(
             raise
 
 
-def _run(spec: StageSpec, item: Slice, context: StageContext) -> list[pa.RecordBatch]:
+def context_of(context: StageContext, item: Slice) -> StageContext:
+    """Return the context of one slice: what it measures is its own."""
+    return replace(context, current=item.of, measures={}, before=context.measures)
+
+
+def run_slice(spec: StageSpec, item: Slice, context: StageContext) -> list[pa.RecordBatch]:
     """Run a stage over a slice.
 
     Raises:
@@ -143,21 +151,6 @@ def _run(spec: StageSpec, item: Slice, context: StageContext) -> list[pa.RecordB
             raise
         msg = f"{error} (rows counted from row {item.first} of {item.of})"
         raise InputError(msg) from error
-
-
-def add_measures(whole: dict[str, Any], own: Mapping[str, Any]) -> None:
-    """Add what a slice measured to what those before it did: counts sum, the rest is replaced.
-
-    So it comes out as where slices run one after the other and share one dictionary.
-    """
-    for name, value in own.items():
-        before = whole.get(name)
-        if type(before) is type(value) is int:
-            whole[name] = before + value
-        elif isinstance(before, dict) and isinstance(value, dict):
-            add_measures(before, value)
-        else:
-            whole[name] = value
 
 
 def check_wanted(spec: StageSpec, name: str, kept: int) -> None:

@@ -56,9 +56,9 @@ class FilterSpec(StageSpec):
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those below the threshold or without a number marked as rejected."""
-        if "threshold" not in ctx.measures:  # once for all slices: it is that of the whole column
-            ctx.measures |= self._measured(ctx)
-        threshold: Any = number_of(ctx.measures["threshold"])
+        # Once for all slices: it is that of the whole column.
+        ctx.overall |= ctx.once("measured", lambda: self._measured(ctx))
+        threshold: Any = number_of(ctx.overall["threshold"])
         start = 0
         for batch in records:
             rows = batch.select(user_columns(batch.schema.names))

@@ -99,7 +99,7 @@ class LabelSpec(StageSpec):
         bias = scores[answered].mean(axis=0) if any(answered) else None
         if bias is not None:
             lean = (bias - bias.mean()).tolist()
-            ctx.measures["bias"] = dict(zip(self.labels, lean, strict=True))
+            ctx.overall["bias"] = dict(zip(self.labels, lean, strict=True))
         start = 0
         for batch in records:
             scores, calls, reasons = self._asked(batch, ctx)

@@ -97,7 +97,7 @@ class Work:
         if lacking is None:
             return None
         asked, accepted = (
-            self.ctx.measures.get(name, 0) + self.counts[name] for name in ("asked", "accepted")
+            self.ctx.before.get(name, 0) + self.counts[name] for name in ("asked", "accepted")
         )
         each = self.spec.rows_each
         rate = max((accepted + each) / (asked + 1), _LOWEST_RATE)
