@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mashbill.client.budget import Caps as Caps
+    from mashbill.core.artifact import ArtifactKind as ArtifactKind
     from mashbill.core.artifact import ArtifactRef as ArtifactRef
     from mashbill.core.artifact import Manifest as Manifest
     from mashbill.core.errors import AuditError as AuditError
@@ -68,6 +69,7 @@ _FROM = {
     "Acceptance": "run.permission",
     "Answer": "core.teacher",
     "Artifact": "workspace.artifact",
+    "ArtifactKind": "core.artifact",
     "ArtifactRef": "core.artifact",
     "AuditError": "core.errors",
     "Billed": "workspace.billed",
@@ -116,6 +118,7 @@ __all__ = [
     "Acceptance",
     "Answer",
     "Artifact",
+    "ArtifactKind",
     "ArtifactRef",
     "AuditError",
     "Billed",

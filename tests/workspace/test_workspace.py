@@ -107,7 +107,7 @@ def test_markup_in_a_row_is_text_in_a_notebook(tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text(
         '[recipe]\nname = "r"\nversion = "1"\nseed = 1\nresult = "rows"\n[stages.rows]\n'
-        'kind = "import"\ntitle = "rows"\nsource = "rows.jsonl"\n'
+        'kind = "import"\ntitle = "rows"\nsource = "rows.jsonl"\ngenerator = "none"\n'
     )
     space = mb.open(tmp_path / "store")
     space.run(space.plan(recipe), accept=ANSWERS)
