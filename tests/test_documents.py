@@ -14,8 +14,12 @@ DOCUMENTS = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", *sorted(
 STARTS = [ROOT, ROOT / "src", ROOT / "src/mashbill"]
 """folders that a path may begin in"""
 
-OF_OTHERS = {"mlx_lm/server.py"}
-"""files of other projects"""
+OF_OTHERS = {
+    "mlx_lm/server.py",
+    *(f"mashbill_echo/{name}.py" for name in ("teacher", "stage", "verifier", "trainer")),
+    "test_echo.py",
+}
+"""files of other projects, and of the plugin that CONTRIBUTING.md writes"""
 
 _ROOM = re.compile(r"(?:src|tests|benchmarks|examples|recipes|docs|\.ci)/")
 _PATH = re.compile(r"[a-z0-9_./*-]+")

@@ -132,7 +132,7 @@ CAUSES = {  # kind -> what of its cause is said
     "another": "no StageSpec", "value": "issubclass", "validating": "TypeError: boom in validation",
     "using": "KeyError: 'boom in uses'", "using-nothing": "not iterable",
     "running": "ZeroDivisionError: boom in run", "leaving": "SystemExit: 7",
-    "rubbish": "dict", "training": "RuntimeError: boom in training",
+    "training": "RuntimeError: boom in training",
     "sourceless": "no Source", "loading": "OSError: boom in load", "answering": "IndexError",
 }  # fmt: skip
 TEXTS = """
@@ -200,6 +200,13 @@ def test_what_goes_wrong_in_a_plugin_is_told_as_its_own(ran, kind):
     assert "stages.out" in said or "teachers.t" in said
     assert "MASHBILL_DEBUG=1 shows the traceback" in said
     assert "\x1b" not in said
+
+
+def test_a_promise_that_a_plugin_breaks_is_told_as_its_own(ran):
+    code, said = ran[0]["rubbish"]
+    assert code == 1
+    assert "stages.out: kind 'rubbish' of shouter 0.3 broke what a stage promises" in said
+    assert "it yielded 'dict' and not a pyarrow.RecordBatch" in said
 
 
 def test_a_plugin_that_works_works(ran):

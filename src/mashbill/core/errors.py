@@ -13,7 +13,7 @@
     │   └── ConductError    a request that our own rules of conduct forbid
     ├── PolicyError         a plan or release that terms or rules deny, or want reviewed
     ├── PluginError         what goes wrong in a plugin, told as its own
-    ├── StageError          a stage that yields what no stage may yield
+    │   └── StageError      a stage or verifier that breaks what such a one promises
     └── MissingExtraError   an optional part of the package is not installed
 
 A new error subclasses the nearest of these, and its message names what was found, where, and
@@ -111,8 +111,8 @@ class PluginError(MashbillError):
     """What went wrong in a plugin, told as its own: distribution, version, entry point, cause."""
 
 
-class StageError(MashbillError):
-    """A stage broke what it promises: names stage, kind, distribution, rows and what is wrong."""
+class StageError(PluginError):
+    """A stage or verifier broke what it promises: names it, its kind, rows and what is wrong."""
 
 
 class MissingExtraError(MashbillError):
