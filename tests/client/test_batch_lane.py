@@ -20,7 +20,7 @@ from mashbill.client.limits import Pace
 from mashbill.client.order import Answered, Order, Refused
 from mashbill.client.pressure import Window
 from mashbill.client.transport import Response, TransportError
-from mashbill.client.wire import Ask, batches
+from mashbill.client.wire import Ask, anthropic_batches, batching, gemini_batches
 from mashbill.client.wire.anthropic import AnthropicMessages
 from mashbill.client.wire.gemini import Gemini
 from mashbill.core.teacher import Answer, Question
@@ -39,7 +39,7 @@ class Caught:
     """What a toy takes for a handler."""
 
     def reply(self, status, body, _="", **headers):
-        data = body if isinstance(body, bytes) else batches.dumped(body)
+        data = body if isinstance(body, bytes) else batching.dumped(body)
         names = {name.replace("_", "-").lower(): value for name, value in headers.items()}
         self.response = Response(status, names, data)
 
@@ -66,9 +66,9 @@ class Bench:
         self.answers, self.failed, self.events, self.records = {}, [], [], []
         anthropic = isinstance(toy, AnthropicBatches)
         wire = (
-            batches.AnthropicBatches(AnthropicMessages())
+            anthropic_batches.AnthropicBatches(AnthropicMessages())
             if anthropic
-            else batches.GeminiBatches(Gemini())
+            else gemini_batches.GeminiBatches(Gemini())
         )
         account = Account("a", "server", "http://x", keys, "Example Ltd")
         route = Route(account, "", "w", "m-1", {}, "", "", "")
@@ -120,7 +120,7 @@ class Bench:
 def made(toy, numbers, own="batches/0"):
     """Let a toy have a batch that an earlier run made."""
     toy.take(own, [(call_of(n), f"prompt {n}") for n in numbers])
-    toy.batches[own]["name"] = batches.mark_of([call_of(n) for n in numbers])
+    toy.batches[own]["name"] = batching.mark_of([call_of(n) for n in numbers])
 
 
 def opened(key, own, numbers, age=timedelta(seconds=100)):

@@ -15,7 +15,7 @@ from tests_laws import law
 from mashbill.client.order import Answered, Refused
 from mashbill.client.prices import Price
 from mashbill.client.wire import WireError
-from mashbill.client.wire.batches import Item, State
+from mashbill.client.wire.batching import Item, State
 from mashbill.core import foreign
 from mashbill.core.teacher import Question
 from mashbill.teachers.format import Format

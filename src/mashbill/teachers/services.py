@@ -87,14 +87,16 @@ SERVICES: dict[str, Service] = {
 
 def batches_of(wire: Wire) -> Any:
     """Return the batch endpoint that goes with a wire format, or None if it has none."""
-    from mashbill.client.wire import batches
+    from mashbill.client.wire.anthropic_batches import AnthropicBatches
+    from mashbill.client.wire.gemini_batches import GeminiBatches
+    from mashbill.client.wire.openai_batches import OpenAIBatches
 
     made = {
-        "openai-chat": batches.OpenAIBatches,
-        "openai-completions": batches.OpenAIBatches,
-        "openai-responses": batches.OpenAIBatches,
-        "anthropic": batches.AnthropicBatches,
-        "gemini": batches.GeminiBatches,
+        "openai-chat": OpenAIBatches,
+        "openai-completions": OpenAIBatches,
+        "openai-responses": OpenAIBatches,
+        "anthropic": AnthropicBatches,
+        "gemini": GeminiBatches,
     }.get(wire.name)
     return None if made is None else made(wire)
 

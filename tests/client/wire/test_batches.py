@@ -13,15 +13,11 @@ from tests_laws import law
 
 from mashbill.client.wire import Ask, WireError
 from mashbill.client.wire.anthropic import AnthropicMessages
-from mashbill.client.wire.batches import (
-    AnthropicBatches,
-    BatchWire,
-    GeminiBatches,
-    Limits,
-    OpenAIBatches,
-)
-from mashbill.client.wire.batching import mark_of
+from mashbill.client.wire.anthropic_batches import AnthropicBatches
+from mashbill.client.wire.batching import BatchWire, Limits, mark_of
 from mashbill.client.wire.gemini import Gemini
+from mashbill.client.wire.gemini_batches import GeminiBatches
+from mashbill.client.wire.openai_batches import OpenAIBatches
 from mashbill.client.wire.openai_chat import OpenAIChat
 from mashbill.client.wire.openai_responses import OpenAIResponses
 

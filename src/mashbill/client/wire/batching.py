@@ -2,6 +2,8 @@
 
 Pure, as the wires are: what is to be sent is a :class:`Call`, what came back is read. Each request
 has a custom id, by which its answer is found, since answers come in any order.
+Limits and discounts of the three endpoints are those of the providers' batch guides, read in
+November 2026.
 """
 
 from __future__ import annotations
