@@ -23,7 +23,8 @@ from mashbill.core.merkle import root
 from mashbill.core.record import leaves
 from mashbill.core.store import LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.weights import words_of
-from mashbill.lineage.circuit.nodes import Composer, NodeTable, close_dataset, close_model
+from mashbill.lineage.circuit.composer import Composer, close_dataset, close_model
+from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.evidence.deriving import times_of
 from mashbill.lineage.evidence.recomposing import source_behind
 

@@ -34,7 +34,8 @@ from mashbill.core.artifact import ArtifactRef, FileDigest, InputRef, Manifest, 
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.record import identify, leaves
 from mashbill.core.store import MANIFEST, NODES, write_atomically
-from mashbill.lineage.circuit.nodes import Composer, NodeTable, close_dataset
+from mashbill.lineage.circuit.composer import Composer, close_dataset
+from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.evidence.trace import Tracer
 from mashbill.run.shards import write_parquet
 

@@ -23,16 +23,9 @@ from mashbill.core.stage import Glance, StageSpec
 from mashbill.lineage.bills.definitions import Verdict, judge_all
 from mashbill.lineage.bills.prompted import PromptCoverage
 from mashbill.lineage.circuit.arrays import Circuit
+from mashbill.lineage.circuit.composer import Actor, Composer, close_dataset, close_model
 from mashbill.lineage.circuit.contradicted import beside, table_of, told_of
-from mashbill.lineage.circuit.nodes import (
-    Actor,
-    Composer,
-    NodeTable,
-    close_dataset,
-    close_model,
-    reachable,
-    source_of,
-)  # fmt: skip
+from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
 from mashbill.lineage.duties.decisions import Decided, decide_circuit
 from mashbill.stages.marks.glancing import MOST_HELD, glanced
 from mashbill.stages.marks.prompt_words import words_contradicted

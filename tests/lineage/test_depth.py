@@ -23,13 +23,8 @@ from mashbill.lineage.bills.bill import bill, coverage, summarised
 from mashbill.lineage.bills.definitions import judge_all, load_definitions
 from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.lineage.circuit.arrays import MADE, Circuit
-from mashbill.lineage.circuit.nodes import (
-    Composer,
-    NodeTable,
-    close_dataset,
-    close_model,
-    reachable,
-)
+from mashbill.lineage.circuit.composer import Composer, close_dataset, close_model
+from mashbill.lineage.circuit.nodes import NodeTable, reachable
 from mashbill.lineage.circuit.semirings import proportional
 from mashbill.lineage.duties.decisions import decide_circuit
 from mashbill.lineage.duties.obligations import output_licence

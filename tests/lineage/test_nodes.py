@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_circuits import source
 
-from mashbill.lineage.circuit.arrays import nodes
-from mashbill.lineage.circuit.nodes import Composer, NodeTable
+from mashbill.lineage.circuit import composer as composing
+from mashbill.lineage.circuit.composer import Composer
+from mashbill.lineage.circuit.nodes import NodeTable
 
 
 def composer():
@@ -42,7 +43,7 @@ def test_two_sets_of_the_same_sum_are_told_apart(monkeypatch):
         def integers(self, *given):
             return np.zeros(given[2], given[3])
 
-    monkeypatch.setattr(nodes.np.random, "default_rng", lambda _seed: Zeros())
+    monkeypatch.setattr(composing.np.random, "default_rng", lambda _seed: Zeros())
     rows = [[0, 1], [1, 2], [0, 1, 2], [1, 0], [4], [4, 5]]
     assert several(rows) == expected(rows)
 

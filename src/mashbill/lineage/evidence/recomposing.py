@@ -2,8 +2,8 @@
 
 What a manifest says it was made of (each input's address, role, channel and digest; the source of
 each teacher; how often a trainer saw each row) is enough to compose its nodes anew, with the same
-:class:`mashbill.lineage.circuit.nodes.Composer` as the run that made it. What its ``nodes.parquet``
-says else is found, though whoever wrote it had the key and signed for it.
+:class:`mashbill.lineage.circuit.composer.Composer` as the run that made it. What its
+``nodes.parquet`` says else is found, though whoever wrote it had the key and signed for it.
 
 What a first stage brings in itself comes from no artifact: only the recipe's word is there.
 """
@@ -20,15 +20,8 @@ from mashbill.core.canonical import canonical, digest, digest_bytes
 from mashbill.core.file_origins import file_actors
 from mashbill.core.record import BILL, FROM
 from mashbill.core.weights import words_of
-from mashbill.lineage.circuit.nodes import (
-    Actor,
-    Composer,
-    NodeTable,
-    close_model,
-    parts_of,
-    reachable,
-    source_of,
-)
+from mashbill.lineage.circuit.composer import Actor, Composer, close_model
+from mashbill.lineage.circuit.nodes import NodeTable, parts_of, reachable, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
