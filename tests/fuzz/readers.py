@@ -642,7 +642,7 @@ READERS = (
            _file(DATA / "modsleuth" / "viewer.json"), _imports("modsleuth"), "g.json"),
     Reader("DPI", ("policy.importers.dpi:read",), _file(DATA / "dpi" / "Chats.json"),
            _imports("dpi"), "d.json"),
-    Reader("claims", ("policy.claims:read_rows", "policy.columns:read_columns",
+    Reader("claims", ("policy.claim_rows:read_rows", "policy.columns:read_columns",
                       "policy.importers.adding_columns:_read"), _text(_CLAIMS), _catalogue, "claims.csv",
            OF_TEXT),
     Reader("GGUF", ("models.gguf_header:check_header", "models.gguf_file:__init__"), _gguf_valid,

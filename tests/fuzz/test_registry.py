@@ -79,7 +79,7 @@ MAY_OPEN = {
     "core.ledger:default": "the user's own key",
     "core.store:lock": "a lock",
     "core.store:publish": OF_ITS_OWN,
-    "policy.claims:write_rows": "it writes",
+    "policy.claim_rows:write_rows": "it writes",
     "policy.importers.adding:_write": "it writes",
     "policy.keeping:code_of": "this package's own text, to digest",
     "policy.sealed:_data": "it writes",

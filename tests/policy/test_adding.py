@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.core.errors import InputError
+from mashbill.policy.claim_rows import write_rows
 from mashbill.policy.claims import (
     CLAIM_COLUMNS,
     ENTITY_COLUMNS,
@@ -18,7 +19,6 @@ from mashbill.policy.claims import (
     Claim,
     Entity,
     load_catalogue,
-    write_rows,
 )
 from mashbill.policy.importers import Imported, add_csv, add_to, import_claims
 from mashbill.policy.keeping import open_index

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mashbill.policy.claims import RELATIONS, load_catalogue, read_rows
+from mashbill.policy.claim_rows import read_rows
+from mashbill.policy.claims import RELATIONS, load_catalogue
 from mashbill.policy.claims import Claim as ClaimRow
 from mashbill.policy.claims import Entity as EntityRow
 from mashbill.policy.source_reference import can_be_opened, parse_sources

@@ -16,7 +16,8 @@ from tests_laws import law
 
 from mashbill.core.errors import InputError
 from mashbill.policy import keeping, sealed
-from mashbill.policy.claims import RELATIONS, Claim, Entity, load_catalogue, read_rows
+from mashbill.policy.claim_rows import read_rows
+from mashbill.policy.claims import RELATIONS, Claim, Entity, load_catalogue
 from mashbill.policy.columns import (
     _EXAMPLE,
     ROW_RULES,

@@ -25,7 +25,8 @@ from pydantic import BaseModel, ValidationError
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import MARK, as_text, read_bytes
-from mashbill.policy.claims import CELL_CHARS, CSV_BYTES, Claim, Entity, read_rows
+from mashbill.policy.claim_rows import CELL_CHARS, CSV_BYTES, read_rows
+from mashbill.policy.claims import Claim, Entity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

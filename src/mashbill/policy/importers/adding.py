@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
-from mashbill.policy.claims import (
-    CLAIM_COLUMNS,
-    ENTITY_COLUMNS,
-    Claim,
-    Entity,
-    read_rows,
-    write_rows,
-)
+from mashbill.policy.claim_rows import read_rows, write_rows
+from mashbill.policy.claims import CLAIM_COLUMNS, ENTITY_COLUMNS, Claim, Entity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +20,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from mashbill.policy.claims import Catalogue, Role, Row
+    from mashbill.policy.claim_rows import Row
+    from mashbill.policy.claims import Catalogue, Role
     from mashbill.policy.importers.imported import Imported
 
 MANY: frozenset[Role] = frozenset({"data", "prompts"})

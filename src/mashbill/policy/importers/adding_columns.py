@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import read_bytes
 from mashbill.core.shown import FORMULA
-from mashbill.policy.claims import CSV_BYTES, RELATIONS, Claim, Entity
+from mashbill.policy.claim_rows import CSV_BYTES
+from mashbill.policy.claims import RELATIONS, Claim, Entity
 from mashbill.policy.columns import quickly, rows_of
 from mashbill.policy.importers.adding import MANY, Added, Conflict, conflicts
 from mashbill.policy.importers.imported import files_of

@@ -11,14 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError
-from mashbill.policy.claims import Claim, Entity, read_rows
+from mashbill.policy.claim_rows import read_rows
+from mashbill.policy.claims import Claim, Entity
 from mashbill.policy.importers.imported import Gathering, Imported, read_each
 from mashbill.policy.importers.naming_nothing import no_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mashbill.policy.claims import Row
+    from mashbill.policy.claim_rows import Row
 
 
 def read(path: Path) -> Imported:
