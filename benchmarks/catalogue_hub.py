@@ -49,8 +49,9 @@ def write_entities(file: Path, models: int, seed: int = 1) -> None:
     licences = np.array(["Apache-2.0", "MIT", "LicenseRef-Llama-3.1", ""])
     days = np.array([f"{y}-{m:02d}-{d:02d}" for y in (2023, 2024, 2025) for m in range(1, 13)
                      for d in range(1, 29)])  # fmt: skip
-    other = pc.binary_join_element_wise("also-", pc.cast(pa.array(np.arange(models)), pa.string()),
-                                        "")  # fmt: skip
+    other = pc.binary_join_element_wise(
+        "also-", pc.cast(pa.array(np.arange(models)), pa.string()), ""
+    )
     table = pa.table(
         {
             "id": ids,

@@ -29,8 +29,11 @@ AIMS = {"bill": 1.0, "whatif": 10.0}
 
 def run(command: list[str], home: Path) -> dict[str, float | int]:
     """Run one command; return what it took."""
-    env = {**os.environ, "MASHBILL_CACHE": str(home / "cache"),
-           "MASHBILL_KEY_FILE": str(home / "key.pem")}  # fmt: skip
+    env = {
+        **os.environ,
+        "MASHBILL_CACHE": str(home / "cache"),
+        "MASHBILL_KEY_FILE": str(home / "key.pem"),
+    }
     out = home / "out"
     begun = time.perf_counter()
     with out.open("wb") as stream:
@@ -68,8 +71,9 @@ def measured(models: int, edges: int, repeat: int) -> dict[str, object]:
         }
         found["bill, first, with the index made"] = run([*commands["bill"], *catalogue], home)
         found["whatif, first, with the circuit made"] = run([*commands["whatif"], *catalogue], home)
-        found["import again"] = run(["catalogue", "import", "csv", str(hub), "--to", str(folder)],
-                                    home)  # fmt: skip
+        found["import again"] = run(
+            ["catalogue", "import", "csv", str(hub), "--to", str(folder)], home
+        )
         for label, command in commands.items():
             times = [run([*command, *catalogue], home) for _ in range(repeat)]
             found[label] = min(times, key=lambda each: each["processor_s"])
@@ -90,8 +94,10 @@ def main() -> None:
     for models, edges in [*sizes, (asked.models, asked.edges)]:
         found = measured(models, edges, asked.repeat)
         report[f"{models} models, {edges} edges"] = found
-        print(f"{models:,} models, {edges:,} edges; {found['csv_mb']} MB of CSV, "
-              f"{found['index_mb']} MB kept, page {found['page_kb']} KB")  # fmt: skip
+        print(
+            f"{models:,} models, {edges:,} edges; {found['csv_mb']} MB of CSV, "
+            f"{found['index_mb']} MB kept, page {found['page_kb']} KB"
+        )
         print(f"{'':38} {'wall s':>8} {'cpu s':>8} {'MB':>6} {'printed KB':>11}")
         for label, each in found.items():
             if isinstance(each, dict):
@@ -100,8 +106,10 @@ def main() -> None:
                     rates = [f"{edges / each[key]:,.0f}" for key in ("wall_s", "processor_s")]
                     aim = f"  {rates[0]} claims/s and as many models by wall, {rates[1]} a second "
                     aim += "of a processor; aim 100,000"
-                print(f"{label:38} {each['wall_s']:8.2f} {each['processor_s']:8.2f} "
-                      f"{each['peak_mb']:6} {each['printed_kb']:11}{aim}")  # fmt: skip
+                print(
+                    f"{label:38} {each['wall_s']:8.2f} {each['processor_s']:8.2f} "
+                    f"{each['peak_mb']:6} {each['printed_kb']:11}{aim}"
+                )
     report["load_after"] = os.getloadavg()
     report["children_peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     write(Path(__file__).with_suffix(".json"), json.loads(json.dumps(report)))

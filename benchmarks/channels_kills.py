@@ -49,10 +49,13 @@ def trial(folder: Path, wanted: int, more: float, expected: dict[str, str]) -> d
     made = len(manifests(store)) if entries else 0
     done = subprocess.run(command(store), capture_output=True, text=True, timeout=600, check=False)
     return {
-        "entries_then": entries, "artifacts_then": made,
-        "exit": done.returncode, "same_manifests": manifests(store) == expected,
-        "audit_holds": Auditor(store).run().holds, "error": done.stderr[-300:],
-    }  # fmt: skip
+        "entries_then": entries,
+        "artifacts_then": made,
+        "exit": done.returncode,
+        "same_manifests": manifests(store) == expected,
+        "audit_holds": Auditor(store).run().holds,
+        "error": done.stderr[-300:],
+    }
 
 
 def main() -> None:

@@ -169,8 +169,11 @@ class Forger:
                     ).astype(np.int64)
                     learned.append((item["channel"], data.nodes, weights))
             bases = [(i["channel"], behind[i["name"]].nodes) for i in inputs if i["role"] == "base"]
-            files = next(b["files"] for b in art.nodes.bodies.values()
-                         if b["type"] == "model" and b["artifact"] == art.name)  # fmt: skip
+            files = next(
+                b["files"]
+                for b in art.nodes.bodies.values()
+                if b["type"] == "model" and b["artifact"] == art.name
+            )
             art.nodes = close_model(art.name, files, learned, bases)
             return art
         manifest = Manifest.model_validate(art.manifest)
@@ -186,8 +189,10 @@ class Forger:
         rowed = [i for i in inputs if i["role"] == "rows"]
         for item, offset in zip(rowed, composer.offsets, strict=False):
             data = behind[item["name"]]
-            codes += [np.asarray(data.tables[s["file"]].column("_bill")) + offset
-                      for s in data.manifest["shards"]]  # fmt: skip
+            codes += [
+                np.asarray(data.tables[s["file"]].column("_bill")) + offset
+                for s in data.manifest["shards"]
+            ]
         code = np.concatenate(codes).astype(np.int64)
 
         def composed(table: pa.Table) -> pa.Table:

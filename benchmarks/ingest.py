@@ -98,10 +98,10 @@ def duckdb(folder: Path, job: str) -> float:
     queries = {
         "read": f"SELECT * FROM {rows}",  # noqa: S608 - names of our own
         "dedup": f"SELECT min_by(text, ticket) AS text, min(ticket) AS ticket FROM {rows} "  # noqa: S608
-                 f"GROUP BY {KEY} ORDER BY ticket",
+        f"GROUP BY {KEY} ORDER BY ticket",
         "merge": "SELECT min_by(text, ticket) AS text, list(ticket ORDER BY ticket) AS came_from "  # noqa: S608
-                 f"FROM '{folder / 'duckdb-read.parquet'}' GROUP BY text ORDER BY min(ticket)",
-    }  # fmt: skip
+        f"FROM '{folder / 'duckdb-read.parquet'}' GROUP BY text ORDER BY min(ticket)",
+    }
     link.execute(f"COPY ({queries[job]}) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
     seconds = time.monotonic() - began
     [(kept,)] = link.execute(f"SELECT count(*) FROM '{out}'").fetchall()  # noqa: S608
@@ -139,10 +139,13 @@ def measure(system: str, job: str, folder: Path, peers: str) -> dict[str, float]
     command = [python, __file__, "--one", system, job, str(folder)]
     core = {0} if hasattr(os, "sched_setaffinity") else None
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False,
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
         preexec_fn=(lambda: os.sched_setaffinity(0, core)) if core else None,
         env={**os.environ, "OMP_NUM_THREADS": "1", "MASHBILL_KEY_FILE": str(folder / "key.pem")},
-    )  # fmt: skip
+    )
     if done.returncode:
         sys.exit(f"{system} {job}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -174,9 +177,11 @@ def main() -> None:
                 found = measure(system, job, folder, arguments.peers)
                 rate = arguments.rows / found["seconds"]
                 report[f"{job} {system}"] = {**found, "rows_a_second": rate}
-                print(f"{job:6} {system:10} {found['seconds']:8.1f} s {rate:10,.0f} rows/s "
-                      f"{found['cpu_s']:8.1f} s of a core {found['peak_mib']:7,.0f} MiB",
-                      flush=True)  # fmt: skip
+                print(
+                    f"{job:6} {system:10} {found['seconds']:8.1f} s {rate:10,.0f} rows/s "
+                    f"{found['cpu_s']:8.1f} s of a core {found['peak_mib']:7,.0f} MiB",
+                    flush=True,
+                )
     write(Path(__file__).with_suffix(".json"), report)
 
 

@@ -109,9 +109,11 @@ class InsiderFiles:
     def retyped(self, column: str, make: Callable[[list[Any]], pa.Array]) -> None:
         forger = self.forge()
         art = forger.art("both")
-        art.each(lambda table: table.set_column(
-            table.schema.get_field_index(column), column, make(table.column(column).to_pylist())
-        ))  # fmt: skip
+        art.each(
+            lambda table: table.set_column(
+                table.schema.get_field_index(column), column, make(table.column(column).to_pylist())
+            )
+        )
         forger.settle(art)
         self.sign(forger, [art])
 
@@ -125,10 +127,16 @@ class InsiderFiles:
         forger.recount(art)
         forger.settle(art)
         name = f"{art.folder}/{new}"
-        own = [at for at, s in enumerate(forger.statements)
-               if s["predicate"].get("artifact") == "kept@1"]  # fmt: skip
-        shard = next(forger.statements[at] for at in own
-                     if forger.statements[at]["predicate"]["event"] == "shard")  # fmt: skip
+        own = [
+            at
+            for at, s in enumerate(forger.statements)
+            if s["predicate"].get("artifact") == "kept@1"
+        ]
+        shard = next(
+            forger.statements[at]
+            for at in own
+            if forger.statements[at]["predicate"]["event"] == "shard"
+        )
         statement = json.loads(canonical(shard))
         statement["subject"] = [{"name": name, "digest": {"sha256": ""}}]
         statement["predicate"]["shards"] = {name: {}}

@@ -43,9 +43,11 @@ class InsiderRows:
     def i_rows_moved_to_other_rows_of_the_input(self) -> None:
         forger = self.forge()
         art = forger.art(self.draw.choice(["kept", "one", "applied"]))
-        art.each(lambda table: with_column(
-            table, "_from", [(x + 1) % 10 for x in table.column("_from").to_pylist()]
-        ))  # fmt: skip
+        art.each(
+            lambda table: with_column(
+                table, "_from", [(x + 1) % 10 for x in table.column("_from").to_pylist()]
+            )
+        )
         self.sign(forger, forger.thoroughly(art))
 
     def i_text_of_a_kept_row(self) -> None:
@@ -55,9 +57,12 @@ class InsiderRows:
         forger = self.forge()
         art = forger.art("applied")
         other = {"good": "bad", "bad": "good"}
-        self.first_shard(art, lambda table: with_column(
-            table, "label", [other[x] for x in table.column("label").to_pylist()]
-        ))  # fmt: skip
+        self.first_shard(
+            art,
+            lambda table: with_column(
+                table, "label", [other[x] for x in table.column("label").to_pylist()]
+            ),
+        )
         self.sign(forger, forger.thoroughly(art))
 
     def i_score_of_a_student(self) -> None:
@@ -218,8 +223,9 @@ class InsiderRows:
 
     def i_conduct_left_out(self) -> None:
         forger = self.forge()
-        index = next(i for i, s in enumerate(forger.statements)
-                     if s["predicate"]["event"] == "conduct")  # fmt: skip
+        index = next(
+            i for i, s in enumerate(forger.statements) if s["predicate"]["event"] == "conduct"
+        )
         del forger.statements[index]
         self.way = "rewritten"
         forger.seal(index)

@@ -154,8 +154,9 @@ class Insiders(InsiderRows, InsiderFiles):
         """Let rows of the closed teacher point at the node of the open one's."""
         forger = self.forge()
         art = forger.art("both")
-        numbers = [n for n, node in enumerate(art.nodes.numbered)
-                   if CLOSED not in titles(art.nodes, node)]  # fmt: skip
+        numbers = [
+            n for n, node in enumerate(art.nodes.numbered) if CLOSED not in titles(art.nodes, node)
+        ]
         to = self.draw.choice(numbers)
         art.each(lambda table: with_column(table, "_bill", [to] * table.num_rows))
         forger.recount(art)
@@ -167,8 +168,11 @@ class Insiders(InsiderRows, InsiderFiles):
         art = forger.art(self.draw.choice(["both", "kept", "first"]))
         at = self.draw.randrange(len(art.nodes.tokens))
         art.nodes.tokens[at] = max(0, art.nodes.tokens[at] - self.draw.randint(1, 40))
-        members = [list(row) for row in zip(art.nodes.numbered, art.nodes.records, art.nodes.tokens,
-                                            strict=True) if row[1]]  # fmt: skip
+        members = [
+            list(row)
+            for row in zip(art.nodes.numbered, art.nodes.records, art.nodes.tokens, strict=True)
+            if row[1]
+        ]
         del art.nodes.bodies[art.nodes.root]
         art.nodes.root = art.nodes.add(
             {"type": "dataset", "artifact": art.name, "members": members}
@@ -228,8 +232,11 @@ class Insiders(InsiderRows, InsiderFiles):
         art.manifest["inputs"] = []
         art.manifest["stage"] = {**corpus.manifest["stage"], "title": "our labels"}
         art.manifest["measures"] = {}
-        art.each(lambda table: table.drop_columns([n for n in ("_call", "_from")
-                                                   if n in table.column_names]))  # fmt: skip
+        art.each(
+            lambda table: table.drop_columns(
+                [n for n in ("_call", "_from") if n in table.column_names]
+            )
+        )
         source = next(b for b in corpus.nodes.bodies.values() if b["type"] == "source")
         art.nodes = NodeTable()
         art.nodes.number(art.nodes.add({**source, "name": "our labels"}))

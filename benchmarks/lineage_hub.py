@@ -87,8 +87,10 @@ def ours(graph: dict[str, np.ndarray]) -> dict[str, object]:
     kind[graph["parent"]] = MODEL
     started = time.perf_counter()
     circuit = Circuit.build(kind, graph["parent"], graph["to"], graph["label"], graph["tokens"])
-    result: dict[str, object] = {"build_s": time.perf_counter() - started,
-                                 "levels": len(circuit.levels) - 1}  # fmt: skip
+    result: dict[str, object] = {
+        "build_s": time.perf_counter() - started,
+        "levels": len(circuit.levels) - 1,
+    }
     closed = np.zeros(nodes, bool)
     closed[circuit.place[graph["closed"]]] = True
     hop = np.ones(nodes, np.int32)
@@ -102,10 +104,13 @@ def ours(graph: dict[str, np.ndarray]) -> dict[str, object]:
             times.append((verdict, time.perf_counter() - started))
         verdict, both = min(times, key=lambda pair: pair[1])
         result[definition.name] = {
-            "hops_s": verdict, "hops_and_share_s": both, "worst_s": max(t for _, t in times),
-            "reached": int(decided.reached.sum()), "hops": int(decided.hops[decided.reached].sum()),
+            "hops_s": verdict,
+            "hops_and_share_s": both,
+            "worst_s": max(t for _, t in times),
+            "reached": int(decided.reached.sum()),
+            "hops": int(decided.hops[decided.reached].sum()),
             "mean_share": float(shares.low[-1000:].mean()),
-        }  # fmt: skip
+        }
     started = time.perf_counter()
     proportional(circuit, closed, decided.counts)
     result["proportional_s"] = time.perf_counter() - started
@@ -151,8 +156,10 @@ def main() -> None:
             print(f"{name:12} failed: {peer['failed']}")
     for definition in load_definitions():
         row = mine[definition.name]
-        print(f"{definition.name:8} verdict {row['hops_s']:.3f} s, with shares "
-              f"{row['hops_and_share_s']:.3f} s (worst {row['worst_s']:.3f})")  # fmt: skip
+        print(
+            f"{definition.name:8} verdict {row['hops_s']:.3f} s, with shares "
+            f"{row['hops_and_share_s']:.3f} s (worst {row['worst_s']:.3f})"
+        )
     print(f"proportional shares {mine['proportional_s']:.3f} s")
     write(Path(__file__).with_suffix(".json"), report)
 

@@ -81,9 +81,8 @@ class Capture:
             turn: which way comes first.
         """
         row = self.stages.setdefault(
-            name, dict.fromkeys(_TIMED, 0.0)
-            | {"bytes_with": 0, "bytes_without": 0}
-        )  # fmt: skip
+            name, dict.fromkeys(_TIMED, 0.0) | {"bytes_with": 0, "bytes_without": 0}
+        )
         made: dict[bool, pa.Table] = {}
         for lineage in ((True, False), (False, True))[turn % 2]:
             path = self.folder / f"{name}-{lineage}.parquet"
@@ -141,12 +140,15 @@ def capture(rows: int, folder: Path) -> dict[str, Any]:
     }
     for turn, start in enumerate(range(0, rows, SLICE)):
         count = min(SLICE, rows - start)
-        piece = pa.table({
-            "text": texts(draw, count),
-            "score": draw.random(count),
-            "_id": pa.array([i.to_bytes(16, "big") for i in range(start, start + count)],
-                            pa.binary(16)),
-        })  # fmt: skip
+        piece = pa.table(
+            {
+                "text": texts(draw, count),
+                "score": draw.random(count),
+                "_id": pa.array(
+                    [i.to_bytes(16, "big") for i in range(start, start + count)], pa.binary(16)
+                ),
+            }
+        )
         codes = draw.integers(0, 40, 200)[np.minimum(draw.zipf(1.5, count), 200) - 1]
         data = _Columns(piece, folder)
         context = _Context(data, folder)
@@ -361,30 +363,38 @@ def main() -> None:
     try:
         if given.only in (None, "capture"):
             report["capture"] = capture(given.rows, folder)
-            print(f"{'stage':8} {'rows':>12} {'stage s':>8} {'write s':>8} {'lineage s':>9} "
-                  f"{'of stage+write':>14} {'with evidence':>13} {'bytes/row':>9}")  # fmt: skip
+            print(
+                f"{'stage':8} {'rows':>12} {'stage s':>8} {'write s':>8} {'lineage s':>9} "
+                f"{'of stage+write':>14} {'with evidence':>13} {'bytes/row':>9}"
+            )
             for name, row in report["capture"].items():
                 cost = row["with"] - row["without"]
                 bare = row["stage"] + row["without"]
                 extra = (row["bytes_with"] - row["bytes_without"]) / row["rows"]
                 whole = bare + row["evidence"] * row["rows"] / row["evidence_rows"]
-                print(f"{name:8} {int(row['rows']):12,} {row['stage']:8.1f} {row['without']:8.1f} "
-                      f"{cost:9.2f} {cost / bare:14.1%} {cost / whole:13.1%} "
-                      f"{extra:9.2f}")  # fmt: skip
+                print(
+                    f"{name:8} {int(row['rows']):12,} {row['stage']:8.1f} {row['without']:8.1f} "
+                    f"{cost:9.2f} {cost / bare:14.1%} {cost / whole:13.1%} "
+                    f"{extra:9.2f}"
+                )
         if given.only in (None, "bill"):
             report["bill"] = large_bill(10 * given.rows, folder)
             row = report["bill"]
-            print(f"bill of {row['rows']:,} rows, {row['nodes']:,} nodes: best "
-                  f"{row['seconds'][0]:.2f} s, worst {row['seconds'][-1]:.2f} s, "
-                  f"{row['peak_mib']:.0f} MiB")  # fmt: skip
+            print(
+                f"bill of {row['rows']:,} rows, {row['nodes']:,} nodes: best "
+                f"{row['seconds'][0]:.2f} s, worst {row['seconds'][-1]:.2f} s, "
+                f"{row['peak_mib']:.0f} MiB"
+            )
         if given.only in (None, "trace"):
             report["trace"] = long_trace(given.rows, folder)
             row = report["trace"]
-            print(f"trace of a row over 5 hops of {row['rows']:,} rows: median "
-                  f"{row['median_ms']:.1f} ms, 95% {row['p95_ms']:.1f} ms, worst "
-                  f"{row['worst_ms']:.1f} ms; {row['kib_read']:.0f} KiB of "
-                  f"{row['store_mib']:.0f} MiB read; forward "
-                  f"{row['forward_median_ms']:.1f} ms")  # fmt: skip
+            print(
+                f"trace of a row over 5 hops of {row['rows']:,} rows: median "
+                f"{row['median_ms']:.1f} ms, 95% {row['p95_ms']:.1f} ms, worst "
+                f"{row['worst_ms']:.1f} ms; {row['kib_read']:.0f} KiB of "
+                f"{row['store_mib']:.0f} MiB read; forward "
+                f"{row['forward_median_ms']:.1f} ms"
+            )
     finally:
         shutil.rmtree(folder)
     write(Path(__file__).with_suffix(".json"), report)

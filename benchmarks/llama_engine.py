@@ -46,16 +46,19 @@ def llama(gguf: Path, threads: int) -> Any:
 
 def together(call: Any, bodies: list[Any]) -> list[Any]:
     with ThreadPoolExecutor(SLOTS) as pool:
-        return [said if isinstance(said, dict) else json.loads(said)
-                for said in pool.map(call, bodies)]  # fmt: skip
+        return [
+            said if isinstance(said, dict) else json.loads(said) for said in pool.map(call, bodies)
+        ]
 
 
 def labels_by_llama(server: Any, asked: list[Question]) -> np.ndarray:
     said = together(
         server.handle_completions,
-        [{"prompt": q.prefix + q.body, "max_tokens": 1, "logprobs": 20, "temperature": 0}
-         for q in asked],
-    )  # fmt: skip
+        [
+            {"prompt": q.prefix + q.body, "max_tokens": 1, "logprobs": 20, "temperature": 0}
+            for q in asked
+        ],
+    )
     found = []
     for question, answer in zip(asked, said, strict=True):
         top = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
@@ -120,9 +123,11 @@ def one(engine: str, count: int, turn: int) -> dict[str, Any]:
     write_lines()
     writing = time.perf_counter() - began
     return {
-        "load_s": round(loaded, 2), "labels_a_second": round(count / labelling, 2),
-        "texts_a_second": round(WRITTEN / writing, 3), "logprobs": said.tolist(),
-    }  # fmt: skip
+        "load_s": round(loaded, 2),
+        "labels_a_second": round(count / labelling, 2),
+        "texts_a_second": round(WRITTEN / writing, 3),
+        "logprobs": said.tolist(),
+    }
 
 
 def main() -> None:
@@ -139,9 +144,11 @@ def main() -> None:
         for engine, threads in ENGINES.items():
             done = subprocess.run(
                 [sys.executable, __file__, str(asked.texts), "--one", engine, str(turn)],
-                capture_output=True, text=True, check=True,
+                capture_output=True,
+                text=True,
+                check=True,
                 env={**os.environ, "OMP_NUM_THREADS": str(threads)},
-            )  # fmt: skip
+            )
             line = next(x for x in done.stdout.splitlines() if x.startswith("RESULT"))
             found[engine].append(json.loads(line.removeprefix("RESULT")))
             told = {k: v for k, v in found[engine][-1].items() if k != "logprobs"}
@@ -158,13 +165,16 @@ def main() -> None:
             "correlation": round(float(np.corrcoef(own, reference)[0, 1]), 4),
             "same_label": round(float((said[0].argmax(1) == labels).mean()), 4),
             **{
-                f"{key} over openvino": round(statistics.median(
-                    mine[key] / other[key]
-                    for mine, other in zip(rounds, found["openvino"], strict=True)
-                ), 3)
+                f"{key} over openvino": round(
+                    statistics.median(
+                        mine[key] / other[key]
+                        for mine, other in zip(rounds, found["openvino"], strict=True)
+                    ),
+                    3,
+                )
                 for key in ("labels_a_second", "texts_a_second")
             },
-        }  # fmt: skip
+        }
     print(json.dumps(report, indent=1))
     write(Path(__file__).with_suffix(".json"), report)
 

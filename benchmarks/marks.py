@@ -54,8 +54,10 @@ def _child(recipe: str, store: str, looks: str) -> None:
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     says = told["marks"][0]["says"] if told else "no mark"
     seconds = time.process_time() - began
-    print(f"{Path(recipe).stem}, look {looks}: plan {planned:.1f} s, run {seconds:.1f} s, "
-          f"{most:,.0f} MiB, {done[-1].manifest.rows:,} rows; {says}")  # fmt: skip
+    print(
+        f"{Path(recipe).stem}, look {looks}: plan {planned:.1f} s, run {seconds:.1f} s, "
+        f"{most:,.0f} MiB, {done[-1].manifest.rows:,} rows; {says}"
+    )
 
 
 def main(rows: int) -> None:

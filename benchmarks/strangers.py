@@ -82,8 +82,9 @@ class Strangers(JournalStrangers):
     def s_artifact_exchanged_under_a_new_key(self) -> None:
         from insiders import without
 
-        self.appended(self.draw.choice(["both", "first", "student"]),
-                      lambda art: without(art.nodes, CLOSED))  # fmt: skip
+        self.appended(
+            self.draw.choice(["both", "first", "student"]), lambda art: without(art.nodes, CLOSED)
+        )
 
     def only(self, predicate: dict[str, Any]) -> None:
         forger = self.forge()
@@ -109,8 +110,9 @@ class Strangers(JournalStrangers):
     def s_owner_removed_by_another(self) -> None:
         forger, other = self.forge(), stranger()
         owner = forger.signer.keyid
-        forger.add({"event": SIGNERS, "add": [{"keyid": other.keyid}], "remove": [owner]},
-                   signer=other)  # fmt: skip
+        forger.add(
+            {"event": SIGNERS, "add": [{"keyid": other.keyid}], "remove": [owner]}, signer=other
+        )
         forger.seal(len(forger.statements))
 
     def s_ledger_signed_anew_under_a_new_key(self) -> None:

@@ -204,9 +204,7 @@ def _at_or_before(named: int | None, touched: int | None) -> bool:
 def evidence(store: Path) -> list[Path]:
     """Return the files that an audit looks at."""
     artifacts = [*store.glob("datasets/*/*"), *store.glob("models/*/*")]
-    return sorted(
-        path for path in (store / LEDGER, store / CALLS, *artifacts) if path.is_file()
-    )  # fmt: skip
+    return sorted(path for path in (store / LEDGER, store / CALLS, *artifacts) if path.is_file())
 
 
 def work(given: tuple[Path, Path, int, int, float]) -> Outcome:

@@ -43,8 +43,9 @@ def things(nodes: int, edges: int, seed: int = 1):  # noqa: ANN201
         described=np.ones(nodes, bool),
     )  # fmt: skip
     # What a model is follows from its type here: no million descriptions are read.
-    circuit._models = np.where(circuit.type == SOURCE, ~is_data[circuit._before],
-                               circuit.type == MODEL)  # fmt: skip
+    circuit._models = np.where(
+        circuit.type == SOURCE, ~is_data[circuit._before], circuit.type == MODEL
+    )
     built = time.perf_counter() - started
 
     def drawn(values: tuple[str, ...], weights: list[float] | None = None) -> Column:
@@ -80,9 +81,10 @@ def sources_of(made) -> None:  # noqa: ANN001
 
     def source(node: int) -> Source:
         return Source(
-            route="weights", license=made.columns["license"][node] or None,
+            route="weights",
+            license=made.columns["license"][node] or None,
             **{fact: made.columns[fact][node] for fact in facts},
-        )  # fmt: skip
+        )
 
     made.circuit.source = source
 
@@ -134,10 +136,12 @@ def main() -> None:
             "json_bytes": len(json.dumps(facts)), "peak_mib": peak,
             "impact": facts["impact"]["models"]["impact"],
         }  # fmt: skip
-        print(f"{text}: {best[0]:.2f} to {worst[0]:.2f} s, selecting {best[1]:.2f}, "
-              f"{busy:.2f} s of a processor; "
-              f"{facts['removed']:,} go, {facts['lose_an_ancestor']:,} lose an ancestor; page "
-              f"{size:,} bytes, {peak:,.0f} MiB at most")  # fmt: skip
+        print(
+            f"{text}: {best[0]:.2f} to {worst[0]:.2f} s, selecting {best[1]:.2f}, "
+            f"{busy:.2f} s of a processor; "
+            f"{facts['removed']:,} go, {facts['lose_an_ancestor']:,} lose an ancestor; page "
+            f"{size:,} bytes, {peak:,.0f} MiB at most"
+        )
     write(Path(__file__).with_suffix(".json"), result)
 
 

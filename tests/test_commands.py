@@ -26,8 +26,10 @@ finally:
 def modules_of(command: list[str]) -> set[str]:
     ran = subprocess.run(
         [sys.executable, "-c", LOADED.format(command=command)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(ran.stderr.split())
 
 
@@ -75,9 +77,10 @@ def test_a_question_loads_neither_what_runs_nor_what_others_ask() -> None:
     found = modules_of(["bill", "hf:HuggingFaceTB/SmolLM3-3B"])
     assert "mashbill.cli.lineage" in found
     wrong = {
-        name for name in found
+        name
+        for name in found
         if name.partition(".")[0] in {"torch", "aiohttp", "duckdb", "jinja2"}
         or name.startswith(("mashbill.stages", "mashbill.run", "mashbill.stages.marks"))
         or name in {"mashbill.cli.running", "mashbill.plan", "mashbill.publish"}
-    }  # fmt: skip
+    }
     assert not wrong

@@ -70,8 +70,9 @@ def test_the_page_has_a_whole_plugin():
 
 
 def _pip(folder: Path, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "pip", *arguments], cwd=folder,
-                          capture_output=True, text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *arguments], cwd=folder, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -96,8 +97,9 @@ def run(site: Path, code: str, *arguments: str, cwd: Path):
                "MASHBILL_KEY_FILE": str(cwd / "key.pem"),
                "MASHBILL_CHECKPOINTS": str(cwd / "kept")}  # fmt: skip
     *head, path = interpreter(site)
-    return subprocess.run([*head, path + code, *arguments], cwd=cwd, env=environ,
-                          capture_output=True, text=True)  # fmt: skip
+    return subprocess.run(
+        [*head, path + code, *arguments], cwd=cwd, env=environ, capture_output=True, text=True
+    )
 
 
 @pytest.mark.slow
@@ -139,6 +141,9 @@ def test_strict_mypy_passes_with_the_pages_own_settings(plugin):
     found = {} if path.name == "site-packages" else {"MYPYPATH": str(path)}
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--follow-imports=silent", "mashbill_echo", "test_echo.py"],
-        cwd=folder, capture_output=True, text=True, env={**os.environ, **found},
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **found},
+    )
     assert done.returncode == 0, done.stdout + done.stderr

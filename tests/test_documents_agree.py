@@ -54,11 +54,14 @@ def sources(draw, number):
     kind = draw(st.sampled_from(["open-weights", "closed-api", "test-double", "unknown"]))
     route = draw(st.sampled_from(ROUTES))
     return Source(
-        name=f"heron-{'abcd'[number]}", what="model", kind=kind, route=route,
+        name=f"heron-{'abcd'[number]}",
+        what="model",
+        kind=kind,
+        route=route,
         provider=draw(st.sampled_from(["unknown", "Someone"])),
         license=draw(st.sampled_from(LICENCES)) if kind == "open-weights" else None,
         called_by=draw(st.sampled_from(["", "us", "others"])) if "dataset" in route else "",
-    )  # fmt: skip
+    )
 
 
 VIAS = ["content", "judgement", "logits", "weights", "selection", "prompt", "transform",
@@ -86,9 +89,10 @@ def lineages(draw):
 
 
 USES = st.builds(
-    Use, license=st.sampled_from(LICENCES),
+    Use,
+    license=st.sampled_from(LICENCES),
     distribution=st.sampled_from([None, "private", "public"]),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="session")
@@ -193,8 +197,11 @@ def test_what_five_documents_say_of_one_artifact_is_the_same(real, table, use):
     section = section_of(account, EU)
     is_yes = section.answer.startswith("Yes")
     tables = part(eu, "Models available on the market") + part(eu, "The provider's own models")
-    direct = [line for line in tables.splitlines() if re.search(r"\| the provider \|$", line)
-              and line.split(" | ")[4] == "1"]  # fmt: skip
+    direct = [
+        line
+        for line in tables.splitlines()
+        if re.search(r"\| the provider \|$", line) and line.split(" | ")[4] == "1"
+    ]
     assert is_yes == bool(direct)
     assert ("Not to be answered" in section.answer) <= (not is_yes)
     if section.answer.startswith("No:"):

@@ -88,7 +88,7 @@ TEACHERS = {  # kind -> (its table, the extra that asking it needs)
         REPLAY,
         "",
     ),
-}  # fmt: skip
+}
 TRAINERS = f"""{CLASSIFIER}{CLASSIFIER.replace("classifier]", "two]")}
 [stages.merged]
 kind = "merge"
@@ -132,10 +132,11 @@ def recipes(folder):
     found["trainers"] = (FAKE + CORPUS + LABEL + TRAINERS, {"train"})
     found |= {
         f"source {address.partition(':')[0]}": (
-            CORPUS.replace("texts.jsonl", address) + f'sha256 = "{"0" * 64}"\n', {extra},
+            CORPUS.replace("texts.jsonl", address) + f'sha256 = "{"0" * 64}"\n',
+            {extra},
         )
         for address, extra in SOURCES.items()
-    }  # fmt: skip
+    }
     found["several"] = (
         TOGETHER + FOLDER.replace(".t]", ".u]") + CORPUS + LABEL
         + LABEL.replace("labelled]", "again]").replace('"t"', '"u"') + CLASSIFIER,
@@ -213,20 +214,24 @@ def places(tmp_path_factory):
     folder = tmp_path_factory.mktemp("places")
     os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     os.environ["MASHBILL_CHECKPOINTS"] = str(tmp_path_factory.getbasetemp() / "checkpoints")
-    store = run_stages(folder / "r", CORPUS + LABEL, {"texts.jsonl": ROWS, "ask.txt": "{{ text }}"},
-                       SERVICE)  # fmt: skip
+    store = run_stages(
+        folder / "r", CORPUS + LABEL, {"texts.jsonl": ROWS, "ask.txt": "{{ text }}"}, SERVICE
+    )
     from typer.testing import CliRunner
 
     for call in (
-        ["conduct", "statement", "--to", "s.json"], ["journal", "export", "--to", "calls.jsonl"]
-    ):  # fmt: skip
+        ["conduct", "statement", "--to", "s.json"],
+        ["journal", "export", "--to", "calls.jsonl"],
+    ):
         call[-1] = str(folder / call[-1])
         done = CliRunner().invoke(app, [*call, "--store", str(store.root)])
         assert done.exit_code == 0, done.output
     return {
-        "STORE": store.root, "RECIPE": folder / "r" / "some.toml", "CALLS": folder / "calls.jsonl",
+        "STORE": store.root,
+        "RECIPE": folder / "r" / "some.toml",
+        "CALLS": folder / "calls.jsonl",
         "STATEMENT": folder / "s.json",
-    }  # fmt: skip
+    }
 
 
 @cache
@@ -274,9 +279,10 @@ def test_each_command_works_or_says_what_to_do(extra, places, tmp_path):
         wants[address] = {needed}
     if extra:  # what it does not bring is as it is in the base, where all is run
         calls = {
-            name: call for name, call in calls.items()
+            name: call
+            for name, call in calls.items()
             if extra in sorted(differs.get(name, wants[name]))[:1]
-        }  # fmt: skip
+        }
         assert calls
     site = make_environment(tmp_path / "site", extra)
     environ = {
@@ -334,8 +340,11 @@ FASTER = {"uvloop"}
 
 
 def _tops(names):
-    return {name for name, dists in packages_distributions().items()
-            if names & {canonicalize_name(dist) for dist in dists}}  # fmt: skip
+    return {
+        name
+        for name, dists in packages_distributions().items()
+        if names & {canonicalize_name(dist) for dist in dists}
+    }
 
 
 @cache
@@ -386,10 +395,11 @@ def strays(sources):
     engines = set()
     while True:  # what imports an optional package, or an engine, at its top is an engine
         more = {
-            name for name, imports in found.items()
+            name
+            for name, imports in found.items()
             for module, _, how in imports
             if how == "top" and (optional(module) or module in engines)
-        }  # fmt: skip
+        }
         if more <= engines:
             break
         engines |= more
@@ -409,9 +419,11 @@ def strays(sources):
 
 def modules():
     return {
-        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"):
-        path.read_text() for path in SOURCE.rglob("*.py")
-    }  # fmt: skip
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path.read_text()
+        for path in SOURCE.rglob("*.py")
+    }
 
 
 def test_optional_packages_are_imported_in_the_one_way():
@@ -430,9 +442,9 @@ def test_optional_packages_are_imported_in_the_one_way():
     ],
 )
 def test_a_stray_import_is_found(text):
-    assert any("mashbill.stages.new" in line for line in strays(
-        modules() | {"mashbill.stages.new": text}
-    ))  # fmt: skip
+    assert any(
+        "mashbill.stages.new" in line for line in strays(modules() | {"mashbill.stages.new": text})
+    )
 
 
 # -- what is said ----------------------------------------------------------------------------------

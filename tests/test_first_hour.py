@@ -72,7 +72,8 @@ def write(folder, text=README, prompt="Ticket: {{ text }}\nMood:"):
         ("[stages.labelled]", '[stages.labelled]\nmax_chars = "x"', "write a whole number"),
         ("[stages.corpus]", "[stages.x]", "no stage above it"),
         (
-            '[stages.corpus]\nkind = "corpus"', '[stages.x]\nkind = "corpus"',
+            '[stages.corpus]\nkind = "corpus"',
+            '[stages.x]\nkind = "corpus"',
             "stands below: move [stages.corpus] up",
         ),
         ("[recipe]", '[recipe]\nresult = "clasifier"', "did you mean 'classifier'?"),
@@ -80,10 +81,11 @@ def write(folder, text=README, prompt="Ticket: {{ text }}\nMood:"):
         ("[recipe]", "[recipe]\ntitle = “x”", 'straight quotes: key = "value"'),
         (
             'kind = "fake"\nwords.positive = ["good", "fast"]\nwords.negative = ["bad", "slow"]',
-            'kind = "api"\nprovider = "OpenAI"\nmodel = "m"', "did you mean 'openai'?",
+            'kind = "api"\nprovider = "OpenAI"\nmodel = "m"',
+            "did you mean 'openai'?",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_key_or_value_is_told_with_what_to_write(tmp_path, old, new, said):
     assert old in README
     text = README.replace(old, new, 1)
@@ -153,9 +155,12 @@ def test_what_is_asked_for_in_the_wrong_way_is_told(tmp_path):
     logs = tmp_path / "logs"
     logs.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", MANY, str(logs)], input=json.dumps(list(asked.items())),
-        capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"},
-    )  # fmt: skip
+        [sys.executable, "-c", MANY, str(logs)],
+        input=json.dumps(list(asked.items())),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
     assert done.returncode == 0, done.stderr
     for said, code, text in json.loads(done.stdout.splitlines()[-1]):
         assert said in text, (said, text)

@@ -178,15 +178,16 @@ def teacher(**methods):
 
 
 SLIPS = {
-    "answers in order": {"answer": lambda self, qs: [self.one(q) for q in sorted(
-        qs, key=lambda q: q.body)]},
+    "answers in order": {
+        "answer": lambda self, qs: [self.one(q) for q in sorted(qs, key=lambda q: q.body)]
+    },
     "an answer each": {"answer": lambda self, qs: [self.one(q) for q in qs[1:]]},
     "answer to": {"one": lambda self, q: Answer((0.5,) * len(q.choices), 1)},
     "batch": {"batch": 0},
     "can_write": {"can_write": False},
     "loaded as planned": {"__init__": lambda self, identity: setattr(self, "identity", {})},
     "sizes": {"sizes": lambda self, qs: [1]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("law", SLIPS)
@@ -225,17 +226,20 @@ def right(case, cases):
 VERIFIERS = {
     "right is paid": lambda case, cases: Score(0.0),
     "wrong is not paid": lambda case, cases: Score(1.0),
-    "junk is not paid": lambda case, cases: Score(1.0) if "know" in case.output else right(
-        case, cases),
-    "a failure is told and not 0": lambda case, cases: Score(
-        float(case.output == case.reference)),
+    "junk is not paid": lambda case, cases: (
+        Score(1.0) if "know" in case.output else right(case, cases)
+    ),
+    "a failure is told and not 0": lambda case, cases: Score(float(case.output == case.reference)),
     "no output is too odd": lambda case, cases: (
-        {}[1] if "\x00" in case.output else right(case, cases)),
-    "scores in order": lambda case, cases: Score(
-        right(case, cases).value / (1 + 0.1 * len(cases)))
-    if case.reference is not None else right(case, cases),
+        {}[1] if "\x00" in case.output else right(case, cases)
+    ),
+    "scores in order": lambda case, cases: (
+        Score(right(case, cases).value / (1 + 0.1 * len(cases)))
+        if case.reference is not None
+        else right(case, cases)
+    ),
     "a score each": lambda case, cases: 1.0,
-}  # fmt: skip
+}
 GOOD = [Case("4", "4"), Case("vier", "vier")]
 BAD = [Case("5", "4"), Case("drei", "vier")]
 

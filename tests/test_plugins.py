@@ -167,10 +167,13 @@ def ran(tmp_path_factory):
     info = site / "shouter-0.3.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shouter\nVersion: 0.3\n")
-    (info / "entry_points.txt").write_text("".join(
-        f"[mashbill.{group}]\n" + "".join(f"{name} = {value}\n" for name, value in kinds.items())
-        for group, kinds in POINTS.items()
-    ))  # fmt: skip
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[mashbill.{group}]\n"
+            + "".join(f"{name} = {value}\n" for name, value in kinds.items())
+            for group, kinds in POINTS.items()
+        )
+    )
     rows = (json.dumps({"text": f"a text of number {i}"}) for i in range(40))
     (folder / "texts.jsonl").write_text("\n".join(rows))
     (folder / "ask.txt").write_text("Text: {{ text }} ->")
@@ -262,9 +265,11 @@ def test_a_fault_of_our_own_is_told_in_a_line(tmp_path):
     )
     for debug, lines in (("", 2), ("0", 2), ("1", 99)):
         done = subprocess.run(
-            [sys.executable, "-c", ours, str(tmp_path)], capture_output=True, text=True,
+            [sys.executable, "-c", ours, str(tmp_path)],
+            capture_output=True,
+            text=True,
             env={**os.environ, "MASHBILL_DEBUG": debug},
-        )  # fmt: skip
+        )
         assert done.returncode == 2
         assert "a fault of mashbill itself (in " in done.stderr
         assert "MASHBILL_DEBUG=1" in done.stderr

@@ -69,8 +69,9 @@ def closed_recipe(tmp_path):
     assert 'kind = "fake"\n' in text
     text = text.replace(
         'kind = "fake"\n',
-        'kind = "fake"\nname = "Example"\nsource_kind = "closed-api"\nprovider = "Example AI"\n', 1,
-    )  # fmt: skip
+        'kind = "fake"\nname = "Example"\nsource_kind = "closed-api"\nprovider = "Example AI"\n',
+        1,
+    )
     path.write_text(text)
     (path.parent / "terms.toml").write_text(EXAMPLE)
     return path
@@ -113,8 +114,9 @@ def test_a_plan_that_wants_review_runs_once_somebody_answers_for_it(call, closed
     text = call("run", closed_recipe, "--store", store, code=3)
     assert "in need of review" in text
     assert "Lacking: API terms of Example AI" in text
-    assert "belong together" in call("run", closed_recipe, "--store", store, "--accept-review",
-                                     "me", code=2)  # fmt: skip
+    assert "belong together" in call(
+        "run", closed_recipe, "--store", store, "--accept-review", "me", code=2
+    )
     call("run", closed_recipe, "--store", store, "--accept-review", "R. Ling", "--reason",
          "letter of 2 May")  # fmt: skip
     [entry] = [e for e in Store(store).ledger.entries if e.event == "decide"]
@@ -206,7 +208,7 @@ def test_the_use_bears_no_identity(tmp_path, recipe_file):
         ('[policy]\nterms = ["nowhere.toml"]', "policy names 'nowhere.toml'"),
         ("[uses]\nx = 1", "key 'uses' is unknown"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_use_is_told(call, recipe_file, table, message):
     recipe_file.write_text(recipe_file.read_text() + f"\n{table}\n")
     assert message in " ".join(call("plan", recipe_file, code=2).split())
@@ -245,8 +247,9 @@ def test_a_makers_repository_is_imported_and_what_rows_rest_on_is_counted(call, 
         call("catalogue", "show", "made/it", "--catalogue", tmp_path / "c", "--json")
     )
     assert [claim["source"] for claim in shown["made_from"]] == [
-        "maker/code@0123456:sft.yaml#L1", "maker/code@0123456:sft.yaml#L3"
-    ]  # fmt: skip
+        "maker/code@0123456:sft.yaml#L1",
+        "maker/code@0123456:sft.yaml#L3",
+    ]
     wrong = ("--of", "maker/code", "--commit", "main")
     assert "is no commit" in call("catalogue", "import", "repository", tmp_path, *wrong, code=2)
     counted = json.loads(call("catalogue", "sources", "--json"))["claims"]
@@ -286,8 +289,9 @@ def test_what_is_not_known_is_never_said_to_be_free(call):
     assert "not known, which is not to say that nothing was barred" in " ".join(before.split())
     after = call("terms", "show", "google-genai-additional", "--as-of", "2024-05-22")
     assert "ended on 2024-05-22" in " ".join(after.split())
-    shown = json.loads(call("terms", "show", "OpenAI/gpt-4o", "--route", "api", "--json",
-                            "--as-of", "2023-06-01"))  # fmt: skip
+    shown = json.loads(
+        call("terms", "show", "OpenAI/gpt-4o", "--route", "api", "--json", "--as-of", "2023-06-01")
+    )
     assert [(item["document"], item["binds"]) for item in shown] == [
         ("openai-tou-api", "api: all models until 2024-01-31")
     ]
@@ -309,11 +313,13 @@ def test_a_diff_tells_each_text_that_began_and_what_it_changed(call, tmp_path):
     text = " ".join(call("terms", "diff", *days).split())
     assert "gone: outputs-may-train" in text
     assert "new: no-competing-model" in text
-    nothing = call("terms", "diff", "--from", "2026-07-01", "--to", "2026-07-01", "--store",
-                   tmp_path)  # fmt: skip
+    nothing = call(
+        "terms", "diff", "--from", "2026-07-01", "--to", "2026-07-01", "--store", tmp_path
+    )
     assert "No text began or ended" in nothing
-    assert "turn them round" in call("terms", "diff", "--from", "2026-07-02", "--to",
-                                     "2026-07-01", code=2)  # fmt: skip
+    assert "turn them round" in call(
+        "terms", "diff", "--from", "2026-07-02", "--to", "2026-07-01", code=2
+    )
 
 
 def test_what_if_is_asked_of_the_catalogue_and_of_a_store(call, channels, tmp_path):

@@ -83,9 +83,11 @@ def test_a_store_of_another_is_stopped_before_it_is_checked(tmp_path, given):
     other.write_text("mashbill/0000000000000000\n1\n" + "A" * 43 + "=\n\n— x AAAA\n")
     wanted = {"SIGNER": "0" * 64, "CHECKPOINT": str(other)}[given]
     done = subprocess.run(
-        [GATE / "gate.sh", tmp_path], text=True, capture_output=True,
+        [GATE / "gate.sh", tmp_path],
+        text=True,
+        capture_output=True,
         env={**os.environ, "PATH": PATH, "TEACHER": "open", given: wanted},
-    )  # fmt: skip
+    )
     assert done.returncode not in {0, 3}, done.stdout
     assert "holds: " not in done.stdout
     assert not (tmp_path / "gate.sarif").exists()
@@ -120,9 +122,12 @@ def test_every_rule_of_the_example_was_put(gates, teacher):
 
 
 SOURCE = {
-    "depth": 1, "kind": "open-weights", "what": "model", "route": "weights",
+    "depth": 1,
+    "kind": "open-weights",
+    "what": "model",
+    "route": "weights",
     "license": "Apache-2.0",
-}  # fmt: skip
+}
 ARTIFACT = {"verdicts": {"A": {"share_low": 0.1, "share_high": 0.2}}, "obligations": []}
 
 
@@ -211,8 +216,11 @@ def test_the_actions_shell_does_what_its_inputs_say(tmp_path, code, fail_on, end
              "AS_OF": "2026-01-01" if code else "", "RUNNER_TEMP": str(tmp_path)}  # fmt: skip
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
-        env={**os.environ, **facts}, cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        env={**os.environ, **facts},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == ends
     assert ("::warning::" in done.stdout) == ((code, fail_on) == (3, "deny"))
     if fail_on == "nothing":
@@ -232,8 +240,9 @@ def test_pre_commit_takes_the_hook_and_its_example():
     ):
         done = subprocess.run(
             [sys.executable, "-m", "pre_commit", f"validate-{kind}", path],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert (hook["id"], hook["language"]) == ("mashbill-check", "python")

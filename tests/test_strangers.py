@@ -97,8 +97,10 @@ def made(tmp_path_factory):
     }  # fmt: skip
     terms = {"provider": "[/foo]\x1b[31m", "country": "XX", "document": [document]}
     (folder / "terms.toml").write_text(tomli_w.dumps(terms))
-    rules = [{"id": f"r{i}", "says": text, "when": "true", "outcome": "review"}
-             for i, text in enumerate([ALL, *NASTY[:3]])]  # fmt: skip
+    rules = [
+        {"id": f"r{i}", "says": text, "when": "true", "outcome": "review"}
+        for i, text in enumerate([ALL, *NASTY[:3]])
+    ]
     (folder / "rules.toml").write_text(tomli_w.dumps({"rule": rules}))
     (folder / "catalogue").mkdir()
     return folder
@@ -206,8 +208,11 @@ def test_every_command_over_the_catalogue(catalogue, request, tmp_path, command)
 
 
 def test_claims_that_are_taken_in_are_told_with_what_a_spreadsheet_may_run(tmp_path):
-    lines = [["child", "parent", "relation", "source"], ["o/a", "o/b", "sft-data", "=cmd|x"],
-             ["o/a", "o/c [/x]\x1b[1m", "sft-data", "\u202ex"]]  # fmt: skip
+    lines = [
+        ["child", "parent", "relation", "source"],
+        ["o/a", "o/b", "sft-data", "=cmd|x"],
+        ["o/a", "o/c [/x]\x1b[1m", "sft-data", "\u202ex"],
+    ]
     with (tmp_path / "c.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows(lines)
     told = invoke("catalogue", "import", "csv", tmp_path / "c.csv", "--to", tmp_path / "to")
@@ -226,8 +231,9 @@ def test_what_a_server_says_is_told_and_not_acted_on(tmp_path):
         teacher = SERVER.format(url=service.url) + 'license = "MIT [/x]\\u001b[31m"\n'
         path = recipe(tmp_path / "r", teacher, rows=6)
         at = ("--store", tmp_path / "s")
-        invoke("run", path, *at, "--accept-review", "a", "--reason", "b", bars=True,
-               codes=(0, 1, 2, 3))  # fmt: skip
+        invoke(
+            "run", path, *at, "--accept-review", "a", "--reason", "b", bars=True, codes=(0, 1, 2, 3)
+        )
     for command in ("conduct runs", "conduct runs --json", "journal size", "journal size --json",
                     "trace out --row 0", "trace out --row 0 --json", "conduct statement",
                     "bill out"):  # fmt: skip
@@ -305,9 +311,10 @@ def test_files_with_hostile_names_are_read(tmp_path):
     names = [f"{text[:40]}.jsonl".replace("/", "") for text in NASTY if "\x00" not in text]
     for name in dict.fromkeys(names):
         (folder / name).write_text('{"text": "a"}\n{"text": \n')
-    data = {"recipe": {"name": "x", "version": "1"},
-            "stages": {"a": {"kind": "import", "title": "t", "source": "*.jsonl",
-                             "generator": "none"}}}  # fmt: skip
+    data = {
+        "recipe": {"name": "x", "version": "1"},
+        "stages": {"a": {"kind": "import", "title": "t", "source": "*.jsonl", "generator": "none"}},
+    }
     (folder / "x.toml").write_text(tomli_w.dumps(data))
     at = ("--store", tmp_path / "s")
     invoke("run", folder / "x.toml", *at, "--accept-review", "a", "--reason", "b", bars=True)

@@ -124,9 +124,12 @@ def _append(store, signer):
     path = store / "ledger.jsonl"
     lines = path.read_bytes().splitlines()
     predicate = {
-        "event": "decide", "index": len(lines), "previous": digest_bytes(lines[-1]),
-        "at": "2026-11-28T00:00:00.000+00:00", "public_key": signer.public.hex(),
-    }  # fmt: skip
+        "event": "decide",
+        "index": len(lines),
+        "previous": digest_bytes(lines[-1]),
+        "at": "2026-11-28T00:00:00.000+00:00",
+        "public_key": signer.public.hex(),
+    }
     line = signer.seal({"_type": STATEMENT_TYPE, "subject": [], "predicateType": PREDICATE_TYPE,
                         "predicate": predicate})  # fmt: skip
     path.write_bytes(b"".join(one + b"\n" for one in [*lines, line]))

@@ -32,8 +32,11 @@ def checked(name: str, folder: Path) -> list[str]:
     found = {} if path.name == "site-packages" else {"MYPYPATH": str(path)}
     ran = subprocess.run(
         [sys.executable, "-m", "mypy", *asked, "--config-file", "mypy.ini", name],
-        capture_output=True, text=True, cwd=folder, env={**os.environ, **found},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **found},
+    )
     assert ran.returncode in {0, 1}, ran.stdout + ran.stderr
     return ran.stdout.splitlines()
 
@@ -43,8 +46,10 @@ def test_a_program_of_somebody_else_is_typed_and_slips_in_it_are_found(tmp_path:
     assert checked("job.py", tmp_path) == []
     lines = (PROGRAMS / "slips.py").read_text("utf-8").splitlines()
     meant = {number for number, line in enumerate(lines, 1) if "# slip" in line}
-    told = [re.match(r"slips\.py:(\d+): error: .*\[([a-z-]+)\]$", line)
-            for line in checked("slips.py", tmp_path)]  # fmt: skip
+    told = [
+        re.match(r"slips\.py:(\d+): error: .*\[([a-z-]+)\]$", line)
+        for line in checked("slips.py", tmp_path)
+    ]
     assert {int(found[1]) for found in told if found} == meant
     for found in filter(None, told):
         code = lines[int(found[1]) - 1].partition("# slip: ")[2]

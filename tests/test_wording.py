@@ -169,9 +169,9 @@ def test_documents_of_none_one_and_many_read_well(stores, which, tmp_path):
         assert held(path.read_text()) == [], path
     for _ in range(2):  # written, then unchanged
         done = CliRunner().invoke(
-            app, ["publish", str(result.ref), "--to", str(tmp_path / "out"),
-                  "--store", str(store.root)],
-        )  # fmt: skip
+            app,
+            ["publish", str(result.ref), "--to", str(tmp_path / "out"), "--store", str(store.root)],
+        )
         assert done.exit_code == 0, done.output
         assert held(done.output) == []
 
@@ -191,9 +191,12 @@ def test_what_is_said_of_public_models_reads_well(name, tmp_path):
 
 
 CATALOGUE = [
-    ("list", "--limit", "3"), ("show", "hf:HuggingFaceTB/SmolLM3-3B"), ("sources",),
-    ("show", "hf:openai/gpt-4o"), ("import", "--help"),
-]  # fmt: skip
+    ("list", "--limit", "3"),
+    ("show", "hf:HuggingFaceTB/SmolLM3-3B"),
+    ("sources",),
+    ("show", "hf:openai/gpt-4o"),
+    ("import", "--help"),
+]
 
 
 @pytest.mark.parametrize("command", CATALOGUE, ids=" ".join)

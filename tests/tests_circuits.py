@@ -30,9 +30,11 @@ def circuits(draw, labels=LABELS):
         parts = draw(
             st.lists(
                 st.tuples(st.sampled_from(labels), st.sampled_from(nodes)),
-                min_size=1, max_size=3, unique=True,
+                min_size=1,
+                max_size=3,
+                unique=True,
             )
-        )  # fmt: skip
+        )
         match draw(st.sampled_from(["made", "made", "model", "dataset"])):
             case "made":
                 nodes.append(table.add_made(parts))

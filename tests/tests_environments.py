@@ -130,9 +130,12 @@ def run_all(
     *head, code = interpreter(folder)
     done = subprocess.run(
         [*head, code + MANY, str(logs)],
-        input=json.dumps(list(calls.items())), capture_output=True, text=True, env=environ,
+        input=json.dumps(list(calls.items())),
+        capture_output=True,
+        text=True,
+        env=environ,
         timeout=300,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
     return {name: (status, " ".join(text.split())) for name, status, text in json.loads(last)}

@@ -29,8 +29,11 @@ class Insider:
 
     def about(self, name, event):
         """Return the predicates of an artifact's entries of an event."""
-        return [p for p in (s["predicate"] for s in self.entries)
-                if p["event"] == event and p.get("artifact") == name]  # fmt: skip
+        return [
+            p
+            for p in (s["predicate"] for s in self.entries)
+            if p["event"] == event and p.get("artifact") == name
+        ]
 
     def of(self, name):
         """Return an artifact's folder."""
@@ -56,8 +59,11 @@ class Insider:
         table = identify(table) if identified else table
         pq.write_table(table, path, compression="zstd")
         numbered = NodeTable.read(self.of(name) / "nodes.parquet").numbered
-        item |= {"sha256": digest_bytes(path.read_bytes()), "rows": table.num_rows,
-                 "merkle_root": root(leaves(table, numbered))}  # fmt: skip
+        item |= {
+            "sha256": digest_bytes(path.read_bytes()),
+            "rows": table.num_rows,
+            "merkle_root": root(leaves(table, numbered)),
+        }
         manifest["rows"] = sum(one["rows"] for one in manifest["shards"])
         self.put(name, manifest)
         facts = {key: item[key] for key in ("sha256", "rows", "merkle_root")}
@@ -137,8 +143,9 @@ class Insider:
 
     def names(self):
         """Return the artifacts, in the order of their commits."""
-        return [s["predicate"]["artifact"] for s in self.entries
-                if s["predicate"]["event"] == "commit"]  # fmt: skip
+        return [
+            s["predicate"]["artifact"] for s in self.entries if s["predicate"]["event"] == "commit"
+        ]
 
     def add(self, event, subjects=None, at=None, **facts):
         """Add an entry, at the end or before another one."""
@@ -159,8 +166,11 @@ class Insider:
                     now = Manifest.model_validate(self.manifest(item["name"])).digest
                     if item["digest"] == self._was.get(item["name"], now):
                         item["digest"] = now
-            given = {ArtifactRef.parse(i["name"]).name: i["digest"]
-                     for i in manifest["inputs"] if i["role"] != "teacher"}  # fmt: skip
+            given = {
+                ArtifactRef.parse(i["name"]).name: i["digest"]
+                for i in manifest["inputs"]
+                if i["role"] != "teacher"
+            }
             manifest["fingerprint"] = fingerprint(manifest["stage"], given)
             self.put(name, manifest)
             for event in ("start", "shard", "commit"):

@@ -12,10 +12,13 @@ from mashbill.plan import build
 from mashbill.run.executor import Execution, execute
 
 OWN = [
-    {"text": f"ticket {i} says that part {i % 9} of machine {i % 5} is broken",
-     "topic": f"t{i % 9}", "id": str(i)}
+    {
+        "text": f"ticket {i} says that part {i % 9} of machine {i % 5} is broken",
+        "topic": f"t{i % 9}",
+        "id": str(i),
+    }
     for i in range(40)
-]  # fmt: skip
+]
 
 
 def jsonl(path, rows):

@@ -244,10 +244,12 @@ class Hostile(asyncio.Protocol):
         elif fault == "window-empty":
             world.hold(now, HOLD)
             self._send(
-                200, chat(said), b"x-ratelimit-limit-requests: 100000000",
+                200,
+                chat(said),
+                b"x-ratelimit-limit-requests: 100000000",
                 b"x-ratelimit-remaining-requests: 0",
                 b"x-ratelimit-reset-requests: %dms" % (HOLD * 1000),
-            )  # fmt: skip
+            )
         elif fault in {"500", "529", "400", "422"}:
             self._send(int(fault), plain)
         elif fault == "502-html":
@@ -375,10 +377,11 @@ def kept(folder: Path) -> dict[str, Any]:
     made = store.manifests()[-1]
     conduct = [e.predicate for e in store.ledger.entries if e.event == "conduct"]
     return {
-        "rows": made.rows, "rejected": made.rejected_rows,
+        "rows": made.rows,
+        "rejected": made.rejected_rows,
         "stated": {k: conduct[-1][k] for k in ("rate_limited", "held_seconds", "breaches")},
         "audit": Auditor(store.root).run().holds,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

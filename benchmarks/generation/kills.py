@@ -231,10 +231,13 @@ def main() -> None:
             print(json.dumps(one), flush=True)
             (results / "kills.json").write_text(json.dumps(found, indent=1) + "\n")
     good = all(
-        one["same_digests"] and one["audit"] and not one["lost"] and not one["wrong"]
+        one["same_digests"]
+        and one["audit"]
+        and not one["lost"]
+        and not one["wrong"]
         and one["bought_twice"] <= one.get("most_in_flight", 0)
         for one in found
-    )  # fmt: skip
+    )
     sys.exit(0 if good else 1)
 
 

@@ -127,8 +127,10 @@ def main() -> None:
     least = statistics.median(found["aiohttp, HTTP/1.1"])
     for client, times in found.items():
         told = statistics.median(times)
-        print(f"{client:20} {told:.3f} ms a request ({min(times):.3f} to {max(times):.3f}), "
-              f"{told / least:.1f} times aiohttp")  # fmt: skip
+        print(
+            f"{client:20} {told:.3f} ms a request ({min(times):.3f} to {max(times):.3f}), "
+            f"{told / least:.1f} times aiohttp"
+        )
     results = Path(__file__).parent / "results"
     results.mkdir(exist_ok=True)
     (results / "transports.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -24,11 +24,14 @@ BATCH = 'batch = true\npoll = 0.1\nlicense = "MIT"\n'
 PROVIDERS = {
     "openai": (OpenAIBatches, SERVER, 500, 400, 404),
     "anthropic": (
-        AnthropicBatches, OTHER.format("anthropic"), "overloaded_error", "invalid_request_error",
+        AnthropicBatches,
+        OTHER.format("anthropic"),
+        "overloaded_error",
+        "invalid_request_error",
         "not_found_error",
     ),
     "gemini": (GeminiBatches, OTHER.format("gemini"), 13, 3, 5),
-}  # fmt: skip
+}
 EVERY = pytest.mark.parametrize("provider", PROVIDERS)
 
 
@@ -356,9 +359,10 @@ def test_what_an_earlier_run_submitted_has_its_time_and_attempt(tmp_path):
         path = recipe(tmp_path / "r", SERVER.format(url=service.url) + BATCH, rows=8)
         began = time.monotonic()
         killed(
-            path, tmp_path / "s",
+            path,
+            tmp_path / "s",
             lambda: batches.batches and batches.batches["batch_0"]["polls"] > 1,
-        )  # fmt: skip
+        )
         time.sleep(1)
         batches.polls = 0
         store, _ = run(path, tmp_path / "s")
@@ -377,9 +381,10 @@ def test_what_nobody_asked_for_yet_is_not_bought_again(tmp_path):
         teacher = SERVER.format(url=service.url) + BATCH
         path = recipe(tmp_path / "r", teacher, rows=8)
         killed(
-            path, tmp_path / "s",
+            path,
+            tmp_path / "s",
             lambda: batches.batches and batches.batches["batch_0"]["polls"] > 1,
-        )  # fmt: skip
+        )
         batches.polls = 0
         less = recipe(tmp_path / "less", teacher, rows=3)
         less.write_text(less.read_text().replace('"1"', '"2"'))

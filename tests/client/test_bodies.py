@@ -89,8 +89,10 @@ def test_a_megabyte_that_unpacks_to_gigabytes_takes_no_more_than_is_allowed():
     with Service(answer) as service:
         done = subprocess.run(
             [sys.executable, "-c", PEAK, service.url, *map(str, range(len(names)))],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     assert done.returncode == 0, done.stderr
     *lines, last = done.stdout.splitlines()
     assert len(lines) == 2 * len(names)
@@ -121,8 +123,9 @@ def test_a_server_of_bombs_alone_ends_the_run_and_one_bomb_is_a_rejected_row(tmp
         if bad or handler.server.all_bad:
             handler.reply(200, GZIP, Content_Encoding="gzip")
         else:
-            handler.reply(200, gzip.compress(json.dumps(chat("well")).encode()),
-                          Content_Encoding="gzip")  # fmt: skip
+            handler.reply(
+                200, gzip.compress(json.dumps(chat("well")).encode()), Content_Encoding="gzip"
+            )
 
     with Service(answer) as service:
         service.all_bad = False
@@ -202,9 +205,11 @@ def test_what_cannot_be_unpacked_to_its_end_is_cut_off(data):
 
 @law(150)
 @given(
-    st.binary(max_size=4000), st.lists(st.integers(0, 5000), max_size=6),
-    st.sampled_from([31, 15, -15]), st.integers(1, 5000),
-)  # fmt: skip
+    st.binary(max_size=4000),
+    st.lists(st.integers(0, 5000), max_size=6),
+    st.sampled_from([31, 15, -15]),
+    st.integers(1, 5000),
+)
 def test_pieces_cut_anywhere_unpack_to_the_same_up_to_a_bound(whole, cuts, wbits, most):
     pack = zlib.compressobj(wbits=wbits)
     data = pack.compress(whole) + pack.flush()
@@ -238,7 +243,7 @@ NAMES = [b"Retry-After", b"retry-after-ms", b"x-ratelimit-remaining-requests", b
     st.lists(st.tuples(st.sampled_from(NAMES), st.binary(max_size=12)), max_size=5),
     st.sampled_from([b"200", b"204", b"301", b"429", b"500", b"101", b"999", b"-1", b"\xff"]),
     st.binary(max_size=20),
-)  # fmt: skip
+)
 def test_any_bytes_as_any_header_make_a_response_or_a_failure_that_can_be_told(
     headers, status, body
 ):
@@ -277,8 +282,11 @@ ODD = [
     json.dumps(chat("x")).replace('"x"', "[" * 900 + "]" * 900).encode(),
     json.dumps(chat("x", usage={"prompt_tokens": 10**30})).encode(),
 ]  # fmt: skip
-READ = [json.dumps(chat("x", created=10**400)).encode(), json.dumps(chat("a\0b")).encode(),
-        json.dumps(chat("x", created=float("nan"))).encode()]  # fmt: skip
+READ = [
+    json.dumps(chat("x", created=10**400)).encode(),
+    json.dumps(chat("a\0b")).encode(),
+    json.dumps(chat("x", created=float("nan"))).encode(),
+]
 """odd, and yet their text is whole"""
 
 

@@ -81,9 +81,12 @@ def pieces(text):
 
 @law(150)
 @given(
-    st.sampled_from(sorted(PLACES)), st.integers(0, 300), st.sampled_from(sorted(CASES)),
-    st.sampled_from(CODES), st.integers(0, 400),
-)  # fmt: skip
+    st.sampled_from(sorted(PLACES)),
+    st.integers(0, 300),
+    st.sampled_from(sorted(CASES)),
+    st.sampled_from(CODES),
+    st.integers(0, 400),
+)
 @example("bad header", 127, "as it is", "utf-8", 0)
 @example("bad header", 100, "as it is", "utf-8", 150)
 @example("encoding", 30, "as it is", "utf-8", 0)
@@ -97,8 +100,11 @@ def test_no_piece_of_a_key_is_told_wherever_a_server_says_it(place, pad, case, c
 
 
 @law(60)
-@given(st.sampled_from(CODES), st.text(st.characters(blacklist_categories=["Cs"]), max_size=20),
-       st.booleans())  # fmt: skip
+@given(
+    st.sampled_from(CODES),
+    st.text(st.characters(blacklist_categories=["Cs"]), max_size=20),
+    st.booleans(),
+)
 def test_an_answer_in_any_encoding_of_json_is_whole_and_without_the_key(code, around, ascii_only):
     whole = {"content": f"{around}{KEY}{around}", "n": [1]}
     body = json.dumps(whole, ensure_ascii=ascii_only).encode(code)

@@ -29,9 +29,7 @@ def prompt_of(data):
 
 def events(store):
     journal = Journal.of(store)
-    return [
-        (e.kind, json.loads(e.detail)) for r in journal.runs() for e in journal.events(r.run)
-    ]  # fmt: skip
+    return [(e.kind, json.loads(e.detail)) for r in journal.runs() for e in journal.events(r.run)]
 
 
 @pytest.fixture
@@ -224,8 +222,9 @@ def test_two_stages_that_ask_one_teacher_each_tell_what_they_bought(tmp_path):
         path.write_text(path.read_text() + second)
         store, done = run(path, tmp_path / "s")
     assert (done.name, done.calls, done.tokens) == ("more", 4, 48)
-    commits = {e.predicate["artifact"]: e.predicate for e in store.ledger.entries
-               if e.event == "commit"}  # fmt: skip
+    commits = {
+        e.predicate["artifact"]: e.predicate for e in store.ledger.entries if e.event == "commit"
+    }
     assert [commits[f"{name}@1"]["calls"] for name in ("out", "more")] == [4, 4]
 
 
@@ -290,8 +289,9 @@ def test_a_recipe_alone_sends_a_key_nowhere_but_to_its_service(tmp_path, monkeyp
         with pytest.raises(TeacherError, match=r"would be sent to elsewhere.example, because"):
             run(path, tmp_path / "s")
     accounts = Accounts("data@example.org", {}, "")
-    named = accounts.account("openai", "https://api.openai.com/v1", "OPENAI_API_KEY",
-                             own_url="https://api.openai.com/v1")  # fmt: skip
+    named = accounts.account(
+        "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", own_url="https://api.openai.com/v1"
+    )
     assert named.keys == ("sk-1",)
 
 
@@ -348,9 +348,11 @@ def test_two_accounts_at_one_host_are_refused(tmp_path, monkeypatch):
         one = f'kind = "api"\nprovider = "openai"\nmodel = "m"\nbase_url = "{service.url}/v1"\n'
         path = recipe(tmp_path / "r", one)
         path.write_text(
-            path.read_text() + "[teachers.u]\n" + one.replace("openai", "together")
+            path.read_text()
+            + "[teachers.u]\n"
+            + one.replace("openai", "together")
             + '[stages.more]\nkind = "generate"\ninput = "prompts"\nteacher = "u"\n'
-        )  # fmt: skip
+        )
         with pytest.raises(InputError, match="asked by two accounts, openai and together"):
             run(path, tmp_path / "s")
     assert service.asked == []

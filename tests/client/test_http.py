@@ -243,9 +243,10 @@ def test_a_run_killed_while_its_batch_runs_fetches_it_and_buys_nothing_twice(tmp
         teacher = SERVER.format(url=service.url) + 'batch = true\npoll = 0.1\nlicense = "MIT"\n'
         path = recipe(tmp_path / "r", teacher, rows=8)
         killed(
-            path, tmp_path / "s",
+            path,
+            tmp_path / "s",
             lambda: batches.batches and batches.batches["batch_0"]["polls"] > 1,
-        )  # fmt: skip
+        )
         batches.polls = 0
         store, done = run(path, tmp_path / "s")
     assert [len(calls) for calls in batches.submitted] == [8]

@@ -56,9 +56,9 @@ SCHEMA = {"type": "object", "required": ["a"], "properties": {"a": {"type": "str
 FILES = {
     "p.txt": "Text: {{ text }} Mood:",
     "q.jinja": "{% block system %}You are brief.{% endblock %}{% block user %}{{ text }}"
-               "{% endblock %}",
+    "{% endblock %}",
     "s.json": json.dumps(SCHEMA),
-}  # fmt: skip
+}
 VERIFY = """
 kind = "verify"
 prompt = "p.txt"
@@ -255,8 +255,11 @@ def test_what_is_not_supported_stops_at_the_first_with_its_cure(
 
 @pytest.mark.parametrize("status", [401, 403, 429])
 def test_a_key_or_a_moderated_row_is_not_taken_for_it(tmp_path, status):
-    said = {401: "wrong key; tools are not supported", 403: "flagged: System role not supported",
-            429: "quota: System role not supported"}[status]  # fmt: skip
+    said = {
+        401: "wrong key; tools are not supported",
+        403: "flagged: System role not supported",
+        429: "quota: System role not supported",
+    }[status]
     body = {"error": {"message": said, "code": "insufficient_quota"}}
     with (
         Service(lambda h, *_: h.reply(status, body)) as service,
@@ -512,8 +515,10 @@ def test_a_choice_that_is_no_whole_answer_is_a_rejected_row(tmp_path, stage, wei
 
 @pytest.mark.parametrize("word", ["length", "stop", None, "MAX_TOKENS"])
 def test_the_first_token_may_be_cut_there_and_json_that_is_whole_stands(tmp_path, word):
-    for teacher, body in (("", ended("good", word, weighs=True)),
-                          ("logprobs = false\n", ended(GOOD, word))):  # fmt: skip
+    for teacher, body in (
+        ("", ended("good", word, weighs=True)),
+        ("logprobs = false\n", ended(GOOD, word)),
+    ):
         with Service(lambda h, *_, body=body: h.reply(200, body)) as service:
             store = made(tmp_path / (teacher[:3] or "with"), service, LABEL, teacher, rows=4)
         assert len(rows_of(store, "out")) == 4

@@ -112,8 +112,11 @@ def test_headers_of_any_kind_are_survived(headers):
 
 def test_an_empty_window_waits_until_it_is_filled():
     pace = Pace()
-    headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0",
-               "x-ratelimit-reset-requests": "4s"}  # fmt: skip
+    headers = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "4s",
+    }
     assert pace.learn(headers, 10.0)
     assert pace.seen == {"requests": 60}
     assert pace.wait(1, 10.0) >= 4
@@ -262,7 +265,7 @@ ACCOUNT = '[accounts.{0}]\nservice = "openai"\nkeys_env = {1}\n'
         ('[accounts.a]\nservice = "openai"\nkey = "sk-1"\n', "accounts.a.key|key"),
         ("contact = [", "not valid TOML"),
     ],
-)  # fmt: skip
+)
 def test_accounts_that_would_split_an_identity_are_refused(tmp_path, text, message):
     (tmp_path / "accounts.toml").write_text(text)
     with pytest.raises(InputError, match=message):
@@ -281,8 +284,9 @@ kind = "generate"
 input = "texts"
 teacher = "t"
 """
-    teacher = TEACHER.replace('kind = "fake"', 'kind = "fake-service"\nlimited = 0.2\n'
-                              "retry_after = 0.05").replace("noise = 0.5", "")  # fmt: skip
+    teacher = TEACHER.replace(
+        'kind = "fake"', 'kind = "fake-service"\nlimited = 0.2\nretry_after = 0.05'
+    ).replace("noise = 0.5", "")
     rows = [{"text": f"Say a thing about the number {i}."} for i in range(40)]
     return run_stages(folder, stages, {"texts.jsonl": rows}, teacher)
 
@@ -355,8 +359,10 @@ def test_a_request_before_its_time_is_a_breach(served):
     assert not breaches("rate-limited", "another model"), "what holds one model holds no other"
 
 
-@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 300)), max_size=20),
-       st.lists(st.integers(0, 900), max_size=20))  # fmt: skip
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.integers(0, 300)), max_size=20),
+    st.lists(st.integers(0, 900), max_size=20),
+)
 def test_every_request_within_a_hold_is_a_breach_and_no_other(holds, sends):
     def event(kind, at, **told):
         text = datetime.fromtimestamp(1_790_000_000 + at / 10, UTC).isoformat()

@@ -201,9 +201,11 @@ def test_an_accounts_file_beside_a_strangers_recipe_sends_no_key_anywhere(
     file = folder / "accounts.toml"
     file.write_text(ACCOUNTS.format(service=service, key=key, value=value))
     environ = {
-        "XDG_CONFIG_HOME": str(config), "AWS_SECRET_ACCESS_KEY": "s3cret-of-mine",
-        "MY_KEY": "sk-of-mine", "MASHBILL_CONTACT": "me@here.example",
-    }  # fmt: skip
+        "XDG_CONFIG_HOME": str(config),
+        "AWS_SECRET_ACCESS_KEY": "s3cret-of-mine",
+        "MY_KEY": "sk-of-mine",
+        "MASHBILL_CONTACT": "me@here.example",
+    }
     url = OPENAI if service == "openai" else "https://collects.example/v1"
 
     def asked(beside):

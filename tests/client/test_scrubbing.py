@@ -51,7 +51,7 @@ FORMS = {
     "bearer in base64": lambda key: base64.urlsafe_b64encode(f"Bearer {key}".encode()).decode(),
     "in hexadecimal": lambda key: key.encode().hex(),
     "as a bearer": lambda key: f"Bearer {key}",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -157,8 +157,9 @@ def echo(handler, path, data):
         ]}  # fmt: skip
         choice = {"index": 0, "finish_reason": "stop", "message": message}
         body = chat("", id=bare, model=said) | {"choices": [choice]}
-        handler.reply(200, gzip.compress(json.dumps(body).encode()), Content_Encoding="gzip",
-                      **echoes)  # fmt: skip
+        handler.reply(
+            200, gzip.compress(json.dumps(body).encode()), Content_Encoding="gzip", **echoes
+        )
     elif number == 1:
         handler.reply(400, {"error": {"message": said, "type": bare, "code": bare}}, **echoes)
     elif number == 2:
@@ -182,9 +183,11 @@ def streamed(handler, path, data):
     lines = [
         {"model": "m", "choices": [{"index": 0, "delta": {"content": p, "reasoning": p}}]}
         for p in pieces
-    ]  # fmt: skip
-    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
-           "usage": {"prompt_tokens": 1, "completion_tokens": 1}}  # fmt: skip
+    ]
+    end = {
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+    }
     text = "".join(f"data: {json.dumps(line)}\n\n" for line in [*lines, end]) + "data: [DONE]\n\n"
     handler.reply(200, text.encode(), "text/event-stream")
 
@@ -192,8 +195,10 @@ def streamed(handler, path, data):
 def leaks(folder, output=""):
     """Return where a key stands, in any form."""
     forms = [FORMS[form](SECRET) for form in FORMS]
-    forms = [f[4:-5] if "64" in name or "auth" in name else f
-             for name, f in zip(FORMS, forms, strict=True)]  # fmt: skip
+    forms = [
+        f[4:-5] if "64" in name or "auth" in name else f
+        for name, f in zip(FORMS, forms, strict=True)
+    ]
     found = [f"output: {form}" for form in forms if form in output]
     for path in folder.rglob("*"):
         if path.is_file():
@@ -264,8 +269,9 @@ def test_a_key_in_pieces_of_a_stream_or_in_a_batch_stands_nowhere(tmp_path, monk
     monkeypatch.setenv("KEY_ONE", SECRET)
     fails = EchoingBatches(polls=0, fail=lambda prompt, _: 400 if prompt.endswith("2") else None)
     answer, more = {
-        "stream": (streamed, "stream = true\n"), "batch": (fails, "batch = true\npoll = 0.1\n")
-    }[way]  # fmt: skip
+        "stream": (streamed, "stream = true\n"),
+        "batch": (fails, "batch = true\npoll = 0.1\n"),
+    }[way]
     path, service = served(tmp_path, answer, more)
     with service:
         run(path, tmp_path / "s")

@@ -86,5 +86,7 @@ def test_oddities_are_told_when_new_and_at_ten_times_as_many():
         oddities.take(["usage is an array, not an object"])
         told += oddities.told()
     assert [line.split(";")[0].rsplit(" in ", 1)[1] for line in told] == [
-        "1 answer", "10 answers", "100 answers",
-    ]  # fmt: skip
+        "1 answer",
+        "10 answers",
+        "100 answers",
+    ]

@@ -66,12 +66,16 @@ def test_what_is_no_wait_is_none(tmp_path, said):
 
     def answer(handler, path, data):
         sent.append(1)
-        (always(503, **{"Retry-After": said.encode("latin-1", "replace").decode("latin-1")})
-         if len(sent) == 1 else well)(handler)  # fmt: skip
+        (
+            always(503, **{"Retry-After": said.encode("latin-1", "replace").decode("latin-1")})
+            if len(sent) == 1
+            else well
+        )(handler)
 
     with Service(answer) as service:
-        store, _ = run(recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1),
-                       tmp_path / "s")  # fmt: skip
+        store, _ = run(
+            recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1), tmp_path / "s"
+        )
     assert len(sent) == 2
     assert len(rows_of(store, "out")) == 1
 
@@ -144,8 +148,11 @@ def test_a_wait_is_told_with_its_header_and_its_end(tmp_path):
         (always(429, **{"Retry-After": "3.5"}) if len(sent) == 1 else well)(handler)
 
     with Service(answer) as service:
-        run(recipe(tmp_path / "r", SERVER.format(url=service.url), rows=2), tmp_path / "s",
-            display=heard)  # fmt: skip
+        run(
+            recipe(tmp_path / "r", SERVER.format(url=service.url), rows=2),
+            tmp_path / "s",
+            display=heard,
+        )
     (line,) = [line for line in heard.lines if "waits" in line]
     assert re.search(
         r"127.0.0.1:\d+, model m-1: waits \d s, until \d\d:\d\d:\d\d UTC: Retry-After: 3.5", line
@@ -159,14 +166,18 @@ def test_what_a_service_says_reaches_the_display_as_text(tmp_path):
     def answer(handler, path, data):
         sent.append(1)
         if len(sent) == 1:
-            handler.reply(429, {"error": {"message": "\x1b[2J\u202e\r[/bold] wait"}},
-                          Retry_After="3")  # fmt: skip
+            handler.reply(
+                429, {"error": {"message": "\x1b[2J\u202e\r[/bold] wait"}}, Retry_After="3"
+            )
         else:
             well(handler)
 
     with Service(answer) as service:
-        run(recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1), tmp_path / "s",
-            display=heard)  # fmt: skip
+        run(
+            recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1),
+            tmp_path / "s",
+            display=heard,
+        )
     assert [line for line in heard.lines if "waits" in line]
     assert all(line.isprintable() for line in heard.lines)
 
@@ -180,8 +191,11 @@ def test_silence_is_told(tmp_path, monkeypatch):
         well(handler)
 
     with Service(answer) as service:
-        run(recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1), tmp_path / "s",
-            display=heard)  # fmt: skip
+        run(
+            recipe(tmp_path / "r", SERVER.format(url=service.url), rows=1),
+            tmp_path / "s",
+            display=heard,
+        )
     (line,) = [line for line in heard.lines if "nothing has come" in line]
     assert "1 requests are in flight" in line
 
@@ -246,7 +260,7 @@ UNREACHABLE = {
     "no such name": ("https://no-such-host.invalid/v1", None, "no address is known for no-such"),
     "https where http is": ("https://127.0.0.1:{port}/v1", b"HTTP/1.1 400\r\n\r\n", "speak http,"),
     "no HTTP": ("http://127.0.0.1:{port}/v1", b"SSH-2.0-OpenSSH_9\r\n", "not answer in HTTP"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", UNREACHABLE)
@@ -306,9 +320,11 @@ def test_a_redirect_is_told_and_not_followed(tmp_path, monkeypatch):
 def interrupted(path, store, ready):
     """Run a recipe until it is ready, press Ctrl-C; return seconds until it ended, and output."""
     process = subprocess.Popen(
-        [*MAIN, "run", str(path), "--store", str(store)], stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        [*MAIN, "run", str(path), "--store", str(store)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     until = time.monotonic() + 60
     try:
         while not ready():
@@ -349,8 +365,9 @@ def test_ctrl_c_ends_any_wait_promptly(tmp_path, wait):
 
 
 def test_ctrl_c_ends_the_wait_for_a_server_that_is_not_there(tmp_path):
-    path = recipe(tmp_path / "r", SERVER.format(url=f"http://127.0.0.1:{closed_port()}")
-                  + 'license = "MIT"\n')  # fmt: skip
+    path = recipe(
+        tmp_path / "r", SERVER.format(url=f"http://127.0.0.1:{closed_port()}") + 'license = "MIT"\n'
+    )
     calls = tmp_path / "s" / "calls.sqlite"
     seconds, code, output = interrupted(path, tmp_path / "s", calls.exists)
     assert (code, "Traceback" in output) == (130, False), output
@@ -362,9 +379,11 @@ def test_a_second_ctrl_c_leaves_what_is_in_flight(tmp_path):
     with Service(lambda *_: time.sleep(100)) as service:
         path = recipe(tmp_path / "r", SERVER.format(url=service.url) + 'license = "MIT"\n')
         process = subprocess.Popen(
-            [*MAIN, "run", str(path), "--store", str(tmp_path / "s")], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            [*MAIN, "run", str(path), "--store", str(tmp_path / "s")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         until = time.monotonic() + 60
         while not service.asked and time.monotonic() < until:
             time.sleep(0.05)

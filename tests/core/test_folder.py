@@ -38,7 +38,7 @@ KEYS = {
     "teachers.f.folder": f'[teachers.f]\nkind = "transformers"\n{PINNED}folder = @\n{TEXTS}',
     "teachers.r.journal": '[teachers.r]\nkind = "replay"\nteacher.kind = "fake"\n'
     f'teacher.words.a = ["b"]\njournal = @\n{TEXTS}',
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -42,13 +42,14 @@ def parts(field: Any) -> list[type[BaseModel]]:
 def defaults() -> dict[str, dict[str, str]]:
     return {
         name: {
-            key: "required" if field.is_required() else repr(field.get_default(
-                call_default_factory=True))
+            key: "required"
+            if field.is_required()
+            else repr(field.get_default(call_default_factory=True))
             for key, field in model.model_fields.items()
             if key not in getattr(model, "added", ())
         }
         for name, model in sorted(tables().items())
-    }  # fmt: skip
+    }
 
 
 def test_no_key_of_the_first_release_is_gone_or_means_something_else_at_its_default():
@@ -83,13 +84,17 @@ class Table(Literals):
 @pytest.mark.parametrize("written", [{}, {"new": "as before"}, {"listed": [], "part": {"old": 1}}])
 def test_an_added_key_at_its_default_is_no_part_of_the_literals(written):
     assert Table.model_validate(written).model_dump(mode="json") == {
-        "kind": "t", "part": {"old": 1}
-    }  # fmt: skip
+        "kind": "t",
+        "part": {"old": 1},
+    }
 
 
 def test_an_added_key_that_says_something_is():
     table = Table.model_validate({"new": "x", "listed": [1], "part": {"deep": ["a"]}})
     assert table.model_dump(mode="json") == {
-        "kind": "t", "part": {"old": 1, "deep": ["a"]}, "new": "x", "listed": [1]
-    }  # fmt: skip
+        "kind": "t",
+        "part": {"old": 1, "deep": ["a"]},
+        "new": "x",
+        "listed": [1],
+    }
     assert Table.model_validate(table.model_dump()) == table

@@ -100,8 +100,11 @@ TAKEN = {
 }  # fmt: skip
 CHAT = {
     "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
-    "text": "t1", "original_text": "t2", "prompt": "p1", "messages_json": "m1",
-}  # fmt: skip
+    "text": "t1",
+    "original_text": "t2",
+    "prompt": "p1",
+    "messages_json": "m1",
+}
 
 
 @pytest.mark.parametrize("row", [TAKEN, CHAT, {**TAKEN, "original_3__bill": "z"}])

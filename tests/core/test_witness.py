@@ -107,8 +107,9 @@ class Witness:
     def line(self, note, at=1_700_000_000):
         raw = self.verifier.key_id + at.to_bytes(8, "big") + self.key.sign(message(note.text, at))
         other = base64.b64encode(b"\0" * 76).decode()
-        return (f"— another.example {other}\n— {self.verifier.name} "
-                f"{base64.b64encode(raw).decode()}\n")  # fmt: skip
+        return (
+            f"— another.example {other}\n— {self.verifier.name} {base64.b64encode(raw).decode()}\n"
+        )
 
 
 @pytest.fixture

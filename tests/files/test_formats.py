@@ -40,9 +40,11 @@ def tables(draw):
     names = draw(
         st.lists(
             st.text(min_size=1, max_size=6).filter(lambda name: not name.startswith("_")),
-            min_size=len(kinds), max_size=len(kinds), unique=True,
+            min_size=len(kinds),
+            max_size=len(kinds),
+            unique=True,
         )
-    )  # fmt: skip
+    )
     rows = draw(st.integers(0, 6))
     columns = {}
     for name, kind in zip(names, kinds, strict=True):
@@ -159,14 +161,17 @@ def test_every_file_is_read_whole_or_refused(name, tmp_path):
         ("a.csv", b"a,b,a\n", r"the header names column 'a' twice"),
         ("a.tsv", b"a\tb\n1\t2\t3\n", r"a.tsv: line 2 has 3 fields"),
         ("a.jsonl", b'{"a": 1}\n{"a": ', r"a.jsonl: line 2 is not JSON: Expecting"),
-        ("a.jsonl", b'{"a": "\xc3\xa9"}\n{"a": "\xff"}\n',
-         r"a.jsonl is not utf-8 at line 2, byte 19; .*set on_bad_bytes = \"reject\""),
+        (
+            "a.jsonl",
+            b'{"a": "\xc3\xa9"}\n{"a": "\xff"}\n',
+            r"a.jsonl is not utf-8 at line 2, byte 19; .*set on_bad_bytes = \"reject\"",
+        ),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n\xff', mtime=0), r"not utf-8 at line 2, byte 9"),
         ("a.csv", b"a\n" + b"x" * 70_000 + b"\n\xc3", r"a.csv is not utf-8 at line 3, byte 70003"),
         ("a.txt", b"", r"the ending does not say the format"),
         ("gz", b"", r"the ending does not say the format"),
     ],
-)  # fmt: skip
+)
 def test_what_is_broken_is_told_with_file_place_and_remedy(name, data, message):
     with pytest.raises(InputError, match=message):
         list(read_rows(data, name))

@@ -7,8 +7,7 @@ from form_cases import cells, chats, factories, files, scored, trl
 from form_cases.case import check
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
-CASES = [*files.CASES, *cells.CASES, *trl.CASES, *chats.CASES,
-         *factories.CASES, *scored.CASES]  # fmt: skip
+CASES = [*files.CASES, *cells.CASES, *trl.CASES, *chats.CASES, *factories.CASES, *scored.CASES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

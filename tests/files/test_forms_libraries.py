@@ -31,9 +31,7 @@ def test_a_dataset_that_was_saved_is_read_in_its_order(tmp_path, data, shards):
     assert numbers(store) == list(range(25))
     found = rows_of(store, "got")
     assert [json.loads(row["messages_json"]) for row in found] == PAIRS
-    assert {name for name in found[0] if name[0] != "_"} == {
-        "text", "prompt", "messages_json", "n"
-    }  # fmt: skip
+    assert {name for name in found[0] if name[0] != "_"} == {"text", "prompt", "messages_json", "n"}
 
 
 def test_rows_that_were_selected_are_read_as_selected(tmp_path, data):

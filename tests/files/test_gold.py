@@ -59,8 +59,11 @@ def test_an_empty_cell_is_no_gold_and_another_is_told_with_what_to_do(tmp_path):
     other.mkdir()
     stage = csv_of(other, "stars", [5, "n/a", 1]) + NUMBERS
     (other / "r.toml").write_text('[recipe]\nname = "r"\nversion = "1"\n' + stage)
-    with pytest.raises(InputError, match=r"stages\.texts: .* line 3: column 'stars' holds 'n/a'"
-                       r".*leave the cell empty if there is no rating"):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=r"stages\.texts: .* line 3: column 'stars' holds 'n/a'"
+        r".*leave the cell empty if there is no rating",
+    ):
         build(load_recipe(other / "r.toml"))
 
 

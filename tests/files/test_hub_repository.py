@@ -110,9 +110,11 @@ class Hub(BaseHTTPRequestHandler):
             asked = json.loads(data)
             name = f"{asked['organization']}/{asked['name']}"
             self.repositories[asked.get("type", "model"), name] = {
-                "files": {".gitattributes": b""}, "sha": COMMIT.format(1), "commits": [],
+                "files": {".gitattributes": b""},
+                "sha": COMMIT.format(1),
+                "commits": [],
                 "private": asked.get("private", asked.get("visibility") == "private"),
-            }  # fmt: skip
+            }
             self.reply(200, {"url": f"{self.server.address}/datasets/{name}"})
         elif told[3] == "preupload":
             files = json.loads(data)["files"]
@@ -163,8 +165,11 @@ def hub(monkeypatch):
 
 def give(hub, name, *, private=False, **files):
     hub.repositories["dataset", name] = {
-        "files": files, "private": private, "sha": COMMIT.format(7), "commits": [],
-    }  # fmt: skip
+        "files": files,
+        "private": private,
+        "sha": COMMIT.format(7),
+        "commits": [],
+    }
 
 
 CORPUS = '[stages.got]\nkind = "corpus"\ntitle = "Set"\nsource = "{}"\n{}\n'
@@ -310,7 +315,9 @@ def test_a_commit_that_was_not_seen_is_not_overwritten(hub, made, monkeypatch):
 def test_an_address_of_the_hub_is_read():
     asked = HubAddress.parse("hf:datasets/a/b@refs%2Fconvert%2Fparquet/x/*.parquet")
     assert (asked.kind, asked.revision, asked.inside) == (
-        "dataset", "refs/convert/parquet", "x/*.parquet",
-    )  # fmt: skip
+        "dataset",
+        "refs/convert/parquet",
+        "x/*.parquet",
+    )
     assert asked.file("y") == "hf:datasets/a/b@refs%2Fconvert%2Fparquet/y"
     assert HubAddress.parse("hf:a/b/c.gguf").kind == "model"

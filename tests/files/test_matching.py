@@ -156,7 +156,7 @@ POINTED = st.text(" abxy12--..,,:;'\"!?()[]{}+*/=<>^|~%$#@_", max_size=12)
 WIDE = st.text(
     "ab x1 2-−–.,:'’!()[]{}+*/=<>√·✓é\u0301İıßẞΣς\u200d\u200b\xad\ufe0f\uffff\x00 का।ขู่ กา你好三，・👍🏽🇩🇪𝐱𐒰𐩐",
     max_size=12,
-)  # fmt: skip
+)
 
 
 @given(st.lists(ASCII | POINTED | WIDE | st.text(max_size=8), max_size=6))
@@ -165,8 +165,9 @@ def test_the_quick_ways_agree_with_the_slow_one(texts):
     slow = []
     for each in texts:
         small = folded(each)
-        slow.append(text._spaced(spelt(small)).strip(" ") or "".join(
-            c for c in small if kind(c) != "space"))  # fmt: skip
+        slow.append(
+            text._spaced(spelt(small)).strip(" ") or "".join(c for c in small if kind(c) != "space")
+        )
     assert matching_keys(pa.array(texts, pa.string())).to_pylist() == slow
     assert [matching_key(each) for each in texts] == slow
 

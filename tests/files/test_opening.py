@@ -103,8 +103,11 @@ def peak_of(path, inside="", most="64M"):
     """Return MiB of memory that reading it takes in a process of its own, and what it said."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK, str(path), inside],
-        capture_output=True, text=True, check=True, env={**os.environ, UNPACKED: most},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, UNPACKED: most},
+    )
     memory, count, said = done.stdout.strip().split(" ", 2)
     return int(memory), int(count), said
 
@@ -295,11 +298,13 @@ def whole() -> dict[str, bytes]:
     with pa.CompressedOutputStream(zst, "zstd") as stream:
         stream.write(text)
     return {
-        "a.gz": gzip.compress(text), "a.zst": zst.getvalue().to_pybytes(),
-        "a.zip": zipped.getvalue(), "a.tar.gz": tarred.getvalue(),
+        "a.gz": gzip.compress(text),
+        "a.zst": zst.getvalue().to_pybytes(),
+        "a.zip": zipped.getvalue(),
+        "a.tar.gz": tarred.getvalue(),
         "a.tar.bz2": bz2.compress(gzip.decompress(tarred.getvalue())),
         "a.tar.xz": lzma.compress(gzip.decompress(tarred.getvalue())),
-    }  # fmt: skip
+    }
 
 
 WHOLE = whole()

@@ -121,8 +121,9 @@ def test_a_source_archive_is_fetched_and_never_run(index, tmp_path, form):
         index.html((f"../../files/toy-1.0.tar.gz#sha256={sha256(data)}", ""))
     else:
         hashes = {"sha256": sha256(data)}
-        index.json({"filename": "toy-1.0.tar.gz", "url": "../../files/toy-1.0.tar.gz",
-                    "hashes": hashes})  # fmt: skip
+        index.json(
+            {"filename": "toy-1.0.tar.gz", "url": "../../files/toy-1.0.tar.gz", "hashes": hashes}
+        )
     path = get(tmp_path, data)
     assert path.read_bytes() == data
     assert member(path, "toy-1.0/data.txt") == b"words\n"
@@ -227,8 +228,10 @@ def test_a_huge_page_and_a_huge_file_are_left(index, tmp_path, monkeypatch):
 def test_a_file_that_ends_early_is_told(index, tmp_path):
     data = wheel()
     index.answers["/files/toy-1.0-py3-none-any.whl"] = (
-        200, {"Content-Length": str(len(data) + 5)}, data,
-    )  # fmt: skip
+        200,
+        {"Content-Length": str(len(data) + 5)},
+        data,
+    )
     index.html((f"/files/toy-1.0-py3-none-any.whl#sha256={sha256(data)}", ""))
     index._server.RequestHandlerClass.timeout = 5
     with pytest.raises(InputError, match=r"bytes came|IncompleteRead"):

@@ -47,8 +47,11 @@ def peaks_of(paths):
     """Return (MiB of memory that it took so far, what it said) of each file, in one process."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK, *map(str, paths)],
-        capture_output=True, text=True, check=True, env={**os.environ, UNPACKED: "64M"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, UNPACKED: "64M"},
+    )
     return [(int(line.split(" ")[0]), line) for line in done.stdout.splitlines()]
 
 
@@ -104,8 +107,7 @@ def fixed(path):
 
 
 def large_page(path):
-    parquet(path, pa.table({"n": zeros()}),
-            use_dictionary=False, row_group_size=9_000_000)  # fmt: skip
+    parquet(path, pa.table({"n": zeros()}), use_dictionary=False, row_group_size=9_000_000)
 
 
 def arrow_buffer(path):
@@ -161,13 +163,14 @@ def everything() -> pa.Table:
             "list": [["a", None, "b"], [], None, ["c"], ["d" * 50]],
             "turns": [[{"role": "user", "content": "x"}], [], None, [{"role": None}], []],
             "struct": [{"a": "x", "b": [1]}, None, {"a": None, "b": []}, {"a": "y"}, {"a": "z"}],
-            "map": pa.array([[("k", "v")], [], None, [("k", None)], []],
-                            pa.map_(pa.string(), pa.string())),
+            "map": pa.array(
+                [[("k", "v")], [], None, [("k", None)], []], pa.map_(pa.string(), pa.string())
+            ),
             "large": pa.array(["a", "b", None, "c", "d"], pa.large_string()),
             "sized": pa.array([[1, 2]] * 5, pa.list_(pa.int8(), 2)),
             "null": pa.nulls(5),
         }
-    )  # fmt: skip
+    )
 
 
 def written(table, kind) -> bytes:

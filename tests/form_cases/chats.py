@@ -7,13 +7,17 @@ from form_cases.case import NONE, Case, assistant, said, stays, system, user
 RIVER, VISTULA = said("human", "Poland's longest river?"), said("gpt", " The Vistula.")
 ARGUMENTS = '{"name": "tide", "arguments": {"port": "Brest"}}'
 CALLS = [
-    said("human", "Tide at Brest?"), said("function_call", ARGUMENTS),
-    said("observation", '{"m": 4.2}'), said("gpt", "4.2 metres."),
-]  # fmt: skip
+    said("human", "Tide at Brest?"),
+    said("function_call", ARGUMENTS),
+    said("observation", '{"m": 4.2}'),
+    said("gpt", "4.2 metres."),
+]
 OTHER_CALLS = [
-    said("human", "Tide at Brest?"), said("tool_call", "{}"), said("tool_response", "4.2"),
+    said("human", "Tide at Brest?"),
+    said("tool_call", "{}"),
+    said("tool_response", "4.2"),
     said("ai", "4.2 metres."),
-]  # fmt: skip
+]
 DEVELOPER = {"role": "developer", "content": "Be kind."}
 BING_TOLD = (
     "line 2 its turns are of human and bing, and 'bing' is no role that is known; say in the "
@@ -27,19 +31,27 @@ CALL = {
     "role": "assistant",
     "content": None,
     "tool_calls": [
-        {"id": "c1", "type": "function",
-         "function": {"name": "tide", "arguments": json.dumps('{"port": "Brest"}')}}
+        {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "tide", "arguments": json.dumps('{"port": "Brest"}')},
+        }
     ],
-}  # fmt: skip
+}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "4.2"}
 FUNCTION = [
-    ASKED, {"role": "assistant", "function_call": {"name": "tide", "arguments": "{}"}},
-    {"role": "function", "name": "tide", "content": "4.2"}, assistant("4.2 metres."),
-]  # fmt: skip
+    ASKED,
+    {"role": "assistant", "function_call": {"name": "tide", "arguments": "{}"}},
+    {"role": "function", "name": "tide", "content": "4.2"},
+    assistant("4.2 metres."),
+]
 WEIGHTS = [
-    system("Be terse."), user("1 + 1?"), assistant("3", weight=0), user("Sure?"),
+    system("Be terse."),
+    user("1 + 1?"),
+    assistant("3", weight=0),
+    user("Sure?"),
     assistant("2", weight=1),
-]  # fmt: skip
+]
 PARTS = [
     user([{"type": "text", "text": "What is it?"},
           {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]),

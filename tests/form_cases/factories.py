@@ -14,9 +14,12 @@ def part(kind, text):
 
 V1 = [
     {"role": "user", "content": [part("text", "Hi")], "loss_weight": 0.0},
-    {"role": "assistant", "content": [part("reasoning", "They greet."), part("text", "Hello.")],
-     "loss_weight": 1.0},
-]  # fmt: skip
+    {
+        "role": "assistant",
+        "content": [part("reasoning", "They greet."), part("text", "Hello.")],
+        "loss_weight": 1.0,
+    },
+]
 V1_TOOLS = [
     {"role": "user", "content": [part("text", "Tide?")]},
     {"role": "assistant", "content": [part("tool_call", '{"name": "tide"}')]},
@@ -90,8 +93,11 @@ TRAINED = [
                  {"type": "text", "content": " 4.", "train": True}]},
 ]  # fmt: skip
 PYGMALION = [{"role": "human", "value": "Hi"}, {"role": "bot", "value": "Hello."}]
-SEGMENTS = [{"label": False, "text": "<s>Hi\n"}, {"label": True, "text": "Hel"},
-            {"label": True, "text": "lo.</s>"}]  # fmt: skip
+SEGMENTS = [
+    {"label": False, "text": "<s>Hi\n"},
+    {"label": True, "text": "Hel"},
+    {"label": True, "text": "lo.</s>"},
+]
 DPO = {"messages": [user("Hi")], "chosen": assistant("Hello."), "rejected": assistant("What?")}
 TEXTS = {"messages": "Hi", "chosen": "Hello.", "rejected": "What?"}
 NECTAR = {

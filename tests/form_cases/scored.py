@@ -15,10 +15,13 @@ def completion(model, response, score):
 
 
 FEEDBACK = {
-    "source": "sharegpt", "instruction": ASKED, "models": ["gpt-4", "alpaca-7b"],
-    "correct_answers": ["None"], "incorrect_answers": ["None"],
+    "source": "sharegpt",
+    "instruction": ASKED,
+    "models": ["gpt-4", "alpaca-7b"],
+    "correct_answers": ["None"],
+    "incorrect_answers": ["None"],
     "completions": [completion("gpt-4", "Zinc.", 8.5), completion("alpaca-7b", "Wood.", 1.0)],
-}  # fmt: skip
+}
 BINARIZED = {
     "prompt": ASKED, "prompt_id": "24b2", "chosen": ZINC, "rejected": WOOD, "messages": ZINC,
     "score_chosen": 8.5, "score_rejected": 1.0,

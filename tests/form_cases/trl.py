@@ -19,8 +19,11 @@ HARMONY = [
 ]
 PAIR = {"prompt": ASKED, "chosen": TIN, "rejected": ZINC}
 WHOLE = {"chosen": ASKED + TIN, "rejected": ASKED + ZINC}
-STEPS = {"prompt": "9.8 or 9.11?", "completions": ["0.8 > 0.11.", "So 9.8."],
-         "labels": [True, False]}  # fmt: skip
+STEPS = {
+    "prompt": "9.8 or 9.11?",
+    "completions": ["0.8 > 0.11.", "So 9.8."],
+    "labels": [True, False],
+}
 KWARGS = {"reasoning_effort": "low"}
 
 CASES = [

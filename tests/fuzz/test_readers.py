@@ -66,9 +66,12 @@ def kept(tmp_path_factory):
         "idf": np.ones(16, np.float32),
     }
     return Kept(
-        root, journal=(store.root / "calls.sqlite").read_bytes(), model=save(weights),
-        exported=(folder / "calls.jsonl").read_bytes(), statement=json.dumps(made).encode(),
-    )  # fmt: skip
+        root,
+        journal=(store.root / "calls.sqlite").read_bytes(),
+        model=save(weights),
+        exported=(folder / "calls.jsonl").read_bytes(),
+        statement=json.dumps(made).encode(),
+    )
 
 
 def _tried(reader, path, data, seed):
@@ -134,9 +137,7 @@ def test_a_strangers_file_is_read_or_refused(reader, kept, tmp_path):
     for number, data in enumerate(BOMBS if reader.weight >= 0.3 else BOMBS[:3]):
         _tried(reader, path, data, f"bomb {number}")
 
-    @law(
-        max(5, round(40 * TIMES * reader.weight)), phases=[Phase.explicit, Phase.generate]
-    )  # fmt: skip
+    @law(max(5, round(40 * TIMES * reader.weight)), phases=[Phase.explicit, Phase.generate])
     @given(st.integers(0, 2**40))
     @example(1066300)  # bytes that are no text, in a column of texts
     @example(471128)

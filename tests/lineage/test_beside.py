@@ -103,8 +103,11 @@ def test_an_audit_of_every_step_of_a_run_holds(finished, tmp_path):
     assert Auditor(replay.root).run().newer == []
 
 
-PLANTED = ["datasets/first@1/part-00099.parquet", "datasets/planted@1/manifest.json",
-           "models/classifier@1/more.bin"]  # fmt: skip
+PLANTED = [
+    "datasets/first@1/part-00099.parquet",
+    "datasets/planted@1/manifest.json",
+    "models/classifier@1/more.bin",
+]
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -138,9 +141,8 @@ def test_what_is_altered_is_found_though_a_run_goes_on(finished, tmp_path, name,
     middle = next(
         step
         for step, (what_, entry) in enumerate(replay.steps)
-        if what_ == "files" and entry.event == "commit"
-        and entry.predicate["artifact"] == MADE_ANEW
-    )  # fmt: skip
+        if what_ == "files" and entry.event == "commit" and entry.predicate["artifact"] == MADE_ANEW
+    )
     replay.forward(middle)  # its shards are committed, and it is not
     (replay.root / name).unlink()
     if what == "has SHA-256":
@@ -152,16 +154,13 @@ def test_what_is_altered_is_found_though_a_run_goes_on(finished, tmp_path, name,
     assert what in told(result)[0][1]
 
 
-def test_an_artifact_that_is_given_up_and_made_anew_beside_an_audit_is_no_fault(
-    finished, tmp_path
-):  # fmt: skip
+def test_an_artifact_that_is_given_up_and_made_anew_beside_an_audit_is_no_fault(finished, tmp_path):
     replay = Replay(finished[0], tmp_path / "store")
     step = next(
         step
         for step, (what, entry) in enumerate(replay.steps)
-        if what == "files" and entry.event == "commit"
-        and entry.predicate["artifact"] == MADE_ANEW
-    )  # fmt: skip
+        if what == "files" and entry.event == "commit" and entry.predicate["artifact"] == MADE_ANEW
+    )
     replay.forward(step)
     folder = replay.root / "datasets" / MADE_ANEW
 
@@ -183,7 +182,7 @@ def test_an_artifact_that_is_given_up_and_made_anew_beside_an_audit_is_no_fault(
 
 def test_an_artifact_that_is_committed_again_is_being_made_while_its_lock_is_held(
     finished, tmp_path
-):  # fmt: skip
+):
     """A run was killed before the manifest got its name; the next one begins that stage anew."""
     replay = Replay(finished[0], tmp_path / "store")
     replay.forward(len(replay.steps))
@@ -192,8 +191,11 @@ def test_an_artifact_that_is_committed_again_is_being_made_while_its_lock_is_hel
     for path in folder.iterdir():
         path.unlink()
     store = Store(replay.root, Signer.default())
-    (made,) = [e.predicate for e in store.ledger.entries
-               if e.event == "commit" and e.predicate["artifact"] == "classifier@1"]  # fmt: skip
+    (made,) = [
+        e.predicate
+        for e in store.ledger.entries
+        if e.event == "commit" and e.predicate["artifact"] == "classifier@1"
+    ]
     with store.lock("classifier@1"):
         assert told(Auditor(replay.root).run()) != []  # anybody may hold a lock
         store.ledger.append("start", artifact="classifier@1", fingerprint=made["fingerprint"])
@@ -253,8 +255,9 @@ def test_a_line_that_is_being_written_is_waited_for_and_a_torn_one_is_found(fini
     path.write_bytes(whole[:-40])
     assert Moment.of(path).torn
     assert told(Auditor(replay.root).run())[-1] == (
-        LEDGER, "the last line does not end: it was torn or altered",
-    )  # fmt: skip
+        LEDGER,
+        "the last line does not end: it was torn or altered",
+    )
     with path.open("ab") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
 
@@ -285,7 +288,7 @@ def test_an_audit_that_looks_at_a_lock_lets_a_run_have_it(tmp_path):
 
 def test_a_checkpoint_that_a_run_keeps_meanwhile_is_none_of_a_cut_ledger(
     finished, tmp_path, monkeypatch
-):  # fmt: skip
+):
     replay = Replay(finished[0], tmp_path / "store")
     replay.forward(12)
     monkeypatch.setenv("MASHBILL_CHECKPOINTS", str(tmp_path / "kept"))

@@ -25,10 +25,13 @@ REGISTRY = load_registry()
 CATALOGUE = load_catalogue()
 PUBLIC = lineage_of(CATALOGUE)
 STRICT = Use(
-    purpose="product", commercial=True, distribution="public", license="Apache-2.0",
+    purpose="product",
+    commercial=True,
+    distribution="public",
+    license="Apache-2.0",
     competes_with=("OpenAI", "Anthropic", "Google", "Meta", "xAI", "Alibaba Cloud"),
     operator={"country": "DE", "monthly_users": 10**10, "annual_revenue_usd": 1e12},
-)  # fmt: skip
+)
 USES = [Use(), Use(competes_with=("OpenAI", "Anthropic")), STRICT]
 
 
@@ -41,8 +44,7 @@ def decided(circuit, use, *, is_public=True):
 def holds_nothing_that_bound_the_caller(circuit, decisions):
     """Of what is denied each is about data, or goes with weights that are in the thing."""
     carried = {f"{source.title} ({source.route})" for source in calls_of(circuit).carried}
-    titles = {f"{s.title} ({s.route})": s
-              for s in map(circuit.source, circuit.sources().tolist())}  # fmt: skip
+    titles = {f"{s.title} ({s.route})": s for s in map(circuit.source, circuit.sources().tolist())}
     for decision in decisions:
         if decision.outcome != "deny" or decision.engine != "use restriction":
             continue
@@ -75,8 +77,9 @@ CLAIMS = st.builds(
         child=pair[0], parent=pair[1], relation=relation, route=route, source="test"
     ),
     st.sampled_from([(c, p) for c in ("student", "rows") for p in sorted(ENTITIES) if c != p]),
-    st.sampled_from(sorted(RELATIONS)), st.sampled_from(["", "api"]),
-)  # fmt: skip
+    st.sampled_from(sorted(RELATIONS)),
+    st.sampled_from(["", "api"]),
+)
 
 
 @law(120)
@@ -117,8 +120,7 @@ LONG = Source(name="THUDM/LongAlign-10k", what="dataset", kind="public-dataset",
 
 
 def test_ones_own_calls_stay_what_they_were():
-    denied = {d.rule for d in decided(own(CLAUDE), USES[1], is_public=False)
-              if d.outcome == "deny"}  # fmt: skip
+    denied = {d.rule for d in decided(own(CLAUDE), USES[1], is_public=False) if d.outcome == "deny"}
     assert denied >= {"no-training", "no-distillation"}
 
 

@@ -417,10 +417,12 @@ def test_a_card_names_bases_by_the_hubs_rules(store):
 )
 def test_a_card_tells_the_relation_to_its_bases(store, kind, bases, relation):
     sources = [model_source(f"base-{i}") for i in range(bases)]
-    table = table_of([
-        *(("weights", source, None) for source in sources),
-        ("content", model_source("teacher"), 10),
-    ])  # fmt: skip
+    table = table_of(
+        [
+            *(("weights", source, None) for source in sources),
+            ("content", model_source("teacher"), 10),
+        ]
+    )
     account = account_of(store, table, kind=kind)
     taken = tuple(Taken("base", "weights", f"urn:b{i}", f"b{i}", None) for i in range(bases))
     steps = (*account.steps[:-1], replace(account.step, taken=taken))
@@ -468,14 +470,16 @@ def test_eu_weighs_by_tokens_and_gives_both_readings(store):
     made = [model_source(name) for name in ("writer", "cleaner", "checker", "base", "picker")]
     writer, cleaner, checker, base, picker = made
     human = Source(name="texts", what="dataset", kind="public-dataset", route="file")
-    table = table_of([
-        ("content", writer, 600),
-        ("content", human, 100),
-        ("transform/cleaning", cleaner, 100),
-        ("judgement/verifying", checker, 150),
-        ("selection", picker, 50),
-        ("weights", base, None),
-    ])  # fmt: skip
+    table = table_of(
+        [
+            ("content", writer, 600),
+            ("content", human, 100),
+            ("transform/cleaning", cleaner, 100),
+            ("judgement/verifying", checker, 150),
+            ("selection", picker, 50),
+            ("weights", base, None),
+        ]
+    )
     text = eu_2_5.write(account_of(store, table))
     market = {row[0]: row[5:7] for row in rows_of(text, "Models available on the market")}
     assert market["writer"] == ["600 (60%)"] * 2
@@ -537,7 +541,7 @@ KNOWN_FACETS = {
     "jobType": facet_v2.job_type_job.JobTypeJobFacet,
     "version": facet_v2.dataset_version_dataset.DatasetVersionDatasetFacet,
     "outputStatistics": STATISTICS,
-}  # fmt: skip
+}
 
 
 def test_openlineage_facets_are_theirs_or_carry_a_producer_and_a_schema(store):
@@ -712,8 +716,11 @@ def licences_of(account):
 def test_an_expression_of_licences_stands_as_one(store, text, expression, references):
     account = account_of(store, table_of([("content", model_source("t", license=text), 10)]))
     assert licences_of(account) == (
-        [expression], references, [{"expression": expression}], expression,
-    )  # fmt: skip
+        [expression],
+        references,
+        [{"expression": expression}],
+        expression,
+    )
 
 
 @pytest.mark.parametrize(

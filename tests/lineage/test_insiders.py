@@ -49,8 +49,10 @@ def planted_shard(spoken_of, at_end):
     def forge(insider):
         folder = insider.of("first@1")
         shutil.copy(folder / "part-00000.parquet", folder / PLANTED)
-        facts = {k: insider.manifest("first@1")["shards"][0][k]
-                 for k in ("sha256", "rows", "merkle_root")}  # fmt: skip
+        facts = {
+            k: insider.manifest("first@1")["shards"][0][k]
+            for k in ("sha256", "rows", "merkle_root")
+        }
         file = f"datasets/first@1/{PLANTED}"
         place = None if at_end else 3
         insider.add("shard", {file: facts["sha256"]}, place, artifact=spoken_of,
@@ -66,8 +68,11 @@ def planted_file(event):
         (insider.of("classifier@1") / "evil.py").write_text("boo")
         name = "models/classifier@1/evil.py"
         if event == "commit":
-            (statement,) = [s for s in insider.entries if s["predicate"]["event"] == event
-                            and s["predicate"]["artifact"] == "classifier@1"]  # fmt: skip
+            (statement,) = [
+                s
+                for s in insider.entries
+                if s["predicate"]["event"] == event and s["predicate"]["artifact"] == "classifier@1"
+            ]
             statement["subject"].append({"name": name, "digest": {"sha256": ""}})
         else:
             insider.add(event, {name: ""}, artifact="classifier@1")
@@ -106,8 +111,11 @@ def no_learned(insider):
     insider.put("scratch@1", manifest)
     (insider.of("scratch@1") / "learned.parquet").unlink()
     for statement in insider.entries:
-        statement["subject"] = [item for item in statement["subject"]
-                                if item["name"] != "models/scratch@1/learned.parquet"]  # fmt: skip
+        statement["subject"] = [
+            item
+            for item in statement["subject"]
+            if item["name"] != "models/scratch@1/learned.parquet"
+        ]
 
 
 def another_teacher_than_its_digest(manifest):
@@ -294,8 +302,9 @@ def test_what_is_left_of_an_artifact_that_was_given_up_is_still_held_to_its_entr
 
 
 def work_of(store, name):
-    (entry,) = [e for e in store.ledger.entries
-                if e.event == "commit" and e.predicate["artifact"] == name]  # fmt: skip
+    (entry,) = [
+        e for e in store.ledger.entries if e.event == "commit" and e.predicate["artifact"] == name
+    ]
     return store.root / ".work" / f"{name}-{entry.predicate['fingerprint'][:12]}"
 
 

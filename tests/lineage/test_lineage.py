@@ -23,7 +23,7 @@ from mashbill.lineage.circuit.semirings import (
     evaluate,
     proportional,
     touched,
-)  # fmt: skip
+)
 
 SHIPPED = load_definitions()
 A, B, C = SHIPPED[:3]

@@ -150,9 +150,10 @@ def test_the_naming_question_of_a_llama_labelled_filter_is_review():
     assert (naming.outcome, bool(naming.lacking)) == ("review", True)
     # The filter itself was trained on the labels: there the words reach.
     [own] = [
-        o for o in licence_of("HuggingFaceTB/finemath-classifier").obligations
+        o
+        for o in licence_of("HuggingFaceTB/finemath-classifier").obligations
         if o.clause.code == "derivative-naming"
-    ]  # fmt: skip
+    ]
     assert own.state == "owed"
 
 

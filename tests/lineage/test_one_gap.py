@@ -56,10 +56,11 @@ def catalogues(draw):
     size = draw(st.integers(2, 9))
     whats = draw(st.lists(st.sampled_from(["model", "dataset"]), min_size=size, max_size=size))
     entities = {
-        f"o/{n}": Entity(id=f"o/{n}", what=what,
-                         kind="open-weights" if what == "model" else "public-dataset")
+        f"o/{n}": Entity(
+            id=f"o/{n}", what=what, kind="open-weights" if what == "model" else "public-dataset"
+        )
         for n, what in enumerate(whats)
-    }  # fmt: skip
+    }
     claims = tuple(
         Claim(child=f"o/{n}", parent=f"o/{parent}", source="t",
               relation="sft-data" if whats[parent] == "model" else "trained-on")

@@ -75,8 +75,9 @@ def test_what_is_not_declared_is_not_recorded_and_no_node_knows_of_it(tmp_path):
     literals = store.find("asked").stage
     assert "origins" not in literals
     assert {line.source.title for line in bill(NodeTable.of(store, store.find("asked")))} == {
-        "Ours", "fake teacher",
-    }  # fmt: skip
+        "Ours",
+        "fake teacher",
+    }
 
 
 def test_a_shipped_prompt_is_ours_and_lacks_nothing(tmp_path):
@@ -211,12 +212,14 @@ def checked(folder, origins, **use):
     declared = Use(license="MIT", competes_with=(), commercial=True, **use)
     return asked.decide(
         load_registry(), date(2026, 11, 20), declared, load_rules([rules]), is_release=True
-    )  # fmt: skip
+    )
 
 
 def outcomes(decided):
-    return {rule: strictest(d.outcome for d in decided.decisions if d.rule == rule)
-            for rule in ("named", "covered", "no-closed", "no-texts-of-them")}  # fmt: skip
+    return {
+        rule: strictest(d.outcome for d in decided.decisions if d.rule == rule)
+        for rule in ("named", "covered", "no-closed", "no-texts-of-them")
+    }
 
 
 @pytest.mark.parametrize(("distribution", "asks"), [
@@ -240,8 +243,11 @@ def test_no_rule_passes_on_a_prompt_of_which_nobody_says_whose_it_is(tmp_path):
     )
     assert model["no-closed"] == "deny"
     assert lacks == {
-        "named": "review", "covered": "allow", "no-closed": "review", "no-texts-of-them": "allow",
-    }  # fmt: skip
+        "named": "review",
+        "covered": "allow",
+        "no-closed": "review",
+        "no-texts-of-them": "allow",
+    }
     assert people["named"] == people["no-closed"] == "allow"
     for rule, outcome in model.items():
         assert outcome == "allow" or lacks[rule] != "allow"

@@ -152,22 +152,27 @@ USES = st.builds(
     published_name=st.sampled_from(["Otter-1", "Llama-Otter"]),
     license=st.sampled_from(["MIT", "CC-BY-NC-4.0"]),
     operator=st.builds(
-        Operator, name=st.just("Acme"), country=st.sampled_from(["US", "DE"]),
+        Operator,
+        name=st.just("Acme"),
+        country=st.sampled_from(["US", "DE"]),
         monthly_users=st.sampled_from([10.0, 1e9]),
     ),
-)  # fmt: skip
+)
 WHENS = [
-    ("source", 'license.contains("NC")'), ("source", 'provider == "OpenAI"'),
-    ("source", 'country == "CN"'), ("source", 'version.startsWith("2024")'),
+    ("source", 'license.contains("NC")'),
+    ("source", 'provider == "OpenAI"'),
+    ("source", 'country == "CN"'),
+    ("source", 'version.startsWith("2024")'),
     ("source", 'use.operator.name == "Acme" && use.commercial'),
-    ("artifact", 'licence.contains("NC")'), ("artifact", 'licences.exists(l, l == "CC-BY-NC-4.0")'),
+    ("artifact", 'licence.contains("NC")'),
+    ("artifact", 'licences.exists(l, l == "CC-BY-NC-4.0")'),
     ("artifact", 'sources.exists(s, s.provider == "OpenAI")'),
     ("artifact", 'sources.exists(s, s.license == "CC-BY-NC-4.0")'),
     ("artifact", 'sources.exists(s, s.version == "2024-05-13")'),
     ("artifact", 'use.published_name == "Otter-1"'),
     ("artifact", "use.operator.monthly_users > 1e6"),
     ("artifact", 'obligations.exists(o, o.code == "non-commercial")'),
-]  # fmt: skip
+]
 RULES = [
     HouseRule(f"r{n}", "No.", about, Expression(
         when, f"rules.toml: rule r{n}", OF_SOURCE if about == "source" else OF_ARTIFACT
@@ -251,13 +256,16 @@ def test_a_rule_that_asks_for_nothing_of_a_source_is_put_once():
 @pytest.mark.parametrize(
     ("about", "when", "told"),
     [
-        ("source", "artifact.coverage[0] < 1.0",
-         'coverage is asked of an artifact as it is: write for = "artifact"'),
+        (
+            "source",
+            "artifact.coverage[0] < 1.0",
+            'coverage is asked of an artifact as it is: write for = "artifact"',
+        ),
         ("source", 'use.licence == "MIT"', "did you mean 'license'?"),
         ("artifact", 'use.licence.startsWith("M")', "did you mean 'license'?"),
         ("artifact", 'artifact.owner == "x"', "artifact has name, kind"),
     ],
-)  # fmt: skip
+)
 def test_a_member_that_nothing_ever_has_is_refused_and_not_taken_for_unrecorded(
     tmp_path, about, when, told
 ):

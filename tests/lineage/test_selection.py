@@ -60,13 +60,16 @@ def test_what_is_decided_stays_whatever_the_blanks_are(text, data):
     found = select(CATALOGUE, asked)
     assert not (found.holds & found.open).any()
     blank = {fact: blank_of(CATALOGUE, fact) for fact in FACTS}
-    fills = {fact: data.draw(st.sampled_from(["CN", "US", "MIT", "2019-05-01", "2026-01-01"]))
-             for fact in FACTS}  # fmt: skip
+    fills = {
+        fact: data.draw(st.sampled_from(["CN", "US", "MIT", "2019-05-01", "2026-01-01"]))
+        for fact in FACTS
+    }
     for node in NODES[::9].tolist():
         facts = {name: CATALOGUE.columns[name][node] for name in FACTS}
         facts["released"] = readings(facts["released"])[-1]
-        filled = {name: fills[name] if blank[name][node] else value
-                  for name, value in facts.items()}  # fmt: skip
+        filled = {
+            name: fills[name] if blank[name][node] else value for name, value in facts.items()
+        }
         if readings(CATALOGUE.columns["released"][node])[0] != facts["released"]:
             continue  # a year or a month: which texts it begins with depends on what is left out
         if not found.open[node]:
@@ -112,7 +115,7 @@ def things(**facts):
         ({"released": "2024"}, 'released.startsWith("2024")', True),
         ({"released": "2024"}, 'released == "2024"', True),
     ],
-)  # fmt: skip
+)
 def test_what_lacks_a_fact_that_decides_is_left_open(facts, text, goes):
     every, node = things(**facts)
     found = select(every, expression(text, "--remove"))
@@ -122,8 +125,9 @@ def test_what_lacks_a_fact_that_decides_is_left_open(facts, text, goes):
 
 def test_what_is_left_open_is_counted_and_told():
     text = 'license != "MIT" && license != "Apache-2.0"'
-    told = tell(CATALOGUE, removing(CATALOGUE, text, TODAY), load_definitions(["A"]),
-                load_registry(), TODAY).as_json()  # fmt: skip
+    told = tell(
+        CATALOGUE, removing(CATALOGUE, text, TODAY), load_definitions(["A"]), load_registry(), TODAY
+    ).as_json()
     goes = {
         CATALOGUE.title(n)
         for n in NODES.tolist()

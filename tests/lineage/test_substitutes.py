@@ -86,17 +86,21 @@ def test_data_stand_in_for_data_and_are_never_known_to_fit():
 
 def test_what_is_not_recorded_is_said():
     assert described(np.nan, np.nan, 0) == [
-        "size not recorded", "context not recorded", "what it takes in is not recorded",
-    ]  # fmt: skip
+        "size not recorded",
+        "context not recorded",
+        "what it takes in is not recorded",
+    ]
     assert described(671e9, 128_000, 1) == [
         "671B parameters",
         "context 128,000 tokens",
         "takes text",
     ]
     assert [size_words(n) for n in (0, 1, 2, 7)] == [
-        "size not recorded", "up to 1.5 billion parameters", "1.5 to 4.5 billion parameters",
+        "size not recorded",
+        "up to 1.5 billion parameters",
+        "1.5 to 4.5 billion parameters",
         "over 500 billion parameters",
-    ]  # fmt: skip
+    ]
 
 
 def model(name, size="", context=None, takes=(), **more):
@@ -138,9 +142,11 @@ OTHERS = {
 def test_a_substitute_has_the_role_the_size_the_context_the_media_and_the_leave():
     teaching = [name for name in OTHERS if name != "n/idle"]
     claims = [
-        *taught("o/child", "o/big"), *taught("n/else", *teaching), *taught("n/rests", "o/big"),
+        *taught("o/child", "o/big"),
+        *taught("n/else", *teaching),
+        *taught("n/rests", "o/big"),
         *taught("n/other", "n/idle", relation="base-weights"),
-    ]  # fmt: skip
+    ]
     children = [model(name, "7B") for name in ("o/child", "n/else", "n/other")]
     facts = told([TEACHER, *OTHERS.values(), *children], claims, 'country == "XX"').as_json()
     (place,) = facts["lost"]["told"]
@@ -234,11 +240,14 @@ def test_every_lead_time_says_what_it_rests_on():
 @pytest.mark.parametrize(
     ("size", "relation", "months"),
     [
-        ("3B", "sft-data", (2, 2)), ("400B", "sft-data", (6, 6)), ("", "sft-data", (2, 6)),
-        ("3B", "base-weights", (1, 1)), ("400B", "base-weights", (3, 3)),
+        ("3B", "sft-data", (2, 2)),
+        ("400B", "sft-data", (6, 6)),
+        ("", "sft-data", (2, 6)),
+        ("3B", "base-weights", (1, 1)),
+        ("400B", "base-weights", (3, 3)),
         ("", "base-weights", (1, 3)),
     ],
-)  # fmt: skip
+)
 def test_a_lead_time_follows_from_step_and_size(size, relation, months):
     found = told([TEACHER, model("o/child", size), model("n/else"), OTHERS["n/like"]],
                  [*taught("o/child", "o/big", relation=relation),
@@ -277,11 +286,14 @@ def test_what_nobody_named_is_no_candidate(name, named):
 @pytest.mark.parametrize(
     "text",
     [
-        'country == "CN" && kind == "open-weights"', 'kind == "closed-api"', 'provider == "Meta"',
-        'name == "deepseek-ai/DeepSeek-R1"', 'what == "dataset" && country == "US"',
+        'country == "CN" && kind == "open-weights"',
+        'kind == "closed-api"',
+        'provider == "Meta"',
+        'name == "deepseek-ai/DeepSeek-R1"',
+        'what == "dataset" && country == "US"',
         'route == "api:openai"',
     ],
-)  # fmt: skip
+)
 def test_in_the_catalogue_each_candidate_has_a_name_a_size_and_terms_and_is_told_once(text):
     things = things_of_catalogue(lineage_of(load_catalogue()))
     found = tell(things, removing(things, text, DAY), DEFINITIONS, REGISTRY, DAY)
@@ -296,9 +308,11 @@ def test_in_the_catalogue_each_candidate_has_a_name_a_size_and_terms_and_is_told
             assert (
                 OUTCOMES[word] == "allow"
                 or columns["license"][node]
-                or any(REGISTRY.governing(who, source.name, route, DAY)
-                       for who, route in reached_by(source))
-            )  # fmt: skip
+                or any(
+                    REGISTRY.governing(who, source.name, route, DAY)
+                    for who, route in reached_by(source)
+                )
+            )
     told_once = found.as_json()["lost"]
     names = [(place["name"], place["role"]) for place in told_once["told"]]
     assert len(set(names)) == len(names)

@@ -46,8 +46,9 @@ CLAIMS = st.builds(
     ),
     st.tuples(st.sampled_from("abcdef"), st.sampled_from(NAMES)).filter(lambda p: p[0] != p[1]),
     st.sampled_from(sorted(RELATIONS)),
-    st.sampled_from([None, None, 0.25, 0.5, 1.0]), st.sampled_from(["", "", "data", "sft"]),
-)  # fmt: skip
+    st.sampled_from([None, None, 0.25, 0.5, 1.0]),
+    st.sampled_from(["", "", "data", "sft"]),
+)
 OF_SOURCES = [
     'kind == "closed-api"', 'country == "CN"', 'provider == "P"', 'what == "model"',
     'what == "unknown"', "depth == 1", "depth > 1", "share > 0.3", "owed > 0.7",
@@ -138,8 +139,10 @@ def test_what_is_recorded_all_the_way_back_is_named(claims):
 @given(st.lists(st.sampled_from(sorted(ENDS | {"open-weights", "closed-api", "unknown"})),
                 min_size=1, max_size=4))  # fmt: skip
 def test_what_is_recorded_all_the_way_back_is_named_in_ones_own_too(kinds):
-    leaves = [leaf(kind, "unknown" if kind == "unknown" else "model", f"x{at}")
-              for at, kind in enumerate(kinds)]  # fmt: skip
+    leaves = [
+        leaf(kind, "unknown" if kind == "unknown" else "model", f"x{at}")
+        for at, kind in enumerate(kinds)
+    ]
     covered = holds_named_above_recorded(own(*leaves))
     assert covered.named[0] == covered.named[1]  # that rows are there is recorded
 

@@ -341,9 +341,10 @@ def test_parts_of_the_impact_add_up_to_it():
         parts = item["impact"]
         for end in (0, 1):
             total = 100 * (
-                WEIGHTS["channel"] * parts["channel"] + WEIGHTS["share"] * parts["share"][end]
+                WEIGHTS["channel"] * parts["channel"]
+                + WEIGHTS["share"] * parts["share"][end]
                 + WEIGHTS["nearness"] * parts["nearness"]
-            )  # fmt: skip
+            )
             assert parts["score"][end] == pytest.approx(total, abs=0.051)
 
 
@@ -388,9 +389,7 @@ def test_no_substitute_means_no_date():
     serving = np.flatnonzero(CATALOGUE.circuit.is_model())
     removed = np.zeros(CATALOGUE.circuit.size, bool)
     removed[serving] = CATALOGUE.thing[serving] & ~CATALOGUE.made[serving]
-    told = tell(
-        CATALOGUE, Scenario("x", "x", removed, TODAY), DEFINITIONS, REGISTRY, TODAY
-    )  # fmt: skip
+    told = tell(CATALOGUE, Scenario("x", "x", removed, TODAY), DEFINITIONS, REGISTRY, TODAY)
     outcome = told.outcome
     assert outcome.affected.any()
     assert (outcome.without_any[outcome.affected & (outcome.lost > 0)]).any()
@@ -415,11 +414,13 @@ def test_no_substitute_means_no_date():
         (lambda: removing(CATALOGUE, "released < 2024", TODAY), 'released < "2024-01-31"'),
         (lambda: removing(CATALOGUE, "name.startswith('a')", TODAY), "startswith"),
         (lambda: forbidding(CATALOGUE, "OpenAI is cross", REGISTRY), "write 'PROVIDER forbids"),
-        (lambda: forbidding(CATALOGUE, "Nobody forbids training from 2027-01-01", REGISTRY),
-         "serves nothing by an API"),
+        (
+            lambda: forbidding(CATALOGUE, "Nobody forbids training from 2027-01-01", REGISTRY),
+            "serves nothing by an API",
+        ),
         (lambda: forbidding(CATALOGUE, "OpenAI forbids training from soon", REGISTRY), "YYYY-MM"),
     ],
-)  # fmt: skip
+)
 def test_a_scenario_that_cannot_be_is_told(call, message):
     with pytest.raises(InputError) as error:
         call()
@@ -437,10 +438,12 @@ def test_an_expression_is_put_to_each_combination_once():
 @pytest.mark.parametrize(
     ("start", "months", "expected"),
     [
-        (date(2026, 11, 24), 6, date(2027, 5, 24)), (date(2026, 8, 31), 6, date(2027, 2, 28)),
-        (date(2026, 12, 31), 0, date(2026, 12, 31)), (date(2026, 1, 1), 36, date(2029, 1, 1)),
+        (date(2026, 11, 24), 6, date(2027, 5, 24)),
+        (date(2026, 8, 31), 6, date(2027, 2, 28)),
+        (date(2026, 12, 31), 0, date(2026, 12, 31)),
+        (date(2026, 1, 1), 36, date(2029, 1, 1)),
         (date(9999, 12, 1), 1, None),
     ],
-)  # fmt: skip
+)
 def test_a_rebuild_stands_after_its_months(start, months, expected):
     assert after(start, months) == expected

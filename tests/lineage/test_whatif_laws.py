@@ -154,10 +154,13 @@ def test_what_has_nothing_to_do_with_it_moves_no_figure(made, other, data):
             found[key].pop("making_recorded")
     quarters = ("go", "lose_an_ancestor", "hit")
     hits = [
-        {row["quarter"]: [row[name] for name in quarters] for row in found.pop("series")
-         if row["hit"]}
+        {
+            row["quarter"]: [row[name] for name in quarters]
+            for row in found.pop("series")
+            if row["hit"]
+        }
         for found in (one, two)
-    ]  # fmt: skip
+    ]
     assert hits[0] == hits[1]
     assert figures({**one, "unknown": []}) == pytest.approx(figures({**two, "unknown": []}))
     assert one["losers"] == two["losers"]
@@ -243,11 +246,13 @@ def test_the_shipped_list_names_48_and_never_changes():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("names\nx\n", "the header is name,what"), ("name,what\n", "names nothing"),
-        ("name,what\no/a,thing\n", "line 2"), ("name\n,\n", "line 2"),
+        ("names\nx\n", "the header is name,what"),
+        ("name,what\n", "names nothing"),
+        ("name,what\no/a,thing\n", "line 2"),
+        ("name\n,\n", "line 2"),
         ("name,what\no/a,model,more\n", "line 2"),
     ],
-)  # fmt: skip
+)
 def test_a_list_that_is_none_is_told(tmp_path, text, message):
     file = tmp_path / "mine.csv"
     file.write_text(text)
@@ -281,14 +286,16 @@ def tangles(draw, first=0):
         for _ in range(draw(st.integers(1, 2))):
             claims.append(
                 Claim(
-                    child=named(child), parent=named(parent),
+                    child=named(child),
+                    parent=named(parent),
                     relation=draw(st.sampled_from(TANGLED)),
                     route=draw(st.sampled_from(["unknown", "api", "weights"])),
                     tokens=draw(st.sampled_from([None, 5.0])),
                     status=draw(st.sampled_from(["stated", "derived", "alleged", "sworn"])),
-                    dispute=draw(st.sampled_from(["", "who made it"])), source="t",
+                    dispute=draw(st.sampled_from(["", "who made it"])),
+                    source="t",
                 )
-            )  # fmt: skip
+            )
     return entities, claims
 
 

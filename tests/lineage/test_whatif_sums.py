@@ -54,9 +54,12 @@ def test_sums_in_words_are_sums_in_tables(facts):
     for noun, words in (("models", "models?"), ("datasets", "datasets?")):
         go, stay, hit = (
             int(_NUMBER.search(rows[row][0])[0].replace(",", ""))
-            for row in (f"{noun} that go", f"{noun} that stay and lose an ancestor",
-                        f"{noun} hit, of all on record")
-        )  # fmt: skip
+            for row in (
+                f"{noun} that go",
+                f"{noun} that stay and lose an ancestor",
+                f"{noun} hit, of all on record",
+            )
+        )
         assert number_before(words, gone) == go
         others = next(line for line in lines if re.search("with (?:their|its) help, as far", line))
         assert number_before(f"other {words}", others) == stay

@@ -66,9 +66,11 @@ def test_a_tokenizer_that_makes_much_of_little_is_refused(tmp_path, section, val
         ("normalizer", sequence({"type": "Prepend", "prepend": "▁"}, replace(" ", "▁"))),
         ("normalizer", sequence({"type": "NFC"}, pattern(r"\s+", " "), {"type": "Lowercase"})),
         ("normalizer", sequence(*[replace(a, a * 2) for a in "abcdefgh"])),
-        ("normalizer", None), ("post_processor", template(1, 1)), ("decoder", [1, {"type": 3}]),
+        ("normalizer", None),
+        ("post_processor", template(1, 1)),
+        ("decoder", [1, {"type": 3}]),
     ],
-)  # fmt: skip
+)
 def test_a_tokenizer_as_there_are_is_taken(tmp_path, section, value):
     check_tokenizer(written(tmp_path, section, value))
 

@@ -206,8 +206,9 @@ def test_an_address_of_the_other_kind_is_no_base(tmp_path):
     imported = import_claims("card", put(tmp_path, front))
     assert imported.claims == ()
     assert [line.rsplit(" is ", 1)[1] for line in imported.left_out] == [
-        "the address of a dataset", "the address of a model",
-    ]  # fmt: skip
+        "the address of a dataset",
+        "the address of a model",
+    ]
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates()
@@ -240,13 +241,16 @@ def test_every_value_is_an_id_or_has_a_reason(value, what):
         ("license: .nan", None, 1),
         ("license: 2024-01-31", None, 1),
         ("license: NOASSERTION", None, 0),
-        ("license: other\nlicense_name: apache-2.0 with llvm-exception",
-         "Apache-2.0 WITH LLVM-exception", 0),
+        (
+            "license: other\nlicense_name: apache-2.0 with llvm-exception",
+            "Apache-2.0 WITH LLVM-exception",
+            0,
+        ),
         ("license: other\nlicense_name: None\nlicense_link: LICENSE", "LicenseRef-other", 0),
         ("license: other\nlicense_name: 7", "LicenseRef-other", 0),
         ("license: other\nlicense_name: Our Terms 2", "LicenseRef-Our-Terms-2", 0),
     ],
-)  # fmt: skip
+)
 def test_licences_of_front_matter(tmp_path, front, licence, left):
     imported = import_claims("card", put(tmp_path, front))
     assert imported.entities[0].license == licence

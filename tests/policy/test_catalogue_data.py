@@ -272,9 +272,10 @@ WEIGHTS_OF = {
 @pytest.mark.parametrize("provider", WEIGHTS_OF)
 def test_of_makers_who_serve_apis_only_named_models_have_weights(catalogue, provider):
     found = {
-        name for name, entity in catalogue.entities.items()
+        name
+        for name, entity in catalogue.entities.items()
         if entity.what == "model" and entity.provider == provider and entity.kind == "open-weights"
-    }  # fmt: skip
+    }
     assert found == WEIGHTS_OF[provider]
 
 

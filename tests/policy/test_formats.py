@@ -105,15 +105,19 @@ def test_levels_are_as_the_standard_lets_them_be():
         r["ruleId"]: (r["kind"], r["level"], r["properties"]["outcome"]) for r in run["results"]
     }
     assert found == {
-        "house/review": ("fail", "warning", "review"), "house/deny": ("fail", "error", "deny"),
-    }  # fmt: skip
+        "house/review": ("fail", "warning", "review"),
+        "house/deny": ("fail", "error", "deny"),
+    }
 
 
 def test_what_is_allowed_is_among_the_rules_and_no_result():
     decisions = [
-        decision("allow", rule="a"), decision("deny", rule="b"), decision("review", rule="a"),
-        decision("deny", "z", rule="b"), decision("allow", rule="c", document="d"),
-    ]  # fmt: skip
+        decision("allow", rule="a"),
+        decision("deny", rule="b"),
+        decision("review", rule="a"),
+        decision("deny", "z", rule="b"),
+        decision("allow", rule="c", document="d"),
+    ]
     run = sarif_of(decisions)
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert rules == ["a", "b", "d/c"]

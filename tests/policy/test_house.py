@@ -103,9 +103,11 @@ def test_what_an_interval_decides_holds_for_every_value_in_it(when, share, owed,
 
 FACTS = {"kind": "closed-api", "country": "CN", "depth": 2, "records": 7}
 TESTS = {
-    "kind": 'kind == "human"', "country": 'country == "US"', "depth": "depth > 3",
+    "kind": 'kind == "human"',
+    "country": 'country == "US"',
+    "depth": "depth > 3",
     "records": "records > 10",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -115,9 +117,12 @@ TESTS = {
 )  # fmt: skip
 def test_a_fact_that_is_not_there_is_review(when):
     decision = apply_rule(
-        rule_of(when, known=OF_SOURCE + OF_ARTIFACT), "x",
-        {"name": "a", "use": {}, "artifact": {"name": "a"}, "channels": [], "sources": []}, {}, DAY,
-    )  # fmt: skip
+        rule_of(when, known=OF_SOURCE + OF_ARTIFACT),
+        "x",
+        {"name": "a", "use": {}, "artifact": {"name": "a"}, "channels": [], "sources": []},
+        {},
+        DAY,
+    )
     assert decision.outcome == "review"
     assert decision.lacking
     assert "It cannot be put" in decision.because
@@ -181,9 +186,11 @@ ENGINES = ["No such", "Undeclared", "undeclared", "ValueError", "overload", "exe
 )  # fmt: skip
 def test_no_word_of_the_engine_reaches_anybody(when):
     facts = {"name": "Heron", "use": {}, "sources": ITEMS}
-    decision = put(when, facts) if "sources" not in when else apply_rule(
-        rule_of(when, known=OF_ARTIFACT), "x", facts, {}, DAY
-    )  # fmt: skip
+    decision = (
+        put(when, facts)
+        if "sources" not in when
+        else apply_rule(rule_of(when, known=OF_ARTIFACT), "x", facts, {}, DAY)
+    )
     told = f"{decision.because} {decision.lacking}"
     assert decision.outcome == "review"
     assert not [word for word in ENGINES if word in told]
@@ -246,8 +253,10 @@ def test_a_rule_says_its_own_outcome_or_review_or_nothing(when, share, owed):
         ('[[rule]]\nid = "a"\nsays = "x"\nwhen = "kind =="\n', "rule a: not a CEL expression"),
         ('[[rule]]\nid = "a"\nsays = "x"\nwhen = ""\n', "rule a: not a CEL expression"),
         ('[[rule]]\nid = "a"\nsays = "x"\nwhen = "kin == 1"\n', "no name kin; there are name"),
-        ('[[rule]]\nid = "a"\nsays = "x"\nfor = "artifact"\nwhen = "share > 0.1"\n',
-         "no name share; there are artifact"),
+        (
+            '[[rule]]\nid = "a"\nsays = "x"\nfor = "artifact"\nwhen = "share > 0.1"\n',
+            "no name share; there are artifact",
+        ),
         ('[[rule]]\nid = "a"\nsays = "x"\nwhen = "true"\nfor = "row"\n', "rule.0.for"),
         ('[[rule]]\nid = "A b"\nsays = "x"\nwhen = "true"\n', "rule.0.id"),
         ('[[rule]]\nid = "a"\nsays = "x"\nwhen = "true"\noutcome = "allow"\n', "rule.0.outcome"),
@@ -256,7 +265,7 @@ def test_a_rule_says_its_own_outcome_or_review_or_nothing(when, share, owed):
         ("rule = ", "not valid TOML"),
         ("", "rule: Field required"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_rule_is_told_with_file_and_key(tmp_path, text, message):
     path = tmp_path / "rules.toml"
     path.write_text(text)

@@ -143,9 +143,12 @@ def test_a_part_that_is_not_known_is_reviewed(unknown):
 
 def test_a_choice_is_told():
     source = Source(
-        name="d", what="dataset", kind="public-dataset", route="file",
+        name="d",
+        what="dataset",
+        kind="public-dataset",
+        route="file",
         license="GPL-3.0-only OR isc",
-    )  # fmt: skip
+    )
     [decision] = decide_use(REGISTRY, Question(source, (), Use(), DAY))
     assert (decision.outcome, decision.document) == ("allow", "ISC")
     assert "GPL-3.0-only OR isc leaves the choice" in decision.because

@@ -110,7 +110,7 @@ TABLE = {
     "zai-org/GLM-4.5": "z-ai/glm-4.5 zai/glm-4.5 THUDM/GLM-4.5 glm-4.5",
     "xai/grok-3": "grok-3 x-ai/grok-3 xai/grok-3",
     "meta-llama/Llama-3.1-405B-Instruct-FP8": "meta-llama/Llama-3.1-405B-Instruct-FP8",
-}  # fmt: skip
+}
 SAID = [(name, wanted) for wanted, names in TABLE.items() for name in names.split()]
 OF_MAKER = {
     "Anthropic": (
@@ -120,12 +120,12 @@ OF_MAKER = {
         "claude-3-7-sonnet-latest"
     ),
     "OpenAI": "o3 o1-preview gpt-4.1-nano gpt-5.1-codex-max chatgpt-4o-latest gpt-4-1106-preview "
-              "gpt-4-0125-preview gpt-4o-audio-preview-2024-12-17 gpt-5-pro-2025-10-06",
+    "gpt-4-0125-preview gpt-4o-audio-preview-2024-12-17 gpt-5-pro-2025-10-06",
     "Google": "gemini-2.5-flash models/gemini-2.5-flash gemini-1.5-pro-002 "
-              "gemini-flash-latest gemini-pro-latest gemini-flash-lite-latest "
-              "gemini-2.5-flash-preview-09-2025 gemini-2.0-flash-lite-preview-02-05",
+    "gemini-flash-latest gemini-pro-latest gemini-flash-lite-latest "
+    "gemini-2.5-flash-preview-09-2025 gemini-2.0-flash-lite-preview-02-05",
     "xAI": "grok-4.20-reasoning x-ai/grok-4.3",
-}  # fmt: skip
+}
 # As clouds, routers and programs write them; see mashbill.policy.model_spellings for the sources.
 SERVED = {
     "openai/gpt-4o": (
@@ -157,17 +157,17 @@ SAID += [(name, wanted) for wanted, names in SERVED.items() for name in names.sp
 SAID += [("Claude 3.5 Sonnet (new)", SONNET35), ("Claude Sonnet 4 (beta)", SONNET)]
 MORE_OF_MAKER = {
     "OpenAI": "gpt-35-turbo-16k text-davinci-002 code-davinci-002 davinci-002 gpt-5-mini o4-mini "
-              "gpt-4o-realtime-preview-2024-12-17 openai/o1-mini-2024-09-12 o3-mini-high",
+    "gpt-4o-realtime-preview-2024-12-17 openai/o1-mini-2024-09-12 o3-mini-high",
     "Anthropic": "claude-v1.3 claude-3-7-sonnet-20250219-thinking claude-4.5-sonnet "
-                 "anthropic.claude-fable-5 anthropic.claude-opus-4-6-v1 "
-                 "anthropic/claude-3.7-sonnet:thinking "
-                 "bedrock/us.anthropic.claude-3-5-haiku-20241022-v1:0",
+    "anthropic.claude-fable-5 anthropic.claude-opus-4-6-v1 "
+    "anthropic/claude-3.7-sonnet:thinking "
+    "bedrock/us.anthropic.claude-3-5-haiku-20241022-v1:0",
     "Google": "gemini-1.5-flash-8b gemini-1.5-flash-8b-latest gemini-pro gemini-pro-vision "
-              "gemini-2.0-flash-001 google/gemini-2.0-flash-exp:free gemini-ultra",
+    "gemini-2.0-flash-001 google/gemini-2.0-flash-exp:free gemini-ultra",
     "xAI": "grok-beta grok-vision-beta x-ai/grok-4-fast:free",
     "Amazon": "amazon.nova-pro-v1:0 us.amazon.nova-premier-v1:0 amazon/nova-lite-v1 "
-              "amazon.titan-text-express-v1 amazon.titan-tg1-large",
-}  # fmt: skip
+    "amazon.titan-text-express-v1 amazon.titan-tg1-large",
+}
 for maker, names in MORE_OF_MAKER.items():
     OF_MAKER[maker] = f"{OF_MAKER.get(maker, '')} {names}"
 BY_MAKER = [(name, maker) for maker, names in OF_MAKER.items() for name in names.split()]

@@ -44,9 +44,10 @@ def test_no_model_is_under_two_licences_on_a_day():
             assert [d for d in licensed if d.kind == "licence"], f"{provider} {name}"
             for day in DAYS:
                 found = [
-                    d.id for d in REGISTRY.governing(provider, name, "weights", day)
+                    d.id
+                    for d in REGISTRY.governing(provider, name, "weights", day)
                     if d.kind == "licence"
-                ]  # fmt: skip
+                ]
                 assert len(found) <= 1, f"{name} on {day}: {found}"
 
 
@@ -84,9 +85,11 @@ def test_the_figures_of_the_docs_are_those_of_the_registry():
     told = (root / "docs" / "terms-facts.md").read_text(encoding="utf-8")
     versions = [v for d in REGISTRY.documents for v in d.versions]
     archived = [
-        d.id for d in REGISTRY.documents for v in d.versions
+        d.id
+        for d in REGISTRY.documents
+        for v in d.versions
         if v.pointer.archive.startswith("OpenTermsArchive/")
-    ]  # fmt: skip
+    ]
     figures = [
         (r"holds (\d+) documents of (\d+) providers, in (\d+) versions; (\d+) versions",
          (len(REGISTRY.documents), len({d.provider for d in REGISTRY.documents}), len(versions),

@@ -73,9 +73,12 @@ def test_what_names_nothing_becomes_no_entity(tmp_path, text):
 
 def is_word(text):
     """Whether a text says that there is nothing; a path behind a maker's name is an odd name."""
-    return "/" not in text.strip() and text.strip()[:1].isalpha() and "\\" not in text and (
-        ":" not in text
-    )  # fmt: skip
+    return (
+        "/" not in text.strip()
+        and text.strip()[:1].isalpha()
+        and "\\" not in text
+        and (":" not in text)
+    )
 
 
 @pytest.mark.parametrize("text", NAMES)

@@ -180,11 +180,15 @@ def test_commands_are_read_over_lines_quotes_and_variables():
     first, second = read_commands(SHELL, "scripts/train.sh")
     assert (first.line, first.phase, second.phase) == (3, "dpo", "")
     assert named(first) == [
-        ("base", "base/big", 2, ""), ("data", "data/one", 6, ""), ("data", "data/two", 7, "")
-    ]  # fmt: skip
+        ("base", "base/big", 2, ""),
+        ("data", "data/one", 6, ""),
+        ("data", "data/two", 7, ""),
+    ]
     assert named(second) == [
-        ("base", "base/small", 10, ""), ("data", "data/three", 10, ""), ("judge", "j/judge", 11, "")
-    ]  # fmt: skip
+        ("base", "base/small", 10, ""),
+        ("data", "data/three", 10, ""),
+        ("judge", "j/judge", 11, ""),
+    ]
     several = 'MIX="\ndata/one 5\ndata/two 6\n"\nx --mixer_list $MIX --model_name_or_path b/c'
     [recipe] = read_commands(several, "a.sh")
     assert named(recipe)[:2] == [("data", "data/one", 2, ""), ("data", "data/two", 3, "")]
@@ -198,8 +202,9 @@ def test_a_page_says_what_its_commands_and_rows_make():
     assert named(recipe) == [("base", "base/big", 10, ""), ("data", "data/one", 11, "")]
     first, second = read_tables(PAGE)
     assert (first.near, named(first)) == (
-        ("made/m",), [("base", "base/big", 20, ""), ("data", "data/one", 20, "")]
-    )  # fmt: skip
+        ("made/m",),
+        [("base", "base/big", 20, ""), ("data", "data/one", 20, "")],
+    )
     assert (second.near, named(second)) == (("made/n",), [])
 
 
@@ -238,12 +243,14 @@ def test_a_checkout_becomes_claims_that_say_where_they_stand(checkout):
     got = read_repository(checkout, origin)
     found = {(c.child, c.parent, c.relation, c.of) for c in got.claims}
     assert {
-        ("made/it", "base/big", "base-weights", ""), ("made/it", "data/one", "trained-on", "sft"),
-        ("made/second", "j/judge", "rl-judge", ""), ("made/m", "base/big", "base-weights", ""),
+        ("made/it", "base/big", "base-weights", ""),
+        ("made/it", "data/one", "trained-on", "sft"),
+        ("made/second", "j/judge", "rl-judge", ""),
+        ("made/m", "base/big", "base-weights", ""),
         ("hub-maker/bare-name", "base/big", "base-weights", ""),
         ("made/it", "zh/one", "trained-on", "pretraining"),
         ("made/card", "data/one", "trained-on", ""),
-    } <= found  # fmt: skip
+    } <= found
     assert not any("not/this" in str(claim) for claim in got.claims)
     for claim in got.claims:
         opened, _, place = claim.source.partition(":")

@@ -58,10 +58,13 @@ def test_a_row_counts_once_and_second_hand_is_never_primary():
     rows = [
         Claim(child="a", parent=str(n), relation="sft-data", source=source, second_hand=hand)
         for n, (source, hand) in enumerate(
-            [("words; arXiv:2412.08905 section 3", False), ("arXiv:2412.08905", True),
-             ("words", False)]
+            [
+                ("words; arXiv:2412.08905 section 3", False),
+                ("arXiv:2412.08905", True),
+                ("words", False),
+            ]
         )
-    ]  # fmt: skip
+    ]
     entities = {
         "m": Entity(id="m", what="model", source="o/r@abc1234", released_looked="o/r@abc1234"),
         "d": Entity(id="d", what="dataset", license="MIT"),

@@ -49,10 +49,12 @@ def source_of(case):
     """Return the model as it is reached in a row."""
     route, who = case["route"], case["provider"]
     ways = {
-        "api": (f"api:{who}", "closed-api"), "consumer": ("consumer", "closed-api"),
-        "router": (f"router:{who}", "closed-api"), "host": (f"host:{who}", "open-weights"),
+        "api": (f"api:{who}", "closed-api"),
+        "consumer": ("consumer", "closed-api"),
+        "router": (f"router:{who}", "closed-api"),
+        "host": (f"host:{who}", "open-weights"),
         "weights": ("weights", "open-weights"),
-    }  # fmt: skip
+    }
     way, kind = ways[route]
     return Source(
         name=case["model"], what="model", kind=kind, route=way, provider=case["maker"] or who

@@ -213,8 +213,9 @@ def test_gathering_by_machine_is_a_condition_where_outputs_may_train_and_else_a_
     free = leave or clause.scope == "competing-models"
     wanted = "deny" if clause.means == "any" and not free else "allow" if free else "review"
     told = [
-        d for d in decide_use(REGISTRY, question)
+        d
+        for d in decide_use(REGISTRY, question)
         if d.document == document.id and d.rule == "no-systematic-collection"
-    ]  # fmt: skip
+    ]
     assert [d.outcome for d in told] == [wanted]
     assert bool(told[0].lacking) == (wanted == "review")

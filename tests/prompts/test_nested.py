@@ -75,8 +75,10 @@ def fill(tmp_path):
         ("{% for k, v in {'x': tags}|items %}{{ k }}={{ v }}{% endfor %}", 'x=["a", "b"]'),
         ("{% for k in meta %}{{ k }},{% endfor %}", "topic,a b,items,none,é,deep,"),
         ("{{ meta.nothing|default('d') }}{{ meta.nothing is defined }}", "dFalse"),
-        ("{% for t in turns %}{{ t.role }}: {{ t.content }}\n{% endfor %}",
-         "user: Hi\nassistant: Ho"),
+        (
+            "{% for t in turns %}{{ t.role }}: {{ t.content }}\n{% endfor %}",
+            "user: Hi\nassistant: Ho",
+        ),
         ("{{ turns|map(attribute='role')|join('/') }}", "user/assistant"),
         ("{{ turns|selectattr('role', 'eq', 'user')|list|length }}", "1"),
         ("[{{ gone }}{% for g in gone %}x{% endfor %}{% if gone %}y{% endif %}]", "[]"),
@@ -89,7 +91,7 @@ def fill(tmp_path):
         ("{{ row['nope']|default('none') }}{{ row['nope'] is defined }}", "noneFalse"),
         ("{% for c in text|list %}{{ c }}-{% endfor %}", "p-l-a-i-n-"),
     ],
-)  # fmt: skip
+)
 def test_a_prompt_goes_into_lists_and_objects(fill, template, text):
     assert fill(template) == text
 
@@ -155,13 +157,16 @@ def test_a_cell_that_cannot_be_read_rejects_its_row_and_plain_text_stays():
 
 
 PARTS = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(max_size=8)
     | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
     ),
     max_leaves=8,
-)  # fmt: skip
+)
 WHOLE = st.lists(PARTS, max_size=4) | st.dictionaries(st.text(max_size=6), PARTS, max_size=4)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 

@@ -139,7 +139,7 @@ def talks(draw):
             )
             turns.append({"role": "tool", "tool_call_id": "c", "content": draw(TEXT)})
         turns.append(assistant(draw(TEXT)))
-    return turns  # fmt: skip
+    return turns
 
 
 @law(12, suppress_health_check=list(HealthCheck))
@@ -255,8 +255,9 @@ def test_pairs_that_a_judge_made_are_written(tmp_path):
     stages = "".join(STAGE.format(name, f"{name}.jsonl", "") for name in ("one", "other"))
     question = "{{ prompt }}: A {{ first }} or B {{ second }}? ->"
     store = run_stages(tmp_path, stages + PREFER, {**files, "better.txt": question})
-    done = publish(store, store.find("pairs"), str(tmp_path / "p"),
-                   Wish(format="jsonl", form="trl-preference"))  # fmt: skip
+    done = publish(
+        store, store.find("pairs"), str(tmp_path / "p"), Wish(format="jsonl", form="trl-preference")
+    )
     rows = [json.loads(line) for line in (tmp_path / "p" / "part-00000.jsonl").open()]
     own = rows_of(store, "pairs")
     assert len(own) == 2
@@ -297,8 +298,9 @@ def test_what_has_no_place_is_told_and_counted(tmp_path, form):
     why = "two turns of the user stand one behind the other"
     assert f"Form {form}: 2 rows left out, row 1 the first: {why}." in text
     assert "2 rows, " in text
-    done = invoke("publish", "got", "--to", tmp_path / "a", "--form", form, "--json", "--store",
-                  store.root)  # fmt: skip
+    done = invoke(
+        "publish", "got", "--to", tmp_path / "a", "--form", form, "--json", "--store", store.root
+    )
     facts = json.loads(done.stdout)["form"]
     assert (facts["form"], facts["rows"]) == (form, 2)
     assert {
@@ -318,8 +320,9 @@ def test_what_has_no_place_is_told_and_counted(tmp_path, form):
 def test_a_text_that_was_written_anew_comes_before_the_old_chat(tmp_path):
     keys = '\n[stages.half]\nkind = "chunk"\ninput = "got"\nwords = 1\n'
     store = made(tmp_path, [{"messages": [user("a?"), assistant("one two")]}], keys)
-    done = publish(store, store.find("half"), str(tmp_path / "x"),
-                   Wish(format="jsonl", form="openai"))  # fmt: skip
+    done = publish(
+        store, store.find("half"), str(tmp_path / "x"), Wish(format="jsonl", form="openai")
+    )
     rows = [json.loads(line) for line in (tmp_path / "x" / "part-00000.jsonl").open()]
     assert [row["messages"][-1]["content"] for row in rows] == ["one", "two"]
     assert list(done.shaped.turns.values()) == [2]

@@ -266,14 +266,16 @@ def test_each_brief_says_the_same_of_what_is_unknown_at_its_head_and_below(finis
     ("fields", "told"),
     [
         ({"kind": "closed-api", "route": "api:nobody"}, "none: terms of Nobody in its place"),
-        ({"kind": "closed-api", "route": "api:x", "provider": "unknown"},
-         "none: terms of its maker in its place"),
+        (
+            {"kind": "closed-api", "route": "api:x", "provider": "unknown"},
+            "none: terms of its maker in its place",
+        ),
         ({"kind": "closed-api", "route": "dataset:rows"}, "not recorded"),
         ({"kind": "test-double", "route": "in-process"}, "none needed: a stand-in"),
         ({"kind": "open-weights", "route": "weights"}, "not recorded"),
         ({"kind": "open-weights", "route": "weights", "license": "MIT"}, "MIT"),
     ],
-)  # fmt: skip
+)
 def test_terms_stand_in_the_place_of_a_licence(fields, told):
     assert licence_words(Source(**{**NOBODY, **fields})) == told
 

@@ -114,8 +114,9 @@ def test_the_page_prints_on_paper_with_what_it_says_first(page, tmp_path):
          f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'p.pdf'}",
          path.as_uri()], check=True, capture_output=True, timeout=60,
     )  # fmt: skip
-    text = subprocess.run(["pdftotext", str(tmp_path / "p.pdf"), "-"], check=True,
-                          capture_output=True, text=True).stdout  # fmt: skip
+    text = subprocess.run(
+        ["pdftotext", str(tmp_path / "p.pdf"), "-"], check=True, capture_output=True, text=True
+    ).stdout
     first, *pages = text.split("\f")
     shown = " ".join(first.split())
     for item in told:

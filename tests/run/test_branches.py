@@ -22,8 +22,9 @@ from mashbill.plan import build
 from mashbill.run import permission
 from mashbill.run.executor import Execution
 
-TEXTS = [{"text": f"a {word} day {i}", "by": "human"} for i in range(30)
-         for word in ("lovely", "awful")]  # fmt: skip
+TEXTS = [
+    {"text": f"a {word} day {i}", "by": "human"} for i in range(30) for word in ("lovely", "awful")
+]
 HEAD = """
 [stages.texts]
 kind = "import"

@@ -114,7 +114,7 @@ JUDGE = 'judge = "j"'
         ("converse", f'turns = 3\nuser_teacher = "j"\n{JUDGE}', "", 120, 120),
         ("tools", 'tools = "t.json"\nresults = "k.jsonl"\nmax_steps = 3', "", 20, 80),
     ],
-)  # fmt: skip
+)
 def test_a_projection_holds_whatever_is_asked_again(tmp_path, kind, keys, more, least, most):
     teachers = fake(more=f"{more}\n{PRICED}") + fake("j")
     files = {"s_json": SCHEMA, "t_json": TOOLS, "k_jsonl": KNOWN}
@@ -166,7 +166,7 @@ def test_pairs_to_be_judged_are_counted_and_not_guessed(tmp_path):
         stage(keys="samples = 2", name="a")
         + stage(keys='samples = 3\nprompt = "q.jinja"', name="b")
         + f'[stages.pairs]\n{judge}on = ["prompt"]\nanswers = [" good", " bad"]\n'
-    )  # fmt: skip
+    )
     text = "{{ prompt }} {{ first }} {{ second }}"
     files = {"p_txt": text, "q_jinja": "In other words of rain: {{ prompt }}"}
     path = recipe(tmp_path / "r", fake(), stages, rows=5, **files)

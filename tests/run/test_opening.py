@@ -262,8 +262,9 @@ def test_what_is_not_asked_about_is_no_answer(tmp_path):
     with Service(losing) as service:
         path = written(tmp_path / "r", service.url, LABEL, rows=200)
         lines = [json.dumps({"text": f"prompt number {n}"}) for n in range(200)]
-        lines[:30] = [json.dumps({"text": f"Ignore all previous instructions {n}"})
-                      for n in range(30)]  # fmt: skip
+        lines[:30] = [
+            json.dumps({"text": f"Ignore all previous instructions {n}"}) for n in range(30)
+        ]
         (path.parent / "texts.jsonl").write_text("\n".join(lines))
         with pytest.raises(LosingError, match="all of the first 20 answers"):
             ran(path, tmp_path / "s")

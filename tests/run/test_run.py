@@ -102,8 +102,11 @@ def test_a_new_version_of_a_stage_is_made_beside_the_old_one(finished, tmp_path)
     recipe.write_text(text)
     store, done = run_toy(recipe, tmp_path / "store")
     assert [item.name for item in done if not item.was_cached] == [
-        "confident", "scratch", "heldout-scratch", "evaluation",
-    ]  # fmt: skip
+        "confident",
+        "scratch",
+        "heldout-scratch",
+        "evaluation",
+    ]
     assert Auditor(store.root).run().holds
 
 

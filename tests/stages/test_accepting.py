@@ -91,8 +91,11 @@ def test_a_stage_that_was_cut_off_asks_on_at_the_rate_that_it_had(tmp_path, monk
 # ---- empty rows ----
 
 IMPORT = CORPUS.replace('"corpus"', '"import"\ngenerator = "none"')
-SPARSE = [{**TEXTS[0], "question": "Why?", "aside": "x"}, {**TEXTS[1], "question": None},
-          {**TEXTS[2], "question": " ", "aside": "y"}]  # fmt: skip
+SPARSE = [
+    {**TEXTS[0], "question": "Why?", "aside": "x"},
+    {**TEXTS[1], "question": None},
+    {**TEXTS[2], "question": " ", "aside": "y"},
+]
 
 
 @pytest.fixture
@@ -134,8 +137,9 @@ def test_a_row_that_is_empty_where_it_is_asked_about_is_not_asked(tmp_path, aske
     ],
 )
 def test_a_prompt_of_ones_own_says_what_is_asked_about(tmp_path, asked, prompt, reason):
-    store = made(tmp_path, "generate", 'prompt = "p.jinja"',
-                 {"texts.jsonl": SPARSE[:2], "p.jinja": prompt})  # fmt: skip
+    store = made(
+        tmp_path, "generate", 'prompt = "p.jinja"', {"texts.jsonl": SPARSE[:2], "p.jinja": prompt}
+    )
     (gone,) = rows_of(store, "out", "rejected")
     assert gone["_reason"] == reason
     assert len(asked) == 1
@@ -162,8 +166,7 @@ def test_an_error_says_where_its_slice_begins(tmp_path):
     prompt = "{{ 1 // (text | length - 50) }}"
     rows = [{"text": f"{i}".ljust(50 if i == 5 else 9, "x")} for i in range(9)]
     with pytest.raises(InputError, match=r"for row 2 of texts: .* counted from row 3 of texts\)"):
-        made(tmp_path, "generate", 'prompt = "p.jinja"',
-             {"texts.jsonl": rows, "p.jinja": prompt})  # fmt: skip
+        made(tmp_path, "generate", 'prompt = "p.jinja"', {"texts.jsonl": rows, "p.jinja": prompt})
 
 
 def test_a_judge_of_a_conversation_sees_all_of_it(tmp_path, monkeypatch):

@@ -126,8 +126,11 @@ TOOLS = [
 
 
 def test_traces_of_tools_end_with_an_answer(tmp_path):
-    store = made(tmp_path, 'kind = "tools"\ntools = "tools.json"\nsimulator = "t"',
-                 {"tools.json": json.dumps(TOOLS)})  # fmt: skip
+    store = made(
+        tmp_path,
+        'kind = "tools"\ntools = "tools.json"\nsimulator = "t"',
+        {"tools.json": json.dumps(TOOLS)},
+    )
     for row in rows_of(store, "out"):
         roles = [turn["role"] for turn in json.loads(row["messages_json"])]
         assert roles == ["user", "assistant", "tool", "assistant"]
@@ -149,8 +152,9 @@ def test_traces_of_tools_end_with_an_answer(tmp_path):
 )
 def test_tools_that_are_none_are_told_before_anything_runs(tmp_path, tools, message):
     with pytest.raises(RecipeError, match=message):
-        made(tmp_path, 'kind = "tools"\ntools = "tools.json"\nsimulator = "t"',
-             {"tools.json": tools})  # fmt: skip
+        made(
+            tmp_path, 'kind = "tools"\ntools = "tools.json"\nsimulator = "t"', {"tools.json": tools}
+        )
 
 
 def test_structured_rows_satisfy_their_schema_and_broken_ones_are_asked_again(tmp_path):

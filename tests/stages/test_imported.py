@@ -37,11 +37,14 @@ def nemotron(i, generator, version="1", license_="CC-BY-4.0", **more):
         "category": "chat",
         "reasoning": "off",
         "messages": [
-            turn("system", "be brief"), turn("user", f"ask {i}"), turn("assistant", "well"),
-            turn("user", f"more {i}"), turn("assistant", f"answer {i}"),
+            turn("system", "be brief"),
+            turn("user", f"ask {i}"),
+            turn("assistant", "well"),
+            turn("user", f"more {i}"),
+            turn("assistant", f"answer {i}"),
         ],
         **more,
-    }  # fmt: skip
+    }
 
 
 def origins(store, name="got"):
@@ -141,10 +144,13 @@ def test_a_set_that_names_none_has_no_recorded_origin(tmp_path):
 
 def test_turns_may_be_written_in_other_ways_and_a_parquet_file_read(tmp_path):
     data = [
-        {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}],
-         "model_name": "m", "prompt": "kept"},
+        {
+            "conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "hello"}],
+            "model_name": "m",
+            "prompt": "kept",
+        },
         {"conversations": [{"from": "human", "value": "hi"}], "model_name": "m", "prompt": None},
-    ]  # fmt: skip
+    ]
     tmp_path.mkdir(exist_ok=True)
     pq.write_table(pa.Table.from_pylist(data), tmp_path / "got.parquet")
     store = run_stages(tmp_path, IMPORT.replace(".jsonl", ".parquet"), {})
@@ -193,7 +199,7 @@ def test_what_cannot_serve_is_rejected_with_line_and_reason(tmp_path):
         ('generator = "by"\nsha256 = "00"', r"its SHA-256 is"),
         ('generator = "by"\nformat = "parquet"', r"is not a Parquet file"),
     ],
-)  # fmt: skip
+)
 def test_a_column_that_is_not_there_is_told_with_a_remedy(tmp_path, keys, message):
     data = [{"text": "a", "by": "m"}]
     with pytest.raises(InputError, match=message):

@@ -90,8 +90,11 @@ def test_no_long_row_takes_its_memory(tmp_path):
     cell(tmp_path / "cell.parquet")
     done = subprocess.run(
         [sys.executable, "-c", PEAK, *map(str, paths), str(tmp_path / "cell.parquet")],
-        capture_output=True, text=True, check=True, env={**os.environ, ROW: "1M"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, ROW: "1M"},
+    )
     told = done.stdout.splitlines()
     for said, wanted in zip(told, [*(w for _, w in BAD.values()), "row 0 has more"], strict=True):
         assert wanted in said

@@ -122,8 +122,9 @@ def no_nan(store):
 
 holes = st.lists(
     st.tuples(st.sets(st.sampled_from(list(KINDS)), min_size=1), st.booleans(), st.integers(0, 9)),
-    min_size=1, max_size=4,
-)  # fmt: skip
+    min_size=1,
+    max_size=4,
+)
 
 
 def with_holes(drawn):

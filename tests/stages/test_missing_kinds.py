@@ -170,9 +170,10 @@ def test_rows_without_a_value_are_no_duplicates(tmp_path, monkeypatch, kind, val
 
 def test_a_column_without_any_value_has_no_type_that_a_mix_could_mind(tmp_path):
     sets = {
-        "one": [{"text": "a", "n": 1}], "other": [{"text": "b", "n": None}],
+        "one": [{"text": "a", "n": 1}],
+        "other": [{"text": "b", "n": None}],
         "blank": [{"text": "c", "n": ""}],
-    }  # fmt: skip
+    }
     stages = "".join(
         f'[stages.{name}]\nkind = "import"\ntitle = "{name}"\nsource = "{name}.jsonl"\n'
         'generator = "none"\n'
@@ -189,9 +190,12 @@ def test_a_row_without_human_label_is_none_that_has_one(tmp_path, monkeypatch):
     store = run(tmp_path, monkeypatch, stage, rows)
     assert [row["gold"] for row in rows_of(store, "out")] == ["good", "bad"]
     store = run(
-        tmp_path / "number", monkeypatch, stage, {"got": [{"gold": 1.0}, {"gold": NAN}]},
+        tmp_path / "number",
+        monkeypatch,
+        stage,
+        {"got": [{"gold": 1.0}, {"gold": NAN}]},
         {"gold": pa.float64()},
-    )  # fmt: skip
+    )
     assert [row["gold"] for row in rows_of(store, "out")] == [1.0]
 
 
@@ -209,14 +213,18 @@ PRETRAIN = (
 )
 TRAINERS = {
     "hard": ('kind = "classifier"\ninput = "got"\nbuckets = 64\n', ["text", "label", "confidence"]),
-    "soft": ('kind = "classifier"\ninput = "got"\nbuckets = 64\nsoft = true\n',
-             ["text", "p_bad", "p_good"]),
+    "soft": (
+        'kind = "classifier"\ninput = "got"\nbuckets = 64\nsoft = true\n',
+        ["text", "p_bad", "p_good"],
+    ),
     "pretrain": (PRETRAIN, ["text", "label"]),
-}  # fmt: skip
+}
 LEARNED = {
-    "label": pa.string(), "confidence": pa.float64(), "p_good": pa.float64(),
+    "label": pa.string(),
+    "confidence": pa.float64(),
+    "p_good": pa.float64(),
     "p_bad": pa.float64(),
-}  # fmt: skip
+}
 
 
 def lesson(i, **lacks):
@@ -448,14 +456,16 @@ def test_published_rows_hold_no_nan(tmp_path, monkeypatch):
     lines = (tmp_path / "j" / "part-00000.jsonl").read_text().splitlines()
     found = [json.loads(line, parse_constant=pytest.fail) for line in lines]
     assert [(row["x"], row["y"], row["z"]) for row in found] == [
-        (None, 1.5, [None, 1.0]), (2.0, None, None),
-    ]  # fmt: skip
+        (None, 1.5, [None, 1.0]),
+        (2.0, None, None),
+    ]
     publish(store, manifest, str(tmp_path / "c"), Wish("csv"))
     with (tmp_path / "c" / "part-00000.csv").open(newline="") as stream:
         found = list(csv.DictReader(stream))
     assert [(row["x"], row["y"], row["z"]) for row in found] == [
-        ("", "1.5", "[null, 1.0]"), ("2", "", ""),
-    ]  # fmt: skip
+        ("", "1.5", "[null, 1.0]"),
+        ("2", "", ""),
+    ]
 
 
 def test_a_cap_that_nothing_goes_over_is_none(recipe_file):

@@ -65,9 +65,11 @@ def test_what_nobody_sees_in_a_name_makes_no_other_model(tmp_path, cell):
 
 
 def test_where_one_column_names_nobody_the_next_one_may(tmp_path):
-    rows = [{"text": "a b", "generator": None, "model_name": "gpt-4"},
-            {"text": "c d", "generator": "z", "model_name": "gpt-4"},
-            {"text": "e f", "generator": "N/A", "model_name": None}]  # fmt: skip
+    rows = [
+        {"text": "a b", "generator": None, "model_name": "gpt-4"},
+        {"text": "c d", "generator": "z", "model_name": "gpt-4"},
+        {"text": "e f", "generator": "N/A", "model_name": None},
+    ]
     store = made(tmp_path, rows)
     found, covered = names(store)
     assert found == {"gpt-4": "closed-api", "z": "unknown", "Set: origin not recorded": "unknown"}
@@ -84,9 +86,11 @@ def test_who_wrote_the_other_text_of_a_pair_is_on_the_bill_with_it(tmp_path):
 
 @pytest.mark.parametrize("order", [["mit", "cc-by-4.0"], ["CC-BY-4.0", "MIT"]])
 def test_licences_that_hold_together_are_one_in_any_order(tmp_path, order):
-    rows = [{"text": "a b", "generator": "m", "license": ["mit", "cc-by-4.0"]},
-            {"text": "c d", "generator": "m", "license": order},
-            {"text": "e f", "generator": "m", "license": str(order)}]  # fmt: skip
+    rows = [
+        {"text": "a b", "generator": "m", "license": ["mit", "cc-by-4.0"]},
+        {"text": "c d", "generator": "m", "license": order},
+        {"text": "e f", "generator": "m", "license": str(order)},
+    ]
     store = made(tmp_path, rows)
     circuit = Circuit.of(NodeTable.of(store, store.find("got")))
     assert [line.source.license for line in bill(circuit)] == ["MIT AND CC-BY-4.0"]

@@ -103,9 +103,12 @@ def test_two_words_are_told_apart_in_every_script(script):
     seen = np.asarray((counts > 0).sum(0)).ravel()
     inputs = linear.scaled(counts, np.log((1 + len(texts)) / (1 + seen)) + 1)
     scores = cross_val_score(
-        LogisticRegression(C=4.0, max_iter=500), inputs, [i % 2 for i in range(60)],
-        cv=GroupKFold(5), groups=[i // 2 % 5 for i in range(60)],
-    )  # fmt: skip
+        LogisticRegression(C=4.0, max_iter=500),
+        inputs,
+        [i % 2 for i in range(60)],
+        cv=GroupKFold(5),
+        groups=[i // 2 % 5 for i in range(60)],
+    )
     assert scores.mean() >= 0.9, scores
 
 

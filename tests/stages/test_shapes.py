@@ -154,10 +154,13 @@ def test_a_mix_killed_between_shards_ends_as_one_that_was_not(tmp_path, monkeypa
 def test_duplicates_become_one_row_that_names_them_all(tmp_path):
     files = {
         "all.jsonl": [
-            row("same", "m1"), row("Same!", "m2"), row("other", "m2"), row("same", "m3"),
+            row("same", "m1"),
+            row("Same!", "m2"),
+            row("other", "m2"),
+            row("same", "m3"),
             row("same", "m1"),
         ]
-    }  # fmt: skip
+    }
     stages = imported("all")
     for name, exact in (("exact", "true"), ("loose", "false")):
         stages += f'[stages.{name}]\nkind = "dedup"\ninput = "all"\nexact = {exact}\n'

@@ -57,8 +57,10 @@ def test_a_column_that_is_read_in_pieces_is_the_column(values, pieces):
 
 @given(
     st.lists(st.one_of(st.none(), st.sampled_from("abcd")), max_size=40),
-    st.integers(1, 5), st.integers(1, 7), st.integers(1, 9),
-)  # fmt: skip
+    st.integers(1, 5),
+    st.integers(1, 7),
+    st.integers(1, 9),
+)
 @FEW
 def test_groups_are_those_of_a_dictionary(keys, pieces, window, range_rows):
     expected = {}
@@ -185,8 +187,11 @@ def test_bytes_of_another_encoding_are_told_rejected_or_replaced(tmp_path):
         (folder / f"texts.{kind}").write_bytes(data)
         return run_stages(folder, CORPUS.replace("jsonl", kind) + more, {})
 
-    with pytest.raises(InputError, match=r"is not utf-8 at line 3, byte \d+; it reads as [\w-]+: "
-                       r"write encoding = .* on_bad_bytes = \"reject\""):  # fmt: skip
+    with pytest.raises(
+        InputError,
+        match=r"is not utf-8 at line 3, byte \d+; it reads as [\w-]+: "
+        r"write encoding = .* on_bad_bytes = \"reject\"",
+    ):
         made("stop", "")
     store = made("reject", 'on_bad_bytes = "reject"\n')
     assert [row["text"] for row in rows_of(store, "texts")] == ["hello", "bye"]

@@ -273,9 +273,11 @@ def test_models_that_an_older_release_scrambled_are_found_and_made_anew(tmp_path
     store = run_stages(tmp_path, head, files, teachers(labels))
     old = scramble(store, "hard")
     path = tmp_path / "some.toml"
-    path.write_text(path.read_text() + "[stages.applied]\nkind = 'apply'\ninput = 'texts'\n"
-                    "model = 'hard'\n[stages.surest]\nkind = 'filter'\ninput = 'applied'\n"
-                    "column = 'confidence'\nby = 'hard'\nkeep_top = 0.5\n")  # fmt: skip
+    path.write_text(
+        path.read_text() + "[stages.applied]\nkind = 'apply'\ninput = 'texts'\n"
+        "model = 'hard'\n[stages.surest]\nkind = 'filter'\ninput = 'applied'\n"
+        "column = 'confidence'\nby = 'hard'\nkeep_top = 0.5\n"
+    )
     recipe = load_recipe(path)
     with pytest.raises(StoreError, match=r"hard@1 has 4 labels and was written by release 0\.1"):
         LinearPredictor.load(store.folder("model", old.ref))

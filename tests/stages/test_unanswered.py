@@ -156,9 +156,12 @@ def test_a_label_of_a_null_text_is_not_asked_for(tmp_path):
             return [("00" * 32, Answer((-0.1, -2.5), 1))] * len(questions)
 
     context = SimpleNamespace(
-        recipe_folder=tmp_path, teacher=lambda _: Asked(), measures={}, trial=None,
+        recipe_folder=tmp_path,
+        teacher=lambda _: Asked(),
+        measures={},
+        trial=None,
         input=lambda _: SimpleNamespace(sample=lambda *_: table),
-    )  # fmt: skip
+    )
     spec = LabelSpec(input="i", teacher="t", prompt="p.txt", labels={"x": " x", "y": " y"})
     (made,) = spec.run(iter(table.to_batches()), context)
     assert made.column("_reason").to_pylist() == [None, "its column text is empty", None]

@@ -129,16 +129,20 @@ WORD = st.text("abcdefgh", min_size=1, max_size=5)
 )
 def test_what_it_says_to_write_is_right(cue, end, words, lead):
     before = f"Text: word {cue}{end}"
-    said = [found for found in check(before, named([lead + word for word in words]), PLAIN)
-            if "do not go on" in found.says]  # fmt: skip
+    said = [
+        found
+        for found in check(before, named([lead + word for word in words]), PLAIN)
+        if "do not go on" in found.says
+    ]
     right = [lead + word for word in words]
     for found in said:
         for key, text in re.findall(r'labels\.(\d) = "([^"]*)"', found.says.split("; write ")[1]):
             right[int(key)] = text
     assert not [
-        found for found in check(before.rstrip(" \t"), named(right), PLAIN)
+        found
+        for found in check(before.rstrip(" \t"), named(right), PLAIN)
         if "do not go on" in found.says
-    ]  # fmt: skip
+    ]
 
 
 RECIPE = """

@@ -62,10 +62,13 @@ def test_another_prefix_in_between_changes_nothing(teachers):
     for teacher in (one, other):
         before = teacher.answer(questions[:2])
         mixed = teacher.answer([questions[0], strange, questions[1]])
-        assert np.abs(
-            np.array([mixed[0].logprobs, mixed[2].logprobs])
-            - np.array([answer.logprobs for answer in before])
-        ).max() < 1e-3  # fmt: skip
+        assert (
+            np.abs(
+                np.array([mixed[0].logprobs, mixed[2].logprobs])
+                - np.array([answer.logprobs for answer in before])
+            ).max()
+            < 1e-3
+        )
 
 
 @pytest.mark.engines

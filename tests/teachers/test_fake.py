@@ -25,8 +25,11 @@ def written(teacher, body, prefix=""):
 def test_it_stays_the_test_double_that_it_was():
     plain = spec()
     assert plain.source.model_dump(exclude_defaults=True) == {
-        "name": "fake teacher", "what": "model", "kind": "test-double", "route": "in-process",
-    }  # fmt: skip
+        "name": "fake teacher",
+        "what": "model",
+        "kind": "test-double",
+        "route": "in-process",
+    }
     words = {choice: list(some) for choice, some in WORDS.items()}
     assert plain.identity == {"kind": "fake", "words": words, "noise": 0.0}
 

@@ -43,8 +43,11 @@ def address(gguf):
         pytest.skip("xllamacpp is not installed: pip install xllamacpp")
     process = subprocess.Popen(
         [sys.executable, str(SERVER), str(gguf)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     end = threading.Timer(180, process.kill)
     end.start()
     try:
@@ -93,10 +96,11 @@ def test_the_shipped_recipe_labels_and_writes(tmp_path, address, gguf):
 def test_labels_by_chat_too(tmp_path, address):
     instruction = tmp_path / "r" / "ask.txt"
     path = recipe(
-        tmp_path / "r", address,
+        tmp_path / "r",
+        address,
         wire=('wire = "openai-completions"\n', ""),
         prompt=("prompts/sentiment.txt", "ask.txt"),
-    )  # fmt: skip
+    )
     instruction.write_text(
         "Is this line positive or negative?\nLine: {{ text }}\nAnswer with one word:"
     )
@@ -118,10 +122,11 @@ def test_a_few_shot_prompt_by_chat_stops_with_its_cause(tmp_path, address):
 
 def test_a_schema_is_held_to(tmp_path, address):
     path = recipe(
-        tmp_path / "r", address,
+        tmp_path / "r",
+        address,
         keep=("keep_cut = true", 'schema = "s.json" #'),
         tokens=("max_tokens = 48", "max_tokens = 64"),
-    )  # fmt: skip
+    )
     (tmp_path / "r" / "s.json").write_text(
         '{"type": "object", "additionalProperties": false, "required": ["mood"], '
         '"properties": {"mood": {"type": "string", "enum": ["good", "bad"]}}}'

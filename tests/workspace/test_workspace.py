@@ -156,7 +156,9 @@ def test_reading_a_bill_loads_no_ml_stack_and_no_network(channels):
 def test_the_notebook_of_the_examples_runs_to_its_end(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "notebook.py"), str(tmp_path / "store")],
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     assert "the audit holds: True" in done.stdout

@@ -124,9 +124,11 @@ class _Route:
 
     def told(self, route: str) -> dict[str, Any]:
         return {
-            **json.loads(route), **self._count, "usd": round(self._usd, 9),
+            **json.loads(route),
+            **self._count,
+            "usd": round(self._usd, 9),
             "terms": sorted(self._terms),
-        }  # fmt: skip
+        }
 
 
 class _Limits:
@@ -160,10 +162,12 @@ class _Limits:
         if before and at < self._until[place][before - 1] - _GIVEN:
             self.breaches.append(
                 {
-                    "account": place[0], "model": place[1], "sent": at.isoformat(),
+                    "account": place[0],
+                    "model": place[1],
+                    "sent": at.isoformat(),
                     "held_until": self._until[place][before - 1].isoformat(),
                 }
-            )  # fmt: skip
+            )
 
     def together(self) -> float:
         """Return the seconds that were held back; where several limits held at a time, once."""

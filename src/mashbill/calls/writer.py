@@ -103,7 +103,7 @@ class Writer:
                 (key, own, route, " ".join(calls), state, at),
                 done,
             )
-        )  # fmt: skip
+        )
 
     def _say(self, statement: _Statement) -> None:
         self._queue.put([statement])

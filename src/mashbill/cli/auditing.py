@@ -19,7 +19,7 @@ from mashbill.cli.options import (
     err,
     out,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.show import print_bill, print_verdicts
 from mashbill.core import checkpoint as checkpoints
 from mashbill.core import parsing

@@ -25,7 +25,7 @@ from mashbill.cli.options import (
     parse_claims,
     parse_day,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.subjects import Subject, subject_of
 from mashbill.core.errors import InputError
 from mashbill.core.naming import file_name
@@ -105,10 +105,13 @@ def brief_command(
         msg = f"{folder}: cannot be written to: {error.strerror}"
         raise InputError(msg) from error
     if as_json:
-        print_json({
-            "artifact": subject.name, "outcome": decided.outcome,
-            "written": [str(path) for path in written],
-        })  # fmt: skip
+        print_json(
+            {
+                "artifact": subject.name,
+                "outcome": decided.outcome,
+                "written": [str(path) for path in written],
+            }
+        )
         return
     out.say(f"{subject.name}, as of {day}: {decided.outcome}")
     for path in written:

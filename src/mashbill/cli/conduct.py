@@ -93,10 +93,13 @@ def statement_command(
     journal = Journal(_journal(store))
     found = _find(journal, run)
     entry = next(
-        (e for e in reversed(opened.ledger.accepted)
-         if e.event == "conduct" and e.predicate.get("run") == found.run),
+        (
+            e
+            for e in reversed(opened.ledger.accepted)
+            if e.event == "conduct" and e.predicate.get("run") == found.run
+        ),
         None,
-    )  # fmt: skip
+    )
     if entry is None:
         msg = (
             f"run {found.run} was killed before its conduct came into the ledger; run the recipe "

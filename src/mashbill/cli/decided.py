@@ -35,11 +35,12 @@ def print_decided(decided: Decided, *, every: bool = False) -> None:
     out.print(told)
     _print_licence(decided)
     out.say(
-        "Outcome: ", (decided.outcome, _COLOUR[decided.outcome]),
+        "Outcome: ",
+        (decided.outcome, _COLOUR[decided.outcome]),
         f". Declared use: {declared_words(decided.use.facts())}. A use restriction binds whoever "
         "calls; a duty goes with the model. This says what is recorded and which clause applies; "
         "it is no legal advice.",
-    )  # fmt: skip
+    )
 
 
 def _row(decision: Decision) -> tuple[str, str, str, str, str]:

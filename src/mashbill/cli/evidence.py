@@ -14,7 +14,7 @@ from mashbill.cli.options import (
     StoreOption,
     app,
     out,
-)  # fmt: skip
+)
 from mashbill.core import checkpoint as checkpoints
 from mashbill.core.errors import InputError
 from mashbill.core.ledger import Signer
@@ -68,8 +68,10 @@ def prove_command(
     data = prove(opened, name, row, Signer.default())
     target = to or Path(f"{ref}-row-{row}.proof.json")
     write_atomically(target, (json_text(data, indent=1) + "\n").encode())
-    out.say(f"{target}: {target.stat().st_size:,} bytes; `mashbill audit --proof {target}` "
-            "checks it anywhere")  # fmt: skip
+    out.say(
+        f"{target}: {target.stat().st_size:,} bytes; `mashbill audit --proof {target}` "
+        "checks it anywhere"
+    )
 
 
 @app.command("export")

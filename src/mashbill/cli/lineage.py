@@ -20,7 +20,7 @@ from mashbill.cli.options import (
     out,
     parse_claims,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.show import (
     hop_tree,
     print_bill,

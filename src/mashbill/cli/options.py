@@ -71,9 +71,10 @@ CatalogueOption = Annotated[
 ]
 ClaimsOption = Annotated[
     str,
-    typer.Option("--claims", help="Claims that count, divided by commas: stated, derived, sworn, "
-                 "alleged."),
-]  # fmt: skip
+    typer.Option(
+        "--claims", help="Claims that count, divided by commas: stated, derived, sworn, alleged."
+    ),
+]
 COUNTED_CLAIMS = ",".join(COUNTED)
 
 

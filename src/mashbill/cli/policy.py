@@ -25,7 +25,7 @@ from mashbill.cli.options import (
     parse_claims,
     parse_day,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.subjects import subject_of
 from mashbill.core.errors import InputError
 from mashbill.core.store import write_atomically

@@ -16,7 +16,7 @@ from mashbill.cli.options import (
     app,
     out,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.printing import table
 from mashbill.cli.show_import import import_json, print_import
 from mashbill.cli.show_public import print_entity, print_sources
@@ -123,15 +123,17 @@ def disputes_command(catalogue: CatalogueOption = None, as_json: JsonOption = Fa
     """Show claims that contradict each other; none is resolved by hand."""
     disputes = opened(catalogue).disputes()
     if as_json:
-        print_json({key: [c.model_dump(mode="json") for c in sides]
-                    for key, sides in disputes.items()})  # fmt: skip
+        print_json(
+            {key: [c.model_dump(mode="json") for c in sides] for key, sides in disputes.items()}
+        )
         return
     told = table("dispute", "child", "parent", "as", "status", "source")
     for key, sides in disputes.items():
         for claim in sides:
             mark = ", second-hand" if claim.second_hand else ""
-            told.add_row(key, claim.child, claim.parent, claim.relation, claim.status + mark,
-                         claim.source)  # fmt: skip
+            told.add_row(
+                key, claim.child, claim.parent, claim.relation, claim.status + mark, claim.source
+            )
     out.print(told)
 
 

@@ -16,7 +16,7 @@ from mashbill.cli.options import (
     err,
     out,
     print_json,
-)  # fmt: skip
+)
 from mashbill.core.errors import InputError
 from mashbill.lineage.bills.telling import counted
 from mashbill.publish.forms import ROW_FORMS

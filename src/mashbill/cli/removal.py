@@ -19,7 +19,7 @@ from mashbill.cli.options import (
     app,
     out,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.show import print_affected, print_plan, print_rebuild
 from mashbill.core.errors import InputError
 from mashbill.core.recipe import load_recipe

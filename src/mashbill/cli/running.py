@@ -29,7 +29,7 @@ from mashbill.cli.options import (
     out,
     parse_day,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.show import print_plan, print_spend, print_verdicts
 from mashbill.cli.show_evaluation import print_evaluations
 from mashbill.client.budget import Caps
@@ -175,10 +175,13 @@ def run(
     except MashbillError as error:
         if as_json and error.failed:
             print_json(
-                {"failed": dict(error.failed), "not_made": dict(error.not_made),
-                 "made": [item.name for item in space],
-                 "services": display.spend.as_json()}
-            )  # fmt: skip
+                {
+                    "failed": dict(error.failed),
+                    "not_made": dict(error.not_made),
+                    "made": [item.name for item in space],
+                    "services": display.spend.as_json(),
+                }
+            )
         raise
     finally:
         if not as_json:  # what was spent is told of a run that stopped, too

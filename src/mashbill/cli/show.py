@@ -66,8 +66,10 @@ def print_plan(made: planning.Plan) -> None:
             out.say(line)
     lacking = dict.fromkeys(name for stage in made.stages for name in stage.undeclared)
     if lacking:
-        out.say(f"Who wrote {', '.join(lacking)} is not declared: say it under [origins]; until "
-                "then it is told as not recorded.")  # fmt: skip
+        out.say(
+            f"Who wrote {', '.join(lacking)} is not declared: say it under [origins]; until "
+            "then it is told as not recorded."
+        )
     for stage in made.stages:
         if stage.told is not None:
             out.say(("contradicted:", "yellow"), f" {stage.name} is {stage.told.says}.")
@@ -189,9 +191,12 @@ def print_contradicted(told: Mapping[str, Contradiction]) -> None:
 def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
     """Print each definition's conclusions with the path that decides, and what is unknown."""
     told = table(
-        "definition", "from a closed model", "from any model", "path that decides",
+        "definition",
+        "from a closed model",
+        "from any model",
+        "path that decides",
         title=f"Is it distilled? {name}",
-    )  # fmt: skip
+    )
     for closed, any_model in pairs:
         decided = closed if closed.path else any_model
         paths = [decided.path, *decided.others] if decided.path else []
@@ -217,12 +222,14 @@ def print_difference(
         told = table("source", "through", one, two, title=f"{one} against {two}")
         for pair in pairs:
             line = pair.either
-            told.add_row(line.source.title, " + ".join(line.channels), _side(pair.first),
-                         _side(pair.second))  # fmt: skip
+            told.add_row(
+                line.source.title, " + ".join(line.channels), _side(pair.first), _side(pair.second)
+            )
         out.print(told)
     if verdicts:
-        told = table("definition", "from", one, two, "path that decides",
-                     title="Verdicts that differ")  # fmt: skip
+        told = table(
+            "definition", "from", one, two, "path that decides", title="Verdicts that differ"
+        )
         for first, second in verdicts:
             names = dict.fromkeys([first.definition.name, second.definition.name])
             decided = first if first.path else second

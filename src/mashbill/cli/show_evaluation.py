@@ -31,9 +31,12 @@ def print_evaluation(evaluation: Evaluation, name: str = "") -> None:
 
     where = f"{name}: accuracy" if name else "Accuracy"
     told = table(
-        "system", "accuracy", "95% interval", "macro F1",
+        "system",
+        "accuracy",
+        "95% interval",
+        "macro F1",
         title=f"{where} against humans on {evaluation.rows or 0:,} held-out rows",
-    )  # fmt: skip
+    )
     for system, result in evaluation.by_accuracy():
         low, high = result.interval
         told.add_row(

@@ -53,8 +53,10 @@ def print_import(to: Path, imported: Imported, added: Added, formulas: int | Non
         )
     if formulas:
         begin = "cell begins" if formulas == 1 else "cells begin"
-        out.say(f"Formulas: {formulas:,} {begin} with = + - @, a tab or a line break; a "
-                f"spreadsheet that opens the files of {to} may run them")  # fmt: skip
+        out.say(
+            f"Formulas: {formulas:,} {begin} with = + - @, a tab or a line break; a "
+            f"spreadsheet that opens the files of {to} may run them"
+        )
     for conflict in added.conflicts:
         out.say(f"Contradiction: {conflict}")
     _tell("Left out", left)

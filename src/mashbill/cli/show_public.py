@@ -46,8 +46,9 @@ def print_entity(
     mark = " (second-hand: re-check)" if entity.second_hand else ""
     told = "; ".join(f"{key} {value}" for key, value in facts.items() if value)
     out.say((entity.id, "bold"), f": {told}{mark}")
-    claims = table("from", "as", "through", "how much", "status", "source", "note",
-                   title="Claims: made from")  # fmt: skip
+    claims = table(
+        "from", "as", "through", "how much", "status", "source", "note", title="Claims: made from"
+    )
     for claim in about:
         mark = ", second-hand" if claim.second_hand else ""
         dispute = f", disputed ({claim.dispute})" if claim.dispute else ""

@@ -76,14 +76,19 @@ def print_document(document: Document, day: date) -> None:
     """Print what a document says on a day, and its other texts."""
     version = document.on(day)
     if version is None:
-        out.say(f"{document.title} ({document.provider}, {document.id}): "
-                f"{_not_on(document, day)} It binds {binding(document)}.")  # fmt: skip
+        out.say(
+            f"{document.title} ({document.provider}, {document.id}): "
+            f"{_not_on(document, day)} It binds {binding(document)}."
+        )
         return
     end = document.ends(version)
     until = f", until {end}" if end else ""
     where = ", ".join(str(v) for v in version.pointer.model_dump(exclude_defaults=True).values())
     told = table(
-        "clause", "says", "fragment", "section",
+        "clause",
+        "says",
+        "fragment",
+        "section",
         title=f"{document.title} ({document.provider}, {document.id}): {since(version)}{until}",
         caption=" ".join(
             part if part.endswith(".") else f"{part}."
@@ -96,7 +101,7 @@ def print_document(document: Document, day: date) -> None:
             )
             if part
         ),
-    )  # fmt: skip
+    )
     for clause in version.clauses:
         told.add_row(_code(clause), clause.says, clause.fragment, clause.section)
     out.print(told)
@@ -106,8 +111,10 @@ def _not_on(document: Document, day: date) -> str:
     first = document.starts(document.versions[0])
     ended = document.ends(document.versions[-1])
     if first and day < first:
-        return (f"no text of that day is recorded; the first is of {first}. What held on {day} is "
-                "not known, which is not to say that nothing was barred.")  # fmt: skip
+        return (
+            f"no text of that day is recorded; the first is of {first}. What held on {day} is "
+            "not known, which is not to say that nothing was barred."
+        )
     if ended and day >= ended:
         return f"no text of that day is recorded; the last one ended on {ended}. {_note(document)}"
     return "no text of that day is recorded."
@@ -138,8 +145,9 @@ def print_changes(changes: Sequence[Change], one: date, two: date) -> None:
     told = table("day", "document", "provider", "what changed",
                  title=f"Texts that began or ended after {one} and up to {two}")  # fmt: skip
     for change in changes:
-        told.add_row(str(change.day), change.document.id, change.document.provider,
-                     stacked(_changed(change)))  # fmt: skip
+        told.add_row(
+            str(change.day), change.document.id, change.document.provider, stacked(_changed(change))
+        )
     out.print(told)
 
 

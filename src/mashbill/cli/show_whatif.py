@@ -47,16 +47,23 @@ def _print_scenario(facts: dict[str, Any]) -> None:
     for sentence in facts["first_lines"]:
         out.say(sentence)
     for group in GROUPED_BY[:3]:
-        named = [f"{row[group]} {row['stay_and_lose']} of {row['made']}"
-                 for row in facts["groups"][group] if row["stay_and_lose"]]  # fmt: skip
-        out.say(f"Stay and lose an ancestor, by {group}: {'; '.join(named[:12]) or 'nobody'}"
-                f"{f'; and {len(named) - 12} more' if len(named) > 12 else ''}")  # fmt: skip
+        named = [
+            f"{row[group]} {row['stay_and_lose']} of {row['made']}"
+            for row in facts["groups"][group]
+            if row["stay_and_lose"]
+        ]
+        out.say(
+            f"Stay and lose an ancestor, by {group}: {'; '.join(named[:12]) or 'nobody'}"
+            f"{f'; and {len(named) - 12} more' if len(named) > 12 else ''}"
+        )
     for role in facts["roles"]:
         out.say(role_sentence(role))
     for place in facts["lost"]["told"][:_PLACES]:
-        out.say(f"{place['name']} {place['role']}, {counted(place['used_by'], 'time')} "
-                f"({'; '.join(place['asked_for'])}). Known to fit: {_named(place, 'fit')}. "
-                f"Might fit: {_named(place, 'might_fit')}.{_little(place)}")  # fmt: skip
+        out.say(
+            f"{place['name']} {place['role']}, {counted(place['used_by'], 'time')} "
+            f"({'; '.join(place['asked_for'])}). Known to fit: {_named(place, 'fit')}. "
+            f"Might fit: {_named(place, 'might_fit')}.{_little(place)}"
+        )
     rest = facts["lost"]["in_all"] - _PLACES
     if rest > 0:
         out.say(f"and {rest:,} more that go and serve")

@@ -45,8 +45,11 @@ def list_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
         return
     told = table("key id", "whose", "may sign", "entries", "not read")
     for row in rows:
-        notes = [row["name"], "the store's first" if row["keyid"] == ledger.signers.root else "",
-                 "your key" if row["keyid"] == own else ""]  # fmt: skip
+        notes = [
+            row["name"],
+            "the store's first" if row["keyid"] == ledger.signers.root else "",
+            "your key" if row["keyid"] == own else "",
+        ]
         told.add_row(row["keyid"], ", ".join(filter(None, notes)), "yes" if row["counts"] else "no",
                      str(row["entries"]), str(row["not_read"] or ""))  # fmt: skip
     out.print(told)
@@ -70,12 +73,17 @@ def add_command(
     """Let entries by another key count; only who signs for the store already can."""
     _check_key(key)
     opened = Store(store, Signer.default())
-    item = {"keyid": key, **({"name": name} if name else {}),
-            **({"since": since} if since is not None else {})}  # fmt: skip
+    item = {
+        "keyid": key,
+        **({"name": name} if name else {}),
+        **({"since": since} if since is not None else {}),
+    }
     entry = opened.ledger.append(SIGNERS, add=[item])
     checkpoints.keep(opened.root, Signer.default())
-    out.say(f"entry {entry.index}: entries by {key[:16]} count"
-            f"{f' from entry {since} on' if since is not None else ' from now on'}")  # fmt: skip
+    out.say(
+        f"entry {entry.index}: entries by {key[:16]} count"
+        f"{f' from entry {since} on' if since is not None else ' from now on'}"
+    )
 
 
 @signers_app.command("remove")

@@ -18,7 +18,7 @@ from mashbill.cli.options import (
     out,
     parse_day,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.printing import stacked, table
 from mashbill.cli.show_terms import binding, print_changes, print_document, print_list
 from mashbill.cli.subjects import Subject, is_public, own_subject
@@ -116,14 +116,17 @@ def show_command(
         )
         raise InputError(msg)
     if as_json:
-        print_json([
-            {
-                "document": item.id,
-                "binds": binding(item),
-                "version": version.model_dump(mode="json") if version else None,
-            }
-            for item in found for version in [item.on(day)]
-        ])  # fmt: skip
+        print_json(
+            [
+                {
+                    "document": item.id,
+                    "binds": binding(item),
+                    "version": version.model_dump(mode="json") if version else None,
+                }
+                for item in found
+                for version in [item.on(day)]
+            ]
+        )
         return
     for item in found:
         print_document(item, day)
@@ -185,9 +188,12 @@ def _print_anew(
         out.say(f"No artifact of {where} is decided otherwise.")
         return
     told = table(
-        "artifact", f"on {one}", f"on {two}", "because",
+        "artifact",
+        f"on {one}",
+        f"on {two}",
+        "because",
         title="Artifacts that are decided otherwise",
-    )  # fmt: skip
+    )
     for subject, before, after in anew:
         why = [
             f"{b.clause or b.rule}: {b.because}" if b else f"no longer: {a.because}" if a else ""

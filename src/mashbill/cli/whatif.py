@@ -21,7 +21,7 @@ from mashbill.cli.options import (
     parse_claims,
     parse_day,
     print_json,
-)  # fmt: skip
+)
 from mashbill.cli.show_whatif import print_whatif
 from mashbill.core.errors import InputError
 from mashbill.lineage.bills.definitions import load_definitions

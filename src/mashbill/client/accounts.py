@@ -172,10 +172,12 @@ class Accounts:
             requests_per_minute=table.requests_per_minute if table is not None else None,
             tokens_per_minute=table.tokens_per_minute if table is not None else None,
             notice=self._notice(
-                address(base).origin, own_url, [n for n, k in zip(names, keys, strict=True) if k],
+                address(base).origin,
+                own_url,
+                [n for n, k in zip(names, keys, strict=True) if k],
                 is_said_here=table is not None and bool(table.keys_env or table.base_url),
             ),
-        )  # fmt: skip
+        )
         own = [own_url, table.base_url if table is not None else ""]
         if table is not None and (table.base_url or table.keys_env):
             self._check_own(account)
@@ -206,9 +208,11 @@ class Accounts:
         if not names or (own_url and address(own_url).origin == origin):
             return ""
         who = self.where if is_said_here else "the recipe"
-        what = f"what {', '.join(names)} holds" if len(names) == 1 else (
-            f"one of what {', '.join(names)} hold"
-        )  # fmt: skip
+        what = (
+            f"what {', '.join(names)} holds"
+            if len(names) == 1
+            else (f"one of what {', '.join(names)} hold")
+        )
         return f"{origin}: {what} is sent there as a key with each request, as {who} says"
 
     def _check_own(self, account: Account) -> None:

@@ -80,9 +80,11 @@ def address(base_url: str, where: str = "base_url") -> Address:
         raise _no_address(where, shown, "does not begin with http:// or https:// and a host")
     if "@" in parts.netloc:
         raise _no_address(
-            where, shown, "holds a user name or password, which would be written down; name the "
-            "environment variable of a key instead (key_env, or keys_env in accounts.toml)"
-        )  # fmt: skip
+            where,
+            shown,
+            "holds a user name or password, which would be written down; name the "
+            "environment variable of a key instead (key_env, or keys_env in accounts.toml)",
+        )
     if "?" in base_url or "#" in base_url:
         raise _no_address(where, shown, "has a query or a fragment, in which the path would end up")
     if port == 0:

@@ -76,8 +76,11 @@ def _with(note: Checkpoint, answer: bytes, key: WitnessKey) -> Checkpoint:
     """Return the checkpoint with the line of an answer that is this witness's."""
     with contextlib.suppress(AuditError, UnicodeDecodeError):
         read = checkpoints.parse(f"{note.text}\n{answer.decode()}")
-        own = [line for line in read.signatures
-               if seen_at(replace(read, signatures=(line,)), key) is not None]  # fmt: skip
+        own = [
+            line
+            for line in read.signatures
+            if seen_at(replace(read, signatures=(line,)), key) is not None
+        ]
         if own:
             return replace(note, signatures=(*note.signatures, own[0]))
     msg = f"the witness answered with no signature by {key.name}; its key may be another one"

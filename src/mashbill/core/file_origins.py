@@ -108,6 +108,7 @@ def undeclared_files(literals: Mapping[str, Any]) -> list[str]:
         return []
     told = literals.get(ORIGINS) or {}
     return sorted(
-        name for name in files
+        name
+        for name in files
         if not name.startswith(SHIPPED) and not name.endswith(".py") and name not in told
-    )  # fmt: skip
+    )

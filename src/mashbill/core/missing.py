@@ -131,9 +131,12 @@ def numbers_of(column: Column) -> Numbers | None:
     if not any(
         test(kind)
         for test in (
-            pa.types.is_null, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal,
+            pa.types.is_null,
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_decimal,
         )
-    ):  # fmt: skip
+    ):
         return None
     near = np.asarray(pc.cast(column, pa.float64(), safe=False), np.float64)
     return Numbers(column, near, missing_in(column))

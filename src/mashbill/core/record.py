@@ -91,7 +91,4 @@ def one_batch(table: pa.Table) -> pa.RecordBatch:
 
 def printable(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with binary values as hexadecimal text, for JSON and for people."""
-    return {
-        key: value.hex() if isinstance(value, bytes) else value
-        for key, value in row.items()
-    }  # fmt: skip
+    return {key: value.hex() if isinstance(value, bytes) else value for key, value in row.items()}

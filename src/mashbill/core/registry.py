@@ -89,8 +89,11 @@ def origins(kinds: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
         point = _point(kind, (group,))
         if point is not None and not _is_own(point):
             found[group, kind] = {
-                "group": group, "kind": kind, **origin(kind, group), "sha256": _code(_top(point)),
-            }  # fmt: skip
+                "group": group,
+                "kind": kind,
+                **origin(kind, group),
+                "sha256": _code(_top(point)),
+            }
     return [found[key] for key in sorted(found)]
 
 
@@ -99,8 +102,11 @@ def _code(package: str) -> str:
     """Return the SHA-256 over the names and bytes of a package's Python files, as they are here."""
     spec = find_spec(package)
     places = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
-    files = sorted((path.relative_to(place).as_posix(), path)
-                   for place in places for path in place.rglob("*.py"))  # fmt: skip
+    files = sorted(
+        (path.relative_to(place).as_posix(), path)
+        for place in places
+        for path in place.rglob("*.py")
+    )
     if not files and spec is not None and spec.origin:
         files = [(Path(spec.origin).name, Path(spec.origin))]
     whole = hashlib.sha256()

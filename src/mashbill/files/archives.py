@@ -214,9 +214,12 @@ class _Header(tarfile.TarInfo):
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         kinds = (
-            tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
             tarfile.SOLARIS_XHDTYPE,
-        )  # fmt: skip
+        )
         if self.type in kinds and self.size > _HEADER:
             msg = f"a header of {self.size} bytes"
             raise tarfile.ReadError(msg)

@@ -88,9 +88,12 @@ def beside_members(
 
 
 def _take(
-    folders: dict[str, Lying], shown: str, is_wanted: bool,
-    name: str, read: Callable[[], bytes],
-) -> None:  # fmt: skip
+    folders: dict[str, Lying],
+    shown: str,
+    is_wanted: bool,
+    name: str,
+    read: Callable[[], bytes],
+) -> None:
     """Look at a file of an archive; read it only if it is wanted."""
     path = PurePosixPath(name)
     folder = folders.get(str(path.parent))

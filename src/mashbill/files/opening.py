@@ -236,7 +236,7 @@ _MAGIC = {
     b"BZh": "bz2",
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zst",
-}  # fmt: skip
+}
 
 
 def unpacking(

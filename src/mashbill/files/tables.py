@@ -367,9 +367,11 @@ def _each(values: Any) -> np.ndarray:
         views = values.buffers()[1]
         lengths = np.frombuffer(views, np.int32)[::4] if views is not None else np.zeros(0)
         return lengths[values.offset : values.offset + len(values)].astype(np.int64)
-    if pa.types.is_large_binary(kind) or pa.types.is_large_string(kind) or (
-        pa.types.is_binary(kind) or pa.types.is_string(kind)
-    ):  # fmt: skip
+    if (
+        pa.types.is_large_binary(kind)
+        or pa.types.is_large_string(kind)
+        or (pa.types.is_binary(kind) or pa.types.is_string(kind))
+    ):
         return np.asarray(pc.binary_length(values).fill_null(0)).astype(np.int64)
     return np.full(len(values), _written_out(values) if pa.types.is_nested(kind) else _VALUE)
 

@@ -22,9 +22,11 @@ _CHARACTERS = 100  # of what a step puts in
 _GROWTH = 10_000  # characters that all the steps of a section may make of one
 _EMPTY = re.compile(r"[*?|^$({]|\\[bBAzZGK]")  # what a pattern has that may match nothing
 _SIZES = {
-    "num_hidden_layers": 1000, "hidden_size": 100_000, "intermediate_size": 10_000_000,
+    "num_hidden_layers": 1000,
+    "hidden_size": 100_000,
+    "intermediate_size": 10_000_000,
     "vocab_size": 10_000_000,
-}  # fmt: skip
+}
 """key of config.json -> the largest that is taken; several times that of any model there is"""
 
 

@@ -89,9 +89,12 @@ class Apart:
             # In a session of its own, so that Ctrl-C comes to us, who end it.
             self._process = subprocess.Popen(
                 # -P: what lies in the folder that somebody is in is none of its modules.
-                [sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, "-P", "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
             weakref.finalize(self, _end, self._process)
             self._send(self._process, _line(self._text))
         return self._process

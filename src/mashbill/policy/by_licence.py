@@ -77,21 +77,29 @@ def _of_one(
                 return made("review", "non-commercial", f"{name} is non-commercial{choice}",
                             lacking=("use.commercial",), **document)  # fmt: skip
             return made(
-                "deny" if use.commercial else "allow", "non-commercial",
+                "deny" if use.commercial else "allow",
+                "non-commercial",
                 f"{name} is non-commercial{choice}, and the use is declared "
                 f"{'commercial' if use.commercial else 'non-commercial'}",
-                used={**used, "use.commercial": use.commercial}, **document,
-            )  # fmt: skip
+                used={**used, "use.commercial": use.commercial},
+                **document,
+            )
         case "share-alike":
             return made(
-                "review", "share-alike",
+                "review",
+                "share-alike",
                 f"whether a model trained on {name} {what} must carry it is not settled{choice}",
-                used=used, lacking=("a reading of share-alike",), **document,
-            )  # fmt: skip
+                used=used,
+                lacking=("a reading of share-alike",),
+                **document,
+            )
     if not name:
-        return made("review", "licence-not-known",
-                    f"no licence of these {what} is recorded; {_remedy(source)}",
-                    lacking=(f"license of {source.title}",))  # fmt: skip
+        return made(
+            "review",
+            "licence-not-known",
+            f"no licence of these {what} is recorded; {_remedy(source)}",
+            lacking=(f"license of {source.title}",),
+        )
     return made("review", "licence-not-known",
                 f"nobody has recorded here what the licence {name!r} asks for{choice}; give its "
                 "text by --terms-file", lacking=(f"what the licence {name!r} asks for",),

@@ -123,10 +123,13 @@ def caller_unknown(
         )
 
     asked = replace(
-        worst, outcome="review", rule="caller-not-recorded",
-        because=because(question.source.title), lacking=("who called", "the day of the call"),
+        worst,
+        outcome="review",
+        rule="caller-not-recorded",
+        because=because(question.source.title),
+        lacking=("who called", "the day of the call"),
         in_general=because("a model"),
-    )  # fmt: skip
+    )
     return [asked, *(decision for decision in decisions if decision not in bound)]
 
 

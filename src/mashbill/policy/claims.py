@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-Role = Literal["base", "generator", "rewriter", "logits", "judge", "annotator", "filter", "prompts",
-               "data"]  # fmt: skip
+Role = Literal[
+    "base", "generator", "rewriter", "logits", "judge", "annotator", "filter", "prompts", "data"
+]
 
 _MAKING, _CLEANING, _VERIFYING = Purpose.MAKING, Purpose.CLEANING, Purpose.VERIFYING
 RELATIONS: dict[str, tuple[Channel, Purpose, Role]] = {

@@ -69,24 +69,31 @@ def _lifted(case: Case, finding: Finding) -> Finding:
     if case.clause.unless:
         return Finding("allow", because, used, path=finding.path)
     return Finding(
-        "review", f"{because}, though the clause itself names no such way", used,
-        ("whether the authorisation covers this",), finding.path,
-    )  # fmt: skip
+        "review",
+        f"{because}, though the clause itself names no such way",
+        used,
+        ("whether the authorisation covers this",),
+        finding.path,
+    )
 
 
 def _without_students(case: Case) -> Finding:
     if case.question.use.purpose == "evaluation":
         return Finding(
-            "allow", "nothing is trained on it, and it is declared to be for evaluation",
+            "allow",
+            "nothing is trained on it, and it is declared to be for evaluation",
             {"use.purpose": "evaluation"},
-        )  # fmt: skip
+        )
     competes = case.question.use.competes_with
     about_rivals = case.clause.code == "no-competing-model" or (
         case.clause.scope == "competing-models"
     )
     if about_rivals and _is_no_rival(case):
-        return Finding("allow", f"declared not to compete with {case.rival_of}",
-                       {"use.competes_with": list(competes or ())})  # fmt: skip
+        return Finding(
+            "allow",
+            f"declared not to compete with {case.rival_of}",
+            {"use.competes_with": list(competes or ())},
+        )
     return Finding(
         "review",
         f"{case.clause.says} Nothing is trained on it yet; what will be is not recorded",
@@ -97,9 +104,11 @@ def _without_students(case: Case) -> Finding:
 def _about(case: Case, student: Student) -> Finding:
     path = student.path
     used: dict[str, Any] = {
-        "student": student.name, "student kind": student.kind, "models between": student.hops - 1,
+        "student": student.name,
+        "student kind": student.kind,
+        "models between": student.hops - 1,
         "channels": sorted(student.channels) or ["content"],
-    }  # fmt: skip
+    }
     scope = case.clause.scope or "any-model"
     if case.clause.code == "no-competing-model" and scope == "any-model":
         scope = "competing-models"
@@ -149,8 +158,9 @@ def _outside(scope: str, excepts: tuple[str, ...], student: Student) -> str:
     if any(own_name(base).startswith(names) for base in student.bases if names):
         return f"{student.name} is built on the family that the clause leaves out"
     if scope in ("language-models", "foundation-models") and student.kind in (
-        "classifier", "embedding",
-    ):  # fmt: skip
+        "classifier",
+        "embedding",
+    ):
         return f"the clause is about {scope.replace('-', ' ')}; {student.name} is a {student.kind}"
     return ""
 
@@ -177,24 +187,30 @@ def _excepted(case: Case, student: Student, used: dict[str, Any]) -> Finding | N
             continue
         used = {**used, "exception": exception.says}
         if not exception.while_private:
-            return Finding("allow", f"{student.name}: {exception.says}", used, (), student.path,
-                           exception)  # fmt: skip
+            return Finding(
+                "allow", f"{student.name}: {exception.says}", used, (), student.path, exception
+            )
         distributed = case.question.use.distributed
         if distributed is None:
             return Finding(
                 "review",
                 f"{exception.says} Whether {student.name} stays private is not declared",
-                used, ("use.distribution",), student.path, exception,
-            )  # fmt: skip
+                used,
+                ("use.distribution",),
+                student.path,
+                exception,
+            )
         used["use.distribution"] = case.question.use.distribution
         commercial = case.question.use.commercial
         if case.question.use.distribution == "service" and commercial is not True:
             return Finding(
                 "review",
                 f"{exception.says} Whether others use {student.name} commercially decides",
-                {**used, "use.commercial": commercial}, ("use.commercial",), student.path,
+                {**used, "use.commercial": commercial},
+                ("use.commercial",),
+                student.path,
                 exception,
-            )  # fmt: skip
+            )
         if not distributed:
             return Finding("allow", f"{student.name} stays private: {exception.says}", used, (),
                            student.path, exception)  # fmt: skip
@@ -240,8 +256,11 @@ def _scale_cap(case: Case) -> Finding | None:
     value = getattr(case.question.use.operator, fact.rsplit(".", 1)[-1])
     measure = case.clause.measure.replace("-", " ")
     if value is None:
-        return Finding("review", f"{case.clause.says} The operator's {measure} are not declared",
-                       lacking=(fact,))  # fmt: skip
+        return Finding(
+            "review",
+            f"{case.clause.says} The operator's {measure} are not declared",
+            lacking=(fact,),
+        )
     over = value > case.clause.limit
     then = f": {case.clause.then}" if over and case.clause.then else ""
     return _lifted(

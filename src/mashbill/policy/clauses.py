@@ -88,14 +88,15 @@ _WANTS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "student-is-derivative": (frozenset(), frozenset()),
     "derivative-naming": (frozenset({"prefix", "when"}), frozenset({"if_distributed"})),
     "notice": (
-        frozenset({"when"}), frozenset({"text", "if_distributed", "measure", "limit"}),
+        frozenset({"when"}),
+        frozenset({"text", "if_distributed", "measure", "limit"}),
     ),
     "licence-passes-on": (frozenset(), frozenset({"if_distributed"})),
     "share-alike": (frozenset(), frozenset({"if_distributed"})),
     "outputs-owned": (frozenset(), frozenset()),
     "no-benchmarking": (frozenset(), frozenset()),
     "no-shared-access": (frozenset(), frozenset()),
-}  # fmt: skip
+}
 
 _PARAMETERS = frozenset().union(*(must | may for must, may in _WANTS.values()))
 

@@ -274,9 +274,11 @@ def _is_free(model: type[BaseModel], name: str) -> bool:
     """Return whether any text is a value of a field, as far as its own rules go."""
     field = model.model_fields[name]
     own = model.__pydantic_decorators__.field_validators.values()
-    return field.annotation is str and not field.metadata and not any(
-        name in validator.info.fields for validator in own
-    )  # fmt: skip
+    return (
+        field.annotation is str
+        and not field.metadata
+        and not any(name in validator.info.fields for validator in own)
+    )
 
 
 def _respelt(column: pa.DictionaryArray, spelt: dict[int, str]) -> pa.DictionaryArray:

@@ -113,9 +113,11 @@ def to_junit(decisions: Sequence[Decision], name: str) -> str:
     )
     for decision in decisions:
         case = ET.SubElement(
-            suite, "testcase", classname=decision.engine.replace(" ", "-"),
+            suite,
+            "testcase",
+            classname=decision.engine.replace(" ", "-"),
             name=_plain(f"{_rule_id(decision)}: {decision.about}"),
-        )  # fmt: skip
+        )
         if decision.outcome != "allow":
             tag = "failure" if decision.outcome == "deny" else "error"
             item = ET.SubElement(case, tag, message=_plain(decision.because), type=decision.outcome)

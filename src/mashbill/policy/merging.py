@@ -182,9 +182,11 @@ def _names(entities: pa.Table) -> tuple[pa.StringArray, np.ndarray]:
 def _ends(claims: pa.Table) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
     """Return child and parent of each claim as places among all their texts, and these texts."""
     ends = [claims.column(name).chunk(0) for name in ("child", "parent")]
-    both = pa.chunked_array(
-        [end.cast(TEXT) for end in ends], TEXT
-    ).unify_dictionaries().combine_chunks()  # fmt: skip
+    both = (
+        pa.chunked_array([end.cast(TEXT) for end in ends], TEXT)
+        .unify_dictionaries()
+        .combine_chunks()
+    )
     both = both.chunk(0) if isinstance(both, pa.ChunkedArray) else both
     codes = np.from_dlpack(both.indices)
     return codes[: len(ends[0])], codes[len(ends[0]) :], both.dictionary

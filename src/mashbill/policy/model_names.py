@@ -251,8 +251,9 @@ def _by_rules(name: str, how: tuple[str, ...], catalogue: Names) -> Resolved | N
             rest = re.sub(r"-v\d$", "", name[: match.start()])
             found = _exactly(rest, catalogue) or _of_family(rest)
             if found is not None:
-                return replace(found, how=(*how, "by the date at its end", *found.how),
-                               version=match["day"])  # fmt: skip
+                return replace(
+                    found, how=(*how, "by the date at its end", *found.how), version=match["day"]
+                )
     if name.endswith("-latest") and (found := _exactly(name.removesuffix("-latest"), catalogue)):
         return replace(found, how=(*how, "by -latest, which says no release", *found.how))
     if match := TOGETHER.search(name):
@@ -331,13 +332,17 @@ def _entity(name: str, catalogue: Names) -> Resolved | None:
     plain = plain_name(name)
     own = entity.id.lower()
     how = (
-        "by its id" if plain == own
-        else "by alias" if plain in {alias.lower() for alias in entity.aliases}
-        else "by its name without its owner" if plain == own.rpartition("/")[2]
+        "by its id"
+        if plain == own
         else "by alias"
-    )  # fmt: skip
-    return Resolved(name, entity.id, (how,), provider=entity.provider, country=entity.country,
-                    kind=entity.kind)  # fmt: skip
+        if plain in {alias.lower() for alias in entity.aliases}
+        else "by its name without its owner"
+        if plain == own.rpartition("/")[2]
+        else "by alias"
+    )
+    return Resolved(
+        name, entity.id, (how,), provider=entity.provider, country=entity.country, kind=entity.kind
+    )
 
 
 def _of_family(name: str) -> Resolved | None:

@@ -46,9 +46,12 @@ def decide_use(registry: Registry, question: Question) -> list[Decision]:
     if source.contradicted or not (differs := differs_from_known(registry, source)):
         return _decide_as_declared(registry, question)
     made = _maker(question)(
-        "review", "differs-from-catalogue", differs, lacking=("origin",),
+        "review",
+        "differs-from-catalogue",
+        differs,
+        lacking=("origin",),
         used={"kind": source.kind, "provider": source.provider},
-    )  # fmt: skip
+    )
     return [made, *_decide_as_declared(registry, question)]
 
 
@@ -116,9 +119,12 @@ def _needs_no_terms(question: Question) -> Decision | None:
     made = _maker(question)
     if source.contradicted:
         return made(
-            "review", "origin-contradicted", source.contradicted, lacking=("origin",),
+            "review",
+            "origin-contradicted",
+            source.contradicted,
+            lacking=("origin",),
             used={"contradicted": source.contradicted},
-        )  # fmt: skip
+        )
     match source.kind:
         case "test-double":
             return made("allow", "test-double", "stands in for a model; nobody's terms apply")
@@ -175,10 +181,13 @@ def _decide_route(
         what = "licence of these weights" if route == "weights" else f"{by_api} terms of {provider}"
         return [
             made(
-                "review", "no-document", f"the registry has no {what}",
-                lacking=(what,), provider=provider,
+                "review",
+                "no-document",
+                f"the registry has no {what}",
+                lacking=(what,),
+                provider=provider,
             )
-        ]  # fmt: skip
+        ]
     decisions: list[Decision] = []
     for document in documents:
         version = document.on(at)
@@ -188,11 +197,13 @@ def _decide_route(
         if document.kind == "licence" and _differs(registry, source, document):
             decisions.append(
                 made(
-                    "review", "licences-differ",
+                    "review",
+                    "licences-differ",
                     f"recorded as {source.license}, the registry has {document.license}",
-                    used={"license": source.license}, **cited(document, version),
+                    used={"license": source.license},
+                    **cited(document, version),
                 )
-            )  # fmt: skip
+            )
         decisions += _decide_version(question, document, version)
     return decisions
 

@@ -99,8 +99,10 @@ class Sealed:
             names = [told["name"] for told in body["origins"]]
             if names != [origin.name for origin in origins]:
                 return None
-            seen = [_seen(origin.file, origin.stat, told, now)
-                    for origin, told in zip(origins, body["origins"], strict=True)]  # fmt: skip
+            seen = [
+                _seen(origin.file, origin.stat, told, now)
+                for origin, told in zip(origins, body["origins"], strict=True)
+            ]
             whole = _seen(data, _stat(data), body["data"], now)
             if None in seen or whole is None:
                 return None
@@ -130,8 +132,10 @@ class Sealed:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         told, parts = self._data(tables)
-        files = [{"name": origin.name, "sha256": digest, **_times(origin.stat, looked)}
-                 for origin, digest in origins]  # fmt: skip
+        files = [
+            {"name": origin.name, "sha256": digest, **_times(origin.stat, looked)}
+            for origin, digest in origins
+        ]
         self._write({"code": self.code, "origins": files, "data": told, "parts": parts})
         return self.folder / str(told["name"])
 

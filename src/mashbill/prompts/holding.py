@@ -89,9 +89,10 @@ def _additional(
         return
     named, patterns = schema.get("properties", {}), list(schema.get("patternProperties", {}))
     extra = [
-        name for name in value
+        name
+        for name in value
         if name not in named and not any(found(pattern, name) for pattern in patterns)
-    ]  # fmt: skip
+    ]
     if validator.is_type(given, "object"):
         for name in extra:
             yield from validator.descend(value[name], given, path=name)

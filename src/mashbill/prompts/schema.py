@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TYPES = {
-    "string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_(),
-}  # fmt: skip
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+}
 _MOST = 2**63 - 1
 _DEEPEST = 64  # lists and objects in one another: no answer needs more, and a stack holds them
 _LARGEST = 1 << 20  # bytes of a schema

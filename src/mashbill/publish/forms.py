@@ -153,9 +153,11 @@ class _Maker:
         if self._is_pair and not self._rejected:
             lacks = "'rejected'"
         if lacks:
-            remedy = "a stage `prefer` makes such pairs" if lacks == "'rejected'" else (
-                "--format jsonl writes the rows as they are"
-            )  # fmt: skip
+            remedy = (
+                "a stage `prefer` makes such pairs"
+                if lacks == "'rejected'"
+                else ("--format jsonl writes the rows as they are")
+            )
             msg = (
                 f"form {self._form} needs a column {lacks}, and there is none (there are "
                 f"{', '.join(map(repr, names)) or 'none'}); {remedy}"
@@ -306,10 +308,13 @@ def _openai(turn: Turn, lost: Counter[str]) -> dict[str, Any]:
     if turn.calls:
         found["content"] = turn.text or None
         found["tool_calls"] = [
-            {"id": call.id, "type": "function",
-             "function": {"name": call.name, "arguments": call.arguments}}
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
             for call in turn.calls
-        ]  # fmt: skip
+        ]
     if turn.weight in (0, 1) and turn.who == "assistant":
         found["weight"] = int(turn.weight)
     elif turn.weight is not None:

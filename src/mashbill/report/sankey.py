@@ -101,8 +101,9 @@ def layout(flows: Sequence[Flow]) -> tuple[list[Node], list[Band], float]:
     bands = []
     for place, pairs in enumerate(between):
         taken: dict[tuple[int, str], float] = {}
-        ends = [(nodes[place, left].y, nodes[place + 1, right].y, left, right)
-                for left, right in pairs]  # fmt: skip
+        ends = [
+            (nodes[place, left].y, nodes[place + 1, right].y, left, right) for left, right in pairs
+        ]
         for _, _, left, right in sorted(ends):
             count = pairs[left, right]
             start, end = nodes[place, left], nodes[place + 1, right]

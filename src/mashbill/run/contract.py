@@ -60,9 +60,11 @@ class Contract:
 
     def _error(self, wrong: str, batch: object, seen: int, first: int) -> StageError:
         made = getattr(batch, "num_rows", 0) if isinstance(batch, pa.RecordBatch) else 0
-        where = f"rows {seen:,} to {seen + made - 1:,} of what it yields" if made else (
-            f"after {seen:,} rows"
-        )  # fmt: skip
+        where = (
+            f"rows {seen:,} to {seen + made - 1:,} of what it yields"
+            if made
+            else (f"after {seen:,} rows")
+        )
         of = f", from row {first:,} of its input on" if first else ""
         origin = registry.origin(self._spec.kind, registry.STAGES, registry.TRAINERS)
         whose = " ".join(origin.get(key, "") for key in ("distribution", "version")).strip()

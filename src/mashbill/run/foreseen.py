@@ -37,9 +37,11 @@ class Foreseen:
     def as_json(self) -> dict[str, str]:
         """Return it for a program."""
         return {
-            "stage": self.stage, "file": self.file, "teacher": self.teacher,
+            "stage": self.stage,
+            "file": self.file,
+            "teacher": self.teacher,
             "says": self.finding.says,
-        }  # fmt: skip
+        }
 
 
 def foresee(recipe: Recipe, stages: Iterable[str], cache: Path) -> list[Foreseen]:

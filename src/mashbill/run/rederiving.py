@@ -250,8 +250,11 @@ class _Again:
 
     def _of_no_slice(self, count: int) -> None:
         """Find shards that are made of none of so many slices of the inputs."""
-        known = {f"{begin}-{number:05d}.parquet" for number in range(count)
-                 for begin in ("part", "rejected")}  # fmt: skip
+        known = {
+            f"{begin}-{number:05d}.parquet"
+            for number in range(count)
+            for begin in ("part", "rejected")
+        }
         for shard in (*self._manifest.shards, *self._manifest.rejected):
             if shard.file not in known:
                 what = f"is made of none of the {count:,} slices that its inputs have"

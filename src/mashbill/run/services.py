@@ -97,13 +97,15 @@ class Asking:
                     "job": self.job,
                     "caps": vars(self.caps),
                     "spent_before": {
-                        "usd": spent.usd, "tokens": spent.tokens, "calls": spent.calls
+                        "usd": spent.usd,
+                        "tokens": spent.tokens,
+                        "calls": spent.calls,
                     },
                     "overrides": self.overrides,
                 },
                 earlier_terms=self.earlier_terms,
                 tell=self.tell,
-            )  # fmt: skip
+            )
         return self._client
 
     @property
@@ -129,10 +131,12 @@ class Asking:
         if self._accounts is None:
             self._accounts = Accounts.load(self.recipe.folder)
         account = self._accounts.account(
-            spec.service_name, spec.base_url or service.base_url, service.key_env,
+            spec.service_name,
+            spec.base_url or service.base_url,
+            service.key_env,
             own_url=SERVICES[spec.service_name].base_url if spec.service_name in SERVICES else "",
             teacher=name,
-        )  # fmt: skip
+        )
         self._check_host(account)
         now = datetime.now(UTC)
         # Who wants max_completion_tokens refuses max_tokens beside it.

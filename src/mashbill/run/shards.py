@@ -249,9 +249,10 @@ class ShardWriter:
                 facts["calls_root"] = self._task.journal.merkle_root(part.calls)
             shards[self._task.store.relative(self.folder / part.name)] = facts
             new.append(
-                Shard(file=part.name, rows=part.rows, sha256=part.sha256,
-                      merkle_root=part.merkle_root)
-            )  # fmt: skip
+                Shard(
+                    file=part.name, rows=part.rows, sha256=part.sha256, merkle_root=part.merkle_root
+                )
+            )
         self._count(made.counts)
         # What a committed shard rests on must not be lost behind it.
         self._task.journal.sync()
@@ -283,8 +284,10 @@ class ShardWriter:
         if not self._task.spec.streams:
             return {"format": FORMAT}
         own: dict[str, Any] = {
-            "format": FORMAT, "measures": context.measures, "overall": context.overall,
-        }  # fmt: skip
+            "format": FORMAT,
+            "measures": context.measures,
+            "overall": context.overall,
+        }
         if len(made.counts) <= _COUNTED:
             own["counts"] = [list(one) for one in made.counts]
         return own

@@ -73,11 +73,13 @@ class InstructSpec(WritingSpec):
         listed = {"type": "array", "minItems": 1, "maxItems": self.count, "items": items}
         return Structure(
             {
-                "type": "object", "additionalProperties": False, "required": ["instructions"],
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["instructions"],
                 "properties": {"instructions": listed},
             },
             "stages.instruct",
-        )  # fmt: skip
+        )
 
     def rows_of(self, candidate: Candidate) -> list[dict[str, Any]]:
         """A row an instruction; near copies of what was shown, or of each other, are rejected."""

@@ -53,18 +53,21 @@ class QaSpec(WritingSpec):
         text = {"type": "string", "minLength": 1}
         quote = {**text, "description": "words of the document, word for word"}
         pair = {
-            "type": "object", "additionalProperties": False,
+            "type": "object",
+            "additionalProperties": False,
             "required": ["question", "answer", "quote"],
             "properties": {"question": text, "answer": text, "quote": quote},
-        }  # fmt: skip
+        }
         pairs = {"type": "array", "minItems": 1, "maxItems": self.pairs, "items": pair}
         return Structure(
             {
-                "type": "object", "additionalProperties": False, "required": ["pairs"],
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["pairs"],
                 "properties": {"pairs": pairs},
             },
             "stages.qa",
-        )  # fmt: skip
+        )
 
     def further(self) -> dict[str, pa.DataType]:
         """The words of the document that support an answer."""

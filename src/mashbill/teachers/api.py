@@ -282,9 +282,12 @@ class ServerTeacherSpec(RemoteTeacherSpec):
     def identity(self) -> dict[str, Any]:
         """The weights and how they are asked."""
         return {
-            "kind": "server", "model": self.model, "provider": self.provider,
-            "revision": self.revision, **self._asked(),
-        }  # fmt: skip
+            "kind": "server",
+            "model": self.model,
+            "provider": self.provider,
+            "revision": self.revision,
+            **self._asked(),
+        }
 
 
 class HubTeacherSpec(TeacherSpec):
@@ -379,9 +382,11 @@ def _on_the_hub(model: str) -> HubTeacherSpec:
     provider = entity.provider if entity else owner.name if owner else model.split("/", 1)[0]
     country = entity.country if entity else owner.country if owner else "unknown"
     return HubTeacherSpec(
-        model=model, provider=provider, country=country,
+        model=model,
+        provider=provider,
+        country=country,
         license=entity.license if entity else None,
-    )  # fmt: skip
+    )
 
 
 def _known(model: str) -> Entity | None:

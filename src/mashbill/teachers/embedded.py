@@ -57,9 +57,12 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
             "batch": self.batch,
             "engine_version": _version(self.engine),
             # Only where it is set: what was chosen without these keys keeps its digest.
-            **{name: value for name, value in self._writing.items()
-               if name in self.model_fields_set},
-        }  # fmt: skip
+            **{
+                name: value
+                for name, value in self._writing.items()
+                if name in self.model_fields_set
+            },
+        }
 
     @model_serializer(mode="wrap")
     def _without_what_came_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -70,9 +73,11 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
     @property
     def _writing(self) -> dict[str, Any]:
         return {
-            "max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
             "seed": self.seed,
-        }  # fmt: skip
+        }
 
     @property
     def extras(self) -> tuple[str, ...]:

@@ -53,9 +53,11 @@ class Amount:
     def __add__(self, other: Amount) -> Amount:
         usd = None if self.usd is None or other.usd is None else self.usd + other.usd
         return Amount(
-            self.calls + other.calls, self.tokens_in + other.tokens_in,
-            self.tokens_out + other.tokens_out, usd,
-        )  # fmt: skip
+            self.calls + other.calls,
+            self.tokens_in + other.tokens_in,
+            self.tokens_out + other.tokens_out,
+            usd,
+        )
 
 
 @dataclass(frozen=True)
@@ -256,9 +258,11 @@ class _Counting:
             if self._is_read[name]:
                 before += written + (_OVERHEAD if longest else 0)
         return Amount(
-            total.calls * candidates, total.tokens_in * candidates, total.tokens_out * candidates,
+            total.calls * candidates,
+            total.tokens_in * candidates,
+            total.tokens_out * candidates,
             None if total.usd is None else total.usd * candidates,
-        )  # fmt: skip
+        )
 
 
 def _longest_answer(spec: Any, *, chooses: bool) -> int:

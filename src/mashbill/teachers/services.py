@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from mashbill.client.wire import Wire
 
-WireName = Literal[
-    "openai-chat", "openai-completions", "openai-responses", "anthropic", "gemini"
-]  # fmt: skip
+WireName = Literal["openai-chat", "openai-completions", "openai-responses", "anthropic", "gemini"]
 
 
 @dataclass(frozen=True)

@@ -195,9 +195,11 @@ class TransformersTeacher(PrefixedTeacher):
         how: dict[str, Any] = {"do_sample": False}
         if self._spec.temperature > 0:
             how = {
-                "do_sample": True, "temperature": self._spec.temperature,
-                "top_p": self._spec.top_p, "top_k": 0,
-            }  # fmt: skip
+                "do_sample": True,
+                "temperature": self._spec.temperature,
+                "top_p": self._spec.top_p,
+                "top_k": 0,
+            }
         device = self._model.device
         # Only where it runs: forking every GPU that there is would start each of them.
         drawn = [device] if device.type == "cuda" else []

@@ -124,8 +124,9 @@ def _check_rows(
         "part is checked with may_drop=True.",
     ):
         met = {place for half in halves for place in _places(half.column(FROM))}
-        lost = [at for at in range(sum(trial.inputs[name].num_rows for name in names))
-                if at not in met]  # fmt: skip
+        lost = [
+            at for at in range(sum(trial.inputs[name].num_rows for name in names)) if at not in met
+        ]
         demand(may_drop or not lost, f"row {lost[0] if lost else 0} of its input came to nothing")
     if not trial.spec.keeps_texts or trial.spec.merges:
         return
@@ -139,8 +140,9 @@ def _check_rows(
         for half in halves:
             told = half.column("text").to_pylist()
             behind = given.column("text").take(half.column(FROM)).to_pylist()
-            wrong = [at for at, pair in enumerate(zip(told, behind, strict=True))
-                     if pair[0] != pair[1]]  # fmt: skip
+            wrong = [
+                at for at, pair in enumerate(zip(told, behind, strict=True)) if pair[0] != pair[1]
+            ]
             demand(not wrong, f"row {wrong[0] if wrong else 0} has not the text that it came from")
 
 
@@ -163,8 +165,10 @@ def _check_slices(laws: Laws, trial: Trial, store: Store) -> None:
         whole = _cut(trial, store, name, table, table.num_rows or 1)
         for size in _SIZES:
             pieces = _cut(trial, store, name, table, size)
-            wrong = next((at for at, a, b in zip(count(), pieces, whole, strict=False) if a != b),
-                         min(len(pieces), len(whole)))  # fmt: skip
+            wrong = next(
+                (at for at, a, b in zip(count(), pieces, whole, strict=False) if a != b),
+                min(len(pieces), len(whole)),
+            )
             demand(
                 pieces == whole,
                 f"slices of {size} give {len(pieces)} rows and the whole {len(whole)}, and row "

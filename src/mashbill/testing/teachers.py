@@ -120,8 +120,10 @@ def _check_answer(laws: Laws, question: Question, answer: Answer) -> None:
         "Give a log-probability (natural, at most 0) for each choice, or text where there are "
         "none; what could not be answered says so in failed.",
     ):
-        demand(isinstance(answer.tokens, int) and answer.tokens >= 0,
-               f"its tokens are {answer.tokens!r}")  # fmt: skip
+        demand(
+            isinstance(answer.tokens, int) and answer.tokens >= 0,
+            f"its tokens are {answer.tokens!r}",
+        )
         demand(answer.finish in _FINISHES, f"its finish is {answer.finish!r}")
         if answer.failed:
             return

@@ -43,8 +43,9 @@ def text_table(title: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) 
     """Return the same as lines of plain text."""
     table = [list(names), *([_plain(value) for value in row] for row in list(rows)[:_ROWS])]
     widths = [max(len(row[at]) for row in table) for at in range(len(names))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-             for row in table]  # fmt: skip
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table
+    ]
     return "\n".join([title, *lines])
 
 

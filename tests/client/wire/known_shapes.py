@@ -24,9 +24,10 @@ WIRES: dict[str, Wire] = {
 ANSWERS = sorted(
     path.stem
     for path in SHAPES.glob("*.json")
-    if "error" not in path.stem and path.stem.split(".")[0] in WIRES
+    if "error" not in path.stem
+    and path.stem.split(".")[0] in WIRES
     and path.stem != "openai-responses.failed"
-)  # fmt: skip
+)
 STREAMS = sorted(path.stem for path in SHAPES.glob("*.sse") if "error" not in path.stem)
 BOTH = [name for name in STREAMS if name in ANSWERS]
 

@@ -359,8 +359,9 @@ FOUND = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("write", "kinds", "fresh"), [row[1:] for row in FOUND],
-                         ids=[row[0] for row in FOUND])  # fmt: skip
+@pytest.mark.parametrize(
+    ("write", "kinds", "fresh"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND]
+)
 def test_a_laundering_leaves_its_marks_and_no_leave(told, tmp_path, write, kinds, fresh):
     tmp_path = tmp_path / "own"
     tmp_path.mkdir()
@@ -463,8 +464,9 @@ NOT_FOUND = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("write", "says"), [row[1:] for row in NOT_FOUND],
-                         ids=[row[0] for row in NOT_FOUND])  # fmt: skip
+@pytest.mark.parametrize(
+    ("write", "says"), [row[1:] for row in NOT_FOUND], ids=[row[0] for row in NOT_FOUND]
+)
 def test_what_is_not_found_is_said_in_the_docs(told, tmp_path, write, says):
     _, store, _ = laundered(told, tmp_path, write(told, tmp_path))
     assert told_of(store, "ours@1") is None
@@ -528,8 +530,9 @@ def test_it_is_told_of_all_that_is_made_from_it_and_everywhere(told, tmp_path):
         "[[rule]]\nid = 'a'\nsays = 'x'\nfor = 'artifact'\n"
         "when = 'sources.exists(s, s.license == \"GPL-3.0\")'\noutcome = 'deny'\n"
     )
-    decided = decide_circuit(REGISTRY, [circuit], circuit, lambda _: "other", _use(), DAY,
-                             rules=load_rules([rules]))  # fmt: skip
+    decided = decide_circuit(
+        REGISTRY, [circuit], circuit, lambda _: "other", _use(), DAY, rules=load_rules([rules])
+    )
     outcomes = {(d.rule, d.about): d.outcome for d in decided.decisions if d.engine == "house rule"}
     assert outcomes["r", "Our tickets (contradicted) (file)"] == "review"
     assert outcomes["a", "kept@1"] != "allow"

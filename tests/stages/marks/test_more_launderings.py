@@ -144,10 +144,14 @@ def receipts(make, *, drop=()):
     """Rows as they were published, each changed."""
 
     def write(told, folder):
-        lines = [json.loads(line) for path in sorted((told[1] / "pub").glob("*.jsonl"))
-                 for line in path.read_text().splitlines()]  # fmt: skip
-        made = [make({k: v for k, v in row.items() if k not in drop}, i)
-                for i, row in enumerate(lines)]  # fmt: skip
+        lines = [
+            json.loads(line)
+            for path in sorted((told[1] / "pub").glob("*.jsonl"))
+            for line in path.read_text().splitlines()
+        ]
+        made = [
+            make({k: v for k, v in row.items() if k not in drop}, i) for i, row in enumerate(lines)
+        ]
         return rows_alone(told, folder, made)
 
     return write
@@ -217,8 +221,9 @@ def second_store(told, folder):
     """Through a store that knows nothing: a corpus there, published without receipts, read here."""
     between = folder / "between"
     between.mkdir()
-    _, store, made = laundered(told, between, rows_alone(told, between, [
-        {"text": text} for text in TEXTS]), fresh=True)  # fmt: skip
+    _, store, made = laundered(
+        told, between, rows_alone(told, between, [{"text": text} for text in TEXTS]), fresh=True
+    )
     publish(store, made, str(folder / "again"), Wish(receipts=False, format="jsonl"))
     rows = [line for path in (folder / "again").glob("*.jsonl") for line in path.open()]
     (folder / "rows.jsonl").write_text("".join(rows))
@@ -345,8 +350,9 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("write", "kinds"), [row[1:] for row in FOUND],
-                         ids=[row[0] for row in FOUND])  # fmt: skip
+@pytest.mark.parametrize(
+    ("write", "kinds"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND]
+)
 def test_a_laundering_leaves_its_marks(told, tmp_path, write, kinds):
     folder = tmp_path / "own"
     folder.mkdir()
@@ -425,8 +431,10 @@ def test_an_honest_set_leaves_no_mark(told, tmp_path, write):
 
 def test_short_texts_that_two_people_write_alike_are_none(tmp_path):
     """Their set has 600 short questions of a machine, ours 2,000 of people; twelve are the same."""
-    theirs = [{"text": short(random.Random(f"their {i}")) + f" since day {i}",
-               "generator": "gpt-4o"} for i in range(600)]  # fmt: skip
+    theirs = [
+        {"text": short(random.Random(f"their {i}")) + f" since day {i}", "generator": "gpt-4o"}
+        for i in range(600)
+    ]
     ours = [{"text": short(random.Random(f"our {i}")) + f" since week {i}"} for i in range(2_000)]
     ours += [{"text": row["text"]} for row in theirs[:12]]
     store = run_stages(
@@ -440,9 +448,12 @@ def test_short_texts_that_two_people_write_alike_are_none(tmp_path):
 
 
 @law(25)
-@given(st.lists(st.integers(0, 59), min_size=5, max_size=30, unique=True), st.integers(0, 60),
-       st.integers(0, 60), st.sampled_from(["{}", "Q: what?\nA: {}", "<p>{}</p>", "# {}\n- - -"]),
-       )  # fmt: skip
+@given(
+    st.lists(st.integers(0, 59), min_size=5, max_size=30, unique=True),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.sampled_from(["{}", "Q: what?\nA: {}", "<p>{}</p>", "# {}\n- - -"]),
+)
 def test_any_cut_in_any_wrapping_is_found(told, tmp_path_factory, which, before, behind, wrapping):
     folder = tmp_path_factory.mktemp("any")
     made = [wrapping.format(TEXTS[i][before : len(TEXTS[i]) - behind]) for i in which]

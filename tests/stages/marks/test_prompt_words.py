@@ -21,8 +21,9 @@ WORDS = (
     "the valve of pump number seven leaks when pressure rises above nine bar and nobody hears it"
 )
 THEIRS = [f"Case {i}: {WORDS}, so we closed line {i * 7} for {i + 2} hours." for i in range(12)]
-OWN = [{"text": f"ticket {i} says that part {i % 9} of machine {i % 5} is broken"}
-       for i in range(30)]  # fmt: skip
+OWN = [
+    {"text": f"ticket {i} says that part {i % 9} of machine {i % 5} is broken"} for i in range(30)
+]
 FIRST = """
 [stages.told]
 kind = "import"
@@ -56,8 +57,10 @@ teacher = "t"
 prompt = "ask.txt"
 """
 PEOPLE = '[origins]\n"ask.txt" = { by = "people" }\n'
-GPT = ('[origins]\n"ask.txt" = [{ by = "people" }, { by = "model", name = "gpt-4o", '
-       'provider = "OpenAI", kind = "closed-api", called_by = "us" }]\n')  # fmt: skip
+GPT = (
+    '[origins]\n"ask.txt" = [{ by = "people" }, { by = "model", name = "gpt-4o", '
+    'provider = "OpenAI", kind = "closed-api", called_by = "us" }]\n'
+)
 ASK = "Answer the ticket. Be short and polite, and name the machine.\n"
 
 
@@ -151,9 +154,9 @@ def test_what_a_teacher_answered_before_is_the_teachers_whatever_asks_it_later(t
 
 def test_words_in_the_recipe_itself_leave_coverage_open(told):
     stages = ASKED.replace(
-        'kind = "generate"', 'kind = "label"\ncalibrate_on = 8\n'
-        f'labels = {{ good = "{THEIRS[7]}", bad = " bad" }}'
-    )  # fmt: skip
+        'kind = "generate"',
+        f'kind = "label"\ncalibrate_on = 8\nlabels = {{ good = "{THEIRS[7]}", bad = " bad" }}',
+    )
     _, _, store = asked(told, "Text: {{ text }} ->", stages=stages)
     found = told_of(store, "second@1")
     assert found.marks[0].where == "stages.second.labels of the recipe"

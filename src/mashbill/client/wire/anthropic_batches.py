@@ -36,13 +36,17 @@ if TYPE_CHECKING:
 
 
 _ANTHROPIC: dict[str, StateName] = {
-    "in_progress": "running", "canceling": "running", "ended": "ended",
-}  # fmt: skip
+    "in_progress": "running",
+    "canceling": "running",
+    "ended": "ended",
+}
 
 _ANTHROPIC_ITEMS: dict[str, ItemState] = {
-    "succeeded": "answered", "errored": "failed", "expired": "expired",
+    "succeeded": "answered",
+    "errored": "failed",
+    "expired": "expired",
     "canceled": "cancelled",
-}  # fmt: skip
+}
 _ERROR_STATUSES = {
     "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402,
     "permission_error": 403, "not_found_error": 404, "request_too_large": 413,

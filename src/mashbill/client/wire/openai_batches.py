@@ -76,9 +76,11 @@ class OpenAIBatches:
             return Call("POST", "/files", self._wire.headers(key) | {"Content-Type": kind}, body)
         file = text(answer(replies[0]).get("id"), "id")
         order = {
-            "input_file_id": own_name(file), "endpoint": path, "completion_window": "24h",
+            "input_file_id": own_name(file),
+            "endpoint": path,
+            "completion_window": "24h",
             "metadata": {_MARK: mark_of(own for own, _ in asks)},
-        }  # fmt: skip
+        }
         return Call("POST", "/batches", json_headers(self._wire, key), dumped(order))
 
     def state(self, body: Any) -> State:

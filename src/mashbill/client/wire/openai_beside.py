@@ -83,8 +83,11 @@ def read_usage(body: Mapping[str, Any], reply: Reply) -> None:
     reply.tokens_in = beside.count(usage.get("prompt_tokens"), "prompt_tokens")
     reply.tokens_out = beside.count(usage.get("completion_tokens"), "completion_tokens")
     reply.tokens_reasoning = beside.count(wrote.get("reasoning_tokens"), "reasoning_tokens")
-    places = (read.get("cached_tokens"), usage.get("prompt_cache_hit_tokens"),
-              usage.get("cached_tokens"))  # fmt: skip
+    places = (
+        read.get("cached_tokens"),
+        usage.get("prompt_cache_hit_tokens"),
+        usage.get("cached_tokens"),
+    )
     reply.tokens_cached = max(beside.count(value, "cached_tokens") for value in places)
     reply.tokens_cache_written = beside.count(read.get("cache_write_tokens"), "cache_write_tokens")
     total = beside.count(usage.get("total_tokens"), "total_tokens")

@@ -30,8 +30,10 @@ def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         WireError: if a piece of its text or of its calls has another form.
     """
     choice: dict[str, Any] = {
-        "index": 0, "message": {"role": "assistant"}, "finish_reason": None,
-    }  # fmt: skip
+        "index": 0,
+        "message": {"role": "assistant"},
+        "finish_reason": None,
+    }
     parts = of_one(parts)
     writes_messages = not any(isinstance(part.get("delta"), dict) for part in parts)
     if writes_messages and _grow_by_themselves(parts):

@@ -73,8 +73,9 @@ def flattened(turns: Sequence[dict[str, Any]], roles: Mapping[str, Role] | None 
     """
     known = ROLES | {word.lower(): role for word, role in (roles or {}).items()}
     said = [(known.get(role_of(turn)), *content_of(turn)) for turn in turns]
-    unknown = list(dict.fromkeys(role_of(t) for t, (role, *_) in zip(turns, said, strict=True)
-                                 if role is None))  # fmt: skip
+    unknown = list(
+        dict.fromkeys(role_of(t) for t, (role, *_) in zip(turns, said, strict=True) if role is None)
+    )
     last = max((i for i, (role, *_) in enumerate(said) if role == "assistant"), default=-1)
     text = said[last][1] if last >= 0 else ""
     before = said[: last if last >= 0 else None]

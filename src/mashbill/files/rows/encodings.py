@@ -22,9 +22,11 @@ _COMMON = [
 _LATIN = frozenset({"cp1252", "cp1250", "cp1254", "mac_roman", "cp437"})
 """encodings of one byte a letter whose letters are mostly Latin"""
 _MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 """byte order marks; that of UTF-32 begins as that of UTF-16 does"""
 _FEW = 3  # broken sequences that a file of UTF-8 may have, however short it is
 _WORD = re.compile(r"\S+")

@@ -192,7 +192,7 @@ def decide(
         matched: bool, shape (n,): the sources in question.
         hop: int32, shape (n,): 1 at models, leaf or not; what reaching a node costs.
         verifiers: whether checking counts.
-    """  # fmt: skip
+    """
     counts = definition.counts(verifiers=verifiers)
     own = np.where(matched, np.int32(0), FAR)
     hops = evaluate(circuit, FEWEST_HOPS, own, hop, counts)

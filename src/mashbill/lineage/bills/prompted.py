@@ -80,9 +80,10 @@ def _found_out(store: Store, manifest: Manifest) -> list[str]:
     said = manifest.stage.get(ORIGINS) or {}
     unsaid = undeclared_files(manifest.stage)
     return [
-        mark.where for mark in (told.marks if told else ())
+        mark.where
+        for mark in (told.marks if told else ())
         if mark.kind == "words" and mark.where not in said and mark.where not in unsaid
-    ]  # fmt: skip
+    ]
 
 
 def prompt_coverage(store: Store, manifest: Manifest) -> PromptCoverage:

@@ -35,7 +35,7 @@ __all__ = [
     "looked_words",
     "open_ends",
     "unrecorded_words",
-]  # fmt: skip
+]
 
 DID = {
     Channel.CONTENT: "wrote text",

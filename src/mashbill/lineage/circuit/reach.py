@@ -174,7 +174,7 @@ def _mean(
         blank: shape (entries,), whether the weight is not known.
         total: shape (groups,), known tokens of all members, in the group or not.
         blanks: shape (groups,), members of unknown weight, in the group or not.
-    """  # fmt: skip
+    """
     some = total > 0
     divisor = np.where(some, total, 1.0)
     lows = np.where(some, np.add.reduceat(known * low, start) / divisor, np.inf)

@@ -195,10 +195,13 @@ def decide_circuit(
     calls = [calls_of(circuit) for circuit in several]
     for source, found in sorted(students.items(), key=lambda item: item[0].title):
         question = Question(
-            source, tuple(dict.fromkeys(found)), use, as_of,
+            source,
+            tuple(dict.fromkeys(found)),
+            use,
+            as_of,
             by_others=not any(source in each.ours for each in calls),
             carried=any(source in each.carried for each in calls),
-        )  # fmt: skip
+        )
         decisions += decide_use(registry, question)
     licence = output_licence(registry, result, as_of, stated=use.license or stated)
     name = result.title(result.root)

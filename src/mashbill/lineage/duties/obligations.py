@@ -131,9 +131,12 @@ def output_licence(
     order = {"owed": 0, "carried": 1, "in question": 2}
     obligations.sort(key=lambda item: (order[item.state], item.document.id, item.clause.code))
     return OutputLicence(
-        tuple(licences), together(licences), tuple(obligations), _unlicensed(circuit, unknown),
+        tuple(licences),
+        together(licences),
+        tuple(obligations),
+        _unlicensed(circuit, unknown),
         own_licence,
-    )  # fmt: skip
+    )
 
 
 def _regranted(circuit: Circuit, document: Document, nodes: list[int]) -> np.ndarray | None:
@@ -160,9 +163,10 @@ def _unlicensed(circuit: Circuit, nodes: Iterable[int]) -> tuple[str, ...]:
     if values[circuit.root] != GOVERNED:
         return ()
     by_weights = [
-        node for node in np.flatnonzero(own == GOVERNED).tolist()
+        node
+        for node in np.flatnonzero(own == GOVERNED).tolist()
         if node != circuit.root and _reaches_by_weights(circuit, node)
-    ]  # fmt: skip
+    ]
     return tuple(circuit.title(node) for node in by_weights)
 
 
@@ -335,15 +339,24 @@ STATES = {"owed": "owed", "carried": "goes on to what is trained on it", "in que
 def _naming(clause: Clause, name: str, use: Use, *, is_public: bool) -> Finding:
     if clause.if_distributed and not is_public:
         if use.distributed is None:
-            return Finding("review", f"{clause.says} Whether it is distributed is not declared",
-                           lacking=("use.distribution",))  # fmt: skip
+            return Finding(
+                "review",
+                f"{clause.says} Whether it is distributed is not declared",
+                lacking=("use.distribution",),
+            )
         if not use.distributed:
-            return Finding("allow", f"not due while it is private: {clause.says}",
-                           {"use.distribution": use.distribution})  # fmt: skip
+            return Finding(
+                "allow",
+                f"not due while it is private: {clause.says}",
+                {"use.distribution": use.distribution},
+            )
     shown = name if is_public else use.published_name
     if not shown:
-        return Finding("review", f"{clause.says} The name it gets is not declared",
-                       lacking=("use.published_name",))  # fmt: skip
+        return Finding(
+            "review",
+            f"{clause.says} The name it gets is not declared",
+            lacking=("use.published_name",),
+        )
     used = {"published name": shown}
     if own_name(shown).startswith(clause.prefix.lower()):
         return Finding("allow", f"its name begins with {clause.prefix!r}", used)

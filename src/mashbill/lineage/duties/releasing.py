@@ -142,11 +142,14 @@ def _lacks(source: Source) -> bool:
 
 def _of_data(source: Source, public: bool | None, name: str, as_of: date) -> Decision:
     return _made(
-        "review", "data-licence-not-recorded", f"{source.title} ({source.route})",
+        "review",
+        "data-licence-not-recorded",
+        f"{source.title} ({source.route})",
         f"{_gets(name, public)} it was made from these data, whose licence is not recorded"
-        f'{_said(source.license)}; write license = "..." in the stage that reads them', as_of,
+        f'{_said(source.license)}; write license = "..." in the stage that reads them',
+        as_of,
         lacking=(*_undeclared(public), f"license of {source.title}"),
-    )  # fmt: skip
+    )
 
 
 def _of_prompts(prompted: PromptCoverage, public: bool | None, name: str, as_of: date) -> Decision:

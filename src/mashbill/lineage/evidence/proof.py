@@ -298,9 +298,12 @@ def check_proof(proof: dict[str, Any], signer: str | None = None) -> Proven:
             raise _failed(f"line {entry.index}", f"is signed by {entry.keyid}, not by {signer}")
     declaring = [entry for entry in entries if entry.event == SIGNERS]
     if {entry.index for entry in entries} != {
-        0, shard_entry.index, commit.index, *(entry.index for entry in declaring),
+        0,
+        shard_entry.index,
+        commit.index,
+        *(entry.index for entry in declaring),
         *_introducers(entries, [by, *(e.keyid for e in (shard_entry, commit, *declaring))]),
-    }:  # fmt: skip
+    }:
         raise _failed("lines", "has lines that this proof does not rest on")
     record = _record(read.record)
     nodes = _closure(read.nodes, record)

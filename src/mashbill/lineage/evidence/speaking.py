@@ -51,8 +51,7 @@ def strange_runs(
                 entry = told[name]
                 # A release that writes "start" entries says the digest of a run's facts, too.
                 found = _differences(journal, run, entry.predicate, name in begun)
-                differ = [what for what in found
-                          if what != "calls" or not calls_known]  # fmt: skip
+                differ = [what for what in found if what != "calls" or not calls_known]
                 if differ:
                     what = f"its {', '.join(differ)} are not those of entry {entry.index}"
                     yield f"run {name}: {what}"
@@ -108,9 +107,10 @@ def _strange_leaves(
     )
     kept = {bytes(call).hex(): bytes(leaf) for call, leaf in both}
     other = [
-        row for row in journal.rows(kept)
+        row
+        for row in journal.rows(kept)
         if row.leaf() != kept[row.call] and row.run not in told and row.run not in begun
-    ]  # fmt: skip
+    ]
     if other:
         yield (
             f"has other answers to {counted(len(other), 'call')} that were pruned, by a run "

@@ -30,9 +30,11 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6
           (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
 
 _PIPELINES = {
-    "classifier": "text-classification", "merge": "text-classification",
-    "quantise": "text-classification", "pretrain": "text-generation",
-}  # fmt: skip
+    "classifier": "text-classification",
+    "merge": "text-classification",
+    "quantise": "text-classification",
+    "pretrain": "text-generation",
+}
 """kind of the stage that trained it -> the Hub's task; a plugin's trainers have none"""
 
 

@@ -27,9 +27,10 @@ Behalf = Literal["the provider", "others", "not recorded"]
 said"""
 
 ON_THE_MARKET = {
-    "open-weights": "yes, as weights", "closed-api": "yes, behind an API",
+    "open-weights": "yes, as weights",
+    "closed-api": "yes, behind an API",
     "test-double": "no, it stands in for a model",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,11 @@ def own_models(table: NodeTable, readings: dict[str, Counts]) -> list[Use]:
     for name, body in sorted(table.bodies.items()):
         if body["type"] == "model" and name != table.root:
             leaf = Source(
-                name=body["artifact"], what="model", kind="open-weights", route="trained here",
+                name=body["artifact"],
+                what="model",
+                kind="open-weights",
+                route="trained here",
                 provider="the provider itself",
-            )  # fmt: skip
+            )
             found += uses(supposing(table, {name: leaf}), readings, leaf)
     return sorted(found, key=lambda use: (use.depth, use.source.name))

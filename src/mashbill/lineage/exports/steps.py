@@ -169,6 +169,7 @@ def _taken(
     how = {source: via for via, source in file_actors(manifest.stage)}
     found += [
         Taken("source", how.get(leaves[key], "content"), key, leaves[key].title, None)
-        for key in new if key not in named
-    ]  # fmt: skip
+        for key in new
+        if key not in named
+    ]
     return tuple(found)

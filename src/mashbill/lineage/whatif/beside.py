@@ -66,11 +66,13 @@ def side_by_side(facts: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]
     if lists[0] is not None:
         for key, noun in (("models", "models"), ("datasets", "datasets")):
             if lists[0][key]["score"] is not None:
-                rows.append((
-                    f"score, 0 to 100, over the {lists[0][key]['members']} {noun} of the list "
-                    + lists[0]["name"],
-                    [interval(item[key]["score"]) for item in lists],
-                ))  # fmt: skip
+                rows.append(
+                    (
+                        f"score, 0 to 100, over the {lists[0][key]['members']} {noun} of the list "
+                        + lists[0]["name"],
+                        [interval(item[key]["score"]) for item in lists],
+                    )
+                )
     downloads = [item["impact"]["models"]["downloads"] for item in facts]
     if any(item["known_of_hit"] for item in downloads):
         rows.append((

@@ -78,8 +78,9 @@ def _groups(things: Things, nodes: np.ndarray) -> tuple[np.ndarray, list[str]]:
     group = np.full(len(column.values), len(apart), np.int64)
     group[apart] = np.arange(len(apart))
     return group[column.code[nodes]], [
-        *(column.values[code] or "not recorded" for code in apart), OTHERS
-    ]  # fmt: skip
+        *(column.values[code] or "not recorded" for code in apart),
+        OTHERS,
+    ]
 
 
 def _apart(count: int, most: int) -> int:

@@ -67,8 +67,9 @@ def one_gap(roster: Roster, hit: Hit, hidden: np.ndarray, kinds: dict[str, np.nd
     serving = found[order[: int((uses > 0).sum())]][:FOLLOWED]
     alone = found[uses == 0]
     free = {key: which & ~hit.any for key, which in kinds.items()}
-    parts: dict[str, list[np.ndarray]] = {key: [which[alone].astype(np.int64)]
-                                          for key, which in free.items()}  # fmt: skip
+    parts: dict[str, list[np.ndarray]] = {
+        key: [which[alone].astype(np.int64)] for key, which in free.items()
+    }
     ways = _Ways.of(circuit, roster, serving)
     for begin in range(0, len(serving), _BITS):
         batch = serving[begin : begin + _BITS]

@@ -35,7 +35,7 @@ from mashbill.lineage.circuit.semirings import (
     allowed,
     evaluate,
     touched_above,
-)  # fmt: skip
+)
 from mashbill.lineage.whatif.impact import Impact, impact_of, widest
 from mashbill.lineage.whatif.roles import (
     CHANNELS,
@@ -44,7 +44,7 @@ from mashbill.lineage.whatif.roles import (
     chain,
     roles,
     uses_of,
-)  # fmt: skip
+)
 from mashbill.lineage.whatif.sparse import Sparse
 from mashbill.lineage.whatif.substitutes import Places, places_of
 

@@ -62,9 +62,12 @@ class Rebuild:
 
 
 def rebuild(
-    path: Path, store: Store, selector: Selector, replace: dict[str, str] | None = None,
+    path: Path,
+    store: Store,
+    selector: Selector,
+    replace: dict[str, str] | None = None,
     allow: Sequence[str | Path] = (),
-) -> Rebuild:  # fmt: skip
+) -> Rebuild:
     """Return the recipe of a rebuild without some sources.
 
     Args:

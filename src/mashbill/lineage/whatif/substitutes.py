@@ -75,8 +75,9 @@ def places_of(
     no_fit, no_might = np.zeros(circuit.size, np.uint8), np.zeros(circuit.size, np.uint8)
     gone = removed | loses
     lost = [place for place in range(len(CHANNELS)) if uses[gone, place].any()]
-    serving = {place: np.flatnonzero(whole & (uses[:, place] > 0)).astype(np.int32)
-               for place in lost}  # fmt: skip
+    serving = {
+        place: np.flatnonzero(whole & (uses[:, place] > 0)).astype(np.int32) for place in lost
+    }
     every = np.zeros(circuit.size, bool)
     for nodes in serving.values():
         every[nodes] = True
@@ -203,7 +204,7 @@ def _offered(
         ],
         "might_fit_in_all": each(might),
         "too_little_known_of": int(np.count_nonzero(among(little))),
-    }  # fmt: skip
+    }
 
 
 def _best(
@@ -261,9 +262,11 @@ def _unknown(things: Things, node: int, terms: int) -> list[str]:
     """Say what would have to be known of a candidate, or of what it follows."""
     measured = things.measured
     blank = (
-        np.isnan(measured.parameters[node]), np.isnan(measured.context[node]),
-        measured.takes[node] == 0, terms == REVIEW,
-    )  # fmt: skip
+        np.isnan(measured.parameters[node]),
+        np.isnan(measured.context[node]),
+        measured.takes[node] == 0,
+        terms == REVIEW,
+    )
     words = ("its size", "its context", "what it takes in", "whether its terms allow it")
     found = [word for word, is_blank in zip(words, blank, strict=True) if is_blank]
     return found or ["what it would replace, in full"]

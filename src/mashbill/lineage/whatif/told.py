@@ -151,8 +151,10 @@ class Told:
     def roles(self) -> list[dict[str, Any]]:
         """Return each role that what stays loses: how many do, and for how many nothing follows."""
         outcome, roster = self.outcome, self.roster
-        masks = [np.where(self.hit.stays, roster.each(np.bitwise_or, part), np.uint8(0))
-                 for part in (outcome.lost, outcome.unfitted, outcome.unserved)]  # fmt: skip
+        masks = [
+            np.where(self.hit.stays, roster.each(np.bitwise_or, part), np.uint8(0))
+            for part in (outcome.lost, outcome.unfitted, outcome.unserved)
+        ]
         rows = []
         for place, channel in enumerate(CHANNELS):
             lost, unfitted, unserved = (int((mask >> place & 1).sum()) for mask in masks)
@@ -202,7 +204,7 @@ class Told:
                 "share": [impact.share_low, impact.share_high],
                 "nearness": impact.nearness,
             },
-        }  # fmt: skip
+        }
 
     @cached_property
     def _again(self) -> np.ndarray:
@@ -230,10 +232,12 @@ class Told:
         again = self.roster.each(np.maximum, self._again)
         stays = self.hit.stays
         return {
-            key: {word: int((stays & which & (again == at)).sum())
-                  for at, word in enumerate(MADE_AGAIN)}
+            key: {
+                word: int((stays & which & (again == at)).sum())
+                for at, word in enumerate(MADE_AGAIN)
+            }
             for key, which in self._kinds.items()
-        }  # fmt: skip
+        }
 
     def _unknown(self) -> dict[str, dict[str, int]]:
         parts = {
@@ -242,11 +246,13 @@ class Told:
         }
         every = {name: self.roster.each(np.logical_or, mask) for name, mask in parts.items()}
         return {
-            key: {"recorded": int((self.hit.any & which).sum()),
-                  **{name: int((mask & which).sum()) for name, mask in every.items()},
-                  "in_all": int(which.sum())}
+            key: {
+                "recorded": int((self.hit.any & which).sum()),
+                **{name: int((mask & which).sum()) for name, mask in every.items()},
+                "in_all": int(which.sum()),
+            }
             for key, which in self._kinds.items()
-        }  # fmt: skip
+        }
 
     def _open(self) -> dict[str, Any]:
         """Return for how many things it is not known whether they go, and what is not recorded."""
@@ -297,12 +303,14 @@ class Told:
             "hit": int(hit.any.sum()),
             "under": {name: by_kind(mask) for name, mask in self._under.items()},
             "keep_an_unaffected_path": int(staying(outcome.keeps).sum()),
-            "without_substitute": [int(staying(part).sum())
-                                   for part in (outcome.without_any, outcome.without)],
+            "without_substitute": [
+                int(staying(part).sum()) for part in (outcome.without_any, outcome.without)
+            ],
             "impact": {
                 **{key: impact_in_all(roster, hit, which) for key, which in self._kinds.items()},
                 "over_a_list": (
-                    None if self.population is None
+                    None
+                    if self.population is None
                     else score(self.population, roster, hit, self.ids)
                 ),
             },
@@ -317,7 +325,7 @@ class Told:
             "lead_times": lead_facts(self.lead),
             "artifacts_in_all": int(hit.stays.sum()),
             "artifacts": told,
-        }  # fmt: skip
+        }
         return {"first_lines": first_line(facts), **facts}
 
 

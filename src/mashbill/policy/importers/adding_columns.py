@@ -295,8 +295,10 @@ def _pieces(table: pa.Table, model: type[Entity | Claim]) -> Iterator[bytes]:
     codes = [table.column(name).combine_chunks().indices for name in table.column_names]
     comma, nothing, end = (pa.scalar(text, pa.large_string()) for text in (",", "", "\n"))
     for begin in range(0, table.num_rows, _AT_ONCE):
-        cells = [texts.take(code.slice(begin, _AT_ONCE))
-                 for texts, code in zip(quoted, codes, strict=True)]  # fmt: skip
+        cells = [
+            texts.take(code.slice(begin, _AT_ONCE))
+            for texts, code in zip(quoted, codes, strict=True)
+        ]
         lines = pc.binary_join_element_wise(*cells, comma)
         ended = pc.binary_join_element_wise(lines, nothing, end)
         ends = np.frombuffer(ended.buffers()[1], np.int64)

@@ -111,9 +111,12 @@ class Gathering:
             for claim in self.claims
         )
         return Imported(
-            tuple(self.entities.values()), tuple(claims), tuple(self.left_out), self.format,
+            tuple(self.entities.values()),
+            tuple(claims),
+            tuple(self.left_out),
+            self.format,
             tuple(self.rejected),
-        )  # fmt: skip
+        )
 
 
 def _first(error: ValidationError) -> str:

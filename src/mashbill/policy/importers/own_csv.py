@@ -64,6 +64,9 @@ def read(path: Path) -> Imported:
 
     read_each(path, "*.csv", gathered.reject, read_one)
     return Imported(
-        tuple(entities.values()), tuple(claims), tuple(gathered.left_out), "csv",
+        tuple(entities.values()),
+        tuple(claims),
+        tuple(gathered.left_out),
+        "csv",
         tuple(gathered.rejected),
-    )  # fmt: skip
+    )

@@ -139,9 +139,9 @@ def mentions_of(part: Part, value: Any, line: int, *, note: str = "") -> list[Me
         text = _SERVED.sub("", item.strip().removeprefix("hf://"))
         if not text or re.fullmatch(r"[\d.eE+-]+", text):
             continue
-        text, _, rest = text.partition(":") if re.fullmatch(r"[^:]+/[^:]+:\w+", text) else (
-            text, "", ""
-        )  # fmt: skip
+        text, _, rest = (
+            text.partition(":") if re.fullmatch(r"[^:]+/[^:]+:\w+", text) else (text, "", "")
+        )
         named = read_name(text, what)
         if named.name and "/" not in named.name:
             named = Named(reason=f"{text!r} names no owner, so it may be anybody's")

@@ -94,12 +94,14 @@ def _of_claims(facts: Facts, of: Public) -> list[Block]:
         for claim in of.claims
     ]  # fmt: skip
     blocks: list[Block] = [
-        Commands((
-            f"mashbill catalogue show {name}",
-            f"mashbill bill {name} --definition all",
-            f"mashbill check {name} --as-of {facts.as_of} --all{_given(facts)}",
-        )),
-    ]  # fmt: skip
+        Commands(
+            (
+                f"mashbill catalogue show {name}",
+                f"mashbill bill {name} --definition all",
+                f"mashbill check {name} --as-of {facts.as_of} --all{_given(facts)}",
+            )
+        ),
+    ]
     if not rows:
         none = (
             f"No claim about the making of {of.entity.id} counts, and no ledger stands behind it: "

@@ -51,7 +51,7 @@ NOT_ASKED = (
     "Duties of the EU AI Act and of other laws, except what section 2.5 of its template asks.",
     "Contracts, order forms and letters that are not declared here.",
     "Whether a text in the registry is the whole of what was agreed to.",
-)  # fmt: skip
+)
 SOURCES = 60
 """lines of the bill that are shown at most; the largest come first"""
 SIGNERS = ("Release owner", "Legal counsel", "Model owner")
@@ -73,13 +73,16 @@ def compose(facts: Facts) -> Document:
         _calls(facts),
         _coverage(facts),
         _definitions(facts),
-        Section("What was not asked", (
-            Paragraph("Nothing here speaks of these; each wants an answer from somebody else:"),
-            Items(NOT_ASKED),
-        )),
+        Section(
+            "What was not asked",
+            (
+                Paragraph("Nothing here speaks of these; each wants an answer from somebody else:"),
+                Items(NOT_ASKED),
+            ),
+        ),
         _signing(facts),
         checking_section(facts),
-    ]  # fmt: skip
+    ]
     if (names := _names(facts)) is not None:
         sections.append(names)
     return Document(
@@ -93,9 +96,9 @@ def compose(facts: Facts) -> Document:
 def _names(facts: Facts) -> Section | None:
     """Return the annex, with the names behind each reason and each gap that was counted."""
     told = [*reasons(facts.decided.of("deny")), *reasons(facts.decided.of("review"))]
-    return annex([
-        *((reason.because, list(reason.about)) for reason in told), *together(facts.unknown)
-    ])  # fmt: skip
+    return annex(
+        [*((reason.because, list(reason.about)) for reason in told), *together(facts.unknown)]
+    )
 
 
 def _what(facts: Facts) -> Section:
@@ -115,10 +118,11 @@ def _what(facts: Facts) -> Section:
     else:
         entity = of.entity
         rows += [
-            ("kind", f"{entity.what}, {entity.kind}"), ("made by", entity.provider),
+            ("kind", f"{entity.what}, {entity.kind}"),
+            ("made by", entity.provider),
             ("released", entity.released or looked_words(entity.released_looked)),
             ("stated at", entity.source or "not recorded"),
-        ]  # fmt: skip
+        ]
     rows.append(("declared use", declared_words(use.facts())))
     blocks = table(("fact", "what is recorded"), rows, "fact")
     return Section("What it is", tuple(blocks))
@@ -139,10 +143,13 @@ def _sources(facts: Facts) -> Section:
         )
         for line in named[:SOURCES]
     ]
-    blocks: list[Block] = [*table(
-        ("source", "whose", "what it did", f"share of the {facts.unit}", "how far", "licence"),
-        rows, "line",
-    )]  # fmt: skip
+    blocks: list[Block] = [
+        *table(
+            ("source", "whose", "what it did", f"share of the {facts.unit}", "how far", "licence"),
+            rows,
+            "line",
+        )
+    ]
     if not blocks:
         return Section("What it was made from", (Paragraph("No source is recorded."),))
     if (more := len(named) - SOURCES) > 0:
@@ -152,9 +159,10 @@ def _sources(facts: Facts) -> Section:
     blocks.append(
         Paragraph(
             "A share is the part in records that the source reached; shares overlap. How far "
-            "counts the models between.", "note",
+            "counts the models between.",
+            "note",
         )
-    )  # fmt: skip
+    )
     return Section("What it was made from", tuple(blocks))
 
 
@@ -195,9 +203,12 @@ def _calls(facts: Facts) -> Section:
             )
         )
     others = sorted(
-        {line.source.title for line in facts.lines
-         if line.source.what == "model" and line.source.route.startswith("dataset:")}
-    )  # fmt: skip
+        {
+            line.source.title
+            for line in facts.lines
+            if line.source.what == "model" and line.source.route.startswith("dataset:")
+        }
+    )
     if others:
         blocks.append(
             Paragraph(
@@ -234,12 +245,14 @@ def _definitions(facts: Facts) -> Section:
     for closed, any_model in facts.verdicts:
         about = closed.definition
         path = path_text(closed.path) or path_text(any_model.path)
-        rows.append((
-            f"{about.name}, {about.title} (version {about.version})",
-            about.text,
-            definition_sentences(closed, any_model, facts.unit),
-            f"{facts.name}, from {path}" if path else "none is recorded",
-        ))  # fmt: skip
+        rows.append(
+            (
+                f"{about.name}, {about.title} (version {about.version})",
+                about.text,
+                definition_sentences(closed, any_model, facts.unit),
+                f"{facts.name}, from {path}" if path else "none is recorded",
+            )
+        )
     blocks: list[Block] = [
         Paragraph(
             "Nobody agrees on what distilled from means. Each definition is put in words here, and "

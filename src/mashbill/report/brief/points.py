@@ -70,13 +70,16 @@ def points(found: Sequence[Reason]) -> list[Block]:
     rows = [
         (
             _names(reason),
-            *((reason.own, reason.own_lacks) if len(reason.about) == 1
-              else (reason.because, reason.lacks)),
+            *(
+                (reason.own, reason.own_lacks)
+                if len(reason.about) == 1
+                else (reason.because, reason.lacks)
+            ),
             reason.text,
             _path(reason),
         )
         for reason in found
-    ]  # fmt: skip
+    ]
     head = ("about", "why", "what is missing", "text or rule", "path")
     if not any(row[-1] for row in rows):  # no path is told: the column would be empty
         return table(head[:-1], [row[:-1] for row in rows], "point")

@@ -149,9 +149,12 @@ def answered_before_asked(journal: Journal, wanted: np.ndarray) -> np.ndarray:
                 _earliest(times, wanted, [(str(row[column]), str(row[3])) for row in rows])
     asked, answered = first
     return np.array(
-        [one in answered and (one not in asked or answered[one] < asked[one])
-         for one in wanted.tolist()], bool,
-    )  # fmt: skip
+        [
+            one in answered and (one not in asked or answered[one] < asked[one])
+            for one in wanted.tolist()
+        ],
+        bool,
+    )
 
 
 def _earliest(times: dict[int, str], wanted: np.ndarray, said: list[tuple[str, str]]) -> None:
@@ -161,8 +164,9 @@ def _earliest(times: dict[int, str], wanted: np.ndarray, said: list[tuple[str, s
     for keys in (keyed(texts, places), keyed_within(texts, places, answers=False)):
         found = passages(keys)
         found = found[np.isin(found["hash"], wanted)]
-        for one, place in zip(found["hash"].tolist(), keys.rows[found["text"]].tolist(),
-                              strict=True):  # fmt: skip
+        for one, place in zip(
+            found["hash"].tolist(), keys.rows[found["text"]].tolist(), strict=True
+        ):
             at = said[place][1]
             if one not in times or at < times[one]:
                 times[one] = at

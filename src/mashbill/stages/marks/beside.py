@@ -231,9 +231,10 @@ def _address(artifact: str) -> str:
 
 def _models(table: NodeTable) -> list[str]:
     names = {
-        body["name"] for body in table.bodies.values()
+        body["name"]
+        for body in table.bodies.values()
         if body["type"] == "source" and body["what"] == "model"
-    }  # fmt: skip
+    }
     return sorted(names)
 
 

@@ -50,9 +50,10 @@ _OF_MODELS = frozenset(["model", "models", "llm", "llms", "generator", "generato
 """words of a name of a column that say that it names models: full names and makers' own words for
 their models count there; a word of several meanings (Claude, Gemini) only if all else does"""
 LIBRARIES = {
-    "distilabel_metadata": "distilabel", "gen_input_configs": "Magpie",
+    "distilabel_metadata": "distilabel",
+    "gen_input_configs": "Magpie",
     "gen_response_configs": "Magpie",
-}  # fmt: skip
+}
 """column that a library which has models write leaves in the rows -> library"""
 _OWN = ("model", "chosen-model", "chosen_model", "rejected-model", "rejected_model",
         "generation_models", "model_names", "grouped_model_name", "generation_model")  # fmt: skip
@@ -75,9 +76,10 @@ REQUEST = "request"
 _OF_A_CALL = frozenset(["teacher", "prefix", "choices", "logprobs"])
 """other columns of that export; with none of them a request may be anybody's"""
 _WITHIN = {
-    BILL: (rf'"{BILL}"\s*:\s*"[0-9a-f]{{64}}"',), CALL: (rf'"{CALL}"\s*:\s*"[0-9a-f]{{64}}"',),
+    BILL: (rf'"{BILL}"\s*:\s*"[0-9a-f]{{64}}"',),
+    CALL: (rf'"{CALL}"\s*:\s*"[0-9a-f]{{64}}"',),
     REQUEST: (rf'"{REQUEST}"\s*:\s*"[0-9a-f]{{64}}"', f'"({"|".join(sorted(_OF_A_CALL))})"'),
-}  # fmt: skip
+}
 """key -> what a cell has in it within which a receipt stands"""
 _SHORT = 500
 """bytes of a list or an object that may be a name or some"""
@@ -219,8 +221,9 @@ class Columns:
         worth = pc.match_substring_regex(texts, f"(?i){_WORTH.pattern}")
         own = column_of(self._generator, [column]) if self._generator else None
         named = _says_models(plain_name(column)) or own is not None
-        for text in texts.filter(pc.fill_null(worth, fill_value=False) if not named else
-                                 pc.is_valid(texts)).to_pylist():  # fmt: skip
+        for text in texts.filter(
+            pc.fill_null(worth, fill_value=False) if not named else pc.is_valid(texts)
+        ).to_pylist():
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError):
@@ -323,9 +326,10 @@ class Columns:
                 fits = others
             if not says_so and 2 * sum(fits.values()) < total:
                 fits = {
-                    name: rows for name, rows in fits.items()
+                    name: rows
+                    for name, rows in fits.items()
                     if is_whence and (is_in_full(name) or is_machine(name))
-                }  # fmt: skip
+                }
             if not fits:
                 continue
             rows = min(sum(fits.values()), self.rows)

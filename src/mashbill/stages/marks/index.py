@@ -226,8 +226,9 @@ def texts_of(batch: pa.RecordBatch) -> Iterator[tuple[np.ndarray, Keyed]]:
         if name == ID and pa.types.is_fixed_size_binary(column.type) | pa.types.is_binary(
             column.type
         ):
-            ids = pa.array([None if one is None else one.hex() for one in column.to_pylist()],
-                           pa.string())  # fmt: skip
+            ids = pa.array(
+                [None if one is None else one.hex() for one in column.to_pylist()], pa.string()
+            )
             yield keyed(ids, places).hashed(), _NOTHING
         if name in OURS or not is_text or name in _OTHERS:
             continue

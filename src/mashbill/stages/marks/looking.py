@@ -95,9 +95,10 @@ class Looking:
         if not self._held and not self._answers:
             return
         keys = [
-            (name in self._texts and number == 1, each) for name, cells in columns.items()
+            (name in self._texts and number == 1, each)
+            for name, cells in columns.items()
             for number, each in enumerate(self._keys(cells, rows))
-        ]  # fmt: skip
+        ]
         pieces = [_NONE]
         for is_text, each in keys:
             # Of short texts, which labels and ids are, those of the text's own column alone count.
@@ -130,8 +131,10 @@ class Looking:
                 continue
             hits, left = left[is_there], left[~is_there]
             nodes = np.asarray(held.nodes[at[is_there]])
-            speaks = np.isin(nodes, [n for n in np.unique(nodes).tolist()
-                                     if self._speaks_against(held.writers(n))])  # fmt: skip
+            speaks = np.isin(
+                nodes,
+                [n for n in np.unique(nodes).tolist() if self._speaks_against(held.writers(n))],
+            )
             if speaks.any():
                 self._met.setdefault(held.name, Met()).count(hits[speaks], nodes[speaks])
         if self._answers is not None and len(left):
@@ -202,15 +205,16 @@ class Looking:
             for leaf, source in sources.items() if leaf in against
         )  # fmt: skip
         return Contradiction(
-            tuple(declared) or ("what its rows say",), tuple(against), tuple(marks),
-            tuple((how, node, whole) for (how, node), whole in parts.items()), nodes,
-        )  # fmt: skip
+            tuple(declared) or ("what its rows say",),
+            tuple(against),
+            tuple(marks),
+            tuple((how, node, whole) for (how, node), whole in parts.items()),
+            nodes,
+        )
 
     def _of_receipts(self, marks: list[Mark], parts: _Parts, nodes: _Nodes) -> None:
         marks += [*self._columns.alone(), *self._columns.calls()]
-        by_node = {
-            name: held for held in self._held for name in held.table.numbered
-        }  # fmt: skip
+        by_node = {name: held for held in self._held for name in held.table.numbered}
         # In a column of another name digests of nodes that the store has are receipts, too.
         elsewhere = [
             (column, {name: rows for name, rows in found.items() if self._is_of(by_node, name)})
@@ -292,9 +296,11 @@ class Looking:
                 found.append(("part", partly.rows, partly.nodes))
             for kind, rows, met in found:
                 names = dict.fromkeys(
-                    writer.name for node in met for writer in held.writers(node)
+                    writer.name
+                    for node in met
+                    for writer in held.writers(node)
                     if self._differs(writer) and writer.name not in declared
-                )  # fmt: skip
+                )
                 if not names:
                     continue  # it is declared as they are
                 marks.append(Mark(kind, held.name, tuple(names), rows, total))
@@ -308,9 +314,8 @@ class Looking:
             return
         total = self._columns.rows
         found: dict[str, tuple[MarkKind, int]] = {
-            who: ("answer", met.rows) for who, met in self._answered.items()
-            if met.is_enough(total)
-        }  # fmt: skip
+            who: ("answer", met.rows) for who, met in self._answered.items() if met.is_enough(total)
+        }
         for who, met in self._partly.of_teachers.items():
             if met.is_enough(total, ENOUGH, PART) and met.rows > found.get(who, ("answer", 0))[1]:
                 found[who] = ("answered", met.rows)
@@ -331,8 +336,9 @@ class Looking:
         names = dict.fromkeys(_id_of(text) for text in said if text)
         marks += [
             Mark("address", name, tuple(entity.id for entity in wrote))
-            for name in names if (wrote := writers_of(name))
-        ]  # fmt: skip
+            for name in names
+            if (wrote := writers_of(name))
+        ]
 
 
 _Parts = dict[tuple[str, str], bool]

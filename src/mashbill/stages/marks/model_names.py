@@ -46,9 +46,11 @@ _BESIDE = frozenset(
 """makers and tiers: with one of them a word of several meanings is a model's"""
 
 
-_MADE = (r"(?:synthetic|synthesi[sz]ed|generated|generation|written|created|made|produced"
-         r"|distilled|by|from|with|using|via|outputs?|responses?|answers?|completions?"
-         r"|samples?|data)")  # fmt: skip
+_MADE = (
+    r"(?:synthetic|synthesi[sz]ed|generated|generation|written|created|made|produced"
+    r"|distilled|by|from|with|using|via|outputs?|responses?|answers?|completions?"
+    r"|samples?|data)"
+)
 _MADE_BEFORE = re.compile(rf"^(?:{_MADE}[-_ ./:]+)+")
 _MADE_BEHIND = re.compile(rf"(?:[-_ ./:(\[]+{_MADE}[)\]]?)+$")
 _MACHINES = frozenset(
@@ -142,8 +144,9 @@ def family_name(text: str) -> tuple[Known, bool] | None:
     whole = entity.id.lower().rpartition("/")[2].removesuffix(" (unspecified)") == met[0]
     name = entity.id if whole else text.strip()
     kind = entity.kind if whole or entity.kind == "closed-api" else "unknown"
-    return Known(name, is_model=True, kind=kind, provider=entity.provider,
-                 country=entity.country), is_shared  # fmt: skip
+    return Known(
+        name, is_model=True, kind=kind, provider=entity.provider, country=entity.country
+    ), is_shared
 
 
 def looks_like_a_model(text: str) -> bool:
@@ -181,9 +184,10 @@ def _heads() -> frozenset[str]:
     """Return the letters that names of models begin with: most texts have none of them."""
     catalogue = load_catalogue()
     names = [
-        name.rpartition("/")[2] for name, entity_id in catalogue.names.items()
+        name.rpartition("/")[2]
+        for name, entity_id in catalogue.names.items()
         if catalogue.entities[entity_id].what == "model"
-    ]  # fmt: skip
+    ]
     found = {match[0] for name in names if (match := re.match(r"[a-z]{2,}", name))}
     return frozenset(found | _WORDS.keys() | _MORE)
 

@@ -86,8 +86,11 @@ class Partly:
         left = _Left(found, rows)
         for held in self._held:
             nodes, is_there = _at(held.passages, left.found)
-            against = [n for n in np.unique(nodes[is_there]).tolist()
-                       if n >= 0 and self._speaks(held.writers(n))]  # fmt: skip
+            against = [
+                n
+                for n in np.unique(nodes[is_there]).tolist()
+                if n >= 0 and self._speaks(held.writers(n))
+            ]
             hits = is_there & np.isin(nodes, against)
             self._count(self.of_artifacts, held.name, left, (hits, nodes), held.passages.shift)
             left.take(is_there, is_there & ~hits)
@@ -101,9 +104,12 @@ class Partly:
 
     @staticmethod
     def _count(
-        where: dict[str, Met], name: str, left: _Left, met: tuple[np.ndarray, np.ndarray],
+        where: dict[str, Met],
+        name: str,
+        left: _Left,
+        met: tuple[np.ndarray, np.ndarray],
         shift: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         hits, nodes = met
         if not hits.any():
             return

@@ -93,9 +93,12 @@ def words_contradicted(
     if not marks:
         return None
     return Contradiction(
-        tuple(dict.fromkeys(leaves.values())) or ("of unrecorded origin",), tuple(leaves),
-        tuple(marks), tuple((how, node, whole) for (how, node), whole in parts.items()), nodes,
-    )  # fmt: skip
+        tuple(dict.fromkeys(leaves.values())) or ("of unrecorded origin",),
+        tuple(leaves),
+        tuple(marks),
+        tuple((how, node, whole) for (how, node), whole in parts.items()),
+        nodes,
+    )
 
 
 def _words(recipe: Recipe, name: str) -> Iterator[tuple[str, pa.Array]]:
@@ -148,9 +151,10 @@ class _Words:
                 continue
             numbers = np.asarray(held.passages.nodes[at[is_there]])
             against = [
-                n for n in np.unique(numbers).tolist()
+                n
+                for n in np.unique(numbers).tolist()
                 if n >= 0 and any(_differs(writer, declared) for writer in held.writers(n))
-            ]  # fmt: skip
+            ]
             hits = left[is_there][np.isin(numbers, against)]
             if held.manifest.stage.get("teachers") and self._answers is not None:
                 # What a teacher of this store wrote is in the journal, with what it was asked by.

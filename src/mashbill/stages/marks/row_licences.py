@@ -62,9 +62,10 @@ class RowLicences:
         bound = STRICTER.index(licence_kind(declared)) if declared else 0
         for column, counts in self._found.items():
             fits = {
-                licence: count for licence, count in counts.items()
+                licence: count
+                for licence, count in counts.items()
                 if STRICTER.index(licence_kind(licence)) > bound
-            }  # fmt: skip
+            }
             if fits:
                 names = sorted(fits, key=lambda licence: (-fits[licence], licence))
                 yield Mark("licence", column, tuple(names), sum(fits.values()), rows)

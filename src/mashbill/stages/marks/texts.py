@@ -73,8 +73,9 @@ def keyed(texts: pa.Array, rows: np.ndarray) -> Keyed:
     """
     if pa.types.is_large_string(texts.type):
         texts = texts.cast(pa.string())
-    there = np.asarray(pc.fill_null(pc.greater_equal(pc.binary_length(texts), _SHORTEST),
-                                    fill_value=False))  # fmt: skip
+    there = np.asarray(
+        pc.fill_null(pc.greater_equal(pc.binary_length(texts), _SHORTEST), fill_value=False)
+    )
     data = matching_keys(_in_one_dress(texts.filter(pa.array(there)))).cast(pa.large_binary())
     buffers = data.buffers()
     ends = np.frombuffer(buffers[1], np.int64)[data.offset : data.offset + len(data) + 1]
