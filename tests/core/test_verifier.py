@@ -51,7 +51,9 @@ class Saying:
 )
 def test_what_breaks_the_promise_is_told_with_the_verifiers_name(scores, said):
     session = VerifierSession("mine", Parts(), lambda: Saying(scores))
-    with pytest.raises(StageError, match=r"verifiers\.mine: kind 'parts' broke") as told:
+    with pytest.raises(
+        StageError, match=r"verifiers\.mine: kind 'parts' of no distribution broke"
+    ) as told:
         session.score([Case("a"), Case("b")])
     assert said in str(told.value)
 

@@ -107,6 +107,51 @@ def test_a_report_and_an_export_show_it(store, tmp_path):
     assert "verifier" in export(store, store.find("right"), "prov")
 
 
+def test_labels_of_a_teacher_are_scored_against_what_humans_said(tmp_path):
+    moods = ["good", "bad", "plain"]
+    words = {"good": "lovely", "bad": "awful", "plain": "table"}
+    rows = [{"text": f"a {words[moods[at % 3]]} thing {at}", "mood": moods[at % 3 - at % 2]}
+            for at in range(24)]  # fmt: skip
+    teacher = '[teachers.t]\nkind = "fake"\nnoise = 0\n' + "".join(
+        f'words.{mood} = ["{word}"]\n' for mood, word in words.items()
+    )
+    stages = """
+[verifiers.same]
+kind = "exact"
+fold = true
+
+[stages.texts]
+kind = "corpus"
+title = "texts"
+origin = "own-dataset"
+source = "texts.jsonl"
+
+[stages.labelled]
+kind = "label"
+input = "texts"
+teacher = "t"
+prompt = "p.txt"
+labels = { good = " good", bad = " bad", plain = " plain" }
+
+[stages.checked]
+kind = "verify"
+input = "labelled"
+by = "same"
+column = "label"
+reference = "mood"
+"""
+    files = {"texts.jsonl": rows, "p.txt": "Text: {{ text }} ->"}
+    store = run_stages(tmp_path, stages, files, teachers=teacher)
+    kept, gone = rows_of(store, "checked"), rows_of(store, "checked", "rejected")
+    assert {row["label"] for row in kept} == set(moods)
+    assert all(row["label"] == row["mood"] and row["score"] == 1 for row in kept)
+    assert gone
+    assert all(row["label"] != row["mood"] and row["score"] == 0 for row in gone)
+    table = NodeTable.of(store, store.find("checked"))
+    told = {line.source.what: line.channels for line in bill(Circuit.of(table))}
+    assert set(told) == {"dataset", "model", "program"}
+
+
 def recipe(folder, text=STAGES):
     (folder / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     path = folder / "r.toml"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from mashbill.core import registry
 from mashbill.core.errors import StageError
 from mashbill.core.literals import Literals
 from mashbill.core.source import Source
@@ -202,7 +203,9 @@ class VerifierSession:
         return list(scores)
 
     def _broke(self, what: str) -> StageError:
+        origin = registry.origin(self.spec.kind, registry.VERIFIERS)
+        whose = " ".join(origin.get(key, "") for key in ("distribution", "version")).strip()
         return StageError(
-            f"verifiers.{self._name}: kind {self.spec.kind!r} broke what a verifier promises: "
-            f"{what} (see {_PROMISES})"
+            f"verifiers.{self._name}: kind {self.spec.kind!r} of {whose or 'no distribution'} "
+            f"broke what a verifier promises: {what} (see {_PROMISES})"
         )
