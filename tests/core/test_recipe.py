@@ -46,7 +46,7 @@ def test_a_recipe_that_is_not_there_is_named(tmp_path):
 
 
 def test_the_shipped_recipe_is_read():
-    from mashbill.cli import recipe_path
+    from mashbill.workspace.recipes import recipe_path
 
     recipe = load_recipe(recipe_path("grey_area"))
     assert recipe.result == "scratch"
