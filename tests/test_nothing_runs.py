@@ -39,6 +39,7 @@ METHODS = frozenset(
 HARMLESS = frozenset({"yaml.safe_load"})
 # file -> call -> why it may
 LISTED = {
+    "__init__.py": {"importlib.import_module": "a module of the package's own table"},
     "cli/commands.py": {"importlib.import_module": "a module of the package's own table"},
     "files/remote.py": {"fsspec.get_filesystem_class": "a scheme, never of a chain"},
     "files/packages.py": {
@@ -47,7 +48,10 @@ LISTED = {
     },
     "core/installed.py": {"importlib.util.find_spec": "looks whether pip is there; loads nothing"},
     "core/parsing.py": {"yaml.load": "with a safe loader of ours that takes less (plain_yaml)"},
-    "core/registry.py": {"importlib.metadata.entry_points": "packages that the user installed"},
+    "core/registry.py": {
+        "importlib.metadata.entry_points": "packages that the user installed",
+        "importlib.util.find_spec": "looks where a plugin's code lies, to digest it; loads nothing",
+    },
     "files/rows/cells.py": {"ast.literal_eval": "a quoted text of a list that a cell writes"},
     "prompts/schema.py": {
         "importlib.util.spec_from_file_location": "a model that --allow names",
@@ -75,6 +79,16 @@ FORBIDDEN = frozenset(
     {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "runpy",
      "datasets", "imp", "code", "codeop"}
 )  # fmt: skip
+
+
+OF_THE_KIT = {"pickle": "it unpickles what it pickled itself a line before"}
+ALLOWED = {
+    "workspace/artifact.py": {"datasets": "wraps a table in memory; nothing is loaded by it"},
+    "testing/laws.py": OF_THE_KIT,
+    "testing/stages.py": OF_THE_KIT,
+    "testing/trainers.py": OF_THE_KIT,
+}
+"""file -> what it imports although it can run what it reads, and why it does not"""
 
 
 def calls(tree):
@@ -126,7 +140,8 @@ def test_nothing_that_unpickles_is_imported():
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
-            assert not FORBIDDEN & {name.split(".")[0] for name in names}, path
+            found = FORBIDDEN & {name.split(".")[0] for name in names}
+            assert not found - ALLOWED.get(path.relative_to(SOURCE).as_posix(), {}).keys(), path
 
 
 def test_what_could_execute_is_told_not_to():

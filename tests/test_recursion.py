@@ -25,7 +25,7 @@ BOUNDED = {
     "publish/rows.py _plain": "_NESTED levels of a value, then ValueError",
     "prompts/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
     "run/measuring.py agree": "measures of a manifest, which core/parsing.py read: its depth",
-    "run/slices.py add_measures": "measures that stages write themselves: two levels",
+    "run/measuring.py add_measures": "measures that stages write themselves: two levels",
     "files/tables.py _elements": "100 types in one another, refused before (_plain)",
     "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",
     "teachers/fake_json.py _object": "twice _DEEPEST: nothing is drawn below",

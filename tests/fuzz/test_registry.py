@@ -25,6 +25,7 @@ OF_ITS_OWN = "bytes that this program wrote, and that nobody hands over"
 OF_THE_JOURNAL = "columns of the journal, read within what tells a damaged one (calls/journal.py)"
 OF_A_SERVICE = "the answer of a service: bounded, and refused, where it comes in (the client)"
 OF_THE_CLIENT = "a batch's answer, bounded by the client that fetched it"
+OF_THE_KIT = "unpickles what it pickled itself a line before"
 MAY_PARSE = {
     "core.parsing": "the place itself",
     "core.installed": "of installed packages: where this one came from (PEP 610), and its own sources",
@@ -35,6 +36,7 @@ MAY_PARSE = {
     "calls.access": OF_THE_JOURNAL,
     "calls.journal": OF_THE_JOURNAL,
     "calls.upkeep": OF_THE_JOURNAL,
+    "calls.access": "details of events that this program or the record checked holds",
     "conduct.statement": "details of events that this program or the record checked holds",
     "client.batch_calls": OF_A_SERVICE,
     "client.batch_lane": OF_THE_CLIENT,
@@ -51,6 +53,10 @@ MAY_PARSE = {
     "models.chat_template": OF_ITS_OWN,
     "stages.writing.candidate": OF_ITS_OWN,
     "stages.writing.work": OF_ITS_OWN,
+    "stages.writing.candidate": OF_ITS_OWN,
+    "testing.laws": OF_THE_KIT,
+    "testing.stages": OF_THE_KIT,
+    "testing.trainers": OF_THE_KIT,
     "stages.writing.tool_calls": OF_ITS_OWN,
     "models.chat_filling": "what its own worker says",
     "models.chat_worker": "what its parent says: it imports nothing of ours",
@@ -72,6 +78,9 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "core.registry:_code": "code of an installed plugin, to digest",
+    "models.folder:describe": "which files there are; what is in them is read by fuzzed readers",
+    "workspace.space:audit": "a checkpoint, for its reader",
     "core.installed:_direct_url": "what an installer wrote of this package (PEP 610)",
     "core.installed:_is_ours": "the pyproject.toml of the folder that it was installed from",
     "core.ledger:_read": "the user's own key",
