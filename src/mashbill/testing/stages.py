@@ -13,6 +13,7 @@ from mashbill.core.job import Job
 from mashbill.core.record import BILL, FROM, ID, one_batch
 from mashbill.core.rowbytes import digests
 from mashbill.core.stage import StageContext, StageSpec, Uses
+from mashbill.core.verifier import VerifierSession
 from mashbill.run.contract import Contract
 from mashbill.testing.laws import Laws, check_spec, demand
 from mashbill.testing.trial import Trial, all_rows, scratch, tables_of
@@ -69,7 +70,7 @@ def check_stage(
         if made is not None:
             store, manifest = made
             _check_rows(laws, trial, store, manifest, may_drop=may_drop)
-            asks = any(not use.is_artifact for use in uses)
+            asks = any(use.is_teacher or (use.role == "actor" and use.is_artifact) for use in uses)
             if spec.streams and spec.wanted is None and not asks and spec.uses():
                 _check_slices(laws, trial, store)
     with laws.law("keys stay", "Change nothing in self: what a run needs to keep goes into ctx."):
@@ -196,6 +197,7 @@ def _slice(trial: Trial, store: Store, name: str, rows: pa.Table) -> list[pa.Rec
             name="out", seed=trial.seed, recipe_folder=folder, cache=folder, work=folder, threads=1,
             input=lambda key: store.dataset(store.find(key).ref),
             teacher=_nobody, predictor=_nobody, progress=lambda *_: None, current=name,
+            verifier=lambda key: _verifier(trial, key, folder),
         )  # fmt: skip
         data = store.dataset(store.find(name).ref)
         kept = [item for item in data.columns if item in {ID, BILL}]
@@ -204,6 +206,13 @@ def _slice(trial: Trial, store: Store, name: str, rows: pa.Table) -> list[pa.Rec
             rows = rows.append_column(key, whole.column(key))
         batches = trial.spec.run(iter([one_batch(rows)]), context)
         return list(Contract("out", trial.spec).held(batches, rows.num_rows))
+
+
+def _verifier(trial: Trial, name: str, folder: Path) -> VerifierSession:
+    if name not in {use.name for use in trial.spec.uses() if use.is_verifier}:
+        _nobody(name)
+    spec = trial.verifiers[name]
+    return VerifierSession(name, spec, lambda: spec.load(folder, folder, 1))
 
 
 def _nobody(name: str) -> Any:
