@@ -36,7 +36,6 @@ MAY_PARSE = {
     "calls.access": OF_THE_JOURNAL,
     "calls.journal": OF_THE_JOURNAL,
     "calls.upkeep": OF_THE_JOURNAL,
-    "calls.access": "details of events that this program or the record checked holds",
     "conduct.statement": "details of events that this program or the record checked holds",
     "client.batch_calls": OF_A_SERVICE,
     "client.batch_lane": OF_THE_CLIENT,
@@ -53,7 +52,6 @@ MAY_PARSE = {
     "models.chat_template": OF_ITS_OWN,
     "stages.writing.candidate": OF_ITS_OWN,
     "stages.writing.work": OF_ITS_OWN,
-    "stages.writing.candidate": OF_ITS_OWN,
     "testing.laws": OF_THE_KIT,
     "testing.stages": OF_THE_KIT,
     "testing.trainers": OF_THE_KIT,
@@ -72,9 +70,6 @@ MAY_PARSE = {
     "stages.marks.texts": "a cell: whatever it is, it is looked into or passed over",
     "report.brief.calls": OF_THE_JOURNAL,
     "lineage.whatif.lead": "the table that comes with the package",
-    "testing.laws": "what the plugin on trial wrote, by its author's own wish",
-    "testing.stages": "what the plugin on trial wrote, by its author's own wish",
-    "testing.trainers": "what the plugin on trial wrote, by its author's own wish",
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
@@ -84,8 +79,6 @@ MAY_OPEN = {
     "core.installed:_direct_url": "what an installer wrote of this package (PEP 610)",
     "core.installed:_is_ours": "the pyproject.toml of the folder that it was installed from",
     "core.ledger:_read": "the user's own key",
-    "core.registry:_code": "an installed plugin's own sources, to digest",
-    "workspace.space:audit": "a checkpoint, whose reader is fuzzed, by core/parsing.py",
     "lineage.evidence.leftovers:strange_beside": "a file's first bytes to compare; nothing is parsed",
     "lineage.circuit.nodes:committed_nodes": "bytes to digest; only those that were committed are read",
     "stages.marks.beside:_see_file": "bytes to look for words in; core/parsing.py reads what has them",
