@@ -34,8 +34,8 @@ from mashbill.lineage.whatif.lead import shipped
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.removal import Selector, touch
 from mashbill.lineage.whatif.scenarios import Scenario
+from mashbill.lineage.whatif.summary import Summary
 from mashbill.lineage.whatif.things import FACTS, Column, Things
-from mashbill.lineage.whatif.told import Told
 from mashbill.plan import build
 from mashbill.policy.claims import Catalogue, Claim, Entity
 from mashbill.policy.documents import load_registry
@@ -108,7 +108,7 @@ def told(circuit):
     removed = np.zeros(circuit.size, bool)
     removed[circuit.sources()[:3]] = True
     outcome = what_if(things, removed, load_definitions("ABC"), lead=shipped())
-    return Told(Scenario("", "", removed, DAY), things, outcome, shipped())
+    return Summary(Scenario("", "", removed, DAY), things, outcome, shipped())
 
 
 QUESTIONS = {

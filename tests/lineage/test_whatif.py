@@ -23,6 +23,7 @@ from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.roles import CHANNELS, SERVES
 from mashbill.lineage.whatif.scenarios import Scenario, forbidding, removing, tell
 from mashbill.lineage.whatif.selection import select
+from mashbill.lineage.whatif.summary import MADE_AGAIN
 from mashbill.lineage.whatif.things import (
     FACTS,
     Column,
@@ -31,7 +32,6 @@ from mashbill.lineage.whatif.things import (
     expression,
     things_of_catalogue,
 )
-from mashbill.lineage.whatif.told import MADE_AGAIN
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.documents import load_registry
 from mashbill.policy.statuses import COUNTED

@@ -16,8 +16,8 @@ from mashbill.lineage.bills.definitions import load_definitions
 from mashbill.lineage.catalogue.public import lineage_of
 from mashbill.lineage.whatif.beside import interval
 from mashbill.lineage.whatif.scenarios import forbidding, removing, tell
+from mashbill.lineage.whatif.summary import ARTIFACTS_TOLD
 from mashbill.lineage.whatif.things import things_of_catalogue
-from mashbill.lineage.whatif.told import ARTIFACTS_TOLD
 from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry
 from mashbill.report.sankey import OTHERS, draw_sankey, grouped, layout

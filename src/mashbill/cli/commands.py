@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand
 
-from mashbill.cli.ending import Told
+from mashbill.cli.ending import TellingGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +72,7 @@ HELP = {
 """command -> the first paragraph of its help, so that a list of commands loads none of them"""
 
 
-class Commands(Told):
+class Commands(TellingGroup):
     """The application, whose commands are loaded when they are asked for."""
 
     @property

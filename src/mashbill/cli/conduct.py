@@ -70,14 +70,14 @@ def runs_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     if as_json:
         print_json(rows)
         return
-    told = table("run", "job", "calls", "tokens", "spent", "429s", "failures", "ended")
+    listing = table("run", "job", "calls", "tokens", "spent", "429s", "failures", "ended")
     for row in rows:
-        told.add_row(
+        listing.add_row(
             row["run"], row["job"], f"{row['calls']:,}", f"{row['tokens']:,}",
             f"${row['usd']:.4f}", str(row["rate_limited"]), str(row["failed"]),
             row["ended"] or "was killed",
         )  # fmt: skip
-    out.print(told)
+    out.print(listing)
 
 
 @conduct_app.command("statement")

@@ -19,7 +19,7 @@ _COLOUR = {"allow": "green", "review": "yellow", "deny": "red"}
 
 def print_decided(decided: Decided, *, every: bool = False) -> None:
     """Print decisions, strictest first; what is allowed by nothing but silence of rules is told."""
-    told = table(
+    listing = table(
         "", "about", "clause", "why", "lacking",
         title=f"What terms and rules say, as of {decided.as_of}",
     )  # fmt: skip
@@ -31,8 +31,8 @@ def print_decided(decided: Decided, *, every: bool = False) -> None:
     ]
     for decision in dict.fromkeys(_row(decision) for decision in wanted):
         outcome, *rest = decision
-        told.add_row(styled(outcome, _COLOUR[outcome]), *rest)
-    out.print(told)
+        listing.add_row(styled(outcome, _COLOUR[outcome]), *rest)
+    out.print(listing)
     _print_licence(decided)
     out.say(
         "Outcome: ",
@@ -54,10 +54,10 @@ def _print_licence(decided: Decided) -> None:
     out.say(f"Licence left for {decided.about}: {expression}")
     if not licence.obligations:
         return
-    told = table("duty", "of", "state", "path", title="Duties that reach it")
+    listing = table("duty", "of", "state", "path", title="Duties that reach it")
     for item in licence.obligations:
-        told.add_row(*_duty(item))
-    out.print(told)
+        listing.add_row(*_duty(item))
+    out.print(listing)
 
 
 def _duty(item: Obligation) -> tuple[str, str, str, str]:

@@ -24,7 +24,7 @@ _Usage: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == 
 STOPPED = "Stopped. Run the same command again to go on from here."
 
 
-class Told(TyperGroup):
+class TellingGroup(TyperGroup):
     """The application: what is wrong with a command line is told through the one console."""
 
     def main(self, *args: Any, **asked: Any) -> Any:

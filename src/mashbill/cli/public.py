@@ -65,14 +65,14 @@ def list_command(
     if as_json:
         stream_json({**e.model_dump(mode="json"), "making_claimed": n > 0} for e, n in found)
         return
-    told = table(
+    listing = table(
         "name", "what", "provider", "country", "kind", "licence", "released", "claims",
         title=f"{count:,} of {index.size:,}",
     )  # fmt: skip
     for item, claims in found:
-        told.add_row(item.id, item.what, item.provider, item.country, item.kind,
+        listing.add_row(item.id, item.what, item.provider, item.country, item.kind,
                      item.license or "not recorded", item.released, str(claims or ""))  # fmt: skip
-    out.print(told)
+    out.print(listing)
     if count > len(rows):
         out.say(f"and {count - len(rows):,} more, told by --json or a larger --limit")
 
@@ -127,14 +127,14 @@ def disputes_command(catalogue: CatalogueOption = None, as_json: JsonOption = Fa
             {key: [c.model_dump(mode="json") for c in sides] for key, sides in disputes.items()}
         )
         return
-    told = table("dispute", "child", "parent", "as", "status", "source")
+    listing = table("dispute", "child", "parent", "as", "status", "source")
     for key, sides in disputes.items():
         for claim in sides:
             mark = ", second-hand" if claim.second_hand else ""
-            told.add_row(
+            listing.add_row(
                 key, claim.child, claim.parent, claim.relation, claim.status + mark, claim.source
             )
-    out.print(told)
+    out.print(listing)
 
 
 @catalogue_app.command("import")

@@ -38,14 +38,14 @@ _UNKNOWN = 12  # unknowns that a terminal shows
 def print_plan(made: planning.Plan) -> None:
     """Print a plan's stages, totals and verdicts."""
     recipe: Recipe = made.recipe
-    told = table(
+    listing = table(
         "stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill",
         title=f"{recipe.recipe.name}: {recipe.recipe.title}",
     )  # fmt: skip
-    for column in told.columns[2:5]:
+    for column in listing.columns[2:5]:
         column.justify = "right"
     for stage in made.stages:
-        told.add_row(
+        listing.add_row(
             stage.name,
             stage.spec.kind,
             _rows(stage),
@@ -53,7 +53,7 @@ def print_plan(made: planning.Plan) -> None:
             *_asked(stage),
             stacked(_adds(stage)),
         )
-    out.print(told)
+    out.print(listing)
     for stage in made.stages:
         if stage.anew:
             line = f"{stage.ref} is made anew: what is there {stage.anew}."
@@ -151,13 +151,13 @@ def _about(seconds: float | None) -> str:
 
 def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) -> None:
     """Print a bill."""
-    told = table(
+    listing = table(
         "source", "kind", "route", "licence", "through", "touched", "owed", "depth",
         title=f"Bill of {name}",
     )  # fmt: skip
     for summary in summarised(lines):
         line = summary.line
-        told.add_row(
+        listing.add_row(
             line.source.title,
             line.source.kind,
             line.source.route,
@@ -167,7 +167,7 @@ def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) ->
             share_text(line.owed),
             str(line.depth),
         )
-    out.print(told)
+    out.print(listing)
     out.print(
         "Touched is the part of the tokens in records that the source reached by that route, so "
         "it overlaps; owed is the part due to the source's text, logits or weights by any route "
@@ -190,7 +190,7 @@ def print_contradicted(told: Mapping[str, Contradiction]) -> None:
 
 def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
     """Print each definition's conclusions with the path that decides, and what is unknown."""
-    told = table(
+    listing = table(
         "definition",
         "from a closed model",
         "from any model",
@@ -200,13 +200,13 @@ def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
     for closed, any_model in pairs:
         decided = closed if closed.path else any_model
         paths = [decided.path, *decided.others] if decided.path else []
-        told.add_row(
+        listing.add_row(
             f"{closed.definition.name} {closed.definition.title}",
             conclusion_text(closed),
             conclusion_text(any_model),
             stacked(path_text(path) for path in paths) if paths else "none",
         )
-    out.print(told)
+    out.print(listing)
     unknown = sorted({item for closed, _ in pairs for item in closed.unknown})
     for item in unknown[:_UNKNOWN]:
         out.say(f"Unknown: {item}")
@@ -219,24 +219,29 @@ def print_difference(
 ) -> None:
     """Print how two bills or two definitions differ."""
     if pairs:
-        told = table("source", "through", one, two, title=f"{one} against {two}")
+        listing = table("source", "through", one, two, title=f"{one} against {two}")
         for pair in pairs:
             line = pair.either
-            told.add_row(
+            listing.add_row(
                 line.source.title, " + ".join(line.channels), _side(pair.first), _side(pair.second)
             )
-        out.print(told)
+        out.print(listing)
     if verdicts:
-        told = table(
+        listing = table(
             "definition", "from", one, two, "path that decides", title="Verdicts that differ"
         )
         for first, second in verdicts:
             names = dict.fromkeys([first.definition.name, second.definition.name])
             decided = first if first.path else second
             asked = "a closed model" if first.asked == "closed" else "any model"
-            told.add_row(" / ".join(names), asked, conclusion_text(first), conclusion_text(second),
-                         path_text(decided.path) or "none")  # fmt: skip
-        out.print(told)
+            listing.add_row(
+                " / ".join(names),
+                asked,
+                conclusion_text(first),
+                conclusion_text(second),
+                path_text(decided.path) or "none",
+            )
+        out.print(listing)
     if not pairs and not verdicts:
         out.say(f"{one} and {two} do not differ in sources, shares, depths or verdicts.")
 
@@ -249,11 +254,11 @@ def _side(line: Line | None) -> str:
 
 def print_affected(found: list[Affected], which: str, total: int) -> None:
     """Print what rests on some sources."""
-    told = table("artifact", "what", "records", "of unknown origin", "share", "systems",
+    listing = table("artifact", "what", "records", "of unknown origin", "share", "systems",
                  title=f"Rests on {which}")  # fmt: skip
     for item in found:
         counted = "" if item.records is None else f"{item.records:,} of {item.manifest.rows:,}"
-        told.add_row(
+        listing.add_row(
             str(item.manifest.ref),
             item.what,
             counted,
@@ -261,7 +266,7 @@ def print_affected(found: list[Affected], which: str, total: int) -> None:
             share_text(item.share),
             ", ".join(item.systems),
         )
-    out.print(told)
+    out.print(listing)
     out.print(
         f"{_resting(len(found), total)} on it, through any channel. The upper end of a share takes "
         "in records of unknown origin.",
@@ -279,17 +284,17 @@ def _resting(found: int, total: int) -> str:
 
 def print_rebuild(made: Rebuild, where: str) -> None:
     """Print what a rebuild keeps, takes away, makes anew and cannot make."""
-    told = table("stage", "what becomes of it", title=f"Rebuild: {where}")
+    listing = table("stage", "what becomes of it", title=f"Rebuild: {where}")
     for name in made.kept:
         taken = made.thinned.get(name)
-        told.add_row(
+        listing.add_row(
             name, "kept" if taken is None else f"kept, {counted(taken, 'row')} taken away behind"
         )
     for name in made.rebuilt:
-        told.add_row(name, "made anew from what is left")
+        listing.add_row(name, "made anew from what is left")
     for name, why in made.gone.items():
-        told.add_row(name, f"gone: {why}")
-    out.print(told)
+        listing.add_row(name, f"gone: {why}")
+    out.print(listing)
 
 
 _LONG = 300  # characters of a value that a trace shows; --json has all

@@ -30,7 +30,7 @@ def print_evaluation(evaluation: Evaluation, name: str = "") -> None:
     from mashbill.report.confusion import Shown
 
     where = f"{name}: accuracy" if name else "Accuracy"
-    told = table(
+    listing = table(
         "system",
         "accuracy",
         "95% interval",
@@ -39,7 +39,7 @@ def print_evaluation(evaluation: Evaluation, name: str = "") -> None:
     )
     for system, result in evaluation.by_accuracy():
         low, high = result.interval
-        told.add_row(
+        listing.add_row(
             system,
             f"{result.accuracy:.3f}",
             f"{low:.3f} to {high:.3f}",
@@ -47,14 +47,14 @@ def print_evaluation(evaluation: Evaluation, name: str = "") -> None:
         )
     label = evaluation.measures.get("majority_label")
     interval = evaluation.majority_interval
-    told.add_row(
+    listing.add_row(
         "majority label" + ("" if label is None else f", {label!r}"),
         f"{evaluation.majority or 0:.3f}",
         "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
         "",
         style="dim",
     )
-    out.print(told)
+    out.print(listing)
     shown = Shown(name, evaluation)
     for system, text in shown.remarks:
         out.say((system, "red"), f": {text}")
@@ -73,14 +73,14 @@ def _print_matrix(matrix: Matrix) -> None:
     if 2 < len(matrix.rows) <= _MOST and len(matrix.columns) <= _MOST + 2:
         title = f"{matrix.system}: what humans said (down), what it said (across)"
         out.say((title, "italic"))
-        told = table("", *(_short(name) for name, _ in matrix.columns), "recall", "F1")
-        for column in told.columns[1:]:
+        listing = table("", *(_short(name) for name, _ in matrix.columns), "recall", "F1")
+        for column in listing.columns[1:]:
             column.justify = "right"
         for row in matrix.rows:
             counts = [styled(f"{c.count:,}", "bold" if c.is_right else "") for c in row.cells]
             scores = (f"{row.score['recall']:.2f}", f"{row.score['f1']:.2f}")
-            told.add_row(_short(row.label), *counts, *scores)
-        out.print(told)
+            listing.add_row(_short(row.label), *counts, *scores)
+        out.print(listing)
         return
     if matrix.is_large or len(matrix.rows) > _MOST:
         said = "; ".join(

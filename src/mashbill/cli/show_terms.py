@@ -29,7 +29,7 @@ def binding(document: Document) -> str:
 
 def print_list(documents: Iterable[Document], day: date) -> None:
     """Print a line a document, by provider."""
-    told = table(
+    listing = table(
         "provider", "document", "title", "binds", f"in force on {day}", "texts",
         "last looked at",
         caption="Where nothing is in force, no text of that day is recorded: what held then is not "
@@ -39,7 +39,7 @@ def print_list(documents: Iterable[Document], day: date) -> None:
     shown = ""
     for document in sorted(documents, key=_by_provider):
         version = document.on(day)
-        told.add_row(
+        listing.add_row(
             document.provider if document.provider != shown else "",
             document.id,
             document.title,
@@ -49,7 +49,7 @@ def print_list(documents: Iterable[Document], day: date) -> None:
             _looked_at(version or document.versions[-1]),
         )
         shown = document.provider
-    out.print(told)
+    out.print(listing)
 
 
 def since(version: Version) -> str:
@@ -84,7 +84,7 @@ def print_document(document: Document, day: date) -> None:
     end = document.ends(version)
     until = f", until {end}" if end else ""
     where = ", ".join(str(v) for v in version.pointer.model_dump(exclude_defaults=True).values())
-    told = table(
+    listing = table(
         "clause",
         "says",
         "fragment",
@@ -103,8 +103,8 @@ def print_document(document: Document, day: date) -> None:
         ),
     )
     for clause in version.clauses:
-        told.add_row(_code(clause), clause.says, clause.fragment, clause.section)
-    out.print(told)
+        listing.add_row(_code(clause), clause.says, clause.fragment, clause.section)
+    out.print(listing)
 
 
 def _not_on(document: Document, day: date) -> str:
@@ -142,13 +142,13 @@ def print_changes(changes: Sequence[Change], one: date, two: date) -> None:
     if not changes:
         out.say(f"No text began or ended after {one} and up to {two}.")
         return
-    told = table("day", "document", "provider", "what changed",
+    listing = table("day", "document", "provider", "what changed",
                  title=f"Texts that began or ended after {one} and up to {two}")  # fmt: skip
     for change in changes:
-        told.add_row(
+        listing.add_row(
             str(change.day), change.document.id, change.document.provider, stacked(_changed(change))
         )
-    out.print(told)
+    out.print(listing)
 
 
 def _changed(change: Change) -> list[str]:

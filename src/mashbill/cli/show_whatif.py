@@ -8,7 +8,7 @@ from mashbill.cli.options import out
 from mashbill.cli.printing import table
 from mashbill.lineage.bills.text import share_text
 from mashbill.lineage.whatif.beside import interval, side_by_side
-from mashbill.lineage.whatif.told import GROUPED_BY, rebuilt_words
+from mashbill.lineage.whatif.summary import GROUPED_BY, rebuilt_words
 from mashbill.lineage.whatif.words import counted, role_sentence
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def print_whatif(facts: Sequence[dict[str, Any]], counted: str) -> None:
     """Print scenarios side by side, and then each.
 
     Args:
-        facts: scenarios as ``Told.as_json`` gives them.
+        facts: scenarios as ``Summary.as_json`` gives them.
         counted: a sentence on what they were put to.
     """
     side = table("", *(item["title"] for item in facts), title=f"What if? {counted}")

@@ -43,16 +43,21 @@ def list_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
     if as_json:
         print_json(rows)
         return
-    told = table("key id", "whose", "may sign", "entries", "not read")
+    listing = table("key id", "whose", "may sign", "entries", "not read")
     for row in rows:
         notes = [
             row["name"],
             "the store's first" if row["keyid"] == ledger.signers.root else "",
             "your key" if row["keyid"] == own else "",
         ]
-        told.add_row(row["keyid"], ", ".join(filter(None, notes)), "yes" if row["counts"] else "no",
-                     str(row["entries"]), str(row["not_read"] or ""))  # fmt: skip
-    out.print(told)
+        listing.add_row(
+            row["keyid"],
+            ", ".join(filter(None, notes)),
+            "yes" if row["counts"] else "no",
+            str(row["entries"]),
+            str(row["not_read"] or ""),
+        )
+    out.print(listing)
 
 
 @signers_app.command("mine")

@@ -187,7 +187,7 @@ def _print_anew(
         where = store if (store / LEDGER).exists() else f"{store}, which is not there"
         out.say(f"No artifact of {where} is decided otherwise.")
         return
-    told = table(
+    listing = table(
         "artifact",
         f"on {one}",
         f"on {two}",
@@ -199,5 +199,5 @@ def _print_anew(
             f"{b.clause or b.rule}: {b.because}" if b else f"no longer: {a.because}" if a else ""
             for a, b in differing(before, after)
         ]
-        told.add_row(subject.name, before.outcome, after.outcome, stacked(dict.fromkeys(why)))
-    out.print(told)
+        listing.add_row(subject.name, before.outcome, after.outcome, stacked(dict.fromkeys(why)))
+    out.print(listing)

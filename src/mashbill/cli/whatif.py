@@ -28,8 +28,8 @@ from mashbill.lineage.bills.definitions import load_definitions
 from mashbill.lineage.whatif import lead, population
 from mashbill.lineage.whatif.hub_facts import things_of_index
 from mashbill.lineage.whatif.scenarios import Scenario, forbidding, removing, tell
+from mashbill.lineage.whatif.summary import ARTIFACTS_TOLD, counted_over
 from mashbill.lineage.whatif.things import things_of_store
-from mashbill.lineage.whatif.told import ARTIFACTS_TOLD, counted_over
 from mashbill.policy.documents import load_registry
 from mashbill.policy.index import Names
 

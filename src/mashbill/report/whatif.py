@@ -8,7 +8,7 @@ from mashbill.core.store import write_atomically
 from mashbill.lineage.bills.text import share_text
 from mashbill.lineage.whatif.beside import interval, side_by_side
 from mashbill.lineage.whatif.impact import WEIGHTS
-from mashbill.lineage.whatif.told import GROUPED_BY, rebuilt_words
+from mashbill.lineage.whatif.summary import GROUPED_BY, rebuilt_words
 from mashbill.report.sankey import draw_sankey
 from mashbill.report.templating import templates
 
@@ -38,7 +38,7 @@ def write_whatif(
     """Write the page.
 
     Args:
-        facts: scenarios, as ``Told.as_json`` gives them.
+        facts: scenarios, as ``Summary.as_json`` gives them.
         flows: of each, who goes, in which role, and who loses.
         path: the HTML file to write.
         as_of: the day whose terms substitutes were held against.

@@ -1,4 +1,4 @@
-"""``bill.json``: the whole bill of an artifact, which its card points to by name and digest."""
+"""``bill.json``: the found bill of an artifact, which its card points to by name and digest."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BILL_FILE = "bill.json"
 def bill_text(account: Account) -> str:
     """Return the file's text: bill, coverage and verdicts, as ``mashbill bill --json`` has them."""
     manifest = account.manifest
-    told = summary(
+    found = summary(
         str(manifest.ref), manifest.digest, account.lines, account.verdicts, account.covered,
         account.contradicted, account.prompted,
     )  # fmt: skip
-    return json_text(told) + "\n"
+    return json_text(found) + "\n"
 
 
 def reference(account: Account) -> dict[str, object]:

@@ -16,8 +16,8 @@ from mashbill.lineage.whatif.comparisons import compared
 from mashbill.lineage.whatif.lead import LeadTimes, shipped
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.selection import Selection, select
+from mashbill.lineage.whatif.summary import Summary
 from mashbill.lineage.whatif.things import expression
-from mashbill.lineage.whatif.told import Told
 from mashbill.lineage.whatif.use_terms import Asking
 from mashbill.lineage.whatif.words import in_words, spoken_day
 
@@ -138,7 +138,7 @@ def tell(
     use: Use | None = None,
     population: Population | None = None,
     ids: Mapping[str, str] | None = None,
-) -> Told:
+) -> Summary:
     """Put a scenario to everything, with substitutes that terms do not bar.
 
     Args:
@@ -155,4 +155,4 @@ def tell(
     lead = lead or shipped()
     asking = Asking(registry, use or Use(), as_of, scenario.start)
     outcome = what_if(things, scenario.removed, definitions, asking, lead)
-    return Told(scenario, things, outcome, lead, population, ids or {})
+    return Summary(scenario, things, outcome, lead, population, ids or {})

@@ -104,7 +104,7 @@ def first_line(facts: dict[str, Any]) -> list[str]:
     """Return the sentences about a scenario that come first, each one fact, to be read out.
 
     Args:
-        facts: the scenario as :meth:`Told.as_json` gives it.
+        facts: the scenario as :meth:`Summary.as_json` gives it.
     """
     models, data = facts["impact"]["models"], facts["impact"]["datasets"]
     lose, unknown = models["stay_and_lose"], facts["unknown"]["models"]

@@ -50,7 +50,7 @@ MADE_AGAIN = (
 
 
 @dataclass(frozen=True)
-class Told:
+class Summary:
     """A scenario and its outcome."""
 
     scenario: Scenario
@@ -348,7 +348,7 @@ def counted_over(things: Things, where: str, by: str) -> str:
 
 
 def rebuilt_words(artifact: dict[str, Any]) -> str:
-    """Say when something could be made anew, as :meth:`Told.artifact` tells it."""
+    """Say when something could be made anew, as :meth:`Summary.artifact` tells it."""
     if artifact["rebuilt_by"] is None:
         return MADE_AGAIN[2]
     first, last = (day or "beyond the calendar" for day in artifact["rebuilt_by"])
