@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import InputRef, Manifest
     from mashbill.core.source import Source
-    from mashbill.lineage.circuit.nodes import Actor, Body
+    from mashbill.lineage.circuit.nodes import Body
 
 _SAY_ALL = 2  # the format since which manifests and rows say all that lineage is composed from
 _NAMED = 3  # sources that a message names
