@@ -35,6 +35,7 @@ BOUNDED = {
 """file and function -> what bounds its recursion, other than how deep data go"""
 
 DELEGATING = {
+    "core/chat.py value": "of the turns, calls and blocks that it holds: three levels of types",
     "client/limits.py wait": "of the buckets of a limiter",
     "client/transport.py send": "of the service in this process that an address names",
     "client/order.py deliver": "of those who wait for an order",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-SHAPES = Path(__file__).parent / "teachers" / "wire" / "shapes"
+SHAPES = Path(__file__).parent / "client" / "wire" / "shapes"
 
 
 def shape(name: str) -> bytes:

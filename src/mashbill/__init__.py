@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import ArtifactKind as ArtifactKind
     from mashbill.core.artifact import ArtifactRef as ArtifactRef
     from mashbill.core.artifact import Manifest as Manifest
+    from mashbill.core.chat import Conversation as Conversation
+    from mashbill.core.chat import Opaque as Opaque
+    from mashbill.core.chat import Tool as Tool
+    from mashbill.core.chat import ToolCall as ToolCall
+    from mashbill.core.chat import Turn as Turn
     from mashbill.core.errors import AuditError as AuditError
     from mashbill.core.errors import CanonicalError as CanonicalError
     from mashbill.core.errors import DriftError as DriftError
@@ -77,12 +82,14 @@ _FROM = {
     "Caps": "client.budget",
     "Case": "core.verifier",
     "Channel": "core.source",
+    "Conversation": "core.chat",
     "DriftError": "core.errors",
     "FROM": "core.record",
     "InputError": "core.errors",
     "Manifest": "core.artifact",
     "MashbillError": "core.errors",
     "MissingExtraError": "core.errors",
+    "Opaque": "core.chat",
     "Permit": "run.permission",
     "PolicyError": "core.errors",
     "Predictor": "core.model",
@@ -102,6 +109,9 @@ _FROM = {
     "Teacher": "core.teacher",
     "TeacherError": "core.errors",
     "TeacherSpec": "core.teacher",
+    "Tool": "core.chat",
+    "ToolCall": "core.chat",
+    "Turn": "core.chat",
     "Uses": "core.stage",
     "Verifier": "core.verifier",
     "VerifierSpec": "core.verifier",
@@ -126,11 +136,13 @@ __all__ = [
     "Caps",
     "Case",
     "Channel",
+    "Conversation",
     "DriftError",
     "InputError",
     "Manifest",
     "MashbillError",
     "MissingExtraError",
+    "Opaque",
     "Permit",
     "PolicyError",
     "Predictor",
@@ -148,6 +160,9 @@ __all__ = [
     "Teacher",
     "TeacherError",
     "TeacherSpec",
+    "Tool",
+    "ToolCall",
+    "Turn",
     "Uses",
     "Verifier",
     "VerifierSpec",

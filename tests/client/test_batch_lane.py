@@ -6,6 +6,7 @@ from collections import deque
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests_chat import asking
 from tests_service import AnthropicBatches, GeminiBatches
 
 from mashbill import TeacherError
@@ -20,7 +21,7 @@ from mashbill.client.limits import Pace
 from mashbill.client.order import Answered, Order, Refused
 from mashbill.client.pressure import Window
 from mashbill.client.transport import Response, TransportError
-from mashbill.client.wire import Ask, anthropic_batches, batching, gemini_batches
+from mashbill.client.wire import anthropic_batches, batching, gemini_batches
 from mashbill.client.wire.anthropic import AnthropicMessages
 from mashbill.client.wire.gemini import Gemini
 from mashbill.core.teacher import Answer, Question
@@ -75,7 +76,7 @@ class Bench:
         around = Surroundings("r", self, budget or Budget(), self.write, self.stop, time.monotonic)
 
         def asked(order):
-            return Ask("m-1", [{"role": "user", "content": order.question.body}], 8)
+            return asking("m-1", [{"role": "user", "content": order.question.body}], 8)
 
         self.lane = BatchLane(
             route, around, Pace(), Window(8),

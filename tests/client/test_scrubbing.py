@@ -22,6 +22,7 @@ from mashbill.calls import upkeep as keeping
 from mashbill.cli import app
 from mashbill.client.order import Answered, Refused
 from mashbill.client.scrubbing import GONE, LONG, Scrubber
+from mashbill.core.chat import Opaque, ToolCall
 from mashbill.core.teacher import Answer
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2"])
@@ -126,7 +127,8 @@ def test_of_two_keys_the_longer_goes_whole():
 
 def test_a_key_that_a_stream_cut_in_pieces_is_taken_out_of_the_answer():
     scrubber = Scrubber([KEY])
-    answer = Answer((), 1, f"it is {KEY}", KEY, "stop", json.dumps([KEY]), KEY, json.dumps(KEY))
+    calls, opaque = (ToolCall(KEY, KEY, json.dumps({"of": KEY})),), Opaque("m", "a", [KEY])
+    answer = Answer((), 1, f"it is {KEY}", KEY, "stop", calls, KEY, opaque)
     outcome = scrubber.outcome(Answered(answer, served=f"m {KEY}"))
     assert KEY not in repr(outcome)
     assert json.dumps(KEY)[1:-1] not in repr(outcome)

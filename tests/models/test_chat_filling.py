@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models
 
 from mashbill import Question, TeacherError
+from mashbill.core.chat import Conversation, Turn
 from mashbill.models import chat_filling
 from mashbill.models.chat_filling import Filling
 from mashbill.models.chat_template import FILE, ChatTemplate
@@ -118,7 +119,7 @@ def chat(folder, template):
 def test_a_template_without_system_turns_has_the_system_text_in_the_first_user_s(
     tmp_path, template, said
 ):
-    turns = json.dumps([{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}])
+    turns = Conversation((Turn("user", "Q"), Turn("assistant", "A")))
     made = chat(tmp_path, template)
     for _ in range(2):
         question = Question("", "What?", system="Be brief.", turns=turns)
@@ -132,6 +133,6 @@ def test_a_template_that_takes_nothing_says_so(tmp_path):
 
 
 def test_turns_of_a_row_that_do_not_alternate_are_still_refused(tmp_path):
-    turns = json.dumps([{"role": "user", "content": "Q"}])
+    turns = Conversation((Turn("user", "Q"),))
     with pytest.raises(TeacherError, match="roles must alternate"):
         chat(tmp_path, GEMMA).ids(Question("", "What?", system="Be brief.", turns=turns))

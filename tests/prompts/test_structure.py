@@ -90,7 +90,7 @@ def test_a_property_that_would_have_no_column_is_refused(tmp_path, name, keys):
     ],
 )
 def test_an_answer_that_no_column_can_hold_is_a_rejected_row(tmp_path, monkeypatch, text, reason):
-    asked = answers(monkeypatch, lambda q: text if "owl" in q.body + q.turns else "{}")
+    asked = answers(monkeypatch, lambda q: text if "owl" in q.body + q.turns.to_json() else "{}")
     store = made(tmp_path, "generate", STAGE, files(name={}, size={"type": "number"}))
     (gone,) = rows_of(store, "out", "rejected")
     assert gone["_reason"].startswith(f"it does not fit the schema: {reason}")
@@ -143,7 +143,7 @@ class Thing(BaseModel):
 def test_the_validators_of_a_model_hold_and_their_error_is_shown(tmp_path, monkeypatch):
     def size(question):
         if question.turns:
-            return {"size": 4 if "owl" in question.turns else 5}
+            return {"size": 4 if "owl" in question.turns.to_json() else 5}
         return {"size": 3 if "owl" in question.body else 7 if "fox" in question.body else 2}
 
     asked = answers(monkeypatch, size)
@@ -188,7 +188,7 @@ def test_a_path_within_the_folder_may_go_up_again(tmp_path):
 
 
 def test_every_row_of_a_broken_answer_is_there(tmp_path, monkeypatch):
-    answers(monkeypatch, lambda q: "no" if "owl" in q.body + q.turns else {"a": "b"})
+    answers(monkeypatch, lambda q: "no" if "owl" in q.body + q.turns.to_json() else {"a": "b"})
     store = made(tmp_path, "generate", STAGE + "\nsamples = 2", files(a={"type": "string"}))
     assert len(both(store)) == 2 * len(TEXTS)
     assert Structure(schema(a={"type": "string"}), "here").read("no").problem

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validate
+from tests_chat import asking
 
-from mashbill.client.wire import Ask, WireError
+from mashbill.client.wire import WireError
 from mashbill.client.wire.anthropic import AnthropicMessages
 from mashbill.client.wire.gemini import Gemini
 from mashbill.client.wire.openai_chat import OpenAIChat
@@ -30,20 +31,21 @@ def closed(**properties):
 
 def chat(schema, own=True):
     wire = OpenAIChat("max_completion_tokens" if own else "max_tokens")
-    sent = wire.body(Ask("m", TURNS, schema=schema))["response_format"]["json_schema"]
+    sent = wire.body(asking("m", TURNS, schema=schema))["response_format"]["json_schema"]
     if own:
-        form = OpenAIResponses().body(Ask("m", TURNS, schema=schema))["text"]["format"]
+        form = OpenAIResponses().body(asking("m", TURNS, schema=schema))["text"]["format"]
         assert (form["schema"], form["strict"]) == (sent["schema"], sent["strict"])
     return sent["schema"], sent["strict"]
 
 
 def anthropic(schema):
-    body = AnthropicMessages().body(Ask("m", TURNS, schema=schema))
+    body = AnthropicMessages().body(asking("m", TURNS, schema=schema))
     return body["output_config"]["format"]["schema"]
 
 
 def gemini(schema):
-    return Gemini().body(Ask("m", TURNS, schema=schema))["generationConfig"]["responseJsonSchema"]
+    body = Gemini().body(asking("m", TURNS, schema=schema))
+    return body["generationConfig"]["responseJsonSchema"]
 
 
 NODE = closed(next={"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]})

@@ -14,6 +14,7 @@ from tests_ways import CORPUS, FILES, TEXTS, WAYS, both, made, says
 from mashbill import Answer, InputError, RecipeError, TeacherError
 from mashbill.calls.journal import Journal
 from mashbill.client.prompt_lint import lint
+from mashbill.core.chat import Opaque
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
@@ -266,7 +267,7 @@ def test_an_evolution_that_failed_says_how(tmp_path, monkeypatch):
 
 def test_opaque_reasoning_goes_back_to_who_wrote_it_and_to_nobody_else(tmp_path, monkeypatch):
     seen = []
-    opaque = json.dumps({"model": "m", "account": "a", "data": "sealed"})
+    opaque = Opaque("m", "a", "sealed")
 
     def answer(question):
         seen.append(question)
@@ -277,8 +278,8 @@ def test_opaque_reasoning_goes_back_to_who_wrote_it_and_to_nobody_else(tmp_path,
     going_on = [question for question in seen if question.turns]
     assert len(going_on) == 2 * len(TEXTS)
     for question in going_on:
-        for turn in json.loads(question.turns):
-            assert ("opaque" in turn) == (turn["role"] == "assistant")
+        for turn in question.turns:
+            assert (turn.opaque == opaque) == (turn.role == "assistant")
     assert not any("sealed" in question.body for question in seen)
     assert not any("sealed" in row["messages_json"] for row in rows_of(store, "out"))
 

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import validate
+from tests_chat import as_values, asking
+from tests_chat import calls as typed
 from tests_service import Service, chat
 from tests_support import TEACHER, rows_of
 from tests_ways import TEXTS, WAYS, WEATHER, made, says
 
 from mashbill import Answer, InputError, RecipeError
-from mashbill.client.wire import Ask
+from mashbill.core.chat import Opaque, ToolCall
 from mashbill.prompts.prompt import Prompt
 from mashbill.stages.writing.tool_calls import whole_calls
 from mashbill.teachers.services import WireName, wire_of
@@ -22,7 +24,7 @@ from mashbill.teachers.services import WireName, wire_of
 
 def calling(*names, arguments='{"town": "Ulm"}'):
     calls = [{"id": f"c{i}", "name": name, "arguments": arguments} for i, name in enumerate(names)]
-    return Answer((), 1, "", finish="tool_calls", tool_calls=json.dumps(calls))
+    return Answer((), 1, "", finish="tool_calls", tool_calls=typed(calls))
 
 
 def test_simulated_results_satisfy_what_the_tool_returns(tmp_path):
@@ -47,7 +49,7 @@ def test_simulated_results_satisfy_what_the_tool_returns(tmp_path):
 def test_known_results_are_looked_up_and_what_is_not_known_is_told(tmp_path, monkeypatch):
     def answer(question):
         if question.turns:
-            return Answer((), 1, json.loads(question.turns)[-1]["content"])
+            return Answer((), 1, question.turns[-1].content)
         town = "Ulm" if "owl" in question.body else "Bonn"
         return calling("weather", arguments=json.dumps({"town": town}))
 
@@ -79,7 +81,11 @@ def test_a_trace_that_goes_wrong_is_rejected_and_kept(tmp_path, monkeypatch, key
     def answered(question):
         if question.schema:
             return Answer((), 1, '{"degrees": 3}')
-        return answer if "owl" in question.body + question.turns else Answer((), 1, "None needed.")
+        return (
+            answer
+            if "owl" in question.body + question.turns.to_json()
+            else Answer((), 1, "None needed.")
+        )
 
     says(monkeypatch, answered)
     store = made(tmp_path, "tools", f"{WAYS['tools']}\n{keys}")
@@ -99,10 +105,10 @@ def test_half_a_character_in_arguments_goes_back_and_one_in_a_result_rejects(tmp
 
     def answered(question):
         if question.schema:
-            fits = "owl" not in question.turns + question.body
+            fits = "owl" not in question.turns.to_json() + question.body
             return Answer((), 1, "{}" if fits else LONE)
         if question.turns:
-            return Answer((), 1, json.loads(question.turns)[-1]["content"])
+            return Answer((), 1, question.turns[-1].content)
         if "fox" in question.body:
             return calling("weather", arguments=LONE)
         return calling("weather", arguments='{"town": "owl"}' if "owl" in question.body else "{}")
@@ -169,7 +175,7 @@ def test_tools_are_checked_before_anything_runs(tmp_path, tools, message):
 def test_arguments_that_only_mending_makes_json_go_back_to_the_teacher(tmp_path, monkeypatch):
     def answered(question):
         if question.turns:
-            return Answer((), 1, json.loads(question.turns)[-1]["content"])
+            return Answer((), 1, question.turns[-1].content)
         return calling("weather", arguments='{"town": "Ulm"')
 
     says(monkeypatch, answered)
@@ -305,7 +311,7 @@ CALLS = st.lists(
 
 @given(CALLS)
 def test_whatever_a_server_wrote_calls_are_whole_and_stay_so(calls):
-    whole = whole_calls(Answer((), 1, tool_calls=json.dumps(calls)))
+    whole = as_values(whole_calls(Answer((), 1, tool_calls=typed(calls))))
     assert [call["name"] for call in whole] == ["clock"] * len(calls)
     assert len({call["id"] for call in whole}) == len(calls)
     assert all(call["id"] for call in whole)
@@ -319,7 +325,7 @@ def test_whatever_a_server_wrote_calls_are_whole_and_stay_so(calls):
             assert json.loads(call["arguments"]) == given_
         else:
             assert call["arguments"] == "{}"
-    assert whole_calls(Answer((), 1, tool_calls=json.dumps(whole))) == whole
+    assert whole_calls(Answer((), 1, tool_calls=typed(whole))) == typed(whole)
 
 
 @pytest.mark.parametrize("wire", get_args(WireName))
@@ -327,25 +333,24 @@ def test_every_format_can_send_whole_calls_back(wire):
     if wire == "openai-completions":
         return  # a raw prompt has no tools
     said = [{"id": "a", "name": "clock", "arguments": said} for said in ("", " ", None, "{}", {})]
-    calls = whole_calls(Answer((), 1, tool_calls=json.dumps(said)))
+    calls = whole_calls(Answer((), 1, tool_calls=typed(said)))
     turns = [
         {"role": "user", "content": "When?"},
         {"role": "assistant", "content": "", "tool_calls": calls},
-        *({"role": "tool", "tool_call_id": call["id"], "name": "clock", "content": "1"}
+        *({"role": "tool", "tool_call_id": call.id, "name": "clock", "content": "1"}
           for call in calls),
     ]  # fmt: skip
-    whole = json.dumps(wire_of(wire).body(Ask("m", turns, max_tokens=9)))
+    whole = json.dumps(wire_of(wire).body(asking("m", turns, max_tokens=9)))
     assert whole.count('"{}"') + whole.count(": {}") == len(calls)
     for call in calls:
-        assert whole.count(json.dumps(call["id"])) == 2
+        assert whole.count(json.dumps(call.id)) == 2
 
 
 def test_ids_stay_where_a_provider_wants_its_own_blocks_back():
-    calls = json.dumps([{"id": "a", "name": "clock", "arguments": ""}] * 2)
-    opaque = json.dumps({"model": "m", "account": "x", "data": [{"type": "thinking"}]})
-    assert [c["id"] for c in whole_calls(Answer((), 1, tool_calls=calls, opaque=opaque))] == [
-        "a"
-    ] * 2
+    calls = (ToolCall("a", "clock", ""),) * 2
+    opaque = Opaque("m", "x", [{"type": "thinking"}])
+    whole = whole_calls(Answer((), 1, tool_calls=calls, opaque=opaque))
+    assert [call.id for call in whole] == ["a"] * 2
 
 
 # ---- prompts ----

@@ -4,21 +4,21 @@ import dataclasses
 import json
 
 import pytest
+from tests_chat import asking, said
 
-from mashbill.client.wire import Ask
 from mashbill.teachers import cures
 from mashbill.teachers.cures import PARTS, cure_of
 from mashbill.teachers.refusals import FORMS, LIMITS
 
 TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is tin?"}]
-ASK = Ask(
+ASK = asking(
     "m", TURNS, max_tokens=64,
     settings={"temperature": 0.0, "top_p": 0.9, "top_k": 5, "seed": 1, "stop": ["."],
               "presence_penalty": 0.1, "frequency_penalty": 0.1},
     schema={"type": "object"}, tools=[{"name": "look"}], top_logprobs=20, reasoning="low",
     extra={"chat_template_kwargs": {}, "min_p": 0.1},
 )  # fmt: skip
-BARE = Ask("m", TURNS[1:])
+BARE = asking("m", TURNS[1:])
 KNOWN = [(form, says) for form in FORMS for says in form.says]
 
 
@@ -58,7 +58,7 @@ def test_a_limit_of_log_probabilities_is_read(says, who):
     limit = 10 if "between" in says else 5
     for body in bodies(says):
         assert cure_of(ASK, body, "t") == f"set top_logprobs = {limit} in [teachers.t]"
-    fewer = Ask("m", TURNS, top_logprobs=limit)
+    fewer = asking("m", TURNS, top_logprobs=limit)
     assert not cure_of(fewer, says, "t")
 
 
@@ -223,7 +223,7 @@ def test_what_another_request_may_not_meet_is_none(body):
 @pytest.mark.parametrize("says", [says for _, says in KNOWN] + [says for says, _ in LIMITS])
 def test_a_row_that_quotes_an_error_and_is_echoed_is_none(says):
     turns = [TURNS[0], {"role": "user", "content": f"Explain: {says}"}]
-    quoting = dataclasses.replace(ASK, turns=turns)
+    quoting = dataclasses.replace(ASK, turns=said(turns))
     assert not cure_of(quoting, f"bad request: Explain: {says}", "t")
     echo = {"detail": [{"type": "too_long", "loc": ["body", "messages"], "msg": "Too long",
                         "input": {"content": says}}]}  # fmt: skip
@@ -242,10 +242,10 @@ def test_a_row_that_quotes_an_error_and_is_echoed_is_none(says):
 def test_turns_that_do_not_alternate_by_themselves_are_not_blamed_on_the_system_turn(roles):
     says = "Conversation roles must alternate user/assistant/user/assistant/..."
     turns = [{"role": role, "content": "x"} for role in ("system", *roles)]
-    assert not cure_of(Ask("m", turns), says, "t")
-    assert cure_of(Ask("m", [*TURNS, *TURNS[:0]]), says, "t")
+    assert not cure_of(asking("m", turns), says, "t")
+    assert cure_of(asking("m", [*TURNS, *TURNS[:0]]), says, "t")
     talk = [*TURNS, {"role": "assistant", "content": "A"}, {"role": "user", "content": "B"}]
-    assert cure_of(Ask("m", talk), says, "t")
+    assert cure_of(asking("m", talk), says, "t")
 
 
 def test_an_error_without_end_is_read_in_bounds():

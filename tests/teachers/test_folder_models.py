@@ -8,6 +8,7 @@ import types
 
 import numpy as np
 import pytest
+from tests_chat import said
 
 from mashbill import InputError, MissingExtraError, TeacherError
 from mashbill.calls.paid_call import request_digest
@@ -198,7 +199,7 @@ def test_the_chat_template_reads_as_transformers_reads_it(home, greedy):
         {"role": "assistant", "content": "Fig"},
         {"role": "user", "content": "Now, its colour?"},
     ]
-    question = Question("Now, ", "its colour?", system="Be brief.", turns=json.dumps(turns[1:3]))
+    question = Question("Now, ", "its colour?", system="Be brief.", turns=said(turns[1:3]))
     expected = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
     assert greedy._chat.ids(question) == expected
 

@@ -44,8 +44,10 @@ def outcome(wire, body, *, status=200, question=PROMPT, streams=False):
     assert isinstance(found, Answered)
     answer = found.answer
     assert answer.failed or answer.text.strip() or answer.tool_calls or answer.logprobs
-    for said in (answer.text, answer.failed, answer.tool_calls, answer.reasoning, answer.opaque,
-                 answer.finish, found.served):  # fmt: skip
+    called = [said for call in answer.tool_calls for said in call.value().values()]
+    kept = answer.opaque.to_json() if answer.opaque is not None else ""
+    for said in (answer.text, answer.failed, *called, answer.reasoning, kept, answer.finish,
+                 found.served):  # fmt: skip
         said.encode()
         assert "\0" not in said
     assert all(type(value) is float and -1e5 < value <= 0 for value in answer.logprobs)

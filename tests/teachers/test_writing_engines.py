@@ -5,9 +5,11 @@ import json
 import jsonschema
 import numpy as np
 import pytest
+from tests_chat import said
 
 from mashbill import TeacherError, load_recipe
 from mashbill.cli import recipe_path
+from mashbill.core.chat import Conversation, Tool, Turn
 from mashbill.core.teacher import Question
 from mashbill.models.chat_template import FILE
 from mashbill.run.executor import default_cache
@@ -114,7 +116,7 @@ def test_what_is_wrong_with_one_question_fails_it_alone(greedy):
     asked = [
         Question("", ASKED[0]),
         Question("", "word " * 9000),
-        Question("", ASKED[1], tools='[{"name": "look_up"}]'),
+        Question("", ASKED[1], tools=(Tool("look_up"),)),
         Question("", ""),
     ]
     first, long, tools, empty = greedy.answer(asked)
@@ -173,7 +175,7 @@ def test_the_chat_template_reads_as_transformers_reads_it(greedy):
     before = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
     for system in ("", "Be brief."):
         turns = [{"role": "system", "content": system}] * bool(system) + [*before, last]
-        question = Question("", last["content"], system=system, turns=json.dumps(before))
+        question = Question("", last["content"], system=system, turns=said(before))
         expected = tokenizer.apply_chat_template(
             turns, add_generation_prompt=True, return_dict=False
         )
@@ -187,12 +189,7 @@ def test_both_engines_write_the_same_first_tokens(greedy, reference):
             "Now, ",
             "and what is its colour?",
             system="Answer in one word.",
-            turns=json.dumps(
-                [
-                    {"role": "user", "content": "Name a fruit."},
-                    {"role": "assistant", "content": "Banana"},
-                ]
-            ),
+            turns=Conversation((Turn("user", "Name a fruit."), Turn("assistant", "Banana"))),
         )
     )
     for one, other in zip(greedy.answer(asked), reference.answer(asked), strict=True):

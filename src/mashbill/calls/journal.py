@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.calls import paid_call as bought
 from mashbill.calls.paid_call import PaidCall, Requests, call_digest, pieces, request_digest
 from mashbill.calls.schema import check_own
+from mashbill.calls.written import WrittenAnswer, WrittenQuestion
 from mashbill.core import foreign
 from mashbill.core.canonical import canonical, canonical_row, digest_bytes
 from mashbill.core.errors import StoreError
@@ -29,7 +30,6 @@ from mashbill.core.merkle import leaf, root
 from mashbill.core.parsing import check_regular
 from mashbill.core.parsing import foreign as read_as
 from mashbill.core.store import CALLS
-from mashbill.core.teacher import Answer, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.store import Store
+    from mashbill.core.teacher import Answer, Question
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
@@ -193,7 +194,8 @@ class Journal:
             for request, logprobs, tokens, text, more in rows:
                 with self._told():
                     answered = json.loads(more).get("answered", {}) if more else {}
-                    found[request] = Answer(tuple(json.loads(logprobs)), tokens, text, **answered)
+                    weighed = tuple(json.loads(logprobs))
+                    found[request] = WrittenAnswer(weighed, tokens, text, **answered).read()
         return found
 
     def record(
@@ -573,7 +575,7 @@ class Journal:
         if call is None:
             return leaf(b"missing " + request.encode())
         asked = json.loads(call.more).get("asked", {}) if call.more else {}
-        question = Question(call.prefix, call.body, call.choices, **asked)
+        question = WrittenQuestion(call.prefix, call.body, call.choices, **asked)
         return leaf(
             canonical_row(
                 {
@@ -592,9 +594,11 @@ class Journal:
 
 def _further(question: Question, answer: Answer) -> str:
     """Return what the columns of ``calls`` do not hold, as JSON; empty if there is nothing."""
-    asked = {name: getattr(question, name) for name in _ASKED if getattr(question, name)}
-    answered = {name: getattr(answer, name) for name in _ANSWERED if getattr(answer, name)}
-    found = {"answered": answered, "asked": asked}
+    asked, answered = WrittenQuestion.of(question), WrittenAnswer.of(answer)
+    found = {
+        "answered": {name: said for name in _ANSWERED if (said := getattr(answered, name))},
+        "asked": {name: said for name in _ASKED if (said := getattr(asked, name))},
+    }
     found = {key: value for key, value in found.items() if value}
     return json.dumps(found, ensure_ascii=False, sort_keys=True) if found else ""
 

@@ -14,19 +14,22 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mashbill.calls.written import WrittenAnswer, WrittenQuestion
 from mashbill.core.canonical import canonical, digest, digest_bytes
 from mashbill.core.merkle import leaf
-from mashbill.core.teacher import Answer, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mashbill.core.teacher import Answer, Question
+
 _plain = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def request_digest(teacher: Mapping[str, Any], question: Question) -> str:
+def request_digest(teacher: Mapping[str, Any], asked: Question | WrittenQuestion) -> str:
     """Return the identity of what is asked: of whom, and what."""
-    asked: dict[str, Any] = {
+    question = WrittenQuestion.of(asked)
+    found: dict[str, Any] = {
         "teacher": dict(teacher),
         "prefix": digest_bytes(question.prefix.encode()),
         "body": question.body,
@@ -36,8 +39,8 @@ def request_digest(teacher: Mapping[str, Any], question: Question) -> str:
     for name in ("system", "turns", "schema", "tools", "sample"):
         value = getattr(question, name)
         if value:
-            asked[name] = value
-    return digest(asked)
+            found[name] = value
+    return digest(found)
 
 
 class Requests:
@@ -52,8 +55,9 @@ class Requests:
         self._teacher = canonical(dict(teacher)).decode()
         self._prefixes: dict[str, str] = {}
 
-    def digest(self, question: Question) -> str:
+    def digest(self, asked: Question | WrittenQuestion) -> str:
         """Return the digest of one question."""
+        question = WrittenQuestion.of(asked)
         prefix = self._prefixes.get(question.prefix)
         if prefix is None:
             if len(self._prefixes) > 64:  # prefixes are few; where they are not, none is kept
@@ -92,8 +96,8 @@ class PaidCall:
     """the texts in force for the route on that day; empty if none is known"""
     teacher: str
     """canonical JSON of the teacher's identity"""
-    question: Question
-    answer: Answer
+    question: WrittenQuestion
+    answer: WrittenAnswer
     tokens_in: int
     tokens_out: int
     tokens_cached: int
@@ -240,10 +244,10 @@ def read_row(row: tuple[Any, ...]) -> PaidCall:
         call=call.hex(),
         terms=terms,
         teacher=teacher,
-        question=Question(
+        question=WrittenQuestion(
             prefix, body, tuple(json.loads(choices)), system, turns, schema, tools, sample
         ),
-        answer=Answer(
+        answer=WrittenAnswer(
             tuple(json.loads(logprobs)), tokens_in + tokens_out, text, failed, finish, tool_calls,
             reasoning, opaque,
         ),
@@ -265,9 +269,8 @@ def read_row(row: tuple[Any, ...]) -> PaidCall:
 def read_answer(row: tuple[Any, ...]) -> tuple[str, Answer]:
     """Return (call, answer) of a row that :data:`ANSWERS` gave."""
     logprobs = row[1]
-    return row[0].hex(), Answer(
-        () if logprobs == "[]" else tuple(json.loads(logprobs)), *row[2:]
-    )  # fmt: skip
+    weighed = () if logprobs == "[]" else tuple(json.loads(logprobs))
+    return row[0].hex(), WrittenAnswer(weighed, *row[2:]).read()
 
 
 def pieces(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

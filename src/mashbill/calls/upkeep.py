@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 from mashbill.calls import paid_call as bought
 from mashbill.calls.journal import Journal, open_to_write
 from mashbill.calls.paid_call import PaidCall, Requests, call_digest, interned, pieces, values
+from mashbill.calls.written import WrittenAnswer, WrittenQuestion
 from mashbill.core import foreign
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import foreign as read_as
 from mashbill.core.parsing import json_value
 from mashbill.core.store import publish
-from mashbill.core.teacher import Answer, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -241,7 +241,7 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> PaidCall | dict[
     if "call" in data:
         call = dict(data["call"])
         asked = json.loads(call["more"]).get("asked", {}) if call["more"] else {}
-        question = Question(call["prefix"], call["body"], tuple(call["choices"]), **asked)
+        question = WrittenQuestion(call["prefix"], call["body"], tuple(call["choices"]), **asked)
         _check_numbers([call["price"], call["tokens"]], call["logprobs"])
         _check_texts(call, ("request", "prefix", "body", "at", "text", "more"))
         if bought.request_digest(call["teacher"], question) != call["request"]:
@@ -249,8 +249,9 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> PaidCall | dict[
             raise ValueError(msg)
         return call
     fields = dict(data["bought"])
-    question = Question(**{**fields["question"], "choices": tuple(fields["question"]["choices"])})
-    answer = Answer(**{**fields["answer"], "logprobs": tuple(fields["answer"]["logprobs"])})
+    asked, answered = fields["question"], fields["answer"]
+    question = WrittenQuestion(**{**asked, "choices": tuple(asked["choices"])})
+    answer = WrittenAnswer(**{**answered, "logprobs": tuple(answered["logprobs"])})
     row = PaidCall(**{**fields, "question": question, "answer": answer})
     counted = [row.tokens_in, row.tokens_out, row.tokens_cached, row.attempts, answer.tokens,
                question.sample]  # fmt: skip
@@ -259,7 +260,7 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> PaidCall | dict[
         msg = "a count in it is no count"
         raise ValueError(msg)
     _check_texts(
-        {**fields, **fields["question"], **fields["answer"]},
+        {**fields, **asked, **answered},
         ("call", "terms", "teacher", "served", "route", "run", "at", "flags", "prefix", "body",
          "system", "turns", "schema", "tools",
          "text", "failed", "finish", "tool_calls", "reasoning", "opaque"),

@@ -420,7 +420,7 @@ class Client:
             for lane in lanes:
                 order = lane.written(item)
                 if order is not None:
-                    found.append((order, item.answer))
+                    found.append((order, item.answer.read()))
                     break
         with self._lock:
             for order, _ in found:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.journal import Event
 from mashbill.calls.paid_call import PaidCall
+from mashbill.calls.written import WrittenAnswer, WrittenQuestion
 from mashbill.client.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
 from mashbill.client.order import ANSWERED, Answered, Order, Refused
 from mashbill.client.pressure import Breaker, Window
@@ -352,7 +353,8 @@ class Lane:
         self.around.write(
             PaidCall(
                 call=order.call, terms=self.route.terms, teacher=self.route.teacher,
-                question=order.question, answer=outcome.answer, tokens_in=outcome.tokens_in,
+                question=WrittenQuestion.of(order.question),
+                answer=WrittenAnswer.of(outcome.answer), tokens_in=outcome.tokens_in,
                 tokens_out=outcome.tokens_out, tokens_cached=outcome.tokens_cached,
                 price=outcome.price, served=outcome.served, route=self._facts,
                 run=self.around.run, at=self._at(now), attempts=order.attempts, waited=order.waited,

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mashbill.client.order import Answered, Refused
+from mashbill.core.chat import ToolCall, calls_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -184,22 +185,31 @@ class Scrubber:
 
     def _clean(self, outcome: Answered) -> Answered:
         answer = outcome.answer
-        parts = (answer.text, answer.failed, answer.tool_calls, answer.reasoning, answer.opaque,
-                 outcome.served, outcome.flags)  # fmt: skip
+        calls, opaque = calls_to_json(answer.tool_calls), answer.opaque
+        kept = opaque.to_json() if opaque is not None else ""
+        parts = (answer.text, answer.failed, calls, answer.reasoning, kept, outcome.served,
+                 outcome.flags)  # fmt: skip
         whole = "\n".join(parts)
         if not self._may_hold(whole) and GONE not in whole:
             return outcome
         clean: dict[str, Any] = {
             name: said
-            for name in ("text", "failed", "tool_calls", "reasoning", "opaque")
+            for name in ("text", "failed", "reasoning")
             if (said := self.text(getattr(answer, name))) != getattr(answer, name)
         }
+        if self.text(calls) != calls:
+            clean["tool_calls"] = tuple(map(self._call, answer.tool_calls))
+        if self.text(kept) != kept:
+            clean["opaque"] = None  # a sealed block is of no use without a part of it
         if clean:
             outcome.answer = replace(answer, **clean)
         outcome.served = self.text(outcome.served)
         if clean or any(GONE in said for said in (answer.text, answer.reasoning)):
             outcome.flags = ",".join(part for part in (outcome.flags, "key-removed") if part)
         return outcome
+
+    def _call(self, call: ToolCall) -> ToolCall:
+        return ToolCall(self.text(call.id), self.text(call.name), self.text(call.arguments))
 
 
 _SMALL = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}

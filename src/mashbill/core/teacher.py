@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from mashbill.core.chat import NOTHING_SAID, Conversation, Opaque, Tool, ToolCall, Turn
 from mashbill.core.literals import Literals
 from mashbill.core.source import Source
 
@@ -33,15 +34,21 @@ class Question:
     choices: tuple[str, ...] = ()
     system: str = ""
     """what a chat's system turn says"""
-    turns: str = ""
-    """the conversation so far, as a JSON list of turns with role and content (see
-    :mod:`mashbill.client.wire`), where it is more than one prompt"""
+    turns: Conversation = NOTHING_SAID
+    """the conversation so far, where it is more than one prompt"""
     schema: str = ""
     """JSON Schema that the answer must satisfy"""
-    tools: str = ""
-    """JSON list of tools that the teacher may call: name, description, parameters"""
+    tools: tuple[Tool, ...] = ()
+    """tools that the teacher may call"""
     sample: int = 0
     """which of several answers to the same question"""
+
+    @property
+    def conversation(self) -> Conversation:
+        """All that is said to the teacher: system text, the turns so far, and what is asked now."""
+        told = (Turn("system", self.system),) if self.system else ()
+        asked = self.prefix + self.body
+        return Conversation((*told, *self.turns, *((Turn("user", asked),) if asked else ())))
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,12 @@ class Answer:
     finish: str = ""
     """why the teacher stopped: stop, length, tool_calls, content_filter, other; empty if it does
     not say"""
-    tool_calls: str = ""
-    """JSON list of the calls that it wants made: id, name, arguments"""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """the calls that it wants made"""
     reasoning: str = ""
     """reasoning or its summary, where the provider documents a field for it"""
-    opaque: str = ""
-    """JSON: what the provider wants back with this turn, and whom it may go to"""
+    opaque: Opaque | None = None
+    """what the provider wants back with this turn, and whom it may go to"""
 
     def unfinished(self, *, keep_cut: bool = False) -> str:
         """Return why it is no whole answer, empty if it is one.
@@ -77,6 +84,11 @@ class Answer:
         if self.finish in {"other", "content_filter"}:
             return f"the teacher stopped for another reason than its end ({self.finish})"
         return ""
+
+    @property
+    def turn(self) -> Turn:
+        """The answer as a turn of the conversation."""
+        return Turn("assistant", self.text, self.tool_calls, self.opaque)
 
     @property
     def says_whole(self) -> bool:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import TeacherError
 from mashbill.core.parsing import foreign
-from mashbill.core.turns import system_in_user
 from mashbill.models.chat_filling import Filling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tokenizers import Tokenizer
@@ -89,15 +88,13 @@ class ChatTemplate:
         Raises:
             TeacherError: if the template refuses its turns.
         """
-        turns = turns_of(question)
+        said = question.conversation.shown()
         if question.system and self._refuses_system():
-            turns = system_in_user(turns)
+            said = said.system_in_user()
         # A mark that a row's text spells out must stay text: it is taken out of the rendering and
         # put back as text.
         kept: list[str] = []
-        safe = [
-            {**turn, "content": self._hide(str(turn.get("content") or ""), kept)} for turn in turns
-        ]
+        safe = [{**turn.value(), "content": self._hide(turn.content, kept)} for turn in said]
         text = self._template.fill(messages=safe, add_generation_prompt=True, **self._names)
         found: list[int] = []
         for piece in self._split.split(text):
@@ -127,7 +124,7 @@ class ChatTemplate:
         if question.tools:
             msg = "an embedded teacher calls no tools; ask one of kind 'api' or 'server'"
             raise TeacherError(msg)
-        if not turns_of(question):
+        if not question.conversation:
             msg = "nothing is asked: the question is empty"
             raise TeacherError(msg)
         ids = self.ids(question)
@@ -154,20 +151,3 @@ class ChatTemplate:
 
 def _shown(piece: str, kept: Sequence[str]) -> str:
     return re.sub(f"{_HELD}(\\d+)\ue001", lambda match: kept[int(match[1])], piece)
-
-
-def turns_of(question: Question) -> list[dict[str, Any]]:
-    """Return a question's turns: system, the conversation so far, and what is asked now."""
-    turns: list[dict[str, Any]] = []
-    if question.system:
-        turns.append({"role": "system", "content": question.system})
-    if question.turns:
-        turns += [_plain(turn) for turn in json.loads(question.turns)]
-    if question.prefix or question.body:
-        turns.append({"role": "user", "content": question.prefix + question.body})
-    return turns
-
-
-def _plain(turn: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a turn without what only its provider may see."""
-    return {key: value for key, value in turn.items() if key != "opaque"}

@@ -169,7 +169,7 @@ def _seed(seed: int, question: Question) -> int:
     """Return a seed that follows from the teacher's, the question and the sample."""
     key = json.dumps(
         [
-            seed, question.sample, question.system, question.turns, question.prefix,
+            seed, question.sample, question.system, question.turns.to_json(), question.prefix,
             question.body, question.schema,
         ]
     )  # fmt: skip

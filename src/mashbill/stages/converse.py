@@ -6,12 +6,12 @@ own turn (encrypted or signed reasoning) goes back with that turn, to that model
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field
 
+from mashbill.core.chat import Conversation, Turn
 from mashbill.core.errors import InputError
 from mashbill.core.source import Channel
 from mashbill.core.stage import Uses
@@ -21,11 +21,9 @@ from mashbill.prompts.schema import flaw
 from mashbill.stages.judging import FileName
 from mashbill.stages.writing.candidate import (
     Candidate,
-    messages_json,
     needs_column,
-    shown,
-    transcript,
     turn_of,
+    whole,
 )
 from mashbill.stages.writing.spec import WritingSpec
 from mashbill.stages.writing.work import Work
@@ -76,7 +74,7 @@ class ConverseSpec(WritingSpec):
 
     def judged(self, candidate: Candidate, row: dict[str, Any]) -> dict[str, str]:
         """All that was said before the last answer, and that answer."""
-        return {"prompt": transcript(candidate.columns["messages_json"]), "text": row["text"]}
+        return {"prompt": candidate.said.transcript(), "text": row["text"]}
 
     def check(self, folder: Path) -> None:
         """Read the user's prompt too."""
@@ -108,7 +106,8 @@ class ConverseSpec(WritingSpec):
         questions = []
         for talk in talks:
             try:
-                said = asking.render({"conversation": shown(talk.turns)}, talk.item.where)
+                so_far = {"conversation": talk.item.said.shown().value()}
+                said = asking.render(so_far, talk.item.where)
             except InputError as error:  # what there is was bought, so it is kept and not raised
                 talk.item.reason = f"the user's next turn cannot be asked for: {error}"
                 continue
@@ -129,7 +128,7 @@ class ConverseSpec(WritingSpec):
         work.ask(work.ctx.teacher(self.teacher), [(talk.item, talk.question) for talk in going])
         left = [talk for talk in going if talk.item.reason is None]
         for talk in left:
-            talk.turns.append(turn_of(talk.item))
+            talk.item.said = talk.item.said.then(turn_of(talk.item))
         return left
 
 
@@ -138,20 +137,20 @@ class _Talk:
 
     def __init__(self, item: Candidate) -> None:
         self.item = item
-        self.turns = [{"role": "user", "content": item.first}, turn_of(item)]
+        item.said = Conversation((Turn("user", item.first), turn_of(item)))
         self.question = item.question
 
     def says(self, text: str) -> None:
         """Let the user say something."""
         self.question = Question(
             "", text, system=self.item.question.system,
-            turns=json.dumps(self.turns, ensure_ascii=False), sample=self.item.sample,
+            turns=self.item.said, sample=self.item.sample,
         )  # fmt: skip
-        self.turns.append({"role": "user", "content": text})
+        self.item.said = self.item.said.then(Turn("user", text))
 
     def close(self) -> None:
         """Set the columns of the conversation's row: what there is, where it failed too."""
         self.item.columns |= {
-            "messages_json": messages_json(self.item.question.system, self.turns),
-            "turns": sum(turn["role"] == "assistant" for turn in self.turns),
+            "messages_json": whole(self.item.question.system, self.item.said).to_json(),
+            "turns": len(self.item.said.said_by("assistant")),
         }

@@ -20,7 +20,7 @@ from mashbill.core.stage import Uses
 from mashbill.prompts.prompt import Prompt, shipped_prompt
 from mashbill.prompts.schema import flaw
 from mashbill.stages.judging import FileName
-from mashbill.stages.writing.candidate import Candidate, needs_column, once_more, transcript
+from mashbill.stages.writing.candidate import Candidate, needs_column, once_more
 from mashbill.stages.writing.spec import WritingSpec
 from mashbill.stages.writing.tool_trace import Call, Trace, canonical_text, declared_tools
 from mashbill.stages.writing.work import Work
@@ -28,6 +28,8 @@ from mashbill.stages.writing.work import Work
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from mashbill.core.chat import Tool
 
 
 class ToolsSpec(WritingSpec):
@@ -124,10 +126,9 @@ class ToolsSpec(WritingSpec):
             found[key] = json.dumps(row["result"], ensure_ascii=False)
         return found
 
-    def tools_text(self, folder: Path) -> str:
+    def told_tools(self, folder: Path) -> tuple[Tool, ...]:
         """Return the tools as the teacher is told of them."""
-        tools = [tool.told for tool in declared_tools(folder / self.tools).values()]
-        return json.dumps(tools, ensure_ascii=False, sort_keys=True)
+        return tuple(tool.told for tool in declared_tools(folder / self.tools).values())
 
     def prompt_text(self, row: dict[str, Any], user: str) -> str:
         """The task."""
@@ -135,7 +136,7 @@ class ToolsSpec(WritingSpec):
 
     def judged(self, candidate: Candidate, row: dict[str, Any]) -> dict[str, str]:
         """The task with the calls and their results, and the last answer."""
-        return {"prompt": transcript(candidate.columns["messages_json"]), "text": row["text"]}
+        return {"prompt": candidate.said.transcript(), "text": row["text"]}
 
     def further(self) -> dict[str, pa.DataType]:
         """The whole trace, its calls, and the tools that were declared."""
@@ -164,7 +165,7 @@ class ToolsSpec(WritingSpec):
             work.counts["invalid_calls"] += trace.invalid
             if trace.mended:  # only where there are any: they are rare, and a server's doing
                 work.counts["mended_calls"] = work.counts.get("mended_calls", 0) + trace.mended
-            trace.close(trace.item.question.tools)
+            trace.close()
 
     def _answer(
         self, traces: Sequence[Trace], known: dict[tuple[str, str], str], work: Work

@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.turns import only_system_is_odd
 from mashbill.teachers.refusals import FORMS, LIMIT, LIMIT_BEFORE
 
 if TYPE_CHECKING:
@@ -57,9 +56,9 @@ _SYSTEM = (
 )
 PARTS = (
     Part("system", r"system (?:role|message|prompt|instruction|turn)s?|developer instructions?",
-         lambda ask: any(turn["role"] == "system" for turn in ask.turns), _SYSTEM),
+         lambda ask: bool(ask.turns.said_by("system")), _SYSTEM),
     # Who says that roles must alternate may mean a row's own turns, or those of tools.
-    Part("roles", "", lambda ask: only_system_is_odd(ask.turns), _SYSTEM),
+    Part("roles", "", lambda ask: ask.turns.only_system_is_odd, _SYSTEM),
     Part("logprobs", r"(?:top_?|response_?)?log_?probs|log probabilities",
          lambda ask: ask.top_logprobs > 0, _NO_LOGPROBS),
     Part("schema", r"response[_ ]?formats?(?:[. ]type)?|json[_ ]?schemas?|"
@@ -119,7 +118,7 @@ def cure_of(ask: Ask, body: Any, teacher: str, works: frozenset[str] = frozenset
         What was found and the cure, as a sentence without its end; empty if it is none of these.
     """
     said = _words(body)
-    asked = "\n".join(str(turn.get("content") or "") for turn in ask.turns)
+    asked = "\n".join(turn.content for turn in ask.turns)
     where = f"[teachers.{teacher}]"
 
     def says(pattern: re.Pattern[str]) -> bool:

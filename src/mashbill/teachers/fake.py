@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from mashbill.core.canonical import digest_bytes
+from mashbill.core.chat import ToolCall
 from mashbill.core.errors import TeacherError
 from mashbill.core.source import Source, SourceKind
 from mashbill.core.teacher import Answer, TeacherSpec
@@ -145,7 +146,7 @@ class FakeTeacher:
     def _breaks(self, question: Question, key: str) -> bool:
         """Return whether an answer is one of those that break their schema the first time."""
         draw = int(digest_bytes(f"invalid {key}".encode())[:8], 16) / 2**32
-        return draw < self._spec.invalid and '"role": "assistant"' not in question.turns
+        return draw < self._spec.invalid and not question.turns.said_by("assistant")
 
     def _fill(self, question: Question, key: str, asked: int) -> Answer:
         value = self._drawer(question, key).value(json.loads(question.schema))
@@ -155,14 +156,13 @@ class FakeTeacher:
         return Answer((), asked + len(text.split()), text, finish="stop")
 
     def _call_a_tool(self, question: Question, key: str, asked: int) -> Answer:
-        tools = json.loads(question.tools)
+        tools = question.tools
         drawer = self._drawer(question, key)
         tool = tools[int(digest_bytes(key.encode())[:8], 16) % len(tools)]
-        given = [] if self._breaks(question, key) else drawer.value(tool["parameters"])
+        given = [] if self._breaks(question, key) else drawer.value(tool.parameters)
         arguments = json.dumps(given, ensure_ascii=False)
-        call = {"id": "call_1", "name": tool["name"], "arguments": arguments}
-        text = json.dumps([call], ensure_ascii=False)
-        return Answer((), asked + 1, "", finish="tool_calls", tool_calls=text)
+        call = ToolCall("call_1", tool.name, arguments)
+        return Answer((), asked + 1, "", finish="tool_calls", tool_calls=(call,))
 
     def _hits(self, choice: str, body: str) -> int:
         """Return how many words speak for a choice, in its own line if it has one."""
@@ -179,9 +179,10 @@ class FakeTeacher:
         asked = question.body.split()
         key = f"{self._spec.name}\n{question.prefix}\n{question.body}"
         # Only where there are any: what is written without them stays as it was.
-        key += "".join(f"\n{part}" for part in (question.system, question.turns) if part)
+        said = (question.system, question.turns.to_json())
+        key += "".join(f"\n{part}" for part in said if part)
         key += f"\nsample {question.sample}" if question.sample else ""
-        if question.tools and '"role": "tool"' not in question.turns:
+        if question.tools and not question.turns.said_by("tool"):
             return self._call_a_tool(question, key, len(asked))
         if question.schema:
             return self._fill(question, key, len(asked))

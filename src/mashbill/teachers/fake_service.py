@@ -20,6 +20,7 @@ from mashbill.client.limits import Bucket
 from mashbill.client.transport import Response, TransportError
 from mashbill.client.wire import CHOOSING
 from mashbill.core.canonical import digest_bytes
+from mashbill.core.chat import Conversation, Tool, ToolCall, Turn
 from mashbill.core.source import Source, SourceKind
 from mashbill.core.teacher import Question
 from mashbill.teachers.api import RemoteTeacherSpec
@@ -27,7 +28,7 @@ from mashbill.teachers.fake import FakeTeacher, FakeTeacherSpec
 from mashbill.teachers.services import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _FAULTS = ("limited", "errors", "cuts", "hangs", "garbage")
 
@@ -224,9 +225,9 @@ class FakeService:
             [
                 Question(
                     "", last or "", choices, system="" if choices else said,
-                    turns=json.dumps(asked[:-1] if last else asked) if len(asked) > 1 else "",
+                    turns=_said(asked[:-1] if last else asked if len(asked) > 1 else ()),
                     schema=json.dumps(wanted) if wanted else "",
-                    tools=json.dumps(tools) if tools else "",
+                    tools=tuple(Tool.of(tool) for tool in tools),
                     sample=int(body.get("seed") or 0),
                 )
             ]
@@ -236,9 +237,9 @@ class FakeService:
         if answer.tool_calls:
             choice["finish_reason"] = "tool_calls"
             message["tool_calls"] = [
-                {"id": c["id"], "type": "function",
-                 "function": {"name": c["name"], "arguments": c["arguments"]}}
-                for c in json.loads(answer.tool_calls)
+                {"id": call.id, "type": "function",
+                 "function": {"name": call.name, "arguments": call.arguments}}
+                for call in answer.tool_calls
             ]  # fmt: skip
         if choices:
             pairs = sorted(zip(answer.logprobs, choices, strict=True), reverse=True)
@@ -257,3 +258,20 @@ class FakeService:
                 "total_tokens": read + written,
             },
         }  # fmt: skip
+
+
+def _said(messages: Sequence[Mapping[str, Any]]) -> Conversation:
+    """Return the turns of a request as OpenAI's format has them."""
+    return Conversation(
+        tuple(
+            Turn(
+                turn["role"],
+                turn.get("content") or "",
+                tuple(ToolCall.of({**c["function"], "id": c["id"]}) for c in calls),
+                tool_call_id=turn.get("tool_call_id", ""),
+                name=turn.get("name", ""),
+            )
+            for turn in messages
+            for calls in [turn.get("tool_calls") or ()]
+        )
+    )

@@ -11,7 +11,7 @@ import contextlib
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,9 +20,9 @@ from mashbill.client.budget import Cost
 from mashbill.client.order import ANSWERED, UNREAD, Answered, Order, Refused
 from mashbill.client.wire import CHOOSING, Ask, Reply, WireError
 from mashbill.client.wire.bodies import whole_body
+from mashbill.core.chat import Conversation, Opaque, Turn
 from mashbill.core.errors import TeacherError
 from mashbill.core.teacher import CUT_OFF, Answer, Question
-from mashbill.core.turns import one_system, system_in_user
 from mashbill.teachers.cures import cure_of, parts_of
 from mashbill.teachers.oddities import Oddities
 from mashbill.teachers.weighing import (
@@ -88,7 +88,7 @@ class Format:
 
     def ask(self, question: Question) -> Ask:
         """Return a question as a request."""
-        turns = self._turns(question)
+        said = self._said(question)
         schema = json.loads(question.schema) if question.schema else None
         settings = self.settings
         if question.sample and "seed" in settings:
@@ -97,48 +97,41 @@ class Format:
         if question.choices:
             words = json.dumps([choice.strip() for choice in question.choices])
             if self.wire.name not in _RAW:
-                turns.insert(0, _turn("system", CHOOSING + words))
+                said = Conversation((Turn("system", CHOOSING + words), *said))
             if self.logprobs:
                 max_tokens, logprobs = 1, self.logprobs
             else:
                 schema = _one_of(question.choices)
-        turns = system_in_user(turns) if self.system == "user" else one_system(turns)
+        said = said.system_in_user() if self.system == "user" else said.one_system()
         return Ask(
             model=self.model,
-            turns=turns,
+            turns=Conversation(tuple(map(self._own, said))),
             max_tokens=max_tokens,
             settings=settings,
             schema=schema if self.native_schema else None,
-            tools=json.loads(question.tools) if question.tools else (),
+            tools=question.tools,
             top_logprobs=logprobs,
             reasoning=self.reasoning,
             stream=self.stream,
             extra=self.extra,
         )
 
-    def _turns(self, question: Question) -> list[dict[str, Any]]:
-        turns = [_turn("system", question.system)] if question.system else []
-        if question.turns:
-            turns += [self._own(turn) for turn in json.loads(question.turns)]
-        if question.prefix or question.body:
-            turns.append(_turn("user", question.prefix + question.body))
-        if question.schema and not self.native_schema:
-            turns.insert(
-                0,
-                _turn("system", "Answer with one JSON value that satisfies this JSON Schema, and "
-                                f"with nothing else:\n{question.schema}"),
-            )  # fmt: skip
-        return turns
+    def _said(self, question: Question) -> Conversation:
+        said = question.conversation
+        if not question.schema or self.native_schema:
+            return said
+        how = (
+            "Answer with one JSON value that satisfies this JSON Schema, and with nothing else:\n"
+            f"{question.schema}"
+        )
+        return Conversation((Turn("system", how), *said))
 
-    def _own(self, turn: dict[str, Any]) -> dict[str, Any]:
+    def _own(self, turn: Turn) -> Turn:
         """Return a turn with its opaque reasoning only if it came from this model and account."""
-        opaque = turn.get("opaque")
-        if opaque is None:
+        opaque = turn.opaque
+        if opaque is None or (opaque.model, opaque.account) == (self.model, self.account):
             return turn
-        rest = {key: value for key, value in turn.items() if key != "opaque"}
-        if (opaque.get("model"), opaque.get("account")) != (self.model, self.account):
-            return rest
-        return {**rest, "opaque": opaque["data"]}
+        return replace(turn, opaque=None)
 
     def body(self, question: Question) -> bytes:
         """Return the body of a question's request.
@@ -292,11 +285,10 @@ class Format:
             # It does not say why it ended: whole, unless it wrote all that it might.
             finish = "length" if reply.tokens_out >= self.max_tokens else ""
             flags.append("end-unsaid")
-        opaque = ""
+        opaque = None
         if reply.opaque is not None:
-            whose = {"model": self.model, "account": self.account, "data": reply.opaque}
-            opaque = json.dumps(whose)
-        calls = json.dumps(reply.tool_calls, ensure_ascii=False) if reply.tool_calls else ""
+            opaque = Opaque(self.model, self.account, reply.opaque)
+        calls = tuple(reply.tool_calls)
         return Answered(
             answer=Answer(
                 logprobs, read + written, reply.text, failed, finish, calls,
@@ -379,7 +371,3 @@ def _one_of(choices: tuple[str, ...]) -> dict[str, Any]:
         "type": "object", "additionalProperties": False, "required": ["answer"],
         "properties": {"answer": {"type": "string", "enum": words}},
     }  # fmt: skip
-
-
-def _turn(role: str, content: str) -> dict[str, Any]:
-    return {"role": role, "content": content}

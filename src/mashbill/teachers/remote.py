@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -176,7 +175,7 @@ class RemoteSession:
         for place, question in enumerate(questions if ROWS not in self._overridden else ()):
             said = question.prefix + question.body
             if question.system or question.turns:
-                said = f"{question.system}\n{_written_by_us(question.turns)}\n{said}"
+                said = f"{question.system}\n{_written_by_us(question)}\n{said}"
             for finding in lint(said, "its prompt"):
                 if finding.rule not in self._overridden:
                     found[place] = f"not asked: {finding}; see `mashbill conduct`"
@@ -186,12 +185,9 @@ class RemoteSession:
         return [q for place, q in enumerate(questions) if place not in found], found
 
 
-def _written_by_us(turns: str) -> str:
+def _written_by_us(question: Question) -> str:
     """Return the turns that are not the model's own: what it wrote is no request of ours."""
-    if not turns:
-        return ""
-    said = (turn for turn in json.loads(turns) if turn.get("role") != "assistant")
-    return "\n".join(str(turn.get("content") or "") for turn in said)
+    return "\n".join(turn.content for turn in question.turns if turn.role != "assistant")
 
 
 def teacher_json(identity: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from client.wire.known_shapes import read, read_stream, shape
+from tests_chat import asking
 
 from mashbill.client.wire import Ask, Reply, WireError
 from mashbill.client.wire.anthropic import MAX_TOKENS, AnthropicMessages
@@ -13,15 +14,15 @@ TOOL = {"name": "weigh", "description": "Weigh.", "parameters": SCHEMA}
 
 
 def test_the_least_body() -> None:
-    assert WIRE.body(Ask("m", [USER])) == {
+    assert WIRE.body(asking("m", [USER])) == {
         "model": "m", "max_tokens": MAX_TOKENS, "messages": [USER],
     }  # fmt: skip
-    assert WIRE.path(Ask("m", [USER])) == "/v1/messages"
+    assert WIRE.path(asking("m", [USER])) == "/v1/messages"
     assert WIRE.headers("k") == {"x-api-key": "k", "anthropic-version": "2023-06-01"}
 
 
 def test_the_whole_body() -> None:
-    ask = Ask(
+    ask = asking(
         "m", [{"role": "system", "content": "Be brief."}, USER], 64,
         {"top_k": 4, "stop": "\n"}, SCHEMA, [TOOL], reasoning="low", stream=True,
         extra={"tool_choice": {"type": "any"}, "thinking": {"display": "summarized"}},
@@ -37,24 +38,24 @@ def test_the_whole_body() -> None:
 
 
 def test_reasoning_controls() -> None:
-    body = WIRE.body(Ask("m", [USER], reasoning=2048))
+    body = WIRE.body(asking("m", [USER], reasoning=2048))
     assert body["thinking"] == {"type": "enabled", "budget_tokens": 2048}
     assert body["max_tokens"] == MAX_TOKENS + 2048
     for off in ("none", 0):
-        body = WIRE.body(Ask("m", [USER], reasoning=off))
+        body = WIRE.body(asking("m", [USER], reasoning=off))
         assert body["thinking"] == {"type": "disabled"}
         assert "output_config" not in body
 
 
 def test_several_system_turns_stay_apart() -> None:
     turns = [{"role": "system", "content": said} for said in "ab"]
-    assert WIRE.body(Ask("m", turns))["system"] == [
+    assert WIRE.body(asking("m", turns))["system"] == [
         {"type": "text", "text": "a"}, {"type": "text", "text": "b"},
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("ask", [Ask("m", [USER], settings={"seed": 1}),
-                                 Ask("m", [USER], top_logprobs=1)])  # fmt: skip
+@pytest.mark.parametrize("ask", [asking("m", [USER], settings={"seed": 1}),
+                                 asking("m", [USER], top_logprobs=1)])  # fmt: skip
 def test_what_cannot_be_said(ask: Ask) -> None:
     with pytest.raises(WireError) as caught:
         WIRE.body(ask)
@@ -70,14 +71,14 @@ def test_thinking_goes_back_before_what_came_of_it() -> None:
     call = reply.tool_calls[0]
     turns = [
         {"role": "assistant", "content": reply.text, "tool_calls": [call], "opaque": reply.opaque},
-        {"role": "tool", "tool_call_id": call["id"], "name": "weigh", "content": "3 kg"},
+        {"role": "tool", "tool_call_id": call.id, "name": "weigh", "content": "3 kg"},
         {"role": "tool", "tool_call_id": "other", "name": "weigh", "content": "4 kg"},
         USER,
     ]
-    assert WIRE.body(Ask("m", turns))["messages"] == [
+    assert WIRE.body(asking("m", turns))["messages"] == [
         {"role": "assistant", "content": content},
         {"role": "user", "content": [
-            {"type": "tool_result", "tool_use_id": call["id"], "content": "3 kg"},
+            {"type": "tool_result", "tool_use_id": call.id, "content": "3 kg"},
             {"type": "tool_result", "tool_use_id": "other", "content": "4 kg"},
         ]},
         USER,
@@ -88,7 +89,7 @@ def test_where_order_matters_all_goes_back() -> None:
     reply = read("anthropic.interleaved")
     turn = {"role": "assistant", "content": reply.text, "tool_calls": reply.tool_calls,
             "opaque": reply.opaque}  # fmt: skip
-    message = WIRE.body(Ask("m", [turn]))["messages"][0]
+    message = WIRE.body(asking("m", [turn]))["messages"][0]
     assert message["content"] == shape("anthropic.interleaved")["content"]
 
 
@@ -112,10 +113,10 @@ def test_stop_reasons(name: str, finish: str) -> None:
 def test_a_call_that_the_limit_cut_stays_text() -> None:
     reply = read_stream("anthropic.cut-tool")
     assert reply.finish == "length"
-    assert reply.tool_calls[0]["arguments"] == '{"grain": "r'
+    assert reply.tool_calls[0].arguments == '{"grain": "r'
     turn = {"role": "assistant", "tool_calls": reply.tool_calls}
     with pytest.raises(WireError):
-        WIRE.body(Ask("m", [turn]))
+        WIRE.body(asking("m", [turn]))
 
 
 def test_errors() -> None:

@@ -9,9 +9,10 @@ import pytest
 from client.wire.known_shapes import SHAPES, shape
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_chat import asking
 from tests_laws import law
 
-from mashbill.client.wire import Ask, WireError
+from mashbill.client.wire import WireError
 from mashbill.client.wire.anthropic import AnthropicMessages
 from mashbill.client.wire.anthropic_batches import AnthropicBatches
 from mashbill.client.wire.batching import BatchWire, Limits, mark_of
@@ -23,7 +24,7 @@ from mashbill.client.wire.openai_responses import OpenAIResponses
 
 A, B, C, D = (letter * 64 for letter in "abcd")
 USER = [{"role": "user", "content": "Grüß Gott"}]
-ASKS = [(A, Ask("m", USER, 8, stream=True)), (B, Ask("m", USER, 9))]
+ASKS = [(A, asking("m", USER, 8, stream=True)), (B, asking("m", USER, 9))]
 OPENAI = OpenAIBatches(OpenAIChat())
 ANTHROPIC = AnthropicBatches(AnthropicMessages())
 GEMINI = GeminiBatches(Gemini())
@@ -84,7 +85,7 @@ def test_openai_states_and_results() -> None:
 
 
 def test_anthropic_hands_in_all_at_once() -> None:
-    call = ANTHROPIC.submit([*ASKS, (C, Ask("other", USER))], "k")
+    call = ANTHROPIC.submit([*ASKS, (C, asking("other", USER))], "k")
     assert (call.method, call.path) == ("POST", "/v1/messages/batches")
     assert call.headers["x-api-key"] == "k"
     requests = json.loads(call.body)["requests"]
@@ -171,7 +172,7 @@ def test_a_batch_is_found_again_by_its_mark() -> None:
     found = GEMINI.candidates({"operations": [other, pending]}, [A, B], SINCE)
     assert [s.id for s in found] == [pending["name"]]
     assert GEMINI.candidates({}, [A], SINCE) == []
-    sent = json.loads(GEMINI.submit([(A, Ask("m", USER)), (B, Ask("m", USER))], "k").body)
+    sent = json.loads(GEMINI.submit([(A, asking("m", USER)), (B, asking("m", USER))], "k").body)
     assert sent["batch"]["displayName"] == mark_of([A, B])
 
 
@@ -235,7 +236,7 @@ def test_gemini_names_its_results_where_it_does() -> None:
 
 @pytest.mark.parametrize("wire", ALL)
 def test_ids_and_sizes(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    ask = Ask("m", USER)
+    ask = asking("m", USER)
     assert wire.limits.discount == 0.5
     for asks in ([], [("a b", ask)], [("a" * 65, ask)], [("a\n", ask)], [(A, ask), (A, ask)]):
         with pytest.raises(WireError) as caught:
@@ -250,7 +251,7 @@ def test_ids_and_sizes(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wire", [OPENAI, GEMINI])
 def test_one_model_a_batch(wire: Any) -> None:
     with pytest.raises(WireError, match="several models"):
-        wire.submit([(A, Ask("m", USER)), (B, Ask("n", USER))], "k")
+        wire.submit([(A, asking("m", USER)), (B, asking("n", USER))], "k")
 
 
 @pytest.mark.parametrize("name", ["../files", "a/b", "", "a?b", ".."])

@@ -169,7 +169,7 @@ def test_calls_in_older_forms_and_in_pieces():
         "id": "a", "function": {"name": "clock", "arguments": "{}"}}}}}]}]  # fmt: skip
     for events in (older, pieces, by_number):
         (call,) = read(stream(*events, chunk("", "tool_calls"))).tool_calls
-        assert (call["name"], call["arguments"]) == ("clock", "{}")
+        assert (call.name, call.arguments) == ("clock", "{}")
 
 
 def test_blocks_and_parts_in_other_forms():

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 from client.wire.known_shapes import read, read_stream, shape
+from tests_chat import as_values, asking
 
-from mashbill.client.wire import Ask, Reply, WireError
+from mashbill.client.wire import Reply, WireError
 from mashbill.client.wire.gemini import Gemini
 
 WIRE = Gemini()
@@ -14,18 +15,18 @@ TOOL = {"name": "weigh", "description": "Weigh.", "parameters": SCHEMA}
 
 
 def test_paths_and_the_key() -> None:
-    assert WIRE.path(Ask("gemini-x", [])) == "/v1beta/models/gemini-x:generateContent"
-    stream = WIRE.path(Ask("tunedModels/a b", [], stream=True))
+    assert WIRE.path(asking("gemini-x", [])) == "/v1beta/models/gemini-x:generateContent"
+    stream = WIRE.path(asking("tunedModels/a b", [], stream=True))
     assert stream == "/v1beta/tunedModels/a%20b:streamGenerateContent?alt=sse"
     assert WIRE.headers("k") == {"x-goog-api-key": "k"}
 
 
 def test_the_least_body() -> None:
-    assert WIRE.body(Ask("m", [USER])) == {"contents": [SAID]}
+    assert WIRE.body(asking("m", [USER])) == {"contents": [SAID]}
 
 
 def test_the_whole_body() -> None:
-    ask = Ask(
+    ask = asking(
         "m", [{"role": "system", "content": "Be brief."}, USER], 64,
         {"temperature": 0.5, "top_p": 0.9, "top_k": 4, "seed": 7, "stop": "\n",
          "presence_penalty": 0.1, "frequency_penalty": 0.2},
@@ -53,19 +54,19 @@ def test_thinking_budgets() -> None:
         (0, {"thinkingBudget": 0}),
         ("none", {"thinkingBudget": 0}),
     ):
-        body = WIRE.body(Ask("m", [], reasoning=reasoning))
+        body = WIRE.body(asking("m", [], reasoning=reasoning))
         assert body["generationConfig"]["thinkingConfig"] == config
 
 
 def test_settings_that_are_not_known() -> None:
     with pytest.raises(WireError):
-        WIRE.body(Ask("m", [USER], settings={"min_p": 0.1}))
+        WIRE.body(asking("m", [USER], settings={"min_p": 0.1}))
 
 
 def test_signed_parts_go_back_as_they_are() -> None:
     reply = read("gemini.tools")
     assert (reply.finish, reply.reasoning) == ("tool_calls", "Asking the scale.")
-    assert reply.tool_calls == [
+    assert as_values(reply.tool_calls) == [
         {"id": "call_0", "name": "weigh", "arguments": '{"grain":"rye"}'},
         {"id": "fc-2", "name": "weigh", "arguments": '{"grain":"oats"}'},
     ]
@@ -81,8 +82,8 @@ def test_signed_parts_go_back_as_they_are() -> None:
         {"functionResponse": {"id": "fc-2", "name": "weigh", "response": {"kg": 4}}},
     ]}  # fmt: skip
     turns = [{**said, "opaque": reply.opaque}, *results]
-    assert WIRE.body(Ask("m", turns))["contents"] == [{"role": "model", "parts": parts}, answers]
-    unsigned = WIRE.body(Ask("m", [said]))["contents"][0]["parts"]
+    assert WIRE.body(asking("m", turns))["contents"] == [{"role": "model", "parts": parts}, answers]
+    unsigned = WIRE.body(asking("m", [said]))["contents"][0]["parts"]
     assert unsigned == [
         {"functionCall": {"name": "weigh", "args": {"grain": "rye"}}},
         {"functionCall": {"id": "fc-2", "name": "weigh", "args": {"grain": "oats"}}},

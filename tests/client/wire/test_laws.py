@@ -75,8 +75,7 @@ def answers_or_refuses(call: Any, *arguments: Any) -> None:
         assert reply.finish in {"stop", "length", "tool_calls", "content_filter", "other"}
         assert min(reply.tokens_in, reply.tokens_out, reply.tokens_cached) >= 0
         for call_ in reply.tool_calls:
-            assert set(call_) == {"id", "name", "arguments"}
-            assert all(isinstance(said, str) for said in call_.values())
+            assert all(isinstance(said, str) for said in call_.value().values())
         for token, its, likeliest in reply.logprobs:
             token.encode()
             assert json.dumps([its, likeliest], allow_nan=False)

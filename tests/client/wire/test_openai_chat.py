@@ -4,8 +4,9 @@ import json
 
 import pytest
 from client.wire.known_shapes import read, read_stream, shape
+from tests_chat import as_values, asking
 
-from mashbill.client.wire import Ask, Reply, WireError
+from mashbill.client.wire import Reply, WireError
 from mashbill.client.wire.openai_chat import OpenAIChat
 
 WIRE = OpenAIChat()
@@ -15,13 +16,13 @@ TOOL = {"name": "weigh", "description": "Weigh a grain.", "parameters": SCHEMA}
 
 
 def test_the_least_body() -> None:
-    assert WIRE.body(Ask("m", TURNS)) == {"model": "m", "messages": TURNS}
-    assert WIRE.path(Ask("m", TURNS)) == "/chat/completions"
+    assert WIRE.body(asking("m", TURNS)) == {"model": "m", "messages": TURNS}
+    assert WIRE.path(asking("m", TURNS)) == "/chat/completions"
     assert WIRE.headers("sk-1") == {"Authorization": "Bearer sk-1"}
 
 
 def test_the_whole_body() -> None:
-    ask = Ask(
+    ask = asking(
         "m", TURNS, 64, {"temperature": 0.5, "top_k": 4, "stop": ["\n"], "seed": 7}, SCHEMA,
         [TOOL], 5, "low", stream=True, extra={"user": "u", "stream_options": {"x": 1}},
     )  # fmt: skip
@@ -38,14 +39,14 @@ def test_the_whole_body() -> None:
 
 
 def test_openai_itself_wants_another_name_for_the_limit() -> None:
-    body = OpenAIChat("max_completion_tokens").body(Ask("m", TURNS, 64))
+    body = OpenAIChat("max_completion_tokens").body(asking("m", TURNS, 64))
     assert body["max_completion_tokens"] == 64
     assert "max_tokens" not in body
 
 
 def test_a_budget_cannot_be_said() -> None:
     with pytest.raises(WireError) as caught:
-        WIRE.body(Ask("m", TURNS, reasoning=1024))
+        WIRE.body(asking("m", TURNS, reasoning=1024))
     assert not caught.value.retry
 
 
@@ -57,7 +58,7 @@ def test_turns_with_calls_and_what_goes_back() -> None:
         {"role": "tool", "tool_call_id": "call_1", "name": "weigh", "content": "3 kg"},
         {"role": "assistant", "content": "3 kg.", "opaque": None},
     ]
-    assert WIRE.body(Ask("m", turns))["messages"] == [
+    assert WIRE.body(asking("m", turns))["messages"] == [
         {
             "role": "assistant", "content": None, "reasoning_content": "hm",
             "tool_calls": [{"id": "call_1", "type": "function",
@@ -78,8 +79,8 @@ def test_text_and_usage() -> None:
 def test_tool_calls() -> None:
     reply = read("openai-chat.tools")
     assert (reply.text, reply.finish) == ("", "tool_calls")
-    assert [call["id"] for call in reply.tool_calls] == ["call_abc123", "call_def456"]
-    assert [json.loads(call["arguments"]) for call in reply.tool_calls] == [
+    assert [call.id for call in reply.tool_calls] == ["call_abc123", "call_def456"]
+    assert [json.loads(call.arguments) for call in reply.tool_calls] == [
         {"grain": "rye"}, {"grain": "oats"},
     ]  # fmt: skip
 
@@ -94,7 +95,7 @@ def test_calls_without_index_or_id() -> None:
         chunk({"id": "", "index": 4, "function": {"name": "weigh", "arguments": {"a": 1}}}),
         ("", "[DONE]"),
     ]
-    assert WIRE.read(WIRE.joined(events)).tool_calls == [
+    assert as_values(WIRE.read(WIRE.joined(events)).tool_calls) == [
         {"id": "a", "name": "weigh", "arguments": "{}"},
         {"id": "call_1", "name": "weigh", "arguments": '{"a":1}'},
     ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from client.wire.known_shapes import read, shape
+from tests_chat import asking
 
 from mashbill.client.wire import Ask, Reply, WireError
 from mashbill.client.wire.openai_completions import OpenAICompletions
@@ -11,8 +12,8 @@ USER = {"role": "user", "content": "Write"}
 
 
 def test_the_body() -> None:
-    assert WIRE.body(Ask("m", [USER])) == {"model": "m", "prompt": "Write"}
-    ask = Ask(
+    assert WIRE.body(asking("m", [USER])) == {"model": "m", "prompt": "Write"}
+    ask = asking(
         "m", [{"role": "system", "content": "S"}, USER, {"role": "assistant", "content": "A"}],
         8, {"seed": 1}, top_logprobs=3, stream=True, extra={"best_of": 1},
     )  # fmt: skip
@@ -25,8 +26,8 @@ def test_the_body() -> None:
 
 @pytest.mark.parametrize(
     "ask",
-    [Ask("m", [USER, USER]), Ask("m", []), Ask("m", [USER], schema={}),
-     Ask("m", [USER], tools=[{"name": "t"}]), Ask("m", [USER], reasoning="low")],
+    [asking("m", [USER, USER]), asking("m", []), asking("m", [USER], schema={}),
+     asking("m", [USER], tools=[{"name": "t"}]), asking("m", [USER], reasoning="low")],
 )  # fmt: skip
 def test_what_a_raw_prompt_cannot_say(ask: Ask) -> None:
     with pytest.raises(WireError) as caught:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from client.wire.known_shapes import read, read_stream, shape
+from tests_chat import asking
 
 from mashbill.client.wire import Ask, WireError
 from mashbill.client.wire.openai_responses import OpenAIResponses
@@ -13,13 +14,13 @@ TOOL = {"name": "weigh", "description": "Weigh.", "parameters": SCHEMA}
 
 
 def test_the_least_body() -> None:
-    assert WIRE.body(Ask("m", [USER])) == {"model": "m", "store": False, "input": [USER]}
-    assert WIRE.path(Ask("m", [USER])) == "/responses"
+    assert WIRE.body(asking("m", [USER])) == {"model": "m", "store": False, "input": [USER]}
+    assert WIRE.path(asking("m", [USER])) == "/responses"
 
 
 def test_the_whole_body() -> None:
     late = {"role": "system", "content": "Late."}
-    ask = Ask(
+    ask = asking(
         "m", [{"role": "system", "content": "Be brief."}, USER, late], 64, {"top_p": 0.9}, SCHEMA,
         [TOOL], 5, "low", stream=True, extra={"text": {"verbosity": "low"}},
     )  # fmt: skip
@@ -38,13 +39,13 @@ def test_the_whole_body() -> None:
 
 
 def test_no_reasoning() -> None:
-    body = WIRE.body(Ask("m", [USER], reasoning="none"))
+    body = WIRE.body(asking("m", [USER], reasoning="none"))
     assert body["reasoning"] == {"effort": "none"}
     assert "include" not in body
 
 
-@pytest.mark.parametrize("ask", [Ask("m", [USER], settings={"seed": 1}),
-                                 Ask("m", [USER], reasoning=100)])  # fmt: skip
+@pytest.mark.parametrize("ask", [asking("m", [USER], settings={"seed": 1}),
+                                 asking("m", [USER], reasoning=100)])  # fmt: skip
 def test_what_cannot_be_said(ask: Ask) -> None:
     with pytest.raises(WireError) as caught:
         WIRE.body(ask)
@@ -64,7 +65,7 @@ def test_reasoning_and_calls_go_back() -> None:
         {"role": "tool", "tool_call_id": "call_a", "name": "weigh", "content": "3 kg"},
     ]  # fmt: skip
     call = {"type": "function_call", "name": "weigh", "arguments": '{"grain":"rye"}'}
-    assert WIRE.body(Ask("m", turns))["input"] == [
+    assert WIRE.body(asking("m", turns))["input"] == [
         sealed, {**call, "call_id": "call_a"}, {**call, "call_id": "call_b"},
         {"type": "function_call_output", "call_id": "call_a", "output": "3 kg"},
     ]  # fmt: skip
@@ -74,7 +75,7 @@ def test_where_order_matters_all_goes_back() -> None:
     reply = read("openai-responses.interleaved")
     turn = {"role": "assistant", "content": "", "tool_calls": reply.tool_calls,
             "opaque": reply.opaque}  # fmt: skip
-    written = WIRE.body(Ask("m", [turn]))["input"]
+    written = WIRE.body(asking("m", [turn]))["input"]
     assert [item["type"] for item in written] == ["reasoning", "function_call"] * 2
     body = shape("openai-responses.plain")
     assert WIRE.read(body).opaque is None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from client.wire.known_shapes import WIRES
+from tests_chat import as_values
 
 from mashbill.client.wire import WireError
 from mashbill.client.wire.bodies import whole_body
@@ -73,7 +74,7 @@ def test_what_servers_answer(name: str, case: dict[str, Any]) -> None:
             assert (key, getattr(reply, key)) == (key, expect[key])
     if "tool_calls" in expect:
         # What a turn of a conversation holds of them.
-        calls = whole_calls(Answer((), 0, tool_calls=json.dumps(reply.tool_calls)))
+        calls = as_values(whole_calls(Answer((), 0, tool_calls=tuple(reply.tool_calls))))
         assert called(calls, expect["tool_calls"]) == expect["tool_calls"]
         ids = [one["id"] for one in calls]
         assert all(ids)

@@ -3,10 +3,8 @@
 A wire is pure: it makes bodies and reads them, and never sees a socket. The client of
 :mod:`mashbill.conduct` carries them.
 
-Turns are neutral: ``{"role": "system"|"user"|"assistant"|"tool", "content": str}``; an assistant's
-turn may have ``"tool_calls": [{"id": str, "name": str, "arguments": str}]`` (arguments as JSON
-text) and ``"opaque"``, what its provider wants back with the turn and nobody else may see; a tool's
-turn has ``"tool_call_id"`` and ``"name"``.
+Turns are those of :mod:`mashbill.core.chat`. What stands as ``opaque`` in a turn is sent as it is:
+whoever makes the request sees to it that it goes to the model and account that it came from.
 """
 
 from __future__ import annotations
@@ -15,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+
+    from mashbill.core.chat import Conversation, Tool, ToolCall
 
 CHOOSING = (
     "Go on from where the text ends. Write nothing but one of these, exactly as it stands here: "
@@ -28,15 +28,15 @@ class Ask:
     """One request, before it is written for a provider."""
 
     model: str
-    turns: Sequence[Mapping[str, Any]]
+    turns: Conversation
     max_tokens: int | None = None
     """output tokens at most; None leaves it to the provider where it may be left"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """temperature, top_p, top_k, seed, stop, presence_penalty, frequency_penalty: what is set"""
     schema: Mapping[str, Any] | None = None
     """JSON Schema that the answer must satisfy, by the provider's own way"""
-    tools: Sequence[Mapping[str, Any]] = ()
-    """tools that may be called: name, description, parameters (JSON Schema)"""
+    tools: tuple[Tool, ...] = ()
+    """tools that may be called"""
     top_logprobs: int = 0
     """log-probabilities of this many likeliest tokens at each place; 0 for none"""
     reasoning: str | int | None = None
@@ -59,8 +59,7 @@ class Reply:
     """the word that the service ended with; empty if it said none"""
     odd: list[str] = field(default_factory=list, compare=False)
     """fields beside the text that had no such form as they have, and are read as absent"""
-    tool_calls: list[dict[str, str]] = field(default_factory=list)
-    """id, name, arguments (JSON text)"""
+    tool_calls: list[ToolCall] = field(default_factory=list)
     reasoning: str = ""
     """reasoning, or its summary, where the provider's documented fields give it"""
     opaque: Any = None

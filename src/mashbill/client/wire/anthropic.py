@@ -34,9 +34,10 @@ from mashbill.client.wire.reading import (
 from mashbill.client.wire.schemas import for_anthropic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from mashbill.client.wire import Ask
+    from mashbill.core.chat import Turn
 
 MAX_TOKENS = 8192
 """sent where an ask leaves it to the provider, who wants one: every model since 3.5 can write that
@@ -86,7 +87,7 @@ class AnthropicMessages:
             "max_tokens": MAX_TOKENS + budget if ask.max_tokens is None else ask.max_tokens,
             "messages": _messages(ask.turns),
         }
-        system = [turn["content"] for turn in ask.turns if turn["role"] == "system"]
+        system = [turn.content for turn in ask.turns if turn.role == "system"]
         if len(system) == 1:
             body["system"] = system[0]
         elif system:
@@ -96,8 +97,8 @@ class AnthropicMessages:
             body["stop_sequences"] = [body["stop_sequences"]]
         if ask.tools:
             body["tools"] = [
-                {**{key: tool[key] for key in tool if key != "parameters"},
-                 "input_schema": tool.get("parameters", {"type": "object"})}
+                {"name": tool.name, "description": tool.description,
+                 "input_schema": tool.parameters or {"type": "object"}}
                 for tool in ask.tools
             ]  # fmt: skip
         config: dict[str, Any] = {}
@@ -216,38 +217,38 @@ class AnthropicMessages:
         return whole | {"content": [blocks[place] for place in sorted(blocks)]}
 
 
-def _messages(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     results: list[dict[str, Any]] | None = None
     for turn in turns:
-        if turn["role"] == "tool":
+        if turn.role == "tool":
             # The results of one turn's calls must stand in one message.
             if results is None:
                 results = []
                 messages.append({"role": "user", "content": results})
-            result = {"type": "tool_result", "tool_use_id": turn["tool_call_id"]}
-            results.append({**result, "content": turn["content"]})
+            result = {"type": "tool_result", "tool_use_id": turn.tool_call_id}
+            results.append({**result, "content": turn.content})
             continue
         results = None
-        if turn["role"] == "assistant":
+        if turn.role == "assistant":
             messages.append({"role": "assistant", "content": _said(turn)})
-        elif turn["role"] != "system":
-            messages.append({"role": turn["role"], "content": turn["content"]})
+        elif turn.role != "system":
+            messages.append({"role": turn.role, "content": turn.content})
     return messages
 
 
-def _said(turn: Mapping[str, Any]) -> str | list[Any]:
+def _said(turn: Turn) -> str | list[Any]:
     """Return an assistant's content: its signed blocks stand where they stood."""
-    opaque, calls = turn.get("opaque") or [], turn.get("tool_calls") or ()
-    said: str = turn.get("content") or ""
+    opaque = turn.opaque.data if turn.opaque is not None else []
+    calls, said = turn.tool_calls, turn.content
     if not opaque and not calls:
         return said
     if any(block.get("type") not in _THINKING for block in opaque):
         return list(opaque)
     blocks = [*opaque, *([{"type": "text", "text": said}] if said else [])]
     for call in calls:
-        block = {"type": "tool_use", "id": call["id"], "name": call["name"]}
-        blocks.append({**block, "input": parsed(call["arguments"])})
+        block = {"type": "tool_use", "id": call.id, "name": call.name}
+        blocks.append({**block, "input": parsed(call.arguments)})
     return blocks
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mashbill.client.wire import Ask
+    from mashbill.core.chat import Tool, Turn
 
 _SETTINGS = {
     "temperature": "temperature", "top_p": "topP", "top_k": "topK", "seed": "seed",
@@ -71,7 +72,7 @@ class Gemini:
         """
         only(ask.settings, _SETTINGS, self.name)
         body: dict[str, Any] = {"contents": _contents(ask.turns)}
-        system = [{"text": turn["content"]} for turn in ask.turns if turn["role"] == "system"]
+        system = [{"text": turn.content} for turn in ask.turns if turn.role == "system"]
         if system:
             body["systemInstruction"] = {"parts": system}
         if ask.tools:
@@ -194,11 +195,11 @@ def model_path(model: str) -> str:
     return quote(model if "/" in model else f"models/{model}")
 
 
-def _contents(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _contents(turns: Iterable[Turn]) -> list[dict[str, Any]]:
     contents: list[dict[str, Any]] = []
     results: list[dict[str, Any]] | None = None
     for turn in turns:
-        if turn["role"] == "tool":
+        if turn.role == "tool":
             # Answers to parallel calls stand in one content.
             if results is None:
                 results = []
@@ -206,42 +207,42 @@ def _contents(turns: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             results.append({"functionResponse": _result(turn)})
             continue
         results = None
-        if turn["role"] == "assistant":
+        if turn.role == "assistant":
             contents.append({"role": "model", "parts": _said(turn)})
-        elif turn["role"] != "system":
-            contents.append({"role": "user", "parts": [{"text": turn["content"]}]})
+        elif turn.role != "system":
+            contents.append({"role": "user", "parts": [{"text": turn.content}]})
     return contents
 
 
-def _said(turn: Mapping[str, Any]) -> Sequence[Any]:
-    if turn.get("opaque"):
-        parts: Sequence[Any] = turn["opaque"]
+def _said(turn: Turn) -> Sequence[Any]:
+    if turn.opaque is not None and turn.opaque.data:
+        parts: Sequence[Any] = turn.opaque.data
         return parts
-    said, calls = turn.get("content") or "", turn.get("tool_calls") or ()
+    said, calls = turn.content, turn.tool_calls
     written: list[dict[str, Any]] = [{"text": said}] if said or not calls else []
     for call in calls:
-        function = {"name": call["name"], "args": parsed(call["arguments"])}
-        written.append({"functionCall": _with_id(call["id"], function)})
+        function = {"name": call.name, "args": parsed(call.arguments)}
+        written.append({"functionCall": _with_id(call.id, function)})
     return written
 
 
-def _result(turn: Mapping[str, Any]) -> dict[str, Any]:
+def _result(turn: Turn) -> dict[str, Any]:
     """Return a tool's result, which is an object: the tool's own, or its text as ``output``."""
     try:
-        response = parsed(turn["content"])
+        response = parsed(turn.content)
     except WireError:
-        response = {"output": turn["content"]}
-    return _with_id(turn["tool_call_id"], {"name": turn["name"], "response": response})
+        response = {"output": turn.content}
+    return _with_id(turn.tool_call_id, {"name": turn.name, "response": response})
 
 
 def _with_id(call: str, function: dict[str, Any]) -> dict[str, Any]:
     return function if _NAMED_HERE.fullmatch(call) else {"id": call, **function}
 
 
-def _declared(tool: Mapping[str, Any]) -> dict[str, Any]:
+def _declared(tool: Tool) -> dict[str, Any]:
     """Return a tool's declaration; JSON Schema has a key of its own beside OpenAPI's."""
-    keys = {"parameters": "parametersJsonSchema"}
-    return {keys.get(key, key): value for key, value in tool.items()}
+    told = {"name": tool.name, "description": tool.description}
+    return {**told, "parametersJsonSchema": tool.parameters}
 
 
 def _read_part(part: dict[str, Any], reply: Reply) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mashbill.client.wire import Ask
+    from mashbill.core.chat import Turn
 
 _SAYING = frozenset({
     "content", "tool_calls", "function_call", "refusal", "reasoning", "reasoning_content",
@@ -87,7 +88,7 @@ class OpenAIChat:
             schema = {"name": "answer", "schema": sent, "strict": strict}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         if ask.tools:
-            body["tools"] = [{"type": "function", "function": dict(tool)} for tool in ask.tools]
+            body["tools"] = [{"type": "function", "function": tool.value()} for tool in ask.tools]
         if ask.top_logprobs:
             body |= {"logprobs": True, "top_logprobs": ask.top_logprobs}
         if isinstance(ask.reasoning, str):
@@ -173,21 +174,21 @@ class OpenAIChat:
         return whole
 
 
-def _message(turn: Mapping[str, Any]) -> dict[str, Any]:
-    written: dict[str, Any] = {"role": turn["role"], "content": turn.get("content", "")}
-    if turn["role"] == "tool":
-        written["tool_call_id"] = turn["tool_call_id"]
-    if calls := turn.get("tool_calls"):
+def _message(turn: Turn) -> dict[str, Any]:
+    written: dict[str, Any] = {"role": turn.role, "content": turn.content}
+    if turn.role == "tool":
+        written["tool_call_id"] = turn.tool_call_id
+    if turn.tool_calls:
         written["content"] = written["content"] or None
         written["tool_calls"] = [
             {
-                "id": call["id"],
+                "id": call.id,
                 "type": "function",
-                "function": {"name": call["name"], "arguments": call["arguments"]},
+                "function": {"name": call.name, "arguments": call.arguments},
             }
-            for call in calls
+            for call in turn.tool_calls
         ]
-    opaque = turn.get("opaque")
+    opaque = turn.opaque.data if turn.opaque is not None else None
     if isinstance(opaque, dict):
         written |= {key: opaque[key] for key in _OPAQUE if key in opaque}
     return written

@@ -25,9 +25,10 @@ from mashbill.client.wire.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from mashbill.client.wire import Ask
+    from mashbill.core.chat import Conversation
 
 
 class OpenAICompletions:
@@ -141,10 +142,10 @@ class OpenAICompletions:
         return whole | {"choices": [choice | {"logprobs": places or None}]}
 
 
-def _prompt(turns: Sequence[Mapping[str, Any]]) -> str:
+def _prompt(turns: Conversation) -> str:
     """Join what stands before and behind one user's turn, by an empty line."""
-    roles = [turn["role"] for turn in turns]
+    roles = [turn.role for turn in turns]
     if roles.count("user") != 1 or set(roles) - {"system", "user", "assistant"}:
         msg = "a raw prompt has one user's turn and no tools; ask by a chat format"
         raise WireError(msg, retry=False)
-    return "\n\n".join(turn["content"] for turn in turns)
+    return "\n\n".join(turn.content for turn in turns)

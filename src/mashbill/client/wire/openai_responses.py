@@ -28,9 +28,10 @@ from mashbill.client.wire.reading import (
 from mashbill.client.wire.schemas import for_openai
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from mashbill.client.wire import Ask
+    from mashbill.core.chat import Turn
 
 _ENDS = frozenset({
     "response.completed", "response.incomplete", "response.failed", "response.done",
@@ -67,8 +68,8 @@ class OpenAIResponses:
         only(ask.settings, ("temperature", "top_p"), self.name)
         body: dict[str, Any] = {"model": ask.model, "store": False}
         turns = list(ask.turns)
-        if turns and turns[0]["role"] == "system":
-            body["instructions"] = turns.pop(0)["content"]
+        if turns and turns[0].role == "system":
+            body["instructions"] = turns.pop(0).content
         body["input"] = [item for turn in turns for item in _items(turn)]
         body |= ask.settings
         include = []
@@ -80,7 +81,8 @@ class OpenAIResponses:
             body["text"] = {"format": {**form, "strict": strict}}
         if ask.tools:
             # The API makes schemas strict, and so other ones, unless told not to.
-            body["tools"] = [{"type": "function", "strict": False, **tool} for tool in ask.tools]
+            loose = {"type": "function", "strict": False}
+            body["tools"] = [{**loose, **tool.value()} for tool in ask.tools]
         if ask.top_logprobs:
             body["top_logprobs"] = ask.top_logprobs
             include.append("message.output_text.logprobs")
@@ -187,25 +189,25 @@ class OpenAIResponses:
         raise WireError(msg, retry=True)
 
 
-def _items(turn: Mapping[str, Any]) -> list[Any]:
+def _items(turn: Turn) -> list[Any]:
     """Return the input items of a turn; reasoning stands before what came of it."""
-    if turn["role"] == "tool":
-        output = {"type": "function_call_output", "call_id": turn["tool_call_id"]}
-        return [{**output, "output": turn["content"]}]
-    opaque = list(turn.get("opaque") or ())
+    if turn.role == "tool":
+        output = {"type": "function_call_output", "call_id": turn.tool_call_id}
+        return [{**output, "output": turn.content}]
+    opaque = list(turn.opaque.data) if turn.opaque is not None else []
     if any(item.get("type") != "reasoning" for item in opaque):
         return opaque
-    said = turn.get("content") or ""
+    said = turn.content
     calls = [
         {
             "type": "function_call",
-            "call_id": call["id"],
-            "name": call["name"],
-            "arguments": call["arguments"],
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": call.arguments,
         }
-        for call in turn.get("tool_calls") or ()
+        for call in turn.tool_calls
     ]
-    message = {"role": turn["role"], "content": said}
+    message = {"role": turn.role, "content": said}
     return [*opaque, *([message] if said or not calls else []), *calls]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.client.wire import WireError
 from mashbill.core import foreign
+from mashbill.core.chat import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -251,11 +252,11 @@ def called(reply: Reply, name: str, arguments: Any, own: Any) -> None:
 
     What a server leaves out of arguments, and an id that is there twice, is for who keeps the turn.
     """
-    taken = {call["id"] for call in reply.tool_calls}
+    taken = {call.id for call in reply.tool_calls}
     free = (f"call_{number}" for number in count_from(len(reply.tool_calls)))
     found = incidental(own) or next(name for name in free if name not in taken)
     said = as_json({} if arguments is None else arguments, "arguments")
-    reply.tool_calls.append({"id": found, "name": name, "arguments": said})
+    reply.tool_calls.append(ToolCall(found, name, said))
 
 
 def parsed(arguments: str) -> dict[str, Any]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.cells import is_missing
+from mashbill.core.chat import NOTHING_SAID, Conversation, Turn
 from mashbill.core.errors import InputError
 from mashbill.core.teacher import Question
 from mashbill.stages.writing.tool_calls import whole_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mashbill.core.teacher import Answer
 
 
@@ -32,6 +30,8 @@ class Candidate:
     """what was asked at first"""
     where: str
     """the row, for errors"""
+    said: Conversation = NOTHING_SAID
+    """the whole conversation, where it has several turns"""
     call: str = ""
     text: str = ""
     value: Any = None
@@ -45,40 +45,18 @@ class Candidate:
     """what was made of its answer"""
 
 
-def turn_of(item: Candidate) -> dict[str, Any]:
+def turn_of(item: Candidate) -> Turn:
     """Return a candidate's last answer as a turn, with what its provider wants back with it."""
-    turn: dict[str, Any] = {"role": "assistant", "content": item.text}
     answer = item.answer
-    if answer is not None and answer.opaque:
-        turn["opaque"] = json.loads(answer.opaque)
-    if answer is not None and answer.tool_calls:
-        turn["tool_calls"] = whole_calls(answer)
-    return turn
+    if answer is None:
+        return Turn("assistant", item.text)
+    return Turn("assistant", item.text, whole_calls(answer), answer.opaque)
 
 
-def shown(turns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return turns as anybody may see them: what is for their provider alone is left out."""
-    return [{key: value for key, value in turn.items() if key != "opaque"} for turn in turns]
-
-
-def transcript(messages: str) -> str:
-    """Return a conversation up to its last answer, as a judge reads it: one turn as it stands."""
-    turns = [turn for turn in json.loads(messages)[:-1] if turn["role"] != "system"]
-    if len(turns) == 1:
-        return str(turns[0]["content"])
-    lines = []
-    for turn in turns:
-        name = f"Result of {turn['name']}" if turn["role"] == "tool" else turn["role"].capitalize()
-        calls = turn.get("tool_calls", ())
-        lines += [f"{name}: {turn['content']}"] if turn["content"] or not calls else []
-        lines += [f"{name} calls {call['name']}: {call['arguments']}" for call in calls]
-    return "\n\n".join(lines)
-
-
-def messages_json(system: str, turns: Sequence[dict[str, Any]]) -> str:
-    """Return a whole conversation as a column holds it."""
-    said = [{"role": "system", "content": system}] if system else []
-    return json.dumps([*said, *shown(turns)], ensure_ascii=False)
+def whole(system: str, said: Conversation) -> Conversation:
+    """Return a conversation as anybody may see it, with what both were told at its beginning."""
+    told = (Turn("system", system),) if system else ()
+    return Conversation((*told, *said.shown()))
 
 
 def _may_mend(item: Candidate) -> bool:
@@ -94,17 +72,15 @@ def _may_mend(item: Candidate) -> bool:
 
 def once_more(question: Question, answer: Answer, problem: str) -> Question:
     """Return the question that shows a teacher its answer and what is wrong with it."""
-    turns = json.loads(question.turns) if question.turns else []
-    turn: dict[str, Any] = {"role": "assistant", "content": answer.text}
-    if answer.opaque:
-        turn["opaque"] = json.loads(answer.opaque)
-    turns += [{"role": "user", "content": question.body}, turn]
+    turns = question.turns.then(
+        Turn("user", question.body), Turn("assistant", answer.text, opaque=answer.opaque)
+    )
     return Question(
         "",
         f"That answer {problem}. Write it again so that it is one JSON value that satisfies the "
         "schema, and nothing else.",
         system=question.system,
-        turns=json.dumps(turns, ensure_ascii=False),
+        turns=turns,
         schema=question.schema,
         sample=question.sample,
     )

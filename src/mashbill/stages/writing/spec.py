@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from mashbill.core.chat import Tool
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
     from mashbill.core.teacher import Answer
@@ -227,10 +228,10 @@ class WritingSpec(StageSpec):
         del row, sample, rows, ctx
         return {}
 
-    def tools_text(self, folder: Path) -> str:
-        """Return the tools that the teacher may call, as JSON; empty if there are none."""
+    def told_tools(self, folder: Path) -> tuple[Tool, ...]:
+        """Return the tools that the teacher may call."""
         del folder
-        return ""
+        return ()
 
     def lacking(self, row: dict[str, Any], variables: Collection[str]) -> str | None:
         """Return why a row is not asked about: it is empty where its prompt asks about it.

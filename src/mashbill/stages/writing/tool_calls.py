@@ -7,10 +7,11 @@ no other call of the turn has its id.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mashbill.core.chat import ToolCall
     from mashbill.core.teacher import Answer
 
 _NOTHING = frozenset({"", "null", "[]", '""'})
@@ -18,38 +19,35 @@ _NOTHING = frozenset({"", "null", "[]", '""'})
 _FIXED = 9  # characters from which an id is cut to make room: Mistral's have just so many
 
 
-def whole_calls(answer: Answer) -> list[dict[str, Any]]:
-    """Return the calls of an answer: id, name, arguments (JSON text) of each; no id is there twice.
+def whole_calls(answer: Answer) -> tuple[ToolCall, ...]:
+    """Return the calls of an answer; no id is there twice.
 
     Arguments that are no JSON stay as they are: that is the teacher's fault, and told as one. So do
     the ids where the provider wants its own blocks back as they were, ids included.
     """
-    calls: list[dict[str, Any]] = json.loads(answer.tool_calls)
-    made = [{**call, "arguments": _whole(call.get("arguments"))} for call in calls]
-    if answer.opaque and isinstance(json.loads(answer.opaque).get("data"), list):
-        return made
-    seen = {str(call.get("id") or "") for call in made}
+    calls = [replace(call, arguments=_whole(call.arguments)) for call in answer.tool_calls]
+    if answer.opaque is not None and isinstance(answer.opaque.data, list):
+        return tuple(calls)
+    seen = {call.id for call in calls}
     used: set[str] = set()
-    for place, call in enumerate(made):
-        own = str(call.get("id") or "")
+    for place, call in enumerate(calls):
+        own = call.id
         if not own or own in used:
             own = _other(own or "call", place, seen)
-        call["id"] = own
+        calls[place] = replace(call, id=own)
         used.add(own)
         seen.add(own)
-    return made
+    return tuple(calls)
 
 
 def mended_calls(answer: Answer) -> int:
     """Return how many calls of an answer are other here than a server wrote them."""
-    said: list[Any] = json.loads(answer.tool_calls)
-    return sum(before != after for before, after in zip(said, whole_calls(answer), strict=True))
+    both = zip(answer.tool_calls, whole_calls(answer), strict=True)
+    return sum(before != after for before, after in both)
 
 
-def _whole(arguments: Any) -> str:
-    if isinstance(arguments, str):
-        return "{}" if arguments.strip() in _NOTHING else arguments
-    return json.dumps({} if arguments in (None, []) else arguments, ensure_ascii=False)
+def _whole(arguments: str) -> str:
+    return "{}" if arguments.strip() in _NOTHING else arguments
 
 
 def _other(own: str, place: int, seen: set[str]) -> str:

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.chat import Conversation, Tool, Turn, tools_from_json, tools_to_json
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.parsing import json_value, read_json
 from mashbill.core.teacher import Question
 from mashbill.prompts.schema import Structure, flaw
-from mashbill.stages.writing.candidate import messages_json, turn_of
+from mashbill.stages.writing.candidate import turn_of, whole
 from mashbill.stages.writing.tool_calls import mended_calls
 
 if TYPE_CHECKING:
@@ -25,17 +26,17 @@ _NEEDED = ("name", "description", "parameters")
 
 
 @dataclass(frozen=True)
-class Tool:
+class DeclaredTool:
     """A tool that is declared."""
 
-    told: dict[str, Any]
-    """what the teacher is told of it: name, description, parameters"""
+    told: Tool
+    """what the teacher is told of it"""
     arguments: Structure
     result: Structure | None
     """what its results are like, where that is said"""
 
 
-def declared_tools(path: Path) -> dict[str, Tool]:
+def declared_tools(path: Path) -> dict[str, DeclaredTool]:
     """Read a file of tools; return each by name.
 
     Raises:
@@ -48,7 +49,7 @@ def declared_tools(path: Path) -> dict[str, Tool]:
     if not isinstance(listed, list) or not listed:
         msg = f"{path}: a list of tools is needed, with {', '.join(_NEEDED)}"
         raise RecipeError(msg)
-    found: dict[str, Tool] = {}
+    found: dict[str, DeclaredTool] = {}
     for place, tool in enumerate(listed):
         has = set(tool) if isinstance(tool, dict) else set()
         if not has >= set(_NEEDED):
@@ -68,9 +69,14 @@ def declared_tools(path: Path) -> dict[str, Tool]:
                 msg = f"{where}: {key} is {tool[key]!r:.60}; a JSON Schema is an object"
                 raise RecipeError(msg)
         returns = Structure(tool["returns"], f"{where}, returns") if "returns" in tool else None
-        told = {key: tool[key] for key in _NEEDED}
-        found[name] = Tool(told, Structure(tool["parameters"], where), returns)
+        found[name] = DeclaredTool(_in_order(tool), Structure(tool["parameters"], where), returns)
     return found
+
+
+def _in_order(tool: dict[str, Any]) -> Tool:
+    """Return what a teacher is told of a tool, its schema's keys in the order of the digest."""
+    (told,) = tools_from_json(tools_to_json((Tool.of(tool),)))
+    return told
 
 
 @dataclass
@@ -78,7 +84,7 @@ class Call:
     """One call of a tool."""
 
     id: str
-    tool: Tool
+    tool: DeclaredTool
     arguments: Any
     result: str = ""
     """JSON text"""
@@ -88,13 +94,13 @@ class Call:
     @property
     def name(self) -> str:
         """The tool's name."""
-        return str(self.tool.told["name"])
+        return self.tool.told.name
 
     def simulated_by(self, prompt: Prompt, sample: int) -> Question:
         """Return the question for whoever stands in for the tool."""
         values = {
             "name": self.name,
-            "description": self.tool.told["description"],
+            "description": self.tool.told.description,
             "arguments": canonical_text(self.arguments),
         }
         said = prompt.render(values, f"a call of {self.name}")
@@ -122,7 +128,6 @@ class Trace:
     """One trace as it grows."""
 
     item: Candidate
-    messages: list[dict[str, Any]] = field(default_factory=list)
     pending: list[Call] = field(default_factory=list)
     """calls of the last answer"""
     calls: int = 0
@@ -134,25 +139,25 @@ class Trace:
 
     def __post_init__(self) -> None:
         """Begin with the task."""
-        self.messages = [{"role": "user", "content": self.item.first}]
+        self.item.said = Conversation((Turn("user", self.item.first),))
 
-    def takes_calls(self, declared: Mapping[str, Tool]) -> bool:
+    def takes_calls(self, declared: Mapping[str, DeclaredTool]) -> bool:
         """Read the calls of the last answer; False if there are none, or one is of no tool."""
         answer = self.item.answer
         if answer is None or not answer.tool_calls:
             return False
         turn = turn_of(self.item)
-        self.messages.append(turn)
+        self.item.said = self.item.said.then(turn)
         self.pending = []
-        self.calls += len(turn["tool_calls"])
+        self.calls += len(turn.tool_calls)
         self.mended += mended_calls(answer)
-        for raw in turn["tool_calls"]:
-            if raw["name"] not in declared:
-                self.item.reason = f"it calls {raw['name']!r}, which is no declared tool"
+        for raw in turn.tool_calls:
+            if raw.name not in declared:
+                self.item.reason = f"it calls {raw.name!r}, which is no declared tool"
                 return False
-            tool = declared[raw["name"]]
-            read = tool.arguments.read(raw["arguments"])
-            call = Call(raw["id"], tool, read.value)
+            tool = declared[raw.name]
+            read = tool.arguments.read(raw.arguments)
+            call = Call(raw.id, tool, read.value)
             self.pending.append(call)
             # Mended JSON is none: the turn that is learned from holds what the teacher wrote.
             problem = read.problem or ("not JSON as it stands" if read.repaired else "")
@@ -167,11 +172,12 @@ class Trace:
 
     def goes_on(self, most: int) -> bool:
         """Put the results into the trace; False if one is lacking, or too many calls were wrong."""
-        self.messages += [
-            {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": call.result}
+        results = [
+            Turn("tool", call.result, tool_call_id=call.id, name=call.name)
             for call in self.pending
             if call.result
         ]
+        self.item.said = self.item.said.then(*results)
         if self.lacks:
             self.item.reason = self.lacks
         elif self.invalid > most:
@@ -182,18 +188,18 @@ class Trace:
         """Return the question that goes on from the results."""
         asked = self.item.question
         return Question(
-            "", "", system=asked.system, turns=json.dumps(self.messages, ensure_ascii=False),
-            tools=asked.tools, sample=self.item.sample,
+            "", "", system=asked.system, turns=self.item.said, tools=asked.tools,
+            sample=self.item.sample,
         )  # fmt: skip
 
-    def close(self, tools: str) -> None:
+    def close(self) -> None:
         """Set the columns of the trace's row: what there is, where it failed too."""
         if self.item.reason is None:
-            self.messages.append(turn_of(self.item))
+            self.item.said = self.item.said.then(turn_of(self.item))
         self.item.columns |= {
-            "messages_json": messages_json(self.item.question.system, self.messages),
+            "messages_json": whole(self.item.question.system, self.item.said).to_json(),
             "calls": self.calls,
-            "tools_json": tools,
+            "tools_json": tools_to_json(self.item.question.tools),
         }
 
 

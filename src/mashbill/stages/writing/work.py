@@ -54,7 +54,7 @@ class Work:
         self.counts = {"asked": 0, "accepted": 0, "asked_again": 0, "repaired": 0}
         self._template = spec.template(ctx.recipe_folder)
         self._structure = spec.structure(ctx.recipe_folder)
-        self._tools = spec.tools_text(ctx.recipe_folder)
+        self._tools = spec.told_tools(ctx.recipe_folder)
         self._json: dict[str, pa.DataType] = {}
         """columns of the rows at hand that hold JSON"""
         self._judging = spec.judging(ctx.recipe_folder) if spec.judge else None
@@ -195,7 +195,7 @@ class Work:
             return unfinished
         if not item.text.strip() and not answer.tool_calls:
             return "the teacher wrote nothing"
-        if flawed := flaw([answer.text, json.loads(answer.tool_calls or "null")]):
+        if flawed := flaw([answer.text, *(call.value() for call in answer.tool_calls)]):
             return f"it is {flawed}"
         if self._structure is None or not item.question.schema:
             return None
