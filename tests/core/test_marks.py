@@ -102,7 +102,7 @@ def model(path):
 
 
 def tools(path):
-    from mashbill.stages.writing.tool_trace import declared_tools
+    from mashbill.stages.writing.tool_rollout import declared_tools
 
     return [(name, tool.told) for name, tool in declared_tools(path).items()]
 

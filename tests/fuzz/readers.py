@@ -212,7 +212,7 @@ def _schema(path):
 
 
 def _tools(path):
-    from mashbill.stages.writing.tool_trace import declared_tools
+    from mashbill.stages.writing.tool_rollout import declared_tools
 
     declared_tools(path)
 
@@ -611,7 +611,7 @@ READERS = (
     Reader("journal export", ("calls.upkeep:_lines",), lambda kept: kept.exported, _taken_in,
            "calls.jsonl", weight=0.5),
     Reader("JSON Schema", ("prompts.schema:of",), _text(json.dumps(_SCHEMA)), _schema, "s.json"),
-    Reader("tools", ("stages.writing.tool_trace:declared_tools",), _text(json.dumps(_TOOLS)), _tools, "t.json"),
+    Reader("tools", ("stages.writing.tool_rollout:declared_tools",), _text(json.dumps(_TOOLS)), _tools, "t.json"),
     Reader("tool results", ("stages.tools:known",),
            _text('{"name": "w", "arguments": {"a": 1}, "result": {"b": [1]}}\n' * 3), _results,
            "r.jsonl"),

@@ -1,7 +1,7 @@
-"""``tools``: traces of tool use against declared tools.
+"""``tools``: rollouts of tool use against declared tools.
 
 The teacher calls tools until it answers. Arguments are held to each tool's schema; what does not
-fit goes back to the teacher as the tool's result, and too much of it ends the trace. Results come
+fit goes back to the teacher as the tool's result, and too much of it ends the rollout. Results come
 from a file of known ones, or from a teacher that stands in for the tools: nothing is run.
 """
 
@@ -22,7 +22,7 @@ from mashbill.prompts.schema import flaw
 from mashbill.stages.judging import FileName
 from mashbill.stages.writing.candidate import Candidate, needs_column, once_more
 from mashbill.stages.writing.spec import WritingSpec
-from mashbill.stages.writing.tool_trace import Call, Trace, canonical_text, declared_tools
+from mashbill.stages.writing.tool_rollout import Call, Rollout, canonical_text, declared_tools
 from mashbill.stages.writing.work import Work
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ class ToolsSpec(WritingSpec):
     """Jinja file for it, with {{ name }}, {{ description }}, {{ arguments }}; the stage's own if
     empty"""
     max_steps: int = Field(default=6, gt=0, le=64)
-    """rounds of calls in a trace at most"""
+    """rounds of calls in a rollout at most"""
     max_invalid: int = Field(default=2, ge=0)
-    """calls in a trace at most that have wrong arguments, or for which no result is known"""
+    """calls in a rollout at most that have wrong arguments, or for which no result is known"""
 
     @model_validator(mode="after")
     def _somebody_answers(self) -> ToolsSpec:
@@ -139,67 +139,68 @@ class ToolsSpec(WritingSpec):
         return {"prompt": candidate.said.transcript(), "text": row["text"]}
 
     def further(self) -> dict[str, pa.DataType]:
-        """The whole trace, its calls, and the tools that were declared."""
+        """The whole rollout, its calls, and the tools that were declared."""
         return {"messages_json": pa.string(), "calls": pa.int64(), "tools_json": pa.string()}
 
     def go_on(self, items: Sequence[Candidate], work: Work) -> None:
-        """Answer calls until the teacher answers; what goes wrong rejects the trace."""
+        """Answer calls until the teacher answers; what goes wrong rejects the rollout."""
         folder = work.ctx.recipe_folder
         declared, known = declared_tools(folder / self.tools), self.known(folder)
-        traces = [Trace(item) for item in items]
-        left = traces
+        rollouts = [Rollout(item) for item in items]
+        left = rollouts
         for _ in range(self.max_steps):
-            left = [trace for trace in left if trace.takes_calls(declared)]
+            left = [rollout for rollout in left if rollout.takes_calls(declared)]
             if not left:
                 break
             self._answer(left, known, work)
-            left = [trace for trace in left if trace.goes_on(self.max_invalid)]
+            left = [rollout for rollout in left if rollout.goes_on(self.max_invalid)]
             teacher = work.ctx.teacher(self.teacher)
-            work.ask(teacher, [(trace.item, trace.question()) for trace in left])
-            left = [trace for trace in left if trace.item.reason is None]
+            work.ask(teacher, [(rollout.item, rollout.question()) for rollout in left])
+            left = [rollout for rollout in left if rollout.item.reason is None]
         work.counts["invalid_calls"] = work.counts.get("invalid_calls", 0)
-        for trace in traces:
-            answer = trace.item.answer
-            if trace.item.reason is None and answer is not None and answer.tool_calls:
-                trace.item.reason = f"it still calls tools after {self.max_steps} steps"
-            work.counts["invalid_calls"] += trace.invalid
-            if trace.mended:  # only where there are any: they are rare, and a server's doing
-                work.counts["mended_calls"] = work.counts.get("mended_calls", 0) + trace.mended
-            trace.close()
+        for rollout in rollouts:
+            answer = rollout.item.answer
+            if rollout.item.reason is None and answer is not None and answer.tool_calls:
+                rollout.item.reason = f"it still calls tools after {self.max_steps} steps"
+            work.counts["invalid_calls"] += rollout.invalid
+            if rollout.mended:  # only where there are any: they are rare, and a server's doing
+                work.counts["mended_calls"] = work.counts.get("mended_calls", 0) + rollout.mended
+            rollout.close()
 
     def _answer(
-        self, traces: Sequence[Trace], known: dict[tuple[str, str], str], work: Work
+        self, rollouts: Sequence[Rollout], known: dict[tuple[str, str], str], work: Work
     ) -> None:
         """Give each call its result: a known one, or one of whoever stands in for the tools."""
-        asked: list[tuple[Trace, Call]] = []
-        for trace in traces:
-            for call in trace.pending:
+        asked: list[tuple[Rollout, Call]] = []
+        for rollout in rollouts:
+            for call in rollout.pending:
                 if call.result:
                     continue
                 call.result = known.get((call.name, canonical_text(call.arguments)), "")
                 if not call.result and self.simulator:
-                    asked.append((trace, call))
+                    asked.append((rollout, call))
                 elif not call.result:
-                    trace.refuse(call, "no result is known for these arguments")
+                    rollout.refuse(call, "no result is known for these arguments")
         if asked:
             self._simulate(asked, work)
 
-    def _simulate(self, asked: Sequence[tuple[Trace, Call]], work: Work) -> None:
+    def _simulate(self, asked: Sequence[tuple[Rollout, Call]], work: Work) -> None:
         prompt = self._standing_in(work.ctx.recipe_folder)
         left = [
-            (trace, call, call.simulated_by(prompt, trace.item.sample)) for trace, call in asked
+            (rollout, call, call.simulated_by(prompt, rollout.item.sample))
+            for rollout, call in asked
         ]
         for _ in range(self.retries + 1):
             answers = work.ctx.teacher(self.simulator).ask([question for _, _, question in left])
             again = []
-            for (trace, call, question), (_, answer) in zip(left, answers, strict=True):
+            for (rollout, call, question), (_, answer) in zip(left, answers, strict=True):
                 problem = call.takes(answer)
                 if problem and not answer.failed:
-                    again.append((trace, call, once_more(question, answer, problem)))
+                    again.append((rollout, call, once_more(question, answer, problem)))
                 elif problem:
-                    trace.lacks = f"the result of {call.name} {problem}"
+                    rollout.lacks = f"the result of {call.name} {problem}"
             left = again
             if not left:
                 break
-        for trace, call, _ in left:
-            trace.lacks = f"the result of {call.name} {call.problem}"
+        for rollout, call, _ in left:
+            rollout.lacks = f"the result of {call.name} {call.problem}"

@@ -1,4 +1,4 @@
-"""Traces of tool use: the tools that are declared, a call of one, a trace as it grows."""
+"""Rollouts of tool use: the tools that are declared, a call of one, a rollout as it grows."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ class Call:
 
 
 @dataclass
-class Trace:
-    """One trace as it grows."""
+class Rollout:
+    """One rollout as it grows."""
 
     item: Candidate
     pending: list[Call] = field(default_factory=list)
@@ -171,7 +171,7 @@ class Trace:
         call.result = json.dumps({"error": why}, ensure_ascii=False)
 
     def goes_on(self, most: int) -> bool:
-        """Put the results into the trace; False if one is lacking, or too many calls were wrong."""
+        """Put the results in; False if one is lacking, or too many calls were wrong."""
         results = [
             Turn("tool", call.result, tool_call_id=call.id, name=call.name)
             for call in self.pending
@@ -193,7 +193,7 @@ class Trace:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Set the columns of the trace's row: what there is, where it failed too."""
+        """Set the columns of the rollout's row: what there is, where it failed too."""
         if self.item.reason is None:
             self.item.said = self.item.said.then(turn_of(self.item))
         self.item.columns |= {
