@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from mashbill import Question, load_recipe
-from mashbill.cli import recipe_path
 from mashbill.core.cache import default_cache
 from mashbill.files.fetch import fetch, member
+from mashbill.workspace.recipes import recipe_path
 
 
 def sample(count: int) -> tuple[list[Question], object]:

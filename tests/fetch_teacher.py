@@ -1,7 +1,7 @@
 """Part of setting up for the tests: fetch the teacher's file, since tests have no network."""
 
 from mashbill import load_recipe
-from mashbill.run.executor import default_cache
+from mashbill.core.cache import default_cache
 from mashbill.workspace.recipes import recipe_path
 
 if __name__ == "__main__":

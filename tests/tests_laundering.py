@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 
-from tests_support import rows_of
+from tests_support import execute, rows_of
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.plan import build
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 OWN = [
     {

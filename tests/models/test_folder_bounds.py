@@ -8,7 +8,7 @@ import pytest
 
 from mashbill import TeacherError
 from mashbill.models.folder_bounds import check_config, check_tokenizer
-from mashbill.run.executor import foreseen
+from mashbill.run import foreseen
 
 tokenizers = pytest.importorskip("tokenizers")
 

@@ -83,9 +83,13 @@ class Fixed:
     """A teacher that is nothing but its source."""
 
     is_remote = False
+    context = frozenset()
 
     def __init__(self, source):
         self.source, self.pace, self.price = source, None, None
+
+    def model_dump(self, **_):
+        return {"source": self.source.model_dump(mode="json")}
 
 
 def grey_area(source, use, *, controls=True, result="scratch"):

@@ -213,8 +213,8 @@ def test_a_last_line_that_is_ended_changes_nothing(tmp_path, end):
 @pytest.mark.engines
 @pytest.mark.filterwarnings("ignore")
 def test_the_real_tokenizer_is_asked_where_its_file_is_at_hand():
-    from mashbill.cli import recipe_path
-    from mashbill.run.executor import default_cache
+    from mashbill.core.cache import default_cache
+    from mashbill.workspace.recipes import recipe_path
 
     loaded = load_recipe(recipe_path("grey_area"))
     if loaded.teachers["smollm2"].tokenizer_at_hand(loaded.folder, default_cache()) is None:

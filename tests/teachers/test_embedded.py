@@ -3,8 +3,8 @@
 import pytest
 
 from mashbill import load_recipe
-from mashbill.cli import recipe_path
 from mashbill.plan import build
+from mashbill.workspace.recipes import recipe_path
 
 WRITING = ("max_tokens", "temperature", "top_p", "seed")
 

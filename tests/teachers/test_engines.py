@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mashbill import load_recipe
-from mashbill.cli import recipe_path
+from mashbill.core.cache import default_cache
 from mashbill.core.teacher import Question
-from mashbill.run.executor import default_cache
+from mashbill.workspace.recipes import recipe_path
 
 TEXTS = [
     "An instant classic, warm and very funny.",

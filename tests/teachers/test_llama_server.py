@@ -13,9 +13,9 @@ from tests_support import rows_of, run_toy
 
 from mashbill import Store, load_recipe
 from mashbill.calls.journal import Journal
-from mashbill.cli import recipe_path
+from mashbill.core.cache import default_cache
 from mashbill.core.errors import LosingError
-from mashbill.run.executor import default_cache
+from mashbill.workspace.recipes import recipe_path
 
 pytestmark = [
     pytest.mark.engines,

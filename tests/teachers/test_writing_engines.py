@@ -8,11 +8,11 @@ import pytest
 from tests_chat import said
 
 from mashbill import TeacherError, load_recipe
-from mashbill.cli import recipe_path
+from mashbill.core.cache import default_cache
 from mashbill.core.chat import Conversation, Tool, Turn
 from mashbill.core.teacher import Question
 from mashbill.models.chat_template import FILE
-from mashbill.run.executor import default_cache
+from mashbill.workspace.recipes import recipe_path
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
 

@@ -43,7 +43,7 @@ from mashbill.report import write_report
 from mashbill.run.executor import Execution
 
 REGISTRY, DAY = load_registry(), date(2026, 11, 20)
-DOCS = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+DOCS = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
 
 TEACHER = """
 [teachers.t]

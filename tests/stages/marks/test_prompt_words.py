@@ -6,7 +6,7 @@ import json
 from datetime import date
 
 import pytest
-from tests_support import TEACHER, rows_of, run_stages
+from tests_support import TEACHER, execute, rows_of, run_stages
 
 from mashbill import load_recipe
 from mashbill.lineage.bills.bill import bill, coverage
@@ -15,7 +15,7 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.plan import build
 from mashbill.policy.documents import load_registry
-from mashbill.run.executor import Execution, execute
+from mashbill.run.executor import Execution
 
 WORDS = (
     "the valve of pump number seven leaks when pressure rises above nine bar and nobody hears it"
