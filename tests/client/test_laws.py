@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from core.test_chat import QUESTIONS
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 from tests_support import TEACHER, execute, rows_of, run_stages
 
-from mashbill import InputError, Question, Signer, Store, load_recipe
+from mashbill import InputError, Signer, Store, load_recipe
 from mashbill.calls import upkeep as keeping
 from mashbill.calls.journal import Event, Journal
 from mashbill.calls.paid_call import Requests, netstrings, request_digest
@@ -32,17 +33,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @given(
-    st.builds(
-        Question,
-        TEXT,
-        TEXT,
-        st.lists(TEXT, max_size=3).map(tuple),
-        TEXT,
-        TEXT,
-        TEXT,
-        TEXT,
-        st.integers(0, 9),
-    ),
+    QUESTIONS,
     st.dictionaries(
         TEXT,
         TEXT | st.integers(1 - 2**53, 2**53 - 1) | st.floats(allow_nan=False, allow_infinity=False),

@@ -135,11 +135,11 @@ def test_a_mix_killed_between_shards_ends_as_one_that_was_not(tmp_path, monkeypa
     class Killed(BaseException):
         pass
 
-    def write(self, number, table):
-        if self._making.name == "mixed" and number == 4 + 5 * len(killed) and len(killed) < 3:
+    def write(self, number, table, context):
+        if self._task.name == "mixed" and number == 4 + 5 * len(killed) and len(killed) < 3:
             killed.append(number)
             raise Killed
-        real(self, number, table)
+        real(self, number, table, context)
 
     monkeypatch.setattr(ShardWriter, "write", write)
     for _ in range(3):

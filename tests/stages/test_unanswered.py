@@ -159,6 +159,7 @@ def test_a_label_of_a_null_text_is_not_asked_for(tmp_path):
         recipe_folder=tmp_path,
         teacher=lambda _: Asked(),
         measures={},
+        overall={},
         trial=None,
         input=lambda _: SimpleNamespace(sample=lambda *_: table),
     )
