@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from mashbill.core.ledger import Entry
     from mashbill.lineage.evidence.recomposing import Composed
 
+_LOOKS = 20  # at a store to which a run appends all the time
+
 
 class Auditor:
     """Audits one store directory."""
@@ -396,9 +398,14 @@ class Auditor:
 
     def _uncovered(self, entries: list[Entry]) -> None:
         """Find what lies in the store and no entry speaks of."""
-        since = self._since(entries)
         runs = {str(entry.predicate["run"]) for entry in entries if "run" in entry.predicate}
-        left = find_leftovers(self._folder, self._covered, entries, since, runs)
+        for _ in range(_LOOKS):
+            since = self._since(entries)
+            left = find_leftovers(self._folder, self._covered, entries, since, runs)
+            # A run beside says that it begins before it makes a folder: who saw the folder and
+            # had read the ledger before that looks again.
+            if not left.wrong or len(self._moment.later() or ()) == len(since.later):
+                break
         for name, why in left.newer:
             self.result.newer.append(Finding(name, None, why))
         for name, what in left.wrong:
