@@ -188,7 +188,7 @@ def run(
             print_spend(display.spend)
     evaluations = ran.evaluations
     if as_json:
-        told = {item.name: space[item.name].contradiction for item in space}
+        told = {item.name: item.contradiction for item in space}
         print_json(
             {
                 "stages": [_stage_json(item, told, display) for item in ran.done],

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from mashbill.calls.journal import Journal
 from mashbill.core import registry
 from mashbill.core.artifact import Manifest
-from mashbill.core.cache import default_cache
 from mashbill.core.errors import InputError, PolicyError, RecipeError, TeacherError
 from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Reasons, rejections
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
     from mashbill.plan import PlannedStage
 
 
-__all__ = ["Done", "Execution", "default_cache", "execute"]
+__all__ = ["Done", "Execution", "execute"]
 
 _NAMES = 5  # names of generators of which it is told how they were resolved
 _AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows

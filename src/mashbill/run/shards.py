@@ -174,11 +174,6 @@ class ShardWriter:
         inputs = (use.name for use in task.spec.uses() if use.role == "rows")
         self._json = carried([task.context.input(name).schema for name in inputs])
 
-    @property
-    def json_columns(self) -> dict[str, pa.DataType]:
-        """Columns whose cells are JSON, from the inputs."""
-        return self._json
-
     def has(self, number: int) -> bool:
         """Take over a shard that is committed already; False if it is to be made."""
         if number not in self._done:
