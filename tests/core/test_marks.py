@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import mashbill
 from mashbill.core.errors import InputError, MashbillError
-from mashbill.core.parsing import as_text, json_value, read_json, read_text, read_toml
+from mashbill.core.parsing import as_text, json_value, read_json, read_text
+from mashbill.core.plain_toml import read_toml
 
 MARK = "\ufeff"
 SHIPPED = Path(mashbill.__file__).parent

@@ -12,13 +12,8 @@ from tests_laws import law
 
 from mashbill import InputError, RecipeError
 from mashbill.core.cells import at_least, at_most, text_encoding
-from mashbill.core.parsing import (
-    foreign,
-    json_value,
-    read_toml,
-    toml_value,
-    yaml_value,
-)
+from mashbill.core.parsing import foreign, json_value, yaml_value
+from mashbill.core.plain_toml import read_toml, toml_value
 
 
 @pytest.mark.parametrize(

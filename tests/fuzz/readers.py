@@ -561,7 +561,7 @@ _OF_MEMBERS = (
 _OF_ROWS = ("files.rows.chunks:read_chunks", "files.opening:open_file")
 
 READERS = (
-    Reader("recipe", ("core.parsing:read_bytes", "core.parsing:read_toml",
+    Reader("recipe", ("core.parsing:read_bytes", "core.plain_toml:read_toml",
                       "core.recipe:load_recipe"),
            _file(RECIPES / "channels.toml"), _recipe, "recipes/channels.toml", OF_TEXT,
            lambda folder, _kept: shutil.copytree(RECIPES, folder, dirs_exist_ok=True), 0.5),

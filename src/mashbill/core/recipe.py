@@ -14,7 +14,7 @@ from mashbill.core.errors import InputError, PluginError, RecipeError
 from mashbill.core.explaining import explain, near
 from mashbill.core.file_origins import ORIGINS, FileOrigin
 from mashbill.core.folder import RecipeFolder, is_of_windows
-from mashbill.core.parsing import read_toml
+from mashbill.core.plain_toml import read_toml
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.teacher import TeacherSpec

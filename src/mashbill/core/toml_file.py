@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mashbill.core import parsing
+from mashbill.core import plain_toml
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def read_toml(file: Path | Traversable, model: type[Model]) -> tuple[str, Model]
     Raises:
         InputError: naming the file, and each key that is wrong.
     """
-    text, value = parsing.read_toml(file)
+    text, value = plain_toml.read_toml(file)
     try:
         return text, model.model_validate(value)
     except ValidationError as error:

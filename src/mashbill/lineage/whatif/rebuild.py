@@ -19,7 +19,7 @@ import tomli_w
 
 from mashbill.core import registry
 from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.parsing import read_toml
+from mashbill.core.plain_toml import read_toml
 from mashbill.core.recipe import load_recipe
 from mashbill.core.shown import shown
 from mashbill.core.store import write_atomically
