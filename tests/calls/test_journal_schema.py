@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mashbill.calls import paid_call as bought
-from mashbill.calls.journal import _SCHEMA, Journal, open_to_write
+from mashbill.calls.database import CALLS_SCHEMA, open_to_write
+from mashbill.calls.journal import Journal
 from mashbill.core.errors import StoreError
 
 TABLES = ("words", "bought", "events", "batches", "pruned", "runs", "calls", "texts")
@@ -61,7 +62,7 @@ SPOILT = {
 
 def made(path, spoil=None, table=""):
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.executescript(_SCHEMA + bought.SCHEMA)
+        db.executescript(CALLS_SCHEMA + bought.SCHEMA)
         if spoil is not None:
             spoil(db, table)
     return path

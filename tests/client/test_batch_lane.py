@@ -10,8 +10,8 @@ from tests_chat import asking
 from tests_service import AnthropicBatches, GeminiBatches
 
 from mashbill import TeacherError
-from mashbill.calls.journal import OpenBatch
 from mashbill.calls.paid_call import PaidCall
+from mashbill.calls.runs import OpenBatch
 from mashbill.client import batch_calls, batch_lane
 from mashbill.client.accounts import Account
 from mashbill.client.batch_lane import BatchLane, Endpoint

@@ -13,8 +13,9 @@ from tests_support import TEACHER, execute, rows_of, run_stages
 
 from mashbill import InputError, Signer, Store, load_recipe
 from mashbill.calls import upkeep as keeping
-from mashbill.calls.journal import Event, Journal
+from mashbill.calls.journal import Journal
 from mashbill.calls.paid_call import Requests, netstrings, request_digest
+from mashbill.calls.runs import Event
 from mashbill.client.accounts import Accounts
 from mashbill.client.budget import Budget, Caps, Cost
 from mashbill.client.lane import Lane

@@ -1,11 +1,15 @@
 """The fake teacher, and the journal that keeps what teachers write."""
 
+import json
 import sqlite3
 
 import pytest
 from jsonschema import validate
 
-from mashbill.calls.journal import Journal, request_digest
+from mashbill.calls.journal import Journal
+from mashbill.calls.paid_call import request_digest
+from mashbill.calls.sitting import Sitting
+from mashbill.core.canonical import digest_bytes
 from mashbill.core.teacher import Answer, Question
 from mashbill.teachers.fake import FakeTeacherSpec
 from mashbill.teachers.fake_json import Drawer
@@ -59,31 +63,49 @@ def test_a_choice_with_a_line_of_its_own_is_judged_by_that_line():
     assert answer.logprobs[1] - answer.logprobs[0] == 1
 
 
+FIRST_TABLE = (
+    "CREATE TABLE calls (request TEXT PRIMARY KEY, teacher TEXT NOT NULL, prefix TEXT NOT NULL, "
+    "body TEXT NOT NULL, choices TEXT NOT NULL, logprobs TEXT NOT NULL, tokens INTEGER NOT NULL, "
+    "price REAL NOT NULL, at TEXT NOT NULL) WITHOUT ROWID"
+)
+
+
 def test_a_journal_from_before_teachers_could_write_is_read_and_taken_over(tmp_path):
     path = tmp_path / "calls.sqlite"
     teacher = {"kind": "t"}
     old = [Question("p", f"b{i}", (" x", " y")) for i in range(3)]
-    journal = Journal(path, writable=True)
-    calls = [(request_digest(teacher, q), q, Answer((-1.0, -0.5), 2)) for q in old]
-    journal.record(teacher, calls, at="2026-01-01")
-    known = [request for request, _, _ in calls]
-    root = journal.merkle_root(known)
-    journal.close()
+    answer = Answer((-1.0, -0.5), 2)
+    known = [request_digest(teacher, question) for question in old]
     with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE calls DROP COLUMN text")
+        db.execute("CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+        db.execute(FIRST_TABLE)
+        prefix = digest_bytes(b"p")
+        db.execute("INSERT INTO texts VALUES (?, 'p')", [prefix])
+        for request, question in zip(known, old, strict=True):
+            choices, logprobs = json.dumps(question.choices), json.dumps(answer.logprobs)
+            row = [request, '{"kind":"t"}', prefix, question.body, choices, logprobs]
+            db.execute("INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, 2, 0.0, '2026-01-01')", row)
+    db.close()
     before = path.read_bytes()
     reader = Journal(path)
-    assert reader.answers(known) == {request: answer for request, _, answer in calls}
+    assert reader.answers(known) == dict.fromkeys(known, answer)
+    assert reader.here.answers_to(known) == dict.fromkeys(known, answer)
     assert reader.call(known[0]).text == ""
     assert reader.call(known[0]).prefix == "p"
-    assert reader.merkle_root(known) == root
+    root = reader.merkle_root(known)
     reader.close()
     assert path.read_bytes() == before
     journal = Journal(path, writable=True)
+    assert journal.merkle_root(known) == root
     asked = Question("p", "write")
     request = request_digest(teacher, asked)
-    journal.record(teacher, [(request, asked, Answer((), 3, "words"))], at="2026-01-02")
-    assert journal.answers([request])[request] == Answer((), 3, "words")
+    sitting, said = Sitting.of([request]), Answer((), 3, "words")
+    journal.here.record(teacher, sitting, [(request, asked, said)], at="2026-01-02")
+    assert journal.answers(sitting.calls.values()) == {sitting.calls[request]: said}
+    assert journal.here.answers_to([request, *known]) == {
+        request: said,
+        **dict.fromkeys(known, answer),
+    }
     assert journal.merkle_root(known) == root
     journal.close()
 

@@ -17,8 +17,8 @@ from mashbill.core.merkle import Growing, leaf, root
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mashbill.calls.journal import Event, Run
     from mashbill.calls.paid_call import PaidCall
+    from mashbill.calls.runs import Event, Run
 
 
 _TERMS, _ROUTE, _AT, _ATTEMPTS, _SECONDS = 1, 2, 4, 5, 7

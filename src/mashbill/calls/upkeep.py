@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mashbill.calls import paid_call as bought
-from mashbill.calls.journal import Journal, open_to_write
+from mashbill.calls.database import open_to_write
+from mashbill.calls.journal import Journal
 from mashbill.calls.paid_call import PaidCall, Requests, call_digest, interned, pieces, values
+from mashbill.calls.sitting import call_in
 from mashbill.calls.written import WrittenAnswer, WrittenQuestion
 from mashbill.core import foreign
 from mashbill.core.canonical import canonical, digest_bytes
@@ -153,7 +155,7 @@ def export(path: Path, to: Path) -> int:
                 line = {"bought": asdict(row), "leaf": row.leaf().hex()}
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")
                 count += 1
-            for call in journal.all_calls():
+            for call in journal.here.all():
                 line = {"call": {k: v for k, v in asdict(call).items() if k != "bought"}}
                 stream.write(json.dumps(line, ensure_ascii=False) + "\n")
                 count += 1
@@ -206,11 +208,13 @@ def _insert_call(db: Any, call: dict[str, Any]) -> None:
     db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", [prefix, call["prefix"]])
     db.execute(
         "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, logprobs, tokens, "
-        "price, at, text, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "price, at, text, more, asked, batch, place) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             call["request"], canonical(call["teacher"]).decode(), prefix, call["body"],
             json.dumps(call["choices"], ensure_ascii=False), json.dumps(call["logprobs"]),
             call["tokens"], call["price"], call["at"], call["text"], call["more"],
+            call["asked"], call["batch"], call["place"],
         ],
     )  # fmt: skip
 
@@ -242,9 +246,16 @@ def _row(data: dict[str, Any], digests: dict[str, Requests]) -> PaidCall | dict[
         call = dict(data["call"])
         asked = json.loads(call["more"]).get("asked", {}) if call["more"] else {}
         question = WrittenQuestion(call["prefix"], call["body"], tuple(call["choices"]), **asked)
-        _check_numbers([call["price"], call["tokens"]], call["logprobs"])
-        _check_texts(call, ("request", "prefix", "body", "at", "text", "more"))
-        if bought.request_digest(call["teacher"], question) != call["request"]:
+        # Exports of before there were sittings say nothing of them.
+        call |= {n: at for n, at in {"asked": "", "batch": "", "place": 0}.items() if n not in call}
+        _check_numbers([call["price"], call["tokens"], call["place"]], call["logprobs"])
+        _check_texts(call, ("request", "prefix", "body", "at", "text", "more", "asked", "batch"))
+        if foreign.count(call["place"]) is None:
+            msg = "its place is no count"
+            raise ValueError(msg)
+        request = bought.request_digest(call["teacher"], question)
+        is_own = call["asked"] == (request if call["batch"] else "")
+        if not is_own or call_in(call["batch"], call["place"], request) != call["request"]:
             msg = "its key is not the digest of what it asked: it was altered"
             raise ValueError(msg)
         return call

@@ -19,8 +19,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.calls.journal import Event, open_to_write, sync
+from mashbill.calls.database import open_to_write, sync
 from mashbill.calls.paid_call import COLUMNS, PaidCall, interned, pieces, values
+from mashbill.calls.runs import Event
 from mashbill.core.errors import StoreError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from mashbill.calls import upkeep as keeping
-from mashbill.calls.journal import Journal, Run
+from mashbill.calls.journal import Journal
+from mashbill.calls.runs import Run
 from mashbill.cli.opening import open_store
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
 from mashbill.cli.printing import table

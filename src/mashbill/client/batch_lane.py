@@ -39,8 +39,8 @@ from mashbill.core.errors import TeacherError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from mashbill.calls.journal import OpenBatch
     from mashbill.calls.paid_call import PaidCall
+    from mashbill.calls.runs import OpenBatch
 
 __all__ = ["BatchLane", "Endpoint"]
 

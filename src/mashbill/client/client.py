@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from mashbill.calls.journal import Event
 from mashbill.calls.paid_call import PaidCall, call_digest
+from mashbill.calls.runs import Event
 from mashbill.calls.writer import Writer
 from mashbill.client.batch_lane import BatchLane
 from mashbill.client.budget import Budget, Caps

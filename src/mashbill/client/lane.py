@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mashbill.calls.journal import Event
 from mashbill.calls.paid_call import PaidCall
+from mashbill.calls.runs import Event
 from mashbill.calls.written import WrittenAnswer, WrittenQuestion
 from mashbill.client.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
 from mashbill.client.order import ANSWERED, Answered, Order, Refused

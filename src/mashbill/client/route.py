@@ -13,8 +13,8 @@ from mashbill.client.scrubbing import Scrubber
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mashbill.calls.journal import Event
     from mashbill.calls.paid_call import PaidCall
+    from mashbill.calls.runs import Event
     from mashbill.client.accounts import Account
     from mashbill.client.budget import Budget
     from mashbill.client.transport import Transport

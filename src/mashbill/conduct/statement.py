@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from mashbill.calls.journal import Event, Run
     from mashbill.calls.paid_call import PaidCall
+    from mashbill.calls.runs import Event, Run
     from mashbill.core.ledger import Entry, Signer
 
 PREDICATE_TYPE = "urn:mashbill:conduct:v1"

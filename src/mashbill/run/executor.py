@@ -438,7 +438,7 @@ class _Runner:
                     spec.source,
                     lambda: self._teacher(key),
                     spec.identity,
-                    self._journal,
+                    self._journal.here,
                     on_answer,
                 )
             return sessions[key]

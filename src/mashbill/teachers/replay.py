@@ -120,7 +120,7 @@ class Replayed:
             TeacherError: if it holds no answer to one of them.
         """
         requests = [request_digest(self.identity, question) for question in questions]
-        found = self._journal.answers(requests)
+        found = self._journal.here.answers_to(requests)
         for terms in ["", *self._journal.terms()]:
             keys = {call_digest(r, terms): r for r in requests if r not in found}
             found |= {keys[k]: answer for k, answer in self._journal.answered(keys).items()}

@@ -1,29 +1,50 @@
-"""Asking a teacher through the journal: each question is bought once, in fixed batches."""
+"""Asking a teacher in this process through the journal, in batches that are always cut alike."""
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mashbill.calls.paid_call import request_digest
+from mashbill.calls.paid_call import Requests
+from mashbill.calls.sitting import Sitting
 from mashbill.core.errors import TeacherError
 from mashbill.core.teacher import Answer, Teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from mashbill.calls.journal import Journal
     from mashbill.core.source import Source
     from mashbill.core.teacher import Question
+
+
+class Kept(Protocol):
+    """Where answers are kept (:class:`mashbill.calls.asked_here.AskedHere` is one)."""
+
+    def answers(self, calls: Iterable[str]) -> dict[str, Answer]:
+        """Return what is answered already among these calls."""
+        ...
+
+    def record(
+        self,
+        teacher: Mapping[str, Any],
+        sitting: Sitting,
+        calls: Sequence[tuple[str, Question, Answer]],
+        *,
+        at: str,
+    ) -> None:
+        """Keep a batch of answers, all or none."""
+        ...
 
 
 class Session:
     """A teacher behind its journal.
 
-    Batches are cut from what is missing, in order of size and then of digest. As a batch enters
-    the journal whole, a run that resumes cuts the same remaining batches: numerical noise from
-    padding is then the same too, and so are the digests of everything that follows.
+    What is asked at once is a sitting (:mod:`mashbill.calls.sitting`): its batches are cut from its
+    own distinct questions, in order of size and then of digest, and none is cut otherwise since the
+    journal holds something. As a batch enters the journal whole, a run that resumes makes the ones
+    that are missing: numerical noise from padding is then the same too, and so are the digests of
+    everything that follows.
 
     Slices that run side by side ask one after the other: a model is loaded once, and one thread at
     a time uses it.
@@ -34,7 +55,7 @@ class Session:
         source: Source,
         load: Callable[[], Teacher],
         identity: Mapping[str, Any],
-        journal: Journal,
+        kept: Kept,
         on_answer: Callable[[int, int], None] = lambda _calls, _tokens: None,
     ) -> None:
         """Prepare to ask; the teacher is loaded when the first unanswered question comes.
@@ -43,13 +64,14 @@ class Session:
             source: the source of lineage that this teacher is.
             load: loads it.
             identity: see :class:`Teacher`; known before loading.
-            journal: where answers are kept.
+            kept: where answers are kept: a journal's, of calls to teachers in this process.
             on_answer: told (calls, tokens) after each batch.
         """
         self.source = source
         self._load = load
         self._identity = identity
-        self._journal = journal
+        self._kept = kept
+        self._requests = Requests(identity)
         self._on_answer = on_answer
         self._teacher: Teacher | None = None
         self._turn = threading.Lock()
@@ -60,42 +82,46 @@ class Session:
         Raises:
             TeacherError: if a question has no choices and this teacher cannot write.
         """
-        digests = [request_digest(self._identity, question) for question in questions]
+        requests = [self._requests.digest(question) for question in questions]
+        sitting = Sitting.of(requests)
         with self._turn:
-            known = self._answers(digests, questions)
-        return [(digest, known[digest]) for digest in digests]
+            answers = self._answers(sitting, dict(zip(requests, questions, strict=True)))
+        return [(call := sitting.calls[request], answers[call]) for request in requests]
 
-    def _answers(self, digests: list[str], questions: Sequence[Question]) -> dict[str, Answer]:
-        """Return the answer of each digest; what the journal lacks is asked."""
-        known = self._journal.answers(digests)
-        missing = {
-            digest: question
-            for digest, question in zip(digests, questions, strict=True)
-            if digest not in known
-        }
-        if not missing:
+    def _answers(self, sitting: Sitting, questions: Mapping[str, Question]) -> dict[str, Answer]:
+        """Return the answer of each call of a sitting; batches that the journal lacks are asked."""
+        calls = sitting.calls
+        known = self._kept.answers(calls.values())
+        if len(known) == len(calls):
             return known
         if self._teacher is None:
             self._teacher = self._load()
         teacher = self._teacher
-        if not getattr(teacher, "can_write", False) and not all(q.choices for q in questions):
+        if not getattr(teacher, "can_write", False) and not all(
+            question.choices for question in questions.values()
+        ):
             msg = (
                 f"{self.source.title} is asked to write and can only choose between given answers; "
                 "give the stage another teacher, such as one of kind 'fake'"
             )
             raise TeacherError(msg)
-        sizes = dict(zip(missing, teacher.sizes(list(missing.values())), strict=True))
-        order = sorted(missing, key=lambda digest: (sizes[digest], digest))
+        sizes = dict(zip(questions, teacher.sizes(list(questions.values())), strict=True))
+        order = sorted(questions, key=lambda request: (sizes[request], request))
         for start in range(0, len(order), teacher.batch):
             batch = order[start : start + teacher.batch]
-            answers = teacher.answer([missing[digest] for digest in batch])
+            if all(calls[request] in known for request in batch):
+                continue
+            answers = teacher.answer([questions[request] for request in batch])
             _check_answers(answers, len(batch), self.source)
-            self._journal.record(
+            answered = list(zip(batch, answers, strict=True))
+            self._kept.record(
                 self._identity,
-                [(d, missing[d], answer) for d, answer in zip(batch, answers, strict=True)],
+                sitting,
+                [(request, questions[request], answer) for request, answer in answered],
                 at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
             )
-            known.update(zip(batch, answers, strict=True))
+            # What the journal had first stands: something may rest on it.
+            known = {calls[request]: answer for request, answer in answered} | known
             self._on_answer(len(batch), sum(answer.tokens for answer in answers))
         return known
 

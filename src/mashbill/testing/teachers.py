@@ -154,8 +154,10 @@ def _check_journal(
     ):
         journal = Journal(work / CALLS, writable=True)
         try:
-            first = Session(spec.source, lambda: teacher, spec.identity, journal).ask(questions)
-            again = Session(spec.source, _not_asked, spec.identity, journal).ask(questions)
+            first = Session(spec.source, lambda: teacher, spec.identity, journal.here).ask(
+                questions
+            )
+            again = Session(spec.source, _not_asked, spec.identity, journal.here).ask(questions)
         finally:
             journal.close()
         for (_, one), (_, other) in zip(first, again, strict=True):

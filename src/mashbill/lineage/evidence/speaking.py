@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mashbill.calls.journal import Journal, Run
+    from mashbill.calls.journal import Journal
+    from mashbill.calls.runs import Run
     from mashbill.core.ledger import Entry
 
 

@@ -22,7 +22,8 @@ from mashbill.lineage.circuit.nodes import edges, source_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mashbill.calls.journal import Call, Journal
+    from mashbill.calls.asked_here import Call
+    from mashbill.calls.journal import Journal
     from mashbill.core.dataset import Dataset
     from mashbill.core.source import Source
     from mashbill.core.store import Store
