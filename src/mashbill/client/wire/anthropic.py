@@ -11,10 +11,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mashbill.client.wire import Reply, WireError
+from mashbill.client.wire.errors import answer, refused, told_events
 from mashbill.client.wire.finishing import end, ending
 from mashbill.client.wire.reading import (
     Beside,
-    answer,
     called,
     grow,
     incidental,
@@ -24,12 +24,10 @@ from mashbill.client.wire.reading import (
     parsed,
     piece,
     record,
-    refused,
     settle,
     shown,
     signed,
     text,
-    told_events,
 )
 from mashbill.client.wire.schemas import for_anthropic
 

@@ -25,7 +25,8 @@ from mashbill.client.wire.batching import (
     owner,
     readable,
 )
-from mashbill.client.wire.reading import answer, count, items, names, record, text
+from mashbill.client.wire.errors import answer, names
+from mashbill.client.wire.reading import count, items, record, text
 from mashbill.core.foreign import moment
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from mashbill.client.wire import Reply, WireError
+from mashbill.client.wire.errors import answer, refused, told_events
 from mashbill.client.wire.finishing import end, ending, worse
 from mashbill.client.wire.reading import (
     Beside,
-    answer,
     called,
     grow,
     incidental,
@@ -20,10 +20,8 @@ from mashbill.client.wire.reading import (
     only,
     parsed,
     record,
-    refused,
     settle,
     text,
-    told_events,
 )
 from mashbill.client.wire.schemas import for_gemini
 

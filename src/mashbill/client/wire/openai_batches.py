@@ -27,7 +27,8 @@ from mashbill.client.wire.batching import (
     owner,
     readable,
 )
-from mashbill.client.wire.reading import answer, count, index, items, message, record, text
+from mashbill.client.wire.errors import answer, message
+from mashbill.client.wire.reading import count, index, items, record, text
 from mashbill.core.foreign import moment
 
 if TYPE_CHECKING:

@@ -11,24 +11,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.client.wire import Reply, WireError
+from mashbill.client.wire.errors import answer, failed, message, refused, says_error, told_events
 from mashbill.client.wire.finishing import end, ending
 from mashbill.client.wire.openai_beside import read_logprobs, read_usage
 from mashbill.client.wire.openai_stream import together
 from mashbill.client.wire.reading import (
     Beside,
-    answer,
     called,
-    failed,
     incidental,
     items,
     merged,
-    message,
     record,
-    refused,
-    says_error,
     shown,
     text,
-    told_events,
 )
 from mashbill.client.wire.schemas import for_openai
 

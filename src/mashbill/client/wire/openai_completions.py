@@ -5,23 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.client.wire import Reply, WireError
+from mashbill.client.wire.errors import answer, failed, refused, says_error, told_events
 from mashbill.client.wire.finishing import end, ending, worse
 from mashbill.client.wire.openai_beside import parallel_logprobs, read_logprobs, read_usage
 from mashbill.client.wire.openai_stream import of_one
 from mashbill.client.wire.reading import (
     Beside,
-    answer,
-    failed,
     grow,
     incidental,
     items,
     merged,
     record,
-    refused,
-    says_error,
     settle,
     text,
-    told_events,
 )
 
 if TYPE_CHECKING:

@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.client.wire import Reply, WireError
+from mashbill.client.wire.errors import answer, failed, refused, told_events
 from mashbill.client.wire.finishing import FINISHES, ending
 from mashbill.client.wire.openai_beside import token_logprobs
 from mashbill.client.wire.reading import (
     Beside,
-    answer,
     called,
-    failed,
     grow,
     incidental,
     items,
     merged,
     only,
     record,
-    refused,
     settle,
     shown,
     signed,
     text,
-    told_events,
 )
 from mashbill.client.wire.schemas import for_openai
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from itertools import count as count_from
 from typing import TYPE_CHECKING, Any
 
@@ -19,34 +18,11 @@ from mashbill.core import foreign
 from mashbill.core.chat import ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from mashbill.client.wire import Reply
 
-_LATER = frozenset({408, 409, 425, 429})
-"""statuses below 500 after which the same request may be answered"""
-_NEVER = frozenset({501, 505, 511})
-"""statuses from 500 on that stay as they are"""
-_SPENT = frozenset(
-    {
-        "insufficient_quota", "billing_not_active", "billing_hard_limit_reached", "billing_error",
-        "insufficient_balance", "exceeded_current_quota_error", "credit_balance_too_low",
-    }
-)  # fmt: skip
-"""error codes of status 429 or so that say that the account is empty, not that it is busy"""
-_PASSING = (
-    "rate_limit", "ratelimit", "overloaded", "server_error", "api_error", "timeout", "unavailable",
-    "internal", "too_many_requests", "resource_exhausted",
-)  # fmt: skip
-"""parts of the error names that say that the server, not the request, is at fault"""
-_BUSY = re.compile(
-    r"\bbusy\b|overload|try again|rate.?limit|time[d ]?-?out|unavailable|too many requests",
-    re.IGNORECASE,
-)
-"""words of a passing error that comes with status 200 and a number for its name"""
 _DIGITS = 1000  # of an integer: Python's own limit is 4,300
-_LIMITED = ("rate_limit", "ratelimit", "too_many_requests", "resource_exhausted")
-"""of these, those that say that it is asked too much"""
 
 
 def record(value: Any, what: str) -> dict[str, Any]:
@@ -57,7 +33,7 @@ def record(value: Any, what: str) -> dict[str, Any]:
     if value is None or _is_empty(value):
         return {}
     if not isinstance(value, dict):
-        raise _shape(value, what, "an object")
+        raise misshapen(value, what, "an object")
     return value
 
 
@@ -75,7 +51,7 @@ def items(value: Any, what: str) -> list[Any]:
     if value is None or _is_empty(value):
         return []
     if not isinstance(value, list):
-        raise _shape(value, what, "an array")
+        raise misshapen(value, what, "an array")
     return value
 
 
@@ -123,7 +99,7 @@ def piece(value: Any, what: str) -> str:
     if value is None or _is_empty(value):
         return ""
     if not isinstance(value, str):
-        raise _shape(value, what, "a string")
+        raise misshapen(value, what, "a string")
     return value
 
 
@@ -289,25 +265,6 @@ def signed(blocks: list[Any], kinds: Collection[str]) -> list[Any] | None:
     return blocks[: len(places)] if places[-1] < len(places) else blocks
 
 
-def message(body: Any) -> str:
-    """Return what an error's body says, in a line of 300 characters at most."""
-    found = body
-    for _ in range(4):  # {"error": {"message": {"detail": [{"msg": ...}]}}} is as deep as they go
-        if isinstance(found, list) and found:
-            found = found[0]
-        if not isinstance(found, dict):
-            break
-        for key in ("error", "message", "detail", "msg", "status_msg"):
-            if found.get(key):
-                found = found[key]
-                break
-        else:
-            break
-    said = found if isinstance(found, str) else shown(found) if found else "nothing"
-    line = " ".join(said.encode(errors="replace").decode().split())
-    return line[:300]
-
-
 def shown(value: Any) -> str:
     """Return what somebody wrote where a word was wanted, for a message.
 
@@ -318,85 +275,6 @@ def shown(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 200:
         return f"an integer of {value.bit_length()} bits"  # which Python may refuse to write out
     return f"{value!r:.60}"
-
-
-def names(body: Any) -> set[str]:
-    """Return the codes, types and statuses that an error's body gives, in lower case."""
-    found: set[str] = set()
-    for place in (body, body.get("error") if isinstance(body, dict) else None):
-        if isinstance(place, dict):
-            values = (place.get(key) for key in ("code", "type", "error_type", "status"))
-            found |= {
-                (value if isinstance(value, str) else shown(value)).lower()
-                for value in values
-                if isinstance(value, str | int)
-            }
-    return found
-
-
-def refused(status: int, body: Any, *, wait: float | None = None) -> WireError:
-    """Say what a response of an error's status means, by the rules that the providers share."""
-    said = names(body)
-    later = status in _LATER or (status >= 500 and status not in _NEVER)
-    why = f"status {status}: {message(body)}"
-    return WireError(why, retry=later and not said & _SPENT, wait=wait)
-
-
-def failed(body: Any, where: str) -> WireError:
-    """Say what an error means that came with status 200, by the name or status that it gives."""
-    said = names(body)
-    statuses = [int(name) for name in said if name.isascii() and name.isdecimal() and len(name) < 5]
-    retry = any(refused(status, None).retry for status in statuses)
-    retry |= any(part in name for name in said for part in _PASSING)
-    retry |= bool(_BUSY.search(message(body)))
-    retry &= not said & _SPENT
-    limited = retry and (429 in statuses or any(part in name for name in said for part in _LIMITED))
-    return WireError(f"{where}: {message(body)}", retry=retry, limited=limited)
-
-
-def answer(body: Any) -> dict[str, Any]:
-    """Return a body of status 200 as an object that is no error.
-
-    Raises:
-        WireError: if it is text (a page of a proxy, JSON cut short), another value or an error.
-    """
-    if isinstance(body, str):
-        msg = f"an answer that is no JSON: {message(body)}"
-        raise WireError(msg, retry=True)
-    if not isinstance(body, dict):
-        raise _shape(body, "the answer", "an object")
-    if says_error(body.get("error")) or "error" in (body.get("object"), body.get("type")):
-        raise failed(body, "an error with status 200")
-    told = [body.get(key) for key in ("message", "detail", "msg")]
-    if not body.keys() & _ANSWERS and any(isinstance(each, str | list) and each for each in told):
-        raise failed(body, "an error with status 200")
-    return body
-
-
-_ANSWERS = frozenset({
-    "choices", "content", "output", "candidates", "usage", "usageMetadata", "promptFeedback",
-    "delta", "response", "type", "object", "index", "content_block", "text", "output_text",
-})  # fmt: skip
-"""keys of answers and of their pieces: what has none of them, and a message, is an error"""
-
-
-def told_events(
-    events: Iterable[tuple[str, Any]], stop: str = ""
-) -> Iterator[dict[str, Any] | None]:
-    """Yield a stream's events that say something, and None for the mark of its end.
-
-    What is no object, such as of a server that keeps a connection alive, says nothing.
-
-    Raises:
-        WireError: if an event is an error, by its name or by what it holds.
-    """
-    for name, event in events:
-        if stop and event == stop:
-            yield None
-        elif isinstance(event, dict) and event:
-            if isinstance(name, str) and name.strip().lower() == "error":
-                raise failed(event, "an error in the stream")
-            yield answer(event)
 
 
 def load_json(text: str) -> Any:
@@ -412,27 +290,6 @@ def load_json(text: str) -> Any:
 def _whole_number(digits: str) -> float:
     """Return an integer; one that Python refuses to read for its length is infinite."""
     return int(digits) if len(digits) < _DIGITS else float(digits)
-
-
-_FINE = frozenset({
-    None, "", 0, 200, "0", "200", "ok", "success", "none", "null", "false", "no error", "noerror",
-})  # fmt: skip
-"""codes and words of an error that is none"""
-
-
-def says_error(value: Any) -> bool:
-    """Return whether a field ``error`` says one: some servers always send it, and mean none."""
-    if isinstance(value, list):
-        value = dict(enumerate(value))
-    if isinstance(value, dict):
-        # Of what is nested further, that there is something says enough.
-        return not all(not each if isinstance(each, dict | list) else _is_fine(each)
-                       for each in value.values())  # fmt: skip
-    return not _is_fine(value)
-
-
-def _is_fine(value: Any) -> bool:
-    return (value.strip().lower() if isinstance(value, str) else value) in _FINE
 
 
 def only(settings: Mapping[str, Any], known: Collection[str], wire: str) -> None:
@@ -454,5 +311,6 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "a number")
 
 
-def _shape(value: Any, what: str, wanted: str) -> WireError:
+def misshapen(value: Any, what: str, wanted: str) -> WireError:
+    """Say of a value that was needed what it is, and what it should be."""
     return WireError(f"{what} is {_kind(value)}, not {wanted}", retry=False, unread=True)
