@@ -14,7 +14,8 @@ from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.bills.definitions import judge_all, load_definitions
 from mashbill.lineage.catalogue import hub
 from mashbill.lineage.catalogue.hub import hub_of
-from mashbill.lineage.catalogue.public import kind_of_public, lineage_of, unsettled
+from mashbill.lineage.catalogue.public import kind_of_public, lineage_of
+from mashbill.lineage.catalogue.unsettled import unsettled
 from mashbill.lineage.whatif.hub_facts import things_of_index
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.things import FACTS, things_of_catalogue

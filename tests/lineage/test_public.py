@@ -14,7 +14,8 @@ from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.bills.definitions import judge, judge_all, load_definitions
 from mashbill.lineage.bills.text import path_text
 from mashbill.lineage.catalogue.extended import extended
-from mashbill.lineage.catalogue.public import lineage_of, unsettled
+from mashbill.lineage.catalogue.public import lineage_of
+from mashbill.lineage.catalogue.unsettled import unsettled
 from mashbill.lineage.circuit.arrays import LABELS, MODEL, Circuit
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.reach import owed_at_root, reach

@@ -32,7 +32,7 @@ from mashbill.core.naming import file_name
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.bills.definitions import SHIPPED, judge_all
 from mashbill.lineage.bills.prompted import covered_with
-from mashbill.lineage.catalogue.public import unsettled
+from mashbill.lineage.catalogue.unsettled import unsettled
 from mashbill.lineage.duties.decisions import decided_runs
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.account import own_version

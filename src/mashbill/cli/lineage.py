@@ -35,7 +35,7 @@ from mashbill.lineage.bills.difference import compare_bills, compare_verdicts
 from mashbill.lineage.bills.prompted import covered_with
 from mashbill.lineage.bills.summary import summary
 from mashbill.lineage.bills.telling import open_ends
-from mashbill.lineage.catalogue.public import unsettled
+from mashbill.lineage.catalogue.unsettled import unsettled
 from mashbill.lineage.evidence.trace import Tracer
 
 DefinitionOption = Annotated[

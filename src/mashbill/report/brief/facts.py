@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from mashbill.lineage.bills.bill import Coverage, Line
     from mashbill.lineage.bills.definitions import Verdict
-    from mashbill.lineage.catalogue.public import Unsettled
+    from mashbill.lineage.catalogue.unsettled import Unsettled
     from mashbill.lineage.duties.decisions import Decided
     from mashbill.lineage.exports import Account
     from mashbill.policy.claims import Claim, Entity
