@@ -17,7 +17,8 @@ import numpy as np
 
 from mashbill.core.source import Channel, Source
 from mashbill.lineage.bills.text import share_text
-from mashbill.lineage.circuit.arrays import DATASET, Circuit, ragged
+from mashbill.lineage.circuit.arrays import DATASET, Circuit
+from mashbill.lineage.circuit.levels import ragged
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.reach import SETS, channel_mask, owed_at_root, reach
 from mashbill.lineage.circuit.semirings import REACHABLE, allowed, evaluate, touched

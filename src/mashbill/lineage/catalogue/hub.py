@@ -2,8 +2,7 @@
 
 It is the circuit of :func:`mashbill.lineage.catalogue.public.lineage_of`; a law holds the two to
 the same nodes and edges. A claim without figures is an edge, and those are added all at once. Where
-figures
-are stated, phases are weighed, and that is left to the code that does it for one entity.
+figures are stated, phases are weighed, and that is left to the code that does it for one entity.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from mashbill.lineage.catalogue.public import (
     source_of_entity,
     without_circles,
 )
-from mashbill.lineage.circuit.arrays import DATASET, LABELS, MODEL, SOURCE, Circuit, ragged
+from mashbill.lineage.circuit.arrays import DATASET, LABELS, MODEL, SOURCE, Circuit
+from mashbill.lineage.circuit.levels import ragged
 from mashbill.lineage.circuit.unrecorded import NOT_SAID
 from mashbill.policy.claims import RELATIONS, Catalogue
 from mashbill.policy.keeping import array_of, code_of, derived
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 _EDGES = ("to", "label", "tokens", "records")
 _FIGURES = ("share", "tokens", "of_tokens")
+_CODE = (
+    "catalogue/hub", "catalogue/public", "circuit/arrays", "circuit/levels", "circuit/unrecorded",
+)  # fmt: skip
+"""modules that make what is kept: another text of them makes it anew"""
 _ELSEWHERE = 1 << 40
 """added to the number of a node that a making did not add itself"""
 
@@ -92,10 +96,7 @@ def hub_of(index: Index, statuses: Sequence[Status] = COUNTED) -> Hub:
     """
     counted = sorted(statuses)
     name = f"circuit{digest_bytes(canonical(counted))[:8]}"
-    code = code_of(
-        "mashbill.lineage",
-        ("catalogue/hub", "catalogue/public", "circuit/arrays", "circuit/unrecorded"),
-    )
+    code = code_of("mashbill.lineage", _CODE)
     return _hub(index, derived(index, name, code, lambda: _tables(index, statuses)))
 
 

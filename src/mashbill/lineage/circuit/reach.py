@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mashbill.core.source import Channel
-from mashbill.lineage.circuit.arrays import CHANNEL_OF, MADE, Circuit, ragged
+from mashbill.lineage.circuit.arrays import CHANNEL_OF, MADE, Circuit
+from mashbill.lineage.circuit.levels import ragged
 
 SETS = 2 ** (len(Channel) - 1)
 """sets of channels other than content; a set is a number with a bit for each"""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.core.source import Channel
-from mashbill.lineage.circuit.arrays import ragged
+from mashbill.lineage.circuit.levels import ragged
 from mashbill.lineage.circuit.semirings import allowed
 
 if TYPE_CHECKING:

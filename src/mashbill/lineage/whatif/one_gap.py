@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.lineage.circuit.arrays import ragged
+from mashbill.lineage.circuit.levels import ragged
 
 if TYPE_CHECKING:
     from mashbill.lineage.circuit.arrays import Circuit

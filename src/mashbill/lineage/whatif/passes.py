@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.lineage.bills.definitions import decide
-from mashbill.lineage.circuit.arrays import LABELS, Circuit, ragged
+from mashbill.lineage.circuit.arrays import LABELS, Circuit
+from mashbill.lineage.circuit.levels import ragged
 from mashbill.lineage.circuit.semirings import (
     FAR,
     FEWEST_HOPS,
