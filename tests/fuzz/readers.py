@@ -108,7 +108,7 @@ def _proof(path):
     from mashbill.lineage.bills.bill import bill
     from mashbill.lineage.bills.definitions import judge_all
     from mashbill.lineage.circuit.arrays import Circuit
-    from mashbill.lineage.evidence.proof import check_proof
+    from mashbill.lineage.evidence.proven import check_proof
 
     circuit = Circuit.of(check_proof(parsing.json_object(path, what="a proof")).as_dataset())
     bill(circuit), judge_all(circuit)

@@ -12,7 +12,7 @@ from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.bills.definitions import judge_all
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
-from mashbill.lineage.evidence.proof import check_proof
+from mashbill.lineage.evidence.proven import check_proof
 from mashbill.lineage.evidence.trace import Tracer
 
 KEPT = sorted(path for path in (Path(__file__).parents[1] / "ledgers").glob("v*") if path.is_dir())

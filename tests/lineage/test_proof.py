@@ -15,7 +15,8 @@ from mashbill.core import checkpoint
 from mashbill.core.signers import SIGNERS
 from mashbill.core.source import Channel
 from mashbill.lineage.bills.bill import bill
-from mashbill.lineage.evidence.proof import check_proof, prove
+from mashbill.lineage.evidence.proof import prove
+from mashbill.lineage.evidence.proven import check_proof
 
 DATASETS = ["corpus", "first", "labelled", "relabelled", "confident", "heldout-scratch"]
 
@@ -53,7 +54,7 @@ def test_a_proof_holds_in_an_empty_place_with_the_store_gone(finished, signer, t
     code = (
         "import json, sys\n"
         "from mashbill.lineage.bills.bill import bill\n"
-        "from mashbill.lineage.evidence.proof import check_proof\n"
+        "from mashbill.lineage.evidence.proven import check_proof\n"
         "shown = check_proof(json.load(sys.stdin), sys.argv[1])\n"
         "assert not {'torch', 'sklearn', 'tokenizers'} & sys.modules.keys()\n"
         "print(shown.row, len(bill(shown.as_dataset())))\n"

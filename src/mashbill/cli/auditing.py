@@ -31,7 +31,7 @@ from mashbill.lineage.bills.definitions import judge_all
 from mashbill.lineage.bills.telling import counted
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
-from mashbill.lineage.evidence.proof import Proven, check_proof
+from mashbill.lineage.evidence.proven import Proven, check_proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
