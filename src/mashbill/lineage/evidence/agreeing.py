@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.artifact import Manifest
-    from mashbill.lineage.evidence.recomposing import Rows
+    from mashbill.lineage.evidence.made import Rows
 
 
 @dataclass

@@ -46,8 +46,8 @@ from mashbill.lineage.evidence.counting import COMMITTING, count, set_back, told
 from mashbill.lineage.evidence.deriving import Pending, derivations, times_of
 from mashbill.lineage.evidence.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.evidence.leftovers import find_leftovers
+from mashbill.lineage.evidence.made import Rows
 from mashbill.lineage.evidence.moment import Moment, Since, abandoned
-from mashbill.lineage.evidence.recomposing import Rows
 from mashbill.lineage.evidence.speaking import strange_runs
 
 if TYPE_CHECKING:

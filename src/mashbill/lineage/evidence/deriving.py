@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from mashbill.core.artifact import FORMAT, TOKEN_UNIT, ArtifactRef, fingerprint, named_by
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.parsing import json_value
-from mashbill.lineage.evidence.recomposing import Composed, Made, recompose_dataset, recompose_model
+from mashbill.lineage.evidence.made import Made
+from mashbill.lineage.evidence.recomposing import Composed, recompose_dataset, recompose_model
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
     from mashbill.core.ledger import Entry
     from mashbill.lineage.circuit.nodes import NodeTable
-    from mashbill.lineage.evidence.recomposing import Rows
+    from mashbill.lineage.evidence.made import Rows
 
 _REFERENCES = ("input", "inputs", "model", "models", "by", "base", "systems", "candidates")
 """keys of literals that name stages, in the stages that mashbill brings"""

@@ -14,12 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from mashbill.core.canonical import canonical, digest, digest_bytes
 from mashbill.core.file_origins import file_actors
-from mashbill.core.record import BILL, FROM
-from mashbill.core.weights import words_of
 from mashbill.lineage.circuit.composer import Actor, Composer, close_model
 from mashbill.lineage.circuit.nodes import NodeTable, parts_of, reachable, source_of
 
@@ -29,51 +26,10 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import InputRef, Manifest
     from mashbill.core.source import Source
     from mashbill.lineage.circuit.nodes import Body
+    from mashbill.lineage.evidence.made import Made, Rows
 
 _SAY_ALL = 2  # the format since which manifests and rows say all that lineage is composed from
 _NAMED = 3  # sources that a message names
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What lineage is composed from, of the rows of one shard."""
-
-    bills: np.ndarray
-    """number of each row's node, int32, shape (rows,)"""
-    words: np.ndarray
-    """what each row weighs, int64, shape (rows,)"""
-    origins: np.ndarray | None = None
-    """positions that the rows came from, those of the first row first; None if they say none"""
-    ends: np.ndarray | None = None
-    """how many positions stand before the end of each row's; None if each row has one"""
-
-    @classmethod
-    def of(cls, table: pa.Table) -> Rows:
-        """Read them from records."""
-        bills = np.asarray(table.column(BILL), np.int32)
-        words = words_of(table)
-        if FROM not in table.column_names:
-            return cls(bills, words)
-        column = table.column(FROM).combine_chunks()
-        if pa.types.is_list(column.type):
-            begins = np.asarray(column.offsets)
-            flat = np.asarray(column.flatten(), np.int64)
-            return cls(bills, words, flat, begins[1:] - begins[0])
-        return cls(bills, words, np.asarray(column, np.int64))
-
-
-@dataclass(frozen=True)
-class Made:
-    """A dataset or model that was checked, for what is made of it."""
-
-    manifest: Manifest
-    table: NodeTable
-    kept: Sequence[Rows] = ()
-
-    @property
-    def bills(self) -> np.ndarray:
-        """Number of the node of each row that was kept, over all shards."""
-        return np.concatenate([np.empty(0, np.int32), *(rows.bills for rows in self.kept)])
 
 
 @dataclass
