@@ -14,14 +14,12 @@ of the artifact that is being made, says so; whatever else does not hold is a fi
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import ValidationError
 
-from mashbill.calls.journal import Journal
 from mashbill.core.artifact import Manifest
 from mashbill.core.errors import MashbillError
 from mashbill.core.faults import model_fault
@@ -41,6 +39,7 @@ from mashbill.lineage.evidence.agreeing import (
     shards_listed,
     stray,
 )
+from mashbill.lineage.evidence.calls import Calls
 from mashbill.lineage.evidence.comparing import came_from, check_own_columns, compared, pointed_at
 from mashbill.lineage.evidence.counting import COMMITTING, count, set_back, told_apart
 from mashbill.lineage.evidence.deriving import Pending, derivations, times_of
@@ -48,10 +47,9 @@ from mashbill.lineage.evidence.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.evidence.leftovers import find_leftovers
 from mashbill.lineage.evidence.made import Rows
 from mashbill.lineage.evidence.moment import Moment, Since, abandoned
-from mashbill.lineage.evidence.speaking import strange_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from mashbill.core.checkpoint import Checkpoint
@@ -94,9 +92,6 @@ class Auditor:
         self._live = Live()
         self._ledger_holds = True
         self._known_bodies: set[tuple[str, str]] = set()
-        self._journal: Journal | None = None
-        self._journal_error = "is not there, and records rest on calls in it"
-        self._no_journal = False
         self._unsettled: list[tuple[Finding, Entry]] = []
         """files that are not as their entry says, until what came since was looked at"""
 
@@ -116,35 +111,14 @@ class Auditor:
             elif entry.index not in given_up:
                 self._live.sha256.update(entry.subjects)
         self._derivations = derivations(entries, given_up)
-        try:
-            self._journal = Journal(self._folder / CALLS)
-        except (MashbillError, sqlite3.Error) as error:
-            self._journal_error = str(error)
-            self._no_journal = (self._folder / CALLS).exists()
+        self._calls = Calls(self._folder / CALLS)
         for number, entry in enumerate(entries):
             self._progress(number, len(entries))
             if entry.index not in given_up and entry.event in COMMITTING:
                 self._entry(entry)
         for pending, found in self._derivations.rest():
             self._tell_composed(pending, found)
-        if self._no_journal:
-            self._find(CALLS, None, self._journal_error)
-        if self._journal is not None:
-            known = any(finding.file == CALLS for finding in self.result.findings)
-            # With a broken ledger, what it no longer speaks of would be told again.
-            for what in (
-                strange_runs(
-                    self._journal,
-                    entries,
-                    self._folder,
-                    later=lambda: self._moment.later() or (),
-                    calls_known=known,
-                )
-                if self._ledger_holds
-                else ()
-            ):
-                self._find(CALLS, None, what)
-            self._journal.close()
+        self._runs(entries)
         self._settle(entries)
         self._make_again()
         if self._ledger_holds:
@@ -152,8 +126,26 @@ class Auditor:
             self._uncovered(entries)
         return self.result
 
+    def _runs(self, entries: list[Entry]) -> None:
+        """Check the journal's runs against their entries, and close it."""
+        if self._calls.is_missed:
+            self._find(CALLS, None, self._calls.flaw)
+        if self._ledger_holds:  # else what it no longer speaks of would be told again
+            strange = self._calls.strange_runs(
+                entries,
+                self._folder,
+                later=lambda: self._moment.later() or (),
+                calls_known=any(finding.file == CALLS for finding in self.result.findings),
+            )
+            self._find_each(CALLS, None, strange)
+        self._calls.close()
+
     def _find(self, file: str, entry: int | None, what: str) -> None:
         self.result.findings.append(Finding(file, entry, what))
+
+    def _find_each(self, file: str, entry: int | None, found: Iterable[str]) -> None:
+        for what in found:
+            self._find(file, entry, what)
 
     def _entry(self, entry: Entry) -> None:
         """Check what one entry speaks of."""
@@ -197,8 +189,7 @@ class Auditor:
         listed = (str(entry.subjects.get(name)), facts["merkle_root"], facts["rows"])
         records, artifact = Records(entry.index, listed), str(entry.predicate["artifact"])
         self._live.shards.setdefault(artifact, {})[name] = records
-        for what in stray(name, artifact, artifact in self._live.manifests):
-            self._find(name, entry.index, what)
+        self._find_each(name, entry.index, stray(name, artifact, artifact in self._live.manifests))
         if entry.subjects.get(name) != facts["sha256"]:
             self._find(name, entry.index, "has two digests in its entry")
         nodes = self._table(name.rpartition("/")[0])
@@ -221,28 +212,15 @@ class Auditor:
         if found != facts["merkle_root"] or table.num_rows != facts["rows"]:
             self._find(name, entry.index, "holds records that are not those of the entry")
         if "calls_root" in facts:
-            calls = table.column(CALL).to_pylist()
-            self._calls(name, entry, calls, facts["calls_root"], records)
+            calls = self._calls.of_shard(name, table.column(CALL).to_pylist())
+            if calls is not None:
+                self.result.calls += calls.size
+                records.teachers = calls.teachers
+                if facts["calls_root"] not in calls.roots:
+                    what = f"calls that {name} rests on are missing or altered"
+                    self._find(CALLS, entry.index, what)
         elif CALL in table.column_names:
             self._find(name, entry.index, "rests on calls, and its entry gives no root over them")
-
-    def _calls(
-        self, name: str, entry: Entry, calls: list[bytes], expected: str, records: Records
-    ) -> None:
-        if self._journal is None:
-            self._no_journal = True
-            return
-        try:
-            found = self._journal.merkle_roots(call.hex() for call in calls if call)
-        except Exception as error:  # noqa: BLE001 - whatever tampering raises is the finding
-            self._journal.close()
-            self._journal, self._no_journal = None, True  # told once, however many rest on it
-            self._journal_error = f"{error}; {name} rests on calls in it"
-            return
-        self.result.calls += len(set(calls))
-        records.teachers = frozenset(self._journal.teachers(call.hex() for call in calls if call))
-        if expected not in found:
-            self._find(CALLS, entry.index, f"calls that {name} rests on are missing or altered")
 
     def _commit(self, entry: Entry, intact: dict[str, bytes]) -> None:
         """Check a manifest against its parts and against the entry."""
@@ -253,25 +231,11 @@ class Auditor:
             self._find(wanted, entry.index, "is not among the files that its entry commits")
         if file not in intact:
             return  # found already, with the other files of the entry
-        try:
-            manifest = Manifest.model_validate(json_value(intact[file], file))
-        except (ValidationError, MashbillError) as error:
-            self._find(file, entry.index, f"cannot be read: {error!s:.200}")
+        manifest = self._manifest(entry, folder, intact[file])
+        if manifest is None:
             return
-        told = (entry.predicate["digest"], name, entry.predicate["kind"])
-        if (manifest.digest, str(manifest.ref), manifest.kind) != told:
-            self._find(file, entry.index, "describes other content than the entry")
-            return
-        if manifest.to_bytes() != intact[file]:
-            self._find(file, entry.index, "is not written as manifests are: another reader of JSON "
-                       "could read something else in it")  # fmt: skip
-        self._live.manifests[name] = manifest
-        fault = model_fault(str(manifest.stage.get("kind")), self._folder / folder)
-        if fault:
-            self._find(folder, entry.index, f"{fault}; run its recipe again, which makes it anew")
         before = len(self.result.findings)
-        for what in self._derivations.disagreements(manifest, entry):
-            self._find(file, entry.index, what)
+        self._find_each(file, entry.index, self._derivations.disagreements(manifest, entry))
         for place, what in files_listed(manifest, folder, entry.subjects):
             self._find(place, entry.index, what)
         met = self._live.shards.get(str(manifest.ref), {})
@@ -280,21 +244,46 @@ class Auditor:
         table = self._table(folder)
         if table is None:
             return
-        for what in altered(table, self._known_bodies):
-            self._find(nodes, entry.index, what)
+        self._nodes(entry, manifest, table, folder)
+        if len(self.result.findings) == before:
+            self._compose(entry, manifest, table, folder, intact)
+
+    def _manifest(self, entry: Entry, folder: str, data: bytes) -> Manifest | None:
+        """Return the manifest that an entry commits; None if it is none, or another one's."""
+        file = f"{folder}/{MANIFEST}"
+        try:
+            manifest = Manifest.model_validate(json_value(data, file))
+        except (ValidationError, MashbillError) as error:
+            self._find(file, entry.index, f"cannot be read: {error!s:.200}")
+            return None
+        name = str(entry.predicate["artifact"])
+        told = (entry.predicate["digest"], name, entry.predicate["kind"])
+        if (manifest.digest, str(manifest.ref), manifest.kind) != told:
+            self._find(file, entry.index, "describes other content than the entry")
+            return None
+        if manifest.to_bytes() != data:
+            self._find(file, entry.index, "is not written as manifests are: another reader of JSON "
+                       "could read something else in it")  # fmt: skip
+        self._live.manifests[name] = manifest
+        fault = model_fault(str(manifest.stage.get("kind")), self._folder / folder)
+        if fault:
+            self._find(folder, entry.index, f"{fault}; run its recipe again, which makes it anew")
+        return manifest
+
+    def _nodes(self, entry: Entry, manifest: Manifest, table: NodeTable, folder: str) -> None:
+        """Check that a node table is the one committed, and counts the rows that are there."""
+        nodes, met = f"{folder}/{NODES}", self._live.shards.get(str(manifest.ref), {})
+        self._find_each(nodes, entry.index, altered(table, self._known_bodies))
         if (table.digest, table.root) != (manifest.nodes_digest, manifest.bill):
             self._find(nodes, entry.index, "is not the lineage that was committed")
         else_written = self._live.else_written[folder]
         if else_written is not None:
             self._find(nodes, entry.index, else_written)
         if manifest.kind == "dataset":
-            for what in counts(manifest, folder, met, table):
-                self._find(nodes, entry.index, what)
+            self._find_each(nodes, entry.index, counts(manifest, folder, met, table))
             rows = {name: one.rows for name, one in self._live.manifests.items()}
             for place, at, what in origins(manifest, folder, met, rows):
                 self._find(place, at, what)
-        if len(self.result.findings) == before:
-            self._compose(entry, manifest, table, folder, intact)
 
     def _compose(
         self,
@@ -312,8 +301,9 @@ class Auditor:
         if len(rows) != len(shards):
             return  # one that cannot be read was found already
         teachers = {text for one in records if one is not None for text in one.teachers}
-        for what in self._derivations.strange_calls(manifest, teachers):
-            self._find(f"{folder}/{MANIFEST}", entry.index, what)
+        self._find_each(
+            f"{folder}/{MANIFEST}", entry.index, self._derivations.strange_calls(manifest, teachers)
+        )
         learned = f"{folder}/{manifest.learned.file}" if manifest.learned is not None else None
         if learned is not None and learned not in intact:
             if learned not in self._live.sha256:
@@ -335,8 +325,7 @@ class Auditor:
     def _tell_composed(self, pending: Pending, found: Composed) -> None:
         manifest = pending.manifest
         folder = f"{FOLDERS[manifest.kind]}/{manifest.ref}"
-        for what in dict.fromkeys(found.wrong):
-            self._find(f"{folder}/{NODES}", pending.entry, what)
+        self._find_each(f"{folder}/{NODES}", pending.entry, dict.fromkeys(found.wrong))
         for what in found.not_derived:
             self.result.not_derived.append(Finding(folder, pending.entry, what))
         self.result.composed += not found.wrong and not found.not_derived
