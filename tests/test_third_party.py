@@ -119,7 +119,8 @@ def _key(folder):
 def _append(store, signer):
     """Append an entry under a key that nobody declared, past what would refuse it."""
     from mashbill.core.canonical import digest_bytes
-    from mashbill.core.ledger import PREDICATE_TYPE, STATEMENT_TYPE
+    from mashbill.core.envelope import STATEMENT_TYPE
+    from mashbill.core.ledger import PREDICATE_TYPE
 
     path = store / "ledger.jsonl"
     lines = path.read_bytes().splitlines()

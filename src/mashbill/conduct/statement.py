@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.access import call_record, event_records, summed
 from mashbill.core.canonical import canonical
+from mashbill.core.envelope import STATEMENT_TYPE, open_envelope
 from mashbill.core.errors import AuditError
-from mashbill.core.ledger import STATEMENT_TYPE, open_envelope
 from mashbill.core.parsing import foreign as read_as
 from mashbill.core.parsing import json_object
 

@@ -1,8 +1,8 @@
 """The ledger: an append-only file of signed entries, each carrying the digest of the one before.
 
-A line is a DSSE envelope (github.com/secure-systems-lab/dsse) in canonical JSON around an in-toto
-Statement v1. Its subjects are files of the store by SHA-256; its predicate says what happened. A
-signer's first entry introduces its public key.
+A line is a DSSE envelope (:mod:`mashbill.core.envelope`) around an in-toto Statement v1. Its
+subjects are files of the store by SHA-256; its predicate says what happened. A signer's first entry
+introduces its public key.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from mashbill.core.canonical import canonical, digest_bytes
+from mashbill.core.envelope import PAYLOAD_TYPE, STATEMENT_TYPE, envelope_of, pre_authentication
 from mashbill.core.errors import AuditError
 from mashbill.core.parsing import check_regular, foreign, json_value
 from mashbill.core.signers import Signers, counted
@@ -28,17 +29,9 @@ from mashbill.core.signers import Signers, counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:mashbill:entry:v1"
 GENESIS = "0" * 64
 """What the first entry carries in place of a predecessor's digest."""
-
-
-def _pre_authentication(payload: bytes) -> bytes:
-    """DSSE's PAE: what is signed, with lengths so that no two payloads can be confused."""
-    kind = PAYLOAD_TYPE.encode()
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 class Signer:
@@ -100,8 +93,8 @@ class Signer:
     def seal(self, statement: Mapping[str, Any]) -> bytes:
         """Return one ledger line (no newline) around a statement."""
         payload = canonical(dict(statement))
-        signature = self._key.sign(_pre_authentication(payload))
-        return _envelope(payload, PAYLOAD_TYPE, self.keyid, signature)
+        signature = self._key.sign(pre_authentication(payload))
+        return envelope_of(payload, PAYLOAD_TYPE, self.keyid, signature)
 
 
 @dataclass(frozen=True)
@@ -297,55 +290,6 @@ def open_line(line: bytes, index: int, path: Path) -> Entry:
         return Entry(index, predicate, subjects, digest_bytes(line), keyid)
 
 
-def open_envelope(envelope: bytes, where: str) -> tuple[dict[str, Any], str]:
-    """Return the statement in an envelope that holds its signer's own key, and the key's id.
-
-    What it proves is that the holder of that key signed it; whose key it is, is known from
-    elsewhere.
-
-    Args:
-        envelope: canonical JSON of a DSSE envelope, its predicate with ``public_key``.
-        where: file, for errors.
-
-    Raises:
-        AuditError: if the signature does not hold, or it is no such envelope.
-    """
-    try:
-        data = json_value(envelope, where, error=AuditError)
-        payload = base64.b64decode(data["payload"], validate=True)
-        statement = json_value(payload, where, error=AuditError)
-        (signature,) = data["signatures"]
-        public = bytes.fromhex(statement["predicate"]["public_key"])
-        keyid = hashlib.sha256(public).hexdigest()
-        raw = base64.b64decode(signature["sig"], validate=True)
-        Ed25519PublicKey.from_public_bytes(public).verify(raw, _pre_authentication(payload))
-        # Nothing beside what was signed: no other spelling, payload type or key id.
-        signed = _envelope(payload, PAYLOAD_TYPE, keyid, raw)
-        if signed != envelope or canonical(statement) != payload:
-            msg = f"{where}: the envelope is not as it was signed"
-            raise AuditError(msg)  # noqa: TRY301 - as every other thing that is wrong with it
-    except InvalidSignature as error:
-        msg = f"{where}: the signature does not match"
-        raise AuditError(msg) from error
-    except AuditError:
-        raise
-    except Exception as error:
-        msg = f"{where}: not a signed statement ({error!r:.300})"
-        raise AuditError(msg) from error
-    return dict(statement), keyid
-
-
-def _envelope(payload: bytes, payload_type: str, keyid: str, signature: bytes) -> bytes:
-    """Return a DSSE envelope in canonical JSON: these fields, and no other."""
-    return canonical(
-        {
-            "payload": base64.b64encode(payload).decode(),
-            "payloadType": payload_type,
-            "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}],
-        }
-    )
-
-
 def _plain(statement: Mapping[str, Any]) -> dict[str, Any]:
     """Return a statement with the fields that an entry's has, and no other."""
     return {
@@ -380,7 +324,7 @@ def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -
         keyid, raw = signature["keyid"], base64.b64decode(signature["sig"], validate=True)
         # Re-encoding catches every spelling that decodes alike: spaces, base64 padding bits. What
         # is encoded again has the fields of an entry alone, so that nothing unsigned stands beside.
-        if _envelope(payload, envelope["payloadType"], keyid, raw) != line:
+        if envelope_of(payload, envelope["payloadType"], keyid, raw) != line:
             return "is not in canonical form, or has fields beside those that are signed"
         if canonical(_plain(statement)) != payload:
             return "is not in canonical form, or says more than an entry does"
@@ -391,7 +335,7 @@ def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -
             keys[keyid] = public
         if keyid not in keys:
             return f"is signed by {keyid[:12]}, which no entry introduced"
-        Ed25519PublicKey.from_public_bytes(keys[keyid]).verify(raw, _pre_authentication(payload))
+        Ed25519PublicKey.from_public_bytes(keys[keyid]).verify(raw, pre_authentication(payload))
         kinds = envelope["payloadType"], statement["_type"], statement["predicateType"]
         if kinds != (PAYLOAD_TYPE, STATEMENT_TYPE, PREDICATE_TYPE):
             return "is not an in-toto statement about a ledger"
