@@ -17,8 +17,9 @@ from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.duties.calling import calls_of
 from mashbill.lineage.duties.decisions import decide_circuit
 from mashbill.policy.callers import BARS
-from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.documents import load_registry
+from mashbill.policy.relations import RELATIONS
 
 DAY = date(2026, 11, 28)
 REGISTRY = load_registry()

@@ -19,11 +19,12 @@ from mashbill.lineage.catalogue.unsettled import unsettled
 from mashbill.lineage.whatif.hub_facts import things_of_index
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.things import FACTS, things_of_catalogue
-from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.columns import table_of
 from mashbill.policy.index import Index
 from mashbill.policy.keeping import open_index
 from mashbill.policy.merging import merge
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import STATUSES
 
 NAMES = ["a/one-7B", "b/Two-8x7B", "c/three-7B-8B", "d/four-7B-7B", "E/x.1B", "f/m-1.5B.gguf", "g"]

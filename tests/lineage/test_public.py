@@ -20,7 +20,8 @@ from mashbill.lineage.circuit.arrays import LABELS, MODEL, Circuit
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.reach import owed_at_root, reach
 from mashbill.lineage.circuit.semirings import FAR, FEWEST_HOPS, evaluate
-from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import STATUSES
 
 CATALOGUE = load_catalogue()

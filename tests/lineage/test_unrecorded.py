@@ -17,11 +17,12 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.unrecorded import ENDS, NOT_SAID
 from mashbill.lineage.duties.decisions import decide_circuit
-from mashbill.policy.claims import RELATIONS, Catalogue, Claim, Entity, load_catalogue
+from mashbill.policy.claims import Catalogue, Claim, Entity, load_catalogue
 from mashbill.policy.decision import OUTCOMES, strictest
 from mashbill.policy.documents import load_registry
 from mashbill.policy.expressions import Expression
 from mashbill.policy.house import OF_ARTIFACT, OF_SOURCE, HouseRule
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import COUNTED
 
 DAY = date(2026, 11, 28)

@@ -12,16 +12,10 @@ from tests_laws import law
 
 from mashbill.core.errors import InputError
 from mashbill.policy.claim_rows import write_rows
-from mashbill.policy.claims import (
-    CLAIM_COLUMNS,
-    ENTITY_COLUMNS,
-    RELATIONS,
-    Claim,
-    Entity,
-    load_catalogue,
-)
+from mashbill.policy.claims import CLAIM_COLUMNS, ENTITY_COLUMNS, Claim, Entity, load_catalogue
 from mashbill.policy.importers import Imported, add_csv, add_to, import_claims
 from mashbill.policy.keeping import open_index
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import STATUSES
 
 DATA = Path(__file__).parent / "data"

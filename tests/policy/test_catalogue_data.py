@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from mashbill.policy.claim_rows import read_rows
-from mashbill.policy.claims import RELATIONS, load_catalogue
 from mashbill.policy.claims import Claim as ClaimRow
 from mashbill.policy.claims import Entity as EntityRow
+from mashbill.policy.claims import load_catalogue
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.source_reference import can_be_opened, parse_sources
 
 OF_ITS_OWN_MAKING = {"content", "logits", "weights", "transform"}

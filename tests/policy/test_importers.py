@@ -15,15 +15,11 @@ from mashbill.cli import app
 from mashbill.core.errors import InputError
 from mashbill.lineage.exports import export, gather
 from mashbill.lineage.exports.bill_file import bill_text
-from mashbill.policy.claims import (
-    RELATIONS,
-    Claim,
-    Entity,
-    load_catalogue,
-)
+from mashbill.policy.claims import Claim, Entity, load_catalogue
 from mashbill.policy.importers import FORMATS, KINDS, import_claims
 from mashbill.policy.importers.cards import read as read_cards
 from mashbill.policy.importers.licences import from_dpi, from_hub
+from mashbill.policy.relations import RELATIONS
 
 DATA = Path(__file__).parent / "data"
 NOTHING = load_catalogue(shipped=False)

@@ -17,7 +17,7 @@ from tests_laws import law
 from mashbill.core.errors import InputError
 from mashbill.policy import keeping, sealed
 from mashbill.policy.claim_rows import read_rows
-from mashbill.policy.claims import RELATIONS, Claim, Entity, load_catalogue
+from mashbill.policy.claims import Claim, Entity, load_catalogue
 from mashbill.policy.columns import (
     _EXAMPLE,
     ROW_RULES,
@@ -28,6 +28,7 @@ from mashbill.policy.columns import (
     table_of,
 )
 from mashbill.policy.keeping import open_index
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import STATUSES
 
 NAMES = st.sampled_from(["a/one", "A/One", "b/two", "c/three", "one", "Café/x", "CAFÉ/X", "ΣΑΣ/y",

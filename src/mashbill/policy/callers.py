@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from mashbill.core.errors import InputError
 from mashbill.core.plain import listed
 from mashbill.core.source import Channel, Source
-from mashbill.policy.claims import RELATIONS, load_catalogue
+from mashbill.policy.claims import load_catalogue
 from mashbill.policy.decision import strictest
+from mashbill.policy.relations import RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,48 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mashbill.core.errors import InputError
-from mashbill.core.source import Channel, Purpose, SourceKind, via
+from mashbill.core.source import SourceKind, via
 from mashbill.policy.claim_rows import read_rows
 from mashbill.policy.near_names import closest
+from mashbill.policy.relations import RELATIONS, Role
 from mashbill.policy.statuses import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from importlib.resources.abc import Traversable
     from pathlib import Path
-
-
-Role = Literal[
-    "base", "generator", "rewriter", "logits", "judge", "annotator", "filter", "prompts", "data"
-]
-
-_MAKING, _CLEANING, _VERIFYING = Purpose.MAKING, Purpose.CLEANING, Purpose.VERIFYING
-RELATIONS: dict[str, tuple[Channel, Purpose, Role]] = {
-    "base-weights": (Channel.WEIGHTS, _MAKING, "base"),
-    "prune": (Channel.WEIGHTS, _MAKING, "base"),
-    "merge": (Channel.WEIGHTS, _MAKING, "base"),
-    "adapter": (Channel.WEIGHTS, _MAKING, "base"),
-    "quantized": (Channel.WEIGHTS, _MAKING, "base"),
-    "logits": (Channel.LOGITS, _MAKING, "logits"),
-    "sft-data": (Channel.CONTENT, _MAKING, "generator"),
-    "pretraining-synthetic": (Channel.CONTENT, _MAKING, "generator"),
-    "preference-chosen": (Channel.CONTENT, _MAKING, "generator"),
-    "preference-rejected": (Channel.CONTENT, _MAKING, "generator"),
-    "preference-candidate": (Channel.CONTENT, _MAKING, "generator"),
-    "rewrite": (Channel.TRANSFORM, _MAKING, "rewriter"),
-    "ocr-transform": (Channel.TRANSFORM, _CLEANING, "rewriter"),
-    "preference-judge": (Channel.JUDGEMENT, _MAKING, "judge"),
-    "rl-judge": (Channel.JUDGEMENT, _MAKING, "judge"),
-    "rl-reward-model": (Channel.JUDGEMENT, _MAKING, "judge"),
-    "rubric-generator": (Channel.JUDGEMENT, _MAKING, "judge"),
-    "classifier-annotations": (Channel.JUDGEMENT, _MAKING, "annotator"),
-    "verifier-filter": (Channel.SELECTION, _VERIFYING, "filter"),
-    "filter-classifier": (Channel.SELECTION, _MAKING, "filter"),
-    "prompt-source": (Channel.PROMPT, _MAKING, "prompts"),
-    "trained-on": (Channel.CONTENT, _MAKING, "data"),
-    "composed-from": (Channel.CONTENT, _MAKING, "data"),
-}
-"""relation of a claim -> channel, purpose and role; what a claim may say"""
 
 
 class _Row(BaseModel):
@@ -164,7 +132,7 @@ class Claim(_Row):
     parent: str
     """entity that it was made from"""
     relation: str
-    """one of RELATIONS"""
+    """one of :data:`mashbill.policy.relations.RELATIONS`"""
     route: Literal["weights", "api", "unknown"] = "unknown"
     """how the parent was reached, if the source says so"""
     dataset: str = ""

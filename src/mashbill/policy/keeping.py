@@ -34,7 +34,7 @@ KEPT_FROM = 4 << 20
 """bytes of CSV from which an index is kept; less is read in no time"""
 MOST_KEPT = 6
 """catalogues whose indices are kept; the oldest go"""
-_CODE = ("claims", "columns", "merging", "index", "keeping", "sealed")
+_CODE = ("claims", "relations", "columns", "merging", "index", "keeping", "sealed")
 _Model = type[Entity | Claim]
 
 

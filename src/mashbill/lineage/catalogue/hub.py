@@ -27,8 +27,9 @@ from mashbill.lineage.catalogue.public import (
 from mashbill.lineage.circuit.arrays import DATASET, LABELS, MODEL, SOURCE, Circuit
 from mashbill.lineage.circuit.levels import ragged
 from mashbill.lineage.circuit.unrecorded import NOT_SAID
-from mashbill.policy.claims import RELATIONS, Catalogue
+from mashbill.policy.claims import Catalogue
 from mashbill.policy.keeping import array_of, code_of, derived
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import COUNTED
 
 if TYPE_CHECKING:

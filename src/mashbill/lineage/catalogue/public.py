@@ -19,7 +19,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.source import Channel, Source, parse_via, via
 from mashbill.lineage.circuit.arrays import DATASET, LABELS, MADE, MODEL, SOURCE, Circuit
 from mashbill.lineage.circuit.unrecorded import NOT_SAID
-from mashbill.policy.claims import RELATIONS
+from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import COUNTED, STATUSES
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from mashbill.policy.claim_rows import Row
-    from mashbill.policy.claims import Catalogue, Role
+    from mashbill.policy.claims import Catalogue
     from mashbill.policy.importers.imported import Imported
+    from mashbill.policy.relations import Role
 
 MANY: frozenset[Role] = frozenset({"data", "prompts"})
 """roles in which a thing has many parents as a matter of course, so that another is no conflict"""

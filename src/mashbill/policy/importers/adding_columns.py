@@ -20,13 +20,14 @@ from mashbill.core.errors import InputError
 from mashbill.core.parsing import read_bytes
 from mashbill.core.shown import FORMULA
 from mashbill.policy.claim_rows import CSV_BYTES
-from mashbill.policy.claims import RELATIONS, Claim, Entity
+from mashbill.policy.claims import Claim, Entity
 from mashbill.policy.columns import quickly, rows_of
 from mashbill.policy.importers.adding import MANY, Added, Conflict, conflicts
 from mashbill.policy.importers.imported import files_of
 from mashbill.policy.importers.naming_nothing import ODD_OWNERS, no_name
 from mashbill.policy.index import places
 from mashbill.policy.merging import distinct, lowered, one, respelt, said, together
+from mashbill.policy.relations import RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

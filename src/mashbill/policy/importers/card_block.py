@@ -17,8 +17,8 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value, read_bytes
 from mashbill.core.source import Channel, Source
-from mashbill.policy.claims import RELATIONS
 from mashbill.policy.licence_cells import licence_of
+from mashbill.policy.relations import RELATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import yaml_value
-from mashbill.policy.claims import RELATIONS
 from mashbill.policy.importers.card_block import read_block
 from mashbill.policy.importers.card_names import CHECKPOINT, Named, listed, read_name
 from mashbill.policy.importers.imported import (
@@ -32,6 +31,7 @@ from mashbill.policy.importers.imported import (
 )
 from mashbill.policy.importers.licences import from_hub
 from mashbill.policy.licence_cells import licence_of
+from mashbill.policy.relations import RELATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
