@@ -9,23 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.cache import chosen_cache
-from mashbill.core.canonical import changed_keys, digest
-from mashbill.core.errors import DriftError, InputError, RecipeError
-from mashbill.core.file_origins import ORIGINS, file_actors, undeclared_files
+from mashbill.core.canonical import digest
+from mashbill.core.drift import check_drift as check_drift
+from mashbill.core.drift import check_same as check_same
+from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.inputs import Inputs
 from mashbill.core.job import Job
-from mashbill.core.record import user_columns
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
 from mashbill.lineage.bills.definitions import Verdict, judge_all
 from mashbill.lineage.bills.prompted import PromptCoverage
 from mashbill.lineage.circuit.arrays import Circuit
-from mashbill.lineage.circuit.composer import Actor, Composer, close_dataset, close_model
 from mashbill.lineage.circuit.contradicted import beside, table_of, told_of
-from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
+from mashbill.lineage.circuit.declared import preview
+from mashbill.lineage.circuit.declared import row_nodes as row_nodes
+from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.duties.decisions import Decided, decide_circuit
 from mashbill.stages.marks.glancing import MOST_HELD, glanced
 from mashbill.stages.marks.prompt_words import words_contradicted
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from mashbill.core.dataset import Dataset
     from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import Uses
@@ -240,50 +239,31 @@ def build(
         DriftError: if the store has an artifact of the same name@version with another fingerprint;
             the message lists what changed.
     """
-    rows: dict[str, int] = {}
-    sizes: dict[str, Mapping[str, float]] = {}
-    data: dict[str, Dataset] = {}
+    inputs = Inputs()
     digests: dict[str, str] = {}
     tables: dict[str, NodeTable] = {}
     unmade: dict[str, NodeTable] = {}
     stages: list[PlannedStage] = []
     for name, spec in recipe.stages.items():
-        unmade[name] = tables[name] = _preview(recipe, name, unmade)
-        inputs = [use.name for use in spec.uses() if use.is_artifact]
-        if any(tables[item] is not unmade[item] for item in inputs):
-            tables[name] = _preview(recipe, name, tables)
-        planned = _expect(recipe, Job.of(recipe, name).given(digests), rows)
-        job = planned.job
-        if job.is_given:
-            manifest = store.get(planned.ref) if store is not None else None
-            if store is not None and manifest is not None:
-                planned = replace(planned, anew=store.made_wrong(manifest))
-            if planned.anew and manifest is not None:
-                check_same(manifest, job)
-            if (
-                store is not None
-                and manifest is not None
-                and not planned.anew
-                and not (supposed and manifest.fingerprint != job.fingerprint)
-            ):
-                check_drift(manifest, job)
+        unmade[name] = tables[name] = preview(recipe, name, unmade)
+        if any(tables[item] is not unmade[item] for item in _artifacts(spec)):
+            tables[name] = preview(recipe, name, tables)
+        planned = _expect(recipe, Job.of(recipe, name).given(digests), inputs)
+        if store is not None:
+            planned, manifest = _in_store(planned, store, supposed=supposed)
+            if manifest is not None:
                 digests[name] = manifest.digest
                 tables[name] = table_of(store, manifest)
-                planned = replace(
-                    planned, status="done", rows=manifest.rows, seconds=0.0, projected=Projection()
-                )
                 if spec.output == "dataset":
-                    data[name] = store.dataset(planned.ref)
-        elif store is not None and store.get(planned.ref) is not None:
-            planned = replace(planned, anew="was made from what is made anew")
+                    inputs.made[name] = store.dataset(planned.ref)
         if planned.status == "to do":
             planned = _looked_at(planned, recipe.folder)
-            _check_columns(planned, recipe.folder, data, stages)
-            sizes[name] = _sizes(planned, sizes)
-            planned = _with_cost(planned, recipe, rows, data, sizes)
+            _check_columns(planned, recipe.folder, inputs)
+            inputs.see(name, spec, planned.seen)
+            planned = _with_cost(planned, recipe, inputs)
         if planned.rows is not None:
-            rows[name] = planned.rows
-        planned = replace(planned, undeclared=_undeclared(recipe, name))
+            inputs.rows[name] = planned.rows
+        planned = replace(planned, undeclared=recipe.undeclared_of(name))
         if not spec.uses() or any(use.is_teacher for use in spec.uses()):
             planned = _contradicted(planned, recipe, unmade[name], store, cache)
         if planned.told is not None:
@@ -293,14 +273,33 @@ def build(
     return Plan(recipe, tuple(stages), tables, unmade)
 
 
-def _undeclared(recipe: Recipe, name: str) -> tuple[str, ...]:
-    """Return the files that a stage asks its teachers by whose origin the recipe does not tell."""
-    spec = recipe.stages[name]
-    if not any(use.is_teacher for use in spec.uses()):
-        return ()
-    files = dict.fromkeys(spec.files_beside(recipe.folder), "")
-    told = recipe.origins_of(name)
-    return tuple(undeclared_files({"files": files, "teachers": True, ORIGINS: told}))
+def _artifacts(spec: StageSpec) -> list[str]:
+    return [use.name for use in spec.uses() if use.is_artifact]
+
+
+def _in_store(
+    planned: PlannedStage, store: Store, *, supposed: bool
+) -> tuple[PlannedStage, Manifest | None]:
+    """Return a stage as a store has it, and its manifest if that is what is asked for.
+
+    Raises:
+        DriftError: if the store has another artifact of the same name@version, unless the recipe
+            is only ``supposed``.
+    """
+    job, manifest = planned.job, store.get(planned.ref)
+    if manifest is None:
+        return planned, None
+    if not job.is_given:
+        return replace(planned, anew="was made from what is made anew"), None
+    planned = replace(planned, anew=store.made_wrong(manifest))
+    if planned.anew:
+        check_same(manifest, job)
+        return planned, None
+    if supposed and manifest.fingerprint != job.fingerprint:
+        return planned, None
+    check_drift(manifest, job)
+    done = replace(planned, status="done", rows=manifest.rows, seconds=0.0, projected=Projection())
+    return done, manifest
 
 
 def _contradicted(
@@ -323,44 +322,9 @@ def _contradicted(
     return replace(planned, told=told)
 
 
-def check_drift(manifest: Manifest, job: Job) -> None:
-    """Refuse an artifact whose fingerprint is not the one asked for.
-
-    Args:
-        manifest: what is there.
-        job: what is asked for, its inputs known.
-
-    Raises:
-        DriftError: listing the changed keys and the cure.
-    """
-    if manifest.fingerprint == job.fingerprint:
-        return
-    changes = changed_keys(manifest.stage, job.literals)
-    names = {ArtifactRef.parse(i.name).name: i.digest for i in manifest.inputs if "@" in i.name}
-    now = {item: value for item, value in job.digests.items() if item in names}
-    changes += [f"input {line}" for line in changed_keys(names, now)]
-    lines = "\n  ".join(changes)
-    msg = (
-        f"{manifest.ref} is already made, from something else:\n  {lines}\n"
-        f"An artifact never changes; set version in [stages.{job.name}] (or in [recipe]) to "
-        "another value to make a new one"
-    )
-    raise DriftError(msg)
-
-
-def check_same(manifest: Manifest, job: Job) -> None:
-    """Refuse to make anew, under its name and version, what the recipe now asks for otherwise.
-
-    Raises:
-        DriftError: as :func:`check_drift` does, if literals and not only inputs have changed.
-    """
-    if changed_keys(manifest.stage, job.literals):
-        check_drift(manifest, job)
-
-
-def _expect(recipe: Recipe, job: Job, rows: dict[str, int]) -> PlannedStage:
+def _expect(recipe: Recipe, job: Job, inputs: Inputs) -> PlannedStage:
     spec = job.spec
-    known = _known(spec, rows)
+    known = inputs.rows_of(spec)
     expected = spec.expected_rows(known) if known is not None else None
     return PlannedStage(
         job=job,
@@ -403,68 +367,29 @@ def _looked_at(planned: PlannedStage, folder: Path) -> PlannedStage:
     )
 
 
-def _check_columns(
-    planned: PlannedStage, folder: Path, data: Mapping[str, Dataset], stages: list[PlannedStage]
-) -> None:
+def _check_columns(planned: PlannedStage, folder: Path, inputs: Inputs) -> None:
     """Let a stage look at the columns of its inputs, where they are known.
 
     Raises:
         RecipeError: naming the stage, if it asks for one that is not there.
     """
-    names = [use.name for use in planned.spec.uses() if use.role == "rows"]
-    known = {name: user_columns(data[name].columns) for name in names if name in data}
-    for stage in stages:
-        # A column that comes late in a file that is not read whole is not seen; a run sees it.
-        if stage.name in names and stage.seen is not None and stage.seen.is_exact:
-            known[stage.name] = _may_have(stage.seen.columns)
     try:
-        planned.spec.check_inputs(folder, known)
+        planned.spec.check_inputs(folder, inputs.columns_of(planned.spec))
     except RecipeError as error:
         msg = f"stages.{planned.name}: {error}"
         raise RecipeError(msg) from error
 
 
-_GIVEN = ("text", "prompt", "messages_json", "gold", "part")
-
-
-def _may_have(columns: Sequence[str]) -> list[str]:
-    """Return the columns that a first stage may make of those of its files."""
-    renamed = [name for name in columns if name in _GIVEN or name.startswith("_")]
-    return list(dict.fromkeys([*columns, *_GIVEN, *(f"original_{name}" for name in renamed)]))
-
-
-def _sizes(planned: PlannedStage, sizes: Mapping[str, Mapping[str, float]]) -> Mapping[str, float]:
-    """Return the mean bytes of the texts that a stage will make, by column, as far as known."""
-    if planned.seen is not None:
-        return planned.seen.sizes
-    inputs = [use.name for use in planned.spec.uses() if use.role == "rows"]
-    return sizes.get(inputs[0], {}) if inputs and planned.spec.keeps_texts else {}
-
-
-def _known(spec: StageSpec, rows: dict[str, int]) -> dict[str, int] | None:
-    """Return the rows of a stage's inputs; None if one that it goes through is not known."""
-    uses = spec.uses()
-    known = {use.name: rows[use.name] for use in uses if use.name in rows}
-    complete = all(use.name in known for use in uses if use.role in {"rows", "trained-on"})
-    return known if complete else None
-
-
-def _with_cost(
-    planned: PlannedStage,
-    recipe: Recipe,
-    rows: dict[str, int],
-    data: dict[str, Dataset],
-    sizes: Mapping[str, Mapping[str, float]],
-) -> PlannedStage:
+def _with_cost(planned: PlannedStage, recipe: Recipe, inputs: Inputs) -> PlannedStage:
     """Return a stage with what its teachers are asked, and how long they take for the least."""
     spec = planned.spec
     names = dict.fromkeys(use.name for use in spec.uses() if use.is_teacher)
     if not names:
         return planned
-    known = _known(spec, rows)
+    known = inputs.rows_of(spec)
     projected = None
     if known is not None:
-        projected = project(recipe, planned.name, known, data, sizes=sizes)
+        projected = project(recipe, planned.name, known, inputs.made, sizes=inputs.sizes)
     seconds: float | None = 0.0
     for name in names:
         teacher = recipe.teachers[name]
@@ -474,66 +399,3 @@ def _with_cost(
         else:
             seconds += projected.once.get(name, 0) / pace
     return replace(planned, projected=projected, seconds=seconds)
-
-
-def _preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTable:
-    """Compose the nodes that a stage would make, with a weight of one for each."""
-    spec = recipe.stages[name]
-    ref = str(recipe.ref(name))
-    if spec.output == "model":
-        learned = [
-            (use.via, tables[use.name], np.ones(len(tables[use.name].numbered), np.int64))
-            for use in spec.uses()
-            if use.role == "trained-on"
-        ]
-        bases = [(use.via, tables[use.name]) for use in spec.uses() if use.role == "base"]
-        return close_model(ref, "planned", learned, bases)
-    composer = row_nodes(recipe, name, tables)
-    inputs = [tables[use.name] for use in spec.uses() if use.role == "rows"]
-    nodes = [(table, node) for table in inputs for node in table.numbered]
-    codes = [code for code, (table, node) in enumerate(nodes) if not _drops(spec, table, node)]
-    if spec.merges and codes:
-        composer.compose(codes)
-    for code in () if spec.merges else codes:
-        composer.compose([code])
-    table = composer.table
-    ones = np.ones(len(table.numbered), np.int64)
-    table.count(np.arange(len(ones)), ones)
-    close_dataset(table, ref)
-    return table
-
-
-def _drops(spec: StageSpec, table: NodeTable, node: str) -> bool:
-    """Return whether a stage rejects rows of a node for what they rest on."""
-    if type(spec).drops is StageSpec.drops:
-        return False
-    bodies = [table.bodies[name] for name in reachable(table, [node])]
-    return any(spec.drops(source_of(body)) for body in bodies if body["type"] == "source")
-
-
-def _acts(recipe: Recipe, use: Uses, tables: dict[str, NodeTable]) -> Source | NodeTable:
-    """Return what acts on rows: a source, or all that an artifact rests on."""
-    if use.is_teacher:
-        return recipe.teachers[use.name].source
-    return recipe.verifiers[use.name].source if use.is_verifier else tables[use.name]
-
-
-def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Composer:
-    """Return what gives a dataset's rows their nodes, from what its stage declares.
-
-    Args:
-        recipe: the recipe.
-        name: the stage.
-        tables: node table of each input, by stage.
-    """
-    spec = recipe.stages[name]
-    uses = spec.uses()
-    actors: list[Actor] = [
-        (use.via, _acts(recipe, use, tables)) for use in uses if use.role in {"actor", "beside"}
-    ]
-    actors += file_actors({ORIGINS: recipe.origins_of(name)})
-    rows = [(use.via, tables[use.name]) for use in uses if use.role == "rows"]
-    composer = Composer(rows, actors)
-    for source in spec.sources(recipe.folder):
-        composer.table.number(composer.table.add_source(source))
-    return composer

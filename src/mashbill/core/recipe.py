@@ -12,7 +12,7 @@ from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import PluginError, RecipeError
 from mashbill.core.explaining import explain, near
-from mashbill.core.file_origins import ORIGINS, FileOrigin
+from mashbill.core.file_origins import ORIGINS, FileOrigin, undeclared_files
 from mashbill.core.folder import RecipeFolder
 from mashbill.core.plain_toml import read_toml
 from mashbill.core.references import check_all
@@ -128,6 +128,15 @@ class Recipe(BaseModel):
             for name in spec.files_beside(self.folder)
             if name in self.origins
         }
+
+    def undeclared_of(self, stage: str) -> tuple[str, ...]:
+        """Return the files that a stage asks its teachers by whose origin is not declared."""
+        spec = self.stages[stage]
+        if not any(use.is_teacher for use in spec.uses()):
+            return ()
+        files = dict.fromkeys(spec.files_beside(self.folder), "")
+        told = self.origins_of(stage)
+        return tuple(undeclared_files({"files": files, "teachers": True, ORIGINS: told}))
 
     @property
     def result(self) -> str:
