@@ -12,7 +12,7 @@ from tests_service import AnthropicBatches, GeminiBatches
 from mashbill import TeacherError
 from mashbill.calls.paid_call import PaidCall
 from mashbill.calls.runs import OpenBatch
-from mashbill.client import batch_calls, batch_lane
+from mashbill.client import batch_calls, gathering
 from mashbill.client.accounts import Account
 from mashbill.client.batch_lane import BatchLane, Endpoint
 from mashbill.client.budget import Budget, Caps, Cost
@@ -29,9 +29,9 @@ from mashbill.core.teacher import Answer, Question
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(batch_lane, "_GATHER", 0.05)
-    monkeypatch.setattr(batch_lane, "_LONGEST_GATHER", 0.5)
-    monkeypatch.setattr(batch_lane, "_BLOCKED", 0.05)
+    monkeypatch.setattr(gathering, "_GATHER", 0.05)
+    monkeypatch.setattr(gathering, "_LONGEST_GATHER", 0.5)
+    monkeypatch.setattr(gathering, "_BLOCKED", 0.05)
     monkeypatch.setattr(batch_calls, "_UNSURE", 0.02)
     monkeypatch.setattr(batch_calls, "_backoff", lambda _: 0.01)
 

@@ -12,7 +12,7 @@ from tests_support import killed, rows_of
 
 from mashbill import InputError, Signer, Store, TeacherError
 from mashbill.calls.journal import Journal
-from mashbill.client import batch_calls, batch_lane, lane
+from mashbill.client import batch_calls, batch_lane, gathering, lane
 from mashbill.conduct import statement
 from mashbill.lineage.evidence.audit import Auditor
 
@@ -37,7 +37,7 @@ EVERY = pytest.mark.parametrize("provider", PROVIDERS)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(batch_lane, "_GATHER", 0.05)
+    monkeypatch.setattr(gathering, "_GATHER", 0.05)
     monkeypatch.setattr(batch_calls, "_UNSURE", 0.05)
     monkeypatch.setattr(batch_calls, "_backoff", lambda _: 0.05)
     monkeypatch.setattr(lane, "_BACKOFF", 0.02)

@@ -11,7 +11,7 @@ from tests_support import execute, rows_of
 
 from mashbill import Signer, Store, load_recipe
 from mashbill.cli import main
-from mashbill.client import batch_calls, batch_lane
+from mashbill.client import batch_calls, gathering
 from mashbill.core.errors import LosingError
 from mashbill.plan import build
 from mashbill.run.display import Quiet
@@ -245,7 +245,7 @@ def test_somebody_is_asked_once(tmp_path, said):
 
 
 def test_a_batch_endpoint_is_tried_with_one_small_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_lane, "_GATHER", 0.05)
+    monkeypatch.setattr(gathering, "_GATHER", 0.05)
     monkeypatch.setattr(batch_calls, "_UNSURE", 0.05)
     batches = OpenAIBatches(polls=0)
     more = "batch = true\npoll = 0.1\n"

@@ -29,6 +29,7 @@ from mashbill.client.batch_calls import (
     RejectedError,
     Submitted,
 )
+from mashbill.client.gathering import Gathering
 from mashbill.client.lane import utc_now
 from mashbill.client.order import Order, Refused
 from mashbill.client.transport import Response
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchLane", "Endpoint"]
 
-_GATHER = 0.3  # seconds without a new order after which what has come in is submitted
-_LONGEST_GATHER = 10 * _GATHER
-_BLOCKED = 1.0  # seconds between looks whether the budget has room again
 _MOST = 10_000  # requests a batch: an hour's work of one is lost less often than a day's
 _BATCH_ATTEMPTS = 3  # batches in which a request fails before it is given up
 _KEPT = 2 * 86400.0  # seconds for which every provider keeps a batch, at least
@@ -72,16 +70,12 @@ class BatchLane(BatchCalls):
     """calls that are in earlier runs' batches"""
     _saving: dict[str, Submitted] = field(default_factory=dict)
     """calls whose answers are on their way to the disk"""
-    _gathered: deque[Order] = field(default_factory=deque)
+    _gathered: Gathering = field(default_factory=Gathering)
     """orders to be submitted"""
     _parked: list[Order] = field(default_factory=list)
     """orders of batches that were not taken on while others run"""
     _closing: set[asyncio.Task[None]] = field(default_factory=set)
     """writes that are not to be cancelled"""
-    _first: float = 0.0
-    """when the first of the gathered orders came"""
-    _due: float | None = None
-    """when they are submitted"""
     _running: int = 0
     _fallen_in_a_row: int = 0
     _fatal: str = ""
@@ -91,7 +85,7 @@ class BatchLane(BatchCalls):
     @property
     def waiting(self) -> int:
         """Orders that are not submitted."""
-        return super().waiting + len(self._gathered) + len(self._parked)
+        return super().waiting + len(self._gathered.orders) + len(self._parked)
 
     # -- orders come in --------------------------------------------------------------------------
 
@@ -111,15 +105,11 @@ class BatchLane(BatchCalls):
         now = self.around.clock()
         while self._later and self._later[0][0] <= now:
             new.append(heapq.heappop(self._later)[2])
-        self._gathered.extend(new)
-        if new:
-            # Only what is new is waited for: other lanes' traffic pumps this one all the time.
-            self._first = now if self._due is None else self._first
-            self._due = min(now + _GATHER, self._first + _LONGEST_GATHER)
-        if self._due is not None and self._due <= now:
+        self._gathered.add(new, now)
+        if self._gathered.is_due(now):
             self._submit(now)
         times = [self._later[0][0]] if self._later else []
-        times += [] if self._due is None else [self._due]
+        times += [] if self._gathered.due is None else [self._gathered.due]
         if times and not self._stopped:
             self._again(min(times) - now)
 
@@ -141,21 +131,20 @@ class BatchLane(BatchCalls):
 
     def _submit(self, now: float) -> None:
         """Submit what was gathered, each batch by one key: a request stays with its own."""
-        self._due = None
         by_key: dict[str, deque[Order]] = {}
-        for order in self._gathered:
+        for order in self._gathered.take():
             by_key.setdefault(self.route.account.key_for(order.call), deque()).append(order)
-        self._gathered.clear()
+        left: list[Order] = []
         for secret, orders in by_key.items():
             while chunk := self._chunk(orders):
                 self._awaited.update((order.call, order) for order in chunk)
                 self._start(self._run_batch(chunk, secret))
-            self._gathered.extend(orders)
-        if self._gathered:
+            left += orders
+        if left:
+            self._gathered.put_back(left, now)
             budget = self.around.budget
             if not budget.in_flight:
-                self.around.stop(budget.reached(self._gathered[0].most, self.waiting))
-            self._first, self._due = now, now + _BLOCKED
+                self.around.stop(budget.reached(left[0].most, self.waiting))
 
     def _chunk(self, orders: deque[Order]) -> list[Order]:
         """Take as many as a batch and the budget have room for."""
@@ -176,8 +165,7 @@ class BatchLane(BatchCalls):
         """Send nothing more; batches that are submitted go on, and the next run finds them."""
         for task in self._tasks:
             task.cancel()
-        left = [*super().stop(), *self._gathered, *self._parked]
-        self._gathered.clear()
+        left = [*super().stop(), *self._gathered.take(), *self._parked]
         self._parked.clear()
         return left
 
