@@ -16,10 +16,10 @@ from mashbill.client import batch_calls, gathering
 from mashbill.client.accounts import Account
 from mashbill.client.batch_lane import BatchLane, Endpoint
 from mashbill.client.budget import Budget, Caps, Cost
-from mashbill.client.lane import Route, Surroundings
 from mashbill.client.limits import Pace
 from mashbill.client.order import Answered, Order, Refused
 from mashbill.client.pressure import Window
+from mashbill.client.route import Route, Surroundings
 from mashbill.client.transport import Response, TransportError
 from mashbill.client.wire import anthropic_batches, batching, gemini_batches
 from mashbill.client.wire.anthropic import AnthropicMessages

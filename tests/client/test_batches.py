@@ -12,7 +12,7 @@ from tests_support import killed, rows_of
 
 from mashbill import InputError, Signer, Store, TeacherError
 from mashbill.calls.journal import Journal
-from mashbill.client import batch_calls, batch_lane, gathering, lane
+from mashbill.client import batch_calls, batch_lane, gathering, retries
 from mashbill.conduct import statement
 from mashbill.lineage.evidence.audit import Auditor
 
@@ -40,7 +40,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(gathering, "_GATHER", 0.05)
     monkeypatch.setattr(batch_calls, "_UNSURE", 0.05)
     monkeypatch.setattr(batch_calls, "_backoff", lambda _: 0.05)
-    monkeypatch.setattr(lane, "_BACKOFF", 0.02)
+    monkeypatch.setattr(retries, "_BACKOFF", 0.02)
 
 
 def texts(store):

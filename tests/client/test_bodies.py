@@ -291,7 +291,7 @@ READ = [
 
 
 def test_an_answer_that_is_odd_in_any_way_is_a_rejected_row_with_its_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr("mashbill.client.lane._BACKOFF", 0.001)
+    monkeypatch.setattr("mashbill.client.retries._BACKOFF", 0.001)
 
     def answer(handler, path, data):
         number = int(json.loads(data)["messages"][-1]["content"].rsplit(" ", 1)[1])

@@ -34,7 +34,7 @@ def events(store):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("mashbill.client.lane._BACKOFF", 0.01)
+    monkeypatch.setattr("mashbill.client.retries._BACKOFF", 0.01)
     monkeypatch.setattr("mashbill.client.pressure._FIRST_PAUSE", 0.02)
     monkeypatch.setattr("mashbill.client.pressure._LONGEST_PAUSE", 0.05)
 

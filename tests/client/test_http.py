@@ -165,7 +165,7 @@ def test_what_never_can_be_read_is_given_up_after_so_many_attempts(tmp_path):
         path = recipe(tmp_path / "r", text)
         store = Store(tmp_path / "s", Signer.default())
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mashbill.client.lane._BACKOFF", 0.01)
+            patch.setattr("mashbill.client.retries._BACKOFF", 0.01)
             execute(build(load_recipe(path), store), store, Execution(tmp_path / "c", 1))
     (rejected,) = rows_of(store, "out", "rejected")
     assert "8 attempts failed" in rejected["_reason"]

@@ -18,11 +18,11 @@ from mashbill.calls.paid_call import Requests, netstrings, request_digest
 from mashbill.calls.runs import Event
 from mashbill.client.accounts import Accounts
 from mashbill.client.budget import Budget, Caps, Cost
-from mashbill.client.lane import Lane
 from mashbill.client.limits import Pace, Shared, retry_after, seconds_of
 from mashbill.client.pressure import Breaker, Window
 from mashbill.client.prices import price_of
 from mashbill.client.prompt_lint import lint
+from mashbill.client.recording import Recording
 from mashbill.conduct import statement
 from mashbill.core.errors import AuditError
 from mashbill.lineage.evidence.audit import Auditor
@@ -382,9 +382,9 @@ def test_a_request_that_was_itself_turned_down_may_be_a_breach():
 
 
 def test_what_is_written_down_late_is_dated_to_when_it_was():
-    lane = SimpleNamespace(around=SimpleNamespace(clock=lambda: 1000.5))
+    around = SimpleNamespace(clock=lambda: 1000.5)
     before = datetime.now(UTC)
-    late = datetime.fromisoformat(Lane._at(lane, 1000.0))
+    late = datetime.fromisoformat(Recording(None, around).at(1000.0))
     assert 0.49 < (before - late).total_seconds() < 0.52
 
 

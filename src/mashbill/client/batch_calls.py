@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mashbill.client.lane import LONGEST_HOLD, RATE_LIMITED, Lane
+from mashbill.client.lane import RATE_LIMITED, Lane
 from mashbill.client.limits import asked_to_wait
 from mashbill.client.order import Order
 from mashbill.client.pressure import Breaker
 from mashbill.client.transport import Response, TransportError
-from mashbill.client.waiting import STOPS, too_long
+from mashbill.client.waiting import STOPS
 from mashbill.core import foreign
 from mashbill.core.errors import MashbillError, TeacherError
 
@@ -148,17 +148,17 @@ class BatchCalls(Lane):
             msg = f"no answer within {self.route.timeout:.0f} s"
             raise TransportError("timeout", msg) from error
         except TransportError as error:
-            if not self._reached and error.hopeless:
+            if not self.patience.reached and error.hopeless:
                 raise TeacherError(self._told(call, error.reason)) from error
             if error.oversized:
                 raise UnreadableError(self._told(call, error.reason)) from error
-            if not self._reached:
+            if not self.patience.reached:
                 self.telling.unreached(error.reason, _FOR_TRIES)
             raise
-        self._reached = True
+        self.patience.reached = True
         self.telling.moved(clock())
         if response.status == _OK:
-            self._limits_in_a_row = 0
+            self.holding.answered()
         else:
             self._obey(response, began)
         return response
@@ -170,21 +170,16 @@ class BatchCalls(Lane):
         limited = response.status == RATE_LIMITED
         if said is None and not limited and asked.is_believed:
             return
-        wait = min(2.0**self._limits_in_a_row, 60.0) if said is None else said
-        now = self.around.clock()
+        wait = self.holding.unsaid() if said is None else said
         if limited:
-            self._limits_in_a_row += 1
-            self.counts.limited += 1
-        reason = _why(response)
-        self._event("rate-limited", "",
-            {"reason": reason[:200], "retry_after": said, "held": round(wait, 3),
-             "header": asked.header, "seconds": round(now - began, 3)}, now,
-        )  # fmt: skip
-        if not asked.is_believed or wait > LONGEST_HOLD:
-            error = too_long(self.route.place, asked, reason)
+            self.holding.limited()
+        now = self.around.clock()
+        error = self.holding.record(asked, wait, "", _why(response), began, now)
+        if error is not None:
             msg = f"{error}; batches that are submitted go on"
             raise TeacherError(msg)
-        self._hold(wait, now, asked.header or "a rate limit that does not say for how long")
+        by = asked.header or "a rate limit that does not say for how long"
+        self.holding.hold(wait, now, by)
 
     async def _call(
         self, call: Any, read: Callable[[bytes], Said], none: frozenset[int] = frozenset()
@@ -277,7 +272,8 @@ class BatchCalls(Lane):
                 if blind == _BLIND:
                     break
                 told = "not made" if listed else "uncertain"
-                self._event("batch", "", {"requests": len(ids), "state": told, "reason": reason})
+                detail = {"requests": len(ids), "state": told, "reason": reason}
+                self.recording.event("batch", "", detail)
         raise TeacherError(self._told(call, reason))
 
     async def _find(self, ids: Sequence[str], secret: str, since: datetime) -> tuple[bool, Any]:

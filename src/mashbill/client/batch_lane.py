@@ -15,7 +15,6 @@ number of requests, and submits them again.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import json
 from collections import deque
 from dataclasses import dataclass, field
@@ -30,8 +29,8 @@ from mashbill.client.batch_calls import (
     Submitted,
 )
 from mashbill.client.gathering import Gathering
-from mashbill.client.lane import utc_now
 from mashbill.client.order import Order, Refused
+from mashbill.client.route import utc_now
 from mashbill.client.transport import Response
 from mashbill.core import foreign
 from mashbill.core.canonical import digest_bytes
@@ -103,13 +102,10 @@ class BatchLane(BatchCalls):
         if self._stopped:
             return
         now = self.around.clock()
-        while self._later and self._later[0][0] <= now:
-            new.append(heapq.heappop(self._later)[2])
-        self._gathered.add(new, now)
+        self._gathered.add([*new, *self._later.due(now)], now)
         if self._gathered.is_due(now):
             self._submit(now)
-        times = [self._later[0][0]] if self._later else []
-        times += [] if self._gathered.due is None else [self._gathered.due]
+        times = [at for at in (self._later.first, self._gathered.due) if at is not None]
         if times and not self._stopped:
             self._again(min(times) - now)
 
@@ -194,7 +190,7 @@ class BatchLane(BatchCalls):
         batch.id = own
         self.known_batches.add(own)
         await self._write(batch, "running")
-        self._event("batch", "", {"id": own, "requests": len(batch.calls), "state": told})
+        self.recording.event("batch", "", {"id": own, "requests": len(batch.calls), "state": told})
         await self._watch(batch)
 
     async def _watch(self, batch: Submitted) -> None:
@@ -265,7 +261,7 @@ class BatchLane(BatchCalls):
             self.around.budget.release(order.most)
             self._fatal = self._fatal or outcome.reason
             detail = {"status": response.status, "reason": outcome.reason[:300]}
-            self._event("refused", order.call, detail)
+            self.recording.event("refused", order.call, detail)
         elif outcome.retry or state in {"expired", "cancelled"}:
             kind = "invalid" if state == "answered" else "server"
             self._failed(order, kind, f"in a batch: {outcome.reason}", response.body)
@@ -290,7 +286,7 @@ class BatchLane(BatchCalls):
         orders = self._free(batch)
         await self._write(batch, "done")
         detail = {"id": batch.id, "requests": len(batch.calls), "reason": reason[:300]}
-        self._event("batch", "", {**detail, "state": "failed"})
+        self.recording.event("batch", "", {**detail, "state": "failed"})
         if self._running:
             self._parked += orders
             return
@@ -300,7 +296,7 @@ class BatchLane(BatchCalls):
             raise TeacherError(msg)
         then = self.around.clock() + min(self._endpoint().poll * 2**self._fallen_in_a_row, 60.0)
         for order in orders:
-            heapq.heappush(self._later, (then, next(self._numbers), order))
+            self._later.put(order, then)
 
     # -- how a batch ends ------------------------------------------------------------------------
 
@@ -344,7 +340,8 @@ class BatchLane(BatchCalls):
 
     async def _let_go(self, batch: Submitted, told: str) -> None:
         """Let the requests of a batch that is not there be submitted again."""
-        self._event("batch", "", {"id": batch.id, "requests": len(batch.calls), "state": told})
+        detail = {"id": batch.id, "requests": len(batch.calls), "state": told}
+        self.recording.event("batch", "", detail)
         orders = self._free(batch)
         await self._write(batch, "done")
         self.ready.extend(orders)

@@ -20,10 +20,11 @@ from mashbill.calls.runs import Event
 from mashbill.calls.writer import Writer
 from mashbill.client.batch_lane import BatchLane
 from mashbill.client.budget import Budget, Caps
-from mashbill.client.lane import Counts, Lane, Route, Surroundings
+from mashbill.client.lane import Lane
 from mashbill.client.limits import Pace, Shared
 from mashbill.client.order import UNREAD, Answered, Batch, Order
 from mashbill.client.pressure import Window
+from mashbill.client.route import Counts, Route, Surroundings
 from mashbill.client.scrubbing import Scrubber
 from mashbill.client.transport import Carrier
 from mashbill.core.errors import MashbillError, TeacherError

@@ -7,41 +7,29 @@ again, holds no slot; and no request waits for others that were handed in with i
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
-import json
-import random
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mashbill.calls.paid_call import PaidCall
-from mashbill.calls.runs import Event
-from mashbill.calls.written import WrittenAnswer, WrittenQuestion
-from mashbill.client.limits import LONGEST_HOLD, Asked, Pace, asked_to_wait
+from mashbill.client.holding import Holding
+from mashbill.client.limits import LONGEST_HOLD, Pace, asked_to_wait
 from mashbill.client.order import ANSWERED, Answered, Order, Refused
+from mashbill.client.patience import Patience
 from mashbill.client.pressure import Breaker, Window
-from mashbill.client.route import Counts, Route, Surroundings, utc, utc_now
+from mashbill.client.recording import Recording
+from mashbill.client.retries import Retries
+from mashbill.client.route import Counts, Route, Surroundings
 from mashbill.client.transport import Response, TransportError
-from mashbill.client.waiting import Telling, misled, too_long, until
-from mashbill.core import foreign
+from mashbill.client.waiting import Telling, all_refused, misled
 from mashbill.core.errors import MashbillError, TeacherError
 from mashbill.core.teacher import Answer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["LONGEST_HOLD", "Counts", "Lane", "Route", "Surroundings", "utc_now"]
+__all__ = ["RATE_LIMITED", "Lane", "Route"]
 
 RATE_LIMITED = 429
 _OVERLOADED = frozenset({408, 503, 504, 529})
-_BACKOFF = 0.5  # seconds, doubled with each failure, up to
-_LONGEST_BACKOFF = 30.0
-_UNSAID_WAIT = 1.0  # after a 429 that does not say how long, doubled while they follow each other
-_WORTH_TELLING = 0.1  # seconds by which an empty window must hold back what nothing else does
-_LIMITS_BELIEVED = 4  # in a row, before their Retry-After alone is no longer enough
 _ALL_REFUSED = 20  # requests refused for good, and none answered: it is not the requests
 
 
@@ -58,20 +46,19 @@ class Lane:
     ready: deque[Order] = field(default_factory=deque)
     flying: set[Order] = field(default_factory=set)
     unwritten: dict[str, Order] = field(default_factory=dict)
-    _later: list[tuple[float, int, Order]] = field(default_factory=list)
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _later: Retries = field(default_factory=Retries)
     _timer: asyncio.TimerHandle | None = None
-    _limits_in_a_row: int = 0
-    _starving_since: float | None = None
-    """since when there are limits and no answers"""
-    _facts: str = ""
     _stopped: bool = False
-    _reached: bool = False
-    """whether anything has come from there in this run"""
+    patience: Patience = field(init=False)
+    recording: Recording = field(init=False)
+    holding: Holding = field(init=False)
     telling: Telling = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin to tell."""
+        """Begin to tell and to record."""
+        self.patience = Patience(self.route)
+        self.recording = Recording(self.route, self.around)
+        self.holding = Holding(self.pace, self.recording, self.counts)
         self.telling = Telling(self.route.place, self.around.tell)
 
     @property
@@ -85,8 +72,7 @@ class Lane:
         if self._stopped:
             return
         now = around.clock()
-        while self._later and self._later[0][0] <= now:
-            self.ready.append(heapq.heappop(self._later)[2])
+        self.ready.extend(self._later.due(now))
         while self.ready and len(self.flying) + len(self.unwritten) < int(self.window.size):
             order = self.ready[0]
             limited = self.pace.wait(order.tokens, now)
@@ -107,23 +93,15 @@ class Lane:
             order.attempts += 1
             self.flying.add(order)
             order.task = asyncio.get_running_loop().create_task(self._send(order))
-        if self._later:
-            self._again(self._later[0][0] - now)
+        if self._later.first is not None:
+            self._again(self._later.first - now)
 
     def _waits_too_long(self, now: float) -> bool:
         """Stop if what a service told holds everything back for longer than is waited for."""
-        held = self.pace.held_until - now
-        if held <= LONGEST_HOLD + 1.0:
-            return False
-        self.around.stop(
-            TeacherError(
-                f"{self.route.place}: {self.pace.held_by or 'a limit'} holds every request back "
-                f"for {held:,.0f} s more, until {until(held)}, and a run waits "
-                f"{LONGEST_HOLD:,.0f} s at most: run the same command again after that. What was "
-                "answered is in the journal"
-            )
-        )
-        return True
+        error = self.holding.over(now)
+        if error is not None:
+            self.around.stop(error)
+        return error is not None
 
     def _again(self, wait: float) -> None:
         loop = asyncio.get_running_loop()
@@ -155,49 +133,40 @@ class Lane:
 
     def _out_of_patience(self, now: float) -> None:
         """Stop where nothing was answered for too long; give up what failed for itself."""
-        patience, host = self._patience(), self.route.account.host
-        starving, since = self._starving_since, self.breaker.since
-        if starving is not None and now - starving > patience:
-            told = f"{host} has answered with rate limits only for {patience:.0f} s"
-        elif since is not None and now - since > patience and (self.waiting or self.flying):
-            left = [*self.ready, *(order for _, _, order in self._later), *self.flying]
-            if all(order.failures >= self.route.attempts for order in left):
+        told = self.patience.starved(now)
+        if not told and (self.waiting or self.flying):
+            told = self.patience.unanswered(now, self.breaker)
+            if told and self._each_often_enough():
                 # Nothing else is left to ask: it is these requests, and not the service.
-                for order in [order for order in left if order not in self.flying]:
+                for order in self._unsent():
                     self._give_up(order, self.breaker.last, now)
-                self.ready.clear()
-                self._later.clear()
                 return
-            told = f"{host} has not answered for {patience:.0f} s; at last: {self.breaker.last}"
-            if not self._reached and self.breaker.failures:
-                told += " (look at base_url; set patience for a server that takes longer to start)"
-        else:
-            return
-        self.around.stop(
-            TeacherError(
-                f"{told}. What was answered is in the journal: run the same command again when "
-                "the service is back"
+        if told:
+            self.around.stop(
+                TeacherError(
+                    f"{told}. What was answered is in the journal: run the same command again when "
+                    "the service is back"
+                )
             )
-        )
 
-    def _patience(self) -> float:
-        """Return the seconds without an answer after which a run stops.
+    def _each_often_enough(self) -> bool:
+        """Return whether all that is left to ask failed as often as a request may."""
+        left = (*self.ready, *self._later, *self.flying)
+        return all(order.failures >= self.route.attempts for order in left)
 
-        A service that was never reached in this run is more likely at another address.
-        """
-        if self._reached:
-            return self.route.patience
-        return min(self.route.first_patience, self.route.patience)
+    def _unsent(self) -> list[Order]:
+        """Take out the orders that are not sent."""
+        left = [*self.ready, *self._later]
+        self.ready.clear()
+        self._later.clear()
+        return left
 
     def stop(self) -> list[Order]:
         """Send nothing more; return the orders that were not sent."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        left = [*self.ready, *(order for _, _, order in self._later)]
-        self.ready.clear()
-        self._later.clear()
-        return left
+        return self._unsent()
 
     async def _send(self, order: Order) -> None:
         route = self.route
@@ -223,7 +192,7 @@ class Lane:
                 self.around.budget.release(order.most)
                 raise
             order.overdue = order.invalid = False
-            self._reached = True
+            self.patience.reached = True
             reason = f"no answer within {route.timeout:.0f} s"
             self._failed(order, "timeout", reason, overloaded=True)
         except MashbillError as error:
@@ -252,11 +221,11 @@ class Lane:
         order.invalid = False
         if error.oversized:
             # It was answered, and would be again.
-            self._reached = True
+            self.patience.reached = True
             refused = Refused(error.reason, retry=False, unread=True)
             self._refused(order, refused, Response(200, {}, b""), self.around.clock())
             return
-        if not self._reached and error.hopeless:
+        if not self.patience.reached and error.hopeless:
             self.around.budget.release(order.most)
             self.around.stop(
                 TeacherError(
@@ -266,9 +235,9 @@ class Lane:
             )
             return
         if error.kind == "timeout":
-            self._reached = True  # there is somebody, who says nothing
-        elif not self._reached:
-            self.telling.unreached(error.reason, self._patience())
+            self.patience.reached = True  # there is somebody, who says nothing
+        elif not self.patience.reached:
+            self.telling.unreached(error.reason, self.patience.seconds)
         self._failed(
             order, error.kind, error.reason, overloaded=error.kind in {"connect", "timeout"}
         )
@@ -279,22 +248,15 @@ class Lane:
 
     def _read(self, order: Order, response: Response) -> None:
         now = self.around.clock()
-        self._reached = True
+        self.patience.reached = True
         self.telling.moved(now)
-        before = self.pace.held_until
-        if self.pace.learn(response.headers, now):
-            self._event("limits", order.call, {"seen": self.pace.seen}, now)
-        if self.pace.held_until > max(before, now) + _WORTH_TELLING:
-            held = round(self.pace.held_until - now, 3)
-            said = {"held": held, "header": self.pace.held_by}
-            self._event("window-empty", order.call, said, now)
-        self._tell_unbelieved()
+        self.holding.learn(response.headers, order.call, now)
         outcome = self._outcome(order, response)
         if isinstance(outcome, Answered):
             self._answered(order, outcome, now)
         elif outcome.ends_run:
             self.around.budget.release(order.most)
-            self._event(
+            self.recording.event(
                 "refused", order.call, {"status": response.status, "reason": outcome.reason}
             )
             told = f"{self.route.account.host}: {outcome.reason}{misled(self.route.url, response)}"
@@ -308,7 +270,7 @@ class Lane:
                 self._limited(order, response, outcome, now)
                 return
             if wait is not None:
-                self._hold(wait, now, asked.header)
+                self.holding.hold(wait, now, asked.header)
             order.invalid = response.status in ANSWERED
             kind = "invalid" if order.invalid else "server"
             self._failed(
@@ -323,16 +285,9 @@ class Lane:
         outcome = order.read(response.status, response.headers, response.body)
         return self.around.scrubber.outcome(outcome)
 
-    def _tell_unbelieved(self) -> None:
-        if self.pace.unbelieved:
-            self.around.tell(
-                f"{self.route.place}: {self.pace.unbelieved} is out of all bounds, and is left out"
-            )
-            self.pace.unbelieved = ""
-
     def _answered(self, order: Order, outcome: Answered, now: float) -> None:
-        self._limits_in_a_row = 0
-        self._starving_since = None
+        self.holding.answered()
+        self.patience.answered()
         self.window.grow()
         self.breaker.answered()
         self.pace.settle(order.tokens, outcome.tokens_in + outcome.tokens_out)
@@ -343,24 +298,9 @@ class Lane:
         tokens = outcome.tokens_in + outcome.tokens_out
         spent = type(order.most)(outcome.price, tokens)
         self.around.budget.settle(order.most, spent)
-        counts = self.counts
-        counts.calls += 1
-        counts.tokens += tokens
-        counts.usd += outcome.price
-        self._facts = self._facts or self.route.facts()
+        self.counts.bought(tokens, outcome.price)
         self.unwritten[order.call] = order
-        order.waited = max(order.sent_at - order.asked_at, 0.0)
-        self.around.write(
-            PaidCall(
-                call=order.call, terms=self.route.terms, teacher=self.route.teacher,
-                question=WrittenQuestion.of(order.question),
-                answer=WrittenAnswer.of(outcome.answer), tokens_in=outcome.tokens_in,
-                tokens_out=outcome.tokens_out, tokens_cached=outcome.tokens_cached,
-                price=outcome.price, served=outcome.served, route=self._facts,
-                run=self.around.run, at=self._at(now), attempts=order.attempts, waited=order.waited,
-                seconds=now - order.sent_at, flags=outcome.flags,
-            )
-        )  # fmt: skip
+        self.recording.answer(order, outcome, now)
         order.on_answer(1, tokens, outcome.price)
 
     def written(self, item: PaidCall) -> Order | None:
@@ -371,37 +311,18 @@ class Lane:
         """Obey a 429: nothing of this account and model goes before its time, by any key."""
         self.around.budget.release(order.most)
         self.breaker.answered()
-        asked = asked_to_wait(response.headers, datetime.now(UTC))
-        if asked.seconds is None and asked.is_believed and outcome.wait is not None:
-            seconds = foreign.number(outcome.wait, 0.0, foreign.LONGEST_BELIEVED)
-            told = f"a wait of {outcome.wait:g} s in its body"
-            asked = Asked(seconds, told, seconds is not None)
-        said = wait = asked.seconds
-        # What it says it wants to be waited for is not counted against it.
-        self._starving_since = (self._starving_since or now) + (said or 0.0)
-        # A service that says nothing, or that it is ready and then is not, is asked ever slower.
-        slower = min(_UNSAID_WAIT * 2**self._limits_in_a_row, 60.0)
-        if wait is None:
-            wait = slower
-        elif self._limits_in_a_row >= _LIMITS_BELIEVED:
-            wait = max(wait, slower / 2**_LIMITS_BELIEVED)
-        self._limits_in_a_row += 1
-        self.counts.limited += 1
-        self._event("rate-limited", order.call,
-            {"reason": outcome.reason[:200], "retry_after": said, "held": round(wait, 3),
-             "header": asked.header, "seconds": round(now - order.sent_at, 3)}, now,
-        )  # fmt: skip
-        if not asked.is_believed or wait > LONGEST_HOLD:
-            self.around.stop(too_long(self.route.place, asked, outcome.reason))
+        asked = asked_to_wait(response.headers, datetime.now(UTC), in_body=outcome.wait)
+        self.patience.limited(now, asked.seconds or 0.0)
+        wait = self.holding.wait_of(asked.seconds)
+        self.holding.limited()
+        error = self.holding.record(asked, wait, order.call, outcome.reason, order.sent_at, now)
+        if error is not None:
+            self.around.stop(error)
             return
-        self._hold(wait, now, asked.header or f"a rate limit ({outcome.reason[:100]})")
+        by = asked.header or f"a rate limit ({outcome.reason[:100]})"
+        self.holding.hold(wait, now, by)
         self.window.cut(order.sent_at, now)
         self.ready.appendleft(order)
-
-    def _hold(self, wait: float, now: float, by: str) -> None:
-        before = max(self.pace.held_until, now)
-        self.pace.hold(wait, now, by)
-        self.counts.waited += max(self.pace.held_until - before, 0.0)
 
     def _failed(
         self,
@@ -428,8 +349,8 @@ class Lane:
         if order.invalid:
             self.breaker.answered()
         elif self.breaker.failed(reason, now):
-            self._event("breaker-open", order.call, {"after": reason[:200]}, now)
-            if self._reached:
+            self.recording.event("breaker-open", order.call, {"after": reason[:200]}, now)
+            if self.patience.reached:
                 since = self.breaker.since if self.breaker.since is not None else now
                 left = self.route.patience - (now - since)
                 self.telling.opened(reason, self.breaker.wait(now), left)
@@ -442,14 +363,11 @@ class Lane:
             detail["held"] = round(held, 3)
         if body:
             detail["body"] = body[:2000].decode("utf-8", "replace")
-        self._event(kind, order.call, detail, now)
+        self.recording.event(kind, order.call, detail, now)
         if self._may_give_up(order):
             self._give_up(order, reason, now)
             return
-        wait = min(_BACKOFF * 2 ** (order.failures - 1), _LONGEST_BACKOFF)
-        # Full jitter: requests that failed together do not come back together.
-        wait *= 0.5 + random.random() / 2  # noqa: S311 - no secret
-        heapq.heappush(self._later, (now + wait, next(self._numbers), order))
+        self._later.back_off(order, now)
 
     def _may_give_up(self, order: Order) -> bool:
         """Return whether a request failed often enough, and the service is there for others."""
@@ -467,14 +385,14 @@ class Lane:
         """
         self.breaker.answered()
         self.counts.refused += 1
-        self._event("refused", order.call,
+        self.recording.event("refused", order.call,
             {"status": response.status, "reason": outcome.reason[:300],
              "body": response.body[:2000].decode("utf-8", "replace")},
         )  # fmt: skip
         answered = self.counts.calls - self.counts.refused + 1
         if self.counts.refused >= _ALL_REFUSED and answered <= 0:
             self.around.budget.release(order.most)
-            self.around.stop(TeacherError(self._all_refused(outcome)))
+            self.around.stop(all_refused(self.route.account.host, self.counts.refused, outcome))
             return
         if outcome.kept is not None:
             self._keep(order, outcome.kept, now)
@@ -482,34 +400,3 @@ class Lane:
         who = "mashbill could not read its answer" if outcome.unread else "the service refused it"
         failed = Answer((), 0, failed=f"{who}: {outcome.reason[:300]}")
         self._keep(order, Answered(failed, flags="unread" if outcome.unread else "refused"), now)
-
-    def _all_refused(self, outcome: Refused) -> str:
-        host, number = self.route.account.host, self.counts.refused
-        if outcome.unread:
-            return (
-                f"mashbill could read none of the first {number} answers of {host}, the last "
-                f"because {outcome.reason}; see wire of the teacher, and report it if that is right"
-            )
-        return (
-            f"{host} refused all of the first {number} requests, the last with: {outcome.reason}; "
-            "correct the teacher in the recipe"
-        )
-
-    def _at(self, now: float) -> str:
-        """Return the time of day of a moment of the clock, to which its seconds are counted.
-
-        What is read off a second clock, when this thread had to wait in between, would make a
-        request look as if it had gone later than it did, and a limit as if it held for longer.
-        """
-        return utc(time.time() - (self.around.clock() - now))
-
-    def _event(
-        self, kind: str, call: str, detail: Mapping[str, Any], now: float | None = None
-    ) -> None:
-        at = utc_now() if now is None else self._at(now)
-        self.around.write(
-            Event(
-                self.around.run, at, kind, self.route.account.alias, call,
-                json.dumps({**detail, "model": self.route.model}, ensure_ascii=False),
-            )
-        )  # fmt: skip

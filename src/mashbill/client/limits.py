@@ -85,12 +85,27 @@ class Asked:
     """False where it says a wait of more than a day, or one that is no finite number"""
 
 
-def asked_to_wait(headers: Mapping[str, str], wall: datetime) -> Asked:
+def asked_to_wait(
+    headers: Mapping[str, str], wall: datetime, in_body: float | None = None
+) -> Asked:
     """Return what a response asks to wait.
 
     A header that is no wait at all counts as none; one that is a number, or a time, and outside of
     all bounds is told.
+
+    Args:
+        headers: of the response.
+        wall: the time of day.
+        in_body: seconds that its body asks for, which count where the headers say nothing.
     """
+    asked = _in_headers(headers, wall)
+    if asked.seconds is not None or not asked.is_believed or in_body is None:
+        return asked
+    seconds = foreign.number(in_body, 0.0, foreign.LONGEST_BELIEVED)
+    return Asked(seconds, f"a wait of {in_body:g} s in its body", seconds is not None)
+
+
+def _in_headers(headers: Mapping[str, str], wall: datetime) -> Asked:
     milliseconds = headers.get("retry-after-ms")
     if milliseconds is not None:
         found = foreign.number(milliseconds, 0.0, foreign.LONGEST_BELIEVED * 1000)

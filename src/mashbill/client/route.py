@@ -84,6 +84,12 @@ class Counts:
     waited: float = 0.0
     """seconds that Retry-After held everything back"""
 
+    def bought(self, tokens: int, usd: float) -> None:
+        """Count an answer."""
+        self.calls += 1
+        self.tokens += tokens
+        self.usd += usd
+
     def with_(self, other: Counts) -> Counts:
         """Return the sum of both."""
         return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

@@ -1,4 +1,4 @@
-"""Telling what a lane waits for: in a line, at once, and not the same thing all the time."""
+"""Telling what a lane waits for, and for what in vain: in a line, at once, and not all the time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mashbill.core.errors import TeacherError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mashbill.client.order import Refused
     from mashbill.client.transport import Response
 
 _MISPLACED = frozenset({404, 405})
@@ -107,6 +108,28 @@ def too_long(place: str, asked: Asked, reason: str) -> TeacherError:
         f"{place} asks to wait {asked.seconds:.0f} s, until {until(asked.seconds)} "
         f"({asked.header}; {reason}), and a run waits {LONGEST_HOLD:,.0f} s at most; what was "
         "answered is in the journal: run the same command again after that"
+    )
+
+
+def held_back(place: str, by: str, held: float) -> TeacherError:
+    """Say that what a service told holds everything back for longer than a run waits."""
+    return TeacherError(
+        f"{place}: {by or 'a limit'} holds every request back for {held:,.0f} s more, until "
+        f"{until(held)}, and a run waits {LONGEST_HOLD:,.0f} s at most: run the same command again "
+        "after that. What was answered is in the journal"
+    )
+
+
+def all_refused(host: str, number: int, outcome: Refused) -> TeacherError:
+    """Say that none of the first requests was answered, with the reason of the last."""
+    if outcome.unread:
+        return TeacherError(
+            f"mashbill could read none of the first {number} answers of {host}, the last because "
+            f"{outcome.reason}; see wire of the teacher, and report it if that is right"
+        )
+    return TeacherError(
+        f"{host} refused all of the first {number} requests, the last with: {outcome.reason}; "
+        "correct the teacher in the recipe"
     )
 
 

@@ -13,7 +13,7 @@ from mashbill.client.accounts import Accounts, user_agent
 from mashbill.client.batch_lane import Endpoint
 from mashbill.client.budget import Budget, Caps
 from mashbill.client.client import Client
-from mashbill.client.lane import Route
+from mashbill.client.route import Route
 from mashbill.client.transport import TWIN
 from mashbill.core.errors import BudgetError, InputError
 from mashbill.core.extras import needs
