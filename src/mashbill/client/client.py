@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any, Self
 from mashbill.calls.paid_call import PaidCall, call_digest
 from mashbill.calls.runs import Event
 from mashbill.calls.writer import Writer
-from mashbill.client.batch_lane import BatchLane
+from mashbill.client.bought import give_bought, give_earlier
 from mashbill.client.budget import Budget, Caps
-from mashbill.client.lane import Lane
-from mashbill.client.limits import Pace, Shared
-from mashbill.client.order import UNREAD, Answered, Batch, Order
-from mashbill.client.pressure import Window
+from mashbill.client.lanes import Lanes
+from mashbill.client.on_their_way import OnTheirWay
+from mashbill.client.order import Batch, Order
 from mashbill.client.route import Counts, Route, Surroundings
 from mashbill.client.scrubbing import Scrubber
 from mashbill.client.transport import Carrier
@@ -52,7 +51,6 @@ class Client:
         caps: hard caps; ``spent`` is what earlier runs of the recipe spent.
         facts: what the journal keeps of the run.
         twins: services in this process, by the host of their addresses.
-        on_answer: told calls, tokens and US dollars of each answer, from the client's thread.
         earlier_terms: whether answers that were bought under other versions of the terms count.
     """
 
@@ -67,13 +65,9 @@ class Client:
     """told in a line what is waited for, from the client's thread"""
     scrubber: Scrubber = field(default_factory=Scrubber)
     """knows the keys of the run; those of each route are added to it"""
-    _lanes: dict[str, Lane] = field(default_factory=dict)
-    _noticed: set[str] = field(default_factory=set)
-    _paces: dict[tuple[str, str, str], Pace] = field(default_factory=dict)
-    _shared: dict[tuple[str, str], Shared] = field(default_factory=dict)
-    _open: dict[str, Order] = field(default_factory=dict)
+    _lanes: Lanes = field(init=False)
+    _open: OnTheirWay = field(default_factory=OnTheirWay)
     _come: list[PaidCall | Event] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
     _intake: threading.Lock = field(default_factory=threading.Lock)
     _error: MashbillError | None = None
     _is_broken: bool = False
@@ -82,6 +76,10 @@ class Client:
     _leaves: bool = False
     """whether what is in flight is waited for no more"""
     _has_failed_open: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        """Begin without a lane."""
+        self._lanes = Lanes(self.journal, self._record_batch)
 
     def __enter__(self) -> Self:
         """Return it; the loop begins with the first order."""
@@ -137,17 +135,10 @@ class Client:
         with self._intake:
             # What is on its way is looked for first: an order leaves this table only once it is
             # in the journal, and new ones come in under the same lock.
-            with self._lock:
-                for call in [call for call in places if call in self._open]:
-                    self._open[call].waiting += [(batch, place) for place in places.pop(call)]
-            for call, answer in self.journal.answered(places).items():
-                where = places.pop(call)
-                if answer.finish == UNREAD:
-                    answer = _read_again(order(where[0], call), answer)  # noqa: PLW2901
-                for place in where:
-                    batch.deliver(place, answer)
+            self._open.join(batch, places)
+            give_bought(self.journal, places, batch, order)
             if places and self.earlier_terms:
-                self._take_earlier(route, requests, calls, places, batch)
+                give_earlier(self.journal, route.terms, requests, calls, places, batch)
             if not places:
                 return batch, calls
             if self._error is not None:
@@ -158,39 +149,14 @@ class Client:
                 item.waiting = [(batch, place) for place in where]
                 item.on_answer = on_answer
                 new.append(item)
-            with self._lock:
-                self._open.update((item.call, item) for item in new)
+            self._open.add(new)
             self._start()
             self._loop.call_soon_threadsafe(self._take, route, new)
         return batch, calls
 
-    def _take_earlier(
-        self,
-        route: Route,
-        requests: Sequence[str],
-        calls: list[str],
-        places: dict[str, list[int]],
-        batch: Batch,
-    ) -> None:
-        """Take answers that were bought under other versions of the terms."""
-        for terms in self.journal.terms():
-            if terms == route.terms:
-                continue
-            earlier = {
-                call_digest(requests[where[0]], terms): call for call, where in places.items()
-            }
-            for key, answer in self.journal.answered(earlier).items():
-                for place in places.pop(earlier[key]):
-                    calls[place] = key
-                    batch.deliver(place, answer)
-
     def counts(self) -> dict[str, Counts]:
         """Return what each lane did, by service and model."""
-        found: dict[str, Counts] = {}
-        for lane in list(self._lanes.values()):
-            name = f"{lane.route.account.service}:{lane.route.model}"
-            found[name] = found[name].with_(lane.counts) if name in found else lane.counts
-        return found
+        return self._lanes.counts()
 
     @property
     def has_asked(self) -> bool:
@@ -207,7 +173,7 @@ class Client:
 
     def _tell_flying(self) -> None:
         """Tell once that a run that ends waits for what is paid for."""
-        flying = sum(len(lane.flying) for lane in list(self._lanes.values()))
+        flying = sum(len(lane.flying) for lane in self._lanes)
         if flying and not self._is_interrupted:
             self.say(
                 f"{flying:,} requests are in flight, and paid for: their answers are waited for, "
@@ -282,6 +248,10 @@ class Client:
         self._end = asyncio.Event()
         self._loop.set_exception_handler(self._unforeseen)
         self._transport = Carrier(_CONNECTIONS, self.twins, self.scrubber)
+        self._around = Surroundings(
+            self.run, self._transport, self._budget, self._write, self._stop,
+            time.monotonic, self.say, self.scrubber,
+        )  # fmt: skip
         ready.set()
         sweeper = asyncio.create_task(self._sweep())
         await self._end.wait()
@@ -303,75 +273,25 @@ class Client:
             await asyncio.sleep(_SWEEP)
             now = time.monotonic()
             try:
-                for lane in list(self._lanes.values()):
+                for lane in self._lanes:
                     lane.sweep(now)
             except Exception as error:  # noqa: BLE001 - a task's own is told to nobody
                 self._unforeseen(self._loop, {"message": "sweep", "exception": error})
 
-    def _lane(self, route: Route) -> Lane:
-        account = route.account
-        self.scrubber.add(account.keys)
-        key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
-        lane = self._lanes.get(key)
-        if lane is None:
-            around = Surroundings(
-                self.run, self._transport, self._budget, self._write, self._stop,
-                time.monotonic, self.say, self.scrubber,
-            )  # fmt: skip
-            pace, window = self._pace(route), Window(route.most)
-            if route.batches is None:
-                lane = Lane(route, around, pace, window)
-            else:
-                lane = self._batch_lane(route, around, pace, window)
-            self._lanes[key] = lane
-            if account.notice and account.notice not in self._noticed:
-                self._noticed.add(account.notice)
-                self.say(account.notice)
-        return lane
+    async def _record_batch(
+        self, mark: str, key: str, own: str, calls: list[str], state: str
+    ) -> None:
+        """Write how a batch stands, and return once it is on disk."""
+        self._hand_over()  # what the batch answered is written before the batch is done
+        written = asyncio.Event()
+        loop = asyncio.get_running_loop()
 
-    def _batch_lane(
-        self, route: Route, around: Surroundings, pace: Pace, window: Window
-    ) -> BatchLane:
-        mark = f"{route.account.alias}\n{route.batches.base_url}\n{route.teacher}"
+        def told() -> None:
+            with suppress(RuntimeError):  # the run has ended, and nobody waits for it
+                loop.call_soon_threadsafe(written.set)
 
-        async def record(key: str, own: str, calls: list[str], state: str) -> None:
-            self._hand_over()  # what the batch answered is written before the batch is done
-            written = asyncio.Event()
-            loop = asyncio.get_running_loop()
-
-            def told() -> None:
-                with suppress(RuntimeError):  # the run has ended, and nobody waits for it
-                    loop.call_soon_threadsafe(written.set)
-
-            self._writer.batch(mark, key, own, calls, state, _now(), told)
-            await written.wait()
-
-        return BatchLane(
-            route, around, pace, window,
-            endpoint=route.batches, open_batches=self.journal.open_batches(mark),
-            known_batches=self.journal.batch_ids(), record=record,
-            bought=self.journal.answered,
-        )  # fmt: skip
-
-    def _pace(self, route: Route) -> Pace:
-        """Return the limiter of an account and model; several teachers of one model share it.
-
-        What is configured is the account's, and all of its models share that. A Retry-After of an
-        earlier run holds in this one.
-        """
-        account, now = route.account, time.monotonic()
-        pace = self._paces.get((account.alias, account.host, route.model))
-        if pace is None:
-            shared = self._shared.get((account.alias, account.host))
-            if shared is None:
-                shared = Shared(account.requests_per_minute, account.tokens_per_minute, now)
-                self._shared[account.alias, account.host] = shared
-            pace = Pace(shared)
-            left, by = self.journal.holding(account.alias, route.model, datetime.now(UTC))
-            if left > 0:
-                pace.hold(left, now, f"an earlier run was told so ({by})")
-            self._paces[account.alias, account.host, route.model] = pace
-        return pace
+        self._writer.batch(mark, key, own, calls, state, _now(), told)
+        await written.wait()
 
     def say(self, line: str) -> None:
         """Tell a line, in which a service's words may stand; no display of it ends a run."""
@@ -380,12 +300,12 @@ class Client:
 
     def _take(self, route: Route, orders: list[Order]) -> None:
         if self._error is not None:
+            self._open.arrived(orders)
             for order in orders:
-                self._closed(order)
                 order.fail(self._error)
             return
         now = time.monotonic()
-        lane = self._lane(route)
+        lane = self._lanes.of(route, self._around)
         for order in orders:
             order.asked_at = now
         lane.ready.extend(orders)
@@ -415,7 +335,7 @@ class Client:
 
     def _written(self, items: list[PaidCall]) -> None:
         """Give answers that are written to who waits for them; their slots are free."""
-        lanes = list(self._lanes.values())
+        lanes = list(self._lanes)
         found: list[tuple[Order, Answer]] = []
         for item in items:
             for lane in lanes:
@@ -423,23 +343,17 @@ class Client:
                 if order is not None:
                     found.append((order, item.answer.read()))
                     break
-        with self._lock:
-            for order, _ in found:
-                self._open.pop(order.call, None)
+        self._open.arrived(order for order, _ in found)
         for order, answer in found:
             order.deliver(answer)
         for lane in lanes:
             lane.pump()
 
-    def _closed(self, order: Order) -> None:
-        with self._lock:
-            self._open.pop(order.call, None)
-
     def _stop(self, error: MashbillError) -> None:
         """Send nothing more; whoever waits for what is in flight gets it, the others the error."""
         if self._error is None:
             self._error = error
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             lane.stop()
         asyncio.get_running_loop().create_task(self._fail_open())
 
@@ -447,13 +361,11 @@ class Client:
         await self._land()
         error = self._error or TeacherError("stopped")
         self._has_failed_open.set()
-        with self._lock:
-            left, self._open = list(self._open.values()), {}
-        for order in left:
+        for order in self._open.take():
             order.fail(error)
 
     async def _drain(self) -> None:
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             lane.stop()
         await self._land()
 
@@ -461,10 +373,10 @@ class Client:
         """Wait until what is in flight is answered and on disk, for a while."""
         until = time.monotonic() + (_DRAIN_BROKEN if self._is_broken else _DRAIN)
         while time.monotonic() < until and self._writer.error is None and not self._leaves:
-            if not any(lane.flying or lane.unwritten for lane in self._lanes.values()):
+            if not any(lane.flying or lane.unwritten for lane in self._lanes):
                 return
             await asyncio.sleep(0.02)
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             for order in list(lane.flying):
                 if order.task is not None:
                     order.task.cancel()
@@ -472,12 +384,3 @@ class Client:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-__all__ = ["Client", "Event"]
-
-
-def _read_again(order: Order, kept: Answer) -> Answer:
-    """Return what this release reads in an answer that an earlier one could not; it is paid for."""
-    found = order.read(200, {}, kept.text.encode("utf-8", "surrogatepass"))
-    return found.answer if isinstance(found, Answered) else kept
