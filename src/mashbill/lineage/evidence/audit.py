@@ -14,6 +14,7 @@ of the artifact that is being made, says so; whatever else does not hold is a fi
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -236,10 +237,9 @@ class Auditor:
             return
         before = len(self.result.findings)
         self._find_each(file, entry.index, self._derivations.disagreements(manifest, entry))
-        for place, what in files_listed(manifest, folder, entry.subjects):
-            self._find(place, entry.index, what)
         met = self._live.shards.get(str(manifest.ref), {})
-        for place, what in shards_listed(manifest, folder, met, whole=self._ledger_holds):
+        shards = shards_listed(manifest, folder, met, whole=self._ledger_holds)
+        for place, what in chain(files_listed(manifest, folder, entry.subjects), shards):
             self._find(place, entry.index, what)
         table = self._table(folder)
         if table is None:

@@ -24,7 +24,7 @@ from mashbill.lineage.evidence.recomposing import Composed, recompose_dataset, r
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from mashbill.core.artifact import Manifest
+    from mashbill.core.artifact import InputRef, Manifest
     from mashbill.core.ledger import Entry
     from mashbill.lineage.circuit.nodes import NodeTable
     from mashbill.lineage.evidence.made import Rows
@@ -107,25 +107,7 @@ class Derivations:
         told = entry.predicate.get("fingerprint")
         if asked != manifest.fingerprint or told not in {None, asked}:
             yield "its fingerprint is not that of its literals and inputs"
-        for item in inputs:
-            known = self.committed.get(item.name)
-            if item.digest in self.given_up:
-                yield (
-                    f"was made of {item.name} as it was before it was given up "
-                    f"({self.given_up[item.digest]:.200}); run its recipe again"
-                )
-            elif known is None:
-                yield f"was made of {item.name}, which no entry of this ledger commits"
-            elif known != item.digest:
-                yield (
-                    f"was made of {item.name} with digest {item.digest[:16]}..., and the ledger "
-                    f"commits {known[:16]}...: it is not the same"
-                )
-            elif not self.first[item.name, item.digest] < entry.index:
-                yield (
-                    f"was made of {item.name}, and that was not committed before it: entry "
-                    f"{self.first[item.name, item.digest]} is the first that commits it"
-                )
+        yield from self._strange_inputs(inputs, entry)
         teachers = [item for item in manifest.inputs if item.is_teacher]
         stated = manifest.stage.get("teachers")
         if isinstance(stated, dict) and bool(stated) != bool(teachers):
@@ -149,6 +131,28 @@ class Derivations:
             told = set(_texts(manifest.stage.get(key))) - _WORDS.get(key, set()) - scorers
             for text in sorted(told & known_names - names):
                 yield f"its literals name {text!r} ({key}), which is not among its inputs"
+
+    def _strange_inputs(self, inputs: Sequence[InputRef], entry: Entry) -> Iterator[str]:
+        """Yield which artifacts something was made of that the ledger does not commit before it."""
+        for item in inputs:
+            known = self.committed.get(item.name)
+            if item.digest in self.given_up:
+                yield (
+                    f"was made of {item.name} as it was before it was given up "
+                    f"({self.given_up[item.digest]:.200}); run its recipe again"
+                )
+            elif known is None:
+                yield f"was made of {item.name}, which no entry of this ledger commits"
+            elif known != item.digest:
+                yield (
+                    f"was made of {item.name} with digest {item.digest[:16]}..., and the ledger "
+                    f"commits {known[:16]}...: it is not the same"
+                )
+            elif not self.first[item.name, item.digest] < entry.index:
+                yield (
+                    f"was made of {item.name}, and that was not committed before it: entry "
+                    f"{self.first[item.name, item.digest]} is the first that commits it"
+                )
 
     def strange_calls(self, manifest: Manifest, teachers: Iterable[str]) -> Iterator[str]:
         """Yield which teachers answered that are none of an artifact's.
