@@ -56,7 +56,7 @@ class Holding:
 
     def unsaid(self) -> float:
         """Return the seconds after a limit that does not say how long: ever more in a row."""
-        return min(_UNSAID_WAIT * 2**self._in_a_row, _LONGEST_UNSAID)
+        return min(_UNSAID_WAIT * 2.0**self._in_a_row, _LONGEST_UNSAID)
 
     def wait_of(self, said: float | None) -> float:
         """Return the seconds that are waited after a limit.

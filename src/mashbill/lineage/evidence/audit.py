@@ -395,7 +395,6 @@ class Auditor:
             # had read the ledger before that looks again.
             if not left.wrong or len(self._moment.later() or ()) == len(since.later):
                 break
-        for name, why in left.newer:
-            self.result.newer.append(Finding(name, None, why))
+        self.result.newer += [Finding(name, None, why) for name, why in left.newer]
         for name, what in left.wrong:
             self._find(name, None, what)
