@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,11 @@ class AskedHere:
     def answers(self, calls: Iterable[str]) -> dict[str, Answer]:
         """Return what is already answered among these calls."""
         return {call: answer for call, _, answer in self._answered("request", calls)}
+
+    @contextmanager
+    def sitting(self, sitting: Sitting) -> Iterator[dict[str, Answer]]:
+        """Yield what is answered of a sitting already."""
+        yield self.answers(sitting.calls.values())
 
     def answers_to(self, requests: Iterable[str]) -> dict[str, Answer]:
         """Return an answer to each of these requests, in whichever sitting it was put.

@@ -102,6 +102,14 @@ def run(
     recipe: RecipeArgument,
     store: StoreOption = DEFAULT_STORE,
     threads: Annotated[int, typer.Option(help="Processor threads.", min=1)] = os.cpu_count() or 1,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Processes that do a stage's slices side by side; no result depends on it.",
+            min=1,
+            max=256,
+        ),
+    ] = 1,
     cache: Annotated[
         Path | None, typer.Option(help="Where fetched files are kept.", envvar="MASHBILL_CACHE")
     ] = None,
@@ -164,6 +172,7 @@ def run(
             accept=Acceptance(accept_review, reason) if accept_review and reason else None,
             answer=Acceptance(override_lint, reason) if override_lint and reason else None,
             threads=threads,
+            workers=workers,
             caps=_caps(planned.plan.recipe, max_usd, max_tokens, max_calls),
             display=display,
             earlier_terms=earlier_terms,

@@ -23,7 +23,7 @@ what to do. Anything else that escapes is a bug.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.core.installed import install_command, install_with, missing, requirements
 
@@ -42,12 +42,25 @@ class MashbillError(Exception):
     not_made: Mapping[str, str] = {}
     """stages that could not begin -> the stage or teacher that they need"""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what another process makes the same error of, whatever its class takes."""
+        return _again, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         """Return the message; one that has no end is cut."""
         text = super().__str__()
         if len(text) <= _LONGEST:
             return text
         return f"{text[:_LONGEST]}… ({len(text) - _LONGEST:,} characters more)"
+
+
+def _again(
+    kind: type[MashbillError], args: tuple[Any, ...], state: dict[str, Any]
+) -> MashbillError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class RecipeError(MashbillError):

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mashbill.core.artifact import FileDigest
 from mashbill.core.canonical import digest, digest_bytes, digest_file
-from mashbill.core.errors import InputError, StoreError
+from mashbill.core.errors import InputError
 from mashbill.core.reasons import rejections
 from mashbill.core.record import (
     BILL,
+    CALL,
     FROM,
+    REASON,
+    REJECTED_BY,
     one_batch,
     user_columns,
 )
@@ -29,8 +31,9 @@ from mashbill.plan import row_nodes
 from mashbill.run.contract import Contract
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
-from mashbill.run.shards import ShardWriter, measured_before, write_learned
+from mashbill.run.shards import Prepared, ShardWriter, measured_before, write_learned
 from mashbill.run.slices import Slice, check_wanted, run_slices, slices
+from mashbill.run.stage_work import MadeSlice, Nodes
 from mashbill.run.task import Task
 from mashbill.stages.reading import ReadsFiles
 
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
-    from mashbill.core.stage import StageContext, StageSpec
+    from mashbill.core.stage import StageSpec
 
 
 _READ_ROWS = 1 << 16
@@ -184,8 +187,9 @@ def _run_sliced(task: Task, writer: ShardWriter, composer: Composer) -> None:
     inputs = [(name, task.context.input(name)) for name in _rows_inputs(task)]
     total = sum(data.num_rows for _, data in inputs)
     # Every node gets its number beforehand, so that a resumed run gives the same ones.
-    for code in range(int(composer.offsets[-1])):
-        composer.one_each(np.array([code]))
+    numbers = composer.one_each(np.arange(int(composer.offsets[-1])))
+    counts = {name: len(task.tables[name].numbered) for name, _ in inputs}
+    nodes = Nodes(numbers, tuple(composer.table.numbered), counts, writer.json_columns)
 
     def kept() -> int:
         return sum(shard.rows for shard in writer.kept)
@@ -196,22 +200,32 @@ def _run_sliced(task: Task, writer: ShardWriter, composer: Composer) -> None:
         # What is wanted may be there already, in shards of a run that was cut off.
         return made or _has_enough(task)
 
-    def settle(item: Slice, out: list[pa.RecordBatch], own: StageContext) -> int:
-        writer.write(item.number, _placed(task, out, composer, item.codes, item.start), own)
-        task.context.progress(item.start + item.rows.num_rows, total, "")
-        if task.opening is not None:
-            task.opening.see(out, total - item.start - item.rows.num_rows)
+    def commit(item: Slice, made: MadeSlice) -> int:
+        writer.commit(made.shard, {"measures": made.measures, "overall": made.overall})
+        task.context.progress(item.start + item.count, total, "")
+        if task.opening is not None and task.opening.is_open:
+            task.opening.see(_first_answers(writer, made.shard), total - item.start - item.count)
         return kept()
 
+    todo = slices(inputs, composer.offsets, task.spec.shard_rows, skip)
     run_slices(
         task.spec,
         task.context,
-        _opened(task, writer, slices(inputs, composer.offsets, task.spec.shard_rows, skip), total),
-        settle,
-        ahead=task.ahead,
+        _opened(task, writer, todo, total),
+        task.doing(nodes, writer.folder),
+        commit,
+        goes_ahead=task.goes_ahead,
         interrupt=task.interrupt,
     )
     check_wanted(task.spec, task.name, kept())
+
+
+def _first_answers(writer: ShardWriter, made: Prepared) -> Iterator[pa.RecordBatch]:
+    """Yield what a stage's first shard says of the calls that it rests on."""
+    for part in made.parts:
+        path = writer.folder / part.name
+        names = [n for n in (CALL, REJECTED_BY, REASON) if n in pq.read_schema(path).names]
+        yield from pq.read_table(path, columns=names).to_batches()
 
 
 def _opened(task: Task, writer: ShardWriter, todo: Iterator[Slice], total: int) -> Iterator[Slice]:
@@ -277,7 +291,7 @@ def _run_whole(task: Task, writer: ShardWriter, composer: Composer) -> None:
             # A plugin's first stage shows nothing of what it reads: what it yields is looked at.
             columns = {n: Cells.of_arrow(batch.column(n)) for n in user_columns(batch.schema.names)}
             task.context.look.see(columns, batch.num_rows)
-        table = _placed(task, [batch], composer, codes, 0)
+        table = _placed([batch], composer, codes)
         if table is None:
             continue
         waiting.append(table)
@@ -334,36 +348,27 @@ def _codes(task: Task, inputs: list[Dataset], composer: Composer) -> np.ndarray:
 
 
 def _placed(
-    task: Task,
     out: list[pa.RecordBatch],
     composer: Composer,
     codes: np.ndarray | None,
-    start: int,
 ) -> pa.Table | None:
     """Return output rows with the number of their node, and ``_from`` in their dataset.
 
     Args:
-        task: the artifact.
         out: what the stage yielded.
         composer: gives nodes.
         codes: of each row that ``_from`` may name, shape (rows,); None for a first stage.
-        start: what to add to ``_from``.
     """
     if not out:
         return None
     table = pa.Table.from_batches(out)
     if codes is None:
         return table
-    at = table.schema.get_field_index(FROM)
     positions = table.column(FROM).combine_chunks()
     if pa.types.is_list(positions.type):
-        if task.spec.streams:
-            msg = f"stage kind {task.spec.kind!r} streams, so a row may not come from several"
-            raise StoreError(msg)
         ends = np.asarray(positions.offsets)
         flat = np.asarray(positions.flatten())
         bills = composer.several_each(codes[flat], ends[1:] - ends[0])
     else:
         bills = composer.one_each(codes[np.asarray(positions)])
-        table = table.set_column(at, FROM, pc.add(positions, start))
     return table.append_column(BILL, pa.array(bills, pa.int32()))

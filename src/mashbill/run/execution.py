@@ -23,6 +23,8 @@ class Execution:
 
     cache: Path = field(default_factory=default_cache)
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int = 1
+    """processes that do slices; no result depends on it"""
     display: Display = field(default_factory=Quiet)
     caps: Caps = field(default_factory=Caps)
     """what may be spent on services"""

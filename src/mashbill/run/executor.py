@@ -11,17 +11,16 @@ import re
 import shutil
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.journal import Journal
-from mashbill.core import registry
 from mashbill.core.artifact import Manifest
 from mashbill.core.errors import InputError, PolicyError, RecipeError, TeacherError
 from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Reasons, rejections
 from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, told_of_the_disk
-from mashbill.core.verifier import VerifierSession
 from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.plan import check_drift, check_same
@@ -34,31 +33,24 @@ from mashbill.run.needing import check_extras, plugins_of, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
+from mashbill.run.sessions import Sessions, Told
 from mashbill.run.task import Task
 from mashbill.stages.marks.answers import Answers
 from mashbill.stages.marks.index import held
 from mashbill.stages.marks.looking import Looking
 from mashbill.stages.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import project
-from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from mashbill.core.dataset import Dataset
-    from mashbill.core.model import Predictor
-    from mashbill.core.stage import Uses
     from mashbill.core.store import Store
-    from mashbill.core.teacher import Teacher, TeacherSession
     from mashbill.plan import PlannedStage
 
 
 __all__ = ["Done", "Execution", "execute"]
 
 _NAMES = 5  # names of generators of which it is told how they were resolved
-_AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
-_AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
 
 
 def _name_stage(error: Exception, name: str) -> None:
@@ -117,11 +109,6 @@ def _collecting_less() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _what(use: Uses) -> str:
-    """Return what a stage uses: a teacher, a verifier, or the artifact of a stage."""
-    return "teacher" if use.is_teacher else "verifier" if use.is_verifier else "artifact"
-
-
 def _run_lock(run: str) -> str:
     return f"run-{run}"
 
@@ -135,9 +122,6 @@ class _Runner:
         self._branches = Branches()
         self._tables: dict[str, NodeTable] = {}
         self._manifests: dict[str, Manifest] = {}
-        self._predictors: dict[str, Predictor] = {}
-        self._teachers: dict[str, Teacher] = {}
-        self._verifiers: dict[str, VerifierSession] = {}
         self._journal = Journal(store.root / CALLS, writable=True)
         self._asking = Asking(
             self._recipe,
@@ -147,6 +131,9 @@ class _Runner:
             earlier_terms=execution.earlier_terms,
             overrides=[dict(item) for item in permit.overrides],
             tell=execution.display.tell,
+        )
+        self._sessions = Sessions(
+            self._recipe, store, execution, self._journal, self._asking, self._manifests
         )
 
     def run(self) -> list[Done]:
@@ -158,6 +145,7 @@ class _Runner:
                 return self._run_stages()
         finally:
             self._store.forget_lock(_run_lock(self._asking.run))
+            self._sessions.close()
             self._journal.close()
 
     def _run_stages(self) -> list[Done]:
@@ -278,7 +266,8 @@ class _Runner:
             "start", artifact=str(stage.ref), fingerprint=asked, run=self._asking.run
         )
         work.mkdir(parents=True, exist_ok=True)
-        context = self._context(stage, work, on_answer, paid)
+        told = Told(on_answer, paid)
+        context = self._sessions.context(name, stage.spec, work, told)
         looking = self._looking(stage, context)
         task = Task(
             store=self._store,
@@ -290,7 +279,8 @@ class _Runner:
             tables=self._tables,
             journal=self._journal,
             context=context,
-            ahead=self._ahead(stage),
+            goes_ahead=self._sessions.goes_ahead(job),
+            doing=partial(self._sessions.doing, job, context, told),
             interrupt=self._asking.interrupt,
             opening=self._opening(stage, context),
         )
@@ -401,97 +391,7 @@ class _Runner:
             self._asking.interrupt,
         )
 
-    def _ahead(self, stage: PlannedStage) -> int:
-        """Return how many slices are asked for at once: one's stragglers hold up no other."""
-        names = remote_teachers(self._recipe, {stage.name})
-        teachers: list[Any] = [self._recipe.teachers[name] for name in names]
-        if not teachers or stage.spec.wanted is not None:
-            return 1
-        if any(teacher.batch for teacher in teachers):
-            return _AHEAD_OF_BATCHES
-        most = max(int(teacher.concurrency) for teacher in teachers)
-        return max(_AHEAD, 2 + 2 * most // stage.spec.shard_rows)
-
     def _keep(self, stage: PlannedStage, manifest: Manifest, done: Done) -> Done:
         self._manifests[stage.name] = manifest
         self._tables[stage.name] = NodeTable.of(self._store, manifest)
         return done
-
-    def _context(self, stage: PlannedStage, work: Path, on_answer: Any, paid: Any) -> StageContext:
-        recipe, execution, name = self._recipe, self._execution, stage.name
-        sessions: dict[str, TeacherSession] = {}
-        declared = {(use.name, _what(use)) for use in stage.spec.uses()}
-
-        def check(key: str, what: str = "artifact") -> None:
-            # What a stage does not declare would be missing from every bill.
-            if (key, what) not in declared:
-                msg = f"stage {name!r} asks for {key!r}, which its uses() does not declare"
-                raise RecipeError(msg)
-
-        def teacher(key: str) -> TeacherSession:
-            check(key, "teacher")
-            if key not in sessions and recipe.teachers[key].is_remote:
-                sessions[key] = self._asking.session(key, paid)
-            if key not in sessions:
-                spec = recipe.teachers[key]
-                sessions[key] = Session(
-                    spec.source,
-                    lambda: self._teacher(key),
-                    spec.identity,
-                    self._journal.here,
-                    on_answer,
-                )
-            return sessions[key]
-
-        def verifier(key: str) -> VerifierSession:
-            check(key, "verifier")
-            return self._verifier(key)
-
-        def dataset(key: str) -> Dataset:
-            check(key)
-            return self._store.dataset(self._manifests[key].ref)
-
-        def predictor(key: str) -> Predictor:
-            check(key)
-            return self._predictor(key)
-
-        return StageContext(
-            name=name,
-            seed=recipe.recipe.seed,
-            recipe_folder=recipe.folder,
-            cache=execution.cache,
-            work=work,
-            threads=execution.threads,
-            input=dataset,
-            teacher=teacher,
-            predictor=predictor,
-            progress=lambda done, total, note: execution.display.advance(name, done, total, note),
-            verifier=verifier,
-        )
-
-    def _verifier(self, name: str) -> VerifierSession:
-        """Return a verifier that is loaded once for all the stages that ask it."""
-        if name not in self._verifiers:
-            spec, execution = self._recipe.verifiers[name], self._execution
-            folder, cache, threads = self._recipe.folder, execution.cache, execution.threads
-            self._verifiers[name] = VerifierSession(
-                name, spec, lambda: spec.load(folder, cache, threads)
-            )
-        return self._verifiers[name]
-
-    def _teacher(self, name: str) -> Teacher:
-        """Load a teacher, once for all the stages that ask it."""
-        if name not in self._teachers:
-            spec, execution = self._recipe.teachers[name], self._execution
-            self._teachers[name] = spec.load(
-                self._recipe.folder, execution.cache, execution.threads
-            )
-        return self._teachers[name]
-
-    def _predictor(self, name: str) -> Predictor:
-        if name not in self._predictors:
-            manifest = self._manifests[name]
-            trainer = registry.find(manifest.stage["kind"], registry.TRAINERS)
-            folder = self._store.folder("model", manifest.ref)
-            self._predictors[name] = trainer.load(folder, self._execution.threads)
-        return self._predictors[name]

@@ -61,7 +61,7 @@ def check_extras(plan: Plan) -> None:
 def telling_stage(recipe: Recipe, name: str) -> AbstractContextManager[None]:
     """Tell what a plugin does wrong while a stage is made as the plugin's own; see ``telling``."""
     groups = (registry.STAGES, registry.TRAINERS)
-    kind, beside = recipe.stages[name].kind, _called(recipe, name)
+    kind, beside = recipe.stages[name].kind, called_by(recipe, name)
     return registry.telling(f"stages.{name}", kind, *groups, beside=beside)
 
 
@@ -69,10 +69,10 @@ def plugins_of(recipe: Recipe, name: str) -> list[dict[str, str]]:
     """Return the plugins that making a stage calls: its own, its teachers', its models'."""
     own = recipe.stages[name]
     group = registry.TRAINERS if own.output == "model" else registry.STAGES
-    return registry.origins([(own.kind, group), *_called(recipe, name)])
+    return registry.origins([(own.kind, group), *called_by(recipe, name)])
 
 
-def _called(recipe: Recipe, name: str) -> list[tuple[str, str]]:
+def called_by(recipe: Recipe, name: str) -> list[tuple[str, str]]:
     """Return (kind, group) of what a stage calls in turn: teachers, verifiers, trained models."""
     return [_kind_of(recipe, use) for use in recipe.stages[name].uses()]
 

@@ -113,6 +113,16 @@ class Prepared:
     counts: tuple[tuple[int, int, int], ...] = ()
     """(node number, kept rows, their tokens), by number"""
 
+    @property
+    def rows(self) -> int:
+        """Rows that were kept."""
+        return sum(rows for _, rows, _ in self.counts)
+
+    def discard(self) -> None:
+        """Remove what was written: it will not be committed."""
+        for part in self.parts:
+            part.temporary.unlink(missing_ok=True)
+
 
 def prepare(
     number: int,
@@ -172,7 +182,7 @@ class ShardWriter:
         self._nodes = nodes
         self._done = done
         inputs = (use.name for use in task.spec.uses() if use.role == "rows")
-        self._json = carried([task.context.input(name).schema for name in inputs])
+        self.json_columns = carried([task.context.input(name).schema for name in inputs])
 
     def has(self, number: int) -> bool:
         """Take over a shard that is committed already; False if it is to be made."""
@@ -221,15 +231,16 @@ class ShardWriter:
             StoreError: as :meth:`commit` does.
         """
         settle_measures(context, self._task.name)
-        made = prepare(number, table, self.folder, self._nodes.numbered, self._json)
-        self.commit(made, context)
+        made = prepare(number, table, self.folder, self._nodes.numbered, self.json_columns)
+        self.commit(made, {})
 
-    def commit(self, made: Prepared, context: StageContext) -> None:
+    def commit(self, made: Prepared, own: Mapping[str, Any]) -> None:
         """Commit a shard that is written.
 
         Args:
             made: the shard.
-            context: in which it was made: its measures are the shard's own.
+            own: what its entry says of it alone: ``measures`` and ``overall``; a resume puts them
+                together in order. Empty where the stage was given all of its input at once.
 
         Raises:
             StoreError: if a shard of this number was committed with other records, which means
@@ -266,26 +277,16 @@ class ShardWriter:
                 fingerprint=self._task.fingerprint,
                 number=made.number,
                 shards=shards,
-                **self._own(made, context),
+                **self._own(made, own),
             )
         for shard in new:
             self._add(shard)
 
-    def _own(self, made: Prepared, context: StageContext) -> dict[str, Any]:
-        """Return what an entry says of a shard alone: a resume puts it together in order.
-
-        Of a stage that is given all of its input at once, nothing is a shard's own.
-        """
-        if not self._task.spec.streams:
-            return {"format": FORMAT}
-        own: dict[str, Any] = {
-            "format": FORMAT,
-            "measures": context.measures,
-            "overall": context.overall,
-        }
-        if len(made.counts) <= _COUNTED:
-            own["counts"] = [list(one) for one in made.counts]
-        return own
+    def _own(self, made: Prepared, own: Mapping[str, Any]) -> dict[str, Any]:
+        facts: dict[str, Any] = {"format": FORMAT, **own}
+        if own and len(made.counts) <= _COUNTED:
+            facts["counts"] = [list(one) for one in made.counts]
+        return facts
 
 
 def measured_before(done: Mapping[int, Mapping[str, Any]], context: StageContext) -> None:

@@ -1,30 +1,45 @@
 """Giving a streaming stage its input slice by slice; a slice becomes a shard.
 
-Where the stage asks a service, several slices are asked for at once, each from a thread of its
-own, so that the stragglers of one hold up no other. They are committed in order all the same.
+Slices are handed to whoever does them (:class:`Doing`: here, in threads, in processes) on three
+verbs, submit, wait and cancel, and may be done in any order; they are committed in theirs. Where a
+stage asks a service, several are asked for at once, so that the stragglers of one hold up no other.
 """
 
 from __future__ import annotations
 
+import copy
+import queue
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from mashbill.core.dataset import Dataset
 from mashbill.core.errors import InputError, LosingError
 from mashbill.core.record import BILL
 from mashbill.run.contract import Contract
 from mashbill.run.measuring import add_measures
+from mashbill.run.wanting import Wanting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
-    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext, StageSpec
+    from mashbill.run.stage_work import MadeSlice
+
+
+@dataclass(frozen=True)
+class Place:
+    """What came of all slices before one."""
+
+    kept: int
+    """rows"""
+    measures: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,13 +50,22 @@ class Slice:
     """of the shard that is made of it"""
     of: str
     """the input"""
+    data: Dataset
     start: int
     """rows of all inputs before it"""
-    rows: pa.Table
+    count: int
+    """its rows"""
     offset: int
     """what to add to a row's node to get its code"""
     first: int = 0
     """position of its first row in the input"""
+    place: Place | None = None
+    """what came of the slices before it, where it is told"""
+
+    @cached_property
+    def rows(self) -> pa.Table:
+        """The rows, read when they are needed."""
+        return self.data.read(self.first, self.first + self.count)
 
     @property
     def codes(self) -> np.ndarray:
@@ -50,7 +74,10 @@ class Slice:
 
 
 def slices(
-    inputs: list[tuple[str, Dataset]], offsets: np.ndarray, rows: int, skip: Callable[[int], bool]
+    inputs: Iterable[tuple[str, Dataset]],
+    offsets: np.ndarray,
+    rows: int,
+    skip: Callable[[int], bool],
 ) -> Iterator[Slice]:
     """Yield the slices of all inputs, one behind the other, that are not made yet.
 
@@ -62,77 +89,214 @@ def slices(
     """
     number = before = 0
     for (name, data), offset in zip(inputs, offsets, strict=False):
-        for start, piece in data.chunks(rows):
+        # Another opening of the files, which lets each go once it is behind.
+        own = Dataset(data.path, data.manifest, keeps_open=2)
+        for first in range(0, own.num_rows, rows):
             if not skip(number):
-                yield Slice(number, name, before + start, piece, int(offset), start)
+                count = min(rows, own.num_rows - first)
+                yield Slice(number, name, own, before + first, count, int(offset), first)
             number += 1
-        before += data.num_rows
+        before += own.num_rows
+
+
+Done = tuple[int, "MadeSlice | BaseException"]
+"""(number of the slice, what came of it)"""
+
+
+class Doing(Protocol):
+    """Who does slices. One thread submits and waits."""
+
+    ahead: int
+    """slices that are worth having submitted at once"""
+
+    def submit(self, item: Slice) -> None:
+        """Let a slice be done."""
+        ...
+
+    def wait(self) -> Done:
+        """Return the next that is done, in whichever order; one was submitted and not returned."""
+        ...
+
+    def cancel(self) -> None:
+        """Let nothing more be begun; what is submitted and not returned is given up."""
+        ...
+
+
+class Here:
+    """Does slices in this thread, one after the other."""
+
+    ahead = 1
+
+    def __init__(self, make: Callable[[Slice], MadeSlice]) -> None:
+        self._make = make
+        self._items: deque[Slice] = deque()
+
+    def submit(self, item: Slice) -> None:
+        """Keep a slice for :meth:`wait`."""
+        self._items.append(item)
+
+    def wait(self) -> Done:
+        """Do the first that was submitted; what goes wrong is raised at once."""
+        item = self._items.popleft()
+        return item.number, self._make(item)
+
+    def cancel(self) -> None:
+        """Forget what was submitted."""
+        self._items.clear()
+
+
+class Threads:
+    """Does slices in threads: for stages that wait for services."""
+
+    def __init__(self, make: Callable[[Slice], MadeSlice], ahead: int) -> None:
+        self.ahead = ahead
+        self._make = make
+        self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        self._pool = ThreadPoolExecutor(ahead, thread_name_prefix="slice")
+
+    def submit(self, item: Slice) -> None:
+        """Let a thread do a slice."""
+
+        def work() -> None:
+            try:
+                self._done.put((item.number, self._make(item)))
+            except BaseException as error:  # noqa: BLE001 - raised where its turn comes
+                self._done.put((item.number, error))
+
+        self._pool.submit(work)
+
+    def wait(self) -> Done:
+        """Return the next that is done."""
+        return self._done.get()
+
+    def cancel(self) -> None:
+        """Let no thread begin another slice; those that are at one end by themselves."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def run_slices(
     spec: StageSpec,
     context: StageContext,
     todo: Iterator[Slice],
-    settle: Callable[[Slice, list[pa.RecordBatch], StageContext], int],
+    doing: Doing,
+    commit: Callable[[Slice, MadeSlice], int],
     *,
-    ahead: int,
+    goes_ahead: bool,
     interrupt: Callable[[], None],
 ) -> None:
-    """Run a stage over slices and settle each in order.
+    """Run a stage over slices and commit each in order.
 
-    No slice knows of another: each has a context of its own, and what it measures is its own.
+    No slice knows of another: what it measures is its own, and is put together here, in order.
+    A stage that wants so many rows (``spec.wanted``) goes ahead with slices that are needed whole
+    at the rate so far; the one that decides is done again with the true count.
 
     Args:
         spec: the stage.
-        context: its context; what slices measure is put together there, in order.
+        context: gets what the slices measured, and the rows kept so far.
         todo: the slices.
-        settle: commits what a slice gave, with its context, and returns the rows kept so far.
-        ahead: slices at once; 1 runs them here, one after the other.
+        doing: who does them.
+        commit: commits what a slice gave, and returns the rows kept so far.
+        goes_ahead: whether a slice of a stage that wants so many rows may be done before it is
+            known how many there are; else each is told.
         interrupt: told to let nothing more be asked, when a slice failed or the run was stopped.
     """
+    turns = _Turns(doing)
+    wanting: Wanting | None = None
 
-    def take(item: Slice, out: list[pa.RecordBatch], own: StageContext) -> None:
-        kept = settle(item, out, own)
-        add_measures(context.measures, own.measures)
-        context.kept = kept
+    def counted(item: Slice) -> Slice:
+        return replace(item, place=Place(context.kept, copy.deepcopy(context.measures)))
 
-    if ahead == 1:
+    def take() -> bool:
+        """Commit the first that waits; return whether there are enough rows."""
+        item, made = turns.first()
+        if wanting is not None and item.place is None and wanting.is_decided_by(made.rows):
+            made.shard.discard()
+            turns.give_up()
+            turns.submit(counted(item))
+            item, made = turns.first()
+        context.kept = commit(item, made)
+        add_measures(context.measures, made.measures)
+        context.overall |= made.overall
+        if wanting is None:
+            return False
+        wanting.came(item.count, context.kept)
+        return wanting.is_over
+
+    try:
         for item in todo:
-            own = context_of(context, item)
-            take(item, run_slice(spec, item, own), own)
-            if spec.wanted is not None and context.kept >= spec.wanted:
+            if wanting is None and spec.wanted is not None:
+                # With what is committed already.
+                wanting = Wanting(spec.wanted, context.kept, goes_ahead=goes_ahead)
+            while wanting and turns.waiting and not wanting.goes_ahead(turns.rows + item.count):
+                if take():
+                    return
+            alone = wanting is not None and not wanting.goes_ahead(item.count)
+            turns.submit(counted(item) if alone else item)
+            if (alone or len(turns.waiting) >= doing.ahead) and take():
                 return
-        return
+        while turns.waiting:
+            if take():
+                return
+    except BaseException as error:
+        # What is in flight was looked at already where first answers are no good.
+        if not isinstance(error, LosingError):
+            interrupt()
+        raise
+    finally:
+        doing.cancel()
 
-    def work(item: Slice) -> tuple[list[pa.RecordBatch], StageContext]:
-        own = replace(context_of(context, item), before={})
-        return run_slice(spec, item, own), own
 
-    pending: deque[tuple[Slice, Future[tuple[list[pa.RecordBatch], StageContext]]]] = deque()
-    for use in spec.uses():
-        if use.is_teacher:
-            context.teacher(use.name)  # one session each, made before threads could make two
-    with ThreadPoolExecutor(ahead, thread_name_prefix="slice") as pool:
-        try:
-            for item in todo:
-                pending.append((item, pool.submit(work, item)))
-                if len(pending) > ahead:
-                    first, future = pending.popleft()
-                    take(first, *future.result())
-            while pending:
-                first, future = pending.popleft()
-                take(first, *future.result())
-        except BaseException as error:
-            # What is in flight was looked at already where first answers are no good.
-            if not isinstance(error, LosingError):
-                interrupt()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+class _Turns:
+    """Slices that were submitted, in order."""
+
+    def __init__(self, doing: Doing) -> None:
+        self._doing = doing
+        self.waiting: deque[Slice] = deque()
+        self._done: dict[int, MadeSlice | BaseException] = {}
+
+    @property
+    def rows(self) -> int:
+        """Rows of the input that they have."""
+        return sum(item.count for item in self.waiting)
+
+    def submit(self, item: Slice) -> None:
+        self.waiting.append(item)
+        self._doing.submit(item)
+
+    def first(self) -> tuple[Slice, MadeSlice]:
+        """Return the first, once it is done.
+
+        Raises:
+            MashbillError: what went wrong in it.
+        """
+        item = self.waiting.popleft()
+        while item.number not in self._done:
+            number, made = self._doing.wait()
+            self._done[number] = made
+        came = self._done.pop(item.number)
+        if isinstance(came, BaseException):
+            raise came
+        return item, came
+
+    def give_up(self) -> None:
+        """Wait for those that are submitted, and forget them."""
+        while self.waiting:
+            item = self.waiting.popleft()
+            while item.number not in self._done:
+                number, made = self._doing.wait()
+                self._done[number] = made
+        for made in self._done.values():
+            if not isinstance(made, BaseException):
+                made.shard.discard()
+        self._done.clear()
 
 
 def context_of(context: StageContext, item: Slice) -> StageContext:
     """Return the context of one slice: what it measures is its own."""
-    return replace(context, current=item.of, measures={}, before=context.measures)
+    place = item.place or Place(0)
+    return replace(
+        context, current=item.of, measures={}, overall={}, before=place.measures, kept=place.kept
+    )
 
 
 def run_slice(spec: StageSpec, item: Slice, context: StageContext) -> list[pa.RecordBatch]:

@@ -9,6 +9,7 @@ from mashbill.lineage.circuit.nodes import NodeTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mashbill.calls.journal import Journal
     from mashbill.core.artifact import ArtifactRef
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from mashbill.core.stage import StageContext, StageSpec
     from mashbill.core.store import Store
     from mashbill.run.opening import Opening
+    from mashbill.run.slices import Doing
+    from mashbill.run.stage_work import Nodes
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,12 @@ class Task:
     """node table of each stage made so far"""
     journal: Journal
     context: StageContext
-    ahead: int = 1
-    """slices asked for at once"""
+    doing: Callable[[Nodes, Path], Doing]
+    """who does its slices, given their nodes and the artifact's folder"""
+    goes_ahead: bool = True
+    """whether slices may be done before it is known what those before them gave, where the stage
+    wants so many rows: not where a teacher in this process is asked, whose answers depend on how
+    many are asked for at once"""
     interrupt: Callable[[], None] = lambda: None
     """lets nothing more be asked of services"""
     opening: Opening | None = None

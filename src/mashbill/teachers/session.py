@@ -12,7 +12,8 @@ from mashbill.core.errors import TeacherError
 from mashbill.core.teacher import Answer, Teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from mashbill.core.source import Source
     from mashbill.core.teacher import Question
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class Kept(Protocol):
     """Where answers are kept (:class:`mashbill.calls.asked_here.AskedHere` is one)."""
 
-    def answers(self, calls: Iterable[str]) -> dict[str, Answer]:
-        """Return what is answered already among these calls."""
+    def sitting(self, sitting: Sitting) -> AbstractContextManager[dict[str, Answer]]:
+        """Give what is answered of a sitting already; nobody else makes its answers meanwhile."""
         ...
 
     def record(
@@ -90,10 +91,16 @@ class Session:
 
     def _answers(self, sitting: Sitting, questions: Mapping[str, Question]) -> dict[str, Answer]:
         """Return the answer of each call of a sitting; batches that the journal lacks are asked."""
+        with self._kept.sitting(sitting) as known:
+            if len(known) == len(sitting.calls):
+                return known
+            return self._made(sitting, questions, known)
+
+    def _made(
+        self, sitting: Sitting, questions: Mapping[str, Question], known: dict[str, Answer]
+    ) -> dict[str, Answer]:
+        """Ask the batches of a sitting that are not known whole."""
         calls = sitting.calls
-        known = self._kept.answers(calls.values())
-        if len(known) == len(calls):
-            return known
         if self._teacher is None:
             self._teacher = self._load()
         teacher = self._teacher

@@ -165,6 +165,7 @@ class Workspace:
         accept: Acceptance | None = None,
         answer: Acceptance | None = None,
         threads: int | None = None,
+        workers: int = 1,
         caps: Caps | None = None,
         display: Display | None = None,
         earlier_terms: bool = False,
@@ -177,6 +178,7 @@ class Workspace:
             accept: who accepts a plan that wants review, and why; it goes into the ledger.
             answer: who answers for prompts that the linter stops, and why.
             threads: processor threads; all if None.
+            workers: processes that do slices of stages side by side; no result depends on it.
             caps: what may be spent; the recipe's own if None.
             display: what shows the run; nothing if None.
             earlier_terms: take answers bought under other versions of terms.
@@ -209,7 +211,8 @@ class Workspace:
         execution = Execution(
             self.cache,
             threads or os.cpu_count() or 1,
-            display or Quiet(),
+            workers=workers,
+            display=display or Quiet(),
             caps=caps or Caps(budget.usd, budget.tokens, budget.calls),
             earlier_terms=earlier_terms,
             go_on_rejected=go_on_rejected,

@@ -1,0 +1,271 @@
+"""What the stages of a run ask: teachers, verifiers, trained models, data; each loaded once.
+
+A :class:`~mashbill.core.job.Job` says what is to be done and is a value; this is the behaviour
+beside it. Where slices are done by worker processes, they ask for what only the run has.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core import registry
+from mashbill.core.errors import RecipeError
+from mashbill.core.stage import StageContext
+from mashbill.core.verifier import VerifierSession
+from mashbill.run.handed import StageWork
+from mashbill.run.needing import called_by
+from mashbill.run.pool import Pool
+from mashbill.run.services import remote_teachers
+from mashbill.run.slices import Here, Threads
+from mashbill.run.stage_work import make_slice
+from mashbill.teachers.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from mashbill.calls.journal import Journal
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.dataset import Dataset
+    from mashbill.core.job import Job
+    from mashbill.core.model import Predictor
+    from mashbill.core.recipe import Recipe
+    from mashbill.core.stage import StageSpec, Uses
+    from mashbill.core.store import Store
+    from mashbill.core.teacher import Teacher, TeacherSession
+    from mashbill.run.execution import Execution
+    from mashbill.run.services import Asking
+    from mashbill.run.slices import Doing, Slice
+    from mashbill.run.stage_work import MadeSlice, Nodes
+
+_AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
+_AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
+
+
+@dataclass
+class Told:
+    """Who is told of answers, of one stage."""
+
+    here: Callable[[int, int], None]
+    """(calls, tokens) of a teacher in this process"""
+    service: Callable[[int, int, float], None]
+    """(calls, tokens, US dollars) of a service"""
+
+
+@dataclass
+class Sessions:
+    """See the module."""
+
+    recipe: Recipe
+    store: Store
+    execution: Execution
+    journal: Journal
+    asking: Asking
+    manifests: Mapping[str, Manifest]
+    """stage -> what it made, of those that are made"""
+    _predictors: dict[str, Predictor] = field(default_factory=dict)
+    _teachers: dict[str, Teacher] = field(default_factory=dict)
+    _verifiers: dict[str, VerifierSession] = field(default_factory=dict)
+    _pool: Pool | None = None
+
+    def close(self) -> None:
+        """End worker processes, if there are any."""
+        if self._pool is not None:
+            self._pool.close()
+
+    def context(self, name: str, spec: StageSpec, work: Path, told: Told) -> StageContext:
+        """Return where and how a stage runs here.
+
+        Args:
+            name: of the stage.
+            spec: its keys.
+            work: its scratch.
+            told: who is told of answers.
+        """
+        recipe, execution = self.recipe, self.execution
+        asked: dict[str, TeacherSession] = {}
+        declared = {(use.name, _what(use)) for use in spec.uses()}
+
+        def check(key: str, what: str = "artifact") -> None:
+            # What a stage does not declare would be missing from every bill.
+            if (key, what) not in declared:
+                msg = f"stage {name!r} asks for {key!r}, which its uses() does not declare"
+                raise RecipeError(msg)
+
+        def teacher(key: str) -> TeacherSession:
+            check(key, "teacher")
+            if key not in asked:
+                asked[key] = self._session(key, told)
+            return asked[key]
+
+        def verifier(key: str) -> VerifierSession:
+            check(key, "verifier")
+            return self._verifier(key)
+
+        def dataset(key: str) -> Dataset:
+            check(key)
+            return self.store.dataset(self.manifests[key].ref)
+
+        def predictor(key: str) -> Predictor:
+            check(key)
+            return self._predictor(key)
+
+        return StageContext(
+            name=name,
+            seed=recipe.recipe.seed,
+            recipe_folder=recipe.folder,
+            cache=execution.cache,
+            work=work,
+            threads=execution.threads,
+            input=dataset,
+            teacher=teacher,
+            predictor=predictor,
+            progress=lambda done, total, note: execution.display.advance(name, done, total, note),
+            verifier=verifier,
+        )
+
+    def doing(
+        self, job: Job, context: StageContext, told: Told, nodes: Nodes, folder: Path
+    ) -> Doing:
+        """Return who does the slices of a stage: this thread, threads, or worker processes.
+
+        Args:
+            job: the stage.
+            context: in which it runs here.
+            told: who is told of answers.
+            nodes: which node each row gets.
+            folder: of the artifact.
+        """
+        at_once = self._at_once(job)
+        if self.execution.workers > 1 and self._has_many(job):
+            work = self._work(job, context, nodes, folder)
+            if work is not None:
+                return self._workers().doing(
+                    work,
+                    max(at_once, self.execution.workers),
+                    teacher=context.teacher,
+                    kept=self.journal.here,
+                    on_answer=told.here,
+                )
+        if at_once == 1:
+            return Here(partial(_made, job.spec, context, nodes, folder))
+        for use in job.uses:
+            if use.is_teacher:
+                context.teacher(use.name)  # one session each, made before threads could make two
+        return Threads(partial(_made, job.spec, context, nodes, folder), at_once)
+
+    def goes_ahead(self, job: Job) -> bool:
+        """Return whether slices of a stage that wants so many rows may be done uncounted.
+
+        Not where a teacher in this process is asked: its answers may depend on what is asked at
+        once, and that depends on how many rows are still lacking.
+        """
+        remote = set(remote_teachers(self.recipe, {job.name}))
+        return all(use.name in remote for use in job.uses if use.is_teacher)
+
+    def _has_many(self, job: Job) -> bool:
+        """Return whether a stage has more than one slice."""
+        rows = [self.manifests[use.name].rows for use in job.uses if use.role == "rows"]
+        return sum(-(-count // job.spec.shard_rows) for count in rows) > 1
+
+    def _work(
+        self, job: Job, context: StageContext, nodes: Nodes, folder: Path
+    ) -> StageWork | None:
+        """Return a stage's work as it is handed to workers; None if it cannot be handed."""
+        made = {name: self.manifests[name] for name in job.inputs}
+        offsets, before = {}, 0
+        for use in job.uses:
+            if use.role == "rows":
+                offsets[use.name] = before
+                before += nodes.counts[use.name]
+        services = set(remote_teachers(self.recipe, {job.name}))
+        teachers = {use.name: self.recipe.teachers[use.name] for use in job.uses if use.is_teacher}
+        work = StageWork(
+            number=self._workers().next_number(),
+            job=job,
+            folder=folder.resolve(),
+            inputs={
+                name: (self.store.folder(manifest.kind, manifest.ref).resolve(), manifest)
+                for name, manifest in made.items()
+            },
+            offsets=offsets,
+            nodes=nodes,
+            cache=self.execution.cache,
+            scratch=context.work,
+            threads=self.execution.threads,
+            teachers={name: spec for name, spec in teachers.items() if name not in services},
+            services={name: teachers[name].source for name in services},
+            blamed=tuple(called_by(self.recipe, job.name)),
+        )
+        try:
+            pickle.dumps(work)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin's keys hold
+            self.execution.display.tell(
+                f"{job.name}: is done in this process alone: its keys cannot be handed to a worker "
+                f"({type(error).__name__}: {error!s:.200})"
+            )
+            return None
+        return work
+
+    def _workers(self) -> Pool:
+        if self._pool is None:
+            self._pool = Pool(self.execution.workers)
+        return self._pool
+
+    def _at_once(self, job: Job) -> int:
+        """Return how many slices are asked for at once: one's stragglers hold up no other."""
+        names = remote_teachers(self.recipe, {job.name})
+        teachers: list[Any] = [self.recipe.teachers[name] for name in names]
+        if not teachers:
+            return 1
+        if any(teacher.batch for teacher in teachers):
+            return _AHEAD_OF_BATCHES
+        most = max(int(teacher.concurrency) for teacher in teachers)
+        return max(_AHEAD, 2 + 2 * most // job.spec.shard_rows)
+
+    def _session(self, name: str, told: Told) -> TeacherSession:
+        spec = self.recipe.teachers[name]
+        if spec.is_remote:
+            return self.asking.session(name, told.service)
+        return Session(
+            spec.source, lambda: self._teacher(name), spec.identity, self.journal.here, told.here
+        )
+
+    def _verifier(self, name: str) -> VerifierSession:
+        """Return a verifier that is loaded once for all the stages that ask it."""
+        if name not in self._verifiers:
+            spec, execution = self.recipe.verifiers[name], self.execution
+            folder, cache, threads = self.recipe.folder, execution.cache, execution.threads
+            self._verifiers[name] = VerifierSession(
+                name, spec, lambda: spec.load(folder, cache, threads)
+            )
+        return self._verifiers[name]
+
+    def _teacher(self, name: str) -> Teacher:
+        """Load a teacher, once for all the stages that ask it."""
+        if name not in self._teachers:
+            spec, execution = self.recipe.teachers[name], self.execution
+            self._teachers[name] = spec.load(self.recipe.folder, execution.cache, execution.threads)
+        return self._teachers[name]
+
+    def _predictor(self, name: str) -> Predictor:
+        if name not in self._predictors:
+            manifest = self.manifests[name]
+            trainer = registry.find(manifest.stage["kind"], registry.TRAINERS)
+            folder = self.store.folder("model", manifest.ref)
+            self._predictors[name] = trainer.load(folder, self.execution.threads)
+        return self._predictors[name]
+
+
+def _made(
+    spec: StageSpec, context: StageContext, nodes: Nodes, folder: Path, item: Slice
+) -> MadeSlice:
+    return make_slice(spec, item, context, nodes, folder)
+
+
+def _what(use: Uses) -> str:
+    """Return what a stage uses: a teacher, a verifier, or the artifact of a stage."""
+    return "teacher" if use.is_teacher else "verifier" if use.is_verifier else "artifact"

@@ -1,0 +1,263 @@
+"""A worker: a process that does pieces of a run's stages. Started by the run as ``-m``, by no user.
+
+It reads where the run's server listens from its standard input, which ends with the run: then the
+worker ends too, whatever it is doing. What it knows it is given; what only the run has (journal,
+services) it asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from multiprocessing.connection import Client
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core import registry
+from mashbill.core.dataset import Dataset
+from mashbill.core.stage import StageContext
+from mashbill.core.verifier import VerifierSession
+from mashbill.run.handed import fit_to_hand
+from mashbill.run.slices import Slice
+from mashbill.run.stage_work import GivenUp, make_slice
+from mashbill.teachers.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from multiprocessing.connection import Connection
+
+    from mashbill.calls.sitting import Sitting
+    from mashbill.core.model import Predictor
+    from mashbill.core.source import Source
+    from mashbill.core.teacher import Answer, Question, Teacher, TeacherSession
+    from mashbill.run.handed import Piece, StageWork
+    from mashbill.run.stage_work import MadeSlice
+
+
+class _Line(threading.local):
+    """The connection of the thread at hand."""
+
+    connection: Connection
+
+    def ask(self, verb: str, *values: Any) -> Any:
+        """Return what the run says.
+
+        Raises:
+            EOFError: if it has ended.
+            Exception: what went wrong there.
+        """
+        self.connection.send((verb, *values))
+        said, value = self.connection.recv()
+        if said == "error":
+            raise value
+        return value
+
+
+class _Kept:
+    """The run's journal, of calls to teachers that are loaded here."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    @contextmanager
+    def sitting(self, sitting: Sitting) -> Iterator[dict[str, Answer]]:
+        """Yield what is answered of a sitting already; no other worker makes its answers now."""
+        known: dict[str, Answer] = self._line.ask("sit", sitting)
+        try:
+            yield known
+        finally:
+            self._line.ask("rise")
+
+    def record(
+        self,
+        teacher: Mapping[str, Any],
+        sitting: Sitting,
+        calls: Sequence[tuple[str, Question, Answer]],
+        *,
+        at: str,
+    ) -> None:
+        """Keep a batch of answers."""
+        self._line.ask("record", dict(teacher), sitting, list(calls), at)
+
+
+class _Service:
+    """A service that the run asks; see :class:`mashbill.core.teacher.TeacherSession`."""
+
+    def __init__(self, name: str, source: Source, line: _Line) -> None:
+        self.source = source
+        self._name = name
+        self._line = line
+
+    def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
+        """Return (digest of the call, answer) for each question, in order."""
+        answers: list[tuple[str, Answer]] = self._line.ask("ask", self._name, list(questions))
+        return answers
+
+
+class _Stage:
+    """One stage's work, with what was loaded for it."""
+
+    def __init__(self, work: StageWork, line: _Line, teachers: dict[str, Teacher]) -> None:
+        self.work = work
+        self._line = line
+        self._lock = threading.RLock()
+        self._teachers = teachers
+        self._asked: dict[str, TeacherSession] = {}
+        self._verifiers: dict[str, VerifierSession] = {}
+        self._models: dict[str, Predictor] = {}
+        self._data = {
+            name: Dataset(path, manifest)
+            for name, (path, manifest) in work.inputs.items()
+            if manifest.kind == "dataset"
+        }
+        job = work.job
+        self._context = StageContext(
+            name=job.name,
+            seed=job.seed,
+            recipe_folder=job.folder,
+            cache=work.cache,
+            work=work.scratch,
+            threads=work.threads,
+            input=self._data.__getitem__,
+            teacher=self._teacher,
+            predictor=self._predictor,
+            verifier=self._verifier,
+            progress=lambda *_: None,
+        )
+
+    def make(self, piece: Piece) -> MadeSlice:
+        """Do a piece."""
+        job = self.work.job
+        item = Slice(
+            number=piece.number,
+            of=piece.of,
+            data=self._data[piece.of],
+            start=piece.start,
+            count=piece.count,
+            offset=self.work.offsets[piece.of],
+            first=piece.first,
+            place=piece.place,
+        )
+        groups = (registry.STAGES, registry.TRAINERS)
+        with registry.telling(
+            f"stages.{job.name}", job.spec.kind, *groups, beside=self.work.blamed
+        ):
+            return make_slice(
+                job.spec,
+                item,
+                self._context,
+                self.work.nodes,
+                self.work.folder,
+                lambda: bool(self._line.ask("is_wanted")),
+            )
+
+    def _teacher(self, name: str) -> TeacherSession:
+        with self._lock:
+            if name in self._asked:
+                return self._asked[name]
+            if name in self.work.services:
+                source = self.work.services[name]
+                self._asked[name] = _Service(name, source, self._line)
+            else:
+                spec = self.work.teachers[name]
+
+                def load() -> Teacher:
+                    if name not in self._teachers:
+                        work = self.work
+                        self._teachers[name] = spec.load(work.job.folder, work.cache, work.threads)
+                    return self._teachers[name]
+
+                self._asked[name] = Session(
+                    spec.source,
+                    load,
+                    spec.identity,
+                    _Kept(self._line),
+                    lambda calls, tokens: self._line.ask("answered", calls, tokens),
+                )
+            return self._asked[name]
+
+    def _verifier(self, name: str) -> VerifierSession:
+        with self._lock:
+            if name not in self._verifiers:
+                spec, work = self.work.job.verifiers[name], self.work
+                self._verifiers[name] = VerifierSession(
+                    name, spec, lambda: spec.load(work.job.folder, work.cache, work.threads)
+                )
+            return self._verifiers[name]
+
+    def _predictor(self, name: str) -> Predictor:
+        with self._lock:
+            if name not in self._models:
+                folder, manifest = self.work.inputs[name]
+                trainer = registry.find(manifest.stage["kind"], registry.TRAINERS)
+                self._models[name] = trainer.load(folder, self.work.threads)
+            return self._models[name]
+
+
+class _Worker:
+    """Threads that take pieces, one after the other."""
+
+    def __init__(self, address: str, key: bytes, number: int) -> None:
+        self._address = address
+        self._key = key
+        self._number = number
+        self._line = _Line()
+        self._lock = threading.Lock()
+        self._stage: _Stage | None = None
+        self._teachers: dict[str, Teacher] = {}
+
+    def run(self) -> None:
+        """Do pieces until the run says that it is over."""
+        self._line.connection = Client(self._address, authkey=self._key)
+        try:
+            self._line.ask("hello", self._number)
+            while (piece := self._line.ask("take")) is not None:
+                self._line.ask("made", self._do(piece))
+        except (EOFError, OSError):
+            return  # the run has ended
+
+    def _do(self, piece: Piece) -> MadeSlice | BaseException | None:
+        try:
+            stage = self._stage_of(piece)
+            return stage.make(piece) if stage is not None else None
+        except GivenUp:
+            return None
+        except (EOFError, ConnectionError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again by the run, in its turn
+            return fit_to_hand(error)
+
+    def _stage_of(self, piece: Piece) -> _Stage | None:
+        with self._lock:
+            if self._stage is None or self._stage.work.number != piece.work:
+                work = self._line.ask("stage")
+                if work is None:
+                    return None
+                self._stage = _Stage(work, self._line, self._teachers)
+            return self._stage
+
+
+def main() -> None:
+    """Do what the run that started this process gives it, until that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run is told, and ends its workers
+    told = json.loads(sys.stdin.buffer.readline())
+    worker = _Worker(told["address"], bytes.fromhex(told["key"]), told["number"])
+    threads = [threading.Thread(target=worker.run) for _ in range(told["threads"])]
+    for thread in threads:
+        thread.daemon = True
+        thread.start()
+
+    def end_with_the_run() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=end_with_the_run, daemon=True).start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()
