@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,27 @@ from mashbill.run.executor import Execution
 CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"
 
 
+@pytest.fixture(scope="session")
+def _kept(tmp_path_factory):
+    base = tmp_path_factory.getbasetemp()
+    return {"MASHBILL_KEY_FILE": str(base / "key.pem"),
+            "MASHBILL_CHECKPOINTS": str(base / "checkpoints")}  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_key(_kept):
+    """Sign with a key of the tests' own from before the first fixture that outlives a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _kept.items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _own_key(tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.getbasetemp()
-    monkeypatch.setenv("MASHBILL_KEY_FILE", str(folder / "key.pem"))
-    monkeypatch.setenv("MASHBILL_CHECKPOINTS", str(folder / "checkpoints"))
+def _own_key_again(_kept, monkeypatch):
+    """Undo what a test did to its environment and left behind."""
+    for name, value in _kept.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -33,7 +48,6 @@ def recipe_file(tmp_path):
 def finished(tmp_path_factory):
     """A store in which the toy recipe was run; tests copy it before they alter anything."""
     folder = tmp_path_factory.mktemp("finished")
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     recipe = write_recipe(folder / "recipe")
     store, done = run_toy(recipe, folder / "store")
     return store.root, recipe, done
@@ -43,7 +57,6 @@ def finished(tmp_path_factory):
 def channels(tmp_path_factory):
     """A store in which recipes/channels.toml was run: every channel and shape of step."""
     folder = tmp_path_factory.mktemp("channels")
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     store = Store(folder / "store", Signer.default())
     recipe = load_recipe(CHANNELS)
     execute(build(recipe, store), store, Execution(folder / "cache", threads=1))

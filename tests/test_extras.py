@@ -212,8 +212,6 @@ NEEDS = {"catalogue import": {"hub"}}
 def places(tmp_path_factory):
     """What commands are given: a store with calls of a service, a statement, exported calls."""
     folder = tmp_path_factory.mktemp("places")
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
-    os.environ["MASHBILL_CHECKPOINTS"] = str(tmp_path_factory.getbasetemp() / "checkpoints")
     store = run_stages(
         folder / "r", CORPUS + LABEL, {"texts.jsonl": ROWS, "ask.txt": "{{ text }}"}, SERVICE
     )

@@ -285,9 +285,7 @@ teacher = "t"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    import os
 
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     return service_store(tmp_path_factory.mktemp("served"))
 
 

@@ -1,7 +1,6 @@
 """A recipe of three labels from end to end: what is in the manifest is what is on the page."""
 
 import json
-import os
 import random
 import re
 import shutil
@@ -112,7 +111,6 @@ FILES = {"moods.jsonl": moods(), "p.txt": "Text: {{ text }} ->\n"}
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     folder = tmp_path_factory.mktemp("three")
     return run_stages(folder, STAGES, FILES, TEACHER + DEAF), folder / "some.toml"
 

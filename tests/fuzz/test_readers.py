@@ -40,7 +40,6 @@ def kept(tmp_path_factory):
     from mashbill.conduct import statement
 
     folder = tmp_path_factory.mktemp("kept")
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     os.environ["MASHBILL_FUZZ_FOLDER"] = str(folder)
     with tarfile.open(KEPT / "store.tar.xz") as archive:
         archive.extractall(folder / "unpacked", filter="data")

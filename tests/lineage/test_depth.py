@@ -235,7 +235,6 @@ def test_a_schema_contains_itself_only_if_a_reference_leads_back(contains):
 def deep_store(tmp_path_factory):
     """A real run of stages one after the other; that each is on the disk is not what counts."""
     folder = tmp_path_factory.mktemp("deep")
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     (folder / "some.jsonl").write_text('{"text": "a kind day"}\n{"text": "a cold river"}\n')
     stages = [
         f'[stages.s{i}]\nkind = "split"\ninput = "{f"s{i - 1}" if i else "corpus"}"\n'

@@ -1,6 +1,5 @@
 """Soft labels, warm starts, averages and eight bits, through the real runner."""
 
-import os
 import random
 
 import numpy as np
@@ -100,7 +99,6 @@ FILES = {"texts.jsonl": some_texts(), "p.txt": "Text: {{ text }} ->\n"}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     return run_stages(tmp_path_factory.mktemp("trained"), STAGES, FILES)
 
 

@@ -30,9 +30,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "generating.toml"
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
-    import os
 
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     began = time.monotonic()
     store, _ = run_toy(RECIPE, tmp_path_factory.mktemp("ways") / "store")
     return store, time.monotonic() - began

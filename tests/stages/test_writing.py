@@ -54,9 +54,7 @@ def lines(store, name):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    import os
 
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     stages = f"""{CORPUS}{DRAFTS}{RIVALS}
 [stages.again]
 kind = "rewrite"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -74,7 +73,6 @@ prompt = "ask.txt"
 def told(tmp_path_factory):
     """A store in which a closed teacher wrote answers, and a folder that they were published to."""
     folder = tmp_path_factory.mktemp("told")
-    os.environ["MASHBILL_KEY_FILE"] = str(tmp_path_factory.getbasetemp() / "key.pem")
     files = {"rows.jsonl": OWN, "ask.txt": "Answer: {{ text }}"}
     store = run_stages(folder, STAGES, files, TEACHER)
     publish(store, store.find("first"), str(folder / "pub"), Wish())
