@@ -235,7 +235,7 @@ class Registry:
     """by lower-case name and alias"""
     documents: tuple[Document, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Identity of all that it says: providers, documents, versions, clauses."""
         providers = {
@@ -338,9 +338,19 @@ def load_registry(more: Iterable[Path] = ()) -> Registry:
     own: list[Path] = []
     for path in more:
         own += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    return _registry(tuple((file, read_toml(file, _File)[1]) for file in own)) if own else _alone()
+
+
+@cache
+def _alone() -> Registry:
+    """Return the shipped registry, one for all: each run asks for its digest twice."""
+    return _registry(())
+
+
+def _registry(own: tuple[tuple[Path, _File], ...]) -> Registry:
     providers: dict[str, Provider] = {}
     documents: dict[str, Document] = {}
-    for file, read in (*_shipped(), *((file, read_toml(file, _File)[1]) for file in own)):
+    for file, read in (*_shipped(), *own):
         provider = Provider(read.provider, read.country, read.aliases)
         for name in (read.provider, *read.aliases):
             providers.setdefault(name.lower(), provider)
