@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,26 @@ from mashbill.plan import build
 from mashbill.run.executor import Execution
 
 CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of the user's own in it
+ROOM = 4 << 30
+"""bytes that must be free in memory; the whole suite leaves some 0.4 GiB"""
+
+
+def pytest_configure(config):
+    """Keep the files of tests in memory, where there is room.
+
+    A store syncs each step of a run to the disk, half of the time of a small one, and whether a
+    disk kept it shows no test. `TMPDIR`, if it is set, and `--basetemp` say otherwise.
+    """
+    is_fit = (
+        "TMPDIR" not in os.environ
+        and MEMORY.is_dir()
+        and os.access(MEMORY, os.W_OK)
+        and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC  # some tests run what they write
+        and shutil.disk_usage(MEMORY).free >= ROOM
+    )
+    if is_fit:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(scope="session")
