@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.schema._res import BOM_JSON
-from cyclonedx.validation.json import JsonStrictValidator
 from huggingface_hub import DatasetCard, ModelCard
 from openlineage.client import event_v2, facet_v2
 from openlineage.client.serde import Serde
@@ -34,6 +33,14 @@ from mashbill.lineage.exports import spdx as spdx_format
 from mashbill.lineage.exports.bill_file import bill_text
 from mashbill.lineage.exports.steps import Taken
 from mashbill.policy.licences import identifiers
+
+
+def strictly(version):
+    """Return a validator; its module builds grammars for seconds, so it is loaded here."""
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    return JsonStrictValidator(version)
+
 
 CYCLONEDX = {"cyclonedx-1.6": SchemaVersion.V1_6, "cyclonedx-1.7": SchemaVersion.V1_7}
 
@@ -98,7 +105,7 @@ def test_a_format_that_is_not_there_or_does_not_fit_is_told_with_those_that_do(s
 
 @pytest.mark.parametrize("version", CYCLONEDX)
 def test_cyclonedx_is_valid_and_has_the_bill(store, version):
-    validator = JsonStrictValidator(CYCLONEDX[version])
+    validator = strictly(CYCLONEDX[version])
     for manifest in store.manifests():
         text = export(store, manifest, version)
         assert validator.validate_str(text) is None
@@ -183,7 +190,7 @@ def test_cyclonedx_citations_point_at_what_is_there(store):
             value = value[part]
         assert value
     document["citations"][0].pop("timestamp")
-    assert JsonStrictValidator(SchemaVersion.V1_7).validate_str(json.dumps(document)) is not None
+    assert strictly(SchemaVersion.V1_7).validate_str(json.dumps(document)) is not None
 
 
 def test_prov_reads_back_the_same_and_has_the_bill(store):
@@ -664,7 +671,7 @@ def test_a_licence_has_the_identifier_of_each_list_or_its_name(
     assert licences.hub(text) == on_the_hub
     account = account_of(store, table_of([("content", model_source("t", license=text), 10)]))
     written = cyclonedx_format.write_1_6(account)
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(written) is None
+    assert strictly(SchemaVersion.V1_6).validate_str(written) is None
     assert f'"{"id" if identifier else "name"}": "{identifier or text}"' in written
     found = spdx_read(json.loads(spdx_format.write(account)))
     assert not found.missing_ids
@@ -683,7 +690,7 @@ def licences_of(account):
         (cyclonedx_format.write_1_7, SchemaVersion.V1_7),
     ):
         written = write(account)
-        assert JsonStrictValidator(version).validate_str(written) is None
+        assert strictly(version).validate_str(written) is None
     ancestors = json.loads(written)["metadata"]["component"]["pedigree"]["ancestors"]
     [ancestor] = [item for item in ancestors if item["name"] == "t"]
     [derived] = json.loads(croissant_format.write(account))["prov:wasDerivedFrom"]

@@ -293,13 +293,24 @@ def load_catalogue(more: Iterable[Path] = (), *, shipped: bool = True) -> Catalo
     Raises:
         InputError: naming file, line, column and value.
     """
+    own = catalogue_files(more, shipped=False)
+    return _read(own, shipped=shipped) if own or not shipped else _alone()
+
+
+@cache
+def _alone() -> Catalogue:
+    """Return the shipped catalogue, one for all: it is asked for at each teacher of a recipe."""
+    return _read((), shipped=True)
+
+
+def _read(own: Iterable[tuple[Path | Traversable, str]], *, shipped: bool) -> Catalogue:
     entities: dict[str, Entity] = {}
     claims: dict[Claim, None] = {}
     if shipped:
         known, stated = _shipped()
         entities |= {entity.id: entity for entity in known}
         claims |= dict.fromkeys(stated)
-    for file, begins in catalogue_files(more, shipped=False):
+    for file, begins in own:
         if begins == "entities":
             for entity in read_rows(file, Entity):
                 if entity.id not in entities or entities[entity.id].is_bare:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.errors import TeacherError
 from mashbill.core.source import Source
 from mashbill.core.teacher import TeacherSpec
 from mashbill.policy.claims import load_catalogue
@@ -390,7 +390,4 @@ def _on_the_hub(model: str) -> HubTeacherSpec:
 
 
 def _known(model: str) -> Entity | None:
-    try:
-        return load_catalogue().find(model)
-    except InputError:
-        return None
+    return load_catalogue().get(model)
