@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import json
 import os
 import pickle
 import random
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -322,3 +327,91 @@ def test_an_error_that_no_process_can_read_is_told_all_the_same():
             super().__init__(f"{one} and {two}")
 
     assert "Local: a and b" in str(fit_to_hand(Local("a", "b")))
+
+
+# -- services, which the run asks for its workers ------------------------------------------------
+
+MANY = "".join(
+    f'{{"text": "Row {n} is about the animal {n * n}, {word}."}}\n'
+    for n, word in enumerate(["lovely", "awful", "kind", "dull"] * 24)
+)
+WRITING = """
+[recipe]
+name = "some"
+version = "1"
+seed = 5
+
+[teachers.s]
+kind = "fake-service"
+words.yes = ["lovely", "kind"]
+words.no = ["awful", "dull"]
+
+[stages.texts]
+kind = "corpus"
+title = "texts"
+source = "texts.jsonl"
+
+[stages.out]
+kind = "generate"
+input = "texts"
+teacher = "s"
+shard_rows = 6
+"""
+STAGES = {
+    "all": "",
+    "some are wanted": "accept = 40\nmin_chars = 30",
+    "judged": 'judge = "s"\nthreshold = 0.4',
+    "judged, some wanted": 'judge = "s"\nthreshold = 0.4\naccept = 20',
+}
+
+
+@pytest.mark.parametrize("keys", STAGES.values(), ids=list(STAGES))
+def test_a_service_is_asked_by_the_run_and_what_comes_out_is_the_same(tmp_path, keys):
+    (tmp_path / "texts.jsonl").write_text(MANY)
+    recipe = tmp_path / "some.toml"
+    recipe.write_text(WRITING + keys + "\n")
+    found = {}
+    for workers in (1, 2):
+        root = tmp_path / f"store{workers}"
+        store, done = run(recipe, root, workers=workers)
+        found[workers] = manifests(root)
+        out = store.find("out")
+        assert sum(item.calls for item in done) >= out.rows > 0
+        assert Auditor(root).run().holds
+        entry = next(e for e in store.ledger.accepted if e.event == "conduct")
+        assert entry.predicate["calls"] == sum(item.calls for item in done)
+    assert found[1] == found[2]
+
+
+def test_a_run_whose_workers_and_itself_are_killed_goes_on_where_it_was(alone, tmp_path):
+    """SIGKILL of the run ends its workers; the next run finishes with the same bytes."""
+    recipe, wanted = alone
+    root = tmp_path / "store"
+    command = [sys.executable, "-c", "from mashbill.cli import main; main()", "run", str(recipe)]
+    more = ["--store", str(root), "--threads", "1", "--workers", "2"]
+    process = subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    ledger = root / "ledger.jsonl"
+    until = time.monotonic() + 120
+    while time.monotonic() < until and '"shard"' not in _text(ledger):
+        time.sleep(0.02)
+    while time.monotonic() < until and not children.read_text().split():
+        time.sleep(0.02)
+    workers = children.read_text().split()
+    process.kill()
+    process.wait()
+    assert workers
+    while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in workers):
+        time.sleep(0.02)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    run(recipe, root, workers=2)
+    assert manifests(root) == wanted
+    assert Auditor(root).run().holds
+
+
+def _text(path):
+    if not path.exists():
+        return ""
+    lines = path.read_text().splitlines()
+    whole = [line for line in lines if line.endswith("}")]
+    return "".join(base64.b64decode(json.loads(line)["payload"]).decode() for line in whole)

@@ -23,8 +23,6 @@ class Execution:
 
     cache: Path = field(default_factory=default_cache)
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-    workers: int = 1
-    """processes that do slices; no result depends on it"""
     display: Display = field(default_factory=Quiet)
     caps: Caps = field(default_factory=Caps)
     """what may be spent on services"""
@@ -32,6 +30,8 @@ class Execution:
     """whether answers bought under other versions of the terms are taken"""
     go_on_rejected: bool = False
     """whether to buy on where what comes back at first is rejected, or cut off"""
+    workers: int = 1
+    """processes that do slices; no result depends on it"""
 
 
 @dataclass(frozen=True)
