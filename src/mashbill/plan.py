@@ -22,7 +22,7 @@ from mashbill.lineage.bills.definitions import Verdict, judge_all
 from mashbill.lineage.bills.prompted import PromptCoverage
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.contradicted import beside, table_of, told_of
-from mashbill.lineage.circuit.declared import preview, row_nodes
+from mashbill.lineage.circuit.declared import preview
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.duties.decisions import Decided, decide_circuit
 from mashbill.stages.marks.glancing import MOST_HELD, glanced
@@ -43,16 +43,6 @@ if TYPE_CHECKING:
     from mashbill.core.verifier import VerifierSpec
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
-
-__all__ = [
-    "Plan",
-    "PlannedStage",
-    "build",
-    "check_drift",
-    "check_same",
-    "row_nodes",
-    "with_teacher",
-]
 
 Status = Literal["done", "to do"]
 

@@ -26,8 +26,6 @@ from mashbill.client.waiting import Telling, all_refused, misled
 from mashbill.core.errors import MashbillError, TeacherError
 from mashbill.core.teacher import Answer
 
-__all__ = ["RATE_LIMITED", "Lane", "Route"]
-
 RATE_LIMITED = 429
 _OVERLOADED = frozenset({408, 503, 504, 529})
 _ALL_REFUSED = 20  # requests refused for good, and none answered: it is not the requests

@@ -26,8 +26,8 @@ from mashbill.core.store import LEARNED, NODES, publish, write_atomically
 from mashbill.core.weights import weighed, words_of
 from mashbill.files.rows.cells import Cells
 from mashbill.lineage.circuit.composer import Composer, close_dataset, close_model
+from mashbill.lineage.circuit.declared import row_nodes
 from mashbill.lineage.circuit.nodes import NodeTable
-from mashbill.plan import row_nodes
 from mashbill.run.contract import Contract
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.journal import Journal
 from mashbill.core.artifact import Manifest
+from mashbill.core.drift import check_drift, check_same
 from mashbill.core.errors import InputError, PolicyError, RecipeError, TeacherError
 from mashbill.core.marks import CONTRADICTED
 from mashbill.core.reasons import Reasons, rejections
@@ -23,7 +24,6 @@ from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, told_of_the_disk
 from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.lineage.circuit.nodes import NodeTable
-from mashbill.plan import check_drift, check_same
 from mashbill.run.artifact import make_dataset, make_model
 from mashbill.run.branches import Branches
 from mashbill.run.committing import clear_others, commit, input_of, scratch_of

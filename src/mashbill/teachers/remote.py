@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from mashbill.client.client import Client
-    from mashbill.client.lane import Route
+    from mashbill.client.route import Route
     from mashbill.core.source import Source
 
 _ALONE = 5
