@@ -206,7 +206,7 @@ def test_a_cap_is_never_gone_over_and_a_higher_one_goes_on(tmp_path, service, ca
 def test_a_journal_that_cannot_be_written_stops_the_run_with_the_reason(
     tmp_path, service, monkeypatch
 ):
-    monkeypatch.setattr("mashbill.calls.journal.check_own", lambda *_: None)  # of the trigger
+    monkeypatch.setattr("mashbill.calls.database.check_own", lambda *_: None)  # of the trigger
     path = recipe(tmp_path / "r")
     store = Store(tmp_path / "s", Signer.default())
     plan = build(load_recipe(path), store)
