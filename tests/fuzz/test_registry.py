@@ -54,6 +54,8 @@ MAY_PARSE = {
     "teachers.vllm_engine": OF_ITS_OWN,
     "models.chat_template": OF_ITS_OWN,
     "stages.writing.work": OF_ITS_OWN,
+    "run.handed": OF_THE_KIT,
+    "run.worker": "the line that the run that started it writes: where it listens",
     "testing.laws": OF_THE_KIT,
     "testing.stages": OF_THE_KIT,
     "testing.trainers": OF_THE_KIT,

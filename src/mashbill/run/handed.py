@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import MashbillError, StageError
+from mashbill.core.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,15 @@ class Piece:
     """its rows"""
     place: Place | None = None
     """what came of the slices before it, where it is told"""
+
+
+def cannot_be_handed(work: StageWork) -> str:
+    """Return why a stage's work cannot be handed to another process; empty if it can."""
+    try:
+        pickle.dumps(work)
+    except Exception as error:  # noqa: BLE001 - whatever a plugin's keys hold
+        return shown(f"{type(error).__name__}: {error}", 200)
+    return ""
 
 
 def fit_to_hand(error: BaseException) -> BaseException:

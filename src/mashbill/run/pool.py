@@ -104,7 +104,7 @@ class Pool:
         """
         each = max(1, min(-(-at_once // self.workers), _THREADS))
         done: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._server.open(
+        self._server.begin(
             Desk(
                 work=work,
                 each=each,

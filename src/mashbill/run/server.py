@@ -91,7 +91,7 @@ class Server:
         """worker -> connections that it ever made"""
         threading.Thread(target=self._accept, name="session-server", daemon=True).start()
 
-    def open(self, desk: Desk) -> None:
+    def begin(self, desk: Desk) -> None:
         """Give out the work of a stage from now on."""
         with self._changed:
             self._state.desk = desk
@@ -235,7 +235,9 @@ class Server:
         self._desk(link).kept.record(teacher, sitting, calls, at=at)
 
     def _answered(self, link: _Link, calls: int, tokens: int) -> None:
-        self._desk(link).on_answer(calls, tokens)
+        desk = self._desk(link)
+        with self._changed:  # who is told adds up
+            desk.on_answer(calls, tokens)
 
     def _desk(self, link: _Link) -> Desk:
         """Return the desk that a connection's piece is of.

@@ -6,7 +6,6 @@ beside it. Where slices are done by worker processes, they ask for what only the
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from mashbill.core import registry
 from mashbill.core.errors import RecipeError
 from mashbill.core.stage import StageContext
 from mashbill.core.verifier import VerifierSession
-from mashbill.run.handed import StageWork
+from mashbill.run.handed import StageWork, cannot_be_handed
 from mashbill.run.needing import called_by
 from mashbill.run.pool import Pool
 from mashbill.run.services import remote_teachers
@@ -200,12 +199,10 @@ class Sessions:
             services={name: teachers[name].source for name in services},
             blamed=tuple(called_by(self.recipe, job.name)),
         )
-        try:
-            pickle.dumps(work)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin's keys hold
+        why = cannot_be_handed(work)
+        if why:
             self.execution.display.tell(
-                f"{job.name}: is done in this process alone: its keys cannot be handed to a worker "
-                f"({type(error).__name__}: {error!s:.200})"
+                f"{job.name}: is done in this process alone: it cannot be handed to a worker: {why}"
             )
             return None
         return work
