@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 from tests_service import Service, chat
+from tests_tables import table
 
 from mashbill import TeacherError
 from mashbill.client.accounts import Accounts, _Table
@@ -79,7 +80,7 @@ def test_a_key_goes_to_no_other_origin(url):
         account(url)
 
 
-@pytest.mark.parametrize("url", NONE)
+@table("url", NONE)
 def test_what_is_no_base_address_is_refused_and_says_no_password(url):
     with pytest.raises(TeacherError) as caught:
         account(url)
@@ -146,8 +147,8 @@ ODD_KEYS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("key", ODD_KEYS)
-@pytest.mark.parametrize("url", [OPENAI, "http://127.0.0.1:9/v1"])
+@table("key", ODD_KEYS)
+@table("url", [OPENAI, "http://127.0.0.1:9/v1"])
 def test_a_key_that_is_none_is_told_by_its_variable_and_teacher_and_never_shown(key, url):
     environ = {} if key is None else {"MY_KEY": key}
     own = OPENAI if url == OPENAI else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests_support import TEACHER
+from tests_tables import table
 from typer.testing import CliRunner
 
 from mashbill import InputError, RecipeError, load_recipe
@@ -109,8 +110,8 @@ ADDRESSES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("key", [k for k in KEYS if k.split(".")[0] != "policy"])
-@pytest.mark.parametrize("address", ADDRESSES)
+@table("key", [k for k in KEYS if k.split(".")[0] != "policy"])
+@table("address", ADDRESSES)
 def test_no_address_reaches_this_disk(folder, key, address):
     out = str(folder.parent / "outside" / "secret.jsonl")
     escaped = json.dumps(address.replace("@", out))

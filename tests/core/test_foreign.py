@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 from typer.testing import CliRunner
 
 from mashbill.calls import upkeep as keeping
@@ -42,8 +43,8 @@ WAITS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("said", ABSURD)
-@pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
+@table("said", ABSURD)
+@table("name", ["retry-after", "retry-after-ms"])
 def test_an_absurd_wait_is_not_believed_and_said_so(name, said):
     if name == "retry-after-ms" and said in {"86401", "25h"}:
         return
@@ -54,13 +55,13 @@ def test_an_absurd_wait_is_not_believed_and_said_so(name, said):
     assert retry_after({name: said}, NOW) is None
 
 
-@pytest.mark.parametrize("said", NO_WAIT)
+@table("said", NO_WAIT)
 def test_what_is_no_wait_is_as_if_it_were_not_there(said):
     asked = asked_to_wait({"retry-after": said}, NOW)
     assert (asked.seconds, asked.is_believed) == (None, True)
 
 
-@pytest.mark.parametrize(("said", "seconds"), WAITS.items())
+@table(("said", "seconds"), WAITS.items())
 def test_waits_are_read_in_every_spelling(said, seconds):
     assert foreign.wait(said, NOW) == seconds
 
@@ -143,7 +144,7 @@ ODD = [None, True, False, "5", "", [], {}, [5], {"a": 5}, -1, -0.5, 0.5, 10**30,
        float("nan"), float("inf"), float("-inf"), 2**63, foreign.MOST_TOKENS + 1]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", ODD)
+@table("value", ODD)
 def test_what_is_no_count_is_none(value):
     assert foreign.count(value, foreign.MOST_TOKENS) is None
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill import InputError, RecipeError
 from mashbill.core.cells import at_least, at_most, text_encoding
@@ -110,7 +111,7 @@ def test_yaml(text):
         yaml_value(text, "README.md", line=1)
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     [
         "rot13", "rot_13", "base64", "hex", "zlib", "bz2", "uu", "quopri", "idna", "punycode",
@@ -169,7 +170,7 @@ def test_a_row_s_number_is_compared_exactly_or_is_none(value, bound):
         assert found[0] or found[1]
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "found"),
     [
         ("9" * 400, True), (" 3.5 ", True), ("1e5", True), ("-inf", False), ("Infinity", True),

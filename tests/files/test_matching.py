@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 from tests_support import rows_of, run_stages
+from tests_tables import table
 
 from mashbill.core.letters import folded, kind
 from mashbill.core.words import words
@@ -101,7 +102,7 @@ def sides(at):
     return [pytest.param(value[at], id=script) for script, value in TABLE.items()]
 
 
-@pytest.mark.parametrize("texts", sides(0))
+@table("texts", sides(0))
 def test_texts_that_say_something_else_differ(texts):
     keys = matching_keys(pa.array(texts)).to_pylist()
     assert keys == [matching_key(each) for each in texts]
@@ -113,7 +114,7 @@ def test_texts_that_say_something_else_differ(texts):
         assert key != another, (one, other)
 
 
-@pytest.mark.parametrize("groups", sides(1))
+@table("groups", sides(1))
 def test_texts_that_differ_in_case_punctuation_and_spacing_are_one(groups):
     for group in groups:
         keys = matching_keys(pa.array(group)).to_pylist()

@@ -8,8 +8,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
-import pytest
 from fuzz.readers import READERS
+from tests_tables import table
 
 import mashbill
 
@@ -216,7 +216,7 @@ def test_every_function_that_opens_a_file_is_fuzzed_or_says_why_not():
     assert not unknown, f"put {unknown} into tests/fuzz/readers.py, or into MAY_OPEN with a reason"
 
 
-@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+@table("reader", READERS, ids=lambda reader: reader.name)
 def test_a_reader_of_the_table_is_there(reader):
     for named in reader.functions:
         module, function = named.split(":")

@@ -8,7 +8,7 @@ is what the text leaves open.
 import csv
 from pathlib import Path
 
-import pytest
+from tests_tables import table
 
 from mashbill.lineage.bills.definitions import Verdict, judge_all
 from mashbill.lineage.catalogue.public import lineage_of
@@ -25,7 +25,7 @@ def told(verdict: Verdict, hops: bool = True) -> str:
     return f"yes@{verdict.depth}" if hops else "yes"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["what"])
+@table("row", ROWS, ids=lambda row: row["what"])
 def test_what_its_maker_says_of_it_is_what_the_definitions_find(row):
     found = judge_all(PUBLIC.of(CATALOGUE.entities[row["what"]]), ("A", "B", "C", "EU-2.5"))
     got = dict(zip("abc", (told(closed) for closed, _ in found[:3]), strict=True))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill import InputError, Source
 from mashbill.core.use import Operator, Use
@@ -219,9 +220,9 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("distribution", ["public", None, "private", "service"])
-@pytest.mark.parametrize("missing", MISSING, ids="+".join)
-@pytest.mark.parametrize("kind", ["own-dataset", "human"])
+@table("distribution", ["public", None, "private", "service"])
+@table("missing", MISSING, ids="+".join)
+@table("kind", ["own-dataset", "human"])
 def test_each_licence_that_is_missing_is_asked_for_and_only_once(missing, distribution, kind):
     own = OWN.model_copy(update={"kind": kind, "license": None if "data" in missing else "CC0-1.0"})
     base = without(BASE, "license") if "base" in missing else BASE

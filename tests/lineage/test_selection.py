@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill import InputError
 from mashbill.lineage.bills.definitions import load_definitions
@@ -89,7 +90,7 @@ def things(**facts):
     return Things(CATALOGUE.circuit, thing, columns), node
 
 
-@pytest.mark.parametrize(
+@table(
     ("facts", "text", "goes"),
     [
         ({}, 'what == "model" && released < "2020-01-01"', None),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_wording import held
+from tests_tables import table
 
 from mashbill.lineage.whatif.days import quarter
 from mashbill.lineage.whatif.words import (
@@ -131,9 +132,9 @@ def test_what_goes_by_one_way_only_is_told_apart():
     )
 
 
-@pytest.mark.parametrize("lose", [0, 1, 2, 9])
-@pytest.mark.parametrize("unfitted", [0, 1, 2, 9])
-@pytest.mark.parametrize("unserved", [0, 1, 2, 9])
+@table("lose", [0, 1, 2, 9])
+@table("unfitted", [0, 1, 2, 9])
+@table("unserved", [0, 1, 2, 9])
 def test_what_a_role_is_lost_by_reads_well(lose, unfitted, unserved):
     if not lose > 0 or not unserved <= unfitted <= lose:
         return
@@ -144,9 +145,9 @@ def test_what_a_role_is_lost_by_reads_well(lose, unfitted, unserved):
     assert not re.search(r"\b0\b", told)
 
 
-@pytest.mark.parametrize("in_all", [0, 1, 2, 9])
-@pytest.mark.parametrize("hit", [0, 1, 2, 9])
-@pytest.mark.parametrize("gaps", [0, 1, 2, 9])
+@table("in_all", [0, 1, 2, 9])
+@table("hit", [0, 1, 2, 9])
+@table("gaps", [0, 1, 2, 9])
 def test_counts_of_none_one_and_all_read_well(in_all, hit, gaps):
     if hit > in_all or gaps > in_all - hit:
         return

@@ -2,10 +2,10 @@
 
 from datetime import date
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill import Source
 from mashbill.core.use import Use
@@ -33,8 +33,8 @@ def rows_of(provider, name, licence, called_by="", kind="closed-api"):
                   license=licence, called_by=called_by)  # fmt: skip
 
 
-@pytest.mark.parametrize("licence", LICENCES)
-@pytest.mark.parametrize(("provider", "name"), CLOSED)
+@table("licence", LICENCES)
+@table(("provider", "name"), CLOSED)
 def test_no_licence_on_rows_gives_leave_until_it_is_told_who_called(provider, name, licence):
     rivals = ["OpenAI", "Anthropic", "Google", "xAI"]
     found = decided(rows_of(provider, name, licence), competes_with=rivals, commercial=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_tables import table
 
 from mashbill.core.errors import InputError
 from mashbill.core.nothing import is_nothing
@@ -143,24 +144,24 @@ def test_what_programs_write_becomes_what_it_means(tmp_path, front, claims, left
         assert any(reason in line for line in reasons), (reason, reasons)
 
 
-@pytest.mark.parametrize("name", sorted(LOADERS))
+@table("name", sorted(LOADERS))
 def test_a_loader_is_no_data_set(name):
     for text in (name, name.upper(), f" {name}\n"):
         assert "a loader" in read_name(text, "dataset").reason
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     ["NULL", "nan", "N/A", "n.a.", "[More Information Needed]", "Not Specified", "unknown ", "TBD",
      "-", "<NA>", "'None'", "not_available", "", "  ", "No"],
 )  # fmt: skip
-@pytest.mark.parametrize("what", ["model", "dataset"])
+@table("what", ["model", "dataset"])
 def test_texts_for_nothing_name_nothing(text, what):
     assert is_nothing(text)
     assert "says that there is none" in read_name(text, what).reason
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     ["./a", "../a/b", ".", "..", "~/a", "/a", "/a/b", "a/b/c", "a/", "a/b/", "a\\b", "C:\\a",
      "d:/a", "\\\\host\\a", "file:///a", "s3://bucket/a", "$HOME/a", "%TEMP%/a", ".cache/a",
@@ -169,7 +170,7 @@ def test_texts_for_nothing_name_nothing(text, what):
      "models/llama", "spaces/a", "https://example.org/a", "https://huggingface.co", "a b",
      "{{ base }}", "<base>", "a/b:c", "a--b/c", "a/b.", "-a/b", "a/-b", "über/model"],
 )  # fmt: skip
-@pytest.mark.parametrize("what", ["model", "dataset"])
+@table("what", ["model", "dataset"])
 def test_what_is_surely_no_id_is_left_out(text, what):
     one = read_name(text, what)
     assert one.reason

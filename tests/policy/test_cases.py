@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill import Channel, Source, load_recipe
 from mashbill.core.use import Operator, Use
@@ -119,9 +120,7 @@ def test_there_are_enough_cases_no_two_alike_and_each_has_its_fact():
     assert sum(case["student"].startswith("grey-area") for case in CASES) >= 50
 
 
-@pytest.mark.parametrize(
-    "case", CASES, ids=[f"{c['teacher']} {c['as_of']} {c['student']} {c['why']}" for c in CASES]
-)
+@table("case", CASES, ids=[f"{c['teacher']} {c['as_of']} {c['student']} {c['why']}" for c in CASES])
 def test_a_case_comes_to_what_the_fact_says(case):
     decisions = decisions_of(case)
     outcome = strictest(d.outcome for d in decisions)

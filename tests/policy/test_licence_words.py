@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_tables import table
 
 from mashbill.core.source import Source
 from mashbill.core.use import Use
@@ -21,7 +22,7 @@ DAY = date(2026, 11, 24)
 LISTED = st.sampled_from(sorted(identifiers().values()))
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "kind", "spelled"),
     [
         ("zlib", "identifier", "Zlib"),
@@ -56,7 +57,7 @@ def test_what_a_text_is(text, kind, spelled):
     assert (read.kind, read.text) == (kind, spelled)
 
 
-@pytest.mark.parametrize(
+@table(
     ("cell", "licence"),
     [
         ("cc by-sa 3.0", "CC-BY-SA-3.0"), ("the ISC license", "ISC"), ("mpl_2.0", "MPL-2.0"),

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from tests_tables import table
 
 from mashbill import Source
 from mashbill.core.use import Use
@@ -75,10 +76,10 @@ def test_what_differs_from_the_catalogue_is_said(name, kind, provider, says):
     assert (says in found) if says else not found
 
 
-@pytest.mark.parametrize("name", ["gpt-4o", "gpt-4o (stand-in)", "claude-sonnet-4", "o3"])
-@pytest.mark.parametrize("kind", ["open-weights", "own-dataset", "human"])
-@pytest.mark.parametrize("route", ["weights", "in-process", "api:Acme", "dataset:Set"])
-@pytest.mark.parametrize("called_by", ["us", "others", ""])
+@table("name", ["gpt-4o", "gpt-4o (stand-in)", "claude-sonnet-4", "o3"])
+@table("kind", ["open-weights", "own-dataset", "human"])
+@table("route", ["weights", "in-process", "api:Acme", "dataset:Set"])
+@table("called_by", ["us", "others", ""])
 def test_nothing_that_is_declared_of_a_closed_model_gives_leave(name, kind, route, called_by):
     source = Source(name=name, what="model", kind=kind, route=route, provider="Acme",
                     license="MIT", called_by=called_by)  # fmt: skip

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 from tests_support import rows_of, run_stages
+from tests_tables import table
 
 from mashbill import InputError
 from mashbill.core.record import BILL
@@ -278,7 +279,7 @@ UNKNOWN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "wanted"), SAID)
+@table(("name", "wanted"), SAID)
 def test_a_name_is_led_to_the_model_and_says_how(name, wanted):
     found = resolve(name)
     assert found.id == wanted
@@ -289,7 +290,7 @@ def test_a_name_is_led_to_the_model_and_says_how(name, wanted):
     assert str(found) == f"{name} is {wanted} ({', '.join(found.how)})"
 
 
-@pytest.mark.parametrize(("name", "maker"), BY_MAKER)
+@table(("name", "maker"), BY_MAKER)
 def test_a_name_that_only_its_maker_gives_says_whose_it_is(name, maker):
     found = resolve(name)
     assert (found.provider, found.kind) == (maker, "closed-api")
@@ -297,16 +298,14 @@ def test_a_name_that_only_its_maker_gives_says_whose_it_is(name, maker):
     assert not found.made_of
 
 
-@pytest.mark.parametrize(
-    ("name", "maker"), [(name, maker) for maker, names in CURRENT.items() for name in names]
-)
+@table(("name", "maker"), [(name, maker) for maker, names in CURRENT.items() for name in names])
 def test_a_name_for_whichever_model_is_current_says_no_more_than_whose_it_is(name, maker):
     found = resolve(name)
     assert (found.provider, found.kind, found.id) == (maker, "unknown", "")
     assert "by its maker's way of naming" in found.how
 
 
-@pytest.mark.parametrize("name", [name for name, _ in [*SAID, *BY_MAKER]])
+@table("name", [name for name, _ in [*SAID, *BY_MAKER]])
 def test_what_is_resolved_is_a_models_name_to_marks(name):
     """Marks tell most texts by their letters alone, which must hide no name that is resolved."""
     assert looks_like_a_model(name)
@@ -322,7 +321,7 @@ def test_a_repack_or_a_fine_tune_is_made_of_a_model_and_is_not_it(name, base):
         find_named(name, load_catalogue())
 
 
-@pytest.mark.parametrize("name", UNKNOWN)
+@table("name", UNKNOWN)
 def test_a_name_that_has_a_models_name_in_it_stays_unknown(name):
     found = resolve(name)
     assert (found.id, found.made_of, found.provider, found.kind) == ("", "", "unknown", "unknown")

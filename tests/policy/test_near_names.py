@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill import InputError
 from mashbill.policy.claims import load_catalogue
@@ -34,7 +35,7 @@ WELL_KNOWN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WELL_KNOWN)
+@table("name", WELL_KNOWN)
 def test_the_well_known_are_found_by_their_id_in_any_case_and_by_their_bare_name(name):
     entity = CATALOGUE.find(name)
     assert not entity.is_bare
@@ -88,7 +89,7 @@ def test_one_slip_of_the_hand_leads_to_what_was_meant(name, data):
         assert name in told
 
 
-@pytest.mark.parametrize("name", WELL_KNOWN)
+@table("name", WELL_KNOWN)
 def test_the_well_known_are_found_as_people_write_them(name):
     """Found, or what it was made of is named: a packing of somebody else is another thing."""
     bare = name.split("/")[1]

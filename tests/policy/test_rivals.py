@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from tests_tables import table
 
 from mashbill.core.source import Source
 from mashbill.core.use import Use
@@ -35,9 +36,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "spelt"), [(name, each) for name, all_ in SPELT.items() for each in all_]
-)
+@table(("name", "spelt"), [(name, each) for name, all_ in SPELT.items() for each in all_])
 def test_a_provider_is_known_however_it_is_spelt(name, spelt):
     found = REGISTRY.provider(spelt)
     assert found is not None

@@ -3,13 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_tables import table
 
 from mashbill.policy.claims import load_catalogue
 from mashbill.policy.sizes import parameters_by_name, total_parameters
 from mashbill.policy.source_reference import parse_sources
 
 
-@pytest.mark.parametrize(
+@table(
     ("stated", "billions"),
     [
         ("671B MoE", 671), ("671B MoE, 37B active", 671), ("31.6B MoE, 3.2B active", 31.6),

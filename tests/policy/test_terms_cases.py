@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from tests_tables import table
 
 from mashbill import Source
 from mashbill.core.use import Use
@@ -70,9 +71,7 @@ def use_of(case):
     )
 
 
-@pytest.mark.parametrize(
-    "case", CASES, ids=[f"{c['document']} {c['day']} {c['use']}" for c in CASES]
-)
+@table("case", CASES, ids=[f"{c['document']} {c['day']} {c['use']}" for c in CASES])
 def test_a_text_says_on_its_day_what_was_read_in_it(case):
     day, document = date.fromisoformat(case["day"]), REGISTRY.document(case["document"])
     version = document.on(day)

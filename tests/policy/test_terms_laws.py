@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests_laws import law
+from tests_tables import table
 
 from mashbill import Source
 from mashbill.core.use import Use
@@ -45,7 +46,7 @@ def test_one_version_holds_from_the_first_day_to_the_last_and_none_outside(docum
         assert on is not None, f"{document.id} has a gap on {day}"
 
 
-@pytest.mark.parametrize("document", REGISTRY.documents, ids=lambda d: d.id)
+@table("document", REGISTRY.documents, ids=lambda d: d.id)
 def test_each_text_begins_on_its_day_and_the_one_before_ends_there(document):
     for version in document.versions:
         first = document.starts(version)
@@ -74,7 +75,7 @@ def source_under(document):
 SERVED = [d for d in REGISTRY.documents if d.routes[0] != "data" and d.versions[0].begins]
 
 
-@pytest.mark.parametrize("document", SERVED, ids=lambda d: d.id)
+@table("document", SERVED, ids=lambda d: d.id)
 def test_the_day_before_the_first_text_is_not_known_and_never_free(document):
     day = min(v.begins for v in document.versions) - ONE
     source = source_under(document)
@@ -201,7 +202,7 @@ GATHERED = [
 ]
 
 
-@pytest.mark.parametrize(("document", "version"), GATHERED)
+@table(("document", "version"), GATHERED)
 def test_gathering_by_machine_is_a_condition_where_outputs_may_train_and_else_a_question(
     document, version
 ):

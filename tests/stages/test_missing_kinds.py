@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from tests_given import NAN, given_rows, imported
 from tests_support import TEACHER, rows_of, run_stages
+from tests_tables import table
 from tests_ways import says
 from typer.testing import CliRunner
 
@@ -37,7 +38,7 @@ def run(folder, monkeypatch, stages, tables, kinds=(), files=(), teachers=TEACHE
     return run_stages(folder, head + stages, {**FILES, **dict(files)}, teachers)
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "missing", "nothing", "number"),
     [
         (None, True, True, None), (NAN, True, True, None), (Decimal("NaN"), True, True, None),

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from tests_chat import asking, said
+from tests_tables import table
 
 from mashbill.teachers import cures
 from mashbill.teachers.cures import PARTS, cure_of
@@ -39,7 +40,7 @@ def bodies(message):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("form", "says"), KNOWN, ids=[says[:50] for _, says in KNOWN])
+@table(("form", "says"), KNOWN, ids=[says[:50] for _, says in KNOWN])
 def test_a_recorded_refusal_is_known_in_any_wrapping_and_names_the_teacher(form, says):
     found = {cure_of(ASK, body, "mine") for body in bodies(says)}
     assert len(found) == 1, found
@@ -62,7 +63,7 @@ def test_a_limit_of_log_probabilities_is_read(says, who):
     assert not cure_of(fewer, says, "t")
 
 
-@pytest.mark.parametrize(
+@table(
     ("says", "key"),
     [
         ("System messages are not supported by this model", "system"),
@@ -128,8 +129,8 @@ SAYS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("says", SAYS)
+@table("key", KEYS)
+@table("says", SAYS)
 def test_any_key_of_a_request_in_any_of_the_ways_to_say_that_there_is_none(says, key):
     for body in bodies(says.format(key)):
         assert KEYS[key] in cure_of(ASK, body, "t")
@@ -153,7 +154,7 @@ def test_pydantic_s_errors_are_read_whatever_the_order_of_their_keys():
         assert "remove seed" in cure_of(ASK, {"detail": [error]}, "t")
 
 
-@pytest.mark.parametrize(
+@table(
     "body",
     [
         "",
@@ -220,7 +221,7 @@ def test_what_another_request_may_not_meet_is_none(body):
     assert not cure_of(ASK, body, "t")
 
 
-@pytest.mark.parametrize("says", [says for _, says in KNOWN] + [says for says, _ in LIMITS])
+@table("says", [says for _, says in KNOWN] + [says for says, _ in LIMITS])
 def test_a_row_that_quotes_an_error_and_is_echoed_is_none(says):
     turns = [TURNS[0], {"role": "user", "content": f"Explain: {says}"}]
     quoting = dataclasses.replace(ASK, turns=said(turns))

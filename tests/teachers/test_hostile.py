@@ -11,6 +11,7 @@ from client.wire.test_laws import mutated, places
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill.client.order import Answered, Refused
 from mashbill.client.prices import Price
@@ -156,8 +157,8 @@ def choosing(raw):
     return json.dumps(body).replace('"@@"', raw).encode()
 
 
-@pytest.mark.parametrize("raw", BAD)
-@pytest.mark.parametrize("streams", [False, True])
+@table("raw", BAD)
+@table("streams", [False, True])
 def test_what_is_no_log_probability_rejects_the_answer_with_the_reason(raw, streams):
     body = choosing(raw)
     if streams:
@@ -189,8 +190,8 @@ NO_COUNTS = ["-1", "0.5", '"5"', "true", "[5]", '{"a": 5}', "null", "-1e400", "N
 BEYOND = [str(10**30), "1e30", str(2**63), "1e9", str(foreign.MOST_TOKENS + 1), "1e400"]
 
 
-@pytest.mark.parametrize("name", USAGE)
-@pytest.mark.parametrize("raw", NO_COUNTS)
+@table("name", USAGE)
+@table("raw", NO_COUNTS)
 def test_what_is_no_count_of_tokens_is_as_good_as_absent_and_loses_no_answer(name, raw):
     found = outcome(wire_of(name), with_raw(shape(name), USAGE[name], raw).encode())
     assert isinstance(found, Answered)
@@ -200,8 +201,8 @@ def test_what_is_no_count_of_tokens_is_as_good_as_absent_and_loses_no_answer(nam
     assert min(found.tokens_in, found.tokens_out) > 0
 
 
-@pytest.mark.parametrize("name", USAGE)
-@pytest.mark.parametrize("raw", BEYOND)
+@table("name", USAGE)
+@table("raw", BEYOND)
 def test_a_count_beyond_all_bounds_is_no_price_and_the_answer_is_kept_unread(name, raw):
     body = with_raw(shape(name), USAGE[name], raw).encode()
     found = outcome(wire_of(name), body)

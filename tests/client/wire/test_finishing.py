@@ -6,6 +6,7 @@ import pytest
 from client.wire.known_shapes import WIRES, shape
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_tables import table
 
 from mashbill.client.order import Answered, Refused
 from mashbill.client.prices import Price
@@ -29,7 +30,7 @@ KNOWN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("word", "finish"), [(w, f) for f, ws in KNOWN.items() for w in ws])
+@table(("word", "finish"), [(w, f) for f, ws in KNOWN.items() for w in ws])
 def test_words_in_any_case(word, finish):
     reply = Reply()
     end(reply, word)
@@ -72,8 +73,8 @@ def answered(name, word, question=None, **form):
     return made._answered(question or Question("", "Say."), reply, 100).answer
 
 
-@pytest.mark.parametrize("name", PLACES)
-@pytest.mark.parametrize("word", ["abort", "cancelled", "pause", "SOMETHING_NEW"])
+@table("name", PLACES)
+@table("word", ["abort", "cancelled", "pause", "SOMETHING_NEW"])
 def test_an_answer_with_an_unknown_end_is_no_whole_one_and_the_word_is_told(name, word):
     answer = answered(name, word)
     assert word in answer.failed

@@ -22,6 +22,7 @@ from client.wire.known_shapes import (
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_tables import table
 
 from mashbill.client.prices import Price
 from mashbill.client.wire import Reply, WireError
@@ -118,7 +119,7 @@ def test_shapes_are_read() -> None:
     assert len(BOTH) > 9
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@table("name", ANSWERS)
 def test_every_answer_is_a_reply(name: str) -> None:
     assert read(name).model
 
@@ -153,8 +154,8 @@ def test_a_stream_that_is_cut_is_to_be_asked_for_again(name: str) -> None:
     assert ended
 
 
-@pytest.mark.parametrize("name", STREAMS)
-@pytest.mark.parametrize("end", [b"\n\n", b"\n", b"", b"\r\n", b" \n\n", b"\n\n: bye\n\n\n"])
+@table("name", STREAMS)
+@table("end", [b"\n\n", b"\n", b"", b"\r\n", b" \n\n", b"\n\n: bye\n\n\n"])
 def test_how_many_line_ends_close_a_stream_is_no_matter(name: str, end: bytes) -> None:
     assert read_stream(name, stream(name).rstrip() + end) == read_stream(name)
 

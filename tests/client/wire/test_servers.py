@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from client.wire.known_shapes import WIRES
 from tests_chat import as_values
+from tests_tables import table
 
 from mashbill.client.wire import WireError
 from mashbill.client.wire.bodies import whole_body
@@ -54,7 +55,7 @@ def called(calls: list[dict[str, str]], expected: list[dict[str, Any]]) -> list[
     return found
 
 
-@pytest.mark.parametrize(("name", "case"), CASES)
+@table(("name", "case"), CASES)
 def test_what_servers_answer(name: str, case: dict[str, Any]) -> None:
     wire, expect = WIRES[name], case["expect"]
     if case["status"] != 200:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests_tables import table
 
 from mashbill.files.rows.cells import Cells
 from mashbill.stages.marks.columns import Columns
@@ -128,7 +129,7 @@ def test_ids_of_other_things_are_none(value):
     assert marks_of("id", [value]) == []
 
 
-@pytest.mark.parametrize(("column", "values", "names"), NAMING)
+@table(("column", "values", "names"), NAMING)
 def test_a_column_that_names_models_is_a_mark(column, values, names):
     (mark,) = marks_of(column, values)
     assert sorted(mark.names) == names
@@ -138,7 +139,7 @@ def test_a_column_that_names_models_is_a_mark(column, values, names):
         or values[i % len(values)][0] == "{") for i in range(ROWS))  # fmt: skip
 
 
-@pytest.mark.parametrize(("column", "values"), HONEST)
+@table(("column", "values"), HONEST)
 def test_an_honest_column_is_none(column, values):
     assert marks_of(column, values) == []
 
