@@ -78,9 +78,9 @@ def pool(monkeypatch):
     made = []
     init = pools.Pool.__init__
 
-    def kept(self, workers):
+    def kept(self, *given):
         made.append(self)
-        init(self, workers)
+        init(self, *given)
 
     monkeypatch.setattr(pools.Pool, "__init__", kept)
     return made
@@ -104,6 +104,24 @@ def test_workers_end_with_their_run(alone, pool, tmp_path):
     run(recipe, tmp_path / "store", workers=2)
     assert pool[0].pids == []
     assert not Path(pool[0]._server.address).exists()
+
+
+def test_workers_are_not_told_the_keys_of_services(monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "sk-abcdefgh")
+    monkeypatch.setenv("OTHER", "kept")
+    workers = pools.Pool(1, {"sk-abcdefgh"})
+    try:
+        (pid,) = workers.pids
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not workers._server.connected:
+            time.sleep(0.02)
+        environ = Path(f"/proc/{pid}/environ").read_text()
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    finally:
+        workers.close()
+    assert "OTHER=kept" in environ
+    assert "sk-abcdefgh" not in environ
+    assert workers._server.key.hex() not in environ + command
 
 
 class Deadly(StageSpec):

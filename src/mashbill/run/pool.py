@@ -18,7 +18,7 @@ from mashbill.run.handed import Piece, StageWork
 from mashbill.run.server import Desk, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from mashbill.calls.asked_here import AskedHere
     from mashbill.core.teacher import TeacherSession
@@ -34,12 +34,16 @@ _AHEAD = 4  # pieces a place: one is done, the others wait, so that nobody waits
 class Pool:
     """The workers of one run. They are kept from stage to stage, with what they loaded."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, keys: Collection[str] = ()) -> None:
         """Start them.
 
         Args:
             workers: processes.
+            keys: of services: variables of the environment that hold one are not handed on.
         """
+        self._environ = {k: v for k, v in os.environ.items() if v.strip() not in keys}
+        # The folders that this process imports from, and no other, as it was started.
+        self._environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self.workers = workers
         self._server = Server()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -54,14 +58,12 @@ class Pool:
 
     def _start(self) -> None:
         self._number += 1
-        # The folders that this process imports from, and no other, as it was started.
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "mashbill.run.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._said,
-            env=env,
+            env=self._environ,
         )
         self._processes[self._number] = process
         told = {

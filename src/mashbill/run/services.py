@@ -70,6 +70,8 @@ class Asking:
     _hosts: dict[str, str] = field(default_factory=dict)
     is_interrupted: bool = False
     """whether a stage failed among its requests: this run asks services no more"""
+    keys: set[str] = field(default_factory=set)
+    """keys of services, which no other process is told"""
     _client: Client | None = None
     _accounts: Accounts | None = None
 
@@ -138,6 +140,7 @@ class Asking:
             teacher=name,
         )
         self._check_host(account)
+        self.keys |= {key for key in account.keys if key}
         now = datetime.now(UTC)
         # Who wants max_completion_tokens refuses max_tokens beside it.
         strict = service.strict_max_tokens or "max_completion_tokens" in spec.extra

@@ -209,7 +209,7 @@ class Sessions:
 
     def _workers(self) -> Pool:
         if self._pool is None:
-            self._pool = Pool(self.execution.workers)
+            self._pool = Pool(self.execution.workers, self.asking.keys)
         return self._pool
 
     def _at_once(self, job: Job) -> int:

@@ -151,6 +151,7 @@ class Threads:
     def __init__(self, make: Callable[[Slice], MadeSlice], ahead: int) -> None:
         self.ahead = ahead
         self._make = make
+        self._is_over = False
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(ahead, thread_name_prefix="slice")
 
@@ -159,9 +160,13 @@ class Threads:
 
         def work() -> None:
             try:
-                self._done.put((item.number, self._make(item)))
+                made = self._make(item)
             except BaseException as error:  # noqa: BLE001 - raised where its turn comes
                 self._done.put((item.number, error))
+                return
+            if self._is_over:
+                made.shard.discard()
+            self._done.put((item.number, made))
 
         self._pool.submit(work)
 
@@ -171,6 +176,7 @@ class Threads:
 
     def cancel(self) -> None:
         """Let no thread begin another slice; those that are at one end by themselves."""
+        self._is_over = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
