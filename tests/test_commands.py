@@ -84,3 +84,14 @@ def test_a_question_loads_neither_what_runs_nor_what_others_ask() -> None:
         or name in {"mashbill.cli.running", "mashbill.plan", "mashbill.publish"}
     }
     assert not wrong
+
+
+def test_asking_a_workspace_loads_what_the_question_needs_and_no_more() -> None:
+    found = modules_of(["bill", "hf:HuggingFaceTB/SmolLM3-3B"])
+    wrong = {name for name in found if name.startswith(("mashbill.calls.", "mashbill.client."))}
+    assert wrong <= {"mashbill.client.prices"}
+    assert not {"mashbill.lineage.evidence.trace", "mashbill.core.recipe"} & found
+    assert {name for name in found if name.startswith("mashbill.workspace.")} == {
+        f"mashbill.workspace.{name}"
+        for name in ("billed", "opened", "questions", "space", "tables")
+    }

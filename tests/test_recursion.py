@@ -45,7 +45,10 @@ DELEGATING = {
     "plan.py as_json": "of the stages that it holds",
     "stages/writing/work.py ask": "of a teacher's session",
     "workspace/planned.py as_json": "of the plan that it holds",
-    "workspace/space.py trace": "of the lineage, which walks",
+    "workspace/billed.py as_json": "of the lines and verdicts that it holds",
+    "workspace/proven.py as_json": "of the lines and verdicts that it holds",
+    "workspace/questions.py trace": "of the lineage, which walks",
+    "workspace/removed.py as_json": "of the artifacts, the rebuild and the plan that it holds",
 }
 """file and method -> whose method of the same name it calls: that of another class"""
 

@@ -12,7 +12,6 @@ from tests_laws import law
 from tests_support import TEACHER, run_stages
 
 from mashbill import RecipeError, load_recipe
-from mashbill.cli.subjects import own_subject
 from mashbill.core.use import Use
 from mashbill.lineage.bills.bill import bill, coverage
 from mashbill.lineage.bills.prompted import PromptCoverage, prompt_coverage
@@ -23,6 +22,7 @@ from mashbill.lineage.duties.releasing import decide_release
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.lineage.exports import FORMATS, export, gather
 from mashbill.lineage.exports.bill_file import bill_text
+from mashbill.lineage.subject import own_subject
 from mashbill.plan import build
 from mashbill.policy.decision import strictest
 from mashbill.policy.documents import load_registry
@@ -208,7 +208,7 @@ def checked(folder, origins, **use):
     store = made(folder, origins)
     rules = folder / "rules.toml"
     rules.write_text(RULES)
-    asked = own_subject("mixed", store.root)
+    asked = own_subject("mixed", store)
     declared = Use(license="MIT", competes_with=(), commercial=True, **use)
     return asked.decide(
         load_registry(), date(2026, 11, 20), declared, load_rules([rules]), is_release=True

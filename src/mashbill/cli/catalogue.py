@@ -1,26 +1,14 @@
-"""The catalogue as commands open it: by its index, told if that cannot be kept."""
+"""Printing lists of the catalogue for programs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.cli.options import err, out
+from mashbill.cli.options import out
 from mashbill.core.shown import json_text
-from mashbill.policy.keeping import open_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from mashbill.policy.index import Index
-
-
-def opened(catalogue: Sequence[Path] | None) -> Index:
-    """Return the index of the shipped catalogue and of what --catalogue names."""
-    index = open_index(catalogue or ())
-    if index.kept:
-        err.say(("note:", "yellow"), " ", index.kept)
-    return index
+    from collections.abc import Iterable
 
 
 def stream_json(rows: Iterable[Any]) -> None:

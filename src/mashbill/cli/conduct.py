@@ -11,7 +11,7 @@ import typer
 from mashbill.calls import upkeep as keeping
 from mashbill.calls.journal import Journal
 from mashbill.calls.runs import Run
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
 from mashbill.cli.printing import table
 from mashbill.conduct import statement
@@ -90,7 +90,7 @@ def statement_command(
     ] = None,
 ) -> None:
     """Write a signed statement of how a run had access, that a third party can audit."""
-    opened = open_store(store)
+    opened = workspace(store).store()
     journal = Journal(_journal(store))
     found = _find(journal, run)
     entry = next(
@@ -144,7 +144,9 @@ def audit_command(
         problems.append(f"it is signed by {checked.keyid[:16]}, and not by {key}")
     predicate = checked.predicate
     if store is not None:
-        entries = {e.digest: e for e in open_store(store).ledger.accepted if e.event == "conduct"}
+        entries = {
+            e.digest: e for e in workspace(store).store().ledger.accepted if e.event == "conduct"
+        }
         entry = entries.get(checked.entry)
         if entry is None:
             problems.append(f"the ledger of {store} has no entry {checked.entry[:16]}")

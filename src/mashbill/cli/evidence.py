@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     DEFAULT_STORE,
     NameArgument,
@@ -15,13 +15,8 @@ from mashbill.cli.options import (
     app,
     out,
 )
-from mashbill.core import checkpoint as checkpoints
 from mashbill.core.errors import InputError
-from mashbill.core.ledger import Signer
-from mashbill.core.shown import json_text
-from mashbill.core.store import LEDGER, write_atomically
-from mashbill.core.witness import WitnessKey
-from mashbill.lineage.evidence.proof import prove
+from mashbill.core.store import write_atomically
 
 
 @app.command()
@@ -39,19 +34,11 @@ def checkpoint(
     if (witness is None) != (witness_key is None):
         msg = "--witness and --witness-key go together: the key says whose signature counts"
         raise InputError(msg)
-    opened = open_store(store)
-    signer = Signer.default()
-    note = checkpoints.make(opened.root / LEDGER, signer)
-    checkpoints.keep(opened.root, signer)
-    if witness is not None and witness_key is not None:
-        from mashbill.client.witnessing import cosign
-
-        lines = checkpoints.lines_of(opened.root / LEDGER)
-        note = cosign(lines, note, witness, WitnessKey.parse(witness_key))
+    note = workspace(store).checkpoint(witness=witness, witness_key=witness_key)
     if to is None:
-        out.emit(str(note))
+        out.emit(note)
     else:
-        write_atomically(to, str(note).encode())
+        write_atomically(to, note.encode())
         out.say(str(to))
 
 
@@ -63,11 +50,7 @@ def prove_command(
     to: Annotated[Path | None, typer.Option(help="File to write.")] = None,
 ) -> None:
     """Write a small file that proves one record, its lineage and its place in the ledger."""
-    opened = open_store(store)
-    ref = opened.find(name).ref
-    data = prove(opened, name, row, Signer.default())
-    target = to or Path(f"{ref}-row-{row}.proof.json")
-    write_atomically(target, (json_text(data, indent=1) + "\n").encode())
+    target = workspace(store).prove(name, row, to)
     out.say(
         f"{target}: {target.stat().st_size:,} bytes; `mashbill audit --proof {target}` "
         "checks it anywhere"
@@ -87,18 +70,9 @@ def export_command(
     to: Annotated[Path | None, typer.Option(help="File to write; printed if absent.")] = None,
 ) -> None:
     """Write an artifact's bill in a standard's own form (docs/exports.md)."""
-    from mashbill.lineage.exports import export, gather
-    from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
-
-    opened = open_store(store)
-    manifest = opened.find(name)
-    text = export(opened, manifest, format)
+    item = workspace(store)[name]
     if to is None:
-        out.emit(text + "\n")
+        out.emit(item.export(format) + "\n")
         return
-    write_atomically(to, text.encode())
-    out.say(str(to))
-    if format == "card":  # it points to the bill by name and digest
-        beside = to.parent / BILL_FILE
-        write_atomically(beside, bill_text(gather(opened, manifest)).encode())
-        out.say(str(beside))
+    for path in item.write_export(format, to):
+        out.say(str(path))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mashbill.calls.journal import Journal
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
@@ -28,15 +27,11 @@ from mashbill.cli.show import (
     print_difference,
     print_verdicts,
 )
-from mashbill.cli.subjects import Subject, subject_of, through_catalogue
-from mashbill.lineage.bills.bill import bill
-from mashbill.lineage.bills.definitions import SHIPPED, is_definition, judge_all
-from mashbill.lineage.bills.difference import compare_bills, compare_verdicts
-from mashbill.lineage.bills.prompted import covered_with
-from mashbill.lineage.bills.summary import summary
+from mashbill.lineage.bills.definitions import SHIPPED, is_definition
 from mashbill.lineage.bills.telling import open_ends
-from mashbill.lineage.catalogue.unsettled import unsettled
-from mashbill.lineage.evidence.trace import Tracer
+
+if TYPE_CHECKING:
+    from mashbill.workspace.billed import Billed
 
 DefinitionOption = Annotated[
     list[str] | None,
@@ -69,83 +64,42 @@ def bill_command(
     hf:OWNER/NAME is a public model or dataset, by the claims of the catalogue.
     """
     wanted = SHIPPED if not definition or definition == ["all"] else tuple(definition)
+    statuses, space = parse_claims(claims), workspace(store, catalogue=catalogue)
 
-    def subject(text: str) -> Subject:
-        found = subject_of(text, store, parse_claims(claims), catalogue or ())
-        if found.store is None or not through:
-            return found
-        return through_catalogue(found, parse_claims(claims), catalogue or ())
+    def billed(text: str, paths: int = 1) -> Billed:
+        return space.bill(text, wanted, claims=statuses, through=through, paths=paths)
 
-    asked = subject(name)
     if against is not None:
-        other = None if is_definition(against) else subject(against)
-        _against(asked, other, against, wanted, as_json)
+        difference = billed(name).against(against if is_definition(against) else billed(against))
+        if as_json:
+            print_json(difference.as_json())
+        else:
+            print_difference(difference)
         return
-    circuit = asked.circuit
-    lines, verdicts = bill(circuit), judge_all(circuit, wanted, paths=paths)
-    covered = covered_with(circuit, asked.prompted)
-    doubts = []
-    if asked.entity is not None and asked.lineage is not None:
-        doubts = unsettled(asked.lineage.catalogue, asked.entity, wanted, parse_claims(claims))
+    found = billed(name, paths)
     if as_json:
-        digest = asked.manifest.digest if asked.manifest else None
-        print_json(
-            {
-                **summary(
-                    asked.name,
-                    digest,
-                    lines,
-                    verdicts,
-                    covered,
-                    asked.contradicted,
-                    asked.prompted,
-                ),
-                "unsettled": [vars(doubt) for doubt in doubts],
-            }
-        )
+        print_json(found.as_json())
         return
+    _print(found, claims)
+
+
+def _print(found: Billed, claims: str) -> None:
+    """Print a bill, what speaks against it, and what definitions conclude."""
+    asked = found.subject
     if asked.entity is None:
-        print_bill(lines, asked.name, covered)
+        print_bill(found.lines, asked.name, found.coverage)
     else:
         if asked.resolved:
             out.say(f"Name: {asked.resolved}")
-        recorded = [line for line in lines if line.source.what != "unknown"]
-        print_bill(recorded, f"{asked.name}, by {claims} claims", covered)
-        out.say(open_ends(lines, asked.entity.making_looked))
+        recorded = [line for line in found.lines if line.source.what != "unknown"]
+        print_bill(recorded, f"{asked.name}, by {claims} claims", found.coverage)
+        out.say(open_ends(found.lines, asked.entity.making_looked))
     print_contradicted(asked.contradicted)
     if asked.prompted is not None and asked.prompted.undeclared:
         out.say(f"Prompts: {asked.prompted}.")
-    print_verdicts(verdicts, asked.name)
-    for doubt in doubts:
+    print_verdicts(found.verdicts, asked.name)
+    for doubt in found.unsettled:
         out.say(f"Unsettled: {doubt}")
-
-
-def _against(
-    first: Subject, second: Subject | None, other: str, wanted: tuple[str, ...], as_json: bool
-) -> None:
-    """Print how an artifact differs from another, or how two definitions differ on it."""
-    circuit = first.circuit
-    if second is None:
-        pairs = []
-        one, two = "/".join(wanted), other
-        verdicts = compare_verdicts(
-            judge_all(circuit, wanted), judge_all(circuit, (other,) * len(wanted))
-        )
-    else:
-        one, two = first.name, second.name
-        pairs = compare_bills(bill(circuit), bill(second.circuit))
-        verdicts = compare_verdicts(judge_all(circuit, wanted), judge_all(second.circuit, wanted))
-    if as_json:
-        print_json(
-            {
-                "first": one,
-                "second": two,
-                "lines": [pair.as_json() for pair in pairs],
-                "verdicts": [[a.as_json(), b.as_json()] for a, b in verdicts],
-            }
-        )
-        return
-    print_difference(pairs, verdicts, one, two)
 
 
 @app.command()
@@ -159,9 +113,7 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Walk from one record back to the teacher's call and the human text."""
-    opened = open_store(store)
-    tracer = Tracer(opened, Journal.of(opened))
-    hop = tracer.forward(name, row) if forward else tracer.trace(name, row)
+    hop = workspace(store).trace(name, row, forward=forward)
     if as_json:
         print_json(hop.as_json())
     else:

@@ -1,34 +1,34 @@
-"""Opening a store to be read: what of its ledger is not read is told once."""
+"""A workspace as commands open it: what of it is not read is told on standard error."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mashbill.cli.options import err
-from mashbill.core.store import Store
+from mashbill.cli.options import DEFAULT_STORE, err
+from mashbill.workspace.space import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from mashbill.workspace.opened import Notice
 
-def open_store(path: Path) -> Store:
-    """Open a store to be read, and say on standard error which entries are not read.
 
-    Raises:
-        StoreError: if it is no store.
+def workspace(
+    store: Path = DEFAULT_STORE,
+    *,
+    catalogue: Sequence[Path] | None = None,
+    cache: Path | None = None,
+) -> Workspace:
+    """Return the workspace that options name.
+
+    Args:
+        store: what --store names.
+        catalogue: what --catalogue names.
+        cache: what --cache names.
     """
-    store = Store(path)
-    ledger = store.ledger
-    if ledger.broken is not None:
-        index, wrong = ledger.broken
-        err.say(
-            (f"not read: {ledger.path}, from entry {index} on", "yellow"),
-            f": it {wrong}; run `mashbill audit`",
-        )
-    for keyid, entries in ledger.strangers.items():
-        many = f"{len(entries)} entries" if entries[1:] else "one entry"
-        err.say(
-            (f"not read: {many} of {ledger.path}, from entry {entries[0].index} on", "yellow"),
-            f": no signer of this store declared the key {keyid[:16]}; run `mashbill audit`",
-        )
-    return store
+    return Workspace(store, catalogue=catalogue or (), cache=cache, on_notice=_tell)
+
+
+def _tell(notice: Notice) -> None:
+    err.say((notice.what, "yellow"), notice.why)

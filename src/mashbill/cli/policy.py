@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from mashbill.cli.decided import print_decided
 from mashbill.cli.ending import EXIT
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
     DEFAULT_STORE,
@@ -26,13 +27,10 @@ from mashbill.cli.options import (
     parse_day,
     print_json,
 )
-from mashbill.cli.subjects import subject_of
 from mashbill.core.errors import InputError
 from mashbill.core.store import write_atomically
 from mashbill.core.use import Use
-from mashbill.policy.documents import load_registry
 from mashbill.policy.formats import to_junit, to_sarif
-from mashbill.policy.house import load_rules
 
 SarifOption = Annotated[Path | None, typer.Option(help="SARIF file to write, for CI.")]
 JunitOption = Annotated[Path | None, typer.Option(help="JUnit file to write, for CI.")]
@@ -42,19 +40,20 @@ _USE = {
 }
 
 
-def use_of(base: Use, **given: Any) -> Use:
-    """Return a declared use with options in place of what was declared.
+def use_of(**given: Any) -> dict[str, Any]:
+    """Return what options declare of a use; None leaves a fact as its run declared it.
 
     Raises:
         InputError: if an option has a value that cannot be.
     """
     try:
-        return base.changed(given)
+        Use().changed(given)
     except ValidationError as error:
         item = error.errors()[0]
         key = str(item["loc"][0])
         msg = f"--{key.replace('_', '-')} {item['input']!r}: {_USE.get(key, item['msg'])}"
         raise InputError(msg) from error
+    return given
 
 
 @app.command("check")
@@ -85,23 +84,28 @@ def check_command(
     as_json: JsonOption = False,
 ) -> None:
     """Decide an artifact again: terms, licences, house rules. Exit 0 allow, 1 deny, 3 review."""
-    subject = subject_of(name, store, parse_claims(claims), catalogue or ())
     competes = None
     if competes_with is not None:
         competes = [] if competes_with == ["none"] else competes_with
     use = use_of(
-        subject.use, purpose=purpose, distribution=distribution, commercial=commercial,
+        purpose=purpose, distribution=distribution, commercial=commercial,
         competes_with=competes, published_name=published_name, license=license,
     )  # fmt: skip
-    decided = subject.decide(
-        load_registry(terms or ()), parse_day(as_of), use, load_rules(rules or ()), is_release=True
+    checked = workspace(store, catalogue=catalogue).check(
+        name,
+        as_of=parse_day(as_of),
+        terms=terms or (),
+        rules=rules or (),
+        claims=parse_claims(claims),
+        **use,
     )
+    decided = checked.decided
     if sarif is not None:
-        _write(to_sarif(decided.decisions, subject.name), sarif)
+        _write(to_sarif(decided.decisions, checked.artifact), sarif)
     if junit is not None:
-        _write(to_junit(decided.decisions, subject.name), junit)
+        _write(to_junit(decided.decisions, checked.artifact), junit)
     if as_json:
-        print_json({"artifact": subject.name, **decided.as_json()})
+        print_json(checked.as_json())
     else:
         print_decided(decided, every=every)
     raise typer.Exit(EXIT[decided.outcome])

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from mashbill.cli.catalogue import opened, stream_json
+from mashbill.cli.catalogue import stream_json
 from mashbill.cli.ending import EXIT
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     CatalogueOption,
     JsonOption,
@@ -59,7 +60,7 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """List models and datasets."""
-    index = opened(catalogue)
+    index = workspace(catalogue=catalogue).index()
     rows, count = index.listed(text, None if as_json and limit is None else limit or SHOWN)
     found = index.batches(rows)
     if as_json:
@@ -85,7 +86,7 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show a model or dataset: its facts, and every claim about it, contradictions beside."""
-    index = opened(catalogue)
+    index = workspace(catalogue=catalogue).index()
     entity, how = find_named(name, index)
     most = None if as_json and limit is None else limit or SHOWN
     about, made_from = index.about(entity.id, most)
@@ -121,7 +122,7 @@ def sources_command(catalogue: CatalogueOption = None, as_json: JsonOption = Fal
 @catalogue_app.command("disputes")
 def disputes_command(catalogue: CatalogueOption = None, as_json: JsonOption = False) -> None:
     """Show claims that contradict each other; none is resolved by hand."""
-    disputes = opened(catalogue).disputes()
+    disputes = workspace(catalogue=catalogue).index().disputes()
     if as_json:
         print_json(
             {key: [c.model_dump(mode="json") for c in sides] for key, sides in disputes.items()}
@@ -161,7 +162,7 @@ def import_command(
     """Add claims from cards, recipes, a graph, a collection or CSV; nothing is overwritten."""
     folders = [to] if to.exists() else []
     if format == "csv" and len(what) == 1 and Path(what[0]).exists() and not entity:
-        quick = add_csv(to, Path(what[0]), opened(folders))
+        quick = add_csv(to, Path(what[0]), workspace(catalogue=folders).index())
         if quick is not None:
             told = Imported((), (), (), "csv")
             if as_json:

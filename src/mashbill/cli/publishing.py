@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     DEFAULT_STORE,
     JsonOption,
@@ -77,10 +77,10 @@ def publish_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset or a model to an address, with a card, the bill and SHA-256 digests."""
-    from mashbill.publish.publish import Wish, publish
+    from mashbill.publish.publish import Wish
 
-    opened = open_store(store)
-    manifest = opened.find(name)
+    item = workspace(store)[name]
+    manifest = item.manifest
     kind, shape = _choices(format, form, rejected=rejected)
     if manifest.kind == "model" and (format is not None or form is not None or rejected):
         msg = f"{manifest.ref} is a model and has no rows; leave out --format, --form, --rejected"
@@ -98,7 +98,7 @@ def publish_command(
         escape_formulas=escape_formulas,
     )
     check = f"mashbill check {manifest.ref} --store {store}"
-    done = publish(opened, manifest, to, wish)
+    done = item.publish(to, wish)
     if as_json:
         print_json({**done.as_json(), "check": check})
         return

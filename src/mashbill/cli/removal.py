@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from mashbill import plan as planning
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     DEFAULT_STORE,
     AllowOption,
@@ -22,10 +21,7 @@ from mashbill.cli.options import (
 )
 from mashbill.cli.show import print_affected, print_plan, print_rebuild
 from mashbill.core.errors import InputError
-from mashbill.core.recipe import load_recipe
-from mashbill.lineage.whatif.rebuild import rebuild, write_rebuild
-from mashbill.lineage.whatif.removal import Selector, affected, affected_rows
-from mashbill.workspace.recipes import recipe_path
+from mashbill.lineage.whatif.removal import Selector
 
 SourceOption = Annotated[str | None, typer.Option(help="Name of the source, or name and version.")]
 ProviderOption = Annotated[str | None, typer.Option(help="All sources of this provider.")]
@@ -68,25 +64,23 @@ def affected_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show which records, datasets, models and evaluations rest on some sources."""
-    opened = open_store(store)
+    space = workspace(store)
     selector = selector_of(
         source=source, provider=provider, country=country, kind=kind, license=license, terms=terms
     )
     if rows is not None:
-        manifest = opened.find(rows)
-        ranges = affected_rows(opened, manifest, selector)
+        which = space.affected_rows(rows, selector)
         if as_json:
-            print_json({"artifact": str(manifest.ref), "rows": ranges})
+            print_json(which.as_json())
         else:
-            for first, end in ranges:
+            for first, end in which.ranges:
                 out.say(f"{first}" if end == first + 1 else f"{first} to {end - 1}")
         return
-    found = affected(opened, selector)
+    found = space.affected(selector)
     if as_json:
-        print_json({"without": selector.model_dump(exclude_none=True),
-                    "affected": [item.as_json() for item in found]})  # fmt: skip
+        print_json(found.as_json())
         return
-    print_affected(found, str(selector), len({m.ref for m in opened.manifests()}))
+    print_affected(found.found, str(selector), found.in_all)
 
 
 @app.command("rebuild")
@@ -110,23 +104,17 @@ def rebuild_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write the recipe of a rebuild without some sources, and plan it; nothing is run."""
-    opened = open_store(store)
     selector = selector_of(
         source=without, provider=provider, country=country, kind=kind, license=license, terms=terms
     )
-    path = recipe_path(recipe)
     replace = dict(_pair(text) for text in teacher or ())
-    made = rebuild(path, opened, selector, replace, allow or ())
-    target = to or Path(f"{path.stem}-without.toml")
-    write_rebuild(made, path, target, selector, allow or ())
-    stays = bool(made.data["stages"])
-    plan = planning.build(load_recipe(target, allow or ()), opened) if stays else None
+    done = workspace(store).rebuild(recipe, selector, teacher=replace, to=to, allow=allow or ())
     if as_json:
-        print_json({**made.as_json(), "recipe": str(target), "plan": plan and plan.as_json()})
+        print_json(done.as_json())
         return
-    print_rebuild(made, str(target))
-    if plan is not None:
-        print_plan(plan)
+    print_rebuild(done.made, str(done.recipe))
+    if done.plan is not None:
+        print_plan(done.plan)
 
 
 def _pair(text: str) -> tuple[str, str]:

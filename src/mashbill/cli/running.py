@@ -13,7 +13,7 @@ import typer
 
 from mashbill.cli.decided import print_decided
 from mashbill.cli.ending import STOPPED
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     DEFAULT_STORE,
     AllowOption,
@@ -36,7 +36,6 @@ from mashbill.client.budget import Caps
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.reasons import plain
 from mashbill.core.stage import WARNINGS
-from mashbill.workspace.space import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,7 +67,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show order, counts, time and price, what goes on the bill, and what terms say to it."""
-    planned = Workspace(store).plan(
+    planned = workspace(store).plan(
         recipe,
         allow=allow or (),
         teacher=teacher,
@@ -161,7 +160,7 @@ def run(
     if (accept_review is None and override_lint is None) != (reason is None):
         msg = "--accept-review or --override-lint NAME and --reason TEXT belong together"
         raise InputError(msg)
-    space = Workspace(store, cache=cache)
+    space = workspace(store, cache=cache)
     planned = space.plan(recipe, allow=allow or (), terms=terms or (), rules=rules or ())
     if not as_json:
         _warn(planned.warnings)
@@ -258,5 +257,4 @@ def report(
     to: Annotated[Path | None, typer.Option(help="File to write.")] = None,
 ) -> None:
     """Write one HTML file about an artifact; it opens offline."""
-    open_store(store)  # what is not read of it is told
-    out.say(str(Workspace(store).report(name, to)))
+    out.say(str(workspace(store).report(name, to)))

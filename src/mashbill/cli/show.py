@@ -15,7 +15,7 @@ from mashbill.lineage.bills.text import conclusion_text, path_text, share_text
 from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.text import Text
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.bills.bill import Coverage
     from mashbill.lineage.bills.definitions import Verdict
-    from mashbill.lineage.bills.difference import LinePair
     from mashbill.lineage.evidence.trace import Hop
     from mashbill.lineage.whatif.rebuild import Rebuild
     from mashbill.lineage.whatif.removal import Affected
     from mashbill.run.spend import Spend
+    from mashbill.workspace.billed import Difference
 
 
 _COLUMNS = 12  # columns of a file that a terminal shows
@@ -149,7 +149,7 @@ def _about(seconds: float | None) -> str:
     return "?" if seconds is None else f"{seconds:,.1f}"
 
 
-def print_bill(lines: list[Line], name: str, covered: Coverage | None = None) -> None:
+def print_bill(lines: Sequence[Line], name: str, covered: Coverage | None = None) -> None:
     """Print a bill."""
     listing = table(
         "source", "kind", "route", "licence", "through", "touched", "owed", "depth",
@@ -188,7 +188,7 @@ def print_contradicted(told: Mapping[str, Contradiction]) -> None:
         out.say(("contradicted:", "yellow"), f" {name} was {one.says}.")
 
 
-def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
+def print_verdicts(pairs: Sequence[tuple[Verdict, Verdict]], name: str) -> None:
     """Print each definition's conclusions with the path that decides, and what is unknown."""
     listing = table(
         "definition",
@@ -214,10 +214,9 @@ def print_verdicts(pairs: list[tuple[Verdict, Verdict]], name: str) -> None:
         out.say(f"and {len(unknown) - _UNKNOWN} more that are unknown, told by --json")
 
 
-def print_difference(
-    pairs: list[LinePair], verdicts: list[tuple[Verdict, Verdict]], one: str, two: str
-) -> None:
+def print_difference(found: Difference) -> None:
     """Print how two bills or two definitions differ."""
+    one, two, pairs, verdicts = found.first, found.second, found.lines, found.verdicts
     if pairs:
         listing = table("source", "through", one, two, title=f"{one} against {two}")
         for pair in pairs:
@@ -252,7 +251,7 @@ def _side(line: Line | None) -> str:
     return f"touched {share_text(line.share)}, owed {share_text(line.owed)}, depth {line.depth}"
 
 
-def print_affected(found: list[Affected], which: str, total: int) -> None:
+def print_affected(found: Sequence[Affected], which: str, total: int) -> None:
     """Print what rests on some sources."""
     listing = table("artifact", "what", "records", "of unknown origin", "share", "systems",
                  title=f"Rests on {which}")  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
 from mashbill.cli.printing import table
 from mashbill.core import checkpoint as checkpoints
@@ -24,7 +24,7 @@ KeyArgument = Annotated[str, typer.Argument(help="Key id: 64 hexadecimal digits.
 @signers_app.command("list")
 def list_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """List the keys whose entries count, and those whose entries do not."""
-    ledger = open_store(store).ledger
+    ledger = workspace(store).store().ledger
     own = Signer.default().keyid
     by_key: dict[str, int] = {}
     for entry in ledger.accepted:

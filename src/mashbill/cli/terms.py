@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     DEFAULT_STORE,
     AsOfOption,
@@ -21,17 +21,16 @@ from mashbill.cli.options import (
 )
 from mashbill.cli.printing import stacked, table
 from mashbill.cli.show_terms import binding, print_changes, print_document, print_list
-from mashbill.cli.subjects import Subject, is_public, own_subject
 from mashbill.core.errors import InputError
 from mashbill.core.store import LEDGER
-from mashbill.lineage.duties.decisions import differing
+from mashbill.lineage.subject import is_public
 from mashbill.policy.documents import Route, load_registry
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from mashbill.lineage.duties.decisions import Decided
     from mashbill.policy.documents import Document, Registry
+    from mashbill.workspace.otherwise import Otherwise
 
 terms_app = typer.Typer(help="Terms and licences, as of a day.", no_args_is_help=True)
 app.add_typer(terms_app, name="terms")
@@ -147,13 +146,7 @@ def diff_command(
         msg = f"--from {one} lies after --to {two}; turn them round"
         raise InputError(msg)
     changes = registry.changes(one, two)
-    anew: list[tuple[Subject, Decided, Decided]] = []
-    if (store / LEDGER).exists():
-        for manifest in {m.ref: m for m in open_store(store).manifests()}.values():
-            subject = own_subject(str(manifest.ref), store)
-            pair = [subject.decide(registry, day, subject.use) for day in (one, two)]
-            if differing(pair[0], pair[1]):
-                anew.append((subject, pair[0], pair[1]))
+    anew = workspace(store).decided_otherwise(one, two, terms=terms or ())
     if as_json:
         print_json(
             {
@@ -163,15 +156,14 @@ def diff_command(
                 "ended": [change.as_json() for change in changes if not change.after],
                 "artifacts": [
                     {
-                        "artifact": subject.name,
-                        "before": before.outcome,
-                        "after": after.outcome,
+                        "artifact": item.name,
+                        "before": item.before.outcome,
+                        "after": item.after.outcome,
                         "changed": [
-                            [a and a.as_json(), b and b.as_json()]
-                            for a, b in differing(before, after)
+                            [a and a.as_json(), b and b.as_json()] for a, b in item.differing
                         ],
                     }
-                    for subject, before, after in anew
+                    for item in anew
                 ],
             }
         )
@@ -180,9 +172,7 @@ def diff_command(
     _print_anew(anew, one, two, store)
 
 
-def _print_anew(
-    anew: list[tuple[Subject, Decided, Decided]], one: date, two: date, store: Path
-) -> None:
+def _print_anew(anew: list[Otherwise], one: date, two: date, store: Path) -> None:
     if not anew:
         where = store if (store / LEDGER).exists() else f"{store}, which is not there"
         out.say(f"No artifact of {where} is decided otherwise.")
@@ -194,10 +184,11 @@ def _print_anew(
         "because",
         title="Artifacts that are decided otherwise",
     )
-    for subject, before, after in anew:
+    for item in anew:
         why = [
             f"{b.clause or b.rule}: {b.because}" if b else f"no longer: {a.because}" if a else ""
-            for a, b in differing(before, after)
+            for a, b in item.differing
         ]
-        listing.add_row(subject.name, before.outcome, after.outcome, stacked(dict.fromkeys(why)))
+        told = stacked(dict.fromkeys(why))
+        listing.add_row(item.name, item.before.outcome, item.after.outcome, told)
     out.print(listing)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mashbill.cli.catalogue import opened
-from mashbill.cli.opening import open_store
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     COUNTED_CLAIMS,
+    DEFAULT_STORE,
     AsOfOption,
     CatalogueOption,
     ClaimsOption,
@@ -24,22 +24,7 @@ from mashbill.cli.options import (
 )
 from mashbill.cli.show_whatif import print_whatif
 from mashbill.core.errors import InputError
-from mashbill.lineage.bills.definitions import load_definitions
-from mashbill.lineage.whatif import lead, population
-from mashbill.lineage.whatif.hub_facts import things_of_index
-from mashbill.lineage.whatif.scenarios import Scenario, forbidding, removing, tell
-from mashbill.lineage.whatif.summary import ARTIFACTS_TOLD, counted_over
-from mashbill.lineage.whatif.things import things_of_store
-from mashbill.policy.documents import load_registry
-from mashbill.policy.index import Names
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
-
-    from mashbill.lineage.whatif.things import Things
-    from mashbill.policy.documents import Registry
-
+from mashbill.lineage.whatif.summary import ARTIFACTS_TOLD
 
 RemoveOption = Annotated[
     list[str] | None,
@@ -99,58 +84,30 @@ def whatif_command(
     if not remove and not terms:
         msg = "say what goes: --remove 'country == \"XX\"', or --terms 'P forbids training from D'"
         raise InputError(msg)
-    day = parse_day(as_of)
-    registry = load_registry(terms_file or ())
-    listed = population.read_population(population_file) if population_file else None
-    things, ids, counted = _asked_about(store, catalogue, claims)
-    if store is None:
-        listed = listed or population.shipped()
-    definitions = load_definitions(definition or ("A", "B", "C"))
-    times = lead.shipped() if lead_months is None else lead.every_step(lead_months)
-    told = [
-        tell(things, scenario, definitions, registry, day, lead=times, population=listed, ids=ids)
-        for scenario in _scenarios(things, registry, remove or (), terms or (), title or (), day)
-    ]
-    facts = [item.as_json(most) for item in told]
+    if len(title or ()) > len(remove or ()):
+        msg = (
+            f"--title: there are {len(title or ())} for {len(remove or ())} of --remove; "
+            "give one for each"
+        )
+        raise InputError(msg)
+    found = workspace(store or DEFAULT_STORE, catalogue=catalogue).whatif(
+        remove=remove or (),
+        terms=terms or (),
+        title=title or (),
+        definition=definition or ("A", "B", "C"),
+        about="catalogue" if store is None else "store",
+        as_of=parse_day(as_of),
+        lead_months=lead_months,
+        population=population_file,
+        claims=parse_claims(claims),
+        terms_file=tuple(terms_file or ()),
+        most=most,
+    )
     if to is not None:
-        from mashbill.report.whatif import write_whatif
-
-        write_whatif(facts, [item.flows() for item in told], to, as_of=day, counted=counted)
+        found.write(to)
     if as_json:
-        print_json({"as_of": day.isoformat(), "counted": counted, "scenarios": facts})
+        print_json(found.as_json())
         return
-    print_whatif(facts, counted)
+    print_whatif(found.facts, found.counted)
     if to is not None:
         out.say(f"Page: {to}")
-
-
-def _asked_about(
-    store: Path | None, catalogue: list[Path] | None, claims: str
-) -> tuple[Things, Mapping[str, str], str]:
-    """Return what scenarios are put to, ids by lower-case name, and a sentence that counts it."""
-    if store is not None:
-        things = things_of_store(open_store(store))
-        return things, {}, counted_over(things, f"the store {store}", "its own records")
-    statuses = parse_claims(claims)
-    index = opened(catalogue)
-    things = things_of_index(index, statuses)
-    by = f"{', '.join(statuses)} claims"
-    return things, Names(index), counted_over(things, "the catalogue", by)
-
-
-def _scenarios(
-    things: Things,
-    registry: Registry,
-    remove: list[str] | tuple[str, ...],
-    terms: list[str] | tuple[str, ...],
-    titles: list[str] | tuple[str, ...],
-    day: date,
-) -> list[Scenario]:
-    if len(titles) > len(remove):
-        msg = f"--title: there are {len(titles)} for {len(remove)} of --remove; give one for each"
-        raise InputError(msg)
-    named = [*titles, *[""] * (len(remove) - len(titles))]
-    scenarios = [
-        removing(things, text, day, name) for text, name in zip(remove, named, strict=True)
-    ]
-    return scenarios + [forbidding(things, text, registry) for text in terms]

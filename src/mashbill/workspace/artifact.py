@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core import registry
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.record import user_columns
+from mashbill.core.store import write_atomically
 from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.workspace.tables import html_table, text_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.marks import Contradiction
     from mashbill.core.model import Predictor
     from mashbill.core.store import Store
+    from mashbill.publish.publish import Published, Wish
+    from mashbill.workspace.recipes import PathLike
 
 _SHOWN = 8  # rows of a dataset in a notebook
 
@@ -99,6 +101,45 @@ class Artifact:
         with registry.telling("loading a model of", kind, registry.TRAINERS):
             found: Predictor = registry.find(kind, registry.TRAINERS).load(self.folder, threads)
         return found
+
+    def export(self, format: str) -> str:  # noqa: A002 - the word for it
+        """Return its bill in a standard's own form; see :mod:`mashbill.lineage.exports`.
+
+        Raises:
+            InputError: if there is no such format.
+        """
+        from mashbill.lineage.exports import export
+
+        return export(self.store, self.manifest, format)
+
+    def write_export(self, format: str, to: PathLike) -> list[Path]:  # noqa: A002
+        """Write what :meth:`export` gives; beside a card, the bill that it points to.
+
+        Args:
+            format: as above.
+            to: file to write.
+        """
+        text, target = self.export(format), Path(to)
+        write_atomically(target, text.encode())
+        if format != "card":
+            return [target]
+        from mashbill.lineage.exports import gather
+        from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
+
+        beside = target.parent / BILL_FILE  # the card has its name and its digest
+        write_atomically(beside, bill_text(gather(self.store, self.manifest)).encode())
+        return [target, beside]
+
+    def publish(self, to: str, wish: Wish | None = None) -> Published:
+        """Write it to an address, with a card, the bill and digests.
+
+        Args:
+            to: a folder, an address of fsspec, or ``hf:OWNER/NAME``.
+            wish: format and form of the rows, and what comes with them.
+        """
+        from mashbill.publish.publish import Wish, publish
+
+        return publish(self.store, self.manifest, to, wish or Wish())
 
     def _rows_only(self, why: str) -> None:
         if self.manifest.kind != "dataset":

@@ -1,114 +1,53 @@
-"""The verbs of a workspace: plan, run, bill, trace, check, audit, export, publish, whatif."""
+"""A workspace: all that can be asked of a store, and the verbs that plan, run and write."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
-from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mashbill.calls.journal import Journal
-from mashbill.core import checkpoint, parsing
-from mashbill.core.cache import default_cache
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.ledger import Signer
-from mashbill.core.recipe import load_recipe
-from mashbill.core.store import LEDGER, Store
-from mashbill.core.use import Use
-from mashbill.lineage.bills.definitions import SHIPPED, judge_all
-from mashbill.lineage.circuit.arrays import Circuit
-from mashbill.lineage.evidence.trace import Hop, Tracer
-from mashbill.lineage.subject import (
-    Subject,
-    is_public,
-    own_subject,
-    public_subject,
-    through_catalogue,
-)
-from mashbill.policy.documents import load_registry
-from mashbill.policy.house import load_rules
-from mashbill.policy.keeping import open_index
+from mashbill.core.store import LEDGER, Store, write_atomically
 from mashbill.policy.statuses import COUNTED
-from mashbill.workspace.artifact import Artifact
-from mashbill.workspace.billed import Billed
-from mashbill.workspace.recipes import PathLike, recipe_path, registry_of, rules_of
+from mashbill.workspace.questions import Questions, today
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from mashbill.client.budget import Caps
-    from mashbill.core.artifact import Manifest
     from mashbill.core.teacher import TeacherSpec
-    from mashbill.lineage.duties.decisions import Decided
-    from mashbill.lineage.evidence.finding import AuditResult
+    from mashbill.lineage.whatif.removal import Selector
     from mashbill.policy.statuses import Status
     from mashbill.publish.publish import Published, Wish
     from mashbill.run.display import Display
     from mashbill.run.permission import Acceptance
+    from mashbill.workspace.briefed import Briefed
     from mashbill.workspace.planned import Planned, Ran
+    from mashbill.workspace.recipes import PathLike
+    from mashbill.workspace.removed import Rebuilt
 
 
-def open_workspace(store: PathLike = "store", *, cache: PathLike | None = None) -> Workspace:
+def open_workspace(
+    store: PathLike = "store",
+    *,
+    cache: PathLike | None = None,
+    catalogue: Sequence[PathLike] = (),
+) -> Workspace:
     """Open a store, there already or not.
 
     Args:
         store: its folder; made when something is run in it.
         cache: where fetched files are kept; the user's own if None.
+        catalogue: folders or files of claims, beside the shipped catalogue.
     """
-    return Workspace(store, cache=cache)
+    return Workspace(store, cache=cache, catalogue=catalogue)
 
 
-class Workspace:
+class Workspace(Questions):
     """A store, and all that can be asked of it. Reading it needs no ML stack and no key."""
-
-    def __init__(
-        self,
-        store: PathLike = "store",
-        *,
-        cache: PathLike | None = None,
-        catalogue: Sequence[PathLike] = (),
-    ) -> None:
-        """See :func:`open_workspace`.
-
-        Args:
-            store: folder of the store.
-            cache: where fetched files are kept.
-            catalogue: files of claims, beside the shipped catalogue.
-        """
-        self.root = Path(store)
-        self.cache = Path(cache) if cache is not None else default_cache()
-        self._catalogue = [Path(path) for path in catalogue]
-
-    def __repr__(self) -> str:
-        """Where it is."""
-        return f"Workspace({str(self.root)!r})"
-
-    def _store(self) -> Store:
-        """Return the store to be read.
-
-        Raises:
-            StoreError: if nothing was made in it yet.
-        """
-        return Store(self.root)
-
-    def artifacts(self) -> list[Artifact]:
-        """Return everything that is committed, oldest first."""
-        store = self._store()
-        return [Artifact(store, manifest) for manifest in store.manifests()]
-
-    def __iter__(self) -> Iterator[Artifact]:
-        """Go through everything that is committed."""
-        return iter(self.artifacts())
-
-    def __getitem__(self, name: str) -> Artifact:
-        """Return an artifact by NAME, its newest version, or NAME@VERSION.
-
-        Raises:
-            StoreError: if there is none of that name.
-        """
-        store = self._store()
-        return Artifact(store, store.find(name))
 
     def plan(
         self,
@@ -135,9 +74,11 @@ class Workspace:
             RecipeError: if the recipe cannot be read.
             DriftError: if the store has an artifact of one of its names, made from something else.
         """
+        from mashbill.core.recipe import load_recipe
         from mashbill.plan import build, with_teacher
         from mashbill.run.foreseen import foresee
         from mashbill.workspace.planned import Planned
+        from mashbill.workspace.recipes import recipe_path, registry_of, rules_of
 
         loaded = load_recipe(recipe_path(recipe), [Path(path) for path in allow])
         if isinstance(teacher, str):
@@ -146,7 +87,7 @@ class Workspace:
             teacher = parse_teacher(teacher)
         if teacher is not None:
             loaded = with_teacher(loaded, teacher)
-        held = self._store() if (self.root / LEDGER).exists() else None
+        held = self.store() if (self.root / LEDGER).exists() else None
         plan = build(loaded, held, supposed=teacher is not None)
         names = [stage.name for stage in plan.stages if stage.status != "done"]
         return Planned(
@@ -154,7 +95,7 @@ class Workspace:
             tuple(foresee(loaded, names, self.cache)),
             registry_of(loaded, terms),
             rules_of(loaded, rules),
-            as_of or _today(),
+            as_of or today(),
             supposed=teacher is not None,
         )
 
@@ -190,6 +131,9 @@ class Workspace:
             MashbillError: as :func:`mashbill.run.executor.execute` does.
         """
         from mashbill.client.budget import Caps
+        from mashbill.core import checkpoint
+        from mashbill.lineage.bills.definitions import judge_all
+        from mashbill.lineage.circuit.arrays import Circuit
         from mashbill.report import write_report
         from mashbill.run.display import Quiet
         from mashbill.run.execution import Execution
@@ -206,7 +150,7 @@ class Workspace:
             raise InputError(msg)
         signer = Signer.default()
         store = Store(self.root, signer)
-        permit = permit_plan(plan, store, planned.registry, _today(), planned.rules, accept, answer)
+        permit = permit_plan(plan, store, planned.registry, today(), planned.rules, accept, answer)
         budget = recipe.budget
         execution = Execution(
             self.cache,
@@ -230,128 +174,36 @@ class Workspace:
         verdicts = judge_all(Circuit.of_artifact(store, result))
         return Ran(tuple(done), result, tuple(verdicts), page)
 
-    def subject(
-        self, name: str, *, claims: Sequence[Status] = COUNTED, through: bool = False
-    ) -> Subject:
-        """Return what a name stands for, with its lineage.
+    def rebuild(
+        self,
+        recipe: PathLike,
+        selector: Selector | None = None,
+        *,
+        teacher: Mapping[str, str] | None = None,
+        to: PathLike | None = None,
+        allow: Sequence[PathLike] = (),
+        **facts: str,
+    ) -> Rebuilt:
+        """Write the recipe of a rebuild without some sources, and plan it; nothing is run.
 
         Args:
-            name: an artifact, or ``hf:OWNER/NAME`` of the catalogue.
-            claims: statuses of the claims that count.
-            through: go on from one's own teachers by the catalogue's claims.
+            recipe: by which the store was made.
+            selector: the sources that go; instead of ``facts``.
+            teacher: teacher of the recipe that goes -> the one that is asked in its place.
+            to: recipe file to write; NAME-without.toml if None.
+            allow: folders beside the recipe's own that it may read.
+            facts: as of :meth:`affected`.
 
         Raises:
-            StoreError: if the store has none of that name.
-            InputError: if the catalogue has none.
+            InputError: if nothing that it makes rests on them, or another file is there.
+            RecipeError: if the recipe cannot be read, or a teacher is not in it.
         """
-        if is_public(name):
-            return public_subject(name, claims, open_index(self._catalogue))
-        own = own_subject(name, self._store())
-        return through_catalogue(own, claims, open_index(self._catalogue)) if through else own
+        from mashbill.workspace.removed import rebuild_without, selecting
 
-    def bill(
-        self,
-        name: str,
-        definitions: Sequence[str] = SHIPPED,
-        *,
-        claims: Sequence[Status] = COUNTED,
-        through: bool = False,
-        paths: int = 1,
-    ) -> Billed:
-        """Return what something was distilled from, with verdicts; see :meth:`subject`.
-
-        Args:
-            name: as above.
-            definitions: names of shipped ones, or TOML files.
-            claims: as above.
-            through: as above.
-            paths: that a verdict shows.
-        """
-        return Billed.of(
-            self.subject(name, claims=claims, through=through), definitions, paths=paths
-        )
-
-    def trace(self, name: str, row: int, *, forward: bool = False) -> Hop:
-        """Walk from a record back to where it came from, or on to what was made of it.
-
-        Args:
-            name: an artifact; of a model, a row of its training set.
-            row: from 0.
-            forward: on, and not back.
-        """
-        store = self._store()
-        tracer = Tracer(store, Journal.of(store))
-        return tracer.forward(name, row) if forward else tracer.trace(name, row)
-
-    def check(
-        self,
-        name: str,
-        *,
-        as_of: date | None = None,
-        terms: Sequence[PathLike] = (),
-        rules: Sequence[PathLike] = (),
-        **use: Any,
-    ) -> Decided:
-        """Decide an artifact, or a public one, again: terms, licences and house rules.
-
-        Args:
-            name: an artifact, or ``hf:OWNER/NAME``.
-            as_of: the day whose texts count; today if None.
-            terms: files of terms, beside those shipped.
-            rules: files of house rules.
-            use: what it is used for, in place of what its run declared: purpose, distribution,
-                commercial, competes_with, published_name, license.
-        """
-        subject = self.subject(name)
-        declared: Use = subject.use.changed(use)
-        return subject.decide(
-            load_registry([Path(path) for path in terms]),
-            as_of or _today(),
-            declared,
-            load_rules([Path(path) for path in rules]),
-            is_release=True,
-        )
-
-    def audit(
-        self,
-        *,
-        signer: str | None = None,
-        checkpoints: Sequence[PathLike] = (),
-        deep: bool = False,
-        sample: float = 1.0,
-    ) -> AuditResult:
-        """Check that everything in the store agrees with its ledger.
-
-        Args:
-            signer: only what this key id signed is accepted.
-            checkpoints: files of checkpoints kept elsewhere; the ledger must go on from each.
-            deep: make rows of deterministic stages again and compare them.
-            sample: part of the shards that is made again, 0 to 1.
-        """
-        from mashbill.lineage.evidence.audit import Auditor
-
-        known = [checkpoint.parse(parsing.read_text(Path(path))) for path in checkpoints]
-        is_there = (self.root / LEDGER).exists()
-        kept = checkpoint.kept(self.root) if is_there else None
-        again = None
-        if deep and is_there:
-            from mashbill.run.rederiving import Rederiver
-
-            again = Rederiver(self._store(), sample)
-        return Auditor(
-            self.root, signer, checkpoints=[*known, *([kept] if kept else [])], rederive=again
-        ).run()
-
-    def export(self, name: str, format: str) -> str:  # noqa: A002 - the word for it
-        """Return an artifact's bill in a standard's own form; see :mod:`mashbill.lineage.exports`.
-
-        Raises:
-            InputError: if there is no such format.
-        """
-        from mashbill.lineage.exports import export
-
-        store = self._store()
-        return export(store, store.find(name), format)
+        return rebuild_without(
+            self.store(), recipe, selecting(selector, facts), teacher=teacher or {}, to=to,
+            allow=allow,
+        )  # fmt: skip
 
     def publish(self, name: str, to: str, wish: Wish | None = None) -> Published:
         """Write a dataset or a model to an address, with a card, the bill and digests.
@@ -361,20 +213,84 @@ class Workspace:
             to: a folder, an address of fsspec, or ``hf:OWNER/NAME``.
             wish: format and form of the rows, and what comes with them.
         """
-        from mashbill.publish.publish import Wish, publish
-
-        store = self._store()
-        return publish(store, store.find(name), to, wish or Wish())
+        return self[name].publish(to, wish)
 
     def report(self, name: str, to: PathLike | None = None) -> Path:
         """Write one HTML file about an artifact; it opens offline."""
         from mashbill.report import write_report
 
-        store = self._store()
-        manifest: Manifest = store.find(name)
-        page = Path(to) if to is not None else self.root / "reports" / f"{manifest.ref}.html"
-        return write_report(store, manifest, page)
+        item = self[name]
+        page = Path(to) if to is not None else self.root / "reports" / f"{item.name}.html"
+        return write_report(item.store, item.manifest, page)
 
+    def brief(
+        self,
+        name: str,
+        to: PathLike | None = None,
+        *,
+        as_of: date | None = None,
+        terms: Sequence[PathLike] = (),
+        rules: Sequence[PathLike] = (),
+        claims: Sequence[Status] = COUNTED,
+    ) -> Briefed:
+        """Write a document for sign-off: licence, duties, calls, what is unknown.
 
-def _today() -> date:
-    return datetime.now(UTC).date()
+        Args:
+            name: an artifact, or ``hf:OWNER/NAME``.
+            to: folder to write to; reports/ of the store, or here for a public one, if None.
+            as_of: the day whose texts count; today if None.
+            terms: files of terms, beside those shipped.
+            rules: files of house rules.
+            claims: statuses of the claims that count.
+        """
+        from mashbill.workspace.briefed import brief
+
+        return brief(
+            self.subject(name, claims=claims), self.root, to=to, as_of=as_of or today(),
+            terms=terms, rules=rules, claims=claims,
+        )  # fmt: skip
+
+    def prove(self, name: str, row: int, to: PathLike | None = None) -> Path:
+        """Write a small file that proves one record, its lineage and its place in the ledger.
+
+        It is signed by one's own key, and :meth:`audit_proof` checks it anywhere.
+
+        Args:
+            name: a dataset.
+            row: from 0.
+            to: file to write; NAME@VERSION-row-ROW.proof.json if None.
+        """
+        from mashbill.core.shown import json_text
+        from mashbill.lineage.evidence.proof import prove
+
+        item = self[name]
+        data = prove(item.store, name, row, Signer.default())
+        target = Path(to) if to is not None else Path(f"{item.name}-row-{row}.proof.json")
+        write_atomically(target, (json_text(data, indent=1) + "\n").encode())
+        return target
+
+    def checkpoint(self, *, witness: str | None = None, witness_key: str | None = None) -> str:
+        """Sign the state of the ledger; kept elsewhere, it lets an audit find a cut.
+
+        Args:
+            witness: address of a witness that is to sign it, too.
+            witness_key: that witness's verifier key.
+
+        Raises:
+            InputError: if one of the two is given without the other.
+        """
+        from mashbill.core import checkpoint
+
+        if (witness is None) != (witness_key is None):
+            msg = "witness and witness_key go together: the key says whose signature counts"
+            raise InputError(msg)
+        root, signer = self.store().root, Signer.default()
+        note = checkpoint.make(root / LEDGER, signer)
+        checkpoint.keep(root, signer)
+        if witness is not None and witness_key is not None:
+            from mashbill.client.witnessing import cosign
+            from mashbill.core.witness import WitnessKey
+
+            lines = checkpoint.lines_of(root / LEDGER)
+            note = cosign(lines, note, witness, WitnessKey.parse(witness_key))
+        return str(note)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.shown import shown
@@ -36,6 +35,8 @@ def html_table(title: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def _cell(value: Any) -> str:
+    from html import escape  # what a command prints is no HTML
+
     return "" if value is None else escape(shown(str(value))[:_CELL])
 
 
