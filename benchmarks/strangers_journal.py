@@ -42,7 +42,7 @@ class JournalStrangers:
             if table == "bought":
                 return [(bytes.fromhex(row.call), row.leaf()) for row in journal.all_bought()], run
             keys: list[Any] = journal.query("SELECT request FROM calls")
-            return [(bytes.fromhex(key), journal._leaf(key)) for (key,) in keys], run
+            return [(bytes.fromhex(key), journal.here.leaf(key)) for (key,) in keys], run
 
     def s_answers_exchanged_and_the_true_ones_said_to_be_pruned(self) -> None:
         """Their leaves stand in for them, so that all roots are what they were."""
@@ -118,5 +118,6 @@ class JournalStrangers:
     def s_answer_put_into_the_journal(self) -> None:
         self.said(
             "INSERT INTO calls SELECT printf('%064x', abs(random())), teacher, prefix, body, "
-            "choices, logprobs, tokens, price, at, text, more FROM calls LIMIT 1"
+            "choices, logprobs, tokens, price, at, text, more, asked, batch, place "
+            "FROM calls LIMIT 1"
         )

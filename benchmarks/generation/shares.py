@@ -25,8 +25,8 @@ from mashbill.calls.journal import Journal
 from mashbill.calls.paid_call import Requests
 from mashbill.client import client, lane
 from mashbill.core import ledger
-from mashbill.lineage.circuit.arrays import nodes
-from mashbill.run import artifact as making
+from mashbill.lineage.circuit import composer, nodes
+from mashbill.run import artifact, shards
 
 SPENT: Counter[str] = Counter()
 CALLS: Counter[str] = Counter()
@@ -66,9 +66,11 @@ def main() -> None:
     timed(Requests, "digest", "journal")
     for name in ("answered", "merkle_root", "sync"):
         timed(Journal, name, "journal")
-    for name in ("_placed", "identify", "leaves", "root", "close_dataset", "_write_nodes"):
-        timed(making, name, "lineage")
-    timed(nodes.Composer, "one_each", "lineage")
+    for name in ("_placed", "close_dataset", "_write_nodes"):
+        timed(artifact, name, "lineage")
+    for name in ("identify", "leaves", "root"):
+        timed(shards, name, "lineage")
+    timed(composer.Composer, "one_each", "lineage")
     timed(nodes.NodeTable, "count", "lineage")
     timed(ledger.Ledger, "append", "lineage")
     before = time.process_time()
