@@ -45,6 +45,8 @@ class StageWork:
     cache: Path
     scratch: Path
     threads: int
+    each: int = 1
+    """pieces that a worker may do at once"""
     teachers: Mapping[str, TeacherSpec] = field(default_factory=dict)
     """those that are loaded by whoever asks them"""
     services: Mapping[str, Source] = field(default_factory=dict)

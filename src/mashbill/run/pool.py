@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mashbill.core.teacher import TeacherSession
     from mashbill.run.slices import Done, Slice
 
-_THREADS = 16  # of a worker: pieces that wait for services
 _LOOK = 0.5  # seconds after which it is looked whether workers are still there
 _SECONDS = 5.0  # that a worker may take to end
 _UNCONNECTED = 3  # workers in a row that may end before they say anything
@@ -70,7 +69,6 @@ class Pool:
             "address": self._server.address,
             "key": self._server.key.hex(),
             "number": self._number,
-            "threads": _THREADS,
         }
         if process.stdin is not None:
             process.stdin.write(json.dumps(told).encode() + b"\n")
@@ -89,7 +87,6 @@ class Pool:
     def doing(
         self,
         work: StageWork,
-        at_once: int,
         *,
         teacher: Callable[[str], TeacherSession],
         kept: AskedHere,
@@ -99,24 +96,21 @@ class Pool:
 
         Args:
             work: of the stage.
-            at_once: slices that all workers may do at once.
             teacher: gives the session of a service.
             kept: where answers of teachers that workers load are kept.
             on_answer: told (calls, tokens) of those.
         """
-        each = max(1, min(-(-at_once // self.workers), _THREADS))
         done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._server.begin(
             Desk(
                 work=work,
-                each=each,
                 teacher=teacher,
                 kept=kept,
                 on_answer=on_answer,
                 done=lambda number, made: done.put((number, made)),
             )
         )
-        return PoolDoing(self, work.number, done, self.workers * each * _AHEAD)
+        return PoolDoing(self, work.number, done, self.workers * work.each * _AHEAD)
 
     def put(self, piece: Piece) -> None:
         """Let a piece be done."""

@@ -38,8 +38,6 @@ class Desk:
     """What the server does for the workers of one stage."""
 
     work: StageWork
-    each: int
-    """pieces that a worker may do at once"""
     teacher: Callable[[str], TeacherSession]
     """of those that the run asks"""
     kept: AskedHere
@@ -173,7 +171,7 @@ class Server:
                 state = self._state
                 if state.is_closed or link.worker in state.ended:
                     return None
-                if state.desk and state.todo and state.busy[link.worker] < state.desk.each:
+                if state.desk and state.todo and state.busy[link.worker] < state.desk.work.each:
                     link.piece = state.todo.popleft()
                     state.busy[link.worker] += 1
                     return link.piece

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mashbill.run.stage_work import MadeSlice, Nodes
 
 _AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
+_EACH = 16  # slices that a worker asks for at once
 _AHEAD_OF_BATCHES = 32  # slices: what a batch endpoint is given at once
 
 
@@ -140,11 +141,11 @@ class Sessions:
         """
         at_once = self._at_once(job)
         if self.execution.workers > 1 and self._has_many(job):
-            work = self._work(job, context, nodes, folder)
+            each = min(-(-at_once // self.execution.workers), _EACH)
+            work = self._work(job, context, nodes, folder, each)
             if work is not None:
                 return self._workers().doing(
                     work,
-                    max(at_once, self.execution.workers),
                     teacher=context.teacher,
                     kept=self.journal.here,
                     on_answer=told.here,
@@ -171,7 +172,7 @@ class Sessions:
         return sum(-(-count // job.spec.shard_rows) for count in rows) > 1
 
     def _work(
-        self, job: Job, context: StageContext, nodes: Nodes, folder: Path
+        self, job: Job, context: StageContext, nodes: Nodes, folder: Path, each: int
     ) -> StageWork | None:
         """Return a stage's work as it is handed to workers; None if it cannot be handed."""
         made = {name: self.manifests[name] for name in job.inputs}
@@ -195,6 +196,7 @@ class Sessions:
             cache=self.execution.cache,
             scratch=context.work,
             threads=self.execution.threads,
+            each=each,
             teachers={name: spec for name, spec in teachers.items() if name not in services},
             services={name: teachers[name].source for name in services},
             blamed=tuple(called_by(self.recipe, job.name)),

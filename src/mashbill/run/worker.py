@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Client
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from mashbill.run.stage_work import MadeSlice
 
 
+class RunEnded(BaseException):
+    """The run that started this process is there no more. No stage may take it for its own."""
+
+
 class _Line(threading.local):
     """The connection of the thread at hand."""
 
@@ -46,11 +50,14 @@ class _Line(threading.local):
         """Return what the run says.
 
         Raises:
-            EOFError: if it has ended.
+            RunEnded: if it has.
             Exception: what went wrong there.
         """
-        self.connection.send((verb, *values))
-        said, value = self.connection.recv()
+        try:
+            self.connection.send((verb, *values))
+            said, value = self.connection.recv()
+        except (EOFError, OSError) as error:
+            raise RunEnded from error
         if said == "error":
             raise value
         return value
@@ -198,7 +205,7 @@ class _Stage:
 
 
 class _Worker:
-    """Threads that take pieces, one after the other."""
+    """Threads that take pieces, one after the other: as many as a stage does at once."""
 
     def __init__(self, address: str, key: bytes, number: int) -> None:
         self._address = address
@@ -208,16 +215,16 @@ class _Worker:
         self._lock = threading.Lock()
         self._stage: _Stage | None = None
         self._teachers: dict[str, Teacher] = {}
+        self._threads = 1
 
     def run(self) -> None:
         """Do pieces until the run says that it is over."""
-        self._line.connection = Client(self._address, authkey=self._key)
-        try:
+        with suppress(RunEnded, OSError):
+            self._line.connection = Client(self._address, authkey=self._key)
             self._line.ask("hello", self._number)
             while (piece := self._line.ask("take")) is not None:
                 self._line.ask("made", self._do(piece))
-        except (EOFError, OSError):
-            return  # the run has ended
+        os._exit(0)  # one has no more to do, so none has
 
     def _do(self, piece: Piece) -> MadeSlice | BaseException | None:
         try:
@@ -225,7 +232,7 @@ class _Worker:
             return stage.make(piece) if stage is not None else None
         except GivenUp:
             return None
-        except (EOFError, ConnectionError):
+        except RunEnded:
             raise
         except BaseException as error:  # noqa: BLE001 - raised again by the run, in its turn
             return fit_to_hand(error)
@@ -237,6 +244,9 @@ class _Worker:
                 if work is None:
                     return None
                 self._stage = _Stage(work, self._line, self._teachers)
+                while self._threads < work.each:
+                    self._threads += 1
+                    threading.Thread(target=self.run, daemon=True).start()
             return self._stage
 
 
@@ -245,18 +255,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run is told, and ends its workers
     told = json.loads(sys.stdin.buffer.readline())
     worker = _Worker(told["address"], bytes.fromhex(told["key"]), told["number"])
-    threads = [threading.Thread(target=worker.run) for _ in range(told["threads"])]
-    for thread in threads:
-        thread.daemon = True
-        thread.start()
 
     def end_with_the_run() -> None:
         sys.stdin.buffer.read()
         os._exit(0)
 
     threading.Thread(target=end_with_the_run, daemon=True).start()
-    for thread in threads:
-        thread.join()
+    worker.run()
 
 
 if __name__ == "__main__":
