@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import tests_cores  # noqa: F401 - before numpy and torch are loaded, which read what it sets
 import tests_laws  # noqa: F401 - loads the profile by which laws are tried, before any is read
 import uvloop  # noqa: F401 - imported while a test forbids sockets, it would keep what forbids them
 from tests_support import execute, run_toy, write_recipe
