@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from mashbill.core.record import FROM as FROM
     from mashbill.core.record import REASON as REASON
     from mashbill.core.record import REJECTED_BY as REJECTED_BY
+    from mashbill.core.schema import Schema as Schema
     from mashbill.core.source import Channel as Channel
     from mashbill.core.source import Purpose as Purpose
     from mashbill.core.source import Source as Source
@@ -99,6 +100,7 @@ _FROM = {
     "REJECTED_BY": "core.record",
     "Recipe": "core.recipe",
     "RecipeError": "core.errors",
+    "Schema": "core.schema",
     "Score": "core.verifier",
     "Signer": "core.ledger",
     "Source": "core.source",
@@ -150,6 +152,7 @@ __all__ = [
     "Question",
     "Recipe",
     "RecipeError",
+    "Schema",
     "Score",
     "Signer",
     "Source",

@@ -28,6 +28,7 @@ from mashbill.core.chat import (
     tools_from_json,
     tools_to_json,
 )
+from mashbill.core.schema import Schema
 from mashbill.teachers.format import Format
 from mashbill.teachers.services import WireName, wire_of
 
@@ -55,9 +56,10 @@ CONVERSATIONS = st.lists(SAID, max_size=5).map(tuple).map(Conversation)
 TOOLS = st.lists(
     st.builds(Tool, TEXTS, TEXTS, st.dictionaries(TEXTS, JSON, max_size=3)), max_size=3
 ).map(tuple)
+SCHEMAS = st.builds(Schema, st.dictionaries(TEXTS, JSON, max_size=3))
 QUESTIONS = st.builds(
     Question, TEXTS, TEXTS, st.sampled_from([(), (" yes", " no")]), TEXTS, CONVERSATIONS,
-    st.sampled_from(["", '{"type": "object"}']), TOOLS, st.integers(0, 3),
+    st.none() | SCHEMAS, TOOLS, st.integers(0, 3),
 )  # fmt: skip
 ANSWERS = st.builds(
     Answer, st.sampled_from([(), (-0.1, -2.5)]), st.integers(0, 99), TEXTS, TEXTS, TEXTS, CALLS,
@@ -87,6 +89,11 @@ def turn_as_it_was(turn):
     return found
 
 
+def schema_as_it_was(schema):
+    """A schema as stages put it into a question before it was a value."""
+    return "" if schema is None else json.dumps(schema.value, ensure_ascii=False, sort_keys=True)
+
+
 def digest_as_it_was(teacher, question):
     """A request's digest as it was made of a question that held texts."""
     turns = [turn_as_it_was(turn) for turn in question.turns]
@@ -97,7 +104,7 @@ def digest_as_it_was(teacher, question):
     texts = {
         "system": question.system,
         "turns": json.dumps(turns, ensure_ascii=False) if turns else "",
-        "schema": question.schema,
+        "schema": schema_as_it_was(question.schema),
         "tools": json.dumps(tools, ensure_ascii=False, sort_keys=True) if tools else "",
         "sample": question.sample,
     }
@@ -136,6 +143,41 @@ RECORDED = "9720dc4a97062b8026e30deaa24ccd5ef31253522c5269d8ff5ca14832efca5b"
 
 
 # ---- there and back ----
+
+
+WITH_SCHEMA = '{"properties": {"größe": {"maximum": 5.0, "minimum": 1, "type": "number"}, "ok": {"const": true}}, "type": "object"}'  # noqa: E501
+
+
+def test_digest_of_a_question_with_a_schema_that_is_in_journals():
+    """Recorded with the commit before: a schema was this text in a question."""
+    written = WrittenQuestion("p", "And?", (), "Be brief.", schema=WITH_SCHEMA, sample=1)
+    read = written.read()
+    assert WrittenQuestion.of(read) == written
+    assert request_digest({"kind": "x"}, read) == RECORDED_WITH_SCHEMA
+    assert read.schema.value["properties"]["größe"]["minimum"] == 1
+
+
+RECORDED_WITH_SCHEMA = "37397d618feccd71b4228aa5dd562cef02fae814435d8e0fe7637ae742bb8b60"
+
+
+@given(st.dictionaries(TEXTS, JSON, max_size=3))
+def test_a_schema_is_one_value_however_its_keys_come(value):
+    turned = dict(reversed(value.items()))
+    schema = Schema(value)
+    assert schema == Schema(turned) == Schema.from_json(schema.to_json())
+    assert hash(schema) == hash(Schema(turned))
+    assert list(schema.value) == sorted(value)
+    value["another"] = 1  # it is not what somebody else may change
+    assert schema.to_json() == Schema(turned).to_json()
+
+
+def test_schemas_that_are_written_otherwise_are_others():
+    one, true, whole = ({"const": value} for value in (1, True, 1.0))
+    assert len({Schema(one), Schema(true), Schema(whole)}) == 3
+    assert Schema.from_json("") is None
+    for text in ("no json", "[]", "1", "[" * 100_000):
+        with pytest.raises(InputError, match="a JSON Schema is a JSON object"):
+            Schema.from_json(text)
 
 
 @given(QUESTIONS, ANSWERS)
@@ -281,7 +323,7 @@ ASKED = st.builds(
     turns=st.sampled_from(
         [Conversation(), Conversation((Turn("user", "U"), Turn("assistant", "A")))]
     ),
-    schema=st.sampled_from(["", '{"type": "object"}']),
+    schema=st.sampled_from([None, Schema({"type": "object"})]),
 )
 
 

@@ -21,7 +21,7 @@ def writes_lists(monkeypatch, good=lambda _: True):
     """Let the teacher write as many instructions or pairs as it is asked for."""
 
     def answer(question):
-        properties = json.loads(question.schema)["properties"]
+        properties = question.schema.value["properties"]
         (name,) = properties
         count = properties[name]["maxItems"]
         row = question.body.split("Row ")[1].split()[0]
@@ -107,7 +107,7 @@ def asked(monkeypatch):
         bodies.append(question.system + question.body)
         if question.schema:
             made = {"instructions": ["a b c d e"], "pairs": []}
-            names = json.loads(question.schema)["required"]
+            names = question.schema.value["required"]
             return Answer((), 1, json.dumps({name: made.get(name, "x") for name in names}))
         return Answer((), 1, "Because.")
 

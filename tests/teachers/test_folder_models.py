@@ -13,6 +13,7 @@ from tests_chat import said
 from mashbill import InputError, MissingExtraError, TeacherError
 from mashbill.calls.paid_call import request_digest
 from mashbill.core import registry
+from mashbill.core.schema import Schema
 from mashbill.core.teacher import Question
 
 torch = pytest.importorskip("torch")
@@ -237,7 +238,7 @@ def test_what_is_wrong_with_one_question_fails_it_alone(greedy):
 
 def test_a_schema_is_refused_with_who_can(greedy):
     with pytest.raises(TeacherError, match="'embedded' or 'vllm'"):
-        greedy.answer([Question("", "x", schema="{}")])
+        greedy.answer([Question("", "x", schema=Schema({}))])
 
 
 def test_a_folder_without_a_template_weighs_and_does_not_write(home):
@@ -311,7 +312,7 @@ def test_without_vllm_the_error_names_the_extra(home):
 
 @pytest.mark.usefixtures("vllm")
 def test_vllm_is_asked_by_token_ids_with_a_schema_and_a_seed_each(home):
-    schema = json.dumps({"type": "object"})
+    schema = Schema({"type": "object"})
     teacher = load(home, "vllm", max_tokens=20, temperature=0.5, top_p=0.9, seed=2)
     asked = [ASKED[0], Question("", "x", schema=schema), Question("", "x", schema=schema, sample=1)]
     answers = teacher.answer(asked)
@@ -319,7 +320,7 @@ def test_vllm_is_asked_by_token_ids_with_a_schema_and_a_seed_each(home):
     ((prompts, params),) = teacher._engine.calls
     assert prompts[0] == {"prompt_token_ids": teacher._chat.ids(ASKED[0])}
     assert not hasattr(params[0], "structured_outputs")
-    assert params[1].structured_outputs.json == schema
+    assert params[1].structured_outputs.json == schema.to_json()
     assert len({one.seed for one in params}) == 3
     assert (params[0].max_tokens, params[0].temperature, params[0].top_p) == (20, 0.5, 0.9)
     assert params[0].stop_token_ids == list(teacher._chat.ends)
@@ -351,8 +352,8 @@ def test_vllm_refusing_one_question_loses_no_other(home):
 
 
 @pytest.mark.usefixtures("vllm")
-@pytest.mark.parametrize("schema", ["no json", '{"type": "nonsense"}'])
+@pytest.mark.parametrize("schema", [{"properties": 3}, {"type": "nonsense"}])
 def test_vllm_is_not_asked_by_a_schema_that_is_none(home, schema):
     teacher = load(home, "vllm")
     with pytest.raises(TeacherError, match="is no JSON Schema"):
-        teacher.answer([Question("", "x", schema=schema)])
+        teacher.answer([Question("", "x", schema=Schema(schema))])

@@ -10,13 +10,14 @@ from tests_chat import said
 from mashbill import TeacherError, load_recipe
 from mashbill.core.cache import default_cache
 from mashbill.core.chat import Conversation, Tool, Turn
+from mashbill.core.schema import Schema
 from mashbill.core.teacher import Question
 from mashbill.models.chat_template import FILE
 from mashbill.workspace.recipes import recipe_path
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
 
-SCHEMA = json.dumps(
+SCHEMA = Schema(
     {
         "type": "object",
         "additionalProperties": False,
@@ -81,11 +82,11 @@ def test_sixteen_records_under_a_schema_all_satisfy_it(greedy):
     answers = greedy.answer(asked)
     for answer in answers:
         assert (answer.failed, answer.finish) == ("", "stop")
-        jsonschema.validate(json.loads(answer.text), json.loads(SCHEMA))
+        jsonschema.validate(json.loads(answer.text), SCHEMA.value)
 
 
 def test_a_batch_may_mix_schemas_plain_questions_and_choices(greedy):
-    other = json.dumps({"type": "boolean"})
+    other = Schema({"type": "boolean"})
     made = greedy.answer(
         [
             Question("", ASKED[0]),
@@ -96,11 +97,11 @@ def test_a_batch_may_mix_schemas_plain_questions_and_choices(greedy):
     )
     assert made[0].text
     assert not made[0].text.startswith("{")
-    jsonschema.validate(json.loads(made[1].text), json.loads(SCHEMA))
+    jsonschema.validate(json.loads(made[1].text), SCHEMA.value)
     assert len(made[2].logprobs) == 2
     assert made[2].text == ""
     assert made[2].logprobs[0] > made[2].logprobs[1]
-    jsonschema.validate(json.loads(made[3].text), json.loads(other))
+    jsonschema.validate(json.loads(made[3].text), other.value)
 
 
 def test_an_answer_is_cut_at_max_tokens_and_its_tokens_are_counted(greedy):
@@ -130,15 +131,14 @@ def test_what_is_wrong_with_one_question_fails_it_alone(greedy):
 @pytest.mark.parametrize(
     ("schema", "said"),
     [
-        ('{"type": "nonsense"}', 'Unsupported type "nonsense"'),
-        ('{"type": "string", "pattern": "^(?=a)b"}', "Lookahead is not supported"),
-        ("no json", "Failed to parse JSON"),
+        ({"type": "nonsense"}, 'Unsupported type "nonsense"'),
+        ({"type": "string", "pattern": "^(?=a)b"}, "Lookahead is not supported"),
     ],
 )
 def test_a_schema_that_cannot_be_decoded_by_is_refused_by_name(greedy, schema, said):
     with pytest.raises(TeacherError) as caught:
-        greedy.answer([Question("", ASKED[0]), Question("", ASKED[0], schema=schema)])
-    assert schema in str(caught.value)
+        greedy.answer([Question("", ASKED[0]), Question("", ASKED[0], schema=Schema(schema))])
+    assert Schema(schema).to_json() in str(caught.value)
     assert said in str(caught.value)
     assert ".cc" not in str(caught.value)
 

@@ -1,6 +1,7 @@
 """A question and an answer as a journal has them and digests are made of them: as texts.
 
-This is the one place where conversations, tools and calls of tools become text, and are read again.
+This is the one place where conversations, schemas, tools and calls of tools become text, and are
+read again.
 A row of a journal stays as it was written, so that whoever audits it, or takes in an export, holds
 it to its digests without reading what strangers wrote into it.
 """
@@ -17,6 +18,7 @@ from mashbill.core.chat import (
     tools_from_json,
     tools_to_json,
 )
+from mashbill.core.schema import Schema
 from mashbill.core.teacher import Answer, Question
 
 
@@ -44,7 +46,7 @@ class WrittenQuestion:
             question.choices,
             question.system,
             question.turns.to_json(),
-            question.schema,
+            question.schema.to_json() if question.schema is not None else "",
             tools_to_json(question.tools),
             question.sample,
         )
@@ -53,7 +55,7 @@ class WrittenQuestion:
         """Return what is asked.
 
         Raises:
-            InputError: if its turns or tools are none.
+            InputError: if its turns, schema or tools are none.
         """
         return Question(
             self.prefix,
@@ -61,7 +63,7 @@ class WrittenQuestion:
             self.choices,
             self.system,
             Conversation.from_json(self.turns),
-            self.schema,
+            Schema.from_json(self.schema),
             tools_from_json(self.tools),
             self.sample,
         )

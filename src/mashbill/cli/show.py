@@ -155,7 +155,7 @@ def print_bill(lines: Sequence[Line], name: str, covered: Coverage | None = None
         "source", "kind", "route", "licence", "through", "touched", "owed", "depth",
         title=f"Bill of {name}",
     )  # fmt: skip
-    for summary in summarised(lines):
+    for summary in summarised(list(lines)):
         line = summary.line
         listing.add_row(
             line.source.title,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mashbill.core.chat import NOTHING_SAID, Conversation, Opaque, Tool, ToolCall, Turn
 from mashbill.core.literals import Literals
+from mashbill.core.schema import Schema
 from mashbill.core.source import Source
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class Question:
     """what a chat's system turn says"""
     turns: Conversation = NOTHING_SAID
     """the conversation so far, where it is more than one prompt"""
-    schema: str = ""
-    """JSON Schema that the answer must satisfy"""
+    schema: Schema | None = None
+    """that the answer must satisfy"""
     tools: tuple[Tool, ...] = ()
     """tools that the teacher may call"""
     sample: int = 0

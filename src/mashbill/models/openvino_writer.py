@@ -78,7 +78,8 @@ class OpenVinoWriter:
         Raises:
             TeacherError: if a schema is not one that decoding can be held to.
         """
-        for schema in sorted({question.schema for question in questions} - {""} - self._schemas):
+        asked_for = {item.schema.to_json() for item in questions if item.schema is not None}
+        for schema in sorted(asked_for - self._schemas):
             self._try_schema(schema)
             self._schemas.add(schema)
         answers: dict[int, Answer] = {}
@@ -131,9 +132,9 @@ class OpenVinoWriter:
             config.temperature = settings["temperature"]
             config.top_p = settings["top_p"]
             config.rng_seed = _seed(settings["seed"], question)
-        if question.schema:
+        if question.schema is not None:
             config.structured_output_config = openvino_genai.StructuredOutputConfig(
-                json_schema=question.schema
+                json_schema=question.schema.to_json()
             )
         return config
 
@@ -170,7 +171,7 @@ def _seed(seed: int, question: Question) -> int:
     key = json.dumps(
         [
             seed, question.sample, question.system, question.turns.to_json(), question.prefix,
-            question.body, question.schema,
+            question.body, question.schema.to_json() if question.schema is not None else "",
         ]
     )  # fmt: skip
     return int(digest_bytes(key.encode())[:12], 16)

@@ -73,7 +73,9 @@ class TorchTeacher(PrefixedTeacher):
         Raises:
             TeacherError: for a schema or a temperature, which the other engine has.
         """
-        if self._settings["temperature"] > 0 or any(question.schema for question in questions):
+        if self._settings["temperature"] > 0 or any(
+            question.schema is not None for question in questions
+        ):
             msg = (
                 "engine = 'torch' writes the likeliest token and no schema; for a schema or a "
                 "temperature set engine = 'openvino' in the teacher's table"

@@ -29,6 +29,7 @@ from mashbill.core.folder import code_file
 from mashbill.core.letters import half_a_character
 from mashbill.core.parsing import check_utf8, foreign, read_json
 from mashbill.core.patterns import PatternError, compiled
+from mashbill.core.schema import Schema
 from mashbill.prompts.holding import VALIDATOR, SpentError, bounded
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ class Structure:
         if flawed := flaw(schema):
             msg = f"{where}: {flawed}"
             raise RecipeError(msg)
-        self.text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
-        if self.text.count("{") + self.text.count("[") > _PARTS:
+        self.asked = Schema(schema)
+        """as questions have it"""
+        text = self.asked.to_json()
+        if text.count("{") + text.count("[") > _PARTS:
             msg = f"{where}: a schema of more than {_PARTS:,} objects and lists; make it smaller"
             raise RecipeError(msg)
         with foreign(where, "a JSON Schema", error=RecipeError, remedy="correct it"):

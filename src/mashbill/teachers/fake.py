@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mashbill.core.schema import Schema
     from mashbill.core.teacher import Question
 
 
@@ -148,8 +149,8 @@ class FakeTeacher:
         draw = int(digest_bytes(f"invalid {key}".encode())[:8], 16) / 2**32
         return draw < self._spec.invalid and not question.turns.said_by("assistant")
 
-    def _fill(self, question: Question, key: str, asked: int) -> Answer:
-        value = self._drawer(question, key).value(json.loads(question.schema))
+    def _fill(self, question: Question, schema: Schema, key: str, asked: int) -> Answer:
+        value = self._drawer(question, key).value(schema.value)
         text = json.dumps(value, ensure_ascii=False)
         if self._breaks(question, key):
             text = text[: len(text) // 2]
@@ -184,8 +185,8 @@ class FakeTeacher:
         key += f"\nsample {question.sample}" if question.sample else ""
         if question.tools and not question.turns.said_by("tool"):
             return self._call_a_tool(question, key, len(asked))
-        if question.schema:
-            return self._fill(question, key, len(asked))
+        if question.schema is not None:
+            return self._fill(question, question.schema, key, len(asked))
         draw = random.Random(digest_bytes(key.encode()))  # noqa: S311 - repeatable, no secret
         start = draw.randrange(max(len(asked) - _ECHOED, 0) + 1)
         echo = asked[start : start + _ECHOED]

@@ -21,6 +21,7 @@ from mashbill.client.transport import Response, TransportError
 from mashbill.client.wire import CHOOSING
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.chat import Conversation, Tool, ToolCall, Turn
+from mashbill.core.schema import Schema
 from mashbill.core.source import Source, SourceKind
 from mashbill.core.teacher import Question
 from mashbill.teachers.api import RemoteTeacherSpec
@@ -226,7 +227,7 @@ class FakeService:
                 Question(
                     "", last or "", choices, system="" if choices else said,
                     turns=_said(asked[:-1] if last else asked if len(asked) > 1 else ()),
-                    schema=json.dumps(wanted) if wanted else "",
+                    schema=Schema(wanted) if wanted else None,
                     tools=tuple(Tool.of(tool) for tool in tools),
                     sample=int(body.get("seed") or 0),
                 )

@@ -89,7 +89,7 @@ class Format:
     def ask(self, question: Question) -> Ask:
         """Return a question as a request."""
         said = self._said(question)
-        schema = json.loads(question.schema) if question.schema else None
+        schema = dict(question.schema.value) if question.schema is not None else None
         settings = self.settings
         if question.sample and "seed" in settings:
             settings = {**settings, "seed": settings["seed"] + question.sample}
@@ -118,11 +118,11 @@ class Format:
 
     def _said(self, question: Question) -> Conversation:
         said = question.conversation
-        if not question.schema or self.native_schema:
+        if question.schema is None or self.native_schema:
             return said
         how = (
             "Answer with one JSON value that satisfies this JSON Schema, and with nothing else:\n"
-            f"{question.schema}"
+            f"{question.schema.to_json()}"
         )
         return Conversation((Turn("system", how), *said))
 
@@ -217,7 +217,7 @@ class Format:
 
     def _learn(self, question: Question) -> None:
         """Take note that what is asked for in this way is there: it was answered."""
-        kind = (bool(question.choices), bool(question.schema), bool(question.tools),
+        kind = (bool(question.choices), question.schema is not None, bool(question.tools),
                 bool(question.system), bool(question.turns))  # fmt: skip
         if kind not in self._answered_kinds:
             self._answered_kinds.add(kind)
@@ -359,7 +359,7 @@ def _of_logprobs(odd: Sequence[str]) -> str:
 
 def _more_than_a_prompt(question: Question) -> bool:
     return bool(
-        question.choices or question.system or question.turns or question.schema
+        question.choices or question.system or question.turns or question.schema is not None
         or question.tools or question.sample
         or not (question.prefix or question.body)
     )  # fmt: skip

@@ -159,7 +159,7 @@ class TransformersTeacher(PrefixedTeacher):
             TeacherError: for a schema, which transformers cannot hold its answers to, or if the
                 folder has no chat template.
         """
-        if any(question.schema for question in questions):
+        if any(question.schema is not None for question in questions):
             msg = (
                 "kind = 'transformers' writes under no schema; ask a teacher of kind 'embedded' "
                 "or 'vllm', or leave schema out"

@@ -11,7 +11,6 @@ row can end a turn. Which requests run together can change the last bits of an a
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,6 +20,7 @@ from pydantic import Field
 from mashbill.core.errors import TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign
+from mashbill.core.schema import Schema
 from mashbill.core.teacher import Answer
 from mashbill.models.folder import chat_of, plain_tokenizer, seed_of
 from mashbill.teachers.folder_model import FolderTeacherSpec
@@ -172,7 +172,8 @@ class VllmTeacher:
     def _write(self, questions: Mapping[int, Question]) -> dict[int, Answer]:
         if not questions:
             return {}
-        for schema in sorted({question.schema for question in questions.values()} - {""}):
+        asked_for = {item.schema for item in questions.values() if item.schema is not None}
+        for schema in sorted(asked_for, key=Schema.to_json):
             _check_schema(schema)
         if self._chat is None:
             self._chat = chat_of(self._weights, self._tokenizer, self._cache)
@@ -220,24 +221,23 @@ class VllmTeacher:
             answers[place] = Answer((), tokens, chat.text(made.token_ids), finish=finish)
         return answers
 
-    def _sampling(self, *, schema: str = "", **keys: Any) -> Any:
+    def _sampling(self, *, schema: Schema | None = None, **keys: Any) -> Any:
         with needs("kind 'vllm'", "vllm"):
             from vllm import SamplingParams
             from vllm.sampling_params import StructuredOutputsParams
 
-        if schema:
-            keys["structured_outputs"] = StructuredOutputsParams(json=schema)
+        if schema is not None:
+            keys["structured_outputs"] = StructuredOutputsParams(json=schema.to_json())
         return SamplingParams(**keys)
 
 
-def _check_schema(text: str) -> None:
-    """Raise TeacherError if a text is no JSON Schema."""
+def _check_schema(schema: Schema) -> None:
+    """Raise TeacherError if a value is no JSON Schema."""
     try:
-        schema = json.loads(text)
-        jsonschema.validators.validator_for(schema).check_schema(schema)
+        jsonschema.validators.validator_for(schema.value).check_schema(schema.value)
     except (ValueError, TypeError, jsonschema.SchemaError) as error:
         why = error.message if isinstance(error, jsonschema.SchemaError) else str(error)
-        msg = f"the schema {text:.200} is no JSON Schema: {why:.200}; correct it"
+        msg = f"the schema {schema.to_json():.200} is no JSON Schema: {why:.200}; correct it"
         raise TeacherError(msg) from error
 
 

@@ -104,7 +104,7 @@ class Call:
             "arguments": canonical_text(self.arguments),
         }
         said = prompt.render(values, f"a call of {self.name}")
-        schema = self.tool.result.text if self.tool.result else ""
+        schema = self.tool.result.asked if self.tool.result else None
         return Question("", said.user, system=said.system, schema=schema, sample=sample)
 
     def takes(self, answer: Answer) -> str:

@@ -123,7 +123,7 @@ class Work:
         else:
             lacking, said = self._filled(self._template, row, added, where)
             system, user = said.system, said.user
-        schema = self._structure.text if self._structure else ""
+        schema = self._structure.asked if self._structure else None
         question = Question(
             "", user, system=system, schema=schema, tools=self._tools, sample=sample
         )
@@ -197,7 +197,7 @@ class Work:
             return "the teacher wrote nothing"
         if flawed := flaw([answer.text, *(call.value() for call in answer.tool_calls)]):
             return f"it is {flawed}"
-        if self._structure is None or not item.question.schema:
+        if self._structure is None or item.question.schema is None:
             return None
         read = self._structure.read(item.text, may_mend=answer.says_whole)
         if read.problem:
