@@ -7,6 +7,7 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from strangers import stranger
 
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.ledger import GENESIS
+from mashbill.core.record import CALL
 from mashbill.core.store import CALLS, LEDGER, MANIFEST, NODES
 
 if TYPE_CHECKING:
@@ -276,11 +278,26 @@ class Accidents:
             db.execute(statement, values)
         return Touched({CALLS})
 
+    @cached_property
+    def rested_on(self) -> list[str]:
+        """Calls that some record rests on: no root of the ledger is over the others.
+
+        A stage's trial asks in a sitting of its own, whose answers none of its records need.
+        """
+        found: set[str] = set()
+        for name, data in self.whole.items():
+            if name.startswith("datasets/") and not name.endswith(NODES) and ".parquet" in name:
+                table = read(data)
+                if CALL in table.column_names:
+                    found |= {call.hex() for call in table.column(CALL).to_pylist() if call}
+        return sorted(found)
+
     def call(self) -> dict[str, Any]:
         with closing(sqlite3.connect(self.store / CALLS)) as db:
             db.row_factory = sqlite3.Row
             rows = db.execute("SELECT request FROM calls").fetchall()
-            request = self.draw.choice(rows)["request"]
+            there = {row["request"] for row in rows}.intersection(self.rested_on)
+            request = self.draw.choice(sorted(there))
             row = db.execute("SELECT * FROM calls WHERE request = ?", [request]).fetchone()
             return dict(row)
 
