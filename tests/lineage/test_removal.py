@@ -29,13 +29,11 @@ def store_copy(channels, tmp_path):
 def oracle(store, manifest, selector):
     """Which rows rest on the sources, by walking down from each row's node."""
     table = NodeTable.of(store, manifest)
-    rests = [
-        any(
-            table.bodies[name]["type"] == "source" and selector.holds(source_of(table.bodies[name]))
-            for name in reachable(table, [node])
-        )
-        for node in table.numbered
-    ]
+    gone = {
+        name for name, body in table.bodies.items()
+        if body["type"] == "source" and selector.holds(source_of(body))
+    }  # fmt: skip
+    rests = [not gone.isdisjoint(reachable(table, [node])) for node in table.numbered]
     bills = store.dataset(manifest.ref).column(BILL).to_pylist()
     return np.array([rests[bill] for bill in bills])
 

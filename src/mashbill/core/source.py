@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -61,6 +62,7 @@ def via(channel: Channel, purpose: Purpose = Purpose.MAKING) -> str:
     return channel.value if purpose is Purpose.MAKING else f"{channel.value}/{purpose.value}"
 
 
+@lru_cache(maxsize=64)  # every edge of a circuit has one, and there are some thirty
 def parse_via(text: str) -> tuple[Channel, Purpose]:
     """Read what :func:`via` writes."""
     channel, _, purpose = text.partition("/")

@@ -7,6 +7,7 @@ never says that something is clean.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -153,15 +154,20 @@ def load_definitions(names: Iterable[str] = SHIPPED) -> list[Definition]:
     found = []
     for name in names:
         if name.upper() in SHIPPED:
-            file = resources.files(__package__) / "definitions" / f"{name.upper()}.toml"
+            found.append(_shipped(name.upper()))
         elif Path(name).is_file():
-            file = Path(name)
+            found.append(read_toml(Path(name), Definition)[1])
         else:
             shipped = ", ".join(SHIPPED)
             msg = f"definition {name!r} is neither one of {shipped} nor a TOML file that is there"
             raise InputError(msg)
-        found.append(read_toml(file, Definition)[1])
     return found
+
+
+@cache
+def _shipped(name: str) -> Definition:
+    """Return a shipped definition, read once: every artifact is judged by all of them."""
+    return read_toml(resources.files(__package__) / "definitions" / f"{name}.toml", Definition)[1]
 
 
 @dataclass(frozen=True)
