@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from mashbill.core.errors import StoreError as StoreError
     from mashbill.core.errors import TeacherError as TeacherError
     from mashbill.core.ledger import Signer as Signer
+    from mashbill.core.model import Decoding as Decoding
     from mashbill.core.model import Predictor as Predictor
+    from mashbill.core.model import Writer as Writer
     from mashbill.core.recipe import Recipe as Recipe
     from mashbill.core.recipe import load_recipe as load_recipe
     from mashbill.core.record import FROM as FROM
@@ -84,6 +86,7 @@ _FROM = {
     "Case": "core.verifier",
     "Channel": "core.source",
     "Conversation": "core.chat",
+    "Decoding": "core.model",
     "DriftError": "core.errors",
     "FROM": "core.record",
     "InputError": "core.errors",
@@ -118,6 +121,7 @@ _FROM = {
     "Verifier": "core.verifier",
     "VerifierSpec": "core.verifier",
     "Workspace": "workspace.space",
+    "Writer": "core.model",
     "load_recipe": "core.recipe",
     "open": "workspace.space:open_workspace",
 }
@@ -139,6 +143,7 @@ __all__ = [
     "Case",
     "Channel",
     "Conversation",
+    "Decoding",
     "DriftError",
     "InputError",
     "Manifest",
@@ -170,6 +175,7 @@ __all__ = [
     "Verifier",
     "VerifierSpec",
     "Workspace",
+    "Writer",
     "load_recipe",
     "open",
 ]

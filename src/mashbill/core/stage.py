@@ -15,7 +15,7 @@ from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
 from mashbill.core.errors import RecipeError
 from mashbill.core.literals import Literals
 from mashbill.core.looking import Looks, Unlooked
-from mashbill.core.model import Predictor
+from mashbill.core.model import Predictor, Writer
 from mashbill.core.source import Channel, Purpose, Source, via
 from mashbill.core.teacher import Asks, Choosing, TeacherSession
 from mashbill.core.use import StudentKind
@@ -53,6 +53,14 @@ class Uses:
     is_teacher: bool = False
     purpose: Purpose = Purpose.MAKING
     is_verifier: bool = False
+    asked_as: str = ""
+    """what the recipe calls the teacher that this model of the recipe's own is asked as; set by
+    :meth:`mashbill.core.recipe.Recipe.uses`, and by no stage"""
+
+    @property
+    def teacher(self) -> str:
+        """What the recipe calls the teacher that is asked; empty if none is."""
+        return self.name if self.is_teacher else self.asked_as
 
     @property
     def is_artifact(self) -> bool:
@@ -126,7 +134,7 @@ class StageContext:
     becomes of them before it buys the rest; None for all"""
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
-    trained: Predictor | None = None
+    trained: Predictor | Writer | None = None
     """trainers: the model as it stands in memory; what was written is held against it"""
 
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
@@ -179,6 +187,10 @@ class StageSpec(Literals):
     """extras of mashbill that making it, or using what it made, needs: told before anything runs"""
     student_kind: ClassVar[StudentKind] = "other"
     """what kind of model it makes, for terms that tell kinds apart"""
+    can_label: ClassVar[bool] = True
+    """trainers: whether the model is a :class:`mashbill.core.model.Predictor`"""
+    can_write: ClassVar[bool] = False
+    """trainers: whether it is a :class:`mashbill.core.model.Writer`"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
     """fields that name stages or teachers, by themselves, in a list or as values of a table"""
 

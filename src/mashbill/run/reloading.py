@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mashbill.core.errors import StoreError
+from mashbill.core.model import Decoding
+from mashbill.core.teacher import Question
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mashbill.core.model import Writer
     from mashbill.run.task import Task
 
 _TEXTS = 64
+_WRITTEN = 16  # texts that a model which writes goes on from
+_TOKENS = 16
 _TOLERANCE = 1e-3
-"""of a probability: weights are trained in float64 and saved in float32"""
+"""of a probability, or its logarithm: weights are trained in float64 and saved in float32"""
 _ALWAYS = ("", "a", "The film was not good, and the weather is fine!", "Grüße, 42 Züge, 日本語")
 
 
@@ -37,13 +44,20 @@ def check_written(task: Task, folder: Path) -> None:
         raise StoreError(msg)
     spec: Any = type(task.spec)
     loaded = spec.load(folder, task.context.threads)
+    texts = [*_ALWAYS, *_learned_from(task)]
+    if spec.can_label:
+        _check_labels(where, loaded, trained, texts)
+    if spec.can_write:
+        _check_writes(where, loaded, trained, texts)
+
+
+def _check_labels(where: str, loaded: Any, trained: Any, texts: list[str]) -> None:
     if tuple(loaded.labels) != tuple(trained.labels):
         msg = (
             f"{where} wrote a model with the labels {list(loaded.labels)}, and trained one with "
             f"{list(trained.labels)}; nothing was committed: this is a fault of the trainer"
         )
         raise StoreError(msg)
-    texts = [*_ALWAYS, *_learned_from(task)]
     saved, expected = (np.asarray(m.probabilities(texts), float) for m in (loaded, trained))
     same = saved.shape == expected.shape and bool(np.isfinite([saved, expected]).all())
     gap = float(np.abs(saved - expected).max()) if same else float("inf")
@@ -53,6 +67,29 @@ def check_written(task: Task, folder: Path) -> None:
             f"{where} wrote a model that answers otherwise than the one it trained: probabilities "
             f"{gap:.2g} apart, {changed} of {len(texts)} labels differ. Nothing was committed: "
             "this is a fault of the trainer"
+        )
+        raise StoreError(msg)
+
+
+def _check_writes(where: str, loaded: Writer, trained: Writer, texts: list[str]) -> None:
+    """Let both go on from the first half of some texts, and weigh the other half."""
+    halves = [(text[: len(text) // 2], text[len(text) // 2 :]) for text in texts[:_WRITTEN]]
+    asked = [Question("", first) for first, _ in halves]
+    asked += [Question("", first, (then, " no")) for first, then in halves if then.strip()]
+    saved, expected = (m.answer(asked, Decoding(max_tokens=_TOKENS)) for m in (loaded, trained))
+    pairs = list(zip(saved, expected, strict=True))
+    differ = sum((a.text, a.finish, a.failed) != (b.text, b.finish, b.failed) for a, b in pairs)
+    gaps = [
+        abs(one - other)
+        for a, b in pairs
+        for one, other in zip_longest(a.logprobs, b.logprobs, fillvalue=math.inf)
+    ]
+    if differ or not all(gap <= _TOLERANCE for gap in gaps):
+        msg = (
+            f"{where} wrote a model that writes otherwise than the one it trained: "
+            f"{differ} of {len(asked)} answers differ, log-probabilities are "
+            f"{max(gaps, default=0.0):.2g} apart. Nothing was committed: this is a fault of the "
+            "trainer"
         )
         raise StoreError(msg)
 

@@ -24,7 +24,8 @@ from torch.nn import functional
 
 from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError
-from mashbill.models.decoder import PAD, Decoder, DecoderPredictor, _tensors
+from mashbill.models.decoder import PAD, Decoder, tensors
+from mashbill.models.decoder_model import DecoderModel
 from mashbill.train.muon import Muon
 from mashbill.train.usable import usable
 
@@ -87,7 +88,7 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
     )
     tokenizer.save(str(out / "tokenizer.json"))
     (out / "config.json").write_bytes(canonical({"format": 2, "labels": labels, **shape}))
-    ctx.trained = DecoderPredictor(labels, spec.context, tokenizer, model)
+    ctx.trained = DecoderModel(labels, spec.context, tokenizer, model)
     counts = np.bincount(np.concatenate(batches), minlength=len(corpus.ids))
     begin = 0
     for name, end, is_there in zip(corpus.names, corpus.ends, there, strict=True):
@@ -185,7 +186,7 @@ def _optimise(
         for optimiser, rate in zip(optimisers, rates, strict=True):
             optimiser.param_groups[0]["lr"] = rate * decay
         rows = batches[step]
-        inputs, targets = _tensors([corpus.ids[i] for i in rows], corpus.labels[rows])
+        inputs, targets = tensors([corpus.ids[i] for i in rows], corpus.labels[rows])
         loss = functional.cross_entropy(
             model(inputs).flatten(0, 1), targets.flatten(), ignore_index=PAD
         )

@@ -2,7 +2,9 @@
 
 Each text begins with the control token of its label (Keskar et al., "CTRL", arXiv 1909.05858), so
 that the model learns p(text | label). It labels a text by asking under which control token the
-text is likeliest: a generative classifier.
+text is likeliest: a generative classifier. And it writes, where it is asked as a teacher
+(``kind = "student"``): it goes on from a text that begins with a control token, ``<good> the
+film``, under that one, and from any other under the one which makes it likeliest.
 
 The training itself is in :mod:`mashbill.train.decoder`, which needs torch; this file is what a
 plan reads.
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.artifact import ArtifactKind
-    from mashbill.core.model import Predictor
     from mashbill.core.stage import StageContext
+    from mashbill.models.decoder_model import DecoderModel
 
 
 _TOKENS_A_SECOND = 12_000.0  # padding included, on two cores without AVX-512 (LOG.md)
@@ -36,6 +38,7 @@ class PretrainSpec(StageSpec):
     output: ClassVar[ArtifactKind] = "model"
     extras: ClassVar[tuple[str, ...]] = ("train",)
     student_kind: ClassVar[StudentKind] = "language-model"
+    can_write: ClassVar[bool] = True
 
     kind: Literal["pretrain"] = "pretrain"
     inputs: tuple[str, ...] = Field(min_length=1)
@@ -86,8 +89,8 @@ class PretrainSpec(StageSpec):
         train(self, ctx, out)
 
     @staticmethod
-    def load(folder: Path, threads: int) -> Predictor:
-        """Load the trained model as a generative classifier."""
+    def load(folder: Path, threads: int) -> DecoderModel:
+        """Load the trained model, which labels and writes."""
         with needs("using a language model", "train"):
-            from mashbill.models.decoder import DecoderPredictor
-        return DecoderPredictor.load(folder, threads)
+            from mashbill.models.decoder_model import DecoderModel as Loaded
+        return Loaded.load(folder, threads)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.marks import Contradiction
-    from mashbill.core.model import Predictor
+    from mashbill.core.model import Predictor, Writer
     from mashbill.core.store import Store
     from mashbill.publish.publish import Published, Wish
     from mashbill.workspace.recipes import PathLike
@@ -88,19 +88,36 @@ class Artifact:
         return Dataset(self.to_arrow(receipts=receipts))
 
     def load(self, threads: int = 1) -> Predictor:
-        """Return the trained model.
+        """Return the trained model, which labels texts.
 
         Raises:
-            InputError: if it is a dataset.
+            InputError: if it is a dataset, or a model that only writes.
             MissingExtraError: if what it needs is not installed.
         """
+        labels: Predictor = self._loaded(threads, "can_label", "does not label; writer() gives it")
+        return labels
+
+    def writer(self, threads: int = 1) -> Writer:
+        """Return the trained model, which writes.
+
+        Raises:
+            InputError: if it is a dataset, or a model that only labels.
+            MissingExtraError: if what it needs is not installed.
+        """
+        writes: Writer = self._loaded(threads, "can_write", "does not write; load() gives it")
+        return writes
+
+    def _loaded(self, threads: int, what: str, lacks: str) -> Any:
         if self.manifest.kind != "model":
             msg = f"{self.name} is a dataset; to_arrow() and to_pandas() give its rows"
             raise InputError(msg)
         kind = self.manifest.stage["kind"]
         with registry.telling("loading a model of", kind, registry.TRAINERS):
-            found: Predictor = registry.find(kind, registry.TRAINERS).load(self.folder, threads)
-        return found
+            trainer: Any = registry.find(kind, registry.TRAINERS)
+            if not getattr(trainer, what):
+                msg = f"{self.name} is a model of kind {kind!r}, which {lacks}"
+                raise InputError(msg)
+            return trainer.load(self.folder, threads)
 
     def export(self, format: str) -> str:  # noqa: A002 - the word for it
         """Return its bill in a standard's own form; see :mod:`mashbill.lineage.exports`.
