@@ -173,7 +173,7 @@ class Plan:
         behind = {last}
         for stage in reversed(self.stages):  # inputs stand before what takes them
             if stage.name in behind:
-                behind |= {use.name for use in stage.spec.uses() if use.is_artifact}
+                behind |= set(stage.job.inputs)
         lacking = [stage for stage in self.stages if stage.name in behind and stage.undeclared]
         return PromptCoverage(
             (0.0, 1.0) if lacking else (1.0, 1.0),
@@ -217,8 +217,8 @@ class Plan:
 
 
 def with_teacher(recipe: Recipe, teacher: TeacherSpec) -> Recipe:
-    """Return the recipe with every teacher replaced by this one."""
-    teachers = dict.fromkeys(recipe.teachers, teacher)
+    """Return the recipe with every teacher replaced by this one, but for its own students."""
+    teachers = {name: spec if spec.made_by else teacher for name, spec in recipe.teachers.items()}
     return recipe.model_copy(update={"teachers": teachers})
 
 
@@ -244,9 +244,10 @@ def build(
     stages: list[PlannedStage] = []
     for name, spec in recipe.stages.items():
         unmade[name] = tables[name] = preview(recipe, name, unmade)
-        if any(tables[item] is not unmade[item] for item in _artifacts(spec)):
+        job = Job.of(recipe, name).given(digests)
+        if any(tables[item] is not unmade[item] for item in job.inputs):
             tables[name] = preview(recipe, name, tables)
-        planned = _expect(recipe, Job.of(recipe, name).given(digests), inputs)
+        planned = _expect(recipe, job, inputs)
         if store is not None:
             planned, manifest = _in_store(planned, store, supposed=supposed)
             if manifest is not None:
@@ -269,10 +270,6 @@ def build(
             tables[name] = beside(tables[name], [planned.told])
         stages.append(planned)
     return Plan(recipe, tuple(stages), tables, unmade)
-
-
-def _artifacts(spec: StageSpec) -> list[str]:
-    return [use.name for use in spec.uses() if use.is_artifact]
 
 
 def _in_store(
@@ -334,7 +331,7 @@ def _expect(recipe: Recipe, job: Job, inputs: Inputs) -> PlannedStage:
             *((source, "content", "corpus") for source in spec.sources(recipe.folder)),
             *(
                 (recipe.teachers[use.name].source, use.via, "teacher")
-                for use in spec.uses()
+                for use in job.uses
                 if use.is_teacher
             ),
             *((one.source, use.via, "verifier") for use, one in _verifiers(recipe, spec)),

@@ -92,7 +92,7 @@ def _adds(stage: planning.PlannedStage) -> list[str]:
     ]
     lines += [
         f"{use.name}: {use.channel.value}"
-        for use in stage.spec.uses()
+        for use in stage.job.uses
         if use.role == "actor" and use.is_artifact
     ]
     return lines

@@ -102,12 +102,18 @@ class InputRef(_Frozen):
     source: Source | None = None
     """of a teacher or verifier: the source of lineage that it is"""
     asks: dict[str, Any] | None = None
-    """of a teacher: what its calls in the journal name it by (:func:`named_by`)"""
+    """of a teacher, and of a model that was asked as one: what its calls in the journal name it by
+    (:func:`named_by`)"""
 
     @property
     def is_teacher(self) -> bool:
         """Whether it is no artifact but a teacher."""
         return self.role == "teacher"
+
+    @property
+    def was_asked(self) -> bool:
+        """Whether rows rest on its answers: a teacher's, or those of a model of the recipe's."""
+        return self.is_teacher or self.asks is not None
 
     @property
     def is_verifier(self) -> bool:

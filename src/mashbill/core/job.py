@@ -56,7 +56,7 @@ class Job:
             ref=recipe.ref(name),
             spec=spec,
             literals=recipe.literals(name),
-            uses=spec.uses(),
+            uses=recipe.uses(name),
             folder=recipe.folder,
             seed=recipe.recipe.seed,
             verifiers={

@@ -17,6 +17,7 @@ from mashbill.core.folder import RecipeFolder
 from mashbill.core.plain_toml import read_toml
 from mashbill.core.references import check_all
 from mashbill.core.stage import StageSpec
+from mashbill.core.students import with_students
 from mashbill.core.teacher import TeacherSpec
 from mashbill.core.use import PolicyFiles, Use
 from mashbill.core.verifier import VerifierSpec
@@ -24,6 +25,7 @@ from mashbill.core.verifier import VerifierSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mashbill.core.stage import Uses
 
 VERIFIERS = "verifiers"
 """key of a stage's literals: those that it asks, each with its keys and the release of its rules"""
@@ -79,6 +81,13 @@ class Recipe(BaseModel):
     def ref(self, stage: str) -> ArtifactRef:
         """Return the address of what a stage makes."""
         return ArtifactRef(stage, self.stages[stage].version or self.recipe.version)
+
+    def uses(self, stage: str) -> tuple[Uses, ...]:
+        """Return what a stage uses; a teacher that is a model of this recipe as that model.
+
+        ``spec.uses()`` says whom it asks, by the names of teachers; this says what it takes.
+        """
+        return with_students(self.stages[stage].uses(), self.teachers)
 
     def literals(self, stage: str) -> dict[str, Any]:
         """Return what identifies a stage, apart from its inputs: its keys, files and seed."""

@@ -10,7 +10,8 @@ from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.explaining import near
 from mashbill.core.folder import RecipeFolder, is_of_windows
-from mashbill.core.source import Source
+from mashbill.core.source import Channel, Source
+from mashbill.core.students import as_a_teacher, check_students, made_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +112,7 @@ def _check_file(path: Path, key: str, file: Path, written: str) -> None:
 def _check_references(path: Path, recipe: Recipe) -> None:
     """Check that every use names a teacher, or a stage further up."""
     above: list[str] = []
+    check_students(path, recipe)
     for name, teacher in recipe.teachers.items():
         _check_addresses(f"teachers.{name}", teacher, recipe.folder)
     for name, verifier in recipe.verifiers.items():
@@ -152,19 +154,38 @@ def _check_output(path: Path, recipe: Recipe, name: str, use: Uses) -> None:
     if not use.is_artifact:
         return
     spec, used = recipe.stages[name], recipe.stages[use.name]
+    labels = use.role == "actor" and use.channel is Channel.JUDGEMENT and not use.asked_as
+    if labels and used.output == "model" and not used.can_label:
+        able = [each for each, other in recipe.stages.items() if _labels(other)]
+        msg = (
+            f"{path}: {_key_naming(spec, name, use)} {use.name!r}, and a model that labels is "
+            f"needed; stages.{use.name} (kind {used.kind!r}) makes {made_by(used)}; stages that "
+            f"make one that labels: {', '.join(able) or 'none'}"
+        )
+        raise RecipeError(msg)
     wanted = "dataset" if use.role in _OF_ROWS else "model"
     if used.output == wanted or (use.role == "actor" and spec.kind != "apply"):
         return
     before = list(recipe.stages)[: list(recipe.stages).index(name)]
     above = [each for each in before if recipe.stages[each].output == wanted]
-    named = (key for key in spec.references if _names(getattr(spec, key, None), use.name))
-    key = next(named, "")
-    what = f"stages.{name}.{key} names" if key else f"stages.{name} uses"
     msg = (
-        f"{path}: {what} {use.name!r}, which is a {used.output} (kind {used.kind!r}), and a "
-        f"{wanted} is needed; stages above it that make one: {', '.join(above) or 'none'}"
+        f"{path}: {_key_naming(spec, name, use)} {use.name!r}, which is a {used.output} (kind "
+        f"{used.kind!r}), and a {wanted} is needed; stages above it that make one: "
+        f"{', '.join(above) or 'none'}"
     )
     raise RecipeError(msg)
+
+
+def _labels(spec: StageSpec) -> bool:
+    return spec.output == "model" and spec.can_label
+
+
+def _key_naming(spec: StageSpec, name: str, use: Uses) -> str:
+    """Say which key of a stage names what it uses, as the beginning of a sentence."""
+    called = use.teacher or use.name
+    named = (key for key in spec.references if _names(getattr(spec, key, None), called))
+    key = next(named, "")
+    return f"stages.{name}.{key} names" if key else f"stages.{name} uses"
 
 
 def _names(value: Any, stage: str) -> bool:
@@ -181,7 +202,7 @@ def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> Non
     except RecipeError as error:
         msg = f"{path}: stages.{name}: {error}"
         raise RecipeError(msg) from error
-    for use in spec.uses():
+    for use in recipe.uses(name):
         known, what = above, "stage above it"
         if use.is_teacher:
             known, what = list(recipe.teachers), "[teachers.*] table"
@@ -189,9 +210,12 @@ def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> Non
             known, what = list(recipe.verifiers), "[verifiers.*] table"
         if use.name not in known:
             remedy = near(use.name, known) or f"; there are: {', '.join(known) or 'none'}"
+            who = f"stages.{name} uses"
+            if use.is_teacher and use.name in recipe.stages:
+                who, remedy = _key_naming(spec, name, use), as_a_teacher(recipe, use.name)
             if use.is_artifact and use.name in recipe.stages and use.name != name:
                 remedy = f"; it stands below: move [stages.{use.name}] up"
-            msg = f"{path}: stages.{name} uses {use.name!r}, which is no {what}{remedy}"
+            msg = f"{path}: {who} {use.name!r}, which is no {what}{remedy}"
             raise RecipeError(msg)
         _check_output(path, recipe, name, use)
     _check_addresses(f"stages.{name}", spec, recipe.folder)

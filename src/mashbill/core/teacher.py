@@ -13,9 +13,8 @@ from mashbill.core.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from mashbill.core.source import Source
+    from mashbill.core.artifact import Manifest
 
 
 CUT_OFF = "it was cut off at the teacher's max_tokens"
@@ -157,6 +156,24 @@ class TeacherSpec(Literals):
 
     kind: str
     """which teacher this is"""
+
+    @property
+    def made_by(self) -> str:
+        """Return the stage of the recipe whose model it is; empty if it comes from elsewhere.
+
+        Such a teacher is no source of its own: on the bill stands the model, with its own bill.
+        """
+        return ""
+
+    def as_made(self, manifest: Manifest, folder: Path) -> TeacherSpec:
+        """Return the teacher that the model of ``made_by`` is, once it is made.
+
+        Args:
+            manifest: of the model.
+            folder: where its files lie.
+        """
+        del manifest, folder
+        return self
 
     @property
     def extras(self) -> tuple[str, ...]:

@@ -35,12 +35,10 @@ class Branches:
             stage: the stage.
             silent: teachers that this run asks no more.
         """
-        for use in stage.spec.uses():
-            unasked = use.is_teacher and use.name in {*self._silent, *silent}
-            if (unasked and stage.status != "done") or (
-                use.is_artifact and use.name in {*self._failed, *self._needing}
-            ):
-                what = f"teacher {use.name}" if use.is_teacher else use.name
+        for use in stage.job.uses:
+            unasked = stage.status != "done" and use.teacher in {*self._silent, *silent}
+            if unasked or (use.is_artifact and use.name in {*self._failed, *self._needing}):
+                what = f"teacher {use.teacher}" if unasked else use.name
                 self._needing[stage.name] = what
                 return True
         return False

@@ -18,15 +18,37 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import Uses
     from mashbill.core.store import Store
+    from mashbill.core.teacher import TeacherSpec
 
 
-def input_of(use: Uses, recipe: Recipe, manifests: Mapping[str, Manifest]) -> InputRef:
+def asked_of(
+    name: str, recipe: Recipe, manifests: Mapping[str, Manifest], store: Store
+) -> TeacherSpec:
+    """Return a teacher as it is asked: a student with the model that was made.
+
+    Args:
+        name: of the teacher.
+        recipe: the recipe.
+        manifests: of what was made so far, by stage.
+        store: where it was made.
+    """
+    spec = recipe.teachers[name]
+    if not spec.made_by:
+        return spec
+    made = manifests[spec.made_by]
+    return spec.as_made(made, store.folder(made.kind, made.ref).resolve())
+
+
+def input_of(
+    use: Uses, recipe: Recipe, manifests: Mapping[str, Manifest], store: Store
+) -> InputRef:
     """Return what a manifest says of one input: all that lineage is composed from.
 
     Args:
-        use: as the stage declares it.
+        use: as the recipe resolves it.
         recipe: the recipe.
         manifests: of what was made so far, by stage.
+        store: where it was made.
     """
     if use.is_teacher:
         source = recipe.teachers[use.name].source
@@ -48,7 +70,12 @@ def input_of(use: Uses, recipe: Recipe, manifests: Mapping[str, Manifest]) -> In
             source=source,
         )
     manifest = manifests[use.name]
-    return InputRef(name=str(manifest.ref), role=use.role, channel=use.via, digest=manifest.digest)
+    asks = None
+    if use.asked_as:
+        asks = named_by(asked_of(use.asked_as, recipe, manifests, store).identity)
+    return InputRef(
+        name=str(manifest.ref), role=use.role, channel=use.via, digest=manifest.digest, asks=asks
+    )
 
 
 def scratch_of(store: Store, ref: ArtifactRef, fingerprint: str) -> Path:

@@ -293,7 +293,9 @@ class _Runner:
             version=stage.ref.version,
             stage=dict(job.literals),
             fingerprint=asked,
-            inputs=tuple(input_of(use, self._recipe, self._manifests) for use in stage.spec.uses()),
+            inputs=tuple(
+                input_of(use, self._recipe, self._manifests, self._store) for use in job.uses
+            ),
             measures=task.context.measures,
             tolerance=stage.spec.tolerance,
             **made,

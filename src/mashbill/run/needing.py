@@ -24,7 +24,7 @@ def needed(plan: Plan) -> dict[str, list[str]]:
         if stage.status == "done":
             continue
         asked = {f"stages.{stage.name}": stage.spec.extras}
-        for use in stage.spec.uses():
+        for use in stage.job.uses:
             if use.is_teacher:
                 asked[f"teachers.{use.name}"] = recipe.teachers[use.name].extras
             elif use.is_verifier:
@@ -74,7 +74,12 @@ def plugins_of(recipe: Recipe, name: str) -> list[dict[str, str]]:
 
 def called_by(recipe: Recipe, name: str) -> list[tuple[str, str]]:
     """Return (kind, group) of what a stage calls in turn: teachers, verifiers, trained models."""
-    return [_kind_of(recipe, use) for use in recipe.stages[name].uses()]
+    uses = recipe.uses(name)
+    students = [recipe.teachers[use.asked_as].kind for use in uses if use.asked_as]
+    return [
+        *(_kind_of(recipe, use) for use in uses),
+        *((kind, registry.TEACHERS) for kind in students),
+    ]
 
 
 def _kind_of(recipe: Recipe, use: Uses) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from mashbill.core import registry
 from mashbill.core.errors import RecipeError
 from mashbill.core.stage import StageContext
 from mashbill.core.verifier import VerifierSession
+from mashbill.run.committing import asked_of
 from mashbill.run.handed import StageWork, cannot_be_handed
 from mashbill.run.needing import called_by
 from mashbill.run.pool import Pool
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageSpec, Uses
     from mashbill.core.store import Store
-    from mashbill.core.teacher import Teacher, TeacherSession
+    from mashbill.core.teacher import Teacher, TeacherSession, TeacherSpec
     from mashbill.run.execution import Execution
     from mashbill.run.services import Asking
     from mashbill.run.slices import Doing, Slice
@@ -153,8 +154,8 @@ class Sessions:
         if at_once == 1:
             return Here(partial(_made, job.spec, context, nodes, folder))
         for use in job.uses:
-            if use.is_teacher:
-                context.teacher(use.name)  # one session each, made before threads could make two
+            if use.teacher:
+                context.teacher(use.teacher)  # one session each, made before threads could make two
         return Threads(partial(_made, job.spec, context, nodes, folder), at_once)
 
     def goes_ahead(self, job: Job) -> bool:
@@ -164,7 +165,7 @@ class Sessions:
         once, and that depends on how many rows are still lacking.
         """
         remote = set(remote_teachers(self.recipe, {job.name}))
-        return all(use.name in remote for use in job.uses if use.is_teacher)
+        return all(use.teacher in remote for use in job.uses if use.teacher)
 
     def _has_many(self, job: Job) -> bool:
         """Return whether a stage has more than one slice."""
@@ -182,7 +183,7 @@ class Sessions:
                 offsets[use.name] = before
                 before += nodes.counts[use.name]
         services = set(remote_teachers(self.recipe, {job.name}))
-        teachers = {use.name: self.recipe.teachers[use.name] for use in job.uses if use.is_teacher}
+        teachers = {use.teacher: self._asked(use.teacher) for use in job.uses if use.teacher}
         work = StageWork(
             number=self._workers().next_number(),
             job=job,
@@ -225,8 +226,11 @@ class Sessions:
         most = max(int(teacher.concurrency) for teacher in teachers)
         return max(_AHEAD, 2 + 2 * most // job.spec.shard_rows)
 
+    def _asked(self, name: str) -> TeacherSpec:
+        return asked_of(name, self.recipe, self.manifests, self.store)
+
     def _session(self, name: str, told: Told) -> TeacherSession:
-        spec = self.recipe.teachers[name]
+        spec = self._asked(name)
         if spec.is_remote:
             return self.asking.session(name, told.service)
         return Session(
@@ -246,7 +250,7 @@ class Sessions:
     def _teacher(self, name: str) -> Teacher:
         """Load a teacher, once for all the stages that ask it."""
         if name not in self._teachers:
-            spec, execution = self.recipe.teachers[name], self.execution
+            spec, execution = self._asked(name), self.execution
             self._teachers[name] = spec.load(self.recipe.folder, execution.cache, execution.threads)
         return self._teachers[name]
 

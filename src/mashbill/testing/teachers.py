@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mashbill.core.teacher import TeacherSpec
 
 _FINISHES = frozenset({"", "stop", "length", "tool_calls", "content_filter", "other"})
-_CHOOSING = tuple(
+CHOOSING = tuple(
     Question("Is it good? ", text, (" yes", " no"))
     for text in ("a kind day ->", "an awful film that went on ->", "?", "Grüße, 日本語 ->", "a ->")
 )
-_WRITING = tuple(Question("", text) for text in ("Say a word.", "Name two colours.", "Why?"))
+WRITING = tuple(Question("", text) for text in ("Say a word.", "Name two colours.", "Why?"))
 
 
 def check_teacher(
@@ -61,9 +61,9 @@ def check_teacher(
         with laws.law("it loads", "Raise TeacherError with what is lacking, where something is."):
             loaded.append(spec.load(folder or work, work, 1))
         if loaded:
-            asked = tuple(questions) or _CHOOSING + (_WRITING if spec.can_write else ())
+            asked = tuple(questions) or CHOOSING + (WRITING if spec.can_write else ())
             _check_loaded(laws, spec, loaded[0])
-            _check_answers(laws, loaded[0], asked, tolerance, repeats=repeats)
+            check_answers(laws, loaded[0], asked, tolerance, repeats=repeats)
             _check_journal(laws, spec, loaded[0], asked, work)
     return laws.settle()
 
@@ -78,9 +78,25 @@ def _check_loaded(laws: Laws, spec: TeacherSpec, teacher: Any) -> None:
         demand(writes == spec.can_write, f"the spec says {spec.can_write}, the teacher {writes}")
 
 
-def _check_answers(
-    laws: Laws, teacher: Any, questions: Sequence[Question], tolerance: float, *, repeats: bool
+def check_answers(
+    laws: Laws,
+    teacher: Any,
+    questions: Sequence[Question],
+    tolerance: float = 1e-4,
+    *,
+    repeats: bool = True,
+    may_end_at_once: bool = False,
 ) -> None:
+    """Hold what a loaded teacher answers to the laws of answers.
+
+    Args:
+        laws: told what holds.
+        teacher: as it is loaded.
+        questions: to ask.
+        tolerance: see :func:`check_teacher`.
+        repeats: see :func:`check_teacher`.
+        may_end_at_once: whether an empty text is an answer, as of a model that learned little.
+    """
     with laws.law("sizes", "Return a number for each question: what it costs to compute."):
         sizes = list(teacher.sizes(questions))
         demand(len(sizes) == len(questions), f"{len(questions)} asked, {len(sizes)} sizes given")
@@ -95,7 +111,7 @@ def _check_answers(
     if not answers:
         return
     for question, answer in zip(questions, answers, strict=True):
-        _check_answer(laws, question, answer)
+        _check_answer(laws, question, answer, may_end_at_once=may_end_at_once)
     if not repeats:
         return
     with laws.law(
@@ -113,7 +129,7 @@ def _check_answers(
                 )
 
 
-def _check_answer(laws: Laws, question: Question, answer: Answer) -> None:
+def _check_answer(laws: Laws, question: Question, answer: Answer, *, may_end_at_once: bool) -> None:
     what = f"{question.prefix}{question.body}"[:40]
     with laws.law(
         f"answer to {what!r}",
@@ -128,7 +144,9 @@ def _check_answer(laws: Laws, question: Question, answer: Answer) -> None:
         if answer.failed:
             return
         if not question.choices:
-            demand(answer.text or answer.tool_calls, "it wrote nothing and says no reason")
+            says = answer.text or answer.tool_calls
+            ended = may_end_at_once and answer.finish == "stop"
+            demand(says or ended, "it wrote nothing and says no reason")
             return
         demand(
             len(answer.logprobs) == len(question.choices),

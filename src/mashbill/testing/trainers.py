@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mashbill.core.job import Job
+from mashbill.core.model import Decoding
 from mashbill.core.store import LEARNED
+from mashbill.teachers.student import Student, StudentSpec
 from mashbill.testing.laws import Laws, check_spec, demand
 from mashbill.testing.stages import run_twice
+from mashbill.testing.teachers import CHOOSING, WRITING, check_answers
 from mashbill.testing.trial import Trial, scratch, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -67,6 +72,15 @@ def _check_made(laws: Laws, spec: StageSpec, store: Store, manifest: Manifest) -
     folder = store.folder("model", manifest.ref)
     with laws.law("what it saw", "Set ctx.seen[NAME] to how often each row was learned from."):
         demand((folder / LEARNED).is_file(), "nothing says how often its rows were learned from")
+    with laws.law("what it can do", "Set can_label or can_write: ClassVar[bool] in the class."):
+        demand(spec.can_label or spec.can_write, "the model neither labels nor writes")
+    if spec.can_label:
+        _check_labels(laws, spec, folder)
+    if spec.can_write:
+        _check_writes(laws, spec, store, manifest)
+
+
+def _check_labels(laws: Laws, spec: StageSpec, folder: Path) -> None:
     with laws.law(
         "it labels", "Let load return what has labels, and probabilities(texts) of (texts, labels)."
     ):
@@ -81,3 +95,39 @@ def _check_made(laws: Laws, spec: StageSpec, store: Store, manifest: Manifest) -
         )
         alone = np.concatenate([np.asarray(again.probabilities([text])) for text in _TEXTS])
         demand(np.allclose(alone, found, atol=1e-4), "a text has other probabilities when alone")
+
+
+def _check_writes(laws: Laws, spec: StageSpec, store: Store, manifest: Manifest) -> None:
+    """Ask the model as a student is asked: by all laws of teachers, and drawn by the seed alone."""
+    folder = store.folder("model", manifest.ref)
+    drawn = StudentSpec(model="out", max_tokens=12, temperature=1.0, seed=3)
+    for spec_of in (StudentSpec(model="out", max_tokens=12), drawn):
+        student = spec_of.as_made(manifest, folder)
+        found: list[Any] = []
+        with laws.law(
+            "it writes", "Let load return what has answer(questions, decoding): mashbill.Writer."
+        ):
+            loader: Any = type(spec)
+            model = loader.load(folder, 1)
+            found.append(Student(model, student.identity, student.batch, student.decoding))
+        if found:
+            check_answers(laws, found[0], CHOOSING + WRITING, may_end_at_once=True)
+    if laws.broken:
+        return
+    with laws.law(
+        "what is drawn", "Draw by decoding.seed, the question and its sample, and nothing else."
+    ):
+        first, *others = (
+            loader.load(folder, 1).answer(
+                [replace(one, sample=sample) for one in WRITING],
+                replace(drawn.decoding, seed=seed),
+            )
+            for seed, sample in ((3, 0), (3, 0), (3, 1), (4, 0))
+        )
+        same, *apart = ([a.text for a in each] for each in others)
+        told = [a.text for a in first]
+        demand(same == told, "the same seed and question gave another text")
+        demand(any(each != told for each in apart), "other seeds and samples gave the same texts")
+    with laws.law("it stops", "Write decoding.max_tokens at most; say 'length' where it is cut."):
+        (cut,) = loader.load(folder, 1).answer(WRITING[:1], Decoding(max_tokens=1))
+        demand(cut.finish in {"length", "stop"}, f"a text of one token ends with {cut.finish!r}")

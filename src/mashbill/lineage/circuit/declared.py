@@ -73,7 +73,7 @@ def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Compos
         tables: node table of each input, by stage.
     """
     spec = recipe.stages[name]
-    uses = spec.uses()
+    uses = recipe.uses(name)
     actors: list[Actor] = [
         (use.via, _acts(recipe, use, tables)) for use in uses if use.role in {"actor", "beside"}
     ]

@@ -1,0 +1,128 @@
+"""A teacher that is a model which a stage of the same recipe trained.
+
+It is asked through the journal as any teacher in this process is. What its answers depend on is the
+content of the model artifact, its lineage with it, and the literals of how it writes; its route is
+no file and no service but a stage, so it is no source (:mod:`mashbill.core.students`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from mashbill.core import registry
+from mashbill.core.errors import TeacherError
+from mashbill.core.source import Source
+from mashbill.core.students import STUDENT
+from mashbill.teachers.local import WritesHere
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.model import Decoding, Writer
+    from mashbill.core.teacher import Answer, Question
+
+
+class StudentSpec(WritesHere):
+    """``kind = "student"``."""
+
+    kind: Literal["student"] = "student"
+    model: str
+    """stage that trains the model, further up in the recipe"""
+    batch: int = Field(default=16, gt=0)
+    """questions computed together"""
+
+    @property
+    def made_by(self) -> str:
+        """The stage."""
+        return self.model
+
+    @property
+    def source(self) -> Source:
+        """What messages call it: the model itself, and no source, stands on the bill."""
+        return Source(name=self.model, what="model", kind="unknown", route="in-process")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Its model's content decides, and that is not known before it is made.
+
+        Raises:
+            TeacherError: always.
+        """
+        msg = f"teacher of kind 'student': its model {self.model!r} is not made yet"
+        raise TeacherError(msg)
+
+    def as_made(self, manifest: Manifest, folder: Path) -> MadeStudent:
+        """Return it with the model that was made."""
+        return MadeStudent(
+            **dict(self),
+            artifact=str(manifest.ref),
+            digest=manifest.digest,
+            trainer=str(manifest.stage["kind"]),
+            folder=folder,
+        )
+
+
+class MadeStudent(StudentSpec):
+    """A student whose model is made; no recipe says its further keys, they follow from the run."""
+
+    context: ClassVar[frozenset[str]] = frozenset({"artifact", "digest", "trainer", "folder"})
+
+    artifact: str
+    """address of the model"""
+    digest: str
+    """of its content"""
+    trainer: str
+    """kind of the stage that trained it"""
+    folder: Path
+    """where its files lie"""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The model's content, how it writes, and how many questions are computed together."""
+        return {
+            "kind": STUDENT,
+            "model": self.artifact,
+            "sha256": self.digest,
+            "batch": self.batch,
+            **asdict(self.decoding),
+        }
+
+    def load(self, folder: Path, cache: Path, threads: int) -> Student:
+        """Load the model by the trainer that wrote it.
+
+        Raises:
+            MissingExtraError: if what it needs is not installed.
+        """
+        del folder, cache
+        doing = f"loading the model {self.artifact} of"
+        with registry.telling(doing, self.trainer, registry.TRAINERS):
+            trainer: Any = registry.find(self.trainer, registry.TRAINERS)
+            model = trainer.load(self.folder, threads)
+        return Student(model, self.identity, self.batch, self.decoding)
+
+
+class Student:
+    """A trained model that is asked; see :class:`mashbill.core.teacher.Teacher`."""
+
+    can_write = True
+
+    def __init__(
+        self, model: Writer, identity: Mapping[str, Any], batch: int, decoding: Decoding
+    ) -> None:
+        self.identity = identity
+        self.batch = batch
+        self._model = model
+        self._decoding = decoding
+
+    def sizes(self, questions: Sequence[Question]) -> list[int]:
+        """Return the characters of all that each is asked."""
+        return [sum(len(turn.content) for turn in q.conversation) for q in questions]
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Ask the model."""
+        return list(self._model.answer(questions, self._decoding))
