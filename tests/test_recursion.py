@@ -44,6 +44,7 @@ DELEGATING = {
     "lineage/duties/obligations.py as_json": "of the duties that it holds",
     "plan.py as_json": "of the stages that it holds",
     "stages/writing/work.py ask": "of a teacher's session",
+    "teachers/student.py load": "of the trainer whose model it is",
     "workspace/planned.py as_json": "of the plan that it holds",
     "workspace/billed.py as_json": "of the lines and verdicts that it holds",
     "workspace/proven.py as_json": "of the lines and verdicts that it holds",

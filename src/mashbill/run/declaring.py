@@ -12,6 +12,7 @@ from mashbill.core.artifact import ArtifactRef, named_by
 from mashbill.core.errors import MashbillError
 from mashbill.core.record import BILL
 from mashbill.core.store import MANIFEST, NODES
+from mashbill.core.students import STUDENT, with_students
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
 from mashbill.lineage.evidence.recomposing import source_behind
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mashbill.core.source import Source
     from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
+    from mashbill.core.teacher import TeacherSpec
     from mashbill.lineage.evidence.finding import Rederived
 
 _TOLD = 3
@@ -58,7 +60,8 @@ def compare_declared(spec: StageSpec, manifest: Manifest, store: Store, found: R
 def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:
     if spec.output != manifest.kind:
         found.wrong.append((MANIFEST, f"its kind makes a {spec.output}"))
-    uses = [(u.name, u.role, u.via) for u in spec.uses() if u.is_artifact]
+    declared = with_students(spec.uses(), _students(manifest))
+    uses = [(u.name, u.role, u.via) for u in declared if u.is_artifact]
     stated = [
         (ArtifactRef.parse(item.name).name, item.role, item.channel)
         for item in manifest.inputs
@@ -69,7 +72,7 @@ def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived)
         told = "; ".join(f"{name} as {role}, {via}" for name, role, via in differ[:_TOLD])
         what = f"its literals declare other inputs than it states ({told or 'one twice'})"
         found.wrong.append((MANIFEST, what))
-    verifiers = [u for u in spec.uses() if u.is_verifier]
+    verifiers = [u for u in declared if u.is_verifier]
     scoring = [item for item in manifest.inputs if item.is_verifier]
     if [u.via for u in verifiers] != [item.channel for item in scoring]:
         what = f"its literals declare {len(verifiers)} verifiers, and it states {len(scoring)}"
@@ -77,7 +80,7 @@ def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived)
         return
     for use, item in zip(verifiers, scoring, strict=True):
         _verifier(use.name, item, manifest, found)
-    teachers = [u for u in spec.uses() if u.is_teacher]
+    teachers = [u for u in declared if u.is_teacher]
     given = [item for item in manifest.inputs if item.is_teacher]
     if [u.via for u in teachers] != [item.channel for item in given]:
         what = f"its literals declare {len(teachers)} teachers, and it states {len(given)}"
@@ -86,6 +89,15 @@ def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived)
     table = NodeTable.of(store, manifest) if given else NodeTable()
     for use, item in zip(teachers, given, strict=True):
         _teacher(use.name, item, source_behind(item, table), manifest, found)
+
+
+def _students(manifest: Manifest) -> dict[str, TeacherSpec]:
+    """Return the teachers that literals name and that are models of the recipe's own."""
+    found = {}
+    for name, table in manifest.stage.get("teachers", {}).items():
+        if isinstance(table, dict) and table.get("kind") == STUDENT:
+            found[name] = registry.find(STUDENT, registry.TEACHERS).model_validate(table)
+    return found
 
 
 def _brought(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:

@@ -343,7 +343,7 @@ class Auditor:
             inputs = {item.name for item in one.manifest.inputs}
             if folder in wrong or any(name.rpartition("/")[2] in inputs for name in wrong):
                 continue
-            if no_answers and any(item.is_teacher for item in one.manifest.inputs):
+            if no_answers and any(item.was_asked for item in one.manifest.inputs):
                 continue  # its rows would be held to answers that were altered
             again = self._rederive(one.manifest)
             self.result.derived_rows += again.rows

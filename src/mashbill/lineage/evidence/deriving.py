@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from mashbill.core.artifact import FORMAT, TOKEN_UNIT, ArtifactRef, fingerprint, named_by
 from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.parsing import json_value
+from mashbill.lineage.evidence.asked import strange_students
 from mashbill.lineage.evidence.made import Made
 from mashbill.lineage.evidence.recomposing import Composed, recompose_dataset, recompose_model
 
@@ -108,7 +109,7 @@ class Derivations:
         if asked != manifest.fingerprint or told not in {None, asked}:
             yield "its fingerprint is not that of its literals and inputs"
         yield from self._strange_inputs(inputs, entry)
-        teachers = [item for item in manifest.inputs if item.is_teacher]
+        teachers = [item for item in manifest.inputs if item.was_asked]
         stated = manifest.stage.get("teachers")
         if isinstance(stated, dict) and bool(stated) != bool(teachers):
             yield (
@@ -124,6 +125,7 @@ class Derivations:
             )
         if manifest.format >= _SINCE:
             yield from _not_said(manifest)
+        yield from strange_students(manifest)
         names = {ArtifactRef.parse(item.name).name for item in inputs}
         known_names = {ArtifactRef.parse(name).name for name in self.committed}
         scorers = set(named) if isinstance(named, dict) else set()
@@ -161,7 +163,7 @@ class Derivations:
             manifest: the artifact.
             teachers: canonical JSON of the identity of each teacher whose calls its rows rest on.
         """
-        inputs = [item for item in manifest.inputs if item.is_teacher]
+        inputs = [item for item in manifest.inputs if item.was_asked]
         if any(item.asks is None for item in inputs):
             return  # of an older release, which did not record it
         asked = {canonical(item.asks) for item in inputs}

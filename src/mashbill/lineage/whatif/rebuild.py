@@ -89,7 +89,8 @@ def rebuild(
             msg = f"{path}: there is no [teachers.{name}]; it has {', '.join(recipe.teachers)}"
             raise RecipeError(msg)
     for name in replace.values():
-        if selector.holds(recipe.teachers[name].source):
+        teacher = recipe.teachers[name]
+        if not teacher.made_by and selector.holds(teacher.source):
             msg = f"{path}: teacher {name!r} has {selector} too, so it cannot stand in"
             raise RecipeError(msg)
     work = _Rebuilding(recipe, store, selector, replace, Rebuild({**data, "stages": {}}))
@@ -140,7 +141,7 @@ class _Rebuilding:
     def stage(self, name: str, table: dict[str, Any]) -> None:
         """Decide about one stage; those above are decided."""
         spec = self._recipe.stages[name]
-        inputs = [use.name for use in spec.uses() if use.is_artifact]
+        inputs = [use.name for use in self._recipe.uses(name) if use.is_artifact]
         result = self._touched(name)
         rests = result.whole if result else any(item in self.names for item in inputs)
         stale = any(i in self._new or self.names.get(i, i) is None for i in inputs)
@@ -170,11 +171,19 @@ class _Rebuilding:
         return bool(sources) and all(self._selector.holds(source) for source in sources)
 
     def _teachers_gone(self, spec: StageSpec) -> list[str]:
-        return [
-            use.name
-            for use in spec.uses()
-            if use.is_teacher and self._selector.holds(self._recipe.teachers[use.name].source)
-        ]
+        return [use.name for use in spec.uses() if use.is_teacher and self._is_gone(use.name)]
+
+    def _is_gone(self, teacher: str) -> bool:
+        """Return whether a teacher can no longer be asked: it goes, or it cannot be made."""
+        spec = self._recipe.teachers[teacher]
+        if spec.made_by:
+            return self.names.get(spec.made_by, spec.made_by) is None
+        return self._selector.holds(spec.source)
+
+    def _replacing(self, teacher: str) -> str | None:
+        """Return who is asked in a teacher's place; None if nobody is, or that one is gone too."""
+        other = self._replace.get(teacher)
+        return None if other is None or self._is_gone(other) else other
 
     def _leave_out(self, name: str, why: str) -> None:
         self.made.gone[name] = why
@@ -196,13 +205,13 @@ class _Rebuilding:
     def _again(self, name: str, spec: StageSpec, table: dict[str, Any]) -> None:
         """Make a stage anew from what is left of its inputs, if that can be."""
         teachers: dict[str, str | None] = {
-            item: self._replace.get(item) for item in self._teachers_gone(spec)
+            item: self._replacing(item) for item in self._teachers_gone(spec)
         }
         lost = [item for item, other in teachers.items() if other is None]
         if lost:
             self._leave_out(name, f"its teacher {lost[0]} goes; --teacher {lost[0]}=OTHER replaces")
             return
-        inputs = [use.name for use in spec.uses() if use.is_artifact]
+        inputs = [use.name for use in self._recipe.uses(name) if use.is_artifact]
         names = {item: self.names[item] for item in inputs if item in self.names} | teachers
         new = type(spec).renamed(table, names)
         new["version"] = f"{self._recipe.ref(name).version}-{_SUFFIX}"

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mashbill.core.record import CALL
+from mashbill.core.students import STUDENT
 from mashbill.policy.restrictions import reached_by
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ class Asked:
     calls: int = 0
 
 
+class _Who(NamedTuple):
+    """Who answered, and the texts that held."""
+
+    name: str
+    texts: tuple[str, ...]
+    is_known: bool
+
+
 @dataclass(frozen=True)
 class Called:
     """All calls that an artifact rests on."""
@@ -69,7 +78,9 @@ def calls_of(store: Store, account: Account, journal: Journal | None, registry: 
                 continue
             for teacher, route, _, at in journal.when(calls):
                 present += 1
-                _count(found, _of(teachers, teacher), route, date.fromisoformat(at[:10]), registry)
+                day, told = date.fromisoformat(at[:10]), json.loads(teacher)
+                who = _student(told) or _governed(_of(teachers, told), day, registry)
+                _count(found, who, _way(route), day)
     rows = sorted(found.values(), key=lambda row: (row.source, row.way, min(row.days)))
     return Called(tuple(rows), named - present)
 
@@ -91,14 +102,22 @@ def _calls(store: Store, manifest: Manifest, met: set[int]) -> Iterator[list[str
 
 def _is_handed_on(manifest: Manifest) -> bool:
     """Return whether a dataset has its calls from another one, where they are counted."""
-    return not any(item.role == "teacher" for item in manifest.inputs)
+    return not any(item.was_asked for item in manifest.inputs)
 
 
-def _of(teachers: list[Source], identity: str) -> Source | str:
+def _student(identity: Any) -> _Who | None:
+    """Return who a model that was trained here is; None if an identity is of somebody else."""
+    if not isinstance(identity, dict) or identity.get("kind") != STUDENT:
+        return None
+    texts = ("it was trained here; what it was trained on has its own rows",)
+    return _Who(f"{identity.get('model')} (trained here)", texts, is_known=True)
+
+
+def _of(teachers: list[Source], identity: Any) -> Source | str:
     """Return the teacher of a step that an identity is of, or the names of those it may be."""
     if len(teachers) == 1:
         return teachers[0]
-    values = {value for value in _values(json.loads(identity)) if isinstance(value, str)}
+    values = {value for value in _values(identity) if isinstance(value, str)}
     fits = [one for one in teachers if one.name in values or one.title in values]
     if len(fits) != 1:
         fits = [one for one in teachers if any(one.name.startswith(v) for v in values if v)]
@@ -109,21 +128,18 @@ def _values(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else ()
 
 
+def _governed(source: Source | str, day: date, registry: Registry) -> _Who:
+    """Return a teacher with the texts that governed asking it on a day."""
+    if isinstance(source, str):
+        return _Who(source, ("which of these it was is not recorded",), is_known=False)
+    return _Who(f"{source.title} ({source.route})", *texts_on(registry, source, day))
+
+
 def _count(
-    found: dict[tuple[str, str, tuple[str, ...]], Asked],
-    source: Source | str,
-    route: str,
-    day: date,
-    registry: Registry,
+    found: dict[tuple[str, str, tuple[str, ...]], Asked], who: _Who, way: str, day: date
 ) -> None:
-    texts, is_known = (
-        (("which of these it was is not recorded",), False)
-        if isinstance(source, str)
-        else texts_on(registry, source, day)
-    )
-    name = source if isinstance(source, str) else f"{source.title} ({source.route})"
-    way = _way(route)
-    row = found.setdefault((name, way, texts), Asked(name, way, texts, is_known))
+    key = (who.name, way, who.texts)
+    row = found.setdefault(key, Asked(who.name, way, who.texts, who.is_known))
     row.days.add(day)
     row.calls += 1
 

@@ -9,7 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.calls.journal import Journal
+from mashbill.core.artifact import ArtifactRef
+from mashbill.core.errors import RecipeError
 from mashbill.core.source import Source
+from mashbill.core.students import STUDENT
+from mashbill.lineage.circuit.contradicted import table_of
 from mashbill.policy.documents import load_registry
 from mashbill.stages.marks.index import NOBODY, Hashes, Thinned
 from mashbill.stages.marks.model_names import known_name
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mashbill.core.store import Store
+    from mashbill.lineage.circuit.nodes import NodeTable
 
 _PAGE = 5_000
 _PAGES = {
@@ -41,9 +46,12 @@ _HELD = np.dtype([("hash", "<u8"), ("who", "<i4")])
 class Answers:
     """Texts of a journal, and passages of them: 12 bytes each in memory."""
 
-    def __init__(self, texts: Hashes, passages: Hashes, teachers: list[str]) -> None:
-        """Take texts and passages, each with the number of its teacher."""
+    def __init__(
+        self, texts: Hashes, passages: Hashes, teachers: list[str], store: Store | None = None
+    ) -> None:
+        """Take texts and passages, each with the number of its teacher, and whose journal it is."""
         self._texts, self.passages, self.teachers = texts, passages, teachers
+        self._store = store
 
     @classmethod
     def of(cls, store: Store) -> Answers | None:
@@ -65,7 +73,7 @@ class Answers:
         if not len(whole):
             return None
         hashes, first = np.unique(whole["hash"], return_index=True)
-        return cls(Hashes(hashes, whole["who"][first]), thin.sorted(), list(teachers))
+        return cls(Hashes(hashes, whole["who"][first]), thin.sorted(), list(teachers), store)
 
     def among(self, found: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each teacher with those of some texts that it wrote.
@@ -78,6 +86,23 @@ class Answers:
         hits = found[is_there]
         for number in np.unique(who).tolist():
             yield self.teachers[number], hits[who == number]
+
+    def student(self, teacher: str) -> NodeTable | None:
+        """Return the lineage of the model that a teacher is, where this store trained it.
+
+        Args:
+            teacher: its identity in the journal.
+        """
+        told = _told(teacher)
+        if told.get("kind") != STUDENT or self._store is None:
+            return None
+        try:
+            manifest = self._store.get(ArtifactRef.parse(str(told.get("model"))))
+        except RecipeError:  # whoever wrote the journal need not have been us
+            return None
+        if manifest is None or manifest.digest != told.get("sha256"):
+            return None  # it was made anew since
+        return table_of(self._store, manifest)
 
     def source(self, teacher: str) -> Source:
         """Return the source that a teacher is, as far as its identity in the journal says."""

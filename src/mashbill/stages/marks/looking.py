@@ -322,10 +322,15 @@ class Looking:
         for who, (kind, rows) in found.items():
             source = self._answers.source(who)
             marks.append(Mark(kind, source.title, (source.title,), rows, total))
+            is_whole = rows == total and kind == "answer"
+            student = self._answers.student(who)
+            if student is not None:
+                _take(parts, nodes, student.root, student, whole=is_whole)
+                continue
             body = {"type": "source", **source.model_dump(mode="json")}
             key = digest(body)
             nodes[key] = body
-            parts[CONTENT, key] = rows == total and kind == "answer"
+            parts[CONTENT, key] = is_whole
 
     def _of_address(self, marks: list[Mark], sources: Any) -> None:
         """Look at address and title, either of which may be the id of a public set."""

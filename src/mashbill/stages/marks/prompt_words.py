@@ -196,13 +196,15 @@ class _Words:
         self, found: _Found, parts: dict[tuple[str, str], bool], nodes: dict[str, dict[str, Any]]
     ) -> None:
         """Add what a file's words lead to."""
-        for held, number in found.nodes[:_BODIES]:
-            name = held.table.numbered[number]
-            under = reachable(held.table, [name])
+        made = [(held.table, held.table.numbered[number]) for held, number in found.nodes[:_BODIES]]
+        students = {who: self._answers.student(who) for who in found.teachers}  # type: ignore[union-attr]
+        made += [(table, table.root) for table in students.values() if table is not None]
+        for table, name in made:
+            under = reachable(table, [name])
             if len(nodes) + len(under) <= _BODIES:
-                nodes |= {each: held.table.bodies[each] for each in under}
+                nodes |= {each: table.bodies[each] for each in under}
                 parts[CONTENT, name] = True
-        for teacher in found.teachers:
+        for teacher in (who for who, table in students.items() if table is None):
             body = _body(self._answers.source(teacher))  # type: ignore[union-attr]
             nodes[digest(body)] = body
             parts[CONTENT, digest(body)] = True

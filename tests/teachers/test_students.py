@@ -1,0 +1,423 @@
+"""A model that a stage trained writes: what it wrote has the model's own bill one hop further."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests_insider import Insider
+from tests_students import ROWS, STAGES, TEACHERS, run_chain
+from tests_support import execute, rows_of
+
+from mashbill import (
+    ArtifactRef,
+    Channel,
+    Decoding,
+    DriftError,
+    InputError,
+    Question,
+    Signer,
+    Store,
+    StoreError,
+    load_recipe,
+)
+from mashbill.calls.journal import Journal
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.bills.definitions import judge_all
+from mashbill.lineage.circuit.contradicted import table_of as contradicted_table
+from mashbill.lineage.circuit.nodes import NodeTable, edges
+from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.evidence.trace import Tracer
+from mashbill.lineage.exports.account import gather
+from mashbill.lineage.whatif.rebuild import rebuild, write_rebuild
+from mashbill.lineage.whatif.removal import Selector
+from mashbill.models.decoder_writing import DecoderWriting
+from mashbill.plan import build
+from mashbill.policy.documents import load_registry
+from mashbill.report.brief.calls import calls_of
+from mashbill.run import reloading
+from mashbill.run.executor import Execution
+from mashbill.run.rederiving import Rederiver
+from mashbill.train.pretrain import PretrainSpec
+from mashbill.workspace.artifact import Artifact
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        base = tmp_path_factory.getbasetemp()
+        patch.setenv("MASHBILL_KEY_FILE", str(base / "key.pem"))
+        return run_chain(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture
+def copied(chain, tmp_path):
+    """A copy of the store and its recipe, to be altered; returns (recipe, root of the store)."""
+    shutil.copytree(chain.root.parent, tmp_path / "copy")
+    return tmp_path / "copy" / "some.toml", tmp_path / "copy" / "store"
+
+
+def table(store, name):
+    return NodeTable.of(store, store.find(name))
+
+
+def again(recipe, root):
+    store = Store(root, Signer.default())
+    plan = build(load_recipe(recipe), store)
+    execute(plan, store, Execution(root.parent / "cache", threads=1))
+    return store
+
+
+# What it wrote, and what stands behind it.
+
+
+def test_the_model_is_an_input_and_no_source(chain):
+    manifest = chain.find("written")
+    model = chain.find("scratch")
+    (item,) = [item for item in manifest.inputs if item.role == "actor"]
+    assert (item.name, item.digest, item.channel) == ("scratch@1", model.digest, "content")
+    assert item.asks == {"kind": "student", "model": "scratch@1", "sha256": model.digest}
+    assert not any(item.is_teacher for item in manifest.inputs)
+    found = table(chain, "written")
+    assert all(
+        ("content", model.bill) in [edge[:2] for edge in edges(found.bodies[node])]
+        for node in found.numbered
+    )
+    names = {body["name"] for body in found.bodies.values() if body["type"] == "source"}
+    assert names == {"own openings", "Strong (stand-in)"}
+
+
+def reached(store, name):
+    """(source, channels) -> models between, by each route of a bill."""
+    return {(line.source.name, line.channels): line.depth for line in bill(table(store, name))}
+
+
+def test_the_bill_of_what_it_wrote_is_its_own_one_hop_further(chain):
+    own = reached(chain, "scratch")
+    assert any(name == "Strong (stand-in)" for name, _ in own)
+    asked_by = {("own openings", (Channel.PROMPT,)): 1}
+    assert reached(chain, "written") == {key: d + 1 for key, d in own.items()} | asked_by
+
+
+def test_a_student_stands_between_a_closed_model_and_what_is_trained_on_it(chain):
+    told = {
+        closed.definition.name: (closed.depth, [step.what for step in closed.path])
+        for closed, _ in judge_all(table(chain, "second"))
+    }
+    depth, path = told["B"]
+    assert (depth, path[0]) == (2, "scratch@1")
+    assert path[-1].startswith("Strong")
+    assert told["A"] == (None, [])
+
+
+def test_a_written_row_is_traced_to_its_call_and_through_the_model(chain):
+    journal = Journal.of(chain)
+    hop = Tracer(chain, journal).trace("written", 2)
+    journal.close()
+    met = [(each.kind, each.what) for _, each in hop.walk()]
+    assert ("model", "scratch@1") in met
+    (call,) = [each for each in hop.behind if each.kind == "call"]
+    assert "scratch@1" in str(call.facts["teacher"])
+    assert call.facts["wrote"]
+    assert any(kind == "source" for kind, _ in met)
+
+
+def test_its_calls_are_told_as_ones_own(chain):
+    manifest, journal = chain.find("second"), Journal.of(chain)
+    try:
+        asked = calls_of(chain, gather(chain, manifest), journal, load_registry()).asked
+    finally:
+        journal.close()
+    own = next(row for row in asked if row.source == "scratch@1 (trained here)")
+    assert own.calls == chain.find("written").rows
+    assert own.is_known
+    assert {row.source for row in asked} > {own.source}
+
+
+def test_an_audit_composes_it_again(chain):
+    result = Auditor(chain.root, rederive=Rederiver(Store(chain.root))).run()
+    assert not result.findings
+    assert result.composed >= len(list(chain.manifests())) - 1
+
+
+# Identity.
+
+
+CHANGES = {
+    "how it writes": ("max_tokens = 8", "max_tokens = 6", "teachers.student.max_tokens"),
+    "how many at once": ("batch = 4", "batch = 5", "teachers.student.batch"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_how_it_writes_is_the_identity_of_what_it_wrote_and_not_of_the_model(copied, what):
+    recipe, root = copied
+    old, new, key = CHANGES[what]
+    recipe.write_text(recipe.read_text().replace(old, new))
+    with pytest.raises(DriftError, match=f"written@1 is already made.*\n.*{key}"):
+        build(load_recipe(recipe), Store(root))
+
+
+def test_another_model_is_another_input(copied):
+    recipe, root = copied
+    text = recipe.read_text().replace("steps = 6\n", 'steps = 7\nversion = "2"\n')
+    recipe.write_text(text)
+    plan = build(load_recipe(recipe), Store(root))
+    status = {stage.name: stage.status for stage in plan.stages}
+    assert (status["scratch"], status["written"], status["first"]) == ("to do", "to do", "done")
+    with pytest.raises(DriftError, match=r"written@1 is already made.*\n.*input scratch"):
+        again(recipe, root)
+
+
+def test_a_plan_tells_what_it_will_put_on_the_bill_before_it_is_run(tmp_path, chain):
+    recipe = load_recipe(chain.root.parent / "some.toml")
+    plan = build(recipe)
+    written = next(stage for stage in plan.stages if stage.name == "written")
+    assert (written.calls, written.price) == (len(ROWS), 0.0)
+    assert written.job.inputs == ("corpus", "scratch")
+    told = {closed.definition.name: closed for closed, _ in plan.verdicts()}
+    assert (told["B"].depth, told["B"].path[0].what) == (2, "scratch@1")
+    # What is planned and what is made differ in weights alone.
+    assert set(reached_in(plan.tables["written"])) == set(reached(chain, "written"))
+
+
+def reached_in(planned):
+    return {(line.source.name, line.channels): line.depth for line in bill(planned)}
+
+
+def test_two_runs_write_the_same(chain, tmp_path):
+    other = run_chain(tmp_path / "other")
+    for name in ("scratch", "written", "second"):
+        first, second = (store.find(name).to_bytes() for store in (chain, other))
+        assert first == second, name
+
+
+def test_a_run_that_is_cut_off_while_it_writes_goes_on(chain, tmp_path, monkeypatch):
+    answer, asked = DecoderWriting.answer, []
+
+    def cut_off(self, questions, decoding):
+        if all(not question.choices for question in questions) and decoding.max_tokens == 8:
+            asked.extend(questions)
+            if len(asked) > 12:
+                raise KeyboardInterrupt
+        return answer(self, questions, decoding)
+
+    monkeypatch.setattr(DecoderWriting, "answer", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run_chain(tmp_path / "cut")
+    first = len(asked)
+    monkeypatch.setattr(
+        DecoderWriting, "answer", lambda *given: asked.extend(given[1]) or answer(*given)
+    )
+    store = again(tmp_path / "cut" / "some.toml", tmp_path / "cut" / "store")
+    assert store.find("written").to_bytes() == chain.find("written").to_bytes()
+    # What was answered was not asked again, beside the batch that was cut off.
+    told = [question.body for question in asked[first:]]
+    assert not set(told) & {question.body for question in asked[:12]}
+
+
+def test_worker_processes_load_it_themselves_and_write_the_same(chain, tmp_path):
+    recipe = shutil.copytree(chain.root.parent, tmp_path / "two", ignore=_stores) / "some.toml"
+    store = Store(tmp_path / "store", Signer.default())
+    how = Execution(tmp_path / "cache", threads=1, workers=2)
+    execute(build(load_recipe(recipe), store), store, how)
+    assert len(store.find("written").shards) == 3
+    for name in ("scratch", "written", "second"):
+        assert store.find(name).to_bytes() == chain.find(name).to_bytes(), name
+
+
+def _stores(_folder, names):
+    return [name for name in names if name in {"store", "cache"}]
+
+
+# What the owner of the key could say else.
+
+
+def manifest_said(change):
+    def forge(insider):
+        manifest = insider.manifest("written@1")
+        change(manifest, next(item for item in manifest["inputs"] if item["role"] == "actor"))
+        insider.put("written@1", manifest)
+
+    return forge
+
+
+FORGED = {
+    "it was not asked": lambda _, item: item.pop("asks"),
+    "another model was asked": lambda _, item: item["asks"].update(model="classifier@1"),
+    "other weights were asked": lambda _, item: item["asks"].update(sha256="ab" * 32),
+    "a service was asked": lambda _, item: item["asks"].update(kind="openai"),
+    "it only stood beside": lambda _, item: item.update(role="beside"),
+    "it takes no part": lambda manifest, item: manifest["inputs"].remove(item),
+    "no student is named": lambda manifest, _: manifest["stage"].update(teachers={}),
+    "another student is named": lambda manifest, _: manifest["stage"]["teachers"]["student"].update(
+        model="other"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_what_is_signed_of_a_student_is_held_to_literals_model_and_journal(copied, what):
+    root = copied[1]
+    insider = Insider(root)
+    manifest_said(FORGED[what])(insider)
+    insider.sign()
+    result = Auditor(root).run()
+    assert any("written@1" in finding.file for finding in result.findings), result.findings
+
+
+def test_answers_of_a_teacher_do_not_pass_for_a_students(copied):
+    """What the closed model judged, said to be the student's: the calls say whose it is."""
+    root = copied[1]
+    insider = Insider(root)
+    marked, written = (insider.manifest(name) for name in ("marked@1", "written@1"))
+    (student,) = [item for item in written["inputs"] if item["role"] == "actor"]
+    marked["inputs"] = [
+        {**student, "channel": item["channel"]} if item["role"] == "teacher" else item
+        for item in marked["inputs"]
+    ]
+    marked["stage"] |= {"teacher": "student", "teachers": written["stage"]["teachers"]}
+    insider.put("marked@1", marked)
+    insider.sign()
+    told = [f.what for f in Auditor(root).run().findings if "marked@1" in f.file]
+    assert any("answers of another teacher" in what for what in told), told
+
+
+# The other things that teachers do.
+
+
+def test_a_student_may_judge(tmp_path):
+    stages = (
+        STAGES.partition("[stages.marked]")[0]
+        + """
+[stages.judged]
+kind = "generate"
+input = "corpus"
+teacher = "closed"
+prompt = "on.txt"
+judge = "student"
+judge_prompt = "judge.txt"
+threshold = 0.0
+
+[stages.moods]
+kind = "label"
+input = "corpus"
+teacher = "student"
+prompt = "mood.txt"
+labels = { good = " good", bad = " bad" }
+"""
+    )
+    store = run_chain(tmp_path, stages, **{"judge.txt": "{{ prompt }} {{ text }}"})
+    judged = store.find("judged")
+    (item,) = [item for item in judged.inputs if item.role == "actor"]
+    assert (item.name, item.channel) == ("scratch@1", "judgement/verifying")
+    assert [i.channel for i in judged.inputs if i.is_teacher] == ["content"]
+    assert all(0 <= row["right"] <= 1 for row in rows_of(store, "judged"))
+    assert {row["label"] for row in rows_of(store, "moods")} <= {"good", "bad"}
+    assert not Auditor(store.root, rederive=Rederiver(Store(store.root))).run().findings
+
+
+def test_what_was_rejected_of_a_student_and_comes_back_as_ones_own_has_its_models_bill(tmp_path):
+    """Rejected answers are in the journal alone, and whose they are leads to the model's bill."""
+    stages = STAGES.partition("[stages.marked]")[0].replace(
+        "shard_rows = 8", "max_answer_chars = 25"
+    )
+    store = run_chain(
+        tmp_path,
+        stages.replace("keep_cut = true", "keep_cut = true\nsamples = 3").replace("batch = 4", ""),
+        TEACHERS.replace("max_tokens = 8", "max_tokens = 24\ntemperature = 1.0"),
+    )
+    gone = [row["text"] for row in rows_of(store, "written", "rejected") if row["text"]]
+    assert len(gone) > 8
+    (tmp_path / "gone.jsonl").write_text(
+        "".join(json.dumps({"text": text}) + "\n" for text in gone)
+    )
+    ours = tmp_path / "ours.toml"
+    ours.write_text(
+        '[recipe]\nname = "ours"\nversion = "1"\n[stages.ours]\nkind = "corpus"\n'
+        'title = "ours"\norigin = "own-dataset"\nsource = "gone.jsonl"\n'
+    )
+    store = again(ours, store.root)
+    told = contradicted_table(store, store.find("ours"))
+    names = {body["name"] for body in told.bodies.values() if body["type"] == "source"}
+    assert "Strong (stand-in)" in names
+    assert any(body.get("artifact") == "scratch@1" for body in told.bodies.values())
+
+
+def test_a_rebuild_takes_a_student_away_with_what_it_was_trained_on(copied):
+    recipe, root = copied
+    store = Store(root, Signer.default())
+    made = rebuild(recipe, store, Selector(kind="closed-api"))
+    assert set(made.gone) == {"first", "labelled", "scratch", "written", "marked", "second"}
+    assert "teacher student goes" in made.gone["written"]
+
+
+def test_a_rebuild_with_another_teacher_trains_the_student_anew(copied):
+    recipe, root = copied
+    closed = TEACHERS.partition("[teachers.student]")[0]
+    other = closed.replace("closed]", "open]").replace('"Strong"', '"Open"')
+    other = other.replace('source_kind = "closed-api"\n', "")
+    text = recipe.read_text().partition("[stages.second]")[0]
+    recipe.write_text(text.replace("[teachers.student]", other + "[teachers.student]"))
+    store = Store(root, Signer.default())
+    going = Selector(kind="closed-api")
+    made = rebuild(recipe, store, going, {"closed": "open"})
+    assert not made.gone
+    assert made.data["teachers"].keys() == {"open", "student"}
+    to = recipe.parent / "rebuilt.toml"
+    write_rebuild(made, recipe, to, going)
+    new = again(to, root)
+    written = new.get(ArtifactRef("written", "1-without"))
+    sources = NodeTable.of(new, written).bodies.values()
+    names = {body["name"] for body in sources if body["type"] == "source"}
+    assert names == {"own openings", "Open"}
+
+
+def test_a_student_whose_files_write_otherwise_is_not_committed(tmp_path, monkeypatch):
+    load = PretrainSpec.load
+
+    def other(folder, threads):
+        model = load(folder, threads)
+        with torch.no_grad():
+            model._model.embedding.weight += torch.randn_like(model._model.embedding.weight)
+        model.probabilities = lambda texts: np.full((len(texts), 2), 0.5)
+        return model
+
+    monkeypatch.setattr(reloading, "_check_labels", lambda *_: None)
+    monkeypatch.setattr(PretrainSpec, "load", staticmethod(other))
+    with pytest.raises(StoreError, match="writes otherwise than the one it trained"):
+        run_chain(tmp_path)
+    store = Store(tmp_path / "store")
+    assert [m.name for m in store.manifests()] == ["corpus", "first", "labelled"]
+
+
+def test_a_workspace_gives_the_writer(chain):
+    artifact = Artifact(chain, chain.find("scratch"))
+    (answer,) = artifact.writer().answer([Question("", ROWS[0]["text"])], Decoding(max_tokens=8))
+    assert answer.text == rows_of(chain, "written")[0]["text"]
+    with pytest.raises(InputError, match=r"'classifier', which does not write; load\(\) gives it"):
+        Artifact(chain, chain.find("second")).writer()
+
+
+STUDENT = Path(__file__).parents[2] / "recipes" / "student.toml"
+
+
+def test_the_recipe_that_comes_with_it_says_beforehand_what_its_last_model_is():
+    told = {closed.definition.name: closed for closed, _ in build(load_recipe(STUDENT)).verdicts()}
+    assert [(told[name].conclusion, told[name].depth) for name in "AB"] == [
+        ("none recorded", None),
+        ("yes", 2),
+    ]
+
+
+@pytest.mark.slow
+def test_the_recipe_that_comes_with_it_makes_much_of_a_little(tmp_path):
+    store = again(STUDENT, tmp_path / "store")
+    first, written = store.find("first"), store.find("written")
+    assert written.rows > 3 * first.rows
+    assert len({row["text"] for row in rows_of(store, "written")}) > 100
+    told = {closed.definition.name: closed for closed, _ in judge_all(table(store, "second"))}
+    assert (told["B"].depth, told["B"].path[0].what) == (2, "scratch@1")
+    assert not Auditor(store.root, rederive=Rederiver(Store(store.root))).run().findings
