@@ -1,9 +1,12 @@
 """Conversations: their text is what journals and digests have; system text goes where it may."""
 
+import ast
 import hashlib
 import json
+import re
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_chat import said
 
+import mashbill
 from mashbill import Answer, InputError, Question
 from mashbill.calls.paid_call import Requests, request_digest
 from mashbill.calls.written import WrittenAnswer, WrittenQuestion
@@ -29,6 +33,7 @@ from mashbill.core.chat import (
     tools_to_json,
 )
 from mashbill.core.schema import Schema
+from mashbill.publish.chats import OthersTurn
 from mashbill.teachers.format import Format
 from mashbill.teachers.services import WireName, wire_of
 
@@ -343,3 +348,16 @@ def test_a_request_has_one_system_turn_at_most_whatever_is_asked(question, nativ
     assert "exactly as it stands here" in whole or not question.choices
     if roles != others:
         assert Conversation.of(json.loads(whole)["messages"]).only_system_is_odd
+
+
+def test_there_is_one_turn_and_one_call_of_a_tool():
+    """What files of others have beside a turn is more of that turn, and no other kind of it."""
+    assert issubclass(OthersTurn, Turn)
+    source = Path(mashbill.__file__).parent
+    named = {
+        f"{path.relative_to(source).as_posix()} {node.name}"
+        for path in sorted(source.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and re.search(r"Turn$|ToolCall$", node.name)
+    }
+    assert named == {"core/chat.py Turn", "core/chat.py ToolCall", "publish/chats.py OthersTurn"}

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from mashbill.core.cells import is_missing
+from mashbill.core.chat import ROLES as SPEAKERS
+from mashbill.core.chat import ToolCall, Turn
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value
 from mashbill.files.rows.chat import ROLES, Role, content_of, is_chat, is_turn, role_of
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
-Who = Literal["system", "user", "assistant", "tool"]
 _KEYS = frozenset(
     {"role", "from", "content", "value", "text", "tool_calls", "function_call", "tool_call_id",
      "name", "weight"}
@@ -36,27 +37,11 @@ class UnfitError(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
-    """A call of a tool."""
+class OthersTurn(Turn):
+    """A turn of a conversation, with what files of others have beside it."""
 
-    name: str
-    arguments: str
-    """JSON of an object"""
-    id: str
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One turn."""
-
-    who: Who
-    text: str
-    calls: tuple[Call, ...] = ()
-    answers: str = ""
-    """of a tool's: the id of the call that it answers"""
-    name: str = ""
     weight: Any = None
-    parts: tuple[dict[str, Any], ...] = ()
+    parts: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     """parts of the content, where some are no text"""
     spoken: bool = field(default=True, compare=False)
     """whether it is no bare call, as files that give calls turns of their own have them"""
@@ -68,7 +53,7 @@ def conversation(
     text: str | None,
     roles: Mapping[str, Role],
     lost: Counter[str],
-) -> list[Turn]:
+) -> list[OthersTurn]:
     """Return the turns of a row up to its text, which is the last: what both are told comes first.
 
     Args:
@@ -88,21 +73,21 @@ def conversation(
         if not (prompt or "").strip():
             msg = "column 'prompt' is empty, and nothing else says what was asked"
             raise UnfitError(msg)
-        return [Turn("user", prompt or ""), Turn("assistant", text or "")]
+        return [OthersTurn("user", prompt or ""), OthersTurn("assistant", text or "")]
     own = turns_of(_chat(messages), roles, lost)
-    last = max((i for i, t in enumerate(own) if t.who == "assistant" and t.spoken), default=-1)
+    last = max((i for i, t in enumerate(own) if t.role == "assistant" and t.spoken), default=-1)
     if last < 0:
         msg = "no turn of its chat is an answer"
         raise UnfitError(msg)
     if last + 1 < len(own):
         lost["turns behind the last answer"] += len(own) - last - 1
-    if own[last].text != text:
+    if own[last].content != text:
         lost["last answers of messages_json that are not the text, which is written"] += 1
-        own[last] = replace(own[last], text=text or "", parts=())
+        own[last] = replace(own[last], content=text or "", parts=())
     return in_order(own[: last + 1])
 
 
-def sides_of(cell: Any, roles: Mapping[str, Role], lost: Counter[str]) -> list[Turn]:
+def sides_of(cell: Any, roles: Mapping[str, Role], lost: Counter[str]) -> list[OthersTurn]:
     """Return the turns of a chosen or rejected answer: a text, or the JSON of turns."""
     if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
         try:
@@ -115,12 +100,12 @@ def sides_of(cell: Any, roles: Mapping[str, Role], lost: Counter[str]) -> list[T
     if not isinstance(cell, str) or not cell.strip():
         msg = "one of its two answers is empty"
         raise UnfitError(msg)
-    return [Turn("assistant", cell)]
+    return [OthersTurn("assistant", cell)]
 
 
 def turns_of(
     turns: Sequence[dict[str, Any]], roles: Mapping[str, Role], lost: Counter[str]
-) -> list[Turn]:
+) -> list[OthersTurn]:
     """Return turns, whatever words they are in.
 
     Raises:
@@ -141,7 +126,7 @@ def _chat(messages: str) -> list[dict[str, Any]]:
     return list(value)
 
 
-def _turn(turn: dict[str, Any], known: Mapping[str, Role], lost: Counter[str]) -> Turn:
+def _turn(turn: dict[str, Any], known: Mapping[str, Role], lost: Counter[str]) -> OthersTurn:
     word = role_of(turn)
     role = known.get(word)
     if role is None:
@@ -154,16 +139,16 @@ def _turn(turn: dict[str, Any], known: Mapping[str, Role], lost: Counter[str]) -
         lost["contents of turns beside another content"] += 1
     text, _ = content_of(turn)
     if role == "call":
-        return Turn("assistant", "", tuple(_calls(_listed(text))), spoken=False)
-    who: Who = next(each for each in get_args(Who) if each == role)
+        return OthersTurn("assistant", "", tuple(_calls(_listed(text))), spoken=False)
+    who = next(each for each in SPEAKERS if each == role)
     calls = turn.get("tool_calls") or ([turn["function_call"]] if turn.get("function_call") else [])
     calls = [*(calls if isinstance(calls, list) else [calls]), *_called_in_parts(turn)]
     name = turn.get("name")
-    return Turn(
-        who=who,
-        text=text,
-        calls=tuple(_calls(calls)),
-        answers=str(turn.get("tool_call_id") or ""),
+    return OthersTurn(
+        role=who,
+        content=text,
+        tool_calls=tuple(_calls(calls)),
+        tool_call_id=str(turn.get("tool_call_id") or ""),
         name=name if isinstance(name, str) else "",
         weight=turn.get("weight"),
         parts=_parts(turn, lost),
@@ -199,7 +184,7 @@ def _listed(text: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _calls(given: Any) -> list[Call]:
+def _calls(given: Any) -> list[ToolCall]:
     """Return calls as OpenAI's, mashbill's and ShareGPT's files have them."""
     found = []
     for each in given if isinstance(given, list) else [given]:
@@ -215,59 +200,59 @@ def _calls(given: Any) -> list[Call]:
             raise UnfitError(msg)
         own = each.get("id")
         text = json.dumps(arguments, ensure_ascii=False)
-        found.append(Call(name, text, own if isinstance(own, str) else ""))
+        found.append(ToolCall(own if isinstance(own, str) else "", name, text))
     return found
 
 
-def in_order(turns: list[Turn]) -> list[Turn]:
+def in_order(turns: list[OthersTurn]) -> list[OthersTurn]:
     """Return turns with what both are told as one first turn, and calls and results named alike.
 
     Raises:
         UnfitError: if they are not a question and an answer in turn, each call with its result.
     """
     head = 0
-    while head < len(turns) and turns[head].who == "system":
+    while head < len(turns) and turns[head].role == "system":
         head += 1
-    told = "\n\n".join(turn.text for turn in turns[:head] if turn.text)
+    told = "\n\n".join(turn.content for turn in turns[:head] if turn.content)
     rest = turns[head:]
-    if any(turn.who == "system" for turn in rest):
+    if any(turn.role == "system" for turn in rest):
         msg = "a system turn stands behind others"
         raise UnfitError(msg)
-    made: list[Turn] = [Turn("system", told)] if told else []
-    pending: list[Call] = []
-    before: Who = "system"
+    made: list[OthersTurn] = [OthersTurn("system", told)] if told else []
+    pending: list[ToolCall] = []
+    before: str = "system"
     for turn in rest:
         _check_place(turn, before, pending)
         new = turn
-        if turn.calls:
+        if turn.tool_calls:
             pending = [
                 replace(call, id=call.id or f"call_{len(made)}_{i}")
-                for i, call in enumerate(turn.calls)
+                for i, call in enumerate(turn.tool_calls)
             ]
-            new = replace(turn, calls=tuple(pending))
-        elif turn.who == "tool":
-            call = next((call for call in pending if call.id == turn.answers), pending[0])
+            new = replace(turn, tool_calls=tuple(pending))
+        elif turn.role == "tool":
+            call = next((call for call in pending if call.id == turn.tool_call_id), pending[0])
             pending = [each for each in pending if each is not call]
-            new = replace(turn, answers=call.id, name=turn.name or call.name)
+            new = replace(turn, tool_call_id=call.id, name=turn.name or call.name)
         made.append(new)
-        before = turn.who
+        before = turn.role
     return made
 
 
-def _check_place(turn: Turn, before: Who, pending: Sequence[Call]) -> None:
+def _check_place(turn: OthersTurn, before: str, pending: Sequence[ToolCall]) -> None:
     """Raise UnfitError if a turn cannot stand behind the one before."""
     why = ""
-    if before == "system" and turn.who != "user":
+    if before == "system" and turn.role != "user":
         why = "its chat does not begin with a question"
-    elif turn.who == "tool" and not pending:
+    elif turn.role == "tool" and not pending:
         why = "a tool's result stands where nothing was called"
-    elif turn.who != "tool" and pending:
+    elif turn.role != "tool" and pending:
         why = "a call has no result"
-    elif turn.who == before and turn.who != "tool":
-        why = f"two turns of the {turn.who} stand one behind the other"
-    elif turn.who == "user" and before == "tool":
+    elif turn.role == before and turn.role != "tool":
+        why = f"two turns of the {turn.role} stand one behind the other"
+    elif turn.role == "user" and before == "tool":
         why = "a tool's result has no answer"
-    elif turn.who != "tool" and not (turn.text.strip() or turn.calls or turn.parts):
-        why = f"a turn of the {turn.who} is empty"
+    elif turn.role != "tool" and not (turn.content.strip() or turn.tool_calls or turn.parts):
+        why = f"a turn of the {turn.role} is empty"
     if why:
         raise UnfitError(why)

@@ -17,7 +17,7 @@ from mashbill.core.errors import InputError, StoreError
 from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, FROM, ID, user_columns
 from mashbill.files.rows.forms import form_of, made_of
-from mashbill.publish.chats import Turn, UnfitError, conversation, in_order, sides_of
+from mashbill.publish.chats import OthersTurn, UnfitError, conversation, in_order, sides_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -202,12 +202,14 @@ class _Maker:
         found = {"prompt": asked, "completion": [answer]}
         return found | ({"tools": self._declared(row, lost)} if self._tools else {})
 
-    def _alpaca(self, turns: list[Turn], row: dict[str, Any], lost: Counter[str]) -> dict[str, Any]:
-        if any(turn.calls or turn.who == "tool" for turn in turns):
+    def _alpaca(
+        self, turns: list[OthersTurn], row: dict[str, Any], lost: Counter[str]
+    ) -> dict[str, Any]:
+        if any(turn.tool_calls or turn.role == "tool" for turn in turns):
             msg = "it calls tools, for which the form has no place"
             raise UnfitError(msg)
-        told = turns[0].text if turns[0].who == "system" else ""
-        *asked, answer = [turn.text for turn in turns if turn.who != "system"]
+        told = turns[0].content if turns[0].role == "system" else ""
+        *asked, answer = [turn.content for turn in turns if turn.role != "system"]
         found: dict[str, Any] = {"instruction": asked[-1], "input": "", "output": answer}
         if self._has_chats:
             earlier = [list(pair) for pair in zip(asked[:-1:2], asked[1:-1:2], strict=True)]
@@ -230,7 +232,7 @@ class _Maker:
         roles = self._shaped.roles
         chosen = sides_of(row.get(self._chosen or "text"), roles, lost)
         rejected = sides_of(row.get(self._rejected), roles, lost)
-        text = next((turn.text for turn in reversed(chosen) if turn.who == "assistant"), None)
+        text = next((turn.content for turn in reversed(chosen) if turn.role == "assistant"), None)
         own = row.get("messages_json")
         text = row.get("text") if own is not None and row.get("text") else text
         *asked, answer = conversation(own, row.get("prompt"), text, roles, lost)
@@ -271,66 +273,66 @@ def _of_json(cell: Any) -> Any:
         return cell
 
 
-def _answer(side: list[Turn], asked: list[Turn]) -> Turn:
+def _answer(side: list[OthersTurn], asked: list[OthersTurn]) -> OthersTurn:
     """Return the one answer of a chosen or rejected side, which may repeat what was asked."""
-    whole = in_order(side) if side[0].who != "assistant" else [*asked, *side]
-    if len(whole) != len(asked) + 1 or whole[:-1] != asked or whole[-1].who != "assistant":
+    whole = in_order(side) if side[0].role != "assistant" else [*asked, *side]
+    if len(whole) != len(asked) + 1 or whole[:-1] != asked or whole[-1].role != "assistant":
         msg = "its two answers are not one turn each to the same question"
         raise UnfitError(msg)
     return whole[-1]
 
 
-def _refuse_parts(turns: Sequence[Turn]) -> None:
+def _refuse_parts(turns: Sequence[OthersTurn]) -> None:
     kinds = [str(part.get("type"))[:40] for turn in turns for part in turn.parts]
     if others := [kind for kind in kinds if kind != "text"]:
         msg = f"a part of a turn is {others[0]}, for which the form has no place"
         raise UnfitError(msg)
 
 
-def _count_extras(turns: Sequence[Turn], lost: Counter[str]) -> None:
+def _count_extras(turns: Sequence[OthersTurn], lost: Counter[str]) -> None:
     for turn in turns:
         if turn.weight is not None:
             lost["key 'weight' of turns"] += 1
-        if turn.name and turn.who != "tool":
+        if turn.name and turn.role != "tool":
             lost["key 'name' of turns"] += 1
 
 
-def _openai(turn: Turn, lost: Counter[str]) -> dict[str, Any]:
+def _openai(turn: OthersTurn, lost: Counter[str]) -> dict[str, Any]:
     if any(part.get("type") not in _PICTURES for part in turn.parts) or (
-        turn.parts and turn.who != "user"
+        turn.parts and turn.role != "user"
     ):
         _refuse_parts([turn])
-    found: dict[str, Any] = {"role": turn.who, "content": list(turn.parts) or turn.text}
-    if turn.who == "tool":
-        return found | {"tool_call_id": turn.answers}
+    found: dict[str, Any] = {"role": turn.role, "content": list(turn.parts) or turn.content}
+    if turn.role == "tool":
+        return found | {"tool_call_id": turn.tool_call_id}
     if turn.name:
         found["name"] = turn.name
-    if turn.calls:
-        found["content"] = turn.text or None
+    if turn.tool_calls:
+        found["content"] = turn.content or None
         found["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": call.arguments},
             }
-            for call in turn.calls
+            for call in turn.tool_calls
         ]
-    if turn.weight in (0, 1) and turn.who == "assistant":
+    if turn.weight in (0, 1) and turn.role == "assistant":
         found["weight"] = int(turn.weight)
     elif turn.weight is not None:
         lost["key 'weight' of turns"] += 1
     return found
 
 
-def _trl(turn: Turn) -> dict[str, Any]:
-    if turn.who == "tool":
-        return {"role": "tool", "name": turn.name, "content": turn.text}
-    found: dict[str, Any] = {"role": turn.who, "content": turn.text}
-    if turn.calls:
+def _trl(turn: OthersTurn) -> dict[str, Any]:
+    if turn.role == "tool":
+        return {"role": "tool", "name": turn.name, "content": turn.content}
+    found: dict[str, Any] = {"role": turn.role, "content": turn.content}
+    if turn.tool_calls:
         found["tool_calls"] = [
             {"type": "function",
              "function": {"name": call.name, "arguments": json_value(call.arguments, "arguments")}}
-            for call in turn.calls
+            for call in turn.tool_calls
         ]  # fmt: skip
     return found
 
@@ -338,22 +340,22 @@ def _trl(turn: Turn) -> dict[str, Any]:
 _SHAREGPT = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}
 
 
-def _sharegpt(turn: Turn) -> dict[str, Any]:
-    if not turn.calls:
-        return {"from": _SHAREGPT[turn.who], "value": turn.text}
+def _sharegpt(turn: OthersTurn) -> dict[str, Any]:
+    if not turn.tool_calls:
+        return {"from": _SHAREGPT[turn.role], "value": turn.content}
     calls = [
         {"name": call.name, "arguments": json_value(call.arguments, "arguments")}
-        for call in turn.calls
+        for call in turn.tool_calls
     ]
     one = calls[0] if len(calls) == 1 else calls
     return {"from": "function_call", "value": json.dumps(one, ensure_ascii=False)}
 
 
-def _check_sharegpt(turns: Sequence[Turn]) -> None:
+def _check_sharegpt(turns: Sequence[OthersTurn]) -> None:
     """Raise UnfitError where the form's readers would not find turn and answer by turns."""
-    if any(turn.calls and turn.text.strip() for turn in turns):
+    if any(turn.tool_calls and turn.content.strip() for turn in turns):
         msg = "a turn says something and calls a tool, and the form has one turn for each"
         raise UnfitError(msg)
-    if any(len(turn.calls) > 1 for turn in turns):
+    if any(len(turn.tool_calls) > 1 for turn in turns):
         msg = "a turn calls several tools, whose results the form has no turns for"
         raise UnfitError(msg)
