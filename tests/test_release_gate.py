@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 GATE = ROOT / "examples" / "release-gate"
 RULES = {rule.id: rule for rule in load_rules([GATE / "rules.toml"])}
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+KEPT = {"MASHBILL_KEY_FILE", "MASHBILL_CHECKPOINTS"}
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +29,13 @@ def gates(tmp_path_factory):
     """Both variants, at the same time: teacher -> (exit code, folder, what was printed)."""
     folder = tmp_path_factory.mktemp("gate")
     started = {}
+    # Each has its own key and its own checkpoints, as on a machine that has none yet.
+    outside = {name: value for name, value in os.environ.items() if name not in KEPT}
     for teacher in ("closed", "open"):
         work = folder / teacher
         work.mkdir()
         started[teacher] = work, subprocess.Popen(
-            [GATE / "gate.sh", work], env={**os.environ, "PATH": PATH, "TEACHER": teacher},
+            [GATE / "gate.sh", work], env={**outside, "PATH": PATH, "TEACHER": teacher},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
     return {
