@@ -243,6 +243,7 @@ class _Again:
             own = context_of(self._context, item)
             out = list(self._spec.run(iter(item.rows.to_batches()), own))
             add_measures(self._context.measures, own.measures)
+            self._context.overall |= own.overall
             made = pa.Table.from_batches(out) if out else None
             for begin in ("part", "rejected"):
                 file = f"{begin}-{item.number:05d}.parquet"
