@@ -1,7 +1,8 @@
 """Keep a store of this version: run once at a release, `python tests/ledgers/make.py`.
 
 What it writes is audited by every later version, so it is never made again for a version that is
-there already.
+there already. A store of a format that changed between releases is kept under that format's name:
+`python tests/ledgers/make.py shards-2`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def main() -> None:
     from mashbill.lineage.circuit.arrays import Circuit
     from mashbill.lineage.evidence.proof import prove
 
-    folder = HERE / f"v{version('mashbill')}"
+    folder = HERE / "-".join([f"v{version('mashbill')}", *sys.argv[1:]])
     if folder.exists():
         sys.exit(f"{folder} is there; a kept store is never made again")
     with tempfile.TemporaryDirectory() as scratch:
