@@ -387,10 +387,16 @@ def _with_cost(planned: PlannedStage, recipe: Recipe, inputs: Inputs) -> Planned
         projected = project(recipe, planned.name, known, inputs.made, sizes=inputs.sizes)
     seconds: float | None = 0.0
     for name in names:
-        teacher = recipe.teachers[name]
-        pace = (spec.asks_to_write and teacher.writing_pace) or teacher.pace
+        pace = _pace(recipe, recipe.teachers[name], spec)
         if pace is None or projected is None or seconds is None:
             seconds = None
         else:
             seconds += projected.once.get(name, 0) / pace
     return replace(planned, projected=projected, seconds=seconds)
+
+
+def _pace(recipe: Recipe, teacher: TeacherSpec, asking: StageSpec) -> float | None:
+    """Return the questions a second that a teacher answers a stage; None if it cannot be said."""
+    if teacher.made_by:
+        return recipe.stages[teacher.made_by].pace
+    return (asking.asks_to_write and teacher.writing_pace) or teacher.pace

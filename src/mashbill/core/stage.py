@@ -191,6 +191,9 @@ class StageSpec(Literals):
     """trainers: whether the model is a :class:`mashbill.core.model.Predictor`"""
     can_write: ClassVar[bool] = False
     """trainers: whether it is a :class:`mashbill.core.model.Writer`"""
+    pace: ClassVar[float | None] = None
+    """trainers: questions a second that a model which writes answers, for plans; None if it cannot
+    be said"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
     """fields that name stages or teachers, by themselves, in a list or as values of a table"""
 

@@ -39,6 +39,7 @@ class PretrainSpec(StageSpec):
     extras: ClassVar[tuple[str, ...]] = ("train",)
     student_kind: ClassVar[StudentKind] = "language-model"
     can_write: ClassVar[bool] = True
+    pace: ClassVar[float | None] = 130.0  # 64 tokens each, batches of 16, one core (LOG.md)
 
     kind: Literal["pretrain"] = "pretrain"
     inputs: tuple[str, ...] = Field(min_length=1)
