@@ -1,5 +1,6 @@
 """A model that a stage trained writes: what it wrote has the model's own bill one hop further."""
 
+import datetime as dt
 import json
 import shutil
 from pathlib import Path
@@ -19,6 +20,7 @@ from mashbill import (
     InputError,
     Question,
     Signer,
+    Source,
     Store,
     StoreError,
     load_recipe,
@@ -30,7 +32,9 @@ from mashbill.lineage.circuit.contradicted import table_of as contradicted_table
 from mashbill.lineage.circuit.nodes import NodeTable, edges
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.lineage.evidence.trace import Tracer
+from mashbill.lineage.exports import card, eu_2_5
 from mashbill.lineage.exports.account import gather
+from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.lineage.whatif.rebuild import rebuild, write_rebuild
 from mashbill.lineage.whatif.removal import Selector
 from mashbill.models.decoder_writing import DecoderWriting
@@ -176,6 +180,7 @@ def test_a_plan_tells_what_it_will_put_on_the_bill_before_it_is_run(tmp_path, ch
     plan = build(recipe)
     written = next(stage for stage in plan.stages if stage.name == "written")
     assert (written.calls, written.price) == (len(ROWS), 0.0)
+    assert written.seconds == pytest.approx(len(ROWS) / PretrainSpec.pace)
     assert written.job.inputs == ("corpus", "scratch")
     told = {closed.definition.name: closed for closed, _ in plan.verdicts()}
     assert (told["B"].depth, told["B"].path[0].what) == (2, "scratch@1")
@@ -412,6 +417,27 @@ def test_the_recipe_that_comes_with_it_says_beforehand_what_its_last_model_is():
     ]
 
 
+def test_terms_of_what_a_student_learned_from_are_asked_before_it_is_trained():
+    recipe = load_recipe(STUDENT)
+    competing = recipe.model_copy(
+        update={"use": recipe.use.model_copy(update={"competes_with": ("Example AI",)})}
+    )
+    terms = load_registry([STUDENT.parent / "data" / "example-terms.toml"])
+    allowed, denied = (
+        build(each).decide(terms, dt.date(2026, 11, 20)) for each in (recipe, competing)
+    )
+    assert allowed.outcome == "allow"
+    assert denied.outcome == "deny"
+    assert any("scratch@1" in str(item.as_json()) for item in denied.of("deny"))
+
+
+def test_answers_that_are_cut_off_are_told_as_any_teachers_are(tmp_path):
+    with pytest.raises(
+        InputError, match=r"stages\.written: none .* cut off at the teacher's max_t"
+    ):
+        run_chain(tmp_path, STAGES.replace("keep_cut = true\n", ""))
+
+
 @pytest.mark.slow
 def test_the_recipe_that_comes_with_it_makes_much_of_a_little(tmp_path):
     store = again(STUDENT, tmp_path / "store")
@@ -421,3 +447,43 @@ def test_the_recipe_that_comes_with_it_makes_much_of_a_little(tmp_path):
     told = {closed.definition.name: closed for closed, _ in judge_all(table(store, "second"))}
     assert (told["B"].depth, told["B"].path[0].what) == (2, "scratch@1")
     assert not Auditor(store.root, rederive=Rederiver(Store(store.root))).run().findings
+
+
+def test_what_a_student_wrote_of_peoples_texts_is_told_as_machine_made(tmp_path):
+    """No source wrote a word of it but people: that a model did stands in the circuit alone."""
+    corpus, _, rest = STAGES.partition("[stages.first]")
+    rest = rest[rest.index("[stages.labelled]") : rest.index("[stages.marked]")]
+    store = run_chain(tmp_path, corpus + rest.replace('input = "first"', 'input = "corpus"'))
+    account = gather(store, store.find("written"))
+    models = [line for line in account.lines if line.source.what == "model"]
+    assert all(Channel.CONTENT not in line.channels for line in models)
+    assert own_teachers(account.table) == {"scratch@1": {Channel.CONTENT}}
+    text = card.write(account)
+    assert 'language_creators:\n  - "machine-generated"' in text
+    assert "Models had a part in it: scratch@1 (trained here) and Strong" in text
+    assert "scratch@1 made data" in eu_2_5.write(account)
+
+
+def test_who_wrote_the_prompt_of_a_text_did_not_write_the_text(chain):
+    found = own_teachers(table(chain, "second"))
+    assert found == {"scratch@1": {Channel.CONTENT}}
+    assert own_teachers(table(chain, "first")) == {}
+    asked = NodeTable()
+    model = asked.add({"type": "model", "artifact": "m@1", "files": "", "members": []})
+    prompt = asked.add_made([("content", model)])
+    answer = asked.add_made([("prompt", prompt), ("content", asked.add_source(SOURCE))])
+    asked.root = asked.add({"type": "dataset", "artifact": "d@1", "members": [[answer, 1, 1]]})
+    assert own_teachers(asked) == {"m@1": {Channel.PROMPT}}
+
+
+SOURCE = Source(name="x", what="model", kind="closed-api", route="api:x")
+
+
+def test_a_card_says_how_to_have_it_write(chain, capsys):
+    text = card.write(gather(chain, chain.find("scratch")))
+    code = text.partition("```python\n")[2].partition("```")[0]
+    folder = chain.folder("model", chain.find("scratch").ref)
+    exec(code.replace("path/to/this/folder", str(folder)))  # noqa: S102 - the card of our own model
+    labels, written = capsys.readouterr().out.splitlines()[:2]
+    assert labels.startswith("('bad', 'good') [[")
+    assert written

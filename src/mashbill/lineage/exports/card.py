@@ -18,6 +18,7 @@ from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.bill_file import reference
 from mashbill.lineage.exports.card_text import body
 from mashbill.lineage.exports.licences import hub
+from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
     """Return the front matter: what the Hub reads, in the order in which its own cards have it."""
     manifest = account.manifest
     front: dict[str, Any] = dict(_licence(account.stated_license))
-    taught = any(line.source.what == "model" for line in account.lines)
+    taught = own_teachers(account.table) or any(
+        line.source.what == "model" for line in account.lines
+    )
     tags = ["mashbill", *(["distillation"] if taught else [])]
     if account.is_model:
         front["library_name"] = "mashbill"
@@ -126,6 +129,7 @@ def _made_by_machines(account: Account) -> dict[str, list[str]]:
         if line.source.what == "model"
         for channel in line.channels
     }
+    channels |= {how for each in own_teachers(account.table).values() for how in each}
     wrote = {"language_creators": ["machine-generated"]} if Channel.CONTENT in channels else {}
     judged = (
         {"annotations_creators": ["machine-generated"]} if Channel.JUDGEMENT in channels else {}

@@ -29,6 +29,7 @@ from mashbill.lineage.bills.text import (
     table_rule,
 )
 from mashbill.lineage.exports.bill_file import BILL_FILE
+from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.policy.licences import spelled
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
 _SOURCES = 100  # rows of the table of sources
 _UNKNOWN = 12  # unknowns that are told one by one
 _SYSTEMS = 20  # rows of an evaluation
+
+
+_WRITE = frozenset({"pretrain"})
+"""kinds of stages whose models write, too"""
+_WRITES_ON = 'print(model.answer([Question("", "a text")], Decoding(max_tokens=32))[0].text)'
 
 
 def body(account: Account) -> list[str]:
@@ -66,8 +72,9 @@ def _size(account: Account) -> str:
 def _what(account: Account) -> list[str]:
     manifest = account.manifest
     kind = str(manifest.stage.get("kind", manifest.kind))
-    taught = list(
-        dict.fromkeys(line.source.title for line in account.lines if line.source.what == "model")
+    taught = [f"{name} (trained here)" for name in own_teachers(account.table)]
+    taught += dict.fromkeys(
+        line.source.title for line in account.lines if line.source.what == "model"
     )
     if account.is_model:
         size = manifest.measures.get("parameters")
@@ -102,14 +109,17 @@ def _usage(account: Account) -> list[str]:
             ),
         ]
     kind = str(manifest.stage.get("kind", ""))
+    writes = kind in _WRITE
     return [
         "```python",
         "from pathlib import Path",
+        *(["from mashbill import Decoding, Question"] if writes else []),
         "from mashbill.core import registry",
         "",
         f'trained = registry.find("{kind}", registry.TRAINERS)',
         'model = trained.load(Path("path/to/this/folder"), threads=2)',
         'print(model.labels, model.probabilities(["a text"]))',
+        *([_WRITES_ON] if writes else []),
         "```",
     ]
 
