@@ -71,3 +71,12 @@ def missing(document: str) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_path_in_backticks_is_there(document: str) -> None:
     assert missing(document) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "words"), [("ARCHITECTURE.md", 1600), ("CONTRIBUTING.md", 1300)]
+)
+def test_a_page_stays_one(document: str, words: int) -> None:
+    """What explains one mechanism stands in the docstring of its module, or in docs/."""
+    text = re.sub(r"```.*?```", "", (ROOT / document).read_text("utf-8"), flags=re.DOTALL)
+    assert len(text.split()) <= words

@@ -2,6 +2,10 @@
 
 Every text is shown by :func:`mashbill.core.shown.shown`; styles are given beside a text and never
 within it. ``tests/test_printing.py`` holds the whole package to this module.
+
+``out.say("Unknown: ", item)`` prints a line, ``out.print(table(...))`` a table, ``(text, "red")``
+is a text with a style, and ``out.json(value)`` and ``out.emit(text)`` are for a program. What a
+terminal would act on, or nobody would see, is spelt out as an escape, line breaks too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Answers that the journal holds already: they are given out, and nothing is bought twice."""
+"""Answers that the journal holds already: they are given out, and nothing is bought twice.
+
+What an answer says that no wire could read at all is kept as it came, with ``finish`` "unread",
+told as ours, and read again here by a later release.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,9 @@
 
 Stages wait in threads of their own for the answers they asked for; how many are asked at once has
 nothing to do with how many are waited for together.
+
+An order is sent when budget, limits and its lane's window let it, its answer goes to the journal,
+and only what is written is released to who waits.
 """
 
 from __future__ import annotations

@@ -2,6 +2,10 @@
 
 An artifact is immutable and named ``name@version``. Three identities are never mixed: the
 address (people), the digest (content), the fingerprint (what was asked for).
+
+A manifest holds nothing about when or where, so that two runs write the same one; times and costs
+are in the ledger. It is called ``.manifest.json`` until its entry is there. The number of threads
+may change the last bits of a sum, so one digest means one machine with one thread count.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@
 
 Nothing but imports stands in such a block. What imports an optional package at its top is itself
 imported in one.
+
+Where the code of a plugin is called stands :func:`mashbill.core.registry.telling`.
 """
 
 from __future__ import annotations

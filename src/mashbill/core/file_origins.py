@@ -4,6 +4,8 @@ A teacher's text that is pasted into a prompt reaches everything that is written
 say so in its ``[origins]`` table, and then it is a source through channel ``prompt``. What it does
 not say is not recorded: no node has it, so that older recipes are what they were, and lineage tells
 of it where it is read (:mod:`mashbill.lineage.bills.prompted`).
+
+What is declared is among the literals, and an audit composes it again from the manifest.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 A row's lists and objects are kept as JSON in a column of text. That they are no text of their own
 is said by the field's metadata, ``mashbill.json`` = ``1``. It is no part of a record: neither
 ``_id`` nor a leaf knows of it, and files without it are read as ever.
+
+Stages put rows together from arrays, which know of no mark; so the executor carries marks from
+inputs to outputs where it writes shards.
 """
 
 from __future__ import annotations

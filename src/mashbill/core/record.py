@@ -4,6 +4,10 @@ The user's columns come first; ours start with an underscore. ``_id`` is the rec
 first 16 bytes of the SHA-256 of the user's columns), ``_bill`` the number of its node in the
 dataset's ``nodes.parquet``, ``_from`` the position of the input row it was made from, ``_call``
 the digest of the teacher call it rests on. A rejected row also says by what and why.
+
+``_from`` counts over all inputs of role ``rows``, one behind the other, and is a list where a row
+is made of several. A duplicate that was dropped stays in ``_from`` of the row that was kept, since
+either could be where the text came from.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A store: the directory that holds the ledger, the datasets, the models and the calls."""
+"""A store: the directory that holds the ledger, the datasets, the models and the calls.
+
+It gives out only what an entry of a signer commits (:mod:`mashbill.core.signers`), as it commits
+it.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 A verifier scores an output in [0, 1] with a reason. Where nothing can be said it says so: an output
 is *undecided* if the verifier looked and could not tell, and *failed* if it could not look, as in
 an outage, a time-out, or where a parser is missing. Neither is ever 0, which says "wrong".
+
+A program that scores is a source that is no model and adds no hop.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Where a script sets spaces between words, a word is the letters, marks and numbe
 together. Where it sets none (Thai, Lao, Khmer, Burmese, Chinese, Japanese) one, two and three
 letters in a row, each with its marks, stand for words: no dictionary is needed, and what tells two
 words apart is among them. Emoji and signs are words too.
+
+A classifier keeps by which rule it takes texts apart, and is asked by that one for ever.
 """
 
 from __future__ import annotations

@@ -3,6 +3,12 @@
 Everything is a claim by a source, never a fact of ours: it has a status, a date and a mark where it
 was read second-hand, and sources that disagree stay side by side. On disk it is two CSV files,
 ``entities.csv`` and ``claims.csv``; files of one's own have the same columns.
+
+Whoever adds one writes its source so that somebody else can open it
+(:mod:`mashbill.policy.source_reference`): repository, commit, path and line; paper and section;
+card and revision. What was read in a third party's text is ``second_hand``. A dataset has a licence
+or says in ``license_looked`` where none was found, a model a day of release or ``released_looked``;
+of what no claim tells, ``making_looked`` says where its making was looked for.
 """
 
 from __future__ import annotations

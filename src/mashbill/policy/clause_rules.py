@@ -1,4 +1,7 @@
-"""How each use restriction is decided: one function a code, from the facts of a question."""
+"""How each use restriction is decided: one function a code, from the facts of a question.
+
+Nothing here looks at lineage beyond how far away a student stands.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,12 @@
 The registry is TOML, one file a provider. A document has versions; a version is in force from its
 effective date (or, if that is not recorded, from the day it was first seen) until the next one.
 Before the first of them nothing is known, which is never the same as nothing being barred.
+
+Whoever adds one: ``says`` of a clause is in one's own words, ``fragment`` quotes at most eight, and
+the pointer is one that somebody else can follow. What was read in a third party's text is
+``second_hand``. A new version goes behind the older ones with ``effective_from`` (or
+``first_seen``, where the text names no day), and the older one ends there; ``unchanged = true``
+stands for the clauses of the one before.
 """
 
 from __future__ import annotations

@@ -10,6 +10,9 @@ is not GPT-4, and a repack of weights is another thing than the weights.
 
 People write a maker beside a name (``GPT-4o (OpenAI)``, ``OpenAI: GPT-4o``, ``Claude Sonnet 4 by
 Anthropic``): it is taken off if what is left is a whole name of that maker, and told.
+
+What an import found is in the source, and how in the measures of its manifest: no digest of an
+older artifact moves when rules are added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Is what was saved what was trained? Asked of every model before it is committed."""
+"""Is what was saved what was trained? Asked of every model before it is committed.
+
+A trainer sets ``ctx.trained``, the model as it stands in memory. What was written is loaded, and
+both are asked the same.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The verifiers of an artifact, read from its literals, for an audit that scores again."""
+"""The verifiers of an artifact, read from its literals, for an audit that scores again.
+
+The keys of a verifier that is a program and the release of its rules are among the literals: it is
+asked again only by the same rules.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Such a refusal would meet every request that has the thing, so a run stops at th
 counts only if it names the thing and says that there is no such thing there, if the request has it,
 and if no part of the request itself says the same words: a row may quote an error, and a service
 may echo a row.
+
+Nor does it count where an answer that the service gave before had the same thing.
 """
 
 from __future__ import annotations

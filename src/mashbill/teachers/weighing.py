@@ -2,6 +2,8 @@
 
 Where it was asked for them and gives none, the written text alone is no weighing: such an answer is
 kept as the reason why there is none, and the first of them ends a run.
+
+So that it is known early, one question goes alone before the others.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 Turns are objects with ``role`` or ``from``, and ``content``, ``value`` or ``text``, as OpenAI's,
 ShareGPT's, TRL's, LLaMA-Factory's and axolotl's files have them. A role that is not known is never
 taken for one that asks, or answers.
+
+``folders`` and ``forms`` say what else tells who answered; a loader's name, or an end of an answer,
+that stands on no list is unknown, too, and unknown is never good.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Rows laid down on disk to be read again: what a stage holds grows no more with its input."""
+"""Rows laid down on disk to be read again: what a stage holds grows no more with its input.
+
+A file is read once as columns of cells, laid down here, and read again when types and duplicates
+are known.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ A file beside a recipe whose origin is not declared may hold a teacher's text. N
 that digests are what they were; which files there are stands in manifests, and here it is put to
 the circuit: which part of an artifact's tokens was written, judged or rewritten by the words of
 files of which somebody says whose they are.
+
+A source for them in the nodes would have changed the digest of every artifact that a prompt made.
 """
 
 from __future__ import annotations

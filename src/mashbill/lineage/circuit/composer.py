@@ -1,4 +1,10 @@
-"""Making the nodes of an artifact's rows from what its stage declares, each combination once."""
+"""Making the nodes of an artifact's rows from what its stage declares, each combination once.
+
+The nodes are those that a row's ``_bill`` counts, in the artifact's ``nodes.parquet``, with all
+that they rest on, through models too: one file answers for the whole history. Rows are made of few
+combinations of inputs' nodes, so millions of rows cost a few. Each input comes in by its channel: a
+prompt as ``prompt``, a text as ``content``.
+"""
 
 from __future__ import annotations
 

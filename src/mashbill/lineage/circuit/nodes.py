@@ -12,6 +12,8 @@ one directed acyclic graph (provenance circuits: Deutch, Milo, Roy, Tannen, ICDT
 
 *Via* is a channel, with its purpose behind a slash where that is not making: ``content``,
 ``judgement/verifying``.
+
+The purpose stands there so that a definition can leave cleaning, enriching or verifying out.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@
 that no claim speaks of. *Of unrecorded making* is a source that has a name and nothing more: a
 public model, or public data, at which the record ends. What is behind it may be anything, so a
 question that goes further back than the record does is open there and not answered with no.
+
+Coverage counts records of unknown origin as not recorded; of all else it may be anything between
+nothing and the whole.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ its own words, and there are three kinds: it passes on with the weights alone; o
 such as a name, to the model trained on them; or that model *is* a derivative, and the same holds
 for what is trained on its outputs in turn. What only selected data, or stands further away than
 the words reach, is a question and never an answer.
+
+Standings are a lattice, in which "in question" is below "owed".
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""Whether a dataset's manifest, its shards' entries, its rows and its node table say one thing."""
+"""Whether a dataset's manifest, its shards' entries, its rows and its node table say one thing.
+
+What is read is what a digest covers: two readers of one file must not be told two things. A digest
+of nodes is over bodies and bills are read by column, so the columns are written again from the
+nodes and compared; a manifest, a line and a position have one spelling; a leaf that was kept of a
+call is that of a run with an entry.
+"""
 
 from __future__ import annotations
 
