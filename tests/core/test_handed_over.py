@@ -16,8 +16,7 @@ from mashbill.core.checkpoint import lines_of
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.nodes import NodeTable
-root = Path(sys.argv[1])
-def opened():
+def opened(root):
     store = Store(root)
     for manifest in store.manifests():
         store.made_wrong(manifest)
@@ -27,39 +26,62 @@ def opened():
         if manifest.kind == "dataset":
             store.dataset(manifest.ref).row(0)
     Journal.of(store)
-def audited():
+def audited(root):
     found = Auditor(root).run().findings
     assert found
     raise MashbillError(f"{found}")
-for look in (opened, audited, lambda: lines_of(root / "ledger.jsonl")):
-    try:
-        look()
-        print("nothing")
-    except MashbillError as error:
-        print(str(error).replace(chr(10), " "))
+for root in map(Path, sys.argv[1:]):
+    for look in (opened, audited, lambda root: lines_of(root / "ledger.jsonl")):
+        try:
+            look(root)
+            print("nothing", flush=True)
+        except MashbillError as error:
+            print(str(error).replace(chr(10), " "), flush=True)
 """
 FILES = ("ledger.jsonl", "calls.sqlite", "calls.sqlite-wal", "datasets/*/manifest.json",
          "datasets/*/nodes.parquet")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("what", ["pipe", "link"])
-def test_what_is_no_file_is_told(channels, tmp_path, name, what):
-    root = tmp_path / "store"
-    shutil.copytree(channels, root)
-    path = next(iter(sorted(root.glob(name))), root / name)
-    path.unlink(missing_ok=True)
-    if what == "pipe":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("/dev/zero")
-    done = subprocess.run(
+CASES = [(what, name) for what in ("pipe", "link") for name in FILES]
+
+
+@pytest.fixture(scope="module")
+def told(channels, tmp_path_factory):
+    """Return what one process says of a store each: (what, name) -> (path, three lines).
+
+    The process is ended where it waits; what it said until then tells of which store.
+    """
+    paths = {}
+    for what, name in CASES:
+        root = tmp_path_factory.mktemp("handed") / "store"
+        shutil.copytree(channels, root)
+        path = next(iter(sorted(root.glob(name))), root / name)
+        path.unlink(missing_ok=True)
+        if what == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+        paths[what, name] = root, path
+    done = subprocess.Popen(
         [sys.executable, "-c", "import resource\nresource.setrlimit(resource.RLIMIT_AS, "
-         "(4 << 30, 4 << 30))\n" + CODE, str(root)],
-        capture_output=True, text=True, timeout=60, check=True,
+         "(4 << 30, 4 << 30))\n" + CODE, *(str(root) for root, _ in paths.values())],
+        stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    opened, _audited, lines = done.stdout.splitlines()
+    try:
+        said = done.communicate(timeout=300)[0].splitlines()
+    except subprocess.TimeoutExpired:
+        done.kill()
+        said = done.communicate()[0].splitlines()
+    return {
+        case: (path, said[3 * n : 3 * n + 3]) for n, (case, (_, path)) in enumerate(paths.items())
+    }
+
+
+@pytest.mark.parametrize(("what", "name"), CASES)
+def test_what_is_no_file_is_told(told, what, name):
+    path, lines = told[what, name]
+    opened, _audited, read = lines
     assert f"{path}" in opened
     assert "is a pipe, a device or a socket" in opened
     assert ("/dev/zero" in opened) == (what == "link")
-    assert ("a pipe" in lines) == (name == "ledger.jsonl")
+    assert ("a pipe" in read) == (name == "ledger.jsonl")
