@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests_standing import Standing
 
 import mashbill
 
@@ -20,27 +21,46 @@ class Absent:
                                   "gguf", "tokenizers", "safetensors", "transformers"}:
             raise ModuleNotFoundError(name + " is not installed", name=name)
 sys.meta_path.insert(0, Absent())
-from mashbill.cli import main
-sys.argv[0] = "mashbill"
-main()
 """
+MAIN = "from mashbill.cli import main; main()"
 
 
-def call(*arguments, code=0, ml=False):
-    head = ["-c", "from mashbill.cli import main; main()"] if ml else ["-c", BLOCK]
+def environ():
+    return {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory):
+    made = Standing(tmp_path_factory.mktemp("standing"), environ(), BLOCK)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def call(standing):
+    """Call a command where the ML stack cannot be imported, and return what it prints."""
+
+    def called(*arguments, code=0):
+        found, out, err = standing.call([str(each) for each in arguments])
+        assert found == code, out + err
+        return out + err
+
+    return called
+
+
+def alone(*arguments, before=""):
     done = subprocess.run(
-        [sys.executable, *head, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-    )
-    assert done.returncode == code, done.stdout + done.stderr
+        [sys.executable, "-c", before + MAIN, *map(str, arguments)],
+        capture_output=True, text=True, env=environ(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def test_bill_trace_audit_and_report_need_no_ml_stack(finished, tmp_path):
+def test_bill_trace_audit_and_report_need_no_ml_stack(finished, tmp_path, call):
     root = finished[0]
-    text = call("bill", "scratch", "--store", root)
+    text = alone("bill", "scratch", "--store", root, before=BLOCK)
+    assert text == call("bill", "scratch", "--store", root)
     assert "fake teacher" in text
     assert "C any depth, with judgement" in text
     trace = call("trace", "scratch", "--row", 3, "--store", root)
@@ -52,24 +72,24 @@ def test_bill_trace_audit_and_report_need_no_ml_stack(finished, tmp_path):
     assert "<svg" in page.read_text()
 
 
-def test_a_trace_leads_to_the_call_that_was_made(finished):
+def test_a_trace_leads_to_the_call_that_was_made(finished, call):
     hop = json.loads(call("trace", "labelled", "--row", 5, "--store", finished[0], "--json"))
     call_hop = next(h for h in hop["behind"] if h["kind"] == "call")
     assert hop["facts"]["text"] in call_hop["facts"]["asked"]
     assert call_hop["facts"]["teacher"]["kind"] == "fake"
 
 
-def test_json_is_json(finished):
+def test_json_is_json(finished, call):
     root, recipe, _ = finished
     assert json.loads(call("bill", "scratch", "--store", root, "--json"))["bill"]
     assert json.loads(call("audit", "--store", root, "--json"))["holds"] is True
     plan = json.loads(call("plan", recipe, "--store", root, "--json"))
     assert {stage["status"] for stage in plan["stages"]} == {"done"}
-    ran = json.loads(call("run", recipe, "--store", root, "--json", ml=True))
+    ran = json.loads(alone("run", recipe, "--store", root, "--json"))
     assert all(stage["was_cached"] for stage in ran["stages"])
 
 
-def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished):
+def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished, call):
     text = call("plan", finished[1], "--teacher", "openai:gpt-4o-mini")
     assert "gpt-4o-mini (closed-api, api:openai) as teacher: judgement" in text
     assert "yes (depth 2" in text
@@ -89,17 +109,17 @@ def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished):
         (("bill", "scratch", "--definition", "Z"), "neither one of A, B, C"),
     ],
 )
-def test_an_error_is_told_in_plain_words(finished, arguments, message):
+def test_an_error_is_told_in_plain_words(finished, arguments, message, call):
     text = call(*arguments, "--store", finished[0], code=2)
     assert message in " ".join(text.split())
     assert "Traceback" not in text
 
 
-def test_a_folder_that_is_no_store_is_told(tmp_path):
+def test_a_folder_that_is_no_store_is_told(tmp_path, call):
     assert "is not a store" in call("bill", "x", "--store", tmp_path, code=2)
 
 
-def test_running_without_the_ml_stack_names_the_extra(finished, recipe_file, tmp_path):
+def test_running_without_the_ml_stack_names_the_extra(finished, recipe_file, tmp_path, call):
     text = call("run", recipe_file, "--store", tmp_path / "store", code=2)
     assert "needs mashbill's extra 'train'" in text
     assert "-m pip install" in text
@@ -120,7 +140,7 @@ def test_no_public_name_goes_and_each_is_there_for_checkers_too():
 
 
 @pytest.mark.slow
-def test_the_lineage_commands_need_no_ml_stack(channels, tmp_path):
+def test_the_lineage_commands_need_no_ml_stack(channels, tmp_path, call):
     at = ("--store", channels)
     text = call("bill", "scratch", *at)
     assert "of tokens have a recorded origin" in text
@@ -143,7 +163,7 @@ def test_the_lineage_commands_need_no_ml_stack(channels, tmp_path):
     assert "pool@1 row" in text
 
 
-def test_a_checkpoint_and_a_proof_are_written_and_checked(channels, tmp_path):
+def test_a_checkpoint_and_a_proof_are_written_and_checked(channels, tmp_path, call):
     at = ("--store", channels)
     call("checkpoint", "--to", tmp_path / "kept.note", *at)
     assert "2 checkpoints" in call("audit", "--checkpoint", tmp_path / "kept.note", *at)
@@ -157,7 +177,7 @@ def test_a_checkpoint_and_a_proof_are_written_and_checked(channels, tmp_path):
     assert "more than 16,777,216 bytes" in call("audit", "--proof", proof, code=2)
 
 
-def test_an_export_is_written_or_refused(channels, tmp_path):
+def test_an_export_is_written_or_refused(channels, tmp_path, call):
     at = ("--store", channels)
     call("export", "scratch", "--format", "cyclonedx", "--to", tmp_path / "bom.json", *at)
     assert json.loads((tmp_path / "bom.json").read_text())["specVersion"] == "1.7"
@@ -165,7 +185,7 @@ def test_an_export_is_written_or_refused(channels, tmp_path):
     assert "cyclonedx-1.6" in call("export", "scratch", "--format", "sbom", *at, code=2)
 
 
-def test_a_rebuild_is_written_and_planned(channels, tmp_path):
+def test_a_rebuild_is_written_and_planned(channels, tmp_path, call):
     to = tmp_path / "r.toml"
     text = call("rebuild", "channels", "--kind", "closed-api", "--store", channels, "--to", to)
     assert "rows taken away behind" in text
