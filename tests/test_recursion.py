@@ -57,8 +57,9 @@ LOOPING = {
     "client/batch_lane.py": {"pump", "_gather", "_submit", "_run_batch", "_made", "_watch",
                               "_let_go", "_resume", "_seek"},
     "client/lane.py": {"pump", "_send", "_again"},
+    "run/worker.py": {"run", "_do", "_stage_of"},
 }  # fmt: skip
-"""file -> what goes round by tasks and timers of the event loop, each on a stack of its own"""
+"""file -> what goes round by tasks, timers or threads, each on a stack of its own"""
 
 
 def functions(tree):

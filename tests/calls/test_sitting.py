@@ -161,3 +161,17 @@ def test_calls_of_a_sitting_are_told_apart_by_sitting_place_and_request(requests
     assert list(sitting.calls) == sorted(requests)
     assert len(set(sitting.calls.values())) == len(requests)
     assert {call_in("", 3, request) for request in requests} == set(requests)
+
+
+def test_calls_are_led_to_those_of_the_sitting_in_which_all_would_have_been_asked(tmp_path):
+    journal = Journal(tmp_path / "calls.sqlite", writable=True)
+    first = [call for call, _ in asked(journal, ["a", "b", "c"], Noisy())]
+    second = [call for call, _ in asked(journal, ["d", "e"], Noisy())]
+    sample = dict(zip("ad", [first[0], second[0]], strict=True))
+    at_once = {
+        body: call
+        for body, (call, _) in zip("ad", asked(journal, ["a", "d"], Noisy()), strict=True)
+    }
+    found = journal.here.together([*sample.values(), "of a service"])
+    assert found == {sample[body]: at_once[body] for body in "ad"}
+    journal.close()

@@ -578,7 +578,7 @@ READERS = (
     Reader("list of models", ("lineage.whatif.population:read_population",),
            _text("name,what\nacme/a,model\nacme/b,dataset\n"), _population, "list.csv", OF_TEXT,
            weight=0.3),
-    Reader("proof", ("cli.auditing:_audit_proof", "core.parsing:read_json"), _file(KEPT / "proof.json"), _proof, "p.json"),
+    Reader("proof", ("workspace.proven:audit_proof", "core.parsing:read_json"), _file(KEPT / "proof.json"), _proof, "p.json"),
     Reader("statement", ("conduct.statement:check",), lambda kept: kept.statement, _statement,
            "s.json"),
     Reader("checkpoint note", ("core.checkpoint:_read", "cli.auditing:audit",

@@ -34,6 +34,7 @@ MAY_PARSE = {
     "files.index_pages": "fuzzed; a page, refused where it comes in",
     "policy.apart": "what its own worker says, and the worker's reading of what we say",
     "core.chat": OF_THE_JOURNAL,
+    "core.schema": OF_THE_JOURNAL,
     "calls.paid_call": OF_THE_JOURNAL,
     "calls.access": OF_THE_JOURNAL,
     "calls.asked_here": OF_THE_JOURNAL,
@@ -78,7 +79,7 @@ MAY_PARSE = {
 MAY_OPEN = {
     "core.registry:_code": "code of an installed plugin, to digest",
     "models.folder:describe": "which files there are; what is in them is read by fuzzed readers",
-    "workspace.space:audit": "a checkpoint, for its reader",
+    "workspace.audited:audit": "a checkpoint, for its reader",
     "core.installed:_direct_url": "what an installer wrote of this package (PEP 610)",
     "core.installed:_is_ours": "the pyproject.toml of the folder that it was installed from",
     "core.ledger:_read": "the user's own key",

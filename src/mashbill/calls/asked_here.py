@@ -72,6 +72,22 @@ class AskedHere:
         """Yield what is answered of a sitting already."""
         yield self.answers(sitting.calls.values())
 
+    def together(self, calls: Iterable[str]) -> dict[str, str]:
+        """Return, for each of some calls, that of the same question had all been asked at once.
+
+        Calls to services, and those of journals of before there were sittings, are left out: what
+        they are does not depend on what is asked with them.
+        """
+        asked: dict[str, str] = {}
+        if self._db.column("asked") == "''":
+            return asked
+        for piece in pieces(calls, CHUNK):
+            marks = ",".join("?" * len(piece))
+            query = f"SELECT request, asked FROM calls WHERE asked != '' AND request IN ({marks})"  # noqa: S608 - marks alone
+            asked |= dict(self._db.read(query, piece))
+        sitting = Sitting.of(asked.values())
+        return {call: sitting.calls[request] for call, request in asked.items()}
+
     def answers_to(self, requests: Iterable[str]) -> dict[str, Answer]:
         """Return an answer to each of these requests, in whichever sitting it was put.
 

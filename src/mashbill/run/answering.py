@@ -105,9 +105,20 @@ def _measured_again(
         pairs = zip(rows.column(FROM).to_pylist(), rows.column(CALL).to_pylist(), strict=True)
         calls |= {at: call.hex() if call else "" for at, call in pairs if at in wanted}
     named = {call for call in calls.values() if call}
-    have = _answers(journal, named)
-    if calls.keys() != wanted or not have or named - have.keys():
+    if calls.keys() != wanted or named - _answers(journal, named).keys():
         return  # a row that is not there, or an answer, was told of already
+    # What was measured over them was asked at once: of a teacher in this process, a sitting.
+    together = journal.here.together(named)
+    calls = {at: together.get(call, call) for at, call in calls.items()}
+    named = {call for call in calls.values() if call}
+    have = _answers(journal, named)
+    if not have:
+        return
+    if named - have.keys():
+        found.not_derived.append(
+            "the answers that its measures were taken from are not in the journal"
+        )
+        return
     asked = journal.call(next(iter(have)))
     what = spec.measured_else(
         [have.get(calls[at]) for at in sorted(calls)],
