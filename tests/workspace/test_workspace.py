@@ -293,11 +293,56 @@ ASSEMBLING = {
 
 
 def test_commands_parse_call_and_print_and_assemble_nothing():
-    """The journal's own commands open it to weigh it, and no verb answers that yet."""
-    own = {("conduct.py", "Journal")}
     found = set()
     for path in sorted((ROOT / "src" / "mashbill" / "cli").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 found |= {(path.name, one.name) for one in node.names if one.name in ASSEMBLING}
-    assert found == own
+    assert not found
+
+
+SERVICE = """
+[recipe]
+name = "svc"
+version = "1"
+seed = 1
+result = "made"
+[teachers.t]
+kind = "fake-service"
+[teachers.t.words]
+good = ["fine"]
+bad = ["poor"]
+[stages.rows]
+kind = "import"
+title = "rows"
+source = "rows.jsonl"
+generator = "none"
+[stages.made]
+kind = "label"
+input = "rows"
+teacher = "t"
+labels = { good = "good", bad = "bad" }
+prompt = "p.txt"
+"""
+
+
+def test_runs_that_asked_services_and_how_one_had_access_are_what_commands_say(tmp_path):
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"text": "fine {n}"}}\n' for n in range(6)))
+    (tmp_path / "p.txt").write_text("Good or bad?\n\n{{ text }}\n")
+    (tmp_path / "r.toml").write_text(SERVICE)
+    space = mb.open(tmp_path / "store")
+    with pytest.raises(mb.StoreError, match="is not a store"):
+        space.service_runs()
+    space.run(space.plan(tmp_path / "r.toml"), accept=ANSWERS)
+    runs = space.service_runs()
+    assert runs.as_json() == said("conduct", "runs", "--store", space.root, "--json")[1]
+    (run,) = runs.runs
+    assert (run.calls, run.failed, space.service_run(run.run[:12])) == (6, 0, run.run)
+    assert "<table>" in runs._repr_html_()
+    stated = space.statement()
+    assert (stated.run, stated.calls) == (run.run, 6)
+    (tmp_path / "statement.json").write_text(str(stated))
+    audited = said("conduct", "audit", tmp_path / "statement.json", "--store", space.root, "--json")
+    assert audited[1]["holds"]
+    with pytest.raises(mb.InputError, match="names 0 runs"):
+        space.statement("another")

@@ -9,15 +9,12 @@ from typing import Annotated
 import typer
 
 from mashbill.calls import upkeep as keeping
-from mashbill.calls.journal import Journal
-from mashbill.calls.runs import Run
 from mashbill.cli.opening import workspace
 from mashbill.cli.options import DEFAULT_STORE, JsonOption, StoreOption, app, out, print_json
 from mashbill.cli.printing import table
 from mashbill.conduct import statement
-from mashbill.core.errors import AuditError, InputError, StoreError
+from mashbill.core.errors import AuditError, InputError
 from mashbill.core.ledger import Signer
-from mashbill.core.shown import json_text
 from mashbill.core.store import CALLS, Store, write_atomically
 from mashbill.lineage.bills.telling import counted
 
@@ -30,53 +27,21 @@ RunArgument = Annotated[str, typer.Argument(help="Run id, its beginning, or `lat
 
 
 def _journal(store: Path) -> Path:
-    path = Store(store).root / CALLS
-    if not path.exists():
-        msg = f"{store} holds no teacher calls yet; run a recipe first"
-        raise StoreError(msg)
-    return path
-
-
-def _find(journal: Journal, text: str) -> Run:
-    runs = journal.runs()
-    found = runs[-1:] if text == "latest" else [run for run in runs if run.run.startswith(text)]
-    if not runs:
-        msg = "no run in this store has asked a service, so there is nothing to tell of one"
-        raise InputError(msg)
-    if len(found) != 1:
-        have = ", ".join(run.run for run in runs[-8:]) or "none"
-        msg = f"{text!r} names {len(found)} runs that asked a service; there are {have}"
-        raise InputError(msg)
-    return found[0]
+    return workspace(store).journal()
 
 
 @conduct_app.command("runs")
 def runs_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """List the runs that asked services: what they bought, and what befell them."""
-    journal = Journal(_journal(store))
-    rows = []
-    for run in journal.runs():
-        calls, tokens, usd = journal.spent([run.run])
-        lanes = run.facts.get("lanes", {}).values()
-        rows.append(
-            {
-                "run": run.run, "job": run.facts.get("job", ""), "started": run.started,
-                "ended": run.ended, "calls": calls, "tokens": tokens, "usd": usd,
-                "rate_limited": sum(lane["limited"] for lane in lanes),
-                "failed": sum(lane["failed"] for lane in lanes),
-                "projected": run.facts.get("projected", {}),
-            }
-        )  # fmt: skip
-    journal.close()
+    runs = workspace(store).service_runs()
     if as_json:
-        print_json(rows)
+        print_json(runs.as_json())
         return
     listing = table("run", "job", "calls", "tokens", "spent", "429s", "failures", "ended")
-    for row in rows:
+    for run in runs.runs:
         listing.add_row(
-            row["run"], row["job"], f"{row['calls']:,}", f"{row['tokens']:,}",
-            f"${row['usd']:.4f}", str(row["rate_limited"]), str(row["failed"]),
-            row["ended"] or "was killed",
+            run.run, run.job, f"{run.calls:,}", f"{run.tokens:,}", f"${run.usd:.4f}",
+            str(run.rate_limited), str(run.failed), run.ended or "was killed",
         )  # fmt: skip
     out.print(listing)
 
@@ -90,33 +55,12 @@ def statement_command(
     ] = None,
 ) -> None:
     """Write a signed statement of how a run had access, that a third party can audit."""
-    opened = workspace(store).store()
-    journal = Journal(_journal(store))
-    found = _find(journal, run)
-    entry = next(
-        (
-            e
-            for e in reversed(opened.ledger.accepted)
-            if e.event == "conduct" and e.predicate.get("run") == found.run
-        ),
-        None,
-    )
-    if entry is None:
-        msg = (
-            f"run {found.run} was killed before its conduct came into the ledger; run the recipe "
-            "again, which puts it there"
-        )
-        raise StoreError(msg)
-    made = statement.make(
-        Signer.default(), found, journal.rows_of(found.run), journal.events(found.run), entry,
-    )  # fmt: skip
-    journal.close()
-    text = json_text(made, indent=1) + "\n"
+    made = workspace(store).statement(run)
     if to is None:
-        out.emit(text)
+        out.emit(made.text)
         return
-    write_atomically(to, text.encode())
-    out.say(f"{to}: run {found.run}, {counted(len(made['calls']), 'call')}")
+    write_atomically(to, made.text.encode())
+    out.say(f"{to}: run {made.run}, {counted(made.calls, 'call')}")
 
 
 @conduct_app.command("audit")
@@ -210,9 +154,7 @@ def prune_command(
         raise InputError(msg)
     path = _journal(store)
     if run:
-        journal = Journal(path)
-        run = _find(journal, run).run
-        journal.close()
+        run = workspace(store).service_run(run)
     had = keeping.size(path).bytes
     count = keeping.prune(path, before=before, run=run)
     left = keeping.size(path).bytes

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mashbill.workspace.recipes import PathLike
     from mashbill.workspace.removed import AffectedBy, AffectedRows
     from mashbill.workspace.scenarios import WhatIf
+    from mashbill.workspace.services import ServiceRuns
 
 
 class Questions(Opened):
@@ -281,6 +282,41 @@ class Questions(Opened):
         from mashbill.workspace.proven import audit_proof
 
         return audit_proof(Path(proof), signer)
+
+    def journal(self) -> Path:
+        """Return the file of the journal of teacher calls.
+
+        Raises:
+            StoreError: if there is none yet.
+        """
+        from mashbill.core.errors import StoreError
+        from mashbill.core.store import CALLS, Store
+
+        path = Store(self.root).root / CALLS
+        if not path.exists():
+            msg = f"{self.root} holds no teacher calls yet; run a recipe first"
+            raise StoreError(msg)
+        return path
+
+    def service_runs(self) -> ServiceRuns:
+        """Return the runs that asked services: what they bought, and what befell them.
+
+        Raises:
+            StoreError: if nothing was asked yet.
+        """
+        from mashbill.workspace.services import runs_of
+
+        return runs_of(self.journal())
+
+    def service_run(self, run: str = "latest") -> str:
+        """Return the id of a run that asked services, by its beginning.
+
+        Raises:
+            InputError: if there is none, or more than one.
+        """
+        from mashbill.workspace.services import run_named
+
+        return run_named(self.journal(), run)
 
     def export(self, name: str, format: str) -> str:  # noqa: A002 - the word for it
         """Return an artifact's bill in a standard's own form; see :mod:`mashbill.lineage.exports`.

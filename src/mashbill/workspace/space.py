@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mashbill.workspace.planned import Planned, Ran
     from mashbill.workspace.recipes import PathLike
     from mashbill.workspace.removed import Rebuilt
+    from mashbill.workspace.services import Stated
 
 
 def open_workspace(
@@ -268,6 +269,20 @@ class Workspace(Questions):
         target = Path(to) if to is not None else Path(f"{item.name}-row-{row}.proof.json")
         write_atomically(target, (json_text(data, indent=1) + "\n").encode())
         return target
+
+    def statement(self, run: str = "latest") -> Stated:
+        """Return a statement of how a run had access, signed by one's own key.
+
+        Args:
+            run: its id, or the beginning of it; "latest" for the last one.
+
+        Raises:
+            InputError: if there is no such run, or more than one.
+            StoreError: if it was killed before its conduct came into the ledger.
+        """
+        from mashbill.workspace.services import state
+
+        return state(self.store(), self.journal(), run)
 
     def checkpoint(self, *, witness: str | None = None, witness_key: str | None = None) -> str:
         """Sign the state of the ledger; kept elsewhere, it lets an audit find a cut.
