@@ -10,7 +10,7 @@ import pytest
 import torch
 from tests_insider import Insider
 from tests_students import ROWS, STAGES, TEACHERS, run_chain
-from tests_support import execute, rows_of
+from tests_support import execute, killed, rows_of
 
 from mashbill import (
     ArtifactRef,
@@ -436,6 +436,27 @@ def test_answers_that_are_cut_off_are_told_as_any_teachers_are(tmp_path):
         InputError, match=r"stages\.written: none .* cut off at the teacher's max_t"
     ):
         run_chain(tmp_path, STAGES.replace("keep_cut = true\n", ""))
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_a_student_writes_makes_the_same(tmp_path):
+    folder = shutil.copytree(STUDENT.parent, tmp_path / "recipes")
+    text = (folder / "student.toml").read_text()
+    begun = text.partition("[stages.written]")[0].replace('result = "second"', 'result = "scratch"')
+    begun = begun.replace('"prompts/go_on.txt" = { by = "people" }\n', "")
+    (folder / "begun.toml").write_text(begun.replace("steps = 240", "steps = 8"))
+    (folder / "student.toml").write_text(
+        text.replace("steps = 240", "steps = 8").replace("steps = 120", "steps = 8")
+    )
+    root = tmp_path / "store"
+    again(folder / "begun.toml", root)
+    shutil.copytree(root, tmp_path / "whole" / "store")
+    whole = again(folder / "student.toml", tmp_path / "whole" / "store")
+    killed(folder / "student.toml", root, lambda: any((root / "datasets/written@1").glob("part-*")))
+    assert Store(root).get(ArtifactRef("written", "1")) is None
+    store = again(folder / "student.toml", root)
+    for name in ("written", "sorted", "second"):
+        assert store.find(name).to_bytes() == whole.find(name).to_bytes(), name
 
 
 @pytest.mark.slow
