@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,7 @@ from mashbill.lineage.bills.definitions import judge_all
 from mashbill.lineage.circuit.contradicted import table_of as contradicted_table
 from mashbill.lineage.circuit.nodes import NodeTable, edges
 from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.evidence.finding import Rederived
 from mashbill.lineage.evidence.trace import Tracer
 from mashbill.lineage.exports import card, eu_2_5
 from mashbill.lineage.exports.account import gather
@@ -42,6 +45,7 @@ from mashbill.plan import build
 from mashbill.policy.documents import load_registry
 from mashbill.report.brief.calls import calls_of
 from mashbill.run import reloading
+from mashbill.run.asking_again import ask_again
 from mashbill.run.executor import Execution
 from mashbill.run.rederiving import Rederiver
 from mashbill.train.pretrain import PretrainSpec
@@ -288,6 +292,50 @@ def test_answers_of_a_teacher_do_not_pass_for_a_students(copied):
     insider.sign()
     told = [f.what for f in Auditor(root).run().findings if "marked@1" in f.file]
     assert any("answers of another teacher" in what for what in told), told
+
+
+def altered_answers(root, many, to="text = 'something else'"):
+    """Alter answers of the student in the journal."""
+    with closing(sqlite3.connect(root / "calls.sqlite")) as db, db:
+        db.execute(
+            f"UPDATE calls SET {to} WHERE request IN (SELECT request FROM calls "  # noqa: S608
+            "WHERE teacher LIKE '%scratch@1%' ORDER BY request LIMIT ?)",
+            [many],
+        )
+
+
+@pytest.mark.parametrize(("many", "is_wrong"), [(24, True), (1, False), (0, None)])
+def test_a_deep_audit_asks_the_student_again(copied, many, is_wrong):
+    root = copied[1]
+    altered_answers(root, many)
+    store = Store(root)
+    found = Rederived()
+    ask_again(store.find("written"), store, found, share=1.0, seed=0, threads=1)
+    told = f"{many} of 24 answers of scratch@1 come out otherwise where it is asked again"
+    assert [told in what for _, what in found.wrong] == [True] * (is_wrong is True)
+    assert [told in what for what in found.not_derived] == [True] * (is_wrong is False)
+
+
+def test_a_deep_audit_weighs_a_students_choices_again(tmp_path):
+    stages = STAGES.partition("[stages.written]")[0] + MOODS
+    store = run_chain(tmp_path, stages)
+    moods = store.find("moods")
+    for altered in (False, True):
+        if altered:
+            altered_answers(store.root, 9, "logprobs = '[-0.5,-0.9]'")
+        found = Rederived()
+        ask_again(moods, store, found, share=1.0, seed=0, threads=1)
+        assert len(found.wrong) == altered
+
+
+MOODS = """
+[stages.moods]
+kind = "label"
+input = "corpus"
+teacher = "student"
+prompt = "mood.txt"
+labels = { good = " good", bad = " bad" }
+"""
 
 
 # The other things that teachers do.

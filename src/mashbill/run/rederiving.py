@@ -3,8 +3,8 @@
 A stage is rebuilt from the literals in the manifest, and what it declares is compared with what the
 manifest says; where its literals and inputs alone give its rows (:attr:`StageSpec.repeats`), they
 are made again and compared: texts and labels exactly, scores of a model within the tolerance that
-the manifest records. Nothing is written but scratch, no teacher is asked, and no plugin's code is
-run.
+the manifest records. Nothing is written but scratch, and no plugin's code is run. No teacher is
+asked, but for models that stages of the store trained.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from mashbill.core.stage import StageContext
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.evidence.finding import Rederived
 from mashbill.run.answering import hold_to_answers
+from mashbill.run.asking_again import ask_again
 from mashbill.run.declaring import compare_declared
 from mashbill.run.measuring import add_measures, agree, left_out, settle_measures
 from mashbill.run.scoring_again import scores_again, verifier_of
@@ -78,6 +79,14 @@ class Rederiver:
                 found.not_derived.append("its training was not done again")
             elif any(use.is_teacher for use in spec.uses()):
                 hold_to_answers(spec, manifest, self.store, found)
+                ask_again(
+                    manifest,
+                    self.store,
+                    found,
+                    share=self.share,
+                    seed=self.seed,
+                    threads=self.threads,
+                )
             elif not spec.repeats:
                 found.not_derived.append(_why_not(spec))
             elif not found.wrong and scores_again(spec, manifest, found):
