@@ -242,10 +242,7 @@ def has(environment, extra):
 
 @pytest.mark.parametrize(
     "extra",
-    [
-        pytest.param(extra, marks=[pytest.mark.slow] * (extra not in ("", "api")))
-        for extra in EXTRAS
-    ],
+    [pytest.param(extra, marks=[pytest.mark.slow] * (extra != "")) for extra in EXTRAS],
 )
 def test_each_command_works_or_says_what_to_do(extra, places, tmp_path):
     calls, wants, differs = {}, {}, {}
