@@ -70,7 +70,7 @@ class Service(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True, args=(0.05,)).start()
+        threading.Thread(target=self.serve_forever, daemon=True, args=(0.01,)).start()
         return self
 
     def __exit__(self, *ended):

@@ -360,7 +360,7 @@ def test_a_download_without_end_is_ended(tmp_path, monkeypatch):
 
     monkeypatch.setenv(DOWNLOAD, "20M")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}/a.jsonl"
         with pytest.raises(InputError, match=rf"a.jsonl: it is larger than {DOWNLOAD} allows"):
