@@ -30,4 +30,6 @@ print(*(f"{'  ' * depth}{each.kind}: {each.what}" for depth, each in hop.walk())
 
 print(ws.check("scratch", distribution="private").outcome)
 
+print(ws.whatif(remove='what == "model"'))
+
 print("the audit holds:", ws.audit().holds)
