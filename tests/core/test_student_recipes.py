@@ -19,6 +19,25 @@ def recipe_of(tmp_path, stages=STAGES, teachers=TEACHERS):
     return path
 
 
+REPLAYED = """
+[teachers.again]
+kind = "replay"
+journal = "calls.sqlite"
+teacher = { kind = "student", model = "scratch" }
+"""
+
+
+def test_a_student_is_not_replayed_as_a_source_of_its_own(tmp_path):
+    told = "kind 'student' cannot be replayed: it is a model of a recipe; train it in this one"
+    with pytest.raises(RecipeError, match=told):
+        load_recipe(recipe_of(tmp_path, teachers=TEACHERS + REPLAYED))
+
+
+def test_a_student_of_no_stage_is_none(tmp_path):
+    with pytest.raises(RecipeError, match=r"teachers\.student\.model = ''"):
+        load_recipe(recipe_of(tmp_path, teachers=TEACHERS.replace('"scratch"', '""')))
+
+
 APPLY = '\n[stages.applied]\nkind = "apply"\ninput = "corpus"\nmodel = "scratch"\n'
 REFUSED = {
     "a name that is nearly right": (

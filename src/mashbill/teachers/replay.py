@@ -62,6 +62,12 @@ class ReplayTeacherSpec(TeacherSpec):
         if not isinstance(spec, TeacherSpec) or isinstance(spec, ReplayTeacherSpec):
             msg = f"kind {self.teacher['kind']!r} cannot be replayed"
             raise RecipeError(msg)
+        if spec.made_by:  # whose bill is another store's: a source in its place would hide it
+            msg = (
+                f"kind {self.teacher['kind']!r} cannot be replayed: it is a model of a recipe; "
+                "train it in this one, or import what it wrote"
+            )
+            raise RecipeError(msg)
         return spec
 
     @property

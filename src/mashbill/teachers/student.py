@@ -31,7 +31,7 @@ class StudentSpec(WritesHere):
     """``kind = "student"``."""
 
     kind: Literal["student"] = "student"
-    model: str
+    model: str = Field(min_length=1)
     """stage that trains the model, further up in the recipe"""
     batch: int = Field(default=16, gt=0)
     """questions computed together"""
