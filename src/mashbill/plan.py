@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.core.artifact import ArtifactRef, Manifest
-from mashbill.core.cache import chosen_cache
+from mashbill.core.cache import chosen_cache, default_cache
 from mashbill.core.canonical import digest
+from mashbill.core.controls import check_declared
 from mashbill.core.drift import check_drift, check_same
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.inputs import Inputs
@@ -242,6 +243,7 @@ def build(
     tables: dict[str, NodeTable] = {}
     unmade: dict[str, NodeTable] = {}
     stages: list[PlannedStage] = []
+    tried: set[str] = set()
     for name, spec in recipe.stages.items():
         unmade[name] = tables[name] = preview(recipe, name, unmade)
         job = Job.of(recipe, name).given(digests)
@@ -256,6 +258,7 @@ def build(
                 if spec.output == "dataset":
                     inputs.made[name] = store.dataset(planned.ref)
         if planned.status == "to do":
+            check_declared(recipe, name, tried, cache or default_cache())
             planned = _looked_at(planned, recipe.folder)
             _check_columns(planned, recipe.folder, inputs)
             inputs.see(name, spec, planned.seen)

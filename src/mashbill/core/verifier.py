@@ -42,6 +42,16 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Control:
+    """An output of which it is known what it is worth: see :mod:`mashbill.core.controls`."""
+
+    name: str
+    """what it is, as "pays for ..." goes on"""
+    case: Case
+    is_right: bool
+
+
+@dataclass(frozen=True)
 class Score:
     """What a verifier says of one output.
 
@@ -143,6 +153,14 @@ class VerifierSpec(Literals):
         """Return the columns of a row that it reads beside output and reference.
 
         A case's ``row`` holds these and no others.
+        """
+        return ()
+
+    def controls(self) -> tuple[Control, ...]:
+        """Return outputs of which it is known what they are worth: a plan tries it on them.
+
+        Beside these, a kind that compares with references is tried on those of some rows, before
+        it scores the first.
         """
         return ()
 

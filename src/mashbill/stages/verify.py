@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from mashbill.core.controls import check_rows
 from mashbill.core.errors import RecipeError
 from mashbill.core.explaining import near
 from mashbill.core.record import CALL, FROM, kept_beside
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext
     from mashbill.core.teacher import Answer
-    from mashbill.core.verifier import Outcome, VerifierSpec
+    from mashbill.core.verifier import Outcome, VerifierSession, VerifierSpec
 
+_TRIED = 64  # rows whose references a verifier is tried on, of which some are compared
 _OF_TEACHER = ("teacher", "prompt", "columns", "right", "wrong", "max_chars")
 _OF_VERIFIER = ("column", "reference", "undecided", "failed")
 
@@ -186,6 +188,7 @@ class VerifySpec(StageSpec):
         self, records: Iterator[pa.RecordBatch], ctx: StageContext
     ) -> Iterator[pa.RecordBatch]:
         verifier = ctx.verifier(self.by)
+        ctx.once("controls", lambda: self._tried(verifier, ctx))
         kept: set[Outcome] = {
             name for name in ("undecided", "failed") if getattr(self, name) == "keep"
         }
@@ -205,6 +208,20 @@ class VerifySpec(StageSpec):
             }
             yield pa.RecordBatch.from_pydict(columns)
             start += batch.num_rows
+
+    def _tried(self, verifier: VerifierSession, ctx: StageContext) -> bool:
+        """Try the verifier on the references of some rows, before it scores the first.
+
+        Raises:
+            RecipeError: naming it and what it gets wrong.
+        """
+        data = ctx.input(self.input)
+        compares = verifier.spec.needs_reference and not verifier.spec.reads()
+        if self.reference and compares and data.num_rows and self.reference in data.columns:
+            known = data.sample(_TRIED, [self.reference]).column(self.reference)
+            if pa.types.is_string(known.type) or pa.types.is_large_string(known.type):
+                check_rows(self.by, verifier, known.to_pylist())
+        return True
 
     def _judged(
         self, records: Iterator[pa.RecordBatch], ctx: StageContext

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 from unicodedata import normalize
 
-from mashbill.core.verifier import Case, Score, VerifierSpec
+from mashbill.core.controls import of_reference
+from mashbill.core.verifier import Case, Control, Score, VerifierSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,10 @@ class ExactSpec(VerifierSpec):
     """whether white space around both is left out"""
     fold: bool = False
     """whether upper and lower case are the same"""
+
+    def controls(self) -> tuple[Control, ...]:
+        """Junk, another number and the right one."""
+        return tuple(of_reference("42", ["17", "-42"]))
 
     def load(self, folder: Path, cache: Path, threads: int) -> Exact:
         """Return it; there is nothing to load."""

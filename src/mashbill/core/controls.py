@@ -1,0 +1,154 @@
+"""Negative controls: what a verifier is tried on before it scores anything that counts.
+
+A verifier that pays for junk teaches junk, and one that does not pay for the right answer teaches
+nothing; neither is seen in its mean score. So each is given outputs of which it is known what they
+are worth: nothing, junk, the question again, "I don't know", another item's answer, and the right
+one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from mashbill.core.errors import MissingExtraError, RecipeError
+from mashbill.core.verifier import Case, Control, Score, VerifierSession
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from mashbill.core.recipe import Recipe
+
+PAID = 0.5
+"""scores from this on count as paid: what is half right is not junk"""
+JUNK = {
+    "an empty output": "",
+    "white space": " \n\t",
+    "letters without sense": "qzx vbk wjpt zzkq",
+    "'I don't know'": "I don't know.",
+    "a refusal": "I'm sorry, but I can't help with that.",
+    "repeated words": "the the the the the the the the",
+}
+"""what it is -> an output that answers nothing"""
+_QUESTION = "What comes out if all of it is put together?"
+
+
+def of_reference(
+    known: str, others: Sequence[str] = (), question: str = _QUESTION
+) -> list[Control]:
+    """Return the controls of a verifier that compares with what is known to be right.
+
+    Args:
+        known: the right answer of an item.
+        others: answers of other items, which are not the same.
+        question: of the item.
+    """
+    wrong = {**JUNK, "the question again": question}
+    wrong = {n: text for n, text in wrong.items() if text.casefold() != known.casefold()}
+    wrong |= {f"another item's answer, {other!r:.40}": other for other in others}
+    return [
+        Control("the right answer", Case(known, known), is_right=True),
+        *(Control(name, Case(text, known), is_right=False) for name, text in wrong.items()),
+    ]
+
+
+def check(
+    name: str, session: VerifierSession, controls: Iterable[Control], *, may_abstain: bool = False
+) -> None:
+    """Try a verifier on its controls.
+
+    What it says nothing of (undecided) is not paid; that is no fault where junk is asked about.
+
+    Args:
+        name: of the verifier, in its recipe.
+        session: the verifier.
+        controls: what it is tried on.
+        may_abstain: whether it may say nothing of some right answers, as long as it pays for one.
+
+    Raises:
+        RecipeError: naming the verifier, and each control that it gets wrong.
+    """
+    tried = list(controls)
+    if not tried:
+        return
+    scores = session.score([control.case for control in tried])
+    pays_some = any(
+        control.is_right and is_paid(score) for control, score in zip(tried, scores, strict=True)
+    )
+    wrong = []
+    for control, score in zip(tried, scores, strict=True):
+        abstains = score.outcome == "undecided" and may_abstain and pays_some
+        if score.outcome == "failed" or abstains or is_paid(score) == control.is_right:
+            continue  # what it could not look at, the run tells of
+        paid = f"{score.value:.2f}" if score.value is not None else f"nothing ({score.outcome})"
+        why = f" ({score.reason:.80})" if score.reason else ""
+        wrong.append(f"pays {paid} for {control.name}, {control.case.output!r:.60}{why}")
+    if wrong:
+        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        msg = (
+            f"verifiers.{name}: kind {session.spec.kind!r} {'; '.join(wrong[:3])}{more}. A "
+            "verifier that pays for junk, or does not pay for what is right, cannot tell them "
+            "apart: correct its keys, or use another kind"
+        )
+        raise RecipeError(msg)
+
+
+def is_paid(score: Score) -> bool:
+    """Return whether a score pays."""
+    return score.value is not None and score.value >= PAID
+
+
+def check_declared(recipe: Recipe, stage: str, tried: set[str], cache: Path) -> None:
+    """Try the verifiers of a stage on the controls that their kinds declare.
+
+    Args:
+        recipe: the recipe.
+        stage: whose verifiers are tried.
+        tried: names of those that were; gets these.
+        cache: where fetched files are kept.
+
+    Raises:
+        RecipeError: as :func:`check` does.
+    """
+    for use in recipe.stages[stage].uses():
+        if not use.is_verifier or use.name in tried:
+            continue
+        tried.add(use.name)
+        spec = recipe.verifiers[use.name]
+        session = VerifierSession(
+            use.name,
+            spec,
+            lambda spec=spec: spec.load(recipe.folder, cache, 1),  # type: ignore[misc]
+        )
+        with suppress(MissingExtraError):  # told with all else that is lacking
+            check(use.name, session, spec.controls())
+
+
+def check_rows(name: str, session: VerifierSession, known: Sequence[str | None]) -> None:
+    """Try a verifier on the references of some rows: each is right for its own, and no other's.
+
+    Two references that the verifier takes for the same either way are the same.
+
+    Raises:
+        RecipeError: as :func:`check` does.
+    """
+    given = list(dict.fromkeys(text for text in known if text and text.strip()))[:_ROWS]
+    pairs = [(one, two) for one in given for two in given if one != two]
+    scores = session.score([Case(one, two) for one, two in pairs])
+    same = {pair for pair, score in zip(pairs, scores, strict=True) if is_paid(score)}
+    if len(given) > 2 and len(same) == len(pairs):
+        msg = (
+            f"verifiers.{name}: kind {session.spec.kind!r} takes the references of {len(given)} "
+            f"rows for each other, such as {given[0]!r:.40} for {given[1]!r:.40}: it cannot tell "
+            "right from wrong here"
+        )
+        raise RecipeError(msg)
+    controls = []
+    for one in given:
+        others = [two for two in given if two != one and (two, one) not in same]
+        controls += of_reference(one, others[:2])
+    check(name, session, controls, may_abstain=True)
+
+
+_ROWS = 8  # references that are compared with each other
