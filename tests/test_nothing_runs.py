@@ -64,6 +64,10 @@ LISTED = {
         "subprocess.Popen": "a program of ours, bounded and asked in JSON: CEL runs nothing"
     },
     "report/templating.py": {"jinja2.Environment": "the package's own pages"},
+    "verifiers/maths/fallback.py": {
+        "subprocess.Popen": "a module of ours, which asks math-verify and is ended",
+        "importlib.import_module": "math-verify by its name, where the extra is installed",
+    },
     "run/pool.py": {"subprocess.Popen": "a module of ours: the run's own workers"},
     "run/server.py": {"multiprocessing.connection.Listener": OF_A_RUN},
     "run/worker.py": {"multiprocessing.connection.Client": OF_A_RUN},

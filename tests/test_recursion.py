@@ -9,6 +9,7 @@ import mashbill
 
 SOURCE = Path(mashbill.__file__).parent
 
+OF_ANSWERS = "brackets in one another, of which verifiers/maths/tokens.py takes _DEEPEST"
 BOUNDED = {
     "stages/marks/model_names.py known_name": "what is left is shorter, of _LONGEST letters",
     "run/measuring.py left_out": "measures of a manifest, which core/parsing.py read: its depth",
@@ -31,6 +32,25 @@ BOUNDED = {
     "teachers/fake_json.py _object": "twice _DEEPEST: nothing is drawn below",
     "client/wire/openai_chat.py _content": "one level: thoughts are only read if they are flat",
     "client/wire/schemas.py _mapped": "_NESTED levels of a schema, then WireError",
+    "verifiers/maths/comparing.py _of_two_kinds": OF_ANSWERS,
+    "verifiers/maths/comparing.py _ordered": OF_ANSWERS,
+    "verifiers/maths/comparing.py _same": OF_ANSWERS,
+    "verifiers/maths/comparing.py _unordered": OF_ANSWERS,
+    "verifiers/maths/forms.py _bracketed": OF_ANSWERS,
+    "verifiers/maths/forms.py _form": OF_ANSWERS,
+    "verifiers/maths/forms.py _matrix": OF_ANSWERS,
+    "verifiers/maths/forms.py _relation": OF_ANSWERS,
+    "verifiers/maths/reading.py _argument": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py _exponent": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py _function": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py _one": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py _power": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py _primary": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py _product": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py _root": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/reading.py expression": "_DEEPEST primaries in one another, then TooHardError",
+    "verifiers/maths/exact.py _to_whole": "once, for the power of the other sign",
+    "verifiers/maths/exact.py inverse": "once, for a product that is one term",
 }
 """file and function -> what bounds its recursion, other than how deep data go"""
 

@@ -56,6 +56,8 @@ MAY_PARSE = {
     "models.chat_template": OF_ITS_OWN,
     "stages.writing.work": OF_ITS_OWN,
     "run.handed": OF_THE_KIT,
+    "verifiers.schema": "an answer: whatever it is, it is read or scored 0",
+    "verifiers.maths.fallback": "what its own worker says, and the worker's reading of what we say",
     "run.worker": "the line that the run that started it writes: where it listens",
     "testing.laws": OF_THE_KIT,
     "testing.stages": OF_THE_KIT,

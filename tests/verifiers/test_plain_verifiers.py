@@ -1,0 +1,143 @@
+"""``numeric``, ``form``, ``schema`` and ``grounding``: what is right is paid, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mashbill.core.errors import InputError
+from mashbill.core.verifier import Case, VerifierSession
+from mashbill.verifiers.form import FormSpec
+from mashbill.verifiers.grounding import GroundingSpec
+from mashbill.verifiers.numeric import NumericSpec
+from mashbill.verifiers.schema import SchemaSpec, leaves
+
+JUNK = ["", " ", "asdf", "I don't know", "{", "null", "\u0000", "ö" * 500, "1/0", "9" * 400]
+
+
+def scored(spec, output, reference=None, folder=None, **row):
+    session = VerifierSession("v", spec, lambda: spec.load(folder, None, 1))
+    (score,) = session.score([Case(output, reference, row)])
+    return score
+
+
+NUMBERS = [
+    ("12", "12", {}, 1), ("12.0", "12", {}, 1), ("the answer is 12.", "12", {}, 1),
+    ("1.5e3", "1500", {}, 1), ("1,500", "1500", {}, 1), ("5 cm", "0.05 m", {}, 1),
+    ("5 cm", "5 km", {}, 0), ("5", "5 km", {}, 1), ("5", "5 km", {"unit": "required"}, 0),
+    ("5 kg", "5 m", {}, 0), ("3.14", r"\pi", {}, 0), ("3.14", r"\pi", {"relative": 0.001}, 1),
+    ("101", "100", {"absolute": 1}, 1), ("101.01", "100", {"absolute": 1}, 0),
+    ("99", "100", {"relative": 0.01}, 1), ("-100", "100", {"relative": 0.01}, 0),
+    ("1.2 km", "1200 m", {"absolute": 0}, 1), ("60 minutes", "1 hour", {}, 1),
+    ("50%", "50%", {}, 1),
+    (r"\frac{1}{3}", "0.3333", {"relative": 0.001}, 1), ("2i", "2", {}, 0), ("x", "2", {}, 0),
+]  # fmt: skip
+
+
+def test_numbers_are_compared_within_what_is_allowed():
+    found = [
+        (output, known, keys)
+        for output, known, keys, value in NUMBERS
+        if scored(NumericSpec(**keys), output, known).value != value
+    ]
+    assert not found
+
+
+def test_no_junk_is_a_number_and_no_reference_is_undecided():
+    for text in JUNK:
+        assert scored(NumericSpec(), text, "17").value == 0
+        assert scored(NumericSpec(), "17", text).outcome == "undecided", text
+    assert scored(NumericSpec(), "17").outcome == "undecided"
+
+
+@given(st.floats(-1e9, 1e9), st.floats(0, 0.5))
+def test_what_is_within_a_tolerance_is_right(number, relative):
+    spec = NumericSpec(relative=relative)
+    assert scored(spec, repr(number), repr(number)).value == 1
+    beyond = number * (1 + 3 * relative) + 1
+    assert scored(spec, repr(beyond), repr(number)).value == 0 or number < 0
+
+
+FORMS = [
+    ({"max_chars": 5}, "abcde", 1), ({"max_chars": 5}, "abcdef", 0), ({"min_words": 2}, "one", 0),
+    ({"min_words": 2}, "one two", 1), ({"match": ["^Dear "]}, "Dear you", 1),
+    ({"match": ["^Dear "]}, "Hi", 0), ({"refuse": ["sorry"]}, "I am sorry", 0),
+    ({"refuse": ["sorry"], "max_words": 9}, "I am sorry", 0.5), ({"min_chars": 1}, "", 0),
+]  # fmt: skip
+
+
+def test_a_form_is_paid_by_the_demands_that_are_met():
+    assert not [each for each in FORMS if scored(FormSpec(**each[0]), each[1]).value != each[2]]
+
+
+def test_a_form_that_demands_nothing_or_what_cannot_be_is_refused():
+    for keys in ({}, {"min_chars": 5, "max_chars": 4}, {"match": ["("]}, {"match": ["(?=a)"]}):
+        with pytest.raises((ValidationError, InputError)):
+            FormSpec(**keys)
+
+
+@pytest.fixture
+def schema(tmp_path):
+    text = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    (tmp_path / "s.json").write_text(json.dumps(text))
+    return SchemaSpec(file="s.json"), tmp_path
+
+
+def test_json_that_fits_is_paid_and_nothing_else(schema):
+    spec, folder = schema
+    assert spec.files() == ("s.json",)
+    assert scored(spec, '{"n": 3}', folder=folder).value == 1
+    for text in [*JUNK, '{"n": "3"}', "[]", '{"n": 3', '{"n": 3} and more', "```json\n{}\n```"]:
+        assert scored(spec, text, folder=folder).value == 0, text
+
+
+TEXT = "Ada Lovelace was born on 10 December 1815; the machine had 1,200 wheels, 3.5 m high."
+
+
+def test_values_that_stand_in_the_text_are_paid():
+    spec = GroundingSpec()
+    assert spec.reads() == ("text",)
+    good = json.dumps(
+        {"name": "ada  lovelace", "wheels": 1200, "when": ["10 December 1815"], "m": 3.5}
+    )
+    assert scored(spec, good, text=TEXT).value == 1
+    half = json.dumps({"name": "Ada Lovelace", "wheels": 1201})
+    assert scored(spec, half, text=TEXT).value == 0.5
+    assert scored(spec, "December 1815", text=TEXT).value == 1
+    for text in ("Charles", "love", "181", "{}", "", json.dumps({"a": "Babbage"})):
+        assert scored(spec, text, text=TEXT).value == 0, text
+    for row in ({}, {"text": None}, {"text": " "}, {"text": 3}):
+        assert scored(spec, "x", **row).outcome == "undecided"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda part: (
+        st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=3), part, max_size=3)
+    ),
+)
+
+
+@given(JSON)
+def test_all_texts_and_numbers_of_json_are_its_values(value):
+    def count(part):
+        if isinstance(part, dict):
+            return sum(map(count, part.values()))
+        if isinstance(part, list):
+            return sum(map(count, part))
+        return int(isinstance(part, str | int) and not isinstance(part, bool))
+
+    assert len(leaves(json.dumps(value))) == count(value)
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_none_raises_for_any_text(output, other):
+    for spec in (NumericSpec(), FormSpec(max_words=3), GroundingSpec()):
+        score = scored(spec, output, other, text=other)
+        assert score.reason
+        assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301 - our own
