@@ -316,6 +316,17 @@ def test_a_deep_audit_asks_the_student_again(copied, many, is_wrong):
     assert [told in what for what in found.not_derived] == [True] * (is_wrong is False)
 
 
+@pytest.mark.parametrize(
+    "to", ["teacher = '[]'", "more = '[1]'", "choices = '[\"a\"]'", "more = '{'"]
+)
+def test_odd_rows_of_a_journal_stop_no_deep_audit(copied, to):
+    root = copied[1]
+    altered_answers(root, 24, to)
+    found = Rederived()
+    ask_again(Store(root).find("written"), Store(root), found, share=1.0, seed=0, threads=1)
+    assert len(found.wrong) + len(found.not_derived) <= 1
+
+
 def test_a_deep_audit_weighs_a_students_choices_again(tmp_path):
     stages = STAGES.partition("[stages.written]")[0] + MOODS
     store = run_chain(tmp_path, stages)
@@ -336,6 +347,32 @@ teacher = "student"
 prompt = "mood.txt"
 labels = { good = " good", bad = " bad" }
 """
+
+
+ODD = {
+    "keys of a later release": {"beam": 4},
+    "keys that are wrong": {"max_tokens": -1, "temperature": "hot"},
+    "a model that is no name": {"model": ["scratch"]},
+    "no model": {"model": None},
+    "a table that is none": "scratch",
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_odd_literals_of_a_student_are_told_and_stop_no_audit(copied, what):
+    insider = Insider(copied[1])
+
+    def change(manifest, _item):
+        table = manifest["stage"]["teachers"]
+        odd = ODD[what]
+        table["student"] = {**table["student"], **odd} if isinstance(odd, dict) else odd
+
+    manifest_said(change)(insider)
+    insider.sign()
+    result = Auditor(copied[1], rederive=Rederiver(Store(copied[1]))).run()
+    names_the_model = what.startswith("keys")
+    assert bool(result.findings) != names_the_model, result.findings
+    assert not any("cannot be checked" in finding.what for finding in result.findings)
 
 
 # The other things that teachers do.

@@ -87,7 +87,8 @@ class Recipe(BaseModel):
 
         ``spec.uses()`` says whom it asks, by the names of teachers; this says what it takes.
         """
-        return with_students(self.stages[stage].uses(), self.teachers)
+        students = {name: one.made_by for name, one in self.teachers.items() if one.made_by}
+        return with_students(self.stages[stage].uses(), students)
 
     def literals(self, stage: str) -> dict[str, Any]:
         """Return what identifies a stage, apart from its inputs: its keys, files and seed."""

@@ -8,7 +8,7 @@ bill stands the model with its own bill, one hop further away.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import RecipeError
 from mashbill.core.explaining import near
@@ -19,25 +19,34 @@ if TYPE_CHECKING:
 
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageSpec, Uses
-    from mashbill.core.teacher import TeacherSpec
 
 STUDENT = "student"
 """kind of such a teacher, and in manifests the ``kind`` that its calls name it by"""
 
 
-def with_students(uses: tuple[Uses, ...], teachers: Mapping[str, TeacherSpec]) -> tuple[Uses, ...]:
+def with_students(uses: tuple[Uses, ...], students: Mapping[str, str]) -> tuple[Uses, ...]:
     """Return what a stage uses, each teacher that is a student led to the stage that trained it.
 
     Args:
         uses: as the stage declares them, which knows its teachers by name only.
-        teachers: those of the recipe.
+        students: teacher -> stage, of those teachers that are students.
     """
     return tuple(
-        replace(use, name=teachers[use.name].made_by, is_teacher=False, asked_as=use.name)
-        if use.is_teacher and use.name in teachers and teachers[use.name].made_by
+        replace(use, name=students[use.name], is_teacher=False, asked_as=use.name)
+        if use.is_teacher and use.name in students
         else use
         for use in uses
     )
+
+
+def students_named(literals: Mapping[str, Any]) -> dict[str, str]:
+    """Return teacher -> stage, of the students that a stage's literals name."""
+    stated = literals.get("teachers")
+    return {
+        name: str(table.get("model"))
+        for name, table in (stated.items() if isinstance(stated, dict) else ())
+        if isinstance(table, dict) and table.get("kind") == STUDENT
+    }
 
 
 def check_students(path: Path, recipe: Recipe) -> None:

@@ -12,7 +12,7 @@ from mashbill.core.artifact import ArtifactRef, named_by
 from mashbill.core.errors import MashbillError
 from mashbill.core.record import BILL
 from mashbill.core.store import MANIFEST, NODES
-from mashbill.core.students import STUDENT, with_students
+from mashbill.core.students import students_named, with_students
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
 from mashbill.lineage.evidence.recomposing import source_behind
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mashbill.core.source import Source
     from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
-    from mashbill.core.teacher import TeacherSpec
     from mashbill.lineage.evidence.finding import Rederived
 
 _TOLD = 3
@@ -60,7 +59,7 @@ def compare_declared(spec: StageSpec, manifest: Manifest, store: Store, found: R
 def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:
     if spec.output != manifest.kind:
         found.wrong.append((MANIFEST, f"its kind makes a {spec.output}"))
-    declared = with_students(spec.uses(), _students(manifest))
+    declared = with_students(spec.uses(), students_named(manifest.stage))
     uses = [(u.name, u.role, u.via) for u in declared if u.is_artifact]
     stated = [
         (ArtifactRef.parse(item.name).name, item.role, item.channel)
@@ -89,15 +88,6 @@ def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived)
     table = NodeTable.of(store, manifest) if given else NodeTable()
     for use, item in zip(teachers, given, strict=True):
         _teacher(use.name, item, source_behind(item, table), manifest, found)
-
-
-def _students(manifest: Manifest) -> dict[str, TeacherSpec]:
-    """Return the teachers that literals name and that are models of the recipe's own."""
-    found = {}
-    for name, table in manifest.stage.get("teachers", {}).items():
-        if isinstance(table, dict) and table.get("kind") == STUDENT:
-            found[name] = registry.find(STUDENT, registry.TEACHERS).model_validate(table)
-    return found
 
 
 def _brought(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.artifact import ArtifactRef
-from mashbill.core.students import STUDENT
+from mashbill.core.students import STUDENT, students_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +26,7 @@ def strange_students(manifest: Manifest) -> Iterator[str]:
             yield f"says that calls to {item.name} name another model than it is"
         if item.role != "actor":
             yield f"says that {item.name} was asked as a teacher, and that it is its {item.role!r}"
-    stated = manifest.stage.get("teachers")
-    tables = stated.values() if isinstance(stated, dict) else ()
-    named = {
-        str(table.get("model"))
-        for table in tables
-        if isinstance(table, dict) and table.get("kind") == STUDENT
-    }
+    named = set(students_named(manifest.stage).values())
     given = {ArtifactRef.parse(item.name).name for item in asked}
     for text in sorted(named - given):
         yield f"its literals name the student {text!r:.80}, which is not among its inputs"
