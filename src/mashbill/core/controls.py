@@ -115,14 +115,16 @@ def check_declared(recipe: Recipe, stage: str, tried: set[str], cache: Path) -> 
         if not use.is_verifier or use.name in tried:
             continue
         tried.add(use.name)
-        spec = recipe.verifiers[use.name]
-        session = VerifierSession(
-            use.name,
-            spec,
-            lambda spec=spec: spec.load(recipe.folder, cache, 1),  # type: ignore[misc]
-        )
-        with suppress(MissingExtraError):  # told with all else that is lacking
-            check(use.name, session, spec.controls())
+        own = recipe.verifiers[use.name]
+        parts = {f"{use.name}.{part}": spec for part, spec in own.made_of().items()}
+        for name, spec in {use.name: own, **parts}.items():
+            session = VerifierSession(
+                name,
+                spec,
+                lambda one=spec: one.load(recipe.folder, cache, 1),  # type: ignore[misc]
+            )
+            with suppress(MissingExtraError):  # told with all else that is lacking
+                check(name, session, spec.controls())
 
 
 def check_rows(name: str, session: VerifierSession, known: Sequence[str | None]) -> None:

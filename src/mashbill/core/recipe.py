@@ -112,7 +112,7 @@ class Recipe(BaseModel):
         verifiers = {use.name: self.verifiers[use.name] for use in spec.uses() if use.is_verifier}
         if verifiers:  # a key that came later: without one, older literals stay what they were
             literals[VERIFIERS] = {
-                name: {"release": one.release, **one.model_dump(mode="json")}
+                name: {"release": one.rules.release, **one.model_dump(mode="json")}
                 for name, one in verifiers.items()
             }
         return literals
@@ -258,8 +258,8 @@ def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
         msg = f"{path}: [{key}]: {error}"
         raise PluginError(msg) from error
     except RecipeError as error:
-        hint = near(kind, registry.kinds(*groups))
-        if not hint and base is TeacherSpec:
+        hint = ""
+        if base is TeacherSpec and not near(kind, registry.kinds(*groups)):
             hint = "; a provider's model is kind = 'api' with provider = ..., and model = ..."
         msg = f"{path}: {key}.{error}{hint}"
         raise RecipeError(msg) from error

@@ -117,6 +117,22 @@ class Verifier(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What a run has to know of a verifier's scores before it has any."""
+
+    release: str
+    """another one wherever the same output may get another score"""
+    components: tuple[str, ...]
+    """names of the parts of its scores; each becomes a column ``score_NAME``"""
+    repeats: bool
+    """whether the same case gets the same score on any machine"""
+    needs_reference: bool
+    """whether it cannot say anything of an output without a reference"""
+    may_leave_out: bool = False
+    """whether a score may lack some components, of which nothing could be said"""
+
+
 class VerifierSpec(Literals):
     """The literals of one verifier of a recipe. Subclasses load it."""
 
@@ -134,6 +150,11 @@ class VerifierSpec(Literals):
     """which verifier this is"""
 
     @property
+    def rules(self) -> Rules:
+        """What a run has to know of its scores; a kind that is made of others says theirs."""
+        return Rules(self.release, self.components, self.repeats, self.needs_reference)
+
+    @property
     def extras(self) -> tuple[str, ...]:
         """Return the extras of mashbill that it needs: told before anything runs."""
         return ()
@@ -146,7 +167,7 @@ class VerifierSpec(Literals):
             what="program",
             kind="program",
             route="in-process",
-            version=self.release,
+            version=self.rules.release,
         )
 
     def reads(self) -> tuple[str, ...]:
@@ -155,6 +176,10 @@ class VerifierSpec(Literals):
         A case's ``row`` holds these and no others.
         """
         return ()
+
+    def made_of(self) -> Mapping[str, VerifierSpec]:
+        """Return the verifiers that it is made of, by name: each is tried on its own."""
+        return {}
 
     def controls(self) -> tuple[Control, ...]:
         """Return outputs of which it is known what they are worth: a plan tries it on them.
@@ -210,15 +235,17 @@ class VerifierSession:
         if not isinstance(scores, list | tuple) or len(scores) != len(cases):
             given = f"{len(scores)}" if isinstance(scores, list | tuple) else type(scores).__name__
             raise self._broke(f"it was given {len(cases)} outputs at once and gave {given} scores")
+        rules = self.spec.rules
         for place, score in enumerate(scores):
             if not isinstance(score, Score):
                 raise self._broke(f"it gave {score!r:.60} of output {place}, which is no Score")
-            strange = sorted(score.components.keys() ^ set(self.spec.components))
+            declared, said = set(rules.components), set(score.components)
+            strange = said - declared if rules.may_leave_out else said ^ declared
             if score.outcome == "scored" and strange:
                 raise self._broke(
                     f"its score of output {place} has the components "
                     f"{', '.join(sorted(score.components)) or 'none'}, and it declares "
-                    f"{', '.join(self.spec.components) or 'none'}"
+                    f"{', '.join(rules.components) or 'none'}"
                 )
         return list(scores)
 

@@ -40,10 +40,10 @@ def spec_of_verifier(name: str, manifest: Manifest) -> VerifierSpec | str:
         spec: VerifierSpec = registry.find(kind, registry.VERIFIERS).model_validate(keys)
     except (ValidationError, MashbillError) as error:
         return f"its verifier {name!r} is not read by this release: {error!s:.120}"
-    if literals.get("release") != spec.release:
+    if literals.get("release") != spec.rules.release:
         return (
             f"its verifier {name!r} scored by the rules of release {literals.get('release')!s:.20} "
-            f"of kind {kind!r}, and this mashbill has release {spec.release}"
+            f"of kind {kind!r}, and this mashbill has release {spec.rules.release}"
         )
     return spec
 
@@ -56,7 +56,7 @@ def scores_again(spec: StageSpec, manifest: Manifest, found: Rederived) -> bool:
         verifier = spec_of_verifier(use.name, manifest)
         if isinstance(verifier, str):
             found.not_derived.append(verifier)
-        elif not verifier.repeats:
+        elif not verifier.rules.repeats:
             found.not_derived.append(
                 f"its verifier {use.name!r} is of kind {verifier.kind!r}, whose scores need not "
                 "come out the same twice"

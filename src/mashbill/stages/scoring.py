@@ -23,7 +23,7 @@ PART = "score_{}"
 
 def given_by(verifier: VerifierSpec) -> tuple[str, ...]:
     """Return the columns that a verifier's scores become."""
-    return (SCORE, REASON, *(PART.format(name) for name in verifier.components))
+    return (SCORE, REASON, *(PART.format(name) for name in verifier.rules.components))
 
 
 def scores_of_rows(
@@ -107,7 +107,7 @@ def columns_of(scores: list[Score | None], verifier: VerifierSpec) -> dict[str, 
             [None if score is None else score.components.get(name) for score in scores],
             pa.float64(),
         )
-        for name in verifier.components
+        for name in verifier.rules.components
     }
     return {SCORE: pa.array(values, pa.float64()), REASON: pa.array(told, pa.string()), **parts}
 

@@ -155,7 +155,7 @@ class VerifySpec(StageSpec):
     def check_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> None:
         """See that a verifier that needs a reference is given one."""
         verifier = verifiers.get(self.by)
-        if verifier is not None and verifier.needs_reference and not self.reference:
+        if verifier is not None and verifier.rules.needs_reference and not self.reference:
             msg = (
                 f"verifier {self.by!r} (kind {verifier.kind!r}) compares with what is known to be "
                 'right; set reference = "COLUMN"'
@@ -216,7 +216,7 @@ class VerifySpec(StageSpec):
             RecipeError: naming it and what it gets wrong.
         """
         data = ctx.input(self.input)
-        compares = verifier.spec.needs_reference and not verifier.spec.reads()
+        compares = verifier.spec.rules.needs_reference and not verifier.spec.reads()
         if self.reference and compares and data.num_rows and self.reference in data.columns:
             known = data.sample(_TRIED, [self.reference]).column(self.reference)
             if pa.types.is_string(known.type) or pa.types.is_large_string(known.type):

@@ -98,7 +98,7 @@ def _check_failing(
     with laws.law("a failure is told and not 0", mend):
         for case, score in zip(failing, session.score(failing), strict=True):
             demand(score.outcome != "scored", f"{case!r:.120} gets {score!r:.120}")
-        if session.spec.needs_reference:
+        if session.spec.rules.needs_reference:
             bare = [replace(case, reference=None) for case in right]
             for score in session.score(bare):
                 demand(score.outcome != "scored", f"without a reference it gives {score!r:.120}")
@@ -116,9 +116,9 @@ def _check_alone(
     with laws.law("scores in order", "A score depends on its own case alone, not on its batch."):
         back = list(reversed(session.score(list(reversed(cases)))))
         alone = [session.score([case])[0] for case in cases]
-        if session.spec.repeats:
+        if session.spec.rules.repeats:
             demand(back == scores == alone, "a case has another score in another batch")
-    if session.spec.repeats:
+    if session.spec.rules.repeats:
         with laws.law("the same twice", "Set repeats = False where scores may come out otherwise."):
             demand(other.score(cases) == scores, "a case has another score when it is loaded anew")
 
@@ -143,7 +143,7 @@ def _check_run(
         input="rows", by="v", reference="known", threshold=0, undecided="keep", failed="keep"
     )
     trial = Trial(stage, {"rows": table}, verifiers={"v": spec}, files=files)
-    made = run_twice(laws, trial, folder) if spec.repeats else None
+    made = run_twice(laws, trial, folder) if spec.rules.repeats else None
     if made is None:
         return
     with laws.law("its scores are rows", "Declare in components all parts that a score has."):
