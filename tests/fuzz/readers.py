@@ -183,7 +183,7 @@ def _journal_of(path):
     try:
         for run in journal.runs():
             list(journal.rows_of(run.run)), journal.events(run.run)
-        list(journal.all_calls()), list(journal.all_bought()), journal.totals(), journal.terms()
+        list(journal.here.all()), list(journal.all_bought()), journal.totals(), journal.terms()
     finally:
         journal.close()
     keeping.size(path)

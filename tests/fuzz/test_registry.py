@@ -55,6 +55,7 @@ MAY_PARSE = {
     "teachers.vllm_engine": OF_ITS_OWN,
     "models.chat_template": OF_ITS_OWN,
     "stages.writing.work": OF_ITS_OWN,
+    "run.asking_again": OF_THE_JOURNAL,
     "run.handed": OF_THE_KIT,
     "verifiers.schema": "an answer: whatever it is, it is read or scored 0",
     "verifiers.maths.fallback": "what its own worker says, and the worker's reading of what we say",

@@ -108,7 +108,7 @@ def test_plain_text_with_half_a_character_is_a_rejected_row(tmp_path, monkeypatc
             texts = ["\ud83d!" if "owl" in question.body else "fine" for question in questions]
             return [("00" * 32, Answer((), 1, text)) for text in texts]
 
-    monkeypatch.setattr("mashbill.run.executor.Session", Session)
+    monkeypatch.setattr("mashbill.run.sessions.Session", Session)
     monkeypatch.setattr("mashbill.calls.journal.Journal.merkle_root", lambda *_: "")
     store = made(tmp_path, "generate")
     (gone,) = rows_of(store, "out", "rejected")

@@ -130,18 +130,18 @@ def test_a_mix_killed_between_shards_ends_as_one_that_was_not(tmp_path, monkeypa
 
     stages = imported("one") + imported("other") + MIX
     whole = run_stages(tmp_path / "whole", stages, two_sets())
-    real, killed = ShardWriter.write, []
+    real, killed = ShardWriter.commit, []
 
     class Killed(BaseException):
         pass
 
-    def write(self, number, table, context):
-        if self._task.name == "mixed" and number == 4 + 5 * len(killed) and len(killed) < 3:
-            killed.append(number)
+    def commit(self, made, own):
+        if self._task.name == "mixed" and made.number == 4 + 5 * len(killed) and len(killed) < 3:
+            killed.append(made.number)
             raise Killed
-        real(self, number, table, context)
+        real(self, made, own)
 
-    monkeypatch.setattr(ShardWriter, "write", write)
+    monkeypatch.setattr(ShardWriter, "commit", commit)
     for _ in range(3):
         with pytest.raises(Killed):
             run_stages(tmp_path / "killed", stages, two_sets())

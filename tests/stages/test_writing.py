@@ -166,14 +166,19 @@ def test_the_store_holds_and_an_altered_writing_is_found(written, tmp_path):
     assert any("drafts@1" in str(finding) for finding in found)
 
 
-def test_more_samples_buy_only_what_is_new(tmp_path):
+@pytest.mark.parametrize(("kind", "calls"), [("fake-service", 12), ("fake", 16)])
+def test_more_samples_buy_only_what_is_new(tmp_path, kind, calls):
+    """A service is asked what is new; what is asked at once of a model here is asked as one."""
     files = {"asked.jsonl": ASKED}
+    teacher = TEACHER.replace('"fake"', f'"{kind}"')
+    if kind == "fake-service":
+        teacher = teacher.replace("noise = 0.5\n", "")
     stages = CORPUS + DRAFTS.replace("samples = 3", "samples = 1")
-    store = run_stages(tmp_path, stages, files)
+    store = run_stages(tmp_path, stages, files, teacher)
     assert Journal(store.root / "calls.sqlite").totals()[0] == 4
     stages = CORPUS + DRAFTS.replace("samples = 3", 'samples = 3\nversion = "2"')
-    run_stages(tmp_path, stages, files)
-    assert Journal(store.root / "calls.sqlite").totals()[0] == 12
+    run_stages(tmp_path, stages, files, teacher)
+    assert Journal(store.root / "calls.sqlite").totals()[0] == calls
 
 
 def test_the_judge_follows_the_words_and_equal_completions_are_no_preference(tmp_path):
@@ -258,7 +263,7 @@ def test_a_teacher_that_cannot_write_is_not_asked_to(tmp_path):
 
     source = Source(name="chooser", what="model", kind="test-double", route="in-process")
     journal = Journal(tmp_path / "calls.sqlite", writable=True)
-    session = Session(source, Chooser, Chooser.identity, journal)
+    session = Session(source, Chooser, Chooser.identity, journal.here)
     assert session.ask([Question("a", "b", ("c", "d"))])[0][1].logprobs == (-0.7, -0.7)
     with pytest.raises(TeacherError, match="chooser is asked to write and can only choose"):
         session.ask([Question("a", "b")])

@@ -71,8 +71,11 @@ OUTCOME = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(OUTCOME, st.just(0.0) | st.floats(1e-6, 9), st.none() | st.floats(0.01, 1), st.booleans()),
-                min_size=1, max_size=4))  # fmt: skip
+WEIGHT = st.just(0.0) | st.floats(1e-6, 9)
+DRAWN = st.tuples(OUTCOME, WEIGHT, st.none() | st.floats(0.01, 1), st.booleans())
+
+
+@given(st.lists(DRAWN, min_size=1, max_size=4))
 def test_a_rubric_is_between_its_parts_and_an_outage_is_never_0(drawn):
     parts = {
         f"p{at}": Part(weight=weight, gate=gate, abstains=abstains, **SHORT)
