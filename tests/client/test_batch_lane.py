@@ -19,7 +19,7 @@ from mashbill.client.budget import Budget, Caps, Cost
 from mashbill.client.limits import Pace
 from mashbill.client.order import Answered, Order, Refused
 from mashbill.client.pressure import Window
-from mashbill.client.route import Route, Surroundings
+from mashbill.client.route import ClientContext, Route
 from mashbill.client.transport import Response, TransportError
 from mashbill.client.wire import anthropic_batches, batching, gemini_batches
 from mashbill.client.wire.anthropic import AnthropicMessages
@@ -73,13 +73,15 @@ class Bench:
         )
         account = Account("a", "server", "http://x", keys, "Example Ltd")
         route = Route(account, "", "w", "m-1", {}, "", "", "")
-        around = Surroundings("r", self, budget or Budget(), self.write, self.stop, time.monotonic)
+        context = ClientContext(
+            "r", self, budget or Budget(), self.write, self.stop, time.monotonic
+        )
 
         def asked(order):
             return asking("m-1", [{"role": "user", "content": order.question.body}], 8)
 
         self.lane = BatchLane(
-            route, around, Pace(), Window(8),
+            route, context, Pace(), Window(8),
             endpoint=Endpoint(wire, "", asked, 0.02), record=self.record,
             open_batches=list(opened), bought=lambda calls: set(calls) & set(bought),
         )  # fmt: skip

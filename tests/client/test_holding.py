@@ -19,8 +19,8 @@ def holding():
     told = []
     account = SimpleNamespace(alias="a")
     route = SimpleNamespace(account=account, place="models.example, model m", model="m")
-    around = SimpleNamespace(run="r", clock=lambda: NOW, write=told.append, tell=told.append)
-    return Holding(Pace(Shared(None, None, NOW)), Recording(route, around), Counts()), told
+    context = SimpleNamespace(run="r", clock=lambda: NOW, write=told.append, tell=told.append)
+    return Holding(Pace(Shared(None, None, NOW)), Recording(route, context), Counts()), told
 
 
 @law()

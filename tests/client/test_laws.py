@@ -380,9 +380,9 @@ def test_a_request_that_was_itself_turned_down_may_be_a_breach():
 
 
 def test_what_is_written_down_late_is_dated_to_when_it_was():
-    around = SimpleNamespace(clock=lambda: 1000.5)
+    context = SimpleNamespace(clock=lambda: 1000.5)
     before = datetime.now(UTC)
-    late = datetime.fromisoformat(Recording(None, around).at(1000.0))
+    late = datetime.fromisoformat(Recording(None, context).at(1000.0))
     assert 0.49 < (before - late).total_seconds() < 0.52
 
 

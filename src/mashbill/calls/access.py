@@ -210,5 +210,5 @@ def run_digest(run: Run) -> str:
 
 
 def events_root(events: Iterable[Event]) -> str:
-    """Return the Merkle root over what befell a run's calls, in order."""
+    """Return the Merkle root over what happened to a run's calls, in order."""
     return root([leaf(netstrings(record)) for record in event_records(events)])

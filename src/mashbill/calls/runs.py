@@ -22,7 +22,7 @@ _AHEAD = 300.0  # seconds by which an event may lie ahead of a clock that was se
 
 @dataclass(frozen=True)
 class Event:
-    """Something that befell a call: a limit met, a failure, an answer turned down."""
+    """Something that happened to a call: a limit met, a failure, an answer turned down."""
 
     run: str
     at: str
@@ -65,7 +65,7 @@ class Runs:
         return self._db.read(query, values) if self._db.has_bought else []
 
     def events(self, run: str) -> list[Event]:
-        """Return what befell a run's calls, in order."""
+        """Return what happened to a run's calls, in order."""
         if not self._db.has_bought:
             return []
         rows = self._db.read(

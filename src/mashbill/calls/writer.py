@@ -73,7 +73,7 @@ class Writer:
         self._thread.start()
 
     def put(self, items: list[PaidCall | Event]) -> None:
-        """Hand over answered calls, and what befell others."""
+        """Hand over answered calls, and what happened to others."""
         self._queue.put(items)
 
     def run(self, run: str, started: str, facts: str, ended: str = "") -> None:

@@ -32,7 +32,7 @@ def _journal(store: Path) -> Path:
 
 @conduct_app.command("runs")
 def runs_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
-    """List the runs that asked services: what they bought, and what befell them."""
+    """List the runs that asked services: what they bought, and what happened to them."""
     runs = workspace(store).service_runs()
     if as_json:
         print_json(runs.as_json())

@@ -110,7 +110,7 @@ class BatchCalls(Lane):
         try:
             await work
         except MashbillError as error:
-            self.around.stop(error)
+            self.context.stop(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
             self._at_fault(error)
 
@@ -125,7 +125,7 @@ class BatchCalls(Lane):
             TransportError: if no whole response came in time.
             TeacherError: if the service asks to wait for too long.
         """
-        clock = self.around.clock
+        clock = self.context.clock
         while True:
             now = clock()
             wait = self.pace.wait(0, now)
@@ -143,7 +143,7 @@ class BatchCalls(Lane):
         headers = {**call.headers, "User-Agent": self.route.agent}
         try:
             async with asyncio.timeout(self.route.timeout):
-                response = await self.around.transport.send(call.method, url, headers, call.body)
+                response = await self.context.transport.send(call.method, url, headers, call.body)
         except TimeoutError as error:
             msg = f"no answer within {self.route.timeout:.0f} s"
             raise TransportError("timeout", msg) from error
@@ -173,7 +173,7 @@ class BatchCalls(Lane):
         wait = self.holding.unsaid() if said is None else said
         if limited:
             self.holding.limited()
-        now = self.around.clock()
+        now = self.context.clock()
         error = self.holding.record(asked, wait, "", _why(response), began, now)
         if error is not None:
             msg = f"{error}; batches that are submitted go on"
@@ -326,7 +326,7 @@ class BatchCalls(Lane):
         """Tell once of each batch that it is waited for."""
         if batch not in self._polled:
             self._polled.add(batch)
-            self.around.tell(
+            self.context.tell(
                 f"{self.route.place}: batch {foreign.quoted(batch)} runs; its provider answers it "
                 f"within a day, and it is looked at every {wait:,.0f} s to a minute. {STOPS}."
             )

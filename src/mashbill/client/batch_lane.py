@@ -101,7 +101,7 @@ class BatchLane(BatchCalls):
     def _gather(self, new: list[Order]) -> None:
         if self._stopped:
             return
-        now = self.around.clock()
+        now = self.context.clock()
         self._gathered.add([*new, *self._later.due(now)], now)
         if self._gathered.is_due(now):
             self._submit(now)
@@ -115,7 +115,7 @@ class BatchLane(BatchCalls):
         batch = found[0] if found else self._elsewhere.get(order.call)
         if batch is None:
             return False
-        self.around.budget.hold(order.most)
+        self.context.budget.hold(order.most)
         order.sent_at = batch.sent_at
         order.attempts += 1
         if found is None:
@@ -138,9 +138,9 @@ class BatchLane(BatchCalls):
             left += orders
         if left:
             self._gathered.put_back(left, now)
-            budget = self.around.budget
+            budget = self.context.budget
             if not budget.in_flight:
-                self.around.stop(budget.reached(left[0].most, self.waiting))
+                self.context.stop(budget.reached(left[0].most, self.waiting))
 
     def _chunk(self, orders: deque[Order]) -> list[Order]:
         """Take as many as a batch and the budget have room for."""
@@ -148,7 +148,7 @@ class BatchLane(BatchCalls):
         most, size = min(_MOST, limits.requests or _MOST), 0
         chunk: list[Order] = []
         while orders and len(chunk) < most and size < limits.bytes // 2:
-            if not self.around.budget.reserve(orders[0].most):
+            if not self.context.budget.reserve(orders[0].most):
                 break
             chunk.append(orders.popleft())
             size += len(chunk[-1].body)
@@ -249,16 +249,16 @@ class BatchLane(BatchCalls):
 
     def _settle(self, order: Order, response: Response, state: str) -> None:
         """Make of one item of a batch what is made of a single response."""
-        now = self.around.clock()
+        now = self.context.clock()
         outcome = self._outcome(order, response)
         if not isinstance(outcome, Refused):
             outcome.flags = ",".join(part for part in (outcome.flags, "batch") if part)
             # Not _answered: a batch takes nothing of the pace, and gives nothing back to it.
             self._keep(order, outcome, now)
         elif self._stopped:
-            self.around.budget.release(order.most)
+            self.context.budget.release(order.most)
         elif outcome.ends_run:
-            self.around.budget.release(order.most)
+            self.context.budget.release(order.most)
             self._fatal = self._fatal or outcome.reason
             detail = {"status": response.status, "reason": outcome.reason[:300]}
             self.recording.event("refused", order.call, detail)
@@ -273,7 +273,7 @@ class BatchLane(BatchCalls):
 
     def _end_if_fatal(self) -> None:
         if self._fatal and not self._stopped:
-            self.around.stop(TeacherError(f"{self.route.account.host}: {self._fatal}"))
+            self.context.stop(TeacherError(f"{self.route.account.host}: {self._fatal}"))
 
     async def _fell(self, batch: Submitted, reason: str) -> None:
         """Try a batch again that its provider did not take on: that is not its requests' fault.
@@ -294,7 +294,7 @@ class BatchLane(BatchCalls):
         if self._fallen_in_a_row == _BATCH_ATTEMPTS:
             msg = f"{self.route.account.host}: {_BATCH_ATTEMPTS} batches in a row failed: {reason}"
             raise TeacherError(msg)
-        then = self.around.clock() + min(self._endpoint().poll * 2**self._fallen_in_a_row, 60.0)
+        then = self.context.clock() + min(self._endpoint().poll * 2**self._fallen_in_a_row, 60.0)
         for order in orders:
             self._later.put(order, then)
 
@@ -333,7 +333,7 @@ class BatchLane(BatchCalls):
                     del self._elsewhere[call]
                 order = self._awaited.pop(call, None)
                 if order is not None:
-                    self.around.budget.release(order.most)
+                    self.context.budget.release(order.most)
                     orders.append(order)
         batch.left.clear()
         return orders
@@ -358,7 +358,7 @@ class BatchLane(BatchCalls):
         if self._resumed:
             return
         self._resumed = True
-        now, wall, batches = self.around.clock(), datetime.now(UTC), []
+        now, wall, batches = self.context.clock(), datetime.now(UTC), []
         for item in sorted(self.open_batches, key=lambda item: item.at):
             calls, at = list(item.calls), foreign.moment(item.at) or wall
             secret = self.route.account.key_for(calls[0])

@@ -26,7 +26,7 @@ from mashbill.client.budget import Budget, Caps
 from mashbill.client.lanes import Lanes
 from mashbill.client.on_their_way import OnTheirWay
 from mashbill.client.order import Batch, Order
-from mashbill.client.route import Counts, Route, Surroundings
+from mashbill.client.route import ClientContext, Counts, Route
 from mashbill.client.scrubbing import Scrubber
 from mashbill.client.transport import Carrier
 from mashbill.core.errors import MashbillError, TeacherError
@@ -251,7 +251,7 @@ class Client:
         self._end = asyncio.Event()
         self._loop.set_exception_handler(self._unforeseen)
         self._transport = Carrier(_CONNECTIONS, self.twins, self.scrubber)
-        self._around = Surroundings(
+        self._around = ClientContext(
             self.run, self._transport, self._budget, self._write, self._stop,
             time.monotonic, self.say, self.scrubber,
         )  # fmt: skip

@@ -45,7 +45,7 @@ class Holding:
             said = {"held": held, "header": self.pace.held_by}
             self.recording.event("window-empty", call, said, now)
         if self.pace.unbelieved:
-            self.recording.around.tell(
+            self.recording.context.tell(
                 f"{self._place}: {self.pace.unbelieved} is out of all bounds, and is left out"
             )
             self.pace.unbelieved = ""

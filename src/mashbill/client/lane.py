@@ -20,7 +20,7 @@ from mashbill.client.patience import Patience
 from mashbill.client.pressure import Breaker, Window
 from mashbill.client.recording import Recording
 from mashbill.client.retries import Retries
-from mashbill.client.route import Counts, Route, Surroundings
+from mashbill.client.route import ClientContext, Counts, Route
 from mashbill.client.transport import Response, TransportError
 from mashbill.client.waiting import Telling, all_refused, misled
 from mashbill.core.errors import MashbillError, TeacherError
@@ -36,7 +36,7 @@ class Lane:
     """See the module."""
 
     route: Route
-    around: Surroundings
+    context: ClientContext
     pace: Pace
     window: Window
     breaker: Breaker = field(default_factory=Breaker)
@@ -55,9 +55,9 @@ class Lane:
     def __post_init__(self) -> None:
         """Begin to tell and to record."""
         self.patience = Patience(self.route)
-        self.recording = Recording(self.route, self.around)
+        self.recording = Recording(self.route, self.context)
         self.holding = Holding(self.pace, self.recording, self.counts)
-        self.telling = Telling(self.route.place, self.around.tell)
+        self.telling = Telling(self.route.place, self.context.tell)
 
     @property
     def waiting(self) -> int:
@@ -66,10 +66,10 @@ class Lane:
 
     def pump(self) -> None:
         """Send what may be sent, and come back when more may be."""
-        around = self.around
+        context = self.context
         if self._stopped:
             return
-        now = around.clock()
+        now = context.clock()
         self.ready.extend(self._later.due(now))
         while self.ready and len(self.flying) + len(self.unwritten) < int(self.window.size):
             order = self.ready[0]
@@ -80,9 +80,9 @@ class Lane:
                     self.telling.waits(limited, self.pace.holder(order.tokens, now), now)
                     self._again(wait)
                 return
-            if not around.budget.reserve(order.most):
-                if not around.budget.in_flight:
-                    around.stop(around.budget.reached(order.most, self.waiting))
+            if not context.budget.reserve(order.most):
+                if not context.budget.in_flight:
+                    context.stop(context.budget.reached(order.most, self.waiting))
                 return
             self.ready.popleft()
             self.pace.take(order.tokens)
@@ -98,7 +98,7 @@ class Lane:
         """Stop if what a service told holds everything back for longer than is waited for."""
         error = self.holding.over(now)
         if error is not None:
-            self.around.stop(error)
+            self.context.stop(error)
         return error is not None
 
     def _again(self, wait: float) -> None:
@@ -140,7 +140,7 @@ class Lane:
                     self._give_up(order, self.breaker.last, now)
                 return
         if told:
-            self.around.stop(
+            self.context.stop(
                 TeacherError(
                     f"{told}. What was answered is in the journal: run the same command again when "
                     "the service is back"
@@ -168,17 +168,17 @@ class Lane:
 
     async def _send(self, order: Order) -> None:
         route = self.route
-        if self.pace.held_until > self.around.clock():
+        if self.pace.held_until > self.context.clock():
             # A 429 came in between the decision to send and this, its first step.
             self._landed(order)
-            self.around.budget.release(order.most)
+            self.context.budget.release(order.most)
             order.attempts -= 1
             self.ready.appendleft(order)
             self.pump()
             return
         key = route.account.key_for(order.call)
         try:
-            response = await self.around.transport.send(
+            response = await self.context.transport.send(
                 "POST", route.url, route.headers[key], order.body
             )
         except TransportError as error:
@@ -187,7 +187,7 @@ class Lane:
         except asyncio.CancelledError:
             self._landed(order)
             if not order.overdue:
-                self.around.budget.release(order.most)
+                self.context.budget.release(order.most)
                 raise
             order.overdue = order.invalid = False
             self.patience.reached = True
@@ -195,11 +195,11 @@ class Lane:
             self._failed(order, "timeout", reason, overloaded=True)
         except MashbillError as error:
             self._landed(order)
-            self.around.budget.release(order.most)
-            self.around.stop(error)
+            self.context.budget.release(order.most)
+            self.context.stop(error)
         except Exception as error:  # noqa: BLE001 - a fault of ours must end the wait, and say so
             self._landed(order)
-            self.around.budget.release(order.most)
+            self.context.budget.release(order.most)
             self._at_fault(error)
         else:
             self._landed(order)
@@ -211,8 +211,8 @@ class Lane:
 
     def _at_fault(self, error: Exception) -> None:
         """Stop for a fault of ours; the words of a library may quote a header."""
-        said = self.around.scrubber.text(repr(error), is_error=True)
-        self.around.stop(TeacherError(f"{self.route.account.host}: {said}; please report it"))
+        said = self.context.scrubber.text(repr(error), is_error=True)
+        self.context.stop(TeacherError(f"{self.route.account.host}: {said}; please report it"))
 
     def _not_carried(self, order: Order, error: TransportError) -> None:
         """Make of a request that got no response what its cause asks for."""
@@ -221,11 +221,11 @@ class Lane:
             # It was answered, and would be again.
             self.patience.reached = True
             refused = Refused(error.reason, retry=False, unread=True)
-            self._refused(order, refused, Response(200, {}, b""), self.around.clock())
+            self._refused(order, refused, Response(200, {}, b""), self.context.clock())
             return
         if not self.patience.reached and error.hopeless:
-            self.around.budget.release(order.most)
-            self.around.stop(
+            self.context.budget.release(order.most)
+            self.context.stop(
                 TeacherError(
                     f"{self.route.place}: {error.reason}; correct base_url of the teacher or of "
                     "the account"
@@ -245,7 +245,7 @@ class Lane:
         order.task = None
 
     def _read(self, order: Order, response: Response) -> None:
-        now = self.around.clock()
+        now = self.context.clock()
         self.patience.reached = True
         self.telling.moved(now)
         self.holding.learn(response.headers, order.call, now)
@@ -253,12 +253,12 @@ class Lane:
         if isinstance(outcome, Answered):
             self._answered(order, outcome, now)
         elif outcome.ends_run:
-            self.around.budget.release(order.most)
+            self.context.budget.release(order.most)
             self.recording.event(
                 "refused", order.call, {"status": response.status, "reason": outcome.reason}
             )
             told = f"{self.route.account.host}: {outcome.reason}{misled(self.route.url, response)}"
-            self.around.stop(TeacherError(told))
+            self.context.stop(TeacherError(told))
         elif outcome.retry and (outcome.limited or response.status == RATE_LIMITED):
             self._limited(order, response, outcome, now)
         elif outcome.retry:
@@ -281,7 +281,7 @@ class Lane:
     def _outcome(self, order: Order, response: Response) -> Answered | Refused:
         """Return what a response is, without the keys that only its pieces made whole."""
         outcome = order.read(response.status, response.headers, response.body)
-        return self.around.scrubber.outcome(outcome)
+        return self.context.scrubber.outcome(outcome)
 
     def _answered(self, order: Order, outcome: Answered, now: float) -> None:
         self.holding.answered()
@@ -295,7 +295,7 @@ class Lane:
         """Hand an answer to the journal; the order's slot is free once it is on disk."""
         tokens = outcome.tokens_in + outcome.tokens_out
         spent = type(order.most)(outcome.price, tokens)
-        self.around.budget.settle(order.most, spent)
+        self.context.budget.settle(order.most, spent)
         self.counts.bought(tokens, outcome.price)
         self.unwritten[order.call] = order
         self.recording.answer(order, outcome, now)
@@ -307,7 +307,7 @@ class Lane:
 
     def _limited(self, order: Order, response: Response, outcome: Refused, now: float) -> None:
         """Obey a 429: nothing of this account and model goes before its time, by any key."""
-        self.around.budget.release(order.most)
+        self.context.budget.release(order.most)
         self.breaker.answered()
         asked = asked_to_wait(response.headers, datetime.now(UTC), in_body=outcome.wait)
         self.patience.limited(now, asked.seconds or 0.0)
@@ -315,7 +315,7 @@ class Lane:
         self.holding.limited()
         error = self.holding.record(asked, wait, order.call, outcome.reason, order.sent_at, now)
         if error is not None:
-            self.around.stop(error)
+            self.context.stop(error)
             return
         by = asked.header or f"a rate limit ({outcome.reason[:100]})"
         self.holding.hold(wait, now, by)
@@ -338,8 +338,8 @@ class Lane:
         ``overloaded`` says that it failed for being one too many: fewer are then in flight. A fault
         of one request in two hundred is no reason to send fewer. ``at`` says when, if not now.
         """
-        now = self.around.clock() if at is None else at
-        self.around.budget.release(order.most)
+        now = self.context.clock() if at is None else at
+        self.context.budget.release(order.most)
         self.counts.failed += 1
         order.failures += 1
         if overloaded:
@@ -373,7 +373,7 @@ class Lane:
 
     def _give_up(self, order: Order, reason: str, now: float) -> None:
         failed = f"{order.failures} attempts failed, the last one so: {reason[:200]}"
-        self.around.budget.hold(order.most)
+        self.context.budget.hold(order.most)
         self._keep(order, Answered(Answer((), 0, failed=failed), flags="given-up"), now)
 
     def _refused(self, order: Order, outcome: Refused, response: Response, now: float) -> None:
@@ -389,8 +389,8 @@ class Lane:
         )  # fmt: skip
         answered = self.counts.calls - self.counts.refused + 1
         if self.counts.refused >= _ALL_REFUSED and answered <= 0:
-            self.around.budget.release(order.most)
-            self.around.stop(all_refused(self.route.account.host, self.counts.refused, outcome))
+            self.context.budget.release(order.most)
+            self.context.stop(all_refused(self.route.account.host, self.counts.refused, outcome))
             return
         if outcome.kept is not None:
             self._keep(order, outcome.kept, now)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from mashbill.calls.journal import Journal
-    from mashbill.client.route import Counts, Route, Surroundings
+    from mashbill.client.route import ClientContext, Counts, Route
 
 
 @dataclass
@@ -35,22 +35,22 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         return iter(list(self._by_key.values()))
 
-    def of(self, route: Route, around: Surroundings) -> Lane:
+    def of(self, route: Route, context: ClientContext) -> Lane:
         """Return the lane of a route; account, address, model and teacher each have their own."""
         account = route.account
-        around.scrubber.add(account.keys)
+        context.scrubber.add(account.keys)
         key = f"{account.alias}\n{route.url}\n{route.model}\n{route.teacher}"
         lane = self._by_key.get(key)
         if lane is None:
             pace, window = self._pace(route), Window(route.most)
             if route.batches is None:
-                lane = Lane(route, around, pace, window)
+                lane = Lane(route, context, pace, window)
             else:
-                lane = self._batch_lane(route, around, pace, window)
+                lane = self._batch_lane(route, context, pace, window)
             self._by_key[key] = lane
             if account.notice and account.notice not in self._noticed:
                 self._noticed.add(account.notice)
-                around.tell(account.notice)
+                context.tell(account.notice)
         return lane
 
     def counts(self) -> dict[str, Counts]:
@@ -62,11 +62,11 @@ class Lanes:
         return found
 
     def _batch_lane(
-        self, route: Route, around: Surroundings, pace: Pace, window: Window
+        self, route: Route, context: ClientContext, pace: Pace, window: Window
     ) -> BatchLane:
         mark = f"{route.account.alias}\n{route.batches.base_url}\n{route.teacher}"
         return BatchLane(
-            route, around, pace, window,
+            route, context, pace, window,
             endpoint=route.batches, open_batches=self.journal.open_batches(mark),
             known_batches=self.journal.batch_ids(), record=partial(self.record, mark),
             bought=self.journal.answered,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.calls.paid_call import PaidCall
 from mashbill.calls.runs import Event
 from mashbill.calls.written import WrittenAnswer, WrittenQuestion
-from mashbill.client.route import Route, Surroundings, utc, utc_now
+from mashbill.client.route import ClientContext, Route, utc, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,21 +23,21 @@ class Recording:
     """See the module. Moments are of the lane's clock, in seconds."""
 
     route: Route
-    around: Surroundings
+    context: ClientContext
     _facts: str = ""
 
     def answer(self, order: Order, outcome: Answered, now: float) -> None:
         """Put down an answer, with how it was had."""
         self._facts = self._facts or self.route.facts()
         order.waited = max(order.sent_at - order.asked_at, 0.0)
-        self.around.write(
+        self.context.write(
             PaidCall(
                 call=order.call, terms=self.route.terms, teacher=self.route.teacher,
                 question=WrittenQuestion.of(order.question),
                 answer=WrittenAnswer.of(outcome.answer), tokens_in=outcome.tokens_in,
                 tokens_out=outcome.tokens_out, tokens_cached=outcome.tokens_cached,
                 price=outcome.price, served=outcome.served, route=self._facts,
-                run=self.around.run, at=self.at(now), attempts=order.attempts, waited=order.waited,
+                run=self.context.run, at=self.at(now), attempts=order.attempts, waited=order.waited,
                 seconds=now - order.sent_at, flags=outcome.flags,
             )
         )  # fmt: skip
@@ -54,9 +54,9 @@ class Recording:
             now: when; None if just now.
         """
         at = utc_now() if now is None else self.at(now)
-        self.around.write(
+        self.context.write(
             Event(
-                self.around.run, at, kind, self.route.account.alias, call,
+                self.context.run, at, kind, self.route.account.alias, call,
                 json.dumps({**detail, "model": self.route.model}, ensure_ascii=False),
             )
         )  # fmt: skip
@@ -67,4 +67,4 @@ class Recording:
         What is read off a second clock, when this thread had to wait in between, would make a
         request look as if it had gone later than it did, and a limit as if it held for longer.
         """
-        return utc(time.time() - (self.around.clock() - now))
+        return utc(time.time() - (self.context.clock() - now))

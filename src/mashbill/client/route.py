@@ -1,4 +1,4 @@
-"""What a lane is given, and what it counts: the route of its requests, and what is around it."""
+"""What a lane is given, and what it counts: the route of its requests, and what all lanes share."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ClientContext:
     """What all lanes of a client share."""
 
     run: str

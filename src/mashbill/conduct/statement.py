@@ -41,14 +41,14 @@ def make(
         signer: signs it.
         run: the run.
         rows: its calls, in the order of their digests.
-        events: what befell them.
+        events: what happened to them.
         entry: the ledger's entry of the run's conduct.
 
     Raises:
         AuditError: if the journal does not hold what the entry says.
     """
-    calls, befell = [call_record(row) for row in rows], event_records(events)
-    found = summed(calls, befell)
+    calls, happened = [call_record(row) for row in rows], event_records(events)
+    found = summed(calls, happened)
     differ = disagreements(entry.predicate, {**found, "calls": len(calls)})
     if differ:
         msg = (
@@ -72,7 +72,7 @@ def make(
     return {
         "statement": json.loads(signer.seal(statement)),
         "calls": calls,
-        "events": befell,
+        "events": happened,
     }
 
 

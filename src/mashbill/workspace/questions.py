@@ -299,7 +299,7 @@ class Questions(Opened):
         return path
 
     def service_runs(self) -> ServiceRuns:
-        """Return the runs that asked services: what they bought, and what befell them.
+        """Return the runs that asked services: what they bought, and what happened to them.
 
         Raises:
             StoreError: if nothing was asked yet.

@@ -25,7 +25,7 @@ _COLUMNS = ("run", "job", "calls", "tokens", "US dollars", "429s", "failures", "
 
 @dataclass(frozen=True)
 class ServiceRun:
-    """A run that asked services: what it bought, and what befell it."""
+    """A run that asked services: what it bought, and what happened to it."""
 
     run: str
     job: str
