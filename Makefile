@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile --constraint constraints.txt
 STORE ?= store
+# Tests wait for servers and processes for a third of their time: half as many again as there are cores.
+TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
@@ -43,10 +45,10 @@ demo: $(VENV)/installed  ## run the main job: a report at the end
 	$(BIN)/mashbill plan grey_area --store $(STORE) --teacher openai:gpt-4o-mini
 
 test: $(VENV)/tested  ## tests, against the wheel
-	$(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "not slow"
 
 slow: $(VENV)/tested  ## those that take their time: kills, real servers, long chains, every environment
-	$(BIN)/python -m pytest -q -n auto --dist loadfile -m slow
+	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m slow
 
 check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/ruff check .

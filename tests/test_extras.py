@@ -74,6 +74,24 @@ journal = "none.jsonl"
 teacher.kind = "fake"
 teacher.words = { good = ["kind"], bad = ["dull"] }
 """
+STUDENT = """
+[teachers.t]
+kind = "student"
+model = "student"
+
+[stages.learned]
+kind = "corpus"
+title = "some texts to learn from"
+license = "CC0-1.0"
+source = "texts.jsonl"
+
+[stages.student]
+kind = "pretrain"
+inputs = ["learned"]
+steps = 1
+width = 16
+layers = 1
+"""
 TEACHERS = {  # kind -> (its table, the extra that asking it needs)
     "fake": (FAKE, ""),
     "fake-service": (SERVICE, "api"),
@@ -83,6 +101,7 @@ TEACHERS = {  # kind -> (its table, the extra that asking it needs)
     "embedded": (EMBEDDED, "local"),
     "torch": (EMBEDDED + 'engine = "torch"\n', "torch-teacher"),
     "transformers": (FOLDER, "torch-teacher"),
+    "student": (STUDENT, "train"),
     "vllm": (FOLDER.replace("transformers", "vllm"), "vllm"),
     "replay": (
         REPLAY,

@@ -12,7 +12,10 @@ import pytest
 
 from mashbill import Answer, Channel, StageSpec, Uses
 from mashbill.core.canonical import digest_bytes
-from mashbill.testing import LawError, check_trainer
+from mashbill.stages.apply import ApplySpec
+from mashbill.stages.generate import GenerateSpec
+from mashbill.teachers.student import StudentSpec
+from mashbill.testing import LawError, check_stage, check_trainer
 from mashbill.train.pretrain import PretrainSpec
 
 ROWS = [{"text": f"a {'kind' if at % 2 else 'dull'} day {at}", "label": str(at % 2)}
@@ -162,3 +165,23 @@ class Idle(WordsSpec):
 def test_what_is_saved_is_what_was_trained(made, told):
     with pytest.raises(LawError, match=told):
         check_trainer(made(), ROWS)
+
+
+def test_stages_are_tried_with_models_that_are_trained_on_the_way():
+    small = PretrainSpec(
+        inputs=["learned"], steps=2, width=16, layers=1, heads=2, vocabulary=512, batch_tokens=64,
+        context=32,
+    )  # fmt: skip
+    rows = {"rows": [{"text": row["text"]} for row in ROWS[:6]], "learned": ROWS}
+    held = check_stage(ApplySpec(input="rows", model="m"), rows, models={"m": small})
+    assert "the same twice" in held
+    written = check_stage(
+        GenerateSpec(input="rows", teacher="t", prompt="on.txt", keep_cut=True),
+        rows,
+        teachers={"t": StudentSpec(model="m", max_tokens=4)},
+        models={"m": small},
+        files={"on.txt": "{{ text }}"},
+    )
+    assert "no row is dropped" in written
+    with pytest.raises(ValueError, match=r"it takes the model 'm'; give its trainer"):
+        check_stage(ApplySpec(input="rows", model="m"), rows)

@@ -155,7 +155,10 @@ def test_a_run_s_display_acts_on_no_name_note_or_line(name, note):
 
 # Who keeps to it
 
-APART = {"models/chat_worker.py": "a program of its own, whose output is its parent's pipe"}
+APART = {
+    "models/chat_worker.py": "a program of its own, whose output is its parent's pipe",
+    "verifiers/maths/fallback.py": "the same: it asks math-verify for its parent",
+}
 
 
 def test_only_one_module_prints():

@@ -93,7 +93,7 @@ def template(path):
 def schema(path):
     from mashbill.prompts.schema import Structure
 
-    return Structure.of(path.parent, path.name).text
+    return Structure.of(path.parent, path.name).schema
 
 
 def model(path):

@@ -84,6 +84,7 @@ class Fixed:
     """A teacher that is nothing but its source."""
 
     is_remote = False
+    made_by = ""
     context = frozenset()
 
     def __init__(self, source):

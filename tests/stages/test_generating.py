@@ -49,7 +49,7 @@ def channels(store, name="out"):
 
 
 def test_qa_makes_a_row_a_pair_and_wants_the_words_of_the_document(tmp_path, monkeypatch):
-    def answer(self, question, key, asked):
+    def answer(self, question, schema, key, asked):
         document = next(row["text"] for row in TEXTS if row["text"] in question.body)
         quotes = [document[4:18].upper(), "said nowhere"]
         pairs = [{"question": "Q?", "answer": "A", "quote": quote} for quote in quotes]

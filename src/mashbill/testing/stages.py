@@ -38,6 +38,7 @@ def check_stage(
     teachers: Mapping[str, TeacherSpec] | None = None,
     verifiers: Mapping[str, VerifierSpec] | None = None,
     files: Mapping[str, str | bytes] | None = None,
+    models: Mapping[str, StageSpec] | None = None,
     may_drop: bool = False,
 ) -> tuple[str, ...]:
     """Run a stage over small data and hold it to all laws of stages; return those that held.
@@ -48,6 +49,8 @@ def check_stage(
         teachers: those that it asks, as its keys name them.
         verifiers: likewise.
         files: beside the recipe: prompts and the like.
+        models: trainers of the models that it takes, by name; the data that they learn from are
+            among the rows.
         may_drop: whether rows may vanish without being rejected, as where a part is drawn.
 
     Raises:
@@ -62,7 +65,14 @@ def check_stage(
         demand(uses == spec.uses(), "uses() says another thing when it is asked again")
     if laws.broken:
         laws.settle()
-    trial = Trial(spec, tables_of(spec, rows), teachers or {}, verifiers or {}, files or {})
+    trial = Trial(
+        spec,
+        tables_of(spec, rows, models),
+        teachers or {},
+        verifiers or {},
+        files or {},
+        models or {},
+    )
     before = spec.model_dump_json()
     with scratch() as folder:
         _check_job(laws, trial, folder / "job")

@@ -78,6 +78,8 @@ class Trial:
     verifiers: Mapping[str, VerifierSpec] = field(default_factory=dict)
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     """files beside the recipe"""
+    models: Mapping[str, StageSpec] = field(default_factory=dict)
+    """trainers of the models that it takes, or that its students are"""
     seed: int = 7
 
     def recipe(self, folder: Path) -> Recipe:
@@ -90,6 +92,7 @@ class Trial:
         for name, table in self.inputs.items():
             pq.write_table(table, folder / f"{name}.parquet")
             stages[name] = GivenRows(file=f"{name}.parquet")
+        stages |= self.models
         stages[OUT] = self.spec
         return Recipe.model_construct(
             recipe=Head(name="trial", version="1", seed=self.seed, result=OUT),
@@ -112,20 +115,26 @@ class Trial:
         return store, done[-1].manifest
 
 
-def tables_of(spec: StageSpec, rows: Any) -> dict[str, pa.Table]:
-    """Return the rows of each data set that a stage takes.
+def tables_of(
+    spec: StageSpec, rows: Any, models: Mapping[str, StageSpec] | None = None
+) -> dict[str, pa.Table]:
+    """Return the rows of each data set that a stage takes, and those that its models learn from.
 
     Args:
         spec: the stage.
         rows: a table, a list of dictionaries, or a dictionary of these by input.
+        models: trainers of the models that it takes.
 
     Raises:
         ValueError: if it takes what this kit cannot give, or rows are missing.
     """
-    uses = [use for use in spec.uses() if use.is_artifact]
+    trained = dict(models or {})
+    takers = (spec, *trained.values())
+    uses = [use for one in takers for use in one.uses() if use.is_artifact]
+    uses = [use for use in uses if use.name not in trained]
     other = [use.name for use in uses if use.role not in _DATA]
     if other:
-        msg = f"it takes the model {other[0]!r}, and this kit gives data sets only"
+        msg = f"it takes the model {other[0]!r}; give its trainer: models={{{other[0]!r}: ...}}"
         raise ValueError(msg)
     names = list(dict.fromkeys(use.name for use in uses))
     given = rows if isinstance(rows, dict) else dict.fromkeys(names, rows)
