@@ -1,0 +1,1 @@
+"""``instructions``: whether an output keeps what its prompt demands of its form, by rules."""
