@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.written import WrittenAnswer, WrittenQuestion
 from mashbill.core.canonical import canonical, digest, digest_bytes
+from mashbill.core.chat import tools_to_json
 from mashbill.core.merkle import leaf
 
 if TYPE_CHECKING:
@@ -57,7 +58,13 @@ class Requests:
 
     def digest(self, asked: Question | WrittenQuestion) -> str:
         """Return the digest of one question."""
-        question = WrittenQuestion.of(asked)
+        question = asked
+        if isinstance(question, WrittenQuestion):
+            turns, schema, tools = question.turns, question.schema, question.tools
+        else:  # written out only where there are any: this is done for each question
+            turns = question.turns.to_json() if question.turns.turns else ""
+            schema = question.schema.to_json() if question.schema is not None else ""
+            tools = tools_to_json(question.tools) if question.tools else ""
         prefix = self._prefixes.get(question.prefix)
         if prefix is None:
             if len(self._prefixes) > 64:  # prefixes are few; where they are not, none is kept
@@ -70,15 +77,15 @@ class Requests:
         ]
         if question.sample:
             parts.append(f'"sample":{question.sample}')
-        if question.schema:
-            parts.append(f'"schema":{_plain(question.schema)}')
+        if schema:
+            parts.append(f'"schema":{_plain(schema)}')
         if question.system:
             parts.append(f'"system":{_plain(question.system)}')
         parts.append(f'"teacher":{self._teacher}')
-        if question.tools:
-            parts.append(f'"tools":{_plain(question.tools)}')
-        if question.turns:
-            parts.append(f'"turns":{_plain(question.turns)}')
+        if tools:
+            parts.append(f'"tools":{_plain(tools)}')
+        if turns:
+            parts.append(f'"turns":{_plain(turns)}')
         return hashlib.sha256((",".join(parts) + "}").encode()).hexdigest()
 
 

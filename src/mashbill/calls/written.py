@@ -45,9 +45,9 @@ class WrittenQuestion:
             question.body,
             question.choices,
             question.system,
-            question.turns.to_json(),
+            question.turns.to_json() if question.turns.turns else "",
             question.schema.to_json() if question.schema is not None else "",
-            tools_to_json(question.tools),
+            tools_to_json(question.tools) if question.tools else "",
             question.sample,
         )
 
@@ -91,7 +91,7 @@ class WrittenAnswer:
             answer.text,
             answer.failed,
             answer.finish,
-            calls_to_json(answer.tool_calls),
+            calls_to_json(answer.tool_calls) if answer.tool_calls else "",
             answer.reasoning,
             answer.opaque.to_json() if answer.opaque is not None else "",
         )
@@ -108,7 +108,7 @@ class WrittenAnswer:
             self.text,
             self.failed,
             self.finish,
-            calls_from_json(self.tool_calls),
+            calls_from_json(self.tool_calls) if self.tool_calls else (),
             self.reasoning,
-            Opaque.from_json(self.opaque),
+            Opaque.from_json(self.opaque) if self.opaque else None,
         )

@@ -344,7 +344,7 @@ class Client:
             for lane in lanes:
                 order = lane.written(item)
                 if order is not None:
-                    found.append((order, item.answer.read()))
+                    found.append((order, order.answer or item.answer.read()))
                     break
         self._open.arrived(order for order, _ in found)
         for order, answer in found:

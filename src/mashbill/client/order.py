@@ -117,6 +117,8 @@ class Order:
     overdue: bool = False
     invalid: bool = False
     """its last failure was a response that could not be read"""
+    answer: Answer | None = None
+    """what came, until it is written and given to who waits"""
 
     def deliver(self, answer: Answer) -> None:
         """Give everybody who waits the answer."""

@@ -30,6 +30,7 @@ class Recording:
         """Put down an answer, with how it was had."""
         self._facts = self._facts or self.route.facts()
         order.waited = max(order.sent_at - order.asked_at, 0.0)
+        order.answer = outcome.answer
         self.context.write(
             PaidCall(
                 call=order.call, terms=self.route.terms, teacher=self.route.teacher,

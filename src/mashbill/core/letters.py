@@ -137,4 +137,10 @@ def word_pattern() -> str:
 
 def half_a_character(text: str) -> bool:
     """Return whether a text holds half of a surrogate pair, so that it is no valid Unicode."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # such a half is all that UTF-8 cannot write
+        return True
+    return False
