@@ -129,18 +129,20 @@ class Deadly(StageSpec):
 
     kind: Literal["deadly"]
     input: str
-    how: Literal["exit", "input", "plain"] = "exit"
+    how: Literal["exit", "input", "plain", "undeclared"] = "exit"
 
     def uses(self):
         return (Uses(self.input, "rows", Channel.CONTENT),)
 
-    def run(self, records, ctx):  # noqa: ARG002
+    def run(self, records, ctx):
         for batch in records:
             if "deadly row" in batch.column("text").to_pylist():
                 if self.how == "exit":
                     os._exit(7)
                 if self.how == "input":
                     raise InputError("this row is no good")
+                if self.how == "undeclared":
+                    ctx.input("out")
                 raise LookupError("a slip")
             yield pa.record_batch(
                 {"text": batch.column("text"), FROM: pa.array(range(batch.num_rows), pa.int64())}
@@ -193,6 +195,7 @@ def deadly(tmp_path, monkeypatch):
         ("exit", r"rows 20 to 29 of rows ended each of the times.*exit status 7.*fewer --workers"),
         ("input", r"stages\.out: this row is no good \(rows counted from row 20 of rows\)"),
         ("plain", r"deadly 1\.0.*LookupError: a slip"),
+        ("undeclared", r"stage 'out' asks for 'out', which its uses\(\) does not declare"),
     ],
 )
 def test_what_goes_wrong_in_a_worker_is_told_as_anywhere(deadly, tmp_path, how, told):

@@ -188,8 +188,7 @@ def _run_sliced(task: Task, writer: ShardWriter, composer: Composer) -> None:
     total = sum(data.num_rows for _, data in inputs)
     # Every node gets its number beforehand, so that a resumed run gives the same ones.
     numbers = composer.one_each(np.arange(int(composer.offsets[-1])))
-    counts = {name: len(task.tables[name].numbered) for name, _ in inputs}
-    nodes = Nodes(numbers, tuple(composer.table.numbered), counts, writer.json_columns)
+    nodes = Nodes(numbers, tuple(composer.table.numbered), writer.json_columns)
 
     def kept() -> int:
         return sum(shard.rows for shard in writer.kept)

@@ -39,8 +39,6 @@ class StageWork:
     """of the artifact"""
     inputs: Mapping[str, tuple[Path, Manifest]]
     """stage -> folder and manifest of what it made"""
-    offsets: Mapping[str, int]
-    """of each input's codes"""
     nodes: Nodes
     cache: Path
     scratch: Path
@@ -71,14 +69,21 @@ class Piece:
     """position of its first row in the input"""
     count: int
     """its rows"""
+    offset: int
+    """what to add to a row's node to get its code"""
     place: Place | None = None
     """what came of the slices before it, where it is told"""
 
 
-def cannot_be_handed(work: StageWork) -> str:
-    """Return why a stage's work cannot be handed to another process; empty if it can."""
+def cannot_be_handed(job: Job, teachers: Mapping[str, TeacherSpec]) -> str:
+    """Return why a stage cannot be handed to another process; empty if it can.
+
+    Args:
+        job: the stage.
+        teachers: those that are loaded by whoever asks them.
+    """
     try:
-        pickle.dumps(work)
+        pickle.dumps((job, dict(teachers)))
     except Exception as error:  # noqa: BLE001 - whatever a plugin's keys hold
         return shown(f"{type(error).__name__}: {error}", 200)
     return ""

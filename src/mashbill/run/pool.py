@@ -186,7 +186,16 @@ class PoolDoing:
     def submit(self, item: Slice) -> None:
         """Let a worker do a slice."""
         self._pool.put(
-            Piece(self._work, item.number, item.of, item.start, item.first, item.count, item.place)
+            Piece(
+                self._work,
+                item.number,
+                item.of,
+                item.start,
+                item.first,
+                item.count,
+                item.offset,
+                item.place,
+            )
         )
 
     def wait(self) -> Done:

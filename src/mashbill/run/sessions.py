@@ -6,16 +6,14 @@ beside it. Where slices are done by worker processes, they ask for what only the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core import registry
-from mashbill.core.errors import RecipeError
 from mashbill.core.stage import StageContext
-from mashbill.core.verifier import VerifierSession
 from mashbill.run.committing import asked_of
 from mashbill.run.handed import StageWork, cannot_be_handed
+from mashbill.run.loading import Loaded, declared_by
 from mashbill.run.needing import called_by
 from mashbill.run.pool import Pool
 from mashbill.run.services import remote_teachers
@@ -33,13 +31,14 @@ if TYPE_CHECKING:
     from mashbill.core.job import Job
     from mashbill.core.model import Predictor
     from mashbill.core.recipe import Recipe
-    from mashbill.core.stage import StageSpec, Uses
+    from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
-    from mashbill.core.teacher import Teacher, TeacherSession, TeacherSpec
+    from mashbill.core.teacher import TeacherSession, TeacherSpec
+    from mashbill.core.verifier import VerifierSession
     from mashbill.run.execution import Execution
     from mashbill.run.services import Asking
-    from mashbill.run.slices import Doing, Slice
-    from mashbill.run.stage_work import MadeSlice, Nodes
+    from mashbill.run.slices import Doing
+    from mashbill.run.stage_work import Nodes
 
 _AHEAD = 8  # slices asked for at once: a request that hangs for a minute holds up only what follows
 _EACH = 16  # slices that a worker asks for at once
@@ -67,10 +66,12 @@ class Sessions:
     asking: Asking
     manifests: Mapping[str, Manifest]
     """stage -> what it made, of those that are made"""
-    _predictors: dict[str, Predictor] = field(default_factory=dict)
-    _teachers: dict[str, Teacher] = field(default_factory=dict)
-    _verifiers: dict[str, VerifierSession] = field(default_factory=dict)
     _pool: Pool | None = None
+
+    def __post_init__(self) -> None:
+        """Load nothing yet."""
+        how = self.execution
+        self._loaded = Loaded(self.recipe.folder, how.cache, how.threads)
 
     def close(self) -> None:
         """End worker processes, if there are any."""
@@ -88,13 +89,7 @@ class Sessions:
         """
         recipe, execution = self.recipe, self.execution
         asked: dict[str, TeacherSession] = {}
-        declared = {(use.name, _what(use)) for use in spec.uses()}
-
-        def check(key: str, what: str = "artifact") -> None:
-            # What a stage does not declare would be missing from every bill.
-            if (key, what) not in declared:
-                msg = f"stage {name!r} asks for {key!r}, which its uses() does not declare"
-                raise RecipeError(msg)
+        check = declared_by(name, spec.uses())
 
         def teacher(key: str) -> TeacherSession:
             check(key, "teacher")
@@ -104,15 +99,16 @@ class Sessions:
 
         def verifier(key: str) -> VerifierSession:
             check(key, "verifier")
-            return self._verifier(key)
+            return self._loaded.verifier(key, recipe.verifiers[key])
 
         def dataset(key: str) -> Dataset:
-            check(key)
+            check(key, "artifact")
             return self.store.dataset(self.manifests[key].ref)
 
         def predictor(key: str) -> Predictor:
-            check(key)
-            return self._predictor(key)
+            check(key, "artifact")
+            made = self.manifests[key]
+            return self._loaded.model(key, made, self.store.folder("model", made.ref))
 
         return StageContext(
             name=name,
@@ -151,12 +147,13 @@ class Sessions:
                     kept=self.journal.here,
                     on_answer=told.here,
                 )
+        make = partial(make_slice, job.spec, context=context, nodes=nodes, folder=folder)
         if at_once == 1:
-            return Here(partial(_made, job.spec, context, nodes, folder))
+            return Here(make)
         for use in job.uses:
             if use.teacher:
                 context.teacher(use.teacher)  # one session each, made before threads could make two
-        return Threads(partial(_made, job.spec, context, nodes, folder), at_once)
+        return Threads(make, at_once)
 
     def goes_ahead(self, job: Job) -> bool:
         """Return whether slices of a stage that wants so many rows may be done uncounted.
@@ -176,15 +173,17 @@ class Sessions:
         self, job: Job, context: StageContext, nodes: Nodes, folder: Path, each: int
     ) -> StageWork | None:
         """Return a stage's work as it is handed to workers; None if it cannot be handed."""
-        made = {name: self.manifests[name] for name in job.inputs}
-        offsets, before = {}, 0
-        for use in job.uses:
-            if use.role == "rows":
-                offsets[use.name] = before
-                before += nodes.counts[use.name]
         services = set(remote_teachers(self.recipe, {job.name}))
-        teachers = {use.teacher: self._asked(use.teacher) for use in job.uses if use.teacher}
-        work = StageWork(
+        asked = {use.teacher: self._asked(use.teacher) for use in job.uses if use.teacher}
+        teachers = {name: spec for name, spec in asked.items() if name not in services}
+        why = cannot_be_handed(job, teachers)
+        if why:
+            self.execution.display.tell(
+                f"{job.name}: is done in this process alone: it cannot be handed to a worker: {why}"
+            )
+            return None
+        made = {name: self.manifests[name] for name in job.inputs}
+        return StageWork(
             number=self._workers().next_number(),
             job=job,
             folder=folder.resolve(),
@@ -192,23 +191,15 @@ class Sessions:
                 name: (self.store.folder(manifest.kind, manifest.ref).resolve(), manifest)
                 for name, manifest in made.items()
             },
-            offsets=offsets,
             nodes=nodes,
             cache=self.execution.cache,
             scratch=context.work,
             threads=self.execution.threads,
             each=each,
-            teachers={name: spec for name, spec in teachers.items() if name not in services},
-            services={name: teachers[name].source for name in services},
+            teachers=teachers,
+            services={name: asked[name].source for name in services},
             blamed=tuple(called_by(self.recipe, job.name)),
         )
-        why = cannot_be_handed(work)
-        if why:
-            self.execution.display.tell(
-                f"{job.name}: is done in this process alone: it cannot be handed to a worker: {why}"
-            )
-            return None
-        return work
 
     def _workers(self) -> Pool:
         if self._pool is None:
@@ -234,41 +225,9 @@ class Sessions:
         if spec.is_remote:
             return self.asking.session(name, told.service)
         return Session(
-            spec.source, lambda: self._teacher(name), spec.identity, self.journal.here, told.here
+            spec.source,
+            lambda: self._loaded.teacher(name, spec),
+            spec.identity,
+            self.journal.here,
+            told.here,
         )
-
-    def _verifier(self, name: str) -> VerifierSession:
-        """Return a verifier that is loaded once for all the stages that ask it."""
-        if name not in self._verifiers:
-            spec, execution = self.recipe.verifiers[name], self.execution
-            folder, cache, threads = self.recipe.folder, execution.cache, execution.threads
-            self._verifiers[name] = VerifierSession(
-                name, spec, lambda: spec.load(folder, cache, threads)
-            )
-        return self._verifiers[name]
-
-    def _teacher(self, name: str) -> Teacher:
-        """Load a teacher, once for all the stages that ask it."""
-        if name not in self._teachers:
-            spec, execution = self._asked(name), self.execution
-            self._teachers[name] = spec.load(self.recipe.folder, execution.cache, execution.threads)
-        return self._teachers[name]
-
-    def _predictor(self, name: str) -> Predictor:
-        if name not in self._predictors:
-            manifest = self.manifests[name]
-            trainer = registry.find(manifest.stage["kind"], registry.TRAINERS)
-            folder = self.store.folder("model", manifest.ref)
-            self._predictors[name] = trainer.load(folder, self.execution.threads)
-        return self._predictors[name]
-
-
-def _made(
-    spec: StageSpec, context: StageContext, nodes: Nodes, folder: Path, item: Slice
-) -> MadeSlice:
-    return make_slice(spec, item, context, nodes, folder)
-
-
-def _what(use: Uses) -> str:
-    """Return what a stage uses: a teacher, a verifier, or the artifact of a stage."""
-    return "teacher" if use.is_teacher else "verifier" if use.is_verifier else "artifact"

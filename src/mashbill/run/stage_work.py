@@ -35,8 +35,6 @@ class Nodes:
     """of the node of a row that is made of one with this code, shape (codes,)"""
     digests: tuple[str, ...]
     """by number"""
-    counts: Mapping[str, int]
-    """nodes of each input that rows come from"""
     json_columns: Mapping[str, pa.DataType]
     """columns whose cells are JSON, from the inputs"""
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core import registry
 from mashbill.core.dataset import Dataset
 from mashbill.core.stage import StageContext
-from mashbill.core.verifier import VerifierSession
 from mashbill.run.handed import fit_to_hand
+from mashbill.run.loading import Loaded, declared_by
 from mashbill.run.slices import Slice
 from mashbill.run.stage_work import GivenUp, make_slice
 from mashbill.teachers.session import Session
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from mashbill.calls.sitting import Sitting
     from mashbill.core.model import Predictor
     from mashbill.core.source import Source
-    from mashbill.core.teacher import Answer, Question, Teacher, TeacherSession
+    from mashbill.core.teacher import Answer, Question, TeacherSession
+    from mashbill.core.verifier import VerifierSession
     from mashbill.run.handed import Piece, StageWork
     from mashbill.run.stage_work import MadeSlice
 
@@ -107,14 +108,13 @@ class _Service:
 class _Stage:
     """One stage's work, with what was loaded for it."""
 
-    def __init__(self, work: StageWork, line: _Line, teachers: dict[str, Teacher]) -> None:
+    def __init__(self, work: StageWork, line: _Line, loaded: Loaded) -> None:
         self.work = work
         self._line = line
-        self._lock = threading.RLock()
-        self._teachers = teachers
+        self._loaded = loaded
+        self._lock = threading.Lock()
         self._asked: dict[str, TeacherSession] = {}
-        self._verifiers: dict[str, VerifierSession] = {}
-        self._models: dict[str, Predictor] = {}
+        self._check = declared_by(work.job.name, work.job.spec.uses())
         self._data = {
             name: Dataset(path, manifest)
             for name, (path, manifest) in work.inputs.items()
@@ -128,7 +128,7 @@ class _Stage:
             cache=work.cache,
             work=work.scratch,
             threads=work.threads,
-            input=self._data.__getitem__,
+            input=self._dataset,
             teacher=self._teacher,
             predictor=self._predictor,
             verifier=self._verifier,
@@ -144,7 +144,7 @@ class _Stage:
             data=self._data[piece.of],
             start=piece.start,
             count=piece.count,
-            offset=self.work.offsets[piece.of],
+            offset=piece.offset,
             first=piece.first,
             place=piece.place,
         )
@@ -161,47 +161,37 @@ class _Stage:
                 lambda: bool(self._line.ask("is_wanted")),
             )
 
+    def _dataset(self, name: str) -> Dataset:
+        self._check(name, "artifact")
+        return self._data[name]
+
     def _teacher(self, name: str) -> TeacherSession:
+        self._check(name, "teacher")
         with self._lock:
-            if name in self._asked:
-                return self._asked[name]
-            if name in self.work.services:
-                source = self.work.services[name]
-                self._asked[name] = _Service(name, source, self._line)
-            else:
-                spec = self.work.teachers[name]
-
-                def load() -> Teacher:
-                    if name not in self._teachers:
-                        work = self.work
-                        self._teachers[name] = spec.load(work.job.folder, work.cache, work.threads)
-                    return self._teachers[name]
-
-                self._asked[name] = Session(
-                    spec.source,
-                    load,
-                    spec.identity,
-                    _Kept(self._line),
-                    lambda calls, tokens: self._line.ask("answered", calls, tokens),
-                )
+            if name not in self._asked:
+                self._asked[name] = self._session(name)
             return self._asked[name]
 
+    def _session(self, name: str) -> TeacherSession:
+        if name in self.work.services:
+            return _Service(name, self.work.services[name], self._line)
+        spec = self.work.teachers[name]
+        return Session(
+            spec.source,
+            lambda: self._loaded.teacher(name, spec),
+            spec.identity,
+            _Kept(self._line),
+            lambda calls, tokens: self._line.ask("answered", calls, tokens),
+        )
+
     def _verifier(self, name: str) -> VerifierSession:
-        with self._lock:
-            if name not in self._verifiers:
-                spec, work = self.work.job.verifiers[name], self.work
-                self._verifiers[name] = VerifierSession(
-                    name, spec, lambda: spec.load(work.job.folder, work.cache, work.threads)
-                )
-            return self._verifiers[name]
+        self._check(name, "verifier")
+        return self._loaded.verifier(name, self.work.job.verifiers[name])
 
     def _predictor(self, name: str) -> Predictor:
-        with self._lock:
-            if name not in self._models:
-                folder, manifest = self.work.inputs[name]
-                trainer = registry.find(manifest.stage["kind"], registry.TRAINERS)
-                self._models[name] = trainer.load(folder, self.work.threads)
-            return self._models[name]
+        self._check(name, "artifact")
+        folder, manifest = self.work.inputs[name]
+        return self._loaded.model(name, manifest, folder)
 
 
 class _Worker:
@@ -214,7 +204,7 @@ class _Worker:
         self._line = _Line()
         self._lock = threading.Lock()
         self._stage: _Stage | None = None
-        self._teachers: dict[str, Teacher] = {}
+        self._loaded: Loaded | None = None
         self._threads = 1
 
     def run(self) -> None:
@@ -243,7 +233,9 @@ class _Worker:
                 work = self._line.ask("stage")
                 if work is None:
                     return None
-                self._stage = _Stage(work, self._line, self._teachers)
+                if self._loaded is None:
+                    self._loaded = Loaded(work.job.folder, work.cache, work.threads)
+                self._stage = _Stage(work, self._line, self._loaded)
                 while self._threads < work.each:
                     self._threads += 1
                     threading.Thread(target=self.run, daemon=True).start()
