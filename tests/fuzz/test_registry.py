@@ -59,7 +59,7 @@ MAY_PARSE = {
     "run.handed": OF_THE_KIT,
     "verifiers.instructions.demands": "an answer: whatever it is, it is read or scored 0",
     "verifiers.instructions.spec": "a cell: whatever it is, it is read or the row is undecided",
-    "verifiers.schema": "an answer: whatever it is, it is read or scored 0",
+    "verifiers.grounding": "an answer: whatever it is, it is read or scored 0",
     "verifiers.maths.fallback": "what its own worker says, and the worker's reading of what we say",
     "run.worker": "the line that the run that started it writes: where it listens",
     "testing.laws": OF_THE_KIT,

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from mashbill.core.errors import InputError
 from mashbill.core.verifier import Case, VerifierSession
 from mashbill.verifiers.form import FormSpec
-from mashbill.verifiers.grounding import GroundingSpec
+from mashbill.verifiers.grounding import GroundingSpec, leaves
 from mashbill.verifiers.numeric import NumericSpec
-from mashbill.verifiers.schema import SchemaSpec, leaves
+from mashbill.verifiers.schema import SchemaSpec
 
 JUNK = ["", " ", "asdf", "I don't know", "{", "null", "\u0000", "ö" * 500, "1/0", "9" * 400]
 

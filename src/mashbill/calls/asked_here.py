@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
     from mashbill.core.teacher import Answer, Question
 
+_COLUMNS = (
+    "request", "teacher", "prefix", "body", "choices", "logprobs", "tokens", "price", "at", "text",
+    "more", "asked", "batch", "place",
+)  # fmt: skip
+INSERT = (
+    f"INSERT OR IGNORE INTO calls ({', '.join(_COLUMNS)}) "  # noqa: S608 - names of our own
+    f"VALUES ({', '.join('?' * len(_COLUMNS))})"
+)
+"""puts a call there, unless it is there already"""
 _ASKED = ("system", "turns", "schema", "tools", "sample")
 _ANSWERED = ("failed", "finish", "tool_calls", "reasoning", "opaque")
 
@@ -167,12 +176,7 @@ class AskedHere:
             db.executemany(
                 "INSERT OR IGNORE INTO texts VALUES (?, ?)", [(d, t) for t, d in texts.items()]
             )
-            db.executemany(
-                "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, logprobs, "
-                "tokens, price, at, text, more, asked, batch, place) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
+            db.executemany(INSERT, rows)
 
         try:
             self._db.write(insert)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mashbill.calls import paid_call as bought
+from mashbill.calls.asked_here import INSERT
 from mashbill.calls.database import open_to_write
 from mashbill.calls.journal import Journal
 from mashbill.calls.paid_call import PaidCall, Requests, call_digest, interned, pieces, values
@@ -207,9 +208,7 @@ def _insert_call(db: Any, call: dict[str, Any]) -> None:
     prefix = digest_bytes(call["prefix"].encode())
     db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", [prefix, call["prefix"]])
     db.execute(
-        "INSERT OR IGNORE INTO calls (request, teacher, prefix, body, choices, logprobs, tokens, "
-        "price, at, text, more, asked, batch, place) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        INSERT,
         [
             call["request"], canonical(call["teacher"]).decode(), prefix, call["body"],
             json.dumps(call["choices"], ensure_ascii=False), json.dumps(call["logprobs"]),

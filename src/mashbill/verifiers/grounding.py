@@ -7,6 +7,7 @@ so that ``1,200`` and ``1200`` are one.
 
 from __future__ import annotations
 
+import json
 import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,7 +16,6 @@ from mashbill.core.controls import JUNK
 from mashbill.core.shown import shown
 from mashbill.core.verifier import Case, Control, Score, VerifierSpec
 from mashbill.core.words import words
-from mashbill.verifiers.schema import leaves
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,3 +92,23 @@ def _stands(value: str, there: str, numbers: set[Fraction]) -> bool:
 
 def _exact(number: str) -> Fraction:
     return Fraction(number.replace(",", ""))
+
+
+def leaves(text: str) -> list[str] | None:
+    """Return the texts and numbers in a JSON document, in order; None if it is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    found, left = [], [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, dict):
+            left += reversed(list(part.values()))
+        elif isinstance(part, list):
+            left += reversed(part)
+        elif isinstance(part, str) or (
+            isinstance(part, int | float) and not isinstance(part, bool)
+        ):
+            found.append(str(part))
+    return found

@@ -5,7 +5,6 @@ Nothing is mended: what a program reads it has to be able to read.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mashbill.core.controls import JUNK
@@ -60,23 +59,3 @@ class Schema:
         if read.problem:
             return Score(0.0, f"it does not fit the schema: {read.problem:.200}")
         return Score(1.0, "it fits the schema")
-
-
-def leaves(text: str) -> list[str] | None:
-    """Return the texts and numbers in a JSON document, in order; None if it is none."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    found, left = [], [value]
-    while left:
-        part = left.pop()
-        if isinstance(part, dict):
-            left += reversed(list(part.values()))
-        elif isinstance(part, list):
-            left += reversed(part)
-        elif isinstance(part, str) or (
-            isinstance(part, int | float) and not isinstance(part, bool)
-        ):
-            found.append(str(part))
-    return found
