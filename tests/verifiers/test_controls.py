@@ -105,6 +105,13 @@ def test_our_own_hold(spec):
         check_rows("mine", session(spec), [])
 
 
+@pytest.mark.parametrize("keys", [{"absolute": 50}, {"absolute": 1e5, "relative": 1}])
+def test_a_wide_tolerance_is_no_fault_where_references_lie_wider_apart(keys):
+    spec = NumericSpec(**keys)
+    check("mine", session(spec), spec.controls())
+    check_rows("mine", session(spec), ["1000", "1000000", "50000000"])
+
+
 def test_a_reference_that_says_what_junk_says_is_no_fault():
     check_rows("mine", session(ExactSpec()), ["I don't know.", "42"])
 

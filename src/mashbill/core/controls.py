@@ -46,7 +46,7 @@ def of_reference(
     """
     wrong = {**JUNK, "the question again": question}
     wrong = {n: text for n, text in wrong.items() if text.casefold() != known.casefold()}
-    wrong |= {f"another item's answer, {other!r:.40}": other for other in others}
+    wrong |= {f"another item's answer ({at})": other for at, other in enumerate(others, 1)}
     return [
         Control("the right answer", Case(known, known), is_right=True),
         *(Control(name, Case(text, known), is_right=False) for name, text in wrong.items()),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SHOWN = 60  # characters of an answer in a reason
+_KNOWN = 42  # what its controls have as the right number
+_SLIP = 1e6
 
 
 class NumericSpec(VerifierSpec):
@@ -38,8 +40,13 @@ class NumericSpec(VerifierSpec):
     """whether an output has to name a unit where the reference does"""
 
     def controls(self) -> tuple[Control, ...]:
-        """Junk, another number and the right one."""
-        return tuple(of_reference("42", ["17", "-42"]))
+        """Junk, numbers that are off by twice what is allowed and more, and the right one.
+
+        Who allows more than a million is taken to have slipped.
+        """
+        allowed = min(max(self.absolute, self.relative * _KNOWN), _SLIP)
+        far = round(_KNOWN + 2 * allowed + 25)
+        return tuple(of_reference(str(_KNOWN), [str(far), str(-far)]))
 
     def load(self, folder: Path, cache: Path, threads: int) -> Numeric:
         """Return it; there is nothing to load."""
