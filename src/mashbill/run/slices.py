@@ -23,6 +23,7 @@ from mashbill.core.record import BILL
 from mashbill.run.contract import Contract
 from mashbill.run.measuring import add_measures
 from mashbill.run.wanting import Wanting
+from mashbill.teachers.session import InOneSlice, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mashbill.core.stage import StageContext, StageSpec
+    from mashbill.core.teacher import TeacherSession
     from mashbill.run.stage_work import MadeSlice
 
 
@@ -300,9 +302,18 @@ class _Turns:
 def context_of(context: StageContext, item: Slice) -> StageContext:
     """Return the context of one slice: what it measures is its own."""
     place = item.place or Place(0)
+    asked: dict[str, TeacherSession] = {}
+
+    def teacher(name: str) -> TeacherSession:
+        if name not in asked:
+            session = context.teacher(name)
+            asked[name] = InOneSlice(session) if isinstance(session, Session) else session
+        return asked[name]
+
     return replace(
-        context, current=item.of, measures={}, overall={}, before=place.measures, kept=place.kept
-    )
+        context, current=item.of, measures={}, overall={}, before=place.measures,
+        kept=place.kept, teacher=teacher,
+    )  # fmt: skip
 
 
 def run_slice(spec: StageSpec, item: Slice, context: StageContext) -> list[pa.RecordBatch]:
