@@ -47,6 +47,10 @@ class Saying:
         ([1.0, 1.0], "gave 1.0 of output 0, which is no Score"),
         ([Score(1.0)] * 2, "has the components none, and it declares form, sense"),
         ([Score(1.0, "", {"form": 1.0})] * 2, "has the components form, and it declares"),
+        (
+            [Score(1.0, "", {"form": 1.0, "sense": 1.0}, isolation="bwrap")] * 2,
+            "it ran output 0 ('bwrap'), and its kind does not say that it runs outputs",
+        ),
     ],
 )
 def test_what_breaks_the_promise_is_told_with_the_verifiers_name(scores, said):
@@ -74,3 +78,13 @@ def test_exact_is_equality_after_what_its_keys_leave_out(one, other):
     assert value(ExactSpec(trim=False), f" {one}", one) == 0
     assert value(ExactSpec(), one, other) == value(ExactSpec(), other, one)
     assert value(ExactSpec(), one, None) is None
+
+
+@given(st.text(max_size=5) | st.integers() | st.just("x" * 201))
+def test_an_isolation_is_one_line_of_text(under):
+    is_line = isinstance(under, str) and len(under) <= 200 and not set(under) & set("\r\n\0")
+    if is_line:
+        assert Score.failed("too slow", under).isolation == under
+    else:
+        with pytest.raises(ValueError, match="an isolation is a line"):
+            Score.undecided("cannot tell", under)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -192,6 +193,20 @@ def test_what_failed_is_rejected_or_kept_and_never_wrong(tmp_path, monkeypatch):
     assert {row["reason"] for row in rows_of(store, "right")} == {"failed: the parser is away"}
     with pytest.raises(InputError, match="failed: the parser is away"):
         run_stages(tmp_path / "reject", STAGES, {"answers.jsonl": ROWS}, teachers="")
+
+
+def test_what_ran_outputs_says_under_which_isolation_and_it_is_counted(tmp_path, monkeypatch):
+    from mashbill.verifiers import exact
+
+    true = exact.Exact._one
+    under = {"4": "toy box", "5": "toy box", " vier ": "none"}
+    monkeypatch.setattr(exact.ExactSpec, "isolates", True)
+    monkeypatch.setattr(exact.Exact, "_one", lambda self, case: dataclasses.replace(
+        true(self, case), isolation=under.get(case.output, "")))  # fmt: skip
+    store = run_stages(tmp_path, STAGES, {"answers.jsonl": ROWS}, teachers="")
+    rows = rows_of(store, "right") + rows_of(store, "right", "rejected")
+    assert {row["text"]: row["isolation"] for row in rows} == {**under, "6": None}
+    assert store.find("right").measures["isolation"] == {"toy box": 2, "none": 1}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tests_support import rows_of, run_stages
 
 from mashbill.core.errors import RecipeError
-from mashbill.core.verifier import Case, Score, VerifierSession
+from mashbill.core.verifier import Case, Score, VerifierSession, VerifierSpec
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.run.rederiving import Rederiver
 from mashbill.verifiers.rubric import Part, Rubric, RubricSpec
@@ -183,3 +183,30 @@ def test_a_part_that_pays_for_junk_is_refused_by_name(tmp_path):
     bad = RECIPE.replace('kind = "maths"', 'kind = "numeric"\nabsolute = 1e9')
     with pytest.raises(RecipeError, match=r"verifiers\.reward\.right: kind 'numeric' pays 1\.00"):
         run_stages(tmp_path, bad, {"rows.jsonl": ROWS}, teachers="")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "under"),
+    [
+        ("", "", ""),
+        ("bwrap", "", "bwrap"),
+        ("a", "b", "a; b"),
+        ("b", "b", "b"),
+        ("x" * 200, "y", "x" * 200),
+    ],
+)
+def test_a_rubric_says_under_which_isolations_its_parts_ran_an_output(one, two, under):
+    parts = {"first": Part(by=Runs()), "second": Part(by=Runs())}
+    says = {"first": Score(1.0, isolation=one), "second": Score.failed("too slow", two)}
+    sessions = {
+        name: VerifierSession(name, Runs(), lambda score=score: Says(score))
+        for name, score in says.items()
+    }
+    (score,) = Rubric(parts, sessions).score([Case("x")])
+    assert score.outcome == "failed"
+    assert score.isolation == under
+
+
+class Runs(VerifierSpec):
+    kind: str = "runs"
+    isolates = True

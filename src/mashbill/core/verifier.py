@@ -27,6 +27,7 @@ Outcome = Literal["scored", "undecided", "failed"]
 """what became of scoring one output"""
 OUTCOMES: tuple[Outcome, ...] = ("scored", "undecided", "failed")
 _PROMISES = "CONTRIBUTING.md, 'A verifier'"
+_LINE = 200  # characters of an isolation: it is a column, and is counted by its words
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Score:
 
     Raises:
         ValueError: if the value is no number in [0, 1], or is there where nothing was scored, or
-            if no reason is given where nothing was scored.
+            if no reason is given where nothing was scored, or if the isolation is no line.
     """
 
     value: float | None
@@ -67,9 +68,17 @@ class Score:
     components: Mapping[str, float] = field(default_factory=dict)
     """the parts of the value by name, each in [0, 1], of those that the verifier declares"""
     outcome: Outcome = "scored"
+    isolation: str = ""
+    """under which isolation the output was run, in a few words; empty if it was not run"""
 
     def __post_init__(self) -> None:
         """Hold it to what a score is."""
+        if not _is_line(self.isolation):
+            msg = (
+                f"an isolation is a line of at most {_LINE} characters, and this is "
+                f"{self.isolation!r:.60}"
+            )
+            raise ValueError(msg)
         if self.outcome not in OUTCOMES:
             msg = f"an outcome is one of {', '.join(OUTCOMES)}, and this is {self.outcome!r}"
             raise ValueError(msg)
@@ -90,14 +99,18 @@ class Score:
                 raise ValueError(msg)
 
     @classmethod
-    def undecided(cls, reason: str) -> Score:
+    def undecided(cls, reason: str, isolation: str = "") -> Score:
         """Return that the verifier looked and cannot tell."""
-        return cls(None, reason, outcome="undecided")
+        return cls(None, reason, outcome="undecided", isolation=isolation)
 
     @classmethod
-    def failed(cls, reason: str) -> Score:
+    def failed(cls, reason: str, isolation: str = "") -> Score:
         """Return that the verifier could not look: an outage, a time-out, a missing parser."""
-        return cls(None, reason, outcome="failed")
+        return cls(None, reason, outcome="failed", isolation=isolation)
+
+
+def _is_line(text: Any) -> bool:
+    return isinstance(text, str) and len(text) <= _LINE and not set(text) & set("\r\n\0")
 
 
 def _is_share(value: Any) -> bool:
@@ -131,6 +144,8 @@ class Rules:
     """whether it cannot say anything of an output without a reference"""
     may_leave_out: bool = False
     """whether a score may lack some components, of which nothing could be said"""
+    isolates: bool = False
+    """whether it runs outputs; which isolation each was run under becomes a column ``isolation``"""
 
 
 class VerifierSpec(Literals):
@@ -145,6 +160,8 @@ class VerifierSpec(Literals):
     """whether the same case gets the same score on any machine, so that an audit may score again"""
     needs_reference: ClassVar[bool] = False
     """whether it cannot say anything of an output without a reference"""
+    isolates: ClassVar[bool] = False
+    """whether it runs outputs, and says of each under which isolation"""
 
     kind: str
     """which verifier this is"""
@@ -152,7 +169,13 @@ class VerifierSpec(Literals):
     @property
     def rules(self) -> Rules:
         """What a run has to know of its scores; a kind that is made of others says theirs."""
-        return Rules(self.release, self.components, self.repeats, self.needs_reference)
+        return Rules(
+            self.release,
+            self.components,
+            self.repeats,
+            self.needs_reference,
+            isolates=self.isolates,
+        )
 
     @property
     def extras(self) -> tuple[str, ...]:
@@ -246,6 +269,11 @@ class VerifierSession:
                     f"its score of output {place} has the components "
                     f"{', '.join(sorted(score.components)) or 'none'}, and it declares "
                     f"{', '.join(rules.components) or 'none'}"
+                )
+            if score.isolation and not rules.isolates:
+                raise self._broke(
+                    f"it ran output {place} ({score.isolation!r:.60}), and its kind does not say "
+                    "that it runs outputs: set isolates = True"
                 )
         return list(scores)
 

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
     from mashbill.core.verifier import Outcome, VerifierSession, VerifierSpec
 
-SCORE, REASON = "score", "reason"
+SCORE, REASON, ISOLATION = "score", "reason", "isolation"
 PART = "score_{}"
 """column of a component"""
 
 
 def given_by(verifier: VerifierSpec) -> tuple[str, ...]:
     """Return the columns that a verifier's scores become."""
-    return (SCORE, REASON, *(PART.format(name) for name in verifier.rules.components))
+    rules = verifier.rules
+    under = (ISOLATION,) if rules.isolates else ()
+    return (SCORE, REASON, *under, *(PART.format(name) for name in rules.components))
 
 
 def scores_of_rows(
@@ -109,7 +111,17 @@ def columns_of(scores: list[Score | None], verifier: VerifierSpec) -> dict[str, 
         )
         for name in verifier.rules.components
     }
-    return {SCORE: pa.array(values, pa.float64()), REASON: pa.array(told, pa.string()), **parts}
+    columns = {SCORE: pa.array(values, pa.float64()), REASON: pa.array(told, pa.string())}
+    if verifier.rules.isolates:
+        under = [None if score is None else score.isolation or None for score in scores]
+        columns[ISOLATION] = pa.array(under, pa.string())
+    return columns | parts
+
+
+def isolations(scores: list[Score | None]) -> dict[str, int]:
+    """Return how many outputs were run under each isolation; what was not run is in none."""
+    counts = Counter(score.isolation for score in scores if score is not None and score.isolation)
+    return dict(counts)
 
 
 def outcomes(scores: list[Score | None]) -> dict[str, int]:

@@ -32,6 +32,7 @@ from mashbill.stages.judging import (
 from mashbill.stages.scoring import (
     columns_of,
     given_by,
+    isolations,
     outcomes,
     scores_of_rows,
     turned_down,
@@ -201,6 +202,9 @@ class VerifySpec(StageSpec):
             told = ctx.measures.setdefault("scores", dict.fromkeys(OUTCOMES, 0))
             for name, count in outcomes(scores).items():
                 told[name] += count
+            for name, count in isolations(scores).items():
+                under = ctx.measures.setdefault("isolation", {})
+                under[name] = under.get(name, 0) + count
             columns = kept_beside(batch, set(given_by(verifier.spec))) | {
                 **columns_of(scores, verifier.spec),
                 FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),

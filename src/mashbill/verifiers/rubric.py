@@ -19,6 +19,7 @@ whole is undecided; where one could not look the whole failed, unless it may abs
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _MOST = 32  # parts
 _LEAST = 1e-6  # weight of a part that counts
+_LINE = 200  # characters of what an isolation is called
 _OWN = ("weight", "gate", "abstains", "by")
 
 
@@ -114,6 +116,7 @@ class RubricSpec(VerifierSpec):
             repeats=all(one.repeats for one in rules.values()),
             needs_reference=any(one.needs_reference for one in rules.values()),
             may_leave_out=any(part.abstains for part in self.parts.values()),
+            isolates=any(one.isolates for one in rules.values()),
         )
 
     @property
@@ -170,10 +173,12 @@ class Rubric:
         """Return the mean of the parts by weight."""
         said = {name: self._sessions[name].score(_seen_by(part, cases)) for name, part in
                 self._parts.items()}  # fmt: skip
-        return [
-            self._one({name: scores[place] for name, scores in said.items()})
-            for place in range(len(cases))
-        ]
+        found = []
+        for place in range(len(cases)):
+            own = {name: scores[place] for name, scores in said.items()}
+            under = dict.fromkeys(score.isolation for score in own.values() if score.isolation)
+            found.append(replace(self._one(own), isolation="; ".join(under)[:_LINE]))
+        return found
 
     def _one(self, said: Mapping[str, Score]) -> Score:
         told = {name: score for name, score in said.items() if score.value is not None}
