@@ -1,0 +1,120 @@
+"""What a row must be like to stay: comparisons of a column, and members of a list."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import model_validator
+
+from mashbill.core.cells import compared, is_missing, says_nothing
+from mashbill.core.errors import InputError
+from mashbill.core.literals import Literals
+from mashbill.core.missing import is_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Member = bool | int | float | str
+_SHOWN = 80  # characters of a value that a reason quotes
+_BOUNDS = {"at_least": (-1,), "at_most": (1,), "above": (-1, 0), "below": (0, 1)}
+"""key -> how a number may not stand to it"""
+_WORDS = {
+    "at_least": "below", "at_most": "above", "above": "not above", "below": "not below",
+}  # fmt: skip
+
+
+class Condition(Literals):
+    """One condition: all that are set of a column must hold."""
+
+    added: ClassVar[frozenset[str]] = frozenset({*_BOUNDS, "one_of", "none_of"})
+
+    column: str
+    """column to look at"""
+    at_least: float | None = None
+    """a number not below this"""
+    at_most: float | None = None
+    """a number not above this"""
+    above: float | None = None
+    """a number above this"""
+    below: float | None = None
+    """a number below this"""
+    one_of: tuple[Member, ...] = ()
+    """values of which it is one, texts after trimming"""
+    none_of: tuple[Member, ...] = ()
+    """values of which it is none; a missing value is none of them"""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Condition:
+        if not self._bounds() and not self.one_of and not self.none_of:
+            msg = (
+                f"the condition on {self.column!r} asks for nothing; set at_least, at_most, above, "
+                "below, one_of or none_of"
+            )
+            raise ValueError(msg)
+        wrong = [key for key, bound in self._bounds().items() if math.isnan(bound)]
+        if wrong:
+            msg = f"{wrong[0]} of the condition on {self.column!r} is NaN, and must be a number"
+            raise ValueError(msg)
+        return self
+
+    def _bounds(self) -> dict[str, float]:
+        found = {key: getattr(self, key) for key in _BOUNDS}
+        return {key: bound for key, bound in found.items() if bound is not None}
+
+    def reasons(self, batch: pa.RecordBatch, of: str) -> list[str | None]:
+        """Return for each row why it does not stay; None if it does.
+
+        Args:
+            batch: rows.
+            of: the input, for errors.
+
+        Raises:
+            InputError: if there is no such column, or it holds lists or objects.
+        """
+        if self.column not in batch.schema.names:
+            msg = (
+                f"{of} has no column {self.column!r}; it has {', '.join(batch.schema.names)}; "
+                "correct the column name in the recipe"
+            )
+            raise InputError(msg)
+        column = batch.column(self.column)
+        texts = is_text(column.type)
+        return [self._reason(value, texts=texts) for value in column.to_pylist()]
+
+    def _reason(self, value: Any, *, texts: bool) -> str | None:
+        if isinstance(value, list | dict):
+            msg = f"column {self.column!r} holds lists or objects; a condition compares one value"
+            raise InputError(msg)
+        bounds = self._bounds()
+        lacks = says_nothing(value) if bounds else is_missing(value)
+        if lacks:
+            return f"{self.column} is missing" if bounds or self.one_of else None
+        shown = repr(value)[:_SHOWN] if texts else value
+        for key, bound in bounds.items():
+            placed = compared(value, bound)
+            if placed is None:
+                return f"{self.column} {shown} is no number"
+            if placed in _BOUNDS[key]:
+                return f"{self.column} {shown} {_WORDS[key]} {bound:g}"
+        if self.one_of and not _among(value, self.one_of):
+            return f"{self.column} {shown} is none of {_listed(self.one_of)}"
+        if _among(value, self.none_of):
+            return f"{self.column} {shown} is one of {_listed(self.none_of)}"
+        return None
+
+
+def _among(value: Any, members: tuple[Member, ...]) -> bool:
+    """Return whether a cell is a member: texts by their letters, numbers by their value."""
+    if isinstance(value, str):
+        return value.strip() in {each.strip() for each in members if isinstance(each, str)}
+    if isinstance(value, bool):
+        return any(each is value for each in members if isinstance(each, bool))
+    numbers = [each for each in members if not isinstance(each, bool | str)]
+    return any(compared(value, each) == 0 for each in numbers)
+
+
+def _listed(members: tuple[Member, ...]) -> str:
+    shown = [repr(each)[:_SHOWN] for each in members[:5]]
+    more = f" and {len(members) - 5} more" if len(members) > 5 else ""
+    return ", ".join(shown) + more
