@@ -68,6 +68,13 @@ LISTED = {
         "subprocess.Popen": "a module of ours, which asks math-verify and is ended",
         "importlib.import_module": "math-verify by its name, where the extra is installed",
     },
+    "verifiers/reasoning_gym/asking.py": {
+        "subprocess.Popen": "a module of ours, which asks reasoning-gym and is ended",
+        "importlib.util.find_spec": "looks whether the package is there; loads nothing",
+    },
+    "verifiers/reasoning_gym/worker.py": {
+        "importlib.import_module": "reasoning-gym by its name, where the extra is installed",
+    },
     "run/pool.py": {"subprocess.Popen": "a module of ours: the run's own workers"},
     "run/server.py": {"multiprocessing.connection.Listener": OF_A_RUN},
     "run/worker.py": {"multiprocessing.connection.Client": OF_A_RUN},
