@@ -67,7 +67,8 @@ def test_rows_get_score_and_reason_and_what_is_not_right_goes_with_why(store):
 
 def test_how_many_were_scored_is_measured(store):
     manifest = store.find("right")
-    assert manifest.measures["scores"] == {"scored": 3, "undecided": 1, "failed": 0}
+    told = {"scored": 3, "passed": 2, "undecided": 1, "failed": 0}
+    assert manifest.measures["scores"] == told
 
 
 def test_a_verifier_is_a_program_on_the_bill_and_never_a_model(store):

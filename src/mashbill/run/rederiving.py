@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ from mashbill.run.asking_again import ask_again
 from mashbill.run.declaring import compare_declared
 from mashbill.run.measuring import add_measures, agree, left_out, settle_measures
 from mashbill.run.scoring_again import scores_again, verifier_of
-from mashbill.run.slices import Slice, context_of, slices
+from mashbill.run.slices import Place, Slice, context_of, slices
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
@@ -249,7 +249,10 @@ class _Again:
 
         self._of_no_slice(sum(-(-data.num_rows // self._spec.shard_rows) for _, data in inputs))
         for item in slices(inputs, offsets, self._spec.shard_rows, skip):
-            own = context_of(self._context, item)
+            place = self._before(item)
+            if self._spec.wanted is not None and place.kept >= self._spec.wanted:
+                continue  # a run ends with the slice that has enough
+            own = context_of(self._context, replace(item, place=place))
             out = list(self._spec.run(iter(item.rows.to_batches()), own))
             add_measures(self._context.measures, own.measures)
             self._context.overall |= own.overall
@@ -257,6 +260,11 @@ class _Again:
             for begin in ("part", "rejected"):
                 file = f"{begin}-{item.number:05d}.parquet"
                 self._compare(file, _half(made, item, begin), self._stored(file))
+
+    def _before(self, item: Slice) -> Place:
+        """Return what came of the slices before one, as the artifact has it."""
+        numbers = ((int(shard.file[5:-8]), shard.rows) for shard in self._manifest.shards)
+        return Place(sum(rows for number, rows in numbers if number < item.number))
 
     def _of_no_slice(self, count: int) -> None:
         """Find shards that are made of none of so many slices of the inputs."""

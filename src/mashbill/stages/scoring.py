@@ -1,24 +1,86 @@
-"""What ``verify`` does where a verifier scores rows: their scores, and which of them go."""
+"""What ``verify`` does where a verifier scores rows: what came of each, and which of them go.
+
+Each row comes to one of five: scored; undecided or failed, as the verifier says; truncated, where
+the output was cut off at its teacher's limit, which is not scored since what is missing of it could
+be right; or missing, where there is no output.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
-from mashbill.core.missing import missing_in
+from mashbill.client.wire.finishing import finish_of
+from mashbill.core.errors import InputError
+from mashbill.core.missing import is_text, missing_in
+from mashbill.core.record import one_batch
+from mashbill.core.teacher import CUT_OFF
 from mashbill.core.verifier import OUTCOMES, Case, Score
 from mashbill.stages.judging import empty_among, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
-    from mashbill.core.verifier import Outcome, VerifierSession, VerifierSpec
+    from mashbill.core.verifier import VerifierSession, VerifierSpec
 
+Came = Literal["scored", "undecided", "failed", "truncated", "missing"]
+"""what came of scoring a row"""
+CAME: tuple[Came, ...] = (*OUTCOMES, "truncated", "missing")
 SCORE, REASON, ISOLATION = "score", "reason", "isolation"
 PART = "score_{}"
 """column of a component"""
+_CAME = "_came"  # beside a verifier's columns, where they are laid down
+_TRUNCATED = f"truncated: {CUT_OFF}"
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Which columns of rows a verifier is given."""
+
+    of: str
+    """the input, for messages"""
+    output: str
+    """what is scored"""
+    reference: str = ""
+    """what is known to be right; empty if there is none"""
+    finish: str = ""
+    """why each output ended; empty if rows do not say"""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was found of some rows."""
+
+    columns: Mapping[str, pa.Array]
+    """those that a verifier's scores become, by name"""
+    came: tuple[Came, ...]
+    """what came of each row"""
+
+    @property
+    def values(self) -> np.ndarray:
+        """The score of each row, float64; NaN where there is none; shape (rows,)."""
+        return np.asarray(self.columns[SCORE].to_numpy(zero_copy_only=False), np.float64)
+
+    def write(self, path: Path) -> None:
+        """Lay it down, for a run that is begun again; whole, or not at all."""
+        table = pa.table({**self.columns, _CAME: pa.array(self.came, pa.string())})
+        part = path.with_suffix(".part")
+        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        part.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Scored:
+        """Return what was laid down."""
+        with pa.OSFile(str(path), "rb") as source:
+            batch = one_batch(pa.ipc.open_file(source).read_all())
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        return cls(columns, tuple(columns.pop(_CAME).to_pylist()))
 
 
 def given_by(verifier: VerifierSpec) -> tuple[str, ...]:
@@ -28,39 +90,45 @@ def given_by(verifier: VerifierSpec) -> tuple[str, ...]:
     return (SCORE, REASON, *under, *(PART.format(name) for name in rules.components))
 
 
-def scores_of_rows(
-    verifier: VerifierSession, batch: pa.RecordBatch, output: str, reference: str, of: str
-) -> tuple[list[Score | None], list[str | None]]:
-    """Score rows; return the score of each, and why it has none.
+def score_rows(verifier: VerifierSession, batch: pa.RecordBatch, looked: Looked) -> Scored:
+    """Score rows.
 
     Args:
         verifier: who scores.
         batch: rows.
-        output: column of what is scored.
-        reference: column of what is known to be right; empty if there is none.
-        of: the input, for messages.
+        looked: their columns.
 
     Raises:
-        InputError: if one of the columns is not there.
+        InputError: if one of the columns is not there, or holds something else.
     """
-    outputs = texts_of(batch, output, of)
+    outputs = texts_of(batch, looked.output, looked.of)
     known: list[str | None] = [None] * batch.num_rows
-    if reference:
-        lacking = missing_in(batch.column(reference)) if reference in batch.schema.names else ()
-        texts = texts_of(batch, reference, of)
+    if name := looked.reference:
+        lacking = missing_in(batch.column(name)) if name in batch.schema.names else ()
+        texts = texts_of(batch, name, looked.of)
         known = [None if no else text for text, no in zip(texts, lacking, strict=True)]
     rows: list[dict[str, Any]] = [{} for _ in outputs]
     if read := verifier.spec.reads():
         for name in read:
-            texts_there(batch, name, of)
+            texts_there(batch, name, looked.of)
         rows = batch.select(list(read)).to_pylist()
-    reasons = empty_among(batch, [output])
-    open_ = [place for place, reason in enumerate(reasons) if reason is None]
+    nothing = empty_among(batch, [looked.output])
+    cut = _cut_off(batch, looked)
+    came: list[Came] = [
+        "truncated" if is_cut else "missing" if reason else "scored"
+        for reason, is_cut in zip(nothing, cut, strict=True)
+    ]
+    open_ = [place for place, each in enumerate(came) if each == "scored"]
     cases = [Case(outputs[place], known[place], rows[place]) for place in open_]
     scores: list[Score | None] = [None] * batch.num_rows
     for place, score in zip(open_, verifier.score(cases), strict=True):
-        scores[place] = score
-    return scores, reasons
+        scores[place], came[place] = score, score.outcome
+    columns = _columns_of(scores, verifier.spec)
+    told = [
+        _TRUNCATED if each == "truncated" else why
+        for each, why in zip(came, columns[REASON].to_pylist(), strict=True)
+    ]
+    return Scored({**columns, REASON: pa.array(told, pa.string())}, tuple(came))
 
 
 def texts_there(batch: pa.RecordBatch, name: str, of: str) -> None:
@@ -69,30 +137,48 @@ def texts_there(batch: pa.RecordBatch, name: str, of: str) -> None:
         texts_of(batch, name, of)
 
 
+def _cut_off(batch: pa.RecordBatch, looked: Looked) -> list[bool]:
+    """Return which outputs were cut off, by the words of any service, or by yes and no."""
+    if not looked.finish:
+        return [False] * batch.num_rows
+    texts_there(batch, looked.finish, looked.of)
+    column = batch.column(looked.finish)
+    if pa.types.is_boolean(column.type):
+        return [value is True for value in column.to_pylist()]
+    if not is_text(column.type) and not pa.types.is_null(column.type):
+        msg = (
+            f"{looked.of}: column {looked.finish!r} holds {column.type}; finish names a column "
+            "with the word for why each output ended (such as stop or length), or with true where "
+            "it was cut off"
+        )
+        raise InputError(msg)
+    return [word is not None and finish_of(word) == "length" for word in column.to_pylist()]
+
+
 def turned_down(
-    scores: list[Score | None],
-    reasons: list[str | None],
-    threshold: float,
-    kept: Collection[Outcome],
+    found: Scored, threshold: float, kept: Collection[str], output: str
 ) -> list[str | None]:
     """Return for each row why it goes; None if it stays.
 
     Args:
-        scores: of each.
-        reasons: why one was not scored.
+        found: what was found of them.
         threshold: scores below it go.
-        kept: of undecided and failed, what stays all the same.
+        kept: what came of rows that stay without a score.
+        output: the column that was scored.
     """
-    found = list(reasons)
-    for place, score in enumerate(scores):
-        if score is None:
-            continue
-        if score.value is None:
-            found[place] = None if score.outcome in kept else said(score)
-        elif score.value < threshold:
-            why = f": {score.reason}" if score.reason else ""
-            found[place] = f"score {score.value:.4f}, below {threshold}{why}"
-    return found
+    reasons: list[str | None] = []
+    values, whys = found.columns[SCORE].to_pylist(), found.columns[REASON].to_pylist()
+    for came, value, why in zip(found.came, values, whys, strict=True):
+        if came == "missing":
+            reasons.append(f"its column {output} is empty")
+        elif came != "scored":
+            reasons.append(None if came in kept else why)
+        elif value < threshold:
+            more = f": {why}" if why else ""
+            reasons.append(f"score {value:.4f}, below {threshold}{more}")
+        else:
+            reasons.append(None)
+    return reasons
 
 
 def said(score: Score) -> str:
@@ -100,7 +186,7 @@ def said(score: Score) -> str:
     return score.reason if score.outcome == "scored" else f"{score.outcome}: {score.reason}"
 
 
-def columns_of(scores: list[Score | None], verifier: VerifierSpec) -> dict[str, pa.Array]:
+def _columns_of(scores: Sequence[Score | None], verifier: VerifierSpec) -> dict[str, pa.Array]:
     """Return scores as columns: null where there is none."""
     values = [None if score is None else score.value for score in scores]
     told = [None if score is None else said(score) or None for score in scores]
@@ -118,13 +204,28 @@ def columns_of(scores: list[Score | None], verifier: VerifierSpec) -> dict[str, 
     return columns | parts
 
 
-def isolations(scores: list[Score | None]) -> dict[str, int]:
-    """Return how many outputs were run under each isolation; what was not run is in none."""
-    counts = Counter(score.isolation for score in scores if score is not None and score.isolation)
-    return dict(counts)
+def count(found: Scored, passes: float, measures: dict[str, Any], *, says_finish: bool) -> None:
+    """Add some rows to a stage's measures: what came of them, and under which isolation.
+
+    Args:
+        found: what was found of them.
+        passes: scores from this on pass.
+        measures: gets the counts.
+        says_finish: whether rows say why their output ended.
+    """
+    came = Counter[str](found.came)
+    told = {name: came[name] for name in OUTCOMES}
+    told["passed"] = int(np.count_nonzero(found.values >= passes))  # NaN passes nowhere
+    if says_finish:
+        told["truncated"] = came["truncated"]
+    if came["missing"]:
+        told["missing"] = came["missing"]
+    _add(measures.setdefault("scores", {}), told)
+    if ISOLATION in found.columns:
+        under = Counter(name for name in found.columns[ISOLATION].to_pylist() if name)
+        _add(measures.setdefault("isolation", {}), under)
 
 
-def outcomes(scores: list[Score | None]) -> dict[str, int]:
-    """Return how many outputs were scored, undecided and failed."""
-    counts = Counter(score.outcome for score in scores if score is not None)
-    return {name: counts[name] for name in OUTCOMES}
+def _add(whole: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, number in more.items():
+        whole[name] = whole.get(name, 0) + number

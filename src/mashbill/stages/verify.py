@@ -1,6 +1,8 @@
 """``verify``: a verifier scores rows, or a teacher says how sure it is of them; low ones go.
 
-Their word is used to check, not to learn from, so their channel is judgement for verifying.
+Their word is used to check, not to learn from, so their channel is judgement for verifying. Where
+the best of a group are chosen by it, it decided among outputs that were good enough, and is a
+selection, too.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from mashbill.core.controls import check_rows
 from mashbill.core.errors import RecipeError
 from mashbill.core.explaining import near
-from mashbill.core.record import CALL, FROM, kept_beside
+from mashbill.core.record import CALL, FROM, OURS, kept_beside
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.teacher import Choosing, Question
-from mashbill.core.verifier import OUTCOMES
+from mashbill.stages.by_verifier import Verifying
+from mashbill.stages.choosing import Choice
 from mashbill.stages.judging import (
     FileName,
     Template,
@@ -29,14 +31,6 @@ from mashbill.stages.judging import (
     scores_of,
     texts_of,
 )
-from mashbill.stages.scoring import (
-    columns_of,
-    given_by,
-    isolations,
-    outcomes,
-    scores_of_rows,
-    turned_down,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,11 +38,14 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext
     from mashbill.core.teacher import Answer
-    from mashbill.core.verifier import Outcome, VerifierSession, VerifierSpec
+    from mashbill.core.verifier import VerifierSpec
 
-_TRIED = 64  # rows whose references a verifier is tried on, of which some are compared
 _OF_TEACHER = ("teacher", "prompt", "columns", "right", "wrong", "max_chars")
-_OF_VERIFIER = ("column", "reference", "undecided", "failed")
+_OF_GROUPS = ("best", "fewer", "pass_at", "level")
+_OF_VERIFIER = ("column", "reference", "finish", "undecided", "failed", "truncated", "passes",
+                "accept", "group", *_OF_GROUPS)  # fmt: skip
+_HALF = 0.5
+_KS = 10  # of pass@k that a recipe may name
 
 
 class VerifySpec(StageSpec):
@@ -56,9 +53,7 @@ class VerifySpec(StageSpec):
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher")
     repeats: ClassVar[bool] = True
-    added: ClassVar[frozenset[str]] = frozenset(
-        {"by", "column", "reference", "undecided", "failed"}
-    )
+    added: ClassVar[frozenset[str]] = frozenset({"by", *_OF_VERIFIER})
 
     kind: Literal["verify"] = "verify"
     input: str
@@ -69,10 +64,31 @@ class VerifySpec(StageSpec):
     """column that a verifier scores"""
     reference: str = ""
     """column with what is known to be right, for a verifier; empty if there is none"""
+    finish: str = ""
+    """column with why each output ended, as services say it (length is cut off), or with true where
+    it was cut off: such an output is truncated, and not scored; empty if rows do not say"""
     undecided: Literal["reject", "keep"] = "reject"
     """what becomes of rows of which a verifier cannot tell"""
     failed: Literal["reject", "keep"] = "reject"
     """what becomes of rows that a verifier could not look at, as in an outage"""
+    truncated: Literal["reject", "keep"] = "reject"
+    """what becomes of rows whose output was cut off"""
+    accept: int | None = Field(default=None, gt=0)
+    """exactly so many rows stay, the first that are good; the stage fails if there are fewer. All
+    that are good if absent"""
+    group: tuple[str, ...] | None = None
+    """columns by which rows are attempts at one prompt; [] for all rows as one group. They get the
+    columns group, rank and verifier, and pass@k is measured; the whole input is scored first"""
+    best: int | None = Field(default=None, gt=0)
+    """how many of each group stay: those with the highest scores, from the threshold on"""
+    fewer: Literal["keep", "reject"] = "keep"
+    """what becomes of a group that has fewer than ``best`` rows that are good enough"""
+    passes: float | None = Field(default=None, gt=0, le=1)
+    """score from which an attempt passes, for measures; the threshold, or 0.5 where that is 0"""
+    pass_at: tuple[int, ...] = ()
+    """the k of pass@k; 1, 2, 4, ... and the commonest number of attempts if there are none"""
+    level: str = ""
+    """column by whose values pass rates are told apart, such as difficulty"""
     teacher: str = ""
     """which of [teachers.*]"""
     prompt: FileName = ""
@@ -109,6 +125,57 @@ class VerifySpec(StageSpec):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _groups_are_sound(self) -> VerifySpec:
+        strange = self._set_among(_OF_GROUPS)
+        if self.group is None and strange:
+            msg = (
+                f"{', '.join(strange)} is about groups of attempts: set group, such as "
+                'group = ["prompt"], or group = [] for all rows as one group'
+            )
+            raise ValueError(msg)
+        if self.best is None and self.fewer != "keep":
+            msg = "fewer says what becomes of groups with fewer than best rows: set best"
+            raise ValueError(msg)
+        kept = [name for name in ("undecided", "failed", "truncated")
+                if getattr(self, name) == "keep"]  # fmt: skip
+        if self.best is not None and kept:
+            msg = (
+                f"best chooses by score, and a row that is {' or '.join(kept)} has none, so it can "
+                f'never be among the best: leave out {kept[0]} = "keep"'
+            )
+            raise ValueError(msg)
+        names = self.group or ()
+        wrong = [name for name in names if not name or name in OURS or names.count(name) > 1]
+        if wrong:
+            msg = f"group names columns of the rows, each once, and {wrong[0]!r} is none or twice"
+            raise ValueError(msg)
+        ks = self.pass_at
+        if any(k < 1 for k in ks) or len(set(ks)) < len(ks) or len(ks) > _KS:
+            msg = f"pass_at lists at most {_KS} numbers from 1 on, each once"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def streams(self) -> bool:  # type: ignore[override]
+        """Whether each slice can be done alone: not where rows are held against their group."""
+        return self.group is None
+
+    @property
+    def wanted(self) -> int | None:
+        """As many rows as ``accept`` says; of groups the stage counts them itself."""
+        return self.accept if self.streams else None
+
+    @property
+    def passing(self) -> float:
+        """The score from which an attempt passes."""
+        return self.passes if self.passes is not None else self.threshold or _HALF
+
+    def expected_rows(self, inputs: dict[str, int]) -> int | None:
+        """As many as it is given, or as are wanted."""
+        rows = inputs[self.input]
+        return rows if self.accept is None else min(self.accept, rows)
+
     def _set_among(self, keys: Sequence[str]) -> list[str]:
         """Return which of some keys are set to another value than their default."""
         fields = type(self).model_fields
@@ -124,15 +191,19 @@ class VerifySpec(StageSpec):
     def uses(self) -> tuple[Uses, ...]:
         """The rows, checked by a verifier or a teacher."""
         by_verifier = bool(self.by)
+        channels = (Channel.JUDGEMENT, *((Channel.SELECTION,) if self.best else ()))
         return (
             Uses(self.input, "rows", Channel.CONTENT),
-            Uses(
-                self.by or self.teacher,
-                "actor",
-                Channel.JUDGEMENT,
-                is_teacher=not by_verifier,
-                purpose=Purpose.VERIFYING,
-                is_verifier=by_verifier,
+            *(
+                Uses(
+                    self.by or self.teacher,
+                    "actor",
+                    channel,
+                    is_teacher=not by_verifier,
+                    purpose=Purpose.VERIFYING,
+                    is_verifier=by_verifier,
+                )
+                for channel in channels
             ),
         )
 
@@ -169,63 +240,30 @@ class VerifySpec(StageSpec):
         known = columns.get(self.input)
         if not self.by or known is None:
             return
-        for key in ("column", "reference"):
-            name = getattr(self, key)
+        named = [(key, getattr(self, key)) for key in ("column", "reference", "finish", "level")]
+        for key, name in (*named, *(("group", name) for name in self.group or ())):
             if name and name not in known:
                 there = near(name, known) or f"; it has {', '.join(known)}"
                 msg = f"{key} = {name!r} is no column of {self.input}{there}"
                 raise RecipeError(msg)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield all rows with what was found of each; a column that they have stays beside it.
+        """Yield rows with what was found of each; a column that they have stays beside it.
 
         A verifier gives ``score``, ``reason`` and a column for each component, a teacher
         ``right``, the probability. Rows below the threshold are rejected, and those that the
         teacher did not answer, or that a verifier did not score.
         """
-        yield from self._scored(records, ctx) if self.by else self._judged(records, ctx)
-
-    def _scored(
-        self, records: Iterator[pa.RecordBatch], ctx: StageContext
-    ) -> Iterator[pa.RecordBatch]:
-        verifier = ctx.verifier(self.by)
-        ctx.once("controls", lambda: self._tried(verifier, ctx))
-        kept: set[Outcome] = {
-            name for name in ("undecided", "failed") if getattr(self, name) == "keep"
-        }
-        start = 0
-        for batch in records:
-            scores, reasons = scores_of_rows(
-                verifier, batch, self.column, self.reference, self.input
-            )
-            reasons = turned_down(scores, reasons, self.threshold, kept)
-            told = ctx.measures.setdefault("scores", dict.fromkeys(OUTCOMES, 0))
-            for name, count in outcomes(scores).items():
-                told[name] += count
-            for name, count in isolations(scores).items():
-                under = ctx.measures.setdefault("isolation", {})
-                under[name] = under.get(name, 0) + count
-            columns = kept_beside(batch, set(given_by(verifier.spec))) | {
-                **columns_of(scores, verifier.spec),
-                FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),
-                **marks("verify", reasons),
-            }
-            yield pa.RecordBatch.from_pydict(columns)
-            start += batch.num_rows
-
-    def _tried(self, verifier: VerifierSession, ctx: StageContext) -> bool:
-        """Try the verifier on the references of some rows, before it scores the first.
-
-        Raises:
-            RecipeError: naming it and what it gets wrong.
-        """
-        data = ctx.input(self.input)
-        compares = verifier.spec.rules.needs_reference and not verifier.spec.reads()
-        if self.reference and compares and data.num_rows and self.reference in data.columns:
-            known = data.sample(_TRIED, [self.reference]).column(self.reference)
-            if pa.types.is_string(known.type) or pa.types.is_large_string(known.type):
-                check_rows(self.by, verifier, known.to_pylist())
-        return True
+        if not self.by:
+            yield from self._judged(records, ctx)
+        elif self.group is None:
+            yield from Verifying(self, ctx).sliced(records)
+        else:
+            choice = Choice(
+                self.group, self.threshold, self.passing, self.best, self.fewer, self.level,
+                self.pass_at,
+            )  # fmt: skip
+            yield from Verifying(self, ctx).grouped(choice)
 
     def _judged(
         self, records: Iterator[pa.RecordBatch], ctx: StageContext

@@ -68,6 +68,11 @@ def _plain(word: str) -> str:
     return bare.removeprefix("finish_reason_")
 
 
+def finish_of(word: str) -> str:
+    """Return which of the five a service's word for an end is."""
+    return FINISHES.get(_plain(word.strip()), "other")
+
+
 def ending(*places: Mapping[str, Any] | None) -> Any:
     """Return the word for an answer's end, from the first place that has one.
 

@@ -1,0 +1,174 @@
+"""``verify`` by a verifier: slice by slice, or by groups of attempts over the whole input."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mashbill.core.controls import check_rows
+from mashbill.core.errors import InputError
+from mashbill.core.record import FROM, kept_beside, one_batch
+from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
+from mashbill.stages.judging import marks
+from mashbill.stages.scoring import Looked, Scored, count, score_rows, turned_down
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext
+    from mashbill.core.verifier import VerifierSession
+    from mashbill.stages.verify import VerifySpec
+
+GROUP, RANK, VERIFIER = "group", "rank", "verifier"
+"""columns of rollouts: which attempts are at one prompt, their order by score, and who scored"""
+_TRIED = 64  # rows whose references a verifier is tried on, of which some are compared
+
+
+class Verifying:
+    """A verifier over rows of a stage."""
+
+    def __init__(self, spec: VerifySpec, ctx: StageContext) -> None:
+        """Load the verifier, and try it on the references of some rows, before it scores the first.
+
+        Raises:
+            RecipeError: naming it and what it gets wrong.
+        """
+        self._spec, self._ctx = spec, ctx
+        self._looked = Looked(spec.input, spec.column, spec.reference, spec.finish)
+        self._verifier = ctx.verifier(spec.by)
+        self._kept = {
+            name for name in ("undecided", "failed", "truncated") if getattr(spec, name) == "keep"
+        }
+        ctx.once("controls", lambda: _tried(spec, self._verifier, ctx))
+
+    def sliced(self, records: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield rows as they come; where so many are wanted, what is good beyond them goes, too."""
+        spec, ctx = self._spec, self._ctx
+        start, kept = 0, ctx.kept
+        for batch in records:
+            found = score_rows(self._verifier, batch, self._looked)
+            self._count(found)
+            reasons = turned_down(found, spec.threshold, self._kept, spec.column)
+            kept = enough(reasons, spec.accept, kept)
+            yield self._rows(batch, start, found, {}, reasons)
+            start += batch.num_rows
+
+    def grouped(self, choice: Choice) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of the input in order, once each was scored and its group looked at.
+
+        Raises:
+            InputError: if fewer rows are good enough than are wanted.
+        """
+        spec, ctx = self._spec, self._ctx
+        data = ctx.input(spec.input)
+        laid = ctx.work / "scored"
+        laid.mkdir(parents=True, exist_ok=True)
+        with Groups(ctx.work / "groups", choice, data.num_rows, spec.input) as groups:
+            for start, piece in data.chunks(spec.shard_rows):
+                batch = one_batch(piece)
+                found = self._laid(batch, laid / f"{start:012d}.arrow")
+                self._count(found)
+                groups.add(batch, found, self._kept)
+                ctx.progress(start + batch.num_rows, data.num_rows, "scored")
+            told = groups.settle()
+            if spec.accept is not None and told.stay < spec.accept:
+                raise InputError(self._too_few(told.stay, data.num_rows))
+            ctx.measures |= measured(told, choice)
+            for text in remarks(told, choice, spec.input):
+                ctx.warn(text)
+            kept = 0
+            for start, piece in data.chunks(spec.shard_rows):
+                batch, stop = one_batch(piece), start + piece.num_rows
+                found = Scored.read(laid / f"{start:012d}.arrow")
+                keys, lacking = groups.keys(batch)
+                ids = {GROUP: group_ids(keys), RANK: groups.ranks(start, stop)}
+                reasons = self._why(found, lacking, groups.turned_down(start, stop))
+                kept = enough(reasons, spec.accept, kept)
+                yield self._rows(batch, start, found, ids, reasons)
+        shutil.rmtree(laid, ignore_errors=True)
+
+    def _laid(self, batch: pa.RecordBatch, path: Path) -> Scored:
+        """Return what is found of rows, from disk where a run that was killed had found it."""
+        if path.is_file():
+            return Scored.read(path)
+        found = score_rows(self._verifier, batch, self._looked)
+        found.write(path)
+        return found
+
+    def _why(
+        self, found: Scored, lacking: list[str | None], by_group: list[str | None]
+    ) -> list[str | None]:
+        """Return for each row why it goes: it has no group, it is not good, others are better."""
+        alone = [None if name is None else f"its column {name} is empty" for name in lacking]
+        own = turned_down(found, self._spec.threshold, self._kept, self._spec.column)
+        return [
+            first or second or third
+            for first, second, third in zip(alone, own, by_group, strict=True)
+        ]
+
+    def _too_few(self, stay: int, rows: int) -> str:
+        told = self._ctx.measures["scores"]
+        came = ", ".join(f"{number:,} {name}" for name, number in told.items())
+        return (
+            f"stages.{self._ctx.name}: {stay:,} rows of {rows:,} may stay and accept = "
+            f"{self._spec.accept} are wanted ({came}); give it more rows, or loosen threshold or "
+            "best"
+        )
+
+    def _count(self, found: Scored) -> None:
+        spec = self._spec
+        count(found, spec.passing, self._ctx.measures, says_finish=bool(spec.finish))
+
+    def _rows(
+        self,
+        batch: pa.RecordBatch,
+        start: int,
+        found: Scored,
+        more: dict[str, pa.Array],
+        reasons: list[str | None],
+    ) -> pa.RecordBatch:
+        """Return rows with what was found of them; a column that they have stays beside it."""
+        given: dict[str, Any] = {**more, **found.columns}
+        if more:
+            by = f"{self._spec.by} ({self._verifier.spec.kind} {self._verifier.spec.rules.release})"
+            given[VERIFIER] = pa.array([by] * batch.num_rows, pa.string())
+        return pa.RecordBatch.from_pydict(
+            kept_beside(batch, set(given))
+            | given
+            | {
+                FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),
+                **marks("verify", reasons),
+            }
+        )
+
+
+def enough(reasons: list[str | None], wanted: int | None, kept: int) -> int:
+    """Reject what would stay beyond the rows that are wanted, in place; return how many stay.
+
+    Args:
+        reasons: why each row goes.
+        wanted: how many are to stay in all; None for all that are good.
+        kept: how many stay before these.
+    """
+    for place, reason in enumerate(reasons):
+        if reason is not None:
+            continue
+        if wanted is not None and kept >= wanted:
+            reasons[place] = f"{wanted} were accepted before it"
+        else:
+            kept += 1
+    return kept
+
+
+def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> bool:
+    data = ctx.input(spec.input)
+    compares = verifier.spec.rules.needs_reference and not verifier.spec.reads()
+    if spec.reference and compares and data.num_rows and spec.reference in data.columns:
+        known = data.sample(_TRIED, [spec.reference]).column(spec.reference)
+        if pa.types.is_string(known.type) or pa.types.is_large_string(known.type):
+            check_rows(spec.by, verifier, known.to_pylist())
+    return True
