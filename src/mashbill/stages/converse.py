@@ -25,7 +25,7 @@ from mashbill.stages.writing.candidate import (
     turn_of,
     whole,
 )
-from mashbill.stages.writing.spec import WritingSpec
+from mashbill.stages.writing.rollouts import RolloutSpec
 from mashbill.stages.writing.work import Work
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class ConverseSpec(WritingSpec):
+class ConverseSpec(RolloutSpec):
     """``kind = "converse"``."""
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher", "judge", "user_teacher")
@@ -117,7 +117,7 @@ class ConverseSpec(WritingSpec):
         asked = work.ctx.teacher(self.user_teacher or self.teacher).ask(questions)
         going: list[_Talk] = []
         for talk, (_, answer) in zip(talks, asked, strict=True):
-            problem = answer.unfinished(keep_cut=self.keep_cut)
+            problem = answer.unfinished(keep_cut=self.keeps_cut)
             problem = problem or ("" if answer.text.strip() else "nothing was written")
             problem = problem or flaw(answer.text)
             if problem:

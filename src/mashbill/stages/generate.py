@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mashbill.stages.writing.candidate import needs_column
-from mashbill.stages.writing.spec import WritingSpec
+from mashbill.stages.writing.rollouts import RolloutSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import StageContext
 
 
-class GenerateSpec(WritingSpec):
+class GenerateSpec(RolloutSpec):
     """``kind = "generate"``."""
 
     called: ClassVar[str] = "prompt"

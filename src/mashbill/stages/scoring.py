@@ -214,7 +214,7 @@ def count(found: Scored, passes: float, measures: dict[str, Any], *, says_finish
         says_finish: whether rows say why their output ended.
     """
     came = Counter[str](found.came)
-    told = {name: came[name] for name in OUTCOMES}
+    told: dict[str, int] = {name: came[name] for name in OUTCOMES}
     told["passed"] = int(np.count_nonzero(found.values >= passes))  # NaN passes nowhere
     if says_finish:
         told["truncated"] = came["truncated"]

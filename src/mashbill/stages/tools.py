@@ -21,7 +21,7 @@ from mashbill.prompts.prompt import Prompt, shipped_prompt
 from mashbill.prompts.schema import flaw
 from mashbill.stages.judging import FileName
 from mashbill.stages.writing.candidate import Candidate, needs_column, once_more
-from mashbill.stages.writing.spec import WritingSpec
+from mashbill.stages.writing.rollouts import RolloutSpec
 from mashbill.stages.writing.tool_rollout import Call, Rollout, canonical_text, declared_tools
 from mashbill.stages.writing.work import Work
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mashbill.core.chat import Tool
 
 
-class ToolsSpec(WritingSpec):
+class ToolsSpec(RolloutSpec):
     """``kind = "tools"``."""
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher", "judge", "simulator")

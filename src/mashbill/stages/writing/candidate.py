@@ -39,6 +39,8 @@ class Candidate:
     reason: str | None = None
     """why it is rejected"""
     answer: Answer | None = None
+    tokens: int = 0
+    """read and written by its teacher, over all that it was asked"""
     columns: dict[str, Any] = field(default_factory=dict)
     """further columns of its row"""
     rows: list[dict[str, Any]] = field(default_factory=list)

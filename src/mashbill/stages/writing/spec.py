@@ -154,7 +154,7 @@ class WritingSpec(StageSpec):
         if self.judge:
             self.judging(folder).check(("prompt", "text"))
         if self.output_schema:
-            taken = {"prompt", "text", "sample", *self.further()}
+            taken = {"prompt", "text", "sample", *self.further(), *self.beside()}
             structure = Structure.of(folder, self.output_schema)
             structure.check_columns(taken | ({"right"} if self.judge else set()))
 
@@ -280,6 +280,30 @@ class WritingSpec(StageSpec):
 
     def further(self) -> dict[str, pa.DataType]:
         """Return the columns that :meth:`rows_of` sets beside ``text``."""
+        return {}
+
+    @property
+    def keeps_cut(self) -> bool:
+        """Whether answers that were cut off are kept."""
+        return self.keep_cut
+
+    @property
+    def keeps_nothing_said(self) -> bool:
+        """Whether an answer that was cut off before it said anything is kept."""
+        return False
+
+    @property
+    def along(self) -> tuple[str, ...]:
+        """Columns of the input that go along into each row, where a stage does not keep all."""
+        return ()
+
+    def beside(self) -> dict[str, pa.DataType]:
+        """Return the columns of :meth:`told_beside`."""
+        return {}
+
+    def told_beside(self, candidate: Candidate) -> dict[str, Any]:
+        """Return what is told of a candidate's answer in every row that is made of it."""
+        del candidate
         return {}
 
     def structure(self, folder: Path) -> Structure | None:

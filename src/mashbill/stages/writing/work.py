@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from mashbill.core.errors import InputError
 from mashbill.core.json_fields import json_columns, with_json
+from mashbill.core.naming import free_names
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
 from mashbill.core.teacher import Question
@@ -27,7 +28,7 @@ from mashbill.files.rows.cells import as_text
 from mashbill.prompts.nested import read_again, read_cells
 from mashbill.prompts.prompt import Rendered
 from mashbill.prompts.schema import flaw
-from mashbill.stages.judging import calls_column, marks, right_of, unchosen
+from mashbill.stages.judging import calls_column, marks, right_of, texts_of, unchosen
 from mashbill.stages.writing.candidate import Candidate, _may_mend, once_more
 
 if TYPE_CHECKING:
@@ -187,12 +188,15 @@ class Work:
         answers = teacher.ask([question for _, question in asked])
         for (item, question), (call, answer) in zip(asked, answers, strict=True):
             item.question, item.call, item.answer = question, call, answer
+            item.tokens += answer.tokens
             item.text, item.value = as_text(answer.text), None
             item.reason = self._read(item, answer)
 
     def _read(self, item: Candidate, answer: Answer) -> str | None:
-        if unfinished := answer.unfinished(keep_cut=self.spec.keep_cut):
+        if unfinished := answer.unfinished(keep_cut=self.spec.keeps_cut):
             return unfinished
+        if answer.finish == "length" and self.spec.keeps_nothing_said and not item.text.strip():
+            return None
         if not item.text.strip() and not answer.tool_calls:
             return "the teacher wrote nothing"
         if flawed := flaw([answer.text, *(call.value() for call in answer.tool_calls)]):
@@ -266,6 +270,10 @@ class Work:
         columns = self._first_columns(made, batch)
         for name, kind in spec.further().items():
             columns[name] = pa.array([row.get(name) for _, row in made], kind)
+        if beside := spec.beside():
+            told = [spec.told_beside(item) for item, _ in made]
+            columns |= {n: pa.array([row.get(n) for row in told], kind) for n, kind in
+                        beside.items()}  # fmt: skip
         if self._structure is not None and spec.spreads:
             arrays = self._structure.arrays([item.value for item, _ in made])
             columns |= {name: arr for name, arr in arrays.items() if name not in columns}
@@ -276,7 +284,7 @@ class Work:
             CALL: calls_column([item.call or None for item, _ in made]),
             **marks(spec.kind, [row["reason"] for _, row in made]),
         }
-        as_json = spec.as_json
+        as_json = spec.as_json | {"messages_json"} & set(spec.beside())
         if self._structure is not None and spec.spreads:
             as_json = as_json | self._structure.json_columns()
         return with_json(pa.RecordBatch.from_pydict(columns), as_json)
@@ -294,13 +302,34 @@ class Work:
             places = pa.array([item.row for item, _ in made], pa.int64())
             given = {"sample": sample} if self.spec.samples > 1 else {}
             judged = {"right"} if self._judging is not None else set()
-            before = kept_beside(batch, {*given, *judged, *self.spec.further()})
+            own = {**self.spec.further(), **self.spec.beside()}
+            before = kept_beside(batch, {*given, *judged, *own})
             kept = {name: column.take(places) for name, column in before.items()}
             return kept | {"text": text} | given
         prompts = [
             row.get("prompt", self.spec.prompt_text(item.values, item.first)) for item, row in made
         ]
-        return {"prompt": pa.array(prompts, pa.string()), "text": text, "sample": sample}
+        columns = {"prompt": pa.array(prompts, pa.string()), "text": text, "sample": sample}
+        return columns | self._along(made, batch, set(columns))
+
+    def _along(
+        self, made: Sequence[tuple[Candidate, dict[str, Any]]], batch: pa.RecordBatch,
+        given: set[str],
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return the columns of the input that go along, under names that are free beside others.
+
+        Raises:
+            InputError: if one is not there.
+        """
+        spec = self.spec
+        for name in spec.along:
+            if name not in batch.schema.names:
+                texts_of(batch, name, spec.input)
+        spread = set(self._structure.columns()) if self._structure and spec.spreads else set()
+        taken = {*given, *spec.further(), *spec.beside(), *spread, "right"}
+        places = pa.array([item.row for item, _ in made], pa.int64())
+        named = free_names(spec.along, taken)
+        return {new: batch.column(name).take(places) for name, new in named.items()}
 
 
 def _alike(rows: Sequence[dict[str, Any]], bills: Sequence[int]) -> list[list[dict[str, Any]]]:
