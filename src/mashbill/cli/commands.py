@@ -33,6 +33,7 @@ HOME = {
     "plan": "running",
     "run": "running",
     "report": "running",
+    "overlap": "overlap",
     "whatif": "whatif",
     "conduct": "conduct",
     "journal": "conduct",
@@ -61,6 +62,7 @@ HELP = {
     "plan": "Show order, counts, time and price, what goes on the bill, and what terms say to it.",
     "run": "Run a recipe; what is done already is left as it is. Ends with a report.",
     "report": "Write one HTML file about an artifact; it opens offline.",
+    "overlap": "Say whether two datasets share a text, a prompt, a user. Exit 0 no, 1 yes.",
     "whatif": "Show what breaks if some sources go: losses, substitutes, earliest rebuilds, "
     "impact.",
     "conduct": "How access was had, and proof of it.",

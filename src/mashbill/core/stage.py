@@ -127,6 +127,8 @@ class StageContext:
     """first stages: looks at what they read, before anything of it is left out"""
     current: str = ""
     """streaming stages with several inputs: the one that the records at hand are from"""
+    first: int = 0
+    """streaming stages: position in that input of the first record at hand"""
     kept: int = 0
     """streaming stages that want so many rows: those that the slices before this one gave"""
     trial: int | None = None

@@ -311,7 +311,7 @@ def context_of(context: StageContext, item: Slice) -> StageContext:
         return asked[name]
 
     return replace(
-        context, current=item.of, measures={}, overall={}, before=place.measures,
+        context, current=item.of, first=item.first, measures={}, overall={}, before=place.measures,
         kept=place.kept, teacher=teacher,
     )  # fmt: skip
 

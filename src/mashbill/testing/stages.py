@@ -191,7 +191,7 @@ def _cut(trial: Trial, store: Store, name: str, table: pa.Table, size: int) -> l
     """Return the digest of each row that slices of this size give, ``_from`` in the whole."""
     found: list[bytes] = []
     for start in range(0, table.num_rows, size):
-        for batch in _slice(trial, store, name, table.slice(start, size)):
+        for batch in _slice(trial, store, name, table.slice(start, size), start):
             made = pa.Table.from_batches([batch])
             at = made.schema.get_field_index(FROM)
             made = made.set_column(at, FROM, pc.add(made.column(FROM), start))
@@ -199,19 +199,21 @@ def _cut(trial: Trial, store: Store, name: str, table: pa.Table, size: int) -> l
     return found
 
 
-def _slice(trial: Trial, store: Store, name: str, rows: pa.Table) -> list[pa.RecordBatch]:
+def _slice(
+    trial: Trial, store: Store, name: str, rows: pa.Table, first: int = 0
+) -> list[pa.RecordBatch]:
     """Run a stage over one slice, held to its contract."""
     with scratch() as folder:
         trial.recipe(folder)
         context = StageContext(
             name="out", seed=trial.seed, recipe_folder=folder, cache=folder, work=folder, threads=1,
             input=lambda key: store.dataset(store.find(key).ref),
-            teacher=_nobody, predictor=_nobody, progress=lambda *_: None, current=name,
+            teacher=_nobody, predictor=_nobody, progress=lambda *_: None, current=name, first=first,
             verifier=lambda key: _verifier(trial, key, folder),
         )  # fmt: skip
         data = store.dataset(store.find(name).ref)
         kept = [item for item in data.columns if item in {ID, BILL}]
-        whole = data.read(0, data.num_rows, kept).slice(0, rows.num_rows)
+        whole = data.read(0, data.num_rows, kept).slice(first, rows.num_rows)
         for key in kept:
             rows = rows.append_column(key, whole.column(key))
         batches = trial.spec.run(iter([one_batch(rows)]), context)

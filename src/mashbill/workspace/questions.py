@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mashbill.workspace.billed import Billed
     from mashbill.workspace.checked import Checked
     from mashbill.workspace.otherwise import Otherwise
+    from mashbill.workspace.overlapping import Overlap
     from mashbill.workspace.proven import ProvenRow
     from mashbill.workspace.recipes import PathLike
     from mashbill.workspace.removed import AffectedBy, AffectedRows
@@ -116,6 +117,21 @@ class Questions(Opened):
         store = self.store()
         tracer = Tracer(store, Journal.of(store))
         return tracer.forward(name, row) if forward else tracer.trace(name, row)
+
+    def overlap(self, one: str, other: str, by: Sequence[str] = ("text",)) -> Overlap:
+        """Return which values two datasets share: texts, prompts, users.
+
+        Args:
+            one: a dataset.
+            other: another one.
+            by: columns that are not to have a value in both.
+
+        Raises:
+            InputError: if one is no dataset, or lacks a column.
+        """
+        from mashbill.workspace.overlapping import overlap
+
+        return overlap(self.store(), (one, other), by)
 
     def check(
         self,

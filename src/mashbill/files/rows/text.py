@@ -93,9 +93,18 @@ def place(text: str, seed: int) -> float:
     part in it unless there is nothing else, so that texts of the Latin script are where the rule
     of release 0.1 put them: parts that were split then and now do not overlap.
     """
+    return place_of_key(placed_by(text), seed)
+
+
+def placed_by(text: str) -> str:
+    """Return what of a text decides its place."""
     key = matching_key(text)
-    said = " ".join(_words().findall(key)) or key
-    data = f"{seed}\n{said}".encode("utf-8", "surrogatepass")
+    return " ".join(_words().findall(key)) or key
+
+
+def place_of_key(key: str, seed: int) -> float:
+    """Return where what :func:`placed_by` returned falls in [0, 1)."""
+    data = f"{seed}\n{key}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(data).digest()[:6], "big") / 2**48
 
 
