@@ -13,7 +13,7 @@ plain = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | text
 names = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]))
 
 
-@given(st.dictionaries(names, plain | st.lists(plain)))
+@given(st.dictionaries(names, plain | st.lists(plain | st.dictionaries(names, plain))))
 def test_a_row_without_floats_has_the_bytes_of_rfc_8785(row):
     assert canonical_row(row) == rfc8785.dumps(row)
 
@@ -38,7 +38,7 @@ def test_what_has_no_canonical_form_raises(value):
         canonical({"key": value})
 
 
-@pytest.mark.parametrize("value", [{1}, object(), "\ud800"])
+@pytest.mark.parametrize("value", [{1}, object(), "\ud800", {1: 2}])
 def test_a_row_that_has_no_canonical_form_raises(value):
     with pytest.raises(CanonicalError):
         canonical_row({"key": value})

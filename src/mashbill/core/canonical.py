@@ -48,7 +48,8 @@ def canonical_row(row: Mapping[str, Any]) -> bytes:
     RFC 8785 encoder is ten times slower, and every row of every dataset passes through here.
 
     Raises:
-        CanonicalError: if a value is not None, bool, int, float, str, bytes or a list of those.
+        CanonicalError: if a value is not None, bool, int, float, str, bytes, or a list or an object
+            of those, such as a message.
     """
     try:
         return row_json({key: plain_value(value) for key, value in row.items()}).encode()
@@ -57,7 +58,7 @@ def canonical_row(row: Mapping[str, Any]) -> bytes:
         raise CanonicalError(msg) from error
 
 
-_NESTED = 100  # lists inside each other that a record may hold
+_NESTED = 100  # lists and objects inside each other that a record may hold
 
 
 def plain_value(value: Any, depth: int = 0) -> Any:
@@ -65,7 +66,7 @@ def plain_value(value: Any, depth: int = 0) -> Any:
 
     Args:
         value: of a column.
-        depth: lists that it is in.
+        depth: lists and objects that it is in.
     """
     kind = type(value)
     if kind is str or value is None or kind is bool:
@@ -77,13 +78,22 @@ def plain_value(value: Any, depth: int = 0) -> Any:
         return value.hex()
     if kind is bytes:
         return value.hex()
-    if kind is list:
+    if kind is list or kind is dict:
         if depth >= _NESTED:
             msg = f"it has more than {_NESTED} lists inside each other"
             raise TypeError(msg)
-        return [plain_value(item, depth + 1) for item in value]
+        if kind is list:
+            return [plain_value(item, depth + 1) for item in value]
+        return {_key(key): plain_value(item, depth + 1) for key, item in value.items()}
     msg = f"{value!r:.100} is a {kind.__name__}"
     raise TypeError(msg)
+
+
+def _key(key: Any) -> str:
+    if type(key) is not str:
+        msg = f"{key!r:.100} is the key of an object and no text"
+        raise TypeError(msg)
+    return key
 
 
 def digest(value: Any) -> str:

@@ -49,7 +49,7 @@ class OthersTurn(Turn):
 
 def conversation(
     messages: str | None,
-    prompt: str | None,
+    prompt: str | list[dict[str, Any]] | None,
     text: str | None,
     roles: Mapping[str, Role],
     lost: Counter[str],
@@ -58,7 +58,7 @@ def conversation(
 
     Args:
         messages: the whole conversation as JSON, where the row has one.
-        prompt: what was asked, where it has none.
+        prompt: what was asked, where it has none: a text, or turns.
         text: the answer; where the conversation has another one, this is it.
         roles: what words for roles mean beyond the known ones.
         lost: what is left out of turns -> how often; counted up.
@@ -70,10 +70,12 @@ def conversation(
         msg = "column 'text' is empty"
         raise UnfitError(msg)
     if messages is None:
-        if not (prompt or "").strip():
+        if isinstance(prompt, list) and is_chat(prompt):
+            return in_order([*turns_of(prompt, roles, lost), OthersTurn("assistant", text or "")])
+        if not isinstance(prompt, str) or not prompt.strip():
             msg = "column 'prompt' is empty, and nothing else says what was asked"
             raise UnfitError(msg)
-        return [OthersTurn("user", prompt or ""), OthersTurn("assistant", text or "")]
+        return [OthersTurn("user", prompt), OthersTurn("assistant", text or "")]
     own = turns_of(_chat(messages), roles, lost)
     last = max((i for i, t in enumerate(own) if t.role == "assistant" and t.spoken), default=-1)
     if last < 0:
@@ -88,7 +90,9 @@ def conversation(
 
 
 def sides_of(cell: Any, roles: Mapping[str, Role], lost: Counter[str]) -> list[OthersTurn]:
-    """Return the turns of a chosen or rejected answer: a text, or the JSON of turns."""
+    """Return the turns of a chosen or rejected answer: a text, turns, or the JSON of turns."""
+    if isinstance(cell, list) and is_chat(cell):
+        return turns_of(cell, roles, lost)
     if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
         try:
             value = json_value(cell, "it")

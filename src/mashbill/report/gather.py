@@ -24,6 +24,7 @@ from mashbill.lineage.circuit.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.duties.decisions import decided_runs
 from mashbill.lineage.evidence.trace import Hop, Tracer
 from mashbill.report.confusion import Shown
+from mashbill.report.judges import Judged, judged_in
 
 if TYPE_CHECKING:
     from mashbill.core.store import Store
@@ -94,6 +95,8 @@ class ReportFacts:
     """(artifact, what speaks against the origin declared of it), of all that the result rests on"""
     warnings: tuple[tuple[str, str], ...]
     """(artifact, what its stage warned of), of all artifacts that the result rests on"""
+    judged: tuple[Judged, ...]
+    """what judges said, of all artifacts that the result rests on"""
     decided: tuple[dict[str, Any], ...]
     """what was decided before each run, and who accepted it, as the ledger has it"""
 
@@ -120,6 +123,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
                 (name, told.says) for name, told in contradictions(store, result).items()
             ),
             warnings=tuple(_warnings(store, table)),
+            judged=judged_in([m for m in store.manifests() if m.bill in table.bodies]),
             rejected=tuple(_rejected(store, result)),
             evaluations=tuple(evaluations.values()),
             bill=tuple(summarised(bill(circuit))),

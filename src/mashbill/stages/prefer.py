@@ -1,8 +1,10 @@
-"""``prefer``: preference pairs: a judge says which of two completions of a prompt is better.
+"""``prefer``: preference pairs and rankings of completions of the same prompts.
 
-One question a pair: which completion is named first follows from a hash, and what the judge leans
-to by place alone, its mean log-odds over all pairs, is subtracted (Zhou et al., "Batch
-Calibration", ICLR 2024).
+Which of two is better is said by judges (``how = "judge"``, :mod:`mashbill.stages.voting`), by a
+score that the rows have (``"reward"``), or by the recipe, of two datasets (``"declared"``). Which
+two are compared says :mod:`mashbill.stages.pairing`, and what a row looks like
+:mod:`mashbill.stages.preference_shapes`. A tie is never decided by chance or place: its row is
+rejected, or kept and marked.
 """
 
 from __future__ import annotations
@@ -13,32 +15,29 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
-from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.core.teacher import Asks, Choosing, Question
-from mashbill.stages.joining import made_of, matches
-from mashbill.stages.judging import (
-    FileName,
-    Template,
-    asked_where,
-    calls_column,
-    empty_among,
-    marks,
-    scores_of,
-    texts_of,
-)
+from mashbill.core.teacher import Asks, Choosing
+from mashbill.stages.completions import Completions
+from mashbill.stages.judging import FileName, Template
+from mashbill.stages.pairing import Pairs, Rule, groups_of, matched, within
+from mashbill.stages.preference_rows import Rows
+from mashbill.stages.preference_shapes import OF_PROMPTS, Shape
+from mashbill.stages.preferring import Found, by_judges, by_reward, declared, measure
+from mashbill.stages.voting import SLOTS, Asking, Votes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
 
-_SLOTS = ("prompt", "first", "second")
+_NEW = frozenset(
+    {"inputs", "how", "judges", "swap", "votes", "group", "pairs", "score", "ties", "tie_within",
+     "gold", "shape", "asked", "column"}
+)  # fmt: skip
 
 
 class PreferSpec(StageSpec):
@@ -46,153 +45,264 @@ class PreferSpec(StageSpec):
 
     streams = False
     merges = True
+    repeats: ClassVar[bool] = True
     heeds_trial: ClassVar[bool] = True
-    references: ClassVar[tuple[str, ...]] = ("one", "other", "teacher")
+    references: ClassVar[tuple[str, ...]] = ("one", "other", "teacher", "inputs", "judges")
+    added: ClassVar[frozenset[str]] = _NEW
 
     kind: Literal["prefer"] = "prefer"
-    one: str
+    one: str = ""
     """dataset of completions, with columns prompt and text"""
-    other: str
+    other: str = ""
     """dataset of other completions of the same prompts"""
-    teacher: str
-    """which of [teachers.*] judges"""
-    prompt: FileName
-    """file beside the recipe, with {{ prompt }}, {{ first }} and {{ second }}"""
+    teacher: str = ""
+    """which of [teachers.*] judges, asked one way round; judges names one or several more"""
+    prompt: FileName = ""
+    """file beside the recipe, with {{ prompt }}, {{ first }} and {{ second }}, for judges"""
     on: tuple[str, ...] = ("prompt", "sample")
-    """columns by which completions are paired"""
+    """columns by which completions of one and other are paired"""
     answers: tuple[str, str] = (" A", " B")
     """what the judge would write next for the first and for the second"""
     max_chars: int = Field(default=4000, gt=0)
     """longer prompts and completions are cut for the judge"""
+    inputs: tuple[str, ...] = ()
+    """datasets of completions, in place of one and other: any number"""
+    how: Literal["judge", "reward", "declared"] = "judge"
+    """who says which is better: judges; the column score; or the recipe: one's before other's"""
+    judges: tuple[str, ...] = ()
+    """which of [teachers.*] judge, each pair both ways round"""
+    swap: bool | None = None
+    """whether each pair is asked both ways round; if absent, with judges and not with teacher"""
+    votes: Votes = "majority"
+    """how several judges come to a verdict: more than half of those that answered, all of them
+    (unanimous), or the sign of their mean log-odds (margin)"""
+    group: tuple[str, ...] = Field(default=("prompt",), min_length=1)
+    """columns that completions of one prompt share, for inputs and for reward"""
+    pairs: Rule | Literal[""] = ""
+    """which two of a prompt: best-worst, best-rest, all, or across (of different inputs); if empty
+    best-worst by reward, across by judges, and all where a row is a prompt"""
+    score: str = "score"
+    """column that reward goes by; a row without one is in no pair"""
+    ties: Literal["reject", "keep"] = "reject"
+    """what becomes of pairs of which neither is better"""
+    tie_within: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """difference of scores, or log-odds of a judge, up to which neither is better"""
+    gold: str = ""
+    """column with what people prefer, to hold verdicts against: a number a completion, or the name
+    of the preferred input, or tie"""
+    shape: Shape = "text"
+    """columns of a row: text, messages, implicit, implicit-messages (TRL's), ultrafeedback; and
+    where a row is a prompt: ranking, dpo, completions (UltraFeedback's)"""
+    asked: str = "prompt"
+    """column with what was asked"""
+    column: str = "text"
+    """column with the completion"""
 
     @model_validator(mode="after")
-    def _are_two(self) -> PreferSpec:
-        if self.one == self.other or self.answers[0] == self.answers[1]:
-            msg = "one and other must be two datasets, and answers two words"
+    def _has_completions(self) -> PreferSpec:
+        both = bool(self.one) + bool(self.other)
+        if (self.inputs and both) or (not self.inputs and both < 2):
+            msg = "name the completions: one and other, two datasets; or inputs, any number"
+            raise ValueError(msg)
+        if len(set(self.names)) < len(self.names):
+            msg = "one and other must be two datasets, and each of inputs is named once"
+            raise ValueError(msg)
+        if self.how == "declared" and self.inputs:
+            msg = "how = \"declared\" prefers one's completions to other's: set these, not inputs"
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _has_judges(self) -> PreferSpec:
+        if self.answers[0] == self.answers[1]:
+            msg = "answers must be two words"
+            raise ValueError(msg)
+        if self.how != "judge":
+            strange = [key for key in ("teacher", "judges", "prompt", "swap") if getattr(self, key)]
+            if strange:
+                msg = f"{', '.join(strange)} is for judges, and how = {self.how!r} asks none"
+                raise ValueError(msg)
+            return self
+        if bool(self.teacher) == bool(self.judges) or not self.prompt:
+            msg = (
+                "name who judges: judges, some of [teachers.*], or teacher, one of them; and the "
+                'file prompt; or set how = "reward" or "declared"'
+            )
+            raise ValueError(msg)
+        if len(set(self.judges)) < len(self.judges):
+            msg = "each of judges is named once"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_fit(self) -> PreferSpec:
+        if self.pairs and not self._in_groups:
+            msg = "pairs is for inputs and for reward; one and other are paired by on"
+            raise ValueError(msg)
+        if self.how == "judge" and self.pairs in {"best-worst", "best-rest"}:
+            msg = f'pairs = {self.pairs!r} goes by scores: set how = "reward", or pairs = "all"'
+            raise ValueError(msg)
+        if self._rule == "across" and len(self.names) < 2:
+            msg = 'pairs = "across" compares different inputs, and there is one: set "all"'
+            raise ValueError(msg)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The datasets of completions."""
+        return self.inputs or (self.one, self.other)
+
+    @property
+    def who(self) -> tuple[str, ...]:
+        """The judges."""
+        return self.judges or ((self.teacher,) if self.teacher else ())
+
+    @property
+    def swaps(self) -> bool:
+        """Whether each pair is asked both ways round."""
+        return bool(self.judges) if self.swap is None else self.swap
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it says no more than it could in the first release: rows are then as they were.
+
+        One judge, asked one way round, about two datasets.
+        """
+        return all(
+            getattr(self, key) == type(self).model_fields[key].default
+            for key in _NEW - {"gold", "asked", "column", "tie_within"}
+        )
+
+    @property
+    def leaves_some_out(self) -> bool:
+        """Whether pairs are of some completions of a prompt alone, as of the best and the worst."""
+        return self._in_groups and self._rule == "best-worst"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that completions share which are compared."""
+        return self.group if self._in_groups else self.on
+
+    @property
+    def _in_groups(self) -> bool:
+        return bool(self.inputs) or self.how == "reward"
+
+    @property
+    def _rule(self) -> Rule:
+        if self.pairs:
+            return self.pairs
+        if self.how == "reward":
+            return "all" if self.shape in OF_PROMPTS else "best-worst"
+        return "across" if len(self.names) > 1 else "all"
+
     def uses(self) -> tuple[Uses, ...]:
-        """The completions of both, judged by the teacher."""
+        """The completions, and who judges them."""
         return (
-            Uses(self.one, "rows", Channel.CONTENT),
-            Uses(self.other, "rows", Channel.CONTENT),
-            Uses(self.teacher, "actor", Channel.JUDGEMENT, is_teacher=True),
+            *(Uses(name, "rows", Channel.CONTENT) for name in self.names),
+            *(Uses(name, "actor", Channel.JUDGEMENT, is_teacher=True) for name in self.who),
         )
 
     def files(self) -> tuple[str, ...]:
-        """The prompt."""
-        return (self.prompt,)
+        """The prompt of judges."""
+        return (self.prompt,) if self.prompt else ()
 
     def choosings(self, folder: Path) -> tuple[Choosing, ...]:
         """The words that go on from the prompt."""
-        before = Template(folder / self.prompt, _SLOTS).ending()
+        if not self.who:
+            return ()
+        before = Template(folder / self.prompt, SLOTS).ending()
         words = {"answers[0]": self.answers[0], "answers[1]": self.answers[1]}
-        return (Choosing(self.teacher, self.prompt, before, words),)
+        return tuple(Choosing(name, self.prompt, before, words) for name in self.who)
 
     def check(self, folder: Path) -> None:
         """Read the prompt."""
-        Template(folder / self.prompt, _SLOTS)
+        if self.prompt:
+            Template(folder / self.prompt, SLOTS)
+
+    def expected_rows(self, inputs: dict[str, int]) -> int | None:
+        """As many as the first input has, of two datasets; of groups it cannot be said."""
+        return None if self._in_groups else super().expected_rows(inputs)
 
     def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
-        """One question a pair; how many there are, the completions say."""
+        """One or two questions a pair and judge; how many there are, the completions say."""
         del folder
-        names = (self.one, self.other)
-        if not all(name in data for name in names):
-            return Asks(0, 0, (self.teacher,), None)
-        one, other = (data[name].read(0, rows[name], self.on) for name in names)
-        pairs = len(matches(one, other, self.on, names)[0])
-        return Asks(pairs, pairs, (self.teacher,), (self.teacher,))
+        once = tuple(name for name in self.who for _ in range(1 + self.swaps))
+        if not once:
+            return Asks(0, 0, (), ())
+        if not all(name in data for name in self.names):
+            return Asks(0, 0, once, None)
+        keys = list(dict.fromkeys(self.keys))
+        wanted = [*keys, *([self.column] if self._in_groups else [])]
+        there = [
+            data[name].read(0, rows[name], [c for c in wanted if c in data[name].columns])
+            for name in self.names
+        ]
+        pairs = len(self._pairs(Completions(there, self.names)))
+        return Asks(pairs, pairs, once, once)
+
+    def _pairs(self, given: Completions) -> Pairs:
+        """Return which two are compared.
+
+        Raises:
+            InputError: naming dataset and column, if one is missing or of another type.
+        """
+        if not self._in_groups:
+            one, other = given.tables
+            return matched(one, other, self.on, (self.one, self.other))
+        groups = groups_of(given.tables, self.names, self.group)
+        given.check(self.column, "is to hold completions")
+        usable = given.has(self.column)
+        if self.how == "reward":
+            scores, texts = given.numbers(self.score), given.columns(self.column)
+            return within(groups, usable, self._rule, given.inputs, scores, texts)
+        return within(groups, usable, self._rule, given.inputs)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield prompt, chosen, rejected and margin (log-odds).
+        """Yield pairs, or prompts with their completions, in the shape of the recipe.
 
-        Equal completions are rejected, and pairs that were not judged, with neither chosen.
+        Rejected are ties (unless they are kept), equal completions, and what was not judged.
+
+        Raises:
+            InputError: if there are no pairs, or a column is missing.
         """
-        one = pa.Table.from_batches(records)
-        data = ctx.input(self.other)
-        other = data.read(0, data.num_rows)
-        first, second = matches(one, other, self.on, (self.one, self.other))
-        if not len(first):
-            msg = (
-                f"{self.one} and {self.other} have no {', '.join(self.on)} in common, so there are "
-                "no pairs; make both from the same prompts, or set 'on'"
-            )
-            raise InputError(msg)
+        given = Completions([pa.Table.from_batches(records), *self._others(ctx)], self.names)
+        pairs = self._pairs(given)
+        if not len(pairs):
+            raise InputError(self._no_pairs(given))
         if ctx.trial is not None:
-            first, second = first[: ctx.trial], second[: ctx.trial]
-        taken = one.take(pa.array(first))
-        rival = other.take(pa.array(second))
-        prompts = texts_of(taken, "prompt", self.one)
-        texts = (texts_of(taken, "text", self.one), texts_of(rival, "text", self.other))
-        empty = zip(
-            empty_among(taken, ["prompt", "text"]), empty_among(rival, ["text"]), strict=True
-        )
-        reasons = [mine or its for mine, its in empty]
-        calls, margins = self._judged(prompts, texts, reasons, ctx)
-        unjudged = np.isnan(margins)
-        best = (margins < 0).astype(int).tolist()
-        chosen, rejected = ([texts[b ^ n][i] for i, b in enumerate(best)] for n in (0, 1))
-        reasons = [
-            reason or ("both completions are the same" if a == b else None)
-            for reason, a, b in zip(reasons, *texts, strict=True)
-        ]
-        columns = {
-            "prompt": pa.array(prompts, pa.string()),
-            "chosen": pa.array(chosen, pa.string(), mask=unjudged),
-            "rejected": pa.array(rejected, pa.string(), mask=unjudged),
-            "margin": pa.array(np.abs(margins), mask=unjudged),
-            FROM: made_of(first, one.num_rows + second),
-            CALL: calls_column(calls),
-            **marks("prefer", reasons),
-        }
-        ctx.measures["pairs"] = len(first)
-        ctx.measures["unpaired"] = {
-            self.one: one.num_rows - len(np.unique(first)),
-            self.other: other.num_rows - len(np.unique(second)),
-        }
-        for name, alone in ctx.measures["unpaired"].items():
-            if alone:
-                ctx.warn(
-                    f"{alone:,} row{'s' if alone > 1 else ''} of {name} found no other with equal "
-                    f"{' and '.join(self.on)}, or have none of these; they are in no pair"
-                )
-        yield pa.RecordBatch.from_pydict(columns)
+            pairs = pairs[: ctx.trial]
+        found = self._found(given, pairs, ctx)
+        measure(self, given, pairs, found, ctx)
+        yield from Rows(self, given, pairs, found).batches()
 
-    def _judged(
-        self,
-        prompts: list[str],
-        texts: tuple[list[str], list[str]],
-        reasons: list[str | None],
-        ctx: StageContext,
-    ) -> tuple[list[str | None], np.ndarray]:
-        """Return each pair's call, and the log-odds that the one is better, shape (pairs,).
+    def _others(self, ctx: StageContext) -> Sequence[pa.Table]:
+        sets = [ctx.input(name) for name in self.names[1:]]
+        return [data.read(0, data.num_rows) for data in sets]
 
-        Pairs that have a reason are not judged, and those that were not answered get one; their
-        log-odds are NaN.
-        """
-        template = Template(ctx.recipe_folder / self.prompt, _SLOTS)
-        rows = list(zip(prompts, *texts, strict=True))
-        swapped = np.array(
-            [
-                int(digest_bytes("\n".join((str(ctx.seed), *row)).encode())[0], 16) % 2
-                for row in rows
-            ]
-        )
-        questions = [
-            Question(
-                template.prefix,
-                template.fill(
-                    {"prompt": prompt, "first": (a, b)[s], "second": (b, a)[s]}, self.max_chars
-                ),
-                self.answers,
+    def _found(self, given: Completions, pairs: Pairs, ctx: StageContext) -> Found:
+        if self.how == "declared":
+            return declared(len(pairs))
+        if self.how == "reward":
+            return by_reward(given.numbers(self.score), pairs, self.tie_within)
+        how = Asking(
+            Template(ctx.recipe_folder / self.prompt, SLOTS), self.answers, self.max_chars,
+            ctx.seed, self.swaps, self.tie_within,
+        )  # fmt: skip
+        teachers = {name: ctx.teacher(name) for name in self.who}
+        return by_judges(teachers, how, self.votes, given, pairs, (self.asked, self.column))
+
+    def _no_pairs(self, given: Completions) -> str:
+        keys = ", ".join(self.keys)
+        if not self._in_groups:
+            return (
+                f"{self.one} and {self.other} have no {keys} in common, so there are no pairs; "
+                "make both from the same prompts, or set 'on'"
             )
-            for (prompt, a, b), s in zip(rows, swapped.tolist(), strict=True)
-        ]
-        found = asked_where(ctx.teacher(self.teacher), questions, reasons)
-        scores = scores_of(found, 2)
-        lean = scores[:, 0] - scores[:, 1]
-        judged = lean[~np.isnan(lean)]
-        mean = float(judged.mean()) if len(judged) else 0.0
-        ctx.measures["lean_to_the_first"] = mean
-        return [call for call, _ in found], (lean - mean) * (1 - 2 * swapped)
+        scored = ""
+        if self.how == "reward":
+            lacking = int(np.isnan(given.numbers(self.score)).sum())
+            scored = f" with a {self.score} ({lacking:,} of {len(given):,} rows have none)"
+        return (
+            f"no two completions of {' and '.join(self.names)}{scored} have the same {keys}, so "
+            "there are no pairs; make several of each prompt, or set 'group'"
+        )
