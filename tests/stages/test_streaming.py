@@ -13,7 +13,7 @@ from tests_laws import law
 from tests_support import rows_of, run_stages
 
 from mashbill import InputError
-from mashbill.files.rows import chunks, same
+from mashbill.files.rows import chunks, merged, same
 from mashbill.files.rows.cells import Cells, as_text, bare_lengths
 from mashbill.files.rows.spill import Spill
 from mashbill.files.rows.text import matching_key, matching_keys
@@ -68,7 +68,7 @@ def test_groups_are_those_of_a_dictionary(keys, pieces, window, range_rows):
         expected.setdefault(key if key is not None else place, []).append(place)
     first = {row: group[0] for group in expected.values() for row in group}
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(same, "_RANGE", range_rows)
+        patch.setattr(merged, "_RANGE", range_rows)
         with same.Same(Path(folder) / "same") as groups:
             for part in np.array_split(np.array(keys, object), pieces):
                 groups.add(pa.array(list(part), pa.string()))

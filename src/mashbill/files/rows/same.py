@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mashbill.files.rows.merged import Merged
+
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
 _FILES = 128
-_RANGE = 1 << 20  # rows whose answers lie in one file
 _SEEN = np.dtype([("high", ">u8"), ("low", ">u8"), ("row", "<i8")])
-_PAIR = np.dtype([("row", "<i8"), ("first", "<i8")])
 
 
 class Same:
@@ -38,8 +38,7 @@ class Same:
         self._files: list[IO[bytes]] = [
             (folder / f"keys-{number}").open("wb", 1 << 14) for number in range(_FILES)
         ]
-        self._settled = False
-        self._loaded: dict[str, tuple[int, np.ndarray]] = {}
+        self.merged = Merged(folder)
         self.repeated = 0
         """rows whose key an earlier row has; known once it is settled"""
 
@@ -78,7 +77,6 @@ class Same:
 
     def settle(self) -> None:
         """Find the groups. Nothing may be added from now on."""
-        self._settled = True
         for number, file in enumerate(self._files):
             file.close()
             path = self._folder / f"keys-{number}"
@@ -90,60 +88,16 @@ class Same:
                 rows["low"][1:] != rows["low"][:-1]
             )
             first = rows["row"][new][np.cumsum(new) - 1] if len(rows) else rows["row"]
-            pairs = np.empty(int((~new).sum()), _PAIR)
-            pairs["row"], pairs["first"] = rows["row"][~new], first[~new]
-            self.repeated += len(pairs)
-            self._lay("row", pairs)
-            self._lay("first", pairs)
-
-    def _lay(self, by: str, pairs: np.ndarray) -> None:
-        part = pairs[by] // _RANGE
-        order = np.argsort(part, kind="stable")
-        pairs, part = pairs[order], part[order]
-        for number in np.unique(part).tolist():
-            with (self._folder / f"{by}-{number}").open("ab") as file:
-                file.write(pairs[part == number].tobytes())
-
-    def _range(self, by: str, number: int) -> np.ndarray:
-        """Return the pairs of a range of rows, in order; the last range is kept at hand."""
-        kept = self._loaded.get(by)
-        if kept is None or kept[0] != number:
-            path = self._folder / f"{by}-{number}"
-            pairs = np.fromfile(path, _PAIR) if path.exists() else np.empty(0, _PAIR)
-            other = "first" if by == "row" else "row"
-            kept = self._loaded[by] = (number, pairs[np.lexsort((pairs[other], pairs[by]))])
-        return kept[1]
-
-    def _between(self, by: str, start: int, stop: int) -> np.ndarray:
-        found = []
-        for number in range(start // _RANGE, (stop - 1) // _RANGE + 1):
-            pairs = self._range(by, number)
-            low, high = np.searchsorted(pairs[by], [start, stop])
-            found.append(pairs[low:high])
-        return np.concatenate(found) if found else np.empty(0, _PAIR)
+            self.repeated += int((~new).sum())
+            self.merged.add(rows["row"][~new], first[~new])
 
     def firsts(self, start: int, stop: int) -> np.ndarray:
         """Return the first row that has the key of each of these rows, int64, shape (rows,)."""
-        rows = np.arange(start, stop, dtype=np.int64)
-        pairs = self._between("row", start, stop)
-        rows[pairs["row"] - start] = pairs["first"]
-        return rows
+        return self.merged.into(start, stop)
 
     def groups(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the groups whose first row is one of these.
-
-        Returns:
-            Row positions, int64, group by group in order of their first row, and how many of them
-            stand before the end of each group, int64, shape (groups,).
-        """
-        rows = np.arange(start, stop, dtype=np.int64)
-        firsts = rows[self.firsts(start, stop) == rows]
-        pairs = self._between("first", start, stop)
-        positions = np.concatenate([firsts, pairs["row"]])
-        of = np.concatenate([firsts, pairs["first"]])
-        order = np.lexsort((positions, of))
-        sizes = np.bincount(of - start, minlength=stop - start)
-        return positions[order], np.cumsum(sizes[sizes > 0])
+        """See :meth:`mashbill.files.rows.merged.Merged.groups`."""
+        return self.merged.groups(start, stop)
 
 
 def _hashes(keys: pa.LargeBinaryArray) -> bytes:
