@@ -57,7 +57,7 @@ MAY_PARSE = {
     "stages.writing.work": OF_ITS_OWN,
     "run.asking_again": OF_THE_JOURNAL,
     "run.handed": OF_THE_KIT,
-    "verifiers.instructions.demands": "an answer: whatever it is, it is read or scored 0",
+    "verifiers.instructions.ifeval": "an answer: whatever it is, it is read or scored 0",
     "verifiers.instructions.spec": "a cell: whatever it is, it is read or the row is undecided",
     "verifiers.grounding": "an answer: whatever it is, it is read or scored 0",
     "verifiers.maths.fallback": "what its own worker says, and the worker's reading of what we say",

@@ -1,6 +1,7 @@
 """``instructions``: the share of a row's demands that its output keeps, or 1 for all and else 0.
 
-A row names its demands and gives their arguments, in lists of the same length, as IFEval has them.
+A row names its demands and gives their arguments, in lists of the same length, as IFEval and
+IFBench have them. A name may come twice, with other arguments: each is held to its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mashbill.core.shown import shown
 from mashbill.core.verifier import Case, Control, Score, VerifierSpec
-from mashbill.verifiers.instructions.demands import DEMANDS, BadDemandError
+from mashbill.verifiers.instructions.demand import BadDemandError
+from mashbill.verifiers.instructions.demands import DEMANDS, UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,8 @@ class InstructionsSpec(VerifierSpec):
     """``kind = "instructions"``."""
 
     repeats: ClassVar[bool] = True
+    release: ClassVar[str] = "2"  # 2: other scripts' words; what asks for nothing is undecided
+    added: ClassVar[frozenset[str]] = frozenset({"loose"})
 
     kind: Literal["instructions"] = "instructions"
     demands: str = "instruction_id_list"
@@ -32,6 +36,9 @@ class InstructionsSpec(VerifierSpec):
     """column with the arguments of each: a list of objects, or JSON"""
     strict: bool = True
     """whether only all of them together are worth anything"""
+    loose: bool = False
+    """whether a demand is kept, too, if the output keeps it without its first line, its last one,
+    both or its asterisks, as models set them around what they were asked for"""
 
     def reads(self) -> tuple[str, ...]:
         """The demands and their arguments."""
@@ -74,21 +81,36 @@ class Instructions:
             )
         if len(names) > _MOST:
             return Score.undecided(f"it has {len(names):,} demands, above {_MOST}")
-        text = case.output[:_LONGEST]
+        ways = _ways(case.output[:_LONGEST], loose=self._spec.loose)
         missed = []
         for name, arguments in zip(names, given, strict=True):
             demand = DEMANDS.get(name) if isinstance(name, str) else None
             if demand is None:
-                return Score.undecided(f"the demand {shown(name, 60)!r} is not known here")
+                why = (
+                    UNTOLD.get(name, "it is not known here") if isinstance(name, str) else "no text"
+                )
+                return Score.undecided(f"the demand {shown(name, 60)!r}: {why}")
             told = arguments if isinstance(arguments, dict) else {}
             try:
-                kept = bool(text.strip()) and demand.check(text, told)
+                demand.check(demand.good, told)  # so that arguments are looked at, whatever is said
+                kept = any(demand.check(way, told) for way in ways)
             except BadDemandError as error:
                 return Score.undecided(f"{name}: {error}")
             missed += [] if kept else [name]
         share = 1 - len(missed) / len(names)
         value = float(not missed) if self._spec.strict else share
         return Score(value, f"not kept: {', '.join(missed)}"[:300] if missed else "all are kept")
+
+
+def _ways(text: str, *, loose: bool) -> list[str]:
+    """Return the output as demands are held to it; nothing if it says nothing."""
+    found = [text]
+    if loose:
+        lines = text.split("\n")
+        cut = [lines[1:], lines[:-1], lines[1:-1]]
+        found += ["\n".join(left).strip() for left in cut]
+        found += [one.replace("*", "") for one in found]
+    return [one for one in dict.fromkeys(found) if one.strip()]
 
 
 def _listed(value: Any) -> list[Any] | None:
