@@ -61,11 +61,12 @@ fix: $(VENV)/tested  ## mend what ruff can, and format
 	$(BIN)/ruff format .
 
 bench: $(VENV)/tested  ## by hand, on a machine that does nothing else: see benchmarks/README.md
-	test -x $(PEERS) || { $(PYTHON) -m venv $(dir $(PEERS)).. && $(PEERS) -m pip install --quiet networkx duckdb numpy pyarrow datatrove orjson math-verify==0.9.0; }
+	test -x $(PEERS) || { $(PYTHON) -m venv $(dir $(PEERS)).. && $(PEERS) -m pip install --quiet networkx duckdb numpy pyarrow datatrove orjson math-verify==0.9.0 sandlock==0.9.0; }
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/lineage_hub.py --peers $(PEERS)
 	$(BIN)/python benchmarks/lineage_rows.py
 	$(BIN)/python benchmarks/maths.py --peers $(PEERS)
+	$(BIN)/python benchmarks/code.py --peers $(PEERS)
 	$(BIN)/python benchmarks/workers.py
 	$(BIN)/python benchmarks/whatif_hub.py
 	$(BIN)/python benchmarks/tampering.py

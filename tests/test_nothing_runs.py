@@ -75,6 +75,29 @@ LISTED = {
     "verifiers/reasoning_gym/worker.py": {
         "importlib.import_module": "reasoning-gym by its name, where the extra is installed",
     },
+    "verifiers/code/bubblewrap.py": {
+        "importlib.import_module": "the wheel with bubblewrap, where the extra is installed",
+        "subprocess.Popen": "bubblewrap, around a program of ours",
+        "subprocess.run": "bubblewrap, asked for its version",
+    },
+    "verifiers/code/bare.py": {
+        "subprocess.Popen": "a program of ours; the recipe says in words that foreign ones may run",
+        "subprocess.run": "rm, on the folder that it made itself",
+    },
+    "verifiers/code/guest.py": dict.fromkeys(
+        (
+            "__import__",
+            "compile",
+            "exec",
+            "ctypes.PyDLL",
+            "ctypes.addressof",
+            "ctypes.c_uint",
+            "ctypes.c_ulong",
+            "ctypes.create_string_buffer",
+            "ctypes.get_errno",
+        ),
+        "runs foreign programs: what the sandbox is for; it is handed to a process inside of it",
+    ),
     "run/pool.py": {"subprocess.Popen": "a module of ours: the run's own workers"},
     "run/server.py": {"multiprocessing.connection.Listener": OF_A_RUN},
     "run/worker.py": {"multiprocessing.connection.Client": OF_A_RUN},

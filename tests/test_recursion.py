@@ -11,6 +11,12 @@ SOURCE = Path(mashbill.__file__).parent
 
 OF_ANSWERS = "brackets in one another, of which verifiers/maths/tokens.py takes _DEEPEST"
 BOUNDED = {
+    "verifiers/code/guest.py _value": "what core/parsing.py read outside: its depth",
+    "verifiers/code/guest.py _written": "_DEEPEST values in one another, then ValueError",
+    "verifiers/code/guest.py _written_whole": "the same",
+    "verifiers/code/values.py number": "the parts of a complex number, which are none",
+    "verifiers/code/values.py _real": "the same",
+    "verifiers/code/filter.py _halved": "half of what is left: a table of the package",
     "stages/marks/model_names.py known_name": "what is left is shorter, of _LONGEST letters",
     "run/measuring.py left_out": "measures of a manifest, which core/parsing.py read: its depth",
     "files/tables.py _each": "types that _plain took: _NESTED of them",
@@ -55,6 +61,7 @@ BOUNDED = {
 """file and function -> what bounds its recursion, other than how deep data go"""
 
 DELEGATING = {
+    "verifiers/code/bubblewrap.py close": "of the warm processes that it holds",
     "core/chat.py value": "of the turns, calls and blocks that it holds: three levels of types",
     "client/limits.py wait": "of the buckets of a limiter",
     "client/transport.py send": "of the service in this process that an address names",

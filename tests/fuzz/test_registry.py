@@ -32,6 +32,8 @@ MAY_PARSE = {
     "core.installed": "of installed packages: where this one came from (PEP 610), and its own sources",
     "core.faults": "fuzzed; a damaged one is told by other checks",
     "files.index_pages": "fuzzed; a page, refused where it comes in",
+    "verifiers.code.warm": "what the warm process says, which never runs foreign code",
+    "verifiers.code.guest": "inside of the sandbox: what the host sends; it runs foreign code",
     "policy.apart": "what its own worker says, and the worker's reading of what we say",
     "core.chat": OF_THE_JOURNAL,
     "core.schema": OF_THE_JOURNAL,
@@ -87,6 +89,12 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "verifiers.code.bare:__init__": "the package's own program for the sandbox",
+    "verifiers.code.bubblewrap:_started": "the package's own program for the sandbox",
+    "verifiers.code.guest:_as_main": "files in the sandbox",
+    "verifiers.code.guest:_clock": "the kernel's own numbers",
+    "verifiers.code.guest:_own_ids": "the kernel's own files, to be written",
+    "verifiers.code.spec:load": "opens a sandbox, and no file",
     "core.registry:_code": "code of an installed plugin, to digest",
     "models.folder:describe": "which files there are; what is in them is read by fuzzed readers",
     "verifiers.reasoning_gym.allowed:listed": "the list that comes with the package",

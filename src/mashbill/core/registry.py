@@ -25,7 +25,8 @@ TEACHERS = "mashbill.teachers"
 VERIFIERS = "mashbill.verifiers"
 TRAINERS = "mashbill.trainers"
 STAGES = "mashbill.stages"
-GROUPS = (TEACHERS, VERIFIERS, TRAINERS, STAGES)
+SANDBOXES = "mashbill.sandboxes"
+GROUPS = (TEACHERS, VERIFIERS, TRAINERS, STAGES, SANDBOXES)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Programs that are run with tests, in isolation, and judged from outside."""
