@@ -124,6 +124,17 @@ steps = 1
 width = 16
 layers = 1
 """
+HALVES = """
+[stages.half]
+kind = "split"
+input = "texts"
+range = [0, 0.5]
+
+[stages.rest]
+kind = "split"
+input = "texts"
+range = [0.5, 1]
+"""
 SOURCES = {
     "s3://bucket/texts.jsonl": "objects",
     f"{NOWHERE}/texts.jsonl": "objects",
@@ -223,6 +234,7 @@ ARGUMENTS = {
     "catalogue show": ["hf:HuggingFaceTB/SmolLM3-3B"],
     "catalogue import": ["hub", "hf:owner/name", "--to", "TO"],
     "publish": ["labelled", "--to", "TO"],
+    "overlap": ["half", "rest"],
 }
 NEEDS = {"catalogue import": {"hub"}}
 
@@ -232,7 +244,10 @@ def places(tmp_path_factory):
     """What commands are given: a store with calls of a service, a statement, exported calls."""
     folder = tmp_path_factory.mktemp("places")
     store = run_stages(
-        folder / "r", CORPUS + LABEL, {"texts.jsonl": ROWS, "ask.txt": "{{ text }}"}, SERVICE
+        folder / "r",
+        CORPUS + HALVES + LABEL,
+        {"texts.jsonl": ROWS, "ask.txt": "{{ text }}"},
+        SERVICE,
     )
     from typer.testing import CliRunner
 

@@ -127,7 +127,9 @@ class FilterSpec(StageSpec):
         start = 0
         for batch in records:
             rows = batch.select(user_columns(batch.schema.names))
-            reasons = self._reasons(batch, threshold) if self.column else [None] * batch.num_rows
+            reasons: list[str | None] = [None] * batch.num_rows
+            if self.column:
+                reasons = self._reasons(batch, threshold)
             for at, each in enumerate(self.where):
                 told_of = each.reasons(batch, self.input)
                 failed = sum(reason is not None for reason in told_of)
@@ -202,7 +204,7 @@ class FilterSpec(StageSpec):
                 "the rows first"
             )
             raise InputError(msg)
-        threshold = numbers.nth(math.ceil((scored - 1) * (1 - self.keep_top)))
+        threshold = numbers.nth(math.ceil((scored - 1) * (1 - (self.keep_top or 1))))
         found: dict[str, Any] = {"threshold": as_measure(threshold)}
         if scored < len(numbers.about):
             found |= {"scored": scored, "missing": missing}

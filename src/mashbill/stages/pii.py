@@ -97,7 +97,9 @@ class PiiSpec(StageSpec):
         """See that the columns are there, where they are known."""
         del folder
         known = columns.get(self.input)
-        for name in self.columns if known is not None and self.columns != "all" else ():
+        if known is None or self.columns == "all":
+            return
+        for name in self.columns:
             if name not in known:
                 there = near(name, known) or f"; it has {', '.join(known)}"
                 msg = f"columns = {name!r} is no column of {self.input}{there}"

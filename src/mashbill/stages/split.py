@@ -77,7 +77,9 @@ class SplitSpec(StageSpec):
         """See that the columns that it groups by are there, where they are known."""
         del folder
         known = columns.get(self.input)
-        for name in self.by if known is not None else ():
+        if known is None:
+            return
+        for name in self.by:
             if name not in known:
                 there = near(name, known) or f"; it has {', '.join(known)}"
                 msg = f"by = {name!r} is no column of {self.input}{there}"
