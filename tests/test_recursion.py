@@ -70,6 +70,7 @@ DELEGATING = {
     "lineage/duties/decisions.py as_json": "of the decisions and the licence that it holds",
     "lineage/duties/obligations.py as_json": "of the duties that it holds",
     "plan.py as_json": "of the stages that it holds",
+    "report/rewards.py as_json": "of the pass rates that it holds",
     "stages/writing/work.py ask": "of a teacher's session",
     "teachers/student.py load": "of the trainer whose model it is",
     "verifiers/rubric.py addresses": "of the parts that it holds, which are no rubrics",

@@ -33,6 +33,7 @@ HOME = {
     "plan": "running",
     "run": "running",
     "report": "running",
+    "rewards": "rewards",
     "overlap": "overlap",
     "whatif": "whatif",
     "conduct": "conduct",
@@ -62,6 +63,7 @@ HELP = {
     "plan": "Show order, counts, time and price, what goes on the bill, and what terms say to it.",
     "run": "Run a recipe; what is done already is left as it is. Ends with a report.",
     "report": "Write one HTML file about an artifact; it opens offline.",
+    "rewards": "Print what verifiers paid for: pass rates, correlations, signs of a hacked reward.",
     "overlap": "Say whether two datasets share a text, a prompt, a user. Exit 0 no, 1 yes.",
     "whatif": "Show what breaks if some sources go: losses, substitutes, earliest rebuilds, "
     "impact.",

@@ -32,6 +32,7 @@ from mashbill.cli.options import (
 )
 from mashbill.cli.show import print_plan, print_spend, print_verdicts
 from mashbill.cli.show_evaluation import print_evaluations
+from mashbill.cli.show_rewards import print_rewards, rewards_json
 from mashbill.client.budget import Caps
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.reasons import plain
@@ -204,12 +205,14 @@ def run(
                 "services": display.spend.as_json(),
                 "evaluation": next((one.measures for one in evaluations.values()), None),
                 "evaluations": {name: one.measures for name, one in evaluations.items()},
+                "rewards": rewards_json(ran.rewards),
                 "verdicts": [verdict.as_json() for pair in ran.verdicts for verdict in pair],
                 "report": str(ran.report),
             }
         )
         return
     out.print()
+    print_rewards(ran.rewards)
     print_evaluations(evaluations)
     print_verdicts(list(ran.verdicts), str(ran.result.ref))
     out.say(f"Report: {ran.report}")

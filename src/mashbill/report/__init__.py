@@ -9,20 +9,27 @@ from mashbill.lineage.bills.text import conclusion_text, share_text
 from mashbill.lineage.evidence.trace import Hop
 from mashbill.report.drawing import draw_accuracies, draw_chain
 from mashbill.report.gather import gather
+from mashbill.report.reward_drawing import draw_lengths, draw_pass, draw_scores
+from mashbill.report.reward_signs import signs
+from mashbill.report.rewards import rewards_behind
 from mashbill.report.templating import templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from markupsafe import Markup
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.store import Store
+    from mashbill.report.rewards import Rewards
 
 
 __all__ = ["write_report"]
 
 
 _INDENTED = 20  # levels of a trace; what lies deeper stands below each other
+_LEVELS = 20  # of pass@1 by level that are drawn
 _HOPS_SHOWN = 300  # of one trace: a page is to be read
 
 
@@ -35,7 +42,29 @@ def _hops(hop: Hop) -> Iterator[tuple[int, Hop]]:
         yield min(depth, _INDENTED), other
 
 
-def write_report(store: Store, result: Manifest, path: Path, *, title: str = "") -> Path:
+def _drawings(told: Rewards) -> dict[str, Markup]:
+    """Return the drawings of rewards, by name; an empty one where there is nothing to draw."""
+    rows = [(f"pass@{one.k}", one) for one in told.pass_at]
+    rows += [
+        (f"{level}: pass@{one.k}", one)
+        for level, passes in [*told.levels.items()][:_LEVELS]
+        for one in passes[:1]
+    ]
+    return {
+        "scores": draw_scores(told),
+        "lengths": draw_lengths(told),
+        "passes": draw_pass(rows),
+    }
+
+
+def write_report(
+    store: Store,
+    result: Manifest,
+    path: Path,
+    *,
+    title: str = "",
+    rewards: Sequence[Rewards] | None = None,
+) -> Path:
     """Write the report of an artifact.
 
     Args:
@@ -43,7 +72,10 @@ def write_report(store: Store, result: Manifest, path: Path, *, title: str = "")
         result: the artifact.
         path: the HTML file to write.
         title: one line for its head.
+        rewards: of the stages ``verify`` that it rests on, where they were read already.
     """
+    if rewards is None:
+        rewards = rewards_behind(store, result)
     facts = gather(store, result)
     pages = templates()
     html = pages.get_template("report.html").render(
@@ -54,6 +86,7 @@ def write_report(store: Store, result: Manifest, path: Path, *, title: str = "")
         conclusion=conclusion_text,
         chain=draw_chain(facts.chain),
         evaluations=[(one, draw_accuracies(one.found)) for one in facts.evaluations],
+        rewards=[(one, signs(one), _drawings(one)) for one in rewards],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, html.encode())

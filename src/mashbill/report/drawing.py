@@ -46,7 +46,11 @@ def draw_chain(boxes: Sequence[Box]) -> Markup:
         f'style="min-width:{round(width * 0.68)}px" aria-label="the chain, left to right">'
     )
     parts = [opening]
-    parts += [_line(at[o], at[box.name], channel) for box in boxes for o, channel in box.inputs]
+    parts += [
+        _line(at[other], at[box.name], channels)
+        for box in boxes
+        for other, channels in _joined(box.inputs).items()
+    ]
     parts += [_box(box, *at[box.name]) for box in boxes]
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
 
@@ -67,16 +71,26 @@ def _columns(by_name: dict[str, Box]) -> dict[str, int]:
     return column
 
 
-def _line(start: tuple[float, float], end: tuple[float, float], channel: str) -> str:
+def _joined(inputs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the channels by which each input came, without their purposes: one line an input."""
+    found: dict[str, list[str]] = {}
+    for other, how in inputs:
+        channel = how.partition("/")[0]
+        if channel not in found.setdefault(other, []):
+            found[other].append(channel)
+    return found
+
+
+def _line(start: tuple[float, float], end: tuple[float, float], channels: Sequence[str]) -> str:
     x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2
     x2, y2 = end[0], end[1] + _HEIGHT / 2
     middle = x2 - _GAP_X / 2
-    name = drawn(channel)
+    name, told = drawn(channels[-1]), drawn(" + ".join(channels))
     label = (
         ""
-        if channel == "content"
+        if list(channels) == ["content"]
         else f'<text class="channel {name}" x="{x2 - 4}" y="{y2 - 6 if y1 <= y2 else y2 + 14}" '
-        f'text-anchor="end">{name}</text>'
+        f'text-anchor="end">{told}</text>'
     )
     return f'<path class="{name}" d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"/>{label}'
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mashbill.plan import Plan, PlannedStage
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
+    from mashbill.report.rewards import Rewards
     from mashbill.run.execution import Done
     from mashbill.run.foreseen import Foreseen
 
@@ -85,6 +86,8 @@ class Ran:
     """of each definition about the result: on closed models, and on any model"""
     report: Path
     """one HTML file that opens offline"""
+    rewards: tuple[Rewards, ...] = ()
+    """what verifiers paid for, of the stages ``verify`` that the result rests on"""
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:

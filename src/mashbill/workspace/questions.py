@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.subject import Subject
     from mashbill.lineage.whatif.removal import Selector
     from mashbill.policy.statuses import Status
+    from mashbill.report.rewards import Rewards
     from mashbill.workspace.artifact import Artifact
     from mashbill.workspace.audited import Audited
     from mashbill.workspace.billed import Billed
@@ -117,6 +118,20 @@ class Questions(Opened):
         store = self.store()
         tracer = Tracer(store, Journal.of(store))
         return tracer.forward(name, row) if forward else tracer.trace(name, row)
+
+    def rewards(self, name: str) -> tuple[Rewards, ...]:
+        """Return what verifiers paid for, of each stage ``verify`` that an artifact rests on.
+
+        Args:
+            name: an artifact.
+
+        Raises:
+            StoreError: if the store has none of that name, or a file of it cannot be read.
+        """
+        from mashbill.report.rewards import rewards_behind
+
+        store = self.store()
+        return tuple(rewards_behind(store, store.find(name)))
 
     def overlap(self, one: str, other: str, by: Sequence[str] = ("text",)) -> Overlap:
         """Return which values two datasets share: texts, prompts, users.

@@ -136,6 +136,7 @@ class Workspace(Questions):
         from mashbill.lineage.bills.definitions import judge_all
         from mashbill.lineage.circuit.arrays import Circuit
         from mashbill.report import write_report
+        from mashbill.report.rewards import rewards_behind
         from mashbill.run.display import Quiet
         from mashbill.run.execution import Execution
         from mashbill.run.executor import execute
@@ -171,9 +172,10 @@ class Workspace(Questions):
         checkpoint.keep(store.root, signer)
         result = next(item.manifest for item in done if item.name == recipe.result)
         page = self.root / "reports" / f"{result.ref}.html"
-        write_report(store, result, page, title=recipe.recipe.title)
+        rewards = tuple(rewards_behind(store, result))
+        write_report(store, result, page, title=recipe.recipe.title, rewards=rewards)
         verdicts = judge_all(Circuit.of_artifact(store, result))
-        return Ran(tuple(done), result, tuple(verdicts), page)
+        return Ran(tuple(done), result, tuple(verdicts), page, rewards)
 
     def rebuild(
         self,

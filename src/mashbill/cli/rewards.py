@@ -1,0 +1,32 @@
+"""The command that shows what verifiers paid for."""
+
+from __future__ import annotations
+
+from mashbill.cli.opening import workspace
+from mashbill.cli.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    NameArgument,
+    StoreOption,
+    app,
+    out,
+    print_json,
+)
+from mashbill.cli.show_rewards import print_rewards, rewards_json
+
+
+@app.command("rewards")
+def rewards_command(
+    name: NameArgument, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
+) -> None:
+    """Print what verifiers paid for: pass rates, correlations, signs of a hacked reward.
+
+    Of all stages verify that an artifact rests on (docs/verifying.md).
+    """
+    found = workspace(store).rewards(name)
+    if as_json:
+        print_json(rewards_json(found))
+        return
+    if not found:
+        out.say(f"{name} rests on no stage verify by a verifier, so there are no rewards.")
+    print_rewards(found)

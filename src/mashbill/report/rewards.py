@@ -1,0 +1,350 @@
+"""What a verifier's scores look like, over all rows that a stage ``verify`` gave them to.
+
+A reward that is hacked is first seen here: it goes with length, its parts say the same, it is paid
+to everybody. Figures are of the rows themselves, kept and rejected; of more than two million every
+so-manieth is looked at, and that is told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mashbill.core.artifact import ArtifactRef
+from mashbill.core.attempts import PassAt, pass_ats
+from mashbill.core.correlating import Correlation, pearson, spearman, within
+from mashbill.core.errors import StoreError
+from mashbill.core.missing import is_text
+from mashbill.core.parsing import foreign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.store import Store
+
+BINS = 20
+"""of a histogram of scores"""
+_MOST = 2_000_000  # rows that are looked at: three numbers of each are held
+_BATCH = 1 << 16
+_SHARES = 10  # of rows by length, whose mean scores are told
+_PARTS = 32
+_HALF = 0.5
+_LONG = 40  # characters from which an output is no mere answer
+_TEXTS = 200_000  # passing outputs that are compared with each other
+_PART = "score_"
+
+
+@dataclass(frozen=True)
+class ByLength:
+    """The outputs of some lengths."""
+
+    shortest: int
+    """characters"""
+    longest: int
+    rows: int
+    mean: float
+    """of their scores"""
+    error: float
+    """standard error of the mean"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a rubric."""
+
+    rows: int
+    """that it scored"""
+    mean: float
+    spread: float
+    """standard deviation; 0 if it says the same of all"""
+    length: Correlation | None
+    """with the length of the output, by ranks"""
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """What came of a verifier's scores of a dataset."""
+
+    name: str
+    """of the stage"""
+    verifier: str
+    """who scored, with kind and release"""
+    passes: float
+    """score from which an output passes"""
+    counts: Mapping[str, int]
+    """scored, passed, undecided, failed, truncated and missing, as the stage measured them"""
+    rows: int
+    """all of them"""
+    every: int
+    """each so-manieth was looked at"""
+    scored: int
+    """rows with a score among those that were looked at"""
+    mean: float | None
+    spread: float | None
+    """standard deviation of the scores"""
+    histogram: tuple[int, ...]
+    """rows by score: BINS of one width, the last with 1"""
+    lengths: tuple[ByLength, ...]
+    """by tenths of the rows, the shortest first"""
+    by_rank: Correlation | None
+    """of score and length in characters"""
+    by_line: Correlation | None
+    in_groups: Correlation | None
+    """of attempts at one prompt: what differs between prompts is taken away"""
+    parts: Mapping[str, Part]
+    pairs: Mapping[tuple[str, str], Correlation | None]
+    """of any two parts"""
+    repeated: tuple[int, int] = (0, 0)
+    """how often the commonest long text is among outputs that pass, and how many were compared"""
+    pass_at: tuple[PassAt, ...] = ()
+    levels: Mapping[str, tuple[PassAt, ...]] = field(default_factory=dict)
+    """by the values of a column"""
+    level: str = ""
+    groups: int = 0
+    best: Mapping[str, int] = field(default_factory=dict)
+    """what came of choosing the best of each group"""
+    isolation: Mapping[str, int] = field(default_factory=dict)
+    """outputs that were run, by what they were run under"""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        found = asdict(self)
+        found["pairs"] = [
+            {"one": one, "other": other, "correlation": value and asdict(value)}
+            for (one, other), value in self.pairs.items()
+        ]
+        found["pass_at"] = {str(one.k): one.as_json() for one in self.pass_at}
+        found["levels"] = {
+            name: {str(one.k): one.as_json() for one in told} for name, told in self.levels.items()
+        }
+        return found
+
+
+def rewards_behind(store: Store, result: Manifest, most: int = 8) -> list[Rewards]:
+    """Return the rewards of all stages ``verify`` that a result rests on, the first of them first.
+
+    Args:
+        store: where it lies.
+        result: an artifact.
+        most: how many; those nearest to the result.
+    """
+    seen: dict[str, Manifest] = {}
+    waiting = [result]
+    while waiting:
+        manifest = waiting.pop(0)
+        if str(manifest.ref) in seen:
+            continue
+        seen[str(manifest.ref)] = manifest
+        names = (item.name for item in manifest.inputs if item.is_artifact)
+        found_inputs = (store.get(ArtifactRef.parse(name)) for name in names)
+        waiting += [item for item in found_inputs if item is not None]
+    found = []
+    for manifest in seen.values():
+        if len(found) < most and (one := rewards_of(store, manifest)) is not None:
+            found.append(one)
+    return found[::-1]
+
+
+def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
+    """Return the rewards of a stage ``verify`` by a verifier; None of any other."""
+    stage = manifest.stage
+    by = stage.get("by")
+    if stage.get("kind") != "verify" or not isinstance(by, str) or not by:
+        return None
+    measures = manifest.measures
+    attempts = _mapping(measures.get("attempts"))
+    passes = next(
+        (float(value) for value in (attempts.get("passed_from"), stage.get("passes"),
+                                    stage.get("threshold")) if _is_share(value)), _HALF,
+    )  # fmt: skip
+    looked = _Looked(manifest, passes)
+    table = looked.read(store.folder(manifest.kind, manifest.ref))
+    score = _numbers(table, "score")
+    scored = np.isfinite(score)
+    length = _numbers(table, "length")
+    parts = {
+        name.removeprefix(_PART): _numbers(table, name)
+        for name in table.column_names
+        if name.startswith(_PART)
+    }
+    levels = _mapping(measures.get("levels"))
+    known = score[scored]
+    return Rewards(
+        name=manifest.name,
+        verifier=_who(stage, by),
+        passes=passes,
+        counts=_counts(measures.get("scores"), score),
+        rows=looked.rows,
+        every=looked.every,
+        scored=len(known),
+        mean=float(known.mean()) if len(known) else None,
+        spread=float(known.std()) if len(known) else None,
+        histogram=tuple(np.histogram(known, BINS, (0.0, 1.0))[0].tolist()),
+        lengths=tuple(_by_length(score, length)),
+        by_rank=spearman(score, length),
+        by_line=pearson(score, length),
+        in_groups=_in_groups(table, score, length),
+        parts={name: _part(values, length) for name, values in parts.items()},
+        pairs={
+            (one, other): pearson(parts[one], parts[other]) for one, other in combinations(parts, 2)
+        },
+        repeated=looked.repeated,
+        pass_at=tuple(pass_ats(attempts)),
+        levels={
+            str(name): tuple(pass_ats(told))
+            for name, told in _mapping(levels.get("attempts")).items()
+        },
+        level=str(levels.get("column", "")),
+        groups=_whole(attempts.get("groups")),
+        best=_ints(measures.get("best")),
+        isolation=_ints(measures.get("isolation")),
+    )
+
+
+class _Looked:
+    """The numbers of a stage's rows, kept and rejected."""
+
+    def __init__(self, manifest: Manifest, passes: float) -> None:
+        self._manifest, self._passes = manifest, passes
+        self._output = str(manifest.stage.get("column", "text"))
+        self._grouped = isinstance(manifest.stage.get("group"), list)
+        self.rows = manifest.rows + manifest.rejected_rows
+        self.every = max(-(-self.rows // _MOST), 1)
+        """each so-manieth is looked at"""
+        self._texts: Counter[bytes] = Counter()
+        self._compared = 0
+
+    @property
+    def repeated(self) -> tuple[int, int]:
+        """How often the commonest long output passes, and how many passing ones were compared."""
+        return max(self._texts.values(), default=0), self._compared
+
+    def read(self, folder: Path) -> pa.Table:
+        """Return ``score``, ``score_NAME``, ``length`` in characters, and ``group`` if rows do."""
+        pieces: list[pa.Table] = []
+        place = 0
+        for shard in (*self._manifest.shards, *self._manifest.rejected):
+            path = folder / shard.file
+            if not path.exists():
+                continue  # a store that lost a file is told of by an audit
+            for batch in self._batches(path):
+                wanted = pa.array(np.arange(-place % self.every, batch.num_rows, self.every))
+                place += batch.num_rows
+                pieces.append(self._figures(batch.take(wanted)))
+        if not pieces:
+            return pa.table({"score": pa.array([], pa.float64())})
+        return pa.concat_tables(pieces, promote_options="default")
+
+    def _batches(self, path: Path) -> Iterator[pa.RecordBatch]:
+        told = foreign(path, "a Parquet file", error=StoreError, remedy="run `mashbill audit`")
+        with told, pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            own = names[names.index("reason") :] if "reason" in names else []
+            parts = [name for name in own if name.startswith(_PART)][:_PARTS]
+            wanted = ["score", *parts, self._output, *(["group"] if self._grouped else [])]
+            there = [name for name in dict.fromkeys(wanted) if name in names]
+            if there:
+                yield from file.iter_batches(_BATCH, columns=there)
+
+    def _figures(self, batch: pa.RecordBatch) -> pa.Table:
+        found: dict[str, pa.Array] = {"score": pa.nulls(batch.num_rows, pa.float64())}
+        for name in batch.schema.names:
+            column = batch.column(name)
+            if name == self._output:
+                if is_text(column.type):
+                    found["length"] = pc.utf8_length(column).cast(pa.float64())
+            elif name == "group":
+                found["group"] = column.cast(pa.large_string())
+            elif pa.types.is_floating(column.type):
+                found[name] = column.cast(pa.float64())
+        if "length" in found:
+            self._compare(batch.column(self._output), found["score"], found["length"])
+        return pa.table(found)
+
+    def _compare(self, texts: pa.Array, score: pa.Array, length: pa.Array) -> None:
+        value, chars = (np.asarray(side.to_numpy(zero_copy_only=False), np.float64)
+                        for side in (score, length))  # fmt: skip
+        rows = np.flatnonzero((value >= self._passes) & (chars >= _LONG))
+        rows = rows[: max(_TEXTS - self._compared, 0)]
+        self._compared += len(rows)
+        for text in texts.take(pa.array(rows)).to_pylist():
+            self._texts[blake2b(text.encode(), digest_size=8).digest()] += 1
+
+
+def _numbers(table: pa.Table, name: str) -> np.ndarray:
+    """Return a column as numbers, NaN where there is none, shape (rows,)."""
+    if name not in table.column_names:
+        return np.full(table.num_rows, np.nan)
+    return np.asarray(table.column(name).to_numpy(), np.float64)
+
+
+def _in_groups(table: pa.Table, score: np.ndarray, length: np.ndarray) -> Correlation | None:
+    if "group" not in table.column_names:
+        return None
+    codes = table.column("group").combine_chunks().dictionary_encode().indices
+    there = np.asarray(codes.is_valid())
+    numbers = np.asarray(pc.fill_null(codes, 0), np.int64)
+    return within(np.where(there, score, np.nan), length, numbers)
+
+
+def _by_length(score: np.ndarray, length: np.ndarray) -> Iterator[ByLength]:
+    """Yield tenths of the rows by length; outputs of one length are never divided."""
+    there = np.isfinite(score) & np.isfinite(length)
+    score, length = score[there], length[there]
+    if len(score) < _SHARES:
+        return
+    order = np.argsort(length, kind="stable")
+    score, length = score[order], length[order]
+    cuts = [0]
+    for share in range(1, _SHARES + 1):
+        at = share * len(score) // _SHARES
+        at = len(score) if share == _SHARES else int(np.searchsorted(length, length[at], "left"))
+        if at > cuts[-1]:
+            cuts.append(at)
+    for begin, end in pairwise(cuts):
+        own = score[begin:end]
+        error = float(own.std(ddof=1) / np.sqrt(len(own))) if len(own) > 1 else 0.0
+        yield ByLength(int(length[begin]), int(length[end - 1]), len(own), float(own.mean()), error)
+
+
+def _part(values: np.ndarray, length: np.ndarray) -> Part:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return Part(0, 0.0, 0.0, None)
+    return Part(len(known), float(known.mean()), float(known.std()), spearman(values, length))
+
+
+def _counts(told: Any, score: np.ndarray) -> dict[str, int]:
+    found = _ints(told)
+    return found or {"scored": int(np.isfinite(score).sum())}
+
+
+def _who(stage: Mapping[str, Any], by: str) -> str:
+    named = _mapping(_mapping(stage.get("verifiers")).get(by))
+    return f"{by} ({named.get('kind', 'unknown')} {named.get('release', '')}".strip() + ")"
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _ints(value: Any) -> dict[str, int]:
+    return {str(name): _whole(number) for name, number in _mapping(value).items()}
