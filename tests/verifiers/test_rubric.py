@@ -173,7 +173,12 @@ def test_a_recipe_rewards_by_a_rubric_and_an_audit_scores_again(tmp_path):
     gone = {row["text"]: row["_reason"] for row in rows_of(store, "kept", "rejected")}
     assert "gate" in gone[ROWS[1]["text"]]
     assert gone["1 2 3 4"].startswith("undecided: right: ")
-    assert store.find("kept").measures["scores"] == {"scored": 4, "undecided": 1, "failed": 0}
+    assert store.find("kept").measures["scores"] == {
+        "scored": 4,
+        "passed": 2,
+        "undecided": 1,
+        "failed": 0,
+    }
     result = Auditor(store.root, rederive=Rederiver(store)).run()
     assert result.holds
     assert not [text for text in map(str, result.not_derived) if "kept@1" in text]

@@ -9,6 +9,7 @@ one.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mashbill.core.errors import MissingExtraError, RecipeError
@@ -127,17 +128,23 @@ def check_declared(recipe: Recipe, stage: str, tried: set[str], cache: Path) -> 
                 check(name, session, spec.controls())
 
 
-def check_rows(name: str, session: VerifierSession, known: Sequence[str | None]) -> None:
+def check_rows(name: str, session: VerifierSession, known: Sequence[Case]) -> None:
     """Try a verifier on the references of some rows: each is right for its own, and no other's.
 
     Two references that the verifier takes for the same either way are the same.
 
+    Args:
+        name: of the verifier, in its recipe.
+        session: the verifier.
+        known: of each row a case whose output is its reference.
+
     Raises:
         RecipeError: as :func:`check` does.
     """
-    given = list(dict.fromkeys(text for text in known if text and text.strip()))[:_ROWS]
+    cases = {case.output: case for case in known if case.output.strip()}
+    given = list(cases)[:_ROWS]
     pairs = [(one, two) for one in given for two in given if one != two]
-    scores = session.score([Case(one, two) for one, two in pairs])
+    scores = session.score([replace(cases[two], output=one) for one, two in pairs])
     same = {pair for pair, score in zip(pairs, scores, strict=True) if is_paid(score)}
     if len(given) > 2 and len(same) == len(pairs):
         msg = (
@@ -149,7 +156,10 @@ def check_rows(name: str, session: VerifierSession, known: Sequence[str | None])
     controls = []
     for one in given:
         others = [two for two in given if two != one and (two, one) not in same]
-        controls += of_reference(one, others[:2])
+        controls += [
+            replace(control, case=replace(control.case, row=cases[one].row))
+            for control in of_reference(one, others[:2])
+        ]
     check(name, session, controls, may_abstain=True)
 
 

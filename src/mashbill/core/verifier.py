@@ -144,6 +144,8 @@ class Rules:
     """whether it cannot say anything of an output without a reference"""
     may_leave_out: bool = False
     """whether a score may lack some components, of which nothing could be said"""
+    reference_is_right: bool = False
+    """whether a reference is an output that is right, so that it can be tried on those of rows"""
     isolates: bool = False
     """whether it runs outputs; which isolation each was run under becomes a column ``isolation``"""
 
@@ -160,6 +162,9 @@ class VerifierSpec(Literals):
     """whether the same case gets the same score on any machine, so that an audit may score again"""
     needs_reference: ClassVar[bool] = False
     """whether it cannot say anything of an output without a reference"""
+    reference_is_right: ClassVar[bool] = False
+    """whether a reference, where a stage names one, is an output that is right: it is tried on
+    those of some rows. So it is with kinds that need references and read nothing else"""
     isolates: ClassVar[bool] = False
     """whether it runs outputs, and says of each under which isolation"""
 
@@ -174,6 +179,8 @@ class VerifierSpec(Literals):
             self.components,
             self.repeats,
             self.needs_reference,
+            reference_is_right=self.reference_is_right
+            or (self.needs_reference and not self.reads()),
             isolates=self.isolates,
         )
 

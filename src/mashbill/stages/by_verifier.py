@@ -11,6 +11,7 @@ import pyarrow as pa
 from mashbill.core.controls import check_rows
 from mashbill.core.errors import InputError
 from mashbill.core.record import FROM, kept_beside, one_batch
+from mashbill.core.verifier import Case
 from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
 from mashbill.stages.judging import marks
 from mashbill.stages.scoring import Looked, Scored, count, score_rows, turned_down
@@ -166,9 +167,20 @@ def enough(reasons: list[str | None], wanted: int | None, kept: int) -> int:
 
 def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> bool:
     data = ctx.input(spec.input)
-    compares = verifier.spec.rules.needs_reference and not verifier.spec.reads()
-    if spec.reference and compares and data.num_rows and spec.reference in data.columns:
-        known = data.sample(_TRIED, [spec.reference]).column(spec.reference)
+    wanted = [spec.reference, *verifier.spec.reads()]
+    tells = spec.reference and verifier.spec.rules.reference_is_right
+    if tells and data.num_rows and not set(wanted) - set(data.columns):
+        rows = data.sample(_TRIED, wanted)
+        known = rows.column(spec.reference)
         if pa.types.is_string(known.type) or pa.types.is_large_string(known.type):
-            check_rows(spec.by, verifier, known.to_pylist())
+            others = rows.select(list(verifier.spec.reads())).to_pylist()
+            beside = others or [{}] * rows.num_rows
+            check_rows(
+                spec.by,
+                verifier,
+                [
+                    Case(text or "", text, row)
+                    for text, row in zip(known.to_pylist(), beside, strict=True)
+                ],
+            )
     return True

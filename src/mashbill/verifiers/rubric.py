@@ -116,6 +116,8 @@ class RubricSpec(VerifierSpec):
             repeats=all(one.repeats for one in rules.values()),
             needs_reference=any(one.needs_reference for one in rules.values()),
             may_leave_out=any(part.abstains for part in self.parts.values()),
+            reference_is_right=any(one.needs_reference for one in rules.values())
+            and not self.reads(),
             isolates=any(one.isolates for one in rules.values()),
         )
 

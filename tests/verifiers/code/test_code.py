@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mashbill.core.controls import check
+from mashbill.core.controls import check, check_rows
 from mashbill.core.errors import InputError, MissingExtraError, RecipeError
 from mashbill.core.sandbox import EndedError, Limits
 from mashbill.core.verifier import Case, Score, VerifierSession
@@ -284,6 +284,24 @@ def test_controls_find_one_that_pays_for_junk() -> None:
             VerifierSession("code", spec, Generous),
             [c for c in spec.controls() if "ends before" in c.name],
         )
+
+
+def test_solutions_that_are_known_are_tried_on_their_own_tests(code: Code) -> None:
+    spec = CodeSpec(kind="code")
+    session = VerifierSession("code", spec, lambda: code)
+    one = _case("def f(x): return x + 1", _calls({"args": [1], "expected": 2}))
+    two = _case("def g(x): return x * 2", _calls({"args": [3], "expected": 6}, function="g"))
+    check_rows("code", session, [one, two])
+    wrong = _case("def g(x): return x * 2", _calls({"args": [3], "expected": 7}, function="g"))
+    with pytest.raises(RecipeError, match=r"pays 0\.00 for the right answer"):
+        check_rows("code", session, [one, wrong])
+
+
+def test_root_isolates_as_others_do_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bubblewrap.os, "geteuid", lambda: 1000)
+    spec = CodeSpec(kind="code")
+    session = VerifierSession("code", spec, lambda: spec.load(Path(), Path(), 1))
+    check("code", session, spec.controls())
 
 
 def test_where_nothing_isolates_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

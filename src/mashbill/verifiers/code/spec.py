@@ -36,6 +36,7 @@ class CodeSpec(VerifierSpec):
 
     components: ClassVar[tuple[str, ...]] = ("passed",)
     isolates: ClassVar[bool] = True
+    reference_is_right: ClassVar[bool] = True
 
     kind: Literal["code"] = "code"
     tests: str = Field(default="tests", min_length=1)
