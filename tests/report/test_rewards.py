@@ -123,6 +123,12 @@ def test_no_slicing_changes_a_figure(tmp_path, monkeypatch, rows, group):
         other.histogram, other.lengths, other.counts
     )  # fmt: skip
     assert told.by_rank.value == pytest.approx(other.by_rank.value)
+    (one,) = other.pass_at
+    assert one.estimate == pytest.approx(other.counts["passed"] / other.counts["scored"])
+    assert (one.at_least, one.at_most) == pytest.approx(
+        (other.counts["passed"] / 80, (other.counts["passed"] + 4) / 80)
+    )
+    assert one.estimate == pytest.approx(told.pass_at[0].estimate, abs=0.05)
     assert (told.in_groups is None) == (not group)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.cli.printing import out, table
 from mashbill.core.plain import counted
 from mashbill.report.reward_signs import interval, signs
+from mashbill.report.rewards import UNSCORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from mashbill.core.correlating import Correlation
     from mashbill.report.rewards import Rewards
 
-_UNSCORED = ("truncated", "undecided", "failed", "missing")
 _LEVELS = 20  # of which a terminal shows pass rates
 
 
@@ -35,7 +35,7 @@ def _print(told: Rewards) -> None:
     said = [f"{scored:,} of {counted(told.rows, 'row')} scored"]
     if "passed" in told.counts:
         said.append(f"{told.counts['passed']:,} pass, from {told.passes:g} on")
-    said += [f"{told.counts[name]:,} {name}" for name in _UNSCORED if told.counts.get(name)]
+    said += [f"{told.counts[name]:,} {name}" for name in UNSCORED if told.counts.get(name)]
     if told.mean is not None:
         said.append(f"mean score {told.mean:.3f}")
     out.say((told.name, "bold"), f", by {told.verifier}: {'; '.join(said)}.")
@@ -60,8 +60,9 @@ def _print(told: Rewards) -> None:
 
 
 def _print_passes(told: Rewards) -> None:
+    of = counted(told.groups, "prompt") if told.groups else "prompts, each row one of its own"
     listing = table("", "estimate", "95% interval", "if unscored fail", "if they pass", "prompts",
-                    title=f"Attempts at {counted(told.groups, 'prompt')}")  # fmt: skip
+                    title=f"Attempts at {of}")  # fmt: skip
     rows: list[tuple[str, PassAt]] = [(f"pass@{one.k}", one) for one in told.pass_at]
     for level, passes in [*told.levels.items()][:_LEVELS]:
         rows += [(f"{told.level} {level}: pass@{one.k}", one) for one in passes[:1]]

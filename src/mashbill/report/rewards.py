@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mashbill.core.artifact import ArtifactRef
-from mashbill.core.attempts import PassAt, pass_ats
+from mashbill.core.attempts import Attempts, PassAt, pass_ats
 from mashbill.core.correlating import Correlation, pearson, spearman, within
 from mashbill.core.errors import StoreError
 from mashbill.core.missing import is_text
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 BINS = 20
 """of a histogram of scores"""
+UNSCORED = ("truncated", "undecided", "failed", "missing")
+"""what came of rows without a score"""
 _MOST = 2_000_000  # rows that are looked at: three numbers of each are held
 _BATCH = 1 << 16
 _SHARES = 10  # of rows by length, whose mean scores are told
@@ -111,6 +113,7 @@ class Rewards:
     """by the values of a column"""
     level: str = ""
     groups: int = 0
+    """prompts; 0 where no column tells them, and each row is one"""
     best: Mapping[str, int] = field(default_factory=dict)
     """what came of choosing the best of each group"""
     isolation: Mapping[str, int] = field(default_factory=dict)
@@ -148,7 +151,7 @@ def rewards_behind(store: Store, result: Manifest, most: int = 8) -> list[Reward
         names = (item.name for item in manifest.inputs if item.is_artifact)
         found_inputs = (store.get(ArtifactRef.parse(name)) for name in names)
         waiting += [item for item in found_inputs if item is not None]
-    found = []
+    found: list[Rewards] = []
     for manifest in seen.values():
         if len(found) < most and (one := rewards_of(store, manifest)) is not None:
             found.append(one)
@@ -163,10 +166,8 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
         return None
     measures = manifest.measures
     attempts = _mapping(measures.get("attempts"))
-    passes = next(
-        (float(value) for value in (attempts.get("passed_from"), stage.get("passes"),
-                                    stage.get("threshold")) if _is_share(value)), _HALF,
-    )  # fmt: skip
+    told = (attempts.get("passed_from"), stage.get("passes"), stage.get("threshold"))
+    passes = next((share for share in map(_share, told) if share), _HALF)
     looked = _Looked(manifest, passes)
     table = looked.read(store.folder(manifest.kind, manifest.ref))
     score = _numbers(table, "score")
@@ -179,11 +180,12 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
     }
     levels = _mapping(measures.get("levels"))
     known = score[scored]
+    counts = _counts(measures.get("scores"), score)
     return Rewards(
         name=manifest.name,
         verifier=_who(stage, by),
         passes=passes,
-        counts=_counts(measures.get("scores"), score),
+        counts=counts,
         rows=looked.rows,
         every=looked.every,
         scored=len(known),
@@ -199,7 +201,7 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
             (one, other): pearson(parts[one], parts[other]) for one, other in combinations(parts, 2)
         },
         repeated=looked.repeated,
-        pass_at=tuple(pass_ats(attempts)),
+        pass_at=tuple(pass_ats(attempts)) if attempts else _by_row(counts),
         levels={
             str(name): tuple(pass_ats(told))
             for name, told in _mapping(levels.get("attempts")).items()
@@ -334,8 +336,21 @@ def _who(stage: Mapping[str, Any], by: str) -> str:
     return f"{by} ({named.get('kind', 'unknown')} {named.get('release', '')}".strip() + ")"
 
 
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+def _share(value: Any) -> float:
+    """Return a share above 0; 0 if it is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value <= 1 else 0.0
+
+
+def _by_row(counts: Mapping[str, int]) -> tuple[PassAt, ...]:
+    """Return pass@1 where no column tells prompts: each row is one of its own."""
+    if "passed" not in counts or not 0 <= counts["passed"] <= counts.get("scored", 0):
+        return ()
+    rows = Attempts()
+    rows.add(1, 1, 0, counts["passed"])
+    rows.add(1, 0, 0, counts["scored"] - counts["passed"])
+    rows.add(0, 0, 1, sum(max(counts.get(name, 0), 0) for name in UNSCORED))
+    return (rows.pass_at(1),)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
