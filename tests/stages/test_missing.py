@@ -46,6 +46,7 @@ STAGES = {
     **WRITES,
     "apply": ('input = "got"\nmodel = "model"\n', ["text"]),
     "chunk": ('input = "got"\nwords = 4\noverlap = 1\n', ["text"]),
+    "decontaminate": ('input = "got"\nagainst.other = { question = "text" }\n', []),
     "dedup": ('input = "got"\ncolumn = "key"\n', ["key"]),
     "filter": ('input = "got"\ncolumn = "score"\nby = "rule"\nkeep_top = 0.4\n', ["score"]),
     "join": ('left = "got"\nright = "other"\non = ["key"]\nsuffix = "_2"\n', ["key"]),
@@ -64,8 +65,8 @@ STAGES = {
 }
 READS = {"corpus", "import", "evaluate"}
 """kinds that read files, or refuse rows without a human label: they have tests of their own"""
-TWO = {"join", "prefer", "mix"}
-PASSES = {"dedup", "mix", "without"}
+TWO = {"decontaminate", "join", "prefer", "mix"}
+PASSES = {"decontaminate", "dedup", "mix", "without"}
 """kinds that need no value: a row without one goes on"""
 MODEL = imported("clean") + (
     '[stages.labelled]\nkind = "label"\ninput = "clean"\nteacher = "t"\nprompt = "label.txt"\n'

@@ -49,8 +49,7 @@ def said_in(column: Any) -> Said:
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if not is_text(array.type):
-        held = array.type
-        if not (pa.types.is_nested(held) and _holds_text(held)):
+        if not holds_text(array.type):
             return Said(pa.array([], pa.large_string()), np.empty(0, np.int64), None)
         return _put([list(_parts(value)) for value in array.to_pylist()])
     texts = array.cast(pa.large_string())
@@ -74,13 +73,16 @@ def whole(column: Any) -> pa.Array:
     return pa.array(["\n".join(parts) if parts else None for parts in found], pa.large_string())
 
 
-def _holds_text(held: pa.DataType) -> bool:
+def holds_text(held: pa.DataType) -> bool:
+    """Return whether a column of this type may say something."""
     waiting = [held]
     while waiting:
         kind = waiting.pop()
         if is_text(kind):
             return True
-        if pa.types.is_nested(kind):
+        if pa.types.is_dictionary(kind):
+            waiting.append(kind.value_type)
+        elif pa.types.is_nested(kind):
             waiting += [kind.field(at).type for at in range(kind.num_fields)]
     return False
 
