@@ -68,9 +68,16 @@ LISTED = {
         "subprocess.Popen": "a module of ours, which asks math-verify and is ended",
         "importlib.import_module": "math-verify by its name, where the extra is installed",
     },
-    "verifiers/reasoning_gym/asking.py": {
-        "subprocess.Popen": "a module of ours, which asks reasoning-gym and is ended",
+    "verifiers/kept_apart.py": {
+        "subprocess.Popen": "a module of ours, which asks an installed package and is ended",
         "importlib.util.find_spec": "looks whether the package is there; loads nothing",
+    },
+    "verifiers/environment/worker.py": {
+        "importlib.import_module": "an installed environment that the recipe names, in a process "
+        "of its own",
+    },
+    "verifiers/environment/tasksets.py": {
+        "importlib.import_module": "verifiers by its name, where the extra is installed",
     },
     "verifiers/reasoning_gym/worker.py": {
         "importlib.import_module": "reasoning-gym by its name, where the extra is installed",

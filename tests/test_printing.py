@@ -159,7 +159,6 @@ APART = {
     "verifiers/code/guest.py": "inside of the sandbox: a foreign program's own output",
     "models/chat_worker.py": "a program of its own, whose output is its parent's pipe",
     "verifiers/maths/fallback.py": "the same: it asks math-verify for its parent",
-    "verifiers/reasoning_gym/worker.py": "the same: it asks reasoning-gym for its parent",
 }
 
 

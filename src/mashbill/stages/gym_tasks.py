@@ -33,8 +33,9 @@ from mashbill.core.json_fields import with_json
 from mashbill.core.record import BILL, FROM, REASON, REJECTED_BY
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
+from mashbill.verifiers.kept_apart import RaisedError, TookTooLongError
 from mashbill.verifiers.reasoning_gym.allowed import against, listed, release
-from mashbill.verifiers.reasoning_gym.asking import EXTRA, GeneratorError, Gym, TookTooLongError
+from mashbill.verifiers.reasoning_gym.asking import EXTRA, Gym
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +153,7 @@ class ReasoningGymTasksSpec(StageSpec):
                 self.seconds, "task", generator=level.generator, size=level.rows, seed=seed, at=at,
                 config=level.config,
             )  # fmt: skip
-        except (GeneratorError, TookTooLongError) as error:
+        except (RaisedError, TookTooLongError) as error:
             msg = f"{where} cannot be made: {error}; correct its config, or take another generator"
             raise InputError(msg) from error
         question, answer = item.get("question"), item.get("answer")

@@ -11,8 +11,9 @@ import json
 from importlib.metadata import version
 from typing import Any
 
+from mashbill.verifiers.kept_apart import RaisedError, TookTooLongError
 from mashbill.verifiers.reasoning_gym.allowed import LIST
-from mashbill.verifiers.reasoning_gym.asking import GeneratorError, Gym, TookTooLongError
+from mashbill.verifiers.reasoning_gym.asking import Gym
 
 _SECONDS = 300.0  # that the controls of a generator may take
 
@@ -25,7 +26,7 @@ def make_list() -> dict[str, Any]:
         for name in gym.ask(_SECONDS, "names"):
             try:
                 found[name] = gym.ask(_SECONDS, "try", generator=name)
-            except (GeneratorError, TookTooLongError) as error:
+            except (RaisedError, TookTooLongError) as error:
                 found[name] = {"paid": {}, "faults": [f"cannot be tried: {error}"], "partly": [],
                                "runs": False}  # fmt: skip
     finally:

@@ -17,8 +17,9 @@ from mashbill.core.errors import RecipeError
 from mashbill.core.shown import shown
 from mashbill.core.source import Source
 from mashbill.core.verifier import Case, Control, Rules, Score, VerifierSpec
+from mashbill.verifiers.kept_apart import RaisedError, TookTooLongError
 from mashbill.verifiers.reasoning_gym.allowed import against, release
-from mashbill.verifiers.reasoning_gym.asking import EXTRA, GeneratorError, Gym, TookTooLongError
+from mashbill.verifiers.reasoning_gym.asking import EXTRA, Gym
 from mashbill.verifiers.reasoning_gym.trying import FULL
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class ReasoningGymSpec(VerifierSpec):
                     Control(f"the right answer of {name}", right, is_right=True),
                     Control(f"letters without sense for {name}", junk, is_right=False),
                 ]
-        except (GeneratorError, TookTooLongError) as error:
+        except (RaisedError, TookTooLongError) as error:
             msg = f"kind 'reasoning-gym': {self.generators[0]} cannot be tried: {error}"
             raise RecipeError(msg) from error
         finally:
@@ -156,7 +157,7 @@ class ReasoningGym:
             )
         except TookTooLongError as error:
             return Score.failed(f"{name}: {error}")
-        except GeneratorError as error:
+        except RaisedError as error:
             return Score.undecided(f"{name} raised {error}"[:300])
         if value >= FULL:
             return Score(1.0, f"right, says {name}")

@@ -11,15 +11,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import resource
 import sys
 from functools import cache
 from typing import Any
 
+from mashbill.verifiers.kept_apart import serve
 from mashbill.verifiers.reasoning_gym.trying import FULL, ITEMS, SEED, tried
 
-_MEMORY = 4 << 30  # bytes of address space
-_LONGEST = 64 << 20  # characters of a line that is read
 _scoring = False
 """whether an output is being scored: then no text is executed"""
 _forbidden: list[str] = []
@@ -97,25 +95,10 @@ def answered(asked: dict[str, Any]) -> Any:
     raise ValueError(msg)
 
 
-def main() -> None:
-    """Answer what comes in, line by line."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what generators print is no answer of ours
+def _load() -> None:
     importlib.import_module("reasoning_gym")
     sys.addaudithook(_hook)
-    print("null", file=out, flush=True)
-    while line := sys.stdin.readline(_LONGEST):
-        told: dict[str, Any]
-        try:
-            told = {"value": answered(json.loads(line))}
-            written = json.dumps(told)
-        except Exception as error:  # noqa: BLE001 - whatever a generator raises
-            said = f"{type(error).__name__}: {error!s:.200}".rstrip(": ")
-            written = json.dumps({"raised": said})
-        print(written, file=out, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    serve(_load, answered)

@@ -1,0 +1,1 @@
+"""``environment``: what an environment of the package ``verifiers`` pays for an output."""
