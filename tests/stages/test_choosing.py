@@ -253,6 +253,13 @@ def test_exactly_so_many_stay_the_first_that_are_good(tmp_path, monkeypatch, row
     assert texts(store) == ["1 1", "1 3", "1 5", "1 7"]
     told = Auditor(store.root, rederive=Rederiver(store)).run()
     assert told.findings == []
+    assert not [item for item in told.not_derived if "right" in item.file]
+    measures = store.find("right").measures
+    if rows == 1000 or group:
+        assert "not_looked_at" not in measures
+    else:
+        assert measures["not_looked_at"] == {1: 12, 3: 11}[rows]
+        assert "were not looked at: 4 were accepted before them" in measures["warnings"][0]
     beyond = {row["text"]: row["_reason"] for row in rows_of(store, "right", "rejected")}
     if rows == 1000 or group:
         assert beyond["1 9"] == "4 were accepted before it"

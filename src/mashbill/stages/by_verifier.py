@@ -57,6 +57,13 @@ class Verifying:
             kept = enough(reasons, spec.accept, kept)
             yield self._rows(batch, start, found, {}, reasons)
             start += batch.num_rows
+        left = ctx.input(spec.input).num_rows - ctx.first - start
+        if spec.accept is not None and kept >= spec.accept and left:
+            ctx.measures["not_looked_at"] = left
+            ctx.warn(
+                f"{left:,} rows of {spec.input} were not looked at: {spec.accept:,} were accepted "
+                "before them"
+            )
 
     def grouped(self, choice: Choice) -> Iterator[pa.RecordBatch]:
         """Yield all rows of the input in order, once each was scored and its group looked at.
