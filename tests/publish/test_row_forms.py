@@ -361,6 +361,7 @@ def test_the_field_s_reader_of_json_lines_takes_every_form(tmp_path, monkeypatch
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
     row = {"prompt": [user("q")], "chosen": [assistant(" a")], "rejected": [assistant("b")]}
+    row["score"] = 0.5
     store = made(tmp_path, [row, row])
     for form in ROW_FORMS:
         rows, _ = written(store, tmp_path, form, receipts=True)

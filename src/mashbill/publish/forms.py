@@ -18,6 +18,7 @@ from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, FROM, ID, user_columns
 from mashbill.files.rows.forms import form_of, made_of
 from mashbill.publish.chats import OthersTurn, UnfitError, conversation, in_order, sides_of
+from mashbill.publish.rollouts import rollout, used_by_rollouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from mashbill.files.rows.chat import Role
 
-RowForm = Literal["openai", "sharegpt", "alpaca", "trl", "trl-preference"]
+RowForm = Literal["openai", "sharegpt", "alpaca", "trl", "trl-preference", "rollouts"]
 ROW_FORMS: tuple[RowForm, ...] = get_args(RowForm)
 _BATCH = 8192
 _REASONS = 50
@@ -33,6 +34,10 @@ _TOOLS = ("tools", "tools_json", "functions")
 _AT_ONCE = "parallel_tool_calls"
 _CHOSEN = ("chosen", "chosen_response", "chosen_messages", "preferred_output")
 _REJECTED = ("rejected", "rejected_response", "rejected_messages", "non_preferred_output")
+_REMEDIES = {
+    "'rejected'": "a stage `prefer` makes such pairs",
+    "'score'": "a stage `verify` by a verifier gives one",
+}
 _PICTURES = frozenset({"text", "image_url"})
 
 
@@ -124,6 +129,7 @@ class _Maker:
 
     def __init__(self, names: Sequence[str], shaped: Shaped) -> None:
         self._shaped, self._form = shaped, shaped.form
+        self._names = list(names)
         self._has_chats = "messages_json" in names
         self._tools = next((name for name in _TOOLS if name in names), "")
         self._chosen = next((name for name in _CHOSEN if name in names), "")
@@ -141,6 +147,8 @@ class _Maker:
             used.add(self._tools)
         if self._form == "openai":
             used.add(_AT_ONCE)
+        if self._form == "rollouts":
+            used |= used_by_rollouts(names)
         self.used = used
 
     @property
@@ -152,12 +160,10 @@ class _Maker:
         lacks = lacks or ("" if "text" in names or (self._is_pair and self._chosen) else "'text'")
         if self._is_pair and not self._rejected:
             lacks = "'rejected'"
+        if self._form == "rollouts" and "score" not in names:
+            lacks = "'score'"
         if lacks:
-            remedy = (
-                "a stage `prefer` makes such pairs"
-                if lacks == "'rejected'"
-                else ("--format jsonl writes the rows as they are")
-            )
+            remedy = _REMEDIES.get(lacks, "--format jsonl writes the rows as they are")
             msg = (
                 f"form {self._form} needs a column {lacks}, and there is none (there are "
                 f"{', '.join(map(repr, names)) or 'none'}); {remedy}"
@@ -192,6 +198,10 @@ class _Maker:
                 plain = None if tools is None else [tool["function"] for tool in tools]
                 found["tools"] = "" if plain is None else json.dumps(plain, ensure_ascii=False)
             return found
+        if self._form == "rollouts":
+            written = [_openai(turn, lost) for turn in turns]
+            made = rollout(row, written, self._names)
+            return made | ({"tools": self._declared(row, lost)} if self._tools else {})
         if self._form == "openai":
             tools = self._declared(row, lost)
             own: dict[str, Any] = {} if not tools else {"tools": tools}
