@@ -399,6 +399,6 @@ def test_the_recipe_of_preferences_runs_and_its_bill_and_page_say_who_did_what(t
     assert "otherwise the other way round" in page
     # The second set asks the same questions, and pays for none of them.
     calls = Journal(store.root / "calls.sqlite").totals()[0]
-    assert calls == 3 * 96 + 2 * 2 * 288
+    assert calls == 3 * 96 + 2 * 2 * 288 + 2 * 2 * (96 + 10)  # of these ten are controls
     told = {name: store.find(name).measures["agreement"] for name in ("preferred", "ranked")}
     assert told["preferred"] == told["ranked"]

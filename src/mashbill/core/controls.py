@@ -70,9 +70,28 @@ def check(
     Raises:
         RecipeError: naming the verifier, and each control that it gets wrong.
     """
+    wrong = mistakes(session, controls, may_abstain=may_abstain)
+    if wrong:
+        raise RecipeError(refusal(name, session, wrong))
+
+
+def refusal(name: str, session: VerifierSession, wrong: Sequence[str]) -> str:
+    """Say that a verifier is refused, and what it got wrong."""
+    more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    return (
+        f"verifiers.{name}: kind {session.spec.kind!r} {'; '.join(wrong[:3])}{more}. A "
+        "verifier that pays for junk, or does not pay for what is right, cannot tell them "
+        "apart: correct its keys, or use another kind"
+    )
+
+
+def mistakes(
+    session: VerifierSession, controls: Iterable[Control], *, may_abstain: bool = False
+) -> list[str]:
+    """Return which of its controls a verifier gets wrong, in words; see :func:`check`."""
     tried = list(controls)
     if not tried:
-        return
+        return []
     scores = session.score([control.case for control in tried])
     pays_some = any(
         control.is_right and is_paid(score) for control, score in zip(tried, scores, strict=True)
@@ -85,19 +104,58 @@ def check(
         paid = f"{score.value:.2f}" if score.value is not None else f"nothing ({score.outcome})"
         why = f" ({score.reason:.80})" if score.reason else ""
         wrong.append(f"pays {paid} for {control.name}, {control.case.output!r:.60}{why}")
-    if wrong:
-        more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        msg = (
-            f"verifiers.{name}: kind {session.spec.kind!r} {'; '.join(wrong[:3])}{more}. A "
-            "verifier that pays for junk, or does not pay for what is right, cannot tell them "
-            "apart: correct its keys, or use another kind"
-        )
-        raise RecipeError(msg)
+    return wrong
 
 
 def is_paid(score: Score) -> bool:
     """Return whether a score pays."""
     return score.value is not None and score.value >= PAID
+
+
+def of_cases(cases: Sequence[Case], question: str) -> list[Control]:
+    """Return the controls of a verifier that asks teachers, made of some rows.
+
+    Another item's answer is none where the verifier does not see what is asked.
+
+    Args:
+        cases: rows, each with its own output; some are gone through.
+        question: the column with what was asked; empty if the verifier does not see it.
+    """
+    controls = []
+    for case in cases[:_ASKED_ABOUT]:
+        own = str(case.row.get(question) or "").strip() if question else ""
+        wrong = {name: JUNK[name] for name in _ASKED_OF}
+        if own:
+            wrong["the question again"] = own
+        if own or case.reference:
+            wrong |= _of_another(case, own, cases, question)
+        known = (case.reference or "").strip()
+        controls += [
+            Control(name, replace(case, output=text), is_right=False)
+            for name, text in wrong.items()
+            if not known or text.strip().casefold() != known.casefold()
+        ]
+        if known:
+            controls.append(Control("the right answer", replace(case, output=known), is_right=True))
+    return controls
+
+
+def _of_another(case: Case, own: str, cases: Sequence[Case], question: str) -> dict[str, str]:
+    """Return what is known of another item, or was said of it, if that differs."""
+    mine = {text.strip().casefold() for text in (case.reference, case.output) if text}
+    for other in cases:
+        text = other.reference or other.output
+        asked = str(other.row.get(question) or "").strip() if question else ""
+        is_other = asked != own if question else other.reference != case.reference
+        if is_other and text.strip() and text.strip().casefold() not in mine:
+            return {"another item's answer": text}
+    return {}
+
+
+_ASKED_ABOUT = 2  # rows whose controls teachers are asked about
+_ASKED_OF = ("an empty output", "letters without sense", "'I don't know'")
+MOST_TRIED = _ASKED_ABOUT * (len(_ASKED_OF) + 3) + 4
+"""outputs at most that a verifier which asks teachers is tried on"""
 
 
 def check_declared(recipe: Recipe, stage: str, tried: set[str], cache: Path) -> None:
@@ -114,11 +172,13 @@ def check_declared(recipe: Recipe, stage: str, tried: set[str], cache: Path) -> 
     """
     for use in recipe.stages[stage].uses():
         if not use.is_verifier or use.name in tried:
-            continue
+            continue  # what asks teachers is tried in the run, once that may ask
         tried.add(use.name)
         own = recipe.verifiers[use.name]
         parts = {f"{use.name}.{part}": spec for part, spec in own.made_of().items()}
         for name, spec in {use.name: own, **parts}.items():
+            if spec.asks():
+                continue
             session = VerifierSession(
                 name,
                 spec,

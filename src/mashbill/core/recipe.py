@@ -128,6 +128,11 @@ class Recipe(BaseModel):
         asked = (self.verifiers[use.name] for use in spec.uses() if use.is_verifier)
         return tuple(dict.fromkeys([*own, *(file for one in asked for file in one.files())]))
 
+    def files_asked_by(self, stage: str) -> tuple[str, ...]:
+        """Return the files by which the verifiers of a stage ask teachers."""
+        asked = (self.verifiers[use.name] for use in self.stages[stage].uses() if use.is_verifier)
+        return tuple(dict.fromkeys(file for one in asked if one.asks() for file in one.files()))
+
     def origins_of(self, stage: str) -> dict[str, list[dict[str, Any]]]:
         """Return the sources of files that a stage asks its teachers by, as far as declared."""
         spec = self.stages[stage]
@@ -135,7 +140,7 @@ class Recipe(BaseModel):
             return {}
         return {
             name: [one.source(name).model_dump(mode="json") for one in self.origins[name]]
-            for name in spec.files_beside(self.folder)
+            for name in self.files_of(stage)
             if name in self.origins
         }
 
@@ -144,7 +149,7 @@ class Recipe(BaseModel):
         spec = self.stages[stage]
         if not any(use.is_teacher for use in spec.uses()):
             return ()
-        files = dict.fromkeys(spec.files_beside(self.folder), "")
+        files = dict.fromkeys(self.files_of(stage), "")
         told = self.origins_of(stage)
         return tuple(undeclared_files({"files": files, "teachers": True, ORIGINS: told}))
 
@@ -181,7 +186,9 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         for name, table in data.get("verifiers", {}).items()
     }
     stages = {
-        name: _spec(path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS)
+        name: _spec(
+            path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS
+        ).with_verifiers(verifiers)
         for name, table in data["stages"].items()
     }
     folder = RecipeFolder.of(path, allow)

@@ -45,9 +45,9 @@ def _check_origins(path: Path, recipe: Recipe) -> None:
     """Check that origins are declared of files that some teacher is asked by."""
     files = {
         name: None
-        for spec in recipe.stages.values()
+        for stage, spec in recipe.stages.items()
         if any(use.is_teacher for use in spec.uses())
-        for name in spec.files_beside(recipe.folder)
+        for name in recipe.files_of(stage)
     }
     for name, told in recipe.origins.items():
         if name not in files or not told:
@@ -121,6 +121,7 @@ def _check_references(path: Path, recipe: Recipe) -> None:
             _check_source(verifier)
             for file in verifier.files():
                 _check_file(path, f"verifiers.{name}", recipe.folder / file, file)
+            _check_asked(path, recipe, name, verifier)
     for name, spec in recipe.stages.items():
         with registry.telling(
             f"{path}: stages.{name}", spec.kind, registry.STAGES, registry.TRAINERS
@@ -135,6 +136,26 @@ def _check_references(path: Path, recipe: Recipe) -> None:
         there = near(recipe.recipe.result, recipe.stages) or f"; it has {', '.join(recipe.stages)}"
         msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage{there}"
         raise RecipeError(msg)
+
+
+def _check_asked(path: Path, recipe: Recipe, name: str, verifier: VerifierSpec) -> None:
+    """Check that whom a verifier asks is a teacher, and that its files can serve."""
+    for teacher in dict.fromkeys(verifier.asks()):
+        if teacher not in recipe.teachers:
+            there = near(teacher, recipe.teachers) or (
+                f"; there are: {', '.join(recipe.teachers) or 'none'}"
+            )
+            if teacher in recipe.stages:
+                there = as_a_teacher(recipe, teacher)
+            msg = (
+                f"{path}: verifiers.{name} asks {teacher!r}, which is no [teachers.*] table{there}"
+            )
+            raise RecipeError(msg)
+    try:
+        verifier.check(recipe.folder)
+    except RecipeError as error:
+        msg = f"{path}: verifiers.{name}: {error}"
+        raise RecipeError(msg) from error
 
 
 def _check_teacher(teacher: Any) -> None:

@@ -111,6 +111,9 @@ class StageContext:
     progress: Callable[[int, int, str], None]
     """report (units done, units in all, note); units are rows, or steps of training"""
     verifier: Callable[[str], VerifierSession] = no_verifier
+    teacher_apart: Callable[[str], TeacherSession] | None = None
+    """streaming stages: gives a teacher for questions that are no slice's own, such as negative
+    controls: what a slice asks is then the same whether they were put in it or not"""
     measures: dict[str, Any] = field(default_factory=dict)
     """what the stage measured; becomes the manifest's ``measures``. A slice has its own: counts of
     all slices are summed, and of the rest the last one's stands"""
@@ -282,6 +285,15 @@ class StageSpec(Literals):
             columns: of each input of which they are known before anything runs.
         """
         del folder, columns
+
+    def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> StageSpec:
+        """Return it as it stands in a recipe: what its verifiers ask of teachers, it does, too.
+
+        Args:
+            verifiers: those of the recipe, by name; one that is not there is told elsewhere.
+        """
+        del verifiers
+        return self
 
     def check_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> None:
         """Raise RecipeError if a verifier of the recipe cannot be asked as its keys say.

@@ -9,6 +9,7 @@ A program that scores is a source that is no model and adds no hop.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from mashbill.core.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mashbill.core.teacher import TeacherSession
 
 Outcome = Literal["scored", "undecided", "failed"]
 """what became of scoring one output"""
@@ -70,6 +73,8 @@ class Score:
     outcome: Outcome = "scored"
     isolation: str = ""
     """under which isolation the output was run, in a few words; empty if it was not run"""
+    call: str = ""
+    """digest of the teacher's call that it rests on, the first of several; empty if none is"""
 
     def __post_init__(self) -> None:
         """Hold it to what a score is."""
@@ -118,6 +123,16 @@ def _is_share(value: Any) -> bool:
     return is_number and math.isfinite(value) and 0 <= value <= 1
 
 
+@dataclass(frozen=True)
+class Around:
+    """What a verifier that asks teachers is given where it scores."""
+
+    teacher: Callable[[str], TeacherSession]
+    """gives a teacher of the recipe by its name there"""
+    observe: Callable[[Mapping[str, Any]], None] = lambda _: None
+    """takes counts of what was seen, beside scores, for the stage's measures"""
+
+
 class Verifier(Protocol):
     """What a verifier kind implements (CONTRIBUTING.md shows one)."""
 
@@ -126,6 +141,17 @@ class Verifier(Protocol):
 
         A score depends on its own case alone. It raises for no output: what cannot be scored is
         undecided or failed.
+        """
+        ...
+
+
+class AsksTeachers(Protocol):
+    """What a verifier implements whose spec names teachers by ``asks()``."""
+
+    def score_by(self, cases: Sequence[Case], around: Around) -> list[Score]:
+        """Return a score for each of a batch of outputs, in order, as :class:`Verifier` does.
+
+        What a teacher did not answer is failed; what it wrote and cannot be read is undecided.
         """
         ...
 
@@ -207,6 +233,44 @@ class VerifierSpec(Literals):
         """
         return ()
 
+    def asks(self) -> tuple[str, ...]:
+        """Return whom of [teachers.*] it asks about one output, each as often as it does.
+
+        They are sources beside it, by judgement for verifying, and what they are asked is counted,
+        priced and permitted as a stage's own questions are.
+        """
+        return ()
+
+    @property
+    def asks_to_write(self) -> bool:
+        """Whether the teachers that it asks must be able to write."""
+        return False
+
+    @classmethod
+    def renamed(cls, table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return the keys of a recipe table with teachers renamed, for a rebuild.
+
+        Args:
+            table: the keys, as written in the recipe.
+            names: teacher -> who stands in its place.
+        """
+        del names
+        return table
+
+    def check(self, folder: Path) -> None:
+        """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
+        del folder
+
+    @property
+    def question_column(self) -> str:
+        """The column with what an output answers, where teachers see it: for negative controls."""
+        return ""
+
+    @property
+    def accepted(self) -> str:
+        """Why it is asked although it fails its negative controls; empty if it is not."""
+        return ""
+
     def made_of(self) -> Mapping[str, VerifierSpec]:
         """Return the verifiers that it is made of, by name: each is tried on its own."""
         return {}
@@ -235,6 +299,19 @@ class VerifierSpec(Literals):
         raise NotImplementedError
 
 
+class _Held:
+    """A verifier, loaded with its first case, for all sessions of it."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._loaded: Any = None
+
+    def get(self) -> Any:
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+
 class VerifierSession:
     """A loaded verifier, held to what verifiers promise."""
 
@@ -248,8 +325,25 @@ class VerifierSession:
         """
         self.spec = spec
         self._name = name
-        self._load = load
-        self._loaded: Verifier | None = None
+        self._held = _Held(load)
+        self._around: Around | None = None
+
+    def asking(
+        self,
+        teacher: Callable[[str], TeacherSession],
+        observe: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> VerifierSession:
+        """Return the same verifier as it asks these teachers: a slice's, or a trial's.
+
+        Args:
+            teacher: gives a teacher by its name.
+            observe: takes counts of what it sees, under the verifier's name.
+        """
+        own, told = self._name, observe or (lambda _: None)
+        around = Around(teacher, lambda counts: told({own: counts}))
+        other = copy.copy(self)
+        vars(other)["_around"] = around
+        return other
 
     def score(self, cases: Sequence[Case]) -> list[Score]:
         """Return a score for each case, in order.
@@ -259,9 +353,7 @@ class VerifierSession:
         """
         if not cases:
             return []
-        if self._loaded is None:
-            self._loaded = self._load()
-        scores: Any = self._loaded.score(cases)
+        scores: Any = self._scored(cases)
         if not isinstance(scores, list | tuple) or len(scores) != len(cases):
             given = f"{len(scores)}" if isinstance(scores, list | tuple) else type(scores).__name__
             raise self._broke(f"it was given {len(cases)} outputs at once and gave {given} scores")
@@ -283,6 +375,17 @@ class VerifierSession:
                     "that it runs outputs: set isolates = True"
                 )
         return list(scores)
+
+    def _scored(self, cases: Sequence[Case]) -> Any:
+        if not self.spec.asks():
+            return self._held.get().score(cases)
+        if self._around is None:
+            msg = (
+                f"verifiers.{self._name} asks {', '.join(dict.fromkeys(self.spec.asks()))}, and "
+                "nobody can be asked here: teachers are asked in a run alone"
+            )
+            raise StageError(msg)
+        return self._held.get().score_by(cases, self._around)
 
     def _broke(self, what: str) -> StageError:
         origin = registry.origin(self.spec.kind, registry.VERIFIERS)

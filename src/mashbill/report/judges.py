@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.agreement import agreement
+from mashbill.core.calibration import calibrated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,15 +44,41 @@ class Judged:
     """of several judges, in a sentence; empty of one"""
     gold: str
     """of the verdict that they came to together, against people"""
+    calibration: str = ""
+    """how scores stand to what people say, in a sentence"""
 
 
 def judged_in(manifests: Sequence[Manifest]) -> tuple[Judged, ...]:
     """Return what judges said for each of these artifacts for which some did."""
     return tuple(
-        _judged(str(manifest.ref), told)
+        _judged(name, told)
         for manifest in manifests
-        if isinstance(told := manifest.measures, dict) and _has_judges(told)
+        for name, told in _judging(str(manifest.ref), manifest.measures)
     )
+
+
+_DEEP = 3  # a stage's measures, those of its verifier, those of a verifier's parts
+
+
+def _judging(artifact: str, measures: Any) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what was measured of judges: a stage's own, and those of its verifier and its parts.
+
+    Each has the artifact's name, and the verifier's behind it.
+    """
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    level: list[tuple[str, Any]] = [(artifact, measures)]
+    for _ in range(_DEEP):
+        tables = [(name, told) for name, told in level if isinstance(told, dict)]
+        found += [(name, told) for name, told in tables if _has_judges(told)]
+        inner = [(name, told.get("judging", told)) for name, told in tables]
+        level = [
+            (f"{name}, {key}", value)
+            for name, told in inner
+            if isinstance(told, dict) and not _has_judges(told)
+            for key, value in told.items()
+            if isinstance(value, dict)
+        ]
+    return found
 
 
 def _has_judges(told: Mapping[str, Any]) -> bool:
@@ -61,7 +88,10 @@ def _has_judges(told: Mapping[str, Any]) -> bool:
 
 def _judged(artifact: str, told: Mapping[str, Any]) -> Judged:
     judges = tuple(_judge(name, facts) for name, facts in told["judges"].items())
-    return Judged(artifact, judges, _agreement(told.get("agreement")), _gold(told.get("gold")))
+    gold = told.get("gold")
+    return Judged(
+        artifact, judges, _agreement(told.get("agreement")), _gold(gold), _calibration(gold)
+    )
 
 
 def _judge(name: str, facts: Mapping[str, Any]) -> Judge:
@@ -78,6 +108,25 @@ def _gold(told: Any) -> str:
         return ""
     right, pairs = told.get("right", 0), told["pairs"]
     return f"{right / pairs:.1%} ({right:,} of {pairs:,})"
+
+
+def _calibration(told: Any) -> str:
+    if not isinstance(told, dict) or "sums" not in told:
+        return ""
+    found = calibrated(told)
+    if not found["rows"]:
+        return ""
+    words = [f"over {found['rows']:,} outputs accuracy {found['accuracy']:.1%}"]
+    if found["correlation"] is not None:
+        words.append(f"correlation {found['correlation']:.2f}")
+    words.append(f"expected calibration error {found['error']:.3f}")
+    if found["held_accuracy"] is not None and found["held_rows"]:
+        words.append(
+            f"from {found['threshold']:.2f} on, which is best on one part of them, accuracy "
+            f"{found['held_accuracy']:.1%} on the other {found['held_rows']:,}, where 0.5 has "
+            f"{found['held_at_half']:.1%}"
+        )
+    return "; ".join(words)
 
 
 def _agreement(told: Any) -> str:

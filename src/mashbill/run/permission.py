@@ -241,7 +241,7 @@ def prompt_findings(recipe: Recipe) -> list[Finding]:
     for name, spec in recipe.stages.items():
         if not any(use.is_teacher and recipe.teachers[use.name].is_remote for use in spec.uses()):
             continue
-        for file in spec.files():
+        for file in recipe.files_of(name):
             path = recipe.folder / file
             if path.suffix in PROMPT_FILES:
                 text = path.read_text("utf-8", "replace").lstrip(MARK)

@@ -35,7 +35,7 @@ from mashbill.run.answering import hold_to_answers
 from mashbill.run.asking_again import ask_again
 from mashbill.run.declaring import compare_declared
 from mashbill.run.measuring import add_measures, agree, left_out, settle_measures
-from mashbill.run.scoring_again import scores_again, verifier_of
+from mashbill.run.scoring_again import scores_again, verifier_of, verifiers_in
 from mashbill.run.slices import Place, Slice, context_of, slices
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Rederiver:
             keys_told = ", ".join(str(key) for key in _keys_of(error)) or f"{error!s:.200}"
             found.not_derived.append(f"its literals are not read by this release ({keys_told})")
             return None
-        return spec
+        return spec.with_verifiers(verifiers_in(manifest))
 
 
 def _keys_of(error: Exception) -> list[str]:

@@ -48,6 +48,14 @@ def spec_of_verifier(name: str, manifest: Manifest) -> VerifierSpec | str:
     return spec
 
 
+def verifiers_in(manifest: Manifest) -> dict[str, VerifierSpec]:
+    """Return the verifiers that an artifact's literals name, those that can be read."""
+    named = manifest.stage.get(VERIFIERS)
+    names = named if isinstance(named, dict) else ()
+    found = {name: spec_of_verifier(name, manifest) for name in names}
+    return {name: spec for name, spec in found.items() if not isinstance(spec, str)}
+
+
 def scores_again(spec: StageSpec, manifest: Manifest, found: Rederived) -> bool:
     """Return whether all verifiers of a stage can score again; what cannot is noted, and why."""
     for use in spec.uses():

@@ -99,7 +99,7 @@ class Sessions:
 
         def verifier(key: str) -> VerifierSession:
             check(key, "verifier")
-            return self._loaded.verifier(key, recipe.verifiers[key])
+            return self._loaded.verifier(key, recipe.verifiers[key]).asking(teacher)
 
         def dataset(key: str) -> Dataset:
             check(key, "artifact")

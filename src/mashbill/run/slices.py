@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext, StageSpec
     from mashbill.core.teacher import TeacherSession
+    from mashbill.core.verifier import VerifierSession
     from mashbill.run.stage_work import MadeSlice
 
 
@@ -310,9 +311,13 @@ def context_of(context: StageContext, item: Slice) -> StageContext:
             asked[name] = InOneSlice(session) if isinstance(session, Session) else session
         return asked[name]
 
+    def verifier(name: str) -> VerifierSession:
+        return context.verifier(name).asking(teacher)
+
     return replace(
         context, current=item.of, first=item.first, measures={}, overall={}, before=place.measures,
-        kept=place.kept, teacher=teacher,
+        kept=place.kept, teacher=teacher, verifier=verifier,
+        teacher_apart=context.teacher,
     )  # fmt: skip
 
 

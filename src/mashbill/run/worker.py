@@ -186,7 +186,8 @@ class _Stage:
 
     def _verifier(self, name: str) -> VerifierSession:
         self._check(name, "verifier")
-        return self._loaded.verifier(name, self.work.job.verifiers[name])
+        own = self._loaded.verifier(name, self.work.job.verifiers[name])
+        return own.asking(self._teacher)
 
     def _predictor(self, name: str) -> Predictor:
         self._check(name, "artifact")

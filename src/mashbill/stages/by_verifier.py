@@ -13,11 +13,12 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import FROM, kept_beside, one_batch
 from mashbill.core.verifier import Case
 from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
+from mashbill.stages.judge_controls import tried_by_asking
 from mashbill.stages.judging import marks
 from mashbill.stages.scoring import Looked, Scored, count, score_rows, turned_down
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
@@ -41,10 +42,16 @@ class Verifying:
         self._spec, self._ctx = spec, ctx
         self._looked = Looked(spec.input, spec.column, spec.reference, spec.finish)
         self._verifier = ctx.verifier(spec.by)
+        if self._verifier.spec.asks():
+            self._verifier = self._verifier.asking(ctx.teacher, self._observe)
         self._kept = {
             name for name in ("undecided", "failed", "truncated") if getattr(spec, name) == "keep"
         }
-        ctx.once("controls", lambda: _tried(spec, self._verifier, ctx))
+        ctx.overall |= ctx.once("controls", lambda: _tried(spec, self._verifier, ctx))
+
+    def _observe(self, counts: Mapping[str, Any]) -> None:
+        """Add what a verifier counted to what the stage measures."""
+        add_counts(self._ctx.measures.setdefault("judging", {}), counts)
 
     def sliced(self, records: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield rows as they come; where so many are wanted, what is good beyond them goes, too."""
@@ -100,8 +107,11 @@ class Verifying:
         shutil.rmtree(laid, ignore_errors=True)
 
     def _laid(self, batch: pa.RecordBatch, path: Path) -> Scored:
-        """Return what is found of rows, from disk where a run that was killed had found it."""
-        if path.is_file():
+        """Return what is found of rows, from disk where a run that was killed had found it.
+
+        Answers of teachers are in the journal: they are read again, and counted again.
+        """
+        if path.is_file() and not self._verifier.spec.asks():
             return Scored.read(path)
         found = score_rows(self._verifier, batch, self._looked)
         found.write(path)
@@ -154,6 +164,17 @@ class Verifying:
         )
 
 
+def add_counts(whole: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Add counts to counts, table by table; what is no count stays as it is."""
+    for name, value in more.items():
+        if isinstance(value, dict):
+            add_counts(whole.setdefault(name, {}), value)
+        elif type(value) is int:
+            whole[name] = whole.get(name, 0) + value
+        else:
+            whole[name] = value
+
+
 def enough(reasons: list[str | None], wanted: int | None, kept: int) -> int:
     """Reject what would stay beyond the rows that are wanted, in place; return how many stay.
 
@@ -172,7 +193,10 @@ def enough(reasons: list[str | None], wanted: int | None, kept: int) -> int:
     return kept
 
 
-def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> bool:
+def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> dict[str, Any]:
+    """Try a verifier on the references of some rows; return what is measured of that."""
+    if verifier.spec.asks():
+        return tried_by_asking(spec, verifier.spec, ctx)
     data = ctx.input(spec.input)
     wanted = [spec.reference, *verifier.spec.reads()]
     tells = spec.reference and verifier.spec.rules.reference_is_right
@@ -190,4 +214,4 @@ def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> bo
                     for text, row in zip(known.to_pylist(), beside, strict=True)
                 ],
             )
-    return True
+    return {}

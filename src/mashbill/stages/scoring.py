@@ -17,10 +17,10 @@ import pyarrow as pa
 from mashbill.client.wire.finishing import finish_of
 from mashbill.core.errors import InputError
 from mashbill.core.missing import is_text, missing_in
-from mashbill.core.record import one_batch
+from mashbill.core.record import CALL, one_batch
 from mashbill.core.teacher import CUT_OFF
 from mashbill.core.verifier import OUTCOMES, Case, Score
-from mashbill.stages.judging import empty_among, texts_of
+from mashbill.stages.judging import calls_column, empty_among, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -124,6 +124,9 @@ def score_rows(verifier: VerifierSession, batch: pa.RecordBatch, looked: Looked)
     for place, score in zip(open_, verifier.score(cases), strict=True):
         scores[place], came[place] = score, score.outcome
     columns = _columns_of(scores, verifier.spec)
+    if verifier.spec.asks():
+        calls = [None if score is None else score.call or None for score in scores]
+        columns[CALL] = calls_column(calls)
     told = [
         _TRUNCATED if each == "truncated" else why
         for each, why in zip(came, columns[REASON].to_pylist(), strict=True)

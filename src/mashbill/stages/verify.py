@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
+from mashbill.core.controls import MOST_TRIED
 from mashbill.core.errors import RecipeError
 from mashbill.core.explaining import near
+from mashbill.core.naming import free_names
 from mashbill.core.record import CALL, FROM, OURS, kept_beside
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.core.teacher import Choosing, Question
-from mashbill.stages.by_verifier import Verifying
+from mashbill.core.teacher import Asks, Choosing, Question
+from mashbill.core.verifier import VerifierSpec
+from mashbill.stages.by_verifier import GROUP, RANK, VERIFIER, Verifying
 from mashbill.stages.choosing import Choice
 from mashbill.stages.judging import (
     FileName,
@@ -31,14 +34,15 @@ from mashbill.stages.judging import (
     scores_of,
     texts_of,
 )
+from mashbill.stages.scoring import given_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
     from mashbill.core.teacher import Answer
-    from mashbill.core.verifier import VerifierSpec
 
 _OF_TEACHER = ("teacher", "prompt", "columns", "right", "wrong", "max_chars")
 _OF_GROUPS = ("best", "fewer", "pass_at", "level")
@@ -105,6 +109,9 @@ class VerifySpec(StageSpec):
     """longer texts are cut for the teacher"""
     shard_rows: int = Field(default=1024, gt=0)
     """rows a shard"""
+
+    _by: VerifierSpec | None = PrivateAttr(default=None)
+    """the verifier that ``by`` names, as the recipe has it, where that asks teachers"""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> VerifySpec:
@@ -205,7 +212,40 @@ class VerifySpec(StageSpec):
                 )
                 for channel in channels
             ),
+            *(
+                Uses(name, "actor", channel, is_teacher=True, purpose=Purpose.VERIFYING)
+                for name in dict.fromkeys(self._asked)
+                for channel in channels
+            ),
         )
+
+    def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> VerifySpec:
+        """Return it with what its verifier asks of teachers."""
+        verifier = verifiers.get(self.by)
+        if verifier is None or not verifier.asks():
+            return self
+        own = self.model_copy()
+        own._by = verifier  # noqa: SLF001 - a copy of its own
+        return own
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        """Whom its verifier asks about one row, each as often as it does."""
+        return self._by.asks() if self._by is not None else ()
+
+    @property
+    def asks_to_write(self) -> bool:  # type: ignore[override]
+        """Whether whom its verifier asks must be able to write."""
+        return self._by is not None and self._by.asks_to_write
+
+    def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
+        """What its verifier asks about each row, and in negative controls at most."""
+        if self._by is None:
+            return super().asks(rows, data, folder)
+        count = rows.get(self.input)
+        if count is None:
+            return Asks(0, 0, self._asked, None)
+        return Asks(count, count + (MOST_TRIED if count else 0), self._asked, self._asked)
 
     def files(self) -> tuple[str, ...]:
         """The prompt of a teacher."""
@@ -304,8 +344,13 @@ class VerifySpec(StageSpec):
         choices: tuple[str, ...],
         measures: Mapping[str, Any],
     ) -> np.ndarray | None:
-        """Return which rows have another probability of being right than their answers give."""
+        """Return which rows have another probability of being right than their answers give.
+
+        Of what a verifier comes to by answers to several questions, it cannot say.
+        """
         del measures
+        if self.by:
+            return None
         if choices != (self.right, self.wrong):
             return np.ones(len(answers), bool)  # it was another question
         given = [a.logprobs if a and a.logprobs else (np.nan, np.nan) for a in answers]
@@ -316,5 +361,9 @@ class VerifySpec(StageSpec):
         return denied
 
     def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
-        """All columns but that which it gives."""
-        return {name: name for name in columns if name != "right"}
+        """All columns but those that it gives, of which one may be there under another name."""
+        if not self.by:
+            return {name: name for name in columns if name != "right"}
+        given = set(given_by(self._by)) if self._by is not None else set()
+        given |= {GROUP, RANK, VERIFIER} if self.group is not None else set()
+        return {new: old for old, new in free_names(columns, given).items()}

@@ -186,7 +186,8 @@ def project(
         return None
     asks = spec.asks(rows, data, recipe.folder)
     counted = _Counting(recipe, asked, only_chooses=not spec.asks_to_write)
-    files = [recipe.folder / name for name in spec.files()] + list(spec.own_files().values())
+    asked_by = [*spec.files(), *recipe.files_asked_by(stage)]
+    files = [recipe.folder / name for name in asked_by] + list(spec.own_files().values())
     sent = sum(path.stat().st_size for path in files if path.suffix not in _DATA)
     inputs = [use.name for use in spec.uses() if use.role == "rows"]
     known = sizes or {}

@@ -93,7 +93,7 @@ class Trial:
             pq.write_table(table, folder / f"{name}.parquet")
             stages[name] = GivenRows(file=f"{name}.parquet")
         stages |= self.models
-        stages[OUT] = self.spec
+        stages[OUT] = self.spec.with_verifiers(self.verifiers)
         return Recipe.model_construct(
             recipe=Head(name="trial", version="1", seed=self.seed, result=OUT),
             teachers=dict(self.teachers),

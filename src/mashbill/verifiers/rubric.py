@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from mashbill.core.verifier import Around
+
 _MOST = 32  # parts
 _LEAST = 1e-6  # weight of a part that counts
 _LINE = 200  # characters of what an isolation is called
@@ -130,6 +132,39 @@ class RubricSpec(VerifierSpec):
         """The columns that its parts read."""
         return tuple(dict.fromkeys(name for one in self._all() for name in one.reads()))
 
+    def asks(self) -> tuple[str, ...]:
+        """The teachers that its parts ask."""
+        return tuple(name for one in self._all() for name in one.asks())
+
+    @property
+    def asks_to_write(self) -> bool:
+        """Whether those of some part write."""
+        return any(one.asks_to_write for one in self._all())
+
+    @classmethod
+    def renamed(cls, table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return the keys with the teachers of its parts renamed."""
+        parts = {}
+        for name, part in table.get("parts", {}).items():
+            own = {key: value for key, value in part.items() if key in _OWN}
+            keys = {key: value for key, value in part.items() if key not in _OWN}
+            kind = registry.find(str(keys.get("kind")), registry.VERIFIERS)
+            parts[name] = {**own, **kind.renamed(keys, names)}
+        return {**table, "parts": parts}
+
+    def check(self, folder: Path) -> None:
+        """Check the files of its parts.
+
+        Raises:
+            RecipeError: naming the part.
+        """
+        for name, part in self.parts.items():
+            try:
+                part.by.check(folder)
+            except RecipeError as error:
+                msg = f"parts.{name}: {error}"
+                raise RecipeError(msg) from error
+
     def made_of(self) -> Mapping[str, VerifierSpec]:
         """Its parts."""
         return {name: part.by for name, part in self.parts.items()}
@@ -173,13 +208,27 @@ class Rubric:
 
     def score(self, cases: Sequence[Case]) -> list[Score]:
         """Return the mean of the parts by weight."""
-        said = {name: self._sessions[name].score(_seen_by(part, cases)) for name, part in
-                self._parts.items()}  # fmt: skip
+        return self._mean(cases, self._sessions)
+
+    def score_by(self, cases: Sequence[Case], around: Around) -> list[Score]:
+        """Return the same, where some parts ask teachers."""
+        asking = {
+            name: session.asking(around.teacher, around.observe)
+            for name, session in self._sessions.items()
+        }
+        return self._mean(cases, asking)
+
+    def _mean(self, cases: Sequence[Case], sessions: Mapping[str, VerifierSession]) -> list[Score]:
+        said = {
+            name: sessions[name].score(_seen_by(part, cases)) for name, part in self._parts.items()
+        }
         found = []
         for place in range(len(cases)):
             own = {name: scores[place] for name, scores in said.items()}
             under = dict.fromkeys(score.isolation for score in own.values() if score.isolation)
-            found.append(replace(self._one(own), isolation="; ".join(under)[:_LINE]))
+            call = next((score.call for score in own.values() if score.call), "")
+            one = replace(self._one(own), isolation="; ".join(under)[:_LINE], call=call)
+            found.append(one)
         return found
 
     def _one(self, said: Mapping[str, Score]) -> Score:

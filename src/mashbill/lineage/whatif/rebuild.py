@@ -117,10 +117,32 @@ def rebuild(
         if name in {replace.get(item, item) for item in used}
     }
     made.data.pop("teachers", None)
-    if teachers:
+    verifiers = _verifiers_left(recipe, made.data["stages"], data, replace)
+    made.data.pop("verifiers", None)
+    if teachers or verifiers:
         stages = made.data.pop("stages")
-        made.data |= {"teachers": teachers, "stages": stages}
+        made.data |= {"teachers": teachers} if teachers else {}
+        made.data |= {"verifiers": verifiers} if verifiers else {}
+        made.data["stages"] = stages
     return made
+
+
+def _verifiers_left(
+    recipe: Recipe, stages: Iterable[str], data: dict[str, Any], replace: dict[str, str]
+) -> dict[str, Any]:
+    """Return the tables of the verifiers that stages which are left ask, with teachers replaced."""
+    asked = {
+        use.name
+        for name in stages
+        if name in recipe.stages
+        for use in recipe.stages[name].uses()
+        if use.is_verifier
+    }
+    return {
+        name: recipe.verifiers[name].renamed(table, dict(replace))
+        for name, table in data.get("verifiers", {}).items()
+        if name in asked
+    }
 
 
 class _Rebuilding:
@@ -232,12 +254,7 @@ class _Rebuilding:
 
 def _files_of(recipe: Recipe, stages: Iterable[str]) -> list[str]:
     """Return the files beside a recipe that these of its stages, and its policy, need."""
-    files = [
-        file
-        for name, spec in recipe.stages.items()
-        if name in stages
-        for file in spec.files_beside(recipe.folder)
-    ]
+    files = [file for name in recipe.stages if name in stages for file in recipe.files_of(name)]
     for name in recipe.policy.files():
         path = recipe.folder / name
         inside = [f"{name}/{item.name}" for item in sorted(path.glob("*.toml"))]

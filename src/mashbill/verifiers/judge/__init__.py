@@ -1,0 +1,1 @@
+"""A judge: teachers with a rubric, as a verifier."""
