@@ -47,7 +47,8 @@ def explain(path: Path, key: str, model: type[BaseModel], error: ValidationError
 
 def _line(path: Path, key: str, model: type[BaseModel], item: Any) -> str:
     parts = [str(part) for part in item["loc"]]
-    where, kind = ".".join([key, *parts]), item["type"]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"])
+    where, kind = f"{key}{place}", item["type"]
     if kind == "extra_forbidden":
         known = list(model.model_fields) if len(parts) == 1 else []
         remedy = near(parts[-1], known).removeprefix("; ")
@@ -59,10 +60,18 @@ def _line(path: Path, key: str, model: type[BaseModel], item: Any) -> str:
     head = f"{path}: {where} = {item['input']!r:.60}"
     if kind in _WRITE:
         found = str(item["input"]) if isinstance(item["input"], (int, float)) else "..."
-        return f"{head}; {_WRITE[kind].format(key=parts[-1] if parts else key, found=found)}"
+        named = parts[-1] if parts else key
+        write = _WRITE[kind].format(key=named, found=found)
+        if item["loc"] and isinstance(item["loc"][-1], int):  # an item of a list has no name
+            write = write.replace(f"{named} = ", "", 1)
+        return f"{head}; {write}"
     if kind == "literal_error":
         expected = item["ctx"]["expected"]
         return f"{head} is not one of {expected}{near(str(item['input']), _words(expected))}"
+    if kind == "value_error":
+        said = f"{item['ctx']['error']}"
+        is_table = isinstance(item["input"], dict | list)  # what is wrong with it, it says itself
+        return f"{path}: {where}: {said}" if is_table else f"{head}: {said}"
     return f"{head}: {item['msg']}"
 
 

@@ -47,7 +47,7 @@ class FilterSpec(StageSpec):
     repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     added: ClassVar[frozenset[str]] = frozenset(
-        {"column", "by", "keep_top", "where", "heuristics", "limits", "text", "stop_words"}
+        {"where", "heuristics", "limits", "text", "stop_words"}
     )
 
     kind: Literal["filter"] = "filter"
