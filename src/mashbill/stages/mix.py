@@ -43,7 +43,7 @@ class MixSpec(StageSpec):
     repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("inputs", "weights", "most_rows", "most_times")
-    added: ClassVar[frozenset[str]] = frozenset({"inputs", "weights", *_OF_WEIGHTS})
+    added: ClassVar[frozenset[str]] = frozenset({"weights", *_OF_WEIGHTS})
 
     kind: Literal["mix"] = "mix"
     inputs: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
