@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mashbill.cli import app
 from mashbill.core.correlating import Correlation, spearman
 from mashbill.core.verifier import Score
-from mashbill.report import rewards as rewarding
+from mashbill.report import reward_rows as rewarding
 from mashbill.report import write_report
 from mashbill.report.reward_signs import signs
 from mashbill.report.rewards import Part, rewards_behind, rewards_of
@@ -221,6 +221,44 @@ refuse = ["b"]""").replace("KEYS", "threshold = 0")  # fmt: skip
         np.corrcoef([1, 0, 0, 1, 0], [1, 0, 1, 1, 0])[0, 1]
     )
     assert told.verifier == "same (rubric 1 plain:1 short:1)"
+
+
+def test_verifiers_one_behind_the_other_are_held_against_each_other(tmp_path):
+    stages = """
+[verifiers.short]
+kind = "form"
+max_words = 3
+[verifiers.plain]
+kind = "form"
+refuse = ["b"]
+[verifiers.long]
+kind = "form"
+min_words = 4
+
+[stages.answers]
+kind = "import"
+title = "answers"
+source = "answers.jsonl"
+generator = "by"
+"""
+    for name, (before, by) in {"one": ("answers", "short"), "two": ("one", "plain"),
+                               "three": ("two", "long")}.items():  # fmt: skip
+        stages += f"""
+[stages.{name}]
+kind = "verify"
+input = "{before}"
+by = "{by}"
+threshold = 0
+"""
+    texts = ["a", "a b c d", "b", "a c", "b b b b b"] * 8
+    store = run_stages(tmp_path, stages, {"answers.jsonl": rows_with(texts)}, teachers="")
+    told = {one.name: one for one in rewards_behind(store, store.find("three"))}
+    assert list(told) == ["one", "two", "three"]
+    assert told["one"].others == {}
+    assert {name: found.value for name, found in told["three"].others.items()} == pytest.approx(
+        {"one": -1.0, "two": np.corrcoef([0, 1, 0, 0, 1], [1, 0, 0, 1, 0])[0, 1]}
+    )
+    assert any("pull apart from those of one, -1.00" in text for text in signs(told["three"]))
 
 
 def test_measures_and_columns_of_strangers_break_nothing(store):

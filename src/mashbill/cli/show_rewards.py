@@ -55,6 +55,8 @@ def _print(told: Rewards) -> None:
     )
     for (one, other), found in told.pairs.items():
         out.say(f"{one} with {other}: {_told(found)}.")
+    for name, found in told.others.items():
+        out.say(f"Score with that of {name}: {_told(found)}.")
     for text in signs(told):
         out.say(("look here:", "yellow"), f" {text}.")
 

@@ -33,7 +33,13 @@ REPEATED = 0.05
 
 def signs(told: Rewards) -> list[str]:
     """Return the signs that a reward could be hacked, or says little, a sentence each."""
-    return [*_of_length(told), *_of_parts(told), *_of_scores(told), *_of_outcomes(told)]
+    return [
+        *_of_length(told),
+        *_of_parts(told),
+        *_of_others(told),
+        *_of_scores(told),
+        *_of_outcomes(told),
+    ]
 
 
 def interval(found: Correlation) -> str:
@@ -74,6 +80,14 @@ def _of_parts(told: Rewards) -> Iterator[str]:
                 f"{one} and {other} pull apart, {interval(found)}: what one pays for, the other "
                 "takes away"
             )
+
+
+def _of_others(told: Rewards) -> Iterator[str]:
+    for name, found in told.others.items():
+        if found is not None and found.low > ALIKE:
+            yield f"its scores are those of {name}, {interval(found)}: one of both would do"
+        if found is not None and found.high < APART:
+            yield f"its scores pull apart from those of {name}, {interval(found)}"
 
 
 def _of_scores(told: Rewards) -> Iterator[str]:

@@ -7,27 +7,21 @@ so-manieth is looked at, and that is told.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.attempts import Attempts, PassAt, pass_ats
 from mashbill.core.correlating import Correlation, pearson, spearman, within
-from mashbill.core.errors import StoreError
-from mashbill.core.missing import is_text
-from mashbill.core.parsing import foreign
+from mashbill.report.reward_rows import MOST_PARTS, PART, RewardRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.store import Store
@@ -36,14 +30,8 @@ BINS = 20
 """of a histogram of scores"""
 UNSCORED = ("truncated", "undecided", "failed", "missing")
 """what came of rows without a score"""
-_MOST = 2_000_000  # rows that are looked at: three numbers of each are held
-_BATCH = 1 << 16
 _SHARES = 10  # of rows by length, whose mean scores are told
-_PARTS = 32
 _HALF = 0.5
-_LONG = 40  # characters from which an output is no mere answer
-_TEXTS = 200_000  # passing outputs that are compared with each other
-_PART = "score_"
 
 
 @dataclass(frozen=True)
@@ -106,6 +94,8 @@ class Rewards:
     parts: Mapping[str, Part]
     pairs: Mapping[tuple[str, str], Correlation | None]
     """of any two parts"""
+    others: Mapping[str, Correlation | None] = field(default_factory=dict)
+    """of the score with those that earlier stages gave the same rows, by stage"""
     repeated: tuple[int, int] = (0, 0)
     """how often the commonest long text is among outputs that pass, and how many were compared"""
     pass_at: tuple[PassAt, ...] = ()
@@ -168,15 +158,16 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
     attempts = _mapping(measures.get("attempts"))
     told = (attempts.get("passed_from"), stage.get("passes"), stage.get("threshold"))
     passes = next((share for share in map(_share, told) if share), _HALF)
-    looked = _Looked(manifest, passes)
+    earlier = _earlier(store, manifest)
+    looked = RewardRows(manifest, passes, tuple(earlier))
     table = looked.read(store.folder(manifest.kind, manifest.ref))
     score = _numbers(table, "score")
     scored = np.isfinite(score)
     length = _numbers(table, "length")
     parts = {
-        name.removeprefix(_PART): _numbers(table, name)
+        name.removeprefix(PART): _numbers(table, name)
         for name in table.column_names
-        if name.startswith(_PART)
+        if name.startswith(PART) and name not in earlier
     }
     levels = _mapping(measures.get("levels"))
     known = score[scored]
@@ -200,6 +191,11 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
         pairs={
             (one, other): pearson(parts[one], parts[other]) for one, other in combinations(parts, 2)
         },
+        others={
+            name: pearson(score, _numbers(table, column))
+            for column, name in earlier.items()
+            if column in table.column_names
+        },
         repeated=looked.repeated,
         pass_at=tuple(pass_ats(attempts)) if attempts else _by_row(counts),
         levels={
@@ -213,74 +209,21 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
     )
 
 
-class _Looked:
-    """The numbers of a stage's rows, kept and rejected."""
+def _earlier(store: Store, manifest: Manifest) -> dict[str, str]:
+    """Return the columns with scores that earlier stages gave the same rows, with their stages.
 
-    def __init__(self, manifest: Manifest, passes: float) -> None:
-        self._manifest, self._passes = manifest, passes
-        self._output = str(manifest.stage.get("column", "text"))
-        self._grouped = isinstance(manifest.stage.get("group"), list)
-        self.rows = manifest.rows + manifest.rejected_rows
-        self.every = max(-(-self.rows // _MOST), 1)
-        """each so-manieth is looked at"""
-        self._texts: Counter[bytes] = Counter()
-        self._compared = 0
-
-    @property
-    def repeated(self) -> tuple[int, int]:
-        """How often the commonest long output passes, and how many passing ones were compared."""
-        return max(self._texts.values(), default=0), self._compared
-
-    def read(self, folder: Path) -> pa.Table:
-        """Return ``score``, ``score_NAME``, ``length`` in characters, and ``group`` if rows do."""
-        pieces: list[pa.Table] = []
-        place = 0
-        for shard in (*self._manifest.shards, *self._manifest.rejected):
-            path = folder / shard.file
-            if not path.exists():
-                continue  # a store that lost a file is told of by an audit
-            for batch in self._batches(path):
-                wanted = pa.array(np.arange(-place % self.every, batch.num_rows, self.every))
-                place += batch.num_rows
-                pieces.append(self._figures(batch.take(wanted)))
-        if not pieces:
-            return pa.table({"score": pa.array([], pa.float64())})
-        return pa.concat_tables(pieces, promote_options="default")
-
-    def _batches(self, path: Path) -> Iterator[pa.RecordBatch]:
-        told = foreign(path, "a Parquet file", error=StoreError, remedy="run `mashbill audit`")
-        with told, pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            own = names[names.index("reason") :] if "reason" in names else []
-            parts = [name for name in own if name.startswith(_PART)][:_PARTS]
-            wanted = ["score", *parts, self._output, *(["group"] if self._grouped else [])]
-            there = [name for name in dict.fromkeys(wanted) if name in names]
-            if there:
-                yield from file.iter_batches(_BATCH, columns=there)
-
-    def _figures(self, batch: pa.RecordBatch) -> pa.Table:
-        found: dict[str, pa.Array] = {"score": pa.nulls(batch.num_rows, pa.float64())}
-        for name in batch.schema.names:
-            column = batch.column(name)
-            if name == self._output:
-                if is_text(column.type):
-                    found["length"] = pc.utf8_length(column).cast(pa.float64())
-            elif name == "group":
-                found["group"] = column.cast(pa.large_string())
-            elif pa.types.is_floating(column.type):
-                found[name] = column.cast(pa.float64())
-        if "length" in found:
-            self._compare(batch.column(self._output), found["score"], found["length"])
-        return pa.table(found)
-
-    def _compare(self, texts: pa.Array, score: pa.Array, length: pa.Array) -> None:
-        value, chars = (np.asarray(side.to_numpy(zero_copy_only=False), np.float64)
-                        for side in (score, length))  # fmt: skip
-        rows = np.flatnonzero((value >= self._passes) & (chars >= _LONG))
-        rows = rows[: max(_TEXTS - self._compared, 0)]
-        self._compared += len(rows)
-        for text in texts.take(pa.array(rows)).to_pylist():
-            self._texts[blake2b(text.encode(), digest_size=8).digest()] += 1
+    A score that rows bring along is kept as ``original_score``, the next ``original_2_score``.
+    """
+    stages: list[str] = []
+    at: Manifest | None = manifest
+    while at is not None and len(stages) < MOST_PARTS:
+        rows = [item for item in at.inputs if item.role == "rows" and item.is_artifact]
+        at = store.get(ArtifactRef.parse(rows[0].name)) if len(rows) == 1 else None
+        if at is not None and at.stage.get("kind") == "verify" and at.stage.get("by"):
+            stages.append(at.name)
+    oldest = stages[::-1]
+    names = ["original_score", *(f"original_{number}_score" for number in range(2, MOST_PARTS + 2))]
+    return dict(zip(names, oldest, strict=False))
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray:
