@@ -184,6 +184,31 @@ def test_a_recipe_rewards_by_a_rubric_and_an_audit_scores_again(tmp_path):
     assert not [text for text in map(str, result.not_derived) if "kept@1" in text]
 
 
+def test_an_audit_scores_again_in_whatever_order_a_recipe_has_its_parts(tmp_path):
+    own = "[verifiers.reward.parts.{}]\n"
+    turned = RECIPE.replace(own.format("short"), own.format("a_short"))
+    assert turned != RECIPE
+    store = run_stages(tmp_path, turned, {"rows.jsonl": ROWS}, teachers="")
+    assert rows_of(store, "kept")[0]["reason"].startswith("a_short 1.00, right 1.00")
+    assert Auditor(store.root, rederive=Rederiver(store)).run().findings == []
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), DRAWN, min_size=1), st.randoms())
+def test_no_order_of_parts_changes_a_score(drawn, chance):
+    def score(names):
+        parts = {name: Part(by=Runs(), weight=drawn[name][1], gate=drawn[name][2],
+                            abstains=drawn[name][3]) for name in names}  # fmt: skip
+        sessions = {
+            name: VerifierSession(name, Runs(), lambda one=drawn[name][0]: Says(one))
+            for name in names
+        }
+        return Rubric(parts, sessions).score([Case("x")])[0]
+
+    turned = list(drawn)
+    chance.shuffle(turned)
+    assert score(turned) == score(sorted(drawn))
+
+
 def test_a_part_that_pays_for_junk_is_refused_by_name(tmp_path):
     bad = RECIPE.replace('kind = "maths"', 'kind = "numeric"\nabsolute = 1e9')
     with pytest.raises(RecipeError, match=r"verifiers\.reward\.right: kind 'numeric' pays 1\.00"):

@@ -203,7 +203,8 @@ class Rubric:
             parts: by name.
             sessions: of their verifiers.
         """
-        self._parts = parts
+        # By name, as literals have them: an audit that scores again adds and tells in this order.
+        self._parts = dict(sorted(parts.items()))
         self._sessions = sessions
 
     def score(self, cases: Sequence[Case]) -> list[Score]:
