@@ -82,6 +82,7 @@ DELEGATING = {
     "verifiers/rubric.py reads": "of the parts that it holds, which are no rubrics",
     "workspace/planned.py as_json": "of the plan that it holds",
     "workspace/billed.py as_json": "of the lines and verdicts that it holds",
+    "report/data/profile.py as_json": "of the columns, languages and stages that it holds",
     "workspace/overlapping.py as_json": "of the columns that it holds",
     "workspace/proven.py as_json": "of the lines and verdicts that it holds",
     "workspace/questions.py trace": "of the lineage, which walks",

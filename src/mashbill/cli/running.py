@@ -258,6 +258,23 @@ def report(
     name: NameArgument,
     store: StoreOption = DEFAULT_STORE,
     to: Annotated[Path | None, typer.Option(help="File to write.")] = None,
+    data: Annotated[
+        bool, typer.Option("--data", help="Print what the data are like, and write no page.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Write one HTML file about an artifact; it opens offline."""
-    out.say(str(workspace(store).report(name, to)))
+    """Write one HTML file about an artifact; it opens offline.
+
+    Of a dataset, or of those that a model learned from, all rows are looked at: lengths,
+    duplicates, languages, labels and scores, what was rejected and why. --json prints that for a
+    program.
+    """
+    space = workspace(store)
+    if as_json:
+        print_json({"data": [each.as_json() for each in space.data(name)]})
+    elif data:
+        from mashbill.cli.show_data import print_data
+
+        print_data(space.data(name))
+    else:
+        out.say(str(space.report(name, to)))

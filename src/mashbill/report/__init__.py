@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from mashbill.core.store import write_atomically
 from mashbill.lineage.bills.text import conclusion_text, share_text
 from mashbill.lineage.evidence.trace import Hop
+from mashbill.report.data.page import HEADS, data_of, page_of
+from mashbill.report.data.profile import profile
 from mashbill.report.drawing import draw_accuracies, draw_chain
 from mashbill.report.gather import gather
 from mashbill.report.reward_drawing import draw_lengths, draw_pass, draw_scores
@@ -64,6 +66,7 @@ def write_report(
     *,
     title: str = "",
     rewards: Sequence[Rewards] | None = None,
+    most_rows: int | None = None,
 ) -> Path:
     """Write the report of an artifact.
 
@@ -73,10 +76,13 @@ def write_report(
         path: the HTML file to write.
         title: one line for its head.
         rewards: of the stages ``verify`` that it rests on, where they were read already.
+        most_rows: of a dataset whose rows are looked at; all if None.
     """
     if rewards is None:
         rewards = rewards_behind(store, result)
     facts = gather(store, result)
+    about = data_of(store, result)
+    looked = [one for one in about if most_rows is None or one.rows <= most_rows]
     pages = templates()
     html = pages.get_template("report.html").render(
         title=title or f"What {result.ref} was distilled from",
@@ -85,6 +91,9 @@ def write_report(
         share=share_text,
         conclusion=conclusion_text,
         chain=draw_chain(facts.chain),
+        heads=HEADS,
+        data=[page_of(profile(store, one)) for one in looked],
+        unlooked=[one for one in about if one not in looked],
         evaluations=[(one, draw_accuracies(one.found)) for one in facts.evaluations],
         rewards=[(one, signs(one), _drawings(one)) for one in rewards],
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.whatif.removal import Selector
     from mashbill.policy.statuses import Status
     from mashbill.report.rewards import Rewards
+    from mashbill.report.data.profile import DataProfile
     from mashbill.workspace.artifact import Artifact
     from mashbill.workspace.audited import Audited
     from mashbill.workspace.billed import Billed
@@ -132,6 +133,21 @@ class Questions(Opened):
 
         store = self.store()
         return tuple(rewards_behind(store, store.find(name)))
+
+    def data(self, name: str) -> list[DataProfile]:
+        """Look at the rows of a dataset, or of those that a model learned from.
+
+        Args:
+            name: an artifact.
+
+        Raises:
+            StoreError: if the store has none of that name.
+        """
+        from mashbill.report.data.page import data_of
+        from mashbill.report.data.profile import profile
+
+        item = self[name]
+        return [profile(item.store, one) for one in data_of(item.store, item.manifest)]
 
     def overlap(self, one: str, other: str, by: Sequence[str] = ("text",)) -> Overlap:
         """Return which values two datasets share: texts, prompts, users.

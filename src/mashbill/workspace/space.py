@@ -47,6 +47,10 @@ def open_workspace(
     return Workspace(store, cache=cache, catalogue=catalogue)
 
 
+_MOST_ROWS = 50_000
+"""of a dataset that the page at the end of a run looks at; the command ``report`` looks at all"""
+
+
 class Workspace(Questions):
     """A store, and all that can be asked of it. Reading it needs no ML stack and no key."""
 
@@ -173,7 +177,8 @@ class Workspace(Questions):
         result = next(item.manifest for item in done if item.name == recipe.result)
         page = self.root / "reports" / f"{result.ref}.html"
         rewards = tuple(rewards_behind(store, result))
-        write_report(store, result, page, title=recipe.recipe.title, rewards=rewards)
+        title = recipe.recipe.title
+        write_report(store, result, page, title=title, rewards=rewards, most_rows=_MOST_ROWS)
         verdicts = judge_all(Circuit.of_artifact(store, result))
         return Ran(tuple(done), result, tuple(verdicts), page, rewards)
 
