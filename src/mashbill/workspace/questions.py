@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mashbill.lineage.subject import Subject
     from mashbill.lineage.whatif.removal import Selector
     from mashbill.policy.statuses import Status
-    from mashbill.report.rewards import Rewards
     from mashbill.report.data.profile import DataProfile
+    from mashbill.report.rewards import Rewards
     from mashbill.workspace.artifact import Artifact
     from mashbill.workspace.audited import Audited
     from mashbill.workspace.billed import Billed
