@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from mashbill.core.teacher import Question as Question
     from mashbill.core.teacher import Teacher as Teacher
     from mashbill.core.teacher import TeacherSpec as TeacherSpec
+    from mashbill.core.verifier import Around as Around
     from mashbill.core.verifier import Case as Case
     from mashbill.core.verifier import Score as Score
     from mashbill.core.verifier import Verifier as Verifier
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
 _FROM = {
     "Acceptance": "run.permission",
     "Answer": "core.teacher",
+    "Around": "core.verifier",
     "Artifact": "workspace.artifact",
     "ArtifactKind": "core.artifact",
     "ArtifactRef": "core.artifact",
@@ -133,6 +135,7 @@ __all__ = [
     "REJECTED_BY",
     "Acceptance",
     "Answer",
+    "Around",
     "Artifact",
     "ArtifactKind",
     "ArtifactRef",

@@ -204,7 +204,7 @@ def test_each_pair_is_asked_both_ways_round_of_each_judge_and_paid_once(tmp_path
         row["_reason"] == "both completions are the same"
         for row in rows_of(store, "pairs", "rejected")
     )
-    assert journal.totals()[0] == 2 * 2 * asked
+    assert journal.totals()[0] == 2 * 2 * (asked + 6)  # with controls
     for row in rows_of(store, "pairs"):
         assert {row["vote_u"], row["vote_v"]} == {"for"}  # of two, both: more than half
         assert row["chosen_from"] != row["rejected_from"]
@@ -308,6 +308,21 @@ def test_a_judge_that_fails_is_no_vote_and_a_pair_of_which_none_answers_is_told(
     assert verdicts([told, other], "majority")[0].tolist() == [1]
 
 
+def test_a_judge_that_prefers_junk_is_refused_by_name_unless_it_is_said_why(tmp_path):
+    one, other = rows(["a kind day", "a bright day"]), rows(["a day", "the day"])
+    junk = '[teachers.odd]\nkind = "fake"\nname = "odd"\nwords.A = ["the"]\nwords.B = ["the"]\n'
+    keys = 'one = "one"\nother = "other"\njudges = ["u", "odd"]\nprompt = "better.txt"\n'
+    with pytest.raises(RecipeError, match=r"judge odd prefers repeated words, 'the the .* accepts"):
+        preferred(tmp_path / "no", keys, JUDGES + junk, one=one, other=other)
+    keys += 'accepts = "it counts one word"\nties = "keep"'
+    store = preferred(tmp_path / "yes", keys, JUDGES + junk, one=one, other=other)
+    told = measures(store)
+    assert told["controls"]["u"]["wrong"] == []
+    assert len(told["controls"]["odd"]["wrong"]) == 1
+    assert any("it counts one word" in text for text in told["warnings"])
+    assert store.find("pairs").stage["accepts"] == "it counts one word"
+
+
 # ---- gold ----
 
 
@@ -399,6 +414,7 @@ def test_the_recipe_of_preferences_runs_and_its_bill_and_page_say_who_did_what(t
     assert "otherwise the other way round" in page
     # The second set asks the same questions, and pays for none of them.
     calls = Journal(store.root / "calls.sqlite").totals()[0]
-    assert calls == 3 * 96 + 2 * 2 * 288 + 2 * 2 * (96 + 10)  # of these ten are controls
+    controls = 2 * 2 * 6 + 2 * 2 * 10
+    assert calls == 3 * 96 + 2 * 2 * 288 + 2 * 2 * 96 + controls
     told = {name: store.find(name).measures["agreement"] for name in ("preferred", "ranked")}
     assert told["preferred"] == told["ranked"]

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_students import STAGES, run_chain
 from tests_support import execute, rows_of, run_stages
 
 import mashbill as mb
@@ -232,6 +233,29 @@ def test_a_rebuild_asks_another_judge_and_drops_what_nobody_asks(tmp_path):
     assert again.verifiers["good"].teachers == ("kindly", "b")
     assert set(again.teachers) == {"kindly", "b"}
     assert [use.name for use in again.uses("out")] == ["got", "good", "kindly", "b"]
+
+
+def test_a_model_of_the_recipe_may_judge_and_is_asked_again_by_an_audit(tmp_path):
+    again = """
+[verifiers.good]
+kind = "judge"
+teachers = ["student"]
+prompt = "rubric.txt"
+columns = ["prompt"]
+accepts = "it was trained for six steps"
+[stages.out]
+kind = "verify"
+input = "first"
+by = "good"
+threshold = 0.0
+"""
+    chain = STAGES[: STAGES.index("[stages.written]")] + again
+    store = run_chain(tmp_path, chain, **{"rubric.txt": RUBRIC})
+    assert rows_of(store, "out")
+    asked = [item for item in store.find("out").inputs if item.asks is not None]
+    assert [item.name for item in asked] == ["scratch@1"]
+    audit = mb.open(store.root).audit(deep=True)
+    assert audit.holds, audit.findings
 
 
 # ---- negative controls ----

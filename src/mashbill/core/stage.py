@@ -6,6 +6,7 @@ tags each row with the position it came from; the executor composes nodes from t
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -34,6 +35,8 @@ WARNINGS = "warnings"
 """the measure that holds what a stage warned of, a list of sentences"""
 
 
+_TURN = ""
+"""key of the lock in a stage's memory"""
 Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 
 
@@ -145,12 +148,16 @@ class StageContext:
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
         """Return a value that all slices share, computed by the first that asks in this process.
 
+        Slices that run side by side wait for it.
+
         Args:
             key: of the value, in this stage.
             compute: gives it; the same whichever slice asks.
         """
         if key not in self.memory:
-            self.memory[key] = compute()
+            with self.memory.setdefault(_TURN, threading.RLock()):
+                if key not in self.memory:
+                    self.memory[key] = compute()
         return self.memory[key]
 
     def warn(self, text: str) -> None:

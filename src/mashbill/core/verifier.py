@@ -267,6 +267,11 @@ class VerifierSpec(Literals):
         return ""
 
     @property
+    def most_chars(self) -> int | None:
+        """Characters of a text at most that teachers are sent; None where it asks none."""
+        return None
+
+    @property
     def accepted(self) -> str:
         """Why it is asked although it fails its negative controls; empty if it is not."""
         return ""

@@ -14,7 +14,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import FROM, kept_beside, one_batch
 from mashbill.core.verifier import Case
 from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
-from mashbill.stages.judge_controls import tried_by_asking
+from mashbill.stages.judge_controls import loaded, tried_by_asking
 from mashbill.stages.judging import marks
 from mashbill.stages.scoring import Looked, Scored, count, score_rows, turned_down
 
@@ -200,8 +200,25 @@ def enough(reasons: list[str | None], wanted: int | None, kept: int) -> int:
 
 def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> dict[str, Any]:
     """Try a verifier on the references of some rows; return what is measured of that."""
-    if verifier.spec.asks():
-        return tried_by_asking(spec, verifier.spec, ctx)
+    own = verifier.spec
+    if not own.asks():
+        _try_on_references(spec, spec.by, verifier, ctx)
+        return {}
+    for name, part in own.made_of().items():
+        if not part.asks():
+            key = f"{spec.by}.{name}"
+            _try_on_references(spec, key, loaded(key, part, ctx), ctx)
+    return tried_by_asking(spec, own, ctx)
+
+
+def _try_on_references(
+    spec: VerifySpec, name: str, verifier: VerifierSession, ctx: StageContext
+) -> None:
+    """Try a verifier that asks nobody on the references of some rows.
+
+    Raises:
+        RecipeError: naming it and what it gets wrong.
+    """
     data = ctx.input(spec.input)
     wanted = [spec.reference, *verifier.spec.reads()]
     tells = spec.reference and verifier.spec.rules.reference_is_right
@@ -212,11 +229,10 @@ def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> di
             others = rows.select(list(verifier.spec.reads())).to_pylist()
             beside = others or [{}] * rows.num_rows
             check_rows(
-                spec.by,
+                name,
                 verifier,
                 [
                     Case(text or "", text, row)
                     for text, row in zip(known.to_pylist(), beside, strict=True)
                 ],
             )
-    return {}

@@ -59,12 +59,17 @@ def tried_by_asking(spec: VerifySpec, verifier: VerifierSpec, ctx: StageContext)
     return {"controls": found}
 
 
+def loaded(name: str, verifier: VerifierSpec, ctx: StageContext) -> VerifierSession:
+    """Return a verifier, or a part of one, that is loaded with its first case."""
+    return VerifierSession(
+        name, verifier, lambda: verifier.load(ctx.recipe_folder, ctx.cache, ctx.threads)
+    )
+
+
 def _tried(
     name: str, verifier: VerifierSpec, cases: list[Case], ctx: StageContext
 ) -> dict[str, Any]:
-    session = VerifierSession(
-        name, verifier, lambda: verifier.load(ctx.recipe_folder, ctx.cache, ctx.threads)
-    ).asking(ctx.teacher_apart or ctx.teacher)
+    session = loaded(name, verifier, ctx).asking(ctx.teacher_apart or ctx.teacher)
     controls = of_cases(cases, verifier.question_column)
     wrong = mistakes(session, controls)
     right = _called_right(verifier, cases)

@@ -22,6 +22,7 @@ from mashbill.core.teacher import Asks, Choosing
 from mashbill.stages.completions import Completions
 from mashbill.stages.judging import FileName, Template
 from mashbill.stages.pairing import Pairs, Rule, groups_of, matched, within
+from mashbill.stages.prefer_controls import MOST_TRIED, try_judges
 from mashbill.stages.preference_rows import Rows
 from mashbill.stages.preference_shapes import OF_PROMPTS, Shape
 from mashbill.stages.preferring import Found, by_judges, by_reward, declared, measure
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
 
+_LOOKED_AT = 64  # pairs among which those of negative controls are
 _NEW = frozenset(
     {"inputs", "how", "judges", "swap", "votes", "group", "pairs", "score", "ties", "tie_within",
-     "gold", "shape", "asked", "column"}
+     "gold", "shape", "asked", "column", "accepts"}
 )  # fmt: skip
 
 
@@ -97,6 +99,9 @@ class PreferSpec(StageSpec):
     """column with what was asked"""
     column: str = "text"
     """column with the completion"""
+    accepts: str = Field(default="", max_length=400)
+    """in words, why judges are asked that prefer junk to completions, such as small models that are
+    measured; it is kept in the manifest"""
 
     @model_validator(mode="after")
     def _has_completions(self) -> PreferSpec:
@@ -238,7 +243,8 @@ class PreferSpec(StageSpec):
             for name in self.names
         ]
         pairs = len(self._pairs(Completions(there, self.names)))
-        return Asks(pairs, pairs, once, once)
+        tried = MOST_TRIED * (1 if self.swaps else 2) if self.judges and pairs else 0
+        return Asks(pairs, pairs + tried, once, once)
 
     def _pairs(self, given: Completions) -> Pairs:
         """Return which two are compared.
@@ -289,6 +295,11 @@ class PreferSpec(StageSpec):
             ctx.seed, self.swaps, self.tie_within,
         )  # fmt: skip
         teachers = {name: ctx.teacher(name) for name in self.who}
+        if self.judges:
+            some = pairs.first[:_LOOKED_AT]
+            texts = (given.texts(some, column) for column in (self.asked, self.column))
+            both = [(prompt or "", text or "") for prompt, text in zip(*texts, strict=True)]
+            ctx.measures["controls"] = try_judges(teachers, how, both, self.accepts, ctx)
         return by_judges(teachers, how, self.votes, given, pairs, (self.asked, self.column))
 
     def _no_pairs(self, given: Completions) -> str:

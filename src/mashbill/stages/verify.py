@@ -234,6 +234,11 @@ class VerifySpec(StageSpec):
         return self._by.asks() if self._by is not None else ()
 
     @property
+    def most_chars(self) -> int | None:
+        """Characters of a text at most that its verifier's teachers are sent."""
+        return self._by.most_chars if self._by is not None else None
+
+    @property
     def asks_to_write(self) -> bool:  # type: ignore[override]
         """Whether whom its verifier asks must be able to write."""
         return self._by is not None and self._by.asks_to_write

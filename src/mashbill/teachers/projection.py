@@ -281,7 +281,7 @@ def _row_bytes(
     At least it is the column that the stage names, at most all columns of text; where a stage
     takes no more than so many characters of a text, no more. None if nothing says how long it is.
     """
-    most = getattr(spec, "max_chars", None)
+    most = getattr(spec, "most_chars", None) or getattr(spec, "max_chars", None)
     column = getattr(spec, "about", "text")
     shortest, longest = 0.0, 0.0
     for data in inputs:

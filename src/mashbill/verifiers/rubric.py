@@ -141,6 +141,11 @@ class RubricSpec(VerifierSpec):
         """Whether those of some part write."""
         return any(one.asks_to_write for one in self._all())
 
+    @property
+    def most_chars(self) -> int | None:
+        """Characters of a text at most that teachers of its parts are sent."""
+        return max((one.most_chars for one in self._all() if one.most_chars), default=None)
+
     @classmethod
     def renamed(cls, table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
         """Return the keys with the teachers of its parts renamed."""

@@ -138,6 +138,11 @@ class JudgeSpec(VerifierSpec):
         return self.question or (self.columns[0] if self.columns else "")
 
     @property
+    def most_chars(self) -> int | None:
+        """Characters of a text at most that judges are sent."""
+        return self.max_chars
+
+    @property
     def accepted(self) -> str:
         """Why it is asked although it fails its negative controls; empty if it is not."""
         return self.accepts.strip()
