@@ -85,6 +85,12 @@ def test_the_bounds_of_attempts_one_by_one():
     assert (found.groups, found.unscored, found.short) == (2, 1, 1)
 
 
+def test_why_there_is_no_estimate_is_told():
+    assert tally([(2, 1, 0)]).pass_at(3).lacking == "too few attempts"
+    assert tally([(2, 1, 1)]).pass_at(3).lacking == "none scored"
+    assert tally([(2, 1, 1)]).pass_at(2).lacking == ""
+
+
 def test_a_group_of_thousands_neither_overflows_nor_rounds_to_nothing():
     assert pass_at(100_000, 1, 1) == pytest.approx(1e-5)
     assert pass_at(5000, 5, 1000) == pytest.approx(1 - 0.8**5, rel=1e-2)

@@ -288,6 +288,17 @@ def test_a_page_escapes_what_rows_call_themselves(tmp_path, monkeypatch):
     assert "&lt;script" in page
 
 
+def test_a_k_that_no_prompt_has_is_told_on_page_and_terminal(tmp_path, monkeypatch):
+    says(monkeypatch)
+    keys = 'group = ["prompt"]\npass_at = [1, 9]'
+    store = made(tmp_path, keys, ["1 a", "0 b", "1 c", "failed d", "1 e"])
+    page = write_report(store, store.find("right"), tmp_path / "page.html").read_text()
+    assert "too few attempts" in page
+    assert page.count('class="bounds"') == 1
+    at = ["rewards", "right", "--store", str(store.root)]
+    assert "too few attempts" in CliRunner().invoke(app, at, env={"COLUMNS": "160"}).output
+
+
 @pytest.mark.skipif(BROWSER is None, reason="needs Debian's chromium; .ci/run installs it")
 def test_a_browser_draws_scores_lengths_and_passes(store, tmp_path):
     page = write_report(store, store.find("right"), tmp_path / "page.html")

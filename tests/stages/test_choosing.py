@@ -138,6 +138,21 @@ def test_what_is_chosen_is_a_selection_on_the_bill_and_an_audit_chooses_again(tm
     assert not [item for item in told.not_derived if "right" in item.file]
 
 
+def test_an_audit_finds_a_choice_that_no_score_made(tmp_path):
+    rows = [{**row, "known": "4"} for row in rows_with("4", "4 ", "5")]
+    with pytest.MonkeyPatch.context() as lying:
+        true = Groups.turned_down
+
+        def turned(self, start, stop):  # whoever was beaten stays, and the best goes
+            why = true(self, start, stop)
+            return [why[1], why[0], *why[2:]]
+
+        lying.setattr(Groups, "turned_down", turned)
+        store = made(tmp_path, 'group = ["prompt"]\nbest = 1', rows)
+    told = Auditor(store.root, rederive=Rederiver(store)).run()
+    assert any("datasets/right@1" in finding.file for finding in told.findings)
+
+
 def test_without_best_it_only_judges(tmp_path):
     spec = VerifySpec(input="a", by="v", group=("prompt",))
     assert [use.channel.value for use in spec.uses()] == ["content", "judgement"]

@@ -71,10 +71,13 @@ def _print_passes(told: Rewards) -> None:
     for name, one in rows:
         listing.add_row(
             name,
-            "none scored" if one.estimate is None else f"{one.estimate:.3f}",
+            one.lacking if one.estimate is None else f"{one.estimate:.3f}",
             "" if one.estimate is None else f"{one.low:.3f} to {one.high:.3f}",
-            f"{one.at_least:.3f}",
-            f"{one.at_most:.3f}",
+            *(
+                (f"{one.at_least:.3f}", f"{one.at_most:.3f}")
+                if one.groups + one.unscored
+                else ("", "")
+            ),
             f"{one.groups:,}",
         )
     out.print(listing)

@@ -84,6 +84,13 @@ class PassAt:
     short: int
     """groups that have fewer than k attempts: in none of these figures"""
 
+    @property
+    def lacking(self) -> str:
+        """Why there is no estimate; empty if there is one."""
+        if self.estimate is not None:
+            return ""
+        return "none scored" if self.unscored else "too few attempts"
+
     def as_json(self) -> dict[str, Any]:
         """Return it for a manifest."""
         return {

@@ -104,7 +104,7 @@ def draw_pass(rows: Sequence[tuple[str, PassAt]]) -> Markup:
     def x(value: float) -> float:
         return _NAMES + (right - _NAMES) * value
 
-    parts = [_opening("passes", right + 70, height, "pass@k with 95% intervals and bounds")]
+    parts = [_opening("passes", right + 110, height, "pass@k with 95% intervals and bounds")]
     parts += [
         f'<line class="grid" x1="{x(tenth):.1f}" x2="{x(tenth):.1f}" y1="{top - 6}" '
         f'y2="{floor}"/><text class="tick" x="{x(tenth):.1f}" y="{floor + 16}" '
@@ -115,12 +115,15 @@ def draw_pass(rows: Sequence[tuple[str, PassAt]]) -> Markup:
         middle = top + _ROW * (place + 0.5)
         parts.append(
             f'<text class="system" x="{_NAMES - 12}" y="{middle + 4:.1f}">{drawn(name, 26)}</text>'
-            f'<rect class="bounds" x="{x(one.at_least):.1f}" y="{middle - 7:.1f}" '
-            f'width="{max(x(one.at_most) - x(one.at_least), 1):.1f}" height="14"/>'
         )
+        if one.groups + one.unscored:
+            parts.append(
+                f'<rect class="bounds" x="{x(one.at_least):.1f}" y="{middle - 7:.1f}" '
+                f'width="{max(x(one.at_most) - x(one.at_least), 1):.1f}" height="14"/>'
+            )
         if one.estimate is None:
             parts.append(
-                f'<text class="tick" x="{right + 8}" y="{middle + 4:.1f}">none scored</text>'
+                f'<text class="tick" x="{right + 8}" y="{middle + 4:.1f}">{one.lacking}</text>'
             )
             continue
         parts.append(
