@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.printing import out, table
 from mashbill.core.plain import counted
-from mashbill.report.reward_signs import interval, signs
-from mashbill.report.rewards import UNSCORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +19,8 @@ _LEVELS = 20  # of which a terminal shows pass rates
 
 def rewards_json(rewards: Sequence[Rewards]) -> list[dict[str, Any]]:
     """Return rewards for a program, with their signs."""
+    from mashbill.report.reward_signs import signs
+
     return [{**told.as_json(), "signs": signs(told)} for told in rewards]
 
 
@@ -31,6 +31,9 @@ def print_rewards(rewards: Sequence[Rewards]) -> None:
 
 
 def _print(told: Rewards) -> None:
+    from mashbill.report.reward_signs import signs
+    from mashbill.report.rewards import UNSCORED
+
     scored = told.counts.get("scored", 0)
     said = [f"{scored:,} of {counted(told.rows, 'row')} scored"]
     if "passed" in told.counts:
@@ -90,4 +93,6 @@ def _print_passes(told: Rewards) -> None:
 
 
 def _told(found: Correlation | None) -> str:
+    from mashbill.report.reward_signs import interval
+
     return "not told" if found is None else interval(found)
