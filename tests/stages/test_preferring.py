@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.report.gather import gather
 from mashbill.stages.judging import Template
 from mashbill.stages.prefer import PreferSpec
-from mashbill.stages.voting import Asking, Word, ask, share_of_votes, verdicts
+from mashbill.stages.voting import Asking, Word, ask, prompt_of, share_of_votes, verdicts
 
 GOOD = ["lovely", "bright", "kind", "superb", "warm"]
 IMPORT = """
@@ -138,6 +139,67 @@ def test_what_equals_is_no_pair_whatever_its_scores(tmp_path):
     store = preferred(tmp_path, 'inputs = ["one"]\nhow = "reward"', one=one)
     (gone,) = rows_of(store, "pairs", "rejected")
     assert gone["_reason"] == "both completions are the same"
+
+
+# ---- by rankings that rows hold ----
+
+RANKINGS = [
+    # texts and scores beside them, as a stage with shape = "ranking" or distilabel makes them
+    ('scores = "ratings"', {"completions": ["b", "a", "c"], "ratings": [2, 5, 1]}),
+    # objects with a score, as UltraFeedback has them
+    ('score = ""', {"completions": [{"response": t, "overall_score": s}
+                                    for t, s in (("b", 2), ("a", 5), ("c", 1))]}),
+    # objects with a rank, as Nectar has them
+    ('score = ""\ncolumn = "answers"', {"answers": [{"answer": t, "rank": r}
+                                                   for t, r in (("b", 2), ("a", 1), ("c", 3))]}),
+    # a list from best to worst
+    ('score = ""', {"completions": ["a", "b", "c"]}),
+    # conversations
+    ('score = "scores"', {"scores": [0.2, 0.5, 0.1], "completions": [
+        [{"role": "user", "content": "q"}, {"role": "assistant", "content": t}] for t in "bac"]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keys", "row"), RANKINGS)
+def test_a_list_of_completions_with_scores_is_a_ranking(tmp_path, keys, row):
+    keys = keys.replace('scores = "ratings"', 'score = "ratings"')
+    given = [{"prompt": f"p{n}", "text": "x", "by": "x", **row} for n in range(2)]
+    base = f'inputs = ["one"]\nhow = "ranking"\n{keys}\n'
+    kept = rows_of(preferred(tmp_path / "worst", base, one=given), "pairs")
+    assert [(r["prompt"], r["chosen"], r["rejected"], r["_from"]) for r in kept] == [
+        ("p0", "a", "c", [0]), ("p1", "a", "c", [1]),
+    ]  # fmt: skip
+    again = preferred(tmp_path / "all", base + 'pairs = "all"', one=given)
+    found = [(r["chosen"], r["rejected"]) for r in rows_of(again, "pairs") if r["prompt"] == "p1"]
+    assert sorted(found) == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_a_ranking_that_a_stage_made_is_read_again(tmp_path):
+    stages = IMPORT.format("one") + (
+        '[stages.ranked]\nkind = "prefer"\nhow = "reward"\ninputs = ["one"]\nshape = "ranking"\n'
+        '[stages.pairs]\nkind = "prefer"\nhow = "ranking"\ninputs = ["ranked"]\n'
+    )
+    one = rows([["c", "a", "b"], ["x", "y"]], [1, 3, 2, 0.5, 0.5])
+    store = run_stages(tmp_path, stages, {"one.jsonl": one}, JUDGES)
+    (kept,) = rows_of(store, "pairs")
+    assert (kept["chosen"], kept["rejected"], kept["margin"]) == ("a", "c", 2)
+    assert mb.open(store.root).audit(deep=True).holds
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"completions": "no list", "scores": [1]}, "holds 'no list'; a list of completions"),
+        ({"completions": [1, 2], "scores": [1, 2]}, "a list of completions is needed"),
+        ({"completions": ["a", "b"]}, "one has no column 'scores'"),
+        ({"scores": [1, 2]}, "one has no column 'completions'"),
+        ({"completions": ["a", "b"], "scores": [1]}, "no two completions of one with a score"),
+    ],
+)
+def test_what_is_no_ranking_is_told(tmp_path, row, message):
+    given = [{"prompt": "p", "text": "x", "by": "x", **row}]
+    with pytest.raises(InputError, match=message):
+        preferred(tmp_path, 'inputs = ["one"]\nhow = "ranking"', one=given)
 
 
 # ---- as declared ----
@@ -323,6 +385,38 @@ def test_a_judge_that_prefers_junk_is_refused_by_name_unless_it_is_said_why(tmp_
     assert store.find("pairs").stage["accepts"] == "it counts one word"
 
 
+def test_a_judge_may_say_that_neither_is_better(tmp_path):
+    class Frank(Leaning):
+        def ask(self, questions):
+            made = super().ask(questions)
+            return [
+                (call, Answer((*answer.logprobs, 2.0 if abs(answer.logprobs[0]) < 2 else -9.0), 1))
+                for call, answer in made
+            ]
+
+    for swap in (True, False):
+        how = replace(asking(tmp_path, swap=swap), tie=" C")
+        texts = (["aaaaaa", "ab", "a"], ["a", "a", "bbbbbb"])
+        said = ask(Frank(0), how, ["p"] * 3, texts, [None] * 3)
+        assert said.votes.tolist() == [1, 0, -1]
+        assert how.question("p", "a", "b").choices == ("A", "B", " C")
+
+
+def test_a_prompt_in_jinja_keeps_lines_and_has_a_system_turn(tmp_path):
+    text = (
+        "{% block system %}Be fair.{% endblock %}"
+        "{% block user %}{{ prompt }}\nA:\n{{ first }}\nB:\n{{ second }}{% endblock %}"
+    )
+    (tmp_path / "p.jinja").write_text(text)
+    how = Asking(prompt_of(tmp_path / "p.jinja"), (" A", " B"), 100, 0, swap=True)
+    question = how.question("q", "def f():\n    return 1", "x")
+    assert question.system == "Be fair."
+    assert question.body == "q\nA:\ndef f():\n    return 1\nB:\nx"
+    (tmp_path / "p.jinja").write_text("{{ prompt }} {{ first }}")
+    with pytest.raises(RecipeError, match=r"has no \{\{ second \}\}"):
+        prompt_of(tmp_path / "p.jinja")
+
+
 # ---- gold ----
 
 
@@ -372,6 +466,8 @@ def test_a_gold_that_is_neither_number_nor_name_is_told(tmp_path):
         ('one = "one"\nother = "other"\nhow = "declared"\npairs = "all"', "paired by on"),
         ('inputs = ["one"]\nhow = "reward"\nscore = "scored"', "one has no column 'scored'"),
         ('inputs = ["one"]\nhow = "reward"\nscore = "text"', "'text' holds 'a'; numbers"),
+        ('inputs = ["one", "other"]\njudges = ["u"]\nprompt = "better.txt"\ntie_answer = " A"',
+         "tie_answer another one"),
         ('inputs = ["one"]\nhow = "reward"\ngroup = ["nope"]', "no column 'nope'.*correct 'group'"),
         ('inputs = ["one"]\nhow = "reward"\ncolumn = "nope"', "no column 'nope'"),
         ('inputs = ["other"]\nhow = "reward"', "no two completions of other with a score"),

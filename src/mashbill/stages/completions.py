@@ -23,12 +23,20 @@ if TYPE_CHECKING:
 class Completions:
     """See the module."""
 
-    def __init__(self, tables: Sequence[pa.Table], names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tables: Sequence[pa.Table],
+        names: Sequence[str],
+        rows: Sequence[np.ndarray] | None = None,
+        sizes: Sequence[int] | None = None,
+    ) -> None:
         """Take the datasets.
 
         Args:
-            tables: their rows.
+            tables: their completions, a row each.
             names: of the datasets, in the same order.
+            rows: of each dataset, the row that each completion was in; None if it is its own.
+            sizes: rows of each dataset, where that is said.
         """
         self.tables = tables
         self.names = names
@@ -36,6 +44,12 @@ class Completions:
         self.begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self.inputs = np.repeat(np.arange(len(tables)), sizes)
         """number of each row's dataset, int64, shape (rows,)"""
+        self.positions = np.arange(len(self))
+        """row of the inputs, one behind the other, that each completion is in"""
+        if rows is not None and sizes is not None:
+            before = np.concatenate([[0], np.cumsum(sizes)])
+            moved = [own + begin for own, begin in zip(rows, before, strict=False)]
+            self.positions = np.concatenate([*moved, np.zeros(0, np.int64)]).astype(np.int64)
 
     def __len__(self) -> int:
         """Return how many rows there are."""

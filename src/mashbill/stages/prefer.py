@@ -26,7 +26,8 @@ from mashbill.stages.prefer_controls import MOST_TRIED, try_judges
 from mashbill.stages.preference_rows import Rows
 from mashbill.stages.preference_shapes import OF_PROMPTS, Shape
 from mashbill.stages.preferring import Found, by_judges, by_reward, declared, measure
-from mashbill.stages.voting import SLOTS, Asking, Votes
+from mashbill.stages.rankings import SCORE, TEXT, laid_out
+from mashbill.stages.voting import Asking, Votes, prompt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _LOOKED_AT = 64  # pairs among which those of negative controls are
 _NEW = frozenset(
     {"inputs", "how", "judges", "swap", "votes", "group", "pairs", "score", "ties", "tie_within",
-     "gold", "shape", "asked", "column", "accepts"}
+     "gold", "shape", "asked", "column", "accepts", "tie_answer"}
 )  # fmt: skip
 
 
@@ -60,7 +61,8 @@ class PreferSpec(StageSpec):
     teacher: str = ""
     """which of [teachers.*] judges, asked one way round; judges names one or several more"""
     prompt: FileName = ""
-    """file beside the recipe, with {{ prompt }}, {{ first }} and {{ second }}, for judges"""
+    """file beside the recipe, with {{ prompt }}, {{ first }} and {{ second }}, for judges: each on
+    a line; or as Jinja, as they are, if its name ends in .jinja"""
     on: tuple[str, ...] = ("prompt", "sample")
     """columns by which completions of one and other are paired"""
     answers: tuple[str, str] = (" A", " B")
@@ -69,8 +71,9 @@ class PreferSpec(StageSpec):
     """longer prompts and completions are cut for the judge"""
     inputs: tuple[str, ...] = ()
     """datasets of completions, in place of one and other: any number"""
-    how: Literal["judge", "reward", "declared"] = "judge"
-    """who says which is better: judges; the column score; or the recipe: one's before other's"""
+    how: Literal["judge", "reward", "ranking", "declared"] = "judge"
+    """who says which is better: judges; the column score; a list of completions with scores that
+    each row has; or the recipe: one's before other's"""
     judges: tuple[str, ...] = ()
     """which of [teachers.*] judge, each pair both ways round"""
     swap: bool | None = None
@@ -84,7 +87,10 @@ class PreferSpec(StageSpec):
     """which two of a prompt: best-worst, best-rest, all, or across (of different inputs); if empty
     best-worst by reward, across by judges, and all where a row is a prompt"""
     score: str = "score"
-    """column that reward goes by; a row without one is in no pair"""
+    """column that reward goes by; a row without one is in no pair. For a ranking the list of
+    scores (scores if it is left out); empty if they stand in the list's objects, or it is ranked"""
+    tie_answer: str = ""
+    """what a judge would write next where neither is better; empty if it is not asked to"""
     ties: Literal["reject", "keep"] = "reject"
     """what becomes of pairs of which neither is better"""
     tie_within: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -98,7 +104,7 @@ class PreferSpec(StageSpec):
     asked: str = "prompt"
     """column with what was asked"""
     column: str = "text"
-    """column with the completion"""
+    """column with the completion; for a ranking the list of them (completions if left out)"""
     accepts: str = Field(default="", max_length=400)
     """in words, why judges are asked that prefer junk to completions, such as small models that are
     measured; it is kept in the manifest"""
@@ -119,8 +125,8 @@ class PreferSpec(StageSpec):
 
     @model_validator(mode="after")
     def _has_judges(self) -> PreferSpec:
-        if self.answers[0] == self.answers[1]:
-            msg = "answers must be two words"
+        if len({*self.answers, self.tie_answer}) < 3:
+            msg = "answers must be two words, and tie_answer another one"
             raise ValueError(msg)
         if self.how != "judge":
             strange = [key for key in ("teacher", "judges", "prompt", "swap") if getattr(self, key)]
@@ -175,7 +181,7 @@ class PreferSpec(StageSpec):
         """
         return all(
             getattr(self, key) == type(self).model_fields[key].default
-            for key in _NEW - {"gold", "asked", "column", "tie_within"}
+            for key in _NEW - {"gold", "asked", "column", "tie_within", "tie_answer"}
         )
 
     @property
@@ -190,13 +196,22 @@ class PreferSpec(StageSpec):
 
     @property
     def _in_groups(self) -> bool:
-        return bool(self.inputs) or self.how == "reward"
+        return bool(self.inputs) or self._by_score
+
+    @property
+    def _by_score(self) -> bool:
+        return self.how in {"reward", "ranking"}
+
+    @property
+    def read_as(self) -> tuple[str, str]:
+        """The columns with the completions and their scores, as they are gone through."""
+        return (TEXT, SCORE) if self.how == "ranking" else (self.column, self.score)
 
     @property
     def _rule(self) -> Rule:
         if self.pairs:
             return self.pairs
-        if self.how == "reward":
+        if self._by_score:
             return "all" if self.shape in OF_PROMPTS else "best-worst"
         return "across" if len(self.names) > 1 else "all"
 
@@ -215,14 +230,18 @@ class PreferSpec(StageSpec):
         """The words that go on from the prompt."""
         if not self.who:
             return ()
-        before = Template(folder / self.prompt, SLOTS).ending()
+        prompt = prompt_of(folder / self.prompt)
+        if not isinstance(prompt, Template):
+            return ()  # a chat's turn: an answer begins anew
+        before = prompt.ending()
         words = {"answers[0]": self.answers[0], "answers[1]": self.answers[1]}
+        words |= {"tie_answer": self.tie_answer} if self.tie_answer else {}
         return tuple(Choosing(name, self.prompt, before, words) for name in self.who)
 
     def check(self, folder: Path) -> None:
         """Read the prompt."""
         if self.prompt:
-            Template(folder / self.prompt, SLOTS)
+            prompt_of(folder / self.prompt)
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """As many as the first input has, of two datasets; of groups it cannot be said."""
@@ -256,10 +275,11 @@ class PreferSpec(StageSpec):
             one, other = given.tables
             return matched(one, other, self.on, (self.one, self.other))
         groups = groups_of(given.tables, self.names, self.group)
-        given.check(self.column, "is to hold completions")
-        usable = given.has(self.column)
-        if self.how == "reward":
-            scores, texts = given.numbers(self.score), given.columns(self.column)
+        column, score = self.read_as
+        given.check(column, "is to hold completions")
+        usable = given.has(column)
+        if self._by_score:
+            scores, texts = given.numbers(score), given.columns(column)
             return within(groups, usable, self._rule, given.inputs, scores, texts)
         return within(groups, usable, self._rule, given.inputs)
 
@@ -271,7 +291,7 @@ class PreferSpec(StageSpec):
         Raises:
             InputError: if there are no pairs, or a column is missing.
         """
-        given = Completions([pa.Table.from_batches(records), *self._others(ctx)], self.names)
+        given = self._given([pa.Table.from_batches(records), *self._others(ctx)])
         pairs = self._pairs(given)
         if not len(pairs):
             raise InputError(self._no_pairs(given))
@@ -285,14 +305,33 @@ class PreferSpec(StageSpec):
         sets = [ctx.input(name) for name in self.names[1:]]
         return [data.read(0, data.num_rows) for data in sets]
 
+    def _given(self, tables: Sequence[pa.Table]) -> Completions:
+        """Return the completions of all datasets; those of rankings a row each.
+
+        Raises:
+            InputError: if a column is not there, or holds no list.
+        """
+        if self.how != "ranking":
+            return Completions(tables, self.names)
+        told = self.model_fields_set
+        column = self.column if "column" in told else "completions"
+        score = self.score if "score" in told else "scores"
+        keys = dict.fromkeys([*self.group, self.asked, *([self.gold] if self.gold else [])])
+        both = [
+            laid_out(table, name, column, score, list(keys))
+            for table, name in zip(tables, self.names, strict=True)
+        ]
+        sizes = [table.num_rows for table in tables]
+        return Completions([t for t, _ in both], self.names, [rows for _, rows in both], sizes)
+
     def _found(self, given: Completions, pairs: Pairs, ctx: StageContext) -> Found:
         if self.how == "declared":
             return declared(len(pairs))
-        if self.how == "reward":
-            return by_reward(given.numbers(self.score), pairs, self.tie_within)
+        if self._by_score:
+            return by_reward(given.numbers(self.read_as[1]), pairs, self.tie_within)
         how = Asking(
-            Template(ctx.recipe_folder / self.prompt, SLOTS), self.answers, self.max_chars,
-            ctx.seed, self.swaps, self.tie_within,
+            prompt_of(ctx.recipe_folder / self.prompt), self.answers, self.max_chars, ctx.seed,
+            self.swaps, self.tie_within, self.tie_answer,
         )  # fmt: skip
         teachers = {name: ctx.teacher(name) for name in self.who}
         if self.judges:
@@ -310,8 +349,8 @@ class PreferSpec(StageSpec):
                 "make both from the same prompts, or set 'on'"
             )
         scored = ""
-        if self.how == "reward":
-            lacking = int(np.isnan(given.numbers(self.score)).sum())
+        if self._by_score:
+            lacking = int(np.isnan(given.numbers(self.read_as[1])).sum())
             scored = f" with a {self.score} ({lacking:,} of {len(given):,} rows have none)"
         return (
             f"no two completions of {' and '.join(self.names)}{scored} have the same {keys}, so "

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.record import CALL, FROM
-from mashbill.stages.joining import made_of
 from mashbill.stages.judging import calls_column, marks
 from mashbill.stages.preference_shapes import (
     OF_PROMPTS,
@@ -19,7 +18,7 @@ from mashbill.stages.preference_shapes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mashbill.stages.completions import Completions
     from mashbill.stages.pairing import Pairs
@@ -47,7 +46,8 @@ class Rows:
         self._given = given
         self._pairs = pairs
         self._found = found
-        self._scores = given.numbers(spec.score) if spec.how == "reward" else None
+        self._column, score = spec.read_as
+        self._scores = given.numbers(score) if spec.how in {"reward", "ranking"} else None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows."""
@@ -85,18 +85,24 @@ class Rows:
             ]
             columns["tie"] = pa.array(is_tie)
             columns["tied"] = pa.array(tied, pa.list_(pa.string()))
-        columns[FROM] = made_of(first, second)
+        columns[FROM] = self._from(np.stack([first, second], axis=1).tolist())
         if found.calls is not None:
             columns[CALL] = calls_column([found.calls[place] for place in at.tolist()])
         return pa.RecordBatch.from_pydict(columns | marks("prefer", reasons))
+
+    def _from(self, rows: Sequence[Sequence[int]]) -> pa.Array:
+        """Return the rows of the inputs that completions are in, each once."""
+        places = self._given.positions
+        made = [list(dict.fromkeys(places[list(own)].tolist())) for own in rows]
+        return pa.array(made, pa.list_(pa.int64()))
 
     def _texts(self, at: np.ndarray) -> list[list[str | None]]:
         spec, given = self._spec, self._given
         first, second = self._pairs.first[at], self._pairs.second[at]
         return [
             given.texts(first, spec.asked),
-            given.texts(first, spec.column),
-            given.texts(second, spec.column),
+            given.texts(first, self._column),
+            given.texts(second, self._column),
         ]
 
     def _reasons(self, at: np.ndarray) -> list[str | None]:
@@ -182,7 +188,7 @@ class Rows:
         of = said if len(said) else at
         both = np.stack([pairs.first[of], pairs.second[of]], axis=1)
         rows = list(dict.fromkeys(both.ravel().tolist()))
-        texts = self._given.texts(np.array(rows), self._spec.column)
+        texts = self._given.texts(np.array(rows), self._column)
         known = dict(zip(rows, texts, strict=True))
         (asked,) = self._given.texts(np.array(rows[:1]), self._spec.asked)
         better = []
@@ -219,7 +225,7 @@ class Rows:
     def _batch(self, waiting: list[tuple[Ranked, str | None, str | None]]) -> pa.RecordBatch:
         ranked = [one for one, _, _ in waiting]
         columns = columns_of_prompts(self._spec.shape, ranked)
-        columns[FROM] = pa.array([one.rows for one in ranked], pa.list_(pa.int64()))
+        columns[FROM] = self._from([one.rows for one in ranked])
         if self._found.calls is not None:
             columns[CALL] = calls_column([call for _, _, call in waiting])
         return pa.RecordBatch.from_pydict(

@@ -155,7 +155,7 @@ def measure(
     told = ctx.measures
     told["pairs"] = len(pairs)
     counts = np.bincount(given.inputs[pairs.rows], minlength=len(given.names))
-    told["unpaired"] = {
+    told["unpaired"] = {  # completions
         name: int(table.num_rows - count)
         for name, table, count in zip(given.names, given.tables, counts.tolist(), strict=True)
     }

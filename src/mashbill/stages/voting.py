@@ -18,15 +18,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mashbill.core.canonical import digest_bytes
+from mashbill.core.errors import RecipeError
 from mashbill.core.teacher import Question
-from mashbill.stages.judging import asked_where, scores_of
+from mashbill.prompts.prompt import Prompt
+from mashbill.stages.judging import Template, asked_where, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from mashbill.core.teacher import TeacherSession
-    from mashbill.stages.judging import Template
+    from mashbill.core.teacher import Answer, TeacherSession
 
+_JINJA = frozenset({".jinja", ".j2"})
 SLOTS = ("prompt", "first", "second")
 Votes = Literal["majority", "unanimous", "margin"]
 """more than half of the judges that answered; all of them; the sign of their mean log-odds"""
@@ -36,7 +39,7 @@ Votes = Literal["majority", "unanimous", "margin"]
 class Asking:
     """How judges are asked about pairs."""
 
-    template: Template
+    template: Template | Prompt
     answers: tuple[str, str]
     """what a judge would write next for the one named first, and for the second"""
     max_chars: int
@@ -45,11 +48,44 @@ class Asking:
     """whether each pair is asked both ways round"""
     within: float = 0.0
     """log-odds up to which neither is better"""
+    tie: str = ""
+    """what it would write next where neither is better; empty if it is not asked to"""
 
     def question(self, prompt: str, first: str, second: str) -> Question:
         """Return which of two completions is better, as a question."""
         row = {"prompt": prompt, "first": first, "second": second}
-        return Question(self.template.prefix, self.template.fill(row, self.max_chars), self.answers)
+        choices = (*self.answers, *([self.tie] if self.tie else []))
+        if isinstance(self.template, Template):
+            body = self.template.fill(row, self.max_chars)
+            return Question(self.template.prefix, body, choices)
+        cut = {name: text[: self.max_chars] for name, text in row.items()}
+        told = self.template.render(cut, "a pair")
+        return Question("", told.user, choices, system=told.system)
+
+    def leans(self, found: Sequence[tuple[str | None, Answer | None]]) -> np.ndarray:
+        """Return the log-odds that the one named first is better, 0 for a tie; NaN for nothing."""
+        scores = scores_of(found, 3 if self.tie else 2)
+        lean: np.ndarray = scores[:, 0] - scores[:, 1]
+        if self.tie:
+            lean = np.where(scores[:, 2] >= scores[:, :2].max(axis=1), 0.0, lean)
+        return lean
+
+
+def prompt_of(path: Path) -> Template | Prompt:
+    """Read the prompt of judges of pairs.
+
+    Raises:
+        RecipeError: if it lacks one of the two completions, or has another variable.
+    """
+    if path.suffix not in _JINJA:
+        return Template(path, SLOTS)
+    prompt = Prompt(path)
+    prompt.check(SLOTS)
+    for name in SLOTS[1:]:
+        if name not in prompt.variables:
+            msg = f"{path} has no {{{{ {name} }}}}, so a judge would not see what it judges"
+            raise RecipeError(msg)
+    return prompt
 
 
 @dataclass(frozen=True)
@@ -105,11 +141,11 @@ def _one_way(
     ]
     problems = list(reasons)
     found = asked_where(teacher, questions, problems)
-    scores = scores_of(found, 2)
-    lean = scores[:, 0] - scores[:, 1]
-    judged = lean[~np.isnan(lean)]
+    lean = how.leans(found)
+    tied = (lean == 0) & bool(how.tie)  # it said so: no place is to be taken off
+    judged = lean[~np.isnan(lean) & ~tied]
     mean = float(judged.mean()) if len(judged) else 0.0
-    margins = (lean - mean) * (1 - 2 * swapped)
+    margins = np.where(tied, 0.0, (lean - mean) * (1 - 2 * swapped))
     facts = {"lean_to_the_first": mean}
     return _word(margins, _signs(margins, how.within), [c for c, _ in found], problems, facts)
 
@@ -124,8 +160,7 @@ def _both_ways(
     questions += [how.question(prompt, b, a) for prompt, a, b in rows]
     problems = [*reasons, *reasons]
     found = asked_where(teacher, questions, problems)
-    scores = scores_of(found, 2)
-    lean = scores[:, 0] - scores[:, 1]
+    lean = how.leans(found)
     straight, turned = lean[: len(rows)], lean[len(rows) :]
     margins = (straight - turned) / 2
     decided = straight * turned < 0  # each time the same completion, so each time another place
