@@ -44,6 +44,7 @@ BOUNDED = {
     "verifiers/maths/comparing.py _same": OF_ANSWERS,
     "verifiers/maths/comparing.py _unordered": OF_ANSWERS,
     "verifiers/maths/forms.py _bracketed": OF_ANSWERS,
+    "verifiers/maths/forms.py _equations": "the same",
     "verifiers/maths/forms.py _form": OF_ANSWERS,
     "verifiers/maths/forms.py _matrix": OF_ANSWERS,
     "verifiers/maths/forms.py _relation": OF_ANSWERS,

@@ -97,6 +97,7 @@ MAY_OPEN = {
     "verifiers.code.guest:_clock": "the kernel's own numbers",
     "verifiers.code.guest:_own_ids": "the kernel's own files, to be written",
     "verifiers.code.spec:load": "opens a sandbox, and no file",
+    "testing.sandboxes:check_sandbox": "the same",
     "core.registry:_code": "code of an installed plugin, to digest",
     "models.folder:describe": "which files there are; what is in them is read by fuzzed readers",
     "verifiers.environment.spec:_examples": "read by core/parsing.py; its lines are, or are told",

@@ -33,7 +33,13 @@ SAME = [
     ("50%", "0.5"), ("50%", "50"), (r"50\%", "50%"), (r"90^\circ", "90"), ("90 degrees", "90°"),
     ("5 cm", "0.05 m"), ("5", "5 cm"), ("12 m", "1200 cm"), ("12 cm^2", "12 square centimeters"),
     (r"12\text{ cm}^2", "12 cm^2"), ("yes", "Yes"), (r"\text{Evelyn}", "Evelyn"), ("½", "0.5"),
-    ("4.", "4"), ("x_1 = 3", "3"),
+    ("4.", "4"), ("x_1 = 3", "3"), (r"11,\! 111,\! 100", "11111100"), (r"\$16,\!386.20", "16386.2"),
+    ("4.5e33", r"4.5\times 10^{33}"), ("3e8", "300000000"), ("9 (apples)", "9"), ("-3./2", "-1.5"),
+    ("20 $cm^{2}$", "20 cm^2"), ("90 km/h", "25 m / sec"), ("60 mph", "60 mi/hr"),
+    ("a=2, a=-6", "a=-6, a=2"), ("x=1, y=2", "y = 2, x = 1"), (r"x=1,\ y=2", "(1,2)"),
+    ("p = 3, a = 1", "3, 1"), ("Tuesday", " Tuesday"),
+    (r"\frac{\sqrt{6 p}}{3}", r"\frac{\sqrt{6p}}{3}"), (r"2^{k-1}", r"2^{k - 1}"),
+    (r"\log_6(216)=3", r"\log_6 \left(216\right) = 3"), ("必要不充分条件", "必要不充分条件"),
 ]  # fmt: skip
 OTHER = [
     ("1/2", "1/3"), ("4", r"4\sqrt(2)"), ("1/2004!", "1/2006!"), ("1/2^{99}", "1/2^{98}"),
@@ -45,9 +51,13 @@ OTHER = [
     ("x<2", r"x\le 2"), ("2", "-2"), (r"\pm 2", "2"), ("5%", "0.5"), ("1:2", "2:1"), ("12", "1,2"),
     (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix}1\\3\end{pmatrix}"), ("5 kg", "5 g"),
     ("1e5", "5"), ("x^2", "x^3"), (r"\sqrt{x^2+1}", "x+1"), ("2i", "2"), ("12", "1 2"),
+    ("x=1, y=2", "x=2, y=1"), ("x=1, y=2", "x=1, z=2"), ("a=2, a=3", "a=2, a=4"), ("2,74", "2.75"),
+    ("90 km/h", "25 km/h"), ("9 (apples)", "8 (apples)"), ("4.5e33", "4.5e32"), ("1.2", "1, 2"),
+    ("m/s", "s/m"), ("Tuesday", "Monday"), (r"(1,\,234)", "1235"), ("2(x)", "3(x)"),
 ]  # fmt: skip
 UNTOLD = [
     (r"1,2,\ldots,n", r"1,3,\ldots,2n-1"), (r"1:2:3:\ldots", r"1:4:9:\ldots"), ("1 2 3 4", "4"),
+    (r"\log_2(8)=3", r"\log_3(9)=2"), (r"\sqrt{x^2}", r"-\sqrt{x^2}"),
     (r"\int_0^1 x dx", "1/2"), (r"\sin(1)", r"\cos(1)"), ("4", "1 2 3 4"),
 ]  # fmt: skip
 """pairs that are never right; whether they are wrong is not told here"""
@@ -61,6 +71,13 @@ def test_the_same_answer_in_another_form_is_the_same_either_way():
         if compare(a, b).verdict != "same"
     ]
     assert not wrong
+
+
+def test_a_comma_before_decimals_is_read_where_a_decimal_is_known():
+    assert compare("2,74", "2.74").verdict == "same"
+    assert compare("1000,99", "1000.99").verdict == "same"
+    assert compare("2.74", "2,74").verdict != "same"  # what is known may be 2 and 74
+    assert compare("1,234", "1.234").verdict == "other"  # a thousand
 
 
 def test_another_answer_is_never_the_same():
@@ -175,10 +192,16 @@ def test_what_is_too_large_is_not_begun():
 
 
 ANSWERS = [
-    (r"so \boxed{\frac{1}{2}} holds", r"\frac{1}{2}"), (r"\boxed{1} or \boxed{ 2 }", "2"),
+    (r"so \boxed{\frac{1}{2}} holds", r"\frac{1}{2}"), (r"\boxed{1} or \boxed{ 2 }", "1, 2"),
     (r"\boxed{1", r"\boxed{1"), ("work\nwork\n#### 42", "42"), ("The answer is 7. Indeed.", "7"),
     ("**Final answer:** $3$", "3"), ("Answer: 3.5 because", "3.5"), ("42", "42"), (r"\( 4 \)", "4"),
     ("I think 3 and then 4\nor 5", None), ("", None), ("The answer is: \\(x=2\\).", "x=2"),
+    (r"\boxed{(1, 2)}, \boxed{(3, 4)}", "(1, 2), (3, 4)"),
+    (r"\boxed{1} papers and \boxed{2} bins", "2"),
+    (r"$$\boxed{2}\quad\text{and}\quad\boxed{3}$$", "2, 3"),
+    (r"\boxed{5}. So it is \boxed{6}.", "6"),
+    ("Answer\n$$\n 9 \n$$", "9"), (r"The answer is:" + "\n\n" + r"\[ x^2 \]", "x^2"),
+    (r"Here is the matrix: $A$", "A"), ("I saw $5$ of 9", "I saw $5$ of 9"),
     ("answer is 1\nFinal answer: 2", "2"), (r"\boxed{\{1,2\}}", r"\{1,2\}"),
 ]  # fmt: skip
 

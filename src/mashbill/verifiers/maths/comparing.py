@@ -12,9 +12,13 @@ from typing import Literal
 from mashbill.verifiers.maths.exact import TooHardError, Value
 from mashbill.verifiers.maths.forms import Form, form_of
 from mashbill.verifiers.maths.reading import Ratio
+from mashbill.verifiers.maths.tokens import tokens
 
 Verdict = Literal["same", "other", "unknown"]
 _WHOLE = re.compile(r"[-+]?\d{1,300}(?:\.\d{1,300})?")
+_SCIENTIFIC = re.compile(r"[-+]?\d{1,300}(?:\.\d{1,300})?[eE][-+]?\d{1,3}")
+_COMMA = re.compile(r"[-+]?\d{1,300},(?:\d{1,2}|\d{4,300})")
+"""a number with a comma before its decimals, as much of the world writes it; or a pair"""
 _FRACTION = re.compile(
     r"([-+]?)(?:(\d{1,300})/(\d{1,300})|\\[dt]?frac\{(\d{1,300})\}\{(\d{1,300})\})"
 )
@@ -53,7 +57,17 @@ def compare(output: str, known: str) -> Compared:
         if _near_enough(one, second) or _near_enough(two, first):
             return Compared("same", f"the same to {_DECIMALS} decimals")
         return Compared("other", "another number")
-    one, two = without_thousands(one), without_thousands(two)
+    if second is not None and _decimals(two) and _COMMA.fullmatch(one):
+        if Fraction(one.replace(",", ".")) == second:
+            return Compared("same", "the same number, with a comma before its decimals")
+        return Compared("other", "another number")
+    found = _read_and_compared(without_thousands(one), without_thousands(two))
+    if found.verdict == "unknown" and _written_the_same(one, two):
+        return Compared("same", "written the same")
+    return found
+
+
+def _read_and_compared(one: str, two: str) -> Compared:
     try:
         told = form_of(two)
     except (TooHardError, *SLIPS):
@@ -69,6 +83,19 @@ def compare(output: str, known: str) -> Compared:
     if verdict == "other" and (_rounded(one, told) or _rounded(two, said)):
         return Compared("same", f"the same to {_DECIMALS} decimals")
     return Compared(verdict, {"same": "the same", "other": "another"}.get(verdict, "unknown"))
+
+
+def _written_the_same(one: str, two: str) -> bool:
+    """Return whether two answers are one text, layout aside: so they are the same."""
+    if not any(letter.isalnum() for letter in one):
+        return False
+    if " ".join(one.split()) == " ".join(two.split()):
+        return True
+    try:
+        first, second = tokens(one), tokens(two)
+    except (TooHardError, *SLIPS):
+        return False
+    return bool(first) and first == second
 
 
 def without_thousands(text: str) -> str:
@@ -92,7 +119,7 @@ def is_read(text: str) -> bool:
 def _plain(text: str) -> Fraction | None:
     """Read a number in plain digits, which most answers are; None if it is none."""
     plain = text.strip("$ ").rstrip(".") if text[:1] == "$" or text[-1:] in {"$", "."} else text
-    if _WHOLE.fullmatch(plain):
+    if _WHOLE.fullmatch(plain) or _SCIENTIFIC.fullmatch(plain):
         return Fraction(plain)
     found = _FRACTION.fullmatch(plain)
     if found is not None:
@@ -148,6 +175,11 @@ def _same(one: Form, two: Form) -> Verdict:
         )
     if one.kind in {"set", "union"}:
         return _unordered(one.parts, two.parts)
+    if one.kind == "tuple" and one.names and two.names:  # x = 1, y = 2
+        if set(one.names) != set(two.names):
+            return "other"
+        places = [two.names.index(name) for name in one.names]
+        return _ordered(one.parts, [two.parts[place] for place in places])
     if one.marks != two.marks and one.kind == "interval":
         return "other"
     return _ordered(one.parts, two.parts)
@@ -246,6 +278,8 @@ def _same_relations(one: Form, two: Form) -> Verdict:
     if one.marks != two.marks:
         return "other"
     first, second = (_difference(form) for form in (one, two))
+    if not first.terms or not second.terms:
+        return "unknown"  # an identity: it says the same of everything
     factor = first.multiple_of(second)
     if factor is None:
         return "other"

@@ -7,11 +7,18 @@ import re
 _BOXES = (r"\boxed", r"\fbox")
 _HASHES = re.compile(r"^\s*####\s*(\S.*?)\s*$", re.MULTILINE)
 _PHRASE = re.compile(
-    r"\b(?:final\s+answer|answer)\s*(?:\*\*)?\s*(?:is|=|:)\s*(?:\*\*)?\s*:?\s*(\S[^\n]*)",
+    r"\b(?:final\s+answer|answer)\s*(?:\*\*)?\s*"
+    r"(?:(?:is|=|:)\s*(?:\*\*)?\s*:?\s*(?=\S)|(?=\$|\\\[|\\\())",
     re.IGNORECASE,
 )
+_BETWEEN = re.compile(
+    r"(?:\s|[,;&$]|\\[,;:! ()\[\]]|\\(?:quad|qquad|text|textrm|mathrm|land|lor)(?![a-zA-Z])|"
+    r"[{}]|(?<![a-zA-Z])(?:and|or)(?![a-zA-Z]))*"
+)
+"""what stands between boxes that are one answer together"""
 _SENTENCE = re.compile(r"[.;](?:\s|$)|\s(?:because|since|so that|which)(?:\s|$)")
 _MATHS = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_TOGETHER = 40
 _ALONE = 200
 """characters of an output that may be an answer and nothing else"""
 _LONGEST = 400_000
@@ -31,27 +38,48 @@ def answer_in(text: str) -> str | None:
     found = _HASHES.findall(text)
     if found:
         return _clean(found[-1])
-    phrases = _PHRASE.findall(text)
+    phrases = list(_PHRASE.finditer(text))
     if phrases:
-        said: str = phrases[-1]
+        said = text[phrases[-1].end() :].strip()
         maths = _MATHS.match(said)
-        return _clean(maths[0] if maths else _SENTENCE.split(said, maxsplit=1)[0])
+        if maths is None:
+            said = _SENTENCE.split(said.partition("\n")[0], maxsplit=1)[0]
+        return _clean(maths[0] if maths else said)
     plain = text.strip()
-    return _clean(plain) if plain and len(plain) <= _ALONE and "\n" not in plain else None
+    if not plain or len(plain) > _ALONE or "\n" in plain:
+        return None
+    return _clean(_only_maths(plain) or plain)
+
+
+def _only_maths(text: str) -> str:
+    """Return the one formula of a line of words without numbers; empty if there is no such."""
+    found = list(_MATHS.finditer(text))
+    if len(found) != 1:
+        return ""
+    around = text[: found[0].start()] + text[found[0].end() :]
+    words = re.findall(r"[^\W\d_]{3,}", around)
+    return found[0][0] if words and not re.search(r"\d", around) else ""
 
 
 def _boxed(text: str) -> str | None:
-    """Return what stands in the last box whose braces close."""
-    end = len(text)
+    """Return what stands in the last box whose braces close, and in those right before it."""
+    end, found, after = len(text), list[str](), -1
     while end > 0:
         start = max(text.rfind(box, 0, end) for box in _BOXES)
         if start < 0:
-            return None
-        inside = _braced(text, text.find("{", start, start + 12))
+            break
+        opens = text.find("{", start, start + 12)
+        inside = _braced(text, opens)
         if inside is not None:
-            return _clean(inside)
+            closes = opens + len(inside) + 2
+            if found and not _BETWEEN.fullmatch(text, closes, after):
+                break
+            found.append(_clean(inside))
+            after = start
+            if len(found) > _TOGETHER:
+                break
         end = start
-    return None
+    return ", ".join(reversed(found)) if found else None
 
 
 def _braced(text: str, start: int) -> str | None:

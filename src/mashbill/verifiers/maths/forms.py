@@ -28,6 +28,8 @@ class Form:
     marks: str = ""
     """brackets of an interval or tuple, the sign of a relation, or the word"""
     unit: Unit | None = None
+    names: tuple[str, ...] = ()
+    """of the parts of a tuple that says which is which: ``x = 1, y = 2``"""
 
 
 def form_of(text: str) -> Form:
@@ -51,6 +53,9 @@ def _form(found: list[str]) -> Form:
         return Form("union", parts=tuple(_form(piece) for piece in pieces))
     if found[0] == r"\begin":
         return _matrix(found)
+    equations = _equations(found)
+    if equations is not None:
+        return equations
     relation = _relation(found)
     if relation is not None:
         return relation
@@ -75,6 +80,27 @@ def _word(found: list[str]) -> Form | None:
         if len(words) > 1 or len(words[0]) > 3 or found[0].endswith(" "):
             return Form("word", marks=" ".join(words).casefold())
     return None
+
+
+def _equations(found: list[str]) -> Form | None:
+    """Return ``x = 1, x = 2`` as a set, and ``x = 1, y = 2`` as a tuple with names; else None."""
+    if "=" not in found or "," not in found:
+        return None
+    named: dict[str, list[Form]] = {}
+    pieces = _split(found, ",")
+    for piece in pieces:
+        at = piece.index("=") if piece.count("=") == 1 else 0
+        if not at or not _named(piece[:at]) or _RELATIONS & set(piece[at + 1 :]):
+            return None
+        named.setdefault(" ".join(piece[:at]), []).append(_form(piece[at + 1 :]))
+    if len(pieces) < 2:
+        return None
+    if len(named) == 1:
+        return Form("set", parts=tuple(*named.values()))
+    if any(len(forms) > 1 for forms in named.values()):
+        raise TooHardError
+    parts = tuple(forms[0] for forms in named.values())
+    return Form("tuple", parts=parts, marks="()", names=tuple(named))
 
 
 def _relation(found: list[str]) -> Form | None:

@@ -24,7 +24,9 @@ _LAYOUT = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|displaystyle|limits|boldsymbol|mathbf|mathit|bf|"
     r"rm|mathrm|text)(?![a-zA-Z])|(?<!\\)\\[,;:! ]|~|\\(?:quad|qquad)(?![a-zA-Z])|\\[\[\]()]|\\?\$"
 )
-_THIN = re.compile(r"(?<=\d)(?:\\[,!]|\{,\}|\\ )(?=\d{3}(?!\d))")
+_THIN = re.compile(r"(?<=\d)(?:,?\\!\s*|\\,|\{,\}|\\ )(?=\d{3}(?!\d))")
+_POINT = re.compile(r"(?<=\d)\.(?=/)")  # 1./3
+_REMARK = re.compile(r"(?<=\d)\s*\(([a-zA-Z][a-zA-Z ]*)\)\s*$")  # 9 (apples)
 _SAME_COMMANDS = {
     r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\cdot": "*", r"\times": "*",
     r"\div": "/", r"\leq": r"\le", r"\leqslant": r"\le", r"\geq": r"\ge", r"\geqslant": r"\ge",
@@ -38,7 +40,7 @@ _WORDS = {
     "and": ",", "or": ",", "union": r"\cup",
 }  # fmt: skip
 _TOKEN = re.compile(
-    r"\s*(?:(\d+(?:\.\d+)?|\.\d+)|(\\[a-zA-Z]+|\\[{}%\\])|([a-zA-Z]+)|(<=|>=|!=|\*\*|[-+*/^_=<>(){}\[\],"
+    r"\s*(?:((?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]))?)|(\\[a-zA-Z]+|\\[{}%\\])|([a-zA-Z]+)|(<=|>=|!=|\*\*|[-+*/^_=<>(){}\[\],"
     r";:|!%&'])|(\S))"
 )
 _SAID = frozenset({"yes", "no", "all", "odd", "even", "true", "false", "none"})
@@ -56,7 +58,7 @@ def tokens(text: str) -> list[str]:
     """
     if len(text) > _LONGEST:
         raise TooHardError
-    plain = _THIN.sub("", text)
+    plain = _REMARK.sub(r" \1", _POINT.sub("", _THIN.sub("", text)))
     if _UNUSUAL.search(plain):
         plain = _UNUSUAL.sub(lambda found: _SAME[found[0]], plain)
     if "\\" in plain or "$" in plain or "~" in plain:

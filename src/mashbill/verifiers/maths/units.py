@@ -24,7 +24,7 @@ class Unit:
 def _table() -> dict[str, Unit]:
     found: dict[str, Unit] = {}
 
-    def add(measures: str, factor: str | int, *names: str) -> None:
+    def add(measures: str, factor: str | int | Fraction, *names: str) -> None:
         unit = Unit(measures, Fraction(factor))
         for name in names:
             found[name] = unit
@@ -48,6 +48,8 @@ def _table() -> dict[str, Unit]:
     add("time", 604800, "week")
     add("volume", "1/1000", "ml", "milliliter", "millilitre")
     add("volume", 1, "l", "liter", "litre")
+    add("length/time", Fraction(1609344, 3600000), "mph")
+    add("length/time", Fraction(1000, 3600), "kph", "kmh")
     add("percent", 1, "%", "percent")
     add("angle", 1, "degree", "deg")
     add("money", 1, "dollar")
@@ -70,6 +72,10 @@ def unit_of(found: list[str]) -> tuple[list[str], Unit | None]:
         TooHardError: if what stands behind the number is words that are no unit.
     """
     rest, power = list(found), 1
+    if rest[-4:-2] == ["^", "{"] and rest[-1] == "}":
+        rest = [*rest[:-3], rest[-2]]
+    if (compound := _compound(rest)) is not None:
+        return compound
     is_power = len(rest) > 2 and rest[-2] == "^" and rest[-1] in {"2", "3"}
     if is_power and (_as_word(rest[-3]) or (len(rest) == 4 and rest[-3] in _LETTERS)):
         power, rest = int(rest[-1]), rest[:-2]
@@ -99,6 +105,24 @@ def unit_of(found: list[str]) -> tuple[list[str], Unit | None]:
     if power == 1:
         return rest[:-1], known
     return rest[:-1], Unit(f"{known.measures}^{power}", known.factor**power)
+
+
+def _compound(found: list[str]) -> tuple[list[str], Unit] | None:
+    """Return tokens without a unit over a unit, such as ``km / h``, and that; None if none is."""
+    rest, power = list(found), 1
+    if rest[-2:-1] == ["^"] and rest[-1] in {"2", "3"}:
+        rest, power = rest[:-2], int(rest[-1])
+    if len(rest) < 4 or rest[-2] != "/" or not rest[-4][0].isdigit():
+        return None
+    names = [_as_word(mark) or mark for mark in (rest[-3], rest[-1])]
+    if all(len(name) == 1 for name in names):
+        return None  # letters
+    above, below = (_KNOWN.get(name) or _KNOWN.get(name.removesuffix("s")) for name in names)
+    if above is None or below is None:
+        return None
+    under = below.measures if power == 1 else f"{below.measures}^{power}"
+    unit = Unit(f"{above.measures}/{under}", above.factor / below.factor**power)
+    return rest[:-3], unit
 
 
 def _as_word(mark: str) -> str | None:
