@@ -13,8 +13,10 @@ from tests_tables import table
 
 from mashbill import InputError
 from mashbill.core.canonical import canonical
+from mashbill.stages.apply import ApplySpec
 from mashbill.stages.conditions import Condition
 from mashbill.stages.filter import FilterSpec
+from mashbill.workspace.space import open_workspace
 
 
 def reasons(kind, values, **keys):
@@ -131,3 +133,21 @@ def test_a_classifier_of_the_recipe_filters(tmp_path):
     told = {row["_reason"].split(" ")[0] for row in rows_of(store, "out", "rejected")}
     assert told <= {"label", "confidence"}
     assert store.find("out").measures["conditions"]["0: label"] >= 1
+
+
+def test_a_classifier_filters_by_the_probability_of_one_label(tmp_path):
+    rows = [
+        {"text": f"{'lovely' if n % 2 else 'awful'} day {n}", "mood": "good" if n % 2 else "bad"}
+        for n in range(40)
+    ]
+    files = {"toy.jsonl": rows, "toy.txt": "Text: a kind day -> good\nText: {{ text }} ->\n"}
+    chain = CHAIN.replace('model = "classifier"', 'model = "classifier"\nsoft = true')
+    chain = chain[: chain.index("where")] + 'where = [{ column = "p_good", at_least = 0.6 }]\n'
+    store = run_stages(tmp_path, chain, files)
+    assert min(row["p_good"] for row in rows_of(store, "out")) >= 0.6
+    assert all("p_good " in row["_reason"] for row in rows_of(store, "out", "rejected"))
+    found = open_workspace(store.root).audit(deep=True)
+    assert found.holds, found.findings
+    assert ApplySpec(input="a", model="b").model_dump(mode="json") == {
+        "kind": "apply", "input": "a", "model": "b", "version": None, "shard_rows": 4096,
+    }  # fmt: skip

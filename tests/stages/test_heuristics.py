@@ -171,7 +171,7 @@ def test_ends_of_sentences():
     ("heuristics", "limits", "words", "says"),
     [
         (["gofer"], {}, [], "no rule and no family"),
-        (["gopher"], {}, [], "did you mean"),
+        (["gopher-qualitee"], {}, [], "did you mean 'gopher-quality'"),
         (["c4"], {"gopher-hashes": 1}, [], "limits.gopher-hashes is a limit of no rule"),
         (["c4"], {"c4-sentence": 1}, [], "did you mean 'c4-sentences'"),
         (["c4"], {"c4-sentences": math.nan}, [], "is NaN"),
@@ -186,6 +186,8 @@ def test_families_hold_all_rules_once():
     assert [name for names in FAMILIES.values() for name in names] == list(RULES)
     assert [rule.name for rule in chosen(list(FAMILIES), {}, ())] == list(RULES)
     assert chosen(["c4"], {"c4-sentences": 2}, ())[-1].limit == 2
+    both = chosen(["gopher-quality", "gopher-repetition"], {}, ())
+    assert [rule.name for rule in chosen(["gopher"], {}, ())] == [rule.name for rule in both]
 
 
 IMPORT = '[stages.got]\nkind = "import"\ntitle = "t"\nsource = "set.jsonl"\ngenerator = "none"\n'

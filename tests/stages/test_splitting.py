@@ -101,6 +101,17 @@ def test_what_ties_rows_together_through_others_is_not_divided(tmp_path, size):
     assert places == [[row["_from"] for row in rows_of(again, f"s{n}")] for n in range(2)]
 
 
+def test_rows_that_are_all_one_group_are_told(tmp_path):
+    tied = [{"text": f"{n}", "user": f"u{n % 3}", "task": f"t{n % 4}"} for n in range(24)]
+    with pytest.raises(InputError, match="user and task tie all 24 rows together into one group"):
+        run_stages(tmp_path, stages('["user", "task"]'), {"set.jsonl": tied})
+    tied += [{"text": "x", "user": f"w{n}", "task": f"s{n}"} for n in range(9)]
+    store = run_stages(tmp_path / "b", stages('["user", "task"]'), {"set.jsonl": tied})
+    measures = store.find("s0").measures
+    assert (measures["groups"], measures["rows_of_largest_group"]) == (10, 24)
+    assert "24 of 33 rows are one group by user, task" in measures["warnings"][0]
+
+
 def test_a_row_without_a_group_is_rejected_or_alone(tmp_path):
     given_ = [{"text": "a", "user": "x"}, {"text": "b"}, {"text": "c", "user": " "}]
     store = run_stages(tmp_path, stages('["user"]', cuts=(0, 1)), {"set.jsonl": given_})

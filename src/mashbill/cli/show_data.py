@@ -26,8 +26,8 @@ def print_data(profiles: Sequence[DataProfile]) -> None:
             facts.add_row(what, told)
         out.print(facts)
         columns = table(*HEADS)
-        for column in columns.columns[2:]:
-            column.justify = "right"
+        for figures in columns.columns[2:]:
+            figures.justify = "right"
         for row in columns_of(profile):
             columns.add_row(*row)
         out.print(columns)

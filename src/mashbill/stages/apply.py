@@ -26,11 +26,15 @@ class ApplySpec(StageSpec):
     repeats: ClassVar[bool] = True
     tolerance: ClassVar[float | None] = 1e-4
     keeps_texts: ClassVar[bool] = True
+    added: ClassVar[frozenset[str]] = frozenset({"soft"})
+
     kind: Literal["apply"] = "apply"
     input: str
     """dataset to label"""
     model: str
     """stage that trained the model"""
+    soft: bool = False
+    """keep every label's probability, in a column p_LABEL"""
 
     def uses(self) -> tuple[Uses, ...]:
         """The rows, judged by the model."""
@@ -55,7 +59,7 @@ class ApplySpec(StageSpec):
             if there.any():
                 asked = [text for text, is_there in zip(texts, there, strict=True) if is_there]
                 probabilities[there] = predictor.probabilities(asked)
-            made = labelled(batch, start, predictor.labels, probabilities)
+            made = labelled(batch, start, predictor.labels, probabilities, soft=self.soft)
             for name, column in marks("apply", reasons).items():
                 made = made.append_column(name, column)
             yield made

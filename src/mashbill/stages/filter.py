@@ -63,7 +63,7 @@ class FilterSpec(StageSpec):
     """conditions that all must hold, as { column = "score", at_least = 0.5 }; at_least, at_most,
     above, below, one_of, none_of"""
     heuristics: tuple[str, ...] = ()
-    """rules on the text, by name or family: gopher-quality, gopher-repetition, c4, mc4, fineweb"""
+    """rules on the text, by name or family: gopher (-quality, -repetition), c4, mc4, fineweb"""
     limits: dict[str, float] = Field(default={})
     """rule -> limit, in the place of the paper's"""
     text: str = "text"

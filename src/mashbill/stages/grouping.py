@@ -129,6 +129,12 @@ class Groups:
                 links.append(np.stack([one[both], other[both]]))
         pairs = np.concatenate(links, axis=1) if links else np.zeros((2, 0), np.uint64)
         self._first = joined(labels, np.searchsorted(self._values, pairs))
+        rows = self.of(whole)
+        _, sizes = np.unique(rows[rows != NOTHING], return_counts=True)
+        self.count = len(sizes)
+        """groups"""
+        self.largest = int(sizes.max(initial=0))
+        """rows of the largest"""
 
     def of(self, hashes: Sequence[np.ndarray]) -> np.ndarray:
         """Return a value that stands for each row's group, uint64; 0 where it has no value.

@@ -106,8 +106,8 @@ class PiiSpec(StageSpec):
                 raise RecipeError(msg)
 
     def expected_seconds(self, rows: int | None) -> float | None:
-        """A tenth of a millisecond a row, and more for long texts."""
-        return None if rows is None else rows / 3_000
+        """For rows of a hundred words; telephone numbers of countries take most of the time."""
+        return None if rows is None else rows / (300 if self.regions else 4_000)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the rows redacted; those in which something is found are rejected if so wanted."""

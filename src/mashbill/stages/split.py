@@ -132,6 +132,19 @@ class SplitSpec(StageSpec):
             (found,) = keys
         else:
             groups: Groups = ctx.once("groups", lambda: Groups(ctx.input(self.input), self.by))
+            ctx.overall |= {"groups": groups.count, "rows_of_largest_group": groups.largest}
+            rows = ctx.input(self.input).num_rows
+            if groups.largest == rows > 1 and self.range != (0, 1):
+                msg = (
+                    f"{self.input}: {' and '.join(self.by)} tie all {rows:,} rows together into "
+                    "one group, which no split may divide; group by fewer columns"
+                )
+                raise InputError(msg)
+            if groups.largest * 2 > rows:
+                ctx.warn(
+                    f"{groups.largest:,} of {rows:,} rows are one group by {', '.join(self.by)}, "
+                    "so that the shares of splits cannot be those of their ranges"
+                )
             hashes = [hashed(each, name) for each, name in zip(keys, self.by, strict=True)]
             found = [f"{group:016x}" if group else None for group in groups.of(hashes).tolist()]
         if self.ungrouped == "alone":

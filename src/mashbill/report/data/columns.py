@@ -186,4 +186,5 @@ def main_column(data: Dataset) -> str | None:
     if not texts or not data.num_rows:
         return texts[0] if texts else None
     head = data.read(0, min(data.num_rows, 1000), texts)
-    return max(texts, key=lambda name: pc.sum(pc.utf8_length(head.column(name))).as_py() or 0)
+    lengths = {name: pc.sum(pc.utf8_length(head.column(name))).as_py() or 0 for name in texts}
+    return max(texts, key=lambda name: int(lengths[name]))

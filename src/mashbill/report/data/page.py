@@ -116,17 +116,14 @@ def _language_facts(found: Languages | None, main: str | None) -> list[tuple[str
 def _contamination(found: tuple[tuple[str, Mapping[str, Any]], ...]) -> list[tuple[str, str]]:
     if not found:
         return [("contamination", "not measured: no stage on the way looked for evaluation sets")]
+    told = "no figures"
     return [
-        ("contamination", f"by {name}: " + "; ".join(
-            f"{key.replace('_', ' ')} {_figures(value)}" for key, value in told.items()))
-        for name, told in found
-    ]  # fmt: skip
+        ("contamination", f"by {name}: " + (_written(figures) or told)) for name, figures in found
+    ]
 
 
-def _figures(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {count:,}" for name, count in value.items())
-    return f"{value:,}"
+def _written(figures: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in figures.items())
 
 
 def columns_of(profile: DataProfile) -> list[tuple[str, ...]]:

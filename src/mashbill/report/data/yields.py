@@ -103,14 +103,18 @@ def measured_on_the_way(store: Store, manifest: Manifest) -> Iterator[tuple[str,
     """Yield what stages measured that looked for evaluation sets among the rows."""
     for one in behind(store, manifest):
         if one.stage.get("kind") in _LOOKED:
-            told = {name: value for name, value in one.measures.items() if _is_figure(value)}
-            yield str(one.ref), told
+            yield str(one.ref), dict(_figures(one.measures))
 
 
-def _is_figure(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(each, int | float) for each in value.values())
-    return isinstance(value, int | float)
+def _figures(measures: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield all numbers among some measures, by the names on the way to each."""
+    waiting: list[tuple[str, Any]] = [*measures.items()]
+    while waiting:
+        name, value = waiting.pop(0)
+        if isinstance(value, dict):
+            waiting[:0] = [(f"{name}: {key}", inner) for key, inner in value.items()]
+        elif isinstance(value, int | float):
+            yield name, value
 
 
 def _by_source(store: Store, manifest: Manifest) -> list[tuple[str, int, int]]:

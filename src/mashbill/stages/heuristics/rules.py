@@ -255,3 +255,5 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     family: tuple(rule.name for rule in RULES.values() if rule.family == family)
     for family in dict.fromkeys(rule.family for rule in RULES.values())
 }
+ALSO = {"gopher": ("gopher-quality", "gopher-repetition")}
+"""names of several families at once"""

@@ -10,7 +10,7 @@ from typing import Any
 from mashbill.core.explaining import near
 from mashbill.core.stage import StageContext
 from mashbill.files.rows.prose import Prose
-from mashbill.stages.heuristics.rules import ENGLISH, FAMILIES, RULES, Rule, stop_words
+from mashbill.stages.heuristics.rules import ALSO, ENGLISH, FAMILIES, RULES, Rule, stop_words
 
 _MANY, _NEARLY = 20, 0.95
 """rows that a rule was tried on, and the share of them from which on it is told that it took all"""
@@ -30,7 +30,7 @@ def chosen(
         ValueError: naming what is no rule, or a limit of a rule that is not chosen.
     """
     wanted: set[str] = set()
-    for name in names:
+    for name in (each for one in names for each in ALSO.get(one, (one,))):
         if name not in FAMILIES and name not in RULES:
             told = near(name, [*FAMILIES, *RULES]) or f"; families: {', '.join(FAMILIES)}"
             msg = f"{name!r} is no rule and no family of rules{told}"
