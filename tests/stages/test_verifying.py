@@ -213,7 +213,7 @@ def test_what_ran_outputs_says_under_which_isolation_and_it_is_counted(tmp_path,
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('kind = "exact"', 'kind = "exat"', "kind 'exat' is not one of code, exact"),
+        ('kind = "exact"', 'kind = "exat"', "kind 'exat' is not one of code, "),
         ('kind = "exact"', 'kind = "exat"', "did you mean 'exact'"),
         ('by = "same"', 'by = "smae"', "which is no [verifiers.*] table; did you mean 'same'"),
         ('by = "same"', "", "name who scores: by"),
