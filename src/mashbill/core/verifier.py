@@ -219,12 +219,19 @@ class VerifierSpec(Literals):
     def source(self) -> Source:
         """The source of lineage that it is: a program, unless a model judges."""
         return Source(
-            name=f"verifier {self.kind}",
+            name=", ".join((f"verifier {self.kind}", *self.caveats())),
             what="program",
             kind="program",
             route="in-process",
             version=self.rules.release,
         )
+
+    def caveats(self) -> Mapping[str, str]:
+        """Return what speaks against its scores, by a few words that its name on the bill ends in.
+
+        Each is told as a sentence where it scores.
+        """
+        return {}
 
     def reads(self) -> tuple[str, ...]:
         """Return the columns of a row that it reads beside output and reference.

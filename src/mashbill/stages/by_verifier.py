@@ -48,6 +48,8 @@ class Verifying:
         self._kept = {
             name for name in ("undecided", "failed", "truncated") if getattr(spec, name) == "keep"
         }
+        for said in self._verifier.spec.caveats().values():
+            ctx.warn(f"verifiers.{spec.by}: {said}")
         ctx.overall |= ctx.once("controls", lambda: _tried(spec, self._verifier, ctx))
 
     def _observe(self, counts: Mapping[str, Any]) -> None:

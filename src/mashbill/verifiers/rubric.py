@@ -170,6 +170,10 @@ class RubricSpec(VerifierSpec):
                 msg = f"parts.{name}: {error}"
                 raise RecipeError(msg) from error
 
+    def caveats(self) -> dict[str, str]:
+        """Those of its parts."""
+        return {words: said for one in self._all() for words, said in one.caveats().items()}
+
     def made_of(self) -> Mapping[str, VerifierSpec]:
         """Its parts."""
         return {name: part.by for name, part in self.parts.items()}

@@ -13,17 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests_support import rows_of, run_stages
 
 from mashbill.core.controls import check, check_rows
 from mashbill.core.errors import InputError, MissingExtraError, RecipeError
 from mashbill.core.sandbox import EndedError, Limits
 from mashbill.core.verifier import Case, Score, VerifierSession
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.verifiers.code import bubblewrap, guest
 from mashbill.verifiers.code.bare import Bare
 from mashbill.verifiers.code.finding import program_in
 from mashbill.verifiers.code.spec import ACCEPTED, Code, CodeSpec
 from mashbill.verifiers.code.suites import MOST, read
 from mashbill.verifiers.code.values import Same, flaw
+from mashbill.verifiers.rubric import RubricSpec
 
 _SAME = Same(1e-9, 1e-12)
 
@@ -339,6 +343,44 @@ def test_no_isolation_needs_the_words() -> None:
         CodeSpec(kind="code", without_isolation=ACCEPTED)
     spec = CodeSpec(kind="code", sandbox="none", without_isolation=ACCEPTED)
     assert spec.source.name == "verifier code, without isolation"
+
+
+def test_a_rubric_says_what_speaks_against_its_parts() -> None:
+    runs = {"kind": "code", "forgeable": True, "sandbox": "none", "without_isolation": ACCEPTED}
+    rubric = RubricSpec.model_validate({"kind": "rubric", "parts": {"one": runs}})
+    assert rubric.source.name == "verifier rubric, tests forgeable, without isolation"
+
+
+_FORGEABLE = """
+[stages.rows]
+kind = "import"
+title = "rows"
+source = "rows.jsonl"
+generator = "none"
+
+[verifiers.right]
+kind = "code"
+forgeable = true
+
+[stages.kept]
+kind = "verify"
+input = "rows"
+by = "right"
+shard_rows = 2
+"""
+
+
+def test_a_run_warns_of_rewards_that_can_be_forged(tmp_path: Path) -> None:
+    rows = [{"text": "def f(): return 1", "tests": "assert f() == 1"}] * 3
+    store = run_stages(tmp_path, _FORGEABLE, {"rows.jsonl": rows}, teachers="")
+    kept = store.find("kept")
+    assert [text for text in kept.measures["warnings"] if "can be forged" in text]
+    ((under, count),) = kept.measures["isolation"].items()
+    assert under.startswith("bubblewrap")
+    assert count == 3
+    assert [row["isolation"] for row in rows_of(store, "kept")] == [under] * 3
+    lines = bill(Circuit.of_artifact(store, kept))
+    assert "verifier code, tests forgeable" in {line.source.name for line in lines}
 
 
 def test_what_runs_without_isolation_is_recorded_as_that(bare: Code) -> None:

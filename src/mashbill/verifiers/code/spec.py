@@ -18,7 +18,6 @@ from pydantic import Field, model_validator
 from mashbill.core import registry
 from mashbill.core.errors import InputError
 from mashbill.core.sandbox import Limits, Sandbox, SandboxKind
-from mashbill.core.source import Source
 from mashbill.core.verifier import Case, Control, Score, VerifierSpec
 from mashbill.verifiers.code.controls import controls
 from mashbill.verifiers.code.judging import Judge
@@ -80,21 +79,17 @@ class CodeSpec(VerifierSpec):
         """What the sandbox needs on this machine."""
         return self._sandbox().extras()
 
-    @property
-    def source(self) -> Source:
-        """A program; its name says so where a reward can be forged, or nothing was isolated."""
-        name = "verifier code"
+    def caveats(self) -> dict[str, str]:
+        """Tests that can be forged, and no isolation."""
+        found = {}
         if self.forgeable:
-            name += ", tests forgeable"
+            found["tests forgeable"] = (
+                "Tests that are programs run beside what they test, which can make them say "
+                "anything: such a reward can be forged."
+            )
         if self.sandbox == "none":
-            name += ", without isolation"
-        return Source(
-            name=name,
-            what="program",
-            kind="program",
-            route="in-process",
-            version=self.rules.release,
-        )
+            found["without isolation"] = "Programs ran without isolation, with the user's rights."
+        return found
 
     def reads(self) -> tuple[str, ...]:
         """The column with tests."""
