@@ -408,6 +408,54 @@ def test_no_order_of_rows_changes_who_stays(tmp_path_factory, rows, best, chance
     assert measured(one, choice) == measured(two, choice)
 
 
+CELL = st.sampled_from(["1 a", "0.75 b", "0.5 中", "0.25 d", "0 e", "undecided f", "failed g", "",
+                        "0.75 \u0301", None])  # fmt: skip
+ROWS = st.lists(
+    st.tuples(st.sampled_from(["p", "q", "é", "", None]), CELL,
+              st.sampled_from(["stop", "length", None])), min_size=1, max_size=14,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS, st.sampled_from(["", "best = 1", "best = 2\nfewer = 'reject'", "best = 3"]),
+       st.sampled_from([0, 0.5]), st.integers(1, 5))  # fmt: skip
+def test_no_row_is_lost_and_each_is_where_its_score_puts_it(tmp_path_factory, rows, best, least,
+                                                            size):  # fmt: skip
+    folder = tmp_path_factory.mktemp("law")
+    given_rows = [{"text": f"row {at}", "prompt": prompt, "out": out, "end": end, "known": "x",
+                   "by": "toy"} for at, (prompt, out, end) in enumerate(rows)]  # fmt: skip
+    keys = f"""column = "out"\nfinish = "end"\ngroup = ["prompt"]\nthreshold = {least}
+shard_rows = {size}\n{best}"""
+    with pytest.MonkeyPatch.context() as patch:
+        says(patch)
+        try:
+            store = made(folder, keys, given_rows)
+        except InputError as error:
+            assert "none of its rows is left" in str(error)  # noqa: PT017 - else there are rows
+            return
+    kept, gone = rows_of(store, "right"), rows_of(store, "right", "rejected")
+    assert sorted(row["_from"] for row in kept + gone) == list(range(len(rows)))
+    assert all(row["score"] >= least for row in kept)
+    assert all(row["_reason"] for row in gone)
+    for row in kept + gone:
+        assert (row["group"] is None) == (not row["prompt"])
+        scored = row["out"] is not None and row["end"] != "length" and row["score"] is not None
+        assert (row["rank"] is not None) == (scored and bool(row["prompt"]))
+        assert row["end"] != "length" or row["reason"].startswith("truncated: ")
+    names = {row["group"] for row in kept + gone} - {None}
+    assert len(names) == len({row["prompt"] for row in given_rows if row["prompt"]})
+    told = store.find("right").measures
+    counts = {name: count for name, count in told["scores"].items() if name != "passed"}
+    assert sum(counts.values()) == len(rows)
+    assert sum(count * sum(map(int, (kind.split()[0], kind.split()[2])))
+               for kind, count in told["attempts"]["kinds"].items()) == sum(
+        bool(row["prompt"]) for row in given_rows
+    )  # fmt: skip
+    if best:
+        most = int(best.split()[2])
+        assert all(sum(row["group"] == name for row in kept) <= most for name in names)
+
+
 def test_groups_are_told_by_values_of_any_type(tmp_path):
     messages = ['[{"role": "user", "content": "é"}]', '[{"role": "user", "content": "e"}]']
     data = one_batch(identify(pa.table({
@@ -477,6 +525,20 @@ def test_columns_that_are_not_there_are_told_before_anything_runs(tmp_path, keys
     with pytest.raises(RecipeError) as told:
         build(load_recipe(path))
     assert said in str(told.value)
+
+
+@pytest.mark.parametrize("group", ["", '\ngroup = ["prompt"]'])
+@pytest.mark.parametrize(("word", "warns"), [("length", True), ("stop", False), (None, False)])
+def test_a_column_that_says_what_was_cut_off_is_not_passed_over_unsaid(
+    tmp_path, monkeypatch, group, word, warns
+):
+    says(monkeypatch)
+    rows = [{**row, "finish": word} for row in rows_with("1 a", "0 b", "1 c")]
+    store = made(tmp_path, f"shard_rows = 1{group}", rows)
+    told = [text for text in store.find("right").measures.get("warnings", ()) if "cut off" in text]
+    assert len(told) == warns
+    heeded = made(tmp_path / "heeded", f'finish = "finish"\ntruncated = "keep"{group}', rows)
+    assert not any("cut off" in text for text in heeded.find("right").measures.get("warnings", ()))
 
 
 def test_a_finish_that_is_a_number_is_told(tmp_path):

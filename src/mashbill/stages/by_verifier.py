@@ -16,7 +16,15 @@ from mashbill.core.verifier import Case
 from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
 from mashbill.stages.judge_controls import loaded, tried_by_asking
 from mashbill.stages.judging import marks
-from mashbill.stages.scoring import Looked, Scored, count, score_rows, turned_down
+from mashbill.stages.scoring import (
+    FINISH,
+    Looked,
+    Scored,
+    count,
+    is_unheeded,
+    score_rows,
+    turned_down,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +70,7 @@ class Verifying:
         start, kept = 0, ctx.kept
         for batch in records:
             found = score_rows(self._verifier, batch, self._looked)
-            self._count(found)
+            self._count(batch, found)
             reasons = turned_down(found, spec.threshold, self._kept, spec.column)
             kept = enough(reasons, spec.accept, kept)
             yield self._rows(batch, start, found, {}, reasons)
@@ -89,7 +97,7 @@ class Verifying:
             for start, piece in data.chunks(spec.shard_rows):
                 batch = one_batch(piece)
                 found = self._laid(batch, laid / f"{start:012d}.arrow")
-                self._count(found)
+                self._count(batch, found)
                 groups.add(batch, found, self._kept)
                 ctx.progress(start + batch.num_rows, data.num_rows, "scored")
             told = groups.settle()
@@ -144,8 +152,13 @@ class Verifying:
             "best"
         )
 
-    def _count(self, found: Scored) -> None:
+    def _count(self, batch: pa.RecordBatch, found: Scored) -> None:
         spec = self._spec
+        if is_unheeded(batch, self._looked):
+            self._ctx.warn(
+                f"column {FINISH} of {spec.input} says that some outputs were cut off, and they "
+                f'are scored as if they were whole: set finish = "{FINISH}" to tell them apart'
+            )
         count(found, spec.passing, self._ctx.measures, says_finish=bool(spec.finish))
 
     def _rows(

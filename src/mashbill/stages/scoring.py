@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mashbill.client.wire.finishing import finish_of
 from mashbill.core.errors import InputError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 Came = Literal["scored", "undecided", "failed", "truncated", "missing"]
 """what came of scoring a row"""
 CAME: tuple[Came, ...] = (*OUTCOMES, "truncated", "missing")
+FINISH = "finish"
+"""column of rollouts that says how each ended"""
 SCORE, REASON, ISOLATION = "score", "reason", "isolation"
 PART = "score_{}"
 """column of a component"""
@@ -138,6 +141,15 @@ def texts_there(batch: pa.RecordBatch, name: str, of: str) -> None:
     """Raise InputError if rows lack a column, of any type."""
     if name not in batch.schema.names:
         texts_of(batch, name, of)
+
+
+def is_unheeded(batch: pa.RecordBatch, looked: Looked) -> bool:
+    """Return whether rows say of some outputs that they were cut off, and nobody looks there."""
+    if looked.finish or FINISH not in batch.schema.names:
+        return False
+    column = batch.column(FINISH)
+    words = pc.unique(column).to_pylist() if is_text(column.type) else ()
+    return any(word is not None and finish_of(word) == "length" for word in words)
 
 
 def _cut_off(batch: pa.RecordBatch, looked: Looked) -> list[bool]:
