@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mashbill.core import attempts
 from mashbill.core.attempts import Attempts, interval, pass_at, pass_ats
 
 GROUP = st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)).map(
@@ -95,6 +97,23 @@ def test_a_group_of_thousands_neither_overflows_nor_rounds_to_nothing():
     assert pass_at(100_000, 1, 1) == pytest.approx(1e-5)
     assert pass_at(5000, 5, 1000) == pytest.approx(1 - 0.8**5, rel=1e-2)
     assert pass_at(5000, 0, 1000) == 0
+    assert pass_at(5_000_000, 2_000_000, 2_000_000) == 1
+    assert pass_at(5_000_000, 1, 2_500_000) == pytest.approx(0.5)
+    assert pass_at(9_000_000, 20_000, 20_000) == pytest.approx(1)
+    assert pass_at(10**12, 11_000, 11_000) == pytest.approx(1.21e-4, rel=1e-3)
+    assert tally([(5_000_000, 2_000_000, 7)]).ks()[-1] == 1024
+    assert len(tally([(5_000_000, 2_000_000, 7)]).as_json()["pass_at"]) == 11
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.integers(1, 60))
+def test_logarithms_and_factors_come_to_the_same(scored, passed, k):
+    passed, k = min(passed, scored), min(k, scored)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attempts, "_FACTORS", -1)
+        added = pass_at(scored, passed, k)
+    assert pass_at(scored, passed, k) == pytest.approx(added, abs=1e-9)
+    exact = 1 - comb(scored - passed, k) / comb(scored, k)
+    assert pass_at(scored, passed, k) == pytest.approx(exact, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 _Z = 1.959963984540054  # the normal distribution's 97.5% quantile
 _FEW = 20  # groups below which how far they differ is not estimated
+_FACTORS = 10_000  # that are multiplied; of more, logarithms are added
+_LARGEST = 1024  # k that is told unasked
 _MOST = 2000  # kinds of groups that measures hold
 
 Group = tuple[int, int, int]
@@ -35,7 +39,15 @@ def pass_at(scored: int, passed: int, k: int) -> float:
     """
     if scored - passed < k:
         return 1.0
-    return 1.0 - math.comb(scored - passed, k) / math.comb(scored, k)
+    # C(n - c, k) / C(n, k) is a product of k factors, and the same one of c factors.
+    few, many = sorted((k, passed))
+    if few > _FACTORS:
+        left = np.log1p(-many / (scored - np.arange(few, dtype=np.float64))).sum()
+        return 1.0 - math.exp(float(left))
+    fails = 1.0
+    for place in range(few):
+        fails *= (scored - many - place) / (scored - place)
+    return 1.0 - fails
 
 
 def interval(mean: float, spread: float, groups: int, attempts: int) -> tuple[float, float]:
@@ -125,13 +137,13 @@ class Attempts:
             self.groups[scored, passed, unscored] += groups
 
     def ks(self) -> tuple[int, ...]:
-        """Return the k that say most of these groups: 1, 2, 4, ... and the commonest size."""
+        """Return the k that say most of these groups: 1, 2, 4, ..., and the commonest size."""
         sizes: Counter[int] = Counter()
         for (scored, _, unscored), count in self.groups.items():
             sizes[scored + unscored] += count
         if not sizes:
             return ()
-        usual = max(sizes, key=lambda size: (sizes[size], size))
+        usual = min(max(sizes, key=lambda size: (sizes[size], size)), _LARGEST)
         doubled = [1 << power for power in range(usual.bit_length()) if 1 << power < usual]
         return (*doubled, usual) if usual else ()
 
