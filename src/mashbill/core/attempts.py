@@ -183,11 +183,12 @@ class Attempts:
         bounds = (_mean(least, all_), _mean(most, all_)) if all_ else (0.0, 1.0)
         return PassAt(k, mean, low, high, *bounds, told, unscored, short)
 
-    def as_json(self, ks: tuple[int, ...] = ()) -> dict[str, Any]:
+    def as_json(self, ks: tuple[int, ...] = (), most: int = _MOST) -> dict[str, Any]:
         """Return it for a manifest: groups by kind as counts, which measures add up, and pass@k.
 
         Args:
             ks: of which; those that say most if there are none.
+            most: kinds of groups that are listed; of more none is.
         """
         kinds = {
             f"{scored} {passed} {other}": count
@@ -197,7 +198,7 @@ class Attempts:
             "groups": sum(self.groups.values()),
             "pass_at": {str(k): self.pass_at(k).as_json() for k in ks or self.ks()},
         }
-        return found | ({"kinds": kinds} if len(kinds) <= _MOST else {})
+        return found | ({"kinds": kinds} if len(kinds) <= most else {})
 
 
 def _mean(values: Counter[float], count: int) -> float:

@@ -2,7 +2,7 @@
 
 Rows of one prompt may lie anywhere in the input, so it is gone through twice: once to score, with
 what was found laid down on disk, where a run that was killed goes on; once to say what stays. In
-memory is a part of the groups at a time.
+memory is a part of the groups at a time, each as a whole.
 
 Of rows with equal scores those whose ``_id`` is lower come first: it is a digest of the row, so
 this is as good as a lot, and the same in whichever order rows come.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mashbill.stages.scoring import Scored
 
 _RANGE = 1 << 16  # rows whose groups are looked at together
+_KINDS = 200  # kinds of groups that are listed of each level
 _LEVELS = 50  # values by which pass rates are told apart
 _ROW = np.dtype(
     [("high", ">u8"), ("low", ">u8"), ("score", "<f8"), ("level", "<i4"), ("rank", "<i4"),
@@ -295,7 +296,7 @@ def measured(told: Told, choice: Choice) -> dict[str, Any]:
            "largest": sizes[-1] if sizes else 0}
     }  # fmt: skip
     if told.levels:
-        levels = {name: own.as_json(choice.ks) for name, own in sorted(told.levels.items())}
+        levels = {name: own.as_json(choice.ks, _KINDS) for name, own in sorted(told.levels.items())}
         found["levels"] = {"column": choice.level, "attempts": levels}
     if choice.best is not None:
         found["best"] = {
