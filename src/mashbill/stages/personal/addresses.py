@@ -35,7 +35,7 @@ _VERSION = re.compile(
     r"(?:\b(?:v|ver|vers|version|versión|versão|versione|versi|wersja|release|rel|build|firmware|"
     r"section|sect|sec|chapter|clause|article|table|figure|rule|item|appendix|kapitel|abschnitt|"
     r"chapitre|capítulo|верси[яию]|раздел|sürüm|phiên bản)\.?|版本|バージョン|버전|إصدار|第|§|"
-    r"[A-Za-z0-9_]-|[=<>~^!]=?|\b[A-Za-z][\w-]*@)[\s:#(]{0,3}$",
+    r"[A-Za-z0-9_]-|[=<>~!]=|[<>~^])[\s:#(]{0,3}$",
     re.IGNORECASE,
 )
 _BEFORE = 24  # characters in front of a number that say what it is

@@ -57,13 +57,22 @@ _PATTERNS = {
 }
 
 _CALLED = re.compile(
-    r"(?:tel|phone|fon|mobile|mobil|cell|call|fax|whatsapp|sms|ring|тел|телефон|звоните|电话|電話|"
-    r"手机|手機|전화|هاتف|फ़ोन)\W{0,12}$",
+    r"(?:\b(?:tel|telephone|phone|telefon|fon|mobile|mobil|cell|call|fax|whatsapp|sms|ring)\b|"
+    r"тел|телефон|звоните|电话|電話|手机|手機|전화|هاتف|फ़ोन)[^0-9]{0,16}$",
     re.IGNORECASE,
 )
-_BEFORE = 20  # characters in front of a number that say what it is
+_BEFORE = 28  # characters in front of a number that say what it is
 _MAY_BE_PHONE = re.compile(r"[+\uff0b]\W{0,3}\d")
-_DIGITS = re.compile(r"\d(?:\D{0,3}\d){5}")
+_DIGITS = re.compile(r"[(\[]?\d(?:[ ()\[\]./\u00a0\u2010-\u2015-]{0,3}\d){5,17}")
+"""what a number could be that is written as it is dialled in a country"""
+NORTH_AMERICA = frozenset({"US", "CA"})
+"""regions of one numbering plan, whose numbers are quickly told from others"""
+_NANP = re.compile(
+    r"(?<![0-9])[(\[]?[2-9][0-9]{2}[)\]]?[ ./\u00a0\u2010-\u2015-]{0,3}"
+    r"[2-9][0-9]{2}[ ./\u00a0\u2010-\u2015-]{0,2}[0-9]{4}(?![0-9])"
+)
+"""the same, where all numbers have ten digits: most digits of a text are none"""
+_AROUND = 24  # characters on either side by which the library tells whether it is one
 
 
 @cache
@@ -130,17 +139,34 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
     """
     with needs("kind = 'pii'", "pii"):
         import phonenumbers as library
-    wanted: list[str | None] = [None] if _MAY_BE_PHONE.search(text) else []
-    wanted += list(regions) if _DIGITS.search(text) else []
-    for region in wanted:
-        for match in library.PhoneNumberMatcher(text, region, leniency=library.Leniency.VALID):
-            value = match.raw_string
-            if value.isdecimal() and not _CALLED.search(
-                text[max(0, match.start - _BEFORE) : match.start]
-            ):
+    wanted: list[tuple[str | None, int, str]] = []
+    if _MAY_BE_PHONE.search(text):
+        wanted.append((None, 0, text))
+    for region in regions:
+        pattern = _NANP if region in NORTH_AMERICA else _DIGITS
+        wanted += [(region, first, piece) for first, piece in _around(text, pattern)]
+    # As it is dialled at home a number is one only in the groups that are usual there.
+    strict = library.Leniency.STRICT_GROUPING
+    for region, first, piece in wanted:
+        leniency = library.Leniency.VALID if region is None else strict
+        for match in library.PhoneNumberMatcher(piece, region, leniency=leniency):
+            value, start = match.raw_string, first + match.start
+            if value.isdecimal() and not _CALLED.search(text[max(0, start - _BEFORE) : start]):
                 continue
             form = library.format_number(match.number, library.PhoneNumberFormat.E164)
-            yield Found("phone", match.start, match.end, value, form)
+            yield Found("phone", start, start + len(value), value, form)
+
+
+def _around(text: str, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
+    """Return the parts of a text with digits as telephone numbers have them: (start, part)."""
+    found: list[list[int]] = []
+    for match in pattern.finditer(text):
+        first, last = max(0, match.start() - _AROUND), match.end() + _AROUND
+        if found and first <= found[-1][1]:
+            found[-1][1] = last
+        else:
+            found.append([first, last])
+    return [(first, text[first:last]) for first, last in found]
 
 
 def unknown_regions(regions: Sequence[str]) -> list[str]:

@@ -29,7 +29,7 @@ class Finder:
     def __init__(
         self,
         kinds: Sequence[Kind] = KINDS,
-        regions: Sequence[str] = (),
+        regions: Sequence[str] = ("US",),
         countries: Sequence[str] = COUNTRIES,
     ) -> None:
         """Say what to look for.
