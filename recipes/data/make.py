@@ -1,5 +1,5 @@
 # ruff: noqa: INP001, S311
-"""Write the data of ``recipes/channels.toml``: every line comes from the word lists below.
+"""Write data of ``recipes/channels.toml`` and ``corpora.toml``, from the word lists below.
 
 Run it from any folder: ``python recipes/data/make.py``. It writes the same bytes each time. The
 lines are dedicated to the public domain (CC0-1.0).
@@ -49,6 +49,31 @@ def chat(draw: random.Random, number: int, maker: tuple[str, str, str]) -> dict[
     }
 
 
+def ticket(draw: random.Random, number: int) -> dict[str, object]:
+    """Return a letter to a help desk; some hold an address or a number, all of them made up."""
+    customer = draw.randrange(24)
+    mood = draw.choice(["good", "bad"])
+    about = draw.choice(PLACES)
+    said = [line(draw, mood).capitalize() + "." for _ in range(draw.randint(1, 6))]
+    reach = draw.choice([
+        f"Write to customer{customer}@example.com.", f"My number is +1 202-555-01{customer:02}.",
+        "It is version 1.2.3.4 from 2024-01-15.", f"The order is number 20240{number:05}.", "", "",
+    ])  # fmt: skip
+    thanks = f"Thank you, we looked at the {about}. {reach}".strip()
+    if draw.random() < 0.1:
+        said = [said[0]] * 8
+    return {
+        "customer": f"c{customer}",
+        "about": about,
+        "text": " ".join([*said, reach]).strip(),
+        "messages": [
+            {"role": "user", "content": " ".join([*said, reach]).strip()},
+            {"role": "assistant", "content": thanks},
+        ],
+        "stars": draw.choice([1, 2, 3, 4, 5, None]),
+    }
+
+
 def write(name: str, rows: list[dict[str, object]]) -> None:
     """Write rows beside this file, one JSON object a line."""
     text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -81,6 +106,10 @@ def main() -> None:
         "areas.jsonl",
         [{"category": a, "text": f"lines about {a}", "generator": "human"} for a in AREAS],
     )
+    draw = random.Random(9)
+    write("tickets.jsonl", [ticket(draw, number) for number in range(240)])
+    places = [{"text": line(draw, "good").capitalize() + "."} for _ in range(90)]
+    write("places.jsonl", [{**row, "stars": 5} for row in places])
 
 
 if __name__ == "__main__":

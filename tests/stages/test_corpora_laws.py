@@ -1,11 +1,14 @@
 """Laws of the stages that filter, mix, split and redact: no slice decides anything."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_support import rows_of, run_toy
 
 from mashbill import InputError
 from mashbill.core.record import FROM, ID, identify
@@ -15,6 +18,7 @@ from mashbill.stages.mix import MixSpec
 from mashbill.stages.pii import PiiSpec
 from mashbill.stages.split import SplitSpec
 from mashbill.testing import check_stage
+from mashbill.workspace.space import open_workspace
 
 WORDS = "the river of stone and light that have winter seen".split()  # noqa: SIM905
 ROWS = [
@@ -107,3 +111,23 @@ def test_no_group_is_divided_whatever_rows_ranges_and_slices(rows, size, cut, by
         values = table.column(name).to_pylist()
         both = {values[at] for at in one} & {values[at] for at in other}
         assert not {each for each in both if each is not None and str(each).strip()}
+
+
+def test_the_recipe_of_a_corpus_does_what_it_says(tmp_path):
+    store, _ = run_toy(Path(__file__).parents[2] / "recipes" / "corpora.toml", tmp_path / "store")
+    space = open_workspace(store.root)
+    assert space.overlap("train", "test", ["customer", "text"]).is_apart
+    train, read = rows_of(store, "train"), store.find("read").measures
+    assert sum(row["customer"] is None for row in train) * 4 in range(
+        len(train) - 3, len(train) + 4
+    )
+    told = repr(train)
+    assert "@example.com" not in told
+    assert "202-555" not in told
+    assert "<EMAIL_1>" in told
+    assert "version 1.2.3 from 2024" not in told
+    assert "It is version 1.2.3.4 from 2024-01-15." in told
+    assert read["rules"]["gopher-commonest-n3"]["rejected"] > 0
+    (data,) = space.data("train")
+    reasons = [each.reason for each in data.yields[2].reasons]
+    assert any(reason.startswith("gopher-commonest-n4: ") for reason in reasons)

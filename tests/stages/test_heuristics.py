@@ -41,12 +41,12 @@ def value(rule, text):
         ("gopher-repeated-line-chars", "abc\nabc\nd", 3 / 9),
         ("gopher-repeated-paragraphs", "a\nb\n\na\nb\n\nc\n \nd", 0.25),
         ("gopher-repeated-paragraph-chars", "abcd\n\nabcd", 4 / 10),
-        ("gopher-commonest-2-words", "a b c a b d", 6 / 11),
-        ("gopher-commonest-2-words", "a b c", 0.0),  # once is no repetition
-        ("gopher-commonest-2-words", "a a a a", 6 / 7),  # twice, not three times
-        ("gopher-repeated-5-words", "a b c d e f a b c d e", 5 / 21),
-        ("gopher-repeated-5-words", "a b c d e f a b c d e f", 6 / 23),  # overlaps count once
-        ("gopher-repeated-10-words", "a b c d e f a b c d e f", 0.0),
+        ("gopher-commonest-n2", "a b c a b d", 6 / 11),
+        ("gopher-commonest-n2", "a b c", 0.0),  # once is no repetition
+        ("gopher-commonest-n2", "a a a a", 6 / 7),  # twice, not three times
+        ("gopher-repeated-n5", "a b c d e f a b c d e", 5 / 21),
+        ("gopher-repeated-n5", "a b c d e f a b c d e f", 6 / 23),  # overlaps count once
+        ("gopher-repeated-n10", "a b c d e f a b c d e f", 0.0),
         ("c4-curly-brackets", "f(x) { return }", 2),
         ("c4-lorem-ipsum", "Lorem ipsum, LOREM IPSUM", 2),
         ("c4-sentences", "It is one. It is two! Is it?\nno end here\nToo short.", 3),

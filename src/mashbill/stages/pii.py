@@ -106,7 +106,7 @@ class PiiSpec(StageSpec):
                 raise RecipeError(msg)
 
     def expected_seconds(self, rows: int | None) -> float | None:
-        """For rows of a hundred words; those of countries but the US and Canada take most of the time."""
+        """For rows of a hundred words; most of the time goes for regions beside these two."""
         is_slow = bool(set(self.regions) - NORTH_AMERICA)
         return None if rows is None else rows / (300 if is_slow else 3_500)
 

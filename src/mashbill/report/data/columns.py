@@ -116,7 +116,7 @@ class Column:
             return None
         if any(len(value) > _LABEL_CHARS for value in counts if isinstance(value, str)):
             return None
-        told = [(str(value), count) for value, count in counts.items()]
+        told = [(str(value).strip() or "(blank)", count) for value, count in counts.items()]
         return sorted(told, key=lambda each: (-each[1], each[0]))
 
     @property

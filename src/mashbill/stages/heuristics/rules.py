@@ -44,6 +44,7 @@ _POLICY = (
     "terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies",
     "use cookies",
 )  # fmt: skip
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _FEWEST = 3  # words of a line that C4 keeps
 _LONG = 200  # characters of a line that mC4 takes for a paragraph
 _SHORT = 30  # characters of a line that FineWeb takes for a short one
@@ -193,12 +194,12 @@ def _gopher_repetition() -> list[Rule]:
              line_chars, "at most", 0.2),
         Rule("gopher-repeated-paragraph-chars", family,
              "of the characters are in repeated paragraphs", paragraph_chars, "at most", 0.2),
-        *(Rule(f"gopher-commonest-{n}-words", family,
-               f"of the characters are in the commonest {n} words", _commonest(n),
+        *(Rule(f"gopher-commonest-n{n}", family,
+               f"of the characters are in the commonest run of {_WORDS[n]} words", _commonest(n),
                "at most", limit, "spaces")
           for n, limit in ((2, 0.2), (3, 0.18), (4, 0.16))),
-        *(Rule(f"gopher-repeated-{n}-words", family,
-               f"of the characters are in repeated runs of {n} words", _repeated(n),
+        *(Rule(f"gopher-repeated-n{n}", family,
+               f"of the characters are in repeated runs of {_WORDS[n]} words", _repeated(n),
                "at most", limit, "spaces")
           for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.1))),
     ]  # fmt: skip
