@@ -221,6 +221,10 @@ refuse = ["b"]""").replace("KEYS", "threshold = 0")  # fmt: skip
         np.corrcoef([1, 0, 0, 1, 0], [1, 0, 1, 1, 0])[0, 1]
     )
     assert told.verifier == "same (rubric 1 plain:1 short:1)"
+    at = ["rewards", "right", "--store", str(store.root)]
+    shown = CliRunner().invoke(app, at, env={"COLUMNS": "160"}).output
+    assert "Part short: 40 outputs scored, mean 0.60, with length -0." in shown
+    assert "plain with short: " in shown
 
 
 def test_verifiers_one_behind_the_other_are_held_against_each_other(tmp_path):

@@ -56,6 +56,12 @@ def _print(told: Rewards) -> None:
         f"Score with length: {_told(told.by_rank)} by rank, {_told(told.by_line)} on a line"
         f"{f', {_told(told.in_groups)} among attempts at one prompt' if told.groups else ''}."
     )
+    for name, part in told.parts.items():
+        mean = f"mean {part.mean:.2f}, " if part.rows else ""
+        out.say(
+            f"Part {name}: {counted(part.rows, 'output')} scored, {mean}with length "
+            f"{_told(part.length)}."
+        )
     for (one, other), found in told.pairs.items():
         out.say(f"{one} with {other}: {_told(found)}.")
     for name, found in told.others.items():
