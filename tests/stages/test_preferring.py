@@ -410,7 +410,8 @@ def test_a_prompt_in_jinja_keeps_lines_and_has_a_system_turn(tmp_path):
     (tmp_path / "p.jinja").write_text(text)
     how = Asking(prompt_of(tmp_path / "p.jinja"), (" A", " B"), 100, 0, swap=True)
     question = how.question("q", "def f():\n    return 1", "x")
-    assert question.system == "Be fair."
+    # What is weighed goes on from one text, and all questions begin with the same.
+    assert (question.system, question.prefix) == ("", "Be fair.\n\n")
     assert question.body == "q\nA:\ndef f():\n    return 1\nB:\nx"
     (tmp_path / "p.jinja").write_text("{{ prompt }} {{ first }}")
     with pytest.raises(RecipeError, match=r"has no \{\{ second \}\}"):
@@ -439,6 +440,56 @@ def test_a_gold_that_is_neither_number_nor_name_is_told(tmp_path):
     keys = 'one = "one"\nother = "other"\nhow = "declared"\ngold = "gold"'
     with pytest.raises(InputError, match=r"column 'gold' says 'yes'; it may say a number, or one"):
         preferred(tmp_path, keys, one=one, other=other)
+
+
+# ---- odd cells ----
+
+ODD = [
+    {"prompt": "p", "text": "best", "score": "1.0"},
+    {"prompt": "p", "text": "worst", "score": "0"},
+    {"prompt": None, "text": "of nothing", "score": "1"},
+    {"prompt": "p", "text": None, "score": "2"},
+    {"prompt": "p", "text": "unscored", "score": None},
+    {"prompt": " ", "text": "blank", "score": "0.5"},
+    {"prompt": "\u0645\u0631\u062d\u0628\u0627", "text": "\u4f60\u597d", "score": "0.25"},
+    {"prompt": "\u0645\u0631\u062d\u0628\u0627", "text": "e\u0301 \U0001f642", "score": "0.75"},
+]
+
+
+@pytest.mark.parametrize("how", ["reward", "judges", "one and other"])
+def test_what_lacks_a_cell_is_in_no_pair_and_spoils_no_other(tmp_path, how):
+    one = [{"by": "x", "sample": 0, **row} for row in ODD]
+    other = [{**row, "text": row["text"] and f"{row['text']} too"} for row in one]
+    keys = {
+        "reward": 'inputs = ["one", "other"]\nhow = "reward"\ngroup = ["prompt", "sample"]',
+        "judges": 'inputs = ["one", "other"]\njudges = ["u", "v"]\nprompt = "better.txt"\n'
+        'ties = "keep"',
+        "one and other": 'one = "one"\nother = "other"\njudges = ["u"]\nprompt = "better.txt"\n'
+        'ties = "keep"',
+    }[how]
+    store = preferred(tmp_path, keys, one=one, other=other)
+    made = rows_of(store, "pairs") + rows_of(store, "pairs", "rejected")
+    assert {row["prompt"] for row in made} == {"p", "\u0645\u0631\u062d\u0628\u0627"}
+    texts = {text for row in made for text in (row["chosen"], row["rejected"]) if text}
+    assert not texts & {"of nothing", "blank", "of nothing too", "blank too"}
+    if how == "reward":
+        assert "unscored" not in texts
+        assert {row["chosen"].removesuffix(" too") for row in made} == {
+            "best",
+            "e\u0301 \U0001f642",
+        }
+    for row in rows_of(store, "pairs", "rejected"):
+        assert row["_reason"] in {"its column text is empty", "both completions are the same"}
+
+
+def test_pairs_of_two_rows_and_of_numbers_and_more_columns_as_keys(tmp_path):
+    one = [
+        {"number": n % 2, "part": "a", "prompt": "q", "text": f"t{n}", "score": n, "by": "x"}
+        for n in range(4)
+    ]
+    keys = 'inputs = ["one"]\nhow = "reward"\ngroup = ["number", "part"]\nasked = "prompt"'
+    found = rows_of(preferred(tmp_path, keys, one=one), "pairs")
+    assert {(row["chosen"], row["rejected"]) for row in found} == {("t2", "t0"), ("t3", "t1")}
 
 
 # ---- what is refused ----

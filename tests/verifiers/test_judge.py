@@ -258,6 +258,22 @@ threshold = 0.0
     assert audit.holds, audit.findings
 
 
+def test_rows_that_lack_cells_and_other_scripts_are_judged_by_what_is_there(tmp_path):
+    rows = [
+        {"prompt": None, "text": "a lovely kind \u0646\u0647\u0631", "by": "x", "gold": None},
+        {"prompt": "q", "text": None, "by": "x", "gold": 1},
+        {"prompt": "\u4f60\u597d", "text": "kind warm e\u0301 \U0001f642", "by": "x", "gold": "1"},
+        *ROWS,
+    ]
+    rows = [*ROWS[:2], *rows]
+    rows = [{**row, "gold": None if row["gold"] is None else str(row["gold"])} for row in rows]
+    store = judged(tmp_path, 'gold = "gold"', '["a", "b"]', "threshold = 0.0", rows=rows)
+    kept = {row["text"]: row for row in rows_of(store, "out")}
+    assert len(rows_of(store, "out")) == len(rows) - 1
+    assert kept["kind warm e\u0301 \U0001f642"]["score"] > 0.5
+    assert told(store)["judging"]["good"]["gold"]["sums"]["rows"] == len(rows) - 2
+
+
 # ---- negative controls ----
 
 
@@ -480,3 +496,22 @@ def test_a_judge_of_places_has_not_decided(tmp_path):
     (score,) = scores(tmp_path, lambda _: Answer((3.0, 0.0), 1), [Case("x", "y")], **keys)
     assert score.outcome == "undecided"
     assert "the other way round" in score.reason
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_all_questions_of_a_choice_begin_alike_and_say_all_that_the_rubric_does(
+    tmp_path_factory, one, two
+):
+    rubric = (
+        "{% block system %}Judge.{% endblock %}{% block user %}Question: {{ prompt }}\n"
+        "Answer: {{ output }}\nGood?{% endblock %}"
+    )
+    teacher = Says(lambda _: Answer((0.0, -1.0), 1))
+    folder = tmp_path_factory.mktemp("head")
+    cases = [Case(one, None, {"prompt": two}), Case(two, None, {"prompt": one})]
+    scores(folder, teacher, cases, rubric=rubric, columns=("prompt",))
+    assert {question.prefix for question in teacher.asked} == {"Judge.\n\nQuestion:"}
+    for question, (output, asked) in zip(teacher.asked, ((one, two), (two, one)), strict=True):
+        whole = f"Judge.\n\nQuestion: {asked}\nAnswer: {output}\nGood?"
+        assert question.prefix + question.body == whole
+        assert not question.system

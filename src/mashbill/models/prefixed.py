@@ -75,6 +75,13 @@ class PrefixedTeacher(ABC):
     def _take_prefix(self, prefix: str) -> None:
         if prefix != self._prefix:
             ids = np.array([self._tokenizer.encode(prefix).ids])
+            if not ids.size:
+                msg = (
+                    "a question to this teacher begins with what a row holds, and it goes on from "
+                    "words that all questions share: let the prompt begin with some, such as what "
+                    "is asked for"
+                )
+                raise TeacherError(msg)
             self._prefix, self._prefix_length = None, 0
             self._compute_prefix(ids)
             self._prefix, self._prefix_length = prefix, ids.shape[1]

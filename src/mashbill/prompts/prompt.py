@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,11 @@ class Rendered:
 
     system: str
     user: str
+
+    @property
+    def whole(self) -> str:
+        """Both, as one text."""
+        return f"{self.system}\n\n{self.user}" if self.system else self.user
 
 
 class Prompt:
@@ -79,6 +85,33 @@ class Prompt:
         if blocks - _BLOCKS or (blocks and "user" not in blocks):
             msg = f"{path}: has blocks {sorted(blocks)}; a prompt has 'user', and may have 'system'"
             raise RecipeError(msg)
+
+    def in_one(self, told: Rendered, names: Collection[str]) -> tuple[str, str]:
+        """Return what it came to as one text, for teachers that weigh how it goes on.
+
+        Such a teacher has no turns, and computes once what all its questions begin with: the system
+        text, and the user's up to the first value.
+
+        Args:
+            told: what it came to.
+            names: its variables.
+
+        Returns:
+            what all texts of it begin with, without the space before a value, and the rest.
+        """
+        text = told.whole
+        head = self._head(tuple(sorted(names)))
+        return (head, text[len(head) :]) if text.startswith(head) else ("", text)
+
+    @lru_cache(maxsize=8)  # noqa: B019 - as many as one prompt has sets of variables: one
+    def _head(self, names: tuple[str, ...]) -> str:
+        one, two = (
+            self.render(dict.fromkeys(names, word), "no row", dict.fromkeys(names, word)).whole
+            for word in ("0", "1")
+        )
+        pairs = enumerate(zip(one, two, strict=False))
+        same = next((at for at, (a, b) in pairs if a != b), min(len(one), len(two)))
+        return one[:same].rstrip(" ")
 
     def count(self, name: str) -> int:
         """Return how many times a variable is written out."""

@@ -59,8 +59,8 @@ class Asking:
             body = self.template.fill(row, self.max_chars)
             return Question(self.template.prefix, body, choices)
         cut = {name: text[: self.max_chars] for name, text in row.items()}
-        told = self.template.render(cut, "a pair")
-        return Question("", told.user, choices, system=told.system)
+        head, rest = self.template.in_one(self.template.render(cut, "a pair"), SLOTS)
+        return Question(head, rest, choices)
 
     def leans(self, found: Sequence[tuple[str | None, Answer | None]]) -> np.ndarray:
         """Return the log-odds that the one named first is better, 0 for a tie; NaN for nothing."""

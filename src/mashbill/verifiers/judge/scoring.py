@@ -113,8 +113,10 @@ class Judge:
         else:
             own = dict(zip(("output", "reference"), pair, strict=True))
         told = self._prompt.render({**columns, **own}, "an output", columns)
-        choices = spec.choices if spec.answer == "choice" else ()
-        return Question("", told.user, choices, system=told.system)
+        if spec.answer != "choice":
+            return Question("", told.user, system=told.system)
+        head, rest = self._prompt.in_one(told, (*columns, *own))
+        return Question(head, rest, spec.choices)
 
     def _read(self, call: str, answer: Answer) -> Word:
         spec = self._spec
