@@ -60,13 +60,23 @@ fix: $(VENV)/tested  ## mend what ruff can, and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/tested  ## by hand, on a machine that does nothing else: see benchmarks/README.md
+# A peer of deduplication in an environment of its own, since one's numpy is not another's.
+RENSA = rensa==0.5.0 numpy
+DATASKETCH = datasketch==2.0.0
+DATATROVE = datatrove[processing]==0.10.1 spacy
+benchmarks/.venv-%/bin/python:
+	$(PYTHON) -m venv benchmarks/.venv-$*
+	$@ -m pip install --quiet $($(shell echo $* | tr a-z A-Z))
+
+bench: $(VENV)/tested benchmarks/.venv-rensa/bin/python benchmarks/.venv-datasketch/bin/python benchmarks/.venv-datatrove/bin/python  ## by hand, on a machine that does nothing else: see benchmarks/README.md
 	test -x $(PEERS) || { $(PYTHON) -m venv $(dir $(PEERS)).. && $(PEERS) -m pip install --quiet networkx duckdb numpy pyarrow datatrove orjson math-verify==0.9.0 sandlock==0.9.0; }
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/lineage_hub.py --peers $(PEERS)
 	$(BIN)/python benchmarks/lineage_rows.py
 	$(BIN)/python benchmarks/maths.py --peers $(PEERS)
 	$(BIN)/python benchmarks/code.py --peers $(PEERS)
+	$(BIN)/python benchmarks/minhash.py $(foreach peer,rensa datasketch datatrove,--$(peer) benchmarks/.venv-$(peer)/bin/python)
+	$(BIN)/python benchmarks/decontaminate.py
 	$(BIN)/python benchmarks/workers.py
 	$(BIN)/python benchmarks/whatif_hub.py
 	$(BIN)/python benchmarks/tampering.py

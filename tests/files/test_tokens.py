@@ -163,7 +163,7 @@ def test_a_signature_is_one_of_the_set():
 def test_as_many_pairs_are_compared_as_the_bands_promise(threshold, size):
     cut = bands_for(threshold, 128, 0.95)
     assert cut.found(threshold) >= 0.95
-    assert cut.rows == 128 or Bands(128 // (cut.rows + 1), cut.rows + 1).found(threshold) < 0.95
+    assert cut.rows == 128 or Bands(128 // (cut.rows + 1), cut.rows + 1, 128).found(threshold) < 0.95
     sets, true = planted(threshold, size, 1500, 3)
     keys = band_keys(signatures(sets, cut.places), cut)
     met = (keys[::2] == keys[1::2]).any(axis=1).mean()
@@ -182,6 +182,8 @@ def test_a_recall_that_cannot_be_had_is_refused():
         RecipeError, match=r"find two texts of similarity 0.05 with a probability of"
     ):
         bands_for(0.05, 16, 0.95)
+    with pytest.raises(RecipeError, match="permutations = 100 is no power of two"):
+        bands_for(0.8, 100, 0.95)
 
 
 @law(100)

@@ -22,7 +22,7 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.run.rederiving import Rederiver
 from mashbill.stages.decontaminate import DecontaminateSpec
-from mashbill.stages.evaluation_items import Lengths, read_items
+from mashbill.stages.evaluation_items import Lengths, names_in, read_items
 
 CLIPS = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in "
@@ -133,6 +133,7 @@ NO_LEAKS = [
     ("a name alone", "Ouagadougou is a large city, and Paris another."),
     ("two and two", "2+2=4, as everybody knows"),
     ("the same story with other numbers", CLIPS.replace("48", "52")),
+    ("the same story of somebody else", CLIPS.replace("April", "June")),
     ("a few words of a question", "How many clips did Natalia take home in that strange May?"),
     ("a short question without its answer", "Who wrote Hamlet?"),
     ("another country", "What is the capital of Peru?"),
@@ -147,8 +148,22 @@ def test_what_did_not_leak_is_kept():
     reasons, _ = look(rows)
     wrong = [name for (name, _), reason in zip(NO_LEAKS, reasons, strict=True) if reason]
     assert wrong == []
-    reasons, _ = look(rows, numbers="any")
-    assert [bool(reason) for reason in reasons].count(True) == 1, "the story, if it is wished"
+    reasons, _ = look(rows, details="any")
+    assert [bool(reason) for reason in reasons].count(True) == 2, "the stories, if it is wished"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("What is the capital of Burkina Faso?", ["Burkina", "Faso?"]),
+        ("It rained. Why did Ada go, and I stay? Because: Bela said so.", ["Ada"]),
+        ("WHY DOES THIS SHOUT AT US", []),
+        ("Wer hat das Buch im Haus?", ["Buch", "Haus?"]),
+        ("中华人民共和国的首都", []), ("", []), ("x", []),
+    ],
+)  # fmt: skip
+def test_names_are_what_is_written_large_within_a_sentence(text, names):
+    assert names_in(text) == names
 
 
 def test_part_of_a_question_with_its_answer_is_found_and_without_it_is_not():

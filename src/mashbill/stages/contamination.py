@@ -3,14 +3,16 @@
 A text of a row (a cell; of a chat, a turn) is a **hit**, the first of these that holds:
 
 * it has more than the share ``overlap`` of a question's runs (:mod:`mashbill.files.rows.overlap`),
-  wherever they stand in it, and all of its numbers;
-* it has more than half of that share, or all of a question too short to tell anything alone, and
-  an answer to it stands in the row, in whichever column;
-* it is nearly the question as a whole, by the Jaccard similarity of its shingles, with its numbers;
+  wherever they stand in it, and all of its numbers and names;
+* it has more than half of that share, and all of its numbers, or all of a question too short to
+  tell anything alone; and an answer to it stands in the row, in whichever column;
+* it is nearly the question as a whole, by the Jaccard similarity of its shingles, and has all of
+  its numbers and names;
 * it has more than the share ``overlap`` of the runs of an answer that is long enough for one.
 
-A short answer alone, such as 42 or Paris, is never a hit. A text that has other numbers than the
-question is another question, unless it is wished that it counts.
+A short answer alone, such as 42 or Paris, is never a hit. A text that has other numbers or names
+than the question is another question, as the tasks of a series are, unless it is wished that it
+counts. Names are words that a question writes large within a sentence.
 """
 
 from __future__ import annotations
@@ -98,17 +100,17 @@ class _Column:
 class Looking:
     """Looks for items in the rows of a batch."""
 
-    def __init__(self, items: Items, overlap: float, *, any_numbers: bool) -> None:
+    def __init__(self, items: Items, overlap: float, *, any_details: bool) -> None:
         """Look for these.
 
         Args:
             items: of all sets.
             overlap: share of a part's runs that is not yet a hit.
-            any_numbers: whether a text that has other numbers than the question may be a hit.
+            any_details: whether a text of other numbers or names than the question may be a hit.
         """
         self._items = items
         self._overlap = overlap
-        self._any_numbers = any_numbers
+        self._any = any_details
 
     def find(self, batch: pa.RecordBatch, columns: Sequence[str]) -> Found:
         """Return what rows hold.
@@ -137,11 +139,12 @@ class Looking:
             text, part = int(held.texts[at]), int(held.parts[at])
             share = float(held.shares[at])
             own = tokens.numbers[tokens.starts[text] : tokens.ends[text]]
-            if share < _ALL and not (self._any_numbers or items.has_numbers(part, own)):
+            is_whole = share >= _ALL or self._any
+            if not (is_whole or items.has_numbers(part, own)):
                 continue
             row = int(column.rows[before + text])
             rule = ANSWER if items.is_answer[part] else QUESTION
-            if not alone[at]:
+            if not (alone[at] and (is_whole or items.has_names(part, own))):
                 if not items.answer_in(part, _of_row(read, row)):
                     continue
                 rule = PAIR
@@ -150,7 +153,7 @@ class Looking:
             return
         for text, part, likeness in items.nearly.found(tokens):
             own = tokens.numbers[tokens.starts[text] : tokens.ends[text]]
-            if self._any_numbers or items.has_numbers(part, own):
+            if self._any or (items.has_numbers(part, own) and items.has_names(part, own)):
                 row = int(column.rows[before + text])
                 yield Hit(row, column.where(before + text), part, NEAR, likeness)
 

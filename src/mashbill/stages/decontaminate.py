@@ -60,8 +60,8 @@ class DecontaminateSpec(StageSpec):
     """or whose text is nearly the question as a whole: least Jaccard similarity of shingles"""
     common: int = Field(default=20, ge=1)
     """a run that stands in more texts of the evaluation sets than this tells nothing"""
-    numbers: Literal["same", "any"] = "same"
-    """whether a text that has other numbers than the question is another question"""
+    details: Literal["same", "any"] = "same"
+    """whether a text has to have the numbers and names of the question"""
 
     def uses(self) -> tuple[Uses, ...]:
         """The rows, selected by the evaluation sets."""
@@ -92,7 +92,9 @@ class DecontaminateSpec(StageSpec):
                 wanted += [(f"against.{name}.answer", name, one.answer)]
         for key, of, names in wanted:
             known = columns.get(of)
-            for column in names if known is not None else ():
+            if known is None:
+                continue
+            for column in names:
                 if column not in known:
                     there = near(column, known) or f"; it has {', '.join(known)}"
                     msg = f"{key} names {column!r}, which is no column of {of}{there}"
@@ -103,7 +105,7 @@ class DecontaminateSpec(StageSpec):
         lengths = Lengths(self.words, self.characters, self.common, self.near)
         items: Items = ctx.once("items", lambda: read_items(self.against, ctx, lengths))
         ctx.overall |= {"sets": items.told()}
-        looking = Looking(items, self.overlap, any_numbers=self.numbers == "any")
+        looking = Looking(items, self.overlap, any_details=self.details == "any")
         start = 0
         for batch in records:
             found = looking.find(batch, self._columns(batch))

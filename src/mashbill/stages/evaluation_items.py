@@ -22,7 +22,7 @@ from mashbill.files.rows.chunks import Manner, read_chunks
 from mashbill.files.rows.nearly import Nearly
 from mashbill.files.rows.overlap import Parts, stands_in
 from mashbill.files.rows.said import whole
-from mashbill.files.rows.tokens import tokens_of, wholes_of
+from mashbill.files.rows.tokens import Runs, tokens_of, wholes_of
 from mashbill.stages.judging import FileName
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _READ = 8192
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _NUMBER = re.compile(r"(?<!\w)\d+(?!\w)")
+_ENDS = ".!?:;…\"'”)"  # behind which a word may be large for another reason than that it is a name
 _LETTERS, _UNSPACED_LETTERS = 16, 8
 """of a short question and its answer together, to be looked for as a pair"""
 
@@ -132,6 +133,8 @@ class Items:
         self.common = (lengths > 0) & (self.index.totals == 0)
         numbers = [" ".join(_NUMBER.findall(text)) for text in texts]
         self._numbers = tokens_of(pa.array(numbers, pa.large_string()))
+        names = [" ".join(names_in(text)) for text in texts]
+        self._names = tokens_of(pa.array(names, pa.large_string()))
         self.answered = np.array([bool(part.answers) for part in parts], bool)
         self.is_answer = np.array([part.is_answer for part in parts], bool)
         self.nearly: Nearly | None = None
@@ -189,8 +192,11 @@ class Items:
 
     def has_numbers(self, part: int, text: np.ndarray) -> bool:
         """Return whether all numbers of a part stand in a text, as tokens."""
-        begin, end = self._numbers.starts[part], self._numbers.ends[part]
-        return bool(np.isin(self._numbers.numbers[begin:end], text).all())
+        return _all_in(self._numbers, part, text)
+
+    def has_names(self, part: int, text: np.ndarray) -> bool:
+        """Return whether all names of a part stand in a text, as tokens."""
+        return _all_in(self._names, part, text)
 
     def answer_in(self, part: int, texts: list[np.ndarray]) -> bool:
         """Return whether an answer to a question stands in one of these texts, as tokens."""
@@ -217,6 +223,24 @@ class Items:
                 "of_common_text": int(self.common[own].sum()),
             }
         return found
+
+
+def _all_in(words: Runs, part: int, text: np.ndarray) -> bool:
+    return bool(np.isin(words.numbers[words.starts[part] : words.ends[part]], text).all())
+
+
+def names_in(text: str) -> list[str]:
+    """Return the words of a text that are written large, though no sentence begins with them.
+
+    None where most words are: then it says nothing.
+    """
+    words = text.split()
+    found, is_new = [], True
+    for word in words:
+        if word[0].isupper() and not is_new and word != "I":
+            found.append(word)
+        is_new = word[-1] in _ENDS
+    return found if 2 * len(found) < len(words) else []
 
 
 def read_items(against: dict[str, Against], ctx: StageContext, measures: Lengths) -> Items:

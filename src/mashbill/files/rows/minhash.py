@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from mashbill.files.rows.tokens import Runs
 
 _ROUNDS = 10  # of throwing: sets of a place's number of elements leave next to none empty
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
-_ODD = np.uint64(0x9E3779B97F4A7C15)
+_ODD = 0x9E3779B97F4A7C15
 _NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
@@ -40,11 +38,8 @@ class Bands:
     bands: int
     rows: int
     """places of a band"""
-
-    @property
-    def places(self) -> int:
-        """Places of a signature that are used."""
-        return self.bands * self.rows
+    places: int
+    """of a signature, a power of two; some at its end may be in no band"""
 
     def found(self, similarity: float) -> float:
         """Return the probability that two sets of this similarity are looked at more closely."""
@@ -59,19 +54,22 @@ def bands_for(threshold: float, places: int, recall: float) -> Bands:
 
     Args:
         threshold: similarity.
-        places: of a signature, at most.
+        places: of a signature, a power of two.
         recall: probability.
 
     Raises:
         RecipeError: if bands of one row would not do.
     """
+    if places & (places - 1):
+        msg = f"permutations = {places} is no power of two; set 64, 128 or 256"
+        raise RecipeError(msg)
     for rows in range(places, 0, -1):
-        cut = Bands(places // rows, rows)
+        cut = Bands(places // rows, rows, places)
         if cut.found(threshold) >= recall:
             return cut
     msg = (
         f"permutations = {places} find two texts of similarity {threshold} with a probability of "
-        f"{Bands(places, 1).found(threshold):.3f} at most, and {recall} is wanted; set more "
+        f"{Bands(places, 1, places).found(threshold):.3f} at most, and {recall} is wanted; set more "
         "permutations or a higher threshold"
     )
     raise RecipeError(msg)
@@ -82,33 +80,41 @@ def signatures(sets: Runs, places: int) -> np.ndarray:
 
     Args:
         sets: elements, mixed numbers; one may be there several times.
-        places: of a signature.
+        places: of a signature, a power of two.
     """
-    rows = len(sets.ends)
+    rows, bits = len(sets.ends), places.bit_length() - 1
     found = np.full(rows * places, _NONE, np.uint64)
-    firsts = np.arange(0, rows * places, places)
-    numbers, owners = sets.numbers, np.repeat(firsts, sets.counts)
-    full = sets.counts == 0
-    turn = 1
-    for number in range(_ROUNDS):
+    numbers, counts = sets.numbers, sets.counts
+    owners = np.repeat(np.arange(0, rows * places, places), counts)
+    mask, turn = np.uint64(places - 1), 1
+    for number in range(min(_ROUNDS, 64 // bits)):
         if number:
-            full = (found.reshape(rows, places) != _NONE).all(axis=1) | full
-            if full.all():
+            unfilled = _unfilled(found, rows, places)
+            left = int(unfilled.sum())
+            if not left:
                 break
-            numbers = sets.numbers[~np.repeat(full, sets.counts)]
-            owners = np.repeat(firsts, np.where(full, 0, sets.counts))
-            turn = turn * int(_ODD) % 2**64
-            numbers = numbers * np.uint64(turn)
-            numbers ^= numbers >> _HALF
-        at = owners + (((numbers >> _HALF) * np.uint64(places)) >> _HALF).astype(np.int64)
-        least = (numbers & _LOW) | np.uint64(number << 32)
-        if number:
-            new = found[at] >= np.uint64(number << 32)
-            at, least = at[new], least[new]
-        np.minimum.at(found, at, least)
+            if left < rows / 2:  # else taking what is left costs more than it saves
+                some = np.repeat(unfilled, counts)
+                numbers, owners = numbers[some], owners[some]
+                counts = np.where(unfilled, counts, 0)
+            # Other bits say the place, and an order of its own which element is the least.
+            turn = turn * _ODD % 2**64
+        bins = numbers if not number else numbers >> np.uint64(number * bits)
+        at = owners + (bins & mask).view(np.int64)
+        if not number:
+            np.minimum.at(found, at, numbers)
+            continue
+        new = np.flatnonzero(found[at] == _NONE)
+        np.minimum.at(found, at[new], numbers[new] * np.uint64(turn))
     grid = found.reshape(rows, places)
     _fill(grid, sets)
     return grid
+
+
+def _unfilled(found: np.ndarray, rows: int, places: int) -> np.ndarray:
+    """Return which signatures have an empty place, bool, shape (rows,)."""
+    empty: np.ndarray = (found.reshape(rows, places) == _NONE).any(axis=1)
+    return empty
 
 
 def _fill(grid: np.ndarray, sets: Runs) -> None:
@@ -119,10 +125,9 @@ def _fill(grid: np.ndarray, sets: Runs) -> None:
     sizes = sets.counts[row]
     begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)[:-1]])
     at = np.arange(int(sizes.sum())) + np.repeat(sets.starts[row] - begins, sizes)
-    orders = mixed(np.arange(1, grid.shape[1] + 1).astype(np.uint64) * _ODD)
-    numbers = mixed(sets.numbers[at] ^ np.repeat(orders[place], sizes)) & _LOW
-    least = np.minimum.reduceat(numbers, begins)
-    grid[row, place] = least | np.uint64(_ROUNDS << 32)
+    orders = mixed(np.arange(1, grid.shape[1] + 1).astype(np.uint64) * np.uint64(_ODD))
+    numbers = mixed(sets.numbers[at] ^ np.repeat(orders[place], sizes))
+    grid[row, place] = np.minimum.reduceat(numbers, begins)
 
 
 def band_keys(grid: np.ndarray, cut: Bands) -> np.ndarray:
@@ -136,7 +141,7 @@ def band_keys(grid: np.ndarray, cut: Bands) -> np.ndarray:
     """
     keys = np.zeros((len(grid), cut.bands), np.uint64) + np.arange(cut.bands).astype(np.uint64)
     for row in range(cut.rows):
-        keys = keys * _ODD + grid[:, row * cut.bands : (row + 1) * cut.bands]
+        keys = keys * np.uint64(_ODD) + grid[:, row * cut.bands : (row + 1) * cut.bands]
     return mixed(keys)
 
 

@@ -146,7 +146,8 @@ class Near:
         def mapped(name: str, kind: type, count: int) -> np.ndarray:
             if not count:
                 return np.empty(0, kind)
-            return np.memmap(self._folder / name, kind, "w+", shape=(count,))
+            found = np.memmap(self._folder / name, kind, "w+", shape=(count,))
+            return np.asarray(found)  # without what a mapped one does at each access
 
         self._fills = mapped("fills", np.uint8, len(sizes))
         self._rooms = mapped("rooms", np.uint8, len(sizes))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal
 
@@ -50,12 +51,13 @@ class Runs:
     ends: np.ndarray
     """how many of them stand before the end of each row's, int64, shape (rows,)"""
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """How many stand before each row's, int64, shape (rows,)."""
-        return np.concatenate([np.zeros(1, np.int64), self.ends[:-1]])[: len(self.ends)]
+        found: np.ndarray = self.ends - self.counts
+        return found
 
-    @property
+    @cached_property
     def counts(self) -> np.ndarray:
         """How many each row has, int64, shape (rows,)."""
         return np.diff(self.ends, prepend=0)
@@ -127,7 +129,7 @@ def shingles_of(texts: pa.Array, length: int, by: By = "words") -> Runs:
     rows = none[there]
     made = [blake2b(keys[place].encode(), digest_size=8).digest() for place in there]
     numbers = np.insert(runs.numbers, runs.starts[rows], np.frombuffer(b"".join(made), "<u8"))
-    counts = runs.counts
+    counts = runs.counts.copy()
     counts[rows] = 1
     return Runs(numbers, np.cumsum(counts))
 
@@ -149,7 +151,7 @@ def wholes_of(tokens: Runs) -> np.ndarray:
 def _wholes(tokens: Runs, rows: np.ndarray) -> np.ndarray:
     """Return the polynomial of all tokens of some rows, of which each has at least one."""
     counts, starts = tokens.counts[rows], tokens.starts[rows]
-    found = tokens.numbers[starts].copy()
+    found: np.ndarray = tokens.numbers[starts].copy()
     order = np.argsort(counts, kind="stable")
     begin, place = 0, 1
     sizes = counts[order]
