@@ -177,9 +177,11 @@ def test_what_became_of_rows_is_told_by_stage_and_source(tmp_path, rows):
         (None, 10, 0), (None, 4, 0), (14, 14, 0), (14, 8, 6),
     ]  # fmt: skip
     out = yields["out@1"]
-    assert [(name.split(":")[0], kept, gone) for name, kept, gone in out.sources] == [
-        ("set a", 7, 3), ("set b", 1, 3),
-    ]  # fmt: skip
+    assert [str(each) for each in out.sources] == [
+        "set a: origin not recorded: 7 kept, 3 rejected (3 n … below 3)",
+        "set b: origin not recorded: 1 kept, 3 rejected (3 n … below 3)",
+    ]
+    assert out.as_json()["sources"][0]["reasons"] == [{"rows": 3, "reason": "n … below 3"}]
     assert sum(each.rows for each in out.reasons) == 6
     assert out.share == 8 / 14
 

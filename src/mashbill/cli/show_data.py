@@ -45,9 +45,6 @@ def print_data(profiles: Sequence[DataProfile]) -> None:
                 f"{each.kept:,}",
                 f"{each.rejected:,}",
                 stacked(str(reason) for reason in each.reasons),
-                stacked(
-                    f"{name}: {kept:,}" + (f", {gone:,} rejected" if gone else "")
-                    for name, kept, gone in each.sources
-                ),
+                stacked(str(source) for source in each.sources),
             )
         out.print(stages)

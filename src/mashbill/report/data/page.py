@@ -151,13 +151,29 @@ def _few(column: Column) -> str:
     return f"{len(column.values.counts):,}" if column.values.counts else ""
 
 
+def _by_source(profile: DataProfile) -> list[tuple[str, int, int]]:
+    """Return (source, rows of it in the dataset, rows of it that went on the way)."""
+    kept = {each.source: each.kept for each in profile.yields[-1].sources if each.kept}
+    gone = dict.fromkeys(kept, 0)
+    for stage in profile.yields:
+        for each in stage.sources:
+            if each.source in gone:
+                gone[each.source] += each.rejected
+    return [(name, count, gone[name]) for name, count in kept.items()]
+
+
 def _pictures(profile: DataProfile) -> list[Picture]:
     pictures = []
     yields = [(each.artifact, each.kept, each.rejected) for each in profile.yields]
     pictures.append(Picture("Rows that each stage made", draw_yields(yields, "rows by stage")))
-    sources = profile.yields[-1].sources if profile.yields else ()
+    sources = _by_source(profile)
     if len(sources) > 1:
-        pictures.append(Picture("Rows by source", draw_yields(sources, "rows by source")))
+        pictures.append(
+            Picture(
+                "Rows by source, and those that went on the way",
+                draw_yields(sources, "rows by source"),
+            )
+        )
     for column in profile.columns[:_COLUMNS]:
         if column.name == profile.main and column.chars.rows:
             title = f"Characters of {column.name}"
@@ -165,7 +181,7 @@ def _pictures(profile: DataProfile) -> list[Picture]:
             title = f"Words of {column.name}, between spaces"
             pictures.append(Picture(title, draw_histogram(column.words.bins, "words")))
         numbers, labels = column.numbers, column.labels
-        if labels is not None:
+        if labels is not None and len(labels) > 1:
             pictures.append(Picture(f"Values of {column.name}", draw_counts(labels, "rows")))
         elif numbers is not None:
             drawing = draw_histogram(numbers["bins"], f"{column.name}, share of rows")

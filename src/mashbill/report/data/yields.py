@@ -6,26 +6,45 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mashbill.core.artifact import ArtifactRef
-from mashbill.core.reasons import Counted, rejections
-from mashbill.core.record import BILL
+from mashbill.core.reasons import Counted, Reasons, rejections
+from mashbill.core.record import BILL, REASON
 from mashbill.core.source import Channel
 from mashbill.lineage.circuit.nodes import NodeTable, children, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.store import Store
 
 _REASONS = 8  # that are told of a stage
 _SOURCES = 12  # that are told of a stage; the rest is put together
+_OF_SOURCE = 3  # reasons that are told of a source
 _NAMED = 3  # sources of one row that are named
 OTHERS = "others"
 _LOOKED = frozenset({"decontaminate"})
+
+
+@dataclass(frozen=True)
+class OfSource:
+    """What a stage made of the rows of one source, or of several that made them together."""
+
+    source: str
+    """whose text it is"""
+    kept: int
+    rejected: int
+    reasons: tuple[Counted, ...]
+    """why its rows went, the commonest first"""
+
+    def __str__(self) -> str:
+        gone = f", {self.rejected:,} rejected" if self.rejected else ""
+        why = f" ({'; '.join(map(str, self.reasons))})" if self.reasons else ""
+        return f"{self.source}: {self.kept:,} kept{gone}{why}"
 
 
 @dataclass(frozen=True)
@@ -41,8 +60,8 @@ class Yield:
     rejected: int
     reasons: tuple[Counted, ...]
     """why rows went, the commonest first"""
-    sources: tuple[tuple[str, int, int], ...]
-    """(whose text it is, rows kept, rows rejected), the most rows first"""
+    sources: tuple[OfSource, ...]
+    """the most rows first"""
 
     @property
     def share(self) -> float:
@@ -54,12 +73,17 @@ class Yield:
         return {
             "artifact": self.artifact, "kind": self.kind, "taken": self.taken, "kept": self.kept,
             "rejected": self.rejected,
-            "reasons": [{"rows": each.rows, "reason": each.reason} for each in self.reasons],
+            "reasons": _listed(self.reasons),
             "sources": [
-                {"source": name, "kept": kept, "rejected": gone}
-                for name, kept, gone in self.sources
+                {"source": each.source, "kept": each.kept, "rejected": each.rejected,
+                 "reasons": _listed(each.reasons)}
+                for each in self.sources
             ],
         }  # fmt: skip
+
+
+def _listed(reasons: tuple[Counted, ...]) -> list[dict[str, Any]]:
+    return [{"rows": each.rows, "reason": each.reason} for each in reasons]
 
 
 def behind(store: Store, manifest: Manifest) -> list[Manifest]:
@@ -117,30 +141,43 @@ def _figures(measures: dict[str, Any]) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-def _by_source(store: Store, manifest: Manifest) -> list[tuple[str, int, int]]:
-    """Return (whose text it is, rows kept, rows rejected)."""
+def _by_source(store: Store, manifest: Manifest) -> list[OfSource]:
     table = NodeTable.of(store, manifest)
-    gone = np.zeros(len(table.numbered), np.int64)
+    names = _names(table)
+    kept: Counter[str] = Counter()
+    for node, records in zip(table.numbered, table.records, strict=True):
+        kept[names[node]] += records
+    lost: dict[str, Reasons] = {}
     folder = store.folder(manifest.kind, manifest.ref)
     for shard in manifest.rejected:
         path = folder / shard.file
         if path.exists():  # a store that lost a file is told of by an audit
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(columns=[BILL]):
-                    bills = np.asarray(batch.column(0), np.int64)
-                    gone += np.bincount(bills, minlength=len(gone))[: len(gone)]
-    kept: Counter[str] = Counter()
-    lost: Counter[str] = Counter()
-    names = _names(table)
-    for node, records, less in zip(table.numbered, table.records, gone.tolist(), strict=True):
-        kept[names[node]] += records
-        lost[names[node]] += less
-    every = kept + lost
-    told = [name for name, _ in every.most_common(_SOURCES)]
-    found = [(name, kept[name], lost[name]) for name in told]
-    rest = (kept.total() - sum(each[1] for each in found),
-            lost.total() - sum(each[2] for each in found))  # fmt: skip
-    return [*found, (OTHERS, *rest)] if any(rest) else found
+            for bill, reason, rows in _rejected(path):
+                name = names[table.numbered[bill]]
+                lost.setdefault(name, Reasons()).add(reason or "no reason was given", rows)
+    gone = Counter({name: reasons.rows for name, reasons in lost.items()})
+    told = [name for name, _ in (kept + gone).most_common(_SOURCES)]
+    found = [
+        OfSource(name, kept[name], gone[name],
+                 tuple(lost[name].commonest(_OF_SOURCE)) if name in lost else ())
+        for name in told
+    ]  # fmt: skip
+    rest = OfSource(
+        OTHERS,
+        kept.total() - sum(each.kept for each in found),
+        gone.total() - sum(each.rejected for each in found),
+        (),
+    )
+    return [*found, rest] if rest.kept or rest.rejected else found
+
+
+def _rejected(path: Path) -> Iterator[tuple[int, str | None, int]]:
+    """Yield (node, reason, rows) of a file of rejected rows."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=[BILL, REASON]):
+            rows = pa.Table.from_batches([batch])
+            for each in rows.group_by([BILL, REASON]).aggregate([([], "count_all")]).to_pylist():
+                yield each[BILL], each[REASON], each["count_all"]
 
 
 def _names(table: NodeTable) -> dict[str, str]:
