@@ -233,6 +233,15 @@ def test_cells_of_lists_are_looked_at():
     assert not _Cells(batch, "n").has_texts
 
 
+def test_keys_of_objects_are_redacted_and_stay_apart():
+    value = {"a@example.com": 1, "to": {"A@Example.com": "x"}, "A@example.com": [None, 2.5, True]}
+    redactor = RowRedactor(FINDER, "<{kind}>", texts_within(value))
+    assert redactor.value(value) == {
+        "<EMAIL>": 1, "to": {"<EMAIL>": "x"}, "<EMAIL>_": [None, 2.5, True],
+    }  # fmt: skip
+    assert list(value) == ["<EMAIL>", "to", "<EMAIL>_"]
+
+
 def test_texts_within_a_value_are_walked_without_end():
     deep = leaf = []
     for _ in range(5000):

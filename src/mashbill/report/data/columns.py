@@ -179,7 +179,7 @@ def main_column(data: Dataset) -> str | None:
     rows.
     """
     fields = {field.name: field for field in data.schema if not field.name.startswith("_")}
-    texts = [name for name, field in fields.items() if is_text(field.type)]
+    texts: list[str] = [name for name, field in fields.items() if is_text(field.type)]
     for name in ("text", "messages_json", "messages", "conversations", "completion"):
         if name in texts:
             return name
@@ -187,4 +187,5 @@ def main_column(data: Dataset) -> str | None:
         return texts[0] if texts else None
     head = data.read(0, min(data.num_rows, 1000), texts)
     lengths = {name: pc.sum(pc.utf8_length(head.column(name))).as_py() or 0 for name in texts}
-    return max(texts, key=lambda name: int(lengths[name]))
+    longest: str = max(texts, key=lambda name: int(lengths[name]))
+    return longest

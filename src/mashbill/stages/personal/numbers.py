@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from mashbill.core.extras import needs
+from mashbill.core.installed import is_installed
 from mashbill.stages.personal.found import Found
 
 _EDGE = r"(?<![A-Za-z0-9_])(?<![0-9][.,])"
@@ -142,9 +143,9 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
     wanted: list[tuple[str | None, int, str]] = []
     if _MAY_BE_PHONE.search(text):
         wanted.append((None, 0, text))
-    for region in regions:
-        pattern = _NANP if region in NORTH_AMERICA else _DIGITS
-        wanted += [(region, first, piece) for first, piece in _around(text, pattern)]
+    for home in regions:
+        pattern = _NANP if home in NORTH_AMERICA else _DIGITS
+        wanted += [(home, first, piece) for first, piece in _around(text, pattern)]
     # As it is dialled at home a number is one only in the groups that are usual there.
     strict = library.Leniency.STRICT_GROUPING
     for region, first, piece in wanted:
@@ -170,7 +171,9 @@ def _around(text: str, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
 
 
 def unknown_regions(regions: Sequence[str]) -> list[str]:
-    """Return those of some regions that phonenumbers knows nothing of."""
+    """Return those of some regions that phonenumbers knows nothing of, if it is here."""
+    if not is_installed("phonenumbers"):
+        return []  # a run says what it lacks
     with needs("kind = 'pii'", "pii"):
         from phonenumbers import SUPPORTED_REGIONS
     return [region for region in regions if region not in SUPPORTED_REGIONS]

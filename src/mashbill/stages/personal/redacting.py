@@ -126,7 +126,7 @@ class RowRedactor:
         return self._names[key]
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value with its texts redacted; keys of objects stay.
+        """Return a JSON value with its texts redacted, keys of objects too.
 
         It is walked with a list of what waits, since a stranger wrote it.
         """
@@ -135,6 +135,8 @@ class RowRedactor:
         waiting = [value]
         while waiting:
             part = waiting.pop()
+            if isinstance(part, dict):
+                self._redact_keys(part)
             places = part.items() if isinstance(part, dict) else enumerate(part)
             for place, inner in list(places):
                 if isinstance(inner, str):
@@ -143,16 +145,27 @@ class RowRedactor:
                     waiting.append(inner)
         return value
 
+    def _redact_keys(self, part: dict[str, Any]) -> None:
+        """Redact the keys of an object, in place; two that become one are told apart."""
+        for key, inner in list(part.items()):
+            del part[key]  # and put behind the others again, so that the order stays
+            new = self.redacted(key)
+            while new in part:
+                new += "_"
+            part[new] = inner
+
 
 def texts_within(value: Any) -> list[str]:
-    """Return all texts of a JSON value, keys of objects aside."""
+    """Return all texts of a JSON value, keys of objects too."""
     found, waiting = [], [value]
     while waiting:
         part = waiting.pop()
         if isinstance(part, str):
             found.append(part)
-        elif isinstance(part, dict | list):
-            waiting += reversed(list(part.values()) if isinstance(part, dict) else part)
+        elif isinstance(part, dict):
+            waiting += reversed([text for pair in part.items() for text in pair])
+        elif isinstance(part, list):
+            waiting += reversed(part)
     return found
 
 
