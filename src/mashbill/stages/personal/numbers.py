@@ -73,6 +73,11 @@ _NANP = re.compile(
     r"[2-9][0-9]{2}[ ./\u00a0\u2010-\u2015-]{0,2}[0-9]{4}(?![0-9])"
 )
 """the same, where all numbers have ten digits: most digits of a text are none"""
+_SHAPE = re.compile(
+    r"(?<![0-9A-Za-z_])(?<![0-9][ .-])(?:\([0-9]{3}\) ?|[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}"
+    r"(?![0-9A-Za-z_]|[ .-][0-9])"
+)
+"""as they are written, also of numbers that the plan has not, as people make them up"""
 _AROUND = 24  # characters on either side by which the library tells whether it is one
 
 
@@ -156,6 +161,9 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
                 continue
             form = library.format_number(match.number, library.PhoneNumberFormat.E164)
             yield Found("phone", start, start + len(value), value, form)
+    for shaped in _SHAPE.finditer(text) if NORTH_AMERICA & set(regions) else ():
+        digits = re.sub(r"[^0-9]", "", shaped[0])
+        yield Found("phone", shaped.start(), shaped.end(), shaped[0], f"+1{digits}")
 
 
 def _around(text: str, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
