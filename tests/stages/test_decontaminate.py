@@ -128,6 +128,18 @@ def test_a_question_whose_answer_does_not_follow_at_once():
     assert measures["rules"] == {"question": 3}
 
 
+def test_what_is_written_without_its_points_is_found():
+    asked = "What's she paid a year if she's given twelve cheques and never a bonus in the U.S.?"
+    items = [
+        {"question": asked, "answer": ""},
+        {"question": "Isn't Janet's dog older?", "answer": ""},
+    ]
+    written = "Whats she paid a year if shes given twelve cheques and never a bonus in the US"
+    reasons, measures = look([{"text": written}, {"text": "isnt janets dog older"}], items)
+    assert [bool(reason) for reason in reasons] == [True, False]
+    assert measures["rules"] == {"question": 1}
+
+
 NO_LEAKS = [
     ("a short answer alone", "It is 72."),
     ("a name alone", "Ouagadougou is a large city, and Paris another."),
@@ -155,10 +167,11 @@ def test_what_did_not_leak_is_kept():
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("What is the capital of Burkina Faso?", ["Burkina", "Faso?"]),
+        ("What is the capital of Burkina Faso?", ["Burkina", "Faso"]),
         ("It rained. Why did Ada go, and I stay? Because: Bela said so.", ["Ada"]),
+        ("How large is the U.S. and (Peru), and Janet's house?", ["Peru"]),
         ("WHY DOES THIS SHOUT AT US", []),
-        ("Wer hat das Buch im Haus?", ["Buch", "Haus?"]),
+        ("Wer hat das Buch im Haus?", ["Buch", "Haus"]),
         ("中华人民共和国的首都", []), ("", []), ("x", []),
     ],
 )  # fmt: skip

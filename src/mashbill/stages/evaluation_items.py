@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 _READ = 8192
 _UNSPACED = re.compile(f"[{UNSPACED}]")
-_NUMBER = re.compile(r"(?<!\w)\d+(?!\w)")
+_NUMBER = re.compile(r"(?<![\w.,'])\d+(?!\w|[.,']\d)")
+_AROUND = ".,!?:;…()[]{}\"'“”‘’"  # noqa: RUF001
 _ENDS = ".!?:;…\"'”)"  # behind which a word may be large for another reason than that it is a name
 _LETTERS, _UNSPACED_LETTERS = 16, 8
 """of a short question and its answer together, to be looked for as a pair"""
@@ -237,8 +238,10 @@ def names_in(text: str) -> list[str]:
     words = text.split()
     found, is_new = [], True
     for word in words:
-        if word[0].isupper() and not is_new and word != "I":
-            found.append(word)
+        bare = word.strip(_AROUND)
+        # One with a point within it may be written without.
+        if bare[:1].isupper() and bare.isalpha() and not is_new and bare != "I":
+            found.append(bare)
         is_new = word[-1] in _ENDS
     return found if 2 * len(found) < len(words) else []
 

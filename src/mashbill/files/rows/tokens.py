@@ -3,7 +3,8 @@
 A token is a word, without case and in one canonical spelling; a sign, alone; or, where a script
 sets no space between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), a single letter. What
 is a word and what a sign, :mod:`mashbill.core.letters` says. Punctuation and space only set apart,
-so that texts which differ in case, punctuation or spacing have the same tokens.
+so that texts which differ in case, punctuation or spacing have the same tokens; but an apostrophe
+within a word is passed over, since many leave it out: don't is dont.
 
 A token's number is a polynomial of its letters modulo 2**64, mixed; a run's is a polynomial of its
 tokens' numbers. So two different runs get one number with a chance of about 2**-64. Whoever sets
@@ -38,6 +39,7 @@ _LETTER = 0x9E3779B97F4A7C15  # odd, so that its powers have inverses modulo 2**
 _TOKEN = np.uint64(0xD6E8FEB86659FD93)
 _SIGNS = ((35, 4), (42, 2), (47, 1), (60, 3), (64, 1), (92, 1), (94, 1), (124, 1), (126, 1))
 """of ASCII, as (first, how many): # $ % & * + / < = > @ \\ ^ | ~"""
+_APOSTROPHE, _CURLED = 0x27, 0x2019
 _BETWEEN, _WORD, _ALONE = 0, 1, 2
 _UNMET, _HARD = 255, np.uint32(0xFFFFFFFF)
 
@@ -288,6 +290,7 @@ def _tokens(letters: np.ndarray, kinds: np.ndarray, ends: np.ndarray, by: By) ->
         there = kinds != _BETWEEN
         before = np.concatenate([[0], np.cumsum(there)])
         return Runs(mixed(letters[there].astype(np.uint64)), before[ends])
+    letters, kinds, ends = _without_apostrophes(letters, kinds, ends)
     word = kinds == _WORD
     begins, stops = word.copy(), word.copy()
     begins[1:] &= ~word[:-1]
@@ -307,3 +310,23 @@ def _tokens(letters: np.ndarray, kinds: np.ndarray, ends: np.ndarray, by: By) ->
     np.cumsum(letters.astype(np.uint64) * powers[: len(letters)], out=sums[1:])
     numbers = mixed((sums[behind] - sums[first]) * inverses[first])
     return Runs(numbers, np.searchsorted(first, ends))
+
+
+def _without_apostrophes(
+    letters: np.ndarray, kinds: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return letters, kinds and ends without the apostrophes that stand within words."""
+    within = letters == _APOSTROPHE
+    if letters.dtype != np.uint8:
+        within |= letters == _CURLED
+    if not within.any():
+        return letters, kinds, ends
+    word = kinds == _WORD
+    within[1:] &= word[:-1]
+    within[:-1] &= word[1:]
+    edges = ends[(ends > 0) & (ends <= len(letters))]
+    within[edges - 1] = False  # at the end of a text, or the beginning of the next
+    within[edges[edges < len(letters)]] = False
+    within[:1] = False
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(within)])
+    return letters[~within], kinds[~within], ends - before[ends]
