@@ -15,7 +15,7 @@ class Letters(PrefixedTeacher):
         self.prefix = ids.tolist()
 
     def _compute_logits(self, ids, lengths):
-        return np.zeros((len(ids), 256))
+        return np.zeros((min(len(ids), len(lengths)), 256))
 
 
 def of(text):

@@ -16,6 +16,7 @@ from tests_support import CHANNELS, rows_of, run_stages, run_toy
 import mashbill as mb
 from mashbill import InputError, RecipeError
 from mashbill.calls.journal import Journal
+from mashbill.cli.show_judges import judged_json, print_judged
 from mashbill.core.teacher import Answer
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
@@ -542,7 +543,7 @@ def test_the_short_form_is_as_it_was():
     assert (many.swaps, many.who, many.is_short) == (True, ("t",), False)
 
 
-def test_the_recipe_of_preferences_runs_and_its_bill_and_page_say_who_did_what(tmp_path):
+def test_the_recipe_of_preferences_runs_and_its_bill_and_page_say_who_did_what(tmp_path, capsys):
     store, _ = run_toy(CHANNELS.parent / "preferences.toml", tmp_path / "store")
     result = store.find("preferred")
     through = {
@@ -557,6 +558,12 @@ def test_the_recipe_of_preferences_runs_and_its_bill_and_page_say_who_did_what(t
     (judged,) = gather(store, result).judged
     assert {judge.name for judge in judged.judges} == {"strict", "mild"}
     assert re.search(r"Cohen's kappa: strict, mild 0\.\d\d; Krippendorff's alpha", judged.agreement)
+    (shown,) = judged_json([result])
+    assert shown["agreement"] == judged.agreement
+    print_judged([result])
+    told = capsys.readouterr().out
+    assert "preferred@1, judge strict: 288 answered, " in told.replace("\n", " ")
+    assert "said otherwise the other way round" in told.replace("\n", " ")
     page = mb.open(store.root).report("preferred").read_text()
     assert "otherwise the other way round" in page
     # The second set asks the same questions, and pays for none of them.

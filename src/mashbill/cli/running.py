@@ -32,6 +32,7 @@ from mashbill.cli.options import (
 )
 from mashbill.cli.show import print_plan, print_spend, print_verdicts
 from mashbill.cli.show_evaluation import print_evaluations
+from mashbill.cli.show_judges import judged_json, print_judged
 from mashbill.cli.show_rewards import print_rewards, rewards_json
 from mashbill.client.budget import Caps
 from mashbill.core.errors import InputError, MashbillError
@@ -206,6 +207,7 @@ def run(
                 "evaluation": next((one.measures for one in evaluations.values()), None),
                 "evaluations": {name: one.measures for name, one in evaluations.items()},
                 "rewards": rewards_json(ran.rewards),
+                "judges": judged_json([item.manifest for item in ran.done]),
                 "verdicts": [verdict.as_json() for pair in ran.verdicts for verdict in pair],
                 "report": str(ran.report),
             }
@@ -213,6 +215,7 @@ def run(
         return
     out.print()
     print_rewards(ran.rewards)
+    print_judged([item.manifest for item in ran.done])
     print_evaluations(evaluations)
     print_verdicts(list(ran.verdicts), str(ran.result.ref))
     out.say(f"Report: {ran.report}")
