@@ -91,11 +91,13 @@ LISTED = {
         "subprocess.Popen": "a program of ours; the recipe says in words that foreign ones may run",
         "subprocess.run": "rm, on the folder that it made itself",
     },
+    "verifiers/code/answering.py": dict.fromkeys(
+        ("__import__", "compile", "exec"),
+        "runs foreign programs: what the sandbox is for; it is handed to a process inside of it",
+    ),
     "verifiers/code/guest.py": dict.fromkeys(
         (
             "__import__",
-            "compile",
-            "exec",
             "ctypes.PyDLL",
             "ctypes.addressof",
             "ctypes.c_uint",
@@ -103,7 +105,7 @@ LISTED = {
             "ctypes.create_string_buffer",
             "ctypes.get_errno",
         ),
-        "runs foreign programs: what the sandbox is for; it is handed to a process inside of it",
+        "closes foreign programs in; it is handed to a process inside of the sandbox",
     ),
     "run/pool.py": {"subprocess.Popen": "a module of ours: the run's own workers"},
     "run/server.py": {"multiprocessing.connection.Listener": OF_A_RUN},

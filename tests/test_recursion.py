@@ -11,9 +11,12 @@ SOURCE = Path(mashbill.__file__).parent
 
 OF_ANSWERS = "brackets in one another, of which verifiers/maths/tokens.py takes _DEEPEST"
 BOUNDED = {
-    "verifiers/code/guest.py _value": "what core/parsing.py read outside: its depth",
-    "verifiers/code/guest.py _written": "_DEEPEST values in one another, then ValueError",
-    "verifiers/code/guest.py _written_whole": "the same",
+    "verifiers/code/answering.py _value": "what core/parsing.py read outside: its depth",
+    "verifiers/code/answering.py _written": "_DEEPEST values in one another, then ValueError",
+    "verifiers/code/answering.py _written_whole": "the same",
+    "verifiers/code/published.py _keyed": "its argument left, from 40",
+    "verifiers/code/published.py in_our_keys": "what core/parsing.py read; who calls it catches more",
+    "verifiers/code/values.py _text": "what core/parsing.py read, or flaw() found no fault with",
     "verifiers/code/values.py number": "the parts of a complex number, which are none",
     "verifiers/code/values.py _real": "the same",
     "verifiers/code/filter.py _halved": "half of what is left: a table of the package",

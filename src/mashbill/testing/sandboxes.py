@@ -88,7 +88,7 @@ def _probed(guest: Guest, what: str) -> Any:
 
 
 def _check_answers(laws: Laws, sandbox: Sandbox) -> None:
-    with laws.law("a guest answers", "Run verifiers/code/guest.py's answer() for each guest."):
+    with laws.law("a guest answers", "Run verifiers/code/answering.py's answer() for each guest."):
         guest = _probing(sandbox)
         for what, said in (
             ("1 + 1 == 2", True),

@@ -89,6 +89,16 @@ REACHES = {
     "raises its limits": (
         "import resource as r; r.setrlimit(r.RLIMIT_AS, (r.RLIM_INFINITY,) * 2); return 'out'"
     ),
+    "lowers its limit on time, to end as by the host": (
+        "import resource as r\nr.setrlimit(r.RLIMIT_CPU, (0, 0))\nwhile True: pass"
+    ),
+    "lowers its limit on time by another call": (
+        "call(160, 0, b'\\0' * 16)\ncall(302, 0, 0, b'\\0' * 16, 0)\n"
+        "call(302, os.getpid(), 1 << 32, b'\\0' * 16, 0)\nwhile True: pass"
+    ),
+    "kills itself": "os.kill(os.getpid(), 9); os.kill(0, 9); os.kill(-1, 9)\nwhile True: pass",
+    "stops itself": "os.kill(os.getpid(), 19)\nwhile True: pass",
+    "aborts": "os.abort()",
     "raises its limit on processes": (
         "import resource as r; r.setrlimit(r.RLIMIT_NPROC, (9999, 9999)); return 'out'"
     ),
@@ -159,6 +169,18 @@ REACHES = {
         "[threading.Thread(target=spin, daemon=True).start() for _ in range(4)]\n"
         "while True: pass"
     ),
+    "runs in threads that end, which no clock of threads counts": (
+        "import threading, hashlib\ndef burn(): hashlib.pbkdf2_hmac('sha512', b'x', b'y', 40000)\n"
+        "while True:\n    some = [threading.Thread(target=burn) for _ in range(12)]\n"
+        "    [one.start() for one in some]\n"
+        "    while any(one.is_alive() for one in some): hashlib.sha256(b'x' * 3000)"
+    ),
+    "uses more of all cores than it may": (
+        "import threading, hashlib\ndef burn():\n"
+        "    while True: hashlib.pbkdf2_hmac('sha512', b'x', b'y', 40000)\n"
+        "[threading.Thread(target=burn, daemon=True).start() for _ in range(8)]\nburn()"
+    ),
+    "closes its channel and stays": ("import time; os.close(3); time.sleep(3600)"),
     "computes a number without end": "return 'out' if 9 ** 9 ** 9 ** 9 else ''",
     "matches a pattern without end": "import re; re.match('(a+)+$', 'a' * 64 + 'b'); return 'out'",
     "crashes the interpreter": "ctypes.string_at(0)",
@@ -194,6 +216,42 @@ FORGES = {
     "says that it answers terabytes": "import os\nos.write(3, b'\\xff' * 64)\ndef secret(): return 0",
     "begins an answer and never ends it": "import os\ndef secret():\n    os.write(3, b'\\0\\0\\1')\n    while True: pass",
     "answers what is no JSON": "import os\ndef secret():\n    os.write(3, b'\\0\\0\\0\\4nope')\n    os._exit(0)",
+    "closes what answers go through, and stays": (
+        "import os, time\nos.close(3)\nwhile True: time.sleep(1)\ndef secret(): return 0"
+    ),
+    "ends half of what answers go through": """
+        import ctypes, time
+        libc = ctypes.CDLL(None)
+        def secret():
+            libc.shutdown(3, 1)
+            time.sleep(3600)
+        """,
+    "ends the other half": """
+        import ctypes, time
+        ctypes.CDLL(None).shutdown(3, 0)
+        def secret(): time.sleep(3600)
+        """,
+    "drips an answer": """
+        import os, struct, time
+        def secret():
+            text = b'{"value": 0}'
+            for byte in struct.pack('!I', len(text)) + text:
+                os.write(3, bytes([byte]))
+                time.sleep(0.02)
+            time.sleep(3600)
+        """,
+    "answers late, for what is asked next": """
+        import os, struct, threading, time
+        def late():
+            time.sleep(0.3)
+            text = b'{"value": 4812633907, "value": 4812633907}'
+            os.write(3, struct.pack('!I', len(text)) + text)
+        def secret():
+            threading.Thread(target=late).start()
+            time.sleep(3600)
+        """,
+    "answers as long as can be": "def secret(): return 'x' * ((4 << 20) - 12)",
+    "answers longer than can be": "def secret(): return 'x' * ((4 << 20) - 11)",
     "closes what answers go through": "import os\nos.close(3)\ndef secret(): return 0",
     "reads what it is asked next": """
         import os
@@ -275,6 +333,12 @@ FORGES = {
     "gives all at once": "def secret(): return list(range(100000))",
     "is asked by another name": "def __getattr__(name): return lambda *a: 0",
     "raises what tells": "def secret(): raise ValueError({'value': 1})",
+    "has an error of many names": """
+        class Error(Exception): pass
+        Error.__name__ = '4812633907' * 100
+        for n in range(500): Error = type(f'E{n}', (Error,), {})
+        def secret(): raise Error('x' * (1 << 20))
+        """,
     "has an error that cannot be told": """
         class Bad(Exception):
             def __str__(self): raise RuntimeError

@@ -21,7 +21,7 @@ from mashbill.core.sandbox import EndedError, Limits
 from mashbill.core.verifier import Case, Score, VerifierSession
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
-from mashbill.verifiers.code import bubblewrap, guest
+from mashbill.verifiers.code import answering, bubblewrap
 from mashbill.verifiers.code.bare import Bare
 from mashbill.verifiers.code.finding import program_in
 from mashbill.verifiers.code.spec import ACCEPTED, Code, CodeSpec
@@ -208,7 +208,7 @@ UNREADABLE = {
     "a map of no pairs": (_calls({"expected": {"$map": [1]}}), "list of pairs"),
     "too many": (_calls(*[{"expected": 1}] * (MOST + 1)), "read at most"),
     "runs without output": ('{"runs": [{"stdin": "1"}]}', "both texts"),
-    "other lengths": ('{"inputs": ["1"], "outputs": []}', "a list of tests is needed"),
+    "other lengths": ('{"inputs": ["1"], "outputs": []}', "not as many"),
     "a number": (3, "they are int"),
 }
 
@@ -467,16 +467,16 @@ _values = st.recursive(
 
 @given(_values)
 def test_a_value_goes_in_and_out_and_is_the_same(value: Any) -> None:
-    written = json.loads(json.dumps(guest._written(value)))
+    written = json.loads(json.dumps(answering._written(value)))
     assert not flaw(written)
-    back = guest._value(written)
-    assert _SAME(json.loads(json.dumps(guest._written(back))), written)
+    back = answering._value(written)
+    assert _SAME(json.loads(json.dumps(answering._written(back))), written)
     assert repr(type(back)) == repr(type(value)) or isinstance(value, bytes)
 
 
 @given(_values, _values)
 def test_same_is_symmetric(one: Any, two: Any) -> None:
-    first, second = (json.loads(json.dumps(guest._written(value))) for value in (one, two))
+    first, second = (json.loads(json.dumps(answering._written(value))) for value in (one, two))
     assert _SAME(first, second) == _SAME(second, first)
     assert _SAME(first, first)
 

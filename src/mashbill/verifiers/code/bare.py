@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -15,11 +16,11 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from mashbill.core.sandbox import EndedError, Guest, Limits
-from mashbill.verifiers.code.warm import Channel, ended_by
+from mashbill.verifiers.code.inside import text_of_guest
+from mashbill.verifiers.code.warm import ENDING, Channel, ended_by
 
 if TYPE_CHECKING:
     from mashbill.core.sandbox import Sandbox
@@ -64,15 +65,19 @@ class BareGuest:
             "memory": limits.memory, "disk": limits.disk, "seconds": limits.seconds,
             "longest": limits.message, "folder": self._folder, "channel": theirs.fileno(),
         }  # fmt: skip
-        source = resources.files(__package__).joinpath("guest.py").read_text(encoding="utf-8")
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-s", "-S", "-P", "-B", "-c", source],
+                [sys.executable, "-s", "-S", "-P", "-B", "-c", text_of_guest()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={"GUEST": json.dumps(order), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
+                env={
+                    "GUEST": json.dumps(order),
+                    "PYTHONHASHSEED": "0",
+                    "LC_ALL": "C.UTF-8",
+                    "MALLOC_ARENA_MAX": "1",
+                },
                 start_new_session=True,
             )
         except OSError as error:
@@ -95,17 +100,37 @@ class BareGuest:
         except ValueError as error:
             raise EndedError(str(error), "program") from None
         except OSError:
-            self._socket.close()
-            _, status, used = os.wait4(self._process.pid, 0)
-            self._process.returncode = os.waitstatus_to_exitcode(status)
-            raise ended_by(status, used.ru_utime + used.ru_stime, self._limits) from None
+            raise self._why() from None
+
+    def _why(self) -> EndedError:
+        """Return why it ended, or that it is still there and only closed its channel."""
+        ended = os.pidfd_open(self._process.pid)
+        try:
+            poll = select.poll()
+            poll.register(ended, select.POLLIN)
+            is_there = not poll.poll(ENDING * 1000)
+        finally:
+            os.close(ended)
+        status, seconds = self._killed()
+        if is_there:
+            return EndedError("it closed what answers go through", "program")
+        return ended_by(status, seconds, self._limits)
+
+    def _killed(self) -> tuple[int, float]:
+        """End its session, and it; return its wait status and seconds of processor time.
+
+        Its number is given back last: until then it cannot be another session's.
+        """
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        _, status, used = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return status, used.ru_utime + used.ru_stime
 
     def end(self) -> None:
         """End it, and what it started in its session; delete its folder."""
         if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._killed()
         self._socket.close()
         try:
             shutil.rmtree(self._folder, ignore_errors=True)

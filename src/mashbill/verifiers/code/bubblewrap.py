@@ -19,7 +19,6 @@ import sys
 import threading
 from contextlib import suppress
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from mashbill.core.errors import InputError, MashbillError, MissingExtraError
 from mashbill.core.extras import needs
 from mashbill.core.sandbox import Guest, Limits
 from mashbill.verifiers.code.filter import ARCHITECTURE, program
+from mashbill.verifiers.code.inside import text_of_guest
 from mashbill.verifiers.code.warm import Warm, tried
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ class Bubblewrap:
 
     def _started(self, control: int) -> subprocess.Popen[bytes]:
         """Start the warm process, with the descriptor of its socket."""
-        source = resources.files(__package__).joinpath("guest.py").read_text(encoding="utf-8")
-        inside = [str(_interpreter()), "-s", "-S", "-P", "-B", "-c", source]
+        inside = [str(_interpreter()), "-s", "-S", "-P", "-B", "-c", text_of_guest()]
         return subprocess.Popen(
             [self._binary, *self._place(), "--", *inside, str(control)],
             pass_fds=[control],
@@ -136,6 +135,7 @@ class Bubblewrap:
         yield from ("--cap-drop", "ALL", *self._mode)
         yield from ("--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox")
         yield from ("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LC_ALL", "C.UTF-8")
+        yield from ("--setenv", "MALLOC_ARENA_MAX", "1")  # others take 64 MiB of addresses each
         seen: set[Path] = set()
         bound: list[Path] = []
         for path in (*map(Path, _LIBRARIES), *_python()):

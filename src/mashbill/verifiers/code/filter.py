@@ -17,7 +17,7 @@ ARCHITECTURE = "x86_64"
 """machine, as :func:`platform.machine` names it, whose numbers these are"""
 _AUDIT_ARCH = 0xC000003E
 _LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
-_NUMBER, _ARCH, _FIRST, _SECOND = 0, 4, 16, 24  # offsets in struct seccomp_data, low halves
+_NUMBER, _ARCH, _FIRST, _SECOND, _THIRD = 0, 4, 16, 24, 32  # offsets in struct seccomp_data, low
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS = 1, 38
 _Step = tuple[int, int, int, int]
@@ -66,7 +66,7 @@ _ALLOWED = {
     "getpid": 39, "uname": 63, "getrlimit": 97, "getrusage": 98, "sysinfo": 99, "getuid": 102,
     "getgid": 104, "geteuid": 107, "getegid": 108, "getppid": 110, "getpgrp": 111,
     "getgroups": 115, "getresuid": 118, "getresgid": 120, "getpgid": 121, "getsid": 124,
-    "getpriority": 140, "setrlimit": 160, "gettid": 186, "prlimit64": 302, "getrandom": 318,
+    "getpriority": 140, "gettid": 186, "getrandom": 318,
 }  # fmt: skip
 _REFUSED = {
     "shmget": 29, "shmat": 30, "shmctl": 31, "socket": 41, "connect": 42, "accept": 43,
@@ -90,6 +90,7 @@ _REFUSED = {
     "io_uring_register": 427, "pidfd_open": 434, "pidfd_getfd": 438, "process_madvise": 440,
 }  # fmt: skip
 _CLONE, _CLONE3, _SOCKETPAIR, _IOCTL = 56, 435, 53, 16
+_SETRLIMIT, _PRLIMIT = 160, 302
 _TERMINAL = (0x5401, 0x5413, 0x5421, 0x541B, 0x5450, 0x5451)
 """what of ioctl is allowed: asking what a terminal is and how much can be read, setting flags"""
 
@@ -113,6 +114,14 @@ def program() -> bytes:
         (_AND, 0, 0, _THREAD | _NEW_SPACES),
         *_if_one_of((_THREAD,)),
     ]
+    # A limit on processor time ends it as the host's memory running out does, by SIGKILL. Who sets
+    # one of its own could call its end an outage, so the number 0 (RLIMIT_CPU) is only read.
+    leaves[_SETRLIMIT] = [(_LOAD, 0, 0, _FIRST), (_EQUAL, 0, 1, 0), _REFUSES, _ALLOWS]
+    leaves[_PRLIMIT] = [
+        (_LOAD, 0, 0, _SECOND), (_EQUAL, 1, 0, 0), _ALLOWS,
+        (_LOAD, 0, 0, _THIRD + 4), (_EQUAL, 0, 3, 0),
+        (_LOAD, 0, 0, _THIRD), (_EQUAL, 0, 1, 0), _ALLOWS, _REFUSES,
+    ]  # fmt: skip
     leaves[_SOCKETPAIR] = [(_LOAD, 0, 0, _FIRST), *_if_one_of((_LOCAL,))]
     leaves[_IOCTL] = [(_LOAD, 0, 0, _SECOND), *_if_one_of(_TERMINAL)]
     steps += _halved(_ranges(leaves))

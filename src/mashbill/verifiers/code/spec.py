@@ -8,6 +8,7 @@ anything: they need ``forgeable = true``, and the bill says so.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 ACCEPTED = "I accept that foreign programs run as me"
 """what a recipe must say where there is no isolation"""
+
+
+_MESSAGE = 4 << 20
+"""bytes of a message: the longest that tests can expect fits, as texts or tuples are written"""
 
 
 class CodeSpec(VerifierSpec):
@@ -137,16 +142,20 @@ class Code:
             memory=spec.memory_mb << 20,
             disk=spec.disk_mb << 20,
             seconds=int(spec.total_seconds) + 1,
+            message=_MESSAGE,
         )
         self._judge = Judge(spec, sandbox, limits)
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
+        self._process = os.getpid()
         self._lock = threading.Lock()
         weakref.finalize(self, sandbox.close)
 
     def score(self, cases: Sequence[Case]) -> list[Score]:
         """Return for each output what its program is worth."""
         with self._lock:
-            if self._pool is None:
+            if self._pool is None or self._process != os.getpid():  # threads are not forked
                 self._pool = ThreadPoolExecutor(self._threads, "sandbox")
-        return list(self._pool.map(self._judge.score, cases))
+                self._process = os.getpid()
+            pool = self._pool
+        return list(pool.map(self._judge.score, cases))

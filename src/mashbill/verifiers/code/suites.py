@@ -10,9 +10,9 @@ Read are, from a text of JSON or from a column of lists and structs:
     {"function": "add", "calls": [{"args": [1], "kwargs": {}, "raises": "TypeError"}]}
     {"runs": [{"stdin": "1 2", "stdout": "3"}]}
     {"suite": "assert add(1, 2) == 3"}
-    {"inputs": [...], "outputs": [...], "fn_name": "add"}      as APPS and TACO write it
 
-and a text that is no JSON object, or a list of texts, as a suite.
+a text that is no JSON object, or a list of texts, as a suite, and what published sets write
+(:mod:`.published`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mashbill.core.errors import InputError
-from mashbill.core.parsing import json_value
+from mashbill.core.parsing import MARK, half_a_character, json_value
+from mashbill.verifiers.code.asserting import called_in, check_suite
+from mashbill.verifiers.code.published import in_our_keys
 from mashbill.verifiers.code.values import flaw
 
 MOST = 1000
 """tests of a row that are read"""
 LONGEST = 1 << 19
 """characters of a row's tests"""
-_CALL_KEYS = frozenset({"args", "kwargs", "expected", "raises", "function"})
+_CALL_KEYS = frozenset({"args", "kwargs", "expected", "or_expected", "raises", "function"})
+_SPACE = " \t\r\n"
 _RUN_KEYS = frozenset({"stdin", "stdout"})
 
 
@@ -42,6 +45,8 @@ class Call:
     expected: Any = None
     raises: str = ""
     """name of the exception that it should raise; empty if it should give ``expected``"""
+    known: tuple[Any, ...] = ()
+    """values of which it should give one: ``expected``, and what a set may mean as well"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class Suite:
     """of tests that are a program"""
     function: str = ""
     """that the program should define; empty if the tests do not say"""
+    about: str = ""
+    """name that a program that is meant defines, so far as can be told"""
 
 
 def read(written: Any) -> Suite | None:
@@ -78,41 +85,50 @@ def read(written: Any) -> Suite | None:
         if len(written) > LONGEST:
             msg = f"they have {len(written):,} characters, and {LONGEST:,} are read at most"
             raise InputError(msg)
-        if written.lstrip()[0] not in "{[":
-            return Suite("program", source=written)
+        if written.lstrip(MARK + _SPACE)[:1] not in ("{", "["):
+            return _program(written.lstrip(MARK), "")
         written = json_value(written, "the tests")
-    if isinstance(written, list):
-        return _of_list(written)
-    if not isinstance(written, dict):
+        if written in ([], {}):
+            return None
+    if not isinstance(written, dict | list):
         msg = f"they are {type(written).__name__}, and an object, a list or a text is needed"
         raise InputError(msg)
-    return _of_object({key: value for key, value in written.items() if value is not None})
+    if isinstance(written, dict):
+        written = {str(key): value for key, value in written.items() if value is not None}
+    written = in_our_keys(written)
+    return _of_list(written) if isinstance(written, list) else _of_object(written)
+
+
+def _program(source: str, function: str) -> Suite:
+    if half_a_character(source):
+        msg = "the suite holds half of a character"
+        raise InputError(msg)
+    check_suite(source, function)
+    return Suite("program", source=source, function=function, about=function or called_in(source))
 
 
 def _of_list(written: list[Any]) -> Suite:
     if all(isinstance(one, str) for one in written):
-        return Suite("program", source="\n".join(written))
+        return _program("\n".join(written), "")
     keys = set().union(*(one for one in written if isinstance(one, dict)))
     return _of_object({"runs" if keys & _RUN_KEYS else "calls": written})
 
 
 def _of_object(written: dict[str, Any]) -> Suite:
-    function = written.get("function") or written.get("fn_name") or ""
+    function = written.get("function") or ""
     if not isinstance(function, str) or len(function) > 200:
         msg = f"function is {function!r:.40}, and a name is needed"
         raise InputError(msg)
-    if "inputs" in written and "outputs" in written:
-        return _of_pairs(written, function)
     if "suite" in written:
         if not isinstance(written["suite"], str):
             msg = "suite is no text"
             raise InputError(msg)
-        return Suite("program", source=written["suite"], function=function)
+        return _program(written["suite"], function)
     for key, one_of in (("calls", _call), ("runs", _run)):
         if key in written:
             tests = _list_of(written[key], key)
             made = tuple(one_of(test, f"{key}[{at}]", function) for at, test in enumerate(tests))
-            return Suite("calls" if key == "calls" else "runs", made, function=function)
+            return Suite("calls" if key == "calls" else "runs", made, "", function, function)
     msg = (
         f"they have the keys {', '.join(map(repr, sorted(written)))[:120] or 'none'}; give calls, "
         "runs, suite, or inputs and outputs"
@@ -132,26 +148,6 @@ def _list_of(tests: Any, key: str) -> list[Any]:
     return tests
 
 
-def _of_pairs(written: dict[str, Any], function: str) -> Suite:
-    inputs, outputs = (_list_of(written[key], key) for key in ("inputs", "outputs"))
-    if len(inputs) != len(outputs):
-        msg = f"there are {len(inputs)} inputs and {len(outputs)} outputs"
-        raise InputError(msg)
-    pairs = list(zip(inputs, outputs, strict=True))
-    if not function:
-        runs = tuple(
-            _run({"stdin": given, "stdout": out}, f"inputs[{at}]")
-            for at, (given, out) in enumerate(pairs)
-        )
-        return Suite("runs", runs)
-    calls = []
-    for at, (given, out) in enumerate(pairs):
-        expected = out[0] if isinstance(out, list) and len(out) == 1 else out
-        args = given if isinstance(given, list) else [given]
-        calls.append(_call({"args": args, "expected": expected}, f"inputs[{at}]", function))
-    return Suite("calls", tuple(calls), function=function)
-
-
 def _call(test: Any, where: str, function: str) -> Call:
     table = _table(test, where, _CALL_KEYS)
     name = table.get("function") or function
@@ -159,18 +155,23 @@ def _call(test: Any, where: str, function: str) -> Call:
         msg = f"{where} names no function, and the tests do not either; set function"
         raise InputError(msg)
     args, kwargs = table.get("args") or [], table.get("kwargs") or {}
-    if not isinstance(args, list) or not isinstance(kwargs, dict):
-        msg = f"{where} has args that are no list, or kwargs that are no object"
+    if (
+        not isinstance(args, list)
+        or not isinstance(kwargs, dict)
+        or not all(isinstance(key, str) for key in kwargs)
+    ):
+        msg = f"{where} has args that are no list, or kwargs that are no object with names"
         raise InputError(msg)
     raises = table.get("raises") or ""
     if not isinstance(raises, str) or ("expected" not in table and not raises):
         msg = f"{where} says neither what is expected nor, by a name, what it raises"
         raise InputError(msg)
-    for value in (*args, *kwargs.values(), table.get("expected")):
+    known = [table[key] for key in ("expected", "or_expected") if key in table]
+    for value in (*args, *kwargs.values(), *known):
         if wrong := flaw(value):
             msg = f"{where}: {wrong}"
             raise InputError(msg)
-    return Call(name, tuple(args), dict(kwargs), table.get("expected"), raises)
+    return Call(name, tuple(args), dict(kwargs), table.get("expected"), raises, tuple(known))
 
 
 def _run(test: Any, where: str, function: str = "") -> Run:
@@ -178,8 +179,8 @@ def _run(test: Any, where: str, function: str = "") -> Run:
     table = _table(test, where, _RUN_KEYS)
     given, out = table.get("stdin", ""), table.get("stdout")
     texts = [_lines(text) for text in (given, out)]
-    if None in texts:
-        msg = f"{where} needs stdin and stdout, both texts"
+    if None in texts or half_a_character(texts):
+        msg = f"{where} needs stdin and stdout, both texts of whole characters"
         raise InputError(msg)
     return Run(str(texts[0]), str(texts[1]))
 
@@ -196,7 +197,7 @@ def _table(test: Any, where: str, keys: frozenset[str]) -> dict[str, Any]:
         msg = f"{where} is {type(test).__name__}, and an object is needed"
         raise InputError(msg)
     table = {key: value for key, value in test.items() if value is not None or key == "expected"}
-    if strange := sorted(set(table) - keys):
+    if strange := sorted(set(table) - keys, key=str):
         msg = f"{where} has the key {strange[0]!r:.40}, which is none of {', '.join(sorted(keys))}"
         raise InputError(msg)
     return table

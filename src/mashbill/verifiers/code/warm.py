@@ -27,6 +27,8 @@ _START = 20.0
 """seconds that the warm process may take until it is warm, and that a guest may take to end"""
 _PATIENCE = 10
 """how many times its seconds a guest may take where the machine is busy with others"""
+ENDING = 1.0
+"""seconds that a guest may take between closing its channel, as its end does, and having ended"""
 _ORDER = 1 << 16
 _SPACES = ("user", "pid", "mount", "ipc", "uts", "cgroup", "net")
 
@@ -99,6 +101,14 @@ class Warm:
         except OSError:
             return None
 
+    def tells_within(self, seconds: float) -> bool:
+        """Return whether the process says something within so many seconds, or is gone itself."""
+        if self._control is None:
+            return True
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def told(self) -> dict[str, Any] | None:
         """Return what the process says next; None if it ended."""
         if self._control is None:
@@ -143,11 +153,12 @@ class WarmGuest:
         begun = time.monotonic()
         end = begun + seconds
         try:
-            for turn in range(_PATIENCE + 1):
+            while end - begun <= _PATIENCE * seconds:
                 try:
-                    return self._channel.exchange(message if turn == 0 else b"", end)
+                    return self._channel.exchange(message, end)
                 except TimeoutError:
-                    end = time.monotonic() + self._left(begun, seconds)
+                    message = b""
+                    end = time.monotonic() + max(self._left(begun, seconds), seconds / 10)
         except ValueError as error:
             raise EndedError(str(error), "program") from None
         except OSError:
@@ -180,6 +191,9 @@ class WarmGuest:
         """
         left = 0.0
         clock = self._warm.ask("clock") or {}
+        if "status" in clock:  # it ended in this very moment
+            self._over = True
+            raise ended_by(int(clock["status"]), float(clock["seconds"]), self._limits)
         if clock.get("waited") is not None:
             waited = float(clock["waited"])
             ran = float(clock["ran"]) - self._asked
@@ -190,8 +204,11 @@ class WarmGuest:
         return left
 
     def _why(self) -> EndedError:
-        """Return why the guest ended by itself."""
+        """Return why the guest ended, or that it is still there and only closed its channel."""
         self._over = True
+        if not self._warm.tells_within(ENDING):
+            self._warm.ask("end")
+            return EndedError("it closed what answers go through", "program")
         told = self._warm.told()
         if told is None:
             return EndedError("the sandbox ended", "place")
