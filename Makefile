@@ -73,6 +73,7 @@ bench: $(VENV)/tested benchmarks/.venv-rensa/bin/python benchmarks/.venv-dataske
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/lineage_hub.py --peers $(PEERS)
 	$(BIN)/python benchmarks/lineage_rows.py
+	$(BIN)/python benchmarks/heuristics.py --peers benchmarks/.venv-datatrove/bin/python
 	$(BIN)/python benchmarks/maths.py --peers $(PEERS)
 	$(BIN)/python benchmarks/code.py --peers $(PEERS)
 	$(BIN)/python benchmarks/minhash.py $(foreach peer,rensa datasketch datatrove,--$(peer) benchmarks/.venv-$(peer)/bin/python)

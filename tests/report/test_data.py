@@ -155,6 +155,25 @@ def test_figures_are_those_of_the_rows(tmp_path, monkeypatch):
     assert found.rows.repeated == 0
 
 
+def test_turns_of_conversations_are_counted(tmp_path):
+    def chat(count):
+        return [{"role": "user" if n % 2 else "assistant", "content": f"says {n}"}
+                for n in range(count)]  # fmt: skip
+
+    rows = [{"text": "a", "chat": chat(2)}, {"text": "b", "chat": chat(4)}, {"text": "c"}]
+    store = run_stages(tmp_path, imported("got"), {"set.jsonl": rows})
+    (told,) = open_workspace(store.root).data("got")
+    column = next(each.as_json() for each in told.columns if each.name == "chat")
+    assert column["turns"] | {"bins": 0} == {
+        "conversations": 2, "least": 2, "p5": 2, "median": 4, "p95": 4, "greatest": 4, "mean": 3,
+        "total": 6, "is_exact": True, "bins": 0,
+    }  # fmt: skip
+    assert column["missing"] == 1
+    assert column["chars"]["greatest"] == len("says 0\n\n" * 4) - 2
+    page = write_report(store, store.find("got"), tmp_path / "page.html").read_text()
+    assert "Turns of chat" in page
+
+
 @pytest.mark.parametrize("rows", [3, 4096])
 def test_what_became_of_rows_is_told_by_stage_and_source(tmp_path, rows):
     sets = {

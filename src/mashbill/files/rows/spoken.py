@@ -57,12 +57,22 @@ def _texts(texts: Iterable[str | None]) -> list[str]:
 
 
 def _of_json(text: str | None) -> str:
+    return said(read_cell(text))
+
+
+def read_cell(text: str | None) -> Any:
+    """Return the value of a cell of a column of JSON; one that is none is what it says."""
     if not text:
         return ""
     try:
-        return said(json_value(text, "a cell"))
-    except InputError:  # it is marked as JSON and is none: then it is what it says
+        return json_value(text, "a cell")
+    except InputError:
         return text
+
+
+def turns(value: Any) -> int | None:
+    """Return how many turns a conversation has; None of what is none."""
+    return len(value) if is_chat(value) else None
 
 
 def said(value: Any) -> str:

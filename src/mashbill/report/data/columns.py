@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from mashbill.core.json_fields import is_json_field
 from mashbill.core.missing import is_text, missing_in
-from mashbill.files.rows.spoken import spoken
+from mashbill.files.rows.spoken import read_cell, said, turns
 from mashbill.files.rows.text import matching_keys
 from mashbill.report.data.sketches import Distinct, Lengths, Sample, Values, hashes_of
 
@@ -44,6 +44,8 @@ class Column:
         self._has_labels = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or self.is_text
         self.rows = self.missing = self.empty = 0
         self.chars, self.words = Lengths(), Lengths()
+        self.turns = Lengths()
+        """of cells that are conversations"""
         self.distinct, self.same = Distinct(), Distinct() if is_main else None
         self.values = Values()
         self._numbers = Sample()
@@ -65,24 +67,30 @@ class Column:
         self.missing += int(missing.sum())
         there = np.flatnonzero(~missing)
         places = start + there
-        said: list[str] | None = None
+        spoken: list[str] | None = None
         if self.is_text:
-            said = self._add_texts(rows, column, there, places)
+            spoken = self._add_texts(column, there, start)
         elif self.is_number or self.is_decimal:
             self._add_numbers(column, there, places)
         if self._has_labels and not self.is_json and self.values.counts is not None:
             counted = pc.value_counts(column.filter(pa.array(~missing)))
             self.values.add((each["values"], each["counts"]) for each in counted.to_pylist())
-        return said
+        return spoken
 
-    def _add_texts(
-        self, rows: pa.Table, column: Any, there: np.ndarray, places: np.ndarray
-    ) -> list[str]:
+    def _add_texts(self, column: Any, there: np.ndarray, start: int) -> list[str]:
+        places = start + there
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         texts = column
         if self.is_json:  # lengths are of what is said in it
-            texts = pa.array(spoken(rows, self.name, "the dataset"), pa.large_string())
+            values = [read_cell(text) for text in column.to_pylist()]
+            texts = pa.array([said(value) for value in values], pa.large_string())
+            counted = [(at, turns(values[at])) for at in there.tolist()]
+            chats = [(start + at, count) for at, count in counted if count is not None]
+            self.turns.add(
+                np.array([count for _, count in chats], np.int64),
+                np.array([at for at, _ in chats], np.int64),
+            )
         present = texts.take(pa.array(there))
         self.empty += int(pc.sum(pc.equal(pc.utf8_trim_whitespace(present), "")).as_py() or 0)
         self.chars.add(np.asarray(pc.utf8_length(present), np.int64), places)
@@ -156,6 +164,8 @@ class Column:
                 "words": self.words.as_json(),
                 "equal": self.distinct.as_json(),
             }
+        if self.turns.rows:
+            found["turns"] = {"conversations": self.turns.rows, **self.turns.as_json()}
         if self.same is not None:
             found["says_the_same"] = self.same.as_json()
         if self.numbers is not None:

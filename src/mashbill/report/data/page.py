@@ -180,6 +180,9 @@ def _pictures(profile: DataProfile) -> list[Picture]:
             pictures.append(Picture(title, draw_histogram(column.chars.bins, "characters")))
             title = f"Words of {column.name}, between spaces"
             pictures.append(Picture(title, draw_histogram(column.words.bins, "words")))
+        if column.turns.rows:
+            title = f"Turns of {column.name}"
+            pictures.append(Picture(title, draw_histogram(column.turns.bins, "turns")))
         numbers, labels = column.numbers, column.labels
         if labels is not None and len(labels) > 1:
             pictures.append(Picture(f"Values of {column.name}", draw_counts(labels, "rows")))
