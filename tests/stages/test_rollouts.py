@@ -52,6 +52,10 @@ truncated = "keep"
 """
 
 
+SERVICE = "it was cut off at the teacher's max_tokens before it wrote anything"
+"""as a service's answer has it all of whose tokens went into reasoning"""
+
+
 def answers(question):
     """Answer rightly, wrongly, cut off in the middle, and cut off before anything was said."""
     right = "4" if "2 + 2" in question.body else "6"
@@ -59,7 +63,7 @@ def answers(question):
         Answer((), 7, right, finish="stop"),
         Answer((), 8, "17", finish="stop"),
         Answer((), 9, "let me th", finish="length"),
-        Answer((), 10, "", finish="length"),
+        Answer((), 10, "", failed=SERVICE, finish="length"),
     ][question.sample]
 
 
@@ -121,7 +125,7 @@ def test_without_the_key_rows_are_what_they_were(tmp_path, monkeypatch):
 def test_an_outage_is_no_attempt_and_has_its_own_reason(tmp_path, monkeypatch):
     def fails(question):
         if question.sample == 1:
-            return Answer((), 0, failed="the service was away")
+            return Answer((), 0, failed="the service was away", finish="")
         return Answer((), 3, "", finish="stop") if question.sample == 2 else answers(question)
 
     says(monkeypatch, fails)
@@ -129,6 +133,25 @@ def test_an_outage_is_no_attempt_and_has_its_own_reason(tmp_path, monkeypatch):
     why = [(row["sample"], row["_reason"], row["finish"]) for row in
            rows_of(store, "attempts", "rejected")]  # fmt: skip
     assert why == [(1, "the service was away", None), (2, "the teacher wrote nothing", "stop")] * 2
+
+
+@pytest.mark.parametrize("kept", ["rollouts = true", "keep_cut = true"])
+def test_what_was_cut_off_before_it_fits_a_schema_is_told_as_cut_off(tmp_path, monkeypatch, kept):
+    def cut(question):
+        whole = question.sample == 0
+        return Answer(
+            (), 3, '{"a": 1}' if whole else '{"a": ', finish="stop" if whole else "length"
+        )
+
+    says(monkeypatch, cut)
+    schema = {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}}
+    stages = STAGES.replace("KIND", "generate").replace("KEYS", 'schema = "s.json"')
+    files = {"tasks.jsonl": TASKS, "s.json": json.dumps(schema)}
+    store = run_stages(tmp_path, stages.replace("rollouts = true", kept), files, teachers=TEACHER)
+    why = {row["_reason"] for row in rows_of(store, "attempts", "rejected")}
+    assert len(why) == 1
+    told = "it was cut off at the teacher's max_tokens, so it does not fit the schema: "
+    assert why.pop().startswith(told)
 
 
 def test_a_conversation_has_the_tokens_of_all_its_turns(tmp_path, monkeypatch):

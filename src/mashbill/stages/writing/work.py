@@ -23,7 +23,7 @@ from mashbill.core.json_fields import json_columns, with_json
 from mashbill.core.naming import free_names
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
-from mashbill.core.teacher import Question
+from mashbill.core.teacher import CUT_OFF, Question
 from mashbill.files.rows.cells import as_text
 from mashbill.prompts.nested import read_again, read_cells
 from mashbill.prompts.prompt import Rendered
@@ -193,10 +193,11 @@ class Work:
             item.reason = self._read(item, answer)
 
     def _read(self, item: Candidate, answer: Answer) -> str | None:
+        was_cut = answer.finish == "length" and (not answer.failed or CUT_OFF in answer.failed)
+        if was_cut and self.spec.keeps_nothing_said and not item.text.strip():
+            return None  # all of it may have gone into reasoning
         if unfinished := answer.unfinished(keep_cut=self.spec.keeps_cut):
             return unfinished
-        if answer.finish == "length" and self.spec.keeps_nothing_said and not item.text.strip():
-            return None
         if not item.text.strip() and not answer.tool_calls:
             return "the teacher wrote nothing"
         if flawed := flaw([answer.text, *(call.value() for call in answer.tool_calls)]):
@@ -204,6 +205,8 @@ class Work:
         if self._structure is None or item.question.schema is None:
             return None
         read = self._structure.read(item.text, may_mend=answer.says_whole)
+        if read.problem and answer.finish == "length":  # it might have, had it been whole
+            return f"{CUT_OFF}, so it does not fit the schema: {read.problem}"
         if read.problem:
             return f"it does not fit the schema: {read.problem}"
         self.counts["repaired"] += read.repaired
