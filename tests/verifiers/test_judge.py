@@ -22,6 +22,8 @@ from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.plan import build
 from mashbill.prompts.prompt import Prompt
+from mashbill.teachers.fake import FakeTeacherSpec
+from mashbill.testing import LawError, check_verifier
 from mashbill.verifiers.judge.reading import UnreadError, number_value, word_value
 from mashbill.verifiers.judge.scoring import Judge
 from mashbill.verifiers.judge.spec import JudgeSpec
@@ -515,3 +517,17 @@ def test_all_questions_of_a_choice_begin_alike_and_say_all_that_the_rubric_does(
         whole = f"Judge.\n\nQuestion: {asked}\nAnswer: {output}\nGood?"
         assert question.prefix + question.body == whole
         assert not question.system
+
+
+def test_the_kit_holds_a_verifier_that_asks_to_all_laws():
+    spec = JudgeSpec(teachers=["t"], prompt="r.txt")
+    teacher = FakeTeacherSpec(words={"yes": ["kind", "lovely"], "no": ["is"]})
+    right, wrong = [Case("a kind lovely day")], [Case("a day")]
+    files = {"r.txt": "Output: {{ output }}\nIs it good?"}
+    held = check_verifier(spec, right, wrong, files=files, teachers={"t": teacher})
+    assert "whom it asks is named" in held
+    with pytest.raises(LawError, match="asks\\(\\) names t"):
+        check_verifier(spec, right, wrong, files=files)
+    kind = FakeTeacherSpec(words={"yes": ["is"], "no": []})
+    with pytest.raises(LawError, match="junk is not paid"):
+        check_verifier(spec, right, wrong, files=files, teachers={"t": kind})

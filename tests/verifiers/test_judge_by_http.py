@@ -11,7 +11,7 @@ from tests_support import execute, rows_of
 from mashbill import RecipeError, Signer, Store, load_recipe
 from mashbill.calls.journal import Journal
 from mashbill.client.budget import Caps
-from mashbill.core.errors import BudgetError, LosingError
+from mashbill.core.errors import BudgetError, LosingError, MashbillError
 from mashbill.plan import build
 from mashbill.run.executor import Execution
 
@@ -139,3 +139,27 @@ def test_a_judge_that_turns_nearly_all_down_stops_the_run(tmp_path):
         with pytest.raises(LosingError, match="answers of mine"):
             run(tmp_path, service, rows=rows)
         assert len(service.asked) < 60
+
+
+def test_a_run_that_was_cut_off_goes_on_and_buys_nothing_twice(tmp_path):
+    cut = [True]
+
+    def at_times(handler, path, data):
+        if cut[0] and len(service.asked) > 16:
+            return handler.reply(401, {"error": {"message": "the key is not known any more"}})
+        return judging(handler, path, data)
+
+    with Service(at_times) as service:
+        with pytest.raises(MashbillError):
+            run(tmp_path / "cut", service)
+        cut[0] = False
+        store, _ = run(tmp_path / "cut", service)
+        whole, _ = run(tmp_path / "whole", service)
+    calls = [Journal(one.root / "calls.sqlite").totals()[0] for one in (store, whole)]
+    assert calls[0] == calls[1]
+    found = [
+        [{k: v for k, v in row.items() if not k.startswith("_")} for row in rows_of(one, "out")]
+        for one in (store, whole)
+    ]
+    assert found[0] == found[1]
+    assert store.find("out").measures == whole.find("out").measures

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mashbill.core.canonical import digest_bytes
 from mashbill.core.verifier import Case, Score, VerifierSession
 from mashbill.stages.verify import VerifySpec
 from mashbill.testing.laws import Laws, check_source, check_spec, demand
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from mashbill.core.teacher import Answer, Question, TeacherSpec
     from mashbill.core.verifier import VerifierSpec
 
 _PAID = 0.5
@@ -32,6 +34,7 @@ def check_verifier(
     *,
     failing: Sequence[Case] = (),
     files: Mapping[str, str | bytes] | None = None,
+    teachers: Mapping[str, TeacherSpec] | None = None,
 ) -> tuple[str, ...]:
     """Score outputs and hold a verifier to all laws of verifiers; return those that held.
 
@@ -41,6 +44,7 @@ def check_verifier(
         wrong: outputs that are wrong.
         failing: what it cannot decide or look at, so that it must say that, and never a number.
         files: beside the recipe.
+        teachers: those that it asks, by the names that its keys give them.
 
     Raises:
         LawError: naming each law that it breaks, and what to mend.
@@ -53,8 +57,14 @@ def check_verifier(
             (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
 
         def loaded() -> VerifierSession:
-            return VerifierSession(spec.kind, spec, lambda: spec.load(folder, folder, 1))
+            own = VerifierSession(spec.kind, spec, lambda: spec.load(folder, folder, 1))
+            return own.asking(lambda name: Asked((teachers or {})[name], folder))
 
+        with laws.law(
+            "whom it asks is named", "Name in asks() the teachers that its keys name, and no other."
+        ):
+            strange = set(spec.asks()) - set(teachers or {})
+            demand(not strange, f"asks() names {', '.join(sorted(strange))}: give it as teachers")
         session = loaded()
         scores: list[Score] = []
         with laws.law(
@@ -65,8 +75,24 @@ def check_verifier(
             _check_pay(laws, session, right, scores, len(right))
             _check_failing(laws, session, right, failing)
             _check_alone(laws, session, loaded(), [*right, *wrong], scores)
-        _check_run(laws, spec, [*right, *wrong], files or {}, folder / "run")
+        if not spec.asks():
+            _check_run(laws, spec, [*right, *wrong], files or {}, folder / "run")
     return laws.settle()
+
+
+class Asked:
+    """A teacher without a journal, for trials."""
+
+    def __init__(self, spec: TeacherSpec, folder: Path) -> None:
+        """Load it."""
+        self.source = spec.source
+        self._teacher = spec.load(folder, folder, 1)
+
+    def ask(self, questions: Sequence[Question]) -> list[tuple[str, Answer]]:
+        """Return (digest of the question, answer) for each, in order."""
+        answers = self._teacher.answer(list(questions)) if questions else []
+        calls = [digest_bytes(repr(question).encode()) for question in questions]
+        return list(zip(calls, answers, strict=True))
 
 
 def _value(score: Score) -> float:
