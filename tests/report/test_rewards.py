@@ -132,15 +132,31 @@ def test_no_slicing_changes_a_figure(tmp_path, monkeypatch, rows, group):
     assert (told.in_groups is None) == (not group)
 
 
-def test_of_very_many_rows_each_so_manieth_is_looked_at_and_it_is_told(store, monkeypatch):
+def test_of_very_many_rows_whole_prompts_are_looked_at_and_it_is_told(store, monkeypatch):
+    whole = rewards_of(store, store.find("right"))
     monkeypatch.setattr(rewarding, "_MOST", 150)
     monkeypatch.setattr(rewarding, "_BATCH", 7)
     told = rewards_of(store, store.find("right"))
-    assert told.every == 3
-    assert told.rows == 400
-    assert 120 <= told.scored <= 134
+    assert (told.every, told.rows) == (3, 400)
+    assert 60 <= told.scored <= 200
+    assert told.counts == whole.counts
+    assert told.pass_at == whole.pass_at
+    assert told.in_groups.value == pytest.approx(whole.in_groups.value, abs=0.05)
+    rows = rewarding.RewardRows(store.find("right"), 0.5, ())
+    groups = rows.read(store.folder("dataset", store.find("right").ref)).column("group")
+    assert {count["counts"] for count in groups.value_counts().to_pylist()} == {4}
     page = write_report(store, store.find("right"), store.root / "reports" / "few.html")
-    assert "of one row in 3" in page.read_text()
+    assert "of about one row in 3" in page.read_text()
+
+
+def test_of_very_many_rows_no_more_row_groups_are_read_than_are_looked_at(tmp_path, monkeypatch):
+    says(monkeypatch)
+    store = made(tmp_path, "shard_rows = 4", some_outputs(240))
+    monkeypatch.setattr(rewarding, "_MOST", 80)
+    told = rewards_of(store, store.find("right"))
+    assert told.every == 3
+    assert 50 <= told.scored <= 110
+    assert any("longer outputs score higher" in text for text in signs(told))
 
 
 LENGTH = {"by_rank": None, "by_line": None, "in_groups": None}

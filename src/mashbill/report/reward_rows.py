@@ -1,6 +1,7 @@
 """The rows that a stage ``verify`` scored, as the numbers that figures of a reward are made of.
 
-Of more than two million rows each so-manieth is looked at: three numbers of each are held.
+Three numbers of each row are held, so of more than two million a part is looked at: whole prompts
+where a column tells them, wherever their attempts lie; else row groups, and no others are read.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class RewardRows:
         self._grouped = isinstance(manifest.stage.get("group"), list)
         self.rows = manifest.rows + manifest.rejected_rows
         self.every = max(-(-self.rows // _MOST), 1)
-        """each so-manieth is looked at"""
+        """about one row in so many is looked at"""
+        self._seen = 0  # row groups
         self._texts: Counter[bytes] = Counter()
         self._compared = 0
 
@@ -54,15 +56,11 @@ class RewardRows:
     def read(self, folder: Path) -> pa.Table:
         """Return ``score``, ``score_NAME``, ``length`` in characters, and ``group`` if rows do."""
         pieces: list[pa.Table] = []
-        place = 0
         for shard in (*self._manifest.shards, *self._manifest.rejected):
             path = folder / shard.file
             if not path.exists():
                 continue  # a store that lost a file is told of by an audit
-            for batch in self._batches(path):
-                wanted = pa.array(np.arange(-place % self.every, batch.num_rows, self.every))
-                place += batch.num_rows
-                pieces.append(self._figures(batch.take(wanted)))
+            pieces += [self._figures(batch) for batch in self._batches(path)]
         if not pieces:
             return pa.table({"score": pa.array([], pa.float64())})
         return pa.concat_tables(pieces, promote_options="default")
@@ -76,8 +74,23 @@ class RewardRows:
             grouped = ["group"] if self._grouped else []
             wanted = ["score", *parts, *self._earlier, self._output, *grouped]
             there = [name for name in dict.fromkeys(wanted) if name in names]
-            if there:
-                yield from file.iter_batches(_BATCH, columns=there)
+            whole = range(file.num_row_groups)
+            if self.every > 1 and not self._grouped:
+                whole = range(-self._seen % self.every, file.num_row_groups, self.every)
+            self._seen += file.num_row_groups
+            if not there or not whole:
+                return
+            for batch in file.iter_batches(_BATCH, row_groups=list(whole), columns=there):
+                yield self._of_some_prompts(batch) if self._grouped else batch
+
+    def _of_some_prompts(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the attempts at those prompts that are looked at, told by their names."""
+        if self.every == 1 or "group" not in batch.schema.names:
+            return batch
+        names = batch.column("group").cast(pa.large_string()).to_pylist()
+        digests = (blake2b((name or "").encode(), digest_size=8).digest() for name in names)
+        chosen = [int.from_bytes(digest) % self.every == 0 for digest in digests]
+        return batch.filter(pa.array(chosen, pa.bool_()))
 
     def _figures(self, batch: pa.RecordBatch) -> pa.Table:
         found: dict[str, pa.Array] = {"score": pa.nulls(batch.num_rows, pa.float64())}

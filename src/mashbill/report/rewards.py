@@ -1,8 +1,8 @@
 """What a verifier's scores look like, over all rows that a stage ``verify`` gave them to.
 
 A reward that is hacked is first seen here: it goes with length, its parts say the same, it is paid
-to everybody. Figures are of the rows themselves, kept and rejected; of more than two million every
-so-manieth is looked at, and that is told.
+to everybody. Figures are of the rows themselves, kept and rejected; of more than two million a part
+is looked at, and that is told.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Rewards:
     rows: int
     """all of them"""
     every: int
-    """each so-manieth was looked at"""
+    """about one row in so many was looked at"""
     scored: int
     """rows with a score among those that were looked at"""
     mean: float | None
