@@ -222,6 +222,16 @@ def test_items_that_are_there_twice_are_one():
     assert measures["sets"]["ev"]["looked_for"] == 1
 
 
+def test_each_set_that_has_an_item_is_counted(tmp_path):
+    for name, items in (("a", ITEMS[:2]), ("b", ITEMS[:1]), ("c", ITEMS[1:2])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(i) + "\n" for i in items))
+    against = {n: {"file": f"{n}.jsonl", "question": "question"} for n in ("a", "b", "c")}
+    reasons, measures = look([{"t": CLIPS}, {"t": "hello"}], folder=tmp_path, against=against)
+    assert reasons[0] == "its column t has the question of row 0 of a, all of it"
+    assert measures["hits"] == {"a": {"t": 1}, "b": {"t": 1}}
+    assert [one["looked_for"] for one in measures["sets"].values()] == [2, 1, 1]
+
+
 def test_who_said_it_is_told_apart():
     def chat(asked, said):
         return [{"role": "user", "content": asked}, {"from": "gpt", "value": said}]

@@ -342,6 +342,29 @@ def test_vectors_from_files_and_a_bound(tmp_path, monkeypatch):
         run_stages(tmp_path / "b", stages, {"one.jsonl": rows})
 
 
+def test_a_model_whose_vectors_they_are_is_on_the_bill_for_what_it_selected(tmp_path):
+    words = {"good": "lovely bright kind", "bad": "awful dull cruel"}
+    rows = [
+        {
+            "text": f"{words[mood]} day {at}",
+            "label": mood,
+            "confidence": 1.0,
+            "v": [float(at % 3), 1.0],
+        }
+        for at in range(12)
+        for mood in words
+    ]
+    stages = IMPORT + (
+        '[stages.model]\nkind = "classifier"\ninput = "one"\nbuckets = 64\n'
+        '[stages.out]\nkind = "dedup"\ninput = "one"\nhow = "embedding"\n'
+        'column = "v"\nby = "model"\n'
+    )
+    store = run_stages(tmp_path, stages, {"one.jsonl": rows})
+    used = {(item.name, item.role, item.channel) for item in store.find("out").inputs}
+    assert used == {("one@1", "rows", "content"), ("model@1", "actor", "selection/cleaning")}
+    assert len(rows_of(store, "out")) == 3
+
+
 @pytest.mark.parametrize("how", ["exact", "normalised", "minhash"])
 def test_the_laws_of_plugins_hold(how):
     rows = [{"text": f"a text of number {at % 5} and no other"} for at in range(12)]

@@ -45,15 +45,13 @@ def said_in(column: Any) -> Said:
     Args:
         column: an array of Arrow, chunked or not.
     """
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
+    array = _plain(column)
     if not is_text(array.type):
         if not holds_text(array.type):
             return Said(pa.array([], pa.large_string()), np.empty(0, np.int64), None)
         return _put([list(_parts(value)) for value in array.to_pylist()])
     texts = array.cast(pa.large_string())
-    if not pc.any(pc.match_substring_regex(texts, _LIKE_JSON)).as_py():
+    if not _some_json(texts):
         there = np.flatnonzero(np.asarray(pc.is_valid(texts)))
         return Said(texts.drop_null(), there, None)
     return _put([list(_parts(_read(text))) for text in texts.to_pylist()])
@@ -64,13 +62,23 @@ def whole(column: Any) -> pa.Array:
 
     Turns and other parts stand on lines of their own, without roles.
     """
-    said = said_in(column)
-    if said.who is None and len(said.texts) == len(column):
-        return said.texts
+    array = _plain(column)
+    if is_text(array.type) and not _some_json(array):
+        return array.cast(pa.large_string())
+    said = said_in(array)
     found: list[list[str]] = [[] for _ in range(len(column))]
     for row, text in zip(said.rows.tolist(), said.texts.to_pylist(), strict=True):
         found[row].append(text)
     return pa.array(["\n".join(parts) if parts else None for parts in found], pa.large_string())
+
+
+def _plain(column: Any) -> Any:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return array.cast(array.type.value_type) if pa.types.is_dictionary(array.type) else array
+
+
+def _some_json(texts: Any) -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, _LIKE_JSON)).as_py())
 
 
 def holds_text(held: pa.DataType) -> bool:
