@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 import numpy as np
@@ -22,7 +23,10 @@ from mashbill.files.rows.tokens import Runs, pieces, runs_of, sets_of, shingles_
 
 LETTERS = "aAbB9_ .,!+#$`é\u0301\u00adßẞİıςΣ中文字ไทยเด็ก한국ᄒ한🎉👍🏽\u200d١٢ कि\n\t\u3000"
 texts = st.lists(
-    st.none() | st.text(st.sampled_from(LETTERS + "'’"), max_size=12) | st.text(max_size=8)
+    st.none()
+    | st.text(st.sampled_from(LETTERS + "'’"), max_size=12)
+    | st.text(st.sampled_from("01,a'"), max_size=14)
+    | st.text(max_size=8)
 )
 
 
@@ -36,6 +40,11 @@ def plain_tokens(text: str, by: str = "words") -> list[str]:
     for at, letter in enumerate(small):
         what = kind(letter)
         if letter in "'’" and open_ and by == "words" and at + 1 < len(small) and word[at + 1]:
+            continue
+        is_thousand = re.match(r",[0-9]{3}(?![0-9])", small[at:]) and small[:at][-1:] in set(
+            "0123456789"
+        )
+        if by == "words" and is_thousand:
             continue
         alone = what == "sign" or tokens._IS_UNSPACED[ord(letter)] or by == "characters"
         if what in ("space", "point"):
@@ -122,6 +131,9 @@ def test_an_apostrophe_within_a_word_is_passed_over():
     assert one == two
     assert len({tuple(row) for row in rows_of(tokens_of(pa.array(["'a", "a'", "'", "a"])))}) == 2
     assert [len(row) for row in rows_of(tokens_of(pa.array(["it's", "a'", "'b"])))] == [1, 1, 1]
+    numbers = ["1,000,000 and 1,0000 or 12,34,567", "1000000 and 1 0000 or 12 34567"]
+    one, two = rows_of(tokens_of(pa.array(numbers)))
+    assert one == two
 
 
 def test_a_long_word_and_a_long_text_are_read_whole():

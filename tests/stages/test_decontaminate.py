@@ -135,9 +135,11 @@ def test_what_is_written_without_its_points_is_found():
         {"question": "Isn't Janet's dog older?", "answer": ""},
     ]
     written = "Whats she paid a year if shes given twelve cheques and never a bonus in the US"
-    reasons, measures = look([{"text": written}, {"text": "isnt janets dog older"}], items)
-    assert [bool(reason) for reason in reasons] == [True, False]
-    assert measures["rules"] == {"question": 1}
+    items += [{"question": "A mill makes 1,200 toys a day; how many in 12,000 days?", "answer": ""}]
+    rows = [written, "isnt janets dog older", "A mill makes 1200 toys a day how many in 12000 days"]
+    reasons, measures = look([{"text": text} for text in rows], items)
+    assert [bool(reason) for reason in reasons] == [True, False, True]
+    assert measures["rules"] == {"question": 2}
 
 
 NO_LEAKS = [

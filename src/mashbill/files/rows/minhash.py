@@ -67,9 +67,10 @@ def bands_for(threshold: float, places: int, recall: float) -> Bands:
         cut = Bands(places // rows, rows, places)
         if cut.found(threshold) >= recall:
             return cut
+    best = Bands(places, 1, places).found(threshold)
     msg = (
         f"permutations = {places} find two texts of similarity {threshold} with a probability of "
-        f"{Bands(places, 1, places).found(threshold):.3f} at most, and {recall} is wanted; set more "
+        f"{best:.3f} at most, and {recall} is wanted; set more "
         "permutations or a higher threshold"
     )
     raise RecipeError(msg)

@@ -4,7 +4,8 @@ A token is a word, without case and in one canonical spelling; a sign, alone; or
 sets no space between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), a single letter. What
 is a word and what a sign, :mod:`mashbill.core.letters` says. Punctuation and space only set apart,
 so that texts which differ in case, punctuation or spacing have the same tokens; but an apostrophe
-within a word is passed over, since many leave it out: don't is dont.
+within a word and a comma before three digits of a number are passed over, since many leave them
+out: don't is dont, and 1,000 is 1000.
 
 A token's number is a polynomial of its letters modulo 2**64, mixed; a run's is a polynomial of its
 tokens' numbers. So two different runs get one number with a chance of about 2**-64. Whoever sets
@@ -39,7 +40,7 @@ _LETTER = 0x9E3779B97F4A7C15  # odd, so that its powers have inverses modulo 2**
 _TOKEN = np.uint64(0xD6E8FEB86659FD93)
 _SIGNS = ((35, 4), (42, 2), (47, 1), (60, 3), (64, 1), (92, 1), (94, 1), (124, 1), (126, 1))
 """of ASCII, as (first, how many): # $ % & * + / < = > @ \\ ^ | ~"""
-_APOSTROPHE, _CURLED = 0x27, 0x2019
+_APOSTROPHE, _CURLED, _COMMA = 0x27, 0x2019, 0x2C
 _BETWEEN, _WORD, _ALONE = 0, 1, 2
 _UNMET, _HARD = 255, np.uint32(0xFFFFFFFF)
 
@@ -290,7 +291,7 @@ def _tokens(letters: np.ndarray, kinds: np.ndarray, ends: np.ndarray, by: By) ->
         there = kinds != _BETWEEN
         before = np.concatenate([[0], np.cumsum(there)])
         return Runs(mixed(letters[there].astype(np.uint64)), before[ends])
-    letters, kinds, ends = _without_apostrophes(letters, kinds, ends)
+    letters, kinds, ends = _without_points_within(letters, kinds, ends)
     word = kinds == _WORD
     begins, stops = word.copy(), word.copy()
     begins[1:] &= ~word[:-1]
@@ -312,21 +313,35 @@ def _tokens(letters: np.ndarray, kinds: np.ndarray, ends: np.ndarray, by: By) ->
     return Runs(numbers, np.searchsorted(first, ends))
 
 
-def _without_apostrophes(
+def _without_points_within(
     letters: np.ndarray, kinds: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return letters, kinds and ends without the apostrophes that stand within words."""
-    within = letters == _APOSTROPHE
+    """Return letters, kinds and ends without the points in words and numbers that tell nothing."""
+    points = letters == _APOSTROPHE
+    points |= letters == _COMMA
     if letters.dtype != np.uint8:
-        within |= letters == _CURLED
-    if not within.any():
+        points |= letters == _CURLED
+    at = np.flatnonzero(points)
+    if not len(at):
         return letters, kinds, ends
-    word = kinds == _WORD
-    within[1:] &= word[:-1]
-    within[:-1] &= word[1:]
-    edges = ends[(ends > 0) & (ends <= len(letters))]
-    within[edges - 1] = False  # at the end of a text, or the beginning of the next
-    within[edges[edges < len(letters)]] = False
-    within[:1] = False
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(within)])
-    return letters[~within], kinds[~within], ends - before[ends]
+    text = np.searchsorted(ends, at, side="right")
+    last = ends[text] - 1
+    first = np.where(text > 0, ends[text - 1], 0)
+    inside = (at > first) & (at < last)
+    at, last = at[inside], last[inside]
+    is_comma = letters[at] == _COMMA
+    word = (kinds[at - 1] == _WORD) & (kinds[at + 1] == _WORD) & ~is_comma
+    # Of a comma three digits and no fourth stand behind, and one before.
+    thousand = is_comma & _is_digit(letters[at - 1]) & (at + 3 <= last)
+    for step in (1, 2, 3):
+        thousand &= _is_digit(letters[np.minimum(at + step, last)])
+    thousand &= (at + 4 > last) | ~_is_digit(letters[np.minimum(at + 4, last)])
+    at = at[word | thousand]
+    if not len(at):
+        return letters, kinds, ends
+    return np.delete(letters, at), np.delete(kinds, at), ends - np.searchsorted(at, ends)
+
+
+def _is_digit(letters: np.ndarray) -> np.ndarray:
+    found: np.ndarray = (letters >= 48) & (letters <= 57)
+    return found
