@@ -80,6 +80,7 @@ DELEGATING = {
     "teachers/student.py load": "of the trainer whose model it is",
     "verifiers/rubric.py addresses": "of the parts that it holds, which are no rubrics",
     "verifiers/judge/spec.py check": "of the prompt that it holds",
+    "verifiers/rubric.py caveats": "of the parts that it holds, which are no rubrics",
     "verifiers/rubric.py asks": "of the parts that it holds, which are no rubrics",
     "verifiers/rubric.py renamed": "of the parts that it holds, which are no rubrics",
     "verifiers/rubric.py files": "of the parts that it holds, which are no rubrics",

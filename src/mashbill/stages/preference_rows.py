@@ -18,7 +18,7 @@ from mashbill.stages.preference_shapes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mashbill.stages.completions import Completions
     from mashbill.stages.pairing import Pairs
@@ -170,34 +170,43 @@ class Rows:
     def _of_prompts(self) -> Iterator[pa.RecordBatch]:
         order = np.argsort(self._pairs.group, kind="stable")
         ends = np.flatnonzero(np.diff(self._pairs.group[order])) + 1
-        waiting: list[tuple[Ranked, str | None, str | None]] = []
+        waiting: list[np.ndarray] = []
         held = 0
         for at in np.split(order, ends):
-            waiting.append(self._prompt(at))
+            waiting.append(at)
             held += len(at)
             if held >= _AT_ONCE:
-                yield self._batch(waiting)
+                yield self._prompts(waiting)
                 waiting, held = [], 0
         if waiting:
-            yield self._batch(waiting)
+            yield self._prompts(waiting)
 
-    def _prompt(self, at: np.ndarray) -> tuple[Ranked, str | None, str | None]:
+    def _prompts(self, groups: list[np.ndarray]) -> pa.RecordBatch:
+        """Return some prompts as rows; their texts are read together."""
+        at = np.concatenate(groups)
+        rows = np.unique(np.concatenate([self._pairs.first[at], self._pairs.second[at]]))
+        texts, asked = (
+            dict(zip(rows.tolist(), self._given.texts(rows, name), strict=True))
+            for name in (self._column, self._spec.asked)
+        )
+        return self._batch([self._prompt(own, texts, asked) for own in groups])
+
+    def _prompt(
+        self, at: np.ndarray, texts: Mapping[int, str | None], asked: Mapping[int, str | None]
+    ) -> tuple[Ranked, str | None, str | None]:
         """Return a prompt with its completions, why it is rejected, and a call that it rests on."""
         found, pairs = self._found, self._pairs
         said = at[~np.isnan(found.better[at])]
         of = said if len(said) else at
         both = np.stack([pairs.first[of], pairs.second[of]], axis=1)
         rows = list(dict.fromkeys(both.ravel().tolist()))
-        texts = self._given.texts(np.array(rows), self._column)
-        known = dict(zip(rows, texts, strict=True))
-        (asked,) = self._given.texts(np.array(rows[:1]), self._spec.asked)
         better = []
         for place in said.tolist():
             pair = (int(pairs.first[place]), int(pairs.second[place]))
             if found.better[place]:
                 better.append(pair if found.better[place] == 1 else pair[::-1])
         ranked = ranked_by(
-            asked or "", rows, lambda row: known[row] or "", self._given.of,
+            asked[rows[0]] or "", rows, lambda row: texts[row] or "", self._given.of,
             self._scores_within(said, rows), better,
         )  # fmt: skip
         why = None
