@@ -178,6 +178,19 @@ def test_what_stands_in_the_last_tags_is_the_answer():
     assert answer_in("<answer>3") == "<answer>3"
 
 
+FOUND = [
+    ("The final answer is 3 - 1 = 2.", "2"), ("so 12 - 15 = -3", "-3"), ("1,200 and 3.5", "3.5"),
+    ("it is 1,200.", "1200"), ("x2 and v1.2", ""), ("none", ""), ("<answer>7</answer> 8", "7"),
+    ("5 \u2212 \u22122", "-2"), ("5-3", "3"),
+]  # fmt: skip
+
+
+def test_an_answer_may_be_the_last_number_or_line():
+    assert [answer_in(text, "last-number") for text, _ in FOUND] == [said for _, said in FOUND]
+    assert answer_in("so\n\n 4 2 \n1 3\n\n", "last-line") == "1 3"
+    assert answer_in(" \n", "last-line") == ""
+
+
 STAGES = """
 [stages.sums]
 kind = "reasoning-gym"

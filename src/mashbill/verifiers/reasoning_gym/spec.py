@@ -30,6 +30,8 @@ _FEW = 6  # tasks that a generator is tried on at plan, and with a row's own con
 _TRYING = 60.0  # seconds that this may take
 _LONGEST = 100_000  # characters of an answer
 _MOST = 4 << 20  # characters of a task
+_LOOKED = 400_000  # characters that are looked through, from the end
+_NUMBER = re.compile(r"(?<![\w.])[-\u2212]?\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
 _TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 
 
@@ -43,6 +45,9 @@ class ReasoningGymSpec(VerifierSpec):
     """generators whose tasks are scored; each is tried on its controls before"""
     task: str = "task"
     """column with the task, as reasoning-gym gives it: JSON with question, answer and metadata"""
+    find: Literal["tags", "last-line", "last-number"] = "tags"
+    """where in an output its answer stands: in its last <answer> tags, and without any it is all
+    of it; else its last line or number, where there are no tags"""
     partial: bool = False
     """whether a part of a score counts; without it all that is not full is 0"""
     seconds: float = Field(default=5.0, gt=0, le=60, allow_inf_nan=False)
@@ -144,7 +149,7 @@ class ReasoningGym:
         if isinstance(told, Score):
             return told
         name, config, item = told
-        output = answer_in(case.output)
+        output = answer_in(case.output, self._spec.find)
         if not output:
             return Score(0.0, "it gives no answer")
         if len(output) > _LONGEST:
@@ -189,7 +194,14 @@ class ReasoningGym:
         return name, config, item
 
 
-def answer_in(output: str) -> str:
-    """Return the answer of an output: what its last answer tags hold, or all of it."""
-    tagged = _TAGGED.findall(output)
-    return str(tagged[-1] if tagged else output).strip()
+def answer_in(output: str, find: str = "tags") -> str:
+    """Return the answer of an output: what its last answer tags hold, or else as ``find`` says."""
+    output = output[-_LOOKED:]
+    if tagged := _TAGGED.findall(output):
+        return str(tagged[-1]).strip()
+    if find == "last-number":
+        numbers = _NUMBER.findall(output)
+        return numbers[-1].replace(",", "").replace("\u2212", "-") if numbers else ""
+    if find == "last-line":
+        return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
+    return output.strip()
