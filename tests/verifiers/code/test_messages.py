@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,15 @@ from hypothesis import strategies as st
 from mashbill.core.errors import InputError
 from mashbill.core.sandbox import EndedError, Limits
 from mashbill.core.verifier import Case, Score
+from mashbill.verifiers.code import warm
 from mashbill.verifiers.code.bare import Bare
+from mashbill.verifiers.code.bubblewrap import Bubblewrap
 from mashbill.verifiers.code.finding import program_in
+from mashbill.verifiers.code.judging import Judge
 from mashbill.verifiers.code.spec import ACCEPTED, Code, CodeSpec
 from mashbill.verifiers.code.suites import read
 from mashbill.verifiers.code.values import Same, flaw, told
+from mashbill.verifiers.code.warm import Warm, WarmGuest
 
 pytestmark = pytest.mark.enable_socket
 _SAME = Same(1e-9, 1e-12)
@@ -305,3 +310,98 @@ def test_after_a_fork_both_score(code: Code) -> None:
     finally:
         os.waitpid(child, 0)
     assert code.score([_number(0)])[0].value == 1.0
+
+
+def test_after_a_fork_the_sandbox_starts_processes_of_its_own() -> None:
+    sandbox = Bubblewrap.open()
+    ours = sandbox._own.warm
+    child = os.fork()
+    if child == 0:  # pragma: no cover - in another process
+        code = 1
+        try:
+            guest = sandbox.start(_LIMITS)
+            said = guest.ask(b'{"do": "load", "source": "x = 1"}', 9)
+            code = int(sandbox._own.warm is ours or said != b'{"value": null}')
+            sandbox._own.warm.close()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert sandbox.start(_LIMITS).ask(b'{"do": "load", "source": "x = 1"}', 9)
+    sandbox.close()
+
+
+# ---- a busy machine
+
+
+class _Clock(Warm):
+    """Tells the same time whenever it is asked."""
+
+    def __init__(self, ran: float, waited: float) -> None:
+        super().__init__(lambda _: None, b"")  # type: ignore[arg-type, return-value]
+        self._clock = {"ran": ran, "waited": waited}
+
+    def ask(self, what: str) -> dict[str, Any] | None:
+        return self._clock if what == "clock" else {"status": 9, "seconds": 0}
+
+
+def _silent(clock: Warm) -> tuple[WarmGuest, socket.socket]:
+    ours, theirs = socket.socketpair()
+    guest = WarmGuest(clock, ours, _LIMITS)
+    guest._is_closed_in = True
+    return guest, theirs
+
+
+def test_having_waited_before_buys_no_time_later() -> None:
+    guest, other = _silent(_Clock(ran=0.1, waited=60))
+    guest._asked = 60.0
+    with other, pytest.raises(EndedError, match=r"longer than 0\.2 seconds") as raised:
+        guest.ask(b"{}", 0.2)
+    assert raised.value.fault == "program"
+
+
+def test_who_gets_no_core_is_not_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm, "_PATIENCE", 1)
+
+    class Starved(_Clock):
+        def ask(self, what: str) -> dict[str, Any] | None:
+            del what
+            return {"ran": 0.0, "waited": time.monotonic() - begun}
+
+    begun = time.monotonic()
+    guest, other = _silent(Starved(0, 0))
+    with other, pytest.raises(EndedError, match="too busy") as raised:
+        guest.ask(b"{}", 0.1)
+    assert raised.value.fault == "place"
+
+
+def test_a_clock_that_stopped_is_the_places_fault() -> None:
+    class Gone(_Clock):
+        def ask(self, what: str) -> None:
+            del what
+
+    guest, other = _silent(Gone(0, 0))
+    with other, pytest.raises(EndedError) as raised:
+        guest.ask(b"{}", 0.1)
+    assert raised.value.fault == "place"
+
+
+def test_what_waited_for_a_core_has_not_used_its_time() -> None:
+    class Slow:
+        isolation = "none"
+
+        def start(self, limits: Limits) -> Slow:
+            del limits
+            return self
+
+        def ask(self, message: bytes, seconds: float) -> bytes:
+            del message
+            time.sleep(seconds * 3)
+            return b'{"value": 1}'
+
+        def end(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    spec = CodeSpec(kind="code", seconds=0.1, total_seconds=1)
+    case = Case("x", None, {"tests": {"function": "f", "calls": [{"expected": 1}] * 6}})
+    assert Judge(spec, Slow(), _LIMITS).score(case).value == 1.0

@@ -12,6 +12,7 @@ import contextlib
 import decimal
 import fractions
 import json
+import math
 import os
 import struct
 import sys
@@ -149,8 +150,9 @@ def _as_main(source: str, stdin: str) -> str:
     given.seek(0)
     os.dup2(given.fileno(), 0)
     os.dup2(out.fileno(), 1)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout)
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
     sys.argv = ["program.py"]
@@ -171,8 +173,9 @@ def _finish() -> None:
             thread.join()
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing public calls what waits
     for stream in (sys.stdout, sys.__stdout__):
-        with contextlib.suppress(AttributeError, ValueError):  # no such file, or it is closed
-            stream.flush()
+        with contextlib.suppress(AttributeError, ValueError):  # no file, or one that is closed
+            if stream:
+                stream.flush()
 
 
 def _suite(program: types.ModuleType, source: str, function: str) -> str:
@@ -269,7 +272,7 @@ def _written_whole(value: Any, depth: int) -> Any:
         pairs = [[_written(key, depth), _written(one, depth)] for key, one in value.items()]
         plain = all(type(key) is str and not key.startswith("$") for key, _ in pairs)
         return dict(pairs) if plain else {"$map": pairs}
-    if isinstance(value, decimal.Decimal | fractions.Fraction) and value - value == 0:
+    if isinstance(value, decimal.Decimal | fractions.Fraction) and math.isfinite(value):
         return _written(int(value) if value == int(value) else float(value))
     if isinstance(value, bytes | bytearray):
         return {"$bytes": bytes(value).hex()}

@@ -111,8 +111,9 @@ class Bubblewrap:
     def start(self, limits: Limits) -> Guest:
         """Start a guest: see :class:`mashbill.core.sandbox.Sandbox`."""
         warm = getattr(self._own, "warm", None)
-        if warm is None:
+        if warm is None or self._own.process != os.getpid():  # a fork has its own
             warm = self._own.warm = Warm(self._started, self._filter)
+            self._own.process = os.getpid()
             with self._lock:
                 self._all.append(warm)
         return warm.guest(limits)

@@ -27,6 +27,8 @@ _START = 20.0
 """seconds that the warm process may take until it is warm, and that a guest may take to end"""
 _PATIENCE = 10
 """how many times its seconds a guest may take where the machine is busy with others"""
+_SMALL = 0.05
+"""share of the seconds of a guest that are not counted exactly"""
 ENDING = 1.0
 """seconds that a guest may take between closing its channel, as its end does, and having ended"""
 _ORDER = 1 << 16
@@ -145,15 +147,18 @@ class WarmGuest:
         self._over = False
         self._is_closed_in = False
         self._asked = 0.0
+        self._before = (0.0, 0.0, 0.0)  # seconds that it ran, waited, and was asked: see _left
 
     def ask(self, message: bytes, seconds: float) -> bytes:
         """Send a message, and return what is answered: see :class:`mashbill.core.sandbox.Guest`."""
         if not self._is_closed_in:
             self._closed_in()
+        if self._asked - self._before[2] > seconds * _SMALL:
+            self._before = (*self._clock(), self._asked)
         begun = time.monotonic()
         end = begun + seconds
         try:
-            while end - begun <= _PATIENCE * seconds:
+            while end - begun <= _PATIENCE * max(seconds, 1.0):
                 try:
                     return self._channel.exchange(message, end)
                 except TimeoutError:
@@ -181,24 +186,36 @@ class WarmGuest:
             raise EndedError(msg, "place")
         self._is_closed_in = True
 
+    def _clock(self) -> tuple[float, float]:
+        """Return for how many seconds it ran and waited for a core; what cannot be told is 0.
+
+        Raises:
+            EndedError: if it has ended.
+        """
+        clock = self._warm.ask("clock")
+        if clock is None:
+            self._over = True
+            msg = "the sandbox ended"
+            raise EndedError(msg, "place")
+        if "status" in clock:
+            self._over = True
+            raise ended_by(int(clock["status"]), float(clock["seconds"]), self._limits)
+        return float(clock.get("ran") or 0.0), float(clock.get("waited") or 0.0)
+
     def _left(self, begun: float, seconds: float) -> float:
         """Return how many seconds are left, if those do not count in which it got no core.
 
-        What it ran counts in full, so that threads of its own that keep the cores buy no time.
+        What it ran counts in full, so that threads of its own that keep the cores buy no time; and
+        what it waited before it was asked this does not count again, but for a small part.
 
         Raises:
             EndedError: if none are.
         """
-        left = 0.0
-        clock = self._warm.ask("clock") or {}
-        if "status" in clock:  # it ended in this very moment
-            self._over = True
-            raise ended_by(int(clock["status"]), float(clock["seconds"]), self._limits)
-        if clock.get("waited") is not None:
-            waited = float(clock["waited"])
-            ran = float(clock["ran"]) - self._asked
-            left = seconds - max(ran, time.monotonic() - begun - waited)
-        if left <= seconds / 20:
+        then = self._before
+        ran, waited = (now - before for now, before in zip(self._clock(), then, strict=False))
+        ran -= self._asked - then[2]
+        left = seconds - max(ran, time.monotonic() - begun - waited)
+        if left <= seconds * _SMALL:
             msg = f"it took longer than {seconds:g} seconds"
             raise EndedError(msg, "program")
         return left
