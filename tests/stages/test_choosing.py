@@ -153,6 +153,31 @@ def test_an_audit_finds_a_choice_that_no_score_made(tmp_path):
     assert any("datasets/right@1" in finding.file for finding in told.findings)
 
 
+@pytest.mark.parametrize("group", ["", 'group = ["prompt"]'])
+def test_another_score_leaves_no_rank_of_the_first_one_standing(tmp_path, monkeypatch, group):
+    says(monkeypatch)
+    again = f"""
+[verifiers.again]
+kind = "exact"
+[stages.twice]
+kind = "verify"
+input = "right"
+by = "again"
+reference = "known"
+{group}"""
+    keys = 'group = ["prompt"]\nthreshold = 0'
+    store = made(tmp_path, keys + "\n" + again, rows_with("1 a", "0.5 b"))
+    row = rows_of(store, "twice")[0]
+    assert row["original_verifier"] == "same (exact 1)"
+    assert row["original_rank"] == 1
+    assert (row.get("verifier"), row.get("rank")) == (
+        ("again (exact 1)", 1) if group else (None, None)
+    )
+    assert Auditor(store.root, rederive=Rederiver(store)).run().findings == []
+    own = [{**row, "rank": 7} for row in rows_with("1 a")]  # a column of one's own stays
+    assert rows_of(made(tmp_path / "own", "", own), "right")[0]["rank"] == 7
+
+
 def test_without_best_it_only_judges(tmp_path):
     spec = VerifySpec(input="a", by="v", group=("prompt",))
     assert [use.channel.value for use in spec.uses()] == ["content", "judgement"]

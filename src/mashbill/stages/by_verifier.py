@@ -27,7 +27,7 @@ from mashbill.stages.scoring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
@@ -175,13 +175,25 @@ class Verifying:
             by = f"{self._spec.by} ({self._verifier.spec.kind} {self._verifier.spec.rules.release})"
             given[VERIFIER] = pa.array([by] * batch.num_rows, pa.string())
         return pa.RecordBatch.from_pydict(
-            kept_beside(batch, set(given))
+            kept_beside(batch, taken(batch.schema.names, set(given)))
             | given
             | {
                 FROM: pa.array(np.arange(start, start + batch.num_rows), pa.int64()),
                 **marks("verify", reasons),
             }
         )
+
+
+def taken(names: Collection[str], given: set[str]) -> set[str]:
+    """Return the names that stand for something else than in the rows that came.
+
+    A rank and who scored speak of the score that rows had: of another one they say nothing.
+
+    Args:
+        names: columns of the rows.
+        given: columns that they get.
+    """
+    return given | ({RANK, VERIFIER} if {GROUP, RANK, VERIFIER} <= set(names) else set())
 
 
 def add_counts(whole: dict[str, Any], more: Mapping[str, Any]) -> None:

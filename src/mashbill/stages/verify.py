@@ -22,7 +22,7 @@ from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.teacher import Asks, Choosing, Question
 from mashbill.core.verifier import VerifierSpec
-from mashbill.stages.by_verifier import GROUP, RANK, VERIFIER, Verifying
+from mashbill.stages.by_verifier import GROUP, RANK, VERIFIER, Verifying, taken
 from mashbill.stages.choosing import Choice
 from mashbill.stages.judging import (
     FileName,
@@ -371,4 +371,5 @@ class VerifySpec(StageSpec):
             return {name: name for name in columns if name != "right"}
         given = set(given_by(self._by)) if self._by is not None else set()
         given |= {GROUP, RANK, VERIFIER} if self.group is not None else set()
-        return {new: old for old, new in free_names(columns, given).items()}
+        names = free_names(columns, taken(columns, given))
+        return {new: old for old, new in names.items()}
