@@ -49,7 +49,7 @@ class Column:
         self.distinct, self.same = Distinct(), Distinct() if is_main else None
         self.values = Values()
         self._numbers = Sample()
-        self._sum = 0.0
+        self._mean = 0.0
         self._least: float | None = None
         self._greatest: float | None = None
         self._counted = 0
@@ -106,9 +106,11 @@ class Column:
         finite = np.isfinite(numbers)
         self._numbers.add(numbers[finite], places[finite])
         numbers = numbers[finite]
+        before = self._counted
         self._counted += len(numbers)
-        if len(numbers):
-            self._sum += float(numbers.sum())
+        if len(numbers):  # by parts, since the sum of large ones may be none
+            self._mean *= before / self._counted
+            self._mean += float((numbers / self._counted).sum())
             least, greatest = float(numbers.min()), float(numbers.max())
             self._least = least if self._least is None else min(self._least, least)
             self._greatest = greatest if self._greatest is None else max(self._greatest, greatest)
@@ -135,7 +137,7 @@ class Column:
         return {
             "least": self._least, "p5": self._numbers.quantile(0.05),
             "median": self._numbers.quantile(0.5), "p95": self._numbers.quantile(0.95),
-            "greatest": self._greatest, "mean": self._sum / self._counted,
+            "greatest": self._greatest, "mean": self._mean,
             "not_finite": self.rows - self.missing - self._counted,
             "is_exact": self._numbers.is_exact, "bins": self._number_bins(),
         }  # fmt: skip
