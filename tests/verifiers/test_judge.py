@@ -6,6 +6,8 @@ import json
 import math
 from contextlib import suppress
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -531,3 +533,28 @@ def test_the_kit_holds_a_verifier_that_asks_to_all_laws():
     kind = FakeTeacherSpec(words={"yes": ["is"], "no": []})
     with pytest.raises(LawError, match="junk is not paid"):
         check_verifier(spec, right, wrong, files=files, teachers={"t": kind})
+
+
+@pytest.mark.parametrize("keys", ["", 'answer = "number"\nundecided = "keep"'])
+def test_an_audit_holds_scores_of_one_judge_against_the_answers(tmp_path, keys):
+    keys, _, stage = keys.partition("\n")
+    keys += '\naccepts = "it is a trial"'
+    store = judged(tmp_path, keys, stage=f"threshold = 0.0\n{stage}")
+    audit = mb.open(store.root).audit(deep=True)
+    assert audit.holds, audit.findings
+    said = [item.what for item in audit.result.not_derived if "out@1" in str(item)]
+    assert any("held against the answers in the journal" in text for text in said), said
+    # A score that somebody wrote, and the answer does not give.
+    journal = Journal(store.root / "calls.sqlite")
+    (shard, *_) = sorted(store.folder("dataset", store.find("out").ref).glob("part-*.parquet"))
+    table = pq.read_table(shard)
+    calls = [call.hex() for call in table.column("_call").to_pylist()]
+    have = journal.answers(calls)
+    spec = load_recipe(tmp_path / "some.toml").stages["out"]
+    choices = journal.call(calls[0]).choices
+    answers = [have[call] for call in calls]
+    assert not spec.denied(table, answers, choices, {}).any()
+    at = table.schema.get_field_index("score")
+    forged = pa.array([0.987, *table.column("score").to_pylist()[1:]], pa.float64())
+    wrong = spec.denied(table.set_column(at, "score", forged), answers, choices, {})
+    assert wrong.tolist() == [True] + [False] * (table.num_rows - 1)

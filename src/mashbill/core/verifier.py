@@ -24,7 +24,7 @@ from mashbill.core.source import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mashbill.core.teacher import TeacherSession
+    from mashbill.core.teacher import Answer, TeacherSession
 
 Outcome = Literal["scored", "undecided", "failed"]
 """what became of scoring one output"""
@@ -277,6 +277,21 @@ class VerifierSpec(Literals):
     def most_chars(self) -> int | None:
         """Characters of a text at most that teachers are sent; None where it asks none."""
         return None
+
+    @property
+    def rests_on_one_answer(self) -> bool:
+        """Whether a score follows from one answer of a teacher: see :meth:`says_again`."""
+        return False
+
+    def says_again(self, answers: Sequence[Answer | None], choices: tuple[str, ...]) -> list[Any]:
+        """Return the score that follows from each answer, None for none.
+
+        Args:
+            answers: of the calls that rows rest on; None where one rests on none.
+            choices: that these calls put; empty if they put none.
+        """
+        del choices
+        return [None] * len(answers)
 
     @property
     def accepted(self) -> str:

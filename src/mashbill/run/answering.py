@@ -147,11 +147,9 @@ def hold_to_answers(spec: StageSpec, manifest: Manifest, store: Store, found: Re
                 _told(found, shard.file, _changed(spec, rows, manifest, store), _OTHER_ROWS)
             if shard not in manifest.shards or not rows.num_rows:
                 continue
-            if not isinstance(spec, SaysAgain) or _by_verifier(spec):
+            if not isinstance(spec, SaysAgain) or not _can_say(spec):
                 continue
-            if CALL not in rows.column_names or rows.column(CALL).null_count:
-                named = CALL in rows.column_names
-                many = rows.column(CALL).null_count if named else rows.num_rows
+            if many := _on_no_call(spec, rows):
                 rest = "rests" if many == 1 else "rest"
                 what = f"{counted(many, 'row')} of a stage that asks a teacher {rest} on no call"
                 found.wrong.append((shard.file, what))
@@ -195,9 +193,23 @@ _OTHER_ANSWERS = "not as the answers in the journal say"
 _OTHER_ROWS = "not as the rows of the input are"
 
 
+def _can_say(spec: StageSpec) -> bool:
+    """Return whether each row rests on one answer: not where a verifier makes one of several."""
+    return not _by_verifier(spec) or bool(getattr(spec, "rests_on_one_answer", False))
+
+
 def _by_verifier(spec: StageSpec) -> bool:
-    """Return whether rows rest on what a verifier makes of answers: some may rest on none."""
     return any(use.is_verifier for use in spec.uses())
+
+
+def _on_no_call(spec: StageSpec, rows: pa.Table) -> int:
+    """Return how many rows name no call and should; one without a score may rest on none."""
+    if CALL not in rows.column_names:
+        return rows.num_rows
+    none = np.asarray(pc.is_null(rows.column(CALL)), bool)
+    if _by_verifier(spec) and "score" in rows.column_names:
+        none &= np.asarray(pc.is_valid(rows.column("score")), bool)
+    return int(none.sum())
 
 
 def _told(found: Rederived, file: str, wrong: np.ndarray | None, why: str) -> None:

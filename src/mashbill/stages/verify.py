@@ -355,7 +355,7 @@ class VerifySpec(StageSpec):
         """
         del measures
         if self.by:
-            return None
+            return self._scored_else(rows, answers, choices)
         if choices != (self.right, self.wrong):
             return np.ones(len(answers), bool)  # it was another question
         given = [a.logprobs if a and a.logprobs else (np.nan, np.nan) for a in answers]
@@ -364,6 +364,22 @@ class VerifySpec(StageSpec):
         told = rows.column("right").to_numpy()
         denied: np.ndarray = ~np.isclose(told, right, rtol=0, atol=1e-6, equal_nan=True)
         return denied
+
+    @property
+    def rests_on_one_answer(self) -> bool:
+        """Whether each score follows from one answer of a teacher."""
+        return self._by is not None and self._by.rests_on_one_answer
+
+    def _scored_else(
+        self, rows: pa.Table, answers: Sequence[Answer | None], choices: tuple[str, ...]
+    ) -> np.ndarray | None:
+        if self._by is None or not self._by.rests_on_one_answer:
+            return None
+        found = self._by.says_again(answers, choices)
+        wanted = np.array([np.nan if value is None else value for value in found], np.float64)
+        told = rows.column("score").to_numpy()
+        differ: np.ndarray = ~np.isclose(told, wanted, rtol=0, atol=1e-6, equal_nan=True)
+        return differ
 
     def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
         """All columns but those that it gives, of which one may be there under another name."""

@@ -92,10 +92,10 @@ class Judge:
             except InputError as error:
                 words[at] = Word(None, "failed", plain(str(error), _REASON))
         answers = teacher.ask([question for _, question in asked])
-        read: dict[int, list[Word]] = {}
+        given: dict[int, list[Word]] = {}
         for (at, _), (call, answer) in zip(asked, answers, strict=True):
-            read.setdefault(at, []).append(self._read(call, answer))
-        for at, each in read.items():
+            given.setdefault(at, []).append(read(self._spec, call, answer))
+        for at, each in given.items():
             words[at] = self._compared(cases[at], *each) if spec.compares else each[0]
         return [words[at] for at in range(len(cases))]
 
@@ -117,36 +117,6 @@ class Judge:
             return Question("", told.user, system=told.system)
         head, rest = self._prompt.in_one(told, (*columns, *own))
         return Question(head, rest, spec.choices)
-
-    def _read(self, call: str, answer: Answer) -> Word:
-        spec = self._spec
-        if answer.failed:
-            came: Outcome = "undecided" if _OTHER_WORD.search(answer.failed) else "failed"
-            return Word(None, came, plain(answer.failed, _REASON), call)
-        if spec.answer == "choice":
-            return self._weighed(call, answer)
-        if answer.finish == "length":
-            return Word(None, "undecided", CUT_OFF, call)
-        if problem := answer.unfinished():
-            return Word(None, "failed", plain(problem, _REASON), call)
-        try:
-            if spec.answer == "word":
-                return Word(word_value(answer.text, spec.mark, spec.scale), call=call)
-            value = number_value(answer.text, spec.mark, spec.low, spec.high)
-            return Word(value, call=call)
-        except UnreadError as error:
-            return Word(None, "undecided", plain(str(error), _REASON), call)
-
-    def _weighed(self, call: str, answer: Answer) -> Word:
-        """Return the mean value of the scale's words, by their probabilities."""
-        choices, given = self._spec.choices, answer.logprobs
-        if len(given) != len(choices) or not all(map(math.isfinite, given)):
-            return Word(None, "failed", "its log-probabilities are not all numbers", call)
-        top = max(given)
-        weights = [math.exp(one - top) for one in given]
-        values = [self._spec.scale[word] for word in choices]
-        mean = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-        return Word(min(max(mean, 0.0), 1.0), call=call)
 
     def _compared(self, case: Case, one: Word, other: Word) -> Word:
         """Return what a judge says that was asked both ways round.
@@ -213,6 +183,38 @@ class Judge:
             ]
             counts["gold"] = observed(rows, spec.gold_right)
         return counts
+
+
+def read(spec: JudgeSpec, call: str, answer: Answer) -> Word:
+    """Return what an answer of a judge says."""
+    if answer.failed:
+        came: Outcome = "undecided" if _OTHER_WORD.search(answer.failed) else "failed"
+        return Word(None, came, plain(answer.failed, _REASON), call)
+    if spec.answer == "choice":
+        return _weighed(spec, call, answer)
+    if answer.finish == "length":
+        return Word(None, "undecided", CUT_OFF, call)
+    if problem := answer.unfinished():
+        return Word(None, "failed", plain(problem, _REASON), call)
+    try:
+        if spec.answer == "word":
+            return Word(word_value(answer.text, spec.mark, spec.scale), call=call)
+        value = number_value(answer.text, spec.mark, spec.low, spec.high)
+        return Word(value, call=call)
+    except UnreadError as error:
+        return Word(None, "undecided", plain(str(error), _REASON), call)
+
+
+def _weighed(spec: JudgeSpec, call: str, answer: Answer) -> Word:
+    """Return the mean value of the scale's words, by their probabilities."""
+    choices, given = spec.choices, answer.logprobs
+    if len(given) != len(choices) or not all(map(math.isfinite, given)):
+        return Word(None, "failed", "its log-probabilities are not all numbers", call)
+    top = max(given)
+    weights = [math.exp(one - top) for one in given]
+    values = [spec.scale[word] for word in choices]
+    mean = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
+    return Word(min(max(mean, 0.0), 1.0), call=call)
 
 
 def _cut(value: Any, most: int) -> Any:

@@ -19,9 +19,10 @@ from mashbill.core.verifier import Rules, VerifierSpec
 from mashbill.prompts.prompt import Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from mashbill.core.teacher import Answer
     from mashbill.verifiers.judge.scoring import Judge
 
 _WORDS = 32  # of a scale
@@ -141,6 +142,19 @@ class JudgeSpec(VerifierSpec):
     def most_chars(self) -> int | None:
         """Characters of a text at most that judges are sent."""
         return self.max_chars
+
+    @property
+    def rests_on_one_answer(self) -> bool:
+        """Whether there is one judge, asked once."""
+        return len(self.teachers) == 1 and not self.compares
+
+    def says_again(self, answers: Sequence[Answer | None], choices: tuple[str, ...]) -> list[Any]:
+        """Return the score that follows from each answer; None too if other words were weighed."""
+        from mashbill.verifiers.judge.scoring import read
+
+        if choices != (self.choices if self.answer == "choice" else ()):
+            return [None] * len(answers)
+        return [None if one is None else read(self, "", one).value for one in answers]
 
     @property
     def accepted(self) -> str:
