@@ -96,6 +96,7 @@ MAY_OPEN = {
     "verifiers.code.bubblewrap:_started": "the package's own program for the sandbox",
     "verifiers.code.answering:_as_main": "files in the sandbox",
     "verifiers.code.inside:text_of_guest": "files of this package",
+    "verifiers.code.bare:_memory_ran_out": "the kernel's own numbers",
     "verifiers.code.guest:_clock": "the kernel's own numbers",
     "verifiers.code.guest:_own_ids": "the kernel's own files, to be written",
     "verifiers.code.spec:load": "opens a sandbox, and no file",

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mashbill.core.errors import InputError
 from mashbill.core.sandbox import EndedError, Limits
 from mashbill.core.verifier import Case, Score
-from mashbill.verifiers.code import warm
+from mashbill.verifiers.code import bare, warm
 from mashbill.verifiers.code.bare import Bare
 from mashbill.verifiers.code.bubblewrap import Bubblewrap
 from mashbill.verifiers.code.finding import program_in
@@ -243,6 +243,17 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_without_isolation_a_program_that_kills_itself_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = CodeSpec(kind="code", sandbox="none", without_isolation=ACCEPTED)
+    case = _case("import os\nos.kill(os.getpid(), 9)")
+    verifier = spec.load(Path(), Path(), 1)
+    assert verifier.score([case])[0].value == 0.0
+    monkeypatch.setattr(bare, "_memory_ran_out", object)  # the machine ended something meanwhile
+    assert verifier.score([case])[0].outcome == "failed"
 
 
 # ---- several at once

@@ -132,6 +132,8 @@ RUN = {
     ),
     "a peek at standard input": ("import sys\nprint(sys.stdin.buffer.peek(1)[:1].decode())", _run("7", "7")),
     "file 0": ("print(sum(map(int, open(0).read().split())))", _run("1 2\n", "3")),
+    "standard input as a file": ("print(sum(map(int, open('/dev/stdin'))))", _run("1\n2", "3")),
+    "a whole number with a point": ("print('3.0 4')", _run("", "3 4")),
     "a read of file 0": ("import os\nprint(sum(map(int, os.read(0, 1 << 16).split())))", _run("1 2", "3")),
     "lines of Windows": ("print(input() + input())", _run("a\r\nb\r\n", "ab")),
     "no line at the end": ("import sys\nprint(len(list(sys.stdin)))", _run("a\nb", "2")),
@@ -188,6 +190,9 @@ WRONG = {
     "a method that is not there": ("class Solution: pass", _calls({"raises": "AttributeError"})),
     "a name that is lent for a function": ("x = 1", _calls({"args": [[1, 2]], "expected": 2}, function="prod")),
     "a float that lost digits": ("def f(): return float(10 ** 18)", _calls({"expected": 10 ** 18 + 1})),
+    "a number that lost digits": ("print('10000000000000000.0')", _run("", "10000000000000001")),
+    "a number with a point that is no whole one": ("print(3.0000000000001)", _run("", "3")),
+    "zeros before a text of digits": ("print('0011')", _run("", "11")),
     "digits of other scripts": ("print('\uff13.0')", _run("", "3.0")),
     "an exception that it is no kind of": ("def f(): return {}['x']", _calls({"raises": "IndexError"})),
 }  # fmt: skip
@@ -212,7 +217,7 @@ PUBLISHED = {
         "test_list": ["assert add(1, 2) == 3", "assert add(-1, 1) == 0"], "test_setup_code": "",
         "challenge_test_list": [],
     }),
-    "MBPP, sanitized": (_ADD, {
+    "MBPP, with imports": (_ADD, {
         "test_list": ["assert math.isclose(add(1, 2), 3)"], "test_imports": ["import math"],
     }),
     "the tests of MBPP alone": (_ADD, ["assert add(1, 2) == 3", "assert add(-1, 1) == 0"]),
@@ -246,8 +251,8 @@ PUBLISHED = {
             {"type": "function_call", "fn_name": "add", "input": [1, 2], "output": 3}
         ]),
     }),
-    "SYNTHETIC-2": (_SUM, {"test_cases": json.dumps({"inputs": ["1 2"], "outputs": ["3"]})}),
-    "KodCode": (_ADD, "from solution import add\n\ndef test_add():\n    assert add(1, 2) == 3\n"),
+    "inputs and outputs that are a text": (_SUM, {"test_cases": json.dumps({"inputs": ["1 2"], "outputs": ["3"]})}),
+    "a module of pytest that imports the solution": (_ADD, "from solution import add\n\ndef test_add():\n    assert add(1, 2) == 3\n"),
     "unittest": (_ADD, (
         "import unittest\nclass TestCases(unittest.TestCase):\n    def test_add(self):\n"
         "        self.assertEqual(add(1, 2), 3)\nif __name__ == '__main__':\n    unittest.main()"
@@ -290,6 +295,9 @@ UNFIT = {
         {"input": "1", "output": "1", "testtype": "functional"}, {"input": "1", "output": "1", "type": "stdin"}
     ], "more kinds"),
     "other lengths": ({"inputs": ["1"], "outputs": ["1", "2"]}, "not as many"),
+    "a line that is no JSON": (
+        {"fn_name": "f", "inputs": ["1", "[1"], "outputs": ["1", "1"]}, "inputs[1]: line 1"
+    ),
     "a list in test_list that is no text": ({"test_list": [1]}, "no text"),
     "a key that is a list with an object": (_calls({"args": [{"$map": [[{"a": 1}, 2]]}], "expected": 1}), "calls[0]: an object can be no"),
     "a set of objects": (_calls({"args": [], "expected": {"$set": [{"a": 1}]}}), "calls[0]: an object can be no"),

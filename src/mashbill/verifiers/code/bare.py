@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mashbill.core.sandbox import EndedError, Guest, Limits
@@ -60,6 +61,7 @@ class BareGuest:
         """
         self._folder = tempfile.mkdtemp(prefix="guest-")
         self._limits = limits
+        self._memory_ran_out = _memory_ran_out()
         ours, theirs = socket.socketpair()
         order = {
             "memory": limits.memory, "disk": limits.disk, "seconds": limits.seconds,
@@ -114,7 +116,11 @@ class BareGuest:
         status, seconds = self._killed()
         if is_there:
             return EndedError("it closed what answers go through", "program")
-        return ended_by(status, seconds, self._limits)
+        error = ended_by(status, seconds, self._limits)
+        if error.fault == "place" and self._memory_ran_out == _memory_ran_out():
+            # who may kill itself would say so to have no score, and the machine did not kill
+            return EndedError("it ended by SIGKILL", "program")
+        return error
 
     def _killed(self) -> tuple[int, float]:
         """End its session, and it; return its wait status and seconds of processor time.
@@ -136,3 +142,15 @@ class BareGuest:
             shutil.rmtree(self._folder, ignore_errors=True)
         except RecursionError:  # folders nested deeper than Python goes
             subprocess.run(["/bin/rm", "-rf", "--", self._folder], check=False)
+
+
+def _memory_ran_out() -> object:
+    """Return how often this machine ended a process for want of memory; unlike all if not told.
+
+    It is ``oom_kill`` in /proc/vmstat: Documentation/admin-guide/cgroup-v2.rst of Linux names it.
+    """
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return object()
+    return next((line for line in lines if line.startswith("oom_kill ")), object())

@@ -153,6 +153,7 @@ class Bubblewrap:
         for device in ("null", "urandom", "random", "zero"):
             yield from _parents(Path("/dev") / device, seen)
             yield from ("--dev-bind", f"/dev/{device}", f"/dev/{device}")
+        yield from ("--symlink", "/tmp/.in", "/dev/stdin")  # noqa: S108 - inside, of each program
         yield from ("--proc", "/proc", "--perms", "0755", "--dir", "/tmp")  # noqa: S108 - inside
         yield from ("--remount-ro", "/", "--chdir", "/")
 

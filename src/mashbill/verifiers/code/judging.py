@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import InputError
@@ -146,12 +147,18 @@ class Judge:
         )
 
     def _numbers(self, one: str, two: str) -> bool:
-        """Return whether two words are numbers with a point, and near each other."""
-        if "." not in two or len(one) > 40 or len(two) > 40 or not one.isascii() or "_" in one:
+        """Return whether two words are numbers with a point, and near each other.
+
+        Where a whole number is expected, one with a point has to be that number.
+        """
+        words = one + two
+        if "." not in words or len(words) > 80 or not words.isascii() or "_" in words:
             return False
         try:
+            if "." not in two:
+                return Decimal(one) == Decimal(two)
             return self._same(float(one), float(two))
-        except ValueError:
+        except (ValueError, InvalidOperation):
             return False
 
     def _suite(self, tests: _Tests, program: str, suite: Suite) -> list[str]:

@@ -110,17 +110,24 @@ def _of_pairs(inputs: Any, outputs: Any, function: str) -> dict[str, Any]:
 
 
 def _of_lines(inputs: list[str], outputs: list[str]) -> tuple[list[Any], list[Any]]:
-    """Return arguments and values of texts that hold one of JSON a line; else the texts."""
+    """Return arguments and values of texts that hold one of JSON a line.
+
+    They are texts as they are where the first is no JSON.
+
+    Raises:
+        InputError: naming one that is no JSON, though the first is.
+    """
     try:
-        return (
-            [
-                [json_value(line, "input") for line in text.split("\n") if line.strip()]
-                for text in inputs
-            ],
-            [json_value(text, "output") for text in outputs],
-        )
+        json_value(outputs[0], "")
+        for line in inputs[0].splitlines():
+            json_value(line, "")
     except InputError:
         return [[text] for text in inputs], list(outputs)
+    args = [
+        [json_value(line, f"inputs[{at}]") for line in text.split("\n") if line.strip()]
+        for at, text in enumerate(inputs)
+    ]
+    return args, [json_value(text, f"outputs[{at}]") for at, text in enumerate(outputs)]
 
 
 def _keyed(value: Any, left: int = 40) -> Any:
