@@ -53,7 +53,23 @@ def test_conditions(kind, values, keys, wanted):
     assert reasons(kind, values, **keys) == wanted
 
 
-def test_lists_are_no_value():
+def test_of_a_list_its_values_are_members(tmp_path):
+    kind, lists = pa.list_(pa.string()), [["a", "b"], ["b"], [], None]
+    assert reasons(kind, lists, one_of=["a"]) == [
+        None, "x ['b'] is none of 'a'", "x [] is none of 'a'", "x is missing",
+    ]  # fmt: skip
+    assert reasons(kind, lists, none_of=["a"]) == ["x ['a', 'b'] is one of 'a'", None, None, None]
+    stages = (
+        '[stages.got]\nkind = "import"\ntitle = "t"\nsource = "set.jsonl"\ngenerator = "none"\n'
+        '[stages.out]\nkind = "filter"\ninput = "got"\nby = "rule"\n'
+        'where = [{ column = "tags", one_of = ["a", 2] }]\n'
+    )
+    rows = [{"text": str(n), "tags": tags} for n, tags in enumerate([["a"], ["b"], [2], [], None])]
+    store = run_stages(tmp_path, stages, {"set.jsonl": rows})
+    assert [row["text"] for row in rows_of(store, "out")] == ["0", "2"]
+
+
+def test_lists_have_no_bound():
     with pytest.raises(InputError, match="holds lists or objects"):
         reasons(pa.list_(pa.int64()), [[1]], at_least=1)
 

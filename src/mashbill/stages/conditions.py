@@ -9,8 +9,10 @@ from pydantic import model_validator
 
 from mashbill.core.cells import compared, is_missing, says_nothing
 from mashbill.core.errors import InputError
+from mashbill.core.json_fields import is_json_field
 from mashbill.core.literals import Literals
 from mashbill.core.missing import is_text
+from mashbill.files.rows.spoken import read_cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +42,7 @@ class Condition(Literals):
     below: float | None = None
     """a number below this"""
     one_of: tuple[Member, ...] = ()
-    """values of which it is one, texts after trimming"""
+    """values of which it is one, texts after trimming; of a list that one of its values is"""
     none_of: tuple[Member, ...] = ()
     """values of which it is none; a missing value is none of them"""
 
@@ -79,18 +81,23 @@ class Condition(Literals):
             )
             raise InputError(msg)
         column = batch.column(self.column)
-        texts = is_text(column.type)
-        return [self._reason(value, texts=texts) for value in column.to_pylist()]
+        texts, cells = is_text(column.type), column.to_pylist()
+        if is_json_field(batch.schema.field(self.column)):
+            cells = [None if cell is None else read_cell(cell) for cell in cells]
+        return [self._reason(value, texts=texts) for value in cells]
 
     def _reason(self, value: Any, *, texts: bool) -> str | None:
-        if isinstance(value, list | dict):
-            msg = f"column {self.column!r} holds lists or objects; a condition compares one value"
-            raise InputError(msg)
         bounds = self._bounds()
+        if isinstance(value, dict) or (isinstance(value, list) and bounds):
+            msg = (
+                f"column {self.column!r} holds lists or objects; a bound is for one number, and of "
+                "a list of values one_of and none_of may be asked"
+            )
+            raise InputError(msg)
         lacks = says_nothing(value) if bounds else is_missing(value)
         if lacks:
             return f"{self.column} is missing" if bounds or self.one_of else None
-        shown = repr(value)[:_SHOWN] if texts else value
+        shown = repr(value)[:_SHOWN] if texts or isinstance(value, list) else value
         for key, bound in bounds.items():
             placed = compared(value, bound)
             if placed is None:
@@ -105,7 +112,16 @@ class Condition(Literals):
 
 
 def _among(value: Any, members: tuple[Member, ...]) -> bool:
-    """Return whether a cell is a member: texts by their letters, numbers by their value."""
+    """Return whether a cell is a member: texts by their letters, numbers by their value.
+
+    A list is one if a value of it is.
+    """
+    if isinstance(value, list):
+        return any(_is_one(each, members) for each in value)
+    return _is_one(value, members)
+
+
+def _is_one(value: Any, members: tuple[Member, ...]) -> bool:
     if isinstance(value, str):
         return value.strip() in {each.strip() for each in members if isinstance(each, str)}
     if isinstance(value, bool):
