@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mashbill.core.errors import InputError
 from mashbill.core.sandbox import EndedError, Limits
 from mashbill.core.verifier import Case, Score
-from mashbill.verifiers.code import bare, warm
+from mashbill.verifiers.code import answering, bare, warm
 from mashbill.verifiers.code.bare import Bare
 from mashbill.verifiers.code.bubblewrap import Bubblewrap
 from mashbill.verifiers.code.finding import program_in
@@ -125,9 +125,11 @@ def test_comparing_whatever_is_said_raises_nothing(said: Any, known: Any) -> Non
 
 
 @given(_said)
-def test_what_has_no_flaw_equals_itself(value: Any) -> None:
+def test_what_has_no_flaw_can_be_given_and_equals_itself(value: Any) -> None:
     if not flaw(value):
         assert _SAME(value, value)
+        given = answering._value(json.loads(json.dumps(value)))
+        assert _SAME(json.loads(json.dumps(answering._written(given))), value)
 
 
 _cells = st.recursive(
@@ -149,7 +151,32 @@ _cells = st.recursive(
 )  # fmt: skip
 
 
-@given(_cells)
+_cases = st.fixed_dictionaries(
+    {"input": _cells, "output": _cells},
+    optional={"type": _cells, "testtype": st.just("stdin") | _cells, "fn_name": _cells},
+)
+_published = (
+    st.lists(_cases, min_size=1, max_size=3)
+    | st.fixed_dictionaries(
+        {"inputs": st.lists(_cells, max_size=3), "outputs": st.lists(_cells, max_size=3)},
+        optional={"fn_name": st.just("f") | _cells},
+    )
+    | st.fixed_dictionaries({"test": _cells}, optional={"entry_point": _cells})
+    | st.fixed_dictionaries(
+        {"test_list": _cells}, optional={"test_imports": _cells, "test_setup_code": _cells}
+    )
+)
+_tests = (
+    _published
+    | st.fixed_dictionaries({"test_cases": _published}, optional={"language": _cells})
+    | st.fixed_dictionaries(
+        {"function": st.just("f") | _cells},
+        optional={"calls": st.lists(_cells, max_size=3), "runs": st.lists(_cells, max_size=3)},
+    )
+)
+
+
+@given(_cells | _tests)
 def test_reading_whatever_stands_in_a_cell_gives_tests_or_an_error_of_ours(cell: Any) -> None:
     try:
         found = read(cell)

@@ -75,7 +75,7 @@ def in_our_keys(written: Any, function: str = "") -> Any:
 
 def _of_cases(cases: list[dict[str, Any]], function: str) -> dict[str, Any]:
     """Return tests of which each is an object with its kind, input and output."""
-    kinds = {one.get("testtype") or one.get("type") or "stdin" for one in cases}
+    kinds = {str(one.get("testtype") or one.get("type") or "stdin") for one in cases}
     names = {str(one.get("fn_name") or function) for one in cases}
     if len(kinds) > 1 or len(names) > 1:
         msg = "they are of more kinds or functions than one, and one is needed"
