@@ -63,8 +63,9 @@ STAGES = {
     "verify": ('input = "got"\nteacher = "t"\nprompt = "label.txt"\nright = " good"\n', ["text"]),
     "without": ('input = "got"\nwithout = { source = "nobody" }\n', []),
 }
-READS = {"corpus", "import", "evaluate"}
-"""kinds that read files, or refuse rows without a human label: they have tests of their own"""
+READS = {"corpus", "import", "evaluate", "reasoning-gym"}
+"""kinds that read files or make rows, or refuse rows without a human label: they have tests of their
+own"""
 TWO = {"decontaminate", "join", "prefer", "mix"}
 PASSES = {"decontaminate", "dedup", "mix", "without"}
 """kinds that need no value: a row without one goes on"""
