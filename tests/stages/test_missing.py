@@ -55,6 +55,7 @@ STAGES = {
         ["text"],
     ),
     "mix": ("inputs = { got = 1.5, other = 0.5 }\n", []),
+    "pii": ('input = "got"\n', []),
     "prefer": (
         'one = "got"\nother = "other"\nteacher = "t"\nprompt = "judge.txt"\n',
         ["prompt", "sample", "text"],
@@ -64,10 +65,9 @@ STAGES = {
     "without": ('input = "got"\nwithout = { source = "nobody" }\n', []),
 }
 READS = {"corpus", "import", "evaluate", "reasoning-gym"}
-"""kinds that read files or make rows, or refuse rows without a human label: they have tests of their
-own"""
+"""kinds that read files, make rows, or refuse rows without a human label: each has own tests"""
 TWO = {"decontaminate", "join", "prefer", "mix"}
-PASSES = {"decontaminate", "dedup", "mix", "without"}
+PASSES = {"decontaminate", "dedup", "mix", "pii", "without"}
 """kinds that need no value: a row without one goes on"""
 MODEL = imported("clean") + (
     '[stages.labelled]\nkind = "label"\ninput = "clean"\nteacher = "t"\nprompt = "label.txt"\n'
