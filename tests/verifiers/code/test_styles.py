@@ -242,6 +242,9 @@ PUBLISHED = {
         "class Solution:\n    def add(self, a: List[int], b: str) -> str:\n        return b + str(sum(a))",
         {"inputs": ['[1, 2]\n"x"', '[]\n"y"'], "outputs": ['"x3"', '"y0"'], "fn_name": "add"},
     ),
+    "DeepCoder, calls": (_ADD, [
+        {"input": "1\n2", "output": "3", "testtype": "functional", "metadata": {"func_name": "add"}}
+    ]),
     "SYNTHETIC-1, runs": (_SUM, {
         "language": "python", "test_cases": [{"type": "stdin_stdout", "input": "1 2", "output": "3"}],
     }),

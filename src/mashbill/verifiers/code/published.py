@@ -76,7 +76,7 @@ def in_our_keys(written: Any, function: str = "") -> Any:
 def _of_cases(cases: list[dict[str, Any]], function: str) -> dict[str, Any]:
     """Return tests of which each is an object with its kind, input and output."""
     kinds = {str(one.get("testtype") or one.get("type") or "stdin") for one in cases}
-    names = {str(one.get("fn_name") or function) for one in cases}
+    names = {str(one.get("fn_name") or _named_beside(one) or function) for one in cases}
     if len(kinds) > 1 or len(names) > 1:
         msg = "they are of more kinds or functions than one, and one is needed"
         raise InputError(msg)
@@ -86,6 +86,12 @@ def _of_cases(cases: list[dict[str, Any]], function: str) -> dict[str, Any]:
         msg = f"they are of the type {kinds.pop()!r:.40} and name no function; set fn_name"
         raise InputError(msg)
     return _of_pairs([one["input"] for one in cases], [one["output"] for one in cases], function)
+
+
+def _named_beside(case: dict[str, Any]) -> Any:
+    """Return the function that a test of DeepCoder names in its metadata; None if it does not."""
+    beside = case.get("metadata")
+    return beside.get("func_name") if isinstance(beside, dict) else None
 
 
 def _of_pairs(inputs: Any, outputs: Any, function: str) -> dict[str, Any]:
