@@ -22,7 +22,7 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.run.rederiving import Rederiver
 from mashbill.stages.decontaminate import DecontaminateSpec
-from mashbill.stages.evaluation_items import Lengths, names_in, read_items
+from mashbill.stages.evaluation_items import _NUMBER, Lengths, names_in, read_items
 
 CLIPS = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in "
@@ -140,6 +140,11 @@ def test_what_is_written_without_its_points_is_found():
     reasons, measures = look([{"text": text} for text in rows], items)
     assert [bool(reason) for reason in reasons] == [True, False, True]
     assert measures["rules"] == {"question": 2}
+
+
+def test_numbers_are_words_with_digits_and_no_points():
+    told = _NUMBER.findall("559x + 558 = 3.5, 1,000 or 12% of H2O in 2024. 7'5 x_1 ٣ no")
+    assert told == ["559x", "558", "12", "H2O", "2024", "x_1", "٣"]
 
 
 NO_LEAKS = [

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _READ = 8192
 _UNSPACED = re.compile(f"[{UNSPACED}]")
-_NUMBER = re.compile(r"(?<![\w.,'])\d+(?!\w|[.,']\d)")
+_NUMBER = re.compile(r"(?<![\w.,'])(?=\w*\d)\w+(?!\w|[.,']\d)")
 _AROUND = ".,!?:;…()[]{}\"'“”‘’"  # noqa: RUF001
 _ENDS = ".!?:;…\"'”)"  # behind which a word may be large for another reason than that it is a name
 _LETTERS, _UNSPACED_LETTERS = 16, 8
