@@ -19,7 +19,7 @@ from mashbill.verifiers.reasoning_gym.allowed import allowed, listed
 from mashbill.verifiers.reasoning_gym.spec import ReasoningGymSpec, answer_in
 
 REFUSED = {
-    "game_of_life_halting": "pays 1.00 for white space; pays 1.00 for letters without sense",
+    "game_of_life_halting": "pays 1.00 for white space; .*pays 1.00 for 'I don't know', and 6 more",
     "prime_factorization": "raises ValueError for letters without sense",
     "boxnet": "no answer that is known to be right",
     "graph_color": "no answer that is known to be right",

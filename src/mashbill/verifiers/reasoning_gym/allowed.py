@@ -57,6 +57,6 @@ def against(name: str, *, partial: bool = False) -> str:
 
 
 def _first(faults: list[str]) -> str:
-    more = f", and {len(faults) - 2} more" if len(faults) > 2 else ""
-    told = "; ".join(faults[:2])
+    more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
+    told = "; ".join(faults[:3])
     return f"{told}{more}".replace("some tasks have", "makes tasks that have")
