@@ -27,6 +27,7 @@ from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.run.artifact import make_dataset, make_model
 from mashbill.run.branches import Branches
 from mashbill.run.committing import clear_others, commit, input_of, scratch_of
+from mashbill.run.deciding_again import DecidingAgain
 from mashbill.run.execution import Done, Execution
 from mashbill.run.measuring import settle_measures
 from mashbill.run.needing import check_extras, plugins_of, telling_stage
@@ -120,6 +121,7 @@ class _Runner:
         self._store = store
         self._execution = execution
         self._branches = Branches()
+        self._deciding = DecidingAgain(permit, store)
         self._tables: dict[str, NodeTable] = {}
         self._manifests: dict[str, Manifest] = {}
         self._journal = Journal(store.root / CALLS, writable=True)
@@ -243,6 +245,8 @@ class _Runner:
             why = tuple(self._rejections(manifest).commonest(None))
             done = Done(name, manifest, was_cached=True, rejected=why)
             return self._keep(stage, manifest, done)
+        for line in self._deciding.before(stage, self._tables):
+            display.tell(f"{name}: in need of review, now that rows are read: {line}")
         job.check_files()
         began = time.monotonic()
         bought: dict[str, Any] = {"calls": 0, "tokens": 0, "usd": 0.0}
