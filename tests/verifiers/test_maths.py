@@ -200,6 +200,8 @@ ANSWERS = [
     (r"\boxed{1} papers and \boxed{2} bins", "2"),
     (r"$$\boxed{2}\quad\text{and}\quad\boxed{3}$$", "2, 3"),
     (r"\boxed{5}. So it is \boxed{6}.", "6"),
+    ("40+2\n<answer>42</answer>", "42"), (r"<answer> \boxed{7} </answer> so", "7"),
+    ("It is so.\n**42**", "42"), ("**Note**\nIt is 4\nor 5", None),
     ("Answer\n$$\n 9 \n$$", "9"), (r"The answer is:" + "\n\n" + r"\[ x^2 \]", "x^2"),
     (r"Here is the matrix: $A$", "A"), ("I saw $5$ of 9", "I saw $5$ of 9"),
     ("answer is 1\nFinal answer: 2", "2"), (r"\boxed{\{1,2\}}", r"\{1,2\}"),
@@ -224,6 +226,17 @@ def test_junk_is_not_paid_and_the_right_answer_is():
     assert scored("7", r"\boxed{7}").value == 1
     for text in CONTROLS:
         assert not scored(text, "7").value, text
+
+
+def test_a_sentence_without_a_number_is_no_answer_to_a_number():
+    for text in (
+        "I don't know how many. It depends on the day.", "That cannot be said from what is given.",
+        "答えは わかりません まだ ありません たぶん", "Keine Ahnung, das weiss ich nicht.",
+    ):  # fmt: skip
+        assert (scored(text, "42").value, scored(text, r"\frac{1}{2}").value) == (0, 0)
+    for text in ("forty two apples in all baskets", "all of the real numbers x > 2"):
+        assert scored(text, "42").value is None
+    assert scored("he goes to the market", "he goes to the market").value == 1
 
 
 def test_what_cannot_be_told_is_undecided_and_never_wrong():

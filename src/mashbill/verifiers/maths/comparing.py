@@ -25,6 +25,15 @@ _FRACTION = re.compile(
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _LEADING = re.compile(r"[-+]?\$?\d{1,3}(?:,\d{3})+(?:\.\d+)?\s*(?:[a-zA-Z\\%]|$)")
 """a number with commas between thousands, and a unit: no pair"""
+NUMBER_WORDS = frozenset(
+    {
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+        "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+        "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+        "hundred", "thousand", "million", "billion", "half", "third", "quarter", "infinity", "pi",
+    }
+)  # fmt: skip
+"""words of numbers, which are not read here: a text with one may say a number"""
 _NEAR = 1e-9
 _DECIMALS = 6
 """decimals to which a decimal answer and an exact one have to agree, as math-verify has it"""
@@ -196,6 +205,9 @@ def _of_two_kinds(one: Form, two: Form) -> Verdict:
     if kinds == {"set", "number"}:
         several = one if one.kind == "set" else two
         return _unordered(several.parts, (two if several is one else one,))
+    words = {word for form in (one, two) if form.kind == "word" for word in form.marks.split()}
+    if NUMBER_WORDS & words:
+        return "unknown"
     return "other" if "word" in kinds or "relation" not in kinds else "unknown"
 
 

@@ -6,6 +6,8 @@ import re
 
 _BOXES = (r"\boxed", r"\fbox")
 _HASHES = re.compile(r"^\s*####\s*(\S.*?)\s*$", re.MULTILINE)
+_TAGGED = re.compile(r"<answer>\s*([^<>]*?)\s*</answer>", re.IGNORECASE)
+_BOLD = re.compile(r"^\s*\*\*\s*([^*\n]+?)\s*\*\*\s*$")
 _PHRASE = re.compile(
     r"\b(?:final\s+answer|answer)\s*(?:\*\*)?\s*"
     r"(?:(?:is|=|:)\s*(?:\*\*)?\s*:?\s*(?=\S)|(?=\$|\\\[|\\\())",
@@ -28,10 +30,14 @@ _LONGEST = 400_000
 def answer_in(text: str) -> str | None:
     """Return the answer that an output gives; None if none is marked.
 
-    The last box counts, then a last line after ``####``, then what follows the last "answer is";
-    else an output that is short and one line is its answer.
+    What the last tags ``<answer>`` hold counts, then the last box, then a last line after ``####``,
+    then what follows the last "answer is", then a last line that is bold as a whole; else an output
+    that is short and one line is its answer.
     """
     text = text[-_LONGEST:]
+    tagged = _TAGGED.findall(text)
+    if tagged:
+        return _boxed(tagged[-1]) or _clean(tagged[-1])
     boxed = _boxed(text)
     if boxed is not None:
         return boxed
@@ -46,6 +52,9 @@ def answer_in(text: str) -> str | None:
             said = _SENTENCE.split(said.partition("\n")[0], maxsplit=1)[0]
         return _clean(maths[0] if maths else said)
     plain = text.strip()
+    bold = _BOLD.match(plain.rpartition("\n")[2])
+    if bold is not None:
+        return _clean(bold[1])
     if not plain or len(plain) > _ALONE or "\n" in plain:
         return None
     return _clean(_only_maths(plain) or plain)

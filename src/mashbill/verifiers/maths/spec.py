@@ -7,6 +7,7 @@ units), and are the same if the forms are. What is of no such form may be put to
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from pydantic import Field
 from mashbill.core.controls import of_reference
 from mashbill.core.shown import shown
 from mashbill.core.verifier import Case, Control, Score, VerifierSpec
-from mashbill.verifiers.maths.comparing import compare, is_read
+from mashbill.verifiers.maths.comparing import NUMBER_WORDS, compare, is_read
 from mashbill.verifiers.maths.fallback import Fallback
 from mashbill.verifiers.maths.finding import answer_in
 
@@ -73,6 +74,8 @@ class Maths:
         if not said:
             return Score(0.0, "no answer is marked in it")
         found = compare(said, known)
+        if found.verdict == "unknown" and is_read(known) and _says_nothing(said):
+            return Score(0.0, f"{_short(said)} is a sentence, and no answer")
         if found.verdict == "same":
             return Score(1.0, f"{_short(said)} and {_short(known)}: {found.reason}")
         if found.verdict == "other":
@@ -94,6 +97,20 @@ class Maths:
         if same:
             return Score(1.0, f"{_short(said)} and {_short(known)}: the same, {whose}")
         return Score(0.0, f"{_short(said)} is not {_short(known)}, {whose}")
+
+
+_WORDS = 4
+"""words from which on a text without a number or a sign is a sentence and no answer"""
+
+
+def _says_nothing(text: str) -> bool:
+    """Return whether a text is a sentence in which no number stands, in digits or in words."""
+    if re.search(r"[\d\\$=<>^+*/{}|%]", text):
+        return False
+    words = re.findall(r"[^\W\d_]+", text.casefold())
+    return len([word for word in words if len(word) > 1]) >= _WORDS and not NUMBER_WORDS & set(
+        words
+    )
 
 
 def _short(text: str) -> str:
