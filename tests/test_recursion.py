@@ -15,7 +15,7 @@ BOUNDED = {
     "verifiers/code/answering.py _written": "_DEEPEST values in one another, then ValueError",
     "verifiers/code/answering.py _written_whole": "the same",
     "verifiers/code/published.py _keyed": "its argument left, from 40",
-    "verifiers/code/published.py in_our_keys": "what core/parsing.py read; who calls it catches more",
+    "verifiers/code/published.py in_our_keys": "core/parsing.py's; who calls it catches more",
     "verifiers/code/values.py _text": "what core/parsing.py read, or flaw() found no fault with",
     "verifiers/code/values.py number": "the parts of a complex number, which are none",
     "verifiers/code/values.py _real": "the same",
