@@ -205,7 +205,7 @@ def _by_verifier(spec: StageSpec) -> bool:
 def _on_no_call(spec: StageSpec, rows: pa.Table) -> int:
     """Return how many rows name no call and should; one without a score may rest on none."""
     if CALL not in rows.column_names:
-        return rows.num_rows
+        return int(rows.num_rows)
     none = np.asarray(pc.is_null(rows.column(CALL)), bool)
     if _by_verifier(spec) and "score" in rows.column_names:
         none &= np.asarray(pc.is_valid(rows.column("score")), bool)
