@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 
 from mashbill.core import correlating
 from mashbill.core.correlating import pearson, spearman, within
@@ -16,7 +17,7 @@ NUMBERS = st.lists(
 )
 
 
-@settings(max_examples=50)
+@law(50)
 @given(NUMBERS)
 def test_they_are_those_of_scipy(pairs):
     one, other = (np.array(side, np.float64) for side in zip(*pairs, strict=True))
