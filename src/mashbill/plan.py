@@ -370,12 +370,13 @@ def _check_columns(planned: PlannedStage, folder: Path, inputs: Inputs) -> None:
 
     Raises:
         RecipeError: naming the stage, if it asks for one that is not there.
+        InputError: naming the stage, if a file beside the recipe cannot be read.
     """
     try:
         planned.spec.check_inputs(folder, inputs.columns_of(planned.spec))
-    except RecipeError as error:
+    except (RecipeError, InputError) as error:
         msg = f"stages.{planned.name}: {error}"
-        raise RecipeError(msg) from error
+        raise type(error)(msg) from error
 
 
 def _with_cost(planned: PlannedStage, recipe: Recipe, inputs: Inputs) -> PlannedStage:

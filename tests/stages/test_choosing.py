@@ -9,8 +9,9 @@ from collections import defaultdict
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import execute, rows_of, run_stages, run_toy
 
 from mashbill import RecipeError, Store, load_recipe
@@ -385,7 +386,7 @@ def settle(data, scores, choice, folder, size):
         return groups.turned_down(0, len(scores)), groups.ranks(0, len(scores)).to_pylist(), told
 
 
-@settings(max_examples=60)
+@law(60)
 @given(GROUP, st.integers(1, 4), st.sampled_from([0.0, 0.5]), st.sampled_from(["keep", "reject"]),
        st.integers(1, 9))  # fmt: skip
 def test_what_stays_is_what_sorting_each_group_gives(tmp_path_factory, rows, best, least, fewer,
@@ -416,7 +417,7 @@ def test_what_stays_is_what_sorting_each_group_gives(tmp_path_factory, rows, bes
     assert sum(counts.values()) == len(groups)
 
 
-@settings(max_examples=40)
+@law(40)
 @given(GROUP, st.integers(1, 3), st.randoms(use_true_random=False), st.integers(1, 9))
 def test_no_order_of_rows_changes_who_stays(tmp_path_factory, rows, best, chance, size):
     choice = Choice(("prompt",), 0.0, 0.5, best)
@@ -441,7 +442,7 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@law(25)
 @given(ROWS, st.sampled_from(["", "best = 1", "best = 2\nfewer = 'reject'", "best = 3"]),
        st.sampled_from([0, 0.5]), st.integers(1, 5))  # fmt: skip
 def test_no_row_is_lost_and_each_is_where_its_score_puts_it(tmp_path_factory, rows, best, least,

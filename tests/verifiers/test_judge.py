@@ -342,7 +342,7 @@ def test_the_right_answer_of_a_row_has_to_be_paid(tmp_path):
         ("needs = 2", '["a"]', RUBRIC, "needs = 2 judges, and there are 1"),
         ("question = 'x'", '["a"]', RUBRIC, "none of columns"),
         ("gold = 'prompt'", '["a"]', RUBRIC, "no judge may see it"),
-        ("gold = 'nope'", '["a"]', RUBRIC, "got has no column 'nope'"),
+        ("gold = 'nope'", '["a"]', RUBRIC, "gold = 'nope' is no column of got"),
     ],
 )
 def test_what_cannot_be_is_told_by_its_key(tmp_path, keys, teachers, rubric, message):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mashbill.core.errors import RecipeError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -31,6 +33,26 @@ def near(name: str, known: Iterable[str]) -> str:
     spelt = {str(item).lower(): str(item) for item in known}
     found = difflib.get_close_matches(name.lower(), spelt, n=1)
     return f"; did you mean {spelt[found[0]]!r}?" if found else ""
+
+
+def check_columns(named: Iterable[tuple[str, str]], known: Collection[str] | None, of: str) -> None:
+    """See that the columns that keys name are there.
+
+    Args:
+        named: each key, as it is told, with the column that it names; nothing if that is empty.
+        known: the columns that there are, or may be; None if that is not known.
+        of: whose they are.
+
+    Raises:
+        RecipeError: naming the first key whose column is not there.
+    """
+    if known is None:
+        return
+    for key, name in named:
+        if name and name not in known:
+            there = near(name, known) or f"; it has {', '.join(known)}"
+            msg = f"{key} = {name!r} is no column of {of}{there}"
+            raise RecipeError(msg)
 
 
 def explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Glance, StageSpec
 
-_GIVEN = ("text", "prompt", "messages_json", "gold", "part")
-"""columns that a first stage may make of others"""
+_READ = ("rows", "beside")
 
 
 @dataclass
@@ -32,15 +31,16 @@ class Inputs:
     sizes: dict[str, Mapping[str, float]] = field(default_factory=dict)
     """of those that are not: mean bytes of a text, by column"""
     _seen: dict[str, Sequence[str]] = field(default_factory=dict)
-    """columns of those whose files were read whole"""
+    """columns that the rows of those that are not made may have, where that is known"""
 
     def see(self, name: str, spec: StageSpec, seen: Glance | None) -> None:
         """Learn of a stage that is not made what its files told, or else what its inputs do."""
+        # A column that comes late in a file that is not read whole is not seen; a run sees it.
+        whole = seen.columns if seen is not None and seen.is_exact else None
+        if (columns := spec.may_have(self.columns_of(spec), whole)) is not None:
+            self._seen[name] = columns
         if seen is not None:
             self.sizes[name] = seen.sizes
-            # A column that comes late in a file that is not read whole is not seen; a run sees it.
-            if seen.is_exact:
-                self._seen[name] = _may_have(seen.columns)
             return
         inputs = _goes_through(spec)
         keeps = bool(inputs) and spec.keeps_texts
@@ -54,9 +54,9 @@ class Inputs:
         return known if complete else None
 
     def columns_of(self, spec: StageSpec) -> dict[str, Sequence[str]]:
-        """Return the columns of the inputs that a stage goes through, where they are known."""
+        """Return the columns of the inputs that a stage reads, where they are known."""
         known: dict[str, Sequence[str]] = {}
-        for name in _goes_through(spec):
+        for name in (use.name for use in spec.uses() if use.role in _READ):
             if name in self.made:
                 known[name] = user_columns(self.made[name].columns)
             elif name in self._seen:
@@ -66,9 +66,3 @@ class Inputs:
 
 def _goes_through(spec: StageSpec) -> list[str]:
     return [use.name for use in spec.uses() if use.role == "rows"]
-
-
-def _may_have(columns: Sequence[str]) -> list[str]:
-    """Return the columns that a first stage may make of those of its files."""
-    renamed = [name for name in columns if name in _GIVEN or name.startswith("_")]
-    return list(dict.fromkeys([*columns, *_GIVEN, *(f"original_{name}" for name in renamed)]))

@@ -22,7 +22,7 @@ from mashbill.core.naming import free_names
 from mashbill.core.rowbytes import digests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 ID = "_id"
 BILL = "_bill"
@@ -51,6 +51,18 @@ def kept_beside(batch: pa.RecordBatch | pa.Table, given: Collection[str]) -> dic
     """
     names = user_columns(batch.schema.names)
     return {new: batch.column(name) for name, new in free_names(names, given).items()}
+
+
+def columns_beside(columns: Iterable[str], given: Collection[str]) -> tuple[str, ...]:
+    """Return the columns that rows may have where a stage gives them some beside their own.
+
+    Args:
+        columns: that the rows may bring along.
+        given: that the stage may give.
+    """
+    names = list(columns)
+    taken = {*given, *(name for name in names if name.startswith("_"))}
+    return tuple(dict.fromkeys([*names, *given, *free_names(names, taken).values()]))
 
 
 def identify(table: pa.Table) -> pa.Table:

@@ -17,6 +17,7 @@ from mashbill.core.errors import RecipeError
 from mashbill.core.literals import Literals
 from mashbill.core.looking import Looks, Unlooked
 from mashbill.core.model import Predictor, Writer
+from mashbill.core.record import columns_beside
 from mashbill.core.source import Channel, Purpose, Source, via
 from mashbill.core.teacher import Asks, Choosing, TeacherSession
 from mashbill.core.use import StudentKind
@@ -36,6 +37,8 @@ WARNINGS = "warnings"
 
 
 _TURN = ""
+_OF_FIRST = ("text", "prompt", "messages_json", "gold", "part")
+"""columns that a first stage may make of others, if it does not say which"""
 """key of the lock in a stage's memory"""
 Role = Literal["rows", "beside", "actor", "trained-on", "base"]
 
@@ -292,6 +295,18 @@ class StageSpec(Literals):
             columns: of each input of which they are known before anything runs.
         """
         del folder, columns
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Return the columns that its rows have at most; None if that cannot be said beforehand.
+
+        Args:
+            inputs: columns that the rows of its inputs may have, where they are known.
+            files: columns of the files of a first stage, where these were seen whole.
+        """
+        del inputs
+        return None if files is None else columns_beside(files, _OF_FIRST)
 
     def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> StageSpec:
         """Return it as it stands in a recipe: what its verifiers ask of teachers, it does, too.

@@ -19,7 +19,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.json_fields import with_json
 from mashbill.core.letters import half_a_character
 from mashbill.core.naming import free_names
-from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY
+from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY, columns_beside
 from mashbill.core.source import CalledBy, Source
 from mashbill.files.archives import unpacked
 from mashbill.files.rows.cells import Cells, Kinds, Other, as_text, bare_lengths, kind_of
@@ -167,6 +167,13 @@ class CorpusSpec(ReadsFiles):
     def glance(self, folder: Path) -> Glance | None:
         """Look at the file; an archive is not unpacked for it."""
         return None if self.members else super().glance(folder)
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of the files, the text and its gold label."""
+        del inputs
+        return None if files is None else columns_beside(files, sorted(_GIVEN - OURS))
 
     def text_of(self, columns: Sequence[str]) -> str:
         """The column that the recipe names."""

@@ -14,13 +14,19 @@ import pyarrow as pa
 from pydantic import Field
 
 from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.explaining import near
-from mashbill.core.record import FROM, kept_beside, user_columns
+from mashbill.core.explaining import check_columns, near
+from mashbill.core.record import FROM, columns_beside, kept_beside, user_columns
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.files.rows.said import holds_text
 from mashbill.stages.contamination import Looking
-from mashbill.stages.evaluation_items import Against, Items, Lengths, read_items
+from mashbill.stages.evaluation_items import (
+    Against,
+    Items,
+    Lengths,
+    columns_of_file,
+    read_items,
+)
 from mashbill.stages.judging import marks
 
 if TYPE_CHECKING:
@@ -83,22 +89,23 @@ class DecontaminateSpec(StageSpec):
                 raise RecipeError(msg)
 
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
-        """See that the columns are there, where they are known."""
-        del folder
-        wanted = [("columns", self.input, self.columns)]
+        """See that the columns are there, where they are known, of rows and evaluation sets."""
+        own = [("columns", name) for name in self.columns]
+        check_columns(own, columns.get(self.input), self.input)
         for name, one in self.against.items():
-            if one.file is None:
-                wanted += [(f"against.{name}.question", name, one.question)]
-                wanted += [(f"against.{name}.answer", name, one.answer)]
-        for key, of, names in wanted:
-            known = columns.get(of)
-            if known is None:
-                continue
-            for column in names:
-                if column not in known:
-                    there = near(column, known) or f"; it has {', '.join(known)}"
-                    msg = f"{key} names {column!r}, which is no column of {of}{there}"
-                    raise RecipeError(msg)
+            key = f"against.{name}"
+            named = [(f"{key}.question", column) for column in one.question]
+            named += [(f"{key}.answer", column) for column in one.answer]
+            known = columns.get(name) if one.file is None else columns_of_file(folder, one.file)
+            check_columns(named, known, one.file or name)
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input, and why a row is marked."""
+        del files
+        known = inputs.get(self.input)
+        return None if known is None else columns_beside(known, (MARK,))
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows; those that hold items marked as rejected, or told in a column."""

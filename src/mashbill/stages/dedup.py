@@ -23,7 +23,7 @@ from mashbill.stages.judging import marks
 from mashbill.stages.merging import by_key, by_shingles, by_vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from mashbill.core.stage import StageContext
@@ -132,6 +132,13 @@ class DedupSpec(StageSpec):
         if self.manner == "embedding":
             return min(rows, MOST) ** 2 / 1e8
         return rows / (10_000 if self.manner == "minhash" else 50_000)
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input."""
+        del files
+        return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the first row of each group, in order, with the positions of all its rows."""

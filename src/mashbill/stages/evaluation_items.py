@@ -17,8 +17,10 @@ from pydantic import Field, model_validator
 from mashbill.core.errors import InputError
 from mashbill.core.letters import UNSPACED
 from mashbill.core.literals import Literals
+from mashbill.files.listing import File
 from mashbill.files.rows.cells import as_text
 from mashbill.files.rows.chunks import Manner, read_chunks
+from mashbill.files.rows.glance import glance_at
 from mashbill.files.rows.nearly import Nearly
 from mashbill.files.rows.overlap import Parts, stands_in
 from mashbill.files.rows.said import whole
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext
     from mashbill.files.rows.cells import Cells
+    from mashbill.files.rows.chunks import Chunk
 
 _READ = 8192
 _UNSPACED = re.compile(f"[{UNSPACED}]")
@@ -286,9 +289,7 @@ def _columns(name: str, one: Against, ctx: StageContext) -> Iterator[dict[str, p
     seen: set[str] = set()
     for chunk in read_chunks(path, one.file, Manner()):
         seen |= chunk.columns.keys()
-        for at, (_, reason) in chunk.bad.items():
-            msg = f"{one.file}: {chunk.where(at)} {reason}; mend it, so that nothing is left out"
-            raise InputError(msg)
+        _check_chunk(chunk, one.file)
         if chunk.rows:
             yield {
                 column: _of_file(chunk.columns[column])
@@ -303,6 +304,26 @@ def _columns(name: str, one: Against, ctx: StageContext) -> Iterator[dict[str, p
                 f"against.{name} in the recipe"
             )
             raise InputError(msg)
+
+
+def columns_of_file(folder: Path, name: str) -> tuple[str, ...] | None:
+    """Return the columns of an evaluation set's file; None of one that is too long to look through.
+
+    Args:
+        folder: that of the recipe.
+        name: of the file, there.
+
+    Raises:
+        InputError: if it cannot be read, as far as was looked.
+    """
+    seen = glance_at([File(name, name, folder / name, "")], Manner(), _check_chunk)
+    return seen.columns if seen.is_exact else None
+
+
+def _check_chunk(chunk: Chunk, name: str) -> None:
+    for at, (_, reason) in chunk.bad.items():
+        msg = f"{name}: {chunk.where(at)} {reason}; mend it, so that nothing is left out"
+        raise InputError(msg)
 
 
 def _of_file(cells: Cells) -> pa.Array:

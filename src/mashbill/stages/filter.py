@@ -23,8 +23,8 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.cells import number_of
-from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.explaining import near
+from mashbill.core.errors import InputError
+from mashbill.core.explaining import check_columns
 from mashbill.core.missing import Numbers, as_measure, numbers_of, told
 from mashbill.core.record import FROM, user_columns
 from mashbill.core.source import Channel
@@ -105,16 +105,17 @@ class FilterSpec(StageSpec):
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
         """See that the columns are there, where they are known."""
         del folder
-        known = columns.get(self.input)
-        if known is None:
-            return
         named = [(f"where[{at}].column", each.column) for at, each in enumerate(self.where)]
         named += [("text", self.text)] if self.heuristics else []
-        for key, name in named:
-            if name not in known:
-                there = near(name, known) or f"; it has {', '.join(known)}"
-                msg = f"{key} = {name!r} is no column of {self.input}{there}"
-                raise RecipeError(msg)
+        named += [("column", self.column)]
+        check_columns(named, columns.get(self.input), self.input)
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input."""
+        del files
+        return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those that do not meet it all marked as rejected."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from mashbill.core.record import columns_beside
 from mashbill.stages.writing.candidate import needs_column
 from mashbill.stages.writing.rollouts import RolloutSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mashbill.core.stage import StageContext
 
@@ -34,6 +35,14 @@ class GenerateSpec(RolloutSpec):
         if self.column in row or not user:
             return needs_column(row, self.column, self.input)
         return user
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of every answer, and what is kept; with a schema its fields are not looked for."""
+        del inputs, files
+        own = {"prompt", "text", "sample", "right", *self.further(), *self.beside()}
+        return None if self.output_schema else columns_beside(self.along, sorted(own))
 
     def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
         """The prompt, where the rows have it."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mashbill.core.errors import InputError
 from mashbill.core.nothing import is_nothing
+from mashbill.core.record import columns_beside
 from mashbill.core.source import CalledBy, Source, SourceKind
 from mashbill.files.rows.cells import Cells, Kinds, as_text, texts_of
 from mashbill.files.rows.chat import Role
@@ -29,7 +30,7 @@ from mashbill.stages.giving import Giving, bare_name
 from mashbill.stages.reading import ReadsFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.core.stage import StageContext, Uses
@@ -105,6 +106,18 @@ class ImportSpec(ReadsFiles):
     def uses(self) -> tuple[Uses, ...]:
         """Nothing of this store: this is where a chain begins."""
         return ()
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of the files and what is made of a chat; what lists of answers hold is not seen."""
+        del inputs
+        if files is None:
+            return None
+        has_text = self.text not in EACH if self.text else text_column(files)
+        if self.each or (not has_text and _each_of(files)):
+            return None
+        return columns_beside(files, ("text", "prompt", "messages_json"))
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """What the recipe says to expect, where the files are not at hand to be counted."""

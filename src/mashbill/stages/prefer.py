@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
+from mashbill.core.explaining import check_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.teacher import Asks, Choosing
@@ -243,6 +244,25 @@ class PreferSpec(StageSpec):
         if self.prompt:
             prompt_of(folder / self.prompt)
 
+    def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+        """See that the columns are there, in all datasets of which they are known."""
+        del folder
+        (key, text), (scores, score) = self._read_of()
+        named = [("group" if self._in_groups else "on", name) for name in self.keys]
+        named += [("asked", self.asked), (key, text), ("gold", self.gold)]
+        named += [(scores, score)] if self._by_score else []
+        for name in self.names:
+            check_columns(named, columns.get(name), name)
+
+    def _read_of(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Return the columns of rows with the completions and the scores, each with its key."""
+        column, score = self.column, self.score
+        if self.how == "ranking":
+            told = self.model_fields_set
+            column = column if "column" in told else "completions"
+            score = score if "score" in told else "scores"
+        return ("column", column), ("score", score)
+
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """As many as the first input has, of two datasets; of groups it cannot be said."""
         return None if self._in_groups else super().expected_rows(inputs)
@@ -313,9 +333,7 @@ class PreferSpec(StageSpec):
         """
         if self.how != "ranking":
             return Completions(tables, self.names)
-        told = self.model_fields_set
-        column = self.column if "column" in told else "completions"
-        score = self.score if "score" in told else "scores"
+        (_, column), (_, score) = self._read_of()
         keys = dict.fromkeys([*self.group, self.asked, *([self.gold] if self.gold else [])])
         both = [
             laid_out(table, name, column, score, list(keys))

@@ -85,6 +85,13 @@ class SplitSpec(StageSpec):
                 msg = f"by = {name!r} is no column of {self.input}{there}"
                 raise RecipeError(msg)
 
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input."""
+        del files
+        return inputs.get(self.input)
+
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the rows in the range; one without a text or group has no place: a reject."""
         low, high = self.range

@@ -15,15 +15,16 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from mashbill.core.controls import MOST_TRIED
 from mashbill.core.errors import RecipeError
-from mashbill.core.explaining import near
+from mashbill.core.explaining import check_columns
 from mashbill.core.naming import free_names
-from mashbill.core.record import CALL, FROM, OURS, kept_beside
+from mashbill.core.record import CALL, FROM, OURS, columns_beside, kept_beside
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.teacher import Asks, Choosing, Question
 from mashbill.core.verifier import VerifierSpec
 from mashbill.stages.by_verifier import GROUP, RANK, VERIFIER, Verifying, taken
 from mashbill.stages.choosing import Choice
+from mashbill.stages.columns_read import read_by
 from mashbill.stages.judging import (
     FileName,
     Template,
@@ -111,7 +112,7 @@ class VerifySpec(StageSpec):
     """rows a shard"""
 
     _by: VerifierSpec | None = PrivateAttr(default=None)
-    """the verifier that ``by`` names, as the recipe has it, where that asks teachers"""
+    """the verifier that ``by`` names, as the recipe has it"""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> VerifySpec:
@@ -220,9 +221,9 @@ class VerifySpec(StageSpec):
         )
 
     def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> VerifySpec:
-        """Return it with what its verifier asks of teachers."""
+        """Return it with its verifier: what that reads of rows, and asks of teachers."""
         verifier = verifiers.get(self.by)
-        if verifier is None or not verifier.asks():
+        if verifier is None:
             return self
         own = self.model_copy()
         own._by = verifier  # noqa: SLF001 - a copy of its own
@@ -245,7 +246,7 @@ class VerifySpec(StageSpec):
 
     def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
         """What its verifier asks about each row, and in negative controls at most."""
-        if self._by is None:
+        if not self._asked:
             return super().asks(rows, data, folder)
         count = rows.get(self.input)
         if count is None:
@@ -282,15 +283,25 @@ class VerifySpec(StageSpec):
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
         """See that the columns that a verifier is given are there, where they are known."""
         del folder
-        known = columns.get(self.input)
-        if not self.by or known is None:
-            return
-        named = [(key, getattr(self, key)) for key in ("column", "reference", "finish", "level")]
-        for key, name in (*named, *(("group", name) for name in self.group or ())):
-            if name and name not in known:
-                there = near(name, known) or f"; it has {', '.join(known)}"
-                msg = f"{key} = {name!r} is no column of {self.input}{there}"
-                raise RecipeError(msg)
+        if not self.by:
+            named = [("columns", name) for name in self.columns]
+        else:
+            keys = ("column", "reference", "finish", "level")
+            named = [(key, getattr(self, key)) for key in keys]
+            named += [("group", name) for name in self.group or ()]
+            named += [] if self._by is None else read_by(f"verifiers.{self.by}", self._by)
+        check_columns(named, columns.get(self.input), self.input)
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input, and what is said of them."""
+        del files
+        known = inputs.get(self.input)
+        if known is None or (self.by and self._by is None):
+            return None
+        given = {"right"} if self._by is None else {*given_by(self._by), *self._of_rollouts}
+        return columns_beside(known, taken(known, given))
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield rows with what was found of each; a column that they have stays beside it.
@@ -381,11 +392,15 @@ class VerifySpec(StageSpec):
         differ: np.ndarray = ~np.isclose(told, wanted, rtol=0, atol=1e-6, equal_nan=True)
         return differ
 
+    @property
+    def _of_rollouts(self) -> set[str]:
+        return {GROUP, RANK, VERIFIER} if self.group is not None else set()
+
     def taken_over(self, columns: Sequence[str]) -> dict[str, str]:
         """All columns but those that it gives, of which one may be there under another name."""
         if not self.by:
             return {name: name for name in columns if name != "right"}
         given = set(given_by(self._by)) if self._by is not None else set()
-        given |= {GROUP, RANK, VERIFIER} if self.group is not None else set()
+        given |= self._of_rollouts
         names = free_names(columns, taken(columns, given))
         return {new: old for old, new in names.items()}

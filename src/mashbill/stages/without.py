@@ -20,7 +20,7 @@ from mashbill.lineage.circuit.nodes import committed_nodes
 from mashbill.lineage.whatif.removal import Selector, touch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mashbill.core.stage import StageContext
 
@@ -50,6 +50,13 @@ class WithoutSpec(StageSpec):
     def drops(self, source: Source) -> bool:
         """Those named."""
         return self.without.holds(source)
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input."""
+        del files
+        return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those that rest on the sources marked as rejected."""
