@@ -33,6 +33,8 @@ _OTHERS = ("other reasons",)
 _PARTICULAR = re.compile(
     r"(?<!\w)'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?%?"
 )
+_OPEN = re.compile(r"(?<!\w)['\"].*", re.DOTALL)
+"""a quotation that was cut, and so does not end"""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -57,7 +59,15 @@ class Counted:
 class Reasons:
     """Reasons by kind, counted as they come; memory does not grow with them."""
 
-    def __init__(self, reasons: Iterable[str] = ()) -> None:
+    def __init__(self, reasons: Iterable[str] = (), *, elided: bool = False) -> None:
+        """Count some.
+
+        Args:
+            reasons: as rows have them.
+            elided: tell no quotation, and no reason that one row alone has: what rows say is not
+                to be read.
+        """
+        self._elided = elided
         self._kinds: dict[tuple[str, ...], tuple[int, list[str]]] = {}
         for reason in reasons:
             self.add(reason)
@@ -70,6 +80,8 @@ class Reasons:
             rows: how many have it.
         """
         reason = reason[:_READ]
+        if self._elided:
+            reason = unquoted(reason)
         kind = tuple(_PARTICULAR.split(reason))
         own = _PARTICULAR.findall(reason)
         if kind not in self._kinds and len(self._kinds) >= _KINDS:
@@ -86,9 +98,18 @@ class Reasons:
 
     def commonest(self, most: int | None = TOLD) -> list[Counted]:
         """Return the commonest kinds, the commonest first; all if ``most`` is None."""
+        told = {
+            kind: (count, shared)
+            for kind, (count, shared) in self._kinds.items()
+            if count > 1 or not self._elided or kind == _OTHERS
+        }
+        rest = self.rows - sum(count for count, _ in told.values())
+        if rest:
+            before, _ = told.get(_OTHERS, (0, []))
+            told[_OTHERS] = (before + rest, [])
         found = [
             Counted(count, plain("".join(_woven(kind, shared))))
-            for kind, (count, shared) in self._kinds.items()
+            for kind, (count, shared) in told.items()
         ]
         return sorted(found, key=lambda each: (-each.rows, each.reason))[:most]
 
@@ -104,14 +125,24 @@ def _woven(kind: tuple[str, ...], shared: list[str]) -> Iterable[str]:
         yield rest
 
 
-def rejections(folder: Path, shards: Iterable[Shard]) -> Reasons:
+def unquoted(text: str) -> str:
+    """Return a sentence without what it quotes."""
+    return _OPEN.sub(_ANY, _PARTICULAR.sub(_hidden, text))
+
+
+def _hidden(match: re.Match[str]) -> str:
+    return match[0] if match[0][0] not in "'\"" else _ANY
+
+
+def rejections(folder: Path, shards: Iterable[Shard], *, elided: bool = False) -> Reasons:
     """Return why the rows of an artifact were rejected, as its ``rejected-*.parquet`` have it.
 
     Args:
         folder: of the artifact.
         shards: its rejected ones.
+        elided: tell nothing that rows say: see :class:`Reasons`.
     """
-    reasons = Reasons()
+    reasons = Reasons(elided=elided)
     for shard in shards:
         if not (folder / shard.file).exists():
             continue  # a store that lost a file is told of by an audit

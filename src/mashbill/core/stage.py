@@ -196,6 +196,8 @@ class StageSpec(Literals):
     """whether its teacher must be able to write"""
     keeps_texts: ClassVar[bool] = False
     """whether its rows have the texts of its first input, so that plans know how long they are"""
+    redacts: ClassVar[bool] = False
+    """whether it takes out what nobody is to read: pages show no text of what it was made of"""
     heeds_trial: ClassVar[bool] = False
     """whether it looks at ``ctx.trial``; another that streams is given fewer rows for a trial"""
     extras: ClassVar[tuple[str, ...]] = ()

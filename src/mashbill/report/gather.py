@@ -11,7 +11,7 @@ from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import StoreError
 from mashbill.core.evaluation import evaluation_of, is_evaluation
 from mashbill.core.naming import free_names
-from mashbill.core.reasons import Counted, rejections
+from mashbill.core.reasons import Counted, rejections, unquoted
 from mashbill.core.source import Source
 from mashbill.core.stage import WARNINGS
 from mashbill.lineage.bills.bill import Coverage, Summary, bill, summarised
@@ -23,10 +23,13 @@ from mashbill.lineage.circuit.contradicted import contradictions, table_of
 from mashbill.lineage.circuit.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.duties.decisions import decided_runs
 from mashbill.lineage.evidence.trace import Hop, Tracer
+from mashbill.lineage.evidence.withheld import withheld
 from mashbill.report.confusion import Shown
 from mashbill.report.judges import Judged, judged_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mashbill.core.store import Store
 
 RECEIPTS = 10
@@ -85,6 +88,8 @@ class ReportFacts:
     coverage: Coverage
     verdicts: tuple[VerdictTable, ...]
     receipts: tuple[Hop, ...]
+    hidden: tuple[str, ...]
+    """why the texts of some that it rests on are not shown; none if all are"""
     entries: int
     head: str
     signers: tuple[str, ...]
@@ -114,6 +119,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
         and result.bill in NodeTable.of(store, manifest).bodies
     }
     entries = store.ledger.accepted
+    hidden = withheld(store, result)
     try:
         return ReportFacts(
             result=result,
@@ -122,14 +128,15 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             contradicted=tuple(
                 (name, told.says) for name, told in contradictions(store, result).items()
             ),
-            warnings=tuple(_warnings(store, table)),
+            warnings=tuple(_warnings(store, table, hidden)),
             judged=judged_in([m for m in store.manifests() if m.bill in table.bodies]),
-            rejected=tuple(_rejected(store, result)),
+            rejected=tuple(_rejected(store, result, hidden)),
             evaluations=tuple(evaluations.values()),
             bill=tuple(summarised(bill(circuit))),
             coverage=covered_with(circuit, prompted),
             verdicts=tuple(verdict_tables(table)),
-            receipts=tuple(_receipts(store, result, journal)),
+            receipts=tuple(_receipts(store, result, Tracer(store, journal, hidden))),
+            hidden=tuple(sorted(set(hidden.values()))),
             entries=len(entries),
             head=entries[-1].digest,
             signers=tuple(sorted({entry.keyid for entry in entries})),
@@ -164,7 +171,7 @@ def verdict_tables(table: NodeTable) -> list[VerdictTable]:
     return tables
 
 
-def _rejected(store: Store, result: Manifest) -> list[TurnedDown]:
+def _rejected(store: Store, result: Manifest, hidden: Mapping[str, str]) -> list[TurnedDown]:
     """Return what was rejected on the way to the result, inputs first."""
     behind: dict[str, Manifest] = {}
     waiting = [result]
@@ -178,7 +185,8 @@ def _rejected(store: Store, result: Manifest) -> list[TurnedDown]:
     for manifest in reversed(behind.values()):
         if not manifest.rejected_rows:
             continue
-        reasons = rejections(store.folder(manifest.kind, manifest.ref), manifest.rejected)
+        folder = store.folder(manifest.kind, manifest.ref)
+        reasons = rejections(folder, manifest.rejected, elided=str(manifest.ref) in hidden)
         total = manifest.rows + manifest.rejected_rows
         why = tuple(reasons.commonest(_REASONS))
         found.append(TurnedDown(manifest.name, manifest.rejected_rows, total, why))
@@ -225,23 +233,24 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
     return list(boxes.values())
 
 
-def _warnings(store: Store, table: NodeTable) -> list[tuple[str, str]]:
+def _warnings(store: Store, table: NodeTable, hidden: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what stages warned of, of the result and of what it rests on or is measured by."""
     found = []
     for manifest in store.manifests():
         rests = table.root in NodeTable.of(store, manifest).bodies
         if manifest.bill in table.bodies or (rests and is_evaluation(manifest.measures)):
-            found += [(str(manifest.ref), text) for text in manifest.measures.get(WARNINGS, [])]
+            told = manifest.measures.get(WARNINGS, [])
+            shown = [unquoted(text) for text in told] if str(manifest.ref) in hidden else told
+            found += [(str(manifest.ref), text) for text in shown]
     return found
 
 
-def _receipts(store: Store, result: Manifest, journal: Journal | None) -> list[Hop]:
+def _receipts(store: Store, result: Manifest, tracer: Tracer) -> list[Hop]:
     """Trace ten rows at even distances."""
     total = result.rows
     if result.kind == "model":
         trained_on = [i.name for i in result.inputs if i.role == "trained-on"]
         manifests = [store.get(ArtifactRef.parse(name)) for name in trained_on]
         total = sum(manifest.rows for manifest in manifests if manifest is not None)
-    tracer = Tracer(store, journal)
     count = min(RECEIPTS, total)
     return [tracer.trace(str(result.ref), i * total // count) for i in range(count)]

@@ -44,6 +44,7 @@ class PiiSpec(StageSpec):
     """``kind = "pii"``."""
 
     extras: ClassVar[tuple[str, ...]] = ("pii",)
+    redacts: ClassVar[bool] = True
 
     kind: Literal["pii"] = "pii"
     input: str

@@ -20,7 +20,7 @@ from mashbill.lineage.circuit.contradicted import table_of
 from mashbill.lineage.circuit.nodes import edges, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from mashbill.calls.asked_here import Call
     from mashbill.calls.journal import Journal
@@ -94,8 +94,17 @@ class _Open:
 class Tracer:
     """Traces records of one store. What it read once it keeps, so that many rows are quick."""
 
-    def __init__(self, store: Store, journal: Journal | None) -> None:
-        """Trace in ``store``; without a journal, calls are named and not shown."""
+    def __init__(
+        self, store: Store, journal: Journal | None, withheld: Mapping[str, str] | None = None
+    ) -> None:
+        """Trace in ``store``.
+
+        Args:
+            store: where the artifacts lie.
+            journal: of calls; without one they are named and not shown.
+            withheld: address -> why the texts of its rows are not shown; a trace stops there.
+        """
+        self._withheld = withheld or {}
         self._store = store
         self._journal = journal
         self._nodes: dict[ArtifactRef, NodeTable] = {}
@@ -181,6 +190,10 @@ class Tracer:
     def _row(self, waiting: list[_Open], work: _Open) -> None:
         """Trace a row, and open the rows behind it."""
         hop, manifest, shown = work.hop, work.manifest, work.models
+        why = self._withheld.get(str(manifest.ref))
+        if why is not None:
+            hop.facts |= {"by": manifest.stage["kind"], "its texts": why}
+            return
         row = self._dataset(manifest.ref).row(work.position)
         facts = {key: value for key, value in printable(row).items() if not key.startswith("_")}
         hop.facts |= {"by": manifest.stage["kind"], **facts}

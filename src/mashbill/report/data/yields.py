@@ -14,6 +14,7 @@ from mashbill.core.reasons import Counted, Reasons, rejections
 from mashbill.core.record import BILL, REASON
 from mashbill.core.source import Channel
 from mashbill.lineage.circuit.nodes import NodeTable, children, source_of
+from mashbill.lineage.evidence.withheld import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,9 +108,11 @@ def yields_of(store: Store, manifest: Manifest) -> Iterator[Yield]:
     """Yield what each stage on the way to a dataset made of its rows, the first first."""
     chain = behind(store, manifest)
     rows = {str(one.ref): one.rows for one in chain}
+    hidden = withheld(store, manifest)
     for one in chain:
         folder = store.folder(one.kind, one.ref)
-        reasons = rejections(folder, one.rejected)
+        elided = str(one.ref) in hidden
+        reasons = rejections(folder, one.rejected, elided=elided)
         taken = [rows.get(item.name) for item in one.inputs if item.role == "rows"]
         known = [count for count in taken if count is not None]
         yield Yield(
@@ -119,7 +122,7 @@ def yields_of(store: Store, manifest: Manifest) -> Iterator[Yield]:
             one.rows,
             one.rejected_rows,
             tuple(reasons.commonest(_REASONS)),
-            tuple(_by_source(store, one)),
+            tuple(_by_source(store, one, elided=elided)),
         )
 
 
@@ -141,7 +144,7 @@ def _figures(measures: dict[str, Any]) -> Iterator[tuple[str, float]]:
             yield name, value
 
 
-def _by_source(store: Store, manifest: Manifest) -> list[OfSource]:
+def _by_source(store: Store, manifest: Manifest, *, elided: bool) -> list[OfSource]:
     table = NodeTable.of(store, manifest)
     names = _names(table)
     kept: Counter[str] = Counter()
@@ -154,7 +157,9 @@ def _by_source(store: Store, manifest: Manifest) -> list[OfSource]:
         if path.exists():  # a store that lost a file is told of by an audit
             for bill, reason, rows in _rejected(path):
                 name = names[table.numbered[bill]]
-                lost.setdefault(name, Reasons()).add(reason or "no reason was given", rows)
+                lost.setdefault(name, Reasons(elided=elided)).add(
+                    reason or "no reason was given", rows
+                )
     gone = Counter({name: reasons.rows for name, reasons in lost.items()})
     told = [name for name, _ in (kept + gone).most_common(_SOURCES)]
     found = [
