@@ -101,7 +101,7 @@ def test_a_rollout_has_all_that_was_said_and_paid(store, tmp_path):
     assert [row["finish"] for row in rows[:3]] == ["stop", "stop", "length"]
     assert [row["tokens"] for row in rows[:3]] == [10, 10, 13]
     assert [row["rank"] for row in rows[:3]] == [1, 2, None]
-    assert first["verifier"] == "reward (rubric 1 right:1 short:1)"
+    assert first["verifier"] == "reward (rubric 1 right:1 short:2)"
     assert first["group"] == wrong["group"] != rows[3]["group"]
     assert len(first["_id"]) == 32
     assert set(shaped.columns) == {"calls", "known"}

@@ -236,7 +236,7 @@ refuse = ["b"]""").replace("KEYS", "threshold = 0")  # fmt: skip
     assert told.pairs["plain", "short"].value == pytest.approx(
         np.corrcoef([1, 0, 0, 1, 0], [1, 0, 1, 1, 0])[0, 1]
     )
-    assert told.verifier == "same (rubric 1 plain:1 short:1)"
+    assert told.verifier == "same (rubric 1 plain:2 short:2)"
     at = ["rewards", "right", "--store", str(store.root)]
     shown = CliRunner().invoke(app, at, env={"COLUMNS": "160"}).output
     assert "Part short: 40 outputs scored, mean 0.60, with length -0." in shown

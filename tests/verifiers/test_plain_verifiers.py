@@ -26,6 +26,25 @@ def scored(spec, output, reference=None, folder=None, **row):
     return score
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0), (" - * 🙂 ---", 0), ("one", 1), ("one two\nthree", 3), ("猫", 1),
+        ("日本語です", 5), ("don't e-mail me-now U.S.A. 3.14 1,000", 6), ("so <<0*3=0>> it is", 4),
+        ("Python3を使う", 4), ("ภาษาไทย", 7), ("ก็ดี", 2), ("हिन्दी में", 2), ("한국어 단어", 2),
+        ("cafe\u0301 اللغة العربية", 3), ("猫 and 犬。", 3), ("x " * 1000, 1000),
+    ],
+)  # fmt: skip
+def test_a_word_is_counted_once(text, count):
+    assert scored(FormSpec(min_words=count, max_words=count), text).value == 1
+    assert scored(FormSpec(max_words=count), text + " 猫").value == 0
+
+
+@given(st.text("日本語ですก", max_size=30))
+def test_each_letter_of_a_script_without_spaces_is_a_word(text):
+    assert scored(FormSpec(min_words=len(text), max_words=len(text)), text).value == 1
+
+
 NUMBERS = [
     ("12", "12", {}, 1), ("12.0", "12", {}, 1), ("the answer is 12.", "12", {}, 1),
     ("1.5e3", "1500", {}, 1), ("1,500", "1500", {}, 1), ("5 cm", "0.05 m", {}, 1),

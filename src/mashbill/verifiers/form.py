@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from mashbill.core.patterns import Pattern, compiled
 from mashbill.core.verifier import Case, Score, VerifierSpec
-from mashbill.core.words import words
+from mashbill.files.rows.prose import count_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ class FormSpec(VerifierSpec):
     """``kind = "form"``."""
 
     repeats: ClassVar[bool] = True
+    release: ClassVar[str] = "2"  # 2: a word is what spaces divide; signs are none
 
     kind: Literal["form"] = "form"
     min_chars: int | None = Field(default=None, ge=0)
@@ -30,7 +31,8 @@ class FormSpec(VerifierSpec):
     max_chars: int | None = Field(default=None, ge=0)
     """characters at most"""
     min_words: int | None = Field(default=None, ge=0)
-    """words at least"""
+    """words at least: what stands between white space and has a letter or a number; of scripts
+    without spaces each letter is one"""
     max_words: int | None = Field(default=None, ge=0)
     """words at most"""
     match: tuple[str, ...] = ()
@@ -85,7 +87,7 @@ class Form:
         met = asked = 0
         bounds = (
             (spec.min_chars, spec.max_chars, "characters", len(text)),
-            (spec.min_words, spec.max_words, "words", len(words(text))),
+            (spec.min_words, spec.max_words, "words", count_words(text)),
         )
         for low, high, what, count in bounds:
             for limit, is_met, says in (

@@ -43,6 +43,18 @@ _READ = 20_000
 """characters by which a text's script is told"""
 
 
+def count_words(text: str) -> int:
+    """Return how many words a text has, as people count them.
+
+    One is what stands between white space and has a letter or a number; of scripts without spaces
+    each letter is one, with its marks.
+    """
+    unspaced = sum(unicodedata.category(each)[0] != "M" for each in _UNSPACED.findall(text))
+    return unspaced + sum(
+        any(map(str.isalnum, piece)) for piece in _UNSPACED.sub(" ", text).split()
+    )
+
+
 class Prose:
     """One text, and what was counted of it so far."""
 
