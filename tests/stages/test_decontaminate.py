@@ -416,3 +416,25 @@ def test_what_cannot_be_done_is_told(tmp_path, keys, error, message):
     rows = [{**row, "n": 1} for row in ROWS]
     with pytest.raises(error, match=message):
         run_stages(tmp_path, STAGES + stage, {"one.jsonl": rows, "ev.jsonl": EVALS})
+
+
+CALL = (
+    "A customer who lives far away wants to know whether the small red car that he saw is still for "
+    "sale, and asks you to call +1 202-555-0143 before the end of the week. What do you answer?"
+)
+
+
+@pytest.mark.parametrize("put", ["<PHONE_1>", "<CARD_12>", "<NATIONAL_ID_2>"])
+def test_what_was_redacted_may_have_been_any_number(put):
+    items = [{"question": CALL, "answer": "yes"}]
+    text = CALL.replace("+1 202-555-0143", put)
+    other = CALL.replace("+1 202-555-0143", "3")
+    found, told = look([{"text": text}, {"text": other}, {"text": f"{put} is no leak"}], items)
+    assert [reason is not None for reason in found] == [True, False, False]
+    assert "let decontaminate stand before pii" in told["warnings"][0]
+
+
+@pytest.mark.parametrize("text", [CALL, "a <PHONE> b", "<PERSON_1>", "PHONE_1"])
+def test_no_other_text_is_taken_for_a_redacted_one(text):
+    _, told = look([{"text": text}], [{"question": CALL, "answer": "yes"}])
+    assert "warnings" not in told

@@ -12,7 +12,8 @@ A text of a row (a cell; of a chat, a turn) is a **hit**, the first of these tha
 
 A short answer alone, such as 42 or Paris, is never a hit. A text that has other numbers or names
 than the question is another question, as the tasks of a series are, unless it is wished that it
-counts. Names are words that a question writes large within a sentence.
+counts. Names are words that a question writes large within a sentence. In a text that holds what a
+stage ``pii`` puts in the place of what it redacts (``<PHONE_1>``), any number may have stood there.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.compute as pc
 
 from mashbill.files.rows.said import said_in
 from mashbill.files.rows.tokens import Runs, pieces, tokens_of
+from mashbill.stages.personal.found import KINDS
+from mashbill.stages.personal.redacting import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 QUESTION, PAIR, NEAR, ANSWER = "question", "question and answer", "near question", "answer"
 _ORDER = (QUESTION, PAIR, NEAR, ANSWER)
 _ALL = 1 - 1e-9
+_REDACTED = rf"<(?:{'|'.join(map(written, KINDS))})_[0-9]+>"
+"""what a stage ``pii`` puts in the place of a find, if its ``put`` is not set"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Found:
     """set -> column and who -> rows"""
     rules: dict[str, int] = field(default_factory=dict)
     """rule of the hit that is told -> rows"""
+    is_redacted: bool = False
+    """whether some text holds what stands in the place of something that was redacted"""
 
 
 class _Column:
@@ -76,6 +84,9 @@ class _Column:
         self.rows = said.rows
         self._name, self._who = name, said.who
         self.pieces = [tokens_of(some) for some in pieces(said.texts)]
+        found = pc.match_substring_regex(said.texts, _REDACTED)
+        self.redacted = np.asarray(pc.fill_null(found, fill_value=False))
+        """whether each text may have held any number, shape (texts,)"""
 
     def where(self, text: int) -> str:
         """Return how a text's place is told."""
@@ -126,7 +137,9 @@ class Looking:
             for tokens in column.pieces:
                 hits += self._in_piece(tokens, before, column, read)
                 before += len(tokens.ends)
-        return self._told(batch.num_rows, hits, read)
+        found = self._told(batch.num_rows, hits, read)
+        found.is_redacted = any(bool(column.redacted.any()) for column in read)
+        return found
 
     def _in_piece(
         self, tokens: Runs, before: int, column: _Column, read: list[_Column]
@@ -140,7 +153,8 @@ class Looking:
             share = float(held.shares[at])
             own = tokens.numbers[tokens.starts[text] : tokens.ends[text]]
             is_whole = share >= _ALL or self._any
-            if not (is_whole or items.has_numbers(part, own)):
+            numbers = column.redacted[before + text] or items.has_numbers(part, own)
+            if not (is_whole or numbers):
                 continue
             row = int(column.rows[before + text])
             rule = ANSWER if items.is_answer[part] else QUESTION
@@ -153,7 +167,8 @@ class Looking:
             return
         for text, part, likeness in items.nearly.found(tokens):
             own = tokens.numbers[tokens.starts[text] : tokens.ends[text]]
-            if self._any or (items.has_numbers(part, own) and items.has_names(part, own)):
+            numbers = column.redacted[before + text] or items.has_numbers(part, own)
+            if self._any or (numbers and items.has_names(part, own)):
                 row = int(column.rows[before + text])
                 yield Hit(row, column.where(before + text), part, NEAR, likeness)
 
