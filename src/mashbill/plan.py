@@ -67,6 +67,8 @@ class PlannedStage:
     """why what is there is made anew; empty if it is not"""
     seen: Glance | None = None
     """what a look at its files told, for a first stage whose files are at hand"""
+    doubts: tuple[str, ...] = ()
+    """what its run would warn of, as far as the columns of its inputs tell"""
     undeclared: tuple[str, ...] = ()
     """files that its teachers are asked by of which the recipe does not say who wrote them"""
     told: Contradiction | None = None
@@ -194,6 +196,7 @@ class Plan:
                     "kind": stage.spec.kind,
                     "status": stage.status,
                     "anew": stage.anew,
+                    "doubts": list(stage.doubts),
                     "undeclared_files": list(stage.undeclared),
                     "contradicted": stage.told.says if stage.told else None,
                     "rows": stage.rows,
@@ -261,6 +264,7 @@ def build(
             check_declared(recipe, name, tried, cache or default_cache())
             planned = _looked_at(planned, recipe.folder)
             _check_columns(planned, recipe.folder, inputs)
+            planned = replace(planned, doubts=spec.doubts(inputs.columns_of(spec)))
             inputs.see(name, spec, planned.seen)
             planned = _with_cost(planned, recipe, inputs)
         if planned.rows is not None:

@@ -18,6 +18,7 @@ from mashbill.core.canonical import canonical
 from mashbill.lineage.bills.bill import bill, summarised
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.contradicted import table_of
+from mashbill.publish.publish import Wish
 from mashbill.stages.mix import MixSpec
 from mashbill.stages.sharing import counts_of, largest_remainders, shares_of
 from mashbill.workspace.space import open_workspace
@@ -207,3 +208,71 @@ def test_old_mixes_have_the_literals_that_they_had():
 def test_a_mix_that_makes_no_sense_is_refused(keys, says):
     with tempfile.TemporaryDirectory() as folder, pytest.raises(RecipeError, match=says):
         run_stages(Path(folder), stages(keys), files())
+
+
+CHAT = [
+    {"messages": [{"role": "user", "content": f"first {i}"}, {"role": "assistant", "content": "a"},
+                  {"role": "user", "content": "then?"}, {"role": "assistant", "content": f"b {i}"}]}
+    for i in range(6)
+]  # fmt: skip
+ALPACA = [
+    {"instruction": f"do {i}", "input": "", "output": f"done {i}", "note": "n"} for i in range(6)
+]
+BESIDE = """
+[stages.chat]
+kind = "import"
+title = "chat"
+source = "chat.jsonl"
+generator = "none"
+
+[stages.alpaca]
+kind = "import"
+title = "alpaca"
+source = "alpaca.jsonl"
+generator = "none"
+
+[stages.mixed]
+kind = "mix"
+inputs = { chat = 1, alpaca = 1 }
+"""
+
+
+def test_columns_that_an_input_lacks_are_warned_of_or_kept(tmp_path):
+    files = {"chat.jsonl": CHAT, "alpaca.jsonl": ALPACA}
+    store = run_stages(tmp_path / "few", BESIDE, files, teachers="")
+    (told,) = store.find("mixed").measures["warnings"]
+    assert "messages_json, which alpaca lacks" in told
+    assert "note, which chat lacks" in told
+    assert "the conversations in messages_json are lost without it" in told
+    assert not {"messages_json", "note"} & set(rows_of(store, "mixed")[0])
+
+    kept = run_stages(tmp_path / "all", f'{BESIDE}columns = "all"\n', files, teachers="")
+    assert "warnings" not in kept.find("mixed").measures
+    rows = rows_of(kept, "mixed")
+    assert [row["messages_json"] is None for row in rows] == [False] * 6 + [True] * 6
+    assert [row["note"] for row in rows] == [None] * 6 + ["n"] * 6
+    open_workspace(store=kept.root)["mixed@1"].publish(
+        str(tmp_path / "out"), Wish(format="jsonl", form="openai")
+    )
+    paths = sorted((tmp_path / "out").rglob("*.jsonl"))
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    said = [len(json.loads(line)["messages"]) for line in lines]
+    assert said == [4] * 6 + [2] * 6
+
+
+@table(
+    ("columns", "more", "doubts"),
+    [
+        ({"a": ["x", "y"], "b": ["x", "y"]}, {}, []),
+        ({"a": ["x", "y"], "b": ["x"]}, {}, ["y, which b lacks"]),
+        ({"a": ["x", "y"], "b": ["x", "z"], "c": ["x"]}, {},
+         ["y, which b, c lack; z, which a, c lack"]),
+        ({"a": ["x", "y"], "b": ["x"]}, {"columns": "all"}, []),
+        ({"a": ["x", "y"]}, {"inputs": {"a": 1, "b": 1}}, []),
+    ],
+)  # fmt: skip
+def test_a_plan_says_which_columns_are_left_out(columns, more, doubts):
+    spec = MixSpec(**{"inputs": dict.fromkeys(columns, 1), **more})
+    told = spec.doubts(columns)
+    assert len(told) == len(doubts)
+    assert all(part in whole for part, whole in zip(doubts, told, strict=True))

@@ -64,6 +64,9 @@ def print_plan(made: planning.Plan) -> None:
             more = len(stage.seen.columns) - _COLUMNS
             line = f"{stage.name} reads the columns {columns}{f' and {more} more' * (more > 0)}."
             out.say(line)
+    for stage in made.stages:
+        for doubt in stage.doubts:
+            out.say(("warning:", "yellow"), f" stages.{stage.name}: {doubt}.")
     lacking = dict.fromkeys(name for stage in made.stages for name in stage.undeclared)
     if lacking:
         out.say(

@@ -310,6 +310,15 @@ class StageSpec(Literals):
         del inputs
         return None if files is None else columns_beside(files, _OF_FIRST)
 
+    def doubts(self, columns: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """Return sentences on what a run would warn of, as far as columns tell, for plans.
+
+        Args:
+            columns: that the rows of its inputs may have, where they are known.
+        """
+        del columns
+        return ()
+
     def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> StageSpec:
         """Return it as it stands in a recipe: what its verifiers ask of teachers, it does, too.
 

@@ -29,11 +29,13 @@ from mashbill.core.stage import StageSpec, Uses
 from mashbill.stages.sharing import Short, counts_of, shares_of, told_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mashbill.core.stage import StageContext
 
 _ROWS = 65536  # whose identities are read at once
+_NAMED = 12  # columns of a warning
+_CHATS = ("messages_json", "messages", "conversations")
 _OF_WEIGHTS = ("temperature", "total", "most_rows", "most_times", "short")
 
 
@@ -62,7 +64,8 @@ class MixSpec(StageSpec):
     short: Short = "refuse"
     """what becomes of rows that a dataset cannot give: an error, others give them, or fewer rows"""
     columns: Literal["common", "all"] = "common"
-    """columns that all inputs have, or those that any has, empty where an input lacks them"""
+    """columns that all inputs have, or those that any has, empty where an input lacks them; rows of
+    conversations beside others need all"""
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> MixSpec:
@@ -101,6 +104,25 @@ class MixSpec(StageSpec):
             return sum(self._counts({name: inputs[name] for name in self.names})[0].values())
         except InputError:  # these may be guesses; the run knows, and tells
             return self.total
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those that all inputs may have, or any."""
+        del files
+        if any(name not in inputs for name in self.names):
+            return None
+        every = list(dict.fromkeys(column for name in self.names for column in inputs[name]))
+        if self.columns == "all":
+            return every
+        return [column for column in every if all(column in inputs[name] for name in self.names)]
+
+    def doubts(self, columns: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """The columns that are left out, where those of all inputs are known."""
+        if self.columns == "all" or any(name not in columns for name in self.names):
+            return ()
+        told = _left_out({name: columns[name] for name in self.names})
+        return (told,) if told else ()
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the input at hand, repeated, with the columns of the mix."""
@@ -175,10 +197,12 @@ class MixSpec(StageSpec):
             InputError: naming the columns whose types differ, or if there are none in common.
         """
         kinds: dict[str, dict[str, pa.DataType]] = {}
+        held: dict[str, Sequence[str]] = {}
         for name in self.names:
             data = ctx.input(name)
             schema = pq.read_schema(data.path / data.manifest.shards[0].file)
-            for column in user_columns(schema.names):
+            held[name] = user_columns(schema.names)
+            for column in held[name]:
                 kinds.setdefault(column, {})[name] = schema.field(column).type
         wanted = {
             column: self._types(column, types, ctx)
@@ -197,6 +221,8 @@ class MixSpec(StageSpec):
             )
             msg = f"mix: its inputs have no column in common ({each}); set columns = 'all'"
             raise InputError(msg)
+        if self.columns == "common" and (told := _left_out(held)):
+            ctx.warn(told)
         return pa.schema([(column, *found) for column, found in wanted.items()])
 
     def _types(
@@ -211,6 +237,36 @@ class MixSpec(StageSpec):
                 if not missing_in(ctx.input(name).column(column), blank=True).all()
             }
         return found or {next(iter(kinds.values()))}
+
+
+def _left_out(columns: Mapping[str, Sequence[str]]) -> str:
+    """Say which columns of some inputs others lack, so that they are left out; empty if none are.
+
+    Args:
+        columns: of each input.
+    """
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for column in dict.fromkeys(one for names in columns.values() for one in names):
+        without = tuple(name for name, names in columns.items() if column not in names)
+        if without:
+            lacking.setdefault(without, []).append(column)
+    if not lacking:
+        return ""
+    told = "; ".join(
+        f"{_listed(names)}, which {_listed(without)} {'lacks' if len(without) == 1 else 'lack'}"
+        for without, names in lacking.items()
+    )
+    chats = [name for names in lacking.values() for name in names if name in _CHATS]
+    also = f" (the conversations in {_listed(chats)} are lost without it)" if chats else ""
+    return (
+        f"columns that not all inputs have are left out of the mix: {told}; columns = 'all' keeps "
+        f"them{also}, empty in the rows of inputs that lack them"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 @dataclass(frozen=True)
