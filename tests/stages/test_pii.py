@@ -1,5 +1,6 @@
 """``pii``: what is found, what is not, and that nothing of it is left or written anywhere."""
 
+# ruff: noqa: RUF001 - full-width letters, as texts have them
 import json
 import tempfile
 from pathlib import Path
@@ -103,6 +104,27 @@ def test_what_is_found(text, wanted):
 )  # fmt: skip
 def test_what_is_not_found(text):
     assert found(text) == []
+
+
+@table(
+    ("text", "wanted"),
+    [
+        ("unter 030/90 18 20 erreichbar", [("phone", "030/90 18 20")]),
+        ("Tel. 030 90 18 20", [("phone", "030 90 18 20")]),
+        ("0800/123 45 67", [("phone", "0800/123 45 67")]),
+        ("電話番号は０９０－１２３４－５６７８です", [("phone", "０９０－１２３４－５６７８")]),
+        ("ｔａｎａｋａ＠ｋａｉｓｈａ.co.jp", [("email", "ｔａｎａｋａ＠ｋａｉｓｈａ.co.jp")]),
+        ("連絡はＴ＿ａ１＠ｋａｉｓｈａ．ｃｏ．ｊｐまで",
+         [("email", "Ｔ＿ａ１＠ｋａｉｓｈａ．ｃｏ．ｊｐ")]),
+        ("alice＠example.com", [("email", "alice＠example.com")]),
+        ("Rechnung vom 03/11/2024, 0815/4711", []),
+        ("Auftrag 2019/20 30 40, 01/02/2023 12:30", []),
+        ("Auftrag 030 90 18 20", []),
+        ("値段は１２３４円＠一個", []),
+    ],
+)  # fmt: skip
+def test_what_is_found_in_germany_and_japan(text, wanted):
+    assert found(text, regions=["DE", "JP"]) == wanted
 
 
 def test_numbers_as_they_are_dialled_are_found_where_a_region_says_so():
@@ -263,6 +285,7 @@ def test_texts_within_a_value_are_walked_without_end():
         ('kinds = ["name"]', "kinds"),
         ('regions = ["usa"]', "no country's two letters"),
         ('regions = ["QZ"]', "knows no such country"),
+        ('regions = ["UK"]', "knows no such country; did you mean GB?"),
         ('countries = ["xx"]', "choose of us, es"),
         ('put = "{value}"', "no other brace or digit"),
         ('put = "a@b.com"', "may not have an @"),

@@ -42,7 +42,8 @@ class Condition(Literals):
     below: float | None = None
     """a number below this"""
     one_of: tuple[Member, ...] = ()
-    """values of which it is one, texts after trimming; of a list that one of its values is"""
+    """values of which it is one, texts after trimming, or a text that writes such a number; of a
+    list that one of its values is"""
     none_of: tuple[Member, ...] = ()
     """values of which it is none; a missing value is none of them"""
 
@@ -112,7 +113,7 @@ class Condition(Literals):
 
 
 def _among(value: Any, members: tuple[Member, ...]) -> bool:
-    """Return whether a cell is a member: texts by their letters, numbers by their value.
+    """Return whether a cell is a member: texts by their letters or the number that they write.
 
     A list is one if a value of it is.
     """
@@ -122,11 +123,14 @@ def _among(value: Any, members: tuple[Member, ...]) -> bool:
 
 
 def _is_one(value: Any, members: tuple[Member, ...]) -> bool:
+    numbers = [each for each in members if not isinstance(each, bool | str)]
     if isinstance(value, str):
-        return value.strip() in {each.strip() for each in members if isinstance(each, str)}
+        # As bounds do, a text that writes a number meets it: files such as CSV hold texts alone.
+        return value.strip() in {each.strip() for each in members if isinstance(each, str)} or any(
+            compared(value, each) == 0 for each in numbers
+        )
     if isinstance(value, bool):
         return any(each is value for each in members if isinstance(each, bool))
-    numbers = [each for each in members if not isinstance(each, bool | str)]
     return any(compared(value, each) == 0 for each in numbers)
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from mashbill.core.stage import StageContext
 
+_MEANT = {"UK": "GB", "EN": "GB", "EL": "GR"}
+"""what is often written for a country -> its two letters in ISO 3166"""
 _LIBRARIES = ("email-validator", "phonenumbers", "python-stdnum")
 
 
@@ -91,7 +93,9 @@ class PiiSpec(StageSpec):
         del folder
         unknown = unknown_regions(self.regions) if self.regions else []
         if unknown:
-            msg = f"regions {unknown[0]!r}: the library phonenumbers knows no such country"
+            meant = _MEANT.get(unknown[0])
+            hint = f"; did you mean {meant}?" if meant else ""
+            msg = f"regions {unknown[0]!r}: the library phonenumbers knows no such country{hint}"
             raise RecipeError(msg)
 
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:

@@ -27,6 +27,12 @@ _FILES = frozenset({
     "conf", "cfg", "ini", "exe", "dll",
 })  # fmt: skip
 """ends of files' names that are no domains"""
+_NARROW = {
+    code: code - 0xFEE0
+    for code in (0xFF0D, 0xFF0E, *range(0xFF10, 0xFF1A), 0xFF20, *range(0xFF21, 0xFF3B), 0xFF3F,
+                 *range(0xFF41, 0xFF5B))
+}  # fmt: skip
+"""full-width letters, digits and signs of an address -> the same of ASCII, one for one"""
 _MOST = 254  # characters of an address (RFC 5321 with erratum 1690)
 
 _IPV4 = re.compile(r"(?<![A-Za-z0-9_.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![A-Za-z0-9_]|\.[0-9])")
@@ -49,7 +55,9 @@ def emails(text: str) -> Iterator[Found]:
         return
     with needs("kind = 'pii'", "pii"):
         from email_validator import EmailNotValidError, validate_email
-    taken = 0
+    taken, wide = 0, text
+    if not text.isascii():
+        text = text.translate(_NARROW)
     for pattern in (_EMAIL, _ANY_EMAIL):
         for match in pattern.finditer(text):
             value = match[0].lstrip(".'%+-")
@@ -64,7 +72,8 @@ def emails(text: str) -> Iterator[Found]:
                 checked = validate_email(value, check_deliverability=False)
             except EmailNotValidError:
                 continue
-            yield Found("email", start, match.end(), value, checked.normalized.casefold())
+            written = wide[start : match.end()]
+            yield Found("email", start, match.end(), written, checked.normalized.casefold())
             taken = match.end()
         taken = 0
 

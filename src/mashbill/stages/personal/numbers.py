@@ -64,10 +64,15 @@ _CALLED = re.compile(
 )
 _BEFORE = 28  # characters in front of a number that say what it is
 _MAY_BE_PHONE = re.compile(r"[+\uff0b]\W{0,3}\d")
-_DIGITS = re.compile(r"[(\[]?\d(?:[ ()\[\]./\u00a0\u2010-\u2015-]{0,3}\d){5,17}")
+_DIGITS = re.compile(r"[(\[]?\d(?:[ ()\[\]./\u00a0\u2010-\u2015\uff0d-]{0,3}\d){5,17}")
 """what a number could be that is written as it is dialled in a country"""
 NORTH_AMERICA = frozenset({"US", "CA"})
 """regions of one numbering plan, whose numbers are quickly told from others"""
+_AREA = re.compile(
+    r"\(?0[1-9][0-9]{1,4}\)? ?/ ?(?=[0-9](?:[ -]?[0-9]){4})[1-9][0-9]{1,8}"
+    r"(?:[ -][0-9]{2,4}){0,3}(?![0-9/])"
+)
+"""a prefix and its area code, divided from five digits or more by a stroke, as in Germany"""
 _NANP = re.compile(
     r"(?<![0-9])[(\[]?[2-9][0-9]{2}[)\]]?[ ./\u00a0\u2010-\u2015-]{0,3}"
     r"[2-9][0-9]{2}[ ./\u00a0\u2010-\u2015-]{0,2}[0-9]{4}(?![0-9])"
@@ -161,9 +166,30 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
                 continue
             form = library.format_number(match.number, library.PhoneNumberFormat.E164)
             yield Found("phone", start, start + len(value), value, form)
+    yield from _as_said(text, regions)
     for shaped in _SHAPE.finditer(text) if NORTH_AMERICA & set(regions) else ():
         digits = re.sub(r"[^0-9]", "", shaped[0])
         yield Found("phone", shaped.start(), shaped.end(), shaped[0], f"+1{digits}")
+
+
+def _as_said(text: str, regions: Sequence[str]) -> Iterator[Found]:
+    """Yield numbers in groups that are not usual, where a stroke or a word tells what they are."""
+    import phonenumbers as library
+
+    for home in regions:
+        if home in NORTH_AMERICA:
+            continue
+        for match in _DIGITS.finditer(text):
+            before = text[max(0, match.start() - _BEFORE) : match.start()]
+            area = _AREA.match(text, match.start())
+            if not (area and not before[-1:].isalnum()) and not _CALLED.search(before):
+                continue
+            piece = text[match.start() : match.end()]
+            for each in library.PhoneNumberMatcher(piece, home, leniency=library.Leniency.VALID):
+                start = match.start() + each.start
+                form = library.format_number(each.number, library.PhoneNumberFormat.E164)
+                value = each.raw_string
+                yield Found("phone", start, start + len(value), value, form)
 
 
 def _around(text: str, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
