@@ -206,4 +206,4 @@ def test_what_two_datasets_share_is_told(tmp_path):
     assert rows_of(store, "s0")[one]["user"] == rows_of(store, "s1")[other]["user"]
     lacking = CliRunner().invoke(app, [*asked, "--by", "nothing"])
     assert isinstance(lacking.exception, InputError)
-    assert "no column 'nothing'" in str(lacking.exception)
+    assert "by = 'nothing' is no column of s0@1; it has text" in str(lacking.exception)

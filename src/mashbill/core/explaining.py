@@ -50,8 +50,10 @@ def check_columns(named: Iterable[tuple[str, str]], known: Collection[str] | Non
         return
     for key, name in named:
         if name and name not in known:
-            there = near(name, known) or f"; it has {', '.join(known)}"
-            msg = f"{key} = {name!r} is no column of {of}{there}"
+            # Those that a stage would move out of the way of its own are there only if it has to.
+            shown = [each for each in known if not each.startswith("original_")]
+            listed = f"; it has at most {', '.join(shown)}" if shown else ", which has no columns"
+            msg = f"{key} = {name!r} is no column of {of}{near(name, known) or listed}"
             raise RecipeError(msg)
 
 
@@ -64,7 +66,11 @@ def explain(path: Path, key: str, model: type[BaseModel], error: ValidationError
         model: what it is read as.
         error: how that failed.
     """
-    return [_line(path, key, model, item) for item in error.errors()]
+    # A list is said to be too short too, where what stands in it is none of what may.
+    found = error.errors()
+    within = {item["loc"][:size] for item in found for size in range(len(item["loc"]))}
+    told = [i for i in found if i["type"] != "too_short" or i["loc"] not in within]
+    return [_line(path, key, model, item) for item in told]
 
 
 def _line(path: Path, key: str, model: type[BaseModel], item: Any) -> str:

@@ -297,6 +297,8 @@ def _columns(name: str, one: Against, ctx: StageContext) -> Iterator[dict[str, p
                 else pa.nulls(chunk.rows, pa.string())
                 for column in wanted
             }
+    if not seen:
+        raise InputError(_empty(one.file))
     for column in wanted:
         if column not in seen:
             msg = (
@@ -317,7 +319,13 @@ def columns_of_file(folder: Path, name: str) -> tuple[str, ...] | None:
         InputError: if it cannot be read, as far as was looked.
     """
     seen = glance_at([File(name, name, folder / name, "")], Manner(), _check_chunk)
+    if not seen.columns:
+        raise InputError(_empty(name))
     return seen.columns if seen.is_exact else None
+
+
+def _empty(name: str) -> str:
+    return f"{name} is empty: it has no row of which something could be looked for"
 
 
 def _check_chunk(chunk: Chunk, name: str) -> None:

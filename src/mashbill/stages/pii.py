@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.explaining import near
+from mashbill.core.explaining import check_columns
 from mashbill.core.json_fields import is_json_field
 from mashbill.core.missing import is_text
 from mashbill.core.parsing import json_value
@@ -101,14 +101,15 @@ class PiiSpec(StageSpec):
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
         """See that the columns are there, where they are known."""
         del folder
-        known = columns.get(self.input)
-        if known is None or self.columns == "all":
-            return
-        for name in self.columns:
-            if name not in known:
-                there = near(name, known) or f"; it has {', '.join(known)}"
-                msg = f"columns = {name!r} is no column of {self.input}{there}"
-                raise RecipeError(msg)
+        named = [("columns", name) for name in self.columns] if self.columns != "all" else []
+        check_columns(named, columns.get(self.input), self.input)
+
+    def may_have(
+        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
+    ) -> Sequence[str] | None:
+        """Those of its input."""
+        del files
+        return inputs.get(self.input)
 
     def expected_seconds(self, rows: int | None) -> float | None:
         """For rows of a hundred words; most of the time goes for regions beside these two."""

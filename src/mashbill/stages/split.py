@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 from pydantic import model_validator
 
-from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.explaining import near
+from mashbill.core.errors import InputError
+from mashbill.core.explaining import check_columns
 from mashbill.core.missing import missing_in, missing_reasons
 from mashbill.core.record import FROM, ID, one_batch, user_columns
 from mashbill.core.source import Channel
@@ -76,14 +76,7 @@ class SplitSpec(StageSpec):
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
         """See that the columns that it groups by are there, where they are known."""
         del folder
-        known = columns.get(self.input)
-        if known is None:
-            return
-        for name in self.by:
-            if name not in known:
-                there = near(name, known) or f"; it has {', '.join(known)}"
-                msg = f"by = {name!r} is no column of {self.input}{there}"
-                raise RecipeError(msg)
+        check_columns([("by", name) for name in self.by], columns.get(self.input), self.input)
 
     def may_have(
         self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None

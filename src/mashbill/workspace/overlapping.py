@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.errors import InputError
+from mashbill.core.explaining import near
+from mashbill.core.record import user_columns
 from mashbill.files.rows.text import matching_keys
 from mashbill.stages.grouping import NOTHING, hashed, texts_in
 
@@ -82,6 +84,13 @@ def overlap(store: Store, names: tuple[str, str], columns: Sequence[str]) -> Ove
             msg = f"{manifest.ref} is a model, and has no rows to share"
             raise InputError(msg)
     one, other = (store.dataset(manifest.ref) for manifest in manifests)
+    for data in (one, other):
+        known = user_columns(data.columns)
+        for column in columns:
+            if column not in known:
+                there = near(column, known) or f"; it has {', '.join(known)}"
+                msg = f"by = {column!r} is no column of {data.manifest.ref}{there}"
+                raise InputError(msg)
     found = tuple(_shared(column, _hashes(one, column), _hashes(other, column))
                   for column in dict.fromkeys(columns))  # fmt: skip
     return Overlap((str(manifests[0].ref), str(manifests[1].ref)), found)

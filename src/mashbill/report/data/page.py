@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mashbill.core.artifact import ArtifactRef
 from mashbill.lineage.bills.telling import counted
+from mashbill.report.data.measured import sentences
 from mashbill.report.data.pictures import draw_counts, draw_histogram, draw_yields, short_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from markupsafe import Markup
 
     from mashbill.core.artifact import Manifest
@@ -86,8 +85,12 @@ def facts_of(profile: DataProfile) -> list[tuple[str, str]]:
                  _told(same.repeated, same.rows, is_exact=same.is_exact))
             )  # fmt: skip
     facts += _language_facts(profile.languages, profile.main)
-    facts += _contamination(profile.contamination)
-    return facts
+    told = [each for name, kind, measures in profile.measured
+            for each in sentences(name, kind, measures)]  # fmt: skip
+    if all(about != "contamination" for about, _ in told):
+        none = "not measured: no stage on the way looked for evaluation sets"
+        told.append(("contamination", none))
+    return [*facts, *told]
 
 
 def _told(repeated: int, rows: int, *, is_exact: bool) -> str:
@@ -111,19 +114,6 @@ def _language_facts(found: Languages | None, main: str | None) -> list[tuple[str
     else:
         facts.append(("language", "not told: only scripts are, without mashbill's extra language"))
     return facts
-
-
-def _contamination(found: tuple[tuple[str, Mapping[str, Any]], ...]) -> list[tuple[str, str]]:
-    if not found:
-        return [("contamination", "not measured: no stage on the way looked for evaluation sets")]
-    told = "no figures"
-    return [
-        ("contamination", f"by {name}: " + (_written(figures) or told)) for name, figures in found
-    ]
-
-
-def _written(figures: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in figures.items())
 
 
 def columns_of(profile: DataProfile) -> list[tuple[str, ...]]:

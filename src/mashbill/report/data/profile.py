@@ -11,8 +11,9 @@ from mashbill.core.errors import InputError
 from mashbill.core.record import ID, user_columns
 from mashbill.report.data.columns import Column, main_column
 from mashbill.report.data.languages import Languages, languages_of
+from mashbill.report.data.measured import TOLD_KINDS, sentences
 from mashbill.report.data.sketches import Distinct
-from mashbill.report.data.yields import Yield, measured_on_the_way, yields_of
+from mashbill.report.data.yields import Yield, behind, measured_on_the_way, yields_of
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
@@ -40,6 +41,8 @@ class DataProfile:
     """of the stages that it came through, the first first"""
     contamination: tuple[tuple[str, dict[str, Any]], ...]
     """(artifact, what was measured) of the stages on the way that looked for evaluation sets"""
+    measured: tuple[tuple[str, str, dict[str, Any]], ...]
+    """(artifact, kind, measures) of the stages on the way whose measures are told, first first"""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -57,6 +60,15 @@ class DataProfile:
             "language": self.languages.as_json() if self.languages else None,
             "yields": [each.as_json() for each in self.yields],
             "contamination": dict(self.contamination) or None,
+            "measured": [
+                {
+                    "artifact": name,
+                    "kind": kind,
+                    "measures": measures,
+                    "says": [told for _, told in sentences(name, kind, measures)],
+                }
+                for name, kind, measures in self.measured
+            ],
         }
 
 
@@ -93,4 +105,9 @@ def profile(store: Store, manifest: Manifest) -> DataProfile:
         languages_of([text for text in texts if text.strip()]) if main is not None else None,
         tuple(yields_of(store, manifest)),
         tuple(measured_on_the_way(store, manifest)),
+        tuple(
+            (str(one.ref), str(one.stage.get("kind", "")), one.measures)
+            for one in behind(store, manifest)
+            if one.stage.get("kind") in TOLD_KINDS
+        ),
     )

@@ -1,12 +1,13 @@
 """The rules by name: what is counted, the limit, which texts it can say nothing of, and its source.
 
-Limits are those of the papers, as they were read in the code that is the common reference for
+Limits are those of the papers as they were read in the code that is the common reference for
 them, huggingface/datatrove: ``src/datatrove/pipeline/filters/gopher_quality_filter.py`` and
 ``gopher_repetition_filter.py`` at commit 06c98b0f (which quotes table A1), ``c4_filters.py`` at
 10c00469, ``fineweb_quality_filter.py`` at 05194d39, and release 0.10.1 of the package.
 
-One limit is not that of this code: ``fineweb-repeated-line-chars`` is 0.1, which is what section
-3.6 of the FineWeb paper gives (arXiv 2406.17557); datatrove's default is 0.01, a tenth.
+One limit is not that of this code: ``fineweb-repeated-line-chars`` is 0.1, second-hand: the
+FineWeb paper (arXiv 2406.17557) is said to give it, and was not opened here. datatrove's default,
+which was read, is 0.01, a tenth.
 
 A rule counts words, or marks at the end of sentences, or knows English. What it counts is not
 there in every script: such a rule says nothing of such a text, which is counted as *left out*, and

@@ -32,7 +32,7 @@ def chosen(
     wanted: set[str] = set()
     for name in (each for one in names for each in ALSO.get(one, (one,))):
         if name not in FAMILIES and name not in RULES:
-            told = near(name, [*FAMILIES, *RULES]) or f"; families: {', '.join(FAMILIES)}"
+            told = near(name, [*ALSO, *FAMILIES, *RULES]) or f"; families: {', '.join(FAMILIES)}"
             msg = f"{name!r} is no rule and no family of rules{told}"
             raise ValueError(msg)
         wanted.update(FAMILIES.get(name, (name,)))
@@ -94,7 +94,11 @@ class Trying:
             for key, count in counts.items():
                 own[key] += count
             if counts["tried"] >= _MANY and counts["rejected"] >= _NEARLY * counts["tried"]:
-                ctx.warn(f"rule {name} turned down nearly all rows of a shard{_why(name)}")
+                others = ", others left out, of which it says nothing" * (counts["left_out"] > 0)
+                ctx.warn(
+                    f"rule {name} turned down nearly all rows of a shard that it was tried on"
+                    f"{others}{_why(name)}"
+                )
 
 
 def _why(name: str) -> str:
