@@ -340,3 +340,40 @@ def test_the_command_prints_them_and_gives_them_as_json(store):
     assert any("longer" in text for text in told["signs"])
     none = CliRunner().invoke(app, ["rewards", "answers", *at]).output
     assert "rests on no stage verify by a verifier" in " ".join(none.split())
+
+
+def test_a_score_that_is_taken_over_is_not_held_against_itself(tmp_path):
+    stages = """
+[verifiers.short]
+kind = "form"
+max_words = 3
+[verifiers.that]
+kind = "given"
+score = "score"
+[verifiers.first]
+kind = "given"
+score = "original_score"
+[verifiers.both]
+kind = "rubric"
+[verifiers.both.parts.that]
+kind = "given"
+score = "score"
+
+[stages.answers]
+kind = "import"
+title = "answers"
+source = "answers.jsonl"
+generator = "by"
+"""
+    chain = {"one": ("answers", "short"), "two": ("one", "that"), "three": ("two", "short"),
+             "four": ("three", "both"), "five": ("four", "first")}  # fmt: skip
+    for name, (before, by) in chain.items():
+        stages += f'[stages.{name}]\nkind = "verify"\ninput = "{before}"\nby = "{by}"\n'
+        stages += "threshold = 0\n"
+    texts = ["a", "a b c d", "b", "a c", "b b b b b"] * 8
+    store = run_stages(tmp_path, stages, {"answers.jsonl": rows_with(texts)}, teachers="")
+    told = {one.name: one for one in rewards_behind(store, store.find("five"))}
+    assert not any("are those of" in text for text in signs(told["two"]))
+    assert any("its scores are those of one" in text for text in signs(told["three"]))
+    assert set(told["four"].others) == {"one", "two"}
+    assert set(told["five"].others) == {"two", "three", "four"}

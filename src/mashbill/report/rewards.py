@@ -95,7 +95,8 @@ class Rewards:
     pairs: Mapping[tuple[str, str], Correlation | None]
     """of any two parts"""
     others: Mapping[str, Correlation | None] = field(default_factory=dict)
-    """of the score with those that earlier stages gave the same rows, by stage"""
+    """of the score with those that earlier stages gave the same rows, by stage; not with one that
+    the verifier reads, as it is the same score"""
     repeated: tuple[int, int] = (0, 0)
     """how often the commonest long text is among outputs that pass, and how many were compared"""
     pass_at: tuple[PassAt, ...] = ()
@@ -159,6 +160,7 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
     told = (attempts.get("passed_from"), stage.get("passes"), stage.get("threshold"))
     passes = next((share for share in map(_share, told) if share), _HALF)
     earlier = _earlier(store, manifest)
+    taken_over = _taken_over(stage, by, earlier)
     looked = RewardRows(manifest, passes, tuple(earlier))
     table = looked.read(store.folder(manifest.kind, manifest.ref))
     score = _numbers(table, "score")
@@ -194,7 +196,7 @@ def rewards_of(store: Store, manifest: Manifest) -> Rewards | None:
         others={
             name: pearson(score, _numbers(table, column))
             for column, name in earlier.items()
-            if column in table.column_names
+            if column in table.column_names and name not in taken_over
         },
         repeated=looked.repeated,
         pass_at=tuple(pass_ats(attempts)) if attempts else _by_row(counts),
@@ -224,6 +226,22 @@ def _earlier(store: Store, manifest: Manifest) -> dict[str, str]:
     oldest = stages[::-1]
     names = ["original_score", *(f"original_{number}_score" for number in range(2, MOST_PARTS + 2))]
     return dict(zip(names, oldest, strict=False))
+
+
+def _taken_over(stage: Mapping[str, Any], by: str, earlier: Mapping[str, str]) -> set[str]:
+    """Return the stages whose scores a verifier, or a part of it, reads and gives again.
+
+    Args:
+        stage: the literals of the stage that asks it.
+        by: its name.
+        earlier: stages that scored the rows before, by what the columns of theirs are called now.
+    """
+    own = _mapping(_mapping(stage.get("verifiers")).get(by))
+    parts = [_mapping(part) for part in _mapping(own.get("parts")).values()]
+    every = [own, *parts, *(_mapping(part.get("by")) for part in parts)]
+    read = {str(one.get("score")) for one in every if one.get("kind") == "given"}
+    found = {name for column, name in earlier.items() if column in read}
+    return found | ({list(earlier.values())[-1]} if "score" in read and earlier else set())
 
 
 def _numbers(table: pa.Table, name: str) -> np.ndarray:
