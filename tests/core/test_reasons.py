@@ -23,6 +23,10 @@ KINDS = [
     (["its column text is empty"] * 4, "4 its column text is empty"),
     (["it doesn't fit", "it doesn't fit"], "2 it doesn't fit"),
     (["", ""], "2 "),
+    (["line 3 its last answer is empty"], "1 line 3 its last answer is empty"),
+    (["line 3 its text is empty", "line 14 its text is empty"], "2 lines: its text is empty"),
+    (["a.jsonl line 3 is odd", "a.jsonl line 14 is odd"], "2 a.jsonl lines: is odd"),
+    (["beyond the 20 rows that are wanted"] * 25, "25 beyond the 20 rows that are wanted"),
 ]
 
 
@@ -33,7 +37,8 @@ def test_reasons_that_differ_in_numbers_or_quotations_are_one_kind(reasons, told
 
 def test_the_two_commonest_are_told_the_commonest_first():
     counted = Reasons(["a"] * 2 + ["b"] * 5 + ["c"] * 3)
-    assert counted.told() == "5 b; 3 c"
+    assert counted.told() == "5 b; 3 c; and 2 for other reasons"
+    assert counted.told(3) == "5 b; 3 c; 2 a"
     assert [str(each) for each in counted.commonest(None)] == ["5 b", "3 c", "2 a"]
     assert counted.rows == 10
 

@@ -121,7 +121,7 @@ def test_rejected_rows_go_only_if_wished(made, tmp_path):
     assert done.rows == 22
     (file,) = (tmp_path / "b").glob("rejected-*")
     reasons = [json.loads(line)["_reason"] for line in file.read_text("utf-8").split("\n")[:-1]]
-    assert reasons == ["shorter than 1 characters", "duplicate of a.jsonl row 1"]
+    assert reasons == ["empty", "duplicate of a.jsonl row 1"]
 
 
 def test_a_model_goes_with_its_card(tmp_path):

@@ -46,7 +46,7 @@ def test_the_first_wave_counts_on_all_that_an_answer_makes(tmp_path, monkeypatch
     store = made(tmp_path / "odd", kind, f"{keys}\naccept = 38", files, rows=16)
     assert len(rows_of(store, "out")) == 38
     reasons = Counter(row["_reason"] for row in rows_of(store, "out", "rejected"))
-    assert reasons == {"38 were accepted before it": 2}
+    assert reasons == {"beyond the 38 rows that are wanted": 2}
 
 
 @pytest.mark.parametrize("rows", [4, 64])

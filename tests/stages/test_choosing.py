@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ from mashbill.plan import build
 from mashbill.run.display import Quiet
 from mashbill.run.execution import Execution
 from mashbill.run.rederiving import Rederiver
-from mashbill.stages.choosing import Choice, Groups, measured
+from mashbill.stages.choosing import Choice, Groups, Told, measured, remarks
 from mashbill.stages.scoring import Scored
 from mashbill.stages.verify import VerifySpec
 from mashbill.verifiers import exact
@@ -116,8 +116,8 @@ def test_equal_scores_are_told_and_settled_by_the_rows_themselves(tmp_path, monk
         store = made(tmp_path / str(number), 'group = ["prompt"]\nbest = 2', rows)
         kept.append(sorted(texts(store)))
         why = {row["_reason"] for row in rows_of(store, "right", "rejected")}
-        said = "score 0.8000, as another has that stays: of equal ones the lower _id stays"
-        assert why == {f"{said}, and 2 of a group do"}
+        said = "score 0.8000, as another of its group has that stays: of equal scores the lower"
+        assert why == {f"{said} _id comes first, and 2 of a group stay"}
         assert store.find("right").measures["best"]["lots"] == 1
     assert len(set(map(tuple, kept))) == 1
 
@@ -221,7 +221,7 @@ def test_pass_at_k_is_measured_and_what_was_not_scored_is_only_in_the_bounds(tmp
     assert one["at_most"] == pytest.approx((1 / 4 + 3 / 4 + 1 + 1) / 4)
     assert one["low"] < one["estimate"] < one["high"]
     assert (four["groups"], four["unscored"], four["short"]) == (1, 2, 1)
-    assert any("1 of 4 groups have other than 4 attempts" in text for text in measures["warnings"])
+    assert any("1 of 4 groups has other than 4 attempts" in text for text in measures["warnings"])
 
 
 def test_pass_rates_are_told_apart_by_a_column(tmp_path, monkeypatch):
@@ -303,7 +303,7 @@ def test_exactly_so_many_stay_the_first_that_are_good(tmp_path, monkeypatch, row
         assert "were not looked at: 4 were accepted before them" in measures["warnings"][0]
     beyond = {row["text"]: row["_reason"] for row in rows_of(store, "right", "rejected")}
     if rows == 1000 or group:
-        assert beyond["1 9"] == "4 were accepted before it"
+        assert beyond["1 9"] == "beyond the 4 rows that are wanted"
     else:
         assert "1 11" not in beyond
 
@@ -579,3 +579,31 @@ def test_older_recipes_have_the_literals_that_they_had():
         "kind", "version", "input", "by", "reference", "teacher", "prompt", "columns", "right",
         "wrong", "threshold", "max_chars", "shard_rows",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("few", "none", "groups", "keys", "said"),
+    [
+        (1, 0, 4, (3, "keep"), "1 of 4 groups has fewer than 3 rows that are good enough: what it"),
+        (4, 0, 4, (3, "keep"), "4 of 4 groups have fewer than 3 rows that are good enough: what"),
+        (2, 1, 4, (3, "keep"), "what they have stays, and 1 of them has none"),
+        (3, 2, 5, (3, "keep"), "what they have stays, and 2 of them have none"),
+        (2, 2, 5, (1, "keep"), "2 of 5 groups have no row that is good enough: nothing of them"),
+        (1, 1, 1, (1, "keep"), "1 of 1 group has no row that is good enough: nothing of it stays"),
+        (1, 0, 2, (2, "reject"), "1 of 2 groups has fewer than 2 rows that are good enough: it is"),
+        (2, 1, 2, (2, "reject"), "they are rejected whole"),
+    ],
+)  # fmt: skip
+def test_groups_with_too_few_rows_are_told_plainly(few, none, groups, keys, said):
+    best, fewer = keys
+    told = Told(sizes=Counter({4: groups}), fewer=few - none, none=none)
+    choice = Choice(("prompt",), 0.5, 0.5, best, fewer)
+    assert said in next(iter(remarks(told, choice, "answers")))
+
+
+def test_too_few_rows_that_were_read_are_told_as_what_they_are(tmp_path, monkeypatch):
+    says(monkeypatch)
+    with pytest.raises(InputError) as told:
+        made(tmp_path, "accept = 5", rows_with("1 a", "0 b"))
+    said = "stages.right: 1 row was accepted and 5 are wanted, and all its rows were looked at; "
+    assert str(told.value).splitlines()[0] == said + "give it more rows, or loosen its conditions"

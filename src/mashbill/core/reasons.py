@@ -35,6 +35,7 @@ _PARTICULAR = re.compile(
 )
 _OPEN = re.compile(r"(?<!\w)['\"].*", re.DOTALL)
 """a quotation that was cut, and so does not end"""
+_PLACE = re.compile(rf"^((?:\S+ )?)(line|row|item|record|object) {_ANY} (?=\S)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -108,14 +109,22 @@ class Reasons:
             before, _ = told.get(_OTHERS, (0, []))
             told[_OTHERS] = (before + rest, [])
         found = [
-            Counted(count, plain("".join(_woven(kind, shared))))
+            Counted(count, _of_several(plain("".join(_woven(kind, shared))), count))
             for kind, (count, shared) in told.items()
         ]
         return sorted(found, key=lambda each: (-each.rows, each.reason))[:most]
 
     def told(self, most: int = TOLD) -> str:
-        """Say the commonest kinds in a line; empty if there are none."""
-        return "; ".join(str(each) for each in self.commonest(most))
+        """Say the commonest kinds in a line, and how many rows went for others; empty if none."""
+        shown = [each for each in self.commonest(None) if each.reason != _OTHERS[0]][:most]
+        left = self.rows - sum(each.rows for each in shown)
+        more = [f"{'and ' if shown else ''}{left:,} for other reasons"] if left else []
+        return "; ".join([*map(str, shown), *more])
+
+
+def _of_several(reason: str, rows: int) -> str:
+    """Return a reason that begins with the place of its row, as it is said of several rows."""
+    return reason if rows == 1 else _PLACE.sub(r"\1\2s: ", reason)
 
 
 def _woven(kind: tuple[str, ...], shared: list[str]) -> Iterable[str]:

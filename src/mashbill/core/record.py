@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from mashbill.core.errors import InputError
 from mashbill.core.naming import free_names
+from mashbill.core.plain import counted
 from mashbill.core.rowbytes import digests
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ def kept_beside(batch: pa.RecordBatch | pa.Table, given: Collection[str]) -> dic
     """
     names = user_columns(batch.schema.names)
     return {new: batch.column(name) for name, new in free_names(names, given).items()}
+
+
+def beyond(wanted: int | None) -> str:
+    """Return why a row goes that is good, where as many as are wanted stay before it."""
+    return f"beyond the {counted(wanted or 0, 'row')} that {'is' if wanted == 1 else 'are'} wanted"
 
 
 def columns_beside(columns: Iterable[str], given: Collection[str]) -> tuple[str, ...]:

@@ -19,7 +19,9 @@ import numpy as np
 
 from mashbill.core.dataset import Dataset
 from mashbill.core.errors import InputError, LosingError
+from mashbill.core.plain import counted
 from mashbill.core.record import BILL
+from mashbill.core.source import Purpose
 from mashbill.run.contract import Contract
 from mashbill.run.measuring import add_measures
 from mashbill.run.wanting import Wanting
@@ -343,12 +345,17 @@ def check_wanted(spec: StageSpec, name: str, kept: int) -> None:
     """Refuse to finish a stage that has fewer rows than it is to have.
 
     Raises:
-        InputError: saying how many are lacking; all that was bought is in the journal.
+        InputError: saying how many are lacking, and of what was bought that it is in the journal.
     """
     if spec.wanted is not None and kept < spec.wanted:
+        asked = [use.purpose for use in spec.uses() if use.is_teacher]
+        writes = any(purpose is not Purpose.VERIFYING for purpose in asked)
         msg = (
-            f"stages.{name}: {kept:,} rows were accepted and {spec.wanted:,} are wanted, and the "
-            "prompts are used up; give it more prompts or samples, or loosen its conditions. What "
-            "was bought is in the journal, and is not bought again"
+            f"stages.{name}: {counted(kept, 'row')} {'was' if kept == 1 else 'were'} accepted and "
+            f"{spec.wanted:,} {'is' if spec.wanted == 1 else 'are'} wanted, and "
+            f"{'the prompts are used up' if writes else 'all its rows were looked at'}; give it "
+            f"more {'prompts or samples' if writes else 'rows'}, or loosen its conditions"
         )
+        if asked:
+            msg += ". What was bought is in the journal, and is not bought again"
         raise InputError(msg)

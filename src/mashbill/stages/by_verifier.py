@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mashbill.core.controls import check_rows
 from mashbill.core.errors import InputError
-from mashbill.core.record import FROM, kept_beside, one_batch
+from mashbill.core.record import FROM, beyond, kept_beside, one_batch
 from mashbill.core.verifier import Case
 from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
 from mashbill.stages.judge_controls import loaded, tried_by_asking
@@ -219,7 +219,7 @@ def enough(reasons: list[str | None], wanted: int | None, kept: int) -> int:
         if reason is not None:
             continue
         if wanted is not None and kept >= wanted:
-            reasons[place] = f"{wanted} were accepted before it"
+            reasons[place] = beyond(wanted)
         else:
             kept += 1
     return kept

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from mashbill.core.attempts import Attempts
 from mashbill.core.errors import InputError
 from mashbill.core.missing import missing_in
+from mashbill.core.plain import counted
 from mashbill.core.record import ID, user_columns
 from mashbill.core.rowbytes import digests, row_bytes
 from mashbill.files.rows.same import Same
@@ -262,6 +263,7 @@ class Groups:
     def turned_down(self, start: int, stop: int) -> list[str | None]:
         """Return for each of these rows why it goes, as far as its group decides that."""
         best = self._choice.best
+        stay = "stays" if best == 1 else "stay"
         rows = self._rows[start:stop]
         reasons: list[str | None] = []
         for verdict, score in zip(rows["verdict"].tolist(), rows["score"].tolist(), strict=True):
@@ -269,8 +271,8 @@ class Groups:
                 reasons.append(f"score {score:.4f}, and {best} of its group scored more")
             elif verdict == _LOT:
                 reasons.append(
-                    f"score {score:.4f}, as another has that stays: of equal ones the lower _id "
-                    f"stays, and {best} of a group do"
+                    f"score {score:.4f}, as another of its group has that stays: of equal scores "
+                    f"the lower _id comes first, and {best or 0:,} of a group {stay}"
                 )
             elif verdict == _FEWER:
                 reasons.append(f"fewer than {best} of its group are good enough")
@@ -311,23 +313,36 @@ def remarks(told: Told, choice: Choice, of: str) -> Iterator[str]:
     groups = sum(told.sizes.values())
     sizes = sorted(told.sizes)
     if choice.best is not None and told.fewer + told.none:
-        what = "are rejected whole" if choice.fewer == "reject" else "give what they have"
-        yield (
-            f"{told.fewer + told.none:,} of {groups:,} groups have fewer than {choice.best} rows "
-            f"that are good enough, {told.none:,} of them none; they {what}"
-        )
+        yield _of_few(told, choice, groups)
     if choice.best is not None and sizes and sizes[-1] <= choice.best:
         yield (
-            f"no group of {of} has more than {choice.best} rows, so nothing was chosen among them"
+            f"no group of {of} has more than {counted(choice.best, 'row')}, so nothing was chosen "
+            "among them"
         )
     if len(sizes) > 1 and choice.columns:
         usual = told.sizes.most_common(1)[0][0]
         others = groups - told.sizes[usual]
         yield (
-            f"{others:,} of {groups:,} groups have other than {usual} attempts (from {sizes[0]} to "
-            f"{sizes[-1]}): rows that an earlier stage rejected are missing among them, and count "
-            "for nothing in pass rates"
+            f"{others:,} of {counted(groups, 'group')} {'has' if others == 1 else 'have'} other "
+            f"than {counted(usual, 'attempt')} (from {sizes[0]} to {sizes[-1]}): rows that an "
+            "earlier stage rejected are missing among them, and count for nothing in pass rates"
         )
+
+
+def _of_few(told: Told, choice: Choice, groups: int) -> str:
+    """Return what has to be said of the groups that have too few rows that are good enough."""
+    short, rejects = told.fewer + told.none, choice.fewer == "reject"
+    has, it = ("has", "it") if short == 1 else ("have", "they")
+    few = f"{short:,} of {counted(groups, 'group')} {has}"
+    if not told.fewer:
+        return (
+            f"{few} no row that is good enough: nothing of {'it' if short == 1 else 'them'} stays"
+        )
+    few += f" fewer than {counted(choice.best or 0, 'row')} that are good enough"
+    if rejects:
+        return f"{few}: {it} {'is' if short == 1 else 'are'} rejected whole"
+    none = f", and {told.none:,} of them {'has' if told.none == 1 else 'have'} none"
+    return f"{few}: what {it} {has} stays{none if told.none else ''}"
 
 
 def _ids(batch: pa.RecordBatch) -> Sequence[bytes]:

@@ -19,6 +19,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.json_fields import with_json
 from mashbill.core.letters import half_a_character
 from mashbill.core.naming import free_names
+from mashbill.core.plain import counted
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY, columns_beside
 from mashbill.core.source import CalledBy, Source
 from mashbill.files.archives import unpacked
@@ -238,7 +239,8 @@ class _Taking:
         texts = self._texts(chunk, reasons)
         short = pc.less(bare_lengths(texts), spec.min_chars)
         for at in pc.indices_nonzero(short).to_pylist():
-            reasons[at] = reasons[at] or f"shorter than {spec.min_chars} characters"
+            short = f"shorter than {counted(spec.min_chars, 'character')}"
+            reasons[at] = reasons[at] or (short if spec.min_chars > 1 else "empty")
         rejected = pa.array([reason is not None for reason in reasons], pa.bool_())
         keys = pa.nulls(chunk.rows)
         if spec.dedup:

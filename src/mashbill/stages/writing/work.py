@@ -22,7 +22,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.json_fields import json_columns, with_json
 from mashbill.core.naming import free_names
 from mashbill.core.patterns import found
-from mashbill.core.record import BILL, CALL, FROM, kept_beside, user_columns
+from mashbill.core.record import BILL, CALL, FROM, beyond, kept_beside, user_columns
 from mashbill.core.teacher import CUT_OFF, Question
 from mashbill.files.rows.cells import as_text
 from mashbill.prompts.nested import read_again, read_cells
@@ -255,7 +255,7 @@ class Work:
         for item in wave:
             for row in item.rows:
                 if row["reason"] is None and self._lacking() == 0:
-                    row["reason"] = f"{self.spec.accept} were accepted before it"
+                    row["reason"] = beyond(self.spec.accept)
                 self.kept += row["reason"] is None
                 self.counts["accepted"] += row["reason"] is None
                 made.append((item, row))
