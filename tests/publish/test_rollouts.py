@@ -119,3 +119,34 @@ def test_what_is_written_is_read_again(store, tmp_path):
 def test_what_was_never_scored_is_no_rollout(store, tmp_path):
     with pytest.raises(InputError, match=r"needs a column .score'.*`verify` by a verifier gives"):
         written(store, tmp_path / "out", "attempts")
+
+
+@pytest.mark.parametrize(("named", "kept"), [("finish_reason", True), ("why", True), ("", False)])
+def test_the_column_that_says_how_each_ended_goes_along_by_its_own_name(tmp_path, named, kept):
+    stages = """
+[verifiers.right]
+kind = "exact"
+[stages.got]
+kind = "import"
+title = "got"
+source = "got.jsonl"
+generator = "by"
+[stages.verified]
+kind = "verify"
+input = "got"
+by = "right"
+reference = "known"
+threshold = 0
+[stages.part]
+kind = "split"
+input = "verified"
+range = [0, 1]
+"""
+    stages = stages.replace("threshold = 0", f'threshold = 0\nfinish = "{named}"')
+    row = {"prompt": "p", "text": "4", "known": "4", "by": "toy"}
+    rows = [{**row, named or "why": "stop"}]
+    store = run_stages(tmp_path, stages, {"got.jsonl": rows}, teachers="")
+    for name in ("verified", "part"):
+        (found,), shaped = written(store, tmp_path / name, name)
+        assert (found.get(named or "why") == "stop") is kept
+        assert ((named or "why") in shaped.columns) is not kept

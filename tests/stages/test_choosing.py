@@ -555,16 +555,21 @@ def test_columns_that_are_not_there_are_told_before_anything_runs(tmp_path, keys
 
 @pytest.mark.parametrize("group", ["", '\ngroup = ["prompt"]'])
 @pytest.mark.parametrize(("word", "warns"), [("length", True), ("stop", False), (None, False)])
+@pytest.mark.parametrize("column", ["finish", "finish_reason", "stop_reason", "finish_reasons"])
 def test_a_column_that_says_what_was_cut_off_is_not_passed_over_unsaid(
-    tmp_path, monkeypatch, group, word, warns
+    tmp_path, monkeypatch, group, word, warns, column
 ):
     says(monkeypatch)
-    rows = [{**row, "finish": word} for row in rows_with("1 a", "0 b", "1 c")]
+    if column == "finish_reasons":
+        word = [word]
+    rows = [{**row, column: word} for row in rows_with("1 a", "0 b", "1 c")]
     store = made(tmp_path, f"shard_rows = 1{group}", rows)
     told = [text for text in store.find("right").measures.get("warnings", ()) if "cut off" in text]
     assert len(told) == warns
-    heeded = made(tmp_path / "heeded", f'finish = "finish"\ntruncated = "keep"{group}', rows)
+    assert all(f'set finish = "{column}"' in text for text in told)
+    heeded = made(tmp_path / "heeded", f'finish = "{column}"\ntruncated = "keep"{group}', rows)
     assert not any("cut off" in text for text in heeded.find("right").measures.get("warnings", ()))
+    assert heeded.find("right").measures["scores"]["truncated"] == 3 * warns
 
 
 def test_a_finish_that_is_a_number_is_told(tmp_path):

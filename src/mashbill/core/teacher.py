@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
 
 
+ENDS = ("finish", "finish_reason", "stop_reason", "finish_reasons")
+"""columns that say how outputs ended, as rollouts, OpenAI, Anthropic and lists call them"""
 CUT_OFF = "it was cut off at the teacher's max_tokens"
 """in the reason of a row whose answer was: a run looks for it before it buys many such answers"""
 

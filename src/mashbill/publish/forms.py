@@ -50,6 +50,8 @@ class Shaped:
     """whether _id and _bill are wished"""
     roles: Mapping[str, Role] = field(default_factory=dict)
     """what words for roles mean beyond the known ones"""
+    ends: tuple[str, ...] = ()
+    """columns that say how outputs ended, as stages name them"""
     rows: int = 0
     """rows that were written"""
     seen: int = 0
@@ -148,7 +150,7 @@ class _Maker:
         if self._form == "openai":
             used.add(_AT_ONCE)
         if self._form == "rollouts":
-            used |= used_by_rollouts(names)
+            used |= used_by_rollouts(names, self._shaped.ends)
         self.used = used
 
     @property
@@ -200,7 +202,7 @@ class _Maker:
             return found
         if self._form == "rollouts":
             written = [_openai(turn, lost) for turn in turns]
-            made = rollout(row, written, self._names)
+            made = rollout(row, written, self._names, self._shaped.ends)
             return made | ({"tools": self._declared(row, lost)} if self._tools else {})
         if self._form == "openai":
             tools = self._declared(row, lost)

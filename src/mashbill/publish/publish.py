@@ -23,6 +23,7 @@ from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
 from mashbill.lineage.exports.card import write as write_card
 from mashbill.publish.forms import RowForm, Shaped, write_form
+from mashbill.publish.rollouts import ends_of
 from mashbill.publish.rows import DataFormat, Formulas, write_rows
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
     target = place(folder_of(to), manifest.kind, public=wish.public, title=title)
     there = target.names()
     formulas = Formulas(wish.escape_formulas)
-    shaped = _shape(manifest, wish)
+    shaped = _shape(store, manifest, wish)
     with tempfile.TemporaryDirectory(prefix="mashbill-publish-") as scratch:
         files = dict(_made(store, manifest, wish, Path(scratch), shaped or formulas))
         sums = {name: digest_file(path) for name, path in files.items()}
@@ -146,7 +147,7 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
     )
 
 
-def _shape(manifest: Manifest, wish: Wish) -> Shaped | None:
+def _shape(store: Store, manifest: Manifest, wish: Wish) -> Shaped | None:
     """Return what is to be counted of a form.
 
     Raises:
@@ -159,7 +160,8 @@ def _shape(manifest: Manifest, wish: Wish) -> Shaped | None:
         raise InputError(msg)
     # An import's own roles; what was made from it may have turned its chats into others.
     roles = manifest.stage.get("roles")
-    return Shaped(wish.form, wish.receipts, roles if isinstance(roles, dict) else {})
+    own = roles if isinstance(roles, dict) else {}
+    return Shaped(wish.form, wish.receipts, own, ends_of(store, manifest))
 
 
 def _refuse_the_store(store: Store, address: str) -> None:

@@ -17,13 +17,12 @@ from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remark
 from mashbill.stages.judge_controls import loaded, tried_by_asking
 from mashbill.stages.judging import marks
 from mashbill.stages.scoring import (
-    FINISH,
     Looked,
     Scored,
     count,
-    is_unheeded,
     score_rows,
     turned_down,
+    unheeded,
 )
 
 if TYPE_CHECKING:
@@ -154,10 +153,10 @@ class Verifying:
 
     def _count(self, batch: pa.RecordBatch, found: Scored) -> None:
         spec = self._spec
-        if is_unheeded(batch, self._looked):
+        if name := unheeded(batch, self._looked):
             self._ctx.warn(
-                f"column {FINISH} of {spec.input} says that some outputs were cut off, and they "
-                f'are scored as if they were whole: set finish = "{FINISH}" to tell them apart'
+                f"column {name} of {spec.input} says that some outputs were cut off, and they "
+                f'are scored as if they were whole: set finish = "{name}" to tell them apart'
             )
         count(found, spec.passing, self._ctx.measures, says_finish=bool(spec.finish))
 

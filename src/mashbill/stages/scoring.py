@@ -8,6 +8,7 @@ be right; or missing, where there is no output.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +19,9 @@ import pyarrow.compute as pc
 from mashbill.client.wire.finishing import finish_of
 from mashbill.core.errors import InputError
 from mashbill.core.missing import is_text, missing_in
+from mashbill.core.parsing import json_value
 from mashbill.core.record import CALL, one_batch
-from mashbill.core.teacher import CUT_OFF
+from mashbill.core.teacher import CUT_OFF, ENDS
 from mashbill.core.verifier import OUTCOMES, Case, Score
 from mashbill.stages.judging import calls_column, empty_among, texts_of
 
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 Came = Literal["scored", "undecided", "failed", "truncated", "missing"]
 """what came of scoring a row"""
 CAME: tuple[Came, ...] = (*OUTCOMES, "truncated", "missing")
-FINISH = "finish"
-"""column of rollouts that says how each ended"""
 SCORE, REASON, ISOLATION = "score", "reason", "isolation"
 PART = "score_{}"
 """column of a component"""
@@ -143,13 +143,31 @@ def texts_there(batch: pa.RecordBatch, name: str, of: str) -> None:
         texts_of(batch, name, of)
 
 
-def is_unheeded(batch: pa.RecordBatch, looked: Looked) -> bool:
-    """Return whether rows say of some outputs that they were cut off, and nobody looks there."""
-    if looked.finish or FINISH not in batch.schema.names:
-        return False
-    column = batch.column(FINISH)
-    words = pc.unique(column).to_pylist() if is_text(column.type) else ()
-    return any(word is not None and finish_of(word) == "length" for word in words)
+def unheeded(batch: pa.RecordBatch, looked: Looked) -> str:
+    """Return the column that says of some outputs that they were cut off, if nobody looks there."""
+    for name in () if looked.finish else ENDS:
+        if name not in batch.schema.names:
+            continue
+        column = batch.column(name)
+        texts = pc.unique(column) if is_text(column.type) else column
+        if _says_ends(column.type) and any(map(_is_cut, texts.to_pylist())):
+            return name
+    return ""
+
+
+def _says_ends(kind: pa.DataType) -> bool:
+    """Return whether a column may say how outputs ended: by a word each, or by a list of words."""
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return bool(is_text(kind) or (is_list and is_text(kind.value_type)))
+
+
+def _is_cut(cell: Any) -> bool:
+    """Return whether a cell says that an output was cut off: its word, or one of its list."""
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        with suppress(InputError):
+            cell = json_value(cell, "it")
+    words = cell if isinstance(cell, list) else [cell]
+    return any(isinstance(word, str) and finish_of(word) == "length" for word in words)
 
 
 def _cut_off(batch: pa.RecordBatch, looked: Looked) -> list[bool]:
@@ -160,14 +178,14 @@ def _cut_off(batch: pa.RecordBatch, looked: Looked) -> list[bool]:
     column = batch.column(looked.finish)
     if pa.types.is_boolean(column.type):
         return [value is True for value in column.to_pylist()]
-    if not is_text(column.type) and not pa.types.is_null(column.type):
+    if not _says_ends(column.type) and not pa.types.is_null(column.type):
         msg = (
             f"{looked.of}: column {looked.finish!r} holds {column.type}; finish names a column "
             "with the word for why each output ended (such as stop or length), or with true where "
             "it was cut off"
         )
         raise InputError(msg)
-    return [word is not None and finish_of(word) == "length" for word in column.to_pylist()]
+    return [_is_cut(cell) for cell in column.to_pylist()]
 
 
 def turned_down(
