@@ -72,6 +72,16 @@ def test_what_failed_is_told_to_a_program_too(tmp_path):
     assert told["made"] == ["texts@1", "other@1"]
 
 
+def test_a_failure_is_told_as_an_error_when_it_comes_and_at_the_end(tmp_path):
+    stages = HEAD + '[stages.bad]\nkind = "dedup"\ninput = "texts"\ncolumn = "nowhere"\n' + OTHER
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TEXTS))
+    recipe = tmp_path / "some.toml"
+    recipe.write_text(f'[recipe]\nname = "some"\nversion = "1"\n{stages}')
+    done = run_main(recipe, tmp_path / "store", tmp_path, "--accept-review", "a", "--reason", "b")
+    for said in (done.stdout, done.stderr):
+        assert any(line.startswith("error: ") and "nowhere" in line for line in said.splitlines())
+
+
 def test_two_failures_are_both_told_and_a_silent_teacher_is_not_asked_again(tmp_path):
     teacher = TEACHER + "fail_every = 1\n"
     (tmp_path / "p.txt").write_text("{{ text }} ->")

@@ -15,7 +15,7 @@ from tests_students import STAGES, run_chain
 from tests_support import execute, rows_of, run_stages
 
 import mashbill as mb
-from mashbill import InputError, RecipeError, load_recipe
+from mashbill import InputError, RecipeError, Store, load_recipe
 from mashbill.calls.journal import Journal
 from mashbill.core.errors import MashbillError
 from mashbill.core.teacher import CUT_OFF, Answer
@@ -309,6 +309,16 @@ def test_a_judge_that_pays_for_junk_is_refused_by_name_unless_it_is_said_why(
     assert controls["wrong"]
     assert any(why in text for text in told(store)["warnings"])
     assert store.find("out").stage["verifiers"]["good"]["accepts"] == why
+
+
+def test_a_judge_that_pays_for_junk_ends_its_own_branch_alone(tmp_path):
+    stages = JUDGED.format(keys="", teachers='["kindly"]', stage='reference = "known"')
+    stages += '[stages.behind]\nkind = "split"\ninput = "out"\nrange = [0.0, 1.0]\n'
+    stages += '[stages.apart]\nkind = "split"\ninput = "got"\nrange = [0.0, 1.0]\n'
+    files = {"got.jsonl": ROWS, "rubric.txt": RUBRIC}
+    with pytest.raises(RecipeError, match=r"(?s)^stages\.out: .*Not made for that: behind"):
+        run_stages(tmp_path, GOT + stages, files, TEACHERS)
+    assert {m.name for m in Store(tmp_path / "store").manifests()} == {"got", "apart"}
 
 
 def test_a_judge_that_pays_for_nothing_that_people_call_right_is_refused(tmp_path):

@@ -1,8 +1,9 @@
 """What a stage that fails takes with it: only what needs it.
 
-A stage that has no rows left, cannot read its input or gets no answers ends the branches that go
-on from it. Others are made, and the run says at its end what could not be. What concerns the whole
-run ends it at once: a cap that is reached, a rule of conduct, a store that cannot be written.
+A stage that has no rows left, cannot read its input, gets no answers or whose verifier fails its
+controls ends the branches that go on from it. Others are made, and the run says at its end what
+could not be. What concerns the whole run ends it at once: a cap that is reached, a rule of conduct,
+a store that cannot be written.
 """
 
 from __future__ import annotations

@@ -161,15 +161,12 @@ class _Runner:
                     try:
                         with self._store.lock(str(stage.ref)):
                             done.append(self._stage(stage))
-                    except RecipeError as error:
-                        _name_stage(error, stage.name)
-                        raise
-                    except (InputError, TeacherError) as error:
+                    except (InputError, RecipeError, TeacherError) as error:
                         _name_stage(error, stage.name)
                         self._branches.cut(stage, error)
                         if self._goes_on(number):  # or it is told at once, as the run's own error
-                            named = _names_stage(error, stage.name)
-                            display.tell(str(error) if named else f"{stage.name}: {error}")
+                            where = "" if _names_stage(error, stage.name) else f"{stage.name}: "
+                            display.tell(f"error: {where}{error}")
         finally:
             self._asking.close()
             self._tell_conduct()
