@@ -13,8 +13,8 @@ from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.cache import chosen_cache, default_cache
 from mashbill.core.canonical import digest
 from mashbill.core.controls import check_declared
-from mashbill.core.drift import check_drift, check_same
-from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.drift import Drifted, check_drift, check_same
+from mashbill.core.errors import DriftError, InputError, RecipeError
 from mashbill.core.inputs import Inputs
 from mashbill.core.job import Job
 from mashbill.core.source import Source
@@ -239,7 +239,7 @@ def build(
 
     Raises:
         DriftError: if the store has an artifact of the same name@version with another fingerprint;
-            the message lists what changed.
+            the message lists what changed, and names all others that rest on it.
     """
     inputs = Inputs()
     digests: dict[str, str] = {}
@@ -247,6 +247,7 @@ def build(
     unmade: dict[str, NodeTable] = {}
     stages: list[PlannedStage] = []
     tried: set[str] = set()
+    drifted = Drifted()
     for name, spec in recipe.stages.items():
         unmade[name] = tables[name] = preview(recipe, name, unmade)
         job = Job.of(recipe, name).given(digests)
@@ -254,7 +255,12 @@ def build(
             tables[name] = preview(recipe, name, tables)
         planned = _expect(recipe, job, inputs)
         if store is not None:
-            planned, manifest = _in_store(planned, store, supposed=supposed)
+            drifted.ask(job)
+            try:
+                planned, manifest = _in_store(planned, store, drifted, supposed=supposed)
+            except DriftError as error:
+                drifted.note(job, error)
+                continue
             if manifest is not None:
                 digests[name] = manifest.digest
                 tables[name] = table_of(store, manifest)
@@ -276,11 +282,12 @@ def build(
             unmade[name] = beside(unmade[name], [planned.told])
             tables[name] = beside(tables[name], [planned.told])
         stages.append(planned)
+    drifted.tell()
     return Plan(recipe, tuple(stages), tables, unmade)
 
 
 def _in_store(
-    planned: PlannedStage, store: Store, *, supposed: bool
+    planned: PlannedStage, store: Store, drifted: Drifted, *, supposed: bool
 ) -> tuple[PlannedStage, Manifest | None]:
     """Return a stage as a store has it, and its manifest if that is what is asked for.
 
@@ -292,6 +299,8 @@ def _in_store(
     if manifest is None:
         return planned, None
     if not job.is_given:
+        if not supposed:
+            drifted.check_inputs(manifest, job)
         return replace(planned, anew="was made from what is made anew"), None
     planned = replace(planned, anew=store.made_wrong(manifest))
     if planned.anew:

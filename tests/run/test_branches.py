@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tests_support import CHANNELS, TEACHER, run_permitted, run_stages
+from tests_support import CHANNELS, TEACHER, run_permitted, run_stages, run_toy
 
-from mashbill import InputError, Signer, Store, TeacherError, load_recipe
+from mashbill import DriftError, InputError, Signer, Store, TeacherError, load_recipe
 from mashbill.cli import main
 from mashbill.cli.options import parse_day
 from mashbill.lineage.duties.decisions import DECIDE
@@ -227,6 +227,8 @@ def test_a_decision_is_that_of_an_empty_store_whatever_is_made(tmp_path, channel
     text = CHANNELS.read_text()
     changed = text.replace("steps = 200", 'steps = 201\nversion = "2"', 1)
     assert changed != text
+    for name in ("heldout-scratch", "evaluation"):
+        changed = changed.replace(f"[stages.{name}]\n", f'[stages.{name}]\nversion = "2"\n')
     (folder / "channels.toml").write_text(changed)
     recipe = load_recipe(folder / "channels.toml")
     shutil.copytree(channels, tmp_path / "s")
@@ -269,3 +271,35 @@ def test_a_run_of_channels_killed_at_any_moment_ends_as_one_that_was_not(tmp_pat
         assert done.returncode == 0, done.stderr
         assert manifests(root) == manifests(channels)
         assert json.loads((root / "ledger.jsonl").read_text().splitlines()[0])["payload"]
+
+
+# ---- another version of one stage ----
+
+
+def versions(folder, **versions):
+    """Write a recipe of four stages one behind the other, some with a version of their own."""
+    stages = HEAD
+    for name, before in {"good": "texts", "q": "good", "r": "q", "s": "r"}.items():
+        own = f'version = "{versions[name]}"\n' if name in versions else ""
+        stages += f'[stages.{name}]\nkind = "split"\ninput = "{before}"\n{own}range = [0.0, 1.0]\n'
+    (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TEXTS))
+    path = folder / "some.toml"
+    path.write_text(f'[recipe]\nname = "some"\nversion = "1"\n{stages}')
+    return load_recipe(path)
+
+
+def test_all_that_rests_on_another_version_is_named_by_the_plan(tmp_path):
+    versions(tmp_path)
+    store = run_toy(tmp_path / "some.toml", tmp_path / "store")[0]
+    with pytest.raises(DriftError) as told:
+        build(versions(tmp_path, good="2"), store)
+    said = str(told.value)
+    assert said.startswith("q@1 is already made, from something else:\n  input good: good@1 -> ")
+    assert said.endswith("So are r@1 and s@1: set it in [stages.r] and [stages.s], too")
+    with pytest.raises(DriftError, match=r"s@1 is already made") as told:
+        build(versions(tmp_path, good="2", q="2", r="2"), store)
+    assert "So " not in str(told.value)
+    plan = build(versions(tmp_path, good="2", q="2", r="2", s="2"), store)
+    assert [stage.status for stage in plan.stages] == ["done", *["to do"] * 4]
+    supposed = build(versions(tmp_path, good="2"), store, supposed=True)
+    assert len(supposed.stages) == 5

@@ -172,11 +172,12 @@ def test_another_model_is_another_input(copied):
     recipe, root = copied
     text = recipe.read_text().replace("steps = 6\n", 'steps = 7\nversion = "2"\n')
     recipe.write_text(text)
-    plan = build(load_recipe(recipe), Store(root))
+    plan = build(load_recipe(recipe), Store(root), supposed=True)
     status = {stage.name: stage.status for stage in plan.stages}
     assert (status["scratch"], status["written"], status["first"]) == ("to do", "to do", "done")
-    with pytest.raises(DriftError, match=r"written@1 is already made.*\n.*input scratch"):
+    with pytest.raises(DriftError, match=r"written@1 is already made.*\n.*input scratch") as told:
         again(recipe, root)
+    assert "So are marked@1 and second@1" in str(told.value)
 
 
 def test_a_plan_tells_what_it_will_put_on_the_bill_before_it_is_run(tmp_path, chain):

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.canonical import changed_keys
 from mashbill.core.errors import DriftError
+from mashbill.core.plain import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mashbill.core.artifact import Manifest
     from mashbill.core.job import Job
 
@@ -29,13 +32,70 @@ def check_drift(manifest: Manifest, job: Job) -> None:
     names = {ArtifactRef.parse(i.name).name: i.digest for i in manifest.inputs if "@" in i.name}
     now = {item: value for item, value in job.digests.items() if item in names}
     changes += [f"input {line}" for line in changed_keys(names, now)]
+    raise _drift(manifest, job, changes)
+
+
+def _drift(manifest: Manifest, job: Job, changes: Sequence[str]) -> DriftError:
     lines = "\n  ".join(changes)
     msg = (
         f"{manifest.ref} is already made, from something else:\n  {lines}\n"
         f"An artifact never changes; set version in [stages.{job.name}] (or in [recipe]) to "
         "another value to make a new one"
     )
-    raise DriftError(msg)
+    return DriftError(msg)
+
+
+class Drifted:
+    """The artifacts of a plan that are made from something else than is asked for now.
+
+    A stage that gets another version takes with it those that are made from it: all are told at
+    once, and before what they rest on is made anew.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._asked: dict[str, ArtifactRef] = {}
+        self._found: dict[str, DriftError] = {}
+
+    def ask(self, job: Job) -> None:
+        """Note what a stage is asked for as; those that it takes come before it."""
+        self._asked[job.name] = job.ref
+
+    def note(self, job: Job, error: DriftError) -> None:
+        """Note what is made from something else."""
+        self._found[job.name] = error
+
+    def check_inputs(self, manifest: Manifest, job: Job) -> None:
+        """Refuse what is made from other versions than the recipe names, or from what is refused.
+
+        Raises:
+            DriftError: naming these inputs.
+        """
+        made = [ArtifactRef.parse(item.name) for item in manifest.inputs if item.is_artifact]
+        changes = [
+            f"input {ref.name}: {ref} -> {self._asked[ref.name]}"
+            for ref in made
+            if ref.name in job.inputs
+            and (ref.name in self._found or self._asked.get(ref.name, ref) != ref)
+        ]
+        if changes:
+            raise _drift(manifest, job, changes)
+
+    def tell(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            DriftError: of the first, naming all others.
+        """
+        if not self._found:
+            return
+        first, *others = self._found
+        text = str(self._found[first])
+        if others:
+            refs = listed([str(self._asked[name]) for name in others], len(others))
+            keys = listed([f"[stages.{name}]" for name in others], len(others))
+            text += f".\nSo {'is' if len(others) == 1 else 'are'} {refs}: set it in {keys}, too"
+        raise DriftError(text) from self._found[first]
 
 
 def check_same(manifest: Manifest, job: Job) -> None:
