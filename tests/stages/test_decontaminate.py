@@ -23,6 +23,7 @@ from mashbill.lineage.evidence.audit import Auditor
 from mashbill.run.rederiving import Rederiver
 from mashbill.stages.decontaminate import DecontaminateSpec
 from mashbill.stages.evaluation_items import _NUMBER, Lengths, names_in, read_items
+from mashbill.stages.hidden_numbers import are_hidden
 
 CLIPS = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in "
@@ -438,3 +439,23 @@ def test_what_was_redacted_may_have_been_any_number(put):
 def test_no_other_text_is_taken_for_a_redacted_one(text):
     _, told = look([{"text": text}], [{"question": CALL, "answer": "yes"}])
     assert "warnings" not in told
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "hidden"),
+    [
+        ("Order 17: call 0151 23456789 today", "Order 17: call <PHONE_1> today", True),
+        ("Order 17: call 0151 23456789 today", "Order 18: call <PHONE_1> today", False),
+        ("call 0151 23456789", "x call <PHONE_1>", True),
+        ("0151 23456789 is mine", "<PHONE_1> is mine", True),
+        ("to a1@example.com or 0151 2", "to <EMAIL_1> or <PHONE_1>", True),
+        ("注文番号10001、電話は03-3210-7000、メールは", "注文番号10001、電話は<PHONE_1>、メールは", True),
+        ("注文番号10001、電話は03-3210-7000、メールは", "注文番号10009、電話は<PHONE_1>、メールは", False),
+        ("call 0151 23456789", "<PHONE_1>", False),
+        ("17 boxes, call 0151 2 today", "18 boxes, call <PHONE_1> today", False),
+        ("x" + " 1 2" * 999, "<PHONE_1> x " * 9999, False),
+        ("", "<PHONE_1>", True), ("no number", "<PHONE_1> x", True),
+    ],
+)  # fmt: skip
+def test_which_numbers_a_redaction_hides(question, text, hidden):
+    assert are_hidden(question, text) == hidden

@@ -13,7 +13,8 @@ A text of a row (a cell; of a chat, a turn) is a **hit**, the first of these tha
 A short answer alone, such as 42 or Paris, is never a hit. A text that has other numbers or names
 than the question is another question, as the tasks of a series are, unless it is wished that it
 counts. Names are words that a question writes large within a sentence. In a text that holds what a
-stage ``pii`` puts in the place of what it redacts (``<PHONE_1>``), any number may have stood there.
+stage ``pii`` puts in the place of what it redacts (``<PHONE_1>``), a number may have stood there
+(:mod:`mashbill.stages.hidden_numbers`).
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ import pyarrow.compute as pc
 
 from mashbill.files.rows.said import said_in
 from mashbill.files.rows.tokens import Runs, pieces, tokens_of
-from mashbill.stages.personal.found import KINDS
-from mashbill.stages.personal.redacting import written
+from mashbill.stages.hidden_numbers import REDACTED, are_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 QUESTION, PAIR, NEAR, ANSWER = "question", "question and answer", "near question", "answer"
 _ORDER = (QUESTION, PAIR, NEAR, ANSWER)
 _ALL = 1 - 1e-9
-_REDACTED = rf"<(?:{'|'.join(map(written, KINDS))})_[0-9]+>"
-"""what a stage ``pii`` puts in the place of a find, if its ``put`` is not set"""
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,14 @@ class _Column:
         self.rows = said.rows
         self._name, self._who = name, said.who
         self.pieces = [tokens_of(some) for some in pieces(said.texts)]
-        found = pc.match_substring_regex(said.texts, _REDACTED)
+        self._texts = said.texts
+        found = pc.match_substring_regex(said.texts, REDACTED)
         self.redacted = np.asarray(pc.fill_null(found, fill_value=False))
-        """whether each text may have held any number, shape (texts,)"""
+        """whether something of each text was redacted, shape (texts,)"""
+
+    def said(self, text: int) -> str:
+        """Return a text as it is."""
+        return self._texts[text].as_py() or ""
 
     def where(self, text: int) -> str:
         """Return how a text's place is told."""
@@ -153,8 +156,7 @@ class Looking:
             share = float(held.shares[at])
             own = tokens.numbers[tokens.starts[text] : tokens.ends[text]]
             is_whole = share >= _ALL or self._any
-            numbers = column.redacted[before + text] or items.has_numbers(part, own)
-            if not (is_whole or numbers):
+            if not (is_whole or self._has_numbers(part, own, column, before + text)):
                 continue
             row = int(column.rows[before + text])
             rule = ANSWER if items.is_answer[part] else QUESTION
@@ -167,10 +169,17 @@ class Looking:
             return
         for text, part, likeness in items.nearly.found(tokens):
             own = tokens.numbers[tokens.starts[text] : tokens.ends[text]]
-            numbers = column.redacted[before + text] or items.has_numbers(part, own)
-            if self._any or (numbers and items.has_names(part, own)):
+            has_numbers = self._any or self._has_numbers(part, own, column, before + text)
+            if self._any or (has_numbers and items.has_names(part, own)):
                 row = int(column.rows[before + text])
                 yield Hit(row, column.where(before + text), part, NEAR, likeness)
+
+    def _has_numbers(self, part: int, own: np.ndarray, column: _Column, text: int) -> bool:
+        """Return whether a text has a part's numbers, as tokens, or they were redacted in it."""
+        if self._items.has_numbers(part, own):
+            return True
+        question = self._items.texts[part]
+        return bool(column.redacted[text]) and are_hidden(question, column.said(text))
 
     def _told(self, rows: int, hits: list[Hit], read: list[_Column]) -> Found:
         found = Found([None] * rows)

@@ -119,8 +119,8 @@ class DecontaminateSpec(StageSpec):
             if found.is_redacted:
                 ctx.warn(
                     "some texts hold what a stage pii puts in the place of what it redacts, such "
-                    "as <PHONE_1>: there, any number of a question counts as found, and an answer "
-                    "that was redacted is not; to lose no hit, let decontaminate stand before pii"
+                    "as <PHONE_1>: there, a number of a question counts as found, and an answer "
+                    "that was redacted does not; to lose no hit, let decontaminate stand before pii"
                 )
             self._measure(ctx, batch.num_rows, found.reasons, found.hits, found.rules)
             given = () if self.action == "drop" else (MARK,)

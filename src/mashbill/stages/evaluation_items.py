@@ -129,6 +129,7 @@ class Items:
             measures: lengths.
         """
         self.names, self.parts, self.measures = names, parts, measures
+        self.texts = texts
         self.tokens = tokens_of(pa.array(texts, pa.large_string()))
         self._counts = self.tokens.counts
         lengths = self._once(self._lengths())
