@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.core.reasons import Reasons, plain
+from mashbill.core.record import beyond, is_beyond
 
 KINDS = [
     (
@@ -66,3 +67,9 @@ def test_kinds_beyond_memory_are_counted_together():
     counted = Reasons(f"{'x' * place} y" for place in range(1500))
     assert counted.rows == 1500
     assert counted.commonest(1)[0].reason == "other reasons"
+
+
+@given(st.integers(1, 10**7), st.text(max_size=20))
+def test_a_row_beyond_those_that_are_wanted_is_known_as_one_that_was_good(wanted, text):
+    assert is_beyond(beyond(wanted))
+    assert not is_beyond(f"{text} {beyond(wanted)}")

@@ -12,6 +12,7 @@ either could be where the text came from.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ FROM = "_from"
 CALL = "_call"
 REJECTED_BY = "_rejected_by"
 REASON = "_reason"
+_BEYOND = re.compile(r"beyond the [\d,]+ rows? that (is|are) wanted")
 _LEAF = b"\x00"  # of RFC 6962, as in mashbill.core.merkle.leaf
 OURS = frozenset({ID, BILL, FROM, CALL, REJECTED_BY, REASON})
 
@@ -57,6 +59,11 @@ def kept_beside(batch: pa.RecordBatch | pa.Table, given: Collection[str]) -> dic
 def beyond(wanted: int | None) -> str:
     """Return why a row goes that is good, where as many as are wanted stay before it."""
     return f"beyond the {counted(wanted or 0, 'row')} that {'is' if wanted == 1 else 'are'} wanted"
+
+
+def is_beyond(reason: str) -> bool:
+    """Return whether a row went for that alone, and was good: see :func:`beyond`."""
+    return _BEYOND.fullmatch(reason) is not None
 
 
 def columns_beside(columns: Iterable[str], given: Collection[str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from mashbill.core.errors import LosingError
 from mashbill.core.reasons import Reasons, plain
-from mashbill.core.record import CALL, REASON, REJECTED_BY
+from mashbill.core.record import CALL, REASON, REJECTED_BY, is_beyond
 from mashbill.core.teacher import CUT_OFF
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ FIRST = 20
 ENOUGH = 50
 """answers after which it is settled: where they are mostly cut off, the run asks"""
 _NEARLY_ALL = 0.9
-_BEYOND = "were accepted before it"  # a row that was good, and one more than is wanted
 _EXAMPLE = 160  # characters
 _TOGETHER = 32  # small slices that are tried at once
 
@@ -189,7 +188,7 @@ class Opening:
                 call, reason = row[CALL], row.get(REASON)
                 if call is None:
                     continue
-                if reason is not None and reason.endswith(_BEYOND):
+                if reason is not None and is_beyond(reason):
                     reason = None
                 seen = self._seen.setdefault(call, _Seen(call, reason))
                 seen.reason = seen.reason and reason
