@@ -15,9 +15,10 @@ from mashbill.core.letters import UNSPACED, folded
 from mashbill.stages.personal.found import KINDS
 from mashbill.stages.personal.redacting import written
 
-REDACTED = rf"<(?:{'|'.join(map(written, KINDS))})_[0-9]+>"
+_NAMES = "|".join(map(written, KINDS))
+_PLACE = re.compile(rf"<(?:{_NAMES})_[0-9]+>")
+REDACTED = _PLACE.pattern
 """what a stage ``pii`` puts in the place of a find, if its ``put`` is not set"""
-_PLACE = re.compile(REDACTED)
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _MOST = 64  # places of a text that are looked at
 _LONGEST = 12  # words of what was redacted: of an IBAN, an address

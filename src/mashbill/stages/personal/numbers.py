@@ -174,8 +174,8 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Found]:
 
 def _as_said(text: str, regions: Sequence[str]) -> Iterator[Found]:
     """Yield numbers in groups that are not usual, where a stroke or a word tells what they are."""
-    import phonenumbers as library
-
+    with needs("kind = 'pii'", "pii"):
+        import phonenumbers as library
     for home in regions:
         if home in NORTH_AMERICA:
             continue
