@@ -7,6 +7,7 @@ from tests_support import run_stages
 from tests_tables import table
 
 from mashbill import ArtifactRef
+from mashbill.core.errors import PluginError
 from mashbill.core.reasons import Reasons
 from mashbill.core.registry import STAGES, find, kinds
 from mashbill.report import write_report
@@ -93,6 +94,17 @@ def test_other_rows_made_of_them_are_not_shown_either(tmp_path):
     made = run_stages(tmp_path, more, files)
     result = made.get(ArtifactRef("mixed", "1"))
     page = write_report(made, result, tmp_path / "page.html").read_text()
+    assert not any(value in page for value in PLANTED)
+
+
+def test_a_stage_that_cannot_be_loaded_may_redact(store, tmp_path, monkeypatch):
+    def broken(kind, *groups):
+        raise PluginError(kind)
+
+    monkeypatch.setattr("mashbill.lineage.evidence.withheld.find", broken)
+    result = store.get(ArtifactRef("redacted", "1"))
+    page = write_report(store, result, tmp_path / "page.html").read_text()
+    assert "kind pii of redacted@1 cannot be loaded, and may redact" in page
     assert not any(value in page for value in PLANTED)
 
 

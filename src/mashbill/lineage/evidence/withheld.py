@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.artifact import ArtifactRef
+from mashbill.core.errors import PluginError
 from mashbill.core.registry import STAGES, find, kinds
 from mashbill.core.source import Channel
 
@@ -71,6 +72,10 @@ def _why(manifest: Manifest) -> str:
     kind = str(manifest.stage.get("kind", ""))
     if manifest.kind != "dataset" or kind not in kinds(STAGES):
         return ""
-    if getattr(find(kind, STAGES), "redacts", False):
+    try:
+        redacts = getattr(find(kind, STAGES), "redacts", False)
+    except PluginError:  # a page needs no plugin, but is not to show what one may have taken out
+        return f"not shown: kind {kind} of {manifest.ref} cannot be loaded, and may redact"
+    if redacts:
         return f"not shown: {manifest.ref} is what was redacted of it"
     return ""
