@@ -131,3 +131,13 @@ def test_rows_of_people_change_nothing(tmp_path):
     ws = mb.open(tmp_path / "store")
     ws.run(ws.plan(files(tmp_path, generator="human")), accept=mb.Acceptance("me", "mine"))
     assert "model" in made(tmp_path)
+
+
+def test_a_review_of_what_was_not_read_says_that_rows_tell(tmp_path):
+    recipe = (
+        RECIPE[: RECIPE.index("[stages.own]")]
+        + RECIPE[RECIPE.index("[stages.chat]") : RECIPE.index("[stages.mixed]")]
+    )
+    ws = mb.open(tmp_path / "store")
+    with pytest.raises(PolicyError, match="Who wrote the rows of chat stands in their files"):
+        ws.run(ws.plan(files(tmp_path, recipe)))

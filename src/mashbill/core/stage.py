@@ -276,6 +276,11 @@ class StageSpec(Literals):
                 new[key] = _renamed(value, names)
         return {key: value for key, value in new.items() if value not in (None, [], {})}
 
+    @property
+    def rows_say_who_wrote(self) -> bool:
+        """Whether who wrote its rows is in its data, so that plans do not know it; first stages."""
+        return False
+
     def drops(self, source: Source) -> bool:
         """Return whether rows that rest on a source are rejected: plans leave them out."""
         del source

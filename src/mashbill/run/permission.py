@@ -136,8 +136,24 @@ def permit_plan(
             store.ledger.append(DECIDE, **facts, stands=stands)
             return Permit(plan, registry, tuple(rules), entry.digest, overrides, _DECIDED)
     decided = plan.decide(registry, as_of, rules, only_to_do=bool(earlier))
-    entry = permit(decided, store, accepted, asked)
+    entry = permit(decided, store, accepted, asked, _unread(plan))
     return Permit(plan, registry, tuple(rules), entry.digest, overrides, _DECIDED)
+
+
+def _unread(plan: Plan) -> list[str]:
+    return [s.name for s in plan.stages if s.status != "done" and s.spec.rows_say_who_wrote]
+
+
+def _reading(unread: Sequence[str]) -> str:
+    """Say that rows will tell what a plan does not know."""
+    if not unread:
+        return ""
+    return (
+        f". Who wrote the rows of {', '.join(unread)} stands in their files and is not known "
+        "before they are read: accept that they are read, and it is decided again then, before "
+        "anything "
+        "is made of them; or say under models in the stage which models their names mean"
+    )
 
 
 def _stands(entry: Entry) -> bool:
@@ -163,7 +179,11 @@ def _permissions(store: Store, asked: str) -> list[Entry]:
 
 
 def permit(
-    decided: Decided, store: Store, accepted: Acceptance | None = None, asked: str = ""
+    decided: Decided,
+    store: Store,
+    accepted: Acceptance | None = None,
+    asked: str = "",
+    unread: Sequence[str] = (),
 ) -> Entry:
     """Write what was decided into the ledger, or refuse.
 
@@ -172,6 +192,7 @@ def permit(
         store: where it would be run.
         accepted: who accepts what wants review, and why. What is denied cannot be accepted.
         asked: identity of what it is given for; without one it does not stand for a later run.
+        unread: stages whose rows say who wrote them, and were not read yet.
 
     Returns:
         the entry.
@@ -187,11 +208,11 @@ def permit(
             "deny",
         )  # fmt: skip
     if decided.outcome == "review" and accepted is None:
-        raise PolicyError(
-            _refusal("in need of review", decided.of("review"), "Declare what is lacking under "
-                     "[use], or run with --accept-review NAME --reason TEXT"),
-            "review",
-        )  # fmt: skip
+        remedy = (
+            "Declare what is lacking under [use], or run with --accept-review NAME --reason TEXT"
+            f"{_reading(unread)}"
+        )
+        raise PolicyError(_refusal("in need of review", decided.of("review"), remedy), "review")
     facts = as_facts(decided, accepted)
     if asked:
         facts["asked"] = asked

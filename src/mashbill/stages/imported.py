@@ -103,6 +103,11 @@ class ImportSpec(ReadsFiles):
     expect_rows: int | None = None
     """rows to expect, for plans; the run counts them"""
 
+    @property
+    def rows_say_who_wrote(self) -> bool:
+        """Where a column names the generator."""
+        return self.generator != "none"
+
     def uses(self) -> tuple[Uses, ...]:
         """Nothing of this store: this is where a chain begins."""
         return ()
