@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests_support import rows_of, run_stages
 
-from mashbill.core.errors import InputError
+from mashbill.core.errors import RecipeError
 from mashbill.core.verifier import Case, VerifierSession
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.report.rewards import rewards_behind
@@ -134,12 +134,12 @@ def test_scoring_in_slices_and_choosing_behind_it_comes_to_what_one_stage_does(t
             for name in ("at-once", "chosen")]  # fmt: skip
     assert sorted(kept[0]) == sorted(kept[1])
     told = {told.name: told for told in rewards_behind(store, store.find("chosen"))}
-    assert told["chosen"].others["scored"].value == 1
+    assert "scored" not in told["chosen"].others  # whose scores they are: that says nothing
     assert Auditor(store.root, rederive=Rederiver(store)).run().findings == []
 
 
 def test_a_column_that_is_not_there_is_told(tmp_path):
     rows = [{"prompt": "p", "text": "a", "by": "toy", "known": "a"}]
     stages = STAGES.replace('score = "score"', 'score = "reward"')
-    with pytest.raises(InputError, match="no column 'reward'; it has"):
+    with pytest.raises(RecipeError, match="'reward' is no column of scored; it has"):
         run_stages(tmp_path, stages, {"answers.jsonl": rows}, teachers="")
