@@ -196,6 +196,8 @@ class StageSpec(Literals):
     """whether its teacher must be able to write"""
     keeps_texts: ClassVar[bool] = False
     """whether its rows have the texts of its first input, so that plans know how long they are"""
+    keeps_columns: ClassVar[bool] = False
+    """whether its rows have no other columns than those of its first input"""
     redacts: ClassVar[bool] = False
     """whether it takes out what nobody is to read: pages show no text of what it was made of"""
     heeds_trial: ClassVar[bool] = False
@@ -312,7 +314,8 @@ class StageSpec(Literals):
             inputs: columns that the rows of its inputs may have, where they are known.
             files: columns of the files of a first stage, where these were seen whole.
         """
-        del inputs
+        if self.keeps_columns:
+            return inputs.get(next(use.name for use in self.uses() if use.role == "rows"))
         return None if files is None else columns_beside(files, _OF_FIRST)
 
     def doubts(self, columns: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

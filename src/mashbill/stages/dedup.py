@@ -23,7 +23,7 @@ from mashbill.stages.judging import marks
 from mashbill.stages.merging import by_key, by_shingles, by_vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from mashbill.core.stage import StageContext
@@ -49,6 +49,7 @@ How = Literal["exact", "normalised", "minhash", "embedding"]
 class DedupSpec(StageSpec):
     """``kind = "dedup"``."""
 
+    keeps_columns: ClassVar[bool] = True
     repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     streams = False
@@ -132,13 +133,6 @@ class DedupSpec(StageSpec):
         if self.manner == "embedding":
             return min(rows, MOST) ** 2 / 1e8
         return rows / (10_000 if self.manner == "minhash" else 50_000)
-
-    def may_have(
-        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
-    ) -> Sequence[str] | None:
-        """Those of its input."""
-        del files
-        return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the first row of each group, in order, with the positions of all its rows."""

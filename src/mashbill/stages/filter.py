@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 class FilterSpec(StageSpec):
     """``kind = "filter"``."""
 
+    keeps_columns: ClassVar[bool] = True
     repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     added: ClassVar[frozenset[str]] = frozenset(
@@ -109,13 +110,6 @@ class FilterSpec(StageSpec):
         named += [("text", self.text)] if self.heuristics else []
         named += [("column", self.column)]
         check_columns(named, columns.get(self.input), self.input)
-
-    def may_have(
-        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
-    ) -> Sequence[str] | None:
-        """Those of its input."""
-        del files
-        return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those that do not meet it all marked as rejected."""

@@ -45,6 +45,7 @@ _LIBRARIES = ("email-validator", "phonenumbers", "python-stdnum")
 class PiiSpec(StageSpec):
     """``kind = "pii"``."""
 
+    keeps_columns: ClassVar[bool] = True
     extras: ClassVar[tuple[str, ...]] = ("pii",)
     redacts: ClassVar[bool] = True
 
@@ -103,13 +104,6 @@ class PiiSpec(StageSpec):
         del folder
         named = [("columns", name) for name in self.columns] if self.columns != "all" else []
         check_columns(named, columns.get(self.input), self.input)
-
-    def may_have(
-        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
-    ) -> Sequence[str] | None:
-        """Those of its input."""
-        del files
-        return inputs.get(self.input)
 
     def expected_seconds(self, rows: int | None) -> float | None:
         """For rows of a hundred words; most of the time goes for regions beside these two."""

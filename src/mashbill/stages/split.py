@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 class SplitSpec(StageSpec):
     """``kind = "split"``."""
 
+    keeps_columns: ClassVar[bool] = True
     repeats: ClassVar[bool] = True
     keeps_texts: ClassVar[bool] = True
     added: ClassVar[frozenset[str]] = frozenset({"by", "ungrouped"})
@@ -77,13 +78,6 @@ class SplitSpec(StageSpec):
         """See that the columns that it groups by are there, where they are known."""
         del folder
         check_columns([("by", name) for name in self.by], columns.get(self.input), self.input)
-
-    def may_have(
-        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
-    ) -> Sequence[str] | None:
-        """Those of its input."""
-        del files
-        return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield the rows in the range; one without a text or group has no place: a reject."""

@@ -5,7 +5,7 @@ It stands here and not among the stages because it reads nodes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from mashbill.lineage.circuit.nodes import committed_nodes
 from mashbill.lineage.whatif.removal import Selector, touch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from mashbill.core.stage import StageContext
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class WithoutSpec(StageSpec):
     """``kind = "without"``."""
 
+    keeps_columns: ClassVar[bool] = True
     kind: Literal["without"] = "without"
     input: str
     """dataset to keep rows of"""
@@ -50,13 +51,6 @@ class WithoutSpec(StageSpec):
     def drops(self, source: Source) -> bool:
         """Those named."""
         return self.without.holds(source)
-
-    def may_have(
-        self, inputs: Mapping[str, Sequence[str]], files: Sequence[str] | None
-    ) -> Sequence[str] | None:
-        """Those of its input."""
-        del files
-        return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield all rows, those that rest on the sources marked as rejected."""
