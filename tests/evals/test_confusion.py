@@ -8,9 +8,9 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 from tests_laws import law
 
 from mashbill.core.evaluation import Result, evaluation_of
+from mashbill.core.proportions import wilson
 from mashbill.evals.confusion import Confusion
 from mashbill.evals.remarks import against_majority, remarks
-from mashbill.evals.statistics import wilson
 
 NAMES = ["a", "b", "c", "d", "e", "f", "<g&>"]
 
@@ -72,7 +72,7 @@ def test_a_matrix_is_that_of_scikit_learn(pair):
 def evaluation(gold, said):
     """Return what an evaluation of one system measures, as far as remarks read it."""
     made = Confusion.of(gold, said)
-    low, high = wilson(made.right, made.total)
+    low, high = wilson(made.right / made.total, made.total)
     result = {"accuracy": made.right / made.total, "low": low, "high": high}
     result |= {"unanswered": made.unanswered, "only": made.only}
     majority = max(gold.count(label) for label in set(gold)) / len(gold)

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-_Z = 1.959963984540054  # the normal distribution's 97.5% quantile
+from mashbill.core.proportions import wilson
+
 _FEW = 20  # groups below which how far they differ is not estimated
 _FACTORS = 10_000  # that are multiplied; of more, logarithms are added
 _LARGEST = 1024  # k that is told unasked
@@ -69,10 +70,7 @@ def interval(mean: float, spread: float, groups: int, attempts: int) -> tuple[fl
     count = float(groups)
     if groups >= _FEW and spread > 0 and 0 < mean < 1:
         count = max(min(mean * (1 - mean) * groups / spread, float(attempts)), count)
-    whole = 1 + _Z**2 / count
-    centre = (mean + _Z**2 / (2 * count)) / whole
-    half = _Z * math.sqrt(mean * (1 - mean) / count + _Z**2 / (4 * count**2)) / whole
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    return wilson(mean, count)
 
 
 @dataclass(frozen=True)

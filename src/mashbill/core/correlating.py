@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_Z = 1.959963984540054  # the normal distribution's 97.5% quantile
+from mashbill.core.proportions import Z
+
 LEAST = 30
 """pairs below which no correlation is told: its interval would be wider than what it could say"""
 
@@ -96,7 +97,7 @@ def _correlated(one: np.ndarray, other: np.ndarray) -> tuple[float | None, int]:
 def _with_interval(value: float, pairs: int, spread: float) -> Correlation:
     if abs(value) == 1 or pairs <= 3:
         return Correlation(value, value, value, pairs)
-    half = _Z * math.sqrt(spread / (pairs - 3))
+    half = Z * math.sqrt(spread / (pairs - 3))
     middle = math.atanh(value)
     return Correlation(value, math.tanh(middle - half), math.tanh(middle + half), pairs)
 

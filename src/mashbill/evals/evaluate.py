@@ -12,12 +12,13 @@ from pydantic import Field, model_validator
 from mashbill.core.errors import InputError
 from mashbill.core.evaluation import Result
 from mashbill.core.missing import missing_in
+from mashbill.core.proportions import wilson
 from mashbill.core.record import FROM, one_batch
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.evals.confusion import Confusion
 from mashbill.evals.remarks import against_majority
-from mashbill.evals.statistics import paired_difference, wilson
+from mashbill.evals.statistics import paired_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,7 +88,7 @@ class EvaluateSpec(StageSpec):
             columns[system] = pa.array([given or "" for given in labels], pa.string())
             scores[system] = np.array([float(a == b) for a, b in zip(labels, gold, strict=True)])
             results[system] = _result(Confusion.of(gold, labels), majority)
-        low, high = wilson(commonest, len(gold))
+        low, high = wilson(majority, len(gold))
         ctx.measures |= {
             "systems": results,
             "rows": table.num_rows,
@@ -170,7 +171,7 @@ def _majority(gold: list[str]) -> tuple[str, int]:
 
 
 def _result(confusion: Confusion, majority: float) -> dict[str, Any]:
-    low, high = wilson(confusion.right, confusion.total)
+    low, high = wilson(confusion.right / confusion.total, confusion.total)
     result: dict[str, Any] = {
         "accuracy": confusion.right / confusion.total,
         "low": low,

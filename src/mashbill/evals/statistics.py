@@ -1,21 +1,8 @@
-"""Intervals for accuracies and for their differences."""
+"""Intervals for differences of accuracies."""
 
 from __future__ import annotations
 
 import numpy as np
-
-_Z = 1.959963984540054  # the normal distribution's 97.5% quantile
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """Return the 95% interval of a proportion (Wilson, JASA 22, 1927)."""
-    if total == 0:
-        return 0.0, 1.0
-    share = right / total
-    spread = 1 + _Z**2 / total
-    centre = (share + _Z**2 / (2 * total)) / spread
-    half = _Z * np.sqrt(share * (1 - share) / total + _Z**2 / (4 * total**2)) / spread
-    return float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
 
 
 def paired_difference(
