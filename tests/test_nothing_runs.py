@@ -65,7 +65,6 @@ LISTED = {
     },
     "report/templating.py": {"jinja2.Environment": "the package's own pages"},
     "verifiers/maths/fallback.py": {
-        "subprocess.Popen": "a module of ours, which asks math-verify and is ended",
         "importlib.import_module": "math-verify by its name, where the extra is installed",
     },
     "verifiers/kept_apart.py": {

@@ -158,7 +158,6 @@ def test_a_run_s_display_acts_on_no_name_note_or_line(name, note):
 APART = {
     "verifiers/code/answering.py": "inside of the sandbox: a foreign program's own output",
     "models/chat_worker.py": "a program of its own, whose output is its parent's pipe",
-    "verifiers/maths/fallback.py": "the same: it asks math-verify for its parent",
 }
 
 
