@@ -225,6 +225,24 @@ def run_stages(
     return run_toy(path, folder / "store", [*code, *allow])[0]
 
 
+RIGHT = """
+[verifiers.same]
+kind = "exact"
+
+[stages.answers]
+kind = "import"
+title = "answers"
+source = "answers.jsonl"
+generator = "by"
+
+[stages.right]
+kind = "verify"
+input = "answers"
+by = "same"
+"""
+"""answers scored by whether they equal a reference; more keys of the stage may follow"""
+
+
 def rows_of(store: Store, name: str, prefix: str = "part") -> list[dict]:
     """Return all rows of a dataset, or its rejected ones, in order."""
     folder = store.folder("dataset", store.find(name).ref)

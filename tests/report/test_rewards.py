@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests_support import BROWSER, dom_of, run_stages
+from tests_support import BROWSER, RIGHT, dom_of, run_stages
 from typer.testing import CliRunner
 
 from mashbill.cli import app
@@ -20,20 +20,9 @@ from mashbill.report.reward_signs import signs
 from mashbill.report.rewards import Part, rewards_behind, rewards_of
 from mashbill.verifiers import exact
 
-STAGES = """
-[verifiers.same]
-kind = "exact"
-
-[stages.answers]
-kind = "import"
-title = "answers"
-source = "answers.jsonl"
-generator = "by"
-
-[stages.right]
-kind = "verify"
-input = "answers"
-by = "same"
+STAGES = (
+    RIGHT
+    + """
 KEYS
 
 [stages.half]
@@ -41,6 +30,7 @@ kind = "split"
 input = "right"
 range = [0.0, 1.0]
 """
+)
 
 
 def says(monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
-from tests_support import execute, rows_of, run_stages, run_toy
+from tests_support import RIGHT, execute, rows_of, run_stages, run_toy
 
 from mashbill import RecipeError, Store, load_recipe
 from mashbill.core.errors import InputError
@@ -31,23 +31,13 @@ from mashbill.stages.scoring import Scored
 from mashbill.stages.verify import VerifySpec
 from mashbill.verifiers import exact
 
-STAGES = """
-[verifiers.same]
-kind = "exact"
-
-[stages.answers]
-kind = "import"
-title = "answers"
-source = "answers.jsonl"
-generator = "by"
-
-[stages.right]
-kind = "verify"
-input = "answers"
-by = "same"
+STAGES = (
+    RIGHT
+    + """
 reference = "known"
 KEYS
 """
+)
 
 
 def says(monkeypatch):

@@ -6,7 +6,7 @@ import dataclasses
 import json
 
 import pytest
-from tests_support import rows_of, run_stages
+from tests_support import RIGHT, rows_of, run_stages
 
 from mashbill import RecipeError, load_recipe
 from mashbill.core.errors import InputError
@@ -27,23 +27,13 @@ ROWS = [
     {"text": " vier ", "known": "vier", "score": "hers", "by": "toy"},
     {"text": "6", "known": None, "score": "hers", "by": "toy"},
 ]
-STAGES = """
-[verifiers.same]
-kind = "exact"
-
-[stages.answers]
-kind = "import"
-title = "answers"
-source = "answers.jsonl"
-generator = "by"
-
-[stages.right]
-kind = "verify"
-input = "answers"
-by = "same"
+STAGES = (
+    RIGHT
+    + """
 reference = "known"
 shard_rows = 2
 """
+)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.errors import PolicyError
 from mashbill.lineage.circuit.declared import preview
-from mashbill.run.permission import told
+from mashbill.run.permission import indented, told_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
     from mashbill.lineage.circuit.nodes import NodeTable
     from mashbill.plan import PlannedStage
-    from mashbill.policy.decision import Decision
     from mashbill.run.permission import Permit
 
 
@@ -66,7 +65,7 @@ class DecidingAgain:
         plan = replace(plan, tables=known, supposed=known)
         decided = plan.decide(self._permit.registry, self._day(), self._permit.rules)
         if decided.outcome == "deny":
-            lines = "\n".join(f"  {line}" for line in _lines(decided.of("deny")))
+            lines = "\n".join(indented(decided.of("deny")))
             names = ", ".join(sorted(named))
             msg = (
                 f"the plan is denied for what rows of {names} say of who wrote them, which was not "
@@ -75,17 +74,13 @@ class DecidingAgain:
                 "get an authorisation in writing"
             )
             raise PolicyError(msg, "deny")
-        return _lines(decided.of("review")) if decided.outcome == "review" else []
+        return told_each(decided.of("review")) if decided.outcome == "review" else []
 
     def _day(self) -> date:
         """Return the day whose texts count: that of the permit."""
         if self._entry is not None and (day := self._entry.predicate.get("as_of")):
             return date.fromisoformat(day)
         return datetime.now(UTC).date()
-
-
-def _lines(decisions: list[Decision]) -> list[str]:
-    return list(dict.fromkeys(told(decision) for decision in decisions))
 
 
 def _sources(table: NodeTable) -> set[str]:

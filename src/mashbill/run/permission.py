@@ -271,8 +271,17 @@ def prompt_findings(recipe: Recipe) -> list[Finding]:
 
 
 def _refusal(what: str, decisions: list[Decision], remedy: str) -> str:
-    lines = [f"  {line}" for line in dict.fromkeys(told(decision) for decision in decisions)]
-    return "\n".join([f"the plan is {what}; nothing was bought:", *lines, remedy])
+    return "\n".join([f"the plan is {what}; nothing was bought:", *indented(decisions), remedy])
+
+
+def indented(decisions: list[Decision]) -> list[str]:
+    """Say decisions in a line each, those that say the same once."""
+    return [f"  {line}" for line in told_each(decisions)]
+
+
+def told_each(decisions: list[Decision]) -> list[str]:
+    """Say decisions, those that say the same once."""
+    return list(dict.fromkeys(told(decision) for decision in decisions))
 
 
 def told(decision: Decision) -> str:
