@@ -1,0 +1,115 @@
+"""Resampling: how much a mean, a ratio or a difference of scores varies with the rows it is of.
+
+Everything is a ratio of sums over **units**: the rows, or the groups of rows that belong together,
+such as the attempts at one prompt, since those do not vary by themselves. Units are drawn again as
+often as there are, with going back (Efron and Tibshirani, "An Introduction to the Bootstrap",
+1993), and all sums are taken over the same draws, so that what is paired stays paired.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DRAWS = 10_000
+_KINDS = 512  # distinct units: of more, single ones are drawn
+_UNITS = 20_000  # of more, sums are drawn from the normal distribution that they tend to
+_AT_ONCE = 4_000_000  # units drawn at once
+_ENDS = (0.025, 0.975)
+
+
+def unit_sums(values: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """Return values summed by unit, shape (series, units); as they are where rows are units.
+
+    Args:
+        values: shape (series, rows).
+        units: the unit that each row belongs to, counted from 0, shape (rows,); None for each row
+            by itself.
+    """
+    if units is None:
+        return values
+    count = int(units.max()) + 1 if len(units) else 0
+    return np.stack([np.bincount(units, series, count) for series in values])
+
+
+def resampled(values: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray:
+    """Return sums over units that are drawn again, shape (draws, series).
+
+    Args:
+        values: a finite number of each unit in each series, shape (series, units).
+        seed: of the draws.
+        draws: how many.
+    """
+    count = values.shape[1]
+    random = np.random.default_rng(seed)
+    if not count:
+        return np.zeros((draws, len(values)))
+    if count <= _UNITS or _few(values):
+        kinds, counts = _kinds(values)
+        if len(counts) <= _KINDS:
+            # A multinomial draw over the distinct units: exact, and small.
+            drawn = random.multinomial(count, counts / count, size=draws)
+            return np.asarray(drawn @ kinds.T)
+    if count > _UNITS:
+        spread = np.atleast_2d(np.cov(values, bias=True))
+        sums: np.ndarray = random.multivariate_normal(
+            values.sum(axis=1), count * spread, size=draws, method="svd"
+        )
+        return sums
+    sums = np.empty((draws, len(values)))
+    step = max(_AT_ONCE // count, 1)
+    for start in range(0, draws, step):
+        behind = min(start + step, draws)
+        places = random.integers(0, count, (behind - start, count))
+        for number, series in enumerate(values):
+            sums[start:behind, number] = series[places].sum(axis=1)
+    return sums
+
+
+def _kinds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct units, shape (series, kinds), and how often each is there."""
+    if len(values) == 1:
+        kinds, counts = np.unique(values[0], return_counts=True)
+        return kinds[None], counts
+    kinds, counts = np.unique(values, axis=1, return_counts=True)
+    return kinds, counts
+
+
+def _few(values: np.ndarray) -> bool:
+    """Return whether units may be of few kinds: sorting millions of different ones is dear."""
+    some = values[:, :: max(values.shape[1] // (4 * _KINDS), 1)]
+    return _kinds(some)[0].shape[1] <= _KINDS
+
+
+def interval(
+    values: np.ndarray,
+    seed: int,
+    reckoned: Callable[[np.ndarray], np.ndarray],
+    draws: int = DRAWS,
+) -> tuple[float, float]:
+    """Return the 95% interval of what is reckoned from sums over units (percentiles).
+
+    Args:
+        values: shape (series, units).
+        seed: of the draws.
+        reckoned: from sums, shape (draws, series), to a number of each draw; NaN where it has none,
+            and such draws are left out.
+        draws: how many.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = reckoned(resampled(values, seed, draws))
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, _ENDS)
+    return float(low), float(high)
+
+
+def shares(sums: np.ndarray) -> np.ndarray:
+    """Return the first series of sums over the second: a mean, where that counts rows."""
+    ratio: np.ndarray = sums[:, 0] / sums[:, 1]
+    return ratio
