@@ -46,11 +46,16 @@ def quantile(share: float, freedom: float) -> float:
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """Return the regularised incomplete beta function by its continued fraction (A&S, 26.5.8)."""
+    """Return the regularised incomplete beta function, x in [0, 1]."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):  # where the fraction of the other end converges quickly
-        return 1 - _incomplete_beta(1 - x, b, a)
+        return 1 - _fraction(1 - x, b, a)
+    return _fraction(x, a, b)
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    """Return it by its continued fraction (Abramowitz and Stegun, 26.5.8)."""
     whole = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
     front = math.exp(whole + a * math.log(x) + b * math.log1p(-x)) / a
     # From the back: this side of the middle, so many terms are more than a double tells apart.
