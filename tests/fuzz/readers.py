@@ -151,6 +151,24 @@ def _manifest(path):
     Store(path.parents[2]).get(ArtifactRef("unique", "1"))
 
 
+def _curves_valid(_kept):
+    from mashbill.core.curves import Curves
+
+    curves, stream = Curves(), io.BytesIO()
+    for step in range(9):
+        curves.log(step, loss=1 / (step + 1), tokens=5)
+    curves.log(8, held_out_loss=2.0)
+    pq.write_table(curves.table(), stream)
+    return stream.getvalue()
+
+
+def _curves(path):
+    from mashbill.core.curves import read_curves
+
+    for curve in read_curves(path.parent).values():
+        assert len(curve.steps) == len(curve.values)
+
+
 def _nodes(path):
     from mashbill.lineage.bills.bill import bill
     from mashbill.lineage.circuit.arrays import Circuit
@@ -598,6 +616,7 @@ READERS = (
                kept.of("ledger.jsonl"))),
     Reader("node table", ("core.tables:read_parquet", "lineage.circuit.nodes:of"), lambda kept: kept.nodes, _nodes,
            "nodes.parquet", OF_BYTES),
+    Reader("curves", ("core.curves:read_curves",), _curves_valid, _curves, "curves.parquet", OF_BYTES),
     Reader("node table as arrays", ("lineage.circuit.arrays:read",), lambda kept: kept.nodes, _circuit,
            "nodes.parquet", OF_BYTES),
     Reader("shard", ("core.dataset:__init__",),

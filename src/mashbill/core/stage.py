@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
+from mashbill.core.curves import Curves
 from mashbill.core.errors import RecipeError
 from mashbill.core.literals import Literals
 from mashbill.core.looking import Looks, Unlooked
@@ -147,6 +148,8 @@ class StageContext:
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
     trained: Predictor | Writer | None = None
     """trainers: the model as it stands in memory; what was written is held against it"""
+    curves: Curves = field(default_factory=Curves)
+    """trainers: what is measured at each step, see :mod:`mashbill.core.curves`"""
 
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
         """Return a value that all slices share, computed by the first that asks in this process.

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from mashbill.core.artifact import FileDigest
 from mashbill.core.canonical import digest, digest_bytes, digest_file
-from mashbill.core.errors import InputError
+from mashbill.core.curves import CURVES
+from mashbill.core.errors import InputError, StoreError
 from mashbill.core.reasons import rejections
 from mashbill.core.record import (
     BILL,
@@ -31,7 +32,13 @@ from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.run.contract import Contract
 from mashbill.run.opening import ENOUGH, Piece
 from mashbill.run.reloading import check_written
-from mashbill.run.shards import Prepared, ShardWriter, measured_before, write_learned
+from mashbill.run.shards import (
+    Prepared,
+    ShardWriter,
+    measured_before,
+    write_learned,
+    write_parquet,
+)
 from mashbill.run.slices import Slice, check_wanted, run_slices, slices
 from mashbill.run.stage_work import MadeSlice, Nodes
 from mashbill.run.task import Task
@@ -98,6 +105,7 @@ def make_model(task: Task) -> dict[str, Any]:
     scratch.mkdir(parents=True)
     task.spec.train(task.context, scratch)
     check_written(task, scratch)
+    _write_curves(task, scratch)
     folder = task.store.folder("model", task.ref)
     _committed_shards(task)
     files = []
@@ -123,6 +131,19 @@ def make_model(task: Task) -> dict[str, Any]:
         "learned": FileDigest(file=LEARNED, sha256=write_learned(folder / LEARNED, times)),
         **_write_nodes(folder, table),
     }
+
+
+def _write_curves(task: Task, scratch: Path) -> None:
+    """Put what the trainer measured as it went among the model's files."""
+    if (scratch / CURVES).exists():
+        msg = (
+            f"stages.{task.name}: kind {task.spec.kind!r} wrote a file {CURVES}, which is where "
+            "what ctx.curves keeps is written; nothing was committed: call it otherwise"
+        )
+        raise StoreError(msg)
+    table = task.context.curves.table()
+    if table is not None:
+        write_parquet(table, scratch / CURVES)
 
 
 def _tokens_by_node(data: Dataset, seen: np.ndarray, nodes: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.curves import LINES, Curves
 from mashbill.core.stage import StageContext
 from mashbill.run.committing import asked_of
 from mashbill.run.handed import StageWork, cannot_be_handed
@@ -122,6 +123,7 @@ class Sessions:
             predictor=predictor,
             progress=lambda done, total, note: execution.display.advance(name, done, total, note),
             verifier=verifier,
+            curves=Curves(work / LINES),
         )
 
     def doing(

@@ -104,15 +104,19 @@ class Trial:
 
     def run(self, folder: Path) -> tuple[Store, Manifest]:
         """Plan, permit and run it in a new store; return the store, and what was made."""
-        (folder / "recipe").mkdir(parents=True)
-        recipe = self.recipe(folder / "recipe")
         store = Store(folder / "store", Signer(Ed25519PrivateKey.generate()))
+        return store, self.run_in(store, folder)
+
+    def run_in(self, store: Store, folder: Path) -> Manifest:
+        """Run it, or what a run that was cut off left of it; return what was made."""
+        (folder / "recipe").mkdir(parents=True, exist_ok=True)
+        recipe = self.recipe(folder / "recipe")
         plan = build(recipe, store, cache=folder / "cache")
         who = Acceptance("mashbill.testing", "a trial over small data of one's own")
         today = dt.datetime.now(dt.UTC).date()
         permit = permit_plan(plan, store, load_registry(), today, accepted=who, answered=who)
         done = execute(permit, store, Execution(folder / "cache", threads=1, go_on_rejected=True))
-        return store, done[-1].manifest
+        return done[-1].manifest
 
 
 def tables_of(
