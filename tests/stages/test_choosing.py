@@ -27,9 +27,9 @@ from mashbill.run.display import Quiet
 from mashbill.run.execution import Execution
 from mashbill.run.rederiving import Rederiver
 from mashbill.stages.choosing import Choice, Groups, Told, measured, remarks
-from mashbill.stages.scoring import Scored
 from mashbill.stages.verify import VerifySpec
 from mashbill.verifiers import exact
+from mashbill.verifiers.scoring import Scored
 
 STAGES = (
     RIGHT

@@ -17,13 +17,13 @@ from tests_support import rows_of, run_stages
 from mashbill import Channel, InputError, RecipeError
 from mashbill.core.stage import StageContext
 from mashbill.files.rows import tokens
+from mashbill.files.rows.items import _NUMBER, Lengths, names_in, read_items
+from mashbill.files.rows.redacted import are_hidden
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.run.rederiving import Rederiver
 from mashbill.stages.decontaminate import DecontaminateSpec
-from mashbill.stages.evaluation_items import _NUMBER, Lengths, names_in, read_items
-from mashbill.stages.hidden_numbers import are_hidden
 
 CLIPS = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in "

@@ -15,7 +15,7 @@ from tests_tables import table
 
 from mashbill import RecipeError
 from mashbill.core.missing import is_text
-from mashbill.stages.personal.found import KINDS
+from mashbill.files.rows.redacted import KINDS
 from mashbill.stages.personal.redacting import Finder, RowRedactor, texts_within
 from mashbill.stages.pii import _Cells
 

@@ -9,7 +9,8 @@ import numpy as np
 from mashbill.core.missing import missing_reasons
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.judging import marks, texts_of
+from mashbill.core.texts import texts_of
+from mashbill.stages.judging import marks
 from mashbill.stages.labelling import labelled
 
 if TYPE_CHECKING:

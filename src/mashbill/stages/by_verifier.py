@@ -16,7 +16,7 @@ from mashbill.core.verifier import Case
 from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
 from mashbill.stages.judge_controls import loaded, tried_by_asking
 from mashbill.stages.judging import marks
-from mashbill.stages.scoring import (
+from mashbill.verifiers.scoring import (
     Looked,
     Scored,
     count,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
-    from mashbill.stages.scoring import Scored
+    from mashbill.verifiers.scoring import Scored
 
 _RANGE = 1 << 16  # rows whose groups are looked at together
 _KINDS = 200  # kinds of groups that are listed of each level

@@ -12,7 +12,8 @@ from mashbill.core.missing import missing_reasons
 from mashbill.core.record import FROM, kept_beside
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.stages.judging import marks, texts_of
+from mashbill.core.texts import texts_of
+from mashbill.stages.judging import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """``decontaminate``: rows that hold items of evaluation sets are turned down, or marked.
 
-What is looked for, and by which rule, :mod:`mashbill.stages.contamination` says; what of a row is
-looked at, ``columns``: what teachers wrote as well as what they were asked. An evaluation set is no
-source of what the rows say. It decided which of them stay: its channel is selection.
+What is looked for, and by which rule, :mod:`mashbill.files.rows.contamination` says; what of a row
+is looked at, ``columns``: what teachers wrote as well as what they were asked. An evaluation set is
+no source of what the rows say. It decided which of them stay: its channel is selection.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mashbill.core.explaining import check_columns, near
 from mashbill.core.record import FROM, columns_beside, kept_beside, user_columns
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.files.rows.said import holds_text
-from mashbill.stages.contamination import Looking
-from mashbill.stages.evaluation_items import (
+from mashbill.files.rows.contamination import Looking
+from mashbill.files.rows.items import (
     Against,
     Items,
     Lengths,
     columns_of_file,
     read_items,
 )
+from mashbill.files.rows.said import holds_text
 from mashbill.stages.judging import marks
 
 if TYPE_CHECKING:

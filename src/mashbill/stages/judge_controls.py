@@ -19,9 +19,9 @@ from mashbill.core.controls import (
 )
 from mashbill.core.errors import RecipeError
 from mashbill.core.record import one_batch
+from mashbill.core.texts import texts_of
 from mashbill.core.verifier import Case, VerifierSession
-from mashbill.stages.judging import texts_of
-from mashbill.stages.scoring import texts_there
+from mashbill.verifiers.scoring import texts_there
 
 if TYPE_CHECKING:
     from mashbill.core.stage import StageContext

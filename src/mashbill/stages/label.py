@@ -17,16 +17,8 @@ from mashbill.core.record import CALL, FROM
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.teacher import Choosing, Question
-from mashbill.stages.judging import (
-    FileName,
-    Template,
-    asked_where,
-    calls_column,
-    empty_among,
-    marks,
-    scores_of,
-    unchosen,
-)
+from mashbill.core.texts import calls_column, empty_among
+from mashbill.stages.judging import FileName, Template, asked_where, marks, scores_of, unchosen
 from mashbill.stages.labelling import GIVEN, differing, labelled
 
 if TYPE_CHECKING:

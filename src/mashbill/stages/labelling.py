@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.record import CALL, FROM, kept_beside
-from mashbill.stages.judging import calls_column
+from mashbill.core.texts import calls_column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

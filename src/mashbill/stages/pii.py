@@ -26,8 +26,8 @@ from mashbill.core.record import FROM, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.files.rows.cells import as_json
+from mashbill.files.rows.redacted import KINDS, Kind
 from mashbill.stages.judging import marks
-from mashbill.stages.personal.found import KINDS, Kind
 from mashbill.stages.personal.numbers import COUNTRIES, NORTH_AMERICA, unknown_regions
 from mashbill.stages.personal.redacting import KIND, NUMBER, Finder, RowRedactor, texts_within
 

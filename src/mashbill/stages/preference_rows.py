@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.record import CALL, FROM
-from mashbill.stages.judging import calls_column, marks
+from mashbill.core.texts import calls_column
+from mashbill.stages.judging import marks
 from mashbill.stages.preference_shapes import (
     OF_PROMPTS,
     Pair,

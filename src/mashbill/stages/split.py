@@ -22,9 +22,10 @@ from mashbill.core.missing import missing_in, missing_reasons
 from mashbill.core.record import FROM, ID, one_batch, user_columns
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.texts import texts_of
 from mashbill.files.rows.text import place, place_of_key
 from mashbill.stages.grouping import Groups, group_keys, hashed
-from mashbill.stages.judging import marks, texts_of
+from mashbill.stages.judging import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

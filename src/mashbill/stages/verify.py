@@ -21,21 +21,13 @@ from mashbill.core.record import CALL, FROM, OURS, columns_beside, kept_beside
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.teacher import Asks, Choosing, Question
+from mashbill.core.texts import calls_column, empty_among, texts_of
 from mashbill.core.verifier import VerifierSpec
 from mashbill.stages.by_verifier import GROUP, RANK, VERIFIER, Verifying, taken
 from mashbill.stages.choosing import Choice
 from mashbill.stages.columns_read import read_by
-from mashbill.stages.judging import (
-    FileName,
-    Template,
-    asked_where,
-    calls_column,
-    empty_among,
-    marks,
-    scores_of,
-    texts_of,
-)
-from mashbill.stages.scoring import given_by
+from mashbill.stages.judging import FileName, Template, asked_where, marks, scores_of
+from mashbill.verifiers.scoring import given_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,13 +1,12 @@
-"""A piece of personal data that was found in a text, and the kinds that there are."""
+"""A piece of personal data that was found in a text."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING
 
-Kind = Literal["email", "iban", "card", "national-id", "phone", "ip"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""in the order in which they are looked for: of two that overlap the first counts"""
+if TYPE_CHECKING:
+    from mashbill.files.rows.redacted import Kind
 
 
 @dataclass(frozen=True, repr=False)

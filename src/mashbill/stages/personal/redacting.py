@@ -10,8 +10,9 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from mashbill.files.rows.redacted import KINDS, Kind, written
 from mashbill.stages.personal.addresses import emails, ips
-from mashbill.stages.personal.found import KINDS, Found, Kind
+from mashbill.stages.personal.found import Found
 from mashbill.stages.personal.numbers import COUNTRIES, cards, ibans, national_ids, phones
 
 if TYPE_CHECKING:
@@ -182,8 +183,3 @@ def numbered(put: str, text: str) -> list[tuple[str, int]]:
             if digits and piece.startswith(tail, digits.end()):
                 found.append((kind, int(digits[0])))
     return found
-
-
-def written(kind: str) -> str:
-    """Return a kind as it stands in the place of a find."""
-    return kind.upper().replace("-", "_")

@@ -24,11 +24,12 @@ from mashbill.core.naming import free_names
 from mashbill.core.patterns import found
 from mashbill.core.record import BILL, CALL, FROM, beyond, kept_beside, user_columns
 from mashbill.core.teacher import CUT_OFF, Question
+from mashbill.core.texts import calls_column, texts_of
 from mashbill.files.rows.cells import as_text
 from mashbill.prompts.nested import read_again, read_cells
 from mashbill.prompts.prompt import Rendered
 from mashbill.prompts.schema import flaw
-from mashbill.stages.judging import calls_column, marks, right_of, texts_of, unchosen
+from mashbill.stages.judging import marks, right_of, unchosen
 from mashbill.stages.writing.candidate import Candidate, _may_mend, once_more
 
 if TYPE_CHECKING:

@@ -10,10 +10,20 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from typing import Literal, get_args
 
 from mashbill.core.letters import UNSPACED, folded
-from mashbill.stages.personal.found import KINDS
-from mashbill.stages.personal.redacting import written
+
+Kind = Literal["email", "iban", "card", "national-id", "phone", "ip"]
+"""kinds of personal data that a stage ``pii`` redacts"""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""in the order in which they are looked for: of two that overlap the first counts"""
+
+
+def written(kind: str) -> str:
+    """Return a kind as it stands in the place of a find."""
+    return kind.upper().replace("-", "_")
+
 
 _NAMES = "|".join(map(written, KINDS))
 _PLACE = re.compile(rf"<(?:{_NAMES})_[0-9]+>")

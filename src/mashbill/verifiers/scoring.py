@@ -1,4 +1,4 @@
-"""What ``verify`` does where a verifier scores rows: what came of each, and which of them go.
+"""A verifier over rows, as ``verify`` and ``evaluate`` have it: what came of each.
 
 Each row comes to one of five: scored; undecided or failed, as the verifier says; truncated, where
 the output was cut off at its teacher's limit, which is not scored since what is missing of it could
@@ -22,8 +22,8 @@ from mashbill.core.missing import is_text, missing_in
 from mashbill.core.parsing import json_value
 from mashbill.core.record import CALL, one_batch
 from mashbill.core.teacher import CUT_OFF, ENDS
+from mashbill.core.texts import calls_column, empty_among, texts_of
 from mashbill.core.verifier import OUTCOMES, Case, Score
-from mashbill.stages.judging import calls_column, empty_among, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

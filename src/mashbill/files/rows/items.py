@@ -25,7 +25,6 @@ from mashbill.files.rows.nearly import Nearly
 from mashbill.files.rows.overlap import Parts, stands_in
 from mashbill.files.rows.said import whole
 from mashbill.files.rows.tokens import Runs, tokens_of, wholes_of
-from mashbill.stages.judging import FileName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +46,7 @@ _LETTERS, _UNSPACED_LETTERS = 16, 8
 class Against(Literals):
     """One evaluation set: a table ``against.NAME``."""
 
-    file: FileName | None = None
+    file: str | None = None
     """file of the set, beside the recipe; if absent, NAME is the stage that has it"""
     question: tuple[str, ...] = Field(min_length=1)
     """columns that say what is asked; each is looked for by itself"""

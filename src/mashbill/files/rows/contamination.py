@@ -14,7 +14,7 @@ A short answer alone, such as 42 or Paris, is never a hit. A text that has other
 than the question is another question, as the tasks of a series are, unless it is wished that it
 counts. Names are words that a question writes large within a sentence. In a text that holds what a
 stage ``pii`` puts in the place of what it redacts (``<PHONE_1>``), a number may have stood there
-(:mod:`mashbill.stages.hidden_numbers`).
+(:mod:`mashbill.files.rows.redacted`).
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
+from mashbill.files.rows.redacted import REDACTED, are_hidden
 from mashbill.files.rows.said import said_in
 from mashbill.files.rows.tokens import Runs, pieces, tokens_of
-from mashbill.stages.hidden_numbers import REDACTED, are_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
-    from mashbill.stages.evaluation_items import Items
+    from mashbill.files.rows.items import Items
 
 QUESTION, PAIR, NEAR, ANSWER = "question", "question and answer", "near question", "answer"
 _ORDER = (QUESTION, PAIR, NEAR, ANSWER)
