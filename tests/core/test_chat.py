@@ -33,7 +33,7 @@ from mashbill.core.chat import (
     tools_to_json,
 )
 from mashbill.core.schema import Schema
-from mashbill.publish.chats import OthersTurn
+from mashbill.files.rows.conversations import OthersTurn
 from mashbill.teachers.format import Format
 from mashbill.teachers.services import WireName, wire_of
 
@@ -360,4 +360,6 @@ def test_there_is_one_turn_and_one_call_of_a_tool():
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ClassDef) and re.search(r"Turn$|ToolCall$", node.name)
     }
-    assert named == {"core/chat.py Turn", "core/chat.py ToolCall", "publish/chats.py OthersTurn"}
+    assert named == {
+        "core/chat.py Turn", "core/chat.py ToolCall", "files/rows/conversations.py OthersTurn",
+    }  # fmt: skip

@@ -135,6 +135,9 @@ class Turn:
     """of a tool's: the call that it answers"""
     name: str = ""
     """of a tool's: which tool it is"""
+    reasoning: str = ""
+    """of the assistant's: what it openly thought before it said this, where its provider offers
+    that; no part of ``content``"""
 
     def value(self) -> dict[str, Any]:
         """Return it as JSON has it, its keys in the order of all journals and columns."""
@@ -142,6 +145,8 @@ class Turn:
             named = {"role": "tool", "tool_call_id": self.tool_call_id, "name": self.name}
             return {**named, "content": self.content}
         found: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.reasoning:
+            found["reasoning_content"] = self.reasoning
         if self.opaque is not None:
             found["opaque"] = self.opaque.value()
         if self.tool_calls:
@@ -168,6 +173,7 @@ class Turn:
             None if opaque is None else Opaque.of(opaque),
             str(turn.get("tool_call_id") or ""),
             str(turn.get("name") or ""),
+            str(turn.get("reasoning_content") or "") if role == "assistant" else "",
         )
 
 
@@ -216,6 +222,12 @@ class Conversation:
         if all(turn.opaque is None for turn in self.turns):
             return self
         return Conversation(tuple(replace(turn, opaque=None) for turn in self.turns))
+
+    def without_reasoning(self) -> Conversation:
+        """Return it as it is asked on: no provider wants the reasoning of earlier turns as text."""
+        if not any(turn.reasoning for turn in self.turns):
+            return self
+        return Conversation(tuple(replace(turn, reasoning="") for turn in self.turns))
 
     def one_system(self) -> Conversation:
         """Return it with all system text in one turn before the others, by empty lines.

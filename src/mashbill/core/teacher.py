@@ -90,7 +90,7 @@ class Answer:
     @property
     def turn(self) -> Turn:
         """The answer as a turn of the conversation."""
-        return Turn("assistant", self.text, self.tool_calls, self.opaque)
+        return Turn("assistant", self.text, self.tool_calls, self.opaque, reasoning=self.reasoning)
 
     @property
     def says_whole(self) -> bool:

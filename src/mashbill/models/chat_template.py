@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import TeacherError
@@ -15,8 +16,7 @@ from mashbill.core.parsing import foreign
 from mashbill.models.chat_filling import Filling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from tokenizers import Tokenizer
 
@@ -63,9 +63,9 @@ def _described(file: GgufFile, template: str) -> dict[str, Any]:
 class ChatTemplate:
     """See the module."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
-        """Read what :func:`describe` gave from a folder."""
-        data = json.loads((folder / FILE).read_text("utf-8"))
+    def __init__(self, told: Path | Mapping[str, Any], tokenizer: Tokenizer) -> None:
+        """Take what :func:`describe` gave, or read it from the folder where it lies."""
+        data = json.loads((told / FILE).read_text("utf-8")) if isinstance(told, Path) else told
         self.ends: tuple[int, ...] = tuple(data["ends"])
         """token ids that end an answer"""
         self.context: int = data["context"]
@@ -89,13 +89,37 @@ class ChatTemplate:
             TeacherError: if the template refuses its turns.
         """
         said = question.conversation.shown()
-        if question.system and self._refuses_system():
+        if question.system and self.refuses_system():
             said = said.system_in_user()
-        # A mark that a row's text spells out must stay text: it is taken out of the rendering and
-        # put back as text.
         kept: list[str] = []
-        safe = [{**turn.value(), "content": self._hide(turn.content, kept)} for turn in said]
-        text = self._template.fill(messages=safe, add_generation_prompt=True, **self._names)
+        turns = [{**turn.value(), "content": self.hide(turn.content, kept)} for turn in said]
+        return self.ids_of(self.filled(turns, begins=True), kept)
+
+    def filled(
+        self, turns: Sequence[Mapping[str, Any]], *, begins: bool, tools: Sequence[Any] = ()
+    ) -> str:
+        """Return turns as the template writes them.
+
+        Args:
+            turns: as templates read them, each text of a row hidden by :meth:`hide`.
+            begins: whether the assistant's next turn begins behind them.
+            tools: declared, as templates read them.
+
+        Raises:
+            TeacherError: if the template refuses them.
+        """
+        given = {"tools": list(tools)} if tools else {}
+        return self._template.fill(
+            messages=list(turns), add_generation_prompt=begins, **given, **self._names
+        )
+
+    def ids_of(self, text: str, kept: Sequence[str]) -> list[int]:
+        """Return the token ids of what :meth:`filled` gave, or of a part of it.
+
+        Args:
+            text: marks in it are tokens of their own.
+            kept: what was hidden in it.
+        """
         found: list[int] = []
         for piece in self._split.split(text):
             if piece in self._special:
@@ -104,7 +128,16 @@ class ChatTemplate:
                 found += self._tokenizer.encode(_shown(piece, kept), add_special_tokens=False).ids
         return found
 
-    def _refuses_system(self) -> bool:
+    def up_to_end(self, text: str) -> tuple[str, bool]:
+        """Return a text up to the first mark that ends an answer, with it, and if there is one."""
+        at = 0
+        for piece in self._split.split(text):
+            at += len(piece)
+            if self._special.get(piece) in self.ends:
+                return text[:at], True
+        return text, False
+
+    def refuses_system(self) -> bool:
         """Return whether the template takes a user's turn, and not with a system turn before it."""
         if self._takes_system is None:
             turns = [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}]
@@ -136,7 +169,16 @@ class ChatTemplate:
             raise TeacherError(msg)
         return ids
 
-    def _hide(self, text: str, kept: list[str]) -> str:
+    def hide(self, text: str, kept: list[str]) -> str:
+        """Return a row's text with something else in place of each mark that it spells out.
+
+        Such a mark must stay text: it is taken out of the rendering and put back as text.
+
+        Args:
+            text: of a row.
+            kept: gets what stood there.
+        """
+
         def keep(match: re.Match[str]) -> str:
             kept.append(match[0])
             return f"{_HELD}{len(kept) - 1}\ue001"

@@ -8,6 +8,7 @@ both, and its parent waits so long. A line of JSON each way; the first brings th
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import jinja2
@@ -15,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MEMORY = 1 << 30  # bytes
 LONGEST = 16_000_000  # characters of a conversation
+_GENERATION = re.compile(r"\{%-?[ \t\n]*(?:end)?generation[ \t\n]*-?%\}")
 
 
 def main() -> None:
@@ -26,14 +28,18 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
         pass  # a system that has no such bounds: the parent's deadline is left
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
     environment.globals["raise_exception"] = _refuse
+    environment.filters["tojson"] = _as_json
     template = None
     for line in sys.stdin.buffer:
         asked = json.loads(line)
         try:
             if template is None:
-                template = environment.from_string(asked["template"])
+                # Marks of what is learned from: where that is follows from the turns here.
+                template = environment.from_string(_GENERATION.sub("", asked["template"]))
                 answer = {"text": ""}
             else:
                 answer = {"text": _filled(template, asked)}
@@ -52,6 +58,11 @@ def _filled(template: jinja2.Template, values: dict[str, object]) -> str:
             raise jinja2.TemplateError(msg)
         pieces.append(piece)
     return "".join(pieces)
+
+
+def _as_json(value: object, indent: int | None = None) -> str:
+    """Return JSON as transformers' templates get it, where Jinja's own would escape for HTML."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def _refuse(message: str) -> None:

@@ -102,6 +102,7 @@ def plain_tokenizer(weights: Path) -> tuple[Tokenizer, list[int]]:
         bare = tokenizer.encode("a", add_special_tokens=False).ids
         full = tokenizer.encode("a").ids
     tokenizer.post_processor = None  # a body goes on where its prefix ends, and begins nothing
+    tokenizer.encode_special_tokens = True  # a mark that a text spells out stays text
     starts = (i for i in range(len(full)) if full[i : i + len(bare)] == bare)
     return tokenizer, full[: next(starts, 0)]
 
@@ -124,10 +125,7 @@ def describe(weights: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     Raises:
         TeacherError: if the folder does not say it.
     """
-    config, said, generation = (
-        _read(weights / name)
-        for name in ("config.json", "tokenizer_config.json", "generation_config.json")
-    )
+    config, said = (_read(weights / name) for name in ("config.json", "tokenizer_config.json"))
     file = weights / "chat_template.jinja"
     template = read_text(file, error=TeacherError) if file.exists() else said.get("chat_template")
     if isinstance(template, list):  # of name and template
@@ -135,13 +133,7 @@ def describe(weights: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     if not template:
         msg = f"{weights} has no chat template, so it cannot be asked to write"
         raise TeacherError(msg)
-    ends = generation.get("eos_token_id", config.get("eos_token_id"))
-    ends = ends if isinstance(ends, list) else [ends]
-    own = tokenizer.token_to_id(_content(said.get("eos_token")))
-    known = sorted({end for end in (*ends, own) if end is not None})
-    if not known:
-        msg = f"{weights}: neither its config nor its tokenizer says which token ends an answer"
-        raise TeacherError(msg)
+    known = list(ends_of(weights, tokenizer))
     added = tokenizer.get_added_tokens_decoder().values()
     return {
         "template": template,
@@ -151,6 +143,26 @@ def describe(weights: Path, tokenizer: Tokenizer) -> dict[str, Any]:
         "bos": _content(said.get("bos_token")),
         "eos": _content(said.get("eos_token")),
     }
+
+
+def ends_of(weights: Path, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the ids of the tokens that end an answer, the tokenizer's own end of text first.
+
+    Raises:
+        TeacherError: if the folder does not say it.
+    """
+    config, said, generation = (
+        _read(weights / name)
+        for name in ("config.json", "tokenizer_config.json", "generation_config.json")
+    )
+    ends = generation.get("eos_token_id", config.get("eos_token_id"))
+    ends = ends if isinstance(ends, list) else [ends]
+    own = tokenizer.token_to_id(_content(said.get("eos_token")))
+    known = sorted({end for end in (*ends, own) if isinstance(end, int)})
+    if not known:
+        msg = f"{weights}: neither its config nor its tokenizer says which token ends an answer"
+        raise TeacherError(msg)
+    return tuple(sorted(known, key=lambda end: end != own))
 
 
 def _read(path: Path) -> dict[str, Any]:

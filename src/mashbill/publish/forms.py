@@ -16,8 +16,14 @@ import pyarrow.parquet as pq
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.parsing import json_value
 from mashbill.core.record import BILL, FROM, ID, user_columns
+from mashbill.files.rows.conversations import (
+    OthersTurn,
+    UnfitError,
+    conversation,
+    in_order,
+    sides_of,
+)
 from mashbill.files.rows.forms import form_of, made_of
-from mashbill.publish.chats import OthersTurn, UnfitError, conversation, in_order, sides_of
 from mashbill.publish.rollouts import rollout, used_by_rollouts
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ class ConverseSpec(RolloutSpec):
         questions = []
         for talk in talks:
             try:
-                so_far = {"conversation": talk.item.said.shown().value()}
+                so_far = {"conversation": talk.item.said.shown().without_reasoning().value()}
                 said = asking.render(so_far, talk.item.where)
             except InputError as error:  # what there is was bought, so it is kept and not raised
                 talk.item.reason = f"the user's next turn cannot be asked for: {error}"
@@ -144,7 +144,7 @@ class _Talk:
         """Let the user say something."""
         self.question = Question(
             "", text, system=self.item.question.system,
-            turns=self.item.said, sample=self.item.sample,
+            turns=self.item.said.without_reasoning(), sample=self.item.sample,
         )  # fmt: skip
         self.item.said = self.item.said.then(Turn("user", text))
 

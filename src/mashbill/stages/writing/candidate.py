@@ -52,7 +52,8 @@ def turn_of(item: Candidate) -> Turn:
     answer = item.answer
     if answer is None:
         return Turn("assistant", item.text)
-    return Turn("assistant", item.text, whole_calls(answer), answer.opaque)
+    calls = whole_calls(answer)
+    return Turn("assistant", item.text, calls, answer.opaque, reasoning=answer.reasoning)
 
 
 def whole(system: str, said: Conversation) -> Conversation:

@@ -188,8 +188,8 @@ class Rollout:
         """Return the question that goes on from the results."""
         asked = self.item.question
         return Question(
-            "", "", system=asked.system, turns=self.item.said, tools=asked.tools,
-            sample=self.item.sample,
+            "", "", system=asked.system, turns=self.item.said.without_reasoning(),
+            tools=asked.tools, sample=self.item.sample,
         )  # fmt: skip
 
     def close(self) -> None:

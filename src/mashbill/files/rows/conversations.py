@@ -29,6 +29,7 @@ _KEYS = frozenset(
 """keys of turns that some form has a place for; of others it is told that they are left out"""
 _TEXTS = frozenset({"text", "output_text", "input_text", None})
 _THOUGHT = frozenset({"reasoning", "thinking"})
+_THOUGHT_KEYS = ("reasoning_content", "reasoning", "thinking")
 _CALL = "tool_call"
 
 
@@ -156,7 +157,16 @@ def _turn(turn: dict[str, Any], known: Mapping[str, Role], lost: Counter[str]) -
         name=name if isinstance(name, str) else "",
         weight=turn.get("weight"),
         parts=_parts(turn, lost),
+        reasoning=_reasoning(turn) if who == "assistant" else "",
     )
+
+
+def _reasoning(turn: dict[str, Any]) -> str:
+    """Return what a turn openly thought, under the keys that files of others have it by."""
+    beside = [turn.get(key) for key in _THOUGHT_KEYS]
+    inside = [part.get(key) for part in _parts_of(turn) if part.get("type") in _THOUGHT
+              for key in ("thinking", "reasoning", "text")]  # fmt: skip
+    return next((told for told in (*beside, *inside) if isinstance(told, str) and told), "")
 
 
 def _parts_of(turn: dict[str, Any]) -> list[dict[str, Any]]:
