@@ -351,6 +351,11 @@ def _expect(recipe: Recipe, job: Job, inputs: Inputs) -> PlannedStage:
                 if use.is_teacher
             ),
             *((one.source, use.via, "verifier") for use, one in _verifiers(recipe, spec)),
+            *(
+                (recipe.models[use.name].source, use.via, "base")
+                for use in job.uses
+                if use.is_source
+            ),
         ),
     )
 

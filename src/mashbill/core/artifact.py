@@ -104,7 +104,7 @@ class InputRef(_Frozen):
     channel: str
     digest: str
     source: Source | None = None
-    """of a teacher or verifier: the source of lineage that it is"""
+    """of a teacher, a verifier, or a base from outside: the source of lineage that it is"""
     asks: dict[str, Any] | None = None
     """of a teacher, and of a model that was asked as one: what its calls in the journal name it by
     (:func:`named_by`)"""
@@ -125,9 +125,14 @@ class InputRef(_Frozen):
         return self.role == "verifier"
 
     @property
+    def is_base(self) -> bool:
+        """Whether it is no artifact but weights from outside that a model started from."""
+        return self.role == "base" and self.source is not None
+
+    @property
     def is_artifact(self) -> bool:
         """Whether it is an artifact, whose name is an address."""
-        return not (self.is_teacher or self.is_verifier)
+        return not (self.is_teacher or self.is_verifier or self.is_base)
 
 
 def fingerprint(literals: dict[str, Any], inputs: dict[str, str]) -> str:

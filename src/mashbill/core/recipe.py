@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mashbill.core import registry
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
+from mashbill.core.base_model import KINDS, MODELS, ModelSpec, with_models
 from mashbill.core.canonical import digest_file
 from mashbill.core.errors import PluginError, RecipeError
 from mashbill.core.explaining import explain, near
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 VERIFIERS = "verifiers"
 """key of a stage's literals: those that it asks, each with its keys and the release of its rules"""
-_TABLES = ("recipe", "teachers", "verifiers", "stages", "use", "policy", "budget", "origins")
+_TABLES = (
+    "recipe", "teachers", "verifiers", "models", "stages", "use", "policy", "budget", "origins",
+)  # fmt: skip
 
 
 class Head(BaseModel):
@@ -73,6 +76,8 @@ class Recipe(BaseModel):
     folder: Path
     use: Use = Use()
     verifiers: dict[str, VerifierSpec] = {}
+    models: dict[str, ModelSpec] = {}
+    """bases: what trainers start from"""
     policy: PolicyFiles = PolicyFiles()
     budget: Budget = Budget()
     origins: dict[str, tuple[FileOrigin, ...]] = {}
@@ -85,10 +90,16 @@ class Recipe(BaseModel):
     def uses(self, stage: str) -> tuple[Uses, ...]:
         """Return what a stage uses; a teacher that is a model of this recipe as that model.
 
-        ``spec.uses()`` says whom it asks, by the names of teachers; this says what it takes.
+        ``spec.uses()`` says whom it asks, by the names of teachers, and what it starts from, by
+        those of models; this says what it takes.
         """
         students = {name: one.made_by for name, one in self.teachers.items() if one.made_by}
-        return with_students(self.stages[stage].uses(), students)
+        return with_models(with_students(self.stages[stage].uses(), students), self.models)
+
+    def bases(self, stage: str) -> dict[str, ModelSpec]:
+        """Return the ``[models.NAME]`` that a stage starts from, by name."""
+        named = (use.name for use in self.stages[stage].uses() if use.role == "base")
+        return {name: self.models[name] for name in named if name in self.models}
 
     def literals(self, stage: str) -> dict[str, Any]:
         """Return what identifies a stage, apart from its inputs: its keys, files and seed."""
@@ -115,6 +126,8 @@ class Recipe(BaseModel):
                 name: {"release": one.rules.release, **one.model_dump(mode="json")}
                 for name, one in verifiers.items()
             }
+        if bases := self.bases(stage):
+            literals[MODELS] = {name: one.identity() for name, one in bases.items()}
         return literals
 
     def files_of(self, stage: str) -> tuple[str, ...]:
@@ -185,6 +198,9 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         name: _spec(path, f"verifiers.{name}", table, registry.VERIFIERS)
         for name, table in data.get("verifiers", {}).items()
     }
+    models = {
+        name: _base(path, f"models.{name}", table) for name, table in data.get("models", {}).items()
+    }
     stages = {
         name: _spec(
             path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS
@@ -196,6 +212,7 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         recipe=head,
         teachers=teachers,
         verifiers=verifiers,
+        models=models,
         stages=stages,
         folder=folder,
         use=_read(path, "use", Use, data.get("use", {})),
@@ -237,7 +254,7 @@ def _tables(path: Path) -> dict[str, Any]:
     for key in data.keys() - set(_TABLES):
         msg = (
             f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [verifiers.*], "
-            "[stages.*], [use], [policy], [budget] and [origins]"
+            "[models.*], [stages.*], [use], [policy], [budget] and [origins]"
         )
         raise RecipeError(msg)
     for key in _TABLES:
@@ -275,6 +292,24 @@ def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
             msg = f"it registers {model!r:.60}, which is no {base.__name__}"
             raise TypeError(msg)
         return _read(path, key, model, table)
+
+
+def _base(path: Path, key: str, table: Any) -> ModelSpec:
+    """Return what a trainer starts from.
+
+    Raises:
+        RecipeError: naming the key.
+    """
+    if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
+        msg = f"{path}: [{key}] needs kind = one of {', '.join(KINDS)}"
+        raise RecipeError(msg)
+    kind = table["kind"]
+    if kind not in KINDS:
+        there = near(kind, KINDS) or f"; there are {', '.join(KINDS)}"
+        msg = f"{path}: {key}.kind = {kind!r:.60} is no kind of a base{there}"
+        raise RecipeError(msg)
+    found: ModelSpec = _read(path, key, KINDS[kind], table)
+    return found
 
 
 def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:

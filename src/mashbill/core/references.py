@@ -16,6 +16,7 @@ from mashbill.core.students import as_a_teacher, check_students, made_by
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mashbill.core.base_model import ModelSpec
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageSpec, Uses
     from mashbill.core.teacher import TeacherSpec
@@ -69,7 +70,9 @@ def _check_policy_files(path: Path, recipe: Recipe, folder: RecipeFolder) -> Non
                 folder.joinpath(inside, key=f"policy.{key}")
 
 
-def _check_addresses(key: str, spec: TeacherSpec | VerifierSpec | StageSpec, folder: Path) -> None:
+def _check_addresses(
+    key: str, spec: TeacherSpec | VerifierSpec | ModelSpec | StageSpec, folder: Path
+) -> None:
     """Check that the recipe may read what the keys of a table name."""
     allowed = folder.allowed if isinstance(folder, RecipeFolder) else None
     if allowed is None:
@@ -113,6 +116,7 @@ def _check_references(path: Path, recipe: Recipe) -> None:
     """Check that every use names a teacher, or a stage further up."""
     above: list[str] = []
     check_students(path, recipe)
+    _check_models(path, recipe)
     for name, teacher in recipe.teachers.items():
         _check_addresses(f"teachers.{name}", teacher, recipe.folder)
     for name, verifier in recipe.verifiers.items():
@@ -136,6 +140,26 @@ def _check_references(path: Path, recipe: Recipe) -> None:
         there = near(recipe.recipe.result, recipe.stages) or f"; it has {', '.join(recipe.stages)}"
         msg = f"{path}: recipe.result = {recipe.recipe.result!r} is not a stage{there}"
         raise RecipeError(msg)
+
+
+def _check_models(path: Path, recipe: Recipe) -> None:
+    """Check that bases may be read, and that no name of theirs stands for two things."""
+    makes = {str(recipe.ref(name)): name for name in recipe.stages}
+    for name, model in recipe.models.items():
+        _check_addresses(f"models.{name}", model, recipe.folder)
+        if name in recipe.stages:
+            msg = (
+                f"{path}: models.{name} and stages.{name} have one name, so that a base of that "
+                "name could be either; rename one"
+            )
+            raise RecipeError(msg)
+        if model.made_as in makes:
+            msg = (
+                f"{path}: models.{name}.artifact = {model.made_as!r} is what "
+                f"stages.{makes[model.made_as]} of this recipe makes; name the stage as the base, "
+                f"and take [models.{name}] out"
+            )
+            raise RecipeError(msg)
 
 
 def _check_asked(path: Path, recipe: Recipe, name: str, verifier: VerifierSpec) -> None:
@@ -172,7 +196,7 @@ def _check_source(spec: Any) -> None:
 
 def _check_output(path: Path, recipe: Recipe, name: str, use: Uses) -> None:
     """Check that a stage which is used makes what it is used as: a dataset, or a model."""
-    if not use.is_artifact:
+    if not use.is_artifact or use.name not in recipe.stages:
         return
     spec, used = recipe.stages[name], recipe.stages[use.name]
     labels = use.role == "actor" and use.channel is Channel.JUDGEMENT and not use.asked_as
@@ -216,6 +240,37 @@ def _names(value: Any, stage: str) -> bool:
     return value == stage or (isinstance(value, list | tuple) and stage in value)
 
 
+def _check_named(path: Path, recipe: Recipe, name: str, use: Uses, above: list[str]) -> None:
+    """Check that what a stage uses is there: a teacher, a verifier, a base, or a stage above it."""
+    if use.is_source or use.name in (model.made_as for model in recipe.models.values()):
+        return
+    known, what = above, "stage above it"
+    if use.is_teacher:
+        known, what = list(recipe.teachers), "[teachers.*] table"
+    elif use.is_verifier:
+        known, what = list(recipe.verifiers), "[verifiers.*] table"
+    elif use.role == "base":
+        known, what = [*recipe.models, *above], "[models.*] table, and no stage above it"
+    if use.name in known:
+        return
+    remedy = near(use.name, known) or f"; there are: {', '.join(known) or 'none'}"
+    spec = recipe.stages[name]
+    who = f"stages.{name} uses"
+    if use.role == "base":
+        who = _key_naming(spec, name, use)
+    if use.is_teacher and use.name in recipe.stages:
+        who, remedy = _key_naming(spec, name, use), as_a_teacher(recipe, use.name)
+    elif use.name in recipe.models:
+        who = _key_naming(spec, name, use)
+        remedy = f"; [models.{use.name}] is what a trainer starts from: a key such as base names it"
+        if use.is_teacher:
+            remedy += ", and a teacher has a table [teachers.NAME] of its own"
+    if use.is_artifact and use.name in recipe.stages and use.name != name:
+        remedy = f"; it stands below: move [stages.{use.name}] up"
+    msg = f"{path}: {who} {use.name!r}, which is no {what}{remedy}"
+    raise RecipeError(msg)
+
+
 def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> None:
     spec = recipe.stages[name]
     try:
@@ -224,20 +279,7 @@ def _check_stage(path: Path, recipe: Recipe, name: str, above: list[str]) -> Non
         msg = f"{path}: stages.{name}: {error}"
         raise RecipeError(msg) from error
     for use in recipe.uses(name):
-        known, what = above, "stage above it"
-        if use.is_teacher:
-            known, what = list(recipe.teachers), "[teachers.*] table"
-        elif use.is_verifier:
-            known, what = list(recipe.verifiers), "[verifiers.*] table"
-        if use.name not in known:
-            remedy = near(use.name, known) or f"; there are: {', '.join(known) or 'none'}"
-            who = f"stages.{name} uses"
-            if use.is_teacher and use.name in recipe.stages:
-                who, remedy = _key_naming(spec, name, use), as_a_teacher(recipe, use.name)
-            if use.is_artifact and use.name in recipe.stages and use.name != name:
-                remedy = f"; it stands below: move [stages.{use.name}] up"
-            msg = f"{path}: {who} {use.name!r}, which is no {what}{remedy}"
-            raise RecipeError(msg)
+        _check_named(path, recipe, name, use, above)
         _check_output(path, recipe, name, use)
     _check_addresses(f"stages.{name}", spec, recipe.folder)
     for file in _files(path, name, recipe):

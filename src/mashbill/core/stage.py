@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from mashbill.core.artifact import NAME_PATTERN, ArtifactKind
+from mashbill.core.base_model import FindBase, no_base
 from mashbill.core.curves import Curves
 from mashbill.core.errors import RecipeError
 from mashbill.core.literals import Literals
@@ -51,7 +52,8 @@ class Uses:
     Roles: ``rows``, the records that the output rows are made of, by ``_from``, which counts over
     all inputs of this role in the order they are declared; ``beside``, records read as a whole
     beside them; ``actor``, a model, teacher or verifier that acts on them; ``trained-on``, records
-    a model learns from; ``base``, a model whose weights it starts from or merges.
+    a model learns from; ``base``, a model whose weights it starts from or merges: a stage, or a
+    ``[models.NAME]`` of the recipe (:mod:`mashbill.core.base_model`).
     """
 
     name: str
@@ -63,6 +65,8 @@ class Uses:
     asked_as: str = ""
     """what the recipe calls the teacher that this model of the recipe's own is asked as; set by
     :meth:`mashbill.core.recipe.Recipe.uses`, and by no stage"""
+    is_source: bool = False
+    """whether it is a base that comes from outside of the store; set likewise"""
 
     @property
     def teacher(self) -> str:
@@ -71,8 +75,8 @@ class Uses:
 
     @property
     def is_artifact(self) -> bool:
-        """Whether it names a stage, whose artifact is taken, and no teacher and no verifier."""
-        return not (self.is_teacher or self.is_verifier)
+        """Whether it names what the store has: a stage's artifact, or one by its address."""
+        return not (self.is_teacher or self.is_verifier or self.is_source)
 
     @property
     def via(self) -> str:
@@ -118,6 +122,8 @@ class StageContext:
     progress: Callable[[int, int, str], None]
     """report (units done, units in all, note); units are rows, or steps of training"""
     verifier: Callable[[str], VerifierSession] = no_verifier
+    base: FindBase = no_base
+    """trainers: the weights to start from, by the name of a ``[models.NAME]`` or of a stage"""
     teacher_apart: Callable[[str], TeacherSession] | None = None
     """streaming stages: gives a teacher for questions that are no slice's own, such as negative
     controls: what a slice asks is then the same whether they were put in it or not"""

@@ -12,6 +12,7 @@ from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign, read_json, read_text
 from mashbill.core.store import write_atomically
+from mashbill.files.listing import fetch_all, listing_digest
 from mashbill.models.chat_template import FILE, ChatTemplate
 from mashbill.models.folder_bounds import check_config, check_tokenizer
 
@@ -87,6 +88,35 @@ def _view(files: dict[str, Path], cache: Path, key: str) -> Path:
         (scratch / name).symlink_to(path)
     scratch.rename(final)
     return final
+
+
+def pinned_folder(address: str, sha256: str | None, beside: Path, cache: Path) -> Path:
+    """Return a folder of exactly the pinned files, fetching what lies elsewhere once.
+
+    Args:
+        address: of the folder.
+        sha256: of the list of its files.
+        beside: what a relative path starts from.
+        cache: where fetched files are kept.
+
+    Raises:
+        InputError: if they cannot be had, are not pinned, or are not those that are pinned.
+        TeacherError: if one of them asks for what is not done here.
+    """
+    files = fetch_all(address, sha256, beside, cache, _chosen)
+    if any("/" in file.name or not file.sha256 for file in files):
+        msg = f"{address}: name the folder that holds config.json and the weights"
+        raise InputError(msg)
+    for file in files:
+        _check_asks_for_nothing(file.name, file.path, address)
+    found = listing_digest(files)
+    if sha256 is None:
+        msg = (
+            f"{address}: pin sha256, so that it is the same tomorrow; as it is now, the SHA-256 of "
+            f"the list of its {len(files)} files is sha256 = {found!r}"
+        )
+        raise InputError(msg)
+    return _view({file.name: file.path.resolve() for file in files}, cache, found)
 
 
 def plain_tokenizer(weights: Path) -> tuple[Tokenizer, list[int]]:

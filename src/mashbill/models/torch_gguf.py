@@ -63,7 +63,7 @@ class TorchTeacher(PrefixedTeacher):
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / chat_template.FILE, json.dumps(describe(file)).encode())
         self._chat = ChatTemplate(folder, self._tokenizer)
-        self._model = _load(file).to(_DTYPES[precision]).eval()
+        self._model = llama_of(file).to(_DTYPES[precision]).eval()
         self._layers: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     @torch.inference_mode()
@@ -122,7 +122,8 @@ class TorchTeacher(PrefixedTeacher):
         return logits
 
 
-def _load(file: GgufFile) -> LlamaForCausalLM:
+def llama_of(file: GgufFile) -> LlamaForCausalLM:
+    """Return the model of a GGUF file, its weights dequantised to float32."""
     heads, kv_heads = (
         file.value("llama.attention.head_count"),
         file.value("llama.attention.head_count_kv"),

@@ -27,7 +27,7 @@ from mashbill.core.store import LEARNED, NODES, publish, write_atomically
 from mashbill.core.weights import weighed, words_of
 from mashbill.files.rows.cells import Cells
 from mashbill.lineage.circuit.composer import Composer, close_dataset, close_model
-from mashbill.lineage.circuit.declared import row_nodes
+from mashbill.lineage.circuit.declared import learned_beside, row_nodes
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.run.contract import Contract
 from mashbill.run.opening import ENOUGH, Piece
@@ -121,7 +121,7 @@ def make_model(task: Task) -> dict[str, Any]:
         times.append((str(data.manifest.ref), seen))
         learned.append((use.via, task.tables[use.name], weights))
         tokens += int(weights.sum())
-    bases = [(u.via, task.tables[u.name]) for u in task.spec.uses() if u.role == "base"]
+    bases = learned_beside(task.recipe, task.name, task.tables)
     content = digest([[item.file, item.sha256] for item in files])
     table = close_model(str(task.ref), content, learned, bases)
     return {

@@ -69,6 +69,15 @@ def input_of(
             digest=digest_bytes(canonical(source.model_dump(mode="json"))),
             source=source,
         )
+    if use.is_source:
+        source = recipe.models[use.name].source
+        return InputRef(
+            name=source.title,
+            role=use.role,
+            channel=use.via,
+            digest=digest_bytes(canonical(source.model_dump(mode="json"))),
+            source=source,
+        )
     manifest = manifests[use.name]
     asks = None
     if use.asked_as:

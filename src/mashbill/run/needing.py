@@ -29,6 +29,8 @@ def needed(plan: Plan) -> dict[str, list[str]]:
                 asked[f"teachers.{use.name}"] = recipe.teachers[use.name].extras
             elif use.is_verifier:
                 asked[f"verifiers.{use.name}"] = recipe.verifiers[use.name].extras
+            elif use.is_source:
+                asked[f"models.{use.name}"] = recipe.models[use.name].extras
             elif use.role in {"actor", "base"} and use.name in recipe.stages:
                 asked[f"stages.{use.name}"] = recipe.stages[use.name].extras
         for who, extras in asked.items():
@@ -77,7 +79,7 @@ def called_by(recipe: Recipe, name: str) -> list[tuple[str, str]]:
     uses = recipe.uses(name)
     students = [recipe.teachers[use.asked_as].kind for use in uses if use.asked_as]
     return [
-        *(_kind_of(recipe, use) for use in uses),
+        *(_kind_of(recipe, use) for use in uses if not use.is_source),
         *((kind, registry.TEACHERS) for kind in students),
     ]
 

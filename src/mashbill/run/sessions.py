@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.base_model import BaseWeights, Outside
 from mashbill.core.curves import LINES, Curves
 from mashbill.core.stage import StageContext
+from mashbill.models.base_weights import weights_of
 from mashbill.run.committing import asked_of
 from mashbill.run.handed import StageWork, cannot_be_handed
 from mashbill.run.loading import Loaded, declared_by
@@ -111,6 +113,10 @@ class Sessions:
             made = self.manifests[key]
             return self._loaded.model(key, made, self.store.folder("model", made.ref))
 
+        def base(key: str) -> BaseWeights:
+            check(key, "artifact")
+            return self._base(key)
+
         return StageContext(
             name=name,
             seed=recipe.recipe.seed,
@@ -124,7 +130,17 @@ class Sessions:
             progress=lambda done, total, note: execution.display.advance(name, done, total, note),
             verifier=verifier,
             curves=Curves(work / LINES),
+            base=base,
         )
+
+    def _base(self, key: str) -> BaseWeights:
+        """Return the weights of a ``[models.NAME]``, or of what a stage made."""
+        model = self.recipe.models.get(key)
+        if isinstance(model, Outside):
+            return weights_of(key, model, self.recipe.folder, self.execution.cache)
+        made = self.manifests[model.made_as if model is not None else key]
+        folder = self.store.folder("model", made.ref).resolve()
+        return BaseWeights(folder, made.digest, str(made.ref))
 
     def doing(
         self, job: Job, context: StageContext, told: Told, nodes: Nodes, folder: Path

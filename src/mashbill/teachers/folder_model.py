@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.errors import InputError
-from mashbill.files.listing import fetch_all
-from mashbill.models.folder import _check_asks_for_nothing, _chosen, _view, plain_tokenizer
+from mashbill.models.folder import pinned_folder, plain_tokenizer
 from mashbill.models.folder_bounds import check_tokenizer
 from mashbill.teachers.local import LocalTeacherSpec
 
@@ -45,10 +43,4 @@ class FolderTeacherSpec(LocalTeacherSpec):
         Raises:
             InputError: if they cannot be had, or are not those that are pinned.
         """
-        files = fetch_all(self.folder, self.sha256, beside, cache, _chosen)
-        if any("/" in file.name or not file.sha256 for file in files):
-            msg = f"{self.folder}: name the folder that holds config.json and the weights"
-            raise InputError(msg)
-        for file in files:
-            _check_asks_for_nothing(file.name, file.path, self.folder)
-        return _view({file.name: file.path.resolve() for file in files}, cache, self.sha256)
+        return pinned_folder(self.folder, self.sha256, beside, cache)

@@ -150,7 +150,7 @@ def close_model(
     artifact: str,
     files: str,
     learned: Sequence[tuple[str, NodeTable, np.ndarray]],
-    bases: Sequence[tuple[str, NodeTable]] = (),
+    bases: Sequence[Actor] = (),
 ) -> NodeTable:
     """Return the table of a model.
 
@@ -158,8 +158,8 @@ def close_model(
         artifact: its address.
         files: digest of its files.
         learned: (via, table of the dataset, tokens seen for each numbered node) of each input.
-        bases: (via, table of the model) that it started from; how much of them is left in it is
-            not known, so they have no weight.
+        bases: (via, table or source) of what it started from, and of who taught or judged while it
+            learned; how much of them is left in it is not known, so they have no weight.
     """
     table = NodeTable()
     weights: dict[tuple[str, str], int] = {}
@@ -171,8 +171,13 @@ def close_model(
                 weights[key] = weights.get(key, 0) + int(seen)
     members: list[list[Any]] = [[how, node, seen] for (how, node), seen in sorted(weights.items())]
     for how, base in bases:
-        table.absorb(base)
-        members.append([how, base.root, None])
+        if isinstance(base, Source):
+            node = table.add_source(base)
+        else:
+            table.absorb(base)
+            node = base.root
+        if [how, node, None] not in members:
+            members.append([how, node, None])
     table.root = table.add(
         {"type": "model", "artifact": artifact, "files": files, "members": members}
     )

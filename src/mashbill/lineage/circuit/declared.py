@@ -32,8 +32,7 @@ def preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTabl
             for use in spec.uses()
             if use.role == "trained-on"
         ]
-        bases = [(use.via, tables[use.name]) for use in spec.uses() if use.role == "base"]
-        return close_model(ref, "planned", learned, bases)
+        return close_model(ref, "planned", learned, learned_beside(recipe, name, tables))
     composer = row_nodes(recipe, name, tables)
     inputs = [tables[use.name] for use in spec.uses() if use.role == "rows"]
     nodes = [(table, node) for table in inputs for node in table.numbered]
@@ -57,8 +56,25 @@ def _drops(spec: StageSpec, table: NodeTable, node: str) -> bool:
     return any(spec.drops(source_of(body)) for body in bodies if body["type"] == "source")
 
 
+def learned_beside(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> list[Actor]:
+    """Return what reached a model beside the rows that it learned from: bases, live teachers.
+
+    Args:
+        recipe: the recipe.
+        name: the stage that makes the model.
+        tables: node table of each input.
+    """
+    return [
+        (use.via, _acts(recipe, use, tables))
+        for use in recipe.uses(name)
+        if use.role in {"base", "actor", "beside"}
+    ]
+
+
 def _acts(recipe: Recipe, use: Uses, tables: dict[str, NodeTable]) -> Source | NodeTable:
-    """Return what acts on rows: a source, or all that an artifact rests on."""
+    """Return what acts on rows, or is started from: a source, or all that an artifact rests on."""
+    if use.is_source:
+        return recipe.models[use.name].source
     if use.is_teacher:
         return recipe.teachers[use.name].source
     return recipe.verifiers[use.name].source if use.is_verifier else tables[use.name]

@@ -268,7 +268,7 @@ def recompose_model(
             f"says how often rows of {strange[0]:.80} were learned from, and was not trained on it"
         )
         return found
-    bases = [(i.channel, inputs[i.name].table) for i in manifest.inputs if i.role == "base"]
+    bases = _beside(manifest, inputs)
     files = digest([[item.file, item.sha256] for item in manifest.files])
     if times is None and data:
         _compare_members(manifest, table, inputs, files, found)
@@ -299,6 +299,19 @@ def recompose_model(
     return found
 
 
+def _beside(manifest: Manifest, inputs: Mapping[str, Made]) -> list[Actor]:
+    """Return what reached a model beside the rows that it learned from, in the manifest's order."""
+    found: list[Actor] = []
+    for item in manifest.inputs:
+        if item.role == "trained-on":
+            continue
+        if item.is_artifact:
+            found.append((item.channel, inputs[item.name].table))
+        elif item.source is not None:
+            found.append((item.channel, item.source))
+    return found
+
+
 def _compare_members(
     manifest: Manifest,
     table: NodeTable,
@@ -308,7 +321,10 @@ def _compare_members(
 ) -> None:
     """Compare what a model learned from, where how often is not recorded."""
     body = table.bodies[table.root]
-    bases = {(i.channel, inputs[i.name].table.root) for i in manifest.inputs if i.role == "base"}
+    bases = {
+        (how, other.root if isinstance(other, NodeTable) else NodeTable().add_source(other))
+        for how, other in _beside(manifest, inputs)
+    }
     could = {
         (item.channel, node)
         for item in manifest.inputs

@@ -1,0 +1,102 @@
+"""The weights that a trainer starts from, as a folder that plain transformers loads.
+
+A folder or a repository of a hub is shown as it is, its pinned files and no others. A GGUF file is
+dequantised to float32 once, and kept in the cache by its digest: what its quantised numbers stand
+for is kept whole, and tokenizer, chat template and generation settings come with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from mashbill.core.base_model import BaseWeights, FolderModel, GgufModel, HubModel, Outside
+from mashbill.core.canonical import digest_bytes, digest_file
+from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.explaining import near
+from mashbill.core.extras import needs
+from mashbill.core.parsing import json_object
+from mashbill.files.fetch import fetch, unpacked
+from mashbill.models.folder import pinned_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MADE = "1"  # of how a GGUF file is written as a folder: another way gives another folder
+
+
+def weights_of(name: str, spec: Outside, beside: Path, cache: Path) -> BaseWeights:
+    """Return the weights of a ``[models.NAME]`` that comes from outside, fetching them once.
+
+    Args:
+        name: as the recipe calls it, for errors.
+        spec: its table.
+        beside: the recipe's folder, from which relative paths start.
+        cache: where fetched and converted files are kept.
+
+    Raises:
+        InputError: if they cannot be had, are not those that are pinned, or are of a kind that
+            cannot be loaded.
+        MissingExtraError: if a package that is needed is not installed.
+    """
+    try:
+        if isinstance(spec, HubModel | FolderModel):
+            folder = pinned_folder(spec.address, spec.sha256 or None, beside, cache)
+            check_architecture(folder, spec.address)
+        else:
+            folder = _dequantised(spec, beside, cache)
+    except (InputError, TeacherError) as error:
+        msg = f"models.{name}: {error}"
+        raise InputError(msg) from error
+    return BaseWeights(folder, spec.digest, spec.source.title)
+
+
+def check_architecture(folder: Path, shown: str) -> None:
+    """See that transformers knows the architecture of a folder, without running code of its own.
+
+    Raises:
+        InputError: naming the architecture.
+    """
+    with needs("starting from weights", "students"):
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    config = json_object(folder / "config.json", shown=f"{shown}/config.json", error=InputError)
+    told = config.get("model_type")
+    if not isinstance(told, str) or told not in CONFIG_MAPPING_NAMES:
+        hint = near(told, CONFIG_MAPPING_NAMES) if isinstance(told, str) else ""
+        brings = "; code that a folder brings along is not run" if "auto_map" in config else ""
+        msg = (
+            f"{shown}: config.json has model_type = {told!r:.80}, which is no architecture that "
+            f"transformers has{hint}{brings}; name another model"
+        )
+        raise InputError(msg)
+
+
+def _dequantised(spec: GgufModel, beside: Path, cache: Path) -> Path:
+    """Return the folder of a GGUF file, made if it is not there."""
+    if not spec.sha256:
+        path = fetch(spec.file, None, beside, cache)
+        msg = (
+            f"{spec.file}: pin sha256, so that it is the same tomorrow; as it is now, it is "
+            f"sha256 = {digest_file(path)!r}"
+        )
+        raise InputError(msg)
+    key = digest_bytes(f"{spec.digest} {_MADE}".encode())
+    final = cache / "bases" / key
+    if (final / "config.json").is_file():
+        return final
+    path = fetch(spec.file, spec.sha256, beside, cache)
+    path = unpacked(path, spec.member, cache) if spec.member else path
+    with needs("starting from a GGUF file", "students"):
+        from mashbill.models.gguf_folder import write_folder
+
+    scratch = final.with_name(f".{key}.{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        write_folder(path, scratch)
+        if not final.is_dir():
+            scratch.rename(final)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return final
