@@ -101,7 +101,7 @@ MAY_OPEN = {
     "verifiers.code.spec:load": "opens a sandbox, and no file",
     "testing.sandboxes:check_sandbox": "the same",
     "core.registry:_code": "code of an installed plugin, to digest",
-    "models.folder:describe": "which files there are; what is in them is read by fuzzed readers",
+    "models.folder:template_of": "which files there are; what is in them is read by fuzzed readers",
     "verifiers.environment.spec:_examples": "read by core/parsing.py; its lines are, or are told",
     "verifiers.reasoning_gym.allowed:listed": "the list that comes with the package",
     "workspace.audited:audit": "a checkpoint, for its reader",

@@ -155,7 +155,7 @@ class ChatTemplate:
             TeacherError: if it cannot be: it wants tools, is too long, or its turns are refused.
         """
         if question.tools:
-            msg = "an embedded teacher calls no tools; ask one of kind 'api' or 'server'"
+            msg = "a model in this process calls no tools; ask a teacher of kind 'api' or 'server'"
             raise TeacherError(msg)
         if not question.conversation:
             msg = "nothing is asked: the question is empty"

@@ -155,24 +155,32 @@ def describe(weights: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     Raises:
         TeacherError: if the folder does not say it.
     """
-    config, said = (_read(weights / name) for name in ("config.json", "tokenizer_config.json"))
-    file = weights / "chat_template.jinja"
-    template = read_text(file, error=TeacherError) if file.exists() else said.get("chat_template")
-    if isinstance(template, list):  # of name and template
-        template = next((t["template"] for t in template if t["name"] == "default"), None)
+    template = template_of(weights)
     if not template:
         msg = f"{weights} has no chat template, so it cannot be asked to write"
         raise TeacherError(msg)
     known = list(ends_of(weights, tokenizer))
+    said = _read(weights / "tokenizer_config.json")
     added = tokenizer.get_added_tokens_decoder().values()
     return {
         "template": template,
-        "context": config.get("max_position_embeddings") or 0,
+        "context": context_of(weights),
         "special": sorted(token.content for token in added if token.special),
         "ends": known,
         "bos": _content(said.get("bos_token")),
         "eos": _content(said.get("eos_token")),
     }
+
+
+def template_of(weights: Path) -> str | None:
+    """Return the folder's chat template; None if it has none."""
+    file = weights / "chat_template.jinja"
+    if file.exists():
+        return read_text(file, error=TeacherError) or None
+    template = _read(weights / "tokenizer_config.json").get("chat_template")
+    if isinstance(template, list):  # of name and template
+        template = next((t["template"] for t in template if t["name"] == "default"), None)
+    return template or None
 
 
 def ends_of(weights: Path, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -193,6 +201,13 @@ def ends_of(weights: Path, tokenizer: Tokenizer) -> tuple[int, ...]:
         msg = f"{weights}: neither its config nor its tokenizer says which token ends an answer"
         raise TeacherError(msg)
     return tuple(sorted(known, key=lambda end: end != own))
+
+
+def context_of(weights: Path) -> int:
+    """Return the tokens, read and written, that the model was made for; 0 if it does not say."""
+    config = _read(weights / "config.json")
+    found = config.get("max_position_embeddings") or config.get("n_positions") or 0
+    return found if isinstance(found, int) else 0
 
 
 def _read(path: Path) -> dict[str, Any]:

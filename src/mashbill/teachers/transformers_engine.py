@@ -2,7 +2,7 @@
 
 For models and devices that ``embedded`` does not read. Questions of a batch are computed together,
 padded, which can change the last bits of an answer, so a tie may break another way in another
-batch; with a temperature each is written alone, from a seed of its own.
+batch; what is drawn follows from seed, question and sample (:mod:`mashbill.models.drawing`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from mashbill.core.errors import TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign
 from mashbill.core.teacher import Answer
-from mashbill.models.folder import chat_of, plain_tokenizer, seed_of
+from mashbill.models.drawing import generator
+from mashbill.models.folder import chat_of, plain_tokenizer
 from mashbill.models.prefixed import PrefixedTeacher
 from mashbill.teachers.folder_model import FolderTeacherSpec
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
     from mashbill.core.teacher import Question
     from mashbill.models.chat_template import ChatTemplate
+
+
+_DRAWS = 2
+"""how samples are drawn; before, torch's own generator drew, and each question was asked alone"""
 
 
 class TransformersTeacherSpec(FolderTeacherSpec):
@@ -60,6 +65,8 @@ class TransformersTeacherSpec(FolderTeacherSpec):
             "top_p": self.top_p,
             "seed": self.seed,
             "engine_version": _version(),
+            # Only where it draws: what was answered without keeps its digest.
+            **({"draws": _DRAWS} if self.temperature > 0 else {}),
         }
 
     def load(self, folder: Path, cache: Path, threads: int) -> TransformersTeacher:
@@ -174,60 +181,29 @@ class TransformersTeacher(PrefixedTeacher):
                 asked[place] = self._chat.asked(question, self._spec.max_tokens)
             except TeacherError as error:
                 answers[place] = Answer((), 0, failed=str(error))
-        together = [[place] for place in asked] if self._spec.temperature > 0 else [list(asked)]
-        for places in together:
-            if places:
-                seed = seed_of(self._spec.seed, questions[places[0]])
-                made = self._generated([asked[place] for place in places], seed, self._chat)
-                answers |= dict(zip(places, made, strict=True))
+        if asked:
+            answers |= self._written(questions, asked, self._chat)
         return [answers[place] for place in range(len(questions))]
 
-    def _generated(self, asked: list[list[int]], seed: int, chat: ChatTemplate) -> list[Answer]:
+    def _written(
+        self, questions: Sequence[Question], asked: dict[int, list[int]], chat: ChatTemplate
+    ) -> dict[int, Answer]:
         with needs("kind 'transformers'", "torch-teacher"):
-            import torch
+            from mashbill.models.causal_generation import Draft, written
 
-        longest = max(map(len, asked))
-        ids = np.full((len(asked), longest), chat.ends[0], np.int64)
-        mask = np.zeros_like(ids)
-        for row, one in enumerate(asked):  # padded on the left, where writing goes on
-            ids[row, longest - len(one) :] = one
-            mask[row, longest - len(one) :] = 1
-        how: dict[str, Any] = {"do_sample": False}
-        if self._spec.temperature > 0:
-            how = {
-                "do_sample": True,
-                "temperature": self._spec.temperature,
-                "top_p": self._spec.top_p,
-                "top_k": 0,
-            }
-        device = self._model.device
-        # Only where it runs: forking every GPU that there is would start each of them.
-        drawn = [device] if device.type == "cuda" else []
-        with torch.inference_mode(), torch.random.fork_rng(drawn):
-            torch.manual_seed(seed)
-            made = self._model.generate(
-                self._tensor(ids),
-                attention_mask=self._tensor(mask),
-                max_new_tokens=self._spec.max_tokens,
-                eos_token_id=list(chat.ends),
-                pad_token_id=chat.ends[0],
-                **how,
-            )[:, longest:].tolist()
-        return [_answer(one, written, chat) for one, written in zip(asked, made, strict=True)]
+        how = self._spec.decoding
+        drafts = [Draft(ids, generator(how.seed, questions[at])) for at, ids in asked.items()]
+        made = written(self._model, drafts, chat.ends, how.max_tokens, how)
+        return {
+            place: Answer((), len(asked[place]) + len(ids), chat.text(ids), finish=finish)
+            for place, (ids, finish) in zip(asked, made, strict=True)
+        }
 
     def _tensor(self, values: np.ndarray) -> Any:
         with needs("kind 'transformers'", "torch-teacher"):
             import torch
 
         return torch.from_numpy(values).to(self._model.device)
-
-
-def _answer(asked: list[int], written: list[int], chat: ChatTemplate) -> Answer:
-    """Return an answer; behind the token that ends it there is padding."""
-    ends = [place for place, token in enumerate(written) if token in chat.ends]
-    made = written[: ends[0] + 1] if ends else written
-    text = chat.text(made)
-    return Answer((), len(asked) + len(made), text, finish="stop" if ends else "length")
 
 
 def _version() -> str:
