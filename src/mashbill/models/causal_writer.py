@@ -16,6 +16,7 @@ except for the last bits of float32.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -83,6 +84,7 @@ class CausalWriter:
         self._context = context_of(tokenizer_folder)
         self._ends = _ends(tokenizer_folder, self._tokenizer)
         self._chat: ChatTemplate | None = None
+        self._end: int | None = None
         if template_of(tokenizer_folder):
             self._chat = ChatTemplate(describe(tokenizer_folder, self._tokenizer), self._tokenizer)
         else:
@@ -156,8 +158,10 @@ class CausalWriter:
         if question.schema is not None:
             raise TeacherError(_NO_SCHEMA)
         if self._chat is not None:
-            end = self._chat.ends[:1]
-            choices = tuple([*self._ids(c.strip()), *end] for c in question.choices)
+            choices: tuple[list[int], ...] = ()
+            if question.choices:
+                end = self._end_of_turn(self._chat)
+                choices = tuple([*self._ids(c.strip()), end] for c in question.choices)
             longest = max((len(choice) for choice in choices), default=most)
             return _Asked(self._chat.asked(question, longest), choices, most)
         if question.tools:
@@ -174,6 +178,17 @@ class CausalWriter:
             msg = f"it is {len(ids)} tokens, and the model reads and writes {self._context} in all"
             raise TeacherError(msg)
         return _Asked(ids, choices, min(most, left))
+
+    def _end_of_turn(self, chat: ChatTemplate) -> int:
+        """Return the token by which the template ends an assistant's turn."""
+        if self._end is None:
+            self._end = chat.ends[0]
+            turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+            with contextlib.suppress(TeacherError):
+                begun = chat.filled(turns[:1], begins=True)
+                answer, has_end = chat.up_to_end(chat.filled(turns, begins=False)[len(begun) :])
+                self._end = chat.ids_of(answer, ())[-1] if has_end else self._end
+        return self._end
 
     def _chosen(self, asked: dict[int, _Asked]) -> dict[int, Answer]:
         """Return how likely each choice is, the sum over its tokens."""
