@@ -47,7 +47,7 @@ def defaults() -> dict[str, dict[str, str]]:
             if field.is_required()
             else repr(field.get_default(call_default_factory=True))
             for key, field in model.model_fields.items()
-            if key not in getattr(model, "added", ())
+            if key not in (model.later() if issubclass(model, Literals) else ())
         }
         for name, model in sorted(tables().items())
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import RecipeError
@@ -12,6 +13,7 @@ from mashbill.core.errors import RecipeError
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 # pydantic's type of error -> what TOML wants; {key} is the key, {found} what stands there
 _WRITE = {
     "string_type": 'write text, in quotes: {key} = "{found}"',
@@ -57,7 +59,13 @@ def check_columns(named: Iterable[tuple[str, str]], known: Collection[str] | Non
             raise RecipeError(msg)
 
 
-def explain(path: Path, key: str, model: type[BaseModel], error: ValidationError) -> list[str]:
+def explain(
+    path: Path,
+    key: str,
+    model: type[BaseModel],
+    error: ValidationError,
+    set_by: Mapping[str, str] = _NOBODY,
+) -> list[str]:
     """Return a line for each thing that is wrong with a table of a recipe.
 
     Args:
@@ -65,12 +73,16 @@ def explain(path: Path, key: str, model: type[BaseModel], error: ValidationError
         key: the table, such as ``stages.NAME``.
         model: what it is read as.
         error: how that failed.
+        set_by: key -> the table that sets it, where that is another one.
     """
     # A list is said to be too short too, where what stands in it is none of what may.
     found = error.errors()
     within = {item["loc"][:size] for item in found for size in range(len(item["loc"]))}
     told = [i for i in found if i["type"] != "too_short" or i["loc"] not in within]
-    return [_line(path, key, model, item) for item in told]
+    return [
+        _line(path, set_by.get(str(item["loc"][0]), key) if item["loc"] else key, model, item)
+        for item in told
+    ]
 
 
 def _line(path: Path, key: str, model: type[BaseModel], item: Any) -> str:

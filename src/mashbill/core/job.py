@@ -58,7 +58,7 @@ class Job:
             literals=recipe.literals(name),
             uses=recipe.uses(name),
             folder=recipe.folder,
-            seed=recipe.recipe.seed,
+            seed=recipe.seed_of(name),
             verifiers={
                 use.name: recipe.verifiers[use.name] for use in spec.uses() if use.is_verifier
             },

@@ -20,11 +20,16 @@ class Literals(BaseModel):
     added: ClassVar[frozenset[str]] = frozenset()
     """keys that came after the first release: left out of the literals at their defaults"""
 
+    @classmethod
+    def later(cls) -> frozenset[str]:
+        """Return the keys that came after the first release: its own, and those of what it is."""
+        return frozenset().union(*(vars(base).get("added", ()) for base in cls.__mro__))
+
     @model_serializer(mode="wrap")
     def _without_added_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
         fields = type(self).model_fields
-        for key in type(self).added:
+        for key in type(self).later():
             default = fields[key].get_default(call_default_factory=True)
             if getattr(self, key) == default:
                 written.pop(key, None)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mashbill.core import registry
+from mashbill.core.arms import Arms
 from mashbill.core.artifact import NAME_PATTERN, ArtifactRef
-from mashbill.core.base_model import KINDS, MODELS, ModelSpec, with_models
+from mashbill.core.base_model import MODELS, ModelSpec, with_models
 from mashbill.core.canonical import digest_file
-from mashbill.core.errors import PluginError, RecipeError
-from mashbill.core.explaining import explain, near
+from mashbill.core.errors import RecipeError
 from mashbill.core.file_origins import ORIGINS, FileOrigin, undeclared_files
 from mashbill.core.folder import RecipeFolder
-from mashbill.core.plain_toml import read_toml
+from mashbill.core.recipe_tables import base_table, read_table, spec_table, written
 from mashbill.core.references import check_all
 from mashbill.core.stage import StageSpec
 from mashbill.core.students import with_students
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 VERIFIERS = "verifiers"
 """key of a stage's literals: those that it asks, each with its keys and the release of its rules"""
-_TABLES = (
-    "recipe", "teachers", "verifiers", "models", "stages", "use", "policy", "budget", "origins",
-)  # fmt: skip
 
 
 class Head(BaseModel):
@@ -82,10 +79,17 @@ class Recipe(BaseModel):
     budget: Budget = Budget()
     origins: dict[str, tuple[FileOrigin, ...]] = {}
     """file beside the recipe -> whose words stand in it"""
+    arms: Arms | None = None
+    """which stage is what in which arm and with which seed, where it was written with ``[arms]``"""
 
     def ref(self, stage: str) -> ArtifactRef:
         """Return the address of what a stage makes."""
         return ArtifactRef(stage, self.stages[stage].version or self.recipe.version)
+
+    def seed_of(self, stage: str) -> int:
+        """Return the seed that a stage draws by."""
+        own = self.stages[stage].seed
+        return self.recipe.seed if own is None else own
 
     def uses(self, stage: str) -> tuple[Uses, ...]:
         """Return what a stage uses; a teacher that is a model of this recipe as that model.
@@ -104,8 +108,8 @@ class Recipe(BaseModel):
     def literals(self, stage: str) -> dict[str, Any]:
         """Return what identifies a stage, apart from its inputs: its keys, files and seed."""
         spec = self.stages[stage]
-        literals = spec.model_dump(mode="json", exclude={"version"})
-        literals["seed"] = self.recipe.seed
+        literals = spec.model_dump(mode="json", exclude={"version", "seed"})
+        literals["seed"] = self.seed_of(stage)
         files = self.files_of(stage)
         literals["files"] = {
             **{name: digest_file(self.folder / name) for name in files},
@@ -187,22 +191,22 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         RecipeError: naming the file, the key, what was found and what to do.
         InputError: if a path of ``allow`` is not there.
     """
-    _check_there(path)
-    data = _tables(path)
-    head = _read(path, "recipe", Head, data.get("recipe", {}))
+    data, arms = written(path)
+    head = read_table(path, "recipe", Head, data.get("recipe", {}))
     teachers = {
-        name: _spec(path, f"teachers.{name}", table, registry.TEACHERS)
+        name: spec_table(path, f"teachers.{name}", table, registry.TEACHERS)
         for name, table in data.get("teachers", {}).items()
     }
     verifiers = {
-        name: _spec(path, f"verifiers.{name}", table, registry.VERIFIERS)
+        name: spec_table(path, f"verifiers.{name}", table, registry.VERIFIERS)
         for name, table in data.get("verifiers", {}).items()
     }
     models = {
-        name: _base(path, f"models.{name}", table) for name, table in data.get("models", {}).items()
+        name: base_table(path, f"models.{name}", table)
+        for name, table in data.get("models", {}).items()
     }
     stages = {
-        name: _spec(
+        name: spec_table(
             path, f"stages.{name}", table, registry.STAGES, registry.TRAINERS
         ).with_verifiers(verifiers)
         for name, table in data["stages"].items()
@@ -215,115 +219,26 @@ def load_recipe(path: Path, allow: Sequence[str | Path] = ()) -> Recipe:
         models=models,
         stages=stages,
         folder=folder,
-        use=_read(path, "use", Use, data.get("use", {})),
-        policy=_read(path, "policy", PolicyFiles, data.get("policy", {})),
-        budget=_read(path, "budget", Budget, data.get("budget", {})),
+        use=read_table(path, "use", Use, data.get("use", {})),
+        policy=read_table(path, "policy", PolicyFiles, data.get("policy", {})),
+        budget=read_table(path, "budget", Budget, data.get("budget", {})),
         origins=_origins(path, data.get("origins", {})),
+        arms=arms,
     )
-    check_all(path, recipe, folder)
-    return recipe
-
-
-def _check_there(path: Path) -> None:
-    """Check that a recipe is there.
-
-    Raises:
-        RecipeError: if it is a folder, or nothing.
-    """
-    if path.is_dir():
-        inside = sorted(str(item) for item in path.glob("*.toml"))
-        remedy = f"name the recipe in it: {', '.join(inside[:8])}" if inside else "name a recipe"
-        msg = f"{path}: is a folder; {remedy}"
-        raise RecipeError(msg)
-    if not path.exists():
-        beside = sorted(item.name for item in path.parent.glob("*.toml"))
-        there = f"; {path.parent} has {', '.join(beside[:8])}" if beside else ""
-        if not path.parent.is_dir():
-            there = f"; there is no folder {path.parent}"
-        msg = f"{path}: there is no such recipe{near(path.name, beside) or there}"
-        raise RecipeError(msg)
-
-
-def _tables(path: Path) -> dict[str, Any]:
-    """Return the tables of a recipe, of which none is unknown.
-
-    Raises:
-        RecipeError: naming the key.
-    """
-    _, data = read_toml(path, error=RecipeError)
-    for key in data.keys() - set(_TABLES):
-        msg = (
-            f"{path}: key {key!r} is unknown; a recipe has [recipe], [teachers.*], [verifiers.*], "
-            "[models.*], [stages.*], [use], [policy], [budget] and [origins]"
-        )
-        raise RecipeError(msg)
-    for key in _TABLES:
-        if not isinstance(data.get(key, {}), dict):
-            msg = f"{path}: {key} = {data[key]!r:.60} must be a table"
-            raise RecipeError(msg)
-    if not data.get("stages"):
-        msg = f"{path}: there is no [stages.NAME] table, so there is nothing to do"
-        raise RecipeError(msg)
-    return data
-
-
-_BASES = {registry.TEACHERS: TeacherSpec, registry.VERIFIERS: VerifierSpec}
-
-
-def _spec(path: Path, key: str, table: Any, *groups: str) -> Any:
-    if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
-        msg = f"{path}: [{key}] needs kind = one of {', '.join(registry.kinds(*groups))}"
-        raise RecipeError(msg)
-    kind = table["kind"]
-    base = _BASES.get(groups[0], StageSpec)
     try:
-        model = registry.find(kind, *groups)
-    except PluginError as error:
-        msg = f"{path}: [{key}]: {error}"
-        raise PluginError(msg) from error
+        check_all(path, recipe, folder)
     except RecipeError as error:
-        hint = ""
-        if base is TeacherSpec and not near(kind, registry.kinds(*groups)):
-            hint = "; a provider's model is kind = 'api' with provider = ..., and model = ..."
-        msg = f"{path}: {key}.{error}{hint}"
-        raise RecipeError(msg) from error
-    with registry.telling(f"{path}: [{key}]", kind, *groups):
-        if registry.is_plugin(kind, *groups) and not issubclass(model, base):
-            msg = f"it registers {model!r:.60}, which is no {base.__name__}"
-            raise TypeError(msg)
-        return _read(path, key, model, table)
-
-
-def _base(path: Path, key: str, table: Any) -> ModelSpec:
-    """Return what a trainer starts from.
-
-    Raises:
-        RecipeError: naming the key.
-    """
-    if not isinstance(table, dict) or not isinstance(table.get("kind"), str):
-        msg = f"{path}: [{key}] needs kind = one of {', '.join(KINDS)}"
-        raise RecipeError(msg)
-    kind = table["kind"]
-    if kind not in KINDS:
-        there = near(kind, KINDS) or f"; there are {', '.join(KINDS)}"
-        msg = f"{path}: {key}.kind = {kind!r:.60} is no kind of a base{there}"
-        raise RecipeError(msg)
-    found: ModelSpec = _read(path, key, KINDS[kind], table)
-    return found
-
-
-def _read(path: Path, key: str, model: type[BaseModel], table: Any) -> Any:
-    try:
-        return model.model_validate(table)
-    except ValidationError as error:
-        raise RecipeError("\n".join(explain(path, key, model, error))) from error
+        if arms is None or (told := arms.told(str(error))) == str(error):
+            raise
+        raise type(error)(told) from error
+    return recipe
 
 
 def _origins(path: Path, table: dict[str, Any]) -> dict[str, tuple[FileOrigin, ...]]:
     """Return whose words stand in files: a table each, or a list of several."""
     return {
         name: tuple(
-            _read(path, f"origins.{name}", FileOrigin, one)
+            read_table(path, f"origins.{name}", FileOrigin, one)
             for one in (told if isinstance(told, list) else [told])
         )
         for name, told in table.items()

@@ -190,6 +190,8 @@ class StageSpec(Literals):
     ``run`` (datasets) or ``train`` (models).
     """
 
+    added: ClassVar[frozenset[str]] = frozenset({"seed"})
+
     output: ClassVar[ArtifactKind] = "dataset"
     streams: ClassVar[bool] = True
     """whether each slice of the input can be done alone, so that a resume starts at the next"""
@@ -222,6 +224,9 @@ class StageSpec(Literals):
     pace: ClassVar[float | None] = None
     """trainers: questions a second that a model which writes answers, for plans; None if it cannot
     be said"""
+    draws: ClassVar[bool] = True
+    """whether its seed may change what it makes; a trainer that does is made with each seed of
+    ``[arms]``"""
     references: ClassVar[tuple[str, ...]] = ("input", "inputs", "teacher", "model", "by")
     """fields that name stages or teachers, by themselves, in a list or as values of a table"""
 
@@ -229,6 +234,8 @@ class StageSpec(Literals):
     """which stage this is"""
     version: str | None = Field(default=None, pattern=f"^{NAME_PATTERN}$")
     """version of the artifact; the recipe's if absent"""
+    seed: int | None = Field(default=None, ge=0)
+    """seed of this stage; the recipe's if absent"""
     shard_rows: int = Field(default=4096, gt=0)
     """input rows a shard: what is committed at once"""
 

@@ -119,7 +119,7 @@ class Sessions:
 
         return StageContext(
             name=name,
-            seed=recipe.recipe.seed,
+            seed=recipe.seed_of(name),
             recipe_folder=recipe.folder,
             cache=execution.cache,
             work=work,

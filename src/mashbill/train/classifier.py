@@ -55,6 +55,7 @@ class ClassifierSpec(StageSpec):
 
     output: ClassVar[ArtifactKind] = "model"
     extras: ClassVar[tuple[str, ...]] = ("train",)
+    draws: ClassVar[bool] = False
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("input", "base")
 

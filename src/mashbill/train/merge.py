@@ -29,6 +29,7 @@ class MergeSpec(StageSpec):
 
     output: ClassVar[ArtifactKind] = "model"
     extras: ClassVar[tuple[str, ...]] = ("train",)
+    draws: ClassVar[bool] = False
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("models",)
 

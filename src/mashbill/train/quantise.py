@@ -27,6 +27,7 @@ class QuantiseSpec(StageSpec):
 
     output: ClassVar[ArtifactKind] = "model"
     extras: ClassVar[tuple[str, ...]] = ("train",)
+    draws: ClassVar[bool] = False
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("base",)
 

@@ -19,8 +19,8 @@ import tomli_w
 
 from mashbill.core import registry
 from mashbill.core.errors import InputError, RecipeError
-from mashbill.core.plain_toml import read_toml
 from mashbill.core.recipe import load_recipe
+from mashbill.core.recipe_tables import tables_of
 from mashbill.core.shown import shown
 from mashbill.core.store import write_atomically
 from mashbill.lineage.circuit.arrays import Circuit
@@ -82,7 +82,7 @@ def rebuild(
         InputError: if nothing that the recipe makes rests on them.
     """
     recipe = load_recipe(path, allow)
-    data = read_toml(path)[1]
+    data = tables_of(path)
     replace = replace or {}
     for name in (*replace, *replace.values()):
         if name not in recipe.teachers:
