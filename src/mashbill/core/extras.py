@@ -3,8 +3,9 @@
     with needs("asking a service", "api"):
         import aiohttp
 
-Nothing but imports stands in such a block. What imports an optional package at its top is itself
-imported in one.
+Before the first of them it is settled how threads wait (:mod:`mashbill.core.threads`), which cannot
+be changed once torch is there. Nothing but imports stands in such a block. What imports an optional
+package at its top is itself imported in one.
 
 Where the code of a plugin is called stands :func:`mashbill.core.registry.telling`.
 """
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 
 from mashbill.core.errors import MashbillError, MissingExtraError
 from mashbill.core.installed import NAME
+from mashbill.core.threads import sleep_while_waiting
 
 
 @contextmanager
@@ -29,6 +31,7 @@ def needs(what: str, extra: str) -> Iterator[None]:
     Raises:
         MissingExtraError: naming the packages, and the command that installs them.
     """
+    sleep_while_waiting()
     try:
         yield
     except MashbillError:
