@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from mashbill.core.artifact import Manifest, fingerprint
 from mashbill.core.canonical import canonical, digest_bytes
+from mashbill.core.learning import RowSizes, read_learned, weigh
 from mashbill.core.ledger import GENESIS
 from mashbill.core.merkle import root
 from mashbill.core.record import leaves
@@ -25,7 +26,6 @@ from mashbill.core.store import LEARNED, LEDGER, MANIFEST, NODES
 from mashbill.core.weights import words_of
 from mashbill.lineage.circuit.composer import Composer, close_dataset, close_model
 from mashbill.lineage.circuit.nodes import NodeTable
-from mashbill.lineage.evidence.deriving import times_of
 from mashbill.lineage.evidence.recomposing import source_behind
 
 if TYPE_CHECKING:
@@ -156,18 +156,22 @@ class Forger:
         for item in inputs:
             item["digest"] = Manifest.model_validate(behind[item["name"]].manifest).digest
         if art.manifest["kind"] == "model":
-            times = times_of(self.whole[f"{art.folder}/{LEARNED}"])
-            learned = []
-            for item in inputs:
-                if item["role"] == "trained-on":
-                    data = behind[item["name"]]
-                    rows = [data.tables[shard["file"]] for shard in data.manifest["shards"]]
-                    bills = np.concatenate([np.asarray(table.column("_bill")) for table in rows])
-                    words = np.concatenate([words_of(table) for table in rows])
-                    weights = np.bincount(
-                        bills, words * times[item["name"]], len(data.nodes.numbered)
-                    ).astype(np.int64)
-                    learned.append((item["channel"], data.nodes, weights))
+            said = read_learned(self.whole[f"{art.folder}/{LEARNED}"])
+            trained = [item for item in inputs if item["role"] == "trained-on"]
+            sizes = {}
+            for item in trained:
+                data = behind[item["name"]]
+                rows = [data.tables[shard["file"]] for shard in data.manifest["shards"]]
+                bills = np.concatenate([np.asarray(table.column("_bill")) for table in rows])
+                words = np.concatenate([words_of(table) for table in rows])
+                sizes[item["name"]] = RowSizes(words, bills, len(data.nodes.numbered))
+            weighed = weigh(said, sizes)
+            learned = [
+                (i["channel"], behind[i["name"]].nodes, weighed.by_node[i["name"]]) for i in trained
+            ]
+            art.manifest["learned_from"] = [one.model_dump(mode="json")
+                                            for one in weighed.learned_from]  # fmt: skip
+            art.manifest |= {"tokens": weighed.tokens, "token_unit": weighed.unit}
             bases = [(i["channel"], behind[i["name"]].nodes) for i in inputs if i["role"] == "base"]
             files = next(
                 b["files"]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from forging import parquet
 
 from mashbill.core.artifact import Manifest
 from mashbill.core.canonical import digest
+from mashbill.core.learning import Learned, learned_table, read_learned
 from mashbill.core.store import LEARNED
 from mashbill.lineage.circuit.nodes import NodeTable
-from mashbill.lineage.evidence.deriving import times_of
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from forging import Art, Forger
 
@@ -154,22 +157,36 @@ class InsiderRows:
         forger.recount(art)
         self.sign(forger, forger.thoroughly(art))
 
-    def i_trainer_says_it_never_saw_them(self) -> None:
+    def _trainer_says(self, change: Callable[[Learned, int], Learned]) -> None:
+        """Let a trainer say something else of the rows of the first dataset."""
         forger = self.forge()
         art = forger.art("student")
-        times = times_of(forger.whole[f"{art.folder}/{LEARNED}"])
-        rows = forger.art("first").manifest["rows"]
-        seen = times["both@1"].copy()
-        seen[:rows] = 0
-        names = pa.array(["both@1"] * len(seen))
-        art.files[LEARNED] = parquet(
-            pa.table({"input": names, "times": pa.array(seen, pa.int64())})
-        )
+        said = read_learned(forger.whole[f"{art.folder}/{LEARNED}"])["both@1"]
+        said = change(said, forger.art("first").manifest["rows"])
+        art.files[LEARNED] = parquet(learned_table({"both@1": said}))
         forger.settle(art)
-        again = forger.recompose("student")
-        body = again.nodes.bodies[again.nodes.root]
-        again.manifest["tokens"] = sum(tokens for _, _, tokens in body["members"])
-        self.sign(forger, forger.thoroughly(again))
+        self.sign(forger, forger.thoroughly(forger.recompose("student")))
+
+    def i_trainer_says_it_never_saw_them(self) -> None:
+        def change(said: Learned, rows: int) -> Learned:
+            return replace(said, times=np.where(np.arange(len(said.times)) < rows, 0, said.times))
+
+        self._trainer_says(change)
+
+    def i_trainer_says_their_loss_weighed_little(self) -> None:
+        least = self.draw.choice([0.0, 1e-9, 0.5])
+
+        def change(said: Learned, rows: int) -> Learned:
+            weights = np.where(np.arange(len(said.times)) < rows, least, 1.0)
+            return replace(said, loss_weight=weights)
+
+        self._trainer_says(change)
+
+    def i_trainer_says_they_had_few_tokens(self) -> None:
+        def change(said: Learned, rows: int) -> Learned:
+            return replace(said, tokens=np.where(np.arange(len(said.times)) < rows, 1, 1000))
+
+        self._trainer_says(change)
 
     def i_weights_of_a_model_exchanged(self) -> None:
         forger = self.forge()

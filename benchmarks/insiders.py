@@ -40,6 +40,8 @@ UNFOUND = {
     "was changed is shown by the ledger signed anew, or by the artifact committed twice",
     "teacher taken out throughout": "manifest, literals, calls and all that was made of it agree",
     "trainer says it never saw them": "how often a trainer saw a row is its own count",
+    "trainer says their loss weighed little": "by what a trainer weighs a loss is its own word",
+    "trainer says they had few tokens": "how many tokens a trainer counts is its own count",
     "decision turned to allow": "a decision is an entry, and the key signs entries",
     "days moved back": "times are the signer's word",
     "weights of a model exchanged": "training is not done again",

@@ -25,6 +25,7 @@ from mashbill.cli.show import (
     print_bill,
     print_contradicted,
     print_difference,
+    print_learned,
     print_verdicts,
 )
 from mashbill.lineage.bills.definitions import SHIPPED, is_definition
@@ -88,6 +89,7 @@ def _print(found: Billed, claims: str) -> None:
     asked = found.subject
     if asked.entity is None:
         print_bill(found.lines, asked.name, found.coverage)
+        print_learned(found)
     else:
         if asked.resolved:
             out.say(f"Name: {asked.resolved}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mashbill.lineage.whatif.rebuild import Rebuild
     from mashbill.lineage.whatif.removal import Affected
     from mashbill.run.spend import Spend
-    from mashbill.workspace.billed import Difference
+    from mashbill.workspace.billed import Billed, Difference
 
 
 _COLUMNS = 12  # columns of a file that a terminal shows
@@ -183,6 +183,36 @@ def print_bill(lines: Sequence[Line], name: str, covered: Coverage | None = None
         out.say(f"Coverage: {covered}.")
         for text in covered.not_recorded:
             out.say(f"Not recorded: {text}")
+
+
+def print_learned(found: Billed) -> None:
+    """Print what each dataset is in a model: tokens x epochs x loss weight."""
+    if not found.learned_from or found.subject.manifest is None:
+        return
+    unit = found.subject.manifest.token_unit
+    from mashbill.workspace.billed import told_of
+
+    listing = table(
+        "dataset", "rows", f"{unit} a pass", "epochs", "loss weight", "part",
+        title=f"What {found.name} learned from",
+    )  # fmt: skip
+    for each in found.learned_from:
+        told = told_of(each, found.learned_from)
+        least, largest = each.loss_weights
+        listing.add_row(
+            each.name,
+            f"{each.rows:,}",
+            f"{each.tokens:,}",
+            f"{each.epochs:.4g}",
+            f"{least:.4g}" if least == largest else f"{least:.4g} to {largest:.4g}",
+            share_text((told["part"], told["part"])),
+        )
+    out.print(listing)
+    out.print(
+        f"A part is {unit} times epochs times loss weight, beside the other datasets'; the weights "
+        "that it started from have none that is known.",
+        style="dim",
+    )
 
 
 def print_contradicted(told: Mapping[str, Contradiction]) -> None:

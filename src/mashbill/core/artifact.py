@@ -96,6 +96,28 @@ class FileDigest(_Frozen):
     sha256: str
 
 
+class LearnedFrom(_Frozen):
+    """What a dataset is in a model that learned from it: see :mod:`mashbill.core.learning`."""
+
+    name: str
+    """address of the dataset"""
+    rows: int
+    """that count: seen, with a loss that was"""
+    tokens: int
+    """of those rows in one pass, in the manifest's ``token_unit``"""
+    seen: int
+    """tokens, each as often as it was learned from"""
+    loss_weights: tuple[float, float]
+    """the least and the largest of those rows"""
+    weight: int
+    """in the model's bill, to be compared with that of its other datasets alone"""
+
+    @property
+    def epochs(self) -> float:
+        """How often a token was seen, in the mean."""
+        return self.seen / self.tokens if self.tokens else 0.0
+
+
 class InputRef(_Frozen):
     """What a stage took in, under which role and channel, and exactly which bytes."""
 
@@ -173,6 +195,8 @@ class Manifest(_Frozen):
     """model files"""
     learned: FileDigest | None = None
     """of a model: how often each row was learned from (:data:`mashbill.core.store.LEARNED`)"""
+    learned_from: tuple[LearnedFrom, ...] = ()
+    """of a model: what each dataset is in it, added up; empty in those of releases before 0.3"""
     tolerance: float | None = None
     """how far scores may lie from these where they are computed again; None where they may not"""
     nodes: FileDigest
@@ -200,6 +224,8 @@ class Manifest(_Frozen):
             for key in _LEFT_OUT & item.keys():
                 if item[key] is None:
                     del item[key]
+        if not self.learned_from:
+            del data["learned_from"]
         return canonical(data)
 
     @property

@@ -152,6 +152,12 @@ class StageContext:
     becomes of them before it buys the rest; None for all"""
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers: dataset name -> times that each row was learned from, shape (rows,)"""
+    loss_weight: dict[str, float | np.ndarray] = field(default_factory=dict)
+    """trainers: dataset name -> by what the loss of its rows was multiplied, a number or one a row,
+    shape (rows,); 1 where it is not set. Bills weigh by it: :mod:`mashbill.core.learning`"""
+    tokens: dict[str, np.ndarray] = field(default_factory=dict)
+    """trainers that count: dataset name -> tokens of each row that one pass learns from, shape
+    (rows,); of all datasets or of none, and then words stand for them"""
     trained: Predictor | Writer | None = None
     """trainers: the model as it stands in memory; what was written is held against it"""
     curves: Curves = field(default_factory=Curves)

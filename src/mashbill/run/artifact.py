@@ -1,8 +1,7 @@
-"""Making one artifact: shards of a dataset, committed one by one, or the files of a model."""
+"""Making one artifact: shards of a dataset, committed one by one; a model is in ``trained``."""
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mashbill.core.artifact import FileDigest
-from mashbill.core.canonical import digest, digest_bytes, digest_file
-from mashbill.core.curves import CURVES
-from mashbill.core.errors import InputError, StoreError
+from mashbill.core.canonical import digest_bytes
+from mashbill.core.errors import InputError
 from mashbill.core.reasons import rejections
 from mashbill.core.record import (
     BILL,
@@ -23,22 +21,14 @@ from mashbill.core.record import (
     one_batch,
     user_columns,
 )
-from mashbill.core.store import LEARNED, NODES, publish, write_atomically
-from mashbill.core.weights import weighed, words_of
+from mashbill.core.store import NODES, write_atomically
 from mashbill.files.rows.cells import Cells
-from mashbill.lineage.circuit.composer import Composer, close_dataset, close_model
-from mashbill.lineage.circuit.declared import learned_beside, row_nodes
+from mashbill.lineage.circuit.composer import Composer, close_dataset
+from mashbill.lineage.circuit.declared import row_nodes
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.run.contract import Contract
 from mashbill.run.opening import ENOUGH, Piece
-from mashbill.run.reloading import check_written
-from mashbill.run.shards import (
-    Prepared,
-    ShardWriter,
-    measured_before,
-    write_learned,
-    write_parquet,
-)
+from mashbill.run.shards import Prepared, ShardWriter, measured_before
 from mashbill.run.slices import Slice, check_wanted, run_slices, slices
 from mashbill.run.stage_work import MadeSlice, Nodes
 from mashbill.run.task import Task
@@ -60,7 +50,7 @@ _SHARD_BYTES = 64 << 20
 def make_dataset(task: Task) -> dict[str, Any]:
     """Run a stage, shard by shard from the first that is missing; return the manifest's parts."""
     folder = task.store.folder("dataset", task.ref)
-    done = _committed_shards(task)
+    done = committed_shards(task)
     if task.spec.streams:
         measured_before(done, task.context)
     composer = row_nodes(task.recipe, task.name, task.tables)
@@ -84,7 +74,7 @@ def make_dataset(task: Task) -> dict[str, Any]:
         "rows": sum(shard.rows for shard in writer.kept),
         "rejected_rows": sum(shard.rows for shard in writer.rejected),
         "tokens": sum(table.tokens),
-        **_write_nodes(folder, table),
+        **write_nodes(folder, table),
     }
 
 
@@ -98,64 +88,8 @@ def _commonest_reason(folder: Path, writer: ShardWriter) -> str:
     return f" ({first.rows:,} of {reasons.rows:,} were rejected with: {told})"
 
 
-def make_model(task: Task) -> dict[str, Any]:
-    """Train a model and return the manifest's parts."""
-    scratch = task.context.work / "out"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    task.spec.train(task.context, scratch)
-    check_written(task, scratch)
-    _write_curves(task, scratch)
-    folder = task.store.folder("model", task.ref)
-    _committed_shards(task)
-    files = []
-    for path in sorted(scratch.iterdir()):
-        files.append(FileDigest(file=path.name, sha256=digest_file(path)))
-        publish(path, folder / path.name)
-    learned, times = [], []
-    tokens = 0
-    for use in (use for use in task.spec.uses() if use.role == "trained-on"):
-        seen = task.context.seen[use.name]
-        data = task.context.input(use.name)
-        weights = _tokens_by_node(data, seen, len(task.tables[use.name].numbered))
-        times.append((str(data.manifest.ref), seen))
-        learned.append((use.via, task.tables[use.name], weights))
-        tokens += int(weights.sum())
-    bases = learned_beside(task.recipe, task.name, task.tables)
-    content = digest([[item.file, item.sha256] for item in files])
-    table = close_model(str(task.ref), content, learned, bases)
-    return {
-        "kind": "model",
-        "files": tuple(files),
-        "tokens": tokens,
-        "learned": FileDigest(file=LEARNED, sha256=write_learned(folder / LEARNED, times)),
-        **_write_nodes(folder, table),
-    }
-
-
-def _write_curves(task: Task, scratch: Path) -> None:
-    """Put what the trainer measured as it went among the model's files."""
-    if (scratch / CURVES).exists():
-        msg = (
-            f"stages.{task.name}: kind {task.spec.kind!r} wrote a file {CURVES}, which is where "
-            "what ctx.curves keeps is written; nothing was committed: call it otherwise"
-        )
-        raise StoreError(msg)
-    table = task.context.curves.table()
-    if table is not None:
-        write_parquet(table, scratch / CURVES)
-
-
-def _tokens_by_node(data: Dataset, seen: np.ndarray, nodes: int) -> np.ndarray:
-    schema = pq.read_schema(data.path / data.manifest.shards[0].file)
-    table = data.read(0, data.num_rows, [*weighed(schema), BILL])
-    weights = words_of(table) * seen
-    return np.bincount(np.asarray(table.column(BILL)), weights=weights, minlength=nodes).astype(
-        np.int64
-    )
-
-
-def _write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
+def write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
+    """Write the nodes of an artifact; return what its manifest says of them."""
     data = table.to_parquet()
     write_atomically(folder / NODES, data)
     return {
@@ -165,7 +99,7 @@ def _write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
     }
 
 
-def _committed_shards(task: Task) -> dict[int, dict[str, Any]]:
+def committed_shards(task: Task) -> dict[int, dict[str, Any]]:
     """Return the shards of this artifact that are committed, and clear away everything else.
 
     What was committed under another fingerprint is given up on record; files that no entry speaks

@@ -24,7 +24,7 @@ from mashbill.core.stage import WARNINGS, StageContext
 from mashbill.core.store import CALLS, told_of_the_disk
 from mashbill.lineage.circuit.contradicted import told_of
 from mashbill.lineage.circuit.nodes import NodeTable
-from mashbill.run.artifact import make_dataset, make_model
+from mashbill.run.artifact import make_dataset
 from mashbill.run.branches import Branches
 from mashbill.run.committing import clear_others, commit, input_of, scratch_of
 from mashbill.run.deciding_again import DecidingAgain
@@ -36,6 +36,7 @@ from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
 from mashbill.run.sessions import Sessions, Told
 from mashbill.run.task import Task
+from mashbill.run.trained import make_model
 from mashbill.stages.marks.answers import Answers
 from mashbill.stages.marks.index import held
 from mashbill.stages.marks.looking import Looking

@@ -305,19 +305,3 @@ def measured_before(done: Mapping[int, Mapping[str, Any]], context: StageContext
         else:
             add_measures(context.measures, entry.get("measures", {}))
             context.overall |= entry.get("overall", {})
-
-
-def write_learned(path: Path, times: Sequence[tuple[str, np.ndarray]]) -> str:
-    """Write how often a trainer learned from each row, and return the file's SHA-256.
-
-    Args:
-        path: the file.
-        times: (address, times of each row, shape (rows,)) of each dataset.
-    """
-    names = [pa.repeat(pa.scalar(name), len(seen)) for name, seen in times]
-    seen = np.concatenate([np.empty(0, np.int64), *(seen for _, seen in times)])
-    columns = {
-        "input": pa.chunked_array(names, pa.string()),
-        "times": pa.array(seen, pa.int64()),
-    }
-    return write_parquet(pa.table(columns), path)

@@ -21,6 +21,7 @@ from mashbill.workspace.tables import html_table, text_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mashbill.core.artifact import LearnedFrom
     from mashbill.lineage.subject import Subject
     from mashbill.policy.statuses import Status
 
@@ -81,6 +82,14 @@ class Billed:
         catalogue = subject.lineage.catalogue
         return tuple(unsettled(catalogue, subject.entity, self.definitions, self.claims))
 
+    @property
+    def learned_from(self) -> tuple[LearnedFrom, ...]:
+        """Of a model: rows, tokens, epochs and loss weights of each dataset that it learned from.
+
+        Empty of a dataset, a public model, and one that a release before 0.3 made.
+        """
+        return self.subject.manifest.learned_from if self.subject.manifest else ()
+
     def against(self, other: Billed | str) -> Difference:
         """Return only how this bill and another one differ, or how two definitions differ on it.
 
@@ -125,7 +134,9 @@ class Billed:
             subject.name, digest, list(self.lines), list(self.verdicts), self.coverage,
             subject.contradicted, subject.prompted,
         )  # fmt: skip
-        return {**told, "unsettled": [vars(doubt) for doubt in self.unsettled]}
+        learned = [told_of(each, self.learned_from) for each in self.learned_from]
+        unsettled = [vars(doubt) for doubt in self.unsettled]
+        return {**told, "unsettled": unsettled, "learned_from": learned}
 
     def _rows(self) -> list[tuple[Any, ...]]:
         return [
@@ -141,6 +152,19 @@ class Billed:
 
     def _repr_html_(self) -> str:
         return html_table(f"Bill of {self.name}", _COLUMNS, self._rows())
+
+
+def told_of(one: LearnedFrom, others: Sequence[LearnedFrom]) -> dict[str, Any]:
+    """Return what a dataset is in a model, for a program, with its part beside the others'."""
+    whole = sum(each.weight for each in others)
+    return {
+        "dataset": one.name,
+        "rows": one.rows,
+        "tokens": one.tokens,
+        "epochs": round(one.epochs, 6),
+        "loss_weight": list(one.loss_weights),
+        "part": one.weight / whole if whole else 0.0,
+    }
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from mashbill.core.artifact import Manifest
 from mashbill.core.errors import MashbillError
 from mashbill.core.faults import model_fault
+from mashbill.core.learning import read_learned
 from mashbill.core.merkle import root
 from mashbill.core.parsing import json_value
 from mashbill.core.record import CALL, leaves
@@ -43,7 +44,7 @@ from mashbill.lineage.evidence.agreeing import (
 from mashbill.lineage.evidence.calls import Calls
 from mashbill.lineage.evidence.comparing import came_from, check_own_columns, compared, pointed_at
 from mashbill.lineage.evidence.counting import COMMITTING, count, set_back, told_apart
-from mashbill.lineage.evidence.deriving import Pending, derivations, times_of
+from mashbill.lineage.evidence.deriving import Pending, derivations
 from mashbill.lineage.evidence.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.evidence.leftovers import find_leftovers
 from mashbill.lineage.evidence.made import Rows
@@ -310,7 +311,7 @@ class Auditor:
                 self._find(learned, entry.index, "is not among the files that its entry commits")
             return
         try:
-            times = times_of(intact[learned]) if learned is not None else None
+            times = read_learned(intact[learned]) if learned is not None else None
         except (ValueError, pa.ArrowException, OSError) as error:
             what = f"cannot be read as times that rows were learned from: {error!s:.200}"
             self._find(f"{folder}/{LEARNED}", entry.index, what)

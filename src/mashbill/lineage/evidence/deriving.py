@@ -7,13 +7,8 @@ its inputs), and its nodes with all of that (:mod:`mashbill.lineage.evidence.rec
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mashbill.core.artifact import FORMAT, TOKEN_UNIT, ArtifactRef, fingerprint, named_by
 from mashbill.core.canonical import canonical, digest_bytes
@@ -26,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from mashbill.core.artifact import InputRef, Manifest
+    from mashbill.core.learning import Learned
     from mashbill.core.ledger import Entry
     from mashbill.lineage.circuit.nodes import NodeTable
     from mashbill.lineage.evidence.made import Rows
@@ -76,7 +72,7 @@ class Derivations:
         manifest, table = pending.manifest, pending.table
         del self.waiting[str(manifest.ref)]
         if manifest.kind == "model":
-            found = recompose_model(manifest, table, self.made, pending.times)
+            found = recompose_model(manifest, table, self.made, pending.learned)
         else:
             found = recompose_dataset(manifest, table, pending.kept, pending.rejected, self.made)
             # Who is made of these rows wants their nodes and words alone.
@@ -99,7 +95,8 @@ class Derivations:
                 f"{self.begun[str(manifest.ref)]} is by a later one: what its lineage was composed "
                 "from was taken out"
             )
-        if manifest.token_unit != TOKEN_UNIT:
+        # What a trainer counted is in learned.parquet, by which a model is weighed again.
+        if manifest.token_unit != TOKEN_UNIT and manifest.learned is None:
             yield f"counts its size in {manifest.token_unit:.40}, where {TOKEN_UNIT} are counted"
         inputs = [item for item in manifest.inputs if item.is_artifact]
         asked = fingerprint(
@@ -235,7 +232,7 @@ class Pending:
     table: NodeTable
     kept: Sequence[Rows] = ()
     rejected: Sequence[Rows] = ()
-    times: Mapping[str, np.ndarray] | None = None
+    learned: Mapping[str, Learned] | None = None
 
 
 def _texts(value: Any) -> list[str]:
@@ -254,32 +251,3 @@ def _texts(value: Any) -> list[str]:
 def _object(text: str) -> dict[str, Any]:
     value = json_value(text, "a teacher's identity")
     return value if isinstance(value, dict) else {}
-
-
-def times_of(data: bytes) -> dict[str, np.ndarray]:
-    """Read ``learned.parquet``: address of each dataset -> times of each row, shape (rows,).
-
-    Raises:
-        ValueError: if it is not such a file.
-    """
-    table = pq.ParquetFile(io.BytesIO(data)).read()
-    if table.column_names != ["input", "times"] or table.column("times").null_count:
-        msg = f"has columns {table.column_names}"
-        raise ValueError(msg)
-    names = table.column("input").combine_chunks()
-    times = np.asarray(table.column("times"), np.int64)
-    if len(times) and times.min() < 0:
-        msg = "says that a row was learned from less than never"
-        raise ValueError(msg)
-    ends = pc.run_end_encode(names) if len(names) else None
-    found: dict[str, np.ndarray] = {}
-    begin = 0
-    for name, end in (
-        zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True) if ends else ()
-    ):
-        if str(name) in found:
-            msg = f"has rows of {name} in two places"
-            raise ValueError(msg)
-        found[str(name)] = times[begin:end]
-        begin = end
-    return found

@@ -17,6 +17,8 @@ import numpy as np
 
 from mashbill.core.canonical import canonical, digest, digest_bytes
 from mashbill.core.file_origins import file_actors
+from mashbill.core.learning import Learned, RowSizes, weigh
+from mashbill.lineage.bills.telling import amount
 from mashbill.lineage.circuit.composer import Actor, Composer, close_model
 from mashbill.lineage.circuit.nodes import NodeTable, parts_of, reachable, source_of
 
@@ -241,7 +243,7 @@ def recompose_model(
     manifest: Manifest,
     table: NodeTable,
     inputs: Mapping[str, Made],
-    times: Mapping[str, np.ndarray] | None,
+    learned: Mapping[str, Learned] | None,
 ) -> Composed:
     """Compose the node of a model again and compare it.
 
@@ -249,8 +251,8 @@ def recompose_model(
         manifest: what was committed.
         table: its nodes as committed.
         inputs: what it was made of, by address.
-        times: address of each dataset -> how often each of its rows was learned from, shape
-            (rows,); None if that was not recorded.
+        learned: address of each dataset -> how its rows were learned from; None if that was not
+            recorded.
     """
     found = Composed(
         _wrong_roles(manifest, {"trained-on", "base", "beside", "actor", "teacher", "verifier"})
@@ -262,7 +264,7 @@ def recompose_model(
         found.not_derived.append(f"{absent[0]}, which it was made of, cannot be read here")
         return found
     data = [item for item in manifest.inputs if item.role == "trained-on"]
-    strange = sorted((times or {}).keys() - {item.name for item in data})
+    strange = sorted((learned or {}).keys() - {item.name for item in data})
     if strange:
         found.wrong.append(
             f"says how often rows of {strange[0]:.80} were learned from, and was not trained on it"
@@ -270,31 +272,35 @@ def recompose_model(
         return found
     bases = _beside(manifest, inputs)
     files = digest([[item.file, item.sha256] for item in manifest.files])
-    if times is None and data:
+    if learned is None and data:
         _compare_members(manifest, table, inputs, files, found)
         return found
-    learned = []
+    sizes: dict[str, RowSizes] = {}
     for item in data:
-        made, seen = inputs[item.name], (times or {}).get(item.name)
+        made, seen = inputs[item.name], (learned or {}).get(item.name)
         words = np.concatenate([np.empty(0, np.int64), *(rows.words for rows in made.kept)])
-        if seen is None or len(seen) != len(words):
+        if seen is None or len(seen.times) != len(words):
             found.wrong.append(f"does not say how often each row of {item.name} was learned from")
             return found
-        weights = np.bincount(
-            made.bills, weights=words * seen, minlength=len(made.table.numbered)
-        ).astype(np.int64)
-        learned.append((item.channel, made.table, weights))
-    wanted = close_model(str(manifest.ref), files, learned, bases)
+        sizes[item.name] = RowSizes(words, made.bills, len(made.table.numbered))
+    again = weigh(learned or {}, sizes)
+    members = [(i.channel, inputs[i.name].table, again.by_node[i.name]) for i in data]
+    wanted = close_model(str(manifest.ref), files, members, bases)
     if wanted.digest != table.digest:
         found.wrong.append(
             f"says that it rests on {_sources_of(table, table.root)}; by what "
             f"{_names(manifest)} say, it rests on {_sources_of(wanted, wanted.root)}, and its "
             "node has other parts or weights"
         )
-    tokens = sum(int(weights.sum()) for _, _, weights in learned)
-    if manifest.tokens != tokens:
+    if (manifest.tokens, manifest.token_unit) != (again.tokens, again.unit):
         found.wrong.append(
-            f"its manifest states {manifest.tokens:,} words; it learned from {tokens:,}"
+            f"its manifest states {amount(manifest.tokens, manifest.token_unit)}; it learned from "
+            f"{amount(again.tokens, again.unit)}"
+        )
+    if manifest.learned_from and manifest.learned_from != again.learned_from:
+        found.wrong.append(
+            "its manifest states other rows, tokens, times or weights of what it learned from "
+            "than learned.parquet and its inputs do"
         )
     return found
 
