@@ -169,9 +169,10 @@ class Forger:
             learned = [
                 (i["channel"], behind[i["name"]].nodes, weighed.by_node[i["name"]]) for i in trained
             ]
-            art.manifest["learned_from"] = [one.model_dump(mode="json")
-                                            for one in weighed.learned_from]  # fmt: skip
             art.manifest |= {"tokens": weighed.tokens, "token_unit": weighed.unit}
+            if weighed.learned_from:
+                told = [one.model_dump(mode="json") for one in weighed.learned_from]
+                art.manifest["learned_from"] = told
             bases = [(i["channel"], behind[i["name"]].nodes) for i in inputs if i["role"] == "base"]
             files = next(
                 b["files"]
