@@ -31,7 +31,7 @@ from mashbill.stages.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import Projection, project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -125,6 +125,10 @@ class Plan:
         """What the bill and the verdicts are about."""
         return self.recipe.ref(self.recipe.result)
 
+    def part(self, names: Collection[str]) -> Plan:
+        """Return it with some of its stages, for a run that makes these alone."""
+        return replace(self, stages=tuple(s for s in self.stages if s.name in names))
+
     def verdicts(self) -> list[tuple[Verdict, Verdict]]:
         """Return what each definition would conclude: on closed models, and on any model."""
         return judge_all(self.preview)
@@ -189,6 +193,7 @@ class Plan:
         return {
             "recipe": self.recipe.recipe.name,
             "result": str(self.result),
+            "arms": self.recipe.arms and self.recipe.arms.as_json(),
             "stages": [
                 {
                     "name": stage.name,

@@ -79,7 +79,7 @@ def test_what_an_arm_touches_is_made_apart_and_the_rest_once(toy):
         "scratch": "heldout-scratch.raw.s1",
     }
     assert recipe.result == "scratch.top.s1"
-    cell = recipe.arms.of("raw", 2)[0]
+    cell = recipe.arms.of(["raw"], [2])[0]
     assert (cell.stages["scratch"], cell.stages["first"]) == ("scratch.raw.s2", "first")
 
 
@@ -87,7 +87,7 @@ def test_a_teacher_that_an_arm_sets_is_another_teacher_and_what_asks_it_another_
     recipe = loaded(toy, {"calm": {"teachers": {"fake": {"noise": 0.0}}}, "plain": {}})
     assert recipe.teachers["fake.calm"].noise == 0.0
     assert recipe.stages["labelled.calm"].teacher == "fake.calm"
-    assert recipe.arms.of("plain")[0].stages["labelled"] == "labelled"
+    assert recipe.arms.of(["plain"])[0].stages["labelled"] == "labelled"
 
 
 def test_an_arm_of_another_kind_writes_the_stage_anew(toy):
@@ -115,7 +115,7 @@ def test_what_an_arm_no_longer_needs_is_not_made_for_it(toy):
     assert [n for n in recipe.stages if n.startswith("evaluation")] == [
         "evaluation.trained.s1", "evaluation.trained.s2", "evaluation.none"
     ]  # fmt: skip
-    assert "scratch" not in recipe.arms.of("none")[0].stages
+    assert "scratch" not in recipe.arms.of(["none"])[0].stages
     arms["none"]["scratch"] = False
     arms["none"]["heldout-scratch"] = False
     assert list(loaded(toy, arms).stages) == list(recipe.stages)
@@ -183,16 +183,35 @@ def test_a_stage_takes_another_one_of_all_arms(toy):
         "input": "heldout",
         "systems": {"scratch": "heldout-scratch.*", "a-alone": "heldout-scratch.a.*",
                     "classifier": "heldout-classifier"},
-        "compare": [["scratch.a.s1", "scratch.b.s1"]],
+        "compare": [["scratch.a", "scratch.b"]],
     }  # fmt: skip
-    data["arms"] = {"seeds": [1, 2], "a": {"scratch": {"steps": 4}}, "b": {"scratch": {"steps": 5}}}
+    data["arms"] = {"a": {"scratch": {"steps": 4}}, "b": {"scratch": {"steps": 5}}}
     recipe = load_recipe(written(toy, data))
     found = recipe.stages["side-by-side"].systems
-    assert list(found) == [
-        "scratch.a.s1", "scratch.a.s2", "scratch.b.s1", "scratch.b.s2",
-        "a-alone.s1", "a-alone.s2", "classifier",
+    assert found == {
+        "scratch.a": "heldout-scratch.a",
+        "scratch.b": "heldout-scratch.b",
+        "a-alone": "heldout-scratch.a",
+        "classifier": "heldout-classifier",
+    }
+
+
+def test_the_seeds_of_an_arm_are_a_list(toy):
+    data = tables(toy)
+    data["stages"]["all"] = {"kind": "merge", "models": {"scratch.*": 1.0}}
+    inputs = ["confident", "heldout-scratch.b.*"]
+    data["stages"]["mixed"] = {"kind": "pretrain", "inputs": inputs, "steps": 2}
+    data["arms"] = {
+        "seeds": [1, 2],
+        "seeded": ["scratch"],
+        "a": {"scratch": {"steps": 4}},
+        "b": {"scratch": {"steps": 5}},
+    }
+    found = tables_of(written(toy, data))["stages"]
+    assert found["mixed"]["inputs"] == ["confident", "heldout-scratch.b.s1", "heldout-scratch.b.s2"]
+    assert list(found["all"]["models"]) == [
+        "scratch.a.s1", "scratch.a.s2", "scratch.b.s1", "scratch.b.s2"
     ]  # fmt: skip
-    assert found["a-alone.s2"] == "heldout-scratch.a.s2"
 
 
 @pytest.mark.parametrize("count", [1, 2, 50])
@@ -247,6 +266,10 @@ def drawn(toy, arms):
         if not re.search("ask for the same|draws nothing", str(error)):
             raise
         return None
+
+
+def _same(recipe, cell):
+    return next(one for one in recipe.arms.cells if (one.arm, one.seed) == (cell.arm, cell.seed))
 
 
 LAWS = settings(
@@ -314,7 +337,7 @@ def test_one_more_arm_or_seed_changes_nothing_of_those_before(toy, arms):
     before = literals(recipe)
     assert {name: literals(longer).get(name) for name in before} == before
     for cell in recipe.arms.cells:
-        assert longer.arms.of(cell.arm, cell.seed)[0].stages == cell.stages
+        assert _same(longer, cell).stages == cell.stages
 
 
 @LAWS

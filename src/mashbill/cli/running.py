@@ -66,6 +66,9 @@ def plan(
     terms: TermsOption = None,
     rules: RulesOption = None,
     allow: AllowOption = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="A line for each arm and seed of every stage.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show order, counts, time and price, what goes on the bill, and what terms say to it."""
@@ -83,7 +86,7 @@ def plan(
     from mashbill.run.needing import lacking
     from mashbill.run.permission import prompt_findings
 
-    print_plan(planned.plan)
+    print_plan(planned.plan, whole=show_all)
     _warn(planned.warnings)
     absent = lacking(planned.plan)
     if absent is not None:
@@ -146,6 +149,14 @@ def run(
             help="Buy on where a service's first answers are rejected, or cut off.",
         ),
     ] = False,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="Make this arm of [arms] alone; may be given more than once."),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="Make this seed of [arms] alone; may be given more than once."),
+    ] = None,
     teacher: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -178,6 +189,8 @@ def run(
             display=display,
             earlier_terms=earlier_terms,
             go_on_rejected=go_on_rejected,
+            arms=arm or (),
+            seeds=seed or (),
         )
     except KeyboardInterrupt:
         err.say(STOPPED)

@@ -9,6 +9,8 @@ from rich.tree import Tree
 from mashbill.cli.options import out
 from mashbill.cli.printing import line as one_line
 from mashbill.cli.printing import stacked, table
+from mashbill.cli.show_arms import grouped, named_alike, print_arms
+from mashbill.core.plain import listed
 from mashbill.lineage.bills.bill import Line, summarised
 from mashbill.lineage.bills.telling import counted, licence_words
 from mashbill.lineage.bills.text import conclusion_text, path_text, share_text
@@ -35,8 +37,13 @@ _COLUMNS = 12  # columns of a file that a terminal shows
 _UNKNOWN = 12  # unknowns that a terminal shows
 
 
-def print_plan(made: planning.Plan) -> None:
-    """Print a plan's stages, totals and verdicts."""
+def print_plan(made: planning.Plan, *, whole: bool = False) -> None:
+    """Print a plan's stages, totals and verdicts.
+
+    Args:
+        made: the plan.
+        whole: a line for each arm and seed of a stage, and not one for all.
+    """
     recipe: Recipe = made.recipe
     listing = table(
         "stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill",
@@ -44,16 +51,19 @@ def print_plan(made: planning.Plan) -> None:
     )  # fmt: skip
     for column in listing.columns[2:5]:
         column.justify = "right"
-    for stage in made.stages:
+    names = {} if whole else named_alike(recipe)
+    for group in grouped(made, whole=whole):
+        stages = group.stages
         listing.add_row(
-            stage.name,
-            stage.spec.kind,
-            _rows(stage),
-            "done" if stage.status == "done" else _about(stage.seconds),
-            *_asked(stage),
-            stacked(_adds(stage)),
+            group.name,
+            listed(list(dict.fromkeys(stage.spec.kind for stage in stages))),
+            _span(stages),
+            group.seconds,
+            *_asked(group.projected),
+            stacked(dict.fromkeys(line for stage in stages for line in _adds(stage, names))),
         )
     out.print(listing)
+    print_arms(made.recipe)
     for stage in made.stages:
         if stage.anew:
             line = f"{stage.ref} is made anew: what is there {stage.anew}."
@@ -64,9 +74,9 @@ def print_plan(made: planning.Plan) -> None:
             more = len(stage.seen.columns) - _COLUMNS
             line = f"{stage.name} reads the columns {columns}{f' and {more} more' * (more > 0)}."
             out.say(line)
-    for stage in made.stages:
-        for doubt in stage.doubts:
-            out.say(("warning:", "yellow"), f" stages.{stage.name}: {doubt}.")
+    doubts = [(names.get(s.name, s.name), doubt) for s in made.stages for doubt in s.doubts]
+    for name, doubt in dict.fromkeys(doubts):
+        out.say(("warning:", "yellow"), f" stages.{name}: {doubt}.")
     lacking = dict.fromkeys(name for stage in made.stages for name in stage.undeclared)
     if lacking:
         out.say(
@@ -76,9 +86,15 @@ def print_plan(made: planning.Plan) -> None:
     for stage in made.stages:
         if stage.told is not None:
             out.say(("contradicted:", "yellow"), f" {stage.name} is {stage.told.says}.")
-    for line in _totals([stage for stage in made.stages if stage.status != "done"]):
+    for line in _totals([stage for stage in made.stages if stage.status != "done"], names):
         out.say(line)
     print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
+
+
+def _span(stages: Sequence[planning.PlannedStage]) -> str:
+    """Say how many rows stages have, or will have: each of them, or from the least to the most."""
+    said = list(dict.fromkeys(_rows(one) for one in sorted(stages, key=lambda s: s.rows or 0)))
+    return said[0] if len(said) == 1 else f"{said[0] or '?'} to {said[-1]}"
 
 
 def _rows(stage: planning.PlannedStage) -> str:
@@ -87,23 +103,22 @@ def _rows(stage: planning.PlannedStage) -> str:
     return f"{about}{stage.rows:,}" if stage.rows else ""
 
 
-def _adds(stage: planning.PlannedStage) -> list[str]:
+def _adds(stage: planning.PlannedStage, names: Mapping[str, str]) -> list[str]:
     """Say what a stage puts on the bill: a model or teacher of the recipe has its own line."""
     lines = [
         f"{source.title} ({source.kind}, {source.route}) as {role}: {channel}"
         for source, channel, role in stage.adds
     ]
     lines += [
-        f"{use.name}: {use.channel.value}"
+        f"{names.get(use.name, use.name)}: {use.channel.value}"
         for use in stage.job.uses
         if use.role == "actor" and use.is_artifact
     ]
     return lines
 
 
-def _asked(stage: planning.PlannedStage) -> tuple[str, str]:
+def _asked(projected: Projection | None) -> tuple[str, str]:
     """Say how many calls a stage needs, and their price, for two columns."""
-    projected = stage.projected
     if projected is None:
         return "?", "?"
     if not projected.once:
@@ -115,11 +130,12 @@ def _asked(stage: planning.PlannedStage) -> tuple[str, str]:
     return calls, projected.price
 
 
-def _totals(todo: list[planning.PlannedStage]) -> list[str]:
+def _totals(todo: list[planning.PlannedStage], names: Mapping[str, str]) -> list[str]:
     """Say what is left to do in time, calls and money, and what of it is not known."""
     unsaid = [stage.name for stage in todo if stage.seconds is None]
-    uncounted = [stage.name for stage in todo if stage.projected is None]
-    parts = [f"Time not known: {', '.join(unsaid)}"] if unsaid else []
+    uncounted = dict.fromkeys(names.get(s.name, s.name) for s in todo if s.projected is None)
+    told = dict.fromkeys(names.get(name, name) for name in unsaid)
+    parts = [f"Time not known: {', '.join(told)}"] if unsaid else []
     if len(unsaid) < len(todo):
         seconds = sum(stage.seconds or 0 for stage in todo)
         time = f"about {seconds:,.0f} s on two cores" if seconds >= 1 else "less than a second"
@@ -146,10 +162,6 @@ def print_spend(spend: Spend) -> None:
     """Print what services were to cost in a run, and what they did."""
     for line in spend.lines():
         out.say(line)
-
-
-def _about(seconds: float | None) -> str:
-    return "?" if seconds is None else f"{seconds:,.1f}"
 
 
 def print_bill(lines: Sequence[Line], name: str, covered: Coverage | None = None) -> None:

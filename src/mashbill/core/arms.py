@@ -25,7 +25,7 @@ from mashbill.core.explaining import near
 from mashbill.core.plain import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 ARMS = "arms"
@@ -69,27 +69,58 @@ class Arms:
     """each arm with each seed, arm by arm"""
     stages: Mapping[str, str]
     """stage as it is written out -> as the recipe calls it; of all that are made apart"""
+    sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """arm -> what it sets otherwise, such as ``student.epochs``"""
 
-    def of(self, arm: str | None = None, seed: int | None = None) -> tuple[Cell, ...]:
-        """Return the cells of an arm, of a seed, of both, or all.
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        return {
+            "arms": {name: dict(self.sets.get(name, {})) for name in self.names if name},
+            "seeds": list(self.seeds),
+            "cells": [
+                {"arm": cell.arm or None, "seed": cell.seed, "stages": dict(cell.stages)}
+                for cell in self.cells
+            ],
+        }
+
+    def of(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> tuple[Cell, ...]:
+        """Return the cells of some arms with some seeds; of all where none is named.
 
         Raises:
             InputError: if there is no such arm or seed.
         """
-        if arm is not None and arm not in self.names:
-            there = ", ".join(name for name in self.names if name)
-            has = f"; there are {there}" if there else "; there are seeds alone"
-            msg = f"{arm!r} is no arm of this recipe{near(arm, self.names) or has}"
-            raise InputError(msg)
-        if seed is not None and seed not in self.seeds:
-            has = listed([str(one) for one in self.seeds], 12) if self.seeds else "none"
-            msg = f"{seed} is no seed of this recipe's arms; seeds: {has}"
-            raise InputError(msg)
+        for arm in arms:
+            if arm not in self.names:
+                there = ", ".join(name for name in self.names if name)
+                has = f"; there are {there}" if there else "; there are seeds alone"
+                msg = f"{arm!r} is no arm of this recipe{near(arm, self.names) or has}"
+                raise InputError(msg)
+        for seed in seeds:
+            if seed not in self.seeds:
+                has = listed([str(one) for one in self.seeds], 12) if self.seeds else "none"
+                msg = f"{seed} is no seed of this recipe's arms; seeds: {has}"
+                raise InputError(msg)
         return tuple(
             cell
             for cell in self.cells
-            if (arm is None or cell.arm == arm) and (seed is None or cell.seed == seed)
+            if (not arms or cell.arm in arms) and (not seeds or cell.seed in seeds)
         )
+
+    def part(self, cells: Sequence[Cell], inputs: Mapping[str, Sequence[str]]) -> set[str]:
+        """Return the stages of some cells, as they are written out, with all that they rest on.
+
+        What takes the results of other arms or seeds, too, is none of them.
+
+        Args:
+            cells: some of :attr:`cells`.
+            inputs: stage, as it is written out -> those that it takes.
+        """
+        own = {name for cell in cells for name in cell.stages.values()}
+        return {
+            name
+            for name in own
+            if all(one in own or one not in self.stages for one in resting([name], inputs))
+        }
 
     def shared(self, stage: str) -> bool:
         """Return whether a stage that is written out is made once, for all arms and seeds."""
@@ -119,6 +150,19 @@ class Declared:
     """stages that get each seed; empty where the recipe does not say"""
     settings: Mapping[str, Mapping[tuple[str, str], Any]]
     """arm -> (table, name) -> the keys that it sets there, or False for a stage it goes without"""
+
+    @property
+    def sets(self) -> dict[str, dict[str, Any]]:
+        """Arm -> what it sets otherwise, as one writes it."""
+        found: dict[str, dict[str, Any]] = {}
+        for arm, settings in self.settings.items():
+            own = found[arm] = dict[str, Any]()
+            for (table, name), keys in settings.items():
+                where = name if table == "stages" else f"{table}.{name}"
+                own |= {where: False} if keys is False else {
+                    f"{where}.{key}": value for key, value in keys.items()
+                }  # fmt: skip
+        return found
 
     @property
     def cells(self) -> list[tuple[str, int | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mashbill.core.arms import EVERY, Declared, as_set
+from mashbill.core.arms import EVERY, TABLES, Declared, as_set
 from mashbill.core.errors import RecipeError
 from mashbill.core.explaining import near
 
@@ -72,22 +72,35 @@ class Asked:
     def _each(self, node: Node, value: Any) -> Any:
         """Return the value of a stage's key, with what stands for a stage of all arms written out.
 
-        ``["STAGE.*"]`` are several, ``{ NAME = "STAGE.*" }`` several by name, and so is a table
-        with such a key.
+        ``["STAGE.*"]`` is a list of all, ``{ NAME = "STAGE.*" }`` a table of ``NAME.ARM``, each
+        the stage, or the list of those with each seed. A key may be ``STAGE.*``, too.
         """
         if isinstance(value, list):
-            return [one for item in value for one in self._all_of(node, item)]
+            return self._listed(node, value)
         if not isinstance(value, dict):
             return value
         found: dict[str, Any] = {}
         for key, item in value.items():
-            named = self._all_of(node, item)
-            if named != [item]:
-                stage = item.removesuffix(EVERY)
-                found |= {f"{key}{name.removeprefix(stage)}": name for name in named}
+            if self._all_of(node, item) != [item]:
+                found |= self._by_arm(node, key, item)
             else:
-                found |= dict.fromkeys(self._all_of(node, key), item)
+                named = self._listed(node, item) if isinstance(item, list) else item
+                found |= dict.fromkeys(self._all_of(node, key), named)
         return found
+
+    def _listed(self, node: Node, value: list[Any]) -> list[Any]:
+        return [one for item in value for one in self._all_of(node, item)]
+
+    def _by_arm(self, node: Node, key: str, named: str) -> dict[str, Any]:
+        """Return ``KEY.ARM`` of each arm that differs: its stage, or a list with one a seed."""
+        stage = named.removesuffix(EVERY)
+        arms = list(self._told.settings) if stage in self._data[STAGES] else []
+        by_arm = {f"{key}.{arm}": self._made(stage, arm) for arm in arms}
+        if len({tuple(names) for names in by_arm.values()}) < 2:
+            by_arm = {key: self._all_of(node, named)}
+        return {
+            name: names[0] if len(names) == 1 else names for name, names in by_arm.items() if names
+        }
 
     def spec(self, arm: str, node: Node) -> Any:
         """Return a table as it is in an arm, read."""
@@ -171,3 +184,21 @@ class Asked:
             msg = f"{where} the arms go without stages.{stage}"
             raise RecipeError(msg)
         return list(dict.fromkeys(found))
+
+    def mentioned(self) -> set[str]:
+        """Return the names that stand in a stage or a teacher as the recipe has it, arms aside."""
+        left = [
+            (name, keys)
+            for table in (STAGES, *TABLES)
+            for name, keys in self._data.get(table, {}).items()
+        ]
+        found: set[str] = set()
+        while left:
+            own, value = left.pop()
+            if isinstance(value, dict):
+                left += [(own, one) for pair in value.items() for one in pair]
+            elif isinstance(value, list):
+                left += [(own, one) for one in value]
+            elif isinstance(value, str) and value != own:
+                found.add(value)
+        return found

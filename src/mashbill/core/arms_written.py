@@ -305,19 +305,18 @@ class _Writing:
     # What is written.
 
     def _leave_unneeded(self) -> None:
-        """Leave out of a cell what nothing in it rests on any more, as others do."""
+        """Leave out of a cell what the recipe as it stands uses, and this arm does not."""
         wanted = str(self._data.get("recipe", {}).get("result", ""))
-        gathered = self._gathered()
+        gathered, mentioned = self._gathered(), self._asked.mentioned()
         for name in reversed(list(self._data[STAGES])):
             node = (STAGES, name)
-            using = [any(name in used for used in cell.used.values()) for cell in self._cells]
-            if name in gathered or not any(using):
+            if name in gathered or name not in mentioned:
                 continue
-            for cell, is_used in zip(self._cells, using, strict=True):
+            for cell in self._cells:
                 made = cell.made.get(node)
-                if made is None or is_used or made.name == wanted:
+                if made is None or made.name == wanted or not (made.arm or made.seed):
                     continue
-                if made.arm or made.seed:
+                if not any(name in used for used in cell.used.values()):
                     del cell.made[node]
                     cell.used.pop(name, None)
 
@@ -382,7 +381,14 @@ class _Writing:
             wanted = (models or list(self._data[STAGES]))[-1]
         found = (cell.made[STAGES, wanted] for cell in self._cells
                  if (STAGES, wanted) in cell.made)  # fmt: skip
-        return next((made.name for made in found), "")
+        name = next((made.name for made in found), "")
+        if not name and wanted in self._data[STAGES]:
+            msg = (
+                f"{self._path}: recipe.result = {wanted!r}, and no arm makes stages.{wanted}; name "
+                "a stage that one of them makes"
+            )
+            raise RecipeError(msg)
+        return name
 
     def arms(self) -> Arms:
         """Return which stage is what."""
@@ -395,4 +401,4 @@ class _Writing:
             )
             apart |= {made.name: name for name, made in stages.items() if made.name != name}
         names = tuple(self._told.settings) or ("",)
-        return Arms(names, self._told.seeds, tuple(cells), apart)
+        return Arms(names, self._told.seeds, tuple(cells), apart, self._told.sets)

@@ -32,6 +32,8 @@ class Execution:
     """whether to buy on where what comes back at first is rejected, or cut off"""
     workers: int = 1
     """processes that do slices; no result depends on it"""
+    only: frozenset[str] | None = None
+    """stages that are made, with all that they rest on; None for all of the plan"""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def _run_lock(run: str) -> str:
 
 class _Runner:
     def __init__(self, permit: Permit, store: Store, execution: Execution) -> None:
-        self._plan = permit.plan
+        self._plan = permit.plan if execution.only is None else permit.plan.part(execution.only)
         self._recipe = permit.plan.recipe
         self._store = store
         self._execution = execution

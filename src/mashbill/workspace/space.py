@@ -116,6 +116,8 @@ class Workspace(Questions):
         display: Display | None = None,
         earlier_terms: bool = False,
         go_on_rejected: bool = False,
+        arms: Sequence[str] = (),
+        seeds: Sequence[int] = (),
     ) -> Ran:
         """Run a plan: it is permitted first, and what is done already is left as it is.
 
@@ -129,6 +131,8 @@ class Workspace(Questions):
             display: what shows the run; nothing if None.
             earlier_terms: take answers bought under other versions of terms.
             go_on_rejected: buy on where a service's first answers are rejected.
+            arms: of the recipe's ``[arms]``, those that are made; all if none is named.
+            seeds: the same of its seeds. The whole plan is permitted, whatever is made of it.
 
         Raises:
             PolicyError: if terms or rules deny it, or want review and nobody accepts it.
@@ -145,9 +149,11 @@ class Workspace(Questions):
         from mashbill.run.execution import Execution
         from mashbill.run.executor import execute
         from mashbill.run.permission import permit_plan
+        from mashbill.workspace.part import part_of
         from mashbill.workspace.planned import Ran
 
         plan, recipe = planned.plan, planned.plan.recipe
+        part = part_of(recipe, arms, seeds)
         if planned.supposed:
             msg = (
                 f"{plan.result}: this plan supposes another teacher than the recipe's; a run asks "
@@ -166,6 +172,7 @@ class Workspace(Questions):
             caps=caps or Caps(budget.usd, budget.tokens, budget.calls),
             earlier_terms=earlier_terms,
             go_on_rejected=go_on_rejected,
+            only=part.only,
         )
         try:
             done = execute(permit, store, execution)
@@ -174,7 +181,7 @@ class Workspace(Questions):
                 checkpoint.keep(store.root, signer)
             raise
         checkpoint.keep(store.root, signer)
-        result = next(item.manifest for item in done if item.name == recipe.result)
+        result = part.result(done)
         page = self.root / "reports" / f"{result.ref}.html"
         rewards = tuple(rewards_behind(store, result))
         title = recipe.recipe.title
