@@ -124,6 +124,8 @@ class StageContext:
     verifier: Callable[[str], VerifierSession] = no_verifier
     base: FindBase = no_base
     """trainers: the weights to start from, by the name of a ``[models.NAME]`` or of a stage"""
+    teacher_weights: FindBase = no_base
+    """gives a teacher's weights, by its name, to those that read its logits and ask it nothing"""
     teacher_apart: Callable[[str], TeacherSession] | None = None
     """streaming stages: gives a teacher for questions that are no slice's own, such as negative
     controls: what a slice asks is then the same whether they were put in it or not"""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from mashbill.core.chat import NOTHING_SAID, Conversation, Opaque, Tool, ToolCall, Turn
+from mashbill.core.errors import TeacherError
 from mashbill.core.literals import Literals
 from mashbill.core.schema import Schema
 from mashbill.core.source import Source
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mashbill.core.artifact import Manifest
+    from mashbill.core.base_model import BaseWeights
 
 
 ENDS = ("finish", "finish_reason", "stop_reason", "finish_reasons")
@@ -198,6 +200,23 @@ class TeacherSpec(Literals):
         They are checked when the recipe is loaded: see :mod:`mashbill.core.folder`.
         """
         return ()
+
+    def weights_here(self, folder: Path, cache: Path) -> BaseWeights:
+        """Return its weights, to those that read its logits and ask it nothing.
+
+        Args:
+            folder: that of the recipe, from which relative paths start.
+            cache: where fetched and converted files are kept.
+
+        Raises:
+            TeacherError: if they are not here.
+        """
+        del folder, cache
+        msg = (
+            f"a teacher of kind {self.kind!r} gives no logits over its whole vocabulary; name one "
+            "whose weights are here, of kind 'embedded', 'transformers' or 'student'"
+        )
+        raise TeacherError(msg)
 
     def load(self, folder: Path, cache: Path, threads: int) -> Any:
         """Load the teacher; a relative path starts from ``folder``, that of the recipe.

@@ -117,6 +117,10 @@ class Sessions:
             check(key, "artifact")
             return self._base(key)
 
+        def teacher_weights(key: str) -> BaseWeights:
+            check(key, "teacher")
+            return self._asked(key).weights_here(recipe.folder, execution.cache)
+
         return StageContext(
             name=name,
             seed=recipe.seed_of(name),
@@ -131,6 +135,7 @@ class Sessions:
             verifier=verifier,
             curves=Curves(work / LINES),
             base=base,
+            teacher_weights=teacher_weights,
         )
 
     def _base(self, key: str) -> BaseWeights:

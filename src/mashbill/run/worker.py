@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from mashbill.calls.sitting import Sitting
+    from mashbill.core.base_model import BaseWeights
     from mashbill.core.model import Predictor
     from mashbill.core.source import Source
     from mashbill.core.teacher import Answer, Question, TeacherSession
@@ -133,6 +134,7 @@ class _Stage:
             predictor=self._predictor,
             verifier=self._verifier,
             progress=lambda *_: None,
+            teacher_weights=self._teacher_weights,
         )
 
     def make(self, piece: Piece) -> MadeSlice:
@@ -171,6 +173,10 @@ class _Stage:
             if name not in self._asked:
                 self._asked[name] = self._session(name)
             return self._asked[name]
+
+    def _teacher_weights(self, name: str) -> BaseWeights:
+        self._check(name, "teacher")
+        return self.work.teachers[name].weights_here(self.work.job.folder, self.work.cache)
 
     def _session(self, name: str) -> TeacherSession:
         if name in self.work.services:

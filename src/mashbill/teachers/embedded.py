@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from mashbill.core.base_model import BaseWeights, GgufModel
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import MashbillError
 from mashbill.core.extras import needs
 from mashbill.core.store import write_atomically
 from mashbill.files.fetch import fetch, unpacked
+from mashbill.models.base_weights import weights_of
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -116,6 +118,11 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, made.to_str().encode())
         return made
+
+    def weights_here(self, folder: Path, cache: Path) -> BaseWeights:
+        """The file, dequantised; whichever engine answers questions, its weights are these."""
+        model = GgufModel(name=self.name, file=self.file, member=self.member, sha256=self.sha256)
+        return weights_of(self.name, model, folder, cache)
 
     def load(self, folder: Path, cache: Path, threads: int) -> Teacher:
         """Load the engine.

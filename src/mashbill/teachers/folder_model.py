@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.base_model import BaseWeights
 from mashbill.models.folder import pinned_folder, plain_tokenizer
 from mashbill.models.folder_bounds import check_tokenizer
 from mashbill.teachers.local import LocalTeacherSpec
@@ -36,6 +37,10 @@ class FolderTeacherSpec(LocalTeacherSpec):
                 except Exception:  # noqa: BLE001 - tokenizers raises no other; loading says it
                     return None
         return None
+
+    def weights_here(self, folder: Path, cache: Path) -> BaseWeights:
+        """The pinned files."""
+        return BaseWeights(self.weights(folder, cache), self.sha256, self.source.title)
 
     def weights(self, beside: Path, cache: Path) -> Path:
         """Return a folder of exactly the pinned files, fetching what lies elsewhere once.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from mashbill.core import registry
+from mashbill.core.base_model import BaseWeights
 from mashbill.core.errors import TeacherError
 from mashbill.core.source import Source
 from mashbill.core.students import STUDENT
@@ -91,6 +92,11 @@ class MadeStudent(StudentSpec):
             "batch": self.batch,
             **asdict(self.decoding),
         }
+
+    def weights_here(self, folder: Path, cache: Path) -> BaseWeights:
+        """The model's files."""
+        del folder, cache
+        return BaseWeights(self.folder, self.digest, self.artifact)
 
     def load(self, folder: Path, cache: Path, threads: int) -> Student:
         """Load the model by the trainer that wrote it.
