@@ -276,11 +276,11 @@ def dom_of(page: Path, profile: Path, width: int = 1280) -> str:
     return done.stdout
 
 
-def killed(path, root, when):
+def killed(path, root, when, *more):
     """Run a recipe as a program, and kill it once ``when`` is true."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from mashbill.cli import main; main()", "run", str(path),
-         "--store", str(root)],
+         "--store", str(root), *more],
         env={**os.environ, "MASHBILL_KEY_FILE": os.environ["MASHBILL_KEY_FILE"]},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -5,7 +5,6 @@ The executor and the page are imported where they are used: a bill needs neither
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,8 +35,10 @@ from mashbill.cli.show_judges import judged_json, print_judged
 from mashbill.cli.show_rewards import print_rewards, rewards_json
 from mashbill.client.budget import Caps
 from mashbill.core.errors import InputError, MashbillError
+from mashbill.core.launched import launched
 from mashbill.core.reasons import plain
 from mashbill.core.stage import WARNINGS
+from mashbill.core.threads import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,11 +106,20 @@ def _warn(found: Iterable[Foreseen]) -> None:
 def run(
     recipe: RecipeArgument,
     store: StoreOption = DEFAULT_STORE,
-    threads: Annotated[int, typer.Option(help="Processor threads.", min=1)] = os.cpu_count() or 1,
+    threads: Annotated[int, typer.Option(help="Processor threads.", min=1)] = usable_cores(),
     workers: Annotated[
         int,
         typer.Option(
             help="Processes that do a stage's slices side by side; no result depends on it.",
+            min=1,
+            max=256,
+        ),
+    ] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(
+            help="Processes that train a model together, where its trainer can; all have the "
+            "threads that one would have.",
             min=1,
             max=256,
         ),
@@ -164,6 +174,12 @@ def run(
     from mashbill.run.display import Quiet, display_for
     from mashbill.run.permission import Acceptance
 
+    place = launched()
+    if place is not None and place.rank:
+        from mashbill.train.process_worker import serve
+
+        serve(place, threads)
+        return
     if teacher is not None:
         msg = (
             f"--teacher {teacher!r}: `plan` can suppose another teacher; a run asks those of the "
@@ -185,6 +201,7 @@ def run(
             answer=Acceptance(override_lint, reason) if override_lint and reason else None,
             threads=threads,
             workers=workers,
+            processes=processes,
             caps=_caps(planned.plan.recipe, max_usd, max_tokens, max_calls),
             display=display,
             earlier_terms=earlier_terms,
@@ -192,6 +209,10 @@ def run(
             arms=arm or (),
             seeds=seed or (),
         )
+        if place is not None:
+            from mashbill.train.process_worker import dismiss
+
+            dismiss(place)
     except KeyboardInterrupt:
         err.say(STOPPED)
         raise typer.Exit(130) from None

@@ -162,6 +162,8 @@ class StageContext:
     (rows,); of all datasets or of none, and then words stand for them"""
     trained: Predictor | Writer | None = None
     """trainers: the model as it stands in memory; what was written is held against it"""
+    processes: int = 1
+    """trainers that can: how many train together"""
     curves: Curves = field(default_factory=Curves)
     """trainers: what is measured at each step, see :mod:`mashbill.core.curves`"""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mashbill.client.budget import Caps
 from mashbill.core.cache import default_cache
+from mashbill.core.threads import usable_cores
 from mashbill.run.display import Display, Quiet
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Execution:
     """Where and how to run. Nothing here bears identity."""
 
     cache: Path = field(default_factory=default_cache)
-    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    threads: int = field(default_factory=usable_cores)
     display: Display = field(default_factory=Quiet)
     caps: Caps = field(default_factory=Caps)
     """what may be spent on services"""
@@ -34,6 +34,8 @@ class Execution:
     """processes that do slices; no result depends on it"""
     only: frozenset[str] | None = None
     """stages that are made, with all that they rest on; None for all of the plan"""
+    processes: int = 1
+    """processes that train a model together, where its trainer can"""
 
 
 @dataclass(frozen=True)

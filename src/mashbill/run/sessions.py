@@ -133,6 +133,7 @@ class Sessions:
             predictor=predictor,
             progress=lambda done, total, note: execution.display.advance(name, done, total, note),
             verifier=verifier,
+            processes=execution.processes,
             curves=Curves(work / LINES),
             base=base,
             teacher_weights=teacher_weights,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.ledger import Signer
 from mashbill.core.store import LEDGER, Store, write_atomically
+from mashbill.core.threads import usable_cores
 from mashbill.policy.statuses import COUNTED
 from mashbill.workspace.questions import Questions, today
 
@@ -112,6 +112,7 @@ class Workspace(Questions):
         answer: Acceptance | None = None,
         threads: int | None = None,
         workers: int = 1,
+        processes: int = 1,
         caps: Caps | None = None,
         display: Display | None = None,
         earlier_terms: bool = False,
@@ -127,6 +128,7 @@ class Workspace(Questions):
             answer: who answers for prompts that the linter stops, and why.
             threads: processor threads; all if None.
             workers: processes that do slices of stages side by side; no result depends on it.
+            processes: those that train a model together, where its trainer can.
             caps: what may be spent; the recipe's own if None.
             display: what shows the run; nothing if None.
             earlier_terms: take answers bought under other versions of terms.
@@ -166,8 +168,9 @@ class Workspace(Questions):
         budget = recipe.budget
         execution = Execution(
             self.cache,
-            threads or os.cpu_count() or 1,
+            threads or usable_cores(),
             workers=workers,
+            processes=processes,
             display=display or Quiet(),
             caps=caps or Caps(budget.usd, budget.tokens, budget.calls),
             earlier_terms=earlier_terms,
