@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +37,22 @@ class Decoding:
     """share of the likeliest tokens that are drawn from, where the temperature is above 0"""
     seed: int = 0
     """of what is drawn, where the temperature is above 0"""
+
+
+def labelling(model: Any, name: str) -> Predictor:
+    """Return a model of a stage that labels.
+
+    Raises:
+        InputError: if it only writes, as one that learned from texts without labels does.
+    """
+    if not hasattr(model, "probabilities"):
+        msg = (
+            f"{name} writes and does not label: it learned from texts without labels; ask it as a "
+            "teacher of kind 'student', or train it on rows with a column 'label'"
+        )
+        raise InputError(msg)
+    found: Predictor = model
+    return found
 
 
 class Writer(Protocol):

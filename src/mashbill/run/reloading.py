@@ -49,7 +49,9 @@ def check_written(task: Task, folder: Path) -> None:
     spec: Any = type(task.spec)
     loaded = spec.load(folder, task.context.threads)
     texts = [*_ALWAYS, *_learned_from(task)]
-    if spec.can_label:
+    # A kind that may make both may have made one that only writes: then neither has labels.
+    labels = [hasattr(model, "labels") for model in (loaded, trained)]
+    if spec.can_label and (any(labels) or not spec.can_write):
         _check_labels(where, loaded, trained, texts)
     if spec.can_write:
         _check_writes(where, loaded, trained, texts)

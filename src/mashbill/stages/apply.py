@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from mashbill.core.missing import missing_reasons
+from mashbill.core.model import labelling
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.texts import texts_of
@@ -50,7 +51,7 @@ class ApplySpec(StageSpec):
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield rows with label and confidence; a row without a text is rejected."""
-        predictor = ctx.predictor(self.model)
+        predictor = labelling(ctx.predictor(self.model), self.model)
         start = 0
         for batch in records:
             texts = texts_of(batch, "text", self.input)

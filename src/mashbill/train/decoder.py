@@ -26,7 +26,9 @@ from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError
 from mashbill.models.decoder import PAD, Decoder, tensors
 from mashbill.models.decoder_model import DecoderModel
+from mashbill.train.durable import keep, kept
 from mashbill.train.muon import Muon
+from mashbill.train.rates import rate_at
 from mashbill.train.usable import usable
 
 if TYPE_CHECKING:
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from mashbill.train.pretrain import PretrainSpec
 
 _BUCKET = 2048
-_WARM_UP = 30
 _CHECKPOINT = "checkpoint.pt"
 _RECENT = 50  # steps that the loss told is the mean of
 _CHECKPOINT_EVERY = 100  # steps: some ten seconds of work at most are done twice
@@ -112,8 +113,8 @@ def _read(
     words: list[str] = []
     there: list[np.ndarray] = []
     for name in spec.inputs:
-        found = usable(ctx.input(name), ctx, ["text", "label"])
-        texts += found.table.column("text").to_pylist()
+        found = usable(ctx.input(name), ctx, [spec.column, "label"])
+        texts += found.table.column(spec.column).to_pylist()
         words += map(str, found.table.column("label").to_pylist())
         there.append(found.there)
     labels = sorted(set(words))
@@ -182,7 +183,7 @@ def _optimise(
     step, losses = _resume(ctx.work / _CHECKPOINT, model, optimisers)
     began, tokens = time.monotonic(), 0
     while step < spec.steps:
-        decay = min(1.0, (step + 1) / _WARM_UP) * max(0.05, 1 - step / spec.steps)
+        decay = rate_at(step, spec.steps, spec.schedule, spec.warmup)
         for optimiser, rate in zip(optimisers, rates, strict=True):
             optimiser.param_groups[0]["lr"] = rate * decay
         rows = batches[step]
@@ -224,19 +225,14 @@ def _checkpoint(
         "model": model.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
     }
-    temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    keep(path, state)
 
 
 def _resume(
     path: Path, model: Decoder, optimisers: list[torch.optim.Optimizer]
 ) -> tuple[int, list[float]]:
-    if not path.exists():
-        return 0, []
-    try:
-        state = torch.load(path, weights_only=True)
-    except Exception:  # noqa: BLE001 - torn when the machine stopped: begin again
+    state = kept(path)
+    if state is None:
         return 0, []
     model.load_state_dict(state["model"])
     for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):

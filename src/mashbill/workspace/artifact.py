@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core import registry
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
+from mashbill.core.model import labelling
 from mashbill.core.record import user_columns
 from mashbill.core.store import write_atomically
 from mashbill.lineage.circuit.contradicted import told_of
@@ -94,8 +95,8 @@ class Artifact:
             InputError: if it is a dataset, or a model that only writes.
             MissingExtraError: if what it needs is not installed.
         """
-        labels: Predictor = self._loaded(threads, "can_label", "does not label; writer() gives it")
-        return labels
+        found = self._loaded(threads, "can_label", "does not label; writer() gives it")
+        return labelling(found, self.name)
 
     def writer(self, threads: int = 1) -> Writer:
         """Return the trained model, which writes.
