@@ -6,7 +6,7 @@ looked at, so that their rows are counted and a wrong name is told before anythi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.core.artifact import ArtifactRef, Manifest
@@ -26,6 +26,7 @@ from mashbill.lineage.circuit.contradicted import beside, table_of, told_of
 from mashbill.lineage.circuit.declared import preview
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.duties.decisions import Decided, decide_circuit
+from mashbill.lineage.evidence.taken_in import AtHand, all_given, unknown_given
 from mashbill.stages.marks.glancing import MOST_HELD, glanced
 from mashbill.stages.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import Projection, project
@@ -114,6 +115,8 @@ class Plan:
     supposed: dict[str, NodeTable]
     """the same by the recipe alone, as if nothing were made: what is decided about, so that a
     decision does not depend on how far a run has come"""
+    given: dict[str, AtHand] = field(default_factory=dict)
+    """artifacts that its stages take by their address"""
 
     @property
     def preview(self) -> NodeTable:
@@ -194,6 +197,7 @@ class Plan:
             "recipe": self.recipe.recipe.name,
             "result": str(self.result),
             "arms": self.recipe.arms and self.recipe.arms.as_json(),
+            "given": [one.as_json() for one in self.given.values()],
             "stages": [
                 {
                     "name": stage.name,
@@ -253,6 +257,11 @@ def build(
     stages: list[PlannedStage] = []
     tried: set[str] = set()
     drifted = Drifted()
+    given = all_given(recipe, store)
+    digests |= {address: found.manifest.digest for address, found in given.items()}
+    for address in recipe.given:
+        found = given.get(address)
+        tables[address] = unmade[address] = unknown_given(address) if found is None else found.table
     for name, spec in recipe.stages.items():
         unmade[name] = tables[name] = preview(recipe, name, unmade)
         job = Job.of(recipe, name).given(digests)
@@ -288,7 +297,7 @@ def build(
             tables[name] = beside(tables[name], [planned.told])
         stages.append(planned)
     drifted.tell()
-    return Plan(recipe, tuple(stages), tables, unmade)
+    return Plan(recipe, tuple(stages), tables, unmade, given)
 
 
 def _in_store(
@@ -425,5 +434,6 @@ def _with_cost(planned: PlannedStage, recipe: Recipe, inputs: Inputs) -> Planned
 def _pace(recipe: Recipe, teacher: TeacherSpec, asking: StageSpec) -> float | None:
     """Return the questions a second that a teacher answers a stage; None if it cannot be said."""
     if teacher.made_by:
-        return recipe.stages[teacher.made_by].pace
+        made = recipe.stages.get(teacher.made_by)
+        return None if made is None else made.pace
     return (asking.asks_to_write and teacher.writing_pace) or teacher.pace

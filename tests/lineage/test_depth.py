@@ -28,8 +28,8 @@ from mashbill.lineage.circuit.nodes import NodeTable, reachable
 from mashbill.lineage.circuit.semirings import proportional
 from mashbill.lineage.duties.decisions import decide_circuit
 from mashbill.lineage.duties.obligations import output_licence
+from mashbill.lineage.evidence.hop import Hop
 from mashbill.lineage.evidence.proven import _closure
-from mashbill.lineage.evidence.trace import Hop
 from mashbill.lineage.whatif.lead import shipped
 from mashbill.lineage.whatif.passes import what_if
 from mashbill.lineage.whatif.removal import Selector, touch

@@ -1,13 +1,23 @@
 """What a trainer starts from: found, pinned, on the bill by channel weights."""
 
+import re
+import shutil
+
 import pytest
 from tests_bases import FILES, ROWS, TUNED, nudging, pin, table, write_base  # noqa: F401
-from tests_support import run_stages
+from tests_support import rows_of, run_stages, run_toy
 
-from mashbill import InputError
+from mashbill import InputError, MashbillError, Signer, Store, load_recipe
+from mashbill.calls.journal import Journal
 from mashbill.core.stage import Channel
+from mashbill.lineage.bills.bill import bill
+from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.nodes import NodeTable, source_of
 from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.evidence.proof import prove
+from mashbill.lineage.evidence.proven import check_proof
+from mashbill.lineage.evidence.trace import Tracer
+from mashbill.plan import build
 
 pytestmark = pytest.mark.usefixtures("nudging")
 pytest.importorskip("transformers")
@@ -53,3 +63,195 @@ def test_a_stage_is_a_base_too(tmp_path):
     assert members_of(store, "again") == [(Channel.WEIGHTS, "tuned@1")]
     assert store.find("again").measures["started_from"] == {"tuned@1": store.find("tuned").digest}
     assert Auditor(store.root).run().findings == []
+
+
+GIVEN = '\n[models.first]\nkind = "artifact"\nartifact = "{}"\n{}'
+NEXT = '\n[stages.next]\nkind = "nudge"\nbase = "first"\n'
+
+
+def made(tmp_path, name="other"):
+    """Return a store that has tuned@1, from a base Tiny and rows of ours."""
+    folder = tmp_path / name
+    sha256 = write_base(folder / "tiny")
+    return run_stages(folder, table("tiny", sha256) + ROWS + TUNED, FILES, "")
+
+
+def bill_of(store, name):
+
+    return bill(Circuit.of_artifact(store, store.find(name)))
+
+
+def write(folder, stages, version="2"):
+    path = folder / "next.toml"
+    path.write_text(f'[recipe]\nname = "next"\nversion = "{version}"\n{stages}')
+    return path
+
+
+def test_a_model_of_an_earlier_recipe_is_started_from_by_its_address(tmp_path):
+    store = made(tmp_path)
+    path = write(tmp_path / "other", GIVEN.format("tuned@1", "") + NEXT)
+    run_toy(path, store.root)
+    store = Store(store.root)
+    assert members_of(store, "next") == [(Channel.WEIGHTS, "tuned@1")]
+    assert store.find("next").inputs[0].digest == store.find("tuned").digest
+    assert Auditor(store.root).run().findings == []
+    _, again = run_toy(path, store.root)
+    assert [one.was_cached for one in again] == [True]
+
+
+def test_a_model_of_another_store_is_taken_in_with_its_bill(tmp_path):
+    other = made(tmp_path)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    path = write(folder, GIVEN.format("tuned@1", 'store = "../other/store"\n') + NEXT)
+    store, _ = run_toy(path, folder / "store", [tmp_path / "other"])
+    assert members_of(store, "next") == [(Channel.WEIGHTS, "tuned@1")]
+    depths = {line.source.name: line.depth for line in bill_of(store, "next")}
+    assert depths == {"Tiny": 2, "own": 2}
+    result = Auditor(store.root).run()
+    assert result.findings == []
+    assert any("its lineage is the word of" in str(one) for one in result.not_derived)
+    shutil.rmtree(other.root)
+    _, again = run_toy(path, folder / "store", [tmp_path / "other"])
+    assert [one.was_cached for one in again] == [True]
+
+
+ASKED = """
+[teachers.student]
+kind = "student"
+model = "tuned@1"
+{}
+[stages.openings]
+kind = "corpus"
+title = "openings"
+origin = "own-dataset"
+source = "rows.jsonl"
+
+[stages.written]
+kind = "generate"
+input = "openings"
+teacher = "student"
+prompt = "on.txt"
+"""
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_a_model_by_its_address_is_asked_as_a_teacher(tmp_path, is_elsewhere):
+    other = made(tmp_path)
+    folder = tmp_path / "own" if is_elsewhere else tmp_path / "other"
+    folder.mkdir(exist_ok=True)
+    (folder / "on.txt").write_text("{{ text }}")
+    (folder / "rows.jsonl").write_text('{"text": "the sea"}\n{"text": "a hill"}\n')
+    path = write(folder, ASKED.format('store = "../other/store"\n' if is_elsewhere else ""))
+    store, _ = run_toy(path, folder / "store", [tmp_path / "other"])
+    rows = [row["text"] for row in rows_of(store, "written")]
+    assert rows == ["the sea w56", "a hill w56"]
+    (asked,) = [item for item in store.find("written").inputs if item.asks]
+    digest = other.find("tuned").digest
+    assert (asked.name, asked.digest, asked.role) == ("tuned@1", digest, "actor")
+    assert asked.asks == {"kind": "student", "model": "tuned@1", "sha256": digest}
+    assert {(line.source.name, line.depth) for line in bill_of(store, "written")} == {
+        ("openings", 1), ("own", 2), ("Tiny", 2)
+    }  # fmt: skip
+    result = Auditor(store.root).run()
+    assert result.findings == []
+    hop = Tracer(store, Journal.of(store)).trace("written", 0)
+    kinds = [(depth, one.kind, one.what) for depth, one in hop.walk()]
+    assert (1, "model", "tuned@1") in kinds
+    assert (2, "source", "Tiny") in kinds
+    if not is_elsewhere:
+        assert any(kind == "row" and what.startswith("rows@1") for _, kind, what in kinds)
+    proof = prove(store, "written", 1, Signer.default())
+    assert {line.source.name for line in bill(Circuit.of(check_proof(proof).as_dataset()))} == {
+        "openings", "own", "Tiny"
+    }  # fmt: skip
+    _, again = run_toy(path, folder / "store", [tmp_path / "other"])
+    assert all(one.was_cached for one in again)
+
+
+REFUSED = {
+    "a version that does not exist": (
+        GIVEN.format("tuned@9", ""), NEXT,
+        r"models\.first\.artifact = 'tuned@9': .* has no such artifact; it has tuned@1: correct",
+    ),
+    "a name that is nearly right": (
+        GIVEN.format("tuned1@1", ""), NEXT, r"no such artifact; did you mean 'tuned@1'\?",
+    ),
+    "a dataset": (
+        GIVEN.format("rows@1", ""), NEXT,
+        r"models\.first\.artifact = 'rows@1': it is a dataset of .*, and a model is needed",
+    ),
+    "another digest": (
+        GIVEN.format("tuned@1", f'sha256 = "{"0" * 64}"\n'), NEXT,
+        r"its digest is [0-9a-f]{64}, and the recipe pins 0{64}; not used",
+    ),
+    "no address": (GIVEN.format("tuned", ""), NEXT, r"models\.first\.artifact.*write NAME@VERSION"),
+    "no such store": (
+        GIVEN.format("x@1", 'store = "elsewhere"\n'), NEXT,
+        r"models\.first\.store = 'elsewhere': there is no store .*; write where it is now",
+    ),
+    "an unknown key": (
+        GIVEN.format("tuned@1", 'licence = "MIT"\n'), NEXT, r"models\.first\.licence = 'MIT' is an",
+    ),
+    "an unknown kind": (
+        '\n[models.first]\nkind = "foldr"\n', NEXT,
+        r"models\.first\.kind = 'foldr' is no kind of a base; did you mean 'folder'\?",
+    ),
+    "no kind": (
+        "\n[models.first]\nname = 'x'\n", NEXT, r"\[models\.first\] needs kind = one of hub,"
+    ),
+    "a base that is no table": (
+        GIVEN.format("tuned@1", ""), NEXT.replace('"first"', '"frist"'),
+        r"next\.base names 'frist', which is no .*, and no stage above it; did you mean 'first'\?",
+    ),
+    "a base that is a name of both": (
+        GIVEN.format("tuned@1", ""), NEXT.replace("next]", "first]").replace('"first"', '"x"'),
+        r"models\.first and stages\.first have one name",
+    ),
+    "an artifact of this very recipe": (
+        GIVEN.format("next@2", ""), NEXT, r"is what stages\.next of this recipe makes; name the st",
+    ),
+    "a base as rows": (
+        GIVEN.format("tuned@1", ""), NEXT + 'input = "first"\n',
+        r"next\.\w+ names 'first', which is no stage above it; \[models\.first\] is what a trainer",
+    ),
+    "a base as a teacher": (
+        GIVEN.format("tuned@1", ""), NEXT + 'teacher = "first"\n',
+        r"which is no \[teachers\.\*\] table; \[models\.first\] .* and a teacher has a table",
+    ),
+    "a student of no such version": (
+        "", ASKED.format("").replace("tuned@1", "tuned@9"),
+        r"teachers\.student\.model = 'tuned@9': .*it has tuned@1",
+    ),
+    "a student that is no address": (
+        "", ASKED.format("").replace("tuned@1", "Tuned@@1"),
+        r"teachers\.student\.model names 'Tuned@@1': .*NAME@VERSION",
+    ),
+    "a student of another store that is a stage": (
+        "", ASKED.format('store = "x"\n').replace("tuned@1", "written"),
+        r"store is of a model that is named NAME@VERSION, and 'written' is a stage",
+    ),
+    "a student that this recipe makes": (
+        "", ASKED.format("").replace("tuned@1", "openings@2"),
+        r"which stages\.openings of this recipe makes; write model = 'openings'",
+    ),
+    "a student that is a dataset": (
+        "", ASKED.format("").replace("tuned@1", "rows@1"),
+        r"teachers\.student\.model = 'rows@1': it is a dataset",
+    ),
+}  # fmt: skip
+
+
+def test_what_cannot_be_started_from_or_asked_is_told_before_anything_runs(tmp_path):
+    store = made(tmp_path)
+    (tmp_path / "other" / "on.txt").write_text("{{ text }}")
+    wrong = []
+    for name, (models, stages, told) in REFUSED.items():
+        path = write(tmp_path / "other", models + stages)
+        try:
+            build(load_recipe(path), Store(store.root))
+            wrong.append(f"{name}: not refused")
+        except MashbillError as error:
+            if not re.search(told, str(error)):
+                wrong.append(f"{name}: {error}")
+    assert not wrong, "\n".join(wrong)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mashbill.core.recipe import Recipe
     from mashbill.lineage.bills.bill import Coverage
     from mashbill.lineage.bills.definitions import Verdict
-    from mashbill.lineage.evidence.trace import Hop
+    from mashbill.lineage.evidence.hop import Hop
     from mashbill.lineage.whatif.rebuild import Rebuild
     from mashbill.lineage.whatif.removal import Affected
     from mashbill.run.spend import Spend

@@ -66,6 +66,11 @@ class ModelSpec(Literals):
         return ""
 
     @property
+    def made_in(self) -> tuple[str, str]:
+        """Return the folder of the store that has that artifact, and its digest; may be empty."""
+        return "", ""
+
+    @property
     def source(self) -> Source:
         """Return the source of lineage that it is."""
         raise NotImplementedError
@@ -214,8 +219,18 @@ class ArtifactModel(ModelSpec):
     """``kind = "artifact"``: a model that a store has."""
 
     kind: Literal["artifact"] = "artifact"
+    context: ClassVar[frozenset[str]] = frozenset({"store"})
+
     artifact: str
     """NAME@VERSION"""
+    store: str = ""
+    """folder of the store that made it, where that is another one than the run's"""
+    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    """digest of its content, as ``mashbill list`` tells it; whatever it has if empty"""
+
+    def addresses(self) -> tuple[str, ...]:
+        """The other store."""
+        return (self.store,) if self.store else ()
 
     @field_validator("artifact")
     @classmethod
@@ -230,6 +245,11 @@ class ArtifactModel(ModelSpec):
     def made_as(self) -> str:
         """The artifact."""
         return self.artifact
+
+    @property
+    def made_in(self) -> tuple[str, str]:
+        """The store and the digest."""
+        return self.store, self.sha256
 
 
 KINDS: dict[str, type[ModelSpec]] = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.canonical import changed_keys
 from mashbill.core.errors import DriftError
+from mashbill.core.given import called
 from mashbill.core.plain import listed
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def check_drift(manifest: Manifest, job: Job) -> None:
     if manifest.fingerprint == job.fingerprint:
         return
     changes = changed_keys(manifest.stage, job.literals)
-    names = {ArtifactRef.parse(i.name).name: i.digest for i in manifest.inputs if "@" in i.name}
+    names = {called(i.name, manifest.stage): i.digest for i in manifest.inputs if i.is_artifact}
     now = {item: value for item, value in job.digests.items() if item in names}
     changes += [f"input {line}" for line in changed_keys(names, now)]
     raise _drift(manifest, job, changes)
@@ -71,7 +72,11 @@ class Drifted:
         Raises:
             DriftError: naming these inputs.
         """
-        made = [ArtifactRef.parse(item.name) for item in manifest.inputs if item.is_artifact]
+        made = [
+            ArtifactRef.parse(item.name)
+            for item in manifest.inputs
+            if item.is_artifact and called(item.name, manifest.stage) != item.name
+        ]
         changes = [
             f"input {ref.name}: {ref} -> {self._asked[ref.name]}"
             for ref in made

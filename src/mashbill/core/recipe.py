@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from mashbill.core.canonical import digest_file
 from mashbill.core.errors import RecipeError
 from mashbill.core.file_origins import ORIGINS, FileOrigin, undeclared_files
 from mashbill.core.folder import RecipeFolder
+from mashbill.core.given import Given, is_address
 from mashbill.core.recipe_tables import base_table, read_table, spec_table, written
 from mashbill.core.references import check_all
 from mashbill.core.stage import StageSpec
@@ -99,6 +101,37 @@ class Recipe(BaseModel):
         """
         students = {name: one.made_by for name, one in self.teachers.items() if one.made_by}
         return with_models(with_students(self.stages[stage].uses(), students), self.models)
+
+    @property
+    def given(self) -> dict[str, Given]:
+        """Artifacts that its stages take by their address, by address."""
+        told = [
+            Given(ArtifactRef.parse(one.made_as), f"models.{name}.artifact", *one.made_in)
+            for name, one in self.models.items()
+            if one.made_as
+        ]
+        told += [
+            Given(
+                ArtifactRef.parse(one.made_by),
+                f"teachers.{name}.model",
+                *one.made_in,
+                must_write=True,
+            )
+            for name, one in self.teachers.items()
+            if is_address(one.made_by)
+        ]
+        used = {use.name for stage in self.stages for use in self.uses(stage) if use.is_artifact}
+        found: dict[str, Given] = {}
+        for one in told:
+            if str(one.ref) in used:
+                before = found.get(str(one.ref), one)
+                found[str(one.ref)] = replace(
+                    before,
+                    store=before.store or one.store,
+                    sha256=before.sha256 or one.sha256,
+                    must_write=before.must_write or one.must_write,
+                )
+        return found
 
     def bases(self, stage: str) -> dict[str, ModelSpec]:
         """Return the ``[models.NAME]`` that a stage starts from, by name."""

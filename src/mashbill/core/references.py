@@ -10,6 +10,7 @@ from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.explaining import near
 from mashbill.core.folder import RecipeFolder, is_of_windows
+from mashbill.core.given import is_address
 from mashbill.core.source import Channel, Source
 from mashbill.core.students import as_a_teacher, check_students, made_by
 
@@ -242,7 +243,7 @@ def _names(value: Any, stage: str) -> bool:
 
 def _check_named(path: Path, recipe: Recipe, name: str, use: Uses, above: list[str]) -> None:
     """Check that what a stage uses is there: a teacher, a verifier, a base, or a stage above it."""
-    if use.is_source or use.name in (model.made_as for model in recipe.models.values()):
+    if use.is_source or (is_address(use.name) and use.name in recipe.given):
         return
     known, what = above, "stage above it"
     if use.is_teacher:

@@ -21,6 +21,7 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.dataset import Dataset
 from mashbill.core.errors import StoreError
 from mashbill.core.faults import model_fault
+from mashbill.core.given import TAKEN_IN
 from mashbill.core.ledger import Ledger, Signer
 from mashbill.core.naming import file_name
 from mashbill.core.parsing import check_regular, json_value
@@ -117,10 +118,13 @@ class Store:
                     msg = f"{path} is not the one that the ledger commits; run `mashbill audit`"
                     raise StoreError(msg)
                 try:
-                    return Manifest.model_validate(json_value(data, path, error=StoreError))
+                    found = Manifest.model_validate(json_value(data, path, error=StoreError))
                 except ValidationError as error:
                     msg = f"{path} is damaged: {error.errors()[0]['msg']}; run `mashbill audit`"
                     raise StoreError(msg) from error
+                # What another store's artifact was made of is not in this one.
+                elsewhere = TAKEN_IN in entry.predicate
+                return found.model_copy(update={"inputs": ()}) if elsewhere else found
         return None
 
     def manifests(self) -> list[Manifest]:

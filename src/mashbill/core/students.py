@@ -1,4 +1,4 @@
-"""Teachers that are models of the recipe's own stages: students that teach.
+"""Teachers that are models which stages trained: students that teach.
 
 Such a teacher is no source of lineage. A stage that asks it takes an artifact, the model, as it
 takes its rows: the plan makes the model first, its digest is in the stage's fingerprint, and on the
@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.artifact import ArtifactRef
 from mashbill.core.errors import RecipeError
 from mashbill.core.explaining import near
+from mashbill.core.given import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +59,9 @@ def check_students(path: Path, recipe: Recipe) -> None:
     """
     for name, teacher in recipe.teachers.items():
         stage = teacher.made_by
+        if is_address(stage):
+            _check_address(path, recipe, name, stage)
+            continue
         spec = recipe.stages.get(stage)
         if not stage or (spec is not None and spec.output == "model" and spec.can_write):
             continue
@@ -65,7 +70,10 @@ def check_students(path: Path, recipe: Recipe) -> None:
         writing = ", ".join(_writing(recipe)) or "none"
         there = f"stages that make a model that writes: {writing}"
         if spec is None:
-            msg = f"{where}, which is no stage{near(stage, recipe.stages) or f'; {there}'}"
+            hint = near(stage, recipe.stages) or (
+                f"; {there}; what a store has already is named NAME@VERSION"
+            )
+            msg = f"{where}, which is no stage{hint}"
             raise RecipeError(msg)
         labels = spec.output == "model" and spec.can_label
         apply = "; a stage of kind 'apply' has it label" if labels else ""
@@ -74,6 +82,20 @@ def check_students(path: Path, recipe: Recipe) -> None:
             f"makes {made_by(spec)}; {there}{apply}"
         )
         raise RecipeError(msg)
+
+
+def _check_address(path: Path, recipe: Recipe, name: str, address: str) -> None:
+    """Check that a student's address is one, and that of no stage of this recipe."""
+    where = f"{path}: teachers.{name}.model names {address!r}"
+    try:
+        ArtifactRef.parse(address)
+    except RecipeError as error:
+        msg = f"{where}: {error}"
+        raise RecipeError(msg) from error
+    for stage in recipe.stages:
+        if str(recipe.ref(stage)) == address:
+            msg = f"{where}, which stages.{stage} of this recipe makes; write model = {stage!r}"
+            raise RecipeError(msg)
 
 
 def made_by(spec: StageSpec) -> str:

@@ -163,11 +163,19 @@ class TeacherSpec(Literals):
 
     @property
     def made_by(self) -> str:
-        """Return the stage of the recipe whose model it is; empty if it comes from elsewhere.
+        """Return the stage, or the address, whose model it is; empty if it comes from elsewhere.
 
         Such a teacher is no source of its own: on the bill stands the model, with its own bill.
         """
         return ""
+
+    @property
+    def made_in(self) -> tuple[str, str]:
+        """Return the folder of the store that has that model, and its digest; each may be empty.
+
+        Only where ``made_by`` is an address, ``NAME@VERSION``, and no stage.
+        """
+        return "", ""
 
     def as_made(self, manifest: Manifest, folder: Path) -> TeacherSpec:
         """Return the teacher that the model of ``made_by`` is, once it is made.

@@ -63,8 +63,9 @@ def check_architecture(folder: Path, shown: str) -> None:
     config = json_object(folder / "config.json", shown=f"{shown}/config.json", error=InputError)
     told = config.get("model_type")
     if not isinstance(told, str) or told not in CONFIG_MAPPING_NAMES:
-        hint = near(told, CONFIG_MAPPING_NAMES) if isinstance(told, str) else ""
         brings = "; code that a folder brings along is not run" if "auto_map" in config else ""
+        is_text = isinstance(told, str) and not brings
+        hint = near(str(told), CONFIG_MAPPING_NAMES) if is_text else ""
         msg = (
             f"{shown}: config.json has model_type = {told!r:.80}, which is no architecture that "
             f"transformers has{hint}{brings}; name another model"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from safetensors.torch import save_file
 from tokenizers import AddedToken
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
@@ -36,13 +37,19 @@ def write_folder(gguf: Path, folder: Path) -> None:
     tokenizer = _tokenizer(file)
     model = llama_of(file)
     begin, end, pad = (_token(file, name) for name in ("bos", "eos", "padding"))
-    for config in (model.config, model.generation_config or GenerationConfig()):
-        config.bos_token_id, config.eos_token_id, config.pad_token_id = begin, end, pad
+    config = model.config
+    config.bos_token_id, config.eos_token_id, config.pad_token_id = begin, end, pad
+    config.architectures, config.dtype = [type(model).__name__], "float32"
     ends = sorted({one for one in (end, _token(file, "eot")) if one is not None})
-    model.generation_config = GenerationConfig(
+    said = GenerationConfig(
         bos_token_id=begin, eos_token_id=ends if len(ends) > 1 else end, pad_token_id=pad
     )
-    model.save_pretrained(folder)
+    weights = model.state_dict()
+    if config.tie_word_embeddings:  # the embeddings once, as save_pretrained writes them
+        weights.pop("lm_head.weight")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config.save_pretrained(folder)
+    said.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.store import write_atomically
 from mashbill.lineage.bills.text import conclusion_text, share_text
-from mashbill.lineage.evidence.trace import Hop
+from mashbill.lineage.evidence.hop import Hop
 from mashbill.report.data.page import HEADS, data_of, page_of
 from mashbill.report.data.profile import profile
 from mashbill.report.drawing import draw_accuracies, draw_chain

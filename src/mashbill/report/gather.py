@@ -22,7 +22,8 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.contradicted import contradictions, table_of
 from mashbill.lineage.circuit.nodes import NodeTable, source_of, supposing
 from mashbill.lineage.duties.decisions import decided_runs
-from mashbill.lineage.evidence.trace import Hop, Tracer
+from mashbill.lineage.evidence.hop import Hop
+from mashbill.lineage.evidence.trace import Tracer
 from mashbill.lineage.evidence.withheld import withheld
 from mashbill.report.confusion import Shown
 from mashbill.report.judges import Judged, judged_in

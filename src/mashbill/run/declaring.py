@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from mashbill.core import registry
-from mashbill.core.artifact import ArtifactRef, named_by
+from mashbill.core.artifact import named_by
+from mashbill.core.base_model import with_models
 from mashbill.core.errors import MashbillError
+from mashbill.core.given import called
 from mashbill.core.record import BILL
 from mashbill.core.store import MANIFEST, NODES
 from mashbill.core.students import students_named, with_students
 from mashbill.core.tables import read_parquet
 from mashbill.lineage.circuit.nodes import NodeTable, reachable, source_of
+from mashbill.lineage.evidence.bases import models_named
 from mashbill.lineage.evidence.recomposing import source_behind
 from mashbill.run.scoring_again import spec_of_verifier
 
@@ -59,10 +62,11 @@ def compare_declared(spec: StageSpec, manifest: Manifest, store: Store, found: R
 def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived) -> None:
     if spec.output != manifest.kind:
         found.wrong.append((MANIFEST, f"its kind makes a {spec.output}"))
-    declared = with_students(spec.uses(), students_named(manifest.stage))
+    models = models_named(manifest.stage)
+    declared = with_models(with_students(spec.uses(), students_named(manifest.stage)), models)
     uses = [(u.name, u.role, u.via) for u in declared if u.is_artifact]
     stated = [
-        (ArtifactRef.parse(item.name).name, item.role, item.channel)
+        (called(item.name, manifest.stage), item.role, item.channel)
         for item in manifest.inputs
         if item.is_artifact
     ]
@@ -79,6 +83,11 @@ def _inputs(spec: StageSpec, manifest: Manifest, store: Store, found: Rederived)
         return
     for use, item in zip(verifiers, scoring, strict=True):
         _verifier(use.name, item, manifest, found)
+    bases = [(models[u.name].source.title, u.via) for u in declared if u.is_source]
+    started = [(item.name, item.channel) for item in manifest.inputs if item.is_base]
+    if sorted(bases) != sorted(started):
+        what = f"its literals declare {len(bases)} bases from outside, and it states {len(started)}"
+        found.wrong.append((MANIFEST, what))
     teachers = [u for u in declared if u.is_teacher]
     given = [item for item in manifest.inputs if item.is_teacher]
     if [u.via for u in teachers] != [item.channel for item in given]:

@@ -35,6 +35,7 @@ from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
 from mashbill.run.sessions import Sessions, Told
+from mashbill.run.taking_in import check_bases, take_given
 from mashbill.run.task import Task
 from mashbill.run.trained import make_model
 from mashbill.stages.marks.answers import Answers
@@ -156,6 +157,7 @@ class _Runner:
         try:
             with self._execution.display as display:
                 display.spend.begin(self._execution.caps, self._asking.spent_before)
+                self._take_given()
                 for number, stage in enumerate(self._plan.stages, 1):
                     if self._cut(stage):
                         continue
@@ -173,6 +175,13 @@ class _Runner:
             self._tell_conduct()
         self._branches.tell(len(done))
         return done
+
+    def _take_given(self) -> None:
+        """Have at hand what stages take by its address, and see that bases are as pinned."""
+        for name, manifest in take_given(self._plan, self._store, self._execution).items():
+            self._manifests[name] = manifest
+            self._tables[name] = NodeTable.of(self._store, manifest)
+        check_bases(self._plan, self._execution.cache)
 
     def _goes_on(self, number: int) -> bool:
         """Return whether a stage from this number on can still be made."""

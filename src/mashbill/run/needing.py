@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.core import registry
 from mashbill.core.errors import MissingExtraError
+from mashbill.core.given import is_address
 from mashbill.core.installed import missing
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def called_by(recipe: Recipe, name: str) -> list[tuple[str, str]]:
     uses = recipe.uses(name)
     students = [recipe.teachers[use.asked_as].kind for use in uses if use.asked_as]
     return [
-        *(_kind_of(recipe, use) for use in uses if not use.is_source),
+        *(_kind_of(recipe, use) for use in uses if not (use.is_source or is_address(use.name))),
         *((kind, registry.TEACHERS) for kind in students),
     ]
 

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from mashbill.core import registry
 from mashbill.core.artifact import ArtifactRef
+from mashbill.core.base_model import MODELS
 from mashbill.core.errors import MashbillError, RecipeError
 from mashbill.core.file_origins import ORIGINS
 from mashbill.core.recipe import VERIFIERS
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import StageSpec
     from mashbill.core.store import Store
 
-_NO_LITERALS = frozenset({"seed", "files", "teachers", VERIFIERS, ORIGINS})
+_NO_LITERALS = frozenset({"seed", "files", "teachers", VERIFIERS, ORIGINS, MODELS})
 _READ_ROWS = 1 << 16
 _TOLD = 3
 

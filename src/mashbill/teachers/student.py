@@ -1,4 +1,4 @@
-"""A teacher that is a model which a stage of the same recipe trained.
+"""A teacher that is a model which a stage trained: of the same recipe, or NAME@VERSION of a store.
 
 It is asked through the journal as any teacher in this process is. What its answers depend on is the
 content of the model artifact, its lineage with it, and the literals of how it writes; its route is
@@ -11,11 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mashbill.core import registry
 from mashbill.core.base_model import BaseWeights
 from mashbill.core.errors import TeacherError
+from mashbill.core.given import is_address
 from mashbill.core.source import Source
 from mashbill.core.students import STUDENT
 from mashbill.teachers.local import WritesHere
@@ -31,16 +32,40 @@ if TYPE_CHECKING:
 class StudentSpec(WritesHere):
     """``kind = "student"``."""
 
+    context: ClassVar[frozenset[str]] = frozenset({"store"})
+    added: ClassVar[frozenset[str]] = frozenset({"store", "sha256"})
+
     kind: Literal["student"] = "student"
     model: str = Field(min_length=1)
-    """stage that trains the model, further up in the recipe"""
+    """stage that trains the model, further up in the recipe; or NAME@VERSION of a store"""
     batch: int = Field(default=16, gt=0)
     """questions computed together"""
+    store: str = ""
+    """folder of the store that made NAME@VERSION, where that is another one than the run's"""
+    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    """digest of the content of NAME@VERSION; whatever it has if empty"""
+
+    @model_validator(mode="after")
+    def _lies_elsewhere_by_address_only(self) -> StudentSpec:
+        if (self.store or self.sha256) and not is_address(self.model):
+            key = "store" if self.store else "sha256"
+            msg = f"{key} is of a model that is named NAME@VERSION, and {self.model!r} is a stage"
+            raise ValueError(msg)
+        return self
+
+    def addresses(self) -> tuple[str, ...]:
+        """The other store."""
+        return (self.store,) if self.store else ()
 
     @property
     def made_by(self) -> str:
-        """The stage."""
+        """The stage, or the address."""
         return self.model
+
+    @property
+    def made_in(self) -> tuple[str, str]:
+        """The store and the digest."""
+        return self.store, self.sha256
 
     @property
     def source(self) -> Source:
@@ -71,7 +96,9 @@ class StudentSpec(WritesHere):
 class MadeStudent(StudentSpec):
     """A student whose model is made; no recipe says its further keys, they follow from the run."""
 
-    context: ClassVar[frozenset[str]] = frozenset({"artifact", "digest", "trainer", "folder"})
+    context: ClassVar[frozenset[str]] = frozenset(
+        {"store", "artifact", "digest", "trainer", "folder"}
+    )
 
     artifact: str
     """address of the model"""

@@ -17,7 +17,7 @@ from mashbill.workspace.opened import Opened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mashbill.lineage.evidence.trace import Hop
+    from mashbill.lineage.evidence.hop import Hop
     from mashbill.lineage.subject import Subject
     from mashbill.lineage.whatif.removal import Selector
     from mashbill.policy.statuses import Status

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.canonical import digest
 from mashbill.core.errors import RecipeError, StoreError
+from mashbill.core.given import TAKEN_IN
 from mashbill.core.marks import CONTRADICTED, Contradiction
 from mashbill.core.parsing import foreign
 from mashbill.lineage.circuit.nodes import CONTENT, NodeTable, check_body, parts_of, source_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mashbill.core.artifact import Manifest
+    from mashbill.core.ledger import Entry
     from mashbill.core.source import Source
     from mashbill.core.store import Store
 
@@ -46,10 +48,28 @@ def contradictions(store: Store, manifest: Manifest) -> dict[str, Contradiction]
     Returns:
         Artifact that the origin was declared of -> contradiction, itself first.
     """
-    if not any(CONTRADICTED in entry.predicate for entry in store.committed().values()):
+    entries = store.committed()
+    if not any(entry.predicate.keys() & {CONTRADICTED, TAKEN_IN} for entry in entries.values()):
         return {}
-    found = {str(each.ref): told_of(store, str(each.ref)) for each in behind(store, manifest)}
-    return {name: told for name, told in found.items() if told is not None}
+    found: dict[str, Contradiction] = {}
+    for each in behind(store, manifest):
+        told = told_of(store, str(each.ref))
+        if told is not None:
+            found[str(each.ref)] = told
+        found |= _taken_in(entries[str(each.ref)])
+    return found
+
+
+def _taken_in(entry: Entry) -> dict[str, Contradiction]:
+    """Return what spoke against origins behind an artifact in the store that it was taken from."""
+    told = entry.predicate.get(TAKEN_IN)
+    listed = told.get(CONTRADICTED) if isinstance(told, dict) else None
+    where = f"entry {entry.index} of the ledger"
+    return {
+        f"{entry.told('artifact')}, taken in ({number})": Contradiction.read(value, where)
+        for number, value in enumerate(listed if isinstance(listed, list) else [], 1)
+        if isinstance(value, dict)
+    }
 
 
 def behind(store: Store, manifest: Manifest) -> list[Manifest]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mashbill.core.artifact import ArtifactRef
+from mashbill.core.given import called
 from mashbill.core.students import STUDENT, students_named
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def strange_students(manifest: Manifest) -> Iterator[str]:
         if item.role != "actor":
             yield f"says that {item.name} was asked as a teacher, and that it is its {item.role!r}"
     named = set(students_named(manifest.stage).values())
-    given = {ArtifactRef.parse(item.name).name for item in asked}
+    given = {called(item.name, manifest.stage) for item in asked}
     for text in sorted(named - given):
         yield f"its literals name the student {text!r:.80}, which is not among its inputs"
     for text in sorted(given - named):

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from mashbill.core.artifact import Manifest
 from mashbill.core.errors import MashbillError
 from mashbill.core.faults import model_fault
+from mashbill.core.given import TAKEN_IN
 from mashbill.core.learning import read_learned
 from mashbill.core.merkle import root
 from mashbill.core.parsing import json_value
@@ -49,6 +50,7 @@ from mashbill.lineage.evidence.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.evidence.leftovers import find_leftovers
 from mashbill.lineage.evidence.made import Rows
 from mashbill.lineage.evidence.moment import Moment, Since, abandoned
+from mashbill.lineage.evidence.taken_in import word_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -319,7 +321,8 @@ class Auditor:
         kept, rejected = rows[: len(manifest.shards)], rows[len(manifest.shards) :]
         for record in met.values():
             record.rows = None  # of which there may be very many: who needs them has them
-        pending = Pending(entry.index, manifest, table, kept, rejected, times)
+        word = word_of(entry, self.result.signers) if TAKEN_IN in entry.predicate else ""
+        pending = Pending(entry.index, manifest, table, kept, rejected, times, word)
         for ready, found in self._derivations.take(pending):
             self._tell_composed(ready, found)
 

@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.artifact import FORMAT, TOKEN_UNIT, ArtifactRef, fingerprint, named_by
+from mashbill.core.base_model import MODELS
 from mashbill.core.canonical import canonical, digest_bytes
+from mashbill.core.given import TAKEN_IN, called
 from mashbill.core.parsing import json_value
 from mashbill.lineage.evidence.asked import strange_students
+from mashbill.lineage.evidence.bases import strange_bases
 from mashbill.lineage.evidence.made import Made
 from mashbill.lineage.evidence.recomposing import Composed, recompose_dataset, recompose_model
+from mashbill.lineage.evidence.taken_in import strange_taking_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -65,12 +69,16 @@ class Derivations:
             yield one, self._derived(one)
 
     def _lacking(self, pending: Pending) -> set[str]:
+        if pending.word:
+            return set()
         names = {item.name for item in pending.manifest.inputs if item.is_artifact}
         return (names & self.committed.keys()) - self.made.keys()
 
     def _derived(self, pending: Pending) -> Composed:
         manifest, table = pending.manifest, pending.table
         del self.waiting[str(manifest.ref)]
+        if pending.word:
+            return Composed(not_derived=[pending.word])
         if manifest.kind == "model":
             found = recompose_model(manifest, table, self.made, pending.learned)
         else:
@@ -100,12 +108,15 @@ class Derivations:
             yield f"counts its size in {manifest.token_unit:.40}, where {TOKEN_UNIT} are counted"
         inputs = [item for item in manifest.inputs if item.is_artifact]
         asked = fingerprint(
-            manifest.stage, {ArtifactRef.parse(item.name).name: item.digest for item in inputs}
+            manifest.stage, {called(item.name, manifest.stage): item.digest for item in inputs}
         )
         told = entry.predicate.get("fingerprint")
         if asked != manifest.fingerprint or told not in {None, asked}:
             yield "its fingerprint is not that of its literals and inputs"
-        yield from self._strange_inputs(inputs, entry)
+        if TAKEN_IN in entry.predicate:
+            yield from strange_taking_in(entry, manifest)
+        else:
+            yield from self._strange_inputs(inputs, entry)
         teachers = [item for item in manifest.inputs if item.was_asked]
         stated = manifest.stage.get("teachers")
         if isinstance(stated, dict) and bool(stated) != bool(teachers):
@@ -123,9 +134,12 @@ class Derivations:
         if manifest.format >= _SINCE:
             yield from _not_said(manifest)
         yield from strange_students(manifest)
+        yield from strange_bases(manifest)
         names = {ArtifactRef.parse(item.name).name for item in inputs}
         known_names = {ArtifactRef.parse(name).name for name in self.committed}
         scorers = set(named) if isinstance(named, dict) else set()
+        models = manifest.stage.get(MODELS)
+        scorers |= set(models) if isinstance(models, dict) else set()
         for key in _REFERENCES:
             told = set(_texts(manifest.stage.get(key))) - _WORDS.get(key, set()) - scorers
             for text in sorted(told & known_names - names):
@@ -233,6 +247,8 @@ class Pending:
     kept: Sequence[Rows] = ()
     rejected: Sequence[Rows] = ()
     learned: Mapping[str, Learned] | None = None
+    word: str = ""
+    """on whose word its lineage rests, where another store made it"""
 
 
 def _texts(value: Any) -> list[str]:

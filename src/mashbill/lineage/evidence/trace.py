@@ -6,21 +6,22 @@ counts over all inputs of role ``rows``, one behind the other.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.artifact import ArtifactRef, Manifest
 from mashbill.core.errors import InputError, StoreError
+from mashbill.core.given import TAKEN_IN
 from mashbill.core.record import BILL, CALL, FROM, printable
-from mashbill.core.words import words
 from mashbill.lineage.bills.telling import counted
 from mashbill.lineage.circuit.contradicted import table_of
 from mashbill.lineage.circuit.nodes import edges, source_of
+from mashbill.lineage.evidence.closest import Closest
+from mashbill.lineage.evidence.hop import Hop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from mashbill.calls.asked_here import Call
     from mashbill.calls.journal import Journal
@@ -29,55 +30,7 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
     from mashbill.lineage.circuit.nodes import NodeTable
 
-_NESTED = 40  # hops inside each other that JSON has
 _MANY = 2_000  # hops from which on a row that was shown is not shown again: there may be 2^n ways
-
-
-@dataclass
-class Hop:
-    """One hop of a trace: a row, a model, a call or a source, and what lies behind it."""
-
-    kind: str
-    """row, model, call or source"""
-    what: str
-    """artifact address with row, or a title"""
-    facts: dict[str, Any] = field(default_factory=dict)
-    behind: list[Hop] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the hop and all behind it for a program.
-
-        Readers of JSON follow only so many levels: what is nested deeper than 40 hops stands in
-        ``further`` of the outermost, and in its place a hop of kind ``further`` whose fact
-        ``place`` says where in that list.
-        """
-        top = self._alone()
-        further: list[dict[str, Any]] = []
-        waiting = [(self, top, 1)]
-        while waiting:
-            hop, made, depth = waiting.pop()
-            for other in hop.behind:
-                own = other._alone()  # noqa: SLF001
-                if depth < _NESTED:
-                    made["behind"].append(own)
-                    waiting.append((other, own, depth + 1))
-                    continue
-                pointer = Hop("further", other.what, {"place": len(further)})
-                made["behind"].append(pointer._alone())
-                further.append(own)
-                waiting.append((other, own, 1))
-        return {**top, "further": further} if further else top
-
-    def _alone(self) -> dict[str, Any]:
-        return {"kind": self.kind, "what": self.what, "facts": self.facts, "behind": []}
-
-    def walk(self) -> Iterator[tuple[int, Hop]]:
-        """Yield (depth, hop) of this one, at depth 0, and of all behind it, each before its own."""
-        waiting = [(0, self)]
-        while waiting:
-            depth, hop = waiting.pop()
-            yield depth, hop
-            waiting += [(depth + 1, other) for other in reversed(hop.behind)]
 
 
 @dataclass(frozen=True)
@@ -111,8 +64,7 @@ class Tracer:
         self._manifests: dict[ArtifactRef, Manifest] = {}
         self._named: dict[str, Manifest] = {}
         self._datasets: dict[ArtifactRef, Dataset] = {}
-        self._words: dict[ArtifactRef, list[frozenset[str]]] = {}
-        self._rarity: dict[ArtifactRef, dict[str, float]] = {}
+        self._closest: dict[ArtifactRef, Closest] = {}
 
     def trace(self, name: str, row: int) -> Hop:
         """Trace a row of a dataset, or of the training set of a model.
@@ -130,10 +82,20 @@ class Tracer:
         sizes = [self._manifest(ref).rows for ref in inputs]
         for ref, size in zip(inputs, sizes, strict=True):
             if 0 <= place < size:
-                behind = self._walk(self._manifest(ref), place, self._row)
                 facts = {"rows it learned from": sum(sizes), **_small(manifest.measures)}
-                return Hop("model", str(manifest.ref), facts, [behind])
+                hop = Hop("model", str(manifest.ref), facts)
+                waiting: list[_Open] = []
+                hop.behind.append(self._opened(waiting, self._manifest(ref), place, frozenset()))
+                hop.behind += self._beside(waiting, manifest, "", frozenset({str(manifest.ref)}))
+                self._go_on(waiting, self._row)
+                return hop
             place -= size
+        if not inputs:
+            msg = (
+                f"{manifest.ref} learned from no rows of this store, so there is none to trace; "
+                f"`mashbill bill {manifest.ref}` says what it rests on"
+            )
+            raise InputError(msg)
         msg = f"{manifest.ref} learned from rows 0 to {sum(sizes) - 1}; row {row} is not one"
         raise InputError(msg)
 
@@ -167,6 +129,11 @@ class Tracer:
         """
         waiting: list[_Open] = []
         top = self._opened(waiting, manifest, position, frozenset())
+        self._go_on(waiting, step)
+        return top
+
+    def _go_on(self, waiting: list[_Open], step: Callable[[list[_Open], _Open], None]) -> None:
+        """Trace the rows that wait, and those that they open."""
         shown: set[tuple[ArtifactRef, int]] = set()
         count = 0
         while waiting:
@@ -177,7 +144,6 @@ class Tracer:
                 continue
             shown.add((work.manifest.ref, work.position))
             step(waiting, work)
-        return top
 
     def _opened(
         self, waiting: list[_Open], manifest: Manifest, position: int, models: frozenset[str]
@@ -277,49 +243,93 @@ class Tracer:
         return Hop("model", str(model.ref), {"learned from it": True, **facts})
 
     def _model(
+        self,
+        waiting: list[_Open],
+        manifest: Manifest,
+        text: str,
+        shown: frozenset[str],
+    ) -> Hop:
+        """Return the hop of a model, with what it learned from and started from.
+
+        Args:
+            waiting: gets the row that it learned from.
+            manifest: of the model.
+            text: what the model acted on, which the row is to be close to.
+            shown: models that stand above in this branch.
+        """
+        hop = self._model_alone(waiting, manifest, text, shown)
+        if str(manifest.ref) not in {*shown, *self._taken_in}:
+            hop.behind += self._beside(waiting, manifest, text, shown | {str(manifest.ref)})
+        return hop
+
+    def _model_alone(
         self, waiting: list[_Open], manifest: Manifest, text: str, shown: frozenset[str]
     ) -> Hop:
+        """Return the same without what reached it beside its rows."""
+        facts: dict[str, Any] = {}
         channel = next((i.channel for i in manifest.inputs if i.role == "trained-on"), "")
-        facts: dict[str, Any] = {"learned through": channel}
+        if channel or not manifest.inputs:
+            facts["learned through"] = channel
         if str(manifest.ref) in shown:
             return Hop("model", str(manifest.ref), {"see": "above"})
         hop = Hop("model", str(manifest.ref), facts)
+        if str(manifest.ref) in self._taken_in:
+            facts["learned through"] = "what another store holds: it was taken in from there"
+            hop.behind += self._sources(manifest)
+            return hop
         for ref in _inputs(manifest, "trained-on"):
             trained_on = self._manifest(ref)
             if trained_on.kind != "dataset" or not trained_on.rows:
                 continue
-            place, shared = self._closest(trained_on, text)
+            if ref not in self._closest:
+                self._closest[ref] = Closest(self._dataset(ref))
+            place, shared = self._closest[ref].to(text)
             facts["learned from"] = f"{counted(trained_on.rows, 'row')} of {ref}"
             facts["shown"] = f"row {place}, the closest of them by words ({', '.join(shared)})"
             models = shown | {str(manifest.ref)}
             hop.behind.append(self._opened(waiting, trained_on, place, models))
         return hop
 
-    def _closest(self, manifest: Manifest, text: str) -> tuple[int, list[str]]:
-        """Return the row that shares most words, rare ones weighing more, and those words.
+    def _beside(
+        self, waiting: list[_Open], manifest: Manifest, text: str, shown: frozenset[str]
+    ) -> list[Hop]:
+        """Return what reached a model beside its rows: bases, and who taught while it learned.
 
-        A model learned from all of its rows; one has to stand for them on the page. The measure is
-        Jaccard's index with inverse document frequencies for weights.
+        A chain of models that start from models is walked with a list of what waits.
         """
-        if manifest.ref not in self._words:
-            texts = self._dataset(manifest.ref).column("text").to_pylist()
-            split = [frozenset(words(text)) for text in texts]
-            counts = Counter(word for row in split for word in row)
-            self._words[manifest.ref] = split
-            self._rarity[manifest.ref] = {
-                word: math.log((1 + len(split)) / count) for word, count in counts.items()
-            }
-        own = frozenset(words(text))
-        others = self._words[manifest.ref]
-        rarity = self._rarity[manifest.ref]
+        hops: list[Hop] = []
+        open_: list[tuple[list[Hop], Manifest, frozenset[str]]] = [(hops, manifest, shown)]
+        while open_:
+            into, current, seen = open_.pop()
+            for item in current.inputs:
+                if item.role not in {"base", "actor", "teacher"}:
+                    continue
+                if item.source is not None:
+                    facts = {"through": item.channel, "license": item.source.license,
+                             "kind": item.source.kind}  # fmt: skip
+                    into.append(Hop("source", item.source.title, facts))
+                    continue
+                model = self._manifest(ArtifactRef.parse(item.name))
+                hop = self._model_alone(waiting, model, text, seen)
+                hop.facts["through"] = item.channel
+                into.append(hop)
+                if str(model.ref) not in seen and str(model.ref) not in self._taken_in:
+                    open_.append((hop.behind, model, seen | {str(model.ref)}))
+        return hops
 
-        def closeness(place: int) -> float:
-            shared = sum(rarity[word] for word in own & others[place])
-            alone = sum(rarity[word] for word in others[place] - own)
-            return shared / (1 + shared + alone)
+    @cached_property
+    def _taken_in(self) -> frozenset[str]:
+        """Addresses of what another store made."""
+        entries = self._store.committed().items()
+        return frozenset(name for name, entry in entries if TAKEN_IN in entry.predicate)
 
-        best = max(range(len(others)), key=closeness)
-        return best, sorted(own & others[best], key=lambda word: (-rarity[word], word))[:5]
+    def _sources(self, manifest: Manifest) -> list[Hop]:
+        """Return the sources that a model rests on, each by the channel of its last step."""
+        table = self._table(manifest)
+        return [
+            Hop("source", leaf.title, {"through": how, "license": leaf.license, "kind": leaf.kind})
+            for how, leaf in _leaves(table, table.root)
+        ]
 
     def _call(self, request: str) -> Hop:
         call: Call | None = self._journal.call(request) if self._journal else None
