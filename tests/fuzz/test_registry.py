@@ -94,6 +94,9 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "core.threads:usable_cores": "the kernel's own numbers",
+    "train.examples:_read": "our own scratch",
+    "train.examples:examples": "our own scratch",
     "verifiers.code.bare:__init__": "the package's own program for the sandbox",
     "verifiers.code.bubblewrap:_started": "the package's own program for the sandbox",
     "verifiers.code.answering:_as_main": "files in the sandbox",

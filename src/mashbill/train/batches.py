@@ -1,0 +1,98 @@
+"""Which sequences a step learns from, in which micro-batches, and what each token weighs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mashbill.train.examples import Examples
+    from mashbill.train.learning_keys import LearningSpec
+
+
+class Batches:
+    """Passes over all sequences, each in an order of its own that follows from the seed."""
+
+    def __init__(self, data: Examples, spec: LearningSpec, seed: int) -> None:
+        """Count the steps.
+
+        Args:
+            data: the sequences.
+            spec: batch, epochs or steps, micro_tokens, weights.
+            seed: of the orders.
+        """
+        self._data = data
+        self._spec = spec
+        self._seed = seed
+        self._lengths = data.lengths
+        self._weights = np.array([spec.weights.get(name, 1.0) for name in spec.inputs], np.float32)
+        self.steps = spec.steps or max(1, ceil(spec.epochs * len(data) / spec.batch))
+        """optimiser steps in all"""
+        self._order = lru_cache(maxsize=2)(self._order_of)
+
+    def _order_of(self, number: int) -> np.ndarray:
+        return np.random.default_rng([self._seed, number]).permutation(len(self._data))
+
+    def of(self, step: int) -> np.ndarray:
+        """Return the sequences of a step; the last step of whole epochs may have fewer."""
+        size = len(self._data)
+        begin = step * self._spec.batch
+        end = begin + self._spec.batch
+        if self._spec.steps is None:
+            end = min(end, max(1, round(self._spec.epochs * size)))
+        pieces = []
+        for number in range(begin // size, (end - 1) // size + 1):
+            order = self._order(number)
+            first = number * size
+            pieces.append(order[max(begin - first, 0) : end - first])
+        return np.concatenate(pieces)
+
+    def micro(self, step: int) -> list[list[int]]:
+        """Return a step's sequences in micro-batches of at most ``micro_tokens`` tokens."""
+        return self._cut(self.of(step))
+
+    def all_micro(self) -> Iterator[list[int]]:
+        """Yield all sequences once, in micro-batches."""
+        yield from self._cut(np.arange(len(self._data)))
+
+    def _cut(self, numbers: np.ndarray) -> list[list[int]]:
+        # Of like length together: what is not packed needs less padding, and sums stay as they are.
+        ordered = numbers[np.argsort(self._lengths[numbers], kind="stable")[::-1]]
+        found: list[list[int]] = []
+        held = 0
+        for number in ordered.tolist():
+            length = int(self._lengths[number])
+            if not found or held + length > self._spec.micro_tokens:
+                found.append([])
+                held = 0
+            found[-1].append(number)
+            held += length
+        return found
+
+    def next_weights(self, number: int) -> np.ndarray:
+        """Return the weight of what each token of a sequence tells: the next one's, float32."""
+        learned = self._data.learned(number)
+        weights = np.zeros(len(learned), np.float32)
+        weights[:-1] = learned[1:] * self._weights[self._data.dataset[number]]
+        return weights
+
+    def weight(self, step: int) -> float:
+        """Return the sum of all weights of a step: what its loss is divided by."""
+        found = sum(self.next_weights(n).sum(dtype=np.float64) for n in self.of(step))
+        return max(float(found), 1e-9)
+
+    def tokens(self, step: int) -> int:
+        """Return the tokens that a step reads."""
+        return int(self._lengths[self.of(step)].sum())
+
+    def times(self) -> np.ndarray:
+        """Return how often each sequence is learned from, over all steps, int64."""
+        found = np.zeros(len(self._data), np.int64)
+        for step in range(self.steps):
+            np.add.at(found, self.of(step), 1)
+        return found

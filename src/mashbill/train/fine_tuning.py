@@ -1,0 +1,263 @@
+"""Supervised fine-tuning, as ``sft`` does it.
+
+    for each step:
+        take ``batch`` sequences of this pass's order
+        for each micro-batch of them:
+            numerator = sum over learned tokens of weight x nats
+            (numerator / sum of the weights of the whole step).backward()
+        cut the gradient, step AdamW at the schedule's rate
+
+The order follows from the seed alone, and a checkpoint has all that a step changes: a run that was
+killed goes on with the same steps, and ends with the same curve and the same weights, to the bit,
+on the same machine. How a step is split into micro-batches changes nothing but the order of sums.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mashbill.core.parsing import read_json
+from mashbill.core.store import write_atomically
+from mashbill.models.causal_base import CausalBase
+from mashbill.models.causal_writer import CausalWriter
+from mashbill.models.conversation_tokens import ConversationTokens
+from mashbill.train.activations import recompute_activations
+from mashbill.train.adapters import adapted, merged
+from mashbill.train.batches import Batches
+from mashbill.train.checkpoint import Checkpoint, chosen
+from mashbill.train.examples import Examples, examples
+from mashbill.train.losses import linear_cross_entropy
+from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.schedule import rate_at
+from mashbill.train.student_files import save_student
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext
+    from mashbill.train.sft import SftSpec
+
+_MEASURED = 10
+"""times that the held-out loss is measured while training goes"""
+_BEFORE = "before.json"
+"""the held-out loss of the base, which a resumed run does not measure again"""
+
+
+def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
+    """Train, and write the student's files into ``out``."""
+    base = ctx.base(spec.base)
+    encoder = ConversationTokens(base.folder)
+    data = examples(spec, spec.inputs, encoder, ctx, "learned")
+    heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
+    torch.use_deterministic_algorithms(mode=True)
+    torch.manual_seed(ctx.seed)
+    student = CausalBase.load(base.folder, base.title, packs=spec.packing)
+    if spec.checkpointing:
+        recompute_activations(student.model)
+    if spec.method == "lora":
+        student.model = adapted(student.model, spec)
+    batches = Batches(data, spec, ctx.seed)
+    how = chosen(ctx.work, lambda: _choose(spec, student, data, batches, ctx.threads))
+    torch.set_num_threads(how["threads"])
+    training = _Training(spec, ctx, student, data, heldout, batches, how["dtype"])
+    training.run()
+    if spec.method == "lora" and spec.merge:
+        student.model = merged(student.model)
+    save_student(student.model, base, spec.weights_dtype, out)
+    ctx.trained = CausalWriter(student.model, out)
+    _tell(spec, ctx, data, batches, student, how)
+
+
+def _choose(
+    spec: SftSpec, student: CausalBase, data: Examples, batches: Batches, threads: int
+) -> dict[str, Any]:
+    """Return what is chosen once for all resumes: the threads, and the type of products."""
+    torch.set_num_threads(threads)
+
+    def compute(dtype: str) -> None:
+        micro = batches.micro(0)[0]
+        with student.together(data.lengths[micro].tolist()):
+            _loss_of(student, micro, data, batches, dtype).backward()
+        student.model.zero_grad(set_to_none=True)
+
+    state = torch.get_rng_state()
+    dtype = choose_dtype(spec.dtype, compute, student.model.device)
+    torch.set_rng_state(state)
+    return {"threads": threads, "dtype": dtype}
+
+
+def _loss_of(
+    student: CausalBase, micro: list[int], data: Examples, batches: Batches, dtype: str
+) -> torch.Tensor:
+    """Return the numerator of a micro-batch: weights times nats of what is learned, in sum."""
+    sequences = [torch.from_numpy(data.ids(number)) for number in micro]
+    total: torch.Tensor = torch.zeros((), device=student.model.device)
+    groups = [sequences] if student.packs else [[each] for each in sequences]
+    numbers = [micro] if student.packs else [[each] for each in micro]
+    head, bias = student.head
+    for group, own in zip(groups, numbers, strict=True):
+        # The state behind a token tells the next one: a sequence's last token tells nothing.
+        targets = torch.cat([torch.roll(each, -1) for each in group])
+        weights = torch.from_numpy(np.concatenate([batches.next_weights(n) for n in own]))
+        with autocast(dtype, student.model.device):
+            states = student.states(group)
+        device = states.device
+        total = total + linear_cross_entropy(
+            states.float(), head, targets.to(device), weights.to(device), bias_v=bias
+        )
+    return total
+
+
+@dataclass
+class _Training:
+    """The loop, and what it changes."""
+
+    spec: SftSpec
+    ctx: StageContext
+    student: CausalBase
+    data: Examples
+    heldout: Examples | None
+    batches: Batches
+    dtype: str
+
+    def __post_init__(self) -> None:
+        """Make the optimiser, and go on from the last checkpoint if there is one."""
+        parameters = [p for p in self.student.model.parameters() if p.requires_grad]
+        matrices = [p for p in parameters if p.ndim >= 2]
+        vectors = [p for p in parameters if p.ndim < 2]
+        self._parameters = parameters
+        self._optimiser = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": self.spec.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=self.spec.highest_rate, betas=(0.9, 0.999), eps=1e-8, foreach=False, fused=True,
+        )  # fmt: skip
+        self._checkpoint = Checkpoint(self.ctx.work, self.ctx.curves)
+        self.step = 0
+        state = self._checkpoint.load()
+        if state is not None:
+            self.step = int(state["step"])
+            named = dict(self.student.model.named_parameters())
+            with torch.no_grad():
+                for name, values in state["weights"].items():
+                    named[name].copy_(values)
+            self._optimiser.load_state_dict(state["optimiser"])
+            torch.set_rng_state(state["random"])
+        self.ctx.curves.resume(self.step)
+
+    def run(self) -> None:
+        """Do all steps that are left."""
+        began, tokens, first = time.monotonic(), 0, self.step
+        if self.step == 0:
+            self._measure(0, before=True)
+        while self.step < self.batches.steps:
+            loss, norm = self._learn()
+            counted = self.batches.tokens(self.step)
+            self.ctx.curves.log(
+                self.step, loss=loss, rate=self._rate(), gradient_norm=norm, tokens=counted
+            )
+            self.step += 1
+            tokens += counted
+            self._measure(self.step)
+            seconds = max(time.monotonic() - began, 1e-9)
+            note = f"loss {loss:.3f}, {tokens / seconds:,.0f} tok/s"
+            self.ctx.progress(self.step, self.batches.steps, note if self.step > first else "")
+            if self.step < self.batches.steps and self._checkpoint.is_due:
+                self._save()
+
+    def _rate(self) -> float:
+        spec = self.spec
+        share = rate_at(self.step, self.batches.steps, spec.warmup, spec.schedule)
+        return spec.highest_rate * share
+
+    def _learn(self) -> tuple[float, float]:
+        """Do one step; return the mean loss of its learned tokens, in nats, and the norm."""
+        weight = self.batches.weight(self.step)
+        total = 0.0
+        for micro in self.batches.micro(self.step):
+            with self.student.together(self.data.lengths[micro].tolist()):
+                numerator = _loss_of(self.student, micro, self.data, self.batches, self.dtype)
+                (numerator / weight).backward()
+            total += float(numerator.detach())
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.spec.clip, foreach=False)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate()
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        return total / weight, float(norm)
+
+    def _measure(self, done: int, *, before: bool = False) -> None:
+        """Measure the loss on what is held out: before the first step, on the way, and behind."""
+        steps = self.batches.steps
+        marks = {round(steps * each / _MEASURED) for each in range(1, _MEASURED + 1)}
+        if self.heldout is None or not (before or done in marks):
+            return
+        loss = heldout_loss(self.student, self.heldout, self.spec, self.dtype)
+        if before:
+            write_atomically(self.ctx.work / _BEFORE, json.dumps(loss).encode())
+            return
+        self.ctx.curves.log(done - 1, held_out_loss=loss)
+        self.ctx.measures["held_out_loss"] = loss
+        self.ctx.measures["held_out_loss_before"] = read_json(self.ctx.work / _BEFORE)
+
+    def _save(self) -> None:
+        named = self.student.model.named_parameters()
+        self._checkpoint.save(
+            {
+                "step": self.step,
+                "weights": {name: p.detach() for name, p in named if p.requires_grad},
+                "optimiser": self._optimiser.state_dict(),
+                "random": torch.get_rng_state(),
+            }
+        )
+
+
+@torch.no_grad()
+def heldout_loss(student: CausalBase, heldout: Examples, spec: SftSpec, dtype: str) -> float:
+    """Return the mean loss of what would be learned of held-out rows, in nats a token."""
+    student.model.eval()
+    alone = spec.model_copy(update={"inputs": (spec.heldout,), "weights": {}})
+    batches = Batches(heldout, alone, 0)
+    numerator = weight = 0.0
+    for micro in batches.all_micro():
+        with student.together(heldout.lengths[micro].tolist()):
+            numerator += float(_loss_of(student, micro, heldout, batches, dtype))
+        weight += sum(float(batches.next_weights(number).sum()) for number in micro)
+    student.model.train()
+    return numerator / max(weight, 1e-9)
+
+
+def _tell(
+    spec: SftSpec, ctx: StageContext, data: Examples, batches: Batches, student: CausalBase,
+    how: dict[str, Any],
+) -> None:  # fmt: skip
+    """Say what was learned from, how often, and how."""
+    times = batches.times()
+    for number, name in enumerate(spec.inputs):
+        seen = np.zeros(ctx.input(name).num_rows, np.int64)
+        own = data.dataset == number
+        # A conversation may be several sequences: it was seen as often as the one seen most.
+        np.maximum.at(seen, data.row[own], times[own])
+        ctx.seen[name] = seen
+    learned = data.learned_tokens()
+    trained = sum(p.numel() for p in student.model.parameters() if p.requires_grad)
+    ctx.measures |= data.counts | {
+        "sequences": len(data),
+        "steps": batches.steps,
+        "learned_tokens": int((learned * times).sum()),
+        "read_tokens": int((data.lengths * times).sum()),
+        "passes": round(float(times.mean()), 4),
+        "parameters": sum(p.numel() for p in student.model.parameters()),
+        "trained_parameters": trained,
+        "packed": student.packs,
+        "dtype": how["dtype"],
+    }
+    for ref, count in data.counts.get("cut_rows", {}).items():
+        ctx.warn(f"{ref}: {count:,} rows were cut at max_tokens = {spec.max_tokens:,}")

@@ -1,0 +1,55 @@
+"""The files of a trained student, as ``save_pretrained`` of transformers and peft writes them."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mashbill.core.base_model import BaseWeights
+
+_BESIDE = (
+    "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json",
+    "added_tokens.json", "generation_config.json",
+)  # fmt: skip
+_OTHERS = ("README.md",)
+"""what peft writes beside, which says nothing that the card does not"""
+
+
+def save_student(model: Any, base: BaseWeights, dtype: str, out: Path) -> None:
+    """Write a student, its weights rounded to a type: so they are in memory, too, from then on.
+
+    Args:
+        model: of transformers, or adapters of peft around one.
+        base: where its tokenizer and template come from.
+        dtype: float32, bfloat16 or float16.
+        out: the folder.
+    """
+    kind = getattr(torch, dtype)
+    is_apart = hasattr(model, "peft_config")
+    plain = model.get_base_model() if is_apart else model
+    plain.config.use_cache = True
+    plain.set_attn_implementation("sdpa")
+    if is_apart:
+        # The base stays as it is, and goes with its adapters: what is saved needs nothing else.
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(parameter.to(kind))
+        model.save_pretrained(out, safe_serialization=True)
+        for path in base.folder.iterdir():
+            if path.name.startswith("model") and ".safetensors" in path.name:
+                shutil.copyfile(path, out / path.name)
+    else:
+        model.to(kind).save_pretrained(out, safe_serialization=True, max_shard_size="100GB")
+    for name in _BESIDE:
+        if (base.folder / name).exists():
+            shutil.copyfile(base.folder / name, out / name)
+    if not (out / "config.json").exists():
+        shutil.copyfile(base.folder / "config.json", out / "config.json")
+    for name in _OTHERS:
+        (out / name).unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""Any causal model can be a base; what it cannot do is found by trying, and told."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from mashbill.core.errors import TeacherError
+from mashbill.models.causal_base import CausalBase
+
+SIZES = {
+    "vocab_size": 320, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128,
+    "bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0,
+}  # fmt: skip
+GPT2 = {"vocab_size": 320, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
+
+
+def made(kind, **more):
+    sizes = {**(GPT2 if kind == "gpt2" else SIZES), **more}
+    torch.manual_seed(1)
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes)).train()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "packs"),
+    [
+        ("llama", {}, True),
+        ("llama", {"tie_word_embeddings": True}, True),
+        ("qwen2", {}, True),
+        ("qwen3", {"head_dim": 8}, True),
+        ("mistral", {"sliding_window": 4}, True),
+        ("gemma3_text", {"head_dim": 8}, True),
+        ("gpt2", {"bos_token_id": 0, "eos_token_id": 0}, True),
+        ("gpt_neox", {}, True),
+        ("phi3", {}, True),
+        ("olmo2", {}, True),
+        ("smollm3", {}, True),
+        ("granite", {"logits_scaling": 8.0}, True),
+        ("cohere", {}, True),
+    ],
+)
+def test_sequences_one_behind_the_other_are_each_by_itself(kind, more, packs):
+    """No state depends on a neighbour, and every logit is the model's own."""
+    base = CausalBase(made(kind, **more), kind, packs=True)
+    assert base.packs is packs
+    base.model.eval()
+    head, bias = base.head
+    torch.manual_seed(2)
+    ids = [torch.randint(3, 320, (n,)) for n in (5, 1, 11, 7)]
+    with torch.no_grad():
+        with base.together([len(each) for each in ids]):
+            whole = base.states(ids)
+        base.model.set_attn_implementation("sdpa")
+        alone = [base.model(input_ids=each[None]).logits[0] for each in ids]
+    logits = torch.nn.functional.linear(whole, head, bias)
+    torch.testing.assert_close(logits, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["mamba", "qwen3_next", "gpt_oss"])
+def test_what_cannot_be_packed_is_computed_one_by_one(kind):
+    more = {"head_dim": 8} if kind != "mamba" else {}
+    base = CausalBase(made(kind, **more), kind, packs=True)
+    assert not base.packs
+
+
+def test_logits_that_are_capped_are_refused():
+    with pytest.raises(TeacherError, match="a cap, it seems"):
+        CausalBase(made("gemma2", head_dim=8), "a gemma", packs=True)
+
+
+def test_what_is_not_wanted_is_not_packed():
+    assert not CausalBase(made("llama"), "tiny", packs=False).packs
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 5))
+def test_a_gradient_depends_on_no_neighbour(lengths, place):
+    """The loss of one sequence moves nothing that stands in another."""
+    base = CausalBase(made("llama"), "tiny", packs=True)
+    place %= len(lengths)
+    torch.manual_seed(3)
+    ids = [torch.randint(3, 320, (n,)) for n in lengths]
+    others = [
+        each if i == place else torch.randint(3, 320, (len(each),)) for i, each in enumerate(ids)
+    ]
+    found = []
+    for given_ids in (ids, others):
+        base.model.zero_grad()
+        start = sum(lengths[:place])
+        with base.together(lengths):
+            states = base.states(given_ids)[start : start + lengths[place]]
+            states.square().sum().backward()
+        found.append(base.model.model.layers[0].self_attn.q_proj.weight.grad.clone())
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
