@@ -126,7 +126,6 @@ LISTED = {
     "train/process_worker.py": {
         "importlib.import_module": "a module of the package's own table",
     },
-    "train/checkpoint.py": {"torch.load": "our own checkpoint, weights_only=True"},
     "train/examples.py": {"numpy.load": "our own file of places, allow_pickle=False"},
 }
 # What may not even be imported.

@@ -8,15 +8,13 @@ whatever the machine would choose by then.
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from mashbill.core.parsing import read_json
-from mashbill.core.store import publish, write_atomically
+from mashbill.core.store import write_atomically
+from mashbill.train.durable import keep, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,21 +68,10 @@ class Checkpoint:
         """Make one: on the disk before it has its name."""
         began = time.monotonic()
         self.curves.sync()
-        temporary = self.work / f".{_FILE}.{os.getpid()}"
-        torch.save(state, temporary)
-        publish(temporary, self.work / _FILE)
+        keep(self.work / _FILE, state)
         self._last = time.monotonic()
         self._cost = self._last - began
 
     def load(self) -> dict[str, Any] | None:
         """Return the last one; None if there is none, or a machine that stopped tore it."""
-        for torn in self.work.glob(f".{_FILE}.*"):
-            torn.unlink()
-        path = self.work / _FILE
-        if not path.exists():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
-        except Exception:  # noqa: BLE001 - a disk that lost it: begin again
-            return None
-        return state
+        return kept(self.work / _FILE)
