@@ -153,3 +153,12 @@ source = "rows.jsonl"
 """
 FILES = {"rows.jsonl": [{"text": f"a day {n}"} for n in range(6)]}
 TUNED = '\n[stages.tuned]\nkind = "nudge"\ninput = "rows"\nbase = "tiny"\n'
+GIVEN = '\n[models.first]\nkind = "artifact"\nartifact = "{}"\n{}'
+NEXT = '\n[stages.next]\nkind = "nudge"\nbase = "first"\n'
+
+
+def write_next(folder: Path, stages: str, version: str = "2") -> Path:
+    """Write a recipe that comes after another one."""
+    path = folder / "next.toml"
+    path.write_text(f'[recipe]\nname = "next"\nversion = "{version}"\n{stages}')
+    return path

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mashbill import Signer
-from mashbill.core.artifact import ArtifactRef, Manifest, fingerprint
+from mashbill.core.artifact import Manifest, fingerprint
 from mashbill.core.canonical import canonical, digest_bytes
+from mashbill.core.given import called
 from mashbill.core.ledger import GENESIS
 from mashbill.core.merkle import root
 from mashbill.core.record import identify, leaves
@@ -167,9 +168,9 @@ class Insider:
                     if item["digest"] == self._was.get(item["name"], now):
                         item["digest"] = now
             given = {
-                ArtifactRef.parse(i["name"]).name: i["digest"]
+                called(i["name"], manifest["stage"]): i["digest"]
                 for i in manifest["inputs"]
-                if i["role"] != "teacher"
+                if i["role"] != "teacher" and i.get("source") is None
             }
             manifest["fingerprint"] = fingerprint(manifest["stage"], given)
             self.put(name, manifest)

@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from tests_bases import FILES, ROWS, TUNED, nudging, pin, table, write_base  # noqa: F401
+from tests_bases import FILES, GIVEN, NEXT, ROWS, TUNED, nudging, pin, table, write_base, write_next  # noqa: F401
 from tests_support import rows_of, run_stages, run_toy
 
 from mashbill import InputError, MashbillError, Signer, Store, load_recipe
@@ -18,6 +18,8 @@ from mashbill.lineage.evidence.proof import prove
 from mashbill.lineage.evidence.proven import check_proof
 from mashbill.lineage.evidence.trace import Tracer
 from mashbill.plan import build
+from mashbill.report.gather import gather
+from mashbill.run.rederiving import Rederiver
 
 pytestmark = pytest.mark.usefixtures("nudging")
 pytest.importorskip("transformers")
@@ -65,10 +67,6 @@ def test_a_stage_is_a_base_too(tmp_path):
     assert Auditor(store.root).run().findings == []
 
 
-GIVEN = '\n[models.first]\nkind = "artifact"\nartifact = "{}"\n{}'
-NEXT = '\n[stages.next]\nkind = "nudge"\nbase = "first"\n'
-
-
 def made(tmp_path, name="other"):
     """Return a store that has tuned@1, from a base Tiny and rows of ours."""
     folder = tmp_path / name
@@ -81,15 +79,9 @@ def bill_of(store, name):
     return bill(Circuit.of_artifact(store, store.find(name)))
 
 
-def write(folder, stages, version="2"):
-    path = folder / "next.toml"
-    path.write_text(f'[recipe]\nname = "next"\nversion = "{version}"\n{stages}')
-    return path
-
-
 def test_a_model_of_an_earlier_recipe_is_started_from_by_its_address(tmp_path):
     store = made(tmp_path)
-    path = write(tmp_path / "other", GIVEN.format("tuned@1", "") + NEXT)
+    path = write_next(tmp_path / "other", GIVEN.format("tuned@1", "") + NEXT)
     run_toy(path, store.root)
     store = Store(store.root)
     assert members_of(store, "next") == [(Channel.WEIGHTS, "tuned@1")]
@@ -103,7 +95,7 @@ def test_a_model_of_another_store_is_taken_in_with_its_bill(tmp_path):
     other = made(tmp_path)
     folder = tmp_path / "own"
     folder.mkdir()
-    path = write(folder, GIVEN.format("tuned@1", 'store = "../other/store"\n') + NEXT)
+    path = write_next(folder, GIVEN.format("tuned@1", 'store = "../other/store"\n') + NEXT)
     store, _ = run_toy(path, folder / "store", [tmp_path / "other"])
     assert members_of(store, "next") == [(Channel.WEIGHTS, "tuned@1")]
     depths = {line.source.name: line.depth for line in bill_of(store, "next")}
@@ -142,7 +134,7 @@ def test_a_model_by_its_address_is_asked_as_a_teacher(tmp_path, is_elsewhere):
     folder.mkdir(exist_ok=True)
     (folder / "on.txt").write_text("{{ text }}")
     (folder / "rows.jsonl").write_text('{"text": "the sea"}\n{"text": "a hill"}\n')
-    path = write(folder, ASKED.format('store = "../other/store"\n' if is_elsewhere else ""))
+    path = write_next(folder, ASKED.format('store = "../other/store"\n' if is_elsewhere else ""))
     store, _ = run_toy(path, folder / "store", [tmp_path / "other"])
     rows = [row["text"] for row in rows_of(store, "written")]
     assert rows == ["the sea w56", "a hill w56"]
@@ -247,7 +239,7 @@ def test_what_cannot_be_started_from_or_asked_is_told_before_anything_runs(tmp_p
     (tmp_path / "other" / "on.txt").write_text("{{ text }}")
     wrong = []
     for name, (models, stages, told) in REFUSED.items():
-        path = write(tmp_path / "other", models + stages)
+        path = write_next(tmp_path / "other", models + stages)
         try:
             build(load_recipe(path), Store(store.root))
             wrong.append(f"{name}: not refused")
@@ -255,3 +247,60 @@ def test_what_cannot_be_started_from_or_asked_is_told_before_anything_runs(tmp_p
             if not re.search(told, str(error)):
                 wrong.append(f"{name}: {error}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_speaks_against_an_origin_goes_along_to_another_store(tmp_path):
+    folder = tmp_path / "other"
+    sha256 = write_base(folder / "tiny")
+    rows = [{"text": f"a day {n}", "generator": "gpt-4o"} for n in range(6)]
+    run_stages(folder, table("tiny", sha256) + ROWS + TUNED, {"rows.jsonl": rows}, "")
+    (tmp_path / "own").mkdir()
+    models = GIVEN.format("tuned@1", 'store = "../other/store"\n')
+    path = write_next(tmp_path / "own", models + NEXT)
+    plan = build(load_recipe(path, [folder]), None)
+    store, _ = run_toy(path, tmp_path / "own" / "store", [folder])
+    for found in (bill(Circuit.of(plan.preview)), bill_of(store, "next")):
+        assert any(line.source.contradicted for line in found), found
+        assert any("gpt-4o" in line.source.name for line in found), found
+    assert Auditor(store.root).run().findings == []
+
+
+TEACHERS = """
+[teachers.closed]
+kind = "fake"
+name = "Closed"
+source_kind = "closed-api"
+words.good = ["good"]
+
+[teachers.judge]
+kind = "fake"
+name = "Judge"
+words.good = ["good"]
+"""
+
+
+def test_base_teacher_and_judge_are_three_channels_of_a_student(tmp_path):
+    sha256 = write_base(tmp_path / "tiny")
+    stages = TUNED + 'teacher = "closed"\njudge = "judge"\n'
+    again = NEXT.replace('"first"', '"tuned"').replace("next", "again") + 'others = ["tiny"]\n'
+    models = table("tiny", sha256)
+    store = run_stages(tmp_path, models + ROWS + stages + again, FILES, TEACHERS)
+    assert members_of(store, "tuned") == [
+        (Channel.CONTENT, "own"), (Channel.WEIGHTS, "Tiny"), (Channel.LOGITS, "Closed (stand-in)"),
+        (Channel.SELECTION, "Judge"),
+    ]  # fmt: skip
+    lines = {line.source.name: (line.channels, line.depth) for line in bill_of(store, "tuned")}
+    lines = {name.removesuffix(" (stand-in)"): told for name, told in lines.items()}
+    assert {name: channels for name, (channels, _) in lines.items()} == {
+        "own": ("content",), "Tiny": ("weights",), "Closed": ("logits",), "Judge": ("selection",),
+    }  # fmt: skip
+    assert Auditor(store.root, rederive=Rederiver(store)).run().findings == []
+    hop = Tracer(store, None).trace("tuned", 2)
+    told = {(one.what, one.facts["through"]) for _, one in hop.walk() if "through" in one.facts}
+    assert told >= {
+        ("Tiny", "weights"), ("Closed (stand-in)", "logits"), ("Judge", "selection"),
+    }  # fmt: skip
+    assert {name: depth for name, (_, depth) in lines.items()} == dict.fromkeys(lines, 1)
+    after = {line.source.name.split(" (")[0]: line.depth for line in bill_of(store, "again")}
+    assert after == {"own": 2, "Tiny": 1, "Closed": 2, "Judge": 2}
+    gather(store, store.find("again"))

@@ -68,6 +68,9 @@ def print_plan(made: planning.Plan, *, whole: bool = False) -> None:
         if stage.anew:
             line = f"{stage.ref} is made anew: what is there {stage.anew}."
             out.say(line)
+    for one in made.given.values():
+        if one.told:
+            out.say(f"{one.told}.")
     for stage in made.stages:
         if stage.seen is not None:
             columns = ", ".join(repr(name) for name in stage.seen.columns[:_COLUMNS])
@@ -112,7 +115,7 @@ def _adds(stage: planning.PlannedStage, names: Mapping[str, str]) -> list[str]:
     lines += [
         f"{names.get(use.name, use.name)}: {use.channel.value}"
         for use in stage.job.uses
-        if use.role == "actor" and use.is_artifact
+        if use.role in {"actor", "base"} and use.is_artifact
     ]
     return lines
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from mashbill.core.artifact import ArtifactRef
 from mashbill.core.base_model import KINDS, MODELS, ModelSpec
 from mashbill.core.canonical import canonical, digest_bytes
 
@@ -35,6 +36,10 @@ def strange_bases(manifest: Manifest) -> Iterator[str]:
     stated = manifest.stage.get(MODELS)
     for name in sorted((set(stated) if isinstance(stated, dict) else set()) - models.keys()):
         yield f"its literals state a base {name!r:.60} that is none"
+    base = manifest.stage.get("base")
+    names = {ArtifactRef.parse(item.name).name for item in manifest.inputs if item.is_artifact}
+    if manifest.kind == "model" and isinstance(base, str) and base not in {"", *models, *names}:
+        yield f"its literals start from {base!r:.60}, which is not among its inputs"
     given = {item.name for item in manifest.inputs if item.is_artifact and item.role == "base"}
     sources = {item.digest: item.name for item in manifest.inputs if item.is_base}
     wanted: dict[str, str] = {}
