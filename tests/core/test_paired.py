@@ -134,6 +134,13 @@ def test_one_pair_has_no_interval() -> None:
     assert not found.is_beyond
 
 
+@pytest.mark.parametrize(("rows", "beyond"), [(2, False), (5, False), (6, True), (40, True)])
+def test_few_pairs_that_all_differ_alike_are_no_difference(rows: int, beyond: bool) -> None:
+    found = difference_of(np.ones(rows), np.zeros(rows), 0)
+    assert found.low == found.high == 1
+    assert found.is_beyond == beyond == (found.p <= 0.05)
+
+
 def test_systems_that_are_alike_are_not_told_apart() -> None:
     found = difference_of(np.ones(30), np.ones(30), 0)
     assert (found.difference, found.low, found.high, found.p, found.ties) == (0, 0, 0, 1, 30)

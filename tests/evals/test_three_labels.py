@@ -19,7 +19,7 @@ from mashbill.core.evaluation import evaluation_of
 from mashbill.evals.confusion import Confusion
 from mashbill.plan import build
 from mashbill.report import write_report
-from mashbill.report.drawing import draw_accuracies
+from mashbill.report.drawing import draw_systems
 from mashbill.workspace.recipes import recipe_path
 
 WORDS = {
@@ -274,7 +274,7 @@ def test_everything_that_is_drawn_lies_within_the_drawing(majority):
         "systems": {"x" * 60: {"accuracy": 0.1, "low": 0.0, "high": 0.3},
                     "y": {"accuracy": 1.0, "low": 0.9, "high": 1.0}},
     }  # fmt: skip
-    drawn = draw_accuracies(evaluation_of(measures))
+    drawn = draw_systems(evaluation_of(measures))
     width = int(re.search(r'viewBox="0 0 (\d+)', drawn)[1])
     at = [float(x) for x in re.findall(r'(?:x1|x2|cx|x)="([-\d.]+)"', drawn)]
     at += [float(x) for x in re.findall(r"[MH](-?[\d.]+)", drawn)]

@@ -1,4 +1,4 @@
-"""Printing evaluations: accuracies, what has to be said of them, and short confusion matrices."""
+"""Printing evaluations: scores, what has to be said of them, and short confusion matrices."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from mashbill.lineage.bills.telling import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.table import Table
+
     from mashbill.core.evaluation import Evaluation
     from mashbill.report.confusion import Matrix
 
@@ -18,54 +20,43 @@ _NAME = 16  # characters of a label over a column
 
 
 def print_evaluations(evaluations: Mapping[str, Evaluation]) -> None:
-    """Print each evaluation of a run, or that there are no human labels to compare with."""
+    """Print each evaluation of a run, or that there is none."""
     if not evaluations:
-        out.say("No evaluation: the recipe has no evaluate stage, so no human labels were used.")
+        out.say("No evaluation: the recipe has no evaluate stage, so nothing was measured.")
     for name, evaluation in evaluations.items():
         print_evaluation(evaluation, name if len(evaluations) > 1 else "")
 
 
 def print_evaluation(evaluation: Evaluation, name: str = "") -> None:
-    """Print the systems' accuracies, the majority label's beside them, and their mistakes."""
+    """Print what each system is worth, what has to be said of it, and how systems differ."""
     from mashbill.report.confusion import Shown
 
-    where = f"{name}: accuracy" if name else "Accuracy"
-    listing = table(
-        "system",
-        "accuracy",
-        "95% interval",
-        "macro F1",
-        title=f"{where} against humans on {evaluation.rows or 0:,} held-out rows",
-    )
-    for system, result in evaluation.by_accuracy():
-        low, high = result.interval
-        listing.add_row(
-            system,
-            f"{result.accuracy:.3f}",
-            f"{low:.3f} to {high:.3f}",
-            f"{result.facts['macro_f1']:.3f}",
-        )
+    shown = Shown(name, evaluation)
+    listing = table(*shown.scores.head, title=f"{name + ': ' if name else ''}{shown.scores.title}")
+    for row in shown.scores.rows:
+        listing.add_row(*row)
+    if evaluation.metric == "accuracy":
+        _add_majority(listing, evaluation)
+    out.print(listing)
+    for line in shown.levels:
+        out.say(line)
+    for system, text in shown.remarks:
+        out.say((system, "red"), f": {text}")
+    for line in (*shown.differences, *shown.retained, *shown.overlaps):
+        out.say(line)
+    for matrix in shown.matrices:
+        _print_matrix(matrix)
+
+
+def _add_majority(listing: Table, evaluation: Evaluation) -> None:
     label = evaluation.measures.get("majority_label")
     interval = evaluation.majority_interval
-    listing.add_row(
+    row = [
         "majority label" + ("" if label is None else f", {label!r}"),
         f"{evaluation.majority or 0:.3f}",
         "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}",
-        "",
-        style="dim",
-    )
-    out.print(listing)
-    shown = Shown(name, evaluation)
-    for system, text in shown.remarks:
-        out.say((system, "red"), f": {text}")
-    for pair in evaluation.compare:
-        beyond = "" if pair["low"] <= 0 <= pair["high"] else ", beyond chance"
-        out.say(
-            f"{pair['first']} - {pair['second']}: {pair['difference']:+.3f} "
-            f"({pair['low']:+.3f} to {pair['high']:+.3f}){beyond}"
-        )
-    for matrix in shown.matrices:
-        _print_matrix(matrix)
+    ]
+    listing.add_row(*row, *[""] * (len(listing.columns) - len(row)), style="dim")
 
 
 def _print_matrix(matrix: Matrix) -> None:

@@ -6,19 +6,29 @@ that earlier releases or strangers wrote.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
+
+Metric = Literal["accuracy", "score", "bits_per_byte"]
+"""what systems are measured by: part of the rows on which a system said what humans said; mean of a
+verifier's scores; how many bits a model needs for a byte of a text"""
+METRICS: tuple[Metric, ...] = get_args(Metric)
+WORDS: dict[Metric, str] = {
+    "accuracy": "accuracy", "score": "mean score", "bits_per_byte": "bits per byte",
+}  # fmt: skip
+"""what each is called"""
 
 
 @dataclass(frozen=True)
 class Result:
     """What was found of one system."""
 
-    accuracy: float
-    """part of the rows that it got right, 0 to 1; the score of a suite that has another"""
+    value: float
+    """of the evaluation's metric; NaN where nothing was scored"""
     low: float | None = None
-    """lower bound of the interval around it (Wilson, 95%); None where none was computed"""
+    """lower bound of the 95% interval around it; None where none was computed"""
     high: float | None = None
     """upper bound"""
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -26,9 +36,14 @@ class Result:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Bounds of the interval; the accuracy itself where none was computed."""
-        low = self.accuracy if self.low is None else self.low
-        return low, self.accuracy if self.high is None else self.high
+        """Bounds of the interval; the value itself where none was computed."""
+        low = self.value if self.low is None else self.low
+        return low, self.value if self.high is None else self.high
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a value."""
+        return not math.isnan(self.value)
 
 
 @dataclass(frozen=True)
@@ -41,19 +56,34 @@ class Evaluation:
     majority: float | None = None
     """accuracy of whoever always says the commonest label"""
     compare: tuple[Mapping[str, Any], ...] = ()
-    """differences of pairs: first, second, difference, low, high"""
+    """differences of pairs: first, second, difference, low, high, and more of later releases"""
     measures: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """the whole of it, as the manifest has it"""
+    metric: Metric = "accuracy"
 
-    def by_accuracy(self) -> list[tuple[str, Result]]:
-        """Return (system, result), the most accurate first."""
-        return sorted(self.systems.items(), key=lambda item: (-item[1].accuracy, item[0]))
+    @property
+    def is_share(self) -> bool:
+        """Whether values lie in [0, 1], and more is better."""
+        return self.metric != "bits_per_byte"
+
+    def by_value(self) -> list[tuple[str, Result]]:
+        """Return (system, result), the best first, those without a value last."""
+        sign = -1 if self.is_share else 1
+        return sorted(
+            self.systems.items(),
+            key=lambda item: (not item[1].is_known, sign * item[1].value, item[0]),
+        )
 
     @property
     def majority_interval(self) -> tuple[float, float] | None:
         """Bounds of the interval around the commonest label's share; None if none was computed."""
         low, high = (_number(self.measures.get(f"majority_{end}")) for end in ("low", "high"))
         return None if low is None or high is None else (low, high)
+
+    @property
+    def retention(self) -> tuple[Mapping[str, Any], ...]:
+        """How much of its teacher's score each student has."""
+        return _tables(self.measures.get("retention"))
 
 
 def is_evaluation(measures: Mapping[str, Any]) -> bool:
@@ -69,9 +99,11 @@ def evaluation_of(measures: Mapping[str, Any]) -> Evaluation | None:
     """
     if not is_evaluation(measures):
         return None
+    said = measures.get("metric", "accuracy")
+    metric = next((one for one in METRICS if one == said), "accuracy")
     systems = {
         str(name): Result(
-            accuracy=_number(facts.get("accuracy")) or 0.0,
+            value=_value(facts, metric),
             low=_number(facts.get("low")),
             high=_number(facts.get("high")),
             facts=facts,
@@ -80,16 +112,26 @@ def evaluation_of(measures: Mapping[str, Any]) -> Evaluation | None:
         if isinstance(facts, Mapping)
     }
     rows = measures.get("rows")
-    compare = measures.get("compare")
     return Evaluation(
         systems=systems,
         rows=rows if isinstance(rows, int) else None,
         majority=_number(measures.get("majority")),
-        compare=tuple(pair for pair in compare or () if isinstance(pair, Mapping))
-        if isinstance(compare, list | tuple)
-        else (),
+        compare=_tables(measures.get("compare")),
         measures=measures,
+        metric=metric,
     )
+
+
+def _value(facts: Mapping[str, Any], metric: Metric) -> float:
+    found = _number(facts.get(metric))
+    if found is None:
+        return 0.0 if metric == "accuracy" else math.nan
+    return found
+
+
+def _tables(told: Any) -> tuple[Mapping[str, Any], ...]:
+    found = told if isinstance(told, list | tuple) else ()
+    return tuple(one for one in found if isinstance(one, Mapping))
 
 
 def _number(value: Any) -> float | None:

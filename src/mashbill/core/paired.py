@@ -23,13 +23,14 @@ from mashbill.core.resampling import DRAWS, interval, resampled, shares, unit_su
 from mashbill.core.student_t import quantile, two_sided
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _EXACT = 16  # units that differ, of which all flips of signs are counted
 _KINDS = 512
 _UNITS = 20_000  # of more, flips follow the normal distribution
 _AT_ONCE = 4_000_000
-_LEVEL = 0.05
+LEVEL = 0.05
+"""probability by chance up to which a difference is told as one"""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Difference:
 
     @property
     def is_beyond(self) -> bool:
-        """Whether the interval does not include 0."""
-        return self.low > 0 or self.high < 0
+        """Whether it is beyond chance: see :func:`beyond_chance`."""
+        return beyond_chance(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return it for a manifest; a number that there is not is null."""
@@ -74,12 +75,32 @@ class Difference:
         }
 
 
+def beyond_chance(told: Mapping[str, Any]) -> bool:
+    """Return whether a difference is more than chance would give: its interval does not include 0.
+
+    Of few pairs that all differ alike an interval by resampling has no width, so ``p`` has to say
+    the same, where it is told: two rows of two are no difference.
+
+    Args:
+        told: as :meth:`Difference.as_json` has it, or an earlier release had it, without ``p``.
+    """
+    low, high, p = told.get("low"), told.get("high"), told.get("p")
+    if not (_is_number(low) and _is_number(high)) or told["low"] <= 0 <= told["high"]:
+        return False
+    return not _is_number(p) or told["p"] <= LEVEL
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def difference_of(
     first: np.ndarray,
     second: np.ndarray,
     seed: int,
     *,
     units: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
     draws: int = DRAWS,
 ) -> Difference:
     """Return how two systems differ on the same rows.
@@ -90,49 +111,56 @@ def difference_of(
         second: scores of the other on the same rows, under as many seeds or another number.
         seed: of the resampling.
         units: which rows belong together, counted from 0, shape (rows,); None for none.
+        weights: of the rows in the mean, such as their bytes, shape (rows,); None for one each.
         draws: resamples.
     """
     one, other = np.atleast_2d(first), np.atleast_2d(second)
     scored = ~(np.isnan(one).any(axis=0) | np.isnan(other).any(axis=0))
     one, other = one[:, scored], other[:, scored]
+    weight = np.ones(one.shape[1]) if weights is None else weights[scored].astype(np.float64)
     gap = one.mean(axis=0) - other.mean(axis=0)
-    rows = gap.size
     unpaired = int((~scored).sum())
-    if not rows:
+    if not weight.sum():
         nothing = math.nan
         return Difference(nothing, nothing, nothing, nothing, "no pairs", 0, 0, 0, 0, unpaired)
     own = None if units is None else np.unique(units[scored], return_inverse=True)[1]
-    by_unit = unit_sums(np.stack([gap, np.ones(rows)]), own)
+    by_unit = unit_sums(np.stack([gap * weight, weight]), own)
     if len(one) == len(other) == 1:
         low, high = interval(by_unit, seed, shares, draws)
     else:
-        low, high = _over_seeds(one, other, own, seed, draws)
+        low, high = _over_seeds([one * weight, other * weight], weight, own, seed, draws)
     if by_unit.shape[1] < 2:
         low = high = math.nan  # one unit does not say how far units lie apart
     p, test = flipped(by_unit[0], seed, draws)
-    return Difference(float(gap.mean()), low, high, p, test, rows, *_counted(gap), unpaired)
+    mean = float((gap * weight).sum() / weight.sum())
+    return Difference(mean, low, high, p, test, gap.size, *_counted(gap), unpaired)
 
 
 def _over_seeds(
-    one: np.ndarray, other: np.ndarray, units: np.ndarray | None, seed: int, draws: int
+    both: Sequence[np.ndarray],
+    weight: np.ndarray,
+    units: np.ndarray | None,
+    seed: int,
+    draws: int,
 ) -> tuple[float, float]:
     """Return the interval over seeds and rows: both are drawn again, as rows are the same in all.
 
     Equal numbers of seeds are pairs, drawn together. Few seeds drawn with going back vary less than
     seeds do, by (seeds - 1) / seeds: what a draw of them adds is scaled up by the root of that.
     """
+    one, other = both
     stacks = [one - other] if len(one) == len(other) else [one, -other]
-    counts = unit_sums(np.ones((1, one.shape[1])), units)
-    sums = resampled(np.concatenate([*(unit_sums(s, units) for s in stacks), counts]), seed, draws)
-    means = sums[:, :-1] / sums[:, -1:]
+    rows = [*(unit_sums(stack, units) for stack in stacks), unit_sums(weight[None], units)]
+    sums = resampled(np.concatenate(rows), seed, draws)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        means = sums[:, :-1] / sums[:, -1:]
     random = np.random.default_rng([seed, 1])
     total = np.zeros(draws)
     start = 0
     for stack in stacks:
-        own = means[:, start : start + len(stack)]
-        total += seeds_drawn(own, random)
+        total += seeds_drawn(means[:, start : start + len(stack)], random)
         start += len(stack)
-    low, high = np.quantile(total, [0.025, 0.975])
+    low, high = np.quantile(total[np.isfinite(total)], [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -262,7 +290,7 @@ def spread_of(values: Sequence[float]) -> Spread:
     if len(found) == 1:
         return Spread(mean, math.nan, math.nan, math.nan, 1)
     sd = float(found.std(ddof=1))
-    half = quantile(1 - _LEVEL / 2, len(found) - 1) * sd / math.sqrt(len(found))
+    half = quantile(1 - LEVEL / 2, len(found) - 1) * sd / math.sqrt(len(found))
     return Spread(mean, sd, mean - half, mean + half, len(found))
 
 

@@ -1,186 +1,307 @@
-"""``evaluate``: systems against human gold labels, on rows that no step has learned from."""
+"""``evaluate``: systems on rows that no step has learned from, and how they differ.
+
+What is measured follows from the keys: with ``by`` a verifier scores answers; with ``models`` alone
+the rows' texts are weighed; else labels are held against human ones. Systems are datasets of
+answers, or models; one that was trained under several seeds is a list of these, one a seed.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from mashbill.core.errors import InputError
-from mashbill.core.evaluation import Result
-from mashbill.core.missing import missing_in
-from mashbill.core.proportions import wilson
-from mashbill.core.record import FROM, one_batch
-from mashbill.core.source import Channel
+from mashbill.core.controls import MOST_TRIED
+from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.explaining import check_columns
+from mashbill.core.record import FROM, OURS, kept_beside, one_batch
+from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import StageSpec, Uses
-from mashbill.evals.confusion import Confusion
-from mashbill.evals.remarks import against_majority
-from mashbill.evals.statistics import paired_difference
+from mashbill.core.teacher import Asks
+from mashbill.evals.evaluating import Evaluating
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from mashbill.core.dataset import Dataset
     from mashbill.core.stage import StageContext
+    from mashbill.core.verifier import VerifierSpec
+
+System = str | tuple[str, ...]
+"""a stage, or one a seed"""
+_OF_SCORES = ("reference", "finish", "unanswered", "passes", "pass_at", "chance")
+_OF_WRITING = ("max_tokens", "temperature", "samples")
+_KS = 10  # of pass@k that a recipe may name
+_METRICS = {"labels": "accuracy", "scores": "score", "likelihood": "bits_per_byte"}
 
 
 class EvaluateSpec(StageSpec):
     """``kind = "evaluate"``."""
 
     streams = False
-    repeats: ClassVar[bool] = True
-    references: ClassVar[tuple[str, ...]] = ("input", "systems")
+    references: ClassVar[tuple[str, ...]] = ("input", "systems", "models", "against")
+    added: ClassVar[frozenset[str]] = frozenset(
+        {
+            "models", "by", "column", *_OF_SCORES, "ask", *_OF_WRITING, "text", "group", "level",
+            "retention", "contamination", "against", "looked_for",
+        }
+    )  # fmt: skip
 
     kind: Literal["evaluate"] = "evaluate"
     input: str
-    """dataset with the human labels in its column ``gold``"""
-    systems: dict[str, str] = Field(min_length=1)
-    """system -> dataset of its labels for those rows, made by ``label`` or ``apply``"""
+    """dataset of held-out rows; where labels are compared, with humans' in its column ``gold``"""
+    systems: dict[str, System] = Field(default={})
+    """system -> dataset of its answers to those rows, made by ``label``, ``apply``, ``generate``,
+    ``verify``...; or a list of such, one a seed"""
+    models: dict[str, System] = Field(default={})
+    """system -> model that writes: a stage that trains one, or a [models.*] table; or a list. With
+    ``by`` it answers the column ``ask``, and without it weighs the column ``text``"""
     compare: tuple[tuple[str, str], ...] = ()
-    """pairs of systems whose difference is wanted"""
+    """pairs of systems whose difference is wanted, such as [["after", "before"]]"""
+    by: str = ""
+    """which of [verifiers.*] scores answers; labels are compared, or texts weighed, if empty"""
+    column: str = "text"
+    """column of answers that a verifier scores"""
+    reference: str = ""
+    """column with what is known to be right, of the rows or of the answers; empty if none is"""
+    finish: str = ""
+    """column of answers with why each ended: one that was cut off is truncated, and not scored"""
+    unanswered: Literal["apart", "wrong"] = "apart"
+    """what rows without an answer count as: nothing is known of them, or they are 0"""
+    passes: float = Field(default=0.5, gt=0, le=1)
+    """score from which an attempt passes, for pass@k"""
+    pass_at: tuple[int, ...] = ()
+    """the k of pass@k; 1, 2, 4, ... and the commonest number of attempts if there are none"""
+    chance: float = Field(default=0.0, ge=0, lt=1)
+    """score of whoever knows nothing, such as 0.25 for one of four; labels have the majority's"""
+    ask: str = "text"
+    """column that models answer"""
+    max_tokens: int = Field(default=256, gt=0)
+    """of a model's answer, at most"""
+    temperature: float = Field(default=0.0, ge=0, le=10, allow_inf_nan=False)
+    """of models that answer; 0 writes what is likeliest"""
+    samples: int = Field(default=1, gt=0)
+    """answers of a model to each row"""
+    text: str = "text"
+    """column that models weigh: texts, or conversations, of which the assistant's turns count"""
+    group: tuple[str, ...] | None = None
+    """columns by which rows belong together, such as ["document"]: they vary as one, and their
+    answers are attempts at one prompt"""
+    level: str = ""
+    """column by whose values scores are told apart, such as difficulty"""
+    retention: tuple[tuple[str, str], ...] = ()
+    """pairs (student, teacher): how much of the teacher's score the student has"""
+    contamination: bool = False
+    """whether the rows are looked for in what the systems' models learned from"""
+    against: tuple[str, ...] = ()
+    """datasets in which they are looked for besides, for all systems"""
+    looked_for: tuple[str, ...] = Field(default=("text",), min_length=1)
+    """columns of the rows that are looked for there, each by itself"""
+
+    _by: VerifierSpec | None = PrivateAttr(default=None)
+    """the verifier that ``by`` names, as the recipe has it"""
+
+    @property
+    def repeats(self) -> bool:  # type: ignore[override]
+        """Whether an audit may make the rows again: models are not loaded for one."""
+        return not self.models
+
+    @property
+    def metric(self) -> str:
+        """What is measured: accuracy, score or bits_per_byte."""
+        return _METRICS["scores" if self.by else "likelihood" if self.models else "labels"]
+
+    @model_validator(mode="after")
+    def _has_systems(self) -> EvaluateSpec:
+        if not self.systems and not self.models:
+            msg = "name systems, datasets of answers, or models that write"
+            raise ValueError(msg)
+        if self.systems and self.models and not self.by:
+            msg = (
+                "systems are held against human labels and models weigh texts: put them in two "
+                "stages, or set by, for a verifier to score the answers of both"
+            )
+            raise ValueError(msg)
+        for name, made in [*self.systems.items(), *self.models.items()]:
+            stages = _stages(made)
+            if not stages or len(set(stages)) < len(stages):
+                msg = f"{name!r} names no stage, or one twice; write each seed's once"
+                raise ValueError(msg)
+            if name in OURS or not name.strip() or "\0" in name:
+                msg = f"{name!r} is no name of a system: it is a column of the result"
+                raise ValueError(msg)
+        both = [*self.systems.keys() & self.models.keys()]
+        if both:
+            msg = f"{both[0]!r} is among systems and among models; name it once"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _pairs_are_systems(self) -> EvaluateSpec:
-        for name in (name for pair in self.compare for name in pair):
-            if name not in self.systems:
-                msg = f"compare names {name!r}, which is not one of systems {list(self.systems)}"
+        known = [*self.systems, *self.models]
+        for key, pairs in (("compare", self.compare), ("retention", self.retention)):
+            for name in (name for pair in pairs for name in pair):
+                if name not in known:
+                    msg = f"{key} names {name!r}, which is not one of systems {known}"
+                    raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _keys_have_a_use(self) -> EvaluateSpec:
+        fields = type(self).model_fields
+        strange = [key for key in _OF_SCORES if getattr(self, key) != fields[key].default]
+        if strange and not self.by:
+            msg = f"{', '.join(strange)} is for answers that a verifier scores: set by"
+            raise ValueError(msg)
+        strange = [key for key in _OF_WRITING if getattr(self, key) != fields[key].default]
+        if strange and not (self.by and self.models):
+            msg = f"{', '.join(strange)} is for models that answer: set models, and by"
+            raise ValueError(msg)
+        if self.retention and self.metric == _METRICS["likelihood"]:
+            msg = "retention is of scores, and perplexity is none: compare the models instead"
+            raise ValueError(msg)
+        if self.against and not self.contamination:
+            msg = "against is for contamination: set contamination = true"
+            raise ValueError(msg)
+        for key, names in (("group", self.group or ()), ("looked_for", self.looked_for)):
+            if any(not name or name in OURS or names.count(name) > 1 for name in names):
+                msg = f"{key} names columns of the rows, each once"
                 raise ValueError(msg)
+        ks = self.pass_at
+        if any(k < 1 for k in ks) or len(set(ks)) < len(ks) or len(ks) > _KS:
+            msg = f"pass_at lists at most {_KS} numbers from 1 on, each once"
+            raise ValueError(msg)
         return self
 
     @classmethod
     def renamed(cls, table: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
-        """Also leave out comparisons with systems that are gone."""
-        new = super().renamed(table, names)
-        pairs = [p for p in table.get("compare", []) if all(s in new.get("systems", {}) for s in p)]
-        return {**new, "compare": pairs} if pairs else {k: new[k] for k in new if k != "compare"}
+        """Also go into lists of seeds, and leave out comparisons with systems that are gone."""
+        flat = {key: value for key, value in table.items() if key not in ("systems", "models")}
+        new = super().renamed(flat, names)
+        for key in ("systems", "models"):
+            made = {system: _renamed(told, names) for system, told in table.get(key, {}).items()}
+            if made := {system: told for system, told in made.items() if told}:
+                new[key] = made
+        left = {*new.get("systems", {}), *new.get("models", {})}
+        for key in ("compare", "retention"):
+            pairs = [pair for pair in table.get(key, []) if all(name in left for name in pair)]
+            new = {**new, key: pairs} if pairs else {k: new[k] for k in new if k != key}
+        return new
 
     def uses(self) -> tuple[Uses, ...]:
-        """The gold rows, with the systems' labels beside them."""
+        """The rows, the systems' answers beside them, who scores them, and models."""
+        verifying = Purpose.VERIFYING
+        made = [name for system in self.systems.values() for name in _stages(system)]
+        models = [name for system in self.models.values() for name in _stages(system)]
+        beside = [*made, *self.against]
         return (
             Uses(self.input, "rows", Channel.CONTENT),
-            *(Uses(name, "beside", Channel.JUDGEMENT) for name in self.systems.values()),
-        )
+            *(Uses(name, "beside", Channel.JUDGEMENT) for name in dict.fromkeys(beside)),
+            *(
+                Uses(name, "base", Channel.JUDGEMENT, purpose=verifying)
+                for name in dict.fromkeys(models)
+            ),
+            *(
+                Uses(name, "actor", Channel.JUDGEMENT, purpose=verifying, is_verifier=True)
+                for name in [self.by] if name
+            ),
+            *(
+                Uses(name, "actor", Channel.JUDGEMENT, is_teacher=True, purpose=verifying)
+                for name in dict.fromkeys(self._asked)
+            ),
+        )  # fmt: skip
+
+    def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> EvaluateSpec:
+        """Return it with its verifier: what that asks of teachers."""
+        verifier = verifiers.get(self.by)
+        if verifier is None:
+            return self
+        own = self.model_copy()
+        own._by = verifier  # noqa: SLF001 - a copy of its own
+        return own
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return self._by.asks() if self._by is not None else ()
+
+    @property
+    def most_chars(self) -> int | None:
+        """Characters of a text at most that its verifier's teachers are sent."""
+        return self._by.most_chars if self._by is not None else None
+
+    @property
+    def asks_to_write(self) -> bool:  # type: ignore[override]
+        """Whether whom its verifier asks must be able to write."""
+        return self._by is not None and self._by.asks_to_write
+
+    def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
+        """What its verifier asks about each answer, and in negative controls at most."""
+        if not self._asked:
+            return super().asks(rows, data, folder)
+        counts = [rows.get(name) for made in self.systems.values() for name in _stages(made)]
+        if self.input in rows:
+            written = sum(len(_stages(made)) for made in self.models.values())
+            counts.append(rows[self.input] * self.samples * written)
+        known = [count for count in counts if count is not None]
+        if len(known) < len(counts):
+            return Asks(0, 0, self._asked, None)
+        total = sum(known)
+        return Asks(total, total + (MOST_TRIED if total else 0), self._asked, self._asked)
+
+    def check_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> None:
+        """See that a verifier that needs a reference is given one."""
+        verifier = verifiers.get(self.by)
+        if verifier is not None and verifier.rules.needs_reference and not self.reference:
+            msg = (
+                f"verifier {self.by!r} (kind {verifier.kind!r}) compares with what is known to be "
+                'right; set reference = "COLUMN"'
+            )
+            raise RecipeError(msg)
+
+    def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
+        """See that the columns are there, where they are known."""
+        del folder
+        named = [("group", name) for name in self.group or ()]
+        named += [("level", self.level)] if self.level else []
+        if self.contamination:
+            named += [("looked_for", name) for name in self.looked_for]
+        if self.models:
+            named.append(("ask", self.ask) if self.by else ("text", self.text))
+        check_columns(named, columns.get(self.input), self.input)
+        for made in self.systems.values() if self.by else ():
+            for name in _stages(made):
+                own = [("column", self.column)]
+                own += [("finish", self.finish)] if self.finish else []
+                check_columns(own, columns.get(name), name)
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """As many as the input."""
         return inputs.get(self.input)
 
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
-        """Yield a row a held-out text: gold, and each system's label; measure the rest."""
+        """Yield a row a held-out row, with what was found of each system; measure the rest."""
         table = pa.Table.from_batches(records)
-        if "gold" not in table.column_names or table.num_rows == 0:
-            msg = (
-                f"{self.input} has no human labels, so nothing can be compared with humans: add "
-                "[stages.*.gold] to the corpus stage, or leave the evaluate stage out"
-            )
+        if not table.num_rows:
+            msg = f"{self.input} has no rows, so nothing can be measured"
             raise InputError(msg)
-        gold = self._gold(table)
-        columns = {"text": table.column("text"), "gold": table.column("gold")}
-        scores: dict[str, np.ndarray] = {}
-        label, commonest = _majority(gold)
-        majority = commonest / len(gold)
-        results: dict[str, Any] = {}
-        for system, name in self.systems.items():
-            labels = self._aligned(name, table.num_rows, ctx)
-            # A row without a label is an empty text in the dataset, as it always was.
-            columns[system] = pa.array([given or "" for given in labels], pa.string())
-            scores[system] = np.array([float(a == b) for a, b in zip(labels, gold, strict=True)])
-            results[system] = _result(Confusion.of(gold, labels), majority)
-        low, high = wilson(majority, len(gold))
-        ctx.measures |= {
-            "systems": results,
-            "rows": table.num_rows,
-            "majority": majority,
-            "majority_label": label,
-            "majority_low": low,
-            "majority_high": high,
-        }
-        ctx.measures["compare"] = [
-            dict(
-                zip(
-                    ("first", "second", "difference", "low", "high"),
-                    (one, other, *paired_difference(scores[one], scores[other], ctx.seed)),
-                    strict=True,
-                )
-            )
-            for one, other in self.compare
-        ]
+        work = Evaluating(self, table, ctx)
+        given = work.measure()
+        kept = work.kept_of_rows(table)
+        columns = {**kept_beside(table.select(kept), given), **given}
         positions = pa.array(np.arange(table.num_rows), pa.int64())
         yield one_batch(pa.table({**columns, FROM: positions}))
 
-    def _gold(self, table: pa.Table) -> list[str]:
-        """Return the human label of each row.
 
-        Raises:
-            InputError: if a row has none.
-        """
-        column = table.column("gold")
-        lacking = int(missing_in(column, blank=True).sum())
-        if lacking:
-            if lacking == len(column):
-                msg = (
-                    f"{self.input}: none of its {len(column):,} rows has a human label, so nothing "
-                    "can be compared with humans; add [stages.*.gold] to the corpus stage that its "
-                    "rows come from, or leave the evaluate stage out"
-                )
-                raise InputError(msg)
-            msg = (
-                f"{self.input}: {lacking:,} of {len(column):,} rows have no human label, "
-                "so there is nothing to hold a system to; put a stage of kind 'split' with gold = "
-                "'require' before, which keeps the rows that have one"
-            )
-            raise InputError(msg)
-        return [str(label) for label in column.to_pylist()]
-
-    def _aligned(self, name: str, rows: int, ctx: StageContext) -> list[str | None]:
-        """Return a system's labels in the order of the gold rows; None where it gave none.
-
-        A row that a teacher refused to label is a row that it got wrong.
-
-        Raises:
-            InputError: if its dataset is not a labelling of these rows.
-        """
-        dataset = ctx.input(name)
-        if dataset.num_rows <= rows and "label" in dataset.columns:
-            positions = np.asarray(dataset.column(FROM))
-            ordered = bool((np.diff(positions) > 0).all())
-            unanswered = rows - len(positions)
-            if ordered and unanswered == dataset.manifest.rejected_rows and positions[-1] < rows:
-                labels: list[str | None] = [None] * rows
-                given = dataset.column("label")
-                none = missing_in(given, blank=True)
-                for place, label in zip(
-                    positions[~none], given.filter(pa.array(~none)), strict=True
-                ):
-                    labels[place] = str(label.as_py())
-                return labels
-        msg = (
-            f"{name} is not a labelling of the rows of {self.input}, one for one; make it with "
-            f"kind = 'label' or 'apply' and input = {self.input!r}"
-        )
-        raise InputError(msg)
+def _stages(made: System) -> tuple[str, ...]:
+    return (made,) if isinstance(made, str) else made
 
 
-def _majority(gold: list[str]) -> tuple[str, int]:
-    """Return the commonest label, the first in the alphabet of those that tie, and its rows."""
-    counts = Counter(gold)
-    label = min(counts, key=lambda name: (-counts[name], name))
-    return label, counts[label]
-
-
-def _result(confusion: Confusion, majority: float) -> dict[str, Any]:
-    low, high = wilson(confusion.right / confusion.total, confusion.total)
-    result: dict[str, Any] = {
-        "accuracy": confusion.right / confusion.total,
-        "low": low,
-        "high": high,
-        "macro_f1": confusion.macro_f1(),
-        "labels": confusion.by_label(),
-        "confusion": confusion.as_json(),
-        "unanswered": confusion.unanswered,
-        "only": confusion.only,
-    }
-    standing = against_majority(Result(result["accuracy"], low, high), majority)
-    return {**result, "against_majority": standing}
+def _renamed(told: Any, names: Mapping[str, str | None]) -> Any:
+    """Return a system's stages under their new names; None if none is left."""
+    if isinstance(told, str):
+        return names.get(told, told)
+    left = [new for name in told if (new := names.get(name, name)) is not None]
+    return left or None

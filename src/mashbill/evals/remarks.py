@@ -1,20 +1,26 @@
-"""What to say of a system beside its accuracy: where it is no better than the commonest label.
+"""What to say of a system beside its score: what its interval includes, and what it is not of.
 
 Everything here is computed from the measures of an evaluation, those of older stores too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from mashbill.core.paired import LEVEL, beyond_chance
+from mashbill.core.plain import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mashbill.core.evaluation import Evaluation, Result
 
 Standing = Literal["below", "not better", "not clearly better", "better"]
 
 
 class Remark(NamedTuple):
-    """One thing to say of one system."""
+    """One thing to say of one system, or of a pair of them."""
 
     system: str
     text: str
@@ -30,7 +36,7 @@ def against_majority(result: Result, majority: float) -> Standing:
     low, high = result.interval
     if high < majority:
         return "below"
-    if result.accuracy <= majority:
+    if result.value <= majority:
         return "not better"
     return "not clearly better" if low <= majority else "better"
 
@@ -44,19 +50,111 @@ _SAYS = {
 
 
 def remarks(evaluation: Evaluation) -> list[Remark]:
-    """Return what has to be said of an evaluation's systems, in their order."""
+    """Return what has to be said of an evaluation's systems, in their order, and of its pairs."""
     found = []
     for system, result in evaluation.systems.items():
-        if evaluation.majority is not None:
-            standing = against_majority(result, evaluation.majority)
-            if standing in _SAYS:
-                text = _SAYS[standing].format(share=evaluation.majority)
-                found.append(Remark(system, text))
-        unanswered = result.facts.get("unanswered", 0)
-        if result.facts.get("only") is not None:
-            which = "every row that it labelled" if unanswered else "every row"
-            found.append(Remark(system, f"says {result.facts['only']!r} of {which}"))
-        if unanswered:
-            rows = f"{unanswered:,} of {evaluation.rows or 0:,} rows"
-            found.append(Remark(system, f"gave no label to {rows}, which count as wrong"))
+        found += [Remark(system, text) for text in _of_system(evaluation, result)]
+    found += [
+        Remark(f"{pair.get('first')} - {pair.get('second')}", text)
+        for pair in evaluation.compare
+        if (text := _of_pair(pair))
+    ]
+    found += [
+        Remark(f"{pair.get('student')} of {pair.get('teacher')}", f"retention is not told: {why}")
+        for pair in evaluation.retention
+        if (why := pair.get("why"))
+    ]
+    found += [Remark("contamination", text) for text in _of_overlaps(evaluation)]
     return found
+
+
+def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
+    facts = result.facts
+    if evaluation.majority is not None:
+        standing = against_majority(result, evaluation.majority)
+        if standing in _SAYS:
+            yield _SAYS[standing].format(share=evaluation.majority)
+    unanswered = facts.get("unanswered", 0)
+    if facts.get("only") is not None:
+        which = "every row that it labelled" if unanswered else "every row"
+        yield f"says {facts['only']!r} of {which}"
+    if unanswered:
+        rows = f"{unanswered:,} of {evaluation.rows or 0:,} rows"
+        yield f"gave no label to {rows}, which count as wrong"
+    yield from _of_what_came(evaluation, result)
+    seeds = facts.get("seeds")
+    if isinstance(seeds, Mapping) and _int(seeds.get("seeds")) == 2:
+        yield "two seeds say little of how much seeds vary: take five"
+
+
+def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
+    """Say what was not scored, and what it could come to."""
+    came = result.facts.get("came")
+    if not isinstance(came, Mapping):
+        return
+    other = {str(name): _int(count) for name, count in came.items() if name != "scored"}
+    told = [f"{count:,} {name}" for name, count in other.items() if count]
+    if not result.is_known:
+        yield f"has no score at all: {', '.join(told) or 'it has no answers'}"
+        return
+    chance = evaluation.measures.get("chance")
+    if _is_number(chance) and chance and result.interval[0] <= chance:
+        yield f"not above chance ({chance:.3f}) beyond its interval"
+    least, most = result.facts.get("at_least"), result.facts.get("at_most")
+    if told and _is_number(least) and _is_number(most) and least < most:
+        yield (
+            f"{', '.join(told)}, which have no score: it lies between {least:.3f} and {most:.3f}, "
+            "whatever they are worth"
+        )
+
+
+def _of_pair(pair: Mapping[str, Any]) -> str:
+    """Say of a difference that is not beyond its interval that it is none."""
+    low, high, value = pair.get("low"), pair.get("high"), pair.get("difference")
+    if not _is_number(value):
+        return "no row has a score of both, so they cannot be compared"
+    if not (_is_number(low) and _is_number(high)):
+        rows = counted(_int(pair.get("pairs")), "row")
+        return f"of {rows} no interval can be told, and so no difference"
+    if pair["low"] <= 0 <= pair["high"]:
+        return (
+            f"the difference, {value:+.3f}, is not beyond its interval ({low:+.3f} to {high:+.3f})"
+        )
+    if not beyond_chance(pair):
+        return (
+            f"the difference, {value:+.3f}, is of too few rows to be told from chance (p = "
+            f"{pair['p']:.3f})"
+        )
+    corrected = pair.get("p_corrected")
+    if _is_number(corrected) and pair["p_corrected"] > LEVEL:
+        return (
+            "beyond chance by itself, and not once all comparisons count (Holm, p = "
+            f"{corrected:.3f})"
+        )
+    return ""
+
+
+def _of_overlaps(evaluation: Evaluation) -> Iterator[str]:
+    told = evaluation.measures.get("contamination")
+    if not isinstance(told, Mapping):
+        return
+    rows, looked, asked = (_int(told.get(key)) for key in ("held", "looked_for", "questions"))
+    if rows:
+        which = "stands" if rows == 1 else "stand"
+        yield f"{counted(rows, 'row')} {which} in what systems learned from"
+    if looked < asked:
+        yield (
+            f"{counted(asked - looked, 'text')} of {asked:,} could not be looked for: too short, "
+            "the same as another, or common text"
+        )
+    names = told.get("unrecorded")
+    if isinstance(names, list) and names:
+        yield f"what {', '.join(map(str, names))} learned from is not recorded here"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

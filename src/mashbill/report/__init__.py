@@ -9,7 +9,7 @@ from mashbill.lineage.bills.text import conclusion_text, share_text
 from mashbill.lineage.evidence.hop import Hop
 from mashbill.report.data.page import HEADS, data_of, page_of
 from mashbill.report.data.profile import profile
-from mashbill.report.drawing import draw_accuracies, draw_chain
+from mashbill.report.drawing import draw_chain, draw_systems
 from mashbill.report.gather import gather
 from mashbill.report.reward_drawing import draw_lengths, draw_pass, draw_scores
 from mashbill.report.reward_signs import signs
@@ -94,7 +94,7 @@ def write_report(
         heads=HEADS,
         data=[page_of(profile(store, one)) for one in looked],
         unlooked=[one for one in about if one not in looked],
-        evaluations=[(one, draw_accuracies(one.found)) for one in facts.evaluations],
+        evaluations=[(one, draw_systems(one.found)) for one in facts.evaluations],
         rewards=[(one, signs(one), _drawings(one)) for one in rewards],
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mashbill.evals.remarks import remarks
+from mashbill.report.scores import Scores, difference, levels, overlaps, retention, scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 MOST_LABELS = 30
 """Matrices of more labels than this are shown as their commonest mistakes."""
 MISTAKES = 20
+_PLAIN = 4  # columns of a table of accuracies
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,51 @@ class Shown:
         return [(remark.system, remark.text) for remark in remarks(self.found)]
 
     @property
+    def scores(self) -> Scores:
+        """What each system is worth, as a table."""
+        return scores(self.found)
+
+    @property
+    def differences(self) -> list[str]:
+        """How pairs of systems differ, a line each."""
+        return [difference(pair) for pair in self.found.compare]
+
+    @property
+    def retained(self) -> list[str]:
+        """How much of its teacher's score each student has, a line each."""
+        return [line for pair in self.found.retention if (line := retention(pair))]
+
+    @property
+    def overlaps(self) -> list[str]:
+        """Each system without the rows that stand in what it learned from, a line each."""
+        return overlaps(self.found)
+
+    @property
+    def levels(self) -> list[str]:
+        """Each system's scores by level, a line each."""
+        return levels(self.found)
+
+    @property
+    def lines(self) -> list[str]:
+        """What a page tells in sentences."""
+        return [*self.levels, *self.retained, *self.overlaps]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the table of systems says more than the drawing."""
+        return len(self.scores.head) > _PLAIN
+
+    @property
+    def tells_p(self) -> bool:
+        """Whether it was reckoned how probable differences are by chance."""
+        return any("p" in pair for pair in self.found.compare)
+
+    @property
     def matrices(self) -> list[Matrix]:
         """A matrix for each system that has one; those of older versions have none."""
         return [
             matrix(system, result)
-            for system, result in self.found.by_accuracy()
+            for system, result in self.found.by_value()
             if "confusion" in result.facts
         ]
 

@@ -149,6 +149,8 @@ def _in_order(value: Any, names: list[str]) -> Any:
 
     def order(item: tuple[str, Any]) -> int:
         key, inner = item
+        if isinstance(inner, list) and inner:  # one a seed
+            inner = inner[0]
         return place.get(key, place.get(inner, last) if isinstance(inner, str) else last)
 
     return dict(sorted(value.items(), key=order))

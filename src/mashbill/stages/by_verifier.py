@@ -12,15 +12,17 @@ import pyarrow as pa
 from mashbill.core.controls import check_rows
 from mashbill.core.errors import InputError
 from mashbill.core.record import FROM, beyond, kept_beside, one_batch
+from mashbill.core.texts import texts_of
 from mashbill.core.verifier import Case
 from mashbill.stages.choosing import Choice, Groups, group_ids, measured, remarks
-from mashbill.stages.judge_controls import loaded, tried_by_asking
 from mashbill.stages.judging import marks
+from mashbill.verifiers.judge_controls import LOOKED_AT, loaded, tried_by_asking
 from mashbill.verifiers.scoring import (
     Looked,
     Scored,
     count,
     score_rows,
+    texts_there,
     turned_down,
     unheeded,
 )
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
-    from mashbill.core.verifier import VerifierSession
+    from mashbill.core.verifier import VerifierSession, VerifierSpec
     from mashbill.stages.verify import VerifySpec
 
 GROUP, RANK, VERIFIER = "group", "rank", "verifier"
@@ -234,7 +236,23 @@ def _tried(spec: VerifySpec, verifier: VerifierSession, ctx: StageContext) -> di
         if not part.asks():
             key = f"{spec.by}.{name}"
             _try_on_references(spec, key, loaded(key, part, ctx), ctx)
-    return tried_by_asking(spec, own, ctx)
+    return tried_by_asking(spec.by, own, lambda one: _cases(spec, one, ctx), ctx)
+
+
+def _cases(spec: VerifySpec, verifier: VerifierSpec, ctx: StageContext) -> list[Case]:
+    """Return the first rows that have an output, as the verifier is given them."""
+    data = ctx.input(spec.input)
+    rows = one_batch(data.read(0, min(data.num_rows, LOOKED_AT)))
+    for name in verifier.reads():
+        texts_there(rows, name, spec.input)
+    outputs = texts_of(rows, spec.column, spec.input)
+    known = texts_of(rows, spec.reference, spec.input) if spec.reference else [""] * len(outputs)
+    beside = rows.select(list(verifier.reads())).to_pylist() if verifier.reads() else []
+    return [
+        Case(output, reference or None, beside[at] if beside else {})
+        for at, (output, reference) in enumerate(zip(outputs, known, strict=True))
+        if output.strip()
+    ]
 
 
 def _try_on_references(

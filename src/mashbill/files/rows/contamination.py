@@ -72,6 +72,8 @@ class Found:
     """rule of the hit that is told -> rows"""
     is_redacted: bool = False
     """whether some text holds what stands in the place of something that was redacted"""
+    parts: frozenset[int] = frozenset()
+    """the parts that are held, by their places among all parts"""
 
 
 class _Column:
@@ -142,6 +144,7 @@ class Looking:
                 before += len(tokens.ends)
         found = self._told(batch.num_rows, hits, read)
         found.is_redacted = any(bool(column.redacted.any()) for column in read)
+        found.parts = frozenset(hit.part for hit in hits)
         return found
 
     def _in_piece(

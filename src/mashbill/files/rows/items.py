@@ -27,7 +27,7 @@ from mashbill.files.rows.said import whole
 from mashbill.files.rows.tokens import Runs, tokens_of, wholes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
@@ -209,6 +209,20 @@ class Items:
             for answer in self.parts[part].answers
             for text in texts
         )
+
+    def rows_of(self, held: Collection[int]) -> set[int]:
+        """Return the rows of which a part is held, those that say the same among them.
+
+        Args:
+            held: parts that were found, by their places; of those with the same words the first.
+        """
+        same = wholes_of(self.tokens)
+        found = {(same[place], self.parts[place].is_answer) for place in held}
+        return {
+            part.row
+            for place, part in enumerate(self.parts)
+            if (same[place], part.is_answer) in found
+        }
 
     def told(self) -> dict[str, dict[str, int]]:
         """Return of each set how many questions it has, and how they are looked for."""

@@ -91,7 +91,9 @@ def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Compos
     spec = recipe.stages[name]
     uses = recipe.uses(name)
     actors: list[Actor] = [
-        (use.via, _acts(recipe, use, tables)) for use in uses if use.role in {"actor", "beside"}
+        (use.via, _acts(recipe, use, tables))
+        for use in uses
+        if use.role in {"actor", "beside", "base"}
     ]
     actors += file_actors({ORIGINS: recipe.origins_of(name)})
     rows = [(use.via, tables[use.name]) for use in uses if use.role == "rows"]

@@ -72,7 +72,8 @@ def recompose_dataset(
         rejected: those that were rejected, likewise.
         inputs: what it was made of, by address.
     """
-    found = Composed(_wrong_roles(manifest, {"rows", "beside", "actor", "teacher", "verifier"}))
+    roles = {"rows", "beside", "actor", "base", "teacher", "verifier"}
+    found = Composed(_wrong_roles(manifest, roles))
     composer = None if found.wrong else _composer(manifest, table, inputs, found)
     if composer is None:
         return found

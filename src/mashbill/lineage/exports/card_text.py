@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mashbill.core.evaluation import WORDS
 from mashbill.lineage.bills.telling import (
     amount,
     counted,
@@ -169,13 +170,16 @@ def _evaluation(account: Account) -> list[str]:
     for name, found in account.evaluations:
         systems = list(found.systems.items())
         rows = counted(found.rows or 0, "held-out row")
+        against = " with human labels" if found.metric == "accuracy" else ""
+        beside = ["macro F1"] if found.metric == "accuracy" else []
+        head = ["system", WORDS[found.metric], "95% interval", *beside]
         lines += [
             *([""] if lines else []),
-            f"{markdown(name)}: {rows} with human labels.",
+            f"{markdown(name)}: {rows}{against}.",
             "",
-            table_row(["system", "accuracy", "95% interval", "macro F1"]),
-            table_rule(4),
-            *(table_row(row) for row in _scores(systems[:_SYSTEMS])),
+            table_row(head),
+            table_rule(len(head)),
+            *(table_row(row[: len(head)]) for row in _scores(systems[:_SYSTEMS])),
             *_majority(found),
         ]
     return lines
@@ -186,7 +190,8 @@ def _scores(systems: list[tuple[str, Result]]) -> Iterator[list[str]]:
         low, high = score.interval
         interval = "" if score.low is None else f"{low:.3f} to {high:.3f}"
         f1 = score.facts.get("macro_f1")
-        yield [name, f"{score.accuracy:.3f}", interval, "" if f1 is None else f"{f1:.3f}"]
+        value = f"{score.value:.3f}" if score.is_known else "not known"
+        yield [name, value, interval, "" if f1 is None else f"{f1:.3f}"]
 
 
 def _majority(found: Evaluation) -> list[str]:

@@ -18,17 +18,16 @@ from mashbill.core.controls import (
     refusal,
 )
 from mashbill.core.errors import RecipeError
-from mashbill.core.record import one_batch
-from mashbill.core.texts import texts_of
-from mashbill.core.verifier import Case, VerifierSession
-from mashbill.verifiers.scoring import texts_there
+from mashbill.core.verifier import VerifierSession
 
 if TYPE_CHECKING:
-    from mashbill.core.stage import StageContext
-    from mashbill.core.verifier import VerifierSpec
-    from mashbill.stages.verify import VerifySpec
+    from collections.abc import Callable
 
-_LOOKED_AT = 256  # rows among which those of the controls are
+    from mashbill.core.stage import StageContext
+    from mashbill.core.verifier import Case, VerifierSpec
+
+LOOKED_AT = 256
+"""rows among which those of the controls are"""
 _CALLED_RIGHT = 4  # outputs that people call right, of which a judge has to pay for one
 _REMEDY = (
     "correct its prompt or scale, ask another teacher, or say in words that it is accepted: "
@@ -36,12 +35,18 @@ _REMEDY = (
 )
 
 
-def tried_by_asking(spec: VerifySpec, verifier: VerifierSpec, ctx: StageContext) -> dict[str, Any]:
+def tried_by_asking(
+    by: str,
+    verifier: VerifierSpec,
+    cases: Callable[[VerifierSpec], list[Case]],
+    ctx: StageContext,
+) -> dict[str, Any]:
     """Try a verifier, and each of its parts, that asks teachers.
 
     Args:
-        spec: the stage.
-        verifier: the one that it names.
+        by: what the recipe calls it.
+        verifier: its keys.
+        cases: gives the first rows that have an output, as a verifier is given them.
         ctx: where teachers are asked.
 
     Returns:
@@ -51,11 +56,11 @@ def tried_by_asking(spec: VerifySpec, verifier: VerifierSpec, ctx: StageContext)
     Raises:
         RecipeError: naming the verifier and what it gets wrong.
     """
-    parts = {f"{spec.by}.{name}": part for name, part in verifier.made_of().items()}
+    parts = {f"{by}.{name}": part for name, part in verifier.made_of().items()}
     found: dict[str, Any] = {}
-    for name, one in (parts or {spec.by: verifier}).items():
+    for name, one in (parts or {by: verifier}).items():
         if one.asks():
-            found[name] = _tried(name, one, _cases(spec, one, ctx), ctx)
+            found[name] = _tried(name, one, cases(one), ctx)
     return {"controls": found}
 
 
@@ -92,22 +97,6 @@ def _tried(
         f"the same since: {verifier.accepted}"
     )
     return told | {"accepted": verifier.accepted}
-
-
-def _cases(spec: VerifySpec, verifier: VerifierSpec, ctx: StageContext) -> list[Case]:
-    """Return the first rows that have an output, as the verifier is given them."""
-    data = ctx.input(spec.input)
-    rows = one_batch(data.read(0, min(data.num_rows, _LOOKED_AT)))
-    for name in verifier.reads():
-        texts_there(rows, name, spec.input)
-    outputs = texts_of(rows, spec.column, spec.input)
-    known = texts_of(rows, spec.reference, spec.input) if spec.reference else [""] * len(outputs)
-    beside = rows.select(list(verifier.reads())).to_pylist() if verifier.reads() else []
-    return [
-        Case(output, reference or None, beside[at] if beside else {})
-        for at, (output, reference) in enumerate(zip(outputs, known, strict=True))
-        if output.strip()
-    ]
 
 
 def _called_right(verifier: VerifierSpec, cases: list[Case]) -> list[Case]:

@@ -1,0 +1,101 @@
+"""Systems held against each other: differences, and what a student has of a teacher's ability."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashbill.core.paired import difference_of, holm, seeds_drawn
+from mashbill.core.resampling import DRAWS, resampled, unit_sums
+from mashbill.evals.measured import Measured, mean_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Pair = tuple[str, str]
+_ROUNDING = 1e-12
+
+
+def compared(
+    systems: Mapping[str, Measured], pairs: Sequence[Pair], seed: int, units: np.ndarray | None
+) -> list[dict[str, Any]]:
+    """Return the difference of each pair, corrected for all pairs that are told.
+
+    Args:
+        systems: what was measured of each.
+        pairs: (first, second).
+        seed: of the resampling.
+        units: which rows belong together, counted from 0, shape (rows,); None for none.
+    """
+    found = [
+        difference_of(
+            systems[one].values, systems[other].values, seed, units=units,
+            weights=systems[one].weights,
+        )
+        for one, other in pairs
+    ]  # fmt: skip
+    return [
+        {"first": one, "second": other, **told.as_json()}
+        for (one, other), told in zip(pairs, holm(found), strict=True)
+    ]
+
+
+def retained(
+    systems: Mapping[str, Measured],
+    pairs: Sequence[Pair],
+    chance: float,
+    seed: int,
+    units: np.ndarray | None,
+) -> list[dict[str, Any]]:
+    """Return how much of its teacher's score each student has, on the rows that both have one of.
+
+    Told only where the teacher is above chance beyond its interval: a part of nothing is no part.
+
+    Args:
+        systems: what was measured of each; scores in [0, 1].
+        pairs: (student, teacher).
+        chance: score that nothing is known at.
+        seed: of the resampling.
+        units: which rows belong together.
+    """
+    found = []
+    for student, teacher in pairs:
+        one, other = systems[student], systems[teacher]
+        known = ~(np.isnan(one.values).any(axis=0) | np.isnan(other.values).any(axis=0))
+        told: dict[str, Any] = {
+            "student": student, "teacher": teacher, "chance": chance, "rows": int(known.sum()),
+            "ratio": None, "low": None, "high": None, "why": "",
+        }  # fmt: skip
+        mean = mean_of(other, seed, units, known)
+        if not mean.rows:
+            told["why"] = "no row has a score of both"
+        elif not min(mean.low, mean.value - _ROUNDING) > chance + _ROUNDING:
+            told["why"] = (
+                f"the teacher's score, {mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f}), is "
+                f"not above chance ({chance:.3f}) beyond its interval"
+            )
+        else:
+            own = None if units is None else np.unique(units[known], return_inverse=True)[1]
+            told |= _ratio(one.values[:, known], other.values[:, known], own, seed)
+        found.append(told)
+    return found
+
+
+def _ratio(
+    one: np.ndarray, other: np.ndarray, units: np.ndarray | None, seed: int
+) -> dict[str, float | None]:
+    """Return the ratio of two means with its 95% interval, over seeds and units drawn again."""
+    sums = unit_sums(np.concatenate([one, other]), units)
+    told = {"ratio": float(one.mean() / other.mean()), "low": math.nan, "high": math.nan}
+    if sums.shape[1] > 1:
+        drawn = resampled(sums, seed, DRAWS)
+        random = np.random.default_rng([seed, 1])
+        student, teacher = seeds_drawn(drawn[:, : len(one)], random), drawn[:, len(one) :]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = student / seeds_drawn(teacher, random)
+        ratios = ratios[np.isfinite(ratios)]
+        if len(ratios):
+            told["low"], told["high"] = map(float, np.quantile(ratios, [0.025, 0.975]))
+    return {key: None if math.isnan(value) else value for key, value in told.items()}

@@ -1,0 +1,165 @@
+"""Models as systems: stages or ``[models.*]`` tables, loaded and asked, and what they learned from.
+
+What a stage trained is loaded by its trainer; what comes from elsewhere, as transformers keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mashbill.core import registry
+from mashbill.core.artifact import Manifest
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.extras import needs
+from mashbill.core.missing import missing_in
+from mashbill.core.model import Decoding
+from mashbill.core.parsing import json_object
+from mashbill.core.store import MANIFEST
+from mashbill.core.teacher import Question
+from mashbill.core.texts import texts_of
+from mashbill.evals.answers import Answers
+from mashbill.evals.overlapping import Learned, learned_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mashbill.core.stage import StageContext
+    from mashbill.evals.evaluate import EvaluateSpec
+    from mashbill.evals.upstream import Upstream
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Written:
+    """Answers that a model wrote here, read as those of a dataset are."""
+
+    table: pa.Table
+
+    @property
+    def num_rows(self) -> int:
+        """Answers."""
+        return int(self.table.num_rows)
+
+    def read(self, start: int, stop: int) -> pa.Table:
+        """Return some answers."""
+        return self.table.slice(start, stop - start)
+
+    def chunks(self, rows: int) -> Iterator[tuple[int, pa.Table]]:
+        """Yield (position of the first, answers) in order."""
+        for start in range(0, self.num_rows, rows):
+            yield start, self.table.slice(start, rows)
+
+
+def loaded_model(name: str, ctx: StageContext) -> Any:
+    """Return a model.
+
+    Args:
+        name: of the stage that trains it, or of a ``[models.*]`` table.
+        ctx: the context.
+
+    Raises:
+        StoreError: if its files are damaged.
+        MissingExtraError: if what it needs is not installed.
+    """
+    folder = ctx.base(name).folder
+    manifest = _manifest(name, ctx)
+    if manifest is not None:
+        kind = str(manifest.stage.get("kind"))
+        with registry.telling(f"loading the model {manifest.ref} of", kind, registry.TRAINERS):
+            trainer: Any = registry.find(kind, registry.TRAINERS)
+            return trainer.load(folder, ctx.threads)
+    with needs("a model that writes", "students"):
+        from mashbill.models.causal_writer import CausalWriter
+    return CausalWriter.load(folder, ctx.threads)
+
+
+def learned_by_models(
+    made: str | tuple[str, ...], ctx: StageContext, upstream: Upstream
+) -> Learned:
+    """Return what models learned from; one from elsewhere says nothing of that.
+
+    Args:
+        made: stages, or ``[models.*]`` tables.
+        ctx: the context.
+        upstream: the store.
+    """
+    names = (made,) if isinstance(made, str) else made
+    manifests = {name: _manifest(name, ctx) for name in names}
+    found = learned_by([one for one in manifests.values() if one is not None], upstream)
+    for name, manifest in manifests.items():
+        if manifest is None:
+            found.unrecorded[ctx.base(name).title] = None
+    return found
+
+
+def _manifest(name: str, ctx: StageContext) -> Manifest | None:
+    """Return a model's manifest; None of one that no store made."""
+    path = ctx.base(name).folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        return Manifest.model_validate(json_object(path, error=StoreError))
+    except ValueError as error:
+        msg = f"{path} is damaged: {error!s:.200}; run `mashbill audit`"
+        raise StoreError(msg) from error
+
+
+def written_by(name: str, spec: EvaluateSpec, rows: pa.Table, ctx: StageContext) -> Answers:
+    """Return a model's answers to the rows, so many to each.
+
+    A row without a question is not asked, and has none; what the model cannot answer is missing.
+
+    Raises:
+        InputError: if the column is not there, or the model does not write.
+    """
+    model = loaded_model(name, ctx)
+    if not hasattr(model, "answer"):
+        msg = f"{name} makes a model that does not write, and it is to answer; name another"
+        raise InputError(msg)
+    asked = texts_of(rows, spec.ask, spec.input)
+    there = np.flatnonzero(~missing_in(rows.column(spec.ask), blank=True)).tolist()
+    decoding = Decoding(
+        max_tokens=spec.max_tokens, temperature=spec.temperature, seed=ctx.seed
+    )  # fmt: skip
+    todo = [(place, sample) for place in there for sample in range(spec.samples)]
+    texts: list[str | None] = []
+    ends: list[str | None] = []
+    for start in range(0, len(todo), _AT_ONCE):
+        some = todo[start : start + _AT_ONCE]
+        questions = [Question("", asked[place], sample=sample) for place, sample in some]
+        for answer in model.answer(questions, decoding):
+            texts.append(None if answer.failed else answer.text)
+            ends.append(answer.finish or None)
+        ctx.progress(start + len(some), len(todo), f"{name} answers")
+    table = pa.table(
+        {
+            spec.column: pa.array(texts, pa.string()),
+            "prompt": pa.array([asked[place] for place, _ in todo], pa.string()),
+            "finish": pa.array(ends, pa.string()),
+        }
+    )
+    places = np.array([place for place, _ in todo], np.int64)
+    return Answers(name, Written(table), places)
+
+
+def weighing(model: Any, name: str) -> Any:
+    """Return what of a model weighs texts.
+
+    Raises:
+        InputError: if it does not.
+    """
+    found = getattr(model, "logprobs", None)
+    if found is None:
+        msg = f"{name} makes a model that weighs no texts, so it has no perplexity; name another"
+        raise InputError(msg)
+    return found
+
+
+def stages_of(made: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the stages of a system, one a seed."""
+    return (made,) if isinstance(made, str) else tuple(made)
