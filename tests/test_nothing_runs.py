@@ -107,6 +107,7 @@ LISTED = {
         "closes foreign programs in; it is handed to a process inside of the sandbox",
     ),
     "run/pool.py": {"subprocess.Popen": "a module of ours: the run's own workers"},
+    "run/tracking.py": {"subprocess.Popen": "a module of ours, which has a tracker's library"},
     "run/server.py": {"multiprocessing.connection.Listener": OF_A_RUN},
     "run/worker.py": {"multiprocessing.connection.Client": OF_A_RUN},
     "models/chat_filling.py": {"subprocess.Popen": "the worker of chat templates"},

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests_tables import table
 
 from mashbill import StoreError
-from mashbill.core.curves import CURVES, Curves, is_of_clock, read_curves
+from mashbill.core.curves import CURVES, Curve, Curves, is_of_clock, read_curves, summary
 
 NUMBERS = st.dictionaries(
     st.sampled_from(["loss", "held_out_loss", "rate", "tokens", "seconds", "tokens_per_second"]),
@@ -102,12 +102,40 @@ def test_nan_is_a_value_and_no_value_is_none():
     assert curves.table().column("held_out_loss").to_pylist() == [None, 1.0]
 
 
+class Watching:
+    def __init__(self):
+        self.told = []
+
+    def measured(self, step, numbers):
+        self.told.append((step, dict(numbers)))
+
+    def resumed(self, step):
+        self.told.append(step)
+
+    def ended(self):
+        self.told.append("ended")
+
+
 def test_who_watches_is_told_each_line_of_the_clock_too():
-    told = []
-    curves = Curves(told=lambda step, numbers: told.append((step, dict(numbers))))
+    watch = Watching()
+    curves = Curves(watch=watch)
     curves.log(3, loss=1, tokens_per_second=9.0)
-    assert told == [(3, {"loss": 1.0, "tokens_per_second": 9.0})]
+    curves.end()
+    assert watch.told == [3, (3, {"loss": 1.0, "tokens_per_second": 9.0}), "ended"]
     assert curves.table().column_names == ["step", "loss"]
+
+
+def test_a_summary_ends_with_the_mean_of_some_steps_and_holds_no_nan():
+    curves = {
+        "loss": Curve(np.arange(200), np.concatenate([np.full(150, 9.0), np.arange(50.0)])),
+        "held_out_loss": Curve(np.array([0, 9]), np.array([np.nan, 2.0])),
+        "none": Curve(np.array([], int), np.array([])),
+    }
+    told = summary(curves)
+    assert told["loss"] == {"points": 200, "last_step": 199, "first": 9.0, "last": 24.5, "least": 0}
+    assert told["held_out_loss"]["first"] is None
+    assert told["held_out_loss"]["last"] == 2.0
+    assert "none" not in told
 
 
 WRONG = [

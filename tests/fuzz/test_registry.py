@@ -73,6 +73,7 @@ MAY_PARSE = {
     "verifiers.reasoning_gym.spec": "a cell: whatever it is, it is a task or the row is undecided",
     "verifiers.reasoning_gym.trying": "what it wrote itself the moment before",
     "verifiers.reasoning_gym.worker": "what its parent says, which read it before",
+    "run.tracker": "what the run that started it writes",
     "run.worker": "the line that the run that started it writes: where it listens",
     "testing.laws": OF_THE_KIT,
     "testing.stages": OF_THE_KIT,

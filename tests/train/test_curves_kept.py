@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mashbill import Channel, Signer, StageSpec, Store, StoreError, Uses
 from mashbill.core.curves import CURVES, LINES, read_curves
 from mashbill.lineage.evidence.audit import Auditor
+from mashbill.testing import LawError, check_trainer
 from mashbill.testing.trial import Trial, tables_of
 
 ROWS = [{"text": f"text {at}", "label": "ab"[at % 2]} for at in range(8)]
@@ -107,3 +108,25 @@ def test_a_trainer_that_writes_that_file_itself_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(Walking, "writes", CURVES)
     with pytest.raises(StoreError, match=r"call it otherwise"):
         _trial().run(tmp_path)
+
+
+def test_the_kit_holds_a_trainer_to_going_on_where_it_was_cut(monkeypatch):
+    assert "cut off and resumed" in check_trainer(Walking(), ROWS)
+
+    def forgets(self, ctx, out):
+        """Begins at its checkpoint and forgets what its numbers were made of."""
+        saved = ctx.work / "saved"
+        first, total = int(saved.read_text()) if saved.exists() else 0, 0.0
+        ctx.curves.resume(first)
+        for step in range(first, 8):
+            total += step
+            ctx.curves.log(step, loss=total)
+            saved.write_text(str(step + 1))
+        ctx.seen[self.input] = np.ones(len(ROWS), np.int64)
+        ctx.trained = Walk(0.5)
+        (out / "at.json").write_text("0.5")
+
+    monkeypatch.setattr(Walking, "train", forgets)
+    with pytest.raises(LawError, match="has other curves") as told:
+        check_trainer(Walking(), ROWS)
+    assert told.value.laws == ("cut off and resumed",)

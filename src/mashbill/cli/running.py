@@ -33,6 +33,7 @@ from mashbill.cli.show import print_plan, print_spend, print_verdicts
 from mashbill.cli.show_evaluation import print_evaluations
 from mashbill.cli.show_judges import judged_json, print_judged
 from mashbill.cli.show_rewards import print_rewards, rewards_json
+from mashbill.cli.show_training import print_training
 from mashbill.client.budget import Caps
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.launched import launched
@@ -167,6 +168,13 @@ def run(
         list[int] | None,
         typer.Option(help="Make this seed of [arms] alone; may be given more than once."),
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also tell a tracker what trainers measure: tensorboard:FOLDER, wandb:PROJECT or "
+            "mlflow:URI; may be given more than once, and no result depends on it."
+        ),
+    ] = None,
     teacher: Annotated[str | None, typer.Option(hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -208,6 +216,7 @@ def run(
             go_on_rejected=go_on_rejected,
             arms=arm or (),
             seeds=seed or (),
+            track=track or (),
         )
         if place is not None:
             from mashbill.train.process_worker import dismiss
@@ -235,7 +244,7 @@ def run(
         told = {item.name: item.contradiction for item in space}
         print_json(
             {
-                "stages": [_stage_json(item, told, display) for item in ran.done],
+                "stages": [_stage_json(item, told, display, ran.curves(item)) for item in ran.done],
                 "warnings": [item.as_json() for item in planned.warnings],
                 "services": display.spend.as_json(),
                 "evaluation": next((one.measures for one in evaluations.values()), None),
@@ -248,6 +257,7 @@ def run(
         )
         return
     out.print()
+    print_training(ran)
     print_rewards(ran.rewards)
     print_judged([item.manifest for item in ran.done])
     print_evaluations(evaluations)
@@ -256,7 +266,10 @@ def run(
 
 
 def _stage_json(
-    item: Done, told: Mapping[str, Contradiction | None], display: Display
+    item: Done,
+    told: Mapping[str, Contradiction | None],
+    display: Display,
+    curves: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what became of a stage for a program."""
     address = str(item.manifest.ref)
@@ -277,6 +290,8 @@ def _stage_json(
         "warnings": item.manifest.measures.get(WARNINGS, []),
         "contradicted": contradicted.says if contradicted else None,
         "services": display.spend.stage_json(item.name),
+        "training": dict(item.training),
+        "curves": curves,
     }
 
 

@@ -32,7 +32,7 @@ import re
 import time
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +42,7 @@ from mashbill.core.parsing import json_value
 from mashbill.core.tables import read_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from io import FileIO
     from pathlib import Path
 
@@ -54,6 +54,8 @@ STEP = "step"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _OF_CLOCK = re.compile(r"(?:.*_)?seconds|.*_per_second")
 _NAMES = 64
+RECENT = 50
+"""steps that a loss is told as the mean of"""
 _MOST = 1 << 30
 """bytes of a model's curves in memory: some 30 million steps of three numbers"""
 
@@ -61,6 +63,22 @@ _MOST = 1 << 30
 def is_of_clock(name: str) -> bool:
     """Return whether a number depends on how fast the machine was, by its name."""
     return _OF_CLOCK.fullmatch(name) is not None
+
+
+class Watch(Protocol):
+    """Who watches a training; what it does is its own affair, and never raises."""
+
+    def measured(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Take what was logged at a step."""
+        ...
+
+    def resumed(self, step: int) -> None:
+        """Take that training goes on at a step: what was told beyond it is told again."""
+        ...
+
+    def ended(self) -> None:
+        """Take that training is over."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -115,8 +133,8 @@ class Curves:
 
     path: Path | None = None
     """where lines are kept; without one they are in memory alone"""
-    told: Callable[[int, Mapping[str, float]], None] | None = None
-    """who watches is told each line, the numbers of the clock too"""
+    watch: Watch | None = None
+    """who is told each line as it comes, the numbers of the clock too"""
     pace: Pace = field(default_factory=Pace)
     _stream: FileIO | None = None
     _held: list[bytes] = field(default_factory=list)
@@ -150,8 +168,8 @@ class Curves:
         if kept:
             self._append(json.dumps({STEP: step, **kept}, separators=(",", ":")).encode() + b"\n")
         self.pace.see(step, values.get("tokens", 0.0))
-        if self.told is not None:
-            self.told(step, values)
+        if self.watch is not None:
+            self.watch.measured(step, values)
 
     def resume(self, step: int) -> None:
         """Drop what lies at or beyond a step: it will be done, or done again.
@@ -159,6 +177,8 @@ class Curves:
         The first ``log`` of a process does so by itself, for a trainer that keeps no checkpoint.
         """
         self._least = step = _step(step)
+        if self.watch is not None:
+            self.watch.resumed(step)
         if self.path is None:
             self._held = [line for line in self._held if (_read(line) or (step,))[0] < step]
             return
@@ -180,6 +200,11 @@ class Curves:
         """Let what was logged outlive a machine that stops: for a checkpoint that rests on it."""
         if self._stream is not None:
             os.fsync(self._stream.fileno())
+
+    def end(self) -> None:
+        """Say that training is over; the run calls it once what was trained is written."""
+        if self.watch is not None:
+            self.watch.ended()
 
     def table(self) -> pa.Table | None:
         """Return all of it as ``curves.parquet`` has it; None where nothing was logged."""
@@ -257,6 +282,34 @@ def read_curves(folder: Path) -> dict[str, Curve]:
         there = column.is_valid().to_numpy()
         curves[name] = Curve(steps[there], column.to_numpy()[there])
     return curves
+
+
+def summary(curves: Mapping[str, Curve]) -> dict[str, dict[str, Any]]:
+    """Return the first and last value of each curve, for a program; None where one is no number.
+
+    The last one is the mean of the last :data:`RECENT` points, where a curve has many more.
+    """
+    return {
+        name: {
+            "points": len(curve.steps),
+            "last_step": int(curve.steps[-1]),
+            "first": _finite(curve.values[0]),
+            "last": _finite(last_of(curve)),
+            "least": _finite(curve.values.min()),
+        }
+        for name, curve in curves.items()
+        if len(curve.steps)
+    }
+
+
+def last_of(curve: Curve) -> float:
+    """Return what a curve ends with; the mean of some steps, since one batch's loss is noise."""
+    recent = RECENT if len(curve.values) >= 2 * RECENT else 1
+    return float(curve.values[-recent:].mean())
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _read(line: bytes) -> tuple[int, dict[str, float]] | None:

@@ -20,9 +20,10 @@ from rich.progress import (
 
 from mashbill.core.shown import shown
 from mashbill.run.spend import Spend
+from mashbill.run.training_line import TrainingLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rich.console import Console, RenderableType
 
@@ -61,6 +62,10 @@ class Display(Protocol):
 
     def advance(self, name: str, done: int, total: int, note: str) -> None:
         """Tell how far a stage is; total is 0 if it is not known."""
+        ...
+
+    def measured(self, name: str, step: int, numbers: Mapping[str, float]) -> None:
+        """Tell what a trainer logged at a step."""
         ...
 
     def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
@@ -115,6 +120,9 @@ class Quiet:
     def advance(self, name: str, done: int, total: int, note: str) -> None:
         """Show nothing."""
 
+    def measured(self, name: str, step: int, numbers: Mapping[str, float]) -> None:
+        """Show nothing."""
+
     def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Show nothing."""
 
@@ -149,17 +157,28 @@ class _Counting(Quiet):
         self.tokens = 0
         self.price = 0.0
         self.note = ""
+        self.training = TrainingLine()
 
     def start(self, name: str, rows: int | None) -> None:
         """Begin to count."""
         del name, rows
         self.began, self.calls, self.tokens, self.price = time.monotonic(), 0, 0, 0.0
-        self.note = ""
+        self.note, self.training = "", TrainingLine()
 
     def advance(self, name: str, done: int, total: int, note: str) -> None:
         """Keep the note."""
         del name, done, total
         self.note = note or self.note
+
+    def measured(self, name: str, step: int, numbers: Mapping[str, float]) -> None:
+        """Keep it for the line."""
+        del name
+        self.training.see(step, numbers)
+
+    @property
+    def told(self) -> str:
+        """What the trainer measures, or else its own note."""
+        return ", ".join(filter(None, [self.training.told(), self.note]))
 
     def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Add what was answered."""
@@ -186,8 +205,8 @@ class _Counting(Quiet):
             parts.append(f"{rows:,} rows{turned_down}, {rows / seconds:,.0f}/s")
         if self.calls:
             parts.append(f"{self.calls:,} calls, {self.cost(name)}")
-        if self.note:
-            parts.append(self.note)
+        if self.told:
+            parts.append(self.told)
         line = ", ".join([*parts, f"{seconds:.1f} s"])
         return f"{line}; {rejected:,} rejected: {reasons}" if rejected and reasons else line
 
@@ -305,13 +324,19 @@ class Bars(_Counting):
 
     def _tell(self, name: str, done: int, total: int) -> None:
         seconds = max(time.monotonic() - self.began, 1e-9)
-        parts = [f"{done:,}/{total:,}" if total else f"{done:,}", f"{done / seconds:,.0f}/s"]
-        if total and done:
-            parts.append(f"{max(total - done, 0) / done * seconds:,.0f} s left")
+        rate, left = done / seconds, None
+        if self.training.is_there:  # a run that was resumed did not do all of it in this time
+            rate, left = self.training.steps_a_second or 0.0, self.training.left(done, total)
+        elif total and done:
+            left = max(total - done, 0) / rate
+        parts = [f"{done:,}/{total:,}" if total else f"{done:,}"]
+        parts += [f"{rate:,.0f}/s" if rate >= 10 or not rate else f"{rate:.2g}/s"]
+        if left is not None:
+            parts.append(f"{left:,.0f} s left")
         if self.calls:
             parts.append(self.cost(name))
-        if self.note:
-            parts.append(self.note)
+        if self.told:
+            parts.append(self.told)
         self._progress.update(self._tasks[name], told=shown(", ".join(parts)))
 
     def finish(self, name: str, rows: int, rejected: int = 0, reasons: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.client.budget import Caps
 from mashbill.core.cache import default_cache
@@ -11,10 +11,12 @@ from mashbill.core.threads import usable_cores
 from mashbill.run.display import Display, Quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.reasons import Counted
+    from mashbill.run.tracking import Target
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Execution:
     """stages that are made, with all that they rest on; None for all of the plan"""
     processes: int = 1
     """processes that train a model together, where its trainer can"""
+    track: tuple[Target, ...] = ()
+    """trackers that are told what trainers measure"""
 
 
 @dataclass(frozen=True)
@@ -52,5 +56,7 @@ class Done:
     """tokens of those calls"""
     usd: float = 0.0
     """what they cost"""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """of a model that was trained now: steps, seconds, tokens and tokens a second, by the clock"""
     rejected: tuple[Counted, ...] = ()
     """why its rows were rejected, by kind of reason, the commonest first"""

@@ -317,6 +317,8 @@ class _Runner:
         if called := plugins_of(self._recipe, name):
             facts["plugins"] = called
         facts |= self._contradicted(stage, manifest, looking)
+        if training := context.curves.pace.as_json():
+            facts["training"] = training
         commit(self._store, stage.spec.kind, manifest, facts)
         shutil.rmtree(work)
         reasons = self._rejections(manifest)
@@ -332,6 +334,7 @@ class _Runner:
                 calls=bought["calls"],
                 tokens=bought["tokens"],
                 usd=bought["usd"],
+                training=training,
                 rejected=tuple(reasons.commonest(None)),
             ),
         )

@@ -22,6 +22,7 @@ from mashbill.run.pool import Pool
 from mashbill.run.services import remote_teachers
 from mashbill.run.slices import Here, Threads
 from mashbill.run.stage_work import make_slice
+from mashbill.run.tracking import Tracking, Watching
 from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
@@ -75,9 +76,11 @@ class Sessions:
         """Load nothing yet."""
         how = self.execution
         self._loaded = Loaded(self.recipe.folder, how.cache, how.threads)
+        self._tracking = Tracking(how.track, how.display.tell)
 
     def close(self) -> None:
-        """End worker processes, if there are any."""
+        """End worker processes and trackers, if there are any."""
+        self._tracking.close()
         if self._pool is not None:
             self._pool.close()
 
@@ -134,10 +137,20 @@ class Sessions:
             progress=lambda done, total, note: execution.display.advance(name, done, total, note),
             verifier=verifier,
             processes=execution.processes,
-            curves=Curves(work / LINES),
+            curves=Curves(work / LINES, self._watching(name, spec, work)),
             base=base,
             teacher_weights=teacher_weights,
         )
+
+    def _watching(self, name: str, spec: StageSpec, work: Path) -> Watching:
+        """Return who watches what a trainer logs; ``work`` names a run and those that resume it."""
+        about = {
+            "run": work.name,
+            "recipe": self.recipe.recipe.name,
+            "artifact": str(self.recipe.ref(name)),
+            "literals": spec.model_dump(mode="json", exclude_none=True),
+        }
+        return Watching(name, self.execution.display, self._tracking, about)
 
     def _base(self, key: str) -> BaseWeights:
         """Return the weights of a ``[models.NAME]``, or of what a stage made."""

@@ -37,6 +37,7 @@ def make_model(task: Task) -> dict[str, Any]:
     scratch.mkdir(parents=True)
     task.spec.train(task.context, scratch)
     check_written(task, scratch)
+    task.context.curves.end()
     _write_curves(task, scratch)
     folder = task.store.folder("model", task.ref)
     committed_shards(task)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mashbill.core.curves import CURVES, read_curves
 from mashbill.core.job import Job
 from mashbill.core.model import Decoding
 from mashbill.core.store import LEARNED
+from mashbill.run.display import Quiet
 from mashbill.teachers.student import Student, StudentSpec
 from mashbill.testing.laws import Laws, check_spec, demand
 from mashbill.testing.stages import run_twice
@@ -65,7 +68,50 @@ def check_trainer(
         made = run_twice(laws, trial, folder)
         if made is not None:
             _check_made(laws, spec, *made)
+            _check_resumed(laws, trial, *made, folder / "cut")
     return laws.settle()
+
+
+class _CutError(BaseException):
+    """A run that is killed: no trainer may catch it."""
+
+
+class _Cuts(Quiet):
+    """Cuts a training off once a step is logged."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._step = step
+
+    def measured(self, name: str, step: int, numbers: Mapping[str, float]) -> None:
+        """Cut off there."""
+        del name, numbers
+        if step >= self._step:
+            raise _CutError
+
+
+def _check_resumed(
+    laws: Laws, trial: Trial, store: Store, manifest: Manifest, folder: Path
+) -> None:
+    """Cut a training off in its middle, where it logs steps, and let it go on."""
+    curves = read_curves(store.folder("model", manifest.ref))
+    if not curves:
+        return
+    steps = np.unique(np.concatenate([curve.steps for curve in curves.values()]))
+    with laws.law(
+        "cut off and resumed",
+        "Keep what it goes on from in ctx.work, call ctx.curves.resume with the first step that it "
+        "does, and let each step depend on ctx.seed, its number and what was kept alone.",
+    ):
+        again = trial.new_store(folder)
+        with suppress(_CutError):
+            trial.run_in(again, folder, _Cuts(int(steps[len(steps) // 2])))
+        resumed = trial.run_in(again, folder)
+        kept, found = (
+            [each.sha256 for each in one.files if each.file == CURVES] for one in (manifest, resumed)
+        )
+        demand(kept == found, "a training that was cut off and resumed has other curves")
+        demand(resumed.digest == manifest.digest, "it made something else than a whole run")
 
 
 def _check_made(laws: Laws, spec: StageSpec, store: Store, manifest: Manifest) -> None:

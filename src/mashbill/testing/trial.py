@@ -22,6 +22,7 @@ from mashbill.core.stage import StageSpec
 from mashbill.core.store import Store
 from mashbill.plan import build
 from mashbill.policy.documents import load_registry
+from mashbill.run.display import Display, Quiet
 from mashbill.run.execution import Execution
 from mashbill.run.executor import execute
 from mashbill.run.permission import Acceptance, permit_plan
@@ -104,10 +105,15 @@ class Trial:
 
     def run(self, folder: Path) -> tuple[Store, Manifest]:
         """Plan, permit and run it in a new store; return the store, and what was made."""
-        store = Store(folder / "store", Signer(Ed25519PrivateKey.generate()))
+        store = self.new_store(folder)
         return store, self.run_in(store, folder)
 
-    def run_in(self, store: Store, folder: Path) -> Manifest:
+    @staticmethod
+    def new_store(folder: Path) -> Store:
+        """Return a store of a key that nobody else has."""
+        return Store(folder / "store", Signer(Ed25519PrivateKey.generate()))
+
+    def run_in(self, store: Store, folder: Path, display: Display | None = None) -> Manifest:
         """Run it, or what a run that was cut off left of it; return what was made."""
         (folder / "recipe").mkdir(parents=True, exist_ok=True)
         recipe = self.recipe(folder / "recipe")
@@ -115,7 +121,10 @@ class Trial:
         who = Acceptance("mashbill.testing", "a trial over small data of one's own")
         today = dt.datetime.now(dt.UTC).date()
         permit = permit_plan(plan, store, load_registry(), today, accepted=who, answered=who)
-        done = execute(permit, store, Execution(folder / "cache", threads=1, go_on_rejected=True))
+        how = Execution(
+            folder / "cache", threads=1, go_on_rejected=True, display=display or Quiet()
+        )
+        done = execute(permit, store, how)
         return done[-1].manifest
 
 

@@ -11,7 +11,6 @@ Left out: dropout, rotary positions, gradient accumulation, mixed precision, mor
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from mashbill.core.canonical import canonical
+from mashbill.core.curves import RECENT
 from mashbill.core.errors import InputError
 from mashbill.models.decoder import PAD, Decoder, tensors
 from mashbill.models.decoder_model import DecoderModel
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 _BUCKET = 2048
 _CHECKPOINT = "checkpoint.pt"
-_RECENT = 50  # steps that the loss told is the mean of
 _CHECKPOINT_EVERY = 100  # steps: some ten seconds of work at most are done twice
 
 
@@ -181,7 +180,7 @@ def _optimise(
     ]
     rates = [spec.matrix_rate, spec.vector_rate]
     step, losses = _resume(ctx.work / _CHECKPOINT, model, optimisers)
-    began, tokens = time.monotonic(), 0
+    ctx.curves.resume(step)
     while step < spec.steps:
         decay = rate_at(step, spec.steps, spec.schedule, spec.warmup)
         for optimiser, rate in zip(optimisers, rates, strict=True):
@@ -197,19 +196,18 @@ def _optimise(
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         losses.append(float(loss.detach()))
-        tokens += int((targets != PAD).sum())
+        ctx.curves.log(step, loss=losses[-1], tokens=int((targets != PAD).sum()))
         step += 1
-        rate_now = tokens / max(time.monotonic() - began, 1e-9)
-        note = f"loss {_recent(losses):.2f} (mean of the last {_RECENT} steps)"
-        ctx.progress(step, spec.steps, f"{note}, {rate_now:,.0f} tok/s")
+        ctx.progress(step, spec.steps, "")
         if step % _CHECKPOINT_EVERY == 0 and step < spec.steps:
+            ctx.curves.sync()
             _checkpoint(ctx.work / _CHECKPOINT, step, losses, model, optimisers)
     return _recent(losses)
 
 
 def _recent(losses: list[float]) -> float:
     """Return the loss that the line and the manifest tell: one batch's alone is mostly noise."""
-    return float(np.mean(losses[-_RECENT:]))
+    return float(np.mean(losses[-RECENT:]))
 
 
 def _checkpoint(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.curves import CURVES, read_curves, summary
 from mashbill.core.evaluation import evaluation_of
 from mashbill.workspace.tables import html_table, text_table
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.evaluation import Evaluation
+    from mashbill.core.store import Store
     from mashbill.lineage.bills.definitions import Verdict
     from mashbill.lineage.duties.decisions import Decided
     from mashbill.plan import Plan, PlannedStage
@@ -88,6 +90,15 @@ class Ran:
     """one HTML file that opens offline"""
     rewards: tuple[Rewards, ...] = ()
     """what verifiers paid for, of the stages ``verify`` that the result rests on"""
+    store: Store | None = field(default=None, repr=False)
+    """where it was made"""
+
+    def curves(self, item: Done) -> dict[str, dict[str, Any]]:
+        """Return how what a trainer measured began and ended, by name; empty of all else."""
+        manifest = item.manifest
+        if self.store is None or CURVES not in {each.file for each in manifest.files}:
+            return {}
+        return summary(read_curves(self.store.folder(manifest.kind, manifest.ref)))
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:

@@ -119,6 +119,7 @@ class Workspace(Questions):
         go_on_rejected: bool = False,
         arms: Sequence[str] = (),
         seeds: Sequence[int] = (),
+        track: Sequence[str] = (),
     ) -> Ran:
         """Run a plan: it is permitted first, and what is done already is left as it is.
 
@@ -135,6 +136,8 @@ class Workspace(Questions):
             go_on_rejected: buy on where a service's first answers are rejected.
             arms: of the recipe's ``[arms]``, those that are made; all if none is named.
             seeds: the same of its seeds. The whole plan is permitted, whatever is made of it.
+            track: trackers that are told what trainers measure: ``tensorboard:FOLDER``,
+                ``wandb:PROJECT``, ``mlflow:URI``; no result depends on them.
 
         Raises:
             PolicyError: if terms or rules deny it, or want review and nobody accepts it.
@@ -152,6 +155,7 @@ class Workspace(Questions):
         from mashbill.run.executor import execute
         from mashbill.run.permission import permit_plan
         from mashbill.workspace.part import part_of
+        from mashbill.run.tracking import Target
         from mashbill.workspace.planned import Ran
 
         plan, recipe = planned.plan, planned.plan.recipe
@@ -162,6 +166,7 @@ class Workspace(Questions):
                 "those of the recipe, so write it there"
             )
             raise InputError(msg)
+        targets = tuple(Target.parse(each) for each in dict.fromkeys(track))
         signer = Signer.default()
         store = Store(self.root, signer)
         permit = permit_plan(plan, store, planned.registry, today(), planned.rules, accept, answer)
@@ -176,6 +181,7 @@ class Workspace(Questions):
             earlier_terms=earlier_terms,
             go_on_rejected=go_on_rejected,
             only=part.only,
+            track=targets,
         )
         try:
             done = execute(permit, store, execution)
@@ -190,7 +196,7 @@ class Workspace(Questions):
         title = recipe.recipe.title
         write_report(store, result, page, title=title, rewards=rewards, most_rows=_MOST_ROWS)
         verdicts = judge_all(Circuit.of_artifact(store, result))
-        return Ran(tuple(done), result, tuple(verdicts), page, rewards)
+        return Ran(tuple(done), result, tuple(verdicts), page, rewards, store)
 
     def rebuild(
         self,
