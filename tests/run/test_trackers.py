@@ -137,9 +137,9 @@ def test_what_a_tracker_does_not_take_is_left_out_and_told(tmp_path, monkeypatch
     lines = []
     tracker = tracking.Tracker(Target("tensorboard", str(tmp_path)), lines.append)
     for step in range(25):
-        tracker.send(step=step, numbers={})
+        tracker.take(step=step, numbers={})
     monkeypatch.undo()
-    tracker.close()
+    tracker.finish()
     assert lines
     assert ("did not keep up: 15 lines" in lines[0]) or ("given up" in lines[0])
 

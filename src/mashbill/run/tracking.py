@@ -85,7 +85,7 @@ class Tracker:
         self._left_out = 0
         self._is_given_up = False
 
-    def send(self, **message: Any) -> None:
+    def take(self, **message: Any) -> None:
         """Tell it something, sooner or later; never waits, and never raises."""
         if self._is_given_up:
             return
@@ -98,7 +98,7 @@ class Tracker:
         except OSError as error:
             self._give_up(str(error))
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Let it end, for a while; then it is ended."""
         process = self._process
         if process is None or process.stdin is None or self._is_given_up:
@@ -193,12 +193,12 @@ class Tracking:
     def send(self, **message: Any) -> None:
         """Tell all of them something."""
         for tracker in self._trackers:
-            tracker.send(**message)
+            tracker.take(**message)
 
     def close(self) -> None:
         """End them."""
         for tracker in self._trackers:
-            tracker.close()
+            tracker.finish()
 
 
 @dataclass

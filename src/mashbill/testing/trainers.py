@@ -108,7 +108,8 @@ def _check_resumed(
             trial.run_in(again, folder, _Cuts(int(steps[len(steps) // 2])))
         resumed = trial.run_in(again, folder)
         kept, found = (
-            [each.sha256 for each in one.files if each.file == CURVES] for one in (manifest, resumed)
+            [each.sha256 for each in one.files if each.file == CURVES]
+            for one in (manifest, resumed)
         )
         demand(kept == found, "a training that was cut off and resumed has other curves")
         demand(resumed.digest == manifest.digest, "it made something else than a whole run")

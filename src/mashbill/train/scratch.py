@@ -125,13 +125,10 @@ def _told(spec: PretrainSpec, ctx: StageContext, shape: Shape, reading: Reading)
 
 
 class _Watching:
-    """Tells how it goes: the curves, and the line."""
+    """Tells how it goes: the curves, which the line is made of, and how far it is."""
 
     def __init__(self, spec: PretrainSpec, ctx: StageContext) -> None:
         self._spec, self._ctx = spec, ctx
-        self._recent: list[float] = []
-        self._tokens = self._seconds = 0.0
-        self._held_out = ""
 
     def begun(self, step: int) -> None:
         """Forget what was logged at or beyond the first step that will be done."""
@@ -140,18 +137,11 @@ class _Watching:
     def step(self, step: int, loss: float, tokens: int, rate: float, seconds: float) -> None:
         """Log a step."""
         self._ctx.curves.log(step, loss=loss, tokens=tokens, rate=rate, seconds=seconds)
-        self._recent = [*self._recent[-49:], loss]
-        self._tokens += tokens
-        self._seconds += seconds
-        speed = self._tokens / max(self._seconds, 1e-9)
-        note = f"loss {np.mean(self._recent):.2f} (mean of the last {len(self._recent)} steps)"
-        note = f"{note}{self._held_out}, {speed:,.0f} tok/s"
-        self._ctx.progress(step + 1, self._spec.steps, note)
+        self._ctx.progress(step + 1, self._spec.steps, "")
 
     def held_out(self, step: int, loss: float) -> None:
         """Log a loss on what is held out."""
         self._ctx.curves.log(step, held_out_loss=loss)
-        self._held_out = f", held out {loss:.2f}"
 
     def kept(self) -> None:
         """Sync what was logged, before a checkpoint has its name."""

@@ -154,8 +154,8 @@ class Workspace(Questions):
         from mashbill.run.execution import Execution
         from mashbill.run.executor import execute
         from mashbill.run.permission import permit_plan
-        from mashbill.workspace.part import part_of
         from mashbill.run.tracking import Target
+        from mashbill.workspace.part import part_of
         from mashbill.workspace.planned import Ran
 
         plan, recipe = planned.plan, planned.plan.recipe
