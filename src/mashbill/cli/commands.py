@@ -51,7 +51,7 @@ HELP = {
     "checkpoint": "Sign the state of the ledger; keep it elsewhere, and `audit --checkpoint` finds "
     "a cut.",
     "prove": "Write a small file that proves one record, its lineage and its place in the ledger.",
-    "export": "Write an artifact's bill in a standard's own form (docs/exports.md).",
+    "export": "Write an artifact's bill in a standard's own form, or a model as one file.",
     "bill": "Print what an artifact was distilled from, and what each definition concludes.",
     "trace": "Walk from one record back to the teacher's call and the human text.",
     "check": "Decide an artifact again: terms, licences, house rules. Exit 0 allow, 1 deny, 3 "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +13,16 @@ from mashbill.cli.options import (
     NameArgument,
     StoreOption,
     app,
+    err,
     out,
 )
 from mashbill.core.errors import InputError
 from mashbill.core.store import write_atomically
+from mashbill.models.quantisations import QUANTISATIONS
+from mashbill.publish.model_files import MODEL_FORMATS
+
+if TYPE_CHECKING:
+    from mashbill.workspace.artifact import Artifact
 
 
 @app.command()
@@ -63,16 +69,45 @@ def export_command(
     format: Annotated[  # noqa: A002 - the option's name
         str,
         typer.Option(
-            help="cyclonedx (1.7), cyclonedx-1.6, prov, croissant, card, eu-2.5, openlineage, spdx."
+            help="cyclonedx (1.7), cyclonedx-1.6, prov, croissant, card, eu-2.5, openlineage, "
+            f"spdx; or the model itself: {', '.join(MODEL_FORMATS)}."
         ),
     ],
     store: StoreOption = DEFAULT_STORE,
     to: Annotated[Path | None, typer.Option(help="File to write; printed if absent.")] = None,
+    quantise: Annotated[
+        str | None,
+        typer.Option(help=f"Of a GGUF file's matrices: {', '.join(QUANTISATIONS)}; f16 if absent."),
+    ] = None,
 ) -> None:
-    """Write an artifact's bill in a standard's own form (docs/exports.md)."""
+    """Write an artifact's bill in a standard's own form, or a model as one file."""
     item = workspace(store)[name]
+    if format in MODEL_FORMATS:
+        _write_model(item, format, to, quantise)
+        return
+    if quantise is not None:
+        msg = f"--quantise goes with --format gguf, and --format is {format}"
+        raise InputError(msg)
     if to is None:
         out.emit(item.export(format) + "\n")
         return
     for path in item.write_export(format, to):
         out.say(str(path))
+
+
+def _write_model(item: Artifact, format: str, to: Path | None, quantise: str | None) -> None:  # noqa: A002
+    """Write a model as a file, and say what is in it.
+
+    Raises:
+        InputError: if no file is named, or the options do not go together.
+    """
+    if to is None:
+        msg = f"--format {format} is a file of a model and is not printed; add --to FILE.{format}"
+        raise InputError(msg)
+    if quantise is not None and format != "gguf":
+        msg = f"--quantise goes with --format gguf, and --format is {format}"
+        raise InputError(msg)
+    done = item.write_model(format, to, quantise)
+    for path in done.paths:
+        out.say(str(path))
+    err.say(f"{item.name} → {to}: {done.told}.")

@@ -2,12 +2,8 @@
 
 Files of ``save_pretrained`` (config.json, *.safetensors, tokenizer.json and, for a chat,
 chat_template.jinja) are a :class:`mashbill.core.model.Writer` here, and so is the model as it
-stands in a trainer's memory, with the folder of its tokenizer:
-
-* With a chat template a question is a conversation, by the folder's own template, and the answer is
-  the assistant's turn. A choice is that turn too: without the spaces around it, and with the token
-  that ends it, so that ``1`` does not win over ``10`` for being shorter.
-* Without one, a text goes on from all that is asked, and a choice from where the text ends.
+stands in a trainer's memory, with the folder of its tokenizer. :mod:`mashbill.models.reading` says
+how questions are read.
 
 :meth:`CausalWriter.logprobs` weighs texts and conversations, for perplexity. All is computed in
 float32, whatever the weights were saved in. A row's results do not depend on what stands beside it,
@@ -16,9 +12,7 @@ except for the last bits of float32.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -28,15 +22,12 @@ from mashbill.core.teacher import Answer
 from mashbill.models.causal_folder import load_causal
 from mashbill.models.causal_generation import Draft, at_rest, written
 from mashbill.models.causal_weighing import Weighed, weigh
-from mashbill.models.chat_template import ChatTemplate
 from mashbill.models.drawing import generator
-from mashbill.models.folder import context_of, describe, ends_of, plain_tokenizer, template_of
+from mashbill.models.reading import Asked, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from tokenizers import Tokenizer
 
     from mashbill.core.model import Decoding
     from mashbill.core.teacher import Question
@@ -55,16 +46,6 @@ class Learned(Protocol):
     learned: Sequence[bool]
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A question as token ids, and those of its choices."""
-
-    ids: list[int]
-    choices: tuple[list[int], ...]
-    most: int
-    """tokens that may be written"""
-
-
 class CausalWriter:
     """See the module; a :class:`mashbill.core.model.Writer`."""
 
@@ -80,15 +61,7 @@ class CausalWriter:
         """
         self._model = _in_float32(model)
         self._batch = batch
-        self._tokenizer, self._begin = plain_tokenizer(tokenizer_folder)
-        self._context = context_of(tokenizer_folder)
-        self._ends = _ends(tokenizer_folder, self._tokenizer)
-        self._chat: ChatTemplate | None = None
-        self._end: int | None = None
-        if template_of(tokenizer_folder):
-            self._chat = ChatTemplate(describe(tokenizer_folder, self._tokenizer), self._tokenizer)
-        else:
-            self._tokenizer.encode_special_tokens = True  # a mark in a text is a text
+        self._reading = Reading(tokenizer_folder)
 
     @classmethod
     def load(cls, folder: Path, threads: int, *, device: str = "cpu") -> CausalWriter:
@@ -104,10 +77,10 @@ class CausalWriter:
     def answer(self, questions: Sequence[Question], decoding: Decoding) -> list[Answer]:
         """Answer each question, in order: see :class:`mashbill.core.model.Writer`."""
         answers: dict[int, Answer] = {}
-        asked: dict[int, _Asked] = {}
+        asked: dict[int, Asked] = {}
         for place, question in enumerate(questions):
             try:
-                asked[place] = self._read(question, decoding.max_tokens)
+                asked[place] = self._asked(question, decoding.max_tokens)
             except TeacherError as error:
                 answers[place] = Answer((), 0, failed=str(error))
         chosen = [place for place in asked if questions[place].choices]
@@ -121,7 +94,7 @@ class CausalWriter:
                 for place in places
             ]
             most = [asked[place].most for place in places]
-            made = written(self._model, drafts, self._ends, max(most), decoding)
+            made = written(self._model, drafts, self._reading.ends, max(most), decoding)
             for place, (ids, finish) in zip(places, made, strict=True):
                 answers[place] = self._written(asked[place], ids, finish)
         return [answers[place] for place in range(len(questions))]
@@ -134,63 +107,23 @@ class CausalWriter:
         it, the tokens that are learned are weighed. What is longer than the model's context is
         read in pieces, one behind the other.
         """
+        begin = self._reading.begin
         read: list[tuple[Sequence[int], Sequence[bool]]] = []
         for row in rows:
             if isinstance(row, str):
-                ids = [*self._begin, *self._ids(row)]
-                read.append(
-                    (ids, [False] * len(self._begin) + [True] * (len(ids) - len(self._begin)))
-                )
+                ids = [*begin, *self._reading.ids(row)]
+                read.append((ids, [False] * len(begin) + [True] * (len(ids) - len(begin))))
             else:
                 read.append((row.ids, row.learned))
         with at_rest(self._model):
-            return weigh(self._model, read, self._context, self._batch)
+            return weigh(self._model, read, self._reading.context, self._batch)
 
-    def _ids(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
-
-    def _read(self, question: Question, most: int) -> _Asked:
-        """Return a question as token ids.
-
-        Raises:
-            TeacherError: if it cannot be answered.
-        """
+    def _asked(self, question: Question, most: int) -> Asked:
         if question.schema is not None:
             raise TeacherError(_NO_SCHEMA)
-        if self._chat is not None:
-            choices: tuple[list[int], ...] = ()
-            if question.choices:
-                end = self._end_of_turn(self._chat)
-                choices = tuple([*self._ids(c.strip()), end] for c in question.choices)
-            longest = max((len(choice) for choice in choices), default=most)
-            return _Asked(self._chat.asked(question, longest), choices, most)
-        if question.tools:
-            msg = "a model without a chat template calls no tools"
-            raise TeacherError(msg)
-        said = "\n\n".join(turn.content for turn in question.conversation if turn.content)
-        ids = [*self._begin, *self._ids(said)] or list(self._ends[:1])
-        if not ids:
-            msg = "nothing is asked, and the model's tokenizer has no token that begins a text"
-            raise TeacherError(msg)
-        choices = tuple(self._ids(choice) for choice in question.choices)
-        left = self._context - len(ids) if self._context else most
-        if left < max((len(choice) for choice in choices), default=1):
-            msg = f"it is {len(ids)} tokens, and the model reads and writes {self._context} in all"
-            raise TeacherError(msg)
-        return _Asked(ids, choices, min(most, left))
+        return self._reading.asked(question, most)
 
-    def _end_of_turn(self, chat: ChatTemplate) -> int:
-        """Return the token by which the template ends an assistant's turn."""
-        if self._end is None:
-            self._end = chat.ends[0]
-            turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-            with contextlib.suppress(TeacherError):
-                begun = chat.filled(turns[:1], begins=True)
-                answer, has_end = chat.up_to_end(chat.filled(turns, begins=False)[len(begun) :])
-                self._end = chat.ids_of(answer, ())[-1] if has_end else self._end
-        return self._end
-
-    def _chosen(self, asked: dict[int, _Asked]) -> dict[int, Answer]:
+    def _chosen(self, asked: dict[int, Asked]) -> dict[int, Answer]:
         """Return how likely each choice is, the sum over its tokens."""
         rows = [
             ([*one.ids, *choice], [False] * len(one.ids) + [True] * len(choice))
@@ -209,25 +142,21 @@ class CausalWriter:
             for place, one in asked.items()
         }
 
-    def _written(self, asked: _Asked, ids: list[int], finish: str) -> Answer:
+    def _written(self, asked: Asked, ids: list[int], finish: str) -> Answer:
         if len(ids) > asked.most:  # it was written beside one that may be longer
             ids, finish = ids[: asked.most], "length"
-        tokens = len(asked.ids) + len(ids)
-        if self._chat is not None:
-            return Answer((), tokens, self._chat.text(ids), finish=finish)
-        plain = [token for token in ids if token not in self._ends]
-        text = str(self._tokenizer.decode(plain, skip_special_tokens=True))
-        return Answer((), tokens, text, finish=finish)
-
-
-def _ends(folder: Path, tokenizer: Tokenizer) -> tuple[int, ...]:
-    """Return the tokens that end a text; none where the folder names none, and texts go on."""
-    try:
-        return ends_of(folder, tokenizer)
-    except TeacherError:
-        return ()
+        return Answer((), len(asked.ids) + len(ids), self._reading.text(ids), finish=finish)
 
 
 def _in_float32(model: Any) -> Any:
+    """Return a model that computes in float32: itself, or a copy."""
     kinds = {one.dtype for one in model.parameters() if one.is_floating_point()}
-    return model if kinds <= {torch.float32} else copy.deepcopy(model).float()
+    if kinds <= {torch.float32}:
+        return model
+    if hasattr(model, "get_base_model"):  # with an adapter
+        return copy.deepcopy(model).float()
+    # Made anew: what a model reckons with beside its weights may have been rounded with them.
+    with torch.random.fork_rng(devices=[]):
+        made = type(model)(copy.deepcopy(model.config))
+    made.load_state_dict(model.state_dict())
+    return made.to(model.device)

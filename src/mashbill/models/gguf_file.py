@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, dequantize
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models
 
 from mashbill.core.errors import TeacherError
 from mashbill.core.parsing import foreign
 from mashbill.models.gguf_header import check_header
+from mashbill.models.gguf_pre_tokenizers import PRE_TOKENIZERS, pre_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
+"""that OpenVINO's reader computes rightly; torch reads the first alone"""
 _MOSTLY_F16 = 1  # llama.cpp's LLAMA_FTYPE_MOSTLY_F16
 
 
 class GgufFile:
-    """A GGUF file of a Llama-like model with a byte-level BPE tokenizer."""
+    """A GGUF file of a language model that is known here, with a byte-level BPE tokenizer."""
 
     def __init__(self, path: Path) -> None:
         """Open the file.
@@ -33,12 +36,13 @@ class GgufFile:
         with foreign(path, "a GGUF file", error=TeacherError), np.errstate(over="raise"):
             self._reader = GGUFReader(path)
         found = (self.value("general.architecture"), self.value("tokenizer.ggml.model"))
-        if found != ("llama", "gpt2"):
+        if found[0] not in ARCHITECTURES or found[1] != "gpt2":
             msg = (
                 f"{path.name} has architecture and tokenizer {found}; this version reads "
-                "('llama', 'gpt2')"
+                f"{', '.join(ARCHITECTURES)} with the tokenizer 'gpt2'"
             )
             raise TeacherError(msg)
+        self.architecture: str = found[0]
 
     def value(self, key: str) -> Any:
         """Return a metadata value, or None."""
@@ -53,19 +57,19 @@ class GgufFile:
             TeacherError: if its pre-tokenizer is not one that is known here.
         """
         kind = self.value("tokenizer.ggml.pre")
-        if kind != "smollm":
-            msg = f"{self.path.name} wants the pre-tokenizer {kind!r}; this version has 'smollm'"
+        cut = pre_tokenizer(kind) if isinstance(kind, str) else None
+        if cut is None:
+            msg = (
+                f"{self.path.name} wants the pre-tokenizer {kind!r:.60}; this version has "
+                f"{', '.join(PRE_TOKENIZERS)}"
+            )
             raise TeacherError(msg)
         with foreign(self.path, "a file with a tokenizer", error=TeacherError):
             vocabulary = {token: i for i, token in enumerate(self.value("tokenizer.ggml.tokens"))}
             merges = [tuple(merge.split(" ", 1)) for merge in self.value("tokenizer.ggml.merges")]
-            tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False),
-            ]
-        )
+            model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=kind == "llama-bpe")
+            tokenizer = Tokenizer(model)
+        tokenizer.pre_tokenizer = cut
         tokenizer.decoder = decoders.ByteLevel()
         return tokenizer
 

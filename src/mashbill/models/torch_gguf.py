@@ -123,7 +123,17 @@ class TorchTeacher(PrefixedTeacher):
 
 
 def llama_of(file: GgufFile) -> LlamaForCausalLM:
-    """Return the model of a GGUF file, its weights dequantised to float32."""
+    """Return the model of a GGUF file, its weights dequantised to float32.
+
+    Raises:
+        TeacherError: if it is of another architecture than Llama's.
+    """
+    if file.architecture != "llama":
+        msg = (
+            f"{file.path.name} is of architecture {file.architecture!r}, and llama is what torch "
+            "reads of GGUF; name a folder of safetensors, or leave engine at 'openvino'"
+        )
+        raise TeacherError(msg)
     heads, kv_heads = (
         file.value("llama.attention.head_count"),
         file.value("llama.attention.head_count_kv"),

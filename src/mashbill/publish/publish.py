@@ -257,9 +257,21 @@ def _model(store: Store, manifest: Manifest) -> Iterator[tuple[str, Path]]:
         if item.file in (CARD, BILL_FILE, SUMS):
             msg = f"{manifest.ref} has a file {item.file} of its own, where mashbill writes another"
             raise InputError(msg)
-        _check(folder / item.file, item.sha256)
+    check_files(store, manifest)
+    for item in (*manifest.files, manifest.nodes):
         yield item.file, folder / item.file
     yield MANIFEST, folder / MANIFEST
+
+
+def check_files(store: Store, manifest: Manifest) -> None:
+    """Hold the files of a model against what was committed.
+
+    Raises:
+        StoreError: naming the one that is another.
+    """
+    folder = store.folder("model", manifest.ref)
+    for item in (*manifest.files, manifest.nodes):
+        _check(folder / item.file, item.sha256)
 
 
 def _check(path: Path, sha256: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mashbill.core.marks import Contradiction
     from mashbill.core.model import Predictor, Writer
     from mashbill.core.store import Store
+    from mashbill.publish.model_files import ModelFile
     from mashbill.publish.publish import Published, Wish
     from mashbill.workspace.recipes import PathLike
 
@@ -147,6 +148,26 @@ class Artifact:
         beside = target.parent / BILL_FILE  # the card has its name and its digest
         write_atomically(beside, bill_text(gather(self.store, self.manifest)).encode())
         return [target, beside]
+
+    def write_model(
+        self,
+        format: str,  # noqa: A002 - the option's name
+        to: PathLike,
+        quantise: str | None = None,
+    ) -> ModelFile:
+        """Write a model as one file of another program, and its bill beside it.
+
+        Args:
+            format: of :data:`mashbill.publish.model_files.MODEL_FORMATS`, such as ``gguf``.
+            to: file to write.
+            quantise: of a GGUF file's matrices: ``f32``, ``f16``, ``q8_0``, ``q4_0``.
+
+        Raises:
+            InputError: if it cannot be written so, and what to do.
+        """
+        from mashbill.publish.model_files import write_model
+
+        return write_model(self.store, self.manifest, format, Path(to), quantise)
 
     def publish(self, to: str, wish: Wish | None = None) -> Published:
         """Write it to an address, with a card, the bill and digests.
