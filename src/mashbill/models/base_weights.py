@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mashbill.core.base_model import BaseWeights, FolderModel, GgufModel, HubModel, Outside
@@ -21,6 +22,7 @@ from mashbill.files.fetch import fetch, unpacked
 from mashbill.models.folder import pinned_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _MADE = "1"  # of how a GGUF file is written as a folder: another way gives another folder
@@ -91,13 +93,40 @@ def _dequantised(spec: GgufModel, beside: Path, cache: Path) -> Path:
     with needs("starting from a GGUF file", "students"):
         from mashbill.models.gguf_folder import write_folder
 
-    scratch = final.with_name(f".{key}.{os.getpid()}")
+    _made_once(final, partial(write_folder, path))
+    return final
+
+
+def whole_weights(folder: Path, digest: str, cache: Path) -> Path:
+    """Return the folder of a trained model as one of whole weights: adapters are added to theirs.
+
+    Args:
+        folder: of the model.
+        digest: of its content.
+        cache: where it is kept, once.
+
+    Raises:
+        StoreError: if adapters cannot be loaded.
+    """
+    if not (folder / "adapter_config.json").is_file():
+        return folder
+    final = cache / "bases" / digest_bytes(f"{digest} merged {_MADE}".encode())
+    if not (final / "config.json").is_file():
+        with needs("starting from adapters", "students"):
+            from mashbill.models.adapter_folder import write_merged
+
+        _made_once(final, partial(write_merged, folder))
+    return final
+
+
+def _made_once(final: Path, write: Callable[[Path], None]) -> None:
+    """Let a folder be written, whole or not at all, whoever else writes it at the same time."""
+    scratch = final.with_name(f".{final.name}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        write_folder(path, scratch)
+        write(scratch)
         if not final.is_dir():
             scratch.rename(final)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return final

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.base_model import BaseWeights, Outside
 from mashbill.core.curves import LINES, Curves
 from mashbill.core.stage import StageContext
-from mashbill.models.base_weights import weights_of
+from mashbill.models.base_weights import weights_of, whole_weights
 from mashbill.run.committing import asked_of
 from mashbill.run.handed import StageWork, cannot_be_handed
 from mashbill.run.loading import Loaded, declared_by
@@ -159,7 +159,8 @@ class Sessions:
             return weights_of(key, model, self.recipe.folder, self.execution.cache)
         made = self.manifests[model.made_as if model is not None else key]
         folder = self.store.folder("model", made.ref).resolve()
-        return BaseWeights(folder, made.digest, str(made.ref))
+        whole = whole_weights(folder, made.digest, self.execution.cache)
+        return BaseWeights(whole, made.digest, str(made.ref))
 
     def doing(
         self, job: Job, context: StageContext, told: Told, nodes: Nodes, folder: Path
