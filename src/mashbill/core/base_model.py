@@ -226,7 +226,7 @@ class ArtifactModel(ModelSpec):
     store: str = ""
     """folder of the store that made it, where that is another one than the run's"""
     sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
-    """digest of its content, as ``mashbill list`` tells it; whatever it has if empty"""
+    """digest of its content, as ``plan --json`` tells it; whatever it has if empty"""
 
     def addresses(self) -> tuple[str, ...]:
         """The other store."""
