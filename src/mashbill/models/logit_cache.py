@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from mashbill.core.canonical import canonical, digest
 from mashbill.core.errors import InputError
-from mashbill.core.parsing import json_value
+from mashbill.core.parsing import json_value, read_json
 from mashbill.core.store import write_atomically
 
 if TYPE_CHECKING:
@@ -141,8 +141,9 @@ class Cached:
 
     how: How
     """of all; ``teacher`` is that of the first row"""
+    rows: int
     tokens: np.ndarray
-    """marked ids, uint32, shape (tokens,)"""
+    """ids, marked with :data:`LEARNED` alone, uint32, shape (tokens,)"""
     ends: np.ndarray
     """where each sequence ends, int64, shape (sequences,)"""
     records: np.ndarray
@@ -154,26 +155,10 @@ class Cached:
     row: np.ndarray
     """position in it, int64"""
 
-    def __len__(self) -> int:
-        """Return the number of sequences."""
-        return len(self.ends)
-
-    def ids(self, number: int) -> np.ndarray:
-        """Return the token ids of a sequence, int64."""
-        return (self._of(number) & _ID).astype(np.int64)
-
-    def learned(self, number: int) -> np.ndarray:
-        """Return which tokens of a sequence are learned, bool."""
-        return np.asarray((self._of(number) & LEARNED) > 0)
-
     def given(self, number: int) -> np.ndarray:
         """Return the records of a sequence's learned tokens, uint8, shape (learned, bytes)."""
         start = self.record_ends[number - 1] if number else 0
         return np.asarray(self.records[start : self.record_ends[number]])
-
-    def _of(self, number: int) -> np.ndarray:
-        start = self.ends[number - 1] if number else 0
-        return np.asarray(self.tokens[start : self.ends[number]])
 
 
 def open_cache(
@@ -195,12 +180,13 @@ def open_cache(
     if not (work / _DONE).exists():
         work.mkdir(parents=True, exist_ok=True)
         _unpack(datasets, tokenizer, template, record_bytes, work)
-    told = json.loads((work / _DONE).read_text("utf-8"))
+    told = read_json(work / _DONE)
     how = How(**told["how"])
     ends, record_ends, dataset, row = np.fromfile(work / "places.bin", np.int64).reshape(4, -1)
     size = record_bytes(how)
     return Cached(
         how,
+        told["rows"],
         np.memmap(work / "tokens.bin", np.uint32, "r", shape=(int(ends[-1]),)),
         ends,
         np.memmap(work / "records.bin", np.uint8, "r", shape=(int(record_ends[-1]), size)),
@@ -236,7 +222,7 @@ def _unpack(
                 ends.append(at + stops)
                 record_ends.append(record_at + learned[stops - 1])
                 numbers.append((number, place, len(stops)))
-                tokens_out.write(row[TOKENS])
+                tokens_out.write((tokens & ~BEGINS).tobytes())
                 out.write(row[LOGITS])
                 at += len(tokens)
                 record_at += int(learned[-1])
@@ -247,7 +233,7 @@ def _unpack(
     places = [np.concatenate(ends), np.concatenate(record_ends)]
     places += [np.repeat(of, counts), np.repeat(rows, counts)]
     np.stack(places).astype(np.int64).tofile(work / "places.bin")
-    write_atomically(work / _DONE, json.dumps({"how": first.__dict__}).encode())
+    write_atomically(work / _DONE, json.dumps({"how": first.__dict__, "rows": len(of)}).encode())
 
 
 def _rows(name: str, data: Dataset) -> Iterator[tuple[int, dict[str, bytes]]]:

@@ -11,21 +11,16 @@ import json
 import os
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.core.cells import is_missing
-from mashbill.core.chat import Conversation, Tool, Turn, tools_from_json
-from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.errors import InputError
 from mashbill.core.parsing import read_json
 from mashbill.core.store import write_atomically
-from mashbill.core.thinking import parted
-from mashbill.files.rows.cells import as_text
-from mashbill.files.rows.conversations import UnfitError, conversation
-from mashbill.prompts.prompt import Prompt
+from mashbill.models.learned_rows import LearnedRows, NotLearnedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +34,6 @@ if TYPE_CHECKING:
 _ROWS = 1024
 _LEARNED = np.uint32(1 << 31)  # beside a token's id, which is far below
 _DONE = "examples.json"
-_COLUMNS = ("messages_json", "prompt", "tools_json", "finish", "reasoning_content")
 
 
 @dataclass
@@ -89,10 +83,6 @@ class Examples:
     def _of(self, number: int) -> np.ndarray:
         start = self.ends[number - 1] if number else 0
         return np.asarray(self.tokens[start : self.ends[number]])
-
-
-class _NotLearnedError(Exception):
-    """A row is not learned from; the message says why."""
 
 
 def examples(
@@ -175,9 +165,7 @@ class _Reader:
     """Reads rows as sequences, and counts what it leaves out."""
 
     def __init__(self, spec: LearningSpec, encoder: ConversationTokens, ctx: StageContext) -> None:
-        self._spec = spec
-        self._encoder = encoder
-        self._prompt = Prompt(ctx.recipe_folder / spec.prompt) if spec.prompt else None
+        self._rows = LearnedRows(spec, encoder, ctx.recipe_folder)
         self.rows = 0
         self._left_out: dict[str, Counter[str]] = {}
         self._cut: Counter[str] = Counter()
@@ -192,8 +180,8 @@ class _Reader:
                 for name, counts in self._left_out.items()
                 if counts
             }
-        if self._cut:
-            found["cut_rows"] = dict(self._cut)
+        if any(self._cut.values()):
+            found["cut_rows"] = {name: count for name, count in self._cut.items() if count}
         if self._thought:
             found["reasoning_tokens"] = self._thought
         return found
@@ -209,118 +197,15 @@ class _Reader:
         """Yield (position, sequences) of each row that is learned from."""
         ref = str(data.manifest.ref)
         self._left_out.setdefault(ref, Counter())
-        answer = self._spec.answer
-        if answer not in data.columns:
-            msg = (
-                f"{name} has no column {answer!r}, and it is what is learned; it has "
-                f"{', '.join(data.columns)}; correct 'answer' in the recipe"
-            )
-            raise InputError(msg)
-        wanted = {*_COLUMNS, answer, *(data.columns if self._prompt else ())}
-        columns = [column for column in data.columns if column in wanted]
+        columns = self._rows.columns(data.columns, name)
         for start, piece in data.chunks(_ROWS, columns):
             for place, row in enumerate(piece.to_pylist()):
                 self.rows += 1
                 try:
-                    found = self._row(row, f"{ref}, row {start + place}")
-                except _NotLearnedError as error:
+                    found = self._rows.row(row, f"{ref}, row {start + place}")
+                except NotLearnedError as error:
                     self._left_out[ref][str(error)] += 1
                     continue
-                kept = [one for one in (self._bounded(one, ref) for one in found) if one]
-                if kept:
-                    yield start + place, kept
-                else:
-                    why = f"it is longer than max_tokens = {self._spec.max_tokens}"
-                    self._left_out[ref][why] += 1
-
-    def _row(self, row: dict[str, Any], where: str) -> list[Encoded]:
-        text = row.get(self._spec.answer)
-        text = "" if is_missing(text) else as_text(text)
-        if row.get("finish") == "length":
-            msg = "its answer was cut off"
-            raise _NotLearnedError(msg)
-        said = self._said(row, text, where)
-        try:
-            if said is None:
-                if not text.strip():
-                    msg = "its text is empty"
-                    raise _NotLearnedError(msg)
-                return [self._encoder.text(text)]
-            tools = self._tools(row)
-            made = self._encoder.conversation(said, tools, only_last=self._spec.turns == "last")
-        except TeacherError as error:
-            if "no chat template" in str(error):
-                raise
-            raise _NotLearnedError(str(error)) from error
-        self._check_budget(made)
-        self._thought += sum(one.thought for one in made)
-        return made
-
-    def _check_budget(self, made: list[Encoded]) -> None:
-        most = self._spec.reasoning_tokens
-        if most is not None and any(one.thought > most for one in made):
-            msg = f"its reasoning is longer than reasoning_tokens = {most}"
-            raise _NotLearnedError(msg)
-
-    def _said(self, row: dict[str, Any], text: str, where: str) -> Conversation | None:
-        """Return the conversation that a row is; None for a text that nobody asked for."""
-        if self._prompt is not None:
-            asked = self._prompt.render(row, where)
-            told = (Turn("system", asked.system),) if asked.system else ()
-            beside = row.get("reasoning_content")
-            answer = Turn("assistant", text, reasoning="" if is_missing(beside) else str(beside))
-            turns: list[Turn] = [*told, Turn("user", asked.user), answer]
-            if not text.strip():
-                msg = "its answer is empty"
-                raise _NotLearnedError(msg)
-        else:
-            messages, prompt = (
-                None if is_missing(row.get(key)) else row[key]
-                for key in ("messages_json", "prompt")
-            )
-            if messages is None and prompt in (None, ""):
-                return None
-            try:
-                turns = list(conversation(messages, prompt, text, {}, Counter()))
-            except UnfitError as error:
-                raise _NotLearnedError(str(error)) from error
-        if any(getattr(turn, "parts", ()) for turn in turns):
-            msg = "a turn holds more than text"
-            raise _NotLearnedError(msg)
-        return Conversation(tuple(self._thinking(turn) for turn in turns))
-
-    def _thinking(self, turn: Turn) -> Turn:
-        """Return a turn with its reasoning apart, or without it."""
-        if turn.role != "assistant":
-            return turn
-        thought = parted(turn.content)
-        if thought.is_cut:
-            msg = "its reasoning was cut off before it said anything"
-            raise _NotLearnedError(msg)
-        reasoning = turn.reasoning or thought.reasoning
-        if self._spec.reasoning == "leave-out":
-            reasoning = ""
-        if not (thought.content.strip() or turn.tool_calls):
-            msg = "it reasons, and says nothing"
-            raise _NotLearnedError(msg)
-        return replace(turn, content=thought.content, reasoning=reasoning)
-
-    def _tools(self, row: dict[str, Any]) -> tuple[Tool, ...]:
-        told = row.get("tools_json")
-        if is_missing(told):
-            return ()
-        try:
-            return tools_from_json(str(told))
-        except InputError as error:
-            msg = f"its tools cannot be read: {error}"
-            raise _NotLearnedError(msg) from error
-
-    def _bounded(self, one: Encoded, ref: str) -> Encoded | None:
-        """Return a sequence as far as it fits; None if it is left out."""
-        most = self._spec.max_tokens
-        if len(one.ids) <= most:
-            return one
-        if self._spec.too_long == "leave-out" or not any(one.learned[1:most]):
-            return None
-        self._cut[ref] += 1
-        return replace(one, ids=one.ids[:most], learned=one.learned[:most])
+                self._cut[ref] += found.is_cut
+                self._thought += found.thought
+                yield start + place, found.sequences

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
+    from mashbill.train.learning_keys import LearningSpec
     from mashbill.train.sft import SftSpec
 
 _MEASURED = 10
@@ -220,7 +221,7 @@ class _Training:
 
 
 @torch.no_grad()
-def heldout_loss(student: CausalBase, heldout: Examples, spec: SftSpec, dtype: str) -> float:
+def heldout_loss(student: CausalBase, heldout: Examples, spec: LearningSpec, dtype: str) -> float:
     """Return the mean loss of what would be learned of held-out rows, in nats a token."""
     student.model.eval()
     alone = spec.model_copy(update={"inputs": (spec.heldout,), "weights": {}})

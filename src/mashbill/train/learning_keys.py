@@ -9,9 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from mashbill.core.errors import RecipeError
 from mashbill.core.explaining import near
 from mashbill.core.source import Channel
-from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.stage import Uses
 from mashbill.core.use import StudentKind
-from mashbill.prompts.prompt import Prompt
+from mashbill.models.learned_rows import LearnedRowKeys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import ArtifactKind
 
 
-class LearningSpec(StageSpec):
+class LearningSpec(LearnedRowKeys):
     """What such trainers have in common."""
 
     output: ClassVar[ArtifactKind] = "model"
@@ -34,21 +34,6 @@ class LearningSpec(StageSpec):
     """datasets to learn from"""
     base: str
     """which of [models.*], or a stage that made such a model, its weights start from"""
-    prompt: str = ""
-    """Jinja file beside the recipe: what the student is asked, made of a row's columns; empty where
-    rows say it (messages_json, or prompt)"""
-    answer: str = "text"
-    """column of what it is to answer"""
-    turns: Literal["all", "last"] = "all"
-    """of a conversation, whether each of the assistant's turns is learned or the last alone"""
-    reasoning: Literal["learn", "leave-out"] = "learn"
-    """whether reasoning that a teacher openly offered is learned with its turn"""
-    reasoning_tokens: int | None = Field(default=None, gt=0)
-    """rows whose reasoning is longer are left out; any length if absent"""
-    max_tokens: int = Field(default=1024, gt=1)
-    """of a sequence; longer ones are cut, or left out"""
-    too_long: Literal["cut", "leave-out"] = "cut"
-    """what becomes of longer ones; how many rows they are is told"""
     weights: dict[str, float] = Field(default_factory=dict)
     """dataset -> weight of its tokens in the loss; 1 where nothing is said"""
     heldout: str = ""
@@ -108,15 +93,6 @@ class LearningSpec(StageSpec):
             Uses(self.base, "base", Channel.WEIGHTS),
             *held,
         )
-
-    def files(self) -> tuple[str, ...]:
-        """The prompt."""
-        return (self.prompt,) if self.prompt else ()
-
-    def check(self, folder: Path) -> None:
-        """Raise RecipeError if the prompt is none."""
-        if self.prompt:
-            Prompt(folder / self.prompt)
 
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
         """See that what is learned is there."""

@@ -1,0 +1,218 @@
+"""What a student learns of a row: the sequences that it is, or why there are none.
+
+A row is a conversation: of ``messages_json`` where it has one, of ``prompt`` and text, of what a
+prompt file makes of its columns and its text; or, where nothing was asked, a text that is learned
+whole. A row means the same tokens to whoever trains on it, caches logits of it or measures on it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mashbill.core.cells import is_missing
+from mashbill.core.chat import Conversation, Tool, Turn, tools_from_json
+from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.stage import StageSpec
+from mashbill.core.thinking import parted
+from mashbill.files.rows.cells import as_text
+from mashbill.files.rows.conversations import UnfitError, conversation
+from mashbill.prompts.prompt import Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mashbill.models.conversation_tokens import ConversationTokens, Encoded
+
+_COLUMNS = ("messages_json", "prompt", "tools_json", "finish", "reasoning_content")
+
+
+class NotLearnedError(Exception):
+    """A row is not learned from; the message says why."""
+
+
+class LearnedRowKeys(StageSpec):
+    """Keys of what is learned of a row."""
+
+    prompt: str = ""
+    """Jinja file beside the recipe: what the student is asked, made of a row's columns; empty where
+    rows say it (messages_json, or prompt)"""
+    answer: str = "text"
+    """column of what it is to answer"""
+    turns: Literal["all", "last"] = "all"
+    """of a conversation, whether each of the assistant's turns is learned or the last alone"""
+    reasoning: Literal["learn", "leave-out"] = "learn"
+    """whether reasoning that a teacher openly offered is learned with its turn"""
+    reasoning_tokens: int | None = Field(default=None, gt=0)
+    """rows whose reasoning is longer are left out; any length if absent"""
+    max_tokens: int = Field(default=1024, gt=1)
+    """of a sequence; longer ones are cut, or left out"""
+    too_long: Literal["cut", "leave-out"] = "cut"
+    """what becomes of longer ones; how many rows they are is told"""
+
+    def files(self) -> tuple[str, ...]:
+        """The prompt."""
+        return (self.prompt,) if self.prompt else ()
+
+    def check(self, folder: Path) -> None:
+        """Raise RecipeError if the prompt is none."""
+        if self.prompt:
+            Prompt(folder / self.prompt)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is learned of a row."""
+
+    sequences: list[Encoded]
+    is_conversation: bool
+    """whether a chat template wrote it"""
+    is_cut: bool
+    """whether a sequence was longer than may be"""
+    thought: int = 0
+    """tokens of reasoning"""
+
+
+class LearnedRows:
+    """See the module."""
+
+    def __init__(self, spec: LearnedRowKeys, encoder: ConversationTokens, folder: Path) -> None:
+        """Read the prompt, if there is one.
+
+        Args:
+            spec: the keys.
+            encoder: of the student.
+            folder: that of the recipe.
+        """
+        self._spec = spec
+        self._encoder = encoder
+        self._prompt = Prompt(folder / spec.prompt) if spec.prompt else None
+
+    def columns(self, there: Sequence[str], name: str) -> list[str]:
+        """Return the columns that are read.
+
+        Args:
+            there: those that the rows have.
+            name: what messages call the dataset.
+
+        Raises:
+            InputError: if what is learned is none of them.
+        """
+        answer = self._spec.answer
+        if answer not in there:
+            msg = (
+                f"{name} has no column {answer!r}, and it is what is learned; it has "
+                f"{', '.join(there)}; correct 'answer' in the recipe"
+            )
+            raise InputError(msg)
+        wanted = {*_COLUMNS, answer, *(there if self._prompt else ())}
+        return [column for column in there if column in wanted]
+
+    def row(self, row: dict[str, Any], where: str) -> Learned:
+        """Return what is learned of a row.
+
+        Args:
+            row: its columns.
+            where: what messages call it.
+
+        Raises:
+            NotLearnedError: if nothing is, saying why.
+        """
+        whole, is_conversation = self._row(row, where)
+        most = self._spec.max_tokens
+        kept, is_cut = [], False
+        for one in whole:
+            if len(one.ids) <= most:
+                kept.append(one)
+            elif self._spec.too_long == "cut" and any(one.learned[1:most]):
+                kept.append(replace(one, ids=one.ids[:most], learned=one.learned[:most]))
+                is_cut = True
+        if not kept:
+            msg = f"it is longer than max_tokens = {most}"
+            raise NotLearnedError(msg)
+        return Learned(kept, is_conversation, is_cut, sum(one.thought for one in whole))
+
+    def _row(self, row: dict[str, Any], where: str) -> tuple[list[Encoded], bool]:
+        text = row.get(self._spec.answer)
+        text = "" if is_missing(text) else as_text(text)
+        if row.get("finish") == "length":
+            msg = "its answer was cut off"
+            raise NotLearnedError(msg)
+        said = self._said(row, text, where)
+        try:
+            if said is None:
+                if not text.strip():
+                    msg = "its text is empty"
+                    raise NotLearnedError(msg)
+                return [self._encoder.text(text)], False
+            tools = self._tools(row)
+            made = self._encoder.conversation(said, tools, only_last=self._spec.turns == "last")
+        except TeacherError as error:
+            if "no chat template" in str(error):
+                raise
+            raise NotLearnedError(str(error)) from error
+        self._check_budget(made)
+        return made, True
+
+    def _check_budget(self, made: list[Encoded]) -> None:
+        most = self._spec.reasoning_tokens
+        if most is not None and any(one.thought > most for one in made):
+            msg = f"its reasoning is longer than reasoning_tokens = {most}"
+            raise NotLearnedError(msg)
+
+    def _said(self, row: dict[str, Any], text: str, where: str) -> Conversation | None:
+        """Return the conversation that a row is; None for a text that nobody asked for."""
+        if self._prompt is not None:
+            asked = self._prompt.render(row, where)
+            told = (Turn("system", asked.system),) if asked.system else ()
+            beside = row.get("reasoning_content")
+            answer = Turn("assistant", text, reasoning="" if is_missing(beside) else str(beside))
+            turns: list[Turn] = [*told, Turn("user", asked.user), answer]
+            if not text.strip():
+                msg = "its answer is empty"
+                raise NotLearnedError(msg)
+        else:
+            messages, prompt = (
+                None if is_missing(row.get(key)) else row[key]
+                for key in ("messages_json", "prompt")
+            )
+            if messages is None and prompt in (None, ""):
+                return None
+            try:
+                turns = list(conversation(messages, prompt, text, {}, Counter()))
+            except UnfitError as error:
+                raise NotLearnedError(str(error)) from error
+        if any(getattr(turn, "parts", ()) for turn in turns):
+            msg = "a turn holds more than text"
+            raise NotLearnedError(msg)
+        return Conversation(tuple(self._thinking(turn) for turn in turns))
+
+    def _thinking(self, turn: Turn) -> Turn:
+        """Return a turn with its reasoning apart, or without it."""
+        if turn.role != "assistant":
+            return turn
+        thought = parted(turn.content)
+        if thought.is_cut:
+            msg = "its reasoning was cut off before it said anything"
+            raise NotLearnedError(msg)
+        reasoning = turn.reasoning or thought.reasoning
+        if self._spec.reasoning == "leave-out":
+            reasoning = ""
+        if not (thought.content.strip() or turn.tool_calls):
+            msg = "it reasons, and says nothing"
+            raise NotLearnedError(msg)
+        return replace(turn, content=thought.content, reasoning=reasoning)
+
+    def _tools(self, row: dict[str, Any]) -> tuple[Tool, ...]:
+        told = row.get("tools_json")
+        if is_missing(told):
+            return ()
+        try:
+            return tools_from_json(str(told))
+        except InputError as error:
+            msg = f"its tools cannot be read: {error}"
+            raise NotLearnedError(msg) from error

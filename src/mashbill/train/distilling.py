@@ -1,0 +1,401 @@
+"""Distillation of a language model by its teacher's logits, as ``logit_kd`` does it.
+
+    for each step:
+        take ``batch`` sequences of this pass's order
+        for each micro-batch of them:
+            q = the student's distribution at each token whose next one is learned
+            p = the teacher's there: read from the cache, or of the teacher that runs beside it
+            numerator = sum of weight x ((1 - ce_weight) x divergence(p, q) + ce_weight x nats)
+            (numerator / sum of the weights of the whole step).backward()
+        cut the gradient, step AdamW at the schedule's rate
+
+Cached or live, the same lines compute it: they differ in where p comes from. Order, checkpoints and
+what is chosen once are those of :mod:`mashbill.train.fine_tuning`, and so is what follows: a run
+that was killed ends with the same curve and the same weights, to the bit, on the same machine.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from mashbill.core.base_model import BaseWeights
+from mashbill.core.errors import InputError
+from mashbill.core.parsing import json_object
+from mashbill.models.causal_base import CausalBase
+from mashbill.models.causal_writer import CausalWriter
+from mashbill.models.conversation_tokens import ConversationTokens
+from mashbill.models.llama import Shape, config_of
+from mashbill.models.logit_cache import Cached, How, ids_digest, ids_of, open_cache
+from mashbill.models.logit_records import Records
+from mashbill.models.teacher_logits import TeacherLogits, template_digest
+from mashbill.train.batches import Batches
+from mashbill.train.checkpoint import Checkpoint, chosen
+from mashbill.train.examples import Examples, examples
+from mashbill.train.fine_tuning import heldout_loss
+from mashbill.train.losses import (
+    Divergence,
+    FullTeacher,
+    SampledTeacher,
+    Teacher,
+    TopTeacher,
+    linear_divergence,
+)
+from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.schedule import rate_at
+from mashbill.train.student_files import save_student
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mashbill.core.stage import StageContext
+    from mashbill.train.logit_kd import LogitKdSpec
+
+_MEASURED = 10
+"""times that the held-out loss is measured while training goes"""
+
+
+def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
+    """Train, and write the student's files into ``out``.
+
+    Raises:
+        InputError: if logits are of another tokenizer, template or teacher, or kept at another
+            temperature.
+    """
+    torch.use_deterministic_algorithms(mode=True)
+    weights = ctx.teacher_weights(spec.teacher) if spec.teacher else None
+    base = ctx.base(spec.base) if spec.base else weights
+    assert base is not None  # noqa: S101 - the spec has one or the other
+    encoder = ConversationTokens(base.folder)
+    torch.manual_seed(ctx.seed)
+    student = _student(spec, base, encoder)
+    if spec.live:
+        assert weights is not None  # noqa: S101 - the spec has it
+        given: _Given = _Live(TeacherLogits(weights, ctx.threads), encoder, base)
+        data = examples(spec, spec.inputs, encoder, ctx, "learned")
+    else:
+        given = _OfCache(spec, ctx, base, encoder, weights)
+        data = given.data
+    heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
+    batches = Batches(data, spec, ctx.seed)
+    loss = _Loss(spec, student, given, data, batches)
+    how = chosen(ctx.work, lambda: _choose(spec, student, loss, batches, ctx.threads))
+    torch.set_num_threads(how["threads"])
+    loss.dtype = how["dtype"]
+    _Training(spec, ctx, student, loss, batches, heldout).run()
+    save_student(student.model, base, spec.weights_dtype, out)
+    ctx.trained = CausalWriter(student.model, out)
+    _tell(spec, ctx, data, batches, student, given, how)
+
+
+def _student(spec: LogitKdSpec, base: BaseWeights, encoder: ConversationTokens) -> CausalBase:
+    """Return the student as it begins: its base, or a new model in the teacher's tokenizer."""
+    if spec.base:
+        return CausalBase.load(base.folder, base.title, packs=spec.packing)
+    told = json_object(base.folder / "config.json", error=InputError)
+    shape = Shape(ids_of(encoder.tokenizer), spec.width, spec.layers, spec.heads, spec.context)
+    special = {"begin": told.get("bos_token_id"), "end": encoder.ends[0]}
+    config = LlamaConfig(**config_of(shape, special | {"pad": told.get("pad_token_id")}))
+    return CausalBase(LlamaForCausalLM(config).train(), "the new student", packs=spec.packing)
+
+
+class _Given:
+    """Where the teacher's distributions come from."""
+
+    vocabulary: int
+    """classes: rows of the student's head beyond them are of no token, and are not learned"""
+
+    def of(
+        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
+    ) -> Teacher:
+        """Return those at the tokens whose next one is learned.
+
+        Args:
+            micro: numbers of the sequences.
+            sequences: their token ids.
+            told: which of all their tokens those are, bool, shape (tokens,).
+        """
+        raise NotImplementedError
+
+
+class _Live(_Given):
+    """A teacher that runs beside the student."""
+
+    def __init__(
+        self, teacher: TeacherLogits, encoder: ConversationTokens, base: BaseWeights
+    ) -> None:
+        if teacher.ids != ids_digest(encoder.tokenizer):
+            msg = (
+                f"the teacher has another tokenizer than {base.title}: the maps of ids have "
+                f"digests {teacher.ids[:12]} and {ids_digest(encoder.tokenizer)[:12]}. Sizes may "
+                "be equal, and a class still be another token; name a teacher and a base of one "
+                "family, or leave base out, and a new student gets the teacher's tokenizer"
+            )
+            raise InputError(msg)
+        self._teacher = teacher
+        self.vocabulary = teacher.vocabulary
+
+    def of(
+        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
+    ) -> Teacher:
+        del micro
+        states = self._teacher.states(sequences)
+        weight, bias = self._teacher.head
+        return FullTeacher(states[told.to(states.device)].float(), weight, bias)
+
+
+class _OfCache(_Given):
+    """A teacher that ran before, in a stage of kind ``logits``."""
+
+    def __init__(
+        self,
+        spec: LogitKdSpec,
+        ctx: StageContext,
+        base: BaseWeights,
+        encoder: ConversationTokens,
+        teacher: BaseWeights | None,
+    ) -> None:
+        self._cached: Cached = open_cache(
+            {name: ctx.input(name) for name in spec.inputs},
+            ids_digest(encoder.tokenizer),
+            template_digest(base.folder, encoder.tokenizer),
+            lambda how: _records(how).bytes,
+            ctx.work / "cached",
+        )
+        how = self._cached.how
+        if how.temperature != spec.temperature:
+            msg = (
+                f"{', '.join(spec.inputs)}: logits are kept at temperature {how.temperature:g}, "
+                f"and temperature = {spec.temperature:g} is set; set the one that they are kept at"
+            )
+            raise InputError(msg)
+        if teacher is not None and how.teacher != teacher.digest:
+            msg = (
+                f"{', '.join(spec.inputs)}: logits are of weights with digest {how.teacher[:12]}, "
+                f"and teacher = {spec.teacher!r} has {teacher.digest[:12]}; name whose they are"
+            )
+            raise InputError(msg)
+        if how.form == "sampled" and spec.divergence != "forward":
+            msg = (
+                f"divergence = {spec.divergence!r} is not linear in the teacher's probabilities, "
+                "so sampled logits would give a biased one; set form = 'top' in the stage that "
+                "caches them, or divergence = 'forward'"
+            )
+            raise InputError(msg)
+        self._records = _records(how)
+        self.vocabulary = how.vocabulary
+        found = self._cached
+        self.data = Examples(
+            found.tokens, found.ends, found.dataset, found.row, {"rows": found.rows}
+        )
+
+    def of(
+        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
+    ) -> Teacher:
+        del sequences, told  # a record a learned token, in the order of both
+        own = torch.from_numpy(np.concatenate([self._cached.given(number) for number in micro]))
+        kept = self._records.read(own)
+        if kept.entropy_n is None:
+            return TopTeacher(kept.ids_nk, kept.values_nk)
+        return SampledTeacher(kept.ids_nk, kept.values_nk, kept.entropy_n)
+
+
+def _records(how: How) -> Records:
+    return Records("top" if how.form == "top" else "sampled", how.classes, how.vocabulary)
+
+
+@dataclass
+class _Loss:
+    """The loss of a micro-batch."""
+
+    spec: LogitKdSpec
+    student: CausalBase
+    given: _Given
+    data: Examples
+    batches: Batches
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Say by what the student is held against the teacher."""
+        spec = self.spec
+        self._how = Divergence(spec.divergence, spec.skew, spec.beta, spec.temperature)
+
+    def of(self, micro: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the numerator, and those of divergence and cross-entropy, shape (2,)."""
+        total, parts = torch.zeros(()), torch.zeros(2)
+        # What cannot stand one behind the other is computed sequence by sequence.
+        for own in [micro] if self.student.packs else [[number] for number in micro]:
+            numerator, each = self._together(own)
+            total, parts = total.to(numerator.device) + numerator, parts.to(each.device) + each
+        return total, parts
+
+    def _together(self, own: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        sequences = [torch.from_numpy(self.data.ids(number)) for number in own]
+        device = self.student.model.device
+        # The state behind a token tells the next one: a sequence's last token tells nothing.
+        next_ids = torch.cat([torch.roll(each, -1) for each in sequences])
+        weights = torch.from_numpy(np.concatenate([self.batches.next_weights(n) for n in own]))
+        told = weights > 0
+        teacher = self.given.of(own, sequences, told)
+        with autocast(self.dtype, device):
+            states = self.student.states(sequences)
+        head, bias = self.student.head
+        return linear_divergence(
+            states[told.to(device)].float(),
+            head[: self.given.vocabulary],
+            teacher,
+            weights[told].to(device),
+            self._how,
+            targets_n=next_ids[told].to(device),
+            ce_weight=self.spec.ce_weight,
+            bias_v=None if bias is None else bias[: self.given.vocabulary],
+        )
+
+
+def _choose(
+    spec: LogitKdSpec, student: CausalBase, loss: _Loss, batches: Batches, threads: int
+) -> dict[str, Any]:
+    """Return what is chosen once for all resumes: the threads, and the type of products."""
+    torch.set_num_threads(threads)
+
+    def compute(dtype: str) -> None:
+        loss.dtype = dtype
+        micro = batches.micro(0)[0]
+        with student.together(loss.data.lengths[micro].tolist()):
+            loss.of(micro)[0].backward()
+        student.model.zero_grad(set_to_none=True)
+
+    state = torch.get_rng_state()
+    dtype = choose_dtype(spec.dtype, compute, student.model.device)
+    torch.set_rng_state(state)
+    return {"threads": threads, "dtype": dtype}
+
+
+@dataclass
+class _Training:
+    """The loop, and what it changes."""
+
+    spec: LogitKdSpec
+    ctx: StageContext
+    student: CausalBase
+    loss: _Loss
+    batches: Batches
+    heldout: Examples | None
+
+    def __post_init__(self) -> None:
+        """Make the optimiser, and go on from the last checkpoint if there is one."""
+        self._parameters = list(self.student.model.parameters())
+        groups = [
+            {"params": [p for p in self._parameters if p.ndim >= 2]},
+            {"params": [p for p in self._parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self._optimiser = torch.optim.AdamW(
+            groups, lr=self.spec.highest_rate, betas=(0.9, 0.95), fused=True,
+            weight_decay=self.spec.weight_decay,
+        )  # fmt: skip
+        self._checkpoint = Checkpoint(self.ctx.work, self.ctx.curves)
+        self.step = 0
+        state = self._checkpoint.load()
+        if state is not None:
+            self.step = int(state["step"])
+            self.student.model.load_state_dict(state["weights"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            torch.set_rng_state(state["random"])
+        self.ctx.curves.resume(self.step)
+
+    def run(self) -> None:
+        """Do all steps that are left."""
+        began, tokens = time.monotonic(), 0
+        while self.step < self.batches.steps:
+            rate = self._rate()
+            told = self._learn(rate)
+            counted = self.batches.tokens(self.step)
+            self.ctx.curves.log(self.step, rate=rate, tokens=counted, **told)
+            self.step += 1
+            tokens += counted
+            self._measure(self.step)
+            speed = tokens / max(time.monotonic() - began, 1e-9)
+            note = f"loss {told['loss']:.3f}, {speed:,.0f} tok/s"
+            self.ctx.progress(self.step, self.batches.steps, note)
+            if self.step < self.batches.steps and self._checkpoint.is_due:
+                self._save()
+
+    def _rate(self) -> float:
+        spec = self.spec
+        share = rate_at(self.step, self.batches.steps, spec.warmup, spec.schedule)
+        return spec.highest_rate * share
+
+    def _learn(self, rate: float) -> dict[str, float]:
+        """Do one step; return its mean loss and the parts of it, in nats, and the norm."""
+        weight = self.batches.weight(self.step)
+        total, parts = 0.0, torch.zeros(2)
+        for micro in self.batches.micro(self.step):
+            with self.student.together(self.loss.data.lengths[micro].tolist()):
+                numerator, each = self.loss.of(micro)
+                (numerator / weight).backward()
+            total += float(numerator.detach())
+            parts += each.cpu()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.spec.clip, foreach=False)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        self._optimiser.zero_grad(set_to_none=True)
+        told = {"loss": total / weight, "gradient_norm": float(norm)}
+        told["divergence"] = float(parts[0]) / weight
+        if self.spec.ce_weight:
+            told["cross_entropy"] = float(parts[1]) / weight
+        return told
+
+    def _measure(self, done: int) -> None:
+        """Measure cross-entropy on what is held out, on the way and in the end."""
+        steps = self.batches.steps
+        marks = {round(steps * each / _MEASURED) for each in range(1, _MEASURED + 1)}
+        if self.heldout is None or done not in marks:
+            return
+        loss = heldout_loss(self.student, self.heldout, self.spec, self.loss.dtype)
+        self.ctx.curves.log(done - 1, held_out_loss=loss)
+        self.ctx.measures["held_out_loss"] = loss
+
+    def _save(self) -> None:
+        self._checkpoint.save(
+            {
+                "step": self.step,
+                "weights": self.student.model.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+                "random": torch.get_rng_state(),
+            }
+        )
+
+
+def _tell(
+    spec: LogitKdSpec, ctx: StageContext, data: Examples, batches: Batches, student: CausalBase,
+    given: _Given, how: dict[str, Any],
+) -> None:  # fmt: skip
+    """Say what was learned from, how often, and how."""
+    times = batches.times()
+    for number, name in enumerate(spec.inputs):
+        seen = np.zeros(ctx.input(name).num_rows, np.int64)
+        own = data.dataset == number
+        # A conversation may be several sequences: it was seen as often as the one seen most.
+        np.maximum.at(seen, data.row[own], times[own])
+        ctx.seen[name] = seen
+        ctx.loss_weight[name] = spec.weights.get(name, 1.0)
+    ctx.measures |= data.counts | {
+        "sequences": len(data),
+        "steps": batches.steps,
+        "learned_tokens": int((data.learned_tokens() * times).sum()),
+        "read_tokens": int((data.lengths * times).sum()),
+        "passes": round(float(times.mean()), 4),
+        "parameters": sum(p.numel() for p in student.model.parameters()),
+        "classes": given.vocabulary,
+        "packed": student.packs,
+        "dtype": how["dtype"],
+    }
+    for ref, count in data.counts.get("cut_rows", {}).items():
+        ctx.warn(f"{ref}: {count:,} rows were cut at max_tokens = {spec.max_tokens:,}")
