@@ -96,6 +96,7 @@ MAY_PARSE = {
 """module -> why it may parse by itself"""
 MAY_OPEN = {
     "core.threads:usable_cores": "the kernel's own numbers",
+    "models.logit_cache:_unpack": "flat files in the stage's scratch, to be written",
     "train.examples:_read": "our own scratch",
     "train.examples:examples": "our own scratch",
     "verifiers.code.bare:__init__": "the package's own program for the sandbox",
