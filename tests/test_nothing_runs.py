@@ -123,6 +123,7 @@ LISTED = {
     },
     "teachers/vllm_engine.py": {"vllm.LLM": "the same"},
     "train/durable.py": {"torch.load": "our own checkpoint, weights_only=True"},
+    "train/memory.py": {"ctypes.CDLL": "the C library that this process has already"},
     "train/processes.py": {"subprocess.Popen": "a module of ours: processes that train together"},
     "train/process_worker.py": {
         "importlib.import_module": "a module of the package's own table",

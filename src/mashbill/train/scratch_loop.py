@@ -23,8 +23,10 @@ from torch import nn
 from mashbill.models.llama import Llama, Rotations, Shape
 from mashbill.train.durable import keep, kept
 from mashbill.train.losses import linear_cross_entropy, token_nats
+from mashbill.train.memory import freed_memory_kept
 from mashbill.train.muon import StackedMuon
 from mashbill.train.packed import Blocks, blocks_in_order, once
+from mashbill.train.products import fast_linear, fast_products
 from mashbill.train.rates import Schedule, rate_at
 from mashbill.train.token_file import PIECE, TokenFile, mapped
 
@@ -134,7 +136,8 @@ def learn(told: Told, world: World, watching: Watching | None) -> Learned:
     """
     torch.set_num_threads(told.threads)
     torch.use_deterministic_algorithms(mode=True)
-    return _Run(told, world, watching).learn()
+    with freed_memory_kept(), fast_linear():
+        return _Run(told, world, watching).learn()
 
 
 class _Run:
@@ -205,7 +208,8 @@ class _Run:
         for some in self._mine(blocks):
             batch = self.blocks.batch(some)
             hidden_nd, targets_n, weights_n = self._hidden(batch)
-            loss = linear_cross_entropy(hidden_nd, self.model.embedding, targets_n, weights_n)
+            with fast_products():
+                loss = linear_cross_entropy(hidden_nd, self.model.embedding, targets_n, weights_n)
             (loss / weight).backward()
             nats += float(loss.detach())
         parameters = list(self.model.parameters())
@@ -213,7 +217,8 @@ class _Run:
         nats = self.world.sum([nats])[0]
         nn.utils.clip_grad_norm_(parameters, self.told.clip)
         for optimiser in self.optimisers:
-            optimiser.step()
+            with fast_products():
+                optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         self.result.losses = [*self.result.losses[-_RECENT:], nats / weight]
         if self.watching:
@@ -246,7 +251,8 @@ class _Run:
         for some in self._mine(order):
             hidden_nd, targets_n, weights_n = self._hidden(blocks.batch(some))
             told = weights_n > 0
-            each_n = token_nats(hidden_nd[told], self.model.embedding, targets_n[told])
+            with fast_products():
+                each_n = token_nats(hidden_nd[told], self.model.embedding, targets_n[told])
             nats += float(each_n.double().sum())
             tokens += int(told.sum())
         nats, tokens = self.world.sum([nats, tokens])
