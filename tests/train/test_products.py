@@ -45,11 +45,26 @@ def test_other_kinds_of_numbers_are_left_to_torch(elsewhere):
 
 def test_what_was_set_is_set_again():
     before, own = torch.get_float32_matmul_precision(), functional.linear
-    with pytest.raises(KeyError), freed_memory_kept(), products.fast_linear():
-        with products.fast_products():
-            raise KeyError
+    with (
+        pytest.raises(KeyError),
+        freed_memory_kept(),
+        products.fast_linear(),
+        products.fast_products(),
+    ):
+        raise KeyError
     assert torch.get_float32_matmul_precision() == before
     assert functional.linear is own
+
+
+def test_what_is_frozen_keeps_nothing_of_what_it_read(elsewhere):
+    layer = nn.Linear(8, 4, bias=False).requires_grad_(requires_grad=False)
+    x = torch.randn(3, 8, requires_grad=True)
+    with products.fast_linear():
+        made = layer(x)
+    kept = getattr(made.grad_fn, "saved_tensors", (None, layer.weight))
+    assert [one is None for one in kept] == [True, False]
+    made.sum().backward()
+    assert torch.allclose(x.grad, layer.weight.sum(0).expand(3, -1), atol=1e-5)
 
 
 def test_processors_that_gain_nothing_are_left_alone(monkeypatch, tmp_path):

@@ -46,7 +46,9 @@ from mashbill.train.losses import (
     TopTeacher,
     linear_divergence,
 )
+from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.products import fast_linear
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
 
@@ -61,6 +63,8 @@ _MEASURED = 10
 """times that the held-out loss is measured while training goes"""
 
 
+@freed_memory_kept()
+@fast_linear()
 def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     """Train, and write the student's files into ``out``.
 

@@ -33,7 +33,9 @@ from mashbill.train.batches import Batches
 from mashbill.train.checkpoint import Checkpoint, chosen
 from mashbill.train.examples import Examples, examples
 from mashbill.train.losses import linear_cross_entropy
+from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.products import fast_linear
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
 
@@ -50,6 +52,8 @@ _BEFORE = "before.json"
 """the held-out loss of the base, which a resumed run does not measure again"""
 
 
+@freed_memory_kept()
+@fast_linear()
 def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     """Train, and write the student's files into ``out``."""
     base = ctx.base(spec.base)

@@ -34,6 +34,7 @@ from mashbill.train.divergences import (
     exact_of,
     logits_of,
 )
+from mashbill.train.products import fast_products
 
 __all__ = [
     "TILE",
@@ -134,6 +135,7 @@ def linear_divergence(
 
 
 @torch.no_grad()
+@fast_products()
 def token_nats(
     hidden_nd: torch.Tensor,
     head_vd: torch.Tensor,
@@ -170,6 +172,7 @@ class _Tiled(torch.autograd.Function):
     """Sums a rule over blocks of positions, and makes both gradients on the way."""
 
     @staticmethod
+    @fast_products()
     def forward(
         ctx: Any,
         hidden_nd: torch.Tensor,

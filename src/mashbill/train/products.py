@@ -112,7 +112,10 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x, weight)
+        # Of what is frozen, as a base beside its adapters, no more is kept than torch would.
+        wanted = ctx.needs_input_grad
+        ctx.save_for_backward(x if wanted[1] else None, weight if wanted[0] else None)
+        ctx.shape = x.shape
         with fast_products():
             flat = x.reshape(-1, x.shape[-1]) @ weight.T
         return flat.view(*x.shape[:-1], len(weight))
@@ -124,7 +127,7 @@ class _Product(torch.autograd.Function):
         to_x = to_weight = None
         with fast_products():
             if ctx.needs_input_grad[0]:
-                to_x = (flat @ weight).view(x.shape)
+                to_x = (flat @ weight).view(ctx.shape)
             if ctx.needs_input_grad[1]:
                 to_weight = flat.T @ x.reshape(-1, x.shape[-1])
         return to_x, to_weight

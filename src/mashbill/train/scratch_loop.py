@@ -208,8 +208,7 @@ class _Run:
         for some in self._mine(blocks):
             batch = self.blocks.batch(some)
             hidden_nd, targets_n, weights_n = self._hidden(batch)
-            with fast_products():
-                loss = linear_cross_entropy(hidden_nd, self.model.embedding, targets_n, weights_n)
+            loss = linear_cross_entropy(hidden_nd, self.model.embedding, targets_n, weights_n)
             (loss / weight).backward()
             nats += float(loss.detach())
         parameters = list(self.model.parameters())
@@ -251,8 +250,7 @@ class _Run:
         for some in self._mine(order):
             hidden_nd, targets_n, weights_n = self._hidden(blocks.batch(some))
             told = weights_n > 0
-            with fast_products():
-                each_n = token_nats(hidden_nd[told], self.model.embedding, targets_n[told])
+            each_n = token_nats(hidden_nd[told], self.model.embedding, targets_n[told])
             nats += float(each_n.double().sum())
             tokens += int(told.sum())
         nats, tokens = self.world.sum([nats, tokens])
