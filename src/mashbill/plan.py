@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.core.artifact import ArtifactRef, Manifest
+from mashbill.core.base_model import Outside
 from mashbill.core.cache import chosen_cache, default_cache
 from mashbill.core.canonical import digest
 from mashbill.core.controls import check_declared
@@ -27,6 +28,7 @@ from mashbill.lineage.circuit.declared import preview
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.duties.decisions import Decided, decide_circuit
 from mashbill.lineage.evidence.taken_in import AtHand, all_given, unknown_given
+from mashbill.models.base_weights import check_at_hand
 from mashbill.stages.marks.glancing import MOST_HELD, glanced
 from mashbill.stages.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import Projection, project
@@ -297,7 +299,20 @@ def build(
             tables[name] = beside(tables[name], [planned.told])
         stages.append(planned)
     drifted.tell()
+    _check_bases(recipe, stages, cache or default_cache())
     return Plan(recipe, tuple(stages), tables, unmade, given)
+
+
+def _check_bases(recipe: Recipe, stages: Sequence[PlannedStage], cache: Path) -> None:
+    """See that bases beside the recipe are there, of stages that are to do.
+
+    Raises:
+        InputError: naming the base.
+    """
+    for stage in stages:
+        for name, model in recipe.bases(stage.name).items() if stage.status == "to do" else ():
+            if isinstance(model, Outside):
+                check_at_hand(name, model, recipe.folder, cache)
 
 
 def _in_store(

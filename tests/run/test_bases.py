@@ -17,8 +17,11 @@ from mashbill.lineage.evidence.audit import Auditor
 from mashbill.lineage.evidence.proof import prove
 from mashbill.lineage.evidence.proven import check_proof
 from mashbill.lineage.evidence.trace import Tracer
+from mashbill.lineage.whatif.rebuild import rebuild
+from mashbill.lineage.whatif.removal import Selector
 from mashbill.plan import build
 from mashbill.report.gather import gather
+from mashbill.run import taking_in
 from mashbill.run.rederiving import Rederiver
 
 pytestmark = pytest.mark.usefixtures("nudging")
@@ -304,3 +307,90 @@ def test_base_teacher_and_judge_are_three_channels_of_a_student(tmp_path):
     after = {line.source.name.split(" (")[0]: line.depth for line in bill_of(store, "again")}
     assert after == {"own": 2, "Tiny": 1, "Closed": 2, "Judge": 2}
     gather(store, store.find("again"))
+
+
+def test_a_rebuild_leaves_out_what_started_from_what_goes(tmp_path):
+    store = made(tmp_path)
+    selector = Selector(license="MIT")
+    again = rebuild(tmp_path / "other" / "some.toml", store, selector)
+    assert again.gone == {"tuned": f"it takes tiny, which rests on {selector}"}
+    assert again.kept == ["rows"]
+    path = write_next(tmp_path / "other", GIVEN.format("tuned@1", "") + NEXT)
+    run_toy(path, store.root)
+    assert rebuild(path, Store(store.root), selector).gone == {
+        "next": f"it takes tuned@1, which rests on {selector}"
+    }
+
+
+def test_a_chain_over_three_stores_holds_when_the_first_two_are_gone(tmp_path):
+    made(tmp_path, "first")
+    before = "tuned@1"
+    for number, (name, other) in enumerate([("second", "first"), ("third", "second")], 2):
+        (tmp_path / name).mkdir()
+        models = GIVEN.format(before, f'store = "../{other}/store"\n')
+        path = write_next(tmp_path / name, models + NEXT, str(number))
+        store, _ = run_toy(path, tmp_path / name / "store", [tmp_path / other])
+        before = f"next@{number}"
+    for name in ("first", "second"):
+        shutil.rmtree(tmp_path / name / "store")
+    assert {line.source.name: line.depth for line in bill_of(store, "next")} == {
+        "Tiny": 3, "own": 3
+    }  # fmt: skip
+    assert Auditor(store.root).run().findings == []
+    _, again = run_toy(path, store.root, [tmp_path / "second"])
+    assert [one.was_cached for one in again] == [True]
+
+
+def test_an_address_stands_for_one_content(tmp_path):
+    """Two stores with one address and other contents are told, and so is one's own beside it."""
+    made(tmp_path)
+    store = "../other/store"
+    path = write_next(tmp_path / "other", GIVEN.format("tuned@1", "") + NEXT)
+    own = tmp_path / "own"
+    (own / "x").mkdir(parents=True)
+    path = write_next(own, GIVEN.format("tuned@1", f'store = "{store}"\n') + NEXT)
+    run_toy(path, own / "store", [tmp_path / "other"])
+    shutil.rmtree(tmp_path / "other")
+    folder = tmp_path / "other"
+    sha256 = write_base(folder / "tiny", (3.0,) * 8)
+    run_stages(folder, table("tiny", sha256) + ROWS + TUNED, FILES, "")
+    with pytest.raises(
+        InputError, match=r"it was taken in with digest .*, and in \.\./other/store"
+    ):
+        build(load_recipe(path, [folder]), Store(own / "store"))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "nodes.parquet", "manifest.json"])
+def test_what_was_altered_in_the_other_store_is_not_taken_in(tmp_path, file):
+    other = made(tmp_path)
+    place = other.folder("model", other.find("tuned").ref) / file
+    place.write_bytes(place.read_bytes() + b" ")
+    own = tmp_path / "own"
+    own.mkdir()
+    path = write_next(own, GIVEN.format("tuned@1", 'store = "../other/store"\n') + NEXT)
+    with pytest.raises(MashbillError, match=r"not as it was committed|is not the one that"):
+        run_toy(path, own / "store", [tmp_path / "other"])
+    assert not list((own / "store" / "models").glob("*/manifest.json"))
+
+
+def test_a_taking_in_that_was_cut_off_is_done_anew(tmp_path, monkeypatch):
+    made(tmp_path)
+    own = tmp_path / "own"
+    own.mkdir()
+    path = write_next(own, GIVEN.format("tuned@1", 'store = "../other/store"\n') + NEXT)
+    copies = []
+    copy = shutil.copyfile
+
+    def cut(*places):
+        copies.append(places)
+        if len(copies) == 3:
+            raise KeyboardInterrupt
+        return copy(*places)
+
+    monkeypatch.setattr(taking_in.shutil, "copyfile", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(path, own / "store", [tmp_path / "other"])
+    assert Auditor(own / "store").run().findings == []
+    store, _ = run_toy(path, own / "store", [tmp_path / "other"])
+    assert members_of(store, "next") == [(Channel.WEIGHTS, "tuned@1")]
+    assert Auditor(store.root).run().findings == []

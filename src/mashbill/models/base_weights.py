@@ -18,7 +18,7 @@ from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.explaining import near
 from mashbill.core.extras import needs
 from mashbill.core.parsing import json_object
-from mashbill.files.fetch import fetch, unpacked
+from mashbill.files.fetch import fetch, is_elsewhere, unpacked
 from mashbill.models.folder import pinned_folder
 
 if TYPE_CHECKING:
@@ -52,6 +52,32 @@ def weights_of(name: str, spec: Outside, beside: Path, cache: Path) -> BaseWeigh
         msg = f"models.{name}: {error}"
         raise InputError(msg) from error
     return BaseWeights(folder, spec.digest, spec.source.title)
+
+
+def check_at_hand(name: str, spec: Outside, beside: Path, cache: Path) -> None:
+    """See that a base which lies beside the recipe is there and pinned, fetching nothing.
+
+    Args:
+        name: as the recipe calls it, for errors.
+        spec: its table.
+        beside: the recipe's folder.
+        cache: where converted files are kept.
+
+    Raises:
+        InputError: if it is not there, or its digest is not pinned: then with the digest it has.
+    """
+    (address,) = spec.addresses()
+    if is_elsewhere(address):
+        return
+    path = beside / address
+    if not path.exists():
+        key = "file" if isinstance(spec, GgufModel) else "folder"
+        there = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = near(path.name, there) or "; correct the path"
+        msg = f"models.{name}.{key} = {address!r}: there is nothing at {path}{hint}"
+        raise InputError(msg)
+    if not spec.sha256:
+        weights_of(name, spec, beside, cache)
 
 
 def check_architecture(folder: Path, shown: str) -> None:

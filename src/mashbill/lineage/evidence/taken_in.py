@@ -8,6 +8,7 @@ who signed that line, and is told as such.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,17 +54,19 @@ class AtHand:
     """whether it is to be taken in before it can be used"""
     signer: str
     """keyid of who signed for it where it was made"""
-    is_stranger: bool = False
-    """whether that is none of this store's signers"""
+    is_stranger: bool | None = False
+    """whether that is none of this store's signers; None where it has none yet"""
 
     @property
     def told(self) -> str:
         """Say where it comes from, for whoever reads a plan or a run; empty for a store's own."""
-        if not self.is_stranger and not self.is_elsewhere:
+        if self.is_stranger is False and not self.is_elsewhere:
             return ""
         whose = "none of this store's signers, so its lineage is that signer's word"
-        if not self.is_stranger:
+        if self.is_stranger is False:
             whose = "a signer of this store too"
+        elif self.is_stranger is None:
+            whose = "whose word its lineage is"
         does = f"is taken in from {self.store.root}" if self.is_elsewhere else "was taken in"
         return f"{self.given.ref} {does}, signed by {self.signer[:16]}, {whose}"
 
@@ -137,13 +140,14 @@ def find_given(given: Given, own: Store | None, folder: Path) -> AtHand | None:
     keyid = other.committed()[str(given.ref)].keyid
     return AtHand(
         given, there, table_of(other, there), other, is_elsewhere=True, signer=keyid,
-        is_stranger=own is None or not own.ledger.signers.knows(keyid),
+        is_stranger=None if own is None or not own.ledger.entries else
+        not own.ledger.signers.knows(keyid),
     )  # fmt: skip
 
 
 def _opened(given: Given, folder: Path) -> Store:
     """Open another store to be read."""
-    path = folder / given.store
+    path = Path(os.path.normpath(folder / given.store))
     key = f"{given.key.rpartition('.')[0]}.store"
     try:
         other = Store(path)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from mashbill.core import registry
+from mashbill.core.artifact import ArtifactRef
 from mashbill.core.errors import InputError, RecipeError
+from mashbill.core.given import is_address
 from mashbill.core.recipe import load_recipe
 from mashbill.core.recipe_tables import tables_of
 from mashbill.core.shown import shown
@@ -195,6 +197,19 @@ class _Rebuilding:
     def _teachers_gone(self, spec: StageSpec) -> list[str]:
         return [use.name for use in spec.uses() if use.is_teacher and self._is_gone(use.name)]
 
+    def _base_gone(self, name: str) -> str:
+        """Return what a stage takes from outside of the recipe and that goes; empty if nothing."""
+        for use in self._recipe.uses(name):
+            if use.is_source and self._selector.holds(self._recipe.models[use.name].source):
+                return use.name
+            if is_address(use.name) and use.is_artifact:
+                made = self._store.get(ArtifactRef.parse(use.name))
+                if made is not None:
+                    rests = touch(Circuit.of_artifact(self._store, made), self._selector)
+                    if rests.whole:
+                        return use.name
+        return ""
+
     def _is_gone(self, teacher: str) -> bool:
         """Return whether a teacher can no longer be asked: it goes, or it cannot be made."""
         spec = self._recipe.teachers[teacher]
@@ -232,6 +247,10 @@ class _Rebuilding:
         lost = [item for item, other in teachers.items() if other is None]
         if lost:
             self._leave_out(name, f"its teacher {lost[0]} goes; --teacher {lost[0]}=OTHER replaces")
+            return
+        gone = self._base_gone(name)
+        if gone:
+            self._leave_out(name, f"it takes {gone}, which rests on {self._selector}")
             return
         inputs = [use.name for use in self._recipe.uses(name) if use.is_artifact]
         names = {item: self.names[item] for item in inputs if item in self.names} | teachers
