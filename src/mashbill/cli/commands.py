@@ -34,6 +34,7 @@ HOME = {
     "run": "running",
     "report": "running",
     "rewards": "rewards",
+    "compare": "comparing",
     "overlap": "overlap",
     "whatif": "whatif",
     "conduct": "conduct",
@@ -64,6 +65,7 @@ HELP = {
     "run": "Run a recipe; what is done already is left as it is. Ends with a report.",
     "report": "Write one HTML file about an artifact; it opens offline.",
     "rewards": "Print what verifiers paid for: pass rates, correlations, signs of a hacked reward.",
+    "compare": "Put results side by side: arms of a recipe, evaluations, models; paired intervals.",
     "overlap": "Say whether two datasets share a text, a prompt, a user. Exit 0 no, 1 yes.",
     "whatif": "Show what breaks if some sources go: losses, substitutes, earliest rebuilds, "
     "impact.",

@@ -239,7 +239,9 @@ def run(
     finally:
         if not as_json:  # what was spent is told of a run that stopped, too
             print_spend(display.spend)
-    evaluations = ran.evaluations
+    evaluations = {
+        name: one for name, one in ran.evaluations.items() if as_json or not ran.is_of_arms(name)
+    }
     if as_json:
         told = {item.name: item.contradiction for item in space}
         print_json(
@@ -249,6 +251,7 @@ def run(
                 "services": display.spend.as_json(),
                 "evaluation": next((one.measures for one in evaluations.values()), None),
                 "evaluations": {name: one.measures for name, one in evaluations.items()},
+                "arms": ran.arms and ran.arms.as_json(),
                 "rewards": rewards_json(ran.rewards),
                 "judges": judged_json([item.manifest for item in ran.done]),
                 "verdicts": [verdict.as_json() for pair in ran.verdicts for verdict in pair],
@@ -260,7 +263,12 @@ def run(
     print_training(ran)
     print_rewards(ran.rewards)
     print_judged([item.manifest for item in ran.done])
-    print_evaluations(evaluations)
+    if evaluations or ran.arms is None:
+        print_evaluations(evaluations)
+    if ran.arms is not None:
+        from mashbill.cli.show_compared import print_compared
+
+        print_compared(ran.arms)
     print_verdicts(list(ran.verdicts), str(ran.result.ref))
     out.say(f"Report: {ran.report}")
 

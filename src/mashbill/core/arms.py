@@ -132,12 +132,18 @@ class Arms:
 
     def told(self, error: str) -> str:
         """Return an error, with what the first stage in it is that the recipe does not write so."""
-        found = [name for name in self.stages if re.search(rf"{re.escape(name)}(?![\w-])", error)]
+        found = [
+            name
+            for name in self.stages
+            if re.search(rf"stages\.{re.escape(name)}(?![\w-]|\.\w*\d)", error)
+        ]
         if not found:
             return error
         name = max(found, key=len)
         cells = self.cells_with(name)
-        said = listed([str(cell) for cell in cells], 3) if cells else "an arm"
+        whole = {cell.arm for cell in cells if all(c in cells for c in self.of([cell.arm]))}
+        which = dict.fromkeys(c.arm if c.arm and c.arm in whole else str(c) for c in cells)
+        said = listed(list(which), 3)
         return f"{error} ({name} is stages.{self.stages[name]} for {said})"
 
 

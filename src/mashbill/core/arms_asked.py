@@ -186,11 +186,14 @@ class Asked:
         return list(dict.fromkeys(found))
 
     def mentioned(self) -> set[str]:
-        """Return the names that stand in a stage or a teacher as the recipe has it, arms aside."""
-        left = [
+        """Return the names that some stage or teacher holds, as the recipe or an arm has it."""
+        left: list[tuple[str, Any]] = [
             (name, keys)
             for table in (STAGES, *TABLES)
             for name, keys in self._data.get(table, {}).items()
+        ]
+        left += [
+            (node[1], keys) for sets in self._told.settings.values() for node, keys in sets.items()
         ]
         found: set[str] = set()
         while left:

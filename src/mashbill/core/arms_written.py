@@ -305,7 +305,7 @@ class _Writing:
     # What is written.
 
     def _leave_unneeded(self) -> None:
-        """Leave out of a cell what the recipe as it stands uses, and this arm does not."""
+        """Leave out of a cell what the recipe or another arm uses, and this arm does not."""
         wanted = str(self._data.get("recipe", {}).get("result", ""))
         gathered, mentioned = self._gathered(), self._asked.mentioned()
         for name in reversed(list(self._data[STAGES])):

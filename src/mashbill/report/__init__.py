@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mashbill.core.store import write_atomically
 from mashbill.lineage.bills.text import conclusion_text, share_text
 from mashbill.lineage.evidence.hop import Hop
+from mashbill.report.arm_drawing import drawings
 from mashbill.report.data.page import HEADS, data_of, page_of
 from mashbill.report.data.profile import profile
 from mashbill.report.drawing import draw_chain, draw_systems
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.store import Store
+    from mashbill.report.comparing import Compared
     from mashbill.report.rewards import Rewards
 
 
@@ -67,6 +69,7 @@ def write_report(
     title: str = "",
     rewards: Sequence[Rewards] | None = None,
     most_rows: int | None = None,
+    arms: Compared | None = None,
 ) -> Path:
     """Write the report of an artifact.
 
@@ -77,6 +80,7 @@ def write_report(
         title: one line for its head.
         rewards: of the stages ``verify`` that it rests on, where they were read already.
         most_rows: of a dataset whose rows are looked at; all if None.
+        arms: of the recipe that it was made by, side by side.
     """
     if rewards is None:
         rewards = rewards_behind(store, result)
@@ -95,6 +99,8 @@ def write_report(
         data=[page_of(profile(store, one)) for one in looked],
         unlooked=[one for one in about if one not in looked],
         evaluations=[(one, draw_systems(one.found)) for one in facts.evaluations],
+        arms=arms,
+        drawn_arms=drawings(arms.telling) if arms is not None else [],
         rewards=[(one, signs(one), _drawings(one)) for one in rewards],
     )
     path.parent.mkdir(parents=True, exist_ok=True)

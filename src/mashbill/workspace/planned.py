@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mashbill.plan import Plan, PlannedStage
     from mashbill.policy.documents import Registry
     from mashbill.policy.house import HouseRule
+    from mashbill.report.comparing import Compared
     from mashbill.report.rewards import Rewards
     from mashbill.run.execution import Done
     from mashbill.run.foreseen import Foreseen
@@ -92,6 +93,8 @@ class Ran:
     """what verifiers paid for, of the stages ``verify`` that the result rests on"""
     store: Store | None = field(default=None, repr=False)
     """where it was made"""
+    arms: Compared | None = None
+    """the recipe's arms side by side, as far as they are made; None without any, or of one alone"""
 
     def curves(self, item: Done) -> dict[str, dict[str, Any]]:
         """Return how what a trainer measured began and ended, by name; empty of all else."""
@@ -105,6 +108,10 @@ class Ran:
         """What each measuring stage found, by its name."""
         found = {item.name: evaluation_of(item.manifest.measures) for item in self.done}
         return {name: one for name, one in found.items() if one is not None}
+
+    def is_of_arms(self, evaluation: str) -> bool:
+        """Return whether an evaluation is one of those that :attr:`arms` holds side by side."""
+        return self.arms is not None and evaluation in self.arms.places
 
     def _rows(self) -> list[tuple[Any, ...]]:
         return [

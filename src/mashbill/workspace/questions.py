@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mashbill.workspace.audited import Audited
     from mashbill.workspace.billed import Billed
     from mashbill.workspace.checked import Checked
+    from mashbill.workspace.compared import Comparison
     from mashbill.workspace.otherwise import Otherwise
     from mashbill.workspace.overlapping import Overlap
     from mashbill.workspace.proven import ProvenRow
@@ -148,6 +149,25 @@ class Questions(Opened):
 
         item = self[name]
         return [profile(item.store, one) for one in data_of(item.store, item.manifest)]
+
+    def compare(
+        self, *names: str, recipe: PathLike | None = None, allow: Sequence[PathLike] = ()
+    ) -> Comparison:
+        """Return results side by side, with paired intervals, and what they were made from.
+
+        Args:
+            names: artifacts: evaluations, or models with one evaluation each; or arms of a recipe,
+                all of them if none is named.
+            recipe: a recipe with ``[arms]``.
+            allow: folders beside the recipe's own that it may read.
+
+        Raises:
+            InputError: if there is nothing to compare, or something has several evaluations.
+            StoreError: if the store has none of a name.
+        """
+        from mashbill.workspace.compared import compare
+
+        return compare(self, names, recipe, allow)
 
     def overlap(self, one: str, other: str, by: Sequence[str] = ("text",)) -> Overlap:
         """Return which values two datasets share: texts, prompts, users.

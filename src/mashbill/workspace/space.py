@@ -155,6 +155,7 @@ class Workspace(Questions):
         from mashbill.run.executor import execute
         from mashbill.run.permission import permit_plan
         from mashbill.run.tracking import Target
+        from mashbill.workspace.compared import told_of_arms
         from mashbill.workspace.part import part_of
         from mashbill.workspace.planned import Ran
 
@@ -193,10 +194,13 @@ class Workspace(Questions):
         result = part.result(done)
         page = self.root / "reports" / f"{result.ref}.html"
         rewards = tuple(rewards_behind(store, result))
-        title = recipe.recipe.title
-        write_report(store, result, page, title=title, rewards=rewards, most_rows=_MOST_ROWS)
+        told = told_of_arms(recipe, store)
+        write_report(
+            store, result, page, title=recipe.recipe.title, rewards=rewards, most_rows=_MOST_ROWS,
+            arms=told,
+        )  # fmt: skip
         verdicts = judge_all(Circuit.of_artifact(store, result))
-        return Ran(tuple(done), result, tuple(verdicts), page, rewards, store)
+        return Ran(tuple(done), result, tuple(verdicts), page, rewards, store, told)
 
     def rebuild(
         self,

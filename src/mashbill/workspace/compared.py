@@ -1,0 +1,358 @@
+"""What is compared: arms of a recipe, evaluations, or models with one evaluation each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.canonical import changed_keys
+from mashbill.core.errors import InputError, StoreError
+from mashbill.core.evaluation import is_evaluation
+from mashbill.core.explaining import near
+from mashbill.core.plain import listed
+from mashbill.report.comparing import Compared, Run, Side, compared
+from mashbill.workspace.recipes import recipe_path
+from mashbill.workspace.tables import html_table, text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.recipe import Recipe
+    from mashbill.core.store import Store
+    from mashbill.workspace.billed import Difference
+    from mashbill.workspace.questions import Questions
+    from mashbill.workspace.recipes import PathLike
+
+_COLUMNS = ("measure", "side", "mean", "low", "high", "seeds")
+_MOST = 12
+
+
+@dataclass(frozen=True)
+class Apart:
+    """What two sides were made from otherwise."""
+
+    first: str
+    second: str
+    settings: tuple[str, ...]
+    """keys that differ, a line each"""
+    inputs: tuple[str, ...]
+    """artifacts that one of them rests on alone"""
+    bills: Difference | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "settings": list(self.settings),
+            "lineage": list(self.inputs),
+            "bills": self.bills and self.bills.as_json(),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sides, what they were made from otherwise, and what was measured of them."""
+
+    found: Compared
+    apart: tuple[Apart, ...] = field(repr=False, default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program, as ``compare --json`` does."""
+        return {**self.found.as_json(), "differ_in": [one.as_json() for one in self.apart]}
+
+    def _table(self) -> tuple[str, tuple[str, ...], list[tuple[Any, ...]]]:
+        rows = [
+            (one.title, side, value.mean, value.low, value.high, len(value.seeds))
+            for one in self.found.telling
+            for side, value in one.sides.items()
+        ]
+        return " against ".join(self.found.sides), _COLUMNS, rows
+
+    def __str__(self) -> str:
+        return text_table(*self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table())
+
+
+def arms_compared(recipe: Recipe, store: Store, arms: Sequence[str] = ()) -> Compared:
+    """Return the arms of a recipe side by side, as far as a store has them.
+
+    Args:
+        recipe: with ``[arms]``.
+        store: where it was run.
+        arms: those that are meant; all if none is named.
+
+    Raises:
+        InputError: if there is no such arm, or nothing of them is made.
+    """
+    told = recipe.arms
+    if told is None:
+        msg = "this recipe has no [arms]; name two artifacts of the store"
+        raise InputError(msg)
+    names = [name for name in told.names if not arms or name in arms]
+    told.of(arms)  # raises where there is none of that name
+    sides, lacking = [], []
+    for name in names:
+        runs: dict[str, dict[str, Run]] = {}
+        for cell in told.of([name]):
+            for base, made in cell.stages.items():
+                manifest = None if told.shared(made) else _made(recipe, store, made)
+                if manifest is not None and _measures(manifest):
+                    seed = cell.seed if _is_seeded(recipe, base, name) else None
+                    runs.setdefault(base, {}).setdefault(made, Run(manifest, seed))
+                elif manifest is None and not told.shared(made):
+                    lacking.append(made)
+        by_place = {base: tuple(own.values()) for base, own in runs.items()}
+        sides.append(Side(name or "all seeds", by_place))
+    if not any(side.runs for side in sides):
+        msg = (
+            f"nothing is measured of {listed(names) or 'its seeds'} in {store.root} yet: run the "
+            "recipe first, and let it have a stage 'evaluate'"
+        )
+        raise InputError(msg)
+    notes = []
+    if lacking:
+        few = listed(list(dict.fromkeys(lacking)), 6)
+        notes.append(f"not made yet: {few}; what is told is of the rest")
+    return compared(store, _evaluations_first(sides), notes)
+
+
+def told_of_arms(recipe: Recipe, store: Store) -> Compared | None:
+    """Return a recipe's arms side by side for the end of a run; None where there is nothing yet."""
+    if recipe.arms is None:
+        return None
+    try:
+        return arms_compared(recipe, store)
+    except InputError:  # nothing is measured of them: no stage does, or a run made other stages
+        return None
+
+
+def _is_seeded(recipe: Recipe, base: str, arm: str) -> bool:
+    """Return whether a stage differs between the seeds of an arm."""
+    assert recipe.arms is not None  # noqa: S101 - who asks has looked
+    return len({cell.stages.get(base) for cell in recipe.arms.of([arm])}) > 1 or (
+        len(recipe.arms.seeds) == 1
+    )
+
+
+def _evaluations_first(sides: Sequence[Side]) -> list[Side]:
+    """Return sides whose trainers' own numbers stand behind their evaluations."""
+    return [
+        Side(
+            side.name,
+            dict(sorted(side.runs.items(),
+                        key=lambda item: not is_evaluation(item[1][0].manifest.measures))),
+        )
+        for side in sides
+    ]  # fmt: skip
+
+
+def _measures(manifest: Manifest) -> bool:
+    return is_evaluation(manifest.measures) or manifest.kind == "model"
+
+
+def _made(recipe: Recipe, store: Store, stage: str) -> Manifest | None:
+    """Return what a store has of a stage.
+
+    Raises:
+        InputError: if it was made from something else than the recipe asks for.
+    """
+    manifest = store.get(recipe.ref(stage))
+    if manifest is None:
+        return None
+    changes = changed_keys(manifest.stage, recipe.literals(stage))
+    if changes:
+        msg = (
+            f"{manifest.ref} was made from something else than the recipe asks for now: "
+            f"{listed(changes, 4)}; run the recipe, or compare with the one that it was made by"
+        )
+        raise InputError(msg)
+    return manifest
+
+
+def sides_of(store: Store, names: Sequence[str]) -> tuple[list[Side], list[str]]:
+    """Return artifacts as sides, and what is to be told of them.
+
+    Raises:
+        StoreError: if there is none of a name.
+        InputError: if something has several evaluations, or is named twice.
+    """
+    found = [store.find(name) for name in names]
+    twice = [str(one.ref) for place, one in enumerate(found) if one in found[:place]]
+    if twice:
+        msg = f"{twice[0]} is named twice, and does not differ from itself"
+        raise InputError(msg)
+    notes: list[str] = []
+    sides = []
+    for manifest in found:
+        run = _evaluated(store, manifest, notes)
+        if run is not None:
+            sides.append(Side(str(manifest.ref), {_PLACE: (run,)}))
+        else:
+            notes.append(f"no evaluation rests on {manifest.ref}")
+            own = {"own measures": (Run(manifest),)}
+            sides.append(Side(str(manifest.ref), own if manifest.kind == "model" else {}))
+    return sides, notes
+
+
+_PLACE = "evaluation"
+
+
+def _evaluated(store: Store, manifest: Manifest, notes: list[str]) -> Run | None:
+    """Return where something is measured: itself, or the one evaluation that rests on it.
+
+    Raises:
+        InputError: if there are several.
+    """
+    if is_evaluation(manifest.measures):
+        return Run(manifest)
+    newest = {
+        one.name: one
+        for one in store.manifests()
+        if is_evaluation(one.measures) and _rests_on(store, one, manifest)
+    }
+    if not newest:
+        return None
+    if len(newest) > 1:
+        names = listed([str(one.ref) for one in newest.values()], _MOST)
+        msg = f"{manifest.ref} has {len(newest)} evaluations; name one of them: {names}"
+        raise InputError(msg)
+    evaluation = next(iter(newest.values()))
+    systems = _resting_on(store, evaluation, manifest)
+    notes.append(f"{manifest.ref} is measured in {evaluation.ref}, as {listed(list(systems))}")
+    return Run(evaluation, None, systems)
+
+
+def _resting_on(store: Store, evaluation: Manifest, manifest: Manifest) -> tuple[str, ...]:
+    """Return the systems of an evaluation that rest on something."""
+    inputs = {item.name.partition("@")[0]: item for item in evaluation.inputs if item.is_artifact}
+    found = []
+    named = {**evaluation.stage.get("systems", {}), **evaluation.stage.get("models", {})}
+    for system, stages in named.items():
+        for stage in [stages] if isinstance(stages, str) else stages:
+            item = inputs.get(stage)
+            made = store.find(item.name) if item is not None else None
+            if made is not None and _rests_on(store, made, manifest):
+                found.append(system)
+    return tuple(dict.fromkeys(found)) or tuple(evaluation.measures["systems"])
+
+
+def _rests_on(store: Store, one: Manifest, other: Manifest) -> bool:
+    """Return whether an artifact is another one, or was made from it in however many steps."""
+    return other.ref in {made.ref for made in (one, *_behind(store, one))}
+
+
+def made_otherwise(store: Store, one: Manifest, other: Manifest) -> Apart:
+    """Return what two artifacts were made from otherwise, without their bills."""
+    first, second = (
+        {str(made.ref): made for made in _behind(store, manifest)} for manifest in (one, other)
+    )
+    inputs = [
+        *(f"{ref} is behind {one.ref} alone" for ref in first if ref not in second),
+        *(f"{ref} is behind {other.ref} alone" for ref in second if ref not in first),
+    ]
+    settings = changed_keys(one.stage, other.stage)
+    return Apart(str(one.ref), str(other.ref), tuple(settings), tuple(inputs))
+
+
+def _behind(store: Store, manifest: Manifest) -> list[Manifest]:
+    """Return the artifacts that something rests on, as far as the store has them."""
+    found: dict[str, Manifest] = {}
+    left = [item.name for item in manifest.inputs if item.is_artifact]
+    while left:
+        name = left.pop(0)
+        if name in found:
+            continue
+        try:
+            made = store.find(name)
+        except StoreError:
+            continue
+        found[name] = made
+        left += [item.name for item in made.inputs if item.is_artifact]
+    return [*found.values()]
+
+
+def arms_apart(recipe: Recipe, arms: Sequence[str]) -> list[Apart]:
+    """Return what any two arms set otherwise."""
+    told = recipe.arms
+    assert told is not None  # noqa: S101 - who asks has looked
+    names = [name for name in told.names if name and (not arms or name in arms)]
+    found = []
+    for one, other in combinations(names[:_MOST], 2):
+        first, second = dict(told.sets.get(one, {})), dict(told.sets.get(other, {}))
+        lines = [
+            f"{key}: {_said(first, key)} -> {_said(second, key)}"
+            for key in dict.fromkeys([*first, *second])
+            if first.get(key) != second.get(key)
+        ]
+        found.append(Apart(one, other, tuple(lines), ()))
+    return found
+
+
+def _said(sets: dict[str, Any], key: str) -> str:
+    return f"{sets[key]!r:.80}" if key in sets else "as the recipe has it"
+
+
+def compare(
+    space: Questions, names: Sequence[str], recipe: PathLike | None, allow: Sequence[PathLike]
+) -> Comparison:
+    """Compare arms of a recipe, or artifacts; see :meth:`mashbill.Workspace.compare`."""
+    from mashbill.core.recipe import load_recipe
+
+    store = space.store()
+    loaded = None if recipe is None else load_recipe(recipe_path(recipe), [*map(Path, allow)])
+    if loaded is not None and check_arms(loaded, names):
+        apart = []
+        for one in arms_apart(loaded, names):
+            results = [_result(loaded, store, arm) for arm in (one.first, one.second)]
+            apart.append(replace(one, bills=_bills(space, results)))
+        return Comparison(arms_compared(loaded, store, names), tuple(apart))
+    if len(names) < 2:
+        msg = "name two artifacts, such as evaluations or models; or --recipe with [arms]"
+        raise InputError(msg)
+    sides, notes = sides_of(store, names)
+    made = [store.find(name) for name in names]
+    apart = [
+        replace(
+            made_otherwise(store, one, other), bills=_bills(space, [str(one.ref), str(other.ref)])
+        )
+        for one, other in combinations(made[:_MOST], 2)
+    ]
+    return Comparison(compared(store, sides, notes), tuple(apart))
+
+
+def _result(recipe: Recipe, store: Store, arm: str) -> str:
+    """Return the artifact that the bill of an arm is about, if it is made: its first seed's."""
+    assert recipe.arms is not None  # noqa: S101 - who asks has looked
+    base = recipe.arms.stages.get(recipe.result, recipe.result)
+    made = (cell.stages.get(base, "") for cell in recipe.arms.of([arm]))
+    refs = (recipe.ref(stage) for stage in made if stage)
+    return next((str(ref) for ref in refs if store.get(ref) is not None), "")
+
+
+def _bills(space: Questions, names: Sequence[str]) -> Difference | None:
+    if not all(names) or len(set(names)) < len(names):
+        return None
+    one, other = (space.bill(name) for name in names)
+    return one.against(other)
+
+
+def check_arms(recipe: Recipe, names: Sequence[str]) -> bool:
+    """Return whether names are arms of a recipe; artifacts otherwise.
+
+    Raises:
+        InputError: if some are arms and some are not.
+    """
+    known = recipe.arms.names if recipe.arms is not None else ()
+    are = [name in known for name in names]
+    if any(are) and not all(are):
+        stray = names[are.index(False)]
+        there = near(stray, known) or f"; arms: {', '.join(known)}"
+        msg = f"{stray!r} is no arm of this recipe, and {names[are.index(True)]!r} is{there}"
+        raise InputError(msg)
+    return recipe.arms is not None and all(are)
