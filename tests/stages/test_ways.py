@@ -231,6 +231,22 @@ def test_a_rewritten_row_keeps_its_columns_and_says_why_it_was_turned_down(tmp_p
     assert [row["sample"] for row in rows_of(twice, "out")] == [0, 1] * len(TEXTS)
 
 
+def test_a_rewritten_row_keeps_the_text_as_it_was_where_that_is_asked_for(tmp_path, monkeypatch):
+    rows = [*TEXTS, {"text": "a " * 50, "mood": "y"}]
+    corpus = CORPUS.replace('"corpus"', '"import"\ngenerator = "none"')
+    monkeypatch.setattr("tests_ways.CORPUS", corpus)
+    files = {"texts.jsonl": rows}
+    store = made(tmp_path, "rewrite", 'max_chars = 60\noriginal = "mood"', files)
+    kept, (gone,) = rows_of(store, "out"), rows_of(store, "out", "rejected")
+    assert [row["mood"] for row in kept] == [row["text"] for row in TEXTS]
+    assert [row["original_mood"] for row in kept] == [row["mood"] for row in TEXTS]
+    assert gone["mood"] == rows[-1]["text"]
+    assert "original" not in RewriteSpec(input="texts", teacher="t").model_dump()
+    for taken in ("text", "sample", "right", "_from"):
+        with pytest.raises(ValueError, match="choose another name"):
+            RewriteSpec(input="texts", teacher="t", original=taken)
+
+
 def test_rewriting_without_a_prompt_of_ones_own_says_what_it_is_for(tmp_path):
     for keys, words in (
         ('purpose = "cleaning"', "stays as it is"),
