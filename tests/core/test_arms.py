@@ -176,6 +176,21 @@ def test_students_and_the_stages_they_are(toy):
     assert recipe.teachers["unasked.a.s1"].model == "scratch.a.s1"
 
 
+def test_a_student_whose_stage_is_called_as_its_kind(toy):
+    data = tables(toy)
+    data["stages"] = {("student" if n == "scratch" else n): t for n, t in data["stages"].items()}
+    data["stages"]["heldout-scratch"]["model"] = "student"
+    data["teachers"]["student"] = {"kind": "student", "model": "student"}
+    drafts = {"kind": "generate", "input": "first", "teacher": "student", "prompt": "toy.txt"}
+    data["stages"]["drafts"] = drafts
+    data["recipe"]["result"] = "student"
+    data["arms"] = {"seeds": [1], "a": {"student": {"steps": 4}}, "b": {"student": {"steps": 5}}}
+    recipe = load_recipe(written(toy, data))
+    found = recipe.teachers["student.b.s1"]
+    assert (found.kind, found.model) == ("student", "student.b.s1")
+    assert recipe.stages["drafts.b.s1"].teacher == "student.b.s1"
+
+
 def test_a_stage_takes_another_one_of_all_arms(toy):
     data = tables(toy)
     data["stages"]["side-by-side"] = {

@@ -217,8 +217,8 @@ class _Writing:
         table, spec = self._asked.table(arm, node), self._asked.spec(arm, node)
         new = dict(table)
         if names and node[0] == "teachers":
-            new = {key: names.get(value, value) if value == spec.made_by else value
-                   for key, value in table.items()}  # fmt: skip
+            own = [key for key, value in table.items() if value == spec.made_by and key != "kind"]
+            new |= {key: names.get(spec.made_by, spec.made_by) for key in own}
         elif names:
             changed = type(spec).renamed(table, names)
             # A rebuild leaves out what is empty; here it stays as it was written.
