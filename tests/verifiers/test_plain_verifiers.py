@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mashbill.core.errors import InputError
 from mashbill.core.verifier import Case, VerifierSession
+from mashbill.verifiers.exact import ExactSpec
 from mashbill.verifiers.form import FormSpec
 from mashbill.verifiers.grounding import GroundingSpec, leaves
 from mashbill.verifiers.numeric import NumericSpec
@@ -160,3 +161,31 @@ def test_none_raises_for_any_text(output, other):
         score = scored(spec, output, other, text=other)
         assert score.reason
         assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301 - our own
+
+
+FIELDS = '{"who": "Ann", "price": 40, "tags": ["a", "b"], "none": null, "名": "猫"}'
+
+
+@pytest.mark.parametrize(
+    ("field", "output", "value"),
+    [
+        ("who", '{"who": "Ann"}', 1), ("who", ' {"who": " Ann ", "x": 1}\n', 1),
+        ("who", '{"who": "ann"}', 0), ("who", '{"price": "Ann"}', 0), ("who", "Ann", 0),
+        ("who", '["who", "Ann"]', 0), ("who", '{"who": null}', 0), ("who", "{" * 9999, 0),
+        ("price", '{"price": 40}', 1), ("price", '{"price": "40"}', 1),
+        ("price", '{"price": 40.5}', 0), ("tags", '{"tags":["a","b"]}', 1),
+        ("tags", '{"tags": ["b", "a"]}', 0), ("名", '{"名": "猫"}', 1), ("名", '{"名": "犬"}', 0),
+        ("none", '{"none": null}', None), ("missing", '{"missing": 1}', None),
+        *(("who", junk, 0) for junk in JUNK),
+    ],
+)  # fmt: skip
+def test_a_field_of_what_is_written_as_json_is_compared_by_itself(field, output, value):
+    assert scored(ExactSpec(field=field), output, FIELDS).value == value
+    assert scored(ExactSpec(field=field), output, "no JSON").value is None
+    assert scored(ExactSpec(field=field), FIELDS, output).value in (
+        {1, None} if value else {0, None}
+    )
+
+
+def test_an_older_exact_is_what_it_was():
+    assert "field" not in ExactSpec().model_dump()

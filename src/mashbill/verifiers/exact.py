@@ -1,12 +1,15 @@
 """``exact``: 1 if an output equals what is known to be right, else 0.
 
 Both are compared as they stand, in Unicode's composed form (NFC), so that one text typed on two
-machines is one text; ``fold`` and ``trim`` loosen that.
+machines is one text; ``fold`` and ``trim`` loosen that. With ``field`` both are JSON objects, of
+which the values of one key are compared: a rubric of such parts gives the share of fields that are
+right.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from unicodedata import normalize
 
 from mashbill.core.controls import of_reference
@@ -24,16 +27,22 @@ class ExactSpec(VerifierSpec):
 
     repeats: ClassVar[bool] = True
     needs_reference: ClassVar[bool] = True
+    added: ClassVar[frozenset[str]] = frozenset({"field"})
 
     kind: Literal["exact"] = "exact"
     trim: bool = True
     """whether white space around both is left out"""
     fold: bool = False
     """whether upper and lower case are the same"""
+    field: str = ""
+    """key whose value is compared, where outputs and references are JSON objects; all if empty"""
 
     def controls(self) -> tuple[Control, ...]:
         """Junk, another number and the right one."""
-        return tuple(of_reference("42", ["17", "-42"]))
+        right, *wrong = ("42", "17", "-42")
+        if self.field:
+            right, *wrong = (json.dumps({self.field: each}) for each in (right, *wrong))
+        return tuple(of_reference(right, wrong))
 
     def load(self, folder: Path, cache: Path, threads: int) -> Exact:
         """Return it; there is nothing to load."""
@@ -55,7 +64,15 @@ class Exact:
     def _one(self, case: Case) -> Score:
         if case.reference is None:
             return Score.undecided("there is no reference to compare with")
-        output, known = self._plain(case.output), self._plain(case.reference)
+        said, right = case.output, case.reference
+        if key := self._spec.field:
+            found, wanted = (_value(text, key) for text in (said, right))
+            if wanted is None:
+                return Score.undecided(f"the reference is no JSON object with a value of {key!r}")
+            if found is None:
+                return Score(0.0, f"it is no JSON object with a value of {key!r}")
+            said, right = found, wanted
+        output, known = self._plain(said), self._plain(right)
         if output == known:
             return Score(1.0, "equal to the reference")
         return Score(0.0, f"{_short(output)} is not {_short(known)}")
@@ -64,6 +81,18 @@ class Exact:
         plain = normalize("NFC", text)
         plain = plain.strip() if self._spec.trim else plain
         return normalize("NFC", plain.casefold()) if self._spec.fold else plain
+
+
+def _value(text: str, key: str) -> str | None:
+    """Return the value of a key of a JSON object, as JSON if no text; None if there is none."""
+    try:
+        read: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    value = read.get(key) if isinstance(read, dict) else None
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def _short(text: str) -> str:
