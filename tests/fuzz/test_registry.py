@@ -66,6 +66,7 @@ MAY_PARSE = {
     "verifiers.instructions.ifeval": "an answer: whatever it is, it is read or scored 0",
     "verifiers.instructions.spec": "a cell: whatever it is, it is read or the row is undecided",
     "verifiers.grounding": "an answer: whatever it is, it is read or scored 0",
+    "verifiers.exact": "an answer: whatever it is, it is read or scored 0",
     "verifiers.reasoning_gym.allowed": "the list that comes with the package",
     "verifiers.kept_apart": "what its own worker says, and the worker's reading of what we say",
     "verifiers.environment.rubrics": "a field of a task that a cell held",
