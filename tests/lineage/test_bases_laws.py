@@ -15,7 +15,7 @@ from mashbill.lineage.evidence.made import Made
 from mashbill.lineage.evidence.recomposing import recompose_model
 
 FILES = (FileDigest(file="w", sha256="0" * 64),)
-WAYS = [("base", "weights"), ("actor", "logits"), ("actor", "selection"), ("beside", "content")]
+WAYS = [("base", "weights"), ("actor", "logits"), ("actor", "selection"), ("base", "transform")]
 
 
 @st.composite
@@ -40,7 +40,7 @@ def committed(parts):
             inputs.append(InputRef(name=name, role=role, channel=channel, digest=part.root))
         else:
             told = digest_bytes(canonical(part.model_dump(mode="json")))
-            called = {"actor": "teacher", "beside": "verifier"}.get(role, role)
+            called = {"actor": "teacher"}.get(role, role)
             inputs.append(InputRef(name=part.title, role=called, channel=channel, digest=told,
                                    source=part))  # fmt: skip
     files = digest([[one.file, one.sha256] for one in FILES])

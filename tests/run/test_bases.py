@@ -394,3 +394,17 @@ def test_a_taking_in_that_was_cut_off_is_done_anew(tmp_path, monkeypatch):
     store, _ = run_toy(path, own / "store", [tmp_path / "other"])
     assert members_of(store, "next") == [(Channel.WEIGHTS, "tuned@1")]
     assert Auditor(store.root).run().findings == []
+
+
+def test_what_is_held_out_beside_is_on_no_bill(tmp_path):
+    pytest.importorskip("torch")
+    stages = (
+        ROWS + ROWS.replace(".rows]", ".held]").replace('"own"', '"held out"') + "\n[stages.s]\n"
+        'kind = "pretrain"\ninputs = ["rows"]\nheldout = "held"\nsteps = 1\nlayers = 1\n'
+        "width = 16\nheads = 2\nvocabulary = 512\nbatch_tokens = 64\ncontext = 32\n"
+    )
+    rows = [{"text": f"a day {n}"} for n in range(6)]
+    store = run_stages(tmp_path, stages, {"rows.jsonl": rows}, "")
+    (line,) = bill_of(store, "s")
+    assert (line.source.name, line.owed) == ("own", (1.0, 1.0))
+    assert Auditor(store.root).run().findings == []

@@ -59,6 +59,8 @@ def _drops(spec: StageSpec, table: NodeTable, node: str) -> bool:
 def learned_beside(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> list[Actor]:
     """Return what reached a model beside the rows that it learned from: bases, live teachers.
 
+    What is only held out beside them, to be measured by, reached nothing.
+
     Args:
         recipe: the recipe.
         name: the stage that makes the model.
@@ -67,7 +69,7 @@ def learned_beside(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> l
     return [
         (use.via, _acts(recipe, use, tables))
         for use in recipe.uses(name)
-        if use.role in {"base", "actor", "beside"}
+        if use.role in {"base", "actor"}
     ]
 
 

@@ -310,7 +310,7 @@ def _beside(manifest: Manifest, inputs: Mapping[str, Made]) -> list[Actor]:
     """Return what reached a model beside the rows that it learned from, in the manifest's order."""
     found: list[Actor] = []
     for item in manifest.inputs:
-        if item.role == "trained-on":
+        if item.role in {"trained-on", "beside"}:
             continue
         if item.is_artifact:
             found.append((item.channel, inputs[item.name].table))
