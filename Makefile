@@ -9,7 +9,7 @@ TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: help dev setup demo test slow check fix bench clean
+.PHONY: help dev setup demo test slow peers check fix bench clean
 
 help:  ## this list
 	@sed -n -E 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -49,6 +49,17 @@ test: $(VENV)/tested  ## tests, against the wheel
 
 slow: $(VENV)/tested  ## those that take their time: kills, real servers, long chains, every environment
 	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m slow
+
+# Suites of others in an environment of their own, as `mashbill harness` says; torch first, and alone.
+SUITES = lm-eval==0.4.13 inspect-ai==0.3.285 transformers==5.23.0 accelerate==1.15.0
+SUITE = $(CURDIR)/benchmarks/.venv-suites/bin/python
+$(SUITE):
+	$(PYTHON) -m venv benchmarks/.venv-suites
+	$@ -m pip install --quiet torch==2.13.0
+	$@ -m pip install --quiet $(SUITES)
+
+peers: $(VENV)/tested $(SUITE)  ## tests that want environments of others: lm-eval and inspect-ai on a tiny model
+	MASHBILL_LM_EVAL=$(SUITE) MASHBILL_INSPECT_AI=$(SUITE) $(BIN)/python -m pytest -q -n 0 -m slow tests/evals/test_harness.py
 
 check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/ruff check .

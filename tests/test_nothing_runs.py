@@ -67,6 +67,10 @@ LISTED = {
     "verifiers/maths/fallback.py": {
         "importlib.import_module": "math-verify by its name, where the extra is installed",
     },
+    "evals/suites/environments.py": dict.fromkeys(
+        ("subprocess.Popen", "subprocess.run"),
+        "an interpreter that the user names by a variable of the shell, never a recipe",
+    ),
     "verifiers/kept_apart.py": {
         "subprocess.Popen": "a module of ours, which asks an installed package and is ended",
         "importlib.util.find_spec": "looks whether the package is there; loads nothing",

@@ -96,6 +96,8 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "evals.suites.environments:run": "what a suite says, to be written",
+    "evals.suites.environments:_last": "the end of that, shown as a text",
     "core.threads:usable_cores": "the kernel's own numbers",
     "models.logit_cache:_unpack": "flat files in the stage's scratch, to be written",
     "train.examples:_read": "our own scratch",

@@ -35,6 +35,7 @@ HOME = {
     "report": "running",
     "rewards": "rewards",
     "compare": "comparing",
+    "harness": "harness",
     "overlap": "overlap",
     "whatif": "whatif",
     "conduct": "conduct",
@@ -66,6 +67,8 @@ HELP = {
     "report": "Write one HTML file about an artifact; it opens offline.",
     "rewards": "Print what verifiers paid for: pass rates, correlations, signs of a hacked reward.",
     "compare": "Put results side by side: arms of a recipe, evaluations, models; paired intervals.",
+    "harness": "Say how to make an environment for lm-eval or inspect-ai, and whether one is "
+    "named.",
     "overlap": "Say whether two datasets share a text, a prompt, a user. Exit 0 no, 1 yes.",
     "whatif": "Show what breaks if some sources go: losses, substitutes, earliest rebuilds, "
     "impact.",

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-Metric = Literal["accuracy", "score", "bits_per_byte"]
+Metric = Literal["accuracy", "score", "bits_per_byte", "suite"]
 """what systems are measured by: part of the rows on which a system said what humans said; mean of a
-verifier's scores; how many bits a model needs for a byte of a text"""
+verifier's scores; how many bits a model needs for a byte of a text; figures of a suite's tasks, by
+task, which no one number stands for"""
 METRICS: tuple[Metric, ...] = get_args(Metric)
 WORDS: dict[Metric, str] = {
     "accuracy": "accuracy", "score": "mean score", "bits_per_byte": "bits per byte",
+    "suite": "figures",
 }  # fmt: skip
 """what each is called"""
 
@@ -81,6 +83,18 @@ class Evaluation:
         return None if low is None or high is None else (low, high)
 
     @property
+    def figures(self) -> list[tuple[str, str, str, Mapping[str, Any]]]:
+        """What a suite told: (task, metric, system, figure), by task."""
+        found = [
+            (str(task), str(metric), system, told)
+            for system, result in self.systems.items()
+            for task, metrics in _table(result.facts.get("tasks")).items()
+            for metric, told in _table(metrics).items()
+            if isinstance(told, Mapping)
+        ]
+        return sorted(found, key=lambda one: one[:2])
+
+    @property
     def retention(self) -> tuple[Mapping[str, Any], ...]:
         """How much of its teacher's score each student has."""
         return _tables(self.measures.get("retention"))
@@ -127,6 +141,10 @@ def _value(facts: Mapping[str, Any], metric: Metric) -> float:
     if found is None:
         return 0.0 if metric == "accuracy" else math.nan
     return found
+
+
+def _table(told: Any) -> Mapping[str, Any]:
+    return told if isinstance(told, Mapping) else {}
 
 
 def _tables(told: Any) -> tuple[Mapping[str, Any], ...]:

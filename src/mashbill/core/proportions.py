@@ -20,4 +20,5 @@ def wilson(share: float, count: float) -> tuple[float, float]:
     whole = 1 + Z**2 / count
     centre = (share + Z**2 / (2 * count)) / whole
     half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / whole
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    # What was seen lies within, whatever is lost in the last bits.
+    return max(min(centre - half, share), 0.0), min(max(centre + half, share), 1.0)

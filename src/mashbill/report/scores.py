@@ -32,6 +32,8 @@ class Scores:
 
 def scores(evaluation: Evaluation) -> Scores:
     """Return what each system is worth, the best first."""
+    if evaluation.metric == "suite":
+        return _of_suite(evaluation)
     found = evaluation.by_value()
     columns = [("system", [name for name, _ in found])]
     columns.append((WORDS[evaluation.metric], [_number(one.value) for _, one in found]))
@@ -41,6 +43,25 @@ def scores(evaluation: Evaluation) -> Scores:
     columns += _of_scores(found) + _of_likelihood(found) + _of_seeds(found)
     rows = zip(*(cells for _, cells in columns), strict=True)
     return Scores(_title(evaluation), tuple(name for name, _ in columns), tuple(rows))
+
+
+def _of_suite(evaluation: Evaluation) -> Scores:
+    """Return what a suite told of each system, by task and metric."""
+    rows = []
+    for task, metric, system, told in evaluation.figures:
+        seeds = _table(told.get("seeds"))
+        spread = f"{_number(seeds.get('sd'))} ({seeds.get('seeds')})" if seeds else ""
+        worse = " (fewer is better)" if told.get("higher_is_better") is False else ""
+        rows.append(
+            (
+                task, f"{metric}{worse}", system, _number(told.get("value")),
+                _interval(told.get("low"), told.get("high")), _count(told.get("samples")), spread,
+            )
+        )  # fmt: skip
+    head = ("task", "metric", "system", "value", "95% interval", "items", "sd over seeds")
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    return Scores(f"Tasks of {evaluation.measures.get('by', 'a suite')}", head, tuple(rows))
 
 
 def _title(evaluation: Evaluation) -> str:

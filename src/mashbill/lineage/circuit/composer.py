@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.core.source import Source
+from mashbill.core.source import Channel, Source
 from mashbill.lineage.circuit.nodes import NodeTable, reachable
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ class Composer:
         """first code of each input: a row's code is its input's offset plus its node's number"""
         self._single = np.full(len(self._parts), -1, np.int32)
         self._pairs: dict[tuple[int, ...], int] = {}
+
+    def bring(self, source: Source) -> int:
+        """Return the number of the node of rows that a first stage brings from a source.
+
+        What acts on them is behind them, too, as a model is that a suite of tasks was put to.
+        """
+        node = self.table.add_source(source)
+        if self._actors and not self._parts:
+            node = self.table.add_made([(Channel.CONTENT.value, node), *self._actors])
+        return self.table.number(node)
 
     def compose(self, codes: Iterable[int]) -> int:
         """Return the number of the node of rows made of rows with these codes."""

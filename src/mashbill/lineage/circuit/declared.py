@@ -101,5 +101,5 @@ def row_nodes(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> Compos
     rows = [(use.via, tables[use.name]) for use in uses if use.role == "rows"]
     composer = Composer(rows, actors)
     for source in spec.sources(recipe.folder):
-        composer.table.number(composer.table.add_source(source))
+        composer.bring(source)
     return composer

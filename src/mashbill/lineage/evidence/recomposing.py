@@ -80,7 +80,7 @@ def recompose_dataset(
     if any(item.role == "rows" for item in manifest.inputs):
         _compare_rows(manifest, table, [*kept, *rejected], inputs, composer, found)
     else:
-        _only_sources(table, found)
+        _only_sources(manifest, table, inputs, found)
     _compare_whole(manifest, table, kept, found)
     return found
 
@@ -188,14 +188,22 @@ def _no_others(
             found.wrong.append(f"node {node[:16]}... stands for no row and follows from no input")
 
 
-def _only_sources(table: NodeTable, found: Composed) -> None:
-    """See that what a first stage brings in rests on sources alone."""
+def _only_sources(
+    manifest: Manifest, table: NodeTable, inputs: Mapping[str, Made], found: Composed
+) -> None:
+    """See that what a first stage brings in rests on sources, and on what acted on it, alone."""
+    acted = {inputs[item.name].table.root for item in manifest.inputs if item.is_artifact}
     for node in table.numbered:
         body = table.bodies[node]
-        parts = [table.bodies[part] for part in parts_of(body)]
-        if any(part["type"] != "source" for part in parts) or body["type"] in {"dataset", "model"}:
+        names = set(parts_of(body))
+        others = [table.bodies[name] for name in names - acted]
+        if any(part["type"] != "source" for part in others) or body["type"] in {"dataset", "model"}:
             found.wrong.append(
                 f"node {node[:16]}... of a stage without inputs rests on more than sources"
+            )
+        elif acted - names:
+            found.wrong.append(
+                f"node {node[:16]}... does not rest on all that its manifest says acted on it"
             )
     found.not_derived.append("where its rows came from is the recipe's word: nothing is behind it")
 

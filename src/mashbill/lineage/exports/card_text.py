@@ -169,6 +169,9 @@ def _evaluation(account: Account) -> list[str]:
     lines: list[str] = []
     for name, found in account.evaluations:
         systems = list(found.systems.items())
+        if found.metric == "suite":
+            lines += [*([""] if lines else []), *_suite(name, found)]
+            continue
         rows = counted(found.rows or 0, "held-out row")
         against = " with human labels" if found.metric == "accuracy" else ""
         beside = ["macro F1"] if found.metric == "accuracy" else []
@@ -183,6 +186,16 @@ def _evaluation(account: Account) -> list[str]:
             *_majority(found),
         ]
     return lines
+
+
+def _suite(name: str, found: Evaluation) -> Iterator[str]:
+    """Yield what a suite of tasks told."""
+    yield from (f"{markdown(name)}: tasks of {markdown(found.measures.get('by', 'a suite'))}.", "")
+    yield from (table_row(["task", "metric", "system", "value", "standard error"]), table_rule(5))
+    for task, metric, system, told in found.figures[:_SYSTEMS]:
+        value, error = (told.get(key) for key in ("value", "stderr"))
+        cells = [f"{one:.3f}" if isinstance(one, int | float) else "" for one in (value, error)]
+        yield table_row([task, metric, system, *cells])
 
 
 def _scores(systems: list[tuple[str, Result]]) -> Iterator[list[str]]:
