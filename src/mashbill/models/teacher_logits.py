@@ -18,6 +18,7 @@ from mashbill.models.causal_base import CausalBase
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.folder import describe
 from mashbill.models.logit_cache import ids_digest, ids_of
+from mashbill.models.products import fast_linear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ class TeacherLogits:
         return weight[: self.vocabulary], None if bias is None else bias[: self.vocabulary]
 
     @torch.no_grad()
+    @fast_linear()
     def states(self, sequences: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the state behind each token, sequences one behind the other."""
         groups = [list(sequences)] if self._base.packs else [[each] for each in sequences]
@@ -79,6 +81,7 @@ class TeacherLogits:
         return torch.cat(found)
 
     @torch.no_grad()
+    @fast_linear()
     def records(
         self,
         sequences: Sequence[tuple[Sequence[int], Sequence[bool]]],

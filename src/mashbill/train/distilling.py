@@ -33,6 +33,7 @@ from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.llama import Shape, config_of
 from mashbill.models.logit_cache import Cached, How, ids_digest, ids_of, open_cache
 from mashbill.models.logit_records import Records
+from mashbill.models.products import fast_linear
 from mashbill.models.teacher_logits import TeacherLogits, template_digest
 from mashbill.train.batches import Batches
 from mashbill.train.checkpoint import Checkpoint, chosen
@@ -48,7 +49,6 @@ from mashbill.train.losses import (
 )
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_dtype
-from mashbill.train.products import fast_linear
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
 

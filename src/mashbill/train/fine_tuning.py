@@ -27,6 +27,7 @@ from mashbill.core.store import write_atomically
 from mashbill.models.causal_base import CausalBase
 from mashbill.models.causal_writer import CausalWriter
 from mashbill.models.conversation_tokens import ConversationTokens
+from mashbill.models.products import fast_linear
 from mashbill.train.activations import recompute_activations
 from mashbill.train.adapters import adapted, merged
 from mashbill.train.batches import Batches
@@ -35,7 +36,6 @@ from mashbill.train.examples import Examples, examples
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_dtype
-from mashbill.train.products import fast_linear
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
 

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import torch
 
+from mashbill.models.products import fast_products
 from mashbill.train.divergences import (
     Apart,
     Divergence,
@@ -34,7 +35,6 @@ from mashbill.train.divergences import (
     exact_of,
     logits_of,
 )
-from mashbill.train.products import fast_products
 
 __all__ = [
     "TILE",

@@ -21,12 +21,12 @@ import torch
 from torch import nn
 
 from mashbill.models.llama import Llama, Rotations, Shape
+from mashbill.models.products import fast_linear, fast_products
 from mashbill.train.durable import keep, kept
 from mashbill.train.losses import linear_cross_entropy, token_nats
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.muon import StackedMuon
 from mashbill.train.packed import Blocks, blocks_in_order, once
-from mashbill.train.products import fast_linear, fast_products
 from mashbill.train.rates import Schedule, rate_at
 from mashbill.train.token_file import PIECE, TokenFile, mapped
 

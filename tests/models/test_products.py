@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mashbill.train import products
+from mashbill.models import products
 from mashbill.train.memory import freed_memory_kept
 
 
@@ -54,6 +54,15 @@ def test_what_was_set_is_set_again():
         raise KeyError
     assert torch.get_float32_matmul_precision() == before
     assert functional.linear is own
+
+
+def test_a_block_in_a_block_leaves_the_outer_one_as_it_was(elsewhere):
+    """As a teacher's that runs beside its student."""
+    with products.fast_linear():
+        outer = functional.linear
+        with products.fast_linear():
+            pass
+        assert functional.linear is outer
 
 
 def test_what_is_frozen_keeps_nothing_of_what_it_read(elsewhere):
