@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.cli.options import out
 from mashbill.cli.printing import table
+from mashbill.core.curves import told_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def print_training(ran: Ran) -> None:
             curve, rate = curves[name], item.training.get("tokens_per_second")
             listing.add_row(
                 str(item.manifest.ref) if not place else "",
-                name.replace("_", " "),
+                told_as(name),
                 *(_number(curve[key]) for key in ("first", "last", "least")),
                 f"{curve['last_step'] + 1:,}",
                 f"{rate:,.0f}" if rate and not place else "",

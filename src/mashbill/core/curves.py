@@ -308,6 +308,11 @@ def last_of(curve: Curve) -> float:
     return float(curve.values[-recent:].mean())
 
 
+def told_as(name: str) -> str:
+    """Return what a curve is called to people."""
+    return name.replace("held_out", "held-out").replace("_", " ")
+
+
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 

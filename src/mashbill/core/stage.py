@@ -20,6 +20,7 @@ from mashbill.core.literals import Literals
 from mashbill.core.looking import Looks, Unlooked
 from mashbill.core.model import Predictor, Writer
 from mashbill.core.record import columns_beside
+from mashbill.core.samples import Sample
 from mashbill.core.source import Channel, Purpose, Source, via
 from mashbill.core.teacher import Asks, Choosing, TeacherSession
 from mashbill.core.use import StudentKind
@@ -164,6 +165,8 @@ class StageContext:
     """trainers: the model as it stands in memory; what was written is held against it"""
     processes: int = 1
     """trainers that can: how many train together"""
+    samples: list[Sample] = field(default_factory=list)
+    """trainers: what the base said and the trained model says to held-out prompts, a few of them"""
     curves: Curves = field(default_factory=Curves)
     """trainers: what is measured at each step, see :mod:`mashbill.core.curves`"""
 

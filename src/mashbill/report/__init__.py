@@ -8,6 +8,7 @@ from mashbill.core.store import write_atomically
 from mashbill.lineage.bills.text import conclusion_text, share_text
 from mashbill.lineage.evidence.hop import Hop
 from mashbill.report.arm_drawing import drawings
+from mashbill.report.curve_drawing import draw_curves, draw_gains
 from mashbill.report.data.page import HEADS, data_of, page_of
 from mashbill.report.data.profile import profile
 from mashbill.report.drawing import draw_chain, draw_systems
@@ -34,6 +35,11 @@ __all__ = ["write_report"]
 
 _INDENTED = 20  # levels of a trace; what lies deeper stands below each other
 _LEVELS = 20  # of pass@1 by level that are drawn
+_GAINS = {
+    "accuracy": "difference in accuracy; above 0 the first is better",
+    "score": "difference in mean score; above 0 the first is better",
+    "bits_per_byte": "difference in bits a byte; below 0 the first is better",
+}
 _HOPS_SHOWN = 300  # of one trace: a page is to be read
 
 
@@ -98,9 +104,13 @@ def write_report(
         heads=HEADS,
         data=[page_of(profile(store, one)) for one in looked],
         unlooked=[one for one in about if one not in looked],
-        evaluations=[(one, draw_systems(one.found)) for one in facts.evaluations],
         arms=arms,
         drawn_arms=drawings(arms.telling) if arms is not None else [],
+        evaluations=[
+            (one, draw_systems(one.found), draw_gains(one.found.compare, _GAINS[one.found.metric]))
+            for one in facts.evaluations
+        ],
+        trainings=[(one, [draw_curves(panel) for panel in one.panels]) for one in facts.trainings],
         rewards=[(one, signs(one), _drawings(one)) for one in rewards],
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ from mashbill.lineage.evidence.trace import Tracer
 from mashbill.lineage.evidence.withheld import withheld
 from mashbill.report.confusion import Shown
 from mashbill.report.judges import Judged, judged_in
+from mashbill.report.trainings import Training, trainings_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +104,8 @@ class ReportFacts:
     """(artifact, what its stage warned of), of all artifacts that the result rests on"""
     judged: tuple[Judged, ...]
     """what judges said, of all artifacts that the result rests on"""
+    trainings: tuple[Training, ...]
+    """how the models were trained, of all that the result rests on, and itself"""
     decided: tuple[dict[str, Any], ...]
     """what was decided before each run, and who accepted it, as the ledger has it"""
 
@@ -142,6 +145,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             head=entries[-1].digest,
             signers=tuple(sorted({entry.keyid for entry in entries})),
             calls=journal.totals() if journal else (0, 0, 0.0),
+            trainings=trainings_behind(store, table, hidden),
             decided=decided_runs(store),
         )
     finally:

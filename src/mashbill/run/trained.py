@@ -14,6 +14,7 @@ from mashbill.core.curves import CURVES
 from mashbill.core.errors import StoreError
 from mashbill.core.learning import Learned, RowSizes, learned_table, set_by_trainer, weigh
 from mashbill.core.record import BILL
+from mashbill.core.samples import SAMPLES, measured
 from mashbill.core.store import LEARNED, publish
 from mashbill.core.weights import weighed, words_of
 from mashbill.lineage.circuit.composer import close_model
@@ -38,6 +39,8 @@ def make_model(task: Task) -> dict[str, Any]:
     task.spec.train(task.context, scratch)
     check_written(task, scratch)
     task.context.curves.end()
+    if task.context.samples:
+        task.context.measures[SAMPLES] = measured(task.context.samples)
     _write_curves(task, scratch)
     folder = task.store.folder("model", task.ref)
     committed_shards(task)
