@@ -9,7 +9,7 @@ TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: help dev setup demo test slow peers check fix bench clean
+.PHONY: help dev setup demo recipes test slow peers check fix bench clean
 
 help:  ## this list
 	@sed -n -E 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -43,6 +43,15 @@ $(VENV)/tested: $(VENV)/installed
 demo: $(VENV)/installed  ## run the main job: a report at the end
 	$(BIN)/mashbill run grey_area --store $(STORE)
 	$(BIN)/mashbill plan grey_area --store $(STORE) --teacher openai:gpt-4o-mini
+
+# What is made already is not made again: a run that was cut off goes on, and more seeds add to what is there.
+SEEDS ?= 1
+recipes: $(VENV)/tested  ## students that learn from a teacher: extract, then refinery; SEEDS=1,2,3,4,5 for more
+	set -e; for name in extract refinery; do \
+		sed 's/^seeds = .*/seeds = [$(SEEDS)]/' recipes/$$name.toml > recipes/.$$name.toml; \
+		$(BIN)/mashbill run recipes/.$$name.toml --store $(STORE)/$$name; \
+		rm recipes/.$$name.toml; \
+	done
 
 test: $(VENV)/tested  ## tests, against the wheel
 	$(BIN)/python -m pytest -q -n $(TESTERS) --dist loadfile -m "not slow"

@@ -1,0 +1,127 @@
+"""``recipes/extract.toml`` and ``recipes/refinery.toml``: students that learn from a teacher."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import mashbill as mb
+from mashbill.core.verifier import Case
+from mashbill.verifiers.grounding import GroundingSpec
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SMALLER = {
+    "extract": {
+        "letters": {"range": "[0.0, 0.06]"},
+        "heldout": {"range": "[0.0, 0.06]"},
+        "student": {"steps": "6", "batch": "4"},
+    },
+    "refinery": {
+        "first": {"range": "[0.0, 0.01]"},
+        "rest": {"range": "[0.07, 0.09]"},
+        "heldout": {"range": "[0.0, 0.002]"},
+        "refiner": {"steps": "12", "batch": "4"},
+        "scratch": {"steps": "8"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def bookings():
+    spec = importlib.util.spec_from_file_location("bookings", RECIPES / "data" / "bookings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows(name):
+    text = (RECIPES / "data" / f"{name}.jsonl").read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_letters_are_what_their_program_writes(bookings, monkeypatch):
+    written = {}
+    monkeypatch.setattr(bookings, "write", written.__setitem__)
+    bookings.main()
+    assert {name: rows(Path(name).stem) for name in written} == written
+    assert set(written) == {"bookings.jsonl", "bookings-heldout.jsonl"}
+
+
+def test_letters_that_a_student_is_held_to_share_no_wording_name_or_place(bookings):
+    learned, heldout = bookings.LEARNED, bookings.HELD_OUT
+    for part in ("bookings", "others", "first", "last", "places"):
+        assert not set(getattr(learned, part)) & set(getattr(heldout, part)), part
+        assert len(set(getattr(heldout, part))) == len(getattr(heldout, part)), part
+    texts = [row["text"] for name in ("bookings", "bookings-heldout") for row in rows(name)]
+    assert len(set(texts)) == len(texts)
+
+
+def test_what_is_right_stands_in_the_letter_and_often_more_of_its_kind(bookings):
+    looking = GroundingSpec().load(Path(), Path(), 1)
+    for name in ("bookings", "bookings-heldout"):
+        found = rows(name)
+        cases = [Case(row["fields"], row={"text": row["text"]}) for row in found]
+        assert {score.value for score in looking.score(cases)} == {1.0}
+        assert [json.dumps(json.loads(row["fields"]), sort_keys=True) for row in found] == [
+            row["fields"] for row in found
+        ]
+        prices = [len(re.findall(r"\d+ euros", row["text"])) for row in found]
+        assert sum(count > 1 for count in prices) > len(found) / 8
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        # The refinery's last model read no word of the teacher's: A has nothing against it.
+        ("refinery", {"A": ("none", None), "B": ("yes", 2), "C": ("yes", 2)}),
+        ("extract", {"A": ("yes", 1), "B": ("yes", 1), "C": ("yes", 1)}),
+    ],
+)
+def test_the_recipes_are_planned_and_say_what_the_last_model_was_distilled_from(
+    name, wanted, tmp_path
+):
+    plan = mb.open(tmp_path / "store").plan(RECIPES / f"{name}.toml")
+    told = {
+        verdict["definition"]: (verdict["conclusion"].split()[0], verdict["depth"])
+        for verdict in plan.as_json()["verdicts"]["any"]
+        if verdict["definition"] in wanted
+    }
+    assert told == wanted
+    if name == "refinery":
+        verdicts = plan.as_json()["verdicts"]["any"]
+        (path,) = [verdict["path"] for verdict in verdicts if verdict["definition"] == "B"]
+        assert {"transform"} == {step["channel"] for step in path}
+
+
+def smaller(name, folder):
+    """Copy the recipes, this one with less of all; return its path."""
+    shutil.copytree(RECIPES, folder)
+    path = folder / f"{name}.toml"
+    text = path.read_text("utf-8")
+    for stage, keys in SMALLER[name].items():
+        begin = text.index(f"[stages.{stage}]\n")
+        end = text.index("\n\n", begin)
+        part = text[begin:end]
+        for key, value in keys.items():
+            part, count = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", part)
+            assert count == 1, (stage, key)
+        text = text[:begin] + part + text[end:]
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.engines
+@pytest.mark.parametrize("name", ["extract", "refinery"])
+def test_a_little_of_each_recipe_runs_with_the_embedded_teacher(name, tmp_path):
+    ws = mb.open(tmp_path / "store")  # with the user's own cache, where the teacher lies
+    ran = ws.run(ws.plan(smaller(name, tmp_path / "r")))
+    found = ran.evaluations["evaluation"]
+    arms = {"extract": "student.verified", "refinery": "lm.refined"}
+    assert arms[name] in found.as_json()["systems"]
+    assert not ws.audit().findings
