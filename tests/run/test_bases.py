@@ -44,7 +44,7 @@ def test_a_folder_is_started_from_and_on_the_bill_by_its_weights(tmp_path):
     assert members_of(store, "tuned") == [(Channel.CONTENT, "own"), (Channel.WEIGHTS, "Tiny")]
     manifest = store.find("tuned")
     assert manifest.measures["started_from"] == {"Tiny": sha256}
-    assert manifest.stage["models"]["tiny"]["sha256"] == sha256
+    assert manifest.stage["bases"]["tiny"]["sha256"] == sha256
     assert Auditor(store.root).run().findings == []
 
 

@@ -24,7 +24,7 @@ from mashbill.core.source import Source
 if TYPE_CHECKING:
     from mashbill.core.stage import Uses
 
-MODELS = "models"
+MODELS = "bases"
 """key of a stage's literals: the bases that it starts from, as their tables say them"""
 _PACKAGED = {
     "name": "SmolLM2-135M-Instruct",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.artifact import ArtifactRef
+from mashbill.core.base_model import MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +46,7 @@ def is_address(name: str) -> bool:
 def given_by(literals: Mapping[str, Any]) -> frozenset[str]:
     """Return the addresses that a stage's literals name: of its bases, and of its students."""
     found = [
-        *(table.get("artifact") for table in _tables(literals, "models", "artifact")),
+        *(table.get("artifact") for table in _tables(literals, MODELS, "artifact")),
         *(table.get("model") for table in _tables(literals, "teachers", "student")),
     ]
     return frozenset(text for text in found if isinstance(text, str) and is_address(text))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from mashbill.core import registry
 from mashbill.core.arms import ARMS, Arms, declared
 from mashbill.core.arms_written import written_out
-from mashbill.core.base_model import KINDS, MODELS, ModelSpec
+from mashbill.core.base_model import KINDS, ModelSpec
 from mashbill.core.errors import PluginError, RecipeError
 from mashbill.core.explaining import explain, near
 from mashbill.core.plain_toml import read_toml
@@ -57,7 +57,7 @@ def written(path: Path) -> tuple[dict[str, Any], Arms | None]:
 
     def read(node: tuple[str, str], table: Mapping[str, Any], set_by: Mapping[str, str]) -> Any:
         key = ".".join(node)
-        if node[0] == MODELS:
+        if node[0] == "models":
             return base_table(path, key, dict(table), set_by)
         return spec_table(path, key, dict(table), *groups[node[0]], set_by=set_by)
 
