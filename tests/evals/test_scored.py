@@ -375,3 +375,117 @@ def test_whatever_was_scored_is_told_as_json_and_within_bounds(made):
         assert pair["low"] <= pair["high"]
         assert 0 <= pair["p"] <= 1
     assert (kept["ratio"] is None) == bool(kept["why"])
+
+
+JUDGED = """
+[stages.got]
+kind = "import"
+title = "got"
+source = "got.jsonl"
+generator = "by"
+
+[stages.answers]
+kind = "split"
+input = "got"
+range = [0.0, 1.0]
+
+[verifiers.good]
+kind = "rubric"
+[verifiers.good.parts.short]
+kind = "form"
+max_words = 4
+gate = 1.0
+[verifiers.good.parts.fine]
+kind = "judge"
+teachers = ["a"]
+prompt = "rubric.txt"
+columns = ["prompt"]
+accepts = "it is a toy, which looks for words"
+
+[stages.evaluation]
+kind = "evaluate"
+input = "got"
+by = "good"
+systems.s = "answers"
+"""
+SAID = [
+    {"prompt": f"Say something of {thing}.", "text": text, "by": "x"}
+    for thing, text in (
+        ("trains", "a dull awful train"), ("nights", None), ("rivers", "a lovely warm kind river"),
+        ("days", "a superb day"), ("films", "a kind film"),
+    )
+]  # fmt: skip
+
+
+def test_a_rubric_whose_judge_is_a_teacher_is_asked_and_stands_on_the_bill(tmp_path):
+    judge = (
+        '[teachers.a]\nkind = "fake"\nname = "Judge a"\nwords.no = ["is", "awful", "dull"]\n'
+        'words.yes = ["lovely", "bright", "kind", "superb", "warm"]\n'
+    )
+    rubric = "Q: {{ prompt }}\nOutput: {{ output }}\nIs it good? answer:"
+    store = run_stages(tmp_path, JUDGED, {"got.jsonl": SAID, "rubric.txt": rubric}, judge)
+    measures = store.find("evaluation").measures
+    rows = {row["prompt"]: row for row in rows_of(store, "evaluation")}
+    assert rows["Say something of days."]["s"] > rows["Say something of trains."]["s"]
+    assert sum(measures["systems"]["s"]["came"].values()) == len(rows)
+    assert "controls" in measures
+    done = CliRunner().invoke(app, ["bill", "evaluation", "--store", str(store.root)])
+    assert "Judge a" in done.output
+    assert CliRunner().invoke(app, ["audit", "--deep", "--store", str(store.root)]).exit_code == 0
+
+
+@pytest.mark.parametrize("cell", [None, "", "  "])
+def test_an_answer_that_is_not_there_is_missing_and_never_0(cell, tmp_path):
+    stages = """
+[stages.got]
+kind = "import"
+title = "got"
+source = "got.jsonl"
+generator = "by"
+
+[stages.answers]
+kind = "split"
+input = "got"
+range = [0.0, 1.0]
+
+[verifiers.same]
+kind = "exact"
+
+[stages.evaluation]
+kind = "evaluate"
+input = "got"
+by = "same"
+column = "said"
+reference = "known"
+systems.s = "answers"
+"""
+    rows = [
+        {"text": f"row {n}", "said": said, "known": "a", "by": "x"}
+        for n, said in enumerate(["a", "b", cell])
+    ]
+    store = run_stages(tmp_path, stages, {"got.jsonl": rows})
+    told = store.find("evaluation").measures["systems"]["s"]
+    # A text of nothing is an answer, as it is to verify; where there is no text there is none.
+    assert told["score"] == pytest.approx(0.5 if cell is None else 1 / 3)
+    assert ("missing" in told["came"]) == (cell is None)
+    assert sum(told["came"].values()) == 3
+
+
+def test_seeds_are_read_by_audits_removals_and_rebuilds(tmp_path, monkeypatch):
+    stages = "".join(answers(name, by) for name, by in zip("abcde", [*RIGHT][:5], strict=True))
+    keys = 'systems = { five = ["e", "b", "c", "d"], one = "a" }\ncompare = [["five", "one"]]\n'
+    store = evaluated(tmp_path, monkeypatch, stages, keys)
+    told = store.find("evaluation").measures["systems"]["five"]["seeds"]
+    assert told["seeds"] == 4
+    assert told["low"] < told["mean"] < told["high"]
+    at = ["--store", str(store.root)]
+    for command in (["audit", "--deep"], ["affected", "--kind", "test-double"]):
+        done = CliRunner().invoke(app, [*command, *at])
+        assert done.exit_code in (0, 1), done.output
+        assert "come out otherwise" not in done.output
+    assert "five" in CliRunner().invoke(app, ["affected", "--kind", "test-double", *at]).output
+    done = CliRunner().invoke(
+        app, ["rebuild", str(tmp_path / "some.toml"), "--kind", "test-double", *at,
+              "--to", str(tmp_path / "new" / "recipe.toml")],
+    )  # fmt: skip
+    assert "Traceback" not in done.output

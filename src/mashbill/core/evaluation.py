@@ -105,6 +105,20 @@ def is_evaluation(measures: Mapping[str, Any]) -> bool:
     return isinstance(measures.get("systems"), Mapping)
 
 
+def systems_in(literals: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return system -> the stages that it is, one a seed, from the literals of an evaluation.
+
+    Args:
+        literals: of the stage, as a manifest has them.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for key in ("systems", "models"):
+        for name, made in _table(literals.get(key)).items():
+            stages = made if isinstance(made, list | tuple) else (made,)
+            found[str(name)] = tuple(one for one in stages if isinstance(one, str))
+    return found
+
+
 def evaluation_of(measures: Mapping[str, Any]) -> Evaluation | None:
     """Return the evaluation among a manifest's measures; None if there is none.
 
@@ -114,7 +128,7 @@ def evaluation_of(measures: Mapping[str, Any]) -> Evaluation | None:
     if not is_evaluation(measures):
         return None
     said = measures.get("metric", "accuracy")
-    metric = next((one for one in METRICS if one == said), "accuracy")
+    metric: Metric = next((one for one in METRICS if one == said), "accuracy")
     systems = {
         str(name): Result(
             value=_value(facts, metric),

@@ -82,7 +82,7 @@ def _kinds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _few(values: np.ndarray) -> bool:
     """Return whether units may be of few kinds: sorting millions of different ones is dear."""
     some = values[:, :: max(values.shape[1] // (4 * _KINDS), 1)]
-    return _kinds(some)[0].shape[1] <= _KINDS
+    return len(_kinds(some)[1]) <= _KINDS
 
 
 def interval(

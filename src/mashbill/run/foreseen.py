@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import RecipeError, TeacherError
+from mashbill.core.evaluation import systems_in
 from mashbill.core.parsing import foreign
 from mashbill.teachers.continuing import Finding, Weighing, check
 
@@ -74,7 +75,7 @@ def foresee(recipe: Recipe, stages: Iterable[str], cache: Path) -> list[Foreseen
 def _other_labels(recipe: Recipe, stage: str) -> list[Foreseen]:
     """Return where an evaluation holds labels to gold that has others: such rows score 0."""
     spec: Any = recipe.stages[stage]
-    if spec.kind != "evaluate":
+    if spec.kind != "evaluate" or spec.by:
         return []
     golds: dict[str, list[str]] = {
         name: list(gold.labels)
@@ -83,7 +84,8 @@ def _other_labels(recipe: Recipe, stage: str) -> list[Foreseen]:
     }
     gold = list(dict.fromkeys(label for labels in golds.values() for label in labels))
     found = []
-    for name in dict.fromkeys(spec.systems.values()) if gold else ():
+    named = systems_in(spec.model_dump()).values()
+    for name in dict.fromkeys(name for stages in named for name in stages) if gold else ():
         system: Any = recipe.stages.get(name)
         if system is None or system.kind != "label":
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_object
@@ -145,6 +145,6 @@ def _list(told: Any) -> list[Any]:
     return told if isinstance(told, list) else []
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     is_one = isinstance(value, int | float) and not isinstance(value, bool)
     return is_one and math.isfinite(value)

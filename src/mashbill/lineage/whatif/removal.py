@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from mashbill.core.errors import InputError
-from mashbill.core.evaluation import is_evaluation
+from mashbill.core.evaluation import is_evaluation, systems_in
 from mashbill.core.record import BILL
 from mashbill.core.source import Source, SourceKind
 from mashbill.core.store import Store
@@ -182,7 +182,7 @@ def _latest(store: Store) -> Iterable[Manifest]:
 def _affected(manifest: Manifest, result: Touch, whole: dict[str, bool]) -> Affected:
     if manifest.kind == "model":
         return Affected(manifest, "model", None, None, result.share)
-    systems = manifest.stage.get("systems", {})
+    systems = systems_in(manifest.stage) if is_evaluation(manifest.measures) else {}
     by_stage = {item.name.split("@")[0]: item.name for item in manifest.inputs}
     return Affected(
         manifest,
@@ -190,7 +190,11 @@ def _affected(manifest: Manifest, result: Touch, whole: dict[str, bool]) -> Affe
         int(result.records[result.numbers].sum()),
         int(result.records[result.maybe].sum()),
         result.share,
-        tuple(name for name, stage in systems.items() if whole.get(by_stage.get(stage, ""))),
+        tuple(
+            name
+            for name, stages in systems.items()
+            if any(whole.get(by_stage.get(stage, "")) for stage in stages)
+        ),
     )
 
 
