@@ -171,3 +171,55 @@ def test_a_model_answers_rows_itself_and_a_verifier_scores_it(models, tmp_path):
 def test_what_cannot_be_weighed_is_told_before_it_is(keys, said, models, tmp_path):
     with pytest.raises(RecipeError, match=said):
         evaluated(tmp_path, models, f"{keys}\n", [{"text": "x"}])
+
+
+TRAINED = """
+[stages.texts]
+kind = "corpus"
+title = "texts"
+source = "texts.jsonl"
+
+[stages.heldout]
+kind = "corpus"
+title = "held out"
+source = "heldout.jsonl"
+
+[stages.small]
+kind = "pretrain"
+inputs = ["texts"]
+steps = 4
+width = 16
+layers = 1
+heads = 2
+vocabulary = 512
+batch_tokens = 256
+context = 64
+
+[stages.evaluation]
+kind = "evaluate"
+input = "heldout"
+models = { small = "small", seeds = ["small", "one"] }
+compare = [["small", "seeds"]]
+contamination = true
+"""
+
+
+def test_a_model_of_the_recipe_is_weighed_and_what_it_learned_from_is_known(models, tmp_path):
+    rows = [
+        {"text": f"In week {n} the otter carried a pigeon past the sleeping walrus of row {n}"}
+        for n in range(60)
+    ]
+    other = "Nobody came to see the heron by the sea, not the"
+    heldout = [rows[7], *({"text": f"{other} {n}th time they were asked"} for n in range(5))]
+    tables = table("one", pin(models / "one"), str(models / "one"))
+    files = {"texts.jsonl": rows, "heldout.jsonl": heldout}
+    store = run_stages(tmp_path, f"{tables}{TRAINED}", files, "", [models])
+    measures = store.find("evaluation").measures
+    told = measures["systems"]["small"]
+    assert told["came"]["scored"] == len(rows_of(store, "evaluation"))
+    assert 0 < told["bits_per_byte"] < 20
+    assert told["overlap"]["datasets"] == ["texts@1"]
+    assert told["overlap"]["rows"] == 1
+    assert told["overlap"]["within"]["rows"] == 1
+    assert measures["systems"]["seeds"]["overlap"]["unrecorded"] == ["Tiny"]
+    assert rows_of(store, "evaluation")[0]["overlapped_by"] == "texts@1"
