@@ -16,7 +16,6 @@ that was killed ends with the same curve and the same weights, to the bit, on th
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +48,10 @@ from mashbill.train.losses import (
 )
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
+from mashbill.train.told_learned import tell_learned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,9 +93,14 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     how = chosen(ctx.work, lambda: _choose(spec, student, loss, batches, ctx.threads))
     torch.set_num_threads(how["threads"])
     loss.dtype = how["dtype"]
-    _Training(spec, ctx, student, loss, batches, heldout).run()
+    training = _Training(spec, ctx, student, loss, batches, heldout)
+    sampling = Sampling(ctx, heldout, encoder)
+    if training.step == 0:
+        sampling.before(student.model)
+    training.run()
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
+    sampling.after(student.model)
     _tell(spec, ctx, data, batches, student, given, how)
 
 
@@ -315,18 +321,14 @@ class _Training:
 
     def run(self) -> None:
         """Do all steps that are left."""
-        began, tokens = time.monotonic(), 0
         while self.step < self.batches.steps:
             rate = self._rate()
             told = self._learn(rate)
             counted = self.batches.tokens(self.step)
             self.ctx.curves.log(self.step, rate=rate, tokens=counted, **told)
             self.step += 1
-            tokens += counted
             self._measure(self.step)
-            speed = tokens / max(time.monotonic() - began, 1e-9)
-            note = f"loss {told['loss']:.3f}, {speed:,.0f} tok/s"
-            self.ctx.progress(self.step, self.batches.steps, note)
+            self.ctx.progress(self.step, self.batches.steps, "")
             if self.step < self.batches.steps and self._checkpoint.is_due:
                 self._save()
 
@@ -383,13 +385,7 @@ def _tell(
 ) -> None:  # fmt: skip
     """Say what was learned from, how often, and how."""
     times = batches.times()
-    for number, name in enumerate(spec.inputs):
-        seen = np.zeros(ctx.input(name).num_rows, np.int64)
-        own = data.dataset == number
-        # A conversation may be several sequences: it was seen as often as the one seen most.
-        np.maximum.at(seen, data.row[own], times[own])
-        ctx.seen[name] = seen
-        ctx.loss_weight[name] = spec.weights.get(name, 1.0)
+    tell_learned(spec, ctx, data, times)
     ctx.measures |= data.counts | {
         "sequences": len(data),
         "steps": batches.steps,

@@ -15,7 +15,6 @@ on the same machine. How a step is split into micro-batches changes nothing but 
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +35,10 @@ from mashbill.train.examples import Examples, examples
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
+from mashbill.train.told_learned import tell_learned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,11 +72,15 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     how = chosen(ctx.work, lambda: _choose(spec, student, data, batches, ctx.threads))
     torch.set_num_threads(how["threads"])
     training = _Training(spec, ctx, student, data, heldout, batches, how["dtype"])
+    sampling = Sampling(ctx, heldout, encoder)
+    if training.step == 0:
+        sampling.before(student.model)
     training.run()
     if spec.method == "lora" and spec.merge:
         student.model = merged(student.model)
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
+    sampling.after(student.model)
     _tell(spec, ctx, data, batches, student, how)
 
 
@@ -159,7 +164,6 @@ class _Training:
 
     def run(self) -> None:
         """Do all steps that are left."""
-        began, tokens, first = time.monotonic(), 0, self.step
         if self.step == 0:
             self._measure(0, before=True)
         while self.step < self.batches.steps:
@@ -169,11 +173,8 @@ class _Training:
                 self.step, loss=loss, rate=self._rate(), gradient_norm=norm, tokens=counted
             )
             self.step += 1
-            tokens += counted
             self._measure(self.step)
-            seconds = max(time.monotonic() - began, 1e-9)
-            note = f"loss {loss:.3f}, {tokens / seconds:,.0f} tok/s"
-            self.ctx.progress(self.step, self.batches.steps, note if self.step > first else "")
+            self.ctx.progress(self.step, self.batches.steps, "")
             if self.step < self.batches.steps and self._checkpoint.is_due:
                 self._save()
 
@@ -245,12 +246,7 @@ def _tell(
 ) -> None:  # fmt: skip
     """Say what was learned from, how often, and how."""
     times = batches.times()
-    for number, name in enumerate(spec.inputs):
-        seen = np.zeros(ctx.input(name).num_rows, np.int64)
-        own = data.dataset == number
-        # A conversation may be several sequences: it was seen as often as the one seen most.
-        np.maximum.at(seen, data.row[own], times[own])
-        ctx.seen[name] = seen
+    tell_learned(spec, ctx, data, times)
     learned = data.learned_tokens()
     trained = sum(p.numel() for p in student.model.parameters() if p.requires_grad)
     ctx.measures |= data.counts | {

@@ -1,0 +1,129 @@
+"""A few answers to held-out prompts, before a training and after: for people to look at.
+
+Of a held-out sequence, the prompt is all before the last part that would be learned of it, and what
+is wanted is that part; of a text that is learned whole, its first half. Answers are the likeliest
+tokens one by one, so that a resumed run has the same. Those of the base are kept in the stage's
+scratch: a run that goes on from a checkpoint has no base in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mashbill.core.parsing import read_json
+from mashbill.core.samples import Sample
+from mashbill.core.store import write_atomically
+
+if TYPE_CHECKING:
+    from mashbill.core.stage import StageContext
+    from mashbill.models.conversation_tokens import ConversationTokens
+    from mashbill.train.examples import Examples
+
+SAMPLED = 4
+"""prompts: a few, since each is answered token by token"""
+_TOKENS = 48  # of an answer
+_PROMPT = 768  # tokens of a prompt; of longer ones the end is shown to the model
+_KEPT = "samples.json"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    prompt: list[int]
+    wanted: list[int]
+
+
+class Sampling:
+    """Asks a model before it is trained and after; nothing is asked where nothing is held out."""
+
+    def __init__(
+        self, ctx: StageContext, heldout: Examples | None, encoder: ConversationTokens
+    ) -> None:
+        """Choose the prompts, at even distances over what is held out.
+
+        Args:
+            ctx: the stage's; gets the samples.
+            heldout: sequences that are not learned from.
+            encoder: of the student.
+        """
+        self._ctx, self._encoder = ctx, encoder
+        self._asked = [] if heldout is None else _asked(heldout)
+        self._path = ctx.work / _KEPT
+
+    def before(self, model: Any) -> None:
+        """Ask the base, unless a run that was cut off has."""
+        if self._asked and not self._path.exists():
+            answers = [self._answer(model, one) for one in self._asked]
+            write_atomically(self._path, json.dumps(answers).encode())
+
+    def after(self, model: Any) -> None:
+        """Ask the trained model, and give both to the context."""
+        if not self._asked or not self._path.exists():
+            return
+        before = read_json(self._path)
+        for one, said in zip(self._asked, before, strict=True):
+            self._ctx.samples.append(
+                Sample(
+                    prompt=self._text(one.prompt),
+                    before=str(said),
+                    after=self._answer(model, one),
+                    wanted=self._text(one.wanted),
+                )
+            )
+
+    def _text(self, ids: list[int]) -> str:
+        told: str = self._encoder.tokenizer.decode(ids, skip_special_tokens=True)
+        return told.strip()
+
+    def _answer(self, model: Any, asked: _Asked) -> str:
+        ends = set(self._encoder.ends)
+        return self._text(likeliest(model, asked.prompt[-_PROMPT:], ends, _TOKENS))
+
+
+@torch.no_grad()
+def likeliest(model: Any, prompt: list[int], ends: set[int], most: int) -> list[int]:
+    """Return the tokens that a model goes on with, the likeliest each time, without its end.
+
+    Args:
+        model: a causal language model of transformers; in training or not, and left so.
+        prompt: token ids; one at least.
+        ends: tokens that end an answer.
+        most: tokens of an answer.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    ids, past, found = torch.tensor([prompt], device=device), None, []
+    for _ in range(most):
+        out = model(input_ids=ids, past_key_values=past, use_cache=True)
+        token = int(out.logits[0, -1].argmax())
+        if token in ends:
+            break
+        found.append(token)
+        past, ids = out.past_key_values, torch.tensor([[token]], device=device)
+    model.train(was_training)
+    return found
+
+
+def _asked(heldout: Examples) -> list[_Asked]:
+    """Return prompts with what is wanted, of sequences at even distances, one a row."""
+    _, firsts = np.unique(np.stack([heldout.dataset, heldout.row]), axis=1, return_index=True)
+    places = np.sort(firsts)
+    taken = min(SAMPLED, len(places))
+    found = []
+    for number in places[np.arange(taken) * len(places) // max(taken, 1)].tolist():
+        ids, learned = heldout.ids(number).tolist(), heldout.learned(number)
+        stops = np.flatnonzero(learned & ~np.append(learned[1:], [False]))
+        starts = np.flatnonzero(learned & ~np.append([False], learned[:-1]))
+        if not len(starts):
+            continue
+        start, stop = int(starts[-1]), int(stops[-1]) + 1
+        if start <= 1:  # learned whole: it is gone on with
+            start = max(1, stop // 2)
+        if start < stop:
+            found.append(_Asked(ids[:start], ids[start:stop]))
+    return found
