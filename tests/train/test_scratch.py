@@ -196,3 +196,164 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.undo()
     again = trained(root, texts(30), "heldout_every = 9\n")[1]
     assert [(f.file, f.sha256) for f in again.files] == [(f.file, f.sha256) for f in whole.files]
+
+
+CHAIN = """
+[teachers.it]
+kind = "student"
+model = "lm"
+
+[stages.second]
+kind = "pretrain"
+inputs = ["texts"]
+tokenizer = "lm"
+steps = 2
+batch_tokens = 32
+width = 16
+heads = 2
+layers = 1
+context = 16
+
+[stages.marked]
+kind = "label"
+input = "texts"
+teacher = "it"
+prompt = "go.txt"
+labels = { good = " x", bad = " y" }
+"""
+
+
+def test_its_tokenizer_is_taken_and_it_is_asked(tmp_path):
+    files = {"go.txt": "{{ text }}"}
+    store, first = trained(tmp_path, [{"text": word} for word in WORDS[:5]], CHAIN, **files)
+    second = store.find("second")
+    folders = [store.folder("model", each.ref) for each in (first, second)]
+    one, other = ((folder / "tokenizer.json").read_bytes() for folder in folders)
+    assert one == other
+    assert store.find("marked").rows == 5
+    table = mb.open(store.root).bill("second")
+    assert "transform" in str(table.as_json() if hasattr(table, "as_json") else table)
+
+
+def test_a_model_that_only_writes_is_not_asked_for_labels(tmp_path):
+    more = '[stages.marked]\nkind = "apply"\ninput = "texts"\nmodel = "lm"\n'
+    assert "writes and does not label" in refused(tmp_path / "found", texts(4), more)
+    more = "labels = false\n" + more
+    assert "a model that labels is needed" in refused(tmp_path / "said", texts(4), more)
+
+
+def test_labels_are_left_aside_where_the_recipe_says_so(tmp_path):
+    rows = [{**row, "label": "ab"[n % 2]} for n, row in enumerate(texts(8))]
+    _, manifest = trained(tmp_path / "texts", rows, "labels = false\n")
+    assert "model.safetensors" in {each.file for each in manifest.files}
+
+
+def test_inputs_of_which_some_have_labels_are_told(tmp_path):
+    more = 'inputs = ["texts", "more"]\n'
+    small = SMALL.replace('inputs = ["texts"]\n', "")
+    labelled = """
+[stages.more]
+kind = "import"
+title = "more texts"
+source = "more.jsonl"
+generator = "by"
+"""
+    files = {
+        "texts.jsonl": texts(9),
+        "more.jsonl": [{**row, "by": "human", "label": "a"} for row in texts(9)],
+    }
+    with pytest.raises(MashbillError, match="labels = false"):
+        run_stages(tmp_path, TEXTS + labelled + small + more, files, "")
+
+
+def file_of(folder, rows, slices, monkeypatch, stops=None):
+    """Tokenise rows by so many at once; stop behind so many slices, as one that is killed."""
+    import pyarrow as pa
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    from mashbill.train import token_file
+
+    class Rows:
+        columns = ("text",)
+
+        def __init__(self):
+            self.table = pa.table({"text": pa.array(rows, pa.string())})
+            self.schema, self.num_rows = self.table.schema, len(rows)
+
+        def chunks(self, *_):
+            for start in range(0, self.num_rows, slices):
+                yield start, self.table.slice(start, slices)
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<pad>", "<end>", "<begin>"]
+    tokenizer.train_from_iterator(
+        ["a b <end>"],
+        trainers.BpeTrainer(
+            special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )  # fmt: skip
+    tokenizer.encode_special_tokens = True
+    done = 0
+
+    def progress(*_):
+        nonlocal done
+        done += 1
+        if done == stops:
+            raise KeyboardInterrupt
+
+    folder.mkdir(exist_ok=True)
+    return token_file.write_tokens(
+        folder, [Rows(), Rows()], "text", tokenizer, token_file.Marks(2, 1, 0), 4, progress
+    )
+
+
+ROWS = ["a b", None, "", "<end>", "long " * 9, "世界", "<begin><pad>"]
+
+
+def test_what_a_text_spells_out_is_no_mark_and_each_token_is_told_once(tmp_path, monkeypatch):
+    found = file_of(tmp_path / "a", ROWS, 3, monkeypatch)
+    ids, pieces = np.asarray(found.ids), found.pieces
+    there = [row for row in ROWS if row is not None]
+    for mark in (1, 2):
+        assert (ids == mark).sum() == 2 * len(there)
+    assert not (ids == 0).any()
+    told = np.concatenate([np.arange(p["start"] + 1, p["start"] + p["length"] + 1) for p in pieces])
+    assert len(told) == len(set(told.tolist())) == len(ids) - 2 * len(there)
+    assert (ids[told] == 2).sum() == 0
+    assert max(pieces["length"]) <= 4
+    assert list(found.left_out) == [{"text": 1}, {"text": 1}]
+    assert set(pieces["row"].tolist()) == {n for n in range(14) if ROWS[n % 7] is not None}
+    assert pieces["set"].tolist() == [int(row >= 7) for row in pieces["row"]]
+
+
+@pytest.mark.parametrize("stops", [1, 2, 3, 5])
+def test_tokenising_goes_on_where_it_was_killed(tmp_path, monkeypatch, stops):
+    whole = file_of(tmp_path / "whole", ROWS, 3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        file_of(tmp_path / "cut", ROWS, 3, monkeypatch, stops)
+    with (tmp_path / "cut" / "ids.bin").open("ab") as file:  # written, and not yet noted
+        file.write(b"\x07" * 11)
+    again = file_of(tmp_path / "cut", ROWS, 3, monkeypatch)
+    assert np.array_equal(again.ids, whole.ids)
+    assert np.array_equal(again.pieces, whole.pieces)
+    assert again.left_out == whole.left_out
+
+
+def test_threads_change_no_more_than_rounding(tmp_path):
+    from tests_support import execute
+
+    from mashbill import Signer, Store, load_recipe
+    from mashbill.plan import build
+    from mashbill.run.executor import Execution
+
+    one = trained(tmp_path / "one", texts(20))
+    plan = tmp_path / "one" / "some.toml"
+    store = Store(tmp_path / "two" / "store", Signer.default())
+    execute(build(load_recipe(plan, ()), store), store, Execution(tmp_path / "cache", threads=2))
+    curves = [
+        read_curves(each.folder("model", each.find("lm").ref))["loss"].values
+        for each in (one[0], store)
+    ]
+    assert np.allclose(*curves, rtol=2e-4)
