@@ -96,6 +96,7 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "models.products:is_faster_elsewhere": "the kernel's own numbers",
     "evals.suites.environments:run": "what a suite says, to be written",
     "evals.suites.environments:_last": "the end of that, shown as a text",
     "core.threads:usable_cores": "the kernel's own numbers",
@@ -107,7 +108,6 @@ MAY_OPEN = {
     "verifiers.code.answering:_as_main": "files in the sandbox",
     "verifiers.code.inside:text_of_guest": "files of this package",
     "verifiers.code.bare:_memory_ran_out": "the kernel's own numbers",
-    "core.threads:usable_cores": "the kernel's own numbers",
     "train.durable:keep": "a checkpoint, to be written",
     "train.scratch_tokenizer:taken": "copied; read by plain_tokenizer, which is fuzzed",
     "train.scratch_tokenizer:trained": "a tokenizer that it wrote itself",

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 from tests_support import run_stages
 from tests_tiny_base import make_base
+from tests_training import ASKED, BASE, ROWS, SFT, digest_of, rows, run, student_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.chat import Conversation, Turn
 from mashbill.core.curves import read_curves
 from mashbill.core.errors import MashbillError
@@ -21,60 +21,6 @@ from mashbill.core.teacher import Question
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.train import checkpoint, fine_tuning
 from mashbill.train.sft import SftSpec
-
-BASE = """
-[models.small]
-kind = "folder"
-name = "tiny"
-license = "Apache-2.0"
-folder = "base"
-sha256 = "DIGEST"
-"""
-ROWS = """
-[stages.said]
-kind = "import"
-title = "answers"
-source = "rows.jsonl"
-generator = "by"
-license = "CC0-1.0"
-"""
-SFT = """
-[stages.student]
-kind = "sft"
-inputs = ["said"]
-base = "small"
-batch = 4
-epochs = 6
-rate = 0.02
-warmup = 0.0
-dtype = "float32"
-"""
-ASKED = {"red": "fox", "blue": "bird", "good": "name", "bad": "place"}
-
-
-def rows(times=4):
-    return [
-        {"prompt": f"what is {word}?", "text": answer, "by": "a/b"}
-        for _ in range(times)
-        for word, answer in ASKED.items()
-    ]
-
-
-def run(folder, stages=SFT, given=None, **base):
-    """Train a student on some rows; return the store."""
-    made = make_base(folder / "base", **base)
-    store = run_stages(
-        folder,
-        BASE.replace("DIGEST", digest_of(made)) + ROWS + stages,
-        {"rows.jsonl": rows() if given is None else given},
-    )
-    return store, made
-
-
-def digest_of(folder):
-    """What pins a folder of weights."""
-    files = sorted(item for item in folder.iterdir() if item.is_file())
-    return digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
 
 
 def said_by(folder, asked):
@@ -87,11 +33,6 @@ def said_by(folder, asked):
     )  # fmt: skip
     made = model.generate(**ids, max_new_tokens=40, do_sample=False)
     return tokenizer.decode(made[0, ids["input_ids"].shape[1] :], skip_special_tokens=False)
-
-
-def student_of(store, name="student"):
-    manifest = store.find(name)
-    return manifest, store.folder("model", manifest.ref)
 
 
 def weights_of(folder):
@@ -128,6 +69,16 @@ def test_adapters_learn_and_what_is_saved_is_what_was_trained(tmp_path):
     _, apart = student_of(store, "kept")
     assert (apart / "adapter_model.safetensors").exists()
     assert said_by(apart, "what is red?") == said_by(folder, "what is red?")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_weights_are_rounded_in_memory_too_and_nothing_else_is(tmp_path, dtype):
+    """The run holds what was saved against what was trained: angles of positions stay exact."""
+    keys = f'steps = 20\nmethod = "full"\nweights_dtype = "{dtype}"\n'
+    store, base = run(tmp_path / "r", SFT + keys)
+    saved = weights_of(student_of(store)[1])
+    assert {str(tensor.dtype) for tensor in saved.values()} == {f"torch.{dtype}"}
+    assert saved.keys() == weights_of(base).keys()
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])

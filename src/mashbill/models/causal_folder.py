@@ -53,7 +53,7 @@ def load_causal(folder: Path, *, dtype: Any, device: str = "cpu") -> Any:
     with (
         _together(base, folder) as whole,
         foreign(folder, "a language model", error=StoreError, remedy=_REMEDY),
-        _no_bar(),
+        no_bar(),
     ):
         model = AutoModelForCausalLM.from_pretrained(
             whole,
@@ -102,7 +102,7 @@ def _together(base: Path, folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _no_bar() -> Iterator[None]:
+def no_bar() -> Iterator[None]:
     """Keep transformers from drawing a bar for each file of weights."""
     if not logging.is_progress_bar_enabled():
         yield

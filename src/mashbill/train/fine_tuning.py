@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 _MEASURED = 10
 """times that the held-out loss is measured while training goes"""
+_TRIED = 512
+"""tokens by which it is measured what to compute in"""
 _BEFORE = "before.json"
 """the held-out loss of the base, which a resumed run does not measure again"""
 
@@ -90,8 +92,14 @@ def _choose(
     """Return what is chosen once for all resumes: the threads, and the type of products."""
     torch.set_num_threads(threads)
 
+    micro, held = [], 0
+    for number in batches.of(0).tolist():  # so few that measuring costs less than a step
+        micro.append(number)
+        held += int(data.lengths[number])
+        if held >= _TRIED:
+            break
+
     def compute(dtype: str) -> None:
-        micro = batches.micro(0)[0]
         with student.together(data.lengths[micro].tolist()):
             _loss_of(student, micro, data, batches, dtype).backward()
         student.model.zero_grad(set_to_none=True)

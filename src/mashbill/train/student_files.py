@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mashbill.models.causal_folder import no_bar
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,18 +36,13 @@ def save_student(model: Any, base: BaseWeights, dtype: str, out: Path) -> None:
     plain = model.get_base_model() if is_apart else model
     plain.config.use_cache = True
     plain.set_attn_implementation("sdpa")
-    if is_apart:
-        # The base stays as it is, and goes with its adapters: what is saved needs nothing else.
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.requires_grad:
-                    parameter.copy_(parameter.to(kind))
-        model.save_pretrained(out, safe_serialization=True)
-        for path in base.folder.iterdir():
-            if path.name.startswith("model") and ".safetensors" in path.name:
-                shutil.copyfile(path, out / path.name)
-    else:
-        model.to(kind).save_pretrained(out, safe_serialization=True, max_shard_size="100GB")
+    with torch.no_grad():
+        # Weights alone: what a model computes by itself, such as angles of positions, stays exact.
+        for parameter in model.parameters():
+            if parameter.requires_grad or not is_apart:
+                parameter.copy_(parameter.to(kind))
+    with no_bar():
+        _write(model, base, kind, out, is_apart=is_apart)
     for name in _BESIDE:
         if (base.folder / name).exists():
             shutil.copyfile(base.folder / name, out / name)
@@ -53,3 +50,20 @@ def save_student(model: Any, base: BaseWeights, dtype: str, out: Path) -> None:
         shutil.copyfile(base.folder / "config.json", out / "config.json")
     for name in _OTHERS:
         (out / name).unlink(missing_ok=True)
+
+
+def _write(model: Any, base: BaseWeights, kind: torch.dtype, out: Path, *, is_apart: bool) -> None:
+    if is_apart:
+        # The base stays as it is, and goes with its adapters: what is saved needs nothing else.
+        model.save_pretrained(out)
+        for path in base.folder.iterdir():
+            if path.name.startswith("model") and ".safetensors" in path.name:
+                shutil.copyfile(path, out / path.name)
+    else:
+        model.config.dtype = kind
+        rounded: dict[int, torch.Tensor] = {}  # one for weights that stand under two names
+        own = {
+            name: rounded.setdefault(tensor.data_ptr(), tensor.to(kind))
+            for name, tensor in model.state_dict().items()
+        }
+        model.save_pretrained(out, state_dict=own, max_shard_size="100GB")

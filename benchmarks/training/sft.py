@@ -1,0 +1,236 @@
+"""Fine-tuning beside TRL: the same base, rows, order, batch, rate and steps, in one run.
+
+    python benchmarks/training/sft.py --peer benchmarks/.venv-trl/bin/python [--method lora|full]
+        [--steps 12] [--batch 16] [--rounds 2] [--threads 2] [--tiny]
+
+TRL (trl 1.16.0, peft 0.21.2) is asked for what its documentation offers for speed on a processor:
+completion-only loss, no padding between the sequences of a micro-batch (padding_free where it can),
+sequences of a step in the order that ours has. It prints seconds a step, tokens a second, the
+greatest difference of the two curves and the memory of both, and writes results/training_sft.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent))
+
+OURS = """
+import json, resource, sys, time
+from mashbill.train import fine_tuning
+told = json.loads(sys.argv[1])
+learn = fine_tuning._Training._learn
+times = []
+def timed(self):
+    began = time.monotonic()
+    found = learn(self)
+    times.append(time.monotonic() - began)
+    return found
+fine_tuning._Training._learn = timed
+import mashbill as mb
+from pathlib import Path
+from mashbill.core.curves import read_curves
+ws = mb.open(told["store"])
+plan = ws.plan(told["recipe"])
+ws.run(plan, threads=told["threads"])
+folder = next(Path(told["store"]).glob("models/student@*"))
+curves = read_curves(folder)
+print("FOUND " + json.dumps({"seconds": times, "losses": curves["loss"].values.tolist(),
+    "tokens": curves["tokens"].values.tolist(),
+    "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+"""
+THEIRS = """
+import json, resource, sys, time
+told = json.loads(sys.argv[1])
+import torch
+torch.set_num_threads(told["threads"])
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+rows = [json.loads(line) for line in open(told["rows"])]
+data = Dataset.from_list([{"prompt": [{"role": "user", "content": r["prompt"]}],
+    "completion": [{"role": "assistant", "content": r["text"]}]} for r in rows])
+model = AutoModelForCausalLM.from_pretrained(told["base"], dtype=torch.float32)
+tokenizer = AutoTokenizer.from_pretrained(told["base"])
+lora = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules="all-linear",
+    task_type="CAUSAL_LM") if told["method"] == "lora" else None
+times, losses = [], []
+class Watch(TrainerCallback):
+    def on_step_begin(self, *_, **__):
+        self.began = time.monotonic()
+    def on_step_end(self, *_, **__):
+        times.append(time.monotonic() - self.began)
+    def on_log(self, args, state, control, logs=None, **_):
+        if "loss" in logs:
+            losses.append(logs["loss"])
+config = SFTConfig(output_dir=told["out"], per_device_train_batch_size=told["micro"],
+    gradient_accumulation_steps=told["batch"] // told["micro"], max_steps=told["steps"],
+    learning_rate=told["rate"], lr_scheduler_type="constant", warmup_steps=0, weight_decay=0.0,
+    logging_steps=1, save_strategy="no", report_to=[], max_length=1024, max_grad_norm=1.0,
+    completion_only_loss=True, train_sampling_strategy="sequential", use_cpu=True,
+    gradient_checkpointing=False, bf16=told["dtype"] == "bfloat16", fp16=False, disable_tqdm=True,
+    dataloader_num_workers=0, adam_epsilon=1e-8, optim="adamw_torch_fused")
+trainer = SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer,
+    peft_config=lora, callbacks=[Watch()])
+trainer.train()
+print("FOUND " + json.dumps({"seconds": times, "losses": losses,
+    "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+"""
+RECIPE = """
+[recipe]
+name = "bench"
+version = "1"
+seed = 3
+[models.base]
+kind = "folder"
+name = "base"
+license = "Apache-2.0"
+folder = "{base}"
+sha256 = "{digest}"
+[stages.said]
+kind = "import"
+title = "rows"
+source = "rows.jsonl"
+generator = "by"
+license = "CC0-1.0"
+[stages.student]
+kind = "sft"
+inputs = ["said"]
+base = "base"
+method = "{method}"
+steps = {steps}
+batch = {batch}
+rate = {rate}
+schedule = "constant"
+warmup = 0.0
+dtype = "{dtype}"
+max_tokens = 1024
+"""
+
+
+def make_rows(path: Path, count: int) -> list[dict[str, str]]:
+    """Write prompts and answers of many lengths, from this repository's documents."""
+    found = []
+    for document in sorted((ROOT / "docs").glob("*.md")):
+        for piece in document.read_text().split("\n\n"):
+            words = re.sub(r"\s+", " ", piece).split()
+            if len(words) >= 24:
+                half = min(len(words) // 2, 20 + len(found) % 60)
+                found.append(
+                    {
+                        "prompt": "Go on: " + " ".join(words[:half]),
+                        "text": " ".join(words[half : half + 20 + len(found) * 7 % 80]),
+                        "by": "human",
+                    }
+                )
+    found = found[:count]
+    path.write_text("".join(json.dumps(row) + "\n" for row in found))
+    return found
+
+
+def base_folder(scratch: Path, *, tiny: bool) -> Path:
+    """Return SmolLM2-135M-Instruct as plain transformers loads it, or a tiny base."""
+    if tiny:
+        sys.path.insert(0, str(ROOT / "tests"))
+        from tests_tiny_base import make_base
+
+        return make_base(scratch / "base", width=64, layers=4)
+    from mashbill.core.base_model import GgufModel
+    from mashbill.core.cache import chosen_cache
+    from mashbill.models.base_weights import weights_of
+
+    made = weights_of("base", GgufModel(kind="gguf"), scratch, chosen_cache())
+    (scratch / "base").symlink_to(made.folder)
+    return scratch / "base"
+
+
+def ask(python: str, program: str, told: dict[str, object]) -> dict[str, list[float]]:
+    """Run one of the two in a process of its own."""
+    done = subprocess.run(
+        [python, "-c", program, json.dumps(told)], capture_output=True, text=True, check=False
+    )
+    line = next((x for x in done.stdout.splitlines() if x.startswith("FOUND ")), None)
+    if line is None:
+        sys.exit(done.stdout[-2000:] + done.stderr[-4000:])
+    return json.loads(line.removeprefix("FOUND "))
+
+
+def main() -> None:
+    """Compare."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--method", default="lora", choices=["lora", "full"])
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--micro", type=int, default=4, help="TRL's sequences at once")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--tiny", action="store_true")
+    given = parser.parse_args()
+    import numpy as np
+    from machine import describe, write
+
+    from mashbill.core.canonical import digest_bytes, digest_file
+
+    found: dict[str, list[dict[str, list[float]]]] = {"mashbill": [], "trl": []}
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        base = base_folder(scratch, tiny=given.tiny)
+        files = sorted(base.resolve().iterdir())
+        digest = digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
+        rows = make_rows(scratch / "rows.jsonl", given.batch * given.steps)
+        rate = 1e-3 if given.method == "lora" else 5e-5
+        order: list[int] = []
+        number = 0
+        while len(order) < given.batch * given.steps:
+            order += np.random.default_rng([3, number]).permutation(len(rows)).tolist()
+            number += 1
+        ordered = scratch / "ordered.jsonl"
+        ordered.write_text("".join(json.dumps(rows[i]) + "\n" for i in order))
+        for turn in range(given.rounds):
+            recipe = scratch / f"r{turn}.toml"
+            recipe.write_text(
+                RECIPE.format(
+                    base="base", digest=digest, method=given.method,
+                    steps=given.steps, batch=given.batch, rate=rate, dtype=given.dtype,
+                )
+            )  # fmt: skip
+            told = {"store": str(scratch / f"s{turn}"), "recipe": str(recipe),
+                    "threads": given.threads}  # fmt: skip
+            found["mashbill"].append(ask(sys.executable, OURS, told))
+            told = {"rows": str(ordered), "base": str(base.resolve()), "method": given.method,
+                    "micro": given.micro, "batch": given.batch, "steps": given.steps, "rate": rate,
+                    "threads": given.threads, "dtype": given.dtype,
+                    "out": str(scratch / f"t{turn}")}  # fmt: skip
+            found["trl"].append(ask(given.peer, THEIRS, told))
+    report: dict[str, object] = {**describe(), **vars(given)}
+    skip = min(2, given.steps // 3)
+    for who, runs in found.items():
+        steps = [statistics.median(run["seconds"][skip:]) for run in runs]
+        report[who] = {
+            "seconds_a_step": steps,
+            "gigabytes": [round(run["memory"] / 2**30, 2) for run in runs],
+            "losses": runs[0]["losses"],
+        }
+        print(f"{who:9} {min(steps):8.2f} s a step, {report[who]['gigabytes'][0]:.2f} GiB")
+    ours, theirs = (report[who] for who in ("mashbill", "trl"))
+    apart = max(abs(a - b) for a, b in zip(ours["losses"], theirs["losses"], strict=False))
+    report["ratio"] = min(theirs["seconds_a_step"]) / min(ours["seconds_a_step"])
+    report["curves_apart"] = apart
+    print(f"ratio {report['ratio']:.2f}, curves at most {apart:.4f} nats apart")
+    write(HERE.parent / f"training_sft_{given.method}.json", report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Trainings that are killed at random moments end as one that was not, to the bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tests_tiny_base import make_base
+from tests_training import BASE, ROWS, SFT, digest_of, rows
+
+from mashbill.core.store import Store
+
+# A checkpoint after each step, so that whatever is kept between two of them is lost by some kill.
+PROGRAM = """
+from mashbill.train import checkpoint
+checkpoint._EVERY = checkpoint._SHARE = 0.0
+from mashbill.cli import main
+main()
+"""
+KILLS = 10
+
+
+def begin(recipe, store):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "run", str(recipe), "--store", str(store)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(recipe, store):
+    process = begin(recipe, store)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said.decode()[-2000:]
+    return Store(store).find("student")
+
+
+def steps_of(store):
+    """How many steps a training has logged so far."""
+    lines = [path.read_bytes().count(b"\n") for path in store.glob(".work/student*/curves.jsonl")]
+    return max(lines, default=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_sft_that_is_killed_ten_times_has_the_same_weights(tmp_path, method):
+    base = make_base(tmp_path / "base")
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(10)))
+    stages = SFT.replace("epochs = 6", "steps = 90") + f'method = "{method}"\nheldout = "said"\n'
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        '[recipe]\nname = "r"\nversion = "1"\nseed = 7\n'
+        + BASE.replace("DIGEST", digest_of(base)) + ROWS + stages
+    )  # fmt: skip
+    whole = finish(recipe, tmp_path / "whole")
+    draw = random.Random(method)
+    for _ in range(KILLS):
+        process = begin(recipe, tmp_path / "cut")
+        until = time.monotonic() + 120
+        # A process that goes on drops what was logged behind its checkpoint: count from there.
+        reached = steps_of(tmp_path / "cut") + draw.randint(1, 6)
+        while steps_of(tmp_path / "cut") < reached and time.monotonic() < until:
+            assert process.poll() is None, "it was done before it was killed: train longer"
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert list((tmp_path / "cut").glob(".work/student*/checkpoint.pt"))
+    cut = finish(recipe, tmp_path / "cut")
+    assert [f.sha256 for f in cut.files] == [f.sha256 for f in whole.files]
+    assert cut.measures == whole.measures
