@@ -151,6 +151,8 @@ def test_what_was_not_answered_is_apart_with_bounds_or_wrong_if_that_is_said(tmp
     assert measures["compare"][0]["unpaired"] == 50
     said = " ".join(one.text for one in remarks(evaluation_of(measures)))
     assert "50 unanswered, which have no score: it lies between 0.167 and 1.000" in said
+    assert "rows without an answer were rejected before: " in said
+    assert "it was not there" in said
     by_row = {row["text"]: row for row in rows_of(store, "evaluation")}
     assert by_row["9 + 1"]["some"] is None
     assert by_row["9 + 1"]["some_came"] == "unanswered"

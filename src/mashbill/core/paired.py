@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EXACT = 16  # units that differ, of which all flips of signs are counted
 _KINDS = 512
-_UNITS = 20_000  # of more, flips follow the normal distribution
+_UNITS = 5_000  # of more, flips follow the normal distribution
 _AT_ONCE = 4_000_000
 LEVEL = 0.05
 """probability by chance up to which a difference is told as one"""

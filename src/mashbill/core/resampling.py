@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DRAWS = 10_000
 _KINDS = 512  # distinct units: of more, single ones are drawn
-_UNITS = 20_000  # of more, sums are drawn from the normal distribution that they tend to
+_UNITS = 5_000  # of more, sums are drawn from the normal distribution that they tend to
 _AT_ONCE = 4_000_000  # units drawn at once
 _ENDS = (0.025, 0.975)
 
@@ -75,6 +75,9 @@ def _kinds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(values) == 1:
         kinds, counts = np.unique(values[0], return_counts=True)
         return kinds[None], counts
+    if len(values) == 2:  # in the same order, and many times as fast
+        both, counts = np.unique(values[0] + 1j * values[1], return_counts=True)
+        return np.stack([both.real, both.imag]), counts
     kinds, counts = np.unique(values, axis=1, return_counts=True)
     return kinds, counts
 

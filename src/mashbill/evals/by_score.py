@@ -16,17 +16,19 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core.attempts import Attempts
+from mashbill.core.dataset import Dataset
 from mashbill.core.errors import InputError
 from mashbill.core.paired import spread_of
+from mashbill.core.reasons import Reasons, rejections
 from mashbill.core.record import one_batch, user_columns
 from mashbill.core.texts import texts_of
 from mashbill.core.verifier import Case
 from mashbill.evals.measured import Measured
 from mashbill.verifiers.judge_controls import LOOKED_AT
-from mashbill.verifiers.scoring import CAME, REASON, Looked, score_rows
+from mashbill.verifiers.scoring import CAME, REASON, Looked, score_rows, unheeded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mashbill.core.verifier import VerifierSession, VerifierSpec
     from mashbill.evals.answers import Answers
@@ -51,6 +53,8 @@ class Asked:
     """score from which an attempt passes"""
     unanswered_is_wrong: bool
     """whether no answer counts as 0"""
+    warn: Callable[[str], None]
+    """is told what may be wrong"""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ def scored(
         "came": {name: came[name] for name in _SAID if came[name] or name == CAME[0]},
         **_bounds(seeds),
     }
+    if came[UNANSWERED] and (why := _why(made)):
+        facts["why_unanswered"] = why
     attempts = [_attempts(seed, units) for seed in seeds]
     if any(scored + other > 1 for tally in attempts for scored, _, other in tally.groups) or ks:
         facts["pass_at"] = _pass_at(attempts, ks)
@@ -160,6 +166,11 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
     for start, piece in answers.data.chunks(_AT_ONCE) if answers.data.num_rows else ():
         places = answers.places[start : start + piece.num_rows]
         batch = one_batch(_beside(piece, places, rows, how, reads, answers.name))
+        if name := unheeded(batch, looked):
+            how.warn(
+                f"column {name} of {answers.name} says that some answers were cut off, and they "
+                f'are scored as if they were whole: set finish = "{name}" to tell them apart'
+            )
         found = score_rows(how.verifier, batch, looked)
         came.update(found.came)
         values = found.values
@@ -180,6 +191,17 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
     (done if how.unanswered_is_wrong else other)[lacking] = 1
     codes[lacking] = 1 << _SAID.index(UNANSWERED)
     return _Seed(sums, done, passed, other, came, codes, why)
+
+
+def _why(made: Sequence[Answers]) -> str:
+    """Return the commonest reasons for which the last step before rejected rows; no row's text."""
+    reasons = Reasons(elided=True)
+    for answers in made:
+        if isinstance(answers.data, Dataset):
+            found = rejections(answers.data.path, answers.data.manifest.rejected, elided=True)
+            for one in found.commonest(None):
+                reasons.add(one.reason, one.rows)
+    return reasons.told()
 
 
 def _bounds(seeds: Sequence[_Seed]) -> dict[str, float]:

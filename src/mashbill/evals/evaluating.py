@@ -116,7 +116,7 @@ class Evaluating:
             ctx.warn(f"verifiers.{spec.by}: {said}")
         how = Asked(
             verifier, spec.column, spec.reference, spec.finish, spec.passes,
-            spec.unanswered == "wrong",
+            spec.unanswered == "wrong", ctx.warn,
         )  # fmt: skip
         self._try(how)
         units = np.arange(self._rows.num_rows) if self._units is None else self._units

@@ -100,6 +100,8 @@ def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
     chance = evaluation.measures.get("chance")
     if _is_number(chance) and chance and result.interval[0] <= chance:
         yield f"not above chance ({chance:.3f}) beyond its interval"
+    if other.get("unanswered") and isinstance(why := result.facts.get("why_unanswered"), str):
+        yield f"rows without an answer were rejected before: {why}"
     least, most = result.facts.get("at_least"), result.facts.get("at_most")
     if told and _is_number(least) and _is_number(most) and least < most:
         yield (
