@@ -98,7 +98,7 @@ def mean_of(
         # The variance of a ratio of sums, as of so many means of one unit each.
         spread = count**2 / max(count - 1, 1) * float(np.square(left).sum()) / weights.sum() ** 2
         return Mean(mean, *interval(mean, spread, count, rows), rows)
-    if count < 2 and of.seeds == 1:
+    if count < 2:  # one unit does not say how far units lie apart, whatever seeds do
         return Mean(mean, math.nan, math.nan, rows)
     sums = unit_sums(np.concatenate([values * weights, weights[None]]), own)
     drawn = means_drawn(sums, seed)

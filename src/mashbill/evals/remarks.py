@@ -83,8 +83,12 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
         yield f"gave no label to {rows}, which count as wrong"
     yield from _of_what_came(evaluation, result)
     seeds = facts.get("seeds")
-    if isinstance(seeds, Mapping) and _int(seeds.get("seeds")) == 2:
+    if not isinstance(seeds, Mapping):
+        return
+    if _int(seeds.get("seeds")) == 2:
         yield "two seeds say little of how much seeds vary: take five"
+    if result.is_known and (rows := _int(facts.get("rows"))):
+        yield f"its mean is over the {counted(rows, 'row')} that have a score under every seed"
 
 
 def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:

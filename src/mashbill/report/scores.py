@@ -128,7 +128,7 @@ def difference(pair: Mapping[str, Any]) -> str:
         line += f"; p = {_p(pair['p'])} ({pair.get('test')}){holm}"
     if isinstance(pair.get("wins"), int):
         line += (
-            f"; better on {pair['wins']:,}, worse on {pair.get('losses'):,}, alike on "
+            f"; above on {pair['wins']:,}, below on {pair.get('losses'):,}, alike on "
             f"{pair.get('ties'):,} of {counted(pair.get('pairs') or 0, 'row')}"
         )
     if pair.get("unpaired"):
@@ -162,7 +162,8 @@ def overlaps(evaluation: Evaluation) -> list[str]:
             own = _table(told.get(what))
             value = own.get(evaluation.metric)
             between = _interval(own.get("low"), own.get("high"))
-            said = f"{value:.3f} ({between})" if _is_number(value) else "none"
+            around = f" ({between})" if between else ""
+            said = f"{value:.3f}{around}" if _is_number(value) else "none"
             parts.append(f"{said} {'without' if what == 'without' else 'among'} them")
         found.append(
             f"{system}: {counted(rows, 'row')} in what it learned from; "
