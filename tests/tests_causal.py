@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import ClassVar, Literal
 
 import pytest
@@ -142,6 +143,7 @@ def tuning(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[mashbill.trainers]\ntuned = tuning:Tuned\n")
     (info / "RECORD").write_text("tuning.py,,\ntuning-1.0.dist-info/METADATA,,\n")
     monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "tuning", raising=False)
     registry._points.cache_clear()
     yield
     registry._points.cache_clear()

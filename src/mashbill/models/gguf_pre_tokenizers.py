@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenizers import Regex, pre_tokenizers
+from mashbill.core.extras import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tokenizers import pre_tokenizers
 
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}"
@@ -62,6 +64,8 @@ def pre_tokenizer(name: str) -> pre_tokenizers.Sequence | None:
     """Return what a name stands for; None if it is not known here."""
     if name not in PRE_TOKENIZERS:
         return None
+    with needs("a tokenizer of GGUF", "local"):
+        from tokenizers import Regex, pre_tokenizers
     made: list[Any] = []
     for kind, *how in PRE_TOKENIZERS[name]:
         if kind == "ByteLevel":
@@ -71,3 +75,15 @@ def pre_tokenizer(name: str) -> pre_tokenizers.Sequence | None:
         else:
             made.append(pre_tokenizers.Split(Regex(how[0]), how[1].lower(), invert=how[2]))
     return pre_tokenizers.Sequence(made)
+
+
+def name_of(data: dict[str, Any]) -> str | None:
+    """Return the name of how a tokenizer.json cuts texts; None if it has none that is known here.
+
+    A whole word of the vocabulary is taken first (``ignore_merges``) by Llama 3's alone.
+    """
+    model = data.get("model") or {}
+    found = steps(data.get("pre_tokenizer"))
+    name = next((name for name, known in PRE_TOKENIZERS.items() if known == found), None)
+    takes_whole = bool(model.get("ignore_merges"))
+    return name if takes_whole == (name == "llama-bpe") else None

@@ -9,7 +9,7 @@ from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.parsing import json_object
 from mashbill.models.folder import ends_of, plain_tokenizer, template_of
 from mashbill.models.folder_bounds import check_tokenizer
-from mashbill.models.gguf_pre_tokenizers import PRE_TOKENIZERS, steps
+from mashbill.models.gguf_pre_tokenizers import PRE_TOKENIZERS, name_of, steps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,16 +127,16 @@ def _check_model(file: Path, data: dict[str, Any], model: dict[str, Any]) -> Non
 
 
 def _pre_of(file: Path, data: dict[str, Any]) -> str:
-    found = steps(data.get("pre_tokenizer"))
-    name = next((name for name, known in PRE_TOKENIZERS.items() if known == found), None)
-    merges_whole = bool((data.get("model") or {}).get("ignore_merges"))
-    if name is None or merges_whole != (name == "llama-bpe"):
+    name = name_of(data)
+    if name is None:
+        found = steps(data.get("pre_tokenizer"))
         how = ", ".join(" ".join(map(str, step)) for step in found) or "not at all"
-        whole = ", and takes whole words of its vocabulary first" * merges_whole
+        whole = ", and takes whole words of its vocabulary first"
+        merges_whole = bool((data.get("model") or {}).get("ignore_merges"))
         _refuse(
             file,
-            f"it cuts texts in a way that GGUF readers have no name for here ({how:.200}{whole}); "
-            f"known are those called {', '.join(PRE_TOKENIZERS)}",
+            f"it cuts texts in a way that GGUF readers have no name for here ({how:.200}"
+            f"{whole * merges_whole}); known are those called {', '.join(PRE_TOKENIZERS)}",
         )
     return name
 

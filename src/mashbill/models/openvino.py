@@ -56,7 +56,7 @@ class OpenVinoTeacher(PrefixedTeacher):
         self._load_writer = partial(_writer, gguf, folder, dict(writing), precision, threads)
         self._writer: OpenVinoWriter | None = None
         super().__init__(Tokenizer.from_file(str(folder / _TOKENIZER)), identity, batch)
-        model = _last_position_only(ov.Core().read_model(folder / _MODEL))
+        model = last_position_only(ov.Core().read_model(folder / _MODEL))
         self._request = (
             ov.Core()
             .compile_model(
@@ -125,7 +125,7 @@ def _writer(
     return OpenVinoWriter(folder, chat, settings, precision, threads)
 
 
-def _last_position_only(model: ov.Model) -> ov.Model:
+def last_position_only(model: ov.Model) -> ov.Model:
     """Put a gather of each row's last position before the output head."""
     head = model.get_results()[0].input(0).get_source_output().get_node()
     last = ops.parameter([-1, 1], np.int64, name="last")

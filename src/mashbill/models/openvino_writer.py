@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.teacher import Question
     from mashbill.models.chat_template import ChatTemplate
+    from mashbill.models.reading import Reading
 
 _AT_ONCE = 64  # measured: LOG.md, "Writing"
 _FINISHES = {
@@ -40,7 +41,7 @@ class OpenVinoWriter:
     def __init__(
         self,
         folder: Path,
-        chat: ChatTemplate,
+        chat: ChatTemplate | Reading,
         settings: Mapping[str, Any],
         precision: str,
         threads: int,
@@ -49,12 +50,13 @@ class OpenVinoWriter:
 
         Args:
             folder: the converted model.
-            chat: its template and tokenizer.
+            chat: its template and tokenizer, or how a student reads.
             settings: max_tokens, temperature, top_p, seed.
             precision: of activations, f32 or bf16.
             threads: processor threads.
         """
         self._chat = chat
+        self._most: int = settings["max_tokens"]
         self._settings = settings
         self._schemas: set[str] = set()
         scheduler = openvino_genai.SchedulerConfig()
@@ -84,12 +86,13 @@ class OpenVinoWriter:
             self._schemas.add(schema)
         answers: dict[int, Answer] = {}
         asked: dict[int, list[int]] = {}
+        most: dict[int, int] = {}
         for place, question in enumerate(questions):
             try:
-                asked[place] = self._chat.asked(question, self._settings["max_tokens"])
+                asked[place], most[place] = self._asked(question)
             except TeacherError as error:
                 answers[place] = Answer((), 0, failed=str(error))
-        configs = {place: self._config(questions[place]) for place in asked}
+        configs = {place: self._config(questions[place], most[place]) for place in asked}
         try:
             answers |= self._generated(asked, configs)
         except RuntimeError:
@@ -120,10 +123,19 @@ class OpenVinoWriter:
         written = result.m_generation_ids[0]
         return Answer((), len(asked) + len(written), self._chat.text(written), finish=finish)
 
-    def _config(self, question: Question) -> Any:
+    def _asked(self, question: Question) -> tuple[list[int], int]:
+        """Return a question's token ids, and how many may be written.
+
+        Raises:
+            TeacherError: if it cannot be answered.
+        """
+        found = self._chat.asked(question, self._most)
+        return (found, self._most) if isinstance(found, list) else (found.ids, found.most)
+
+    def _config(self, question: Question, most: int) -> Any:
         settings = self._settings
         config = openvino_genai.GenerationConfig()
-        config.max_new_tokens = settings["max_tokens"]
+        config.max_new_tokens = most
         config.eos_token_id = self._chat.ends[0]
         config.stop_token_ids = set(self._chat.ends)
         config.apply_chat_template = False

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mashbill.calls.journal import Journal
@@ -38,7 +40,7 @@ _MOST = 256  # answers of a model to one artifact that are asked for again
 _MANY = 0.1  # share of them that differ from which on it is no matter of last bits
 _TOLERANCE = 1e-3
 """of a log-probability"""
-_OF_THE_MODEL = frozenset({"kind", "model", "sha256"})
+_OF_THE_MODEL = frozenset({"kind", "model", "sha256", "engine_version"})
 """what in a student's identity is no key of how it writes"""
 
 
@@ -144,7 +146,6 @@ def _answers(
     keys = {key: value for key, value in identity.items() if key not in _OF_THE_MODEL}
     spec = registry.find(STUDENT, registry.TEACHERS).model_validate({**keys, "model": model.name})
     folder = store.folder(model.kind, model.ref)
-    student: Any = spec.as_made(model, folder).load(folder, folder, threads)
     questions = [
         WrittenQuestion(
             call.prefix,
@@ -155,8 +156,10 @@ def _answers(
         for call in calls
     ]
     answers: list[Answer] = []
-    for start in range(0, len(questions), student.batch):
-        answers += student.answer(questions[start : start + student.batch])
+    with tempfile.TemporaryDirectory() as scratch:  # what an engine converts a model into
+        student: Any = spec.as_made(model, folder).load(folder, Path(scratch), threads)
+        for start in range(0, len(questions), student.batch):
+            answers += student.answer(questions[start : start + student.batch])
     return answers
 
 

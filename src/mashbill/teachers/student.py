@@ -7,7 +7,10 @@ no file and no service but a stage, so it is no source (:mod:`mashbill.core.stud
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,10 +18,12 @@ from pydantic import Field, model_validator
 
 from mashbill.core import registry
 from mashbill.core.base_model import BaseWeights
-from mashbill.core.errors import TeacherError
+from mashbill.core.errors import InputError, TeacherError
+from mashbill.core.extras import needs
 from mashbill.core.given import is_address
 from mashbill.core.source import Source
 from mashbill.core.students import STUDENT
+from mashbill.models.engine_choice import is_causal, obstacle
 from mashbill.teachers.local import WritesHere
 
 if TYPE_CHECKING:
@@ -29,17 +34,23 @@ if TYPE_CHECKING:
     from mashbill.core.teacher import Answer, Question
 
 
+_LOG = logging.getLogger("mashbill")
+
+
 class StudentSpec(WritesHere):
     """``kind = "student"``."""
 
     context: ClassVar[frozenset[str]] = frozenset({"store"})
-    added: ClassVar[frozenset[str]] = frozenset({"store", "sha256"})
+    added: ClassVar[frozenset[str]] = frozenset({"store", "sha256", "engine"})
 
     kind: Literal["student"] = "student"
     model: str = Field(min_length=1)
     """stage that trains the model, further up in the recipe; or NAME@VERSION of a store"""
     batch: int = Field(default=16, gt=0)
     """questions computed together"""
+    engine: Literal["auto", "transformers", "openvino"] = "auto"
+    """what computes: the model's own trainer loads it for transformers; openvino computes in
+    float16 what it can read; auto takes openvino where it can, and says where it cannot"""
     store: str = ""
     """folder of the store that made NAME@VERSION, where that is another one than the run's"""
     sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
@@ -111,14 +122,26 @@ class MadeStudent(StudentSpec):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The model's content, how it writes, and how many questions are computed together."""
+        """The model's content, how it writes, the engine, and how many questions go together."""
+        engine = self._computes[0] if is_causal(self.folder) else ""
         return {
             "kind": STUDENT,
             "model": self.artifact,
             "sha256": self.digest,
             "batch": self.batch,
             **asdict(self.decoding),
+            # What labels under control tokens has its own loader, and no engine to choose.
+            **({"engine": engine} if engine else {}),
+            **({"engine_version": _version("openvino-genai")} if engine == "openvino" else {}),
         }
+
+    @cached_property
+    def _computes(self) -> tuple[str, str]:
+        """The engine, and why it is not OpenVINO where that is not what was asked for."""
+        if self.engine == "transformers":
+            return "transformers", ""
+        why = obstacle(self.folder)
+        return ("transformers", why) if why else ("openvino", "")
 
     def weights_here(self, folder: Path, cache: Path) -> BaseWeights:
         """The model's files."""
@@ -126,17 +149,48 @@ class MadeStudent(StudentSpec):
         return BaseWeights(self.folder, self.digest, self.artifact)
 
     def load(self, folder: Path, cache: Path, threads: int) -> Student:
-        """Load the model by the trainer that wrote it.
+        """Load the model: by the trainer that wrote it, or through the embedded engine.
 
         Raises:
+            TeacherError: if OpenVINO is asked for and does not compute it.
             MissingExtraError: if what it needs is not installed.
         """
-        del folder, cache
+        del folder
+        engine, why = self._computes
+        if engine == "openvino":
+            return Student(self._embedded(cache, threads), self.identity, self.batch, self.decoding)
+        if self.engine == "openvino":
+            msg = (
+                f"a teacher of kind 'student' has engine = 'openvino', which does not compute "
+                f"{self.artifact}: {why}; set engine = 'transformers', or leave it out"
+            )
+            raise TeacherError(msg)
+        if why and is_causal(self.folder):
+            _LOG.warning(
+                "%s is asked through transformers, and not through OpenVINO, which is faster: %s",
+                self.artifact, why,
+            )  # fmt: skip
         doing = f"loading the model {self.artifact} of"
         with registry.telling(doing, self.trainer, registry.TRAINERS):
             trainer: Any = registry.find(self.trainer, registry.TRAINERS)
             model = trainer.load(self.folder, threads)
         return Student(model, self.identity, self.batch, self.decoding)
+
+    def _embedded(self, cache: Path, threads: int) -> Writer:
+        with needs("a student by engine 'openvino'", "local"):
+            from mashbill.models.openvino_student import OpenVinoStudent
+        try:
+            return OpenVinoStudent(self.folder, self.digest, cache, threads, self.batch)
+        except InputError as error:
+            msg = f"{error}; set engine = 'transformers' in the table of the teacher"
+            raise TeacherError(msg) from error
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 class Student:
