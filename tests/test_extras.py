@@ -245,7 +245,7 @@ def places(tmp_path_factory):
     folder = tmp_path_factory.mktemp("places")
     store = run_stages(
         folder / "r",
-        CORPUS + HALVES + LABEL,
+        CORPUS + HALVES + LABEL + CLASSIFIER,
         {"texts.jsonl": ROWS, "ask.txt": "{{ text }}"},
         SERVICE,
     )
@@ -306,6 +306,9 @@ def test_each_command_works_or_says_what_to_do(extra, places, tmp_path):
     for address, needed in (("s3://bucket/x", "objects"), ("hf:datasets/owner/name", "hub")):
         calls[address] = ["publish", "labelled", "--to", address, "--store", str(places["STORE"])]
         wants[address] = {needed}
+    onnx = ["--format", "onnx", "--to", str(tmp_path / "m.onnx")]
+    calls["export: onnx"] = ["export", "classifier", *onnx, "--store", str(places["STORE"])]
+    wants["export: onnx"] = {"onnx"}
     if extra:  # what it does not bring is as it is in the base, where all is run
         calls = {
             name: call

@@ -119,6 +119,9 @@ LISTED = {
         "jinja2.sandbox.ImmutableSandboxedEnvironment": "in a process with bounds",
         "environment.from_string": "the same",
     },
+    "models/engine_choice.py": {
+        "importlib.util.find_spec": "looks whether engines are there; loads nothing",
+    },
     "models/causal_folder.py": {
         "transformers.AutoModelForCausalLM.from_pretrained": "safetensors, no remote code"
     },

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 WORDS = 2
 """the rule by which a new classifier takes texts apart: :func:`mashbill.core.words.words`"""
-_FIRST_WORDS = re.compile(r"\w+|[!?:;)(]+")
+FIRST_WORDS = re.compile(r"\w+|[!?:;)(]+")
 """rule 1"""
 
 
 def first_features(text: str) -> list[str]:
     """Return a text's features by rule 1."""
-    found = _FIRST_WORDS.findall(text.lower())
+    found = FIRST_WORDS.findall(text.lower())
     return [
         *found,
         *("^" + word[:4] for word in found if len(word) > 4),

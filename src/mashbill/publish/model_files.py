@@ -20,6 +20,9 @@ from mashbill.core.source import Channel
 from mashbill.core.store import write_atomically
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
+from mashbill.models.engine_choice import is_causal
+from mashbill.models.linear import LinearPredictor
+from mashbill.models.linear_features import FEATURES_FILE, featuriser
 from mashbill.models.quantisations import QUANTISATIONS
 from mashbill.publish.publish import check_files
 
@@ -33,8 +36,12 @@ if TYPE_CHECKING:
 
 MODEL_FORMATS = {
     "gguf": "GGUF: one file of a model that writes, as llama.cpp reads it",
+    "onnx": "ONNX: a classifier's graph, with a file of Python that turns texts into its features",
 }
 """format -> what it is"""
+
+_LINEAR = ("classifier", "merge", "quantise")
+"""kinds of stages whose models are linear classifiers"""
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,15 @@ def write_model(
     check_files(store, manifest)
     account = gather(store, manifest)
     bill = bill_text(account)
+    beside = {BILL_FILE: bill}
     with _whole(to) as scratch:
-        told = _gguf(store, account, bill, scratch, quantise)
-    beside = to.parent / BILL_FILE
-    write_atomically(beside, bill.encode())
-    return ModelFile([to, beside], told)
+        if format == "onnx":
+            told, beside[FEATURES_FILE] = _onnx(store, account, bill, scratch)
+        else:
+            told = _gguf(store, account, bill, scratch, quantise)
+    for name, text in beside.items():
+        write_atomically(to.parent / name, text.encode())
+    return ModelFile([to, *(to.parent / name for name in beside)], told)
 
 
 @contextmanager
@@ -105,11 +116,14 @@ def _gguf(store: Store, account: Account, bill: str, to: Path, quantise: str | N
     if how not in QUANTISATIONS:
         msg = f"--quantise {how!r:.40}: choose of {', '.join(QUANTISATIONS)}"
         raise InputError(msg)
-    names = {item.file for item in manifest.files}
-    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-        msg = _no_writer(manifest)
-        raise InputError(msg)
     folder = store.folder("model", manifest.ref)
+    if not is_causal(folder):
+        msg = (
+            f"{manifest.ref} (kind {manifest.stage.get('kind')!r}) is no language model in a "
+            "folder as transformers keeps it, and of such GGUF is written; `mashbill publish` "
+            "hands its own files on, and --format onnx writes a classifier"
+        )
+        raise InputError(msg)
     with needs("writing GGUF", "students"):
         from mashbill.models.gguf_writing import write_gguf
     done = write_gguf(folder, to, how, facts_of(account, bill))
@@ -118,12 +132,24 @@ def _gguf(store: Store, account: Account, bill: str, to: Path, quantise: str | N
     )
 
 
-def _no_writer(manifest: Manifest) -> str:
-    return (
-        f"{manifest.ref} (kind {manifest.stage.get('kind')!r}) is no language model in a folder as "
-        "transformers keeps it, and of such GGUF is written; `mashbill publish` hands its own "
-        "files on"
+def _onnx(store: Store, account: Account, bill: str, to: Path) -> tuple[str, str]:
+    """Write a classifier; return what is told, and the text of its featuriser."""
+    manifest = account.manifest
+    if manifest.stage.get("kind") not in _LINEAR:
+        msg = (
+            f"{manifest.ref} (kind {manifest.stage.get('kind')!r}) is no linear classifier, and of "
+            "such ONNX is written; --format gguf writes a model that writes"
+        )
+        raise InputError(msg)
+    with needs("writing ONNX", "onnx"):
+        from mashbill.models.linear_onnx import write_onnx
+    model = LinearPredictor.load(store.folder("model", manifest.ref))
+    count = write_onnx(model, to, facts_of(account, bill))
+    told = (
+        f"{len(model.labels)} labels, {count:,} weights; {FEATURES_FILE} turns texts into what it "
+        "reads"
     )
+    return told, featuriser(str(manifest.ref), account.version, model.buckets, model.rule)
 
 
 def facts_of(account: Account, bill: str) -> dict[str, str | int]:
