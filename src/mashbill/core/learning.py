@@ -120,10 +120,10 @@ def set_by_trainer(
         raise ValueError(msg)
     found = {}
     for name in names:
-        weight = None
+        weight: np.ndarray | None = None
         if name in loss_weight:
-            given = np.asarray(loss_weight[name], np.float64)
-            weight = np.full(rows[name], given) if given.ndim == 0 else given
+            weight = np.asarray(loss_weight[name], np.float64)
+            weight = np.full(rows[name], weight) if weight.ndim == 0 else weight
         found[name] = Learned(
             _whole(seen[name], f"ctx.seen[{name!r}]"),
             weight,
@@ -208,7 +208,8 @@ def weigh(learned: Mapping[str, Learned], rows: Mapping[str, RowSizes]) -> Weigh
     for name, each in learned.items():
         own = rows[name]
         counts = each.counts
-        units = np.where(counts, each.tokens if is_counted else own.words, 0).astype(np.int64)
+        sizes = each.tokens if is_counted and each.tokens is not None else own.words
+        units = np.where(counts, sizes, 0).astype(np.int64)
         seen = units * each.times
         if shares is None:
             sums[name] = _added(seen, own).tolist()

@@ -88,7 +88,7 @@ def trainings_behind(
 def panels_of(curves: Mapping[str, Curve]) -> list[Panel]:
     """Return which curves are drawn together: all losses, and each other one by itself."""
     drawn = {n: c for n, c in curves.items() if n not in _NOT_DRAWN and len(c.steps) > 1}
-    losses = {name: drawn[name] for name in ("loss", "held_out_loss") if name in drawn}
+    losses: dict[str, Curve] = {n: drawn[n] for n in ("loss", "held_out_loss") if n in drawn}
     panels = [Panel("loss, nats a token", losses)] if losses else []
     others = [name for name in drawn if name not in losses]
     named = {"rate": "learning rate"}
@@ -117,7 +117,7 @@ def _facts(curves: Mapping[str, Curve], speed: Mapping[str, Any]) -> list[str]:
 
 def _learned(manifest: Manifest) -> list[tuple[str, ...]]:
     whole = sum(each.weight for each in manifest.learned_from) or 1
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for each in manifest.learned_from:
         least, largest = each.loss_weights
         part = each.weight / whole

@@ -21,7 +21,7 @@ from mashbill.core.extras import needs
 from mashbill.core.naming import file_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _EVERY = 2.0  # seconds between two writings, for those that write many lines at once
 _MANY = 500  # lines that are written at once
@@ -152,7 +152,11 @@ class _MLflow:
         self._waiting, self._written = [], time.monotonic()
 
 
-SINKS = {"tensorboard": _TensorBoard, "wandb": _WeightsAndBiases, "mlflow": _MLflow}
+SINKS: dict[str, Callable[[str], Sink]] = {
+    "tensorboard": _TensorBoard,
+    "wandb": _WeightsAndBiases,
+    "mlflow": _MLflow,
+}
 
 
 def serve(sink: Sink, lines: Iterable[bytes]) -> None:
