@@ -10,7 +10,10 @@ import pytest
 from pydantic import BaseModel
 
 from mashbill.core import registry
+from mashbill.core.base_model import MODELS
+from mashbill.core.file_origins import ORIGINS
 from mashbill.core.literals import Literals
+from mashbill.core.recipe import VERIFIERS
 
 PINNED = Path(__file__).parent / "literals.json"
 GROUPS = registry.GROUPS
@@ -99,3 +102,16 @@ def test_an_added_key_that_says_something_is():
         "listed": [1],
     }
     assert Table.model_validate(table.model_dump()) == table
+
+
+def test_what_a_recipe_adds_to_the_literals_of_a_stage_is_no_key_of_any_kind():
+    """Else a stage's own key would be overwritten: ``merge`` has models, and bases."""
+    added = {"files", "teachers", VERIFIERS, MODELS, ORIGINS}
+    wrong = {
+        (kind, key)
+        for group in (registry.STAGES, registry.TRAINERS)
+        for kind in registry.kinds(group)
+        for key in registry.find(kind, group).model_fields
+        if key in added
+    }
+    assert not wrong

@@ -51,7 +51,7 @@ def hide(insider, *, inputs=True, nodes=True, literals=False):
     if inputs:
         manifest["inputs"] = [item for item in manifest["inputs"] if item["role"] != "base"]
     if literals:
-        del manifest["stage"]["models"]
+        del manifest["stage"]["bases"]
     insider.put("tuned@1", manifest)
     if nodes:
         insider.nodes(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mashbill.core.stage import Uses
 
 MODELS = "bases"
-"""key of a stage's literals: the bases that it starts from, as their tables say them"""
+"""key of a stage's literals: the bases that it starts from; some kinds have a key ``models``"""
 _PACKAGED = {
     "name": "SmolLM2-135M-Instruct",
     "provider": "Hugging Face",

@@ -14,7 +14,7 @@ from mashbill.models.gguf_header import check_header
 from mashbill.models.gguf_pre_tokenizers import PRE_TOKENIZERS, pre_tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
@@ -25,8 +25,12 @@ _MOSTLY_F16 = 1  # llama.cpp's LLAMA_FTYPE_MOSTLY_F16
 class GgufFile:
     """A GGUF file of a language model that is known here, with a byte-level BPE tokenizer."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, architectures: Collection[str] = ARCHITECTURES) -> None:
         """Open the file.
+
+        Args:
+            path: the file.
+            architectures: those that whoever opens it reads; by default what engines do.
 
         Raises:
             TeacherError: if it is another kind of model or tokenizer.
@@ -36,10 +40,10 @@ class GgufFile:
         with foreign(path, "a GGUF file", error=TeacherError), np.errstate(over="raise"):
             self._reader = GGUFReader(path)
         found = (self.value("general.architecture"), self.value("tokenizer.ggml.model"))
-        if found[0] not in ARCHITECTURES or found[1] != "gpt2":
+        if found[0] not in architectures or found[1] != "gpt2":
             msg = (
                 f"{path.name} has architecture and tokenizer {found}; this version reads "
-                f"{', '.join(ARCHITECTURES)} with the tokenizer 'gpt2'"
+                f"{', '.join(architectures)} with the tokenizer 'gpt2'"
             )
             raise TeacherError(msg)
         self.architecture: str = found[0]

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 from tokenizers import AddedToken
-from transformers import GenerationConfig, PreTrainedTokenizerFast
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+)
 
 from mashbill.core.errors import TeacherError
 from mashbill.core.parsing import foreign
 from mashbill.models.gguf_file import GgufFile
-from mashbill.models.torch_gguf import llama_of
+from mashbill.models.gguf_reading import READ, weights_of_gguf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,20 +37,17 @@ def write_folder(gguf: Path, folder: Path) -> None:
     Raises:
         TeacherError: if it is of an architecture, or has a tokenizer, that is not read here.
     """
-    file = GgufFile(gguf)
+    file = GgufFile(gguf, READ)
     tokenizer = _tokenizer(file)
-    model = llama_of(file)
+    config, weights = weights_of_gguf(file)
     begin, end, pad = (_token(file, name) for name in ("bos", "eos", "padding"))
-    config = model.config
     config.bos_token_id, config.eos_token_id, config.pad_token_id = begin, end, pad
-    config.architectures, config.dtype = [type(model).__name__], "float32"
+    config.architectures = [MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].__name__]
+    config.dtype = "float32"
     ends = sorted({one for one in (end, _token(file, "eot")) if one is not None})
     said = GenerationConfig(
         bos_token_id=begin, eos_token_id=ends if len(ends) > 1 else end, pad_token_id=pad
     )
-    weights = model.state_dict()
-    if config.tie_word_embeddings:  # the embeddings once, as save_pretrained writes them
-        weights.pop("lm_head.weight")
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     config.save_pretrained(folder)
     said.save_pretrained(folder)
@@ -79,7 +80,7 @@ def _tokenizer(file: GgufFile) -> PreTrainedTokenizerFast:
                 names[key] = tokens[number]
         made = PreTrainedTokenizerFast(
             tokenizer_object=plain,
-            model_max_length=int(file.value("llama.context_length") or 0) or None,
+            model_max_length=int(file.value(f"{file.architecture}.context_length") or 0) or None,
             clean_up_tokenization_spaces=False,
             **names,
         )
