@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 Metric = Literal["accuracy", "score", "bits_per_byte", "suite"]
 """what systems are measured by: part of the rows on which a system said what humans said; mean of a
@@ -130,12 +130,7 @@ def evaluation_of(measures: Mapping[str, Any]) -> Evaluation | None:
     said = measures.get("metric", "accuracy")
     metric: Metric = next((one for one in METRICS if one == said), "accuracy")
     systems = {
-        str(name): Result(
-            value=_value(facts, metric),
-            low=_number(facts.get("low")),
-            high=_number(facts.get("high")),
-            facts=facts,
-        )
+        str(name): _result(facts, metric)
         for name, facts in measures["systems"].items()
         if isinstance(facts, Mapping)
     }
@@ -150,11 +145,27 @@ def evaluation_of(measures: Mapping[str, Any]) -> Evaluation | None:
     )
 
 
-def _value(facts: Mapping[str, Any], metric: Metric) -> float:
-    found = _number(facts.get(metric))
-    if found is None:
-        return 0.0 if metric == "accuracy" else math.nan
-    return found
+def _result(facts: Mapping[str, Any], metric: Metric) -> Result:
+    """Return what is told of a system; an interval that its value does not lie in is none."""
+    value = _number(facts.get(metric))
+    if value is None:
+        value = 0.0 if metric == "accuracy" else math.nan
+    elif value < 0 or (metric != "bits_per_byte" and value > 1 + _ROUNDING) or value > _LARGEST:
+        value = math.nan
+    low, high = (_number(facts.get(end)) for end in ("low", "high"))
+    if low is None or high is None or not _lies_in(value, low, high):
+        low = high = None
+    return Result(value=value, low=low, high=high, facts=facts)
+
+
+def _lies_in(value: float, low: float, high: float) -> bool:
+    within = low - _ROUNDING <= value <= high + _ROUNDING
+    return within and low >= -_LARGEST and high <= _LARGEST
+
+
+_ROUNDING = 1e-6
+_LARGEST = 1e12
+_NUMBER = 1e300  # a larger whole number is none that a float holds
 
 
 def _table(told: Any) -> Mapping[str, Any]:
@@ -166,6 +177,11 @@ def _tables(told: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(one for one in found if isinstance(one, Mapping))
 
 
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Return whether what a manifest holds is a number that can be reckoned with and told."""
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and abs(value) < _NUMBER
+
+
 def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None
+    return float(value) if is_number(value) else None

@@ -120,7 +120,7 @@ class Evaluating:
         )  # fmt: skip
         self._try(how)
         units = np.arange(self._rows.num_rows) if self._units is None else self._units
-        found = {}
+        found: dict[str, Measured] = {}
         for name, made in self._made.items():
             ctx.progress(len(found), len(self._made), name)
             own = replace(how, finish="finish") if name in spec.models else how

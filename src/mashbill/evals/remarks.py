@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from mashbill.core.evaluation import is_number
 from mashbill.core.paired import LEVEL, beyond_chance
 from mashbill.core.plain import counted
 
@@ -74,7 +75,7 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
         standing = against_majority(result, evaluation.majority)
         if standing in _SAYS:
             yield _SAYS[standing].format(share=evaluation.majority)
-    unanswered = facts.get("unanswered", 0)
+    unanswered = _int(facts.get("unanswered"))
     if facts.get("only") is not None:
         which = "every row that it labelled" if unanswered else "every row"
         yield f"says {facts['only']!r} of {which}"
@@ -87,8 +88,8 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
         return
     if _int(seeds.get("seeds")) == 2:
         yield "two seeds say little of how much seeds vary: take five"
-    if result.is_known and (rows := _int(facts.get("rows"))):
-        yield f"its mean is over the {counted(rows, 'row')} that have a score under every seed"
+    if result.is_known and (known := _int(facts.get("rows"))):
+        yield f"its mean is over the {counted(known, 'row')} that have a score under every seed"
 
 
 def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
@@ -102,12 +103,12 @@ def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
         yield f"has no score at all: {', '.join(told) or 'it has no answers'}"
         return
     chance = evaluation.measures.get("chance")
-    if _is_number(chance) and chance and result.interval[0] <= chance:
+    if is_number(chance) and chance and result.interval[0] <= chance:
         yield f"not above chance ({chance:.3f}) beyond its interval"
     if other.get("unanswered") and isinstance(why := result.facts.get("why_unanswered"), str):
         yield f"rows without an answer were rejected before: {why}"
     least, most = result.facts.get("at_least"), result.facts.get("at_most")
-    if told and _is_number(least) and _is_number(most) and least < most:
+    if told and is_number(least) and is_number(most) and least < most:
         yield (
             f"{', '.join(told)}, which have no score: it lies between {least:.3f} and {most:.3f}, "
             "whatever they are worth"
@@ -117,9 +118,9 @@ def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
 def _of_pair(pair: Mapping[str, Any]) -> str:
     """Say of a difference that is not beyond its interval that it is none."""
     low, high, value = pair.get("low"), pair.get("high"), pair.get("difference")
-    if not _is_number(value):
+    if not is_number(value):
         return "no row has a score of both, so they cannot be compared"
-    if not (_is_number(low) and _is_number(high)):
+    if not (is_number(low) and is_number(high)):
         rows = counted(_int(pair.get("pairs")), "row")
         return f"of {rows} no interval can be told, and so no difference"
     if pair["low"] <= 0 <= pair["high"]:
@@ -132,7 +133,7 @@ def _of_pair(pair: Mapping[str, Any]) -> str:
             f"{pair['p']:.3f})"
         )
     corrected = pair.get("p_corrected")
-    if _is_number(corrected) and pair["p_corrected"] > LEVEL:
+    if is_number(corrected) and pair["p_corrected"] > LEVEL:
         return (
             "beyond chance by itself, and not once all comparisons count (Holm, p = "
             f"{corrected:.3f})"
@@ -158,9 +159,5 @@ def _of_overlaps(evaluation: Evaluation) -> Iterator[str]:
         yield f"what {', '.join(map(str, names))} learned from is not recorded here"
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _int(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return value if isinstance(value, int) and is_number(value) else 0

@@ -5,12 +5,11 @@ Measures of strangers' stores are shown as far as they can be read.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.evaluation import WORDS
+from mashbill.core.evaluation import WORDS, is_number
 from mashbill.core.paired import beyond_chance
 from mashbill.core.plain import counted
 
@@ -47,7 +46,7 @@ def scores(evaluation: Evaluation) -> Scores:
 
 def _of_suite(evaluation: Evaluation) -> Scores:
     """Return what a suite told of each system, by task and metric."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for task, metric, system, told in evaluation.figures:
         seeds = _table(told.get("seeds"))
         spread = f"{_number(seeds.get('sd'))} ({seeds.get('seeds')})" if seeds else ""
@@ -58,7 +57,15 @@ def _of_suite(evaluation: Evaluation) -> Scores:
                 _interval(told.get("low"), told.get("high")), _count(told.get("samples")), spread,
             )
         )  # fmt: skip
-    head = ("task", "metric", "system", "value", "95% interval", "items", "sd over seeds")
+    head: tuple[str, ...] = (
+        "task",
+        "metric",
+        "system",
+        "value",
+        "95% interval",
+        "items",
+        "sd over seeds",
+    )
     if not any(row[-1] for row in rows):
         head, rows = head[:-1], [row[:-1] for row in rows]
     return Scores(f"Tasks of {evaluation.measures.get('by', 'a suite')}", head, tuple(rows))
@@ -116,36 +123,36 @@ def difference(pair: Mapping[str, Any]) -> str:
     """Return how a pair of systems differs, as a line."""
     low, high, value = pair.get("low"), pair.get("high"), pair.get("difference")
     who = f"{pair.get('first')} - {pair.get('second')}"
-    if not _is_number(value):
+    if not is_number(value):
         return f"{who}: not compared, as no row has a score of both"
     line = f"{who}: {value:+.3f}"
-    if _is_number(low) and _is_number(high):
+    if is_number(low) and is_number(high):
         beyond = ", beyond chance" if beyond_chance(pair) else ""
         line += f" ({low:+.3f} to {high:+.3f}){beyond}"
-    if _is_number(pair.get("p")):
+    if is_number(pair.get("p")):
         corrected = pair.get("p_corrected")
-        holm = f", {_p(corrected)} with all comparisons (Holm)" if _is_number(corrected) else ""
+        holm = f", {_p(corrected)} with all comparisons (Holm)" if is_number(corrected) else ""
         line += f"; p = {_p(pair['p'])} ({pair.get('test')}){holm}"
     if isinstance(pair.get("wins"), int):
         line += (
-            f"; above on {pair['wins']:,}, below on {pair.get('losses'):,}, alike on "
-            f"{pair.get('ties'):,} of {counted(pair.get('pairs') or 0, 'row')}"
+            f"; above on {_int(pair['wins']):,}, below on {_int(pair.get('losses')):,}, alike on "
+            f"{_int(pair.get('ties')):,} of {counted(_int(pair.get('pairs')), 'row')}"
         )
-    if pair.get("unpaired"):
-        line += f"; {counted(pair['unpaired'], 'row')} without a score of both"
+    if unpaired := _int(pair.get("unpaired")):
+        line += f"; {counted(unpaired, 'row')} without a score of both"
     return line
 
 
 def retention(pair: Mapping[str, Any]) -> str:
     """Return how much of its teacher's score a student has, as a line; empty if it is not told."""
     ratio = pair.get("ratio")
-    if not _is_number(ratio):
+    if not is_number(ratio):
         return ""
     interval = _interval(pair.get("low"), pair.get("high"))
     between = f" ({interval})" if interval else ""
     return (
         f"{pair.get('student')} has {ratio:.3f}{between} of the score of {pair.get('teacher')}, "
-        f"on {counted(pair.get('rows') or 0, 'row')}"
+        f"on {counted(_int(pair.get('rows')), 'row')}"
     )
 
 
@@ -163,7 +170,7 @@ def overlaps(evaluation: Evaluation) -> list[str]:
             value = own.get(evaluation.metric)
             between = _interval(own.get("low"), own.get("high"))
             around = f" ({between})" if between else ""
-            said = f"{value:.3f}{around}" if _is_number(value) else "none"
+            said = f"{value:.3f}{around}" if is_number(value) else "none"
             parts.append(f"{said} {'without' if what == 'without' else 'among'} them")
         found.append(
             f"{system}: {counted(rows, 'row')} in what it learned from; "
@@ -179,7 +186,7 @@ def levels(evaluation: Evaluation) -> list[str]:
         told = _table(result.facts.get("levels"))
         cells = [
             f"{name} {_number(_table(own).get(evaluation.metric))} of "
-            f"{counted(_table(own).get('rows') or 0, 'row')}"
+            f"{counted(_int(_table(own).get('rows')), 'row')}"
             for name, own in list(told.items())[:_LEVELS]
         ]
         if cells:
@@ -190,32 +197,31 @@ def levels(evaluation: Evaluation) -> list[str]:
 
 def _unscored(result: Result) -> int:
     came = _table(result.facts.get("came"))
-    return sum(n for name, n in came.items() if name != "scored" and isinstance(n, int))
+    return sum(_int(n) for name, n in came.items() if name != "scored")
 
 
 def _table(told: Any) -> Mapping[str, Any]:
     return told if isinstance(told, Mapping) else {}
 
 
-def _is_number(value: Any) -> bool:
-    is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_one and math.isfinite(value)
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) and is_number(value) else 0
 
 
 def _number(value: Any) -> str:
-    return f"{value:.3f}" if _is_number(value) else ""
+    return f"{value:.3f}" if is_number(value) else ""
 
 
 def _large(value: Any) -> str:
-    return f"{value:,.2f}" if _is_number(value) else ""
+    return f"{value:,.2f}" if is_number(value) else ""
 
 
 def _count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else ""
+    return f"{value:,}" if isinstance(value, int) and is_number(value) else ""
 
 
 def _interval(low: Any, high: Any) -> str:
-    return f"{low:.3f} to {high:.3f}" if _is_number(low) and _is_number(high) else ""
+    return f"{low:.3f} to {high:.3f}" if is_number(low) and is_number(high) else ""
 
 
 def _p(value: float) -> str:
