@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests_support import ANSWERS, execute, killed
+from tests_tiny_base import make_base
 
 from mashbill import Signer, Store, load_recipe
+from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.curves import read_curves
 from mashbill.core.errors import MashbillError
 from mashbill.plan import build
@@ -174,3 +176,55 @@ def test_a_killed_run_takes_them_along_and_ends_with_the_same_bytes(tmp_path):
         time.sleep(0.05)
     made, _ = trained(path, root, processes=2)
     assert files(made) == files(whole)
+
+
+TUNED = """
+[recipe]
+name = "tuned"
+version = "1"
+seed = 5
+
+[models.small]
+kind = "folder"
+name = "tiny"
+license = "Apache-2.0"
+folder = "base"
+sha256 = "DIGEST"
+
+[stages.said]
+kind = "import"
+title = "answers"
+source = "rows.jsonl"
+generator = "by"
+license = "CC0-1.0"
+
+[stages.lm]
+kind = "sft"
+inputs = ["said"]
+base = "small"
+batch = 4
+steps = 6
+rate = 0.02
+dtype = "float32"
+heldout = "said"
+method = "METHOD"
+"""
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_two_processes_fine_tune_as_one(method, tmp_path):
+    base = make_base(tmp_path / "base")
+    listed = sorted(item for item in base.iterdir() if item.is_file())
+    lines = "".join(f"{digest_file(item)}  {item.name}\n" for item in listed)
+    rows = [
+        {"prompt": f"what is {word}?", "text": " ".join(WORDS[: n + 1]), "by": "a/b"}
+        for n, word in enumerate(WORDS)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = tmp_path / "tuned.toml"
+    digest = digest_bytes(lines.encode())
+    path.write_text(TUNED.replace("DIGEST", digest).replace("METHOD", method))
+    found = [trained(path, tmp_path / f"{count}" / "store", count)[1] for count in (1, 2)]
+    for name in ("loss", "held_out_loss", "rate"):
+        assert found[0][name].steps.tolist() == found[1][name].steps.tolist()
+        assert np.allclose(*(each[name].values for each in found), rtol=TOLERANCE, atol=1e-6)

@@ -52,17 +52,27 @@ class Batches:
             pieces.append(order[max(begin - first, 0) : end - first])
         return np.concatenate(pieces)
 
-    def micro(self, step: int) -> list[list[int]]:
-        """Return a step's sequences in micro-batches of at most ``micro_tokens`` tokens."""
-        return self._cut(self.of(step))
+    def micro(self, step: int, rank: int = 0, size: int = 1) -> list[list[int]]:
+        """Return a step's sequences in micro-batches of at most ``micro_tokens`` tokens.
+
+        Args:
+            step: from 0.
+            rank: which of the processes computes them: each has sequences of like lengths.
+            size: how many processes there are.
+        """
+        numbers = self.of(step)
+        return self._cut(numbers if size == 1 else self._longest_first(numbers)[rank::size])
 
     def all_micro(self) -> Iterator[list[int]]:
         """Yield all sequences once, in micro-batches."""
         yield from self._cut(np.arange(len(self._data)))
 
+    def _longest_first(self, numbers: np.ndarray) -> np.ndarray:
+        return numbers[np.argsort(self._lengths[numbers], kind="stable")[::-1]]
+
     def _cut(self, numbers: np.ndarray) -> list[list[int]]:
         # Of like length together: what is not packed needs less padding, and sums stay as they are.
-        ordered = numbers[np.argsort(self._lengths[numbers], kind="stable")[::-1]]
+        ordered = self._longest_first(numbers)
         found: list[list[int]] = []
         held = 0
         for number in ordered.tolist():

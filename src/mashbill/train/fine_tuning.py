@@ -15,12 +15,14 @@ on the same machine. How a step is split into micro-batches changes nothing but 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from mashbill.core.base_model import BaseWeights
 from mashbill.core.parsing import read_json
 from mashbill.core.store import write_atomically
 from mashbill.models.causal_base import CausalBase
@@ -35,13 +37,14 @@ from mashbill.train.examples import Examples, examples
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.processes import World, context_of_another, together
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
 from mashbill.train.told_learned import tell_learned
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from mashbill.core.stage import StageContext
     from mashbill.train.learning_keys import LearningSpec
@@ -63,27 +66,58 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     encoder = ConversationTokens(base.folder)
     data = examples(spec, spec.inputs, encoder, ctx, "learned")
     heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
-    torch.use_deterministic_algorithms(mode=True)
-    torch.manual_seed(ctx.seed)
-    student = CausalBase.load(base.folder, base.title, packs=spec.packing)
-    if spec.checkpointing:
-        recompute_activations(student.model)
-    if spec.method == "lora":
-        student.model = adapted(student.model, spec)
+    student = _student(spec, base, ctx.seed)
     batches = Batches(data, spec, ctx.seed)
     how = chosen(ctx.work, lambda: _choose(spec, student, data, batches, ctx.threads))
-    torch.set_num_threads(how["threads"])
-    training = _Training(spec, ctx, student, data, heldout, batches, how["dtype"])
     sampling = Sampling(ctx, heldout, encoder)
-    if training.step == 0:
-        sampling.before(student.model)
-    training.run()
+    told = {
+        "spec": spec.model_dump(mode="json", exclude_unset=True),
+        "base": [str(base.folder), base.digest, base.title],
+        "work": str(ctx.work.resolve()),
+        "seed": ctx.seed,
+        "how": how,
+    }
+    with together(ctx, "sft", told) as world:
+        torch.set_num_threads(max(1, how["threads"] // world.size))
+        training = _Training(spec, ctx, student, data, heldout, batches, how["dtype"], world)
+        if training.step == 0:
+            sampling.before(student.model)
+        training.run()
     if spec.method == "lora" and spec.merge:
         student.model = merged(student.model)
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)
     _tell(spec, ctx, data, batches, student, how)
+
+
+def follow(told: Mapping[str, Any], world: World) -> None:
+    """Train as one of several processes, of which number 0 does :func:`train`."""
+    from mashbill.train.sft import SftSpec as Spec
+
+    spec = Spec.model_validate(told["spec"])
+    folder, digest, title = told["base"]
+    base = BaseWeights(Path(folder), digest, title)
+    ctx = context_of_another(Path(told["work"]), told["seed"], told["how"]["threads"])
+    # What number 0 encoded lies in the stage's scratch; nothing is encoded here.
+    data = examples(spec, spec.inputs, ConversationTokens(base.folder), ctx, "learned")
+    torch.set_num_threads(max(1, told["how"]["threads"] // world.size))
+    with freed_memory_kept(), fast_linear():
+        student = _student(spec, base, ctx.seed)
+        batches = Batches(data, spec, ctx.seed)
+        _Training(spec, ctx, student, data, None, batches, told["how"]["dtype"], world).run()
+
+
+def _student(spec: SftSpec, base: BaseWeights, seed: int) -> CausalBase:
+    """Return the student as it begins, the same in every process."""
+    torch.use_deterministic_algorithms(mode=True)
+    torch.manual_seed(seed)
+    student = CausalBase.load(base.folder, base.title, packs=spec.packing)
+    if spec.checkpointing:
+        recompute_activations(student.model)
+    if spec.method == "lora":
+        student.model = adapted(student.model, spec)
+    return student
 
 
 def _choose(
@@ -134,7 +168,7 @@ def _loss_of(
 
 @dataclass
 class _Training:
-    """The loop, and what it changes."""
+    """The loop, and what it changes; each process computes its part of a step's sequences."""
 
     spec: SftSpec
     ctx: StageContext
@@ -143,6 +177,7 @@ class _Training:
     heldout: Examples | None
     batches: Batches
     dtype: str
+    world: World = field(default_factory=World)
 
     def __post_init__(self) -> None:
         """Make the optimiser, and go on from the last checkpoint if there is one."""
@@ -183,7 +218,8 @@ class _Training:
             self.step += 1
             self._measure(self.step)
             self.ctx.progress(self.step, self.batches.steps, "")
-            if self.step < self.batches.steps and self._checkpoint.is_due:
+            due = self.world.rank == 0 and self._checkpoint.is_due
+            if due and self.step < self.batches.steps:
                 self._save()
 
     def _rate(self) -> float:
@@ -195,11 +231,17 @@ class _Training:
         """Do one step; return the mean loss of its learned tokens, in nats, and the norm."""
         weight = self.batches.weight(self.step)
         total = 0.0
-        for micro in self.batches.micro(self.step):
+        if self.world.size > 1 and self.spec.method == "lora" and self.spec.dropout:
+            # What another process has drawn is in no checkpoint, so that each step draws anew.
+            draws = np.random.SeedSequence([self.ctx.seed, self.step, self.world.rank])
+            torch.manual_seed(int(draws.generate_state(1)[0]))
+        for micro in self.batches.micro(self.step, self.world.rank, self.world.size):
             with self.student.together(self.data.lengths[micro].tolist()):
                 numerator = _loss_of(self.student, micro, self.data, self.batches, self.dtype)
                 (numerator / weight).backward()
             total += float(numerator.detach())
+        self.world.sum_gradients(self._parameters)
+        (total,) = self.world.sum([total])
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.spec.clip, foreach=False)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()

@@ -28,6 +28,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -40,13 +41,15 @@ from torch import distributed
 from mashbill.core.errors import StageError
 from mashbill.core.launched import Launched, launched
 from mashbill.core.shown import shown
+from mashbill.core.stage import StageContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from mashbill.core.stage import StageContext
-
-PROGRAMS = {"pretrain": "mashbill.train.scratch_loop"}
+PROGRAMS = {
+    "pretrain": "mashbill.train.scratch_loop",
+    "sft": "mashbill.train.fine_tuning",
+}
 """what others run, by name: a module of this package with ``follow(told, world)``"""
 _BUCKET = 8 << 20
 """numbers that are added at once: 32 MiB"""
@@ -54,6 +57,7 @@ _PATIENCE = timedelta(days=7)
 """that one waits for another: a process that is gone is noticed at once, by its connection"""
 _SECONDS = 5.0
 """that a process may take to end"""
+_LOOK = 0.05
 
 
 class World:
@@ -192,6 +196,33 @@ def together(ctx: StageContext, program: str, told: Mapping[str, Any]) -> Iterat
                 distributed.destroy_process_group()
 
 
+def context_of_another(work: Path, seed: int, threads: int) -> StageContext:
+    """Return the context of a stage in a process that is not number 0: it has scratch, and no more.
+
+    Args:
+        work: scratch of the stage.
+        seed: of the recipe.
+        threads: of all processes together.
+    """
+
+    def nothing(name: str) -> Any:
+        msg = f"a process that trains with others asks for {name!r}, which number 0 alone has"
+        raise StageError(msg)
+
+    return StageContext(
+        name="another process",
+        seed=seed,
+        recipe_folder=work,
+        cache=work,
+        work=work,
+        threads=threads,
+        input=nothing,
+        teacher=nothing,
+        predictor=nothing,
+        progress=lambda *_: None,
+    )
+
+
 def threads_each(ctx: StageContext) -> int:
     """Return the threads that each process has: all have as many as one has alone."""
     return max(1, ctx.threads // ctx.processes) if launched() is None else ctx.threads
@@ -258,10 +289,12 @@ class _Others:
 
     def raise_if_ended(self, error: Exception) -> None:
         """Raise the error of a process that ended, where that is why something went wrong here."""
-        for process in self._processes:
-            with suppress(subprocess.TimeoutExpired):
-                if process.wait(_SECONDS / 5):
+        until = time.monotonic() + _SECONDS  # a connection ends before its process does
+        while time.monotonic() < until:
+            for process in self._processes:
+                if process.poll():
                     raise self._ended(process) from error
+            time.sleep(_LOOK)
 
     def end_well(self) -> None:
         """Wait until all are done.
