@@ -491,3 +491,34 @@ def test_seeds_are_read_by_audits_removals_and_rebuilds(tmp_path, monkeypatch):
               "--to", str(tmp_path / "new" / "recipe.toml")],
     )  # fmt: skip
     assert "Traceback" not in done.output
+
+
+def test_programs_are_run_in_isolation_and_it_is_told_under_which(tmp_path):
+    stages = """
+[stages.got]
+kind = "import"
+title = "got"
+source = "got.jsonl"
+generator = "by"
+
+[stages.answers]
+kind = "split"
+input = "got"
+range = [0.0, 1.0]
+
+[verifiers.runs]
+kind = "code"
+tests = "tests"
+
+[stages.evaluation]
+kind = "evaluate"
+input = "got"
+by = "runs"
+systems.s = "answers"
+"""
+    tests = {"function": "f", "calls": [{"args": [1], "expected": 2}]}
+    rows = [{"text": f"def f(x):\n    return x + {n}\n", "tests": tests, "by": "x"} for n in (1, 2)]
+    store = run_stages(tmp_path, stages, {"got.jsonl": rows})
+    told = store.find("evaluation").measures["systems"]["s"]
+    assert told["score"] == 0.5
+    assert sum(told["isolation"].values()) == 2

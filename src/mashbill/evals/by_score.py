@@ -25,7 +25,14 @@ from mashbill.core.texts import texts_of
 from mashbill.core.verifier import Case
 from mashbill.evals.measured import Measured
 from mashbill.verifiers.judge_controls import LOOKED_AT
-from mashbill.verifiers.scoring import CAME, REASON, Looked, score_rows, unheeded
+from mashbill.verifiers.scoring import (
+    CAME,
+    ISOLATION,
+    REASON,
+    Looked,
+    score_rows,
+    unheeded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +77,8 @@ class _Seed:
     """what came of each row's answers, a bit for each name of ``_SAID``; uint8"""
     why: list[str | None]
     """the verifier's reason of each row's first answer"""
+    isolation: Counter[str]
+    """under which isolation answers were run"""
 
     @property
     def values(self) -> np.ndarray:
@@ -109,6 +118,8 @@ def scored(
         "came": {name: came[name] for name in _SAID if came[name] or name == CAME[0]},
         **_bounds(seeds),
     }
+    if under := sum((seed.isolation for seed in seeds), Counter[str]()):
+        facts["isolation"] = dict(under)
     if came[UNANSWERED] and (why := _why(made)):
         facts["why_unanswered"] = why
     attempts = [_attempts(seed, units) for seed in seeds]
@@ -161,6 +172,7 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
     came: Counter[str] = Counter()
     codes = np.zeros(count, np.uint8)
     why: list[str | None] = [None] * count
+    isolation: Counter[str] = Counter()
     looked = Looked(answers.name, how.column, how.reference, how.finish)
     reads = how.verifier.spec.reads()
     for start, piece in answers.data.chunks(_AT_ONCE) if answers.data.num_rows else ():
@@ -173,6 +185,8 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
             )
         found = score_rows(how.verifier, batch, looked)
         came.update(found.came)
+        if ISOLATION in found.columns:
+            isolation.update(name for name in found.columns[ISOLATION].to_pylist() if name)
         values = found.values
         if how.unanswered_is_wrong:
             values = np.where([each == "missing" for each in found.came], 0.0, values)
@@ -190,7 +204,7 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
     came[UNANSWERED] += int(lacking.sum())
     (done if how.unanswered_is_wrong else other)[lacking] = 1
     codes[lacking] = 1 << _SAID.index(UNANSWERED)
-    return _Seed(sums, done, passed, other, came, codes, why)
+    return _Seed(sums, done, passed, other, came, codes, why, isolation)
 
 
 def _why(made: Sequence[Answers]) -> str:
