@@ -17,6 +17,7 @@ from mashbill.core.source import Channel
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.bill_file import reference
 from mashbill.lineage.exports.card_text import body
+from mashbill.lineage.exports.card_usage import ADAPTER, is_for_transformers
 from mashbill.lineage.exports.licences import hub
 from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.policy.licence_words import is_no_licence
@@ -36,7 +37,8 @@ _PIPELINES = {
     "quantise": "text-classification",
     "pretrain": "text-generation",
 }
-"""kind of the stage that trained it -> the Hub's task; a plugin's trainers have none"""
+"""kind of the stage that trained it -> the Hub's task; a plugin's trainers have none, unless what
+they write is a folder of transformers"""
 
 
 def write(account: Account, data_files: str = "part-*.parquet") -> str:
@@ -70,8 +72,10 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
     )
     tags = ["mashbill", *(["distillation"] if taught else [])]
     if account.is_model:
-        front["library_name"] = "mashbill"
-        front["pipeline_tag"] = _PIPELINES.get(str(manifest.stage.get("kind", "")), [])
+        by_transformers = is_for_transformers(manifest)
+        front["library_name"] = "transformers" if by_transformers else "mashbill"
+        task = _PIPELINES.get(str(manifest.stage.get("kind", "")), [])
+        front["pipeline_tag"] = "text-generation" if by_transformers else task
         bases, relation = _bases(account)
         if bases:
             front |= {"base_model": bases, "base_model_relation": relation}
@@ -116,6 +120,8 @@ def _bases(account: Account) -> tuple[list[str], str]:
     taken = [item for item in account.step.taken if item.channel == Channel.WEIGHTS.value]
     if "quant" in str(account.manifest.stage.get("kind", "")):
         relation = "quantized"
+    elif any(item.file == ADAPTER for item in account.manifest.files):
+        relation = "adapter"
     else:
         relation = "merge" if len(taken) > 1 else "finetune"
     return _hub_ids(line.source.name for line in lines), relation

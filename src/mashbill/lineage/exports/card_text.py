@@ -30,6 +30,8 @@ from mashbill.lineage.bills.text import (
     table_rule,
 )
 from mashbill.lineage.exports.bill_file import BILL_FILE
+from mashbill.lineage.exports.card_duties import duties
+from mashbill.lineage.exports.card_usage import usage
 from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.policy.licences import spelled
 
@@ -44,18 +46,14 @@ _UNKNOWN = 12  # unknowns that are told one by one
 _SYSTEMS = 20  # rows of an evaluation
 
 
-_WRITE = frozenset({"pretrain"})
-"""kinds of stages whose models write, too"""
-_WRITES_ON = 'print(model.answer([Question("", "a text")], Decoding(max_tokens=32))[0].text)'
-
-
 def body(account: Account) -> list[str]:
     """Return the text of a card, a line an item."""
     sections = [
-        ("How to use it", _usage(account)),
+        ("How to use it", usage(account)),
         ("Training data" if account.is_model else "Where the data come from", _data(account)),
         ("Evaluation", _evaluation(account)),
         ("Is it distilled?", _lineage(account)),
+        *([("Licence and duties", duties(account))] if account.is_model else []),
         ("Limits", _limits(account)),
         ("Check it", _check(account)),
     ]
@@ -92,37 +90,6 @@ def _what(account: Account) -> list[str]:
         else "The licence that it is under is not recorded."
     )
     return [f"{what}{by} {licence}"]
-
-
-def _usage(account: Account) -> list[str]:
-    manifest = account.manifest
-    if not account.is_model:
-        return [
-            "```python",
-            "from datasets import load_dataset",
-            "",
-            'rows = load_dataset("path/to/this/folder", split="train")',
-            "```",
-            "",
-            (
-                "The columns `_id`, `_bill` and `_from`, where they are kept, are receipts: which "
-                "row it is, what it was made from, and of which rows."
-            ),
-        ]
-    kind = str(manifest.stage.get("kind", ""))
-    writes = kind in _WRITE
-    return [
-        "```python",
-        "from pathlib import Path",
-        *(["from mashbill import Decoding, Question"] if writes else []),
-        "from mashbill.core import registry",
-        "",
-        f'trained = registry.find("{kind}", registry.TRAINERS)',
-        'model = trained.load(Path("path/to/this/folder"), threads=2)',
-        'print(model.labels, model.probabilities(["a text"]))',
-        *([_WRITES_ON] if writes else []),
-        "```",
-    ]
 
 
 def _data(account: Account) -> list[str]:
