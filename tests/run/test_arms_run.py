@@ -198,6 +198,36 @@ def test_arms_side_by_side(done):
     assert "weak" in str(found)
 
 
+def test_one_evaluation_that_holds_all_arms(done, tmp_path):
+    path, store, _ = done
+    shutil.copytree(path.parent, tmp_path / "recipe")
+    shutil.copytree(store.root, tmp_path / "store")
+    gather = tmp_path / "recipe" / path.name
+    stage = """
+[stages.together]
+kind = "evaluate"
+input = "heldout"
+systems = { it = "heldout-classifier.*", weak-alone = "heldout-classifier.weak.*" }
+compare = [["it.all", "it.weak"]]
+"""
+    gather.write_text(gather.read_text().replace("[arms]", f"{stage}[arms]"))
+    made, again = ran(gather, tmp_path / "store")
+    assert [item.name for item in again if not item.was_cached] == ["together"]
+    evaluation = made.find("together").measures
+    assert list(evaluation["systems"]) == ["it.all", "it.top", "it.weak", "weak-alone"]
+    assert len(evaluation["systems"]["it.all"]["seeds"]["values"]) == 2
+    found = mb.open(tmp_path / "store").compare("all", "weak", recipe=gather).found
+    both = {
+        one.place: {(g.first, g.second): g for g in one.gaps}["all", "weak"]
+        for one in found.measures
+        if one.is_main and one.system in ("it", "classifier")
+    }
+    assert both["together"].found == both["evaluation"].found
+    assert both["together"].by == "rows and seeds"
+    told = evaluation["compare"][0]["difference"]
+    assert both["together"].found.difference == pytest.approx(told)
+
+
 def test_some_arms_and_what_is_none(done):
     path, store, _ = done
     space = mb.open(store.root)

@@ -37,8 +37,8 @@ class Run:
 
     manifest: Manifest
     seed: int | None = None
-    systems: tuple[str, ...] | None = None
-    """of an evaluation, those that are meant; None for all"""
+    systems: Mapping[str, str] | None = None
+    """of an evaluation, those that are meant -> what they are called here; None for all"""
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,6 @@ class Compared:
     """what is to be known of it: what is not made yet, what cannot be paired"""
     shared: tuple[str, ...] = ()
     """what is the same on all sides"""
-    places: frozenset[str] = frozenset()
-    """the artifacts that numbers are from, by name"""
 
     @property
     def telling(self) -> tuple[Measure, ...]:
@@ -182,7 +180,6 @@ def compared(store: Store, sides: Sequence[Side], notes: Sequence[str] = ()) -> 
     return Compared(
         tuple(side.name for side in sides), tuple(measures), tuple(dict.fromkeys(told)),
         tuple(dict.fromkeys(shared)),
-        frozenset(r.manifest.name for side in sides for runs in side.runs.values() for r in runs),
     )  # fmt: skip
 
 
@@ -248,7 +245,8 @@ class _Place:
             result = own.systems.get(_own_name(runs[0], system)) if own and main else None
             if result is None or result.low is None or result.high is None:
                 return Value(told.mean, math.nan, math.nan, "", found)
-            return Value(told.mean, result.low, result.high, "rows", found)
+            over = "seeds and rows" if "seeds" in result.facts else "rows"
+            return Value(told.mean, result.low, result.high, over, found)
         scores = self._stacked(side, system, [*found]) if main else None
         if scores is None:
             return Value(told.mean, told.low, told.high, "seeds", found)
@@ -271,7 +269,7 @@ class _Place:
             if not lacking and scores[0] is not None and scores[1] is not None:
                 (ones_own, weights), (others_own, _) = scores[0], scores[1]
                 found = difference_of(ones_own, others_own, SEED, weights=weights)
-                by = "rows and seeds" if len(seeds) > 1 else "rows"
+                by = "rows and seeds" if max(len(ones_own), len(others_own)) > 1 else "rows"
                 return Gap(one, other, found, by, why)
             self._notes.append(lacking)
             why = "; ".join(part for part in (lacking, why) if part)
@@ -301,10 +299,9 @@ class _Place:
         found = []
         for run in self._sides[side]:
             if run.seed in seeds:
-                held = (str(run.manifest.ref), system)
+                held = (str(run.manifest.ref), _own_name(run, system))
                 if held not in self._read:
-                    own = _own_name(run, system)
-                    self._read[held] = row_scores(self._store, run.manifest, own)
+                    self._read[held] = row_scores(self._store, run.manifest, held[1])
                 found.append(self._read[held])
         known = [one for one in found if one is not None]
         if not found or len(known) < len(found):
@@ -340,10 +337,11 @@ SYSTEM = "system"
 def _own_name(run: Run, system: str) -> str:
     """Return what a run itself calls a system."""
     there = run.manifest.measures.get("systems", {})
-    if system in there or not there:
-        return system
-    own = [name for name in there if run.systems is None or name in run.systems]
-    return own[0] if len(own) == 1 else system
+    called = {name: name for name in there} if run.systems is None else run.systems
+    own = [name for name, title in called.items() if title == system and name in there]
+    if not own and len(called) == 1:  # the only one, which has another name elsewhere
+        own = list(called)
+    return own[0] if own else system
 
 
 def _pairs(sides: list[str]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.evaluation import is_evaluation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mashbill.core.artifact import Manifest
 
@@ -24,13 +24,13 @@ def metric_of(manifest: Manifest) -> str:
 
 
 def numbers_of(
-    manifest: Manifest, systems: tuple[str, ...] | None = None
+    manifest: Manifest, systems: Mapping[str, str] | None = None
 ) -> dict[tuple[str, str], float]:
     """Return the numbers that a manifest has, by system and measure: what is no end of an interval.
 
     Args:
         manifest: of an evaluation; or of another artifact, whose system is "".
-        systems: of an evaluation, those that are meant; all if None.
+        systems: of an evaluation, those that are meant -> what they are called; all if None.
     """
     measures = manifest.measures
     if not is_evaluation(measures):
@@ -41,7 +41,8 @@ def numbers_of(
         if systems is not None and system not in systems:
             continue
         own = dict(_plain(facts))
-        found |= {(system, name): own[name] for name in (metric, *own) if name in own}
+        title = system if systems is None else systems[system]
+        found |= {(title, name): own[name] for name in (metric, *own) if name in own}
     return found
 
 

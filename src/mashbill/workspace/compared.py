@@ -79,13 +79,16 @@ class Comparison:
         return html_table(*self._table())
 
 
-def arms_compared(recipe: Recipe, store: Store, arms: Sequence[str] = ()) -> Compared:
+def arms_compared(
+    recipe: Recipe, store: Store, arms: Sequence[str] = (), *, gathered: bool = True
+) -> Compared:
     """Return the arms of a recipe side by side, as far as a store has them.
 
     Args:
         recipe: with ``[arms]``.
         store: where it was run.
         arms: those that are meant; all if none is named.
+        gathered: whether evaluations count that hold all arms themselves.
 
     Raises:
         InputError: if there is no such arm, or nothing of them is made.
@@ -108,6 +111,7 @@ def arms_compared(recipe: Recipe, store: Store, arms: Sequence[str] = ()) -> Com
                 elif manifest is None and not told.shared(made):
                     lacking.append(made)
         by_place = {base: tuple(own.values()) for base, own in runs.items()}
+        by_place |= _gathered(recipe, store, name) if gathered else {}
         sides.append(Side(name or "all seeds", by_place))
     if not any(side.runs for side in sides):
         msg = (
@@ -122,12 +126,41 @@ def arms_compared(recipe: Recipe, store: Store, arms: Sequence[str] = ()) -> Com
     return compared(store, _evaluations_first(sides), notes)
 
 
+def _gathered(recipe: Recipe, store: Store, arm: str) -> dict[str, tuple[Run, ...]]:
+    """Return where one evaluation holds all arms: what of it is this arm's, by stage."""
+    assert recipe.arms is not None  # noqa: S101 - who asks has looked
+    cells = recipe.arms.of([arm])
+    own = {made for cell in cells for made in cell.stages.values()}
+    others = {
+        made
+        for cell in recipe.arms.cells
+        if cell.arm != arm
+        for made in cell.stages.values()
+        if not recipe.arms.shared(made)
+    }
+    found: dict[str, tuple[Run, ...]] = {}
+    for base, made in cells[0].stages.items():
+        manifest = _made(recipe, store, made) if recipe.arms.shared(made) else None
+        if manifest is None or not is_evaluation(manifest.measures):
+            continue
+        named = {**manifest.stage.get("systems", {}), **manifest.stage.get("models", {})}
+        systems = {}
+        for system, stages in named.items():
+            told = [stages] if isinstance(stages, str) else stages
+            apart = [stage for stage in told if not recipe.arms.shared(stage)]
+            if apart and set(told) <= own and not set(apart) & others:
+                systems[system] = system.removesuffix(f".{arm}") if arm else system
+        if systems:
+            found[base] = (Run(manifest, None, systems),)
+    return found
+
+
 def told_of_arms(recipe: Recipe, store: Store) -> Compared | None:
     """Return a recipe's arms side by side for the end of a run; None where there is nothing yet."""
     if recipe.arms is None:
         return None
     try:
-        return arms_compared(recipe, store)
+        return arms_compared(recipe, store, gathered=False)
     except InputError:  # nothing is measured of them: no stage does, or a run made other stages
         return None
 
@@ -225,7 +258,7 @@ def _evaluated(store: Store, manifest: Manifest, notes: list[str]) -> Run | None
     evaluation = next(iter(newest.values()))
     systems = _resting_on(store, evaluation, manifest)
     notes.append(f"{manifest.ref} is measured in {evaluation.ref}, as {listed(list(systems))}")
-    return Run(evaluation, None, systems)
+    return Run(evaluation, None, {system: system for system in systems})
 
 
 def _resting_on(store: Store, evaluation: Manifest, manifest: Manifest) -> tuple[str, ...]:

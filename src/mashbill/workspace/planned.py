@@ -94,7 +94,9 @@ class Ran:
     store: Store | None = field(default=None, repr=False)
     """where it was made"""
     arms: Compared | None = None
-    """the recipe's arms side by side, as far as they are made; None without any, or of one alone"""
+    """the recipe's arms side by side, as far as they are made; None without any"""
+    apart: frozenset[str] = field(default=frozenset(), repr=False)
+    """stages that are one of the recipe's in some arm, with some seed"""
 
     def curves(self, item: Done) -> dict[str, dict[str, Any]]:
         """Return how what a trainer measured began and ended, by name; empty of all else."""
@@ -111,7 +113,7 @@ class Ran:
 
     def is_of_arms(self, evaluation: str) -> bool:
         """Return whether an evaluation is one of those that :attr:`arms` holds side by side."""
-        return self.arms is not None and evaluation in self.arms.places
+        return self.arms is not None and evaluation in self.apart
 
     def _rows(self) -> list[tuple[Any, ...]]:
         return [

@@ -200,7 +200,8 @@ class Workspace(Questions):
             arms=told,
         )  # fmt: skip
         verdicts = judge_all(Circuit.of_artifact(store, result))
-        return Ran(tuple(done), result, tuple(verdicts), page, rewards, store, told)
+        apart = frozenset(recipe.arms.stages if recipe.arms else ())
+        return Ran(tuple(done), result, tuple(verdicts), page, rewards, store, told, apart)
 
     def rebuild(
         self,
