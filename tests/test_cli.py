@@ -103,7 +103,7 @@ def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished, call
         (("trace", "first", "--row", -1), "row -1 is not"),
         (
             ("plan", "nowhere"),
-            "nor a shipped recipe (channels, ",
+            "nor a shipped recipe (arms, channels, ",
         ),
         (("plan", "grey_area", "--teacher", "x"), "write SERVICE:MODEL"),
         (("bill", "scratch", "--definition", "Z"), "neither one of A, B, C"),

@@ -235,6 +235,7 @@ ARGUMENTS = {
     "catalogue import": ["hub", "hf:owner/name", "--to", "TO"],
     "publish": ["labelled", "--to", "TO"],
     "overlap": ["half", "rest"],
+    "compare": ["half", "rest"],
 }
 NEEDS = {"catalogue import": {"hub"}}
 

@@ -258,7 +258,7 @@ def build(
     unmade: dict[str, NodeTable] = {}
     stages: list[PlannedStage] = []
     tried: set[str] = set()
-    drifted = Drifted()
+    drifted = Drifted(recipe.arms.stages if recipe.arms else None)
     given = all_given(recipe, store)
     digests |= {address: found.manifest.digest for address, found in given.items()}
     for address in recipe.given:

@@ -90,6 +90,18 @@ def test_a_teacher_that_an_arm_sets_is_another_teacher_and_what_asks_it_another_
     assert recipe.arms.of(["plain"])[0].stages["labelled"] == "labelled"
 
 
+def test_a_base_that_an_arm_sets_is_another_base(toy):
+    data = tables(toy)
+    data["models"] = {"base": {"kind": "gguf"}}
+    data["stages"]["tuned"] = {"kind": "sft", "inputs": ["labelled"], "base": "base"}
+    data["arms"] = {"seeds": [4], "here": {}, "there": {"models": {"base": {"country": "FR"}}}}
+    recipe = load_recipe(written(toy, data))
+    assert recipe.models["base.there"].country == "FR"
+    assert recipe.stages["tuned.there.s4"].base == "base.there"
+    assert recipe.stages["tuned.s4"].base == "base"
+    assert recipe.arms.of(["there"])[0].stages["labelled"] == "labelled"
+
+
 def test_an_arm_of_another_kind_writes_the_stage_anew(toy):
     line = {"kind": "classifier", "input": "confident", "buckets": 512}
     recipe = loaded(toy, {"seeds": [3], "small": {}, "linear": {"scratch": line}})

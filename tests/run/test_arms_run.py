@@ -16,6 +16,7 @@ from mashbill import InputError, Signer, Store, load_recipe
 from mashbill.calls.journal import Journal
 from mashbill.cli import main
 from mashbill.core.artifact import ArtifactRef
+from mashbill.core.errors import DriftError
 from mashbill.core.recipe_tables import tables_of
 from mashbill.lineage.duties.decisions import DECIDE
 from mashbill.plan import build
@@ -300,6 +301,25 @@ def test_the_budget_is_that_of_all_arms(tmp_path):
     calls = {s.name: s.calls for s in plan.stages if s.name.startswith("labelled")}
     assert set(calls) == {"labelled.s1", "labelled.s2", "labelled.weak.s1", "labelled.weak.s2"}
     assert len(set(calls.values())) == 1
+
+
+def test_what_drifted_is_told_by_the_stage_that_the_recipe_writes(done, tmp_path):
+    path, store, _ = done
+    shutil.copytree(path.parent, tmp_path / "recipe")
+    changed = tmp_path / "recipe" / path.name
+    changed.write_text(changed.read_text().replace("buckets = 512", "buckets = 256"))
+    with pytest.raises(DriftError) as told:
+        mb.open(store.root).plan(changed)
+    assert "set version in [stages.classifier] (or in [recipe])" in str(told.value)
+    assert "set it in [stages.heldout-classifier] and [stages.evaluation], too" in str(told.value)
+
+
+def test_the_report_of_one_artifact_may_have_the_arms(done, tmp_path):
+    path, store, _ = done
+    page = mb.open(store.root).report("classifier.s1", tmp_path / "page.html", recipe=path)
+    assert "Arms side by side" in page.read_text()
+    plain = mb.open(store.root).report("classifier.s1", tmp_path / "plain.html")
+    assert "Arms side by side" not in plain.read_text()
 
 
 def test_a_killed_run_ends_as_one_that_was_not(done, tmp_path):

@@ -321,6 +321,9 @@ def report(
     data: Annotated[
         bool, typer.Option("--data", help="Print what the data are like, and write no page.")
     ] = False,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe with [arms], which stand side by side on the page.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write one HTML file about an artifact; it opens offline.
@@ -337,4 +340,4 @@ def report(
 
         print_data(space.data(name))
     else:
-        out.say(str(space.report(name, to)))
+        out.say(str(space.report(name, to, recipe=recipe)))

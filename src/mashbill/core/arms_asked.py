@@ -20,13 +20,13 @@ STAGES = "stages"
 class Reads(Protocol):
     """Reads one table of a recipe as its kind has it."""
 
-    def __call__(self, node: Node, table: Mapping[str, Any], keys: Mapping[str, Any]) -> Any:
+    def __call__(self, node: Node, table: Mapping[str, Any], set_by: Mapping[str, str]) -> Any:
         """Return the spec.
 
         Args:
             node: which table it is.
             table: its keys.
-            keys: key -> the table of the recipe that sets it, where that is another one.
+            set_by: key -> the table of the recipe that sets it, where that is another one.
 
         Raises:
             RecipeError: naming the key that is wrong.
@@ -138,7 +138,7 @@ class Asked:
         if self._told.seeded:
             return node[1] in self._told.seeded
         spec = self.spec(arm, node)
-        return spec.output == "model" and spec.draws
+        return bool(spec.output == "model" and spec.draws)
 
     def draws(self, arm: str, node: Node) -> bool:
         """Return whether a teacher's answers follow from a seed of its own."""

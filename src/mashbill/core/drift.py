@@ -11,7 +11,7 @@ from mashbill.core.given import called
 from mashbill.core.plain import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.job import Job
@@ -53,8 +53,13 @@ class Drifted:
     once, and before what they rest on is made anew.
     """
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, written: Mapping[str, str] | None = None) -> None:
+        """Begin with none.
+
+        Args:
+            written: stage -> the one that the recipe writes, where it stands for it in an arm.
+        """
+        self._written = written or {}
         self._asked: dict[str, ArtifactRef] = {}
         self._found: dict[str, DriftError] = {}
 
@@ -86,6 +91,9 @@ class Drifted:
         if changes:
             raise _drift(manifest, job, changes)
 
+    def _table(self, stage: str) -> str:
+        return f"[stages.{self._written.get(stage, stage)}]"
+
     def tell(self) -> None:
         """Raise what was found.
 
@@ -96,10 +104,13 @@ class Drifted:
             return
         first, *others = self._found
         text = str(self._found[first])
+        text = text.replace(f"[stages.{first}]", self._table(first))
         if others:
             refs = listed([str(self._asked[name]) for name in others], len(others))
-            keys = listed([f"[stages.{name}]" for name in others], len(others))
-            text += f".\nSo {'is' if len(others) == 1 else 'are'} {refs}: set it in {keys}, too"
+            keys = dict.fromkeys(self._table(name) for name in others)
+            told = listed([key for key in keys if key != self._table(first)], len(keys))
+            text += f".\nSo {'is' if len(others) == 1 else 'are'} {refs}"
+            text += f": set it in {told}, too" if told else ""
         raise DriftError(text) from self._found[first]
 
 

@@ -245,8 +245,8 @@ class _Place:
             result = own.systems.get(_own_name(runs[0], system)) if own and main else None
             if result is None or result.low is None or result.high is None:
                 return Value(told.mean, math.nan, math.nan, "", found)
-            over = "seeds and rows" if "seeds" in result.facts else "rows"
-            return Value(told.mean, result.low, result.high, over, found)
+            how = "seeds and rows" if "seeds" in result.facts else "rows"
+            return Value(told.mean, result.low, result.high, how, found)
         scores = self._stacked(side, system, [*found]) if main else None
         if scores is None:
             return Value(told.mean, told.low, told.high, "seeds", found)

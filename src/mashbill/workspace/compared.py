@@ -165,6 +165,22 @@ def told_of_arms(recipe: Recipe, store: Store) -> Compared | None:
         return None
 
 
+def arms_of(recipe: PathLike, store: Store, allow: Sequence[PathLike]) -> Compared:
+    """Return the arms of a recipe's file side by side.
+
+    Raises:
+        RecipeError: if it cannot be read.
+        InputError: as :func:`arms_compared` does.
+    """
+    return arms_compared(_loaded(recipe, allow), store)
+
+
+def _loaded(recipe: PathLike, allow: Sequence[PathLike]) -> Recipe:
+    from mashbill.core.recipe import load_recipe
+
+    return load_recipe(recipe_path(recipe), [*map(Path, allow)])
+
+
 def _is_seeded(recipe: Recipe, base: str, arm: str) -> bool:
     """Return whether a stage differs between the seeds of an arm."""
     assert recipe.arms is not None  # noqa: S101 - who asks has looked
@@ -335,10 +351,8 @@ def compare(
     space: Questions, names: Sequence[str], recipe: PathLike | None, allow: Sequence[PathLike]
 ) -> Comparison:
     """Compare arms of a recipe, or artifacts; see :meth:`mashbill.Workspace.compare`."""
-    from mashbill.core.recipe import load_recipe
-
     store = space.store()
-    loaded = None if recipe is None else load_recipe(recipe_path(recipe), [*map(Path, allow)])
+    loaded = None if recipe is None else _loaded(recipe, allow)
     if loaded is not None and check_arms(loaded, names):
         apart = []
         for one in arms_apart(loaded, names):

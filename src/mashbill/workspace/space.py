@@ -244,13 +244,29 @@ class Workspace(Questions):
         """
         return self[name].publish(to, wish)
 
-    def report(self, name: str, to: PathLike | None = None) -> Path:
-        """Write one HTML file about an artifact; it opens offline."""
+    def report(
+        self,
+        name: str,
+        to: PathLike | None = None,
+        *,
+        recipe: PathLike | None = None,
+        allow: Sequence[PathLike] = (),
+    ) -> Path:
+        """Write one HTML file about an artifact; it opens offline.
+
+        Args:
+            name: the artifact.
+            to: file to write; reports/ of the store if None.
+            recipe: whose arms stand side by side on it; none if None.
+            allow: folders beside the recipe's own that it may read.
+        """
         from mashbill.report import write_report
+        from mashbill.workspace.compared import arms_of
 
         item = self[name]
         page = Path(to) if to is not None else self.root / "reports" / f"{item.name}.html"
-        return write_report(item.store, item.manifest, page)
+        arms = None if recipe is None else arms_of(recipe, item.store, allow)
+        return write_report(item.store, item.manifest, page, arms=arms)
 
     def brief(
         self,
