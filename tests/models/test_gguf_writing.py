@@ -1,13 +1,7 @@
 """Folders written as GGUF: what llama.cpp, OpenVINO and gguf's own reader find in them."""
 
-import contextlib
-import http.client
 import json
 import shutil
-import subprocess
-import sys
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +13,7 @@ gguf = pytest.importorskip("gguf")
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from tests_causal import TEXTS, letters, save  # noqa: E402
+from tests_llama_cpp import llama_cpp  # noqa: E402
 
 from mashbill import InputError  # noqa: E402
 from mashbill.models.gguf_architectures import ARCHITECTURES  # noqa: E402
@@ -58,7 +53,6 @@ MORE = {
         "rope_parameters": {"rope_type": "linear", "rope_theta": 10_000.0, "factor": 4.0},
     },
 }  # fmt: skip
-SERVER = Path(__file__).parents[1] / "llama_server.py"
 PROMPT = "What do bees make? 1 2024 日本語 Grüße"
 
 
@@ -226,33 +220,6 @@ def test_a_name_of_a_way_to_cut_leads_to_its_steps_and_back(pre, tmp_path):
 
 
 # ---- llama.cpp ----
-
-
-@contextlib.contextmanager
-def llama_cpp(path):
-    """A real server of llama.cpp over a file; gives what asks it."""
-    pytest.importorskip("xllamacpp")
-    process = subprocess.Popen(
-        [sys.executable, str(SERVER), str(path), "exact"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    end = threading.Timer(120, process.kill)
-    end.start()
-    try:
-        at = next(line.split()[1] for line in process.stdout if line.startswith("address"))
-
-        def ask(path, **body):
-            link = http.client.HTTPConnection(at.removeprefix("http://"), timeout=60)
-            how = {"Content-Type": "application/json"}
-            with contextlib.closing(link):
-                link.request("POST", path, json.dumps(body), how)
-                return json.loads(link.getresponse().read())
-
-        yield ask
-    finally:
-        end.cancel()
-        process.kill()
-        process.wait()
 
 
 def compared(ask, folder, prompt=PROMPT, most=16):
