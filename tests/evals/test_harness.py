@@ -153,6 +153,8 @@ def test_a_suite_is_handed_the_model_and_its_figures_come_back(models, tmp_path,
     assert done.exit_code == 0, done.output
     done = CliRunner().invoke(app, ["bill", "suite", "--store", str(store.root)])
     assert "Tiny" in done.output
+    done = CliRunner().invoke(app, ["trace", "suite", "--row", "0", "--store", str(store.root)])
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize(

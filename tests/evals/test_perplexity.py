@@ -11,8 +11,10 @@ import transformers
 from tests_bases import pin, table
 from tests_causal import save
 from tests_support import rows_of, run_stages
+from typer.testing import CliRunner
 
 from mashbill import InputError, RecipeError
+from mashbill.cli import app
 from mashbill.cli.options import out
 from mashbill.cli.show_evaluation import print_evaluations
 from mashbill.core.evaluation import evaluation_of
@@ -223,3 +225,10 @@ def test_a_model_of_the_recipe_is_weighed_and_what_it_learned_from_is_known(mode
     assert told["overlap"]["within"]["rows"] == 1
     assert measures["systems"]["seeds"]["overlap"]["unrecorded"] == ["Tiny"]
     assert rows_of(store, "evaluation")[0]["overlapped_by"] == "texts@1"
+    done = CliRunner().invoke(
+        app, ["trace", "evaluation", "--row", "0", "--store", str(store.root)]
+    )
+    assert done.exit_code == 0, done.output
+    assert "small@1" in done.output
+    done = CliRunner().invoke(app, ["affected", "--source", "texts", "--store", str(store.root)])
+    assert "Traceback" not in done.output

@@ -183,5 +183,11 @@ def is_number(value: Any) -> TypeGuard[int | float]:
     return is_one and abs(value) < _NUMBER
 
 
+def count_of(value: Any) -> int:
+    """Return a count as a manifest holds it; 0 for what is none."""
+    is_one = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_one and abs(value) < _NUMBER else 0
+
+
 def _number(value: Any) -> float | None:
     return float(value) if is_number(value) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from mashbill.core.evaluation import is_number
+from mashbill.core.evaluation import count_of, is_number
 from mashbill.core.paired import LEVEL, beyond_chance
 from mashbill.core.plain import counted
 
@@ -75,7 +75,7 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
         standing = against_majority(result, evaluation.majority)
         if standing in _SAYS:
             yield _SAYS[standing].format(share=evaluation.majority)
-    unanswered = _int(facts.get("unanswered"))
+    unanswered = count_of(facts.get("unanswered"))
     if facts.get("only") is not None:
         which = "every row that it labelled" if unanswered else "every row"
         yield f"says {facts['only']!r} of {which}"
@@ -86,9 +86,9 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
     seeds = facts.get("seeds")
     if not isinstance(seeds, Mapping):
         return
-    if _int(seeds.get("seeds")) == 2:
+    if count_of(seeds.get("seeds")) == 2:
         yield "two seeds say little of how much seeds vary: take five"
-    if result.is_known and (known := _int(facts.get("rows"))):
+    if result.is_known and (known := count_of(facts.get("rows"))):
         yield f"its mean is over the {counted(known, 'row')} that have a score under every seed"
 
 
@@ -97,7 +97,7 @@ def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
     came = result.facts.get("came")
     if not isinstance(came, Mapping):
         return
-    other = {str(name): _int(count) for name, count in came.items() if name != "scored"}
+    other = {str(name): count_of(count) for name, count in came.items() if name != "scored"}
     told = [f"{count:,} {name}" for name, count in other.items() if count]
     if not result.is_known:
         yield f"has no score at all: {', '.join(told) or 'it has no answers'}"
@@ -121,7 +121,7 @@ def _of_pair(pair: Mapping[str, Any]) -> str:
     if not is_number(value):
         return "no row has a score of both, so they cannot be compared"
     if not (is_number(low) and is_number(high)):
-        rows = counted(_int(pair.get("pairs")), "row")
+        rows = counted(count_of(pair.get("pairs")), "row")
         return f"of {rows} no interval can be told, and so no difference"
     if pair["low"] <= 0 <= pair["high"]:
         return (
@@ -145,7 +145,7 @@ def _of_overlaps(evaluation: Evaluation) -> Iterator[str]:
     told = evaluation.measures.get("contamination")
     if not isinstance(told, Mapping):
         return
-    rows, looked, asked = (_int(told.get(key)) for key in ("held", "looked_for", "questions"))
+    rows, looked, asked = (count_of(told.get(key)) for key in ("held", "looked_for", "questions"))
     if rows:
         which = "stands" if rows == 1 else "stand"
         yield f"{counted(rows, 'row')} {which} in what systems learned from"
@@ -157,7 +157,3 @@ def _of_overlaps(evaluation: Evaluation) -> Iterator[str]:
     names = told.get("unrecorded")
     if isinstance(names, list) and names:
         yield f"what {', '.join(map(str, names))} learned from is not recorded here"
-
-
-def _int(value: Any) -> int:
-    return value if isinstance(value, int) and is_number(value) else 0

@@ -39,6 +39,7 @@ _GAINS = {
     "accuracy": "difference in accuracy; above 0 the first is better",
     "score": "difference in mean score; above 0 the first is better",
     "bits_per_byte": "difference in bits a byte; below 0 the first is better",
+    "suite": "difference",
 }
 _HOPS_SHOWN = 300  # of one trace: a page is to be read
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.evaluation import WORDS, is_number
+from mashbill.core.evaluation import WORDS, count_of, is_number
 from mashbill.core.paired import beyond_chance
 from mashbill.core.plain import counted
 
@@ -134,11 +134,14 @@ def difference(pair: Mapping[str, Any]) -> str:
         holm = f", {_p(corrected)} with all comparisons (Holm)" if is_number(corrected) else ""
         line += f"; p = {_p(pair['p'])} ({pair.get('test')}){holm}"
     if isinstance(pair.get("wins"), int):
-        line += (
-            f"; above on {_int(pair['wins']):,}, below on {_int(pair.get('losses')):,}, alike on "
-            f"{_int(pair.get('ties')):,} of {counted(_int(pair.get('pairs')), 'row')}"
+        wins, losses, ties, pairs = (
+            count_of(pair.get(key)) for key in ("wins", "losses", "ties", "pairs")
         )
-    if unpaired := _int(pair.get("unpaired")):
+        line += (
+            f"; above on {wins:,}, below on {losses:,}, alike on {ties:,} of "
+            f"{counted(pairs, 'row')}"
+        )
+    if unpaired := count_of(pair.get("unpaired")):
         line += f"; {counted(unpaired, 'row')} without a score of both"
     return line
 
@@ -152,7 +155,7 @@ def retention(pair: Mapping[str, Any]) -> str:
     between = f" ({interval})" if interval else ""
     return (
         f"{pair.get('student')} has {ratio:.3f}{between} of the score of {pair.get('teacher')}, "
-        f"on {counted(_int(pair.get('rows')), 'row')}"
+        f"on {counted(count_of(pair.get('rows')), 'row')}"
     )
 
 
@@ -186,7 +189,7 @@ def levels(evaluation: Evaluation) -> list[str]:
         told = _table(result.facts.get("levels"))
         cells = [
             f"{name} {_number(_table(own).get(evaluation.metric))} of "
-            f"{counted(_int(_table(own).get('rows')), 'row')}"
+            f"{counted(count_of(_table(own).get('rows')), 'row')}"
             for name, own in list(told.items())[:_LEVELS]
         ]
         if cells:
@@ -197,15 +200,11 @@ def levels(evaluation: Evaluation) -> list[str]:
 
 def _unscored(result: Result) -> int:
     came = _table(result.facts.get("came"))
-    return sum(_int(n) for name, n in came.items() if name != "scored")
+    return sum(count_of(n) for name, n in came.items() if name != "scored")
 
 
 def _table(told: Any) -> Mapping[str, Any]:
     return told if isinstance(told, Mapping) else {}
-
-
-def _int(value: Any) -> int:
-    return value if isinstance(value, int) and is_number(value) else 0
 
 
 def _number(value: Any) -> str:

@@ -163,7 +163,7 @@ class Tracer:
         row = self._dataset(manifest.ref).row(work.position)
         facts = {key: value for key, value in printable(row).items() if not key.startswith("_")}
         hop.facts |= {"by": manifest.stage["kind"], **facts}
-        for ref in _inputs(manifest, "actor"):
+        for ref in (*_inputs(manifest, "actor"), *_inputs(manifest, "base")):
             text = facts.get("text", "")
             hop.behind.append(self._model(waiting, self._manifest(ref), text, shown))
             if str(ref) not in shown:
