@@ -226,3 +226,11 @@ def test_a_dataset_taken_through_two_channels_is_counted_once(tmp_path, monkeypa
     lines = bill(Circuit.of_artifact(store, manifest))
     assert {each.value for line in lines for each in line.channels} == {"content", "logits"}
     assert json.loads(manifest.to_bytes())["learned_from"][0]["seen"] == 23
+
+
+def test_a_card_has_the_same_table(tmp_path, monkeypatch):
+    store, *_ = made(tmp_path, monkeypatch, loss={"two": [0.5, 0.25]}, tokens=TOKENS)
+    card = mb.open(store.root)["out@1"].export("card")
+    assert "| learned from | rows | tokens a pass | epochs | loss weight | part |" in card
+    assert "| one@1 | 4 | 18 | 3 | 1 |" in card
+    assert "| two@1 | 1 | 3 | 2 | 0.5 |" in card

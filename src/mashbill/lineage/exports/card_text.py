@@ -31,6 +31,7 @@ from mashbill.lineage.bills.text import (
 )
 from mashbill.lineage.exports.bill_file import BILL_FILE
 from mashbill.lineage.exports.card_duties import duties
+from mashbill.lineage.exports.card_learned import learned_lines
 from mashbill.lineage.exports.card_usage import usage
 from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.policy.licences import spelled
@@ -102,6 +103,7 @@ def _data(account: Account) -> list[str]:
     lines = []
     if inputs:
         lines += [f"It was made from {markdown(listed(inputs))}.", ""]
+    lines += learned_lines(manifest)
     lines += [
         (
             f"Behind it stand {counted(len({line.source for line in account.lines}), 'source')}"
