@@ -12,6 +12,7 @@ from mashbill.cli.printing import stacked, table
 from mashbill.cli.show_arms import grouped, named_alike, print_arms
 from mashbill.core.plain import listed
 from mashbill.lineage.bills.bill import Line, summarised
+from mashbill.lineage.bills.summary import told_of
 from mashbill.lineage.bills.telling import counted, licence_words
 from mashbill.lineage.bills.text import conclusion_text, path_text, share_text
 from mashbill.teachers.projection import Projection
@@ -205,8 +206,6 @@ def print_learned(found: Billed) -> None:
     if not found.learned_from or found.subject.manifest is None:
         return
     unit = found.subject.manifest.token_unit
-    from mashbill.workspace.billed import told_of
-
     listing = table(
         "dataset", "rows", f"{unit} a pass", "epochs", "loss weight", "part",
         title=f"What {found.name} learned from",

@@ -132,11 +132,9 @@ class Billed:
         digest = subject.manifest.digest if subject.manifest else None
         told = summary(
             subject.name, digest, list(self.lines), list(self.verdicts), self.coverage,
-            subject.contradicted, subject.prompted,
+            subject.contradicted, subject.prompted, self.learned_from,
         )  # fmt: skip
-        learned = [told_of(each, self.learned_from) for each in self.learned_from]
-        unsettled = [vars(doubt) for doubt in self.unsettled]
-        return {**told, "unsettled": unsettled, "learned_from": learned}
+        return {**told, "unsettled": [vars(doubt) for doubt in self.unsettled]}
 
     def _rows(self) -> list[tuple[Any, ...]]:
         return [
@@ -152,19 +150,6 @@ class Billed:
 
     def _repr_html_(self) -> str:
         return html_table(f"Bill of {self.name}", _COLUMNS, self._rows())
-
-
-def told_of(one: LearnedFrom, others: Sequence[LearnedFrom]) -> dict[str, Any]:
-    """Return what a dataset is in a model, for a program, with its part beside the others'."""
-    whole = sum(each.weight for each in others)
-    return {
-        "dataset": one.name,
-        "rows": one.rows,
-        "tokens": one.tokens,
-        "epochs": round(one.epochs, 6),
-        "loss_weight": list(one.loss_weights),
-        "part": one.weight / whole if whole else 0.0,
-    }
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def bill_text(account: Account) -> str:
     manifest = account.manifest
     found = summary(
         str(manifest.ref), manifest.digest, account.lines, account.verdicts, account.covered,
-        account.contradicted, account.prompted,
+        account.contradicted, account.prompted, manifest.learned_from,
     )  # fmt: skip
     return json_text(found) + "\n"
 
