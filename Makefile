@@ -99,6 +99,8 @@ bench: $(VENV)/tested benchmarks/.venv-rensa/bin/python benchmarks/.venv-dataske
 	$(BIN)/python benchmarks/minhash.py $(foreach peer,rensa datasketch datatrove,--$(peer) benchmarks/.venv-$(peer)/bin/python)
 	$(BIN)/python benchmarks/decontaminate.py
 	$(BIN)/python benchmarks/workers.py
+	$(BIN)/python benchmarks/training/pretrain.py
+	$(BIN)/python benchmarks/training/stolen_core.py
 	$(BIN)/python benchmarks/whatif_hub.py
 	$(BIN)/python benchmarks/tampering.py
 	$(BIN)/python benchmarks/ingest.py --peers $(PEERS)

@@ -83,11 +83,12 @@ def fast_linear() -> Iterator[None]:
     if not is_faster_elsewhere():
         yield
         return
-    before, functional.linear = functional.linear, linear
+    layers: Any = functional
+    before, layers.linear = layers.linear, linear
     try:
         yield
     finally:
-        functional.linear = before
+        layers.linear = before
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:

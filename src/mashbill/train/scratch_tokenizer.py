@@ -79,10 +79,10 @@ def trained(datasets: Sequence[Dataset], column: str, size: int, folder: Path) -
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
     tokenizer, _ = plain_tokenizer(folder)
-    pad, end, begin = (tokenizer.token_to_id(mark) for mark in (_PAD, _END, _BEGIN))
+    marks: list[Any] = [tokenizer.token_to_id(mark) for mark in (_BEGIN, _END, _PAD)]
     return Reading(
         tokenizer,
-        Marks(begin, end, pad),
+        Marks(*marks),
         {FILE: file.read_bytes(), SETTINGS: json.dumps(settings, indent=2).encode()},
     )
 
