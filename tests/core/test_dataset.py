@@ -2,6 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from tests_laws import law
+from tests_support import run_stages
 
 from mashbill import ArtifactRef, InputError, RecipeError, Store
 
@@ -35,3 +36,21 @@ def test_an_address_reads_back_as_written(name):
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(RecipeError, match="not an artifact address"):
         ArtifactRef.parse(text)
+
+
+def test_a_sample_is_drawn_by_pieces_as_from_all_at_once(tmp_path, monkeypatch):
+    store = run_stages(
+        tmp_path,
+        '[stages.texts]\nkind = "corpus"\ntitle = "t"\nlicense = "CC0-1.0"\nsource = "t.jsonl"\n',
+        {"t.jsonl": [{"text": f"text {n}", "n": None if n % 3 else n} for n in range(50)]},
+    )
+    data = store.dataset(store.find("texts").ref)
+    for columns in (["text"], ["text", "n"]):
+        for count in (0, 1, 7, 17, 50, 99):
+            whole = data.sample(count, columns), data.sampled(count, columns).tolist()
+            monkeypatch.setattr("mashbill.core.dataset._CHUNK", 8)
+            pieces = data.sample(count, columns), data.sampled(count, columns).tolist()
+            monkeypatch.undo()
+            assert whole[0].to_pylist() == pieces[0].to_pylist()
+            assert whole[1] == pieces[1]
+            assert len(whole[1]) == min(count, 50 if columns == ["text"] else 17)

@@ -28,6 +28,8 @@ ROW_GROUP = 2048
 """Rows a Parquet row group holds, so that reading one row decodes few others."""
 
 
+_CHUNK = 1 << 16
+"""rows that are in memory at once, where a few are drawn from all"""
 _OPEN = 256  # files kept open at most
 
 
@@ -117,12 +119,23 @@ class Dataset:
 
         Rows that have no value in one of the columns are none of them.
         """
-        table = self.read(0, self.num_rows, columns)
-        return table.take(pa.array(_evenly(table, count, columns)))
+        places = self.sampled(count, columns)
+        pieces = [self.read(0, 0, columns)]
+        for start, piece in self.chunks(_CHUNK, columns):
+            own = places[(places >= start) & (places < start + piece.num_rows)] - start
+            if len(own):
+                pieces.append(piece.take(pa.array(own)))
+        return pa.concat_tables(pieces)
 
     def sampled(self, count: int, columns: Sequence[str]) -> np.ndarray:
         """Return the positions of the rows that :meth:`sample` gives, shape (rows,)."""
-        return _evenly(self.read(0, self.num_rows, columns), count, columns)
+        if not self.num_rows:
+            self.read(0, 0, columns)  # which says what is wrong with it
+        there = [
+            start + np.flatnonzero([name is None for name in lacking(piece, columns)])
+            for start, piece in self.chunks(_CHUNK, columns)
+        ]
+        return _evenly(np.concatenate([np.empty(0, np.int64), *there]), count)
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return one whole column."""
@@ -155,8 +168,8 @@ class Dataset:
         return found
 
 
-def _evenly(table: pa.Table, count: int, columns: Sequence[str]) -> np.ndarray:
-    there = np.flatnonzero([name is None for name in lacking(table, columns)])
+def _evenly(there: np.ndarray, count: int) -> np.ndarray:
+    """Return so many of these positions, at even distances."""
     taken = min(count, len(there))
     places: np.ndarray = there[np.arange(taken) * len(there) // max(taken, 1)]
     return places
