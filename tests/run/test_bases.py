@@ -1,5 +1,6 @@
 """What a trainer starts from: found, pinned, on the bill by channel weights."""
 
+import datetime as dt
 import re
 import shutil
 
@@ -9,6 +10,7 @@ from tests_support import rows_of, run_stages, run_toy
 
 from mashbill import InputError, MashbillError, Signer, Store, load_recipe
 from mashbill.calls.journal import Journal
+from mashbill.core import registry
 from mashbill.core.stage import Channel
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
@@ -20,9 +22,11 @@ from mashbill.lineage.evidence.trace import Tracer
 from mashbill.lineage.whatif.rebuild import rebuild
 from mashbill.lineage.whatif.removal import Selector
 from mashbill.plan import build
+from mashbill.policy.documents import load_registry
 from mashbill.report.gather import gather
 from mashbill.run import taking_in
 from mashbill.run.rederiving import Rederiver
+from mashbill.testing import LawError, check_trainer
 
 pytestmark = pytest.mark.usefixtures("nudging")
 pytest.importorskip("transformers")
@@ -408,3 +412,31 @@ def test_what_is_held_out_beside_is_on_no_bill(tmp_path):
     (line,) = bill_of(store, "s")
     assert (line.source.name, line.owed) == ("own", (1.0, 1.0))
     assert Auditor(store.root).run().findings == []
+
+
+def test_the_kit_tries_a_trainer_that_starts_from_weights(tmp_path):
+    write_base(tmp_path / "tiny")
+    trainer = registry.find("nudge", registry.TRAINERS)
+    spec = trainer(input="rows", base="tiny")
+    # It started from them and holds all laws but one: what it writes is never drawn.
+    with pytest.raises(LawError, match=r"breaks 1 of the laws:\s+what is drawn"):
+        check_trainer(spec, [{"text": "a"}, {"text": "b"}], bases={"tiny": tmp_path / "tiny"})
+    with pytest.raises(ValueError, match=r"the model 'tiny'; give its folder: bases="):
+        check_trainer(spec, [{"text": "a"}])
+
+
+@pytest.mark.parametrize(
+    ("license", "outcome"),
+    [("MIT", "allow"), ("CC-BY-NC-4.0", "deny"), ("LicenseRef-mine", "review"), ("", "review")],
+)
+def test_the_terms_of_a_base_decide_a_plan(tmp_path, license, outcome):  # noqa: A002
+    sha256 = write_base(tmp_path / "tiny")
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n')
+    told = table("tiny", sha256).replace(
+        'license = "MIT"', f'license = "{license}"' * bool(license)
+    )
+    use = '[use]\ncommercial = true\ndistribution = "public"\npurpose = "product"\n'
+    path = write_next(tmp_path, use + told + ROWS + TUNED)
+    decided = build(load_recipe(path)).decide(load_registry(), dt.date(2026, 11, 29))
+    found = {one.outcome for one in decided.decisions if "Tiny" in str(one)}
+    assert found == {outcome}

@@ -119,6 +119,18 @@ def pinned_folder(address: str, sha256: str | None, beside: Path, cache: Path) -
     return _view({file.name: file.path.resolve() for file in files}, cache, found)
 
 
+def digest_of_folder(path: Path) -> str:
+    """Return the digest of the list of a folder's files, of those that are read, as it is now.
+
+    Args:
+        path: absolute, of a folder on this disk.
+
+    Raises:
+        InputError: if a file is lacking.
+    """
+    return listing_digest(fetch_all(path.name, None, path.parent, path.parent, _chosen))
+
+
 def plain_tokenizer(weights: Path) -> tuple[Tokenizer, list[int]]:
     """Return the folder's tokenizer, and the tokens that it has every text begin with."""
     with needs("a folder of weights", "torch-teacher"):

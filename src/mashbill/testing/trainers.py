@@ -18,7 +18,7 @@ from mashbill.teachers.student import Student, StudentSpec
 from mashbill.testing.laws import Laws, check_spec, demand
 from mashbill.testing.stages import run_twice
 from mashbill.testing.teachers import CHOOSING, WRITING, check_answers
-from mashbill.testing.trial import Trial, scratch, tables_of
+from mashbill.testing.trial import Trial, base_of, scratch, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +38,7 @@ def check_trainer(
     rows: pa.Table | Sequence[Mapping[str, Any]] | Mapping[str, Any],
     *,
     files: Mapping[str, str | bytes] | None = None,
+    bases: Mapping[str, Path] | None = None,
 ) -> tuple[str, ...]:
     """Train over small data and hold a trainer to all laws of trainers; return those that held.
 
@@ -47,6 +48,8 @@ def check_trainer(
         spec: its keys.
         rows: of its input; a dictionary by input where it has several.
         files: beside the recipe.
+        bases: what it starts from, by the name that its keys have: a folder as save_pretrained of
+            transformers writes one.
 
     Raises:
         LawError: naming each law that it breaks, and what to mend.
@@ -59,7 +62,8 @@ def check_trainer(
         demand(any(use.role in {"trained-on", "base"} for use in spec.uses()), "uses() has none")
     if laws.broken:
         laws.settle()
-    trial = Trial(spec, tables_of(spec, rows), files=files or {})
+    found = {name: base_of(name, path) for name, path in (bases or {}).items()}
+    trial = Trial(spec, tables_of(spec, rows, bases=found), files=files or {}, bases=found)
     with scratch() as folder:
         with laws.law("job is handed over", "Keep plain values in the keys, which pickle takes."):
             (folder / "job").mkdir()

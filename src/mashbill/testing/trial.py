@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mashbill.core.base_model import FolderModel, ModelSpec
 from mashbill.core.ledger import Signer
 from mashbill.core.recipe import Head, Recipe
 from mashbill.core.record import BILL
 from mashbill.core.source import Source
 from mashbill.core.stage import StageSpec
 from mashbill.core.store import Store
+from mashbill.models.folder import digest_of_folder
 from mashbill.plan import build
 from mashbill.policy.documents import load_registry
 from mashbill.run.display import Display, Quiet
@@ -28,7 +30,7 @@ from mashbill.run.executor import execute
 from mashbill.run.permission import Acceptance, permit_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.stage import StageContext, Uses
@@ -82,6 +84,8 @@ class Trial:
     models: Mapping[str, StageSpec] = field(default_factory=dict)
     """trainers of the models that it takes, or that its students are"""
     seed: int = 7
+    bases: Mapping[str, ModelSpec] = field(default_factory=dict)
+    """what it starts from"""
 
     def recipe(self, folder: Path) -> Recipe:
         """Write what it reads into a folder, and return the recipe."""
@@ -99,6 +103,7 @@ class Trial:
             recipe=Head(name="trial", version="1", seed=self.seed, result=OUT),
             teachers=dict(self.teachers),
             verifiers=dict(self.verifiers),
+            models=dict(self.bases),
             stages=stages,
             folder=folder,
         )
@@ -128,8 +133,18 @@ class Trial:
         return done[-1].manifest
 
 
+def base_of(name: str, path: Path) -> ModelSpec:
+    """Return a folder of weights as what a trainer starts from, pinned as it is."""
+    return FolderModel(
+        name=name, folder=str(path.resolve()), sha256=digest_of_folder(path.resolve())
+    )
+
+
 def tables_of(
-    spec: StageSpec, rows: Any, models: Mapping[str, StageSpec] | None = None
+    spec: StageSpec,
+    rows: Any,
+    models: Mapping[str, StageSpec] | None = None,
+    bases: Collection[str] = (),
 ) -> dict[str, pa.Table]:
     """Return the rows of each data set that a stage takes, and those that its models learn from.
 
@@ -137,6 +152,7 @@ def tables_of(
         spec: the stage.
         rows: a table, a list of dictionaries, or a dictionary of these by input.
         models: trainers of the models that it takes.
+        bases: names of what it starts from.
 
     Raises:
         ValueError: if it takes what this kit cannot give, or rows are missing.
@@ -144,10 +160,11 @@ def tables_of(
     trained = dict(models or {})
     takers = (spec, *trained.values())
     uses = [use for one in takers for use in one.uses() if use.is_artifact]
-    uses = [use for use in uses if use.name not in trained]
+    uses = [use for use in uses if use.name not in {*trained, *bases}]
     other = [use.name for use in uses if use.role not in _DATA]
     if other:
-        msg = f"it takes the model {other[0]!r}; give its trainer: models={{{other[0]!r}: ...}}"
+        way = "its trainer: models" if trained or spec.output != "model" else "its folder: bases"
+        msg = f"it takes the model {other[0]!r}; give {way}={{{other[0]!r}: ...}}"
         raise ValueError(msg)
     names = list(dict.fromkeys(use.name for use in uses))
     given = rows if isinstance(rows, dict) else dict.fromkeys(names, rows)
