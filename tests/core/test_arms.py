@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import tomllib
@@ -379,6 +380,60 @@ def test_nothing_is_made_twice(toy, arms):
     ]
     assert len({(name, body, recipe.seed_of(made)) for (name, body), made
                 in zip(asked, recipe.stages, strict=True)}) == len(asked)  # fmt: skip
+
+
+# ---- strangers ----
+
+NAMES = st.sampled_from([
+    "seeds", "seeded", "a", "stages", "teachers", "models", "verifiers", "recipe", "scratch",
+    "confident", "fake", "kind", "inputs", "input", "systems", "labels", "heldout-scratch.*", "",
+    "s1", "x.y", "version", "seed", "teacher", "é", "evaluation", "labelled", "by",
+])  # fmt: skip
+LEAVES = st.one_of(st.booleans(), st.integers(-3, 9), st.floats(0, 2), NAMES)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@given(
+    arms=st.one_of(
+        VALUES,
+        st.dictionaries(NAMES, VALUES, max_size=3),
+        st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=3), max_size=3),
+    ),
+    broken=st.none() | st.tuples(st.sampled_from(["stages", "teachers", "models"]), NAMES, VALUES),
+)
+def test_whatever_is_written_is_read_or_refused_in_words(toy, arms, broken):
+    data = {**tables(toy), "arms": arms}
+    if broken is not None:
+        table, name, value = broken
+        data[table] = {**data.get(table, {}), name: value}
+    path = written(toy, data, "fuzz.toml")
+    with contextlib.suppress(RecipeError):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("table", ["stages", "teachers", "models"])
+@pytest.mark.parametrize("value", [3, "text", [1], [{"kind": "x"}], {}, {"kind": 3}, {"x": {}}])
+def test_a_table_that_is_none_is_told(toy, table, value):
+    data = tables(toy)
+    name = {"stages": "scratch", "teachers": "fake", "models": "base"}[table]
+    data[table] = {**data.get(table, {}), name: value}
+    for arms in (
+        {"a": {"scratch": {"steps": 3}}},
+        {"a": {name: {"steps": 3}} if table == "stages" else {table: {name: {"noise": 1.0}}}},
+        {"seeds": [1]},
+    ):
+        with pytest.raises(RecipeError, match=rf"{table}\.{name}|no stage|arms\.a"):
+            load_recipe(written(toy, {**data, "arms": arms}, "fuzz.toml"))
+    if not isinstance(value, dict):
+        data[table] = value
+        with pytest.raises(RecipeError, match="must be a table"):
+            load_recipe(written(toy, {**data, "arms": {"seeds": [1]}}, "fuzz.toml"))
 
 
 # ---- what cannot be ----

@@ -63,8 +63,15 @@ class Asked:
         return self._told.settings.get(arm, {}).get(node)
 
     def table(self, arm: str, node: Node) -> dict[str, Any]:
-        """Return a table as an arm has it."""
-        table = as_set(self._data[node[0]][node[1]], self.keys(arm, node))
+        """Return a table as an arm has it.
+
+        Raises:
+            RecipeError: if it is none.
+        """
+        written = self._data[node[0]][node[1]]
+        if not isinstance(written, dict):
+            self._read(node, written, {})  # refuses it
+        table = as_set(written, self.keys(arm, node))
         if node[0] != STAGES:
             return table
         return {key: self._each(node, value) for key, value in table.items()}

@@ -58,8 +58,8 @@ def written(path: Path) -> tuple[dict[str, Any], Arms | None]:
     def read(node: tuple[str, str], table: Mapping[str, Any], set_by: Mapping[str, str]) -> Any:
         key = ".".join(node)
         if node[0] == "models":
-            return base_table(path, key, dict(table), set_by)
-        return spec_table(path, key, dict(table), *groups[node[0]], set_by=set_by)
+            return base_table(path, key, table, set_by)
+        return spec_table(path, key, table, *groups[node[0]], set_by=set_by)
 
     return written_out(path, data, declared(path, data), read)
 
