@@ -232,7 +232,9 @@ compare = [["it.all", "it.weak"]]
 def test_some_arms_and_what_is_none(done):
     path, store, _ = done
     space = mb.open(store.root)
-    assert space.compare("weak", "all", recipe=path).found.sides == ("all", "weak")
+    assert space.compare("weak", "all", recipe=path).found.sides == ("weak", "all")
+    with pytest.raises(InputError, match="all is named twice"):
+        space.compare("all", "all", recipe=path)
     with pytest.raises(InputError, match="'weka' is no arm of this recipe, and 'all' is; did you"):
         space.compare("all", "weka", recipe=path)
     with pytest.raises(InputError, match="name two artifacts"):

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.canonical import changed_keys
-from mashbill.core.errors import InputError, StoreError
+from mashbill.core.errors import InputError
 from mashbill.core.evaluation import is_evaluation
 from mashbill.core.explaining import near
 from mashbill.core.plain import listed
 from mashbill.report.comparing import Compared, Run, Side, compared
 from mashbill.workspace.recipes import recipe_path
+from mashbill.workspace.sides import behind, sides_of
 from mashbill.workspace.tables import html_table, text_table
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def arms_compared(
     if told is None:
         msg = "this recipe has no [arms]; name two artifacts of the store"
         raise InputError(msg)
-    names = [name for name in told.names if not arms or name in arms]
+    names = [*(arms or told.names)]
     told.of(arms)  # raises where there is none of that name
     sides, lacking = [], []
     for name in names:
@@ -224,82 +225,10 @@ def _made(recipe: Recipe, store: Store, stage: str) -> Manifest | None:
     return manifest
 
 
-def sides_of(store: Store, names: Sequence[str]) -> tuple[list[Side], list[str]]:
-    """Return artifacts as sides, and what is to be told of them.
-
-    Raises:
-        StoreError: if there is none of a name.
-        InputError: if something has several evaluations, or is named twice.
-    """
-    found = [store.find(name) for name in names]
-    twice = [str(one.ref) for place, one in enumerate(found) if one in found[:place]]
-    if twice:
-        msg = f"{twice[0]} is named twice, and does not differ from itself"
-        raise InputError(msg)
-    notes: list[str] = []
-    sides = []
-    for manifest in found:
-        run = _evaluated(store, manifest, notes)
-        if run is not None:
-            sides.append(Side(str(manifest.ref), {_PLACE: (run,)}))
-        else:
-            notes.append(f"no evaluation rests on {manifest.ref}")
-            own = {"own measures": (Run(manifest),)}
-            sides.append(Side(str(manifest.ref), own if manifest.kind == "model" else {}))
-    return sides, notes
-
-
-_PLACE = "evaluation"
-
-
-def _evaluated(store: Store, manifest: Manifest, notes: list[str]) -> Run | None:
-    """Return where something is measured: itself, or the one evaluation that rests on it.
-
-    Raises:
-        InputError: if there are several.
-    """
-    if is_evaluation(manifest.measures):
-        return Run(manifest)
-    newest = {
-        one.name: one
-        for one in store.manifests()
-        if is_evaluation(one.measures) and _rests_on(store, one, manifest)
-    }
-    if not newest:
-        return None
-    if len(newest) > 1:
-        names = listed([str(one.ref) for one in newest.values()], _MOST)
-        msg = f"{manifest.ref} has {len(newest)} evaluations; name one of them: {names}"
-        raise InputError(msg)
-    evaluation = next(iter(newest.values()))
-    systems = _resting_on(store, evaluation, manifest)
-    notes.append(f"{manifest.ref} is measured in {evaluation.ref}, as {listed(list(systems))}")
-    return Run(evaluation, None, {system: system for system in systems})
-
-
-def _resting_on(store: Store, evaluation: Manifest, manifest: Manifest) -> tuple[str, ...]:
-    """Return the systems of an evaluation that rest on something."""
-    inputs = {item.name.partition("@")[0]: item for item in evaluation.inputs if item.is_artifact}
-    found = []
-    named = {**evaluation.stage.get("systems", {}), **evaluation.stage.get("models", {})}
-    for system, stages in named.items():
-        for stage in [stages] if isinstance(stages, str) else stages:
-            item = inputs.get(stage)
-            made = store.find(item.name) if item is not None else None
-            if made is not None and _rests_on(store, made, manifest):
-                found.append(system)
-    return tuple(dict.fromkeys(found)) or tuple(evaluation.measures["systems"])
-
-
-def _rests_on(store: Store, one: Manifest, other: Manifest) -> bool:
-    """Return whether an artifact is another one, or was made from it in however many steps."""
-    return other.ref in {made.ref for made in (one, *_behind(store, one))}
-
-
 def made_otherwise(store: Store, one: Manifest, other: Manifest) -> Apart:
     """Return what two artifacts were made from otherwise, without their bills."""
     first, second = (
-        {str(made.ref): made for made in _behind(store, manifest)} for manifest in (one, other)
+        {str(made.ref): made for made in behind(store, manifest)} for manifest in (one, other)
     )
     inputs = [
         *(f"{ref} is behind {one.ref} alone" for ref in first if ref not in second),
@@ -309,28 +238,11 @@ def made_otherwise(store: Store, one: Manifest, other: Manifest) -> Apart:
     return Apart(str(one.ref), str(other.ref), tuple(settings), tuple(inputs))
 
 
-def _behind(store: Store, manifest: Manifest) -> list[Manifest]:
-    """Return the artifacts that something rests on, as far as the store has them."""
-    found: dict[str, Manifest] = {}
-    left = [item.name for item in manifest.inputs if item.is_artifact]
-    while left:
-        name = left.pop(0)
-        if name in found:
-            continue
-        try:
-            made = store.find(name)
-        except StoreError:
-            continue
-        found[name] = made
-        left += [item.name for item in made.inputs if item.is_artifact]
-    return [*found.values()]
-
-
 def arms_apart(recipe: Recipe, arms: Sequence[str]) -> list[Apart]:
     """Return what any two arms set otherwise."""
     told = recipe.arms
     assert told is not None  # noqa: S101 - who asks has looked
-    names = [name for name in told.names if name and (not arms or name in arms)]
+    names = [name for name in arms or told.names if name]
     found = []
     for one, other in combinations(names[:_MOST], 2):
         first, second = dict(told.sets.get(one, {})), dict(told.sets.get(other, {}))
@@ -393,9 +305,13 @@ def check_arms(recipe: Recipe, names: Sequence[str]) -> bool:
     """Return whether names are arms of a recipe; artifacts otherwise.
 
     Raises:
-        InputError: if some are arms and some are not.
+        InputError: if some are arms and some are not, or one is named twice.
     """
     known = recipe.arms.names if recipe.arms is not None else ()
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if twice:
+        msg = f"{twice[0]} is named twice, and does not differ from itself"
+        raise InputError(msg)
     are = [name in known for name in names]
     if any(are) and not all(are):
         stray = names[are.index(False)]
