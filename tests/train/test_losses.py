@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 from tests_losses import whole_cross_entropy, whole_divergence
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from mashbill.models.products import is_faster_elsewhere
 from mashbill.train.divergences import Kind
 from mashbill.train.losses import (
     Divergence,
@@ -240,3 +242,44 @@ def test_cross_entropy_of_each_token_and_of_all() -> None:
     _assert_near(nats, expected)
     total = linear_cross_entropy(hidden, head, targets, weights, tile=50)
     _assert_near(total, (weights.double() * expected).sum())
+
+
+class _Largest(TorchDispatchMode):
+    """Watches the largest tensor that anything makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(one, torch.Tensor):
+                self.numbers = max(self.numbers, one.numel())
+        return made
+
+
+@pytest.mark.parametrize("vocabulary", [500, 5_000, 50_000])
+@pytest.mark.parametrize("which", ["ce", "full", "top", "sampled"])
+def test_whole_logits_never_exist(which: str, vocabulary: int) -> None:
+    """Memory is flat in the vocabulary: nothing is larger than a tile, or than the head itself."""
+    count, width, tile = 400, 4, 100_000
+    hidden = torch.randn(count, width, requires_grad=True)
+    head = torch.randn(vocabulary, width, requires_grad=True)
+    ones, ids = torch.ones(count), torch.randint(vocabulary // 5, (count, 5))
+    ids += torch.arange(5) * (vocabulary // 5)
+    is_faster_elsewhere()  # which tries it, once a process
+    watched = _Largest()
+    with watched:
+        if which == "ce":
+            loss = linear_cross_entropy(hidden, head, ids[:, 0], ones, tile=tile)
+        else:
+            teacher = {
+                "full": FullTeacher(torch.randn(count, 3), torch.randn(vocabulary, 3)),
+                "top": TopTeacher(ids, torch.full(ids.shape, 0.1).log()),
+                "sampled": SampledTeacher(ids, torch.full(ids.shape, 0.2)),
+            }[which]
+            loss, _ = linear_divergence(hidden, head, teacher, ones, Divergence(), tile=tile)
+        loss.backward()
+    assert watched.numbers <= max(tile, head.numel())
+    assert watched.numbers < count * vocabulary

@@ -306,7 +306,7 @@ class _Training:
             {"params": [p for p in self._parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
         self._optimiser = torch.optim.AdamW(
-            groups, lr=self.spec.highest_rate, betas=(0.9, 0.95), fused=True,
+            groups, lr=self.spec.highest_rate, betas=(0.9, 0.999), fused=True,
             weight_decay=self.spec.weight_decay,
         )  # fmt: skip
         self._checkpoint = Checkpoint(self.ctx.work, self.ctx.curves)
