@@ -324,6 +324,40 @@ def test_the_report_of_one_artifact_may_have_the_arms(done, tmp_path):
     assert "Arms side by side" not in plain.read_text()
 
 
+SCRATCH = """
+[stages.scratch]
+kind = "pretrain"
+inputs = ["labelled"]
+steps = 2
+width = 16
+layers = 1
+heads = 2
+vocabulary = 512
+batch_tokens = 128
+context = 32
+"""
+
+
+def test_a_language_model_is_another_one_with_each_seed_and_the_same_by_hand(tmp_path):
+    pytest.importorskip("torch")
+
+    def weights(store, name):
+        return {one.sha256 for one in store.find(name).files if one.file.endswith("safetensors")}
+
+    path = small(tmp_path / "recipe", arms="", rows=60)
+    head = path.read_text().partition("[stages.confident]")[0]
+    head = head.replace('result = "classifier"', 'result = "scratch"')
+    path.write_text(head + SCRATCH + "\n[arms]\nseeds = [1, 2]\n")
+    store, made = ran(path, tmp_path / "store")
+    assert [i.name for i in made][-2:] == ["scratch.s1", "scratch.s2"]
+    assert not weights(store, "scratch.s1") & weights(store, "scratch.s2")
+    alone = path.with_name("alone.toml")
+    alone.write_text(path.read_text().partition("[arms]")[0] + "\n")
+    alone.write_text(alone.read_text().replace('kind = "pretrain"', 'kind = "pretrain"\nseed = 2'))
+    other, _ = ran(alone, tmp_path / "other")
+    assert weights(other, "scratch") == weights(store, "scratch.s2")
+
+
 def test_a_killed_run_ends_as_one_that_was_not(done, tmp_path):
     path, store, _ = done
     root = tmp_path / "store"
