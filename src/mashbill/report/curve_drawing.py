@@ -107,19 +107,21 @@ def draw_gains(pairs: Sequence[Mapping[str, Any]], unit: str) -> Markup:
             are not drawn.
         unit: what the difference is of.
     """
-    rows = [
-        (f"{pair['first']} \N{MINUS SIGN} {pair['second']}", *(float(pair[key]) for key in _ENDS))
-        for pair in pairs
-        if all(_is_number(pair.get(key)) for key in _ENDS)
-    ]
+    rows: list[tuple[str, float, float, float]] = []
+    for pair in pairs:
+        ends = [pair.get(key) for key in ("difference", "low", "high")]
+        if all(map(_is_number, ends)):
+            difference, least, most = (float(each or 0) for each in ends)
+            name = f"{pair['first']} \N{MINUS SIGN} {pair['second']}"
+            rows.append((name, difference, least, most))
     if not rows:
         return Markup("")
     left = max(120, round(24 + _PER_CHARACTER * min(max(len(row[0]) for row in rows), 44)))
     right, top = left + 420, 14
     bottom = top + _ROW * len(rows)
-    ends = [0.0, *(end for _, *numbers in rows for end in numbers)]
-    room = (max(ends) - min(ends)) * 0.06 or 0.05
-    low, high = min(ends) - room, max(ends) + room
+    every = [0.0, *(number for row in rows for number in row[1:])]
+    room = (max(every) - min(every)) * 0.06 or 0.05
+    low, high = min(every) - room, max(every) + room
     x = _linear(low, high, left, right)
     opening = (
         f'<svg class="plot" viewBox="0 0 {right + 90} {bottom + 44}" role="img" '
@@ -150,9 +152,6 @@ def draw_gains(pairs: Sequence[Mapping[str, Any]], unit: str) -> Markup:
             f"{difference:+.3f}</text></g>"
         )
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
-
-
-_ENDS = ("difference", "low", "high")
 
 
 def _signed(value: float) -> str:

@@ -84,7 +84,6 @@ class Sampling:
         return self._text(likeliest(model, asked.prompt[-_PROMPT:], ends, _TOKENS))
 
 
-@torch.no_grad()
 def likeliest(model: Any, prompt: list[int], ends: set[int], most: int) -> list[int]:
     """Return the tokens that a model goes on with, the likeliest each time, without its end.
 
@@ -99,7 +98,8 @@ def likeliest(model: Any, prompt: list[int], ends: set[int], most: int) -> list[
     device = next(model.parameters()).device
     ids, past, found = torch.tensor([prompt], device=device), None, []
     for _ in range(most):
-        out = model(input_ids=ids, past_key_values=past, use_cache=True)
+        with torch.no_grad():
+            out = model(input_ids=ids, past_key_values=past, use_cache=True)
         token = int(out.logits[0, -1].argmax())
         if token in ends:
             break
