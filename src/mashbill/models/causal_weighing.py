@@ -57,9 +57,10 @@ def weigh(
     together: list[_Piece] = []
     for place, piece in enumerate(pieces):
         together.append(piece)
-        following = pieces[place + 1] if place + 1 < len(pieces) else None
-        full = following is None or len(together) == batch
-        if full or (len(together) + 1) * len(following.ids) * vocabulary > _LOGITS:
+        is_last = place + 1 == len(pieces)
+        longer = 0 if is_last else len(pieces[place + 1].ids)
+        is_full = is_last or len(together) == batch
+        if is_full or (len(together) + 1) * longer * vocabulary > _LOGITS:
             for one, found in zip(together, _logprobs(model, together), strict=True):
                 nats[one.row] -= found.sum()
                 tokens[one.row] += len(found)
@@ -79,9 +80,13 @@ def _pieces(rows: Sequence[tuple[Sequence[int], Sequence[bool]]], longest: int) 
     return found
 
 
-@torch.inference_mode()
 def _logprobs(model: Any, pieces: Sequence[_Piece]) -> list[np.ndarray]:
     """Return the natural log-probability of each weighed token, float64, one array a piece."""
+    with torch.inference_mode():
+        return _found(model, pieces)
+
+
+def _found(model: Any, pieces: Sequence[_Piece]) -> list[np.ndarray]:
     longest = max(len(piece.ids) for piece in pieces)
     ids = np.zeros((len(pieces), longest), np.int64)
     mask = np.zeros_like(ids)

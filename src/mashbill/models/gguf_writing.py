@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -161,7 +162,8 @@ def _tensors(folder: Path, opened: ExitStack) -> dict[str, _Tensor]:
     if (folder / ADAPTER).exists():
         state = _merged(load_causal(folder, dtype=torch.float32))
         return {
-            name: _Tensor(tuple(value.shape), lambda v=value: v) for name, value in state.items()
+            name: _Tensor(tuple(value.shape), partial(_itself, value))
+            for name, value in state.items()
         }
     found: dict[str, _Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
@@ -169,11 +171,15 @@ def _tensors(folder: Path, opened: ExitStack) -> dict[str, _Tensor]:
             held = opened.enter_context(safe_open(str(file), framework="pt"))
             for name in held.keys():  # noqa: SIM118 - it is no mapping
                 shape = tuple(held.get_slice(name).get_shape())
-                found[name] = _Tensor(shape, lambda h=held, n=name: h.get_tensor(n))
+                found[name] = _Tensor(shape, partial(held.get_tensor, name))
     if not found:
         msg = f"{folder} has no *.safetensors, so there is nothing to write"
         raise InputError(msg)
     return found
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _merged(model: Any) -> dict[str, Any]:

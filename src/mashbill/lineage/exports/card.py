@@ -74,7 +74,7 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
     if account.is_model:
         by_transformers = is_for_transformers(manifest)
         front["library_name"] = "transformers" if by_transformers else "mashbill"
-        task = _PIPELINES.get(str(manifest.stage.get("kind", "")), [])
+        task: Any = _PIPELINES.get(str(manifest.stage.get("kind", "")), [])
         front["pipeline_tag"] = "text-generation" if by_transformers else task
         bases, relation = _bases(account)
         if bases:
