@@ -10,6 +10,7 @@ ends with the same bytes, if it has as many processes and threads.
 from __future__ import annotations
 
 import math
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -135,6 +136,8 @@ def learn(told: Told, world: World, watching: Watching | None) -> Learned:
         watching: told how it goes; None in all processes but the first.
     """
     torch.set_num_threads(told.threads)
+    # Without it cuBLAS, which reads it when it is first used, refuses to be deterministic.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(mode=True)
     with freed_memory_kept(), fast_linear():
         return _Run(told, world, watching).learn()
