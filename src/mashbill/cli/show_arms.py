@@ -108,7 +108,7 @@ def print_arms(recipe: Recipe) -> None:
         out.say(f"and {len(named) - _SHOWN:,} more arms, told by --json")
     base = arms.stages.get(recipe.result)
     if base is not None:
-        out.say(f"Bill and verdicts are about {recipe.result}, the first of {base}.")
+        out.say(f"Bill and verdicts are about {recipe.result}, one of those of {base}.")
 
 
 def _value(value: object) -> str:
