@@ -50,6 +50,7 @@ recipes: $(VENV)/tested  ## students that learn from a teacher: extract, then re
 	set -e; for name in extract refinery; do \
 		sed 's/^seeds = .*/seeds = [$(SEEDS)]/' recipes/$$name.toml > recipes/.$$name.toml; \
 		$(BIN)/mashbill run recipes/.$$name.toml --store $(STORE)/$$name; \
+		$(BIN)/mashbill compare --recipe recipes/.$$name.toml --store $(STORE)/$$name; \
 		rm recipes/.$$name.toml; \
 	done
 
