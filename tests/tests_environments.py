@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 import mashbill
 
-EXTRAS = ("", "api", "local", "train", "students", "torch-teacher", "hub", "objects")
+EXTRAS = ("", "api", "local", "train", "students", "torch-teacher", "hub", "objects", "onnx")
 """all but vllm, whose wheels are for few platforms; "" is the base"""
 
 
