@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from mashbill.core.errors import InputError
+from mashbill.core.extras import needs
 
 if TYPE_CHECKING:
     from mashbill.train.sft import SftSpec
@@ -17,7 +18,8 @@ def adapted(model: Any, spec: SftSpec) -> Any:
     Raises:
         InputError: if the model has no layers by the names that are wanted.
     """
-    from peft import LoraConfig, get_peft_model
+    with needs("adapters beside a model's weights", "students"):
+        from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
         r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, bias="none",

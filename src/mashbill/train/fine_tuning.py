@@ -275,17 +275,17 @@ class _Training:
         )
 
 
-@torch.no_grad()
 def heldout_loss(student: CausalBase, heldout: Examples, spec: LearningSpec, dtype: str) -> float:
     """Return the mean loss of what would be learned of held-out rows, in nats a token."""
     student.model.eval()
-    alone = spec.model_copy(update={"inputs": (spec.heldout,), "weights": {}})
-    batches = Batches(heldout, alone, 0)
-    numerator = weight = 0.0
-    for micro in batches.all_micro():
-        with student.together(heldout.lengths[micro].tolist()):
-            numerator += float(_loss_of(student, micro, heldout, batches, dtype))
-        weight += sum(float(batches.next_weights(number).sum()) for number in micro)
+    with torch.no_grad():
+        alone = spec.model_copy(update={"inputs": (spec.heldout,), "weights": {}})
+        batches = Batches(heldout, alone, 0)
+        numerator = weight = 0.0
+        for micro in batches.all_micro():
+            with student.together(heldout.lengths[micro].tolist()):
+                numerator += float(_loss_of(student, micro, heldout, batches, dtype))
+            weight += sum(float(batches.next_weights(number).sum()) for number in micro)
     student.model.train()
     return numerator / max(weight, 1e-9)
 

@@ -20,7 +20,8 @@ def autocast(dtype: str, device: torch.device) -> AbstractContextManager[object]
     """Return the context in which products are computed in a type; weights stay float32."""
     if dtype == "float32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    context: AbstractContextManager[object] = torch.autocast(device.type, dtype=torch.bfloat16)
+    return context
 
 
 def choose_dtype(wanted: str, compute: Callable[[str], None], device: torch.device) -> str:

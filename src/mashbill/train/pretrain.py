@@ -136,12 +136,12 @@ class PretrainSpec(StageSpec):
         return type(self).model_fields[key].get_default(call_default_factory=True)
 
     @property
-    def extras(self) -> tuple[str, ...]:  # type: ignore[override] - by what it learns from
+    def extras(self) -> tuple[str, ...]:  # type: ignore[override]  # by what it learns from
         """Those of texts without labels, where the recipe says that there are none."""
         return ("students",) if self.labels is False else ("train",)
 
     @property
-    def can_label(self) -> bool:  # type: ignore[override] - by what it learns from
+    def can_label(self) -> bool:  # type: ignore[override]  # by what it learns from
         """Whether its model labels: unknown before the rows are, unless the recipe says it."""
         return self.labels is not False
 

@@ -30,7 +30,7 @@ class SftSpec(LearningSpec):
     the weights"""
     rank: int = Field(default=16, gt=0)
     """of the adapters"""
-    alpha: float = Field(default=32.0, gt=0)
+    alpha: int = Field(default=32, gt=0)
     """adapters are scaled by alpha / rank"""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """of what adapters read, while training"""
