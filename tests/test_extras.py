@@ -124,6 +124,25 @@ steps = 1
 width = 16
 layers = 1
 """
+STUDENTS = f"""
+[models.small]
+kind = "gguf"
+file = "none.gguf"
+name = "m"
+sha256 = "{"0" * 64}"
+
+[stages.tuned]
+kind = "sft"
+inputs = ["texts"]
+base = "small"
+
+[stages.distilled]
+kind = "logit_kd"
+inputs = ["texts"]
+base = "small"
+teacher = "t"
+live = true
+"""
 HALVES = """
 [stages.half]
 kind = "split"
@@ -160,6 +179,7 @@ def recipes(folder):
         for kind, (table, extra) in TEACHERS.items()
     }
     found["trainers"] = (FAKE + CORPUS + LABEL + TRAINERS, {"train"})
+    found["students"] = (FOLDER + CORPUS + STUDENTS, {"students", "torch-teacher"})
     found |= {
         f"source {address.partition(':')[0]}": (
             CORPUS.replace("texts.jsonl", address) + f'sha256 = "{"0" * 64}"\n',
@@ -360,7 +380,7 @@ def test_each_kind_and_each_command_is_among_them():
 
     assert set(registry.kinds(registry.TEACHERS)) <= TEACHERS.keys()
     for kind in registry.kinds(registry.TRAINERS):
-        assert f'kind = "{kind}"' in TRAINERS
+        assert f'kind = "{kind}"' in TRAINERS + STUDENTS
     assert ARGUMENTS.keys() <= commands().keys()
 
 

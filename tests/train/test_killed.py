@@ -45,19 +45,61 @@ def steps_of(store):
     return max(lines, default=0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_sft_that_is_killed_ten_times_has_the_same_weights(tmp_path, method):
-    base = make_base(tmp_path / "base")
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(10)))
+def sft(folder, method):
+    """A recipe of fine-tuning."""
+    base = make_base(folder / "base")
     stages = SFT.replace("epochs = 6", "steps = 90") + f'method = "{method}"\nheldout = "said"\n'
+    return BASE.replace("DIGEST", digest_of(base)) + ROWS + stages
+
+
+def distilling(folder, how):
+    """A recipe of distillation by logits: the teacher beside the student, or its cache."""
+    teacher = make_base(folder / "big", seed=3)
+    live = how == "live"
+    given = ("said", "live = true") if live else ("cached", "")
+    return (
+        TEACHER.replace("DIGEST", digest_of(teacher))
+        + ROWS
+        + ("" if live else '[stages.cached]\nkind = "logits"\ninput = "said"\nteacher = "big"\n')
+        + f"""
+[stages.student]
+kind = "logit_kd"
+inputs = ["{given[0]}"]
+teacher = "big"
+{given[1]}
+width = 16
+layers = 1
+heads = 2
+steps = 90
+batch = 4
+rate = 0.01
+dtype = "float32"
+"""
+    )
+
+
+TEACHER = """
+[teachers.big]
+kind = "transformers"
+name = "tiny"
+provider = "nobody"
+license = "Apache-2.0"
+folder = "big"
+sha256 = "DIGEST"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("made", "how"),
+    [(sft, "lora"), (sft, "full"), (distilling, "live"), (distilling, "cached")],
+)
+def test_a_training_that_is_killed_ten_times_has_the_same_weights(tmp_path, made, how):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(10)))
     recipe = tmp_path / "r.toml"
-    recipe.write_text(
-        '[recipe]\nname = "r"\nversion = "1"\nseed = 7\n'
-        + BASE.replace("DIGEST", digest_of(base)) + ROWS + stages
-    )  # fmt: skip
+    recipe.write_text('[recipe]\nname = "r"\nversion = "1"\nseed = 7\n' + made(tmp_path, how))
     whole = finish(recipe, tmp_path / "whole")
-    draw = random.Random(method)
+    draw = random.Random(how)
     for _ in range(KILLS):
         process = begin(recipe, tmp_path / "cut")
         until = time.monotonic() + 120
