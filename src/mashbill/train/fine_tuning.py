@@ -83,6 +83,8 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
         if training.step == 0:
             sampling.before(student.model)
         training.run()
+    trained = sum(p.numel() for p in student.model.parameters() if p.requires_grad)
+    ctx.measures["trained_parameters"] = trained
     if spec.method == "lora" and spec.merge:
         student.model = merged(student.model)
     save_student(student.model, base, spec.weights_dtype, out)
@@ -298,7 +300,6 @@ def _tell(
     times = batches.times()
     tell_learned(spec, ctx, data, times)
     learned = data.learned_tokens()
-    trained = sum(p.numel() for p in student.model.parameters() if p.requires_grad)
     ctx.measures |= data.counts | {
         "sequences": len(data),
         "steps": batches.steps,
@@ -306,7 +307,6 @@ def _tell(
         "read_tokens": int((data.lengths * times).sum()),
         "passes": round(float(times.mean()), 4),
         "parameters": sum(p.numel() for p in student.model.parameters()),
-        "trained_parameters": trained,
         "packed": student.packs,
         "dtype": how["dtype"],
     }
