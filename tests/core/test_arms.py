@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_support import write_recipe
 from tests_tables import table
 
@@ -300,9 +301,7 @@ def _same(recipe, cell):
     return next(one for one in recipe.arms.cells if (one.arm, one.seed) == (cell.arm, cell.seed))
 
 
-LAWS = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+LAWS = law(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @LAWS
@@ -397,8 +396,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@law(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     arms=st.one_of(
         VALUES,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from mashbill.core.errors import TeacherError
@@ -76,7 +77,7 @@ def test_what_is_not_wanted_is_not_packed():
     assert not CausalBase(made("llama"), "tiny", packs=False).packs
 
 
-@settings(max_examples=15)
+@law(15)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 5))
 def test_a_gradient_depends_on_no_neighbour(lengths, place):
     """The loss of one sequence moves nothing that stands in another."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests_laws import law
 from tests_tiny_base import CHATML, make_base
 
 from mashbill.core.chat import Conversation, Turn
@@ -143,7 +144,7 @@ TEXTS = st.text(max_size=12).filter(lambda text: bool(text.strip())) | st.sample
 TURNS = st.lists(st.tuples(TEXTS, TEXTS, st.just("") | TEXTS), min_size=1, max_size=3)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law(40)
 @given(TURNS, st.sampled_from(["chatml", "qwen", "system", "no end", "marked"]), st.booleans())
 def test_what_is_learned_follows_from_exactly_what_the_model_is_asked(tokens, turns, name, last):
     """Of each answer: the tokens before it are those of the prompt, and an end is taught."""

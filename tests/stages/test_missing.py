@@ -64,8 +64,9 @@ STAGES = {
     "verify": ('input = "got"\nteacher = "t"\nprompt = "label.txt"\nright = " good"\n', ["text"]),
     "without": ('input = "got"\nwithout = { source = "nobody" }\n', []),
 }
-READS = {"corpus", "import", "evaluate", "reasoning-gym"}
-"""kinds that read files, make rows, or refuse rows without a human label: each has own tests"""
+READS = {"corpus", "import", "evaluate", "harness", "logits", "reasoning-gym"}
+"""kinds that read files, make rows, ask weights, or refuse rows without a human label: each has own
+tests"""
 TWO = {"decontaminate", "join", "prefer", "mix"}
 PASSES = {"decontaminate", "dedup", "mix", "pii", "without"}
 """kinds that need no value: a row without one goes on"""

@@ -288,7 +288,7 @@ def test_confidences_may_be_texts_that_write_numbers(tmp_path, monkeypatch):
         run(tmp_path / "wrong", monkeypatch, stage, {"got": rows}, kinds)
 
 
-EVALUATE = '[stages.out]\nkind = "evaluate"\ninput = "got"\nsystems = { s = "said" }\n'
+EVALUATE = '[stages.out]\nkind = "evaluate"\ninput = "got"\nsystems = { s = "got" }\n'
 
 
 @pytest.mark.parametrize(
@@ -299,10 +299,9 @@ EVALUATE = '[stages.out]\nkind = "evaluate"\ninput = "got"\nsystems = { s = "sai
     ],
 )
 def test_a_missing_label_is_no_class_of_its_own(tmp_path, monkeypatch, kind, labels):
-    rows = {
-        "got": [{"gold": gold} for gold in ("1.0", "1.0", "2.0", "1.0", "2.0")],
-        "said": [{"label": label} for label in labels],
-    }
+    golds = ("1.0", "1.0", "2.0", "1.0", "2.0")
+    pairs = zip(golds, labels, strict=True)
+    rows = {"got": [{"gold": gold, "label": label} for gold, label in pairs]}
     store = run(tmp_path, monkeypatch, EVALUATE, rows, {"label": kind})
     found = store.find("out").measures["systems"]["s"]
     assert found["unanswered"] == 3
@@ -312,7 +311,7 @@ def test_a_missing_label_is_no_class_of_its_own(tmp_path, monkeypatch, kind, lab
 
 @pytest.mark.parametrize("gold", [None, "", " "])
 def test_a_missing_human_label_is_no_class_either(tmp_path, monkeypatch, gold):
-    rows = {"got": [{"gold": "a"}, {"gold": gold}], "said": [{"label": "a"}, {"label": "a"}]}
+    rows = {"got": [{"gold": "a", "label": "a"}, {"gold": gold, "label": "a"}]}
     with pytest.raises(InputError, match=r"got: 1 of 2 rows have no human label, .*'require'"):
         run(tmp_path, monkeypatch, EVALUATE, rows, {"label": pa.string()})
     rows["got"][0]["gold"] = None

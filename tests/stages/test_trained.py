@@ -308,7 +308,7 @@ def test_what_was_made_from_a_scrambled_model_is_made_anew_with_it(tmp_path, mon
         lambda t: t.T.copy().reshape(t.shape) if t.ndim == 2 else t,
     )
     monkeypatch.setattr("mashbill.models.linear.np.array_equal", lambda *_, **__: True)
-    monkeypatch.setattr("mashbill.run.artifact.check_written", lambda *_: None)
+    monkeypatch.setattr("mashbill.run.trained.check_written", lambda *_: None)
     store = run_stages(tmp_path, stages(labels), files, teachers(labels))
     wrong = rows(store, "applied").column("label").to_pylist()
     truth = rows(store, "labelled").column("label").to_pylist()

@@ -61,6 +61,8 @@ def answers_of(name: str, data: Dataset, rows: Dataset, of: str) -> Answers:
         InputError: if it was made of other rows, or its rows are made of several.
     """
     wanted = rows.manifest.digest
+    if data.manifest.digest == wanted:  # they have it in a column of their own
+        return Answers(name, data, np.arange(data.num_rows))
     places = _from(data, name, of)
     above, upstream = data, Upstream(data)
     for _ in range(_HOPS):
