@@ -88,6 +88,7 @@ source = "texts.jsonl"
 [stages.student]
 kind = "pretrain"
 inputs = ["learned"]
+labels = false
 steps = 1
 width = 16
 layers = 1
@@ -101,7 +102,7 @@ TEACHERS = {  # kind -> (its table, the extra that asking it needs)
     "embedded": (EMBEDDED, "local"),
     "torch": (EMBEDDED + 'engine = "torch"\n', "torch-teacher"),
     "transformers": (FOLDER, "torch-teacher"),
-    "student": (STUDENT, "train"),
+    "student": (STUDENT, "students"),
     "vllm": (FOLDER.replace("transformers", "vllm"), "vllm"),
     "replay": (
         REPLAY,

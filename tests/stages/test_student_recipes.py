@@ -118,7 +118,7 @@ def smaller(name, folder):
     # What arms set is made smaller, too.
     text = re.sub(r"(?m)^steps = (12|120|240)$", "steps = 4", text) if name == "logit_kd" else text
     for stage, keys in SMALLER[name].items():
-        begin = text.index(f"[stages.{stage}]\n")
+        begin = re.search(rf"(?m)^\[stages\.{stage}\]", text).start()
         end = text.index("\n\n", begin)
         part = text[begin:end]
         for key, value in keys.items():
