@@ -178,7 +178,7 @@ class _Counting(Quiet):
     @property
     def told(self) -> str:
         """What the trainer measures, or else its own note."""
-        return ", ".join(filter(None, [self.training.told(), self.note]))
+        return self.training.told() or self.note
 
     def on_answer(self, name: str, calls: int, tokens: int, price: float) -> None:
         """Add what was answered."""
