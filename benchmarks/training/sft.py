@@ -92,11 +92,7 @@ name = "bench"
 version = "1"
 seed = 3
 [models.base]
-kind = "folder"
-name = "base"
-license = "Apache-2.0"
-folder = "{base}"
-sha256 = "{digest}"
+{base}
 [stages.said]
 kind = "import"
 title = "rows"
@@ -188,7 +184,9 @@ def main() -> None:
         scratch = Path(name)
         base = base_folder(scratch, tiny=given.tiny)
         files = sorted(base.resolve().iterdir())
+        of_tiny = 'kind = "folder"\nname = "base"\nlicense = "Apache-2.0"\nfolder = "base"\n'
         digest = digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
+        table = f'{of_tiny}sha256 = "{digest}"' if given.tiny else 'kind = "gguf"'
         rows = make_rows(scratch / "rows.jsonl", given.batch * given.steps)
         rate = 1e-3 if given.method == "lora" else 5e-5
         order: list[int] = []
@@ -202,7 +200,7 @@ def main() -> None:
             recipe = scratch / f"r{turn}.toml"
             recipe.write_text(
                 RECIPE.format(
-                    base="base", digest=digest, method=given.method,
+                    base=table, method=given.method,
                     steps=given.steps, batch=given.batch, rate=rate, dtype=given.dtype,
                 )
             )  # fmt: skip
