@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from mashbill.core.controls import MOST_TRIED
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.explaining import check_columns
 from mashbill.core.record import FROM, OURS, kept_beside, one_batch
 from mashbill.core.source import Channel, Purpose
-from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.stage import Uses
 from mashbill.core.teacher import Asks
 from mashbill.evals.evaluating import Evaluating
+from mashbill.verifiers.asked_by import AsksVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ _KS = 10  # of pass@k that a recipe may name
 _METRICS = {"labels": "accuracy", "scores": "score", "likelihood": "bits_per_byte"}
 
 
-class EvaluateSpec(StageSpec):
+class EvaluateSpec(AsksVerifier):
     """``kind = "evaluate"``."""
 
     streams = False
@@ -101,7 +102,6 @@ class EvaluateSpec(StageSpec):
     looked_for: tuple[str, ...] = Field(default=("text",), min_length=1)
     """columns of the rows that are looked for there, each by itself"""
 
-    _by: VerifierSpec | None = PrivateAttr(default=None)
     """the verifier that ``by`` names, as the recipe has it"""
 
     @property
@@ -213,29 +213,6 @@ class EvaluateSpec(StageSpec):
                 for name in dict.fromkeys(self._asked)
             ),
         )  # fmt: skip
-
-    def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> EvaluateSpec:
-        """Return it with its verifier: what that asks of teachers."""
-        verifier = verifiers.get(self.by)
-        if verifier is None:
-            return self
-        own = self.model_copy()
-        own._by = verifier  # noqa: SLF001 - a copy of its own
-        return own
-
-    @property
-    def _asked(self) -> tuple[str, ...]:
-        return self._by.asks() if self._by is not None else ()
-
-    @property
-    def most_chars(self) -> int | None:
-        """Characters of a text at most that its verifier's teachers are sent."""
-        return self._by.most_chars if self._by is not None else None
-
-    @property
-    def asks_to_write(self) -> bool:  # type: ignore[override]
-        """Whether whom its verifier asks must be able to write."""
-        return self._by is not None and self._by.asks_to_write
 
     def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
         """What its verifier asks about each answer, and in negative controls at most."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from mashbill.core.controls import MOST_TRIED
 from mashbill.core.errors import RecipeError
@@ -19,7 +19,7 @@ from mashbill.core.explaining import check_columns
 from mashbill.core.naming import free_names
 from mashbill.core.record import CALL, FROM, OURS, columns_beside, kept_beside
 from mashbill.core.source import Channel, Purpose
-from mashbill.core.stage import StageSpec, Uses
+from mashbill.core.stage import Uses
 from mashbill.core.teacher import Asks, Choosing, Question
 from mashbill.core.texts import calls_column, empty_among, texts_of
 from mashbill.core.verifier import VerifierSpec
@@ -27,6 +27,7 @@ from mashbill.stages.by_verifier import GROUP, RANK, VERIFIER, Verifying, taken
 from mashbill.stages.choosing import Choice
 from mashbill.stages.columns_read import read_by
 from mashbill.stages.judging import FileName, Template, asked_where, marks, scores_of
+from mashbill.verifiers.asked_by import AsksVerifier
 from mashbill.verifiers.scoring import given_by
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _HALF = 0.5
 _KS = 10  # of pass@k that a recipe may name
 
 
-class VerifySpec(StageSpec):
+class VerifySpec(AsksVerifier):
     """``kind = "verify"``."""
 
     references: ClassVar[tuple[str, ...]] = ("input", "teacher")
@@ -103,7 +104,6 @@ class VerifySpec(StageSpec):
     shard_rows: int = Field(default=1024, gt=0)
     """rows a shard"""
 
-    _by: VerifierSpec | None = PrivateAttr(default=None)
     """the verifier that ``by`` names, as the recipe has it"""
 
     @model_validator(mode="after")
@@ -211,30 +211,6 @@ class VerifySpec(StageSpec):
                 for channel in channels
             ),
         )
-
-    def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> VerifySpec:
-        """Return it with its verifier: what that reads of rows, and asks of teachers."""
-        verifier = verifiers.get(self.by)
-        if verifier is None:
-            return self
-        own = self.model_copy()
-        own._by = verifier  # noqa: SLF001 - a copy of its own
-        return own
-
-    @property
-    def _asked(self) -> tuple[str, ...]:
-        """Whom its verifier asks about one row, each as often as it does."""
-        return self._by.asks() if self._by is not None else ()
-
-    @property
-    def most_chars(self) -> int | None:
-        """Characters of a text at most that its verifier's teachers are sent."""
-        return self._by.most_chars if self._by is not None else None
-
-    @property
-    def asks_to_write(self) -> bool:  # type: ignore[override]
-        """Whether whom its verifier asks must be able to write."""
-        return self._by is not None and self._by.asks_to_write
 
     def asks(self, rows: Mapping[str, int], data: Mapping[str, Dataset], folder: Path) -> Asks:
         """What its verifier asks about each row, and in negative controls at most."""
