@@ -12,6 +12,7 @@ from mashbill.core.source import Channel
 from mashbill.core.stage import Uses
 from mashbill.core.use import StudentKind
 from mashbill.models.learned_rows import LearnedRowKeys
+from mashbill.train.input_weights import check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,13 +77,7 @@ class LearningSpec(LearnedRowKeys):
 
     @model_validator(mode="after")
     def _weights_are_of_inputs(self) -> LearningSpec:
-        for name, weight in self.weights.items():
-            if name not in self.inputs:
-                msg = f"weights names {name!r}, which is none of inputs {list(self.inputs)}"
-                raise ValueError(msg)
-            if not 0 < weight <= 1e6:
-                msg = f"weights.{name} = {weight} must be above 0; leave the dataset out for none"
-                raise ValueError(msg)
+        check_weights(self.weights, self.inputs)
         return self
 
     def uses(self) -> tuple[Uses, ...]:

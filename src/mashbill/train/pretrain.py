@@ -24,6 +24,7 @@ from mashbill.core.extras import needs
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
+from mashbill.train.input_weights import check_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,13 +106,7 @@ class PretrainSpec(StageSpec):
 
     @model_validator(mode="after")
     def _weights_are_of_inputs(self) -> PretrainSpec:
-        for name, weight in self.weights.items():
-            if name not in self.inputs:
-                msg = f"weights names {name!r}, which is none of inputs {list(self.inputs)}"
-                raise ValueError(msg)
-            if not 0 < weight <= 1e6:
-                msg = f"weights.{name} = {weight} must be above 0; leave the dataset out for none"
-                raise ValueError(msg)
+        check_weights(self.weights, self.inputs)
         if self.heldout and self.heldout_share:
             msg = "heldout names a dataset, and heldout_share draws rows of the inputs; set one"
             raise ValueError(msg)
