@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mashbill.train.learning_keys import LearningSpec
 
 
+_FEW = 512
+"""tokens by which something is tried"""
+
+
 class Batches:
     """Passes over all sequences, each in an order of its own that follows from the seed."""
 
@@ -62,6 +66,17 @@ class Batches:
         """
         numbers = self.of(step)
         return self._cut(numbers if size == 1 else self._longest_first(numbers)[rank::size])
+
+    def few(self) -> list[int]:
+        """Return sequences of the first step, so few that a try costs less than a step."""
+        found: list[int] = []
+        held = 0
+        for number in self.of(0).tolist():
+            found.append(number)
+            held += int(self._lengths[number])
+            if held >= _FEW:
+                break
+        return found
 
     def all_micro(self) -> Iterator[list[int]]:
         """Yield all sequences once, in micro-batches."""

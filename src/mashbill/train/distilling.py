@@ -47,7 +47,7 @@ from mashbill.train.losses import (
     linear_divergence,
 )
 from mashbill.train.memory import freed_memory_kept
-from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.precision import autocast, choose_how
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
@@ -101,7 +101,8 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)
-    _tell(spec, ctx, data, batches, student, given, how)
+    tell_learned(spec, ctx, data, batches, student, how)
+    ctx.measures["classes"] = given.vocabulary
 
 
 def _student(spec: LogitKdSpec, base: BaseWeights, encoder: ConversationTokens) -> CausalBase:
@@ -271,20 +272,14 @@ class _Loss:
 def _choose(
     spec: LogitKdSpec, student: CausalBase, loss: _Loss, batches: Batches, threads: int
 ) -> dict[str, Any]:
-    """Return what is chosen once for all resumes: the threads, and the type of products."""
-    torch.set_num_threads(threads)
+    few = batches.few()
 
     def compute(dtype: str) -> None:
         loss.dtype = dtype
-        micro = batches.micro(0)[0]
-        with student.together(loss.data.lengths[micro].tolist()):
-            loss.of(micro)[0].backward()
-        student.model.zero_grad(set_to_none=True)
+        with student.together(loss.data.lengths[few].tolist()):
+            loss.of(few)[0].backward()
 
-    state = torch.get_rng_state()
-    dtype = choose_dtype(spec.dtype, compute, student.model.device)
-    torch.set_rng_state(state)
-    return {"threads": threads, "dtype": dtype}
+    return choose_how(spec.dtype, threads, student.model, compute)
 
 
 @dataclass
@@ -377,25 +372,3 @@ class _Training:
                 "random": torch.get_rng_state(),
             }
         )
-
-
-def _tell(
-    spec: LogitKdSpec, ctx: StageContext, data: Examples, batches: Batches, student: CausalBase,
-    given: _Given, how: dict[str, Any],
-) -> None:  # fmt: skip
-    """Say what was learned from, how often, and how."""
-    times = batches.times()
-    tell_learned(spec, ctx, data, times)
-    ctx.measures |= data.counts | {
-        "sequences": len(data),
-        "steps": batches.steps,
-        "learned_tokens": int((data.learned_tokens() * times).sum()),
-        "read_tokens": int((data.lengths * times).sum()),
-        "passes": round(float(times.mean()), 4),
-        "parameters": sum(p.numel() for p in student.model.parameters()),
-        "classes": given.vocabulary,
-        "packed": student.packs,
-        "dtype": how["dtype"],
-    }
-    for ref, count in data.counts.get("cut_rows", {}).items():
-        ctx.warn(f"{ref}: {count:,} rows were cut at max_tokens = {spec.max_tokens:,}")

@@ -36,7 +36,7 @@ from mashbill.train.checkpoint import Checkpoint, chosen
 from mashbill.train.examples import Examples, examples
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
-from mashbill.train.precision import autocast, choose_dtype
+from mashbill.train.precision import autocast, choose_how
 from mashbill.train.processes import World, context_of_another, together
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
 _MEASURED = 10
 """times that the held-out loss is measured while training goes"""
-_TRIED = 512
-"""tokens by which it is measured what to compute in"""
 _BEFORE = "before.json"
 """the held-out loss of the base, which a resumed run does not measure again"""
 
@@ -90,7 +88,7 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)
-    _tell(spec, ctx, data, batches, student, how)
+    tell_learned(spec, ctx, data, batches, student, how)
 
 
 def follow(told: Mapping[str, Any], world: World) -> None:
@@ -125,25 +123,13 @@ def _student(spec: SftSpec, base: BaseWeights, seed: int) -> CausalBase:
 def _choose(
     spec: SftSpec, student: CausalBase, data: Examples, batches: Batches, threads: int
 ) -> dict[str, Any]:
-    """Return what is chosen once for all resumes: the threads, and the type of products."""
-    torch.set_num_threads(threads)
-
-    micro, held = [], 0
-    for number in batches.of(0).tolist():  # so few that measuring costs less than a step
-        micro.append(number)
-        held += int(data.lengths[number])
-        if held >= _TRIED:
-            break
+    few = batches.few()
 
     def compute(dtype: str) -> None:
-        with student.together(data.lengths[micro].tolist()):
-            _loss_of(student, micro, data, batches, dtype).backward()
-        student.model.zero_grad(set_to_none=True)
+        with student.together(data.lengths[few].tolist()):
+            _loss_of(student, few, data, batches, dtype).backward()
 
-    state = torch.get_rng_state()
-    dtype = choose_dtype(spec.dtype, compute, student.model.device)
-    torch.set_rng_state(state)
-    return {"threads": threads, "dtype": dtype}
+    return choose_how(spec.dtype, threads, student.model, compute)
 
 
 def _loss_of(
@@ -290,25 +276,3 @@ def heldout_loss(student: CausalBase, heldout: Examples, spec: LearningSpec, dty
             weight += sum(float(batches.next_weights(number).sum()) for number in micro)
     student.model.train()
     return numerator / max(weight, 1e-9)
-
-
-def _tell(
-    spec: SftSpec, ctx: StageContext, data: Examples, batches: Batches, student: CausalBase,
-    how: dict[str, Any],
-) -> None:  # fmt: skip
-    """Say what was learned from, how often, and how."""
-    times = batches.times()
-    tell_learned(spec, ctx, data, times)
-    learned = data.learned_tokens()
-    ctx.measures |= data.counts | {
-        "sequences": len(data),
-        "steps": batches.steps,
-        "learned_tokens": int((learned * times).sum()),
-        "read_tokens": int((data.lengths * times).sum()),
-        "passes": round(float(times.mean()), 4),
-        "parameters": sum(p.numel() for p in student.model.parameters()),
-        "packed": student.packs,
-        "dtype": how["dtype"],
-    }
-    for ref, count in data.counts.get("cut_rows", {}).items():
-        ctx.warn(f"{ref}: {count:,} rows were cut at max_tokens = {spec.max_tokens:,}")

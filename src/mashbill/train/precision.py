@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -48,6 +48,31 @@ def choose_dtype(wanted: str, compute: Callable[[str], None], device: torch.devi
             best = min(best, time.monotonic() - began)
         took[dtype] = best
     return "bfloat16" if took["float32"] > _GAIN * took["bfloat16"] else "float32"
+
+
+def choose_how(
+    wanted: str, threads: int, model: Any, compute: Callable[[str], None]
+) -> dict[str, Any]:
+    """Return what is chosen once for all resumes: the threads, and the type of products.
+
+    Choosing leaves no trace: neither a gradient, nor a random number that was drawn.
+
+    Args:
+        wanted: auto, float32 or bfloat16.
+        threads: of the processor.
+        model: that is trained.
+        compute: does a piece of the work in a type, forth and back.
+    """
+    torch.set_num_threads(threads)
+
+    def compute_alone(dtype: str) -> None:
+        compute(dtype)
+        model.zero_grad(set_to_none=True)
+
+    state = torch.get_rng_state()
+    dtype = choose_dtype(wanted, compute_alone, model.device)
+    torch.set_rng_state(state)
+    return {"threads": threads, "dtype": dtype}
 
 
 def _has_units() -> bool:
