@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests_support import run_stages
 from tests_tiny_base import make_base
+from tests_training import digest_of
 from transformers import AutoModelForCausalLM
 
-from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.curves import read_curves
 from mashbill.core.errors import MashbillError
 from mashbill.lineage.bills.bill import bill
@@ -68,12 +68,6 @@ folder = "small"
 sha256 = "DIGEST"
 """
 OF_NEW = "width = 16\nlayers = 1\nheads = 2\n"
-
-
-def digest_of(folder):
-    """What pins a folder of weights."""
-    files = sorted(item for item in folder.iterdir() if item.is_file())
-    return digest_bytes("".join(f"{digest_file(f)}  {f.name}\n" for f in files).encode())
 
 
 def rows(times=2):
