@@ -138,6 +138,27 @@ def test_what_a_teacher_said_again_of_a_prompt_is_not_the_teachers(told):
     assert told_of(store, "second@1") is None
 
 
+OVER = {
+    "split": 'kind = "split"\ninput = "first"\nrange = [0.0, 1.0]\n',
+    "mix": 'kind = "mix"\nweights = { first = 1, tickets = 1 }\n',
+    "verify": 'kind = "verify"\ninput = "first"\nby = "long"\nthreshold = 0.0\n'
+    '[verifiers.long]\nkind = "form"\nmin_chars = 1\n',
+}
+"""stages that take over what a teacher wrote, and name no teacher of their own"""
+
+
+@pytest.mark.parametrize("kind", OVER)
+def test_nor_where_a_stage_took_its_answers_over(told, kind):
+    store, folder = told
+    recipe = '[recipe]\nname = "l"\nversion = "1"\nseed = 5\n'
+    (folder / "over.toml").write_text(f"{recipe}{TEACHER}{FIRST}\n[stages.over]\n{OVER[kind]}")
+    plan = build(load_recipe(folder / "over.toml"), store, cache=folder / "cache")
+    execute(plan, store, Execution(folder / "cache", threads=1))
+    assert any("Answer the ticket" in row["text"] for row in rows_of(store, "over"))
+    _, _, store = asked(told, f"{ASK}In English.\n{{{{ text }}}}")
+    assert told_of(store, "second@1") is None
+
+
 def test_what_a_teacher_answered_before_is_the_teachers_whatever_asks_it_later(told):
     store, _ = told
     texts = [row["text"] for row in rows_of(store, "first")]

@@ -138,6 +138,7 @@ class _Words:
 
     def __init__(self, store: Store, held: Sequence[Held], answers: Answers | None) -> None:
         self._store, self._held, self._answers = store, held, answers
+        self._names = {one.name for one in held}
 
     def look(self, texts: pa.Array, declared: Sequence[Source]) -> _Found | None:
         """Return whose texts these are, if they are enough, and another's than is declared."""
@@ -156,8 +157,7 @@ class _Words:
                 if n >= 0 and any(_differs(writer, declared) for writer in held.writers(n))
             ]
             hits = left[is_there][np.isin(numbers, against)]
-            if held.manifest.stage.get("teachers") and self._answers is not None:
-                # What a teacher of this store wrote is in the journal, with what it was asked by.
+            if self._told_elsewhere(held):
                 known = left[is_there][~np.isin(numbers, against)]
                 left = np.setdiff1d(left, known, assume_unique=True)
                 continue
@@ -169,6 +169,17 @@ class _Words:
         if self._answers is not None and len(left):
             self._of_answers(told, left, declared)
         return told if told.passages >= LEAST else None
+
+    def _told_elsewhere(self, held: Held) -> bool:
+        """Whether all that a dataset holds has its place in others, or in the journal.
+
+        What a teacher of this store wrote is in the journal, with what it was asked by; what a
+        stage took from datasets that are here is looked up in these.
+        """
+        if held.manifest.stage.get("teachers"):
+            return self._answers is not None
+        taken = [one.name for one in held.manifest.inputs if one.source is None]
+        return bool(taken) and self._names.issuperset(taken)
 
     def _of_answers(self, told: _Found, left: np.ndarray, declared: Sequence[Source]) -> None:
         answers = self._answers
