@@ -5,14 +5,19 @@ import json
 import jsonschema
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests_chat import said
+from tests_laws import law
 
 from mashbill import TeacherError, load_recipe
 from mashbill.core.cache import default_cache
 from mashbill.core.chat import Conversation, Tool, Turn
 from mashbill.core.schema import Schema
 from mashbill.core.teacher import Question
+from mashbill.models import openvino_writer
 from mashbill.models.chat_template import FILE
+from mashbill.models.openvino_writer import OpenVinoWriter
 from mashbill.workspace.recipes import recipe_path
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
@@ -162,6 +167,54 @@ def test_greedy_answers_do_not_depend_on_their_batch(greedy):
     asked = [Question("", f"Tell a fact about {what}.") for what in ("bread", "the moon")]
     batch = greedy.answer([*asked, Question("", ASKED[0], schema=SCHEMA)])
     assert [greedy.answer([question])[0] for question in asked] == batch[:2]
+
+
+EXAMPLES = " ".join(f"Line {number} holds {number * 7} bees." for number in range(40))
+SHARING = {
+    "ends that differ": [f"{EXAMPLES} How many bees has line {number}?" for number in range(6)],
+    "the same again": [f"{EXAMPLES} How many bees has line {number % 2}?" for number in range(6)],
+    "all the same": [f"{EXAMPLES} How many bees has line 3?"] * 4,
+}
+
+
+def written(teacher, asked):
+    return [answer.text for answer in teacher.answer(asked)]
+
+
+@pytest.mark.parametrize("kind", SHARING)
+def test_a_beginning_that_a_batch_shares_is_computed_once_and_changes_no_answer(
+    greedy, monkeypatch, kind
+):
+    asked = [Question("", text) for text in SHARING[kind]]
+    made = []
+    make = OpenVinoWriter._made
+    monkeypatch.setattr(
+        OpenVinoWriter,
+        "_made",
+        lambda self, *, sharing: made.append(sharing) or make(self, sharing=sharing),
+    )
+    monkeypatch.setattr(openvino_writer, "_SHARED_LEAST", 10**9)
+    alone = written(greedy, asked)
+    assert True not in made
+    monkeypatch.setattr(openvino_writer, "_SHARED_LEAST", 1)
+    for others in ([], SHARING["ends that differ"][3:]):  # whatever was asked before
+        written(greedy, [Question("", text) for text in others])
+        assert written(greedy, asked) == alone
+    assert made.count(True) == 3
+
+
+@law(100)
+@given(
+    st.lists(st.integers(0, 1), max_size=200),
+    st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=50), min_size=1, max_size=4),
+)
+def test_a_beginning_is_whole_blocks_and_leaves_each_row_a_token(first, rest):
+    rows = [[*first, *each] for each in rest]
+    same = openvino_writer._beginning(rows)
+    assert len(same) % 32 == 0
+    assert all(row[: len(same)] == same and len(row) > len(same) for row in rows)
+    longer = len(same) + 32
+    assert len({tuple(row[:longer]) for row in rows}) > 1 or min(map(len, rows)) <= longer
 
 
 def test_the_chat_template_reads_as_transformers_reads_it(greedy):

@@ -2,8 +2,12 @@
 
 Requests of a batch share the processor and leave it as they end, so a long answer holds up no
 short one. Which requests run together can change the last bits of a sum, so a tie may break another
-way in another batch; batches are cut the same way on a resume. The pipeline's cache of shared
-beginnings is off for the same reason: what it holds depends on what was asked before.
+way in another batch; batches are cut the same way on a resume.
+
+A beginning that all requests of a batch share, such as examples in a prompt, is computed once for
+them. What the pipeline's cache of beginnings holds would depend on what was asked before, so a
+batch that gains by it has a pipeline of its own, which begins empty. Whole blocks alone are put
+there: requests that went on from one half full block were seen to write over each other in it.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from mashbill.models.reading import Reading
 
 _AT_ONCE = 64  # measured: LOG.md, "Writing"
+_BLOCK = 32  # tokens whose state is kept together, on a processor
+_SHARED_LEAST = 2_000  # tokens that need not be computed again: what a pipeline takes to be made
 _FINISHES = {
     openvino_genai.GenerationFinishReason.STOP: "stop",
     openvino_genai.GenerationFinishReason.LENGTH: "length",
@@ -59,20 +65,13 @@ class OpenVinoWriter:
         self._most: int = settings["max_tokens"]
         self._settings = settings
         self._schemas: set[str] = set()
-        scheduler = openvino_genai.SchedulerConfig()
-        scheduler.cache_size = 0  # it grows as it must
-        scheduler.max_num_seqs = _AT_ONCE
-        scheduler.enable_prefix_caching = False
-        self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-            str(folder),
-            scheduler,
-            "CPU",
-            {
-                "INFERENCE_NUM_THREADS": threads,
-                "INFERENCE_PRECISION_HINT": precision,
-                "KV_CACHE_PRECISION": precision,
-            },
-        )
+        self._folder = folder
+        self._how = {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": precision,
+            "KV_CACHE_PRECISION": precision,
+        }
+        self._plain: Any = None
 
     def write(self, questions: Sequence[Question]) -> list[Answer]:
         """Answer a batch; what is wrong with one question fails that question alone.
@@ -109,12 +108,42 @@ class OpenVinoWriter:
     ) -> dict[int, Answer]:
         if not asked:
             return {}
-        tensors = [ov.Tensor(np.array([ids], np.int64)) for ids in asked.values()]
-        results = self._pipeline.generate(tensors, [configs[place] for place in asked])
+        shared = _beginning(list(asked.values()))
+        if len(shared) * (len(asked) - 1) < _SHARED_LEAST:
+            pipeline = self._pipeline
+        else:
+            pipeline = self._made(sharing=True)
+            pipeline.generate([_tensor(shared)], [self._one_token()])
+        tensors = [_tensor(ids) for ids in asked.values()]
+        results = pipeline.generate(tensors, [configs[place] for place in asked])
         return {
             place: self._answer(ids, result)
             for (place, ids), result in zip(asked.items(), results, strict=True)
         }
+
+    @property
+    def _pipeline(self) -> Any:
+        """The one that shares nothing, made when it is first needed."""
+        if self._plain is None:
+            self._plain = self._made(sharing=False)
+        return self._plain
+
+    def _made(self, *, sharing: bool) -> Any:
+        """Return a pipeline, with a cache of beginnings that several questions share or without."""
+        scheduler = openvino_genai.SchedulerConfig()
+        scheduler.cache_size = 0  # it grows as it must
+        scheduler.max_num_seqs = _AT_ONCE
+        scheduler.enable_prefix_caching = sharing
+        return openvino_genai.ContinuousBatchingPipeline(
+            str(self._folder), scheduler, "CPU", self._how
+        )
+
+    def _one_token(self) -> Any:
+        config = openvino_genai.GenerationConfig()
+        config.max_new_tokens = 1
+        config.eos_token_id = self._chat.ends[0]
+        config.apply_chat_template = False
+        return config
 
     def _answer(self, asked: Sequence[int], result: Any) -> Answer:
         finish = _FINISHES.get(result.finish_reasons[0]) if result.finish_reasons else None
@@ -156,21 +185,28 @@ class OpenVinoWriter:
         Raises:
             TeacherError: saying what in the schema it cannot do.
         """
-        config = openvino_genai.GenerationConfig()
-        config.max_new_tokens = 1
-        config.eos_token_id = self._chat.ends[0]
-        config.apply_chat_template = False
+        config = self._one_token()
         config.structured_output_config = openvino_genai.StructuredOutputConfig(json_schema=schema)
         try:
-            self._pipeline.generate(
-                [ov.Tensor(np.array([self._chat.ends[:1]], np.int64))], [config]
-            )
+            self._pipeline.generate([_tensor(self._chat.ends[:1])], [config])
         except RuntimeError as error:
             msg = (
                 f"the embedded teacher cannot hold its answers to the schema {schema:.200}: "
                 f"{_last_line(error)}; correct it or leave that part out of the schema"
             )
             raise TeacherError(msg) from error
+
+
+def _beginning(rows: Sequence[Sequence[int]]) -> list[int]:
+    """Return the whole blocks that all rows begin with; one token of each row is left over."""
+    first, last = min(rows), max(rows)
+    most = min(len(row) for row in rows) - 1
+    same = next((at for at in range(most) if first[at] != last[at]), most)
+    return list(first[: same // _BLOCK * _BLOCK])
+
+
+def _tensor(ids: Sequence[int]) -> Any:
+    return ov.Tensor(np.array([ids], np.int64))
 
 
 def _last_line(error: RuntimeError) -> str:
