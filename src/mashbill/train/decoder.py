@@ -29,6 +29,7 @@ from mashbill.models.decoder_model import DecoderModel
 from mashbill.train.durable import keep, kept
 from mashbill.train.muon import Muon
 from mashbill.train.rates import rate_at
+from mashbill.train.repeatable import compute_repeatably
 from mashbill.train.usable import usable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def train(spec: PretrainSpec, ctx: StageContext, out: Path) -> None:
     goes on with the same batches and ends with the same bytes.
     """
     torch.set_num_threads(ctx.threads)
-    torch.use_deterministic_algorithms(mode=True)
+    compute_repeatably()
     texts, words, labels, there = _read(spec, ctx)
     tokenizer = _train_tokenizer(texts, labels, spec.vocabulary)
     corpus = _Corpus(

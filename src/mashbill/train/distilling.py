@@ -48,6 +48,7 @@ from mashbill.train.losses import (
 )
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
+from mashbill.train.repeatable import compute_repeatably
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
@@ -73,7 +74,7 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
         InputError: if logits are of another tokenizer, template or teacher, or kept at another
             temperature.
     """
-    torch.use_deterministic_algorithms(mode=True)
+    compute_repeatably()
     weights = ctx.teacher_weights(spec.teacher) if spec.teacher else None
     base = ctx.base(spec.base) if spec.base else weights
     assert base is not None  # noqa: S101 - the spec has one or the other

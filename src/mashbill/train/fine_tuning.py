@@ -38,6 +38,7 @@ from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
 from mashbill.train.processes import World, context_of_another, together
+from mashbill.train.repeatable import compute_repeatably
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.student_files import save_student
@@ -110,7 +111,7 @@ def follow(told: Mapping[str, Any], world: World) -> None:
 
 def _student(spec: SftSpec, base: BaseWeights, seed: int) -> CausalBase:
     """Return the student as it begins, the same in every process."""
-    torch.use_deterministic_algorithms(mode=True)
+    compute_repeatably()
     torch.manual_seed(seed)
     student = CausalBase.load(base.folder, base.title, packs=spec.packing)
     if spec.checkpointing:

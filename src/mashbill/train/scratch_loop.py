@@ -10,7 +10,6 @@ ends with the same bytes, if it has as many processes and threads.
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -29,6 +28,7 @@ from mashbill.train.memory import freed_memory_kept
 from mashbill.train.muon import StackedMuon
 from mashbill.train.packed import Blocks, blocks_in_order, once
 from mashbill.train.rates import Schedule, rate_at
+from mashbill.train.repeatable import compute_repeatably
 from mashbill.train.token_file import PIECE, TokenFile, mapped
 
 if TYPE_CHECKING:
@@ -136,9 +136,7 @@ def learn(told: Told, world: World, watching: Watching | None) -> Learned:
         watching: told how it goes; None in all processes but the first.
     """
     torch.set_num_threads(told.threads)
-    # Without it cuBLAS, which reads it when it is first used, refuses to be deterministic.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(mode=True)
+    compute_repeatably()
     with freed_memory_kept(), fast_linear():
         return _Run(told, world, watching).learn()
 
