@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from mashbill.models.products import fast_linear
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -82,7 +84,7 @@ def _pieces(rows: Sequence[tuple[Sequence[int], Sequence[bool]]], longest: int) 
 
 def _logprobs(model: Any, pieces: Sequence[_Piece]) -> list[np.ndarray]:
     """Return the natural log-probability of each weighed token, float64, one array a piece."""
-    with torch.inference_mode():
+    with torch.inference_mode(), fast_linear():
         return _found(model, pieces)
 
 
