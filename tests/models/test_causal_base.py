@@ -10,6 +10,7 @@ from tests_laws import law
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from mashbill.core.errors import TeacherError
+from mashbill.models import packed_attention
 from mashbill.models.causal_base import CausalBase
 
 SIZES = {
@@ -26,28 +27,28 @@ def made(kind, **more):
     return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes)).train()
 
 
-@pytest.mark.parametrize(
-    ("kind", "more", "packs"),
-    [
-        ("llama", {}, True),
-        ("llama", {"tie_word_embeddings": True}, True),
-        ("qwen2", {}, True),
-        ("qwen3", {"head_dim": 8}, True),
-        ("mistral", {"sliding_window": 4}, True),
-        ("gemma3_text", {"head_dim": 8}, True),
-        ("gpt2", {"bos_token_id": 0, "eos_token_id": 0}, True),
-        ("gpt_neox", {}, True),
-        ("phi3", {}, True),
-        ("olmo2", {}, True),
-        ("smollm3", {}, True),
-        ("granite", {"logits_scaling": 8.0}, True),
-        ("cohere", {}, True),
-    ],
-)
-def test_sequences_one_behind_the_other_are_each_by_itself(kind, more, packs):
+PACKED = [
+    ("llama", {}),
+    ("llama", {"tie_word_embeddings": True}),
+    ("qwen2", {}),
+    ("qwen3", {"head_dim": 8}),
+    ("mistral", {"sliding_window": 4}),
+    ("gemma3_text", {"head_dim": 8}),
+    ("gpt2", {"bos_token_id": 0, "eos_token_id": 0}),
+    ("gpt_neox", {}),
+    ("phi3", {}),
+    ("olmo2", {}),
+    ("smollm3", {}),
+    ("granite", {"logits_scaling": 8.0}),
+    ("cohere", {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "more"), PACKED)
+def test_sequences_one_behind_the_other_are_each_by_itself(kind, more):
     """No state depends on a neighbour, and every logit is the model's own."""
     base = CausalBase(made(kind, **more), kind, packs=True)
-    assert base.packs is packs
+    assert base.packs
     base.model.eval()
     head, bias = base.head
     torch.manual_seed(2)
@@ -59,6 +60,26 @@ def test_sequences_one_behind_the_other_are_each_by_itself(kind, more, packs):
         alone = [base.model(input_ids=each[None]).logits[0] for each in ids]
     logits = torch.nn.functional.linear(whole, head, bias)
     torch.testing.assert_close(logits, torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "more"), PACKED)
+def test_a_base_that_packs_writes_as_it_does_without(kind, more):
+    """Samples of before a training are taken so: a prompt, then a token at a time from a cache."""
+    base = CausalBase(made(kind, **more), kind, packs=True)
+    base.model.eval()
+    torch.manual_seed(4)
+    ids = torch.randint(3, 320, (1, 9))
+    found = []
+    for how in (packed_attention.NAME, "sdpa"):
+        base.model.set_attn_implementation(how)
+        past, logits = None, []
+        for piece in ids.split([5, 1, 2, 1], dim=1):
+            with torch.no_grad():
+                out = base.model(input_ids=piece, past_key_values=past, use_cache=True)
+            past = out.past_key_values
+            logits.append(out.logits[0])
+        found.append(torch.cat(logits))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["mamba", "qwen3_next", "gpt_oss"])

@@ -61,24 +61,33 @@ def _attend(
             each.repeat_interleave(groups, dim=1) for each in (key_bgtd, value_bgtd)
         )
     window = kwargs.get("sliding_window")
+    asked_tokens, held_tokens = query_bhtd.shape[2], key_bgtd.shape[2]
+    lengths_now = _lengths[-1] if _lengths else (asked_tokens,)
+    if asked_tokens != held_tokens:  # it goes on from what a cache holds: one sequence
+        lengths_now = (asked_tokens,)
     pieces, start = [], 0
-    for length in _lengths[-1] if _lengths else (query_bhtd.shape[2],):
-        query, key, value = (
-            each[:, :, start : start + length] for each in (query_bhtd, key_bgtd, value_bgtd)
-        )
-        near = None
-        if window is not None and length > window:
-            places = torch.arange(length, device=query.device)
-            behind = places[:, None] - places[None, :]
-            near = (behind >= 0) & (behind < window)
+    for length in lengths_now:
+        query = query_bhtd[:, :, start : start + length]
+        # A cache's tokens lie before those that are asked of.
+        held = slice(start, start + length + held_tokens - asked_tokens)
+        near = _seen(length, held.stop - held.start, window, query.device)
         pieces.append(
             functional.scaled_dot_product_attention(
-                query, key, value, attn_mask=near, dropout_p=dropout, scale=scaling,
-                is_causal=near is None,
+                query, key_bgtd[:, :, held], value_bgtd[:, :, held], attn_mask=near,
+                dropout_p=dropout, scale=scaling, is_causal=near is None,
             )
         )  # fmt: skip
         start += length
     return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _seen(asked: int, held: int, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """Return which tokens each of the last ones sees, (asked, held); None if all before it."""
+    if asked == held and (window is None or asked <= window):
+        return None
+    places = torch.arange(held, device=device)
+    behind = places[held - asked :, None] - places[None, :]
+    return (behind >= 0) & (behind < (window or held))
 
 
 AttentionInterface.register(NAME, _attend)
