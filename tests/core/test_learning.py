@@ -23,16 +23,25 @@ from mashbill.core.learning import (
 )
 
 LOSS = st.sampled_from([0.0, 1.0, 0.5, 0.1, 2.0, 3e-7, 1e9]) | st.floats(0, 1e6, width=64)
-ROW = st.tuples(st.integers(0, 5), LOSS, st.integers(0, 40), st.integers(0, 60), st.integers(0, 3))
+ROW = st.tuples(
+    st.integers(0, 5),
+    LOSS,
+    st.integers(0, 40),
+    st.integers(0, 60),
+    st.integers(0, 3),
+    st.sampled_from([1, 1, 0, 0.1, 0.37, 0.9]),  # part of the row's tokens that was read
+)
 
 
 def _made(rows, *, weighted, counted):
-    times, loss, tokens, words, bills = (np.array(each) for each in zip(*rows, strict=True))
+    times, loss, tokens, words, bills, part = (np.array(each) for each in zip(*rows, strict=True))
+    whole = bool((part == 1).all())
     return (
         Learned(
             times.astype(np.int64),
             loss.astype(np.float64) if weighted else None,
             tokens.astype(np.int64) if counted else None,
+            np.ceil(times * tokens * part).astype(np.int64) if counted and not whole else None,
         ),
         RowSizes(words.astype(np.int64), bills, 4),
     )
@@ -42,14 +51,20 @@ ROWS = st.lists(ROW, min_size=1, max_size=12)
 MODELS = st.tuples(st.lists(st.tuples(ROWS, st.booleans()), min_size=1, max_size=3), st.booleans())
 
 
+def _seen(each, sizes, *, counted):
+    """Return units of each row, as often as each was learned from."""
+    if each.seen_tokens is not None:
+        return each.seen_tokens
+    return (each.tokens if counted else sizes.words) * each.times
+
+
 def _exact(learned, sizes, *, counted):
     """Return (dataset, node) -> weight, in fractions."""
     found: dict[tuple[str, int], Fraction] = {}
     for name, each in learned.items():
-        units = each.tokens if counted else sizes[name].words
         for at, bill in enumerate(sizes[name].bills.tolist()):
             loss = Fraction(1 if each.loss_weight is None else float(each.loss_weight[at]))
-            part = int(units[at]) * int(each.times[at]) * loss
+            part = int(_seen(each, sizes[name], counted=counted)[at]) * loss
             found[name, bill] = found.get((name, bill), Fraction(0)) + part
     return found
 
@@ -77,7 +92,8 @@ def test_weights_are_tokens_times_epochs_times_loss_weight(model):
         assert each.weight == found.by_node[name].sum()
         assert each.rows == of.counts.sum()
         units = (of.tokens if counted else sizes[name].words)[of.counts]
-        assert (each.tokens, each.seen) == (units.sum(), (units * of.times[of.counts]).sum())
+        seen = _seen(of, sizes[name], counted=counted)[of.counts]
+        assert (each.tokens, each.seen) == (units.sum(), seen.sum())
 
 
 @given(
@@ -85,12 +101,11 @@ def test_weights_are_tokens_times_epochs_times_loss_weight(model):
 )
 def test_one_loss_weight_for_all_rows_drops_out(rows, loss, counted):
     learned, sizes = _made(rows, weighted=False, counted=counted)
-    same = Learned(learned.times, np.full(len(rows), loss), learned.tokens)
+    same = Learned(learned.times, np.full(len(rows), loss), learned.tokens, learned.seen_tokens)
     one, other = (weigh({"d": each}, {"d": sizes}) for each in (learned, same))
     assert one.by_node["d"].tolist() == other.by_node["d"].tolist()
     assert one.tokens == other.tokens
-    units = learned.tokens if counted else sizes.words
-    plain = np.bincount(sizes.bills, weights=units * learned.times, minlength=4)
+    plain = np.bincount(sizes.bills, weights=_seen(learned, sizes, counted=counted), minlength=4)
     assert one.by_node["d"].tolist() == plain.astype(int).tolist()  # as releases before weighed
 
 
@@ -131,6 +146,8 @@ def test_what_is_kept_is_read_back(model):
         got = ones if read[name].loss_weight is None else read[name].loss_weight
         assert got.tolist() == wanted.tolist()
         assert (read[name].tokens is not None) == counted
+        if counted:
+            assert read[name].product.tolist() == each.product.tolist()
 
 
 def test_a_file_of_an_older_release_weighs_as_it_did():
@@ -144,10 +161,10 @@ def test_a_file_of_an_older_release_weighs_as_it_did():
     assert plain.column_names == ["input", "times"]  # and a plain one is written as it was
 
 
-def _set(seen=None, loss=None, tokens=None):
+def _set(seen=None, loss=None, tokens=None, in_all=None):
     rows = {"a": 3, "b": 2}
     seen = {"a": np.ones(3), "b": np.ones(2)} if seen is None else seen
-    return set_by_trainer(["a", "b"], rows, seen, loss or {}, tokens or {})
+    return set_by_trainer(["a", "b"], rows, seen, loss or {}, tokens or {}, in_all or {})
 
 
 BOTH = {"a": np.ones(3, int), "b": np.ones(2, int)}
@@ -168,6 +185,12 @@ WRONG = [
     ({"tokens": {"a": np.ones(3, int)}}, "set it of all or of none"),
     ({"tokens": BOTH | {"b": np.array([1, -1])}}, "less than no token"),
     ({"tokens": BOTH | {"b": np.ones(9, int)}}, "'b': tokens has the shape"),
+    ({"in_all": {"a": np.ones(3, int)}}, "no ctx.tokens"),
+    ({"tokens": BOTH, "in_all": {"c": np.ones(3, int)}}, r"sets ctx.seen_tokens\['c'\]"),
+    ({"tokens": BOTH, "in_all": {"b": np.ones(3, int)}}, "'b': seen_tokens has the shape"),
+    ({"tokens": BOTH, "in_all": {"b": np.array([1, 2])}}, "'b': says that more tokens"),
+    ({"tokens": BOTH, "in_all": {"b": np.array([1, -1])}}, "less than no token"),
+    ({"tokens": BOTH, "in_all": {"b": np.array([0.5, 1])}}, "no whole number"),
 ]
 
 
@@ -196,6 +219,10 @@ NO_FILE = [
     {"input": ["a"], "times": [1], "loss_weight": pa.array([None], pa.float64())},
     {"input": ["a"], "times": [1], "loss_weight": [-0.5]},
     {"input": ["a"], "times": [1], "tokens": [-2]},
+    {"input": ["a"], "times": [1], "seen_tokens": [1]},
+    {"input": ["a"], "times": [1], "seen_tokens": [1], "tokens": [1]},
+    {"input": ["a"], "times": [1], "tokens": [3], "seen_tokens": [4]},
+    {"input": ["a"], "times": [1], "tokens": [3], "seen_tokens": [-1]},
     {"input": ["a", "b", "a"], "times": [1, 1, 1]},
 ]
 
@@ -204,5 +231,5 @@ NO_FILE = [
 def test_a_file_that_says_else_is_none(columns):
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)
-    with pytest.raises(ValueError, match=r"has columns|rows of|less than|no number"):
+    with pytest.raises(ValueError, match=r"has columns|rows of|less than|no number|more tokens"):
         read_learned(stream.getvalue())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests_support import run_stages
 
@@ -12,7 +13,9 @@ import mashbill as mb
 from mashbill.core.curves import read_curves
 from mashbill.core.errors import MashbillError
 from mashbill.core.model import Decoding
+from mashbill.core.store import LEARNED
 from mashbill.core.teacher import Question
+from mashbill.lineage.evidence.audit import Auditor
 
 TEXTS = """
 [stages.texts]
@@ -357,3 +360,30 @@ def test_threads_change_no_more_than_rounding(tmp_path):
         for each in (one[0], store)
     ]
     assert np.allclose(*curves, rtol=2e-4)
+
+
+LONG = TEXTS.replace("texts", "long")
+BOTH = 'inputs = ["texts", "long"]\n'
+
+
+@pytest.mark.parametrize("more", ["", "heldout_share = 0.3\n", "steps = 40\n"])
+def test_of_long_documents_the_bill_has_the_pieces_that_were_read(tmp_path, more):
+    rows = [{"text": "river stone"}] * 60
+    random = np.random.default_rng(0)
+    long = [{"text": " ".join(random.choice(WORDS, size=150))} for _ in range(10)]
+    small = SMALL.replace('inputs = ["texts"]\n', BOTH)
+    if more.startswith("steps"):
+        small = small.replace("steps = 6\n", "")
+    store = run_stages(
+        tmp_path, TEXTS + LONG + small + more, {"texts.jsonl": rows, "long.jsonl": long}, ""
+    )
+    manifest = store.find("lm")
+    read = manifest.measures["training_tokens"]
+    assert read == sum(each.seen for each in manifest.learned_from) == manifest.tokens
+    assert all(each.weight == each.seen for each in manifest.learned_from)
+    learned = pq.read_table(store.folder("model", manifest.ref) / LEARNED)
+    assert learned.column_names == ["input", "times", "tokens", "seen_tokens"]
+    is_long = np.array(learned["input"]) == "long@1"
+    times, tokens, seen = (np.array(learned[name])[is_long] for name in learned.column_names[1:])
+    assert ((seen > 0) & (seen < times * tokens)).any()  # a document was read in part
+    assert Auditor(store.root).run().holds

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests_support import run_stages
 from tests_tiny_base import make_base
 from train.test_sft import ASKED, BASE, ROWS, digest_of, rows
@@ -11,6 +16,9 @@ from mashbill.core.learning import COUNTED_UNIT
 from mashbill.core.samples import samples_of
 from mashbill.lineage.evidence.audit import Auditor
 from mashbill.train import fine_tuning
+from mashbill.train.batches import Batches
+from mashbill.train.examples import Examples
+from mashbill.train.told_learned import tell_parts
 
 STUDENT = """
 [stages.student]
@@ -79,3 +87,45 @@ def test_what_was_learned_is_counted_in_tokens_and_answers_stand_side_by_side(
         run(tmp_path / "cut")
     monkeypatch.undo()
     assert run(tmp_path / "cut").find("student").digest == manifest.digest
+
+
+SEQUENCE = st.lists(st.booleans(), max_size=6)
+
+
+@given(sequences=st.lists(SEQUENCE, min_size=1, max_size=8), batch=st.integers(1, 3))
+def test_tokens_learned_are_those_that_steps_weigh(sequences, batch):
+    marks = np.array([learned for each in sequences for learned in each], np.uint32) << 31
+    data = Examples(
+        marks,
+        np.cumsum([len(each) for each in sequences]),
+        np.zeros(len(sequences), np.int32),
+        np.arange(len(sequences)),
+        {},
+    )
+    spec = SimpleNamespace(
+        weights={}, inputs=["d"], steps=5, epochs=1, batch=batch, micro_tokens=99
+    )
+    batches = Batches(data, spec, 0)
+    weighed = sum(
+        int(batches.next_weights(n).sum()) for step in range(5) for n in batches.of(step).tolist()
+    )
+    assert int((data.learned_tokens() * batches.times()).sum()) == weighed
+
+
+PART = st.tuples(st.integers(0, 4), st.integers(0, 300), st.integers(0, 3))
+
+
+@given(parts=st.lists(PART, max_size=20))
+def test_of_a_row_in_parts_as_much_is_told_as_was_read_of_each(parts):
+    row, tokens, times = (np.array([each[at] for each in parts], np.int32) for at in range(3))
+    ctx = SimpleNamespace(
+        input=lambda _: SimpleNamespace(num_rows=5), seen={}, tokens={}, seen_tokens={}
+    )
+    tell_parts(ctx, "d", row, tokens, times)
+    seen, whole, product = ctx.seen["d"], ctx.tokens["d"], ctx.seen_tokens["d"]
+    assert product.sum() == (tokens.astype(np.int64) * times).sum()
+    assert (product <= seen * whole).all()
+    for at in range(5):
+        own = [each[1:] for each in parts if each[0] == at]
+        assert seen[at] == max((often for _, often in own), default=0)
+        assert product[at] == sum(size * often for size, often in own)

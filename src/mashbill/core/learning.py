@@ -3,8 +3,10 @@
 A trainer sets three things, by dataset: ``ctx.seen``, how often each row was learned from;
 ``ctx.loss_weight``, by what its part of the loss was multiplied (1 where nothing is set); and, if
 it counts them, ``ctx.tokens``, the tokens of a row that one pass learns from: those of the
-assistant's turns, say, or those left of a long text. They are kept in ``learned.parquet`` beside
-the model, so that an audit weighs the same again.
+assistant's turns, say, or those left of a long text. A row that is learned from in parts, some of
+them oftener than others, has no one number of times: then ``ctx.seen_tokens`` is what was learned
+of it in all, and stands for times x tokens. They are kept in ``learned.parquet`` beside the model,
+so that an audit weighs the same again.
 
 A model's members are only compared with each other. So the unit is one for all of its datasets:
 tokens where the trainer counted them for each, and words everywhere else, as before. And only how
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 COUNTED_UNIT = "tokens"
 """what is counted in where a trainer counted"""
 _COLUMNS = ("input", "times")
-_MORE = {"loss_weight": pa.float64(), "tokens": pa.int64()}
+_MORE = {"loss_weight": pa.float64(), "tokens": pa.int64(), "seen_tokens": pa.int64()}
 _BITS = 30  # of a loss weight as a share of the largest
 _DIGIT = 10  # bits that are multiplied at once: 2^53 tokens times them are an int64
 _MOST_BITS = 52  # of a model's whole weight: shares are reckoned in float64
@@ -48,6 +50,16 @@ class Learned:
     """of each row, float64, shape (rows,); None for 1"""
     tokens: np.ndarray | None = None
     """that one pass learns from, of each row, int64, shape (rows,); None where nobody counted"""
+    seen_tokens: np.ndarray | None = None
+    """learned from in all passes, of each row, int64, shape (rows,); None for times x tokens"""
+
+    @property
+    def product(self) -> np.ndarray | None:
+        """Return tokens of each row, as often as each was learned from; None: nobody counted."""
+        if self.tokens is None or self.seen_tokens is not None:
+            return self.seen_tokens
+        product: np.ndarray = self.times * self.tokens
+        return product
 
     @property
     def counts(self) -> np.ndarray:
@@ -89,6 +101,7 @@ def set_by_trainer(
     seen: Mapping[str, Any],
     loss_weight: Mapping[str, Any],
     tokens: Mapping[str, Any],
+    seen_tokens: Mapping[str, Any],
 ) -> dict[str, Learned]:
     """Return what a trainer set in its context, by dataset, once it is checked.
 
@@ -98,11 +111,17 @@ def set_by_trainer(
         seen: ``ctx.seen``.
         loss_weight: ``ctx.loss_weight``, a number or one a row.
         tokens: ``ctx.tokens``.
+        seen_tokens: ``ctx.seen_tokens``.
 
     Raises:
         ValueError: saying what is wrong with which.
     """
-    for what, given in (("loss_weight", loss_weight), ("tokens", tokens), ("seen", seen)):
+    for what, given in (
+        ("loss_weight", loss_weight),
+        ("tokens", tokens),
+        ("seen_tokens", seen_tokens),
+        ("seen", seen),
+    ):
         strange = sorted(given.keys() - set(names))
         if strange:
             msg = f"sets ctx.{what}[{strange[0]!r}], which its uses() does not learn from"
@@ -118,6 +137,12 @@ def set_by_trainer(
             "words cannot be weighed against each other, so set it of all or of none"
         )
         raise ValueError(msg)
+    if seen_tokens and not tokens:
+        msg = (
+            f"sets ctx.seen_tokens of {min(seen_tokens)!r} and no ctx.tokens, the tokens of a row "
+            "that one pass learns from; set both"
+        )
+        raise ValueError(msg)
     found = {}
     for name in names:
         weight: np.ndarray | None = None
@@ -128,6 +153,9 @@ def set_by_trainer(
             _whole(seen[name], f"ctx.seen[{name!r}]"),
             weight,
             _whole(tokens[name], f"ctx.tokens[{name!r}]") if tokens else None,
+            _whole(seen_tokens[name], f"ctx.seen_tokens[{name!r}]")
+            if name in seen_tokens
+            else None,
         )
         if why := _wrong(found[name], rows[name]):
             msg = f"{name!r}: {why}"
@@ -141,7 +169,8 @@ def set_by_trainer(
 def learned_table(learned: Mapping[str, Learned]) -> pa.Table:
     """Return ``learned.parquet``: a row each of the datasets' rows, one behind the other.
 
-    Columns that say nothing, where every weight is 1 and nobody counted, are left out.
+    Columns that say nothing, where every weight is 1, nobody counted or no row was learned from in
+    part, are left out.
     """
     whole = learned.values()
     columns: dict[str, Any] = {
@@ -159,6 +188,9 @@ def learned_table(learned: Mapping[str, Learned]) -> pa.Table:
         columns["loss_weight"] = _one(weights, np.float64)
     if learned and all(each.tokens is not None for each in whole):
         columns["tokens"] = _one([each.tokens for each in whole], np.int64)
+        products = _one([each.product for each in whole], np.int64)
+        if not products.equals(pc.multiply(columns["times"], columns["tokens"])):
+            columns["seen_tokens"] = products
     return pa.table(columns)
 
 
@@ -173,13 +205,14 @@ def read_learned(data: bytes) -> dict[str, Learned]:
     if (
         table.column_names[: len(_COLUMNS)] != list(_COLUMNS)
         or more != [name for name in _MORE if name in more]
+        or ("seen_tokens" in more and "tokens" not in more)
         or any(table.column(name).null_count for name in table.column_names)
         or any(table.column(name).type != _MORE[name] for name in more)
     ):
         msg = f"has columns {table.column_names}"
         raise ValueError(msg)
-    whole = {name: np.asarray(table.column(name), np.int64) for name in ("times", "tokens")
-             if name in table.column_names}  # fmt: skip
+    counts = [name for name in ("times", "tokens", "seen_tokens") if name in table.column_names]
+    whole = {name: np.asarray(table.column(name), np.int64) for name in counts}
     if "loss_weight" in more:
         whole["loss_weight"] = np.asarray(table.column("loss_weight"), np.float64)
     names = table.column("input").combine_chunks()
@@ -211,6 +244,8 @@ def weigh(learned: Mapping[str, Learned], rows: Mapping[str, RowSizes]) -> Weigh
         sizes = each.tokens if is_counted and each.tokens is not None else own.words
         units = np.where(counts, sizes, 0).astype(np.int64)
         seen = units * each.times
+        if is_counted and each.seen_tokens is not None:
+            seen = np.where(counts, each.seen_tokens, 0)
         if shares is None:
             sums[name] = _added(seen, own).tolist()
         else:
@@ -290,6 +325,13 @@ def _wrong(learned: Learned, rows: int) -> str:
         return "says that a row was learned from less than never"
     if learned.tokens is not None and len(learned.tokens) and learned.tokens.min() < 0:
         return "says that a row has less than no token"
+    most = None if learned.tokens is None else learned.times * learned.tokens
+    of_all = learned.seen_tokens
+    if most is not None and of_all is not None and ((of_all < 0) | (of_all > most)).any():
+        return (
+            "says that more tokens of a row were learned from in all than its tokens as often as "
+            "it was, or less than no token"
+        )
     weight = learned.loss_weight
     if weight is not None and not (np.isfinite(weight) & (weight >= 0)).all():
         return (

@@ -161,6 +161,9 @@ class StageContext:
     tokens: dict[str, np.ndarray] = field(default_factory=dict)
     """trainers that count: dataset name -> tokens of each row that one pass learns from, shape
     (rows,); of all datasets or of none, and then words stand for them"""
+    seen_tokens: dict[str, np.ndarray] = field(default_factory=dict)
+    """trainers that count and learn from parts of a row: dataset name -> tokens of each row, each
+    as often as it was learned from, shape (rows,); ``seen`` x ``tokens`` where it is not set"""
     trained: Predictor | Writer | None = None
     """trainers: the model as it stands in memory; what was written is held against it"""
     processes: int = 1

@@ -92,7 +92,7 @@ def _learned(task: Task) -> dict[str, Learned]:
     ctx = task.context
     rows = {name: ctx.input(name).num_rows for name in names}
     try:
-        return set_by_trainer(names, rows, ctx.seen, ctx.loss_weight, ctx.tokens)
+        return set_by_trainer(names, rows, ctx.seen, ctx.loss_weight, ctx.tokens, ctx.seen_tokens)
     except ValueError as error:
         msg = (
             f"stages.{task.name}: kind {task.spec.kind!r} {error}. Nothing was committed: this is "

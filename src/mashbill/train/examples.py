@@ -69,14 +69,18 @@ class Examples:
         return np.asarray((self._of(number) & _LEARNED) > 0)
 
     def learned_tokens(self) -> np.ndarray:
-        """Return how many tokens of each sequence are learned, int64."""
+        """Return how many tokens of each sequence are learned, int64.
+
+        The first of a sequence is none of them, whatever it is: nothing before tells it.
+        """
         found = np.zeros(len(self), np.int64)
         for start in range(0, len(self), 4096):
             stop = min(start + 4096, len(self))
             begin = int(self.ends[start - 1]) if start else 0
             marks = (self.tokens[begin : self.ends[stop - 1]] & _LEARNED) > 0
-            sums = np.concatenate([[0], np.cumsum(marks)])
             places = self.ends[start:stop] - begin
+            marks[np.concatenate([[0], places[:-1]])[self.lengths[start:stop] > 0]] = False
+            sums = np.concatenate([[0], np.cumsum(marks)])
             found[start:stop] = np.diff(sums[places], prepend=0)
         return found
 

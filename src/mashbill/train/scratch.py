@@ -24,6 +24,7 @@ from mashbill.train.processes import threads_each, together
 from mashbill.train.scratch_loop import HELD_OUT, Told, as_json, held_rows, learn
 from mashbill.train.scratch_tokenizer import taken, trained
 from mashbill.train.token_file import write_tokens
+from mashbill.train.told_learned import tell_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -206,17 +207,12 @@ def _count(
     tokens: TokenFile,
     learned: Learned,
 ) -> None:
-    """Say how often each row was learned from; a part of a long one counts as all of it."""
-    rows = sum(data.num_rows for data in datasets)
-    row_of = np.asarray(tokens.pieces["row"])
-    pieces = np.bincount(row_of, minlength=rows)
-    seen = np.bincount(row_of, weights=learned.times, minlength=rows)
-    times = np.ceil(seen / np.maximum(pieces, 1)).astype(np.int64)
-    sizes = np.bincount(row_of, weights=tokens.pieces["length"], minlength=rows).astype(np.int64)
+    """Say what was learned of each row: of a long one no more than its pieces that were read."""
     begin = 0
-    for name, data in zip(spec.inputs, datasets, strict=True):
-        ctx.seen[name] = times[begin : begin + data.num_rows]
-        ctx.tokens[name] = sizes[begin : begin + data.num_rows]
+    for number, (name, data) in enumerate(zip(spec.inputs, datasets, strict=True)):
+        own = np.asarray(tokens.pieces["set"]) == number
+        pieces = tokens.pieces[own]
+        tell_parts(ctx, name, pieces["row"] - begin, pieces["length"], learned.times[own])
         begin += data.num_rows
         if name in spec.weights:
             ctx.loss_weight[name] = spec.weights[name]

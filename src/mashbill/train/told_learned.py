@@ -24,10 +24,9 @@ def tell_learned(
     student: CausalBase,
     how: Mapping[str, Any],
 ) -> None:
-    """Set ``ctx.seen``, ``ctx.tokens`` and ``ctx.loss_weight`` of each dataset, and measures.
+    """Set what ``ctx`` says of each dataset that was learned from, and measures.
 
-    A conversation may be several sequences: it was seen as often as the one seen most, and its
-    tokens are those that are learned of all of them.
+    A conversation may be several sequences: see :func:`tell_parts`.
 
     Args:
         spec: the trainer's keys.
@@ -40,12 +39,8 @@ def tell_learned(
     times = batches.times()
     learned = data.learned_tokens()
     for number, name in enumerate(spec.inputs):
-        rows = ctx.input(name).num_rows
-        seen, tokens = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
         own = data.dataset == number
-        np.maximum.at(seen, data.row[own], times[own])
-        np.add.at(tokens, data.row[own], learned[own])
-        ctx.seen[name], ctx.tokens[name] = seen, tokens
+        tell_parts(ctx, name, data.row[own], learned[own], times[own])
         ctx.loss_weight[name] = spec.weights.get(name, 1.0)
     ctx.measures |= data.counts | {
         "sequences": len(data),
@@ -59,3 +54,28 @@ def tell_learned(
     }
     for ref, count in data.counts.get("cut_rows", {}).items():
         ctx.warn(f"{ref}: {count:,} rows were cut at max_tokens = {spec.max_tokens:,}")
+
+
+def tell_parts(
+    ctx: StageContext, name: str, row: np.ndarray, tokens: np.ndarray, times: np.ndarray
+) -> None:
+    """Set ``ctx.seen``, ``ctx.tokens`` and ``ctx.seen_tokens`` of a dataset learned from in parts.
+
+    A row may be several parts, and a run may end between them. It was seen as often as the part
+    seen most, one pass learns from the tokens of all of them, and what was learned from it is each
+    part as often as that one was.
+
+    Args:
+        ctx: gets it.
+        name: of the dataset.
+        row: of each part, shape (parts,).
+        tokens: that are learned of each part, shape (parts,).
+        times: that each part was learned from, shape (parts,).
+    """
+    rows = ctx.input(name).num_rows
+    seen, whole, product = (np.zeros(rows, np.int64) for _ in range(3))
+    counts = times.astype(np.int64)
+    np.maximum.at(seen, row, counts)
+    np.add.at(whole, row, tokens)
+    np.add.at(product, row, tokens * counts)
+    ctx.seen[name], ctx.tokens[name], ctx.seen_tokens[name] = seen, whole, product
