@@ -248,6 +248,7 @@ def test_a_cache_of_another_tokenizer_is_refused_by_its_map_of_ids(tmp_path):
         (CACHE + "batch_tokens = 9\n" + STUDENT, "a sequence is computed at once"),
         (CACHE + 'answer = "reply"\n' + STUDENT, "has no column 'reply'"),
         (CACHE + STUDENT.replace('"big"', '"other"'), "other"),
+        (CACHE + STUDENT.replace("0.01", "1e30"), "the training diverged at step"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told(tmp_path, stages, says):

@@ -30,6 +30,7 @@ from mashbill.train.durable import keep, kept
 from mashbill.train.muon import Muon
 from mashbill.train.rates import rate_at
 from mashbill.train.repeatable import compute_repeatably
+from mashbill.train.staying_finite import check_finite
 from mashbill.train.usable import usable
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def _optimise(
             model(inputs).flatten(0, 1), targets.flatten(), ignore_index=PAD
         )
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        check_finite(step, float(loss.detach()), float(norm), "matrix_rate and vector_rate")
         for optimiser in optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)

@@ -51,6 +51,7 @@ from mashbill.train.precision import autocast, choose_how
 from mashbill.train.repeatable import compute_repeatably
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
+from mashbill.train.staying_finite import check_finite
 from mashbill.train.student_files import save_student
 from mashbill.train.told_learned import tell_learned
 
@@ -344,6 +345,7 @@ class _Training:
             total += float(numerator.detach())
             parts += each.cpu()
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.spec.clip, foreach=False)
+        check_finite(self.step, total / weight, float(norm), "rate")
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._optimiser.step()

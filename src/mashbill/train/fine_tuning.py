@@ -41,6 +41,7 @@ from mashbill.train.processes import World, context_of_another, together
 from mashbill.train.repeatable import compute_repeatably
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
+from mashbill.train.staying_finite import check_finite
 from mashbill.train.student_files import save_student
 from mashbill.train.told_learned import tell_learned
 
@@ -232,6 +233,7 @@ class _Training:
         self.world.sum_gradients(self._parameters)
         (total,) = self.world.sum([total])
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.spec.clip, foreach=False)
+        check_finite(self.step, total / weight, float(norm), "rate")
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
         self._optimiser.step()

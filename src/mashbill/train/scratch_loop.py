@@ -29,6 +29,7 @@ from mashbill.train.muon import StackedMuon
 from mashbill.train.packed import Blocks, blocks_in_order, once
 from mashbill.train.rates import Schedule, rate_at
 from mashbill.train.repeatable import compute_repeatably
+from mashbill.train.staying_finite import check_finite
 from mashbill.train.token_file import PIECE, TokenFile, mapped
 
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ class _Run:
         parameters = list(self.model.parameters())
         self.world.sum_gradients(parameters)
         nats = self.world.sum([nats])[0]
-        nn.utils.clip_grad_norm_(parameters, self.told.clip)
+        norm = nn.utils.clip_grad_norm_(parameters, self.told.clip)
+        check_finite(step, nats / weight, float(norm), "matrix_rate and vector_rate")
         for optimiser in self.optimisers:
             with fast_products():
                 optimiser.step()
