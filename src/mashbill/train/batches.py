@@ -35,20 +35,22 @@ class Batches:
         self._seed = seed
         self._lengths = data.lengths
         self._weights = np.array([spec.weights.get(name, 1.0) for name in spec.inputs], np.float32)
-        self.steps = spec.steps or max(1, ceil(spec.epochs * len(data) / spec.batch))
-        """optimiser steps in all"""
+        # Steps follow from sequences, and never the other way: a part of an epoch is rounded once.
+        self._learned = (
+            spec.steps * spec.batch if spec.steps else max(1, round(spec.epochs * len(data)))
+        )
+        self.steps = ceil(self._learned / spec.batch)
+        """optimiser steps in all; each has a sequence at least"""
         self._order = lru_cache(maxsize=2)(self._order_of)
 
     def _order_of(self, number: int) -> np.ndarray:
         return np.random.default_rng([self._seed, number]).permutation(len(self._data))
 
     def of(self, step: int) -> np.ndarray:
-        """Return the sequences of a step; the last step of whole epochs may have fewer."""
+        """Return the sequences of a step; the last one of a run by epochs may have fewer."""
         size = len(self._data)
         begin = step * self._spec.batch
-        end = begin + self._spec.batch
-        if self._spec.steps is None:
-            end = min(end, max(1, round(self._spec.epochs * size)))
+        end = min(begin + self._spec.batch, self._learned)
         pieces = []
         for number in range(begin // size, (end - 1) // size + 1):
             order = self._order(number)
