@@ -23,7 +23,7 @@ from mashbill.core.store import write_atomically
 from mashbill.models.learned_rows import LearnedRows, NotLearnedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mashbill.core.dataset import Dataset
@@ -110,7 +110,9 @@ def examples(
     """
     folder = ctx.work / key
     if (folder / _DONE).exists():
-        return _read(folder)
+        found = _read(folder)
+        _check_some(len(found), found.counts, names)
+        return found
     folder.mkdir(parents=True, exist_ok=True)
     reader = _Reader(spec, encoder, ctx)
     ends, rows, dataset = array("q"), array("q"), array("i")
@@ -138,14 +140,31 @@ def examples(
         dataset=np.array(dataset, np.int32),
         row=np.array(rows, np.int64),
     )
-    write_atomically(folder / _DONE, json.dumps(reader.told()).encode())
-    if not ends:
+    told = reader.told()
+    # Before the mark is written: a second run would find it, and have nothing to learn from.
+    _check_some(len(ends), told, names)
+    write_atomically(folder / _DONE, json.dumps(told).encode())
+    return _read(folder)
+
+
+def _check_some(sequences: int, told: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise InputError unless there is a sequence."""
+    if not sequences:
         msg = (
             f"{', '.join(names)}: no row can be learned from "
-            f"({reader.commonest()}); give it rows that have what was asked and an answer"
+            f"({_commonest(told)}); give it rows that have what was asked and an answer"
         )
         raise InputError(msg)
-    return _read(folder)
+
+
+def _commonest(told: Mapping[str, Any]) -> str:
+    """Return the reasons for which most rows were left out."""
+    whole: Counter[str] = Counter()
+    for counts in told.get("left_out", {}).values():
+        whole.update(counts)
+    return "; ".join(f"{count:,} rows: {why}" for why, count in whole.most_common(3)) or (
+        "there are no rows"
+    )
 
 
 def _read(folder: Path) -> Examples:
@@ -189,13 +208,6 @@ class _Reader:
         if self._thought:
             found["reasoning_tokens"] = self._thought
         return found
-
-    def commonest(self) -> str:
-        """Return the reasons for which most rows were left out."""
-        whole: Counter[str] = sum(self._left_out.values(), Counter())
-        return "; ".join(f"{count:,} rows: {why}" for why, count in whole.most_common(3)) or (
-            "there are no rows"
-        )
 
     def sequences(self, name: str, data: Dataset) -> Iterator[tuple[int, list[Encoded]]]:
         """Yield (position, sequences) of each row that is learned from."""
