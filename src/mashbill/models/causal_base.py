@@ -45,6 +45,8 @@ class CausalBase:
         self.title = title
         self._scale = 1.0
         self._scale = self._head_scale()
+        self._loaded = model
+        self._attention = model.config._attn_implementation  # noqa: SLF001 - it has no other name
         self.packs = packs and self._packs()
         """whether sequences stand one behind the other; else each is computed by itself"""
 
@@ -93,6 +95,14 @@ class CausalBase:
         """
         return packed_attention.lengths(lengths) if self.packs else nullcontext()
 
+    def attend_as_loaded(self) -> None:
+        """Let attention be what it was before sequences stood one behind the other.
+
+        It is the loaded model's own: what adapters were laid upon or added to.
+        """
+        if self.packs:
+            self._loaded.set_attn_implementation(self._attention)
+
     @torch.no_grad()
     def _head_scale(self) -> float:
         """Return what logits are of the head's product: 1, or what Granite and Cohere scale by.
@@ -139,7 +149,6 @@ class CausalBase:
         """Return whether two sequences together are computed as each alone, having tried it."""
         size = int(self.model.config.get_text_config().vocab_size)
         ids = [torch.tensor([(a * 17 + b + i) % size for a, b in _PROBE[: 6 - i]]) for i in (0, 2)]
-        before = self.model.config._attn_implementation  # noqa: SLF001 - it has no other name
         self.model.eval()
         try:
             alone = [self.states([each]) for each in ids]
@@ -153,5 +162,6 @@ class CausalBase:
         whole = torch.cat(alone)
         if beside is not None and (beside - whole).abs().max() <= _CLOSE * whole.abs().max():
             return True
-        self.model.set_attn_implementation(before)
+        if self.model.config._attn_implementation != self._attention:  # noqa: SLF001 - as above
+            self.model.set_attn_implementation(self._attention)
         return False

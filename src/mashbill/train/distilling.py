@@ -100,6 +100,7 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     if training.step == 0:
         sampling.before(student.model)
     training.run()
+    student.attend_as_loaded()
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)

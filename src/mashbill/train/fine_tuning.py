@@ -87,6 +87,7 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     ctx.measures["trained_parameters"] = trained
     if spec.method == "lora" and spec.merge:
         student.model = merged(student.model)
+    student.attend_as_loaded()
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)

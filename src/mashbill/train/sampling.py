@@ -104,7 +104,9 @@ def likeliest(model: Any, prompt: list[int], ends: set[int], most: int) -> list[
         if token in ends:
             break
         found.append(token)
-        past, ids = out.past_key_values, torch.tensor([[token]], device=device)
+        past, new = getattr(out, "past_key_values", None), torch.tensor([[token]], device=device)
+        # What keeps another state than keys and values (Mamba) reads all of it again.
+        ids = new if past is not None else torch.cat([ids, new], dim=1)
     model.train(was_training)
     return found
 

@@ -35,7 +35,6 @@ def save_student(model: Any, base: BaseWeights, dtype: str, out: Path) -> None:
     is_apart = hasattr(model, "peft_config")
     plain = model.get_base_model() if is_apart else model
     plain.config.use_cache = True
-    plain.set_attn_implementation("sdpa")
     with torch.no_grad():
         # Weights alone: what a model computes by itself, such as angles of positions, stays exact.
         for parameter in model.parameters():
