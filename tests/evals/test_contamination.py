@@ -5,8 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests_bases import TUNED, nudging, pin, table, write_base  # noqa: F401 - a fixture among them
-from tests_support import rows_of, run_stages
+from tests_bases import (
+    FILES,
+    ROWS,
+    TUNED,
+    nudging,  # noqa: F401 - a fixture
+    table,
+    write_base,
+    write_next,
+)
+from tests_support import rows_of, run_stages, run_toy
+from tests_tiny_base import make_base
+from tests_training import BASE, SFT, digest_of
+from tests_training import ROWS as IMPORTED
 from typer.testing import CliRunner
 
 from mashbill.cli import app
@@ -178,6 +189,87 @@ contamination = true
     assert told["datasets"] == ["training@1"]
     assert told["rows"] == 3
     assert told["unrecorded"] == ["Tiny"]
+
+
+TAKEN_IN = """
+[stages.heldout]
+kind = "corpus"
+title = "held out"
+origin = "own-dataset"
+source = "heldout.jsonl"
+
+[teachers.student]
+kind = "student"
+model = "tuned@1"
+store = "../other/store"
+
+[stages.answers]
+kind = "generate"
+input = "heldout"
+teacher = "student"
+
+[verifiers.any]
+kind = "exact"
+
+[stages.evaluation]
+kind = "evaluate"
+input = "heldout"
+systems.student = "answers"
+by = "any"
+reference = "text"
+contamination = true
+"""
+
+
+@pytest.mark.parametrize("same_address", [False, True])
+def test_what_a_model_of_another_store_learned_from_is_named_as_unrecorded(
+    same_address, tmp_path, nudging  # noqa: F811
+):  # fmt: skip
+    """What it was made from is not here, even where something else has its address."""
+    other = tmp_path / "other"
+    sha256 = write_base(other / "tiny")
+    run_stages(other, table("tiny", sha256) + ROWS + TUNED, FILES, "")
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name, rows in (("heldout.jsonl", HELDOUT), ("rows.jsonl", TRAINING)):
+        (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    stages = TAKEN_IN + (ROWS if same_address else "")
+    path = write_next(folder, stages, "1")
+    store, _ = run_toy(path, folder / "store", [other])
+    told = store.find("evaluation").measures["systems"]["student"]["overlap"]
+    assert (told["rows"], told["datasets"]) == (0, [])
+    assert told["unrecorded"] == ["Tiny", "tuned@1"]
+
+
+WEIGHED = """
+[stages.heldout]
+kind = "corpus"
+title = "held out"
+source = "heldout.jsonl"
+
+[stages.evaluation]
+kind = "evaluate"
+input = "heldout"
+models.after = "student"
+models.before = "small"
+contamination = true
+"""
+
+
+def test_what_adapters_learned_from_is_looked_through(tmp_path):
+    """They are weighed as a folder of whole weights, which has no manifest; a stranger's may."""
+    pytest.importorskip("peft")
+    base = make_base(tmp_path / "base")
+    (base / "manifest.json").write_text('{"what": "of somebody else"}')
+    rows = [{"prompt": f"say {n}", "text": sentence(n), "by": "a/b"} for n in range(6)]
+    files = {"rows.jsonl": rows, "heldout.jsonl": [{"text": sentence(n)} for n in (3, 40)]}
+    kept = SFT.replace("epochs = 6", "steps = 1") + "merge = false\n"
+    stages = BASE.replace("DIGEST", digest_of(base)) + IMPORTED + kept + WEIGHED
+    measures = run_stages(tmp_path, stages, files, "").find("evaluation").measures
+    told = {name: one["overlap"] for name, one in measures["systems"].items()}
+    assert (told["after"]["rows"], told["after"]["datasets"]) == (1, ["said@1"])
+    assert told["before"]["rows"] == 0
+    assert told["before"]["unrecorded"] == ["tiny"]
 
 
 def test_an_audit_makes_an_evaluation_again(store):

@@ -22,6 +22,7 @@ from mashbill.core.literals import Literals
 from mashbill.core.source import Source
 
 if TYPE_CHECKING:
+    from mashbill.core.artifact import Manifest
     from mashbill.core.stage import Uses
 
 MODELS = "bases"
@@ -47,6 +48,8 @@ class BaseWeights:
     """of what it was made of: of the list of its files, of a GGUF file, of an artifact's content"""
     title: str
     """what messages call it"""
+    manifest: Manifest | None = None
+    """of the artifact that it is, wherever its folder lies; None of one that no store made"""
 
 
 class ModelSpec(Literals):

@@ -12,13 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from mashbill.core import registry
-from mashbill.core.artifact import Manifest
-from mashbill.core.errors import InputError, StoreError
+from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.missing import missing_in
 from mashbill.core.model import Decoding
-from mashbill.core.parsing import json_object
-from mashbill.core.store import MANIFEST
 from mashbill.core.teacher import Question
 from mashbill.core.texts import texts_of
 from mashbill.evals.answers import Answers
@@ -31,6 +28,8 @@ if TYPE_CHECKING:
     from mashbill.evals.evaluate import EvaluateSpec
     from mashbill.evals.upstream import Upstream
 
+PROMPT, FINISH = "prompt", "finish"
+"""columns of what a model writes here, beside its answers"""
 _AT_ONCE = 64
 
 
@@ -66,8 +65,8 @@ def loaded_model(name: str, ctx: StageContext) -> Any:
         StoreError: if its files are damaged.
         MissingExtraError: if what it needs is not installed.
     """
-    folder = ctx.base(name).folder
-    manifest = _manifest(name, ctx)
+    base = ctx.base(name)
+    folder, manifest = base.folder, base.manifest
     if manifest is not None:
         kind = str(manifest.stage.get("kind"))
         with registry.telling(f"loading the model {manifest.ref} of", kind, registry.TRAINERS):
@@ -88,25 +87,12 @@ def learned_by_models(
         ctx: the context.
         upstream: the store.
     """
-    names = (made,) if isinstance(made, str) else made
-    manifests = {name: _manifest(name, ctx) for name in names}
-    found = learned_by([one for one in manifests.values() if one is not None], upstream)
-    for name, manifest in manifests.items():
-        if manifest is None:
-            found.unrecorded[ctx.base(name).title] = None
+    bases = [ctx.base(name) for name in stages_of(made)]
+    found = learned_by([one.manifest for one in bases if one.manifest is not None], upstream)
+    for base in bases:
+        if base.manifest is None:
+            found.unrecorded[base.title] = None
     return found
-
-
-def _manifest(name: str, ctx: StageContext) -> Manifest | None:
-    """Return a model's manifest; None of one that no store made."""
-    path = ctx.base(name).folder / MANIFEST
-    if not path.is_file():
-        return None
-    try:
-        return Manifest.model_validate(json_object(path, error=StoreError))
-    except ValueError as error:
-        msg = f"{path} is damaged: {error!s:.200}; run `mashbill audit`"
-        raise StoreError(msg) from error
 
 
 def written_by(name: str, spec: EvaluateSpec, rows: pa.Table, ctx: StageContext) -> Answers:
@@ -139,8 +125,8 @@ def written_by(name: str, spec: EvaluateSpec, rows: pa.Table, ctx: StageContext)
     table = pa.table(
         {
             spec.column: pa.array(texts, pa.string()),
-            "prompt": pa.array([asked[place] for place, _ in todo], pa.string()),
-            "finish": pa.array(ends, pa.string()),
+            PROMPT: pa.array([asked[place] for place, _ in todo], pa.string()),
+            FINISH: pa.array(ends, pa.string()),
         }
     )
     places = np.array([place for place, _ in todo], np.int64)

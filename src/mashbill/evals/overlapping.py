@@ -51,13 +51,16 @@ def learned_by(manifests: Sequence[Manifest], upstream: Upstream) -> Learned:
         upstream: the store that they lie in.
 
     Raises:
-        StoreError: if something on the way is not there any more.
+        StoreError: if something on the way is damaged.
     """
     found = Learned()
     for own in manifests:
-        for manifest in (own, *(behind for _, behind in upstream.behind(own))):
+        for manifest in upstream.behind(own):
             for item in manifest.inputs:
-                if item.role == "trained-on" and item.is_artifact:
+                if item.is_artifact and not upstream.is_here(item):
+                    # Taken in from another store, where what it was made from stays.
+                    found.unrecorded[str(manifest.ref)] = None
+                elif item.role == "trained-on" and item.is_artifact:
                     found.data[item.name] = upstream.dataset(item)
                 elif item.source is not None and item.source.what == "model":
                     found.unrecorded[item.source.name] = None

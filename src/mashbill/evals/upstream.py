@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import InputRef
 
 
+class _ElsewhereError(StoreError):
+    """What something was made from is not in this store."""
+
+
 class Upstream:
     """The artifacts of the store that a dataset lies in."""
 
@@ -55,23 +59,39 @@ class Upstream:
             raise StoreError(msg)
         return Dataset(path, manifest)
 
-    def behind(self, manifest: Manifest) -> Iterator[tuple[InputRef, Manifest]]:
-        """Yield what an artifact rests on, each once: what it was made from, and so on.
+    def is_here(self, of: InputRef) -> bool:
+        """Return whether the very artifact is in the store.
+
+        What an artifact was made from that was taken in from another store stays there, and what
+        has its address here is another artifact.
 
         Raises:
-            StoreError: as :meth:`manifest` does.
+            StoreError: if what lies at its address is damaged.
         """
-        waiting = list(manifest.inputs)
+        try:
+            self._found(of)
+        except _ElsewhereError:
+            return False
+        return True
+
+    def behind(self, manifest: Manifest) -> Iterator[Manifest]:
+        """Yield an artifact and what it rests on, each once: what it was made from, and so on.
+
+        It ends where something is not in the store: see :meth:`is_here`.
+
+        Raises:
+            StoreError: if something on the way is damaged.
+        """
+        waiting = [manifest]
         seen: set[tuple[str, str]] = set()
         while waiting:
-            item = waiting.pop(0)
-            key = item.name, item.digest
-            if not item.is_artifact or key in seen:
-                continue
-            seen.add(key)
-            found = self.manifest(item)
-            yield item, found
-            waiting += found.inputs
+            found = waiting.pop(0)
+            yield found
+            for item in found.inputs:
+                key = item.name, item.digest
+                if item.is_artifact and key not in seen and self.is_here(item):
+                    seen.add(key)
+                    waiting.append(self._found(item)[1])
 
     def _found(self, of: InputRef) -> tuple[Path, Manifest]:
         key = of.name, of.digest
@@ -88,12 +108,13 @@ class Upstream:
         places = (self._root / folder / name for folder in FOLDERS.values())
         path = next((place for place in places if (place / MANIFEST).is_file()), None)
         if path is None:
-            raise StoreError(f"{name} is not in the store any more; {remedy}")
+            raise _ElsewhereError(f"{name} is not in the store any more; {remedy}")
         try:
             manifest = Manifest.model_validate(json_object(path / MANIFEST, error=StoreError))
         except ValidationError as error:
             said = error.errors()[0]["msg"]
             raise StoreError(f"{path / MANIFEST} is damaged: {said}; {remedy}") from error
         if manifest.digest != of.digest:
-            raise StoreError(f"{name} is another one than what was made from it says; {remedy}")
+            msg = f"{name} is another one than what was made from it says; {remedy}"
+            raise _ElsewhereError(msg)
         return path, manifest

@@ -160,7 +160,7 @@ class Sessions:
         made = self.manifests[model.made_as if model is not None else key]
         folder = self.store.folder("model", made.ref).resolve()
         whole = whole_weights(folder, made.digest, self.execution.cache)
-        return BaseWeights(whole, made.digest, str(made.ref))
+        return BaseWeights(whole, made.digest, str(made.ref), made)
 
     def doing(
         self, job: Job, context: StageContext, told: Told, nodes: Nodes, folder: Path
