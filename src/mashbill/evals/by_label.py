@@ -11,6 +11,7 @@ import pyarrow as pa
 from mashbill.core.errors import InputError
 from mashbill.core.missing import missing_in
 from mashbill.core.proportions import wilson
+from mashbill.evals.columns_given import by_seed
 from mashbill.evals.confusion import Confusion
 from mashbill.evals.measured import Measured
 
@@ -91,7 +92,7 @@ def labelled(system: str, made: Sequence[Answers], gold: Sequence[str]) -> Measu
     }
     # A row without a label is an empty text in the dataset, as it always was.
     texts = [pa.array([label or "" for label in labels], pa.string()) for labels in said]
-    names = [system] if len(said) == 1 else [f"{system}_{n + 1}" for n in range(len(said))]
+    names = [system] if len(said) == 1 else by_seed(system, len(said))
     return Measured(right, facts, dict(zip(names, texts, strict=True)))
 
 

@@ -18,11 +18,13 @@ import pyarrow as pa
 from mashbill.core.attempts import Attempts
 from mashbill.core.dataset import Dataset
 from mashbill.core.errors import InputError
+from mashbill.core.naming import free_names
 from mashbill.core.paired import spread_of
 from mashbill.core.reasons import Reasons, rejections
 from mashbill.core.record import one_batch, user_columns
 from mashbill.core.texts import texts_of
 from mashbill.core.verifier import Case
+from mashbill.evals.columns_given import by_seed, came_of, reason_of
 from mashbill.evals.measured import Measured
 from mashbill.verifiers.judge_controls import LOOKED_AT
 from mashbill.verifiers.scoring import (
@@ -129,11 +131,11 @@ def scored(
     given = {system: pa.array(means, pa.float64(), mask=np.isnan(means))}
     if len(seeds) > 1:
         given |= {
-            f"{system}_{number + 1}": pa.array(own, pa.float64(), mask=np.isnan(own))
-            for number, own in enumerate(values)
+            name: pa.array(own, pa.float64(), mask=np.isnan(own))
+            for name, own in zip(by_seed(system, len(seeds)), values, strict=True)
         }
-    given[f"{system}_came"] = pa.array(_all_said(seeds), pa.string())
-    given[f"{system}_reason"] = pa.array(seeds[0].why, pa.string())
+    given[came_of(system)] = pa.array(_all_said(seeds), pa.string())
+    given[reason_of(system)] = pa.array(seeds[0].why, pa.string())
     return Measured(values, facts, given)
 
 
@@ -144,26 +146,47 @@ def _beside(
     how: Asked,
     reads: Sequence[str],
     of: str,
-) -> pa.Table:
-    """Return answers with what their verifier reads: what is right from the rows, if they say it.
+) -> tuple[pa.Table, str]:
+    """Return answers with what their verifier reads, and the column with what is right.
 
+    What is right is the rows', if they say it. It gets a name of its own there, since answers may
+    have a column of the same name: the very one that is scored, or one that the verifier reads.
     What else it reads is the answer's own where it has it, such as the conversation that it ended.
+
+    Raises:
+        InputError: if a column is not there, or what is right is the answer itself.
     """
     own, theirs = user_columns(answers.column_names), user_columns(rows.column_names)
     kept = {name: answers.column(name) for name in own}
     at = pa.array(places)
-    wanted = [(how.reference, True)] if how.reference else []
-    for name, of_rows in [*wanted, *((name, False) for name in reads)]:
-        if name in theirs and (of_rows or name not in own) and name != how.column:
+    for name in reads:
+        if name not in own and name != how.column:
+            if name not in theirs:
+                raise InputError(_lacking(name, own, theirs, of))
             kept[name] = rows.column(name).take(at)
-        elif name not in own:
-            msg = (
-                f"neither {of} nor the rows that it answers have a column {name!r}; they have "
-                f"{', '.join(dict.fromkeys([*own, *theirs]))}; correct the name, or keep the "
-                "column along the way"
-            )
-            raise InputError(msg)
-    return pa.table(kept)
+    right = how.reference
+    if right in theirs:
+        wanted = f"{right} of the rows"
+        right = free_names([wanted], kept)[wanted]
+        kept[right] = rows.column(how.reference).take(at)
+    elif right and right == how.column:
+        msg = (
+            f"reference = {right!r} is the column of {of} that is scored, and the rows that it "
+            "answers have no such column: each answer would be held against itself; name the "
+            "column with what is right"
+        )
+        raise InputError(msg)
+    elif right and right not in own:
+        raise InputError(_lacking(right, own, theirs, of))
+    return pa.table(kept), right
+
+
+def _lacking(name: str, own: Sequence[str], theirs: Sequence[str], of: str) -> str:
+    return (
+        f"neither {of} nor the rows that it answers have a column {name!r}; they have "
+        f"{', '.join(dict.fromkeys([*own, *theirs]))}; correct the name, or keep the "
+        "column along the way"
+    )
 
 
 def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
@@ -173,11 +196,11 @@ def _seed(answers: Answers, rows: pa.Table, how: Asked) -> _Seed:
     codes = np.zeros(count, np.uint8)
     why: list[str | None] = [None] * count
     isolation: Counter[str] = Counter()
-    looked = Looked(answers.name, how.column, how.reference, how.finish)
     reads = how.verifier.spec.reads()
     for start, piece in answers.data.chunks(_AT_ONCE) if answers.data.num_rows else ():
         places = answers.places[start : start + piece.num_rows]
-        batch = one_batch(_beside(piece, places, rows, how, reads, answers.name))
+        table, right = _beside(piece, places, rows, how, reads, answers.name)
+        batch, looked = one_batch(table), Looked(answers.name, how.column, right, how.finish)
         if name := unheeded(batch, looked):
             how.warn(
                 f"column {name} of {answers.name} says that some answers were cut off, and they "
@@ -278,9 +301,10 @@ def cases_of(made: Answers, rows: pa.Table, how: Asked, verifier: VerifierSpec) 
     if not stop:
         return []
     reads = verifier.reads()
-    table = _beside(made.data.read(0, stop), made.places[:stop], rows, how, reads, made.name)
+    some = made.data.read(0, stop)
+    table, right = _beside(some, made.places[:stop], rows, how, reads, made.name)
     outputs = texts_of(table, how.column, made.name)
-    known = texts_of(table, how.reference, made.name) if how.reference else [""] * stop
+    known = texts_of(table, right, made.name) if right else [""] * stop
     beside = table.select(list(reads)).to_pylist() if reads else [{}] * stop
     return [
         Case(output, reference or None, row)

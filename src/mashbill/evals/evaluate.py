@@ -20,7 +20,9 @@ from mashbill.core.record import FROM, OURS, kept_beside, one_batch
 from mashbill.core.source import Channel, Purpose
 from mashbill.core.stage import Uses
 from mashbill.core.teacher import Asks
+from mashbill.evals.columns_given import check_apart
 from mashbill.evals.evaluating import Evaluating
+from mashbill.evals.models import FINISH, PROMPT
 from mashbill.verifiers.asked_by import AsksVerifier
 
 if TYPE_CHECKING:
@@ -110,6 +112,11 @@ class EvaluateSpec(AsksVerifier):
         return not self.models
 
     @property
+    def _answering(self) -> list[str]:
+        """The stages whose rows are answers."""
+        return [name for made in self.systems.values() for name in _stages(made)]
+
+    @property
     def metric(self) -> str:
         """What is measured: accuracy, score or bits_per_byte."""
         return _METRICS["scores" if self.by else "likelihood" if self.models else "labels"]
@@ -136,6 +143,25 @@ class EvaluateSpec(AsksVerifier):
         both = [*self.systems.keys() & self.models.keys()]
         if both:
             msg = f"{both[0]!r} is among systems and among models; name it once"
+            raise ValueError(msg)
+        seeds = {name: len(_stages(made)) for name, made in (self.systems | self.models).items()}
+        check_apart(self.metric, seeds, contamination=self.contamination)
+        return self
+
+    @model_validator(mode="after")
+    def _answers_are_apart(self) -> EvaluateSpec:
+        if self.by and self.models and self.column in (PROMPT, FINISH):
+            msg = (
+                f"column = {self.column!r}: a model's answers have a column of this name already, "
+                f"with {'what it was asked' if self.column == PROMPT else 'why each ended'}; name "
+                'the column of answers otherwise, such as "text"'
+            )
+            raise ValueError(msg)
+        if self.reference and self.reference == self.column and self.input in self._answering:
+            msg = (
+                f"reference = {self.reference!r} is the column of {self.input} that is scored: "
+                "each answer would be held against itself; name the column with what is right"
+            )
             raise ValueError(msg)
         return self
 
@@ -194,7 +220,7 @@ class EvaluateSpec(AsksVerifier):
     def uses(self) -> tuple[Uses, ...]:
         """The rows, the systems' answers beside them, who scores them, and models."""
         verifying = Purpose.VERIFYING
-        made = [name for system in self.systems.values() for name in _stages(system)]
+        made = self._answering
         models = [name for system in self.models.values() for name in _stages(system)]
         beside = [*made, *self.against]
         return (
@@ -218,7 +244,7 @@ class EvaluateSpec(AsksVerifier):
         """What its verifier asks about each answer, and in negative controls at most."""
         if not self._asked:
             return super().asks(rows, data, folder)
-        counts = [rows.get(name) for made in self.systems.values() for name in _stages(made)]
+        counts = [rows.get(name) for name in self._answering]
         if self.input in rows:
             written = sum(len(_stages(made)) for made in self.models.values())
             counts.append(rows[self.input] * self.samples * written)
@@ -247,12 +273,35 @@ class EvaluateSpec(AsksVerifier):
             named += [("looked_for", name) for name in self.looked_for]
         if self.models:
             named.append(("ask", self.ask) if self.by else ("text", self.text))
-        check_columns(named, columns.get(self.input), self.input)
-        for made in self.systems.values() if self.by else ():
-            for name in _stages(made):
-                own = [("column", self.column)]
-                own += [("finish", self.finish)] if self.finish else []
-                check_columns(own, columns.get(name), name)
+        rows = columns.get(self.input)
+        check_columns(named, rows, self.input)
+        for name in self._answering if self.by else ():
+            own = [("column", self.column)]
+            own += [("finish", self.finish)] if self.finish else []
+            check_columns(own, columns.get(name), name)
+            self._check_reference(rows, columns.get(name), name)
+        if self.by and self.models:
+            self._check_reference(rows, (self.column, PROMPT, FINISH), "what models answer")
+
+    def _check_reference(
+        self, rows: Sequence[str] | None, answers: Sequence[str] | None, of: str
+    ) -> None:
+        """See that what is right is there, of the rows or of answers, where that is known.
+
+        Raises:
+            RecipeError: if it is not, or is the answers themselves.
+        """
+        if not self.reference or rows is None or self.reference in rows:
+            return
+        if self.reference == self.column:
+            msg = (
+                f"reference = {self.reference!r} is the column of {of} that is scored, and "
+                f"{self.input} has no such column: each answer would be held against itself; name "
+                "the column with what is right"
+            )
+            raise RecipeError(msg)
+        known = None if answers is None else [*rows, *answers]
+        check_columns([("reference", self.reference)], known, f"{self.input} or {of}")
 
     def expected_rows(self, inputs: dict[str, int]) -> int | None:
         """As many as the input."""

@@ -17,10 +17,11 @@ from mashbill.core.verifier import Case
 from mashbill.evals.answers import Answers, answers_of
 from mashbill.evals.by_label import GOLD, gold_of, labelled, majority_of
 from mashbill.evals.by_score import Asked, cases_of, scored
+from mashbill.evals.columns_given import OVERLAPPED_BY
 from mashbill.evals.comparing import compared, retained
 from mashbill.evals.likelihood import weighed
 from mashbill.evals.measured import by_level, mean_of, of_seeds
-from mashbill.evals.models import learned_by_models, stages_of, written_by
+from mashbill.evals.models import FINISH, learned_by_models, stages_of, written_by
 from mashbill.evals.overlapping import Learned, Overlaps, all_held, learned_by, without
 from mashbill.evals.remarks import against_majority
 from mashbill.evals.upstream import Upstream
@@ -56,12 +57,14 @@ class Evaluating:
         self._units = None if spec.group is None else self._grouped(spec.group)
         self._levels = self._levels_of(spec.level) if spec.level else {}
         self._made: dict[str, list[Answers]] = {}
+        self._learned: dict[str, Learned] = {}
         self._facts: dict[str, Any] = {}
 
     def measure(self) -> dict[str, pa.Array]:
         """Measure all systems; return the columns that rows get, measures go to the context."""
         spec, ctx = self._spec, self._ctx
         self._made = {name: self._answers(made) for name, made in spec.systems.items()}
+        overlaps = self._overlaps() if spec.contamination else None
         if spec.by:
             self._made |= {
                 name: [written_by(one, spec, self._rows, ctx) for one in stages_of(made)]
@@ -82,8 +85,8 @@ class Evaluating:
                 systems, spec.retention, chance, ctx.seed, self._units
             )
         columns = {name: column for one in systems.values() for name, column in one.columns.items()}
-        if spec.contamination:
-            columns["overlapped_by"] = self._overlapped(systems, told)
+        if overlaps is not None:
+            columns[OVERLAPPED_BY] = self._overlapped(overlaps, systems, told)
         return columns
 
     def kept_of_rows(self, rows: pa.Table) -> list[str]:
@@ -123,7 +126,7 @@ class Evaluating:
         found: dict[str, Measured] = {}
         for name, made in self._made.items():
             ctx.progress(len(found), len(self._made), name)
-            own = replace(how, finish="finish") if name in spec.models else how
+            own = replace(how, finish=FINISH) if name in spec.models else how
             found[name] = scored(name, made, self._rows, own, units, spec.pass_at)
         self._facts |= {
             "by": f"{spec.by} ({verifier.spec.kind} {verifier.spec.rules.release})",
@@ -172,16 +175,30 @@ class Evaluating:
             told["levels"] = by_level(one, self._levels, seed, self._units, spec.metric)
         return told
 
+    def _overlaps(self) -> Overlaps:
+        """Read what is looked for, and what was learned from: before anything is asked."""
+        spec = self._spec
+        answer = spec.reference if spec.reference in self._rows.column_names else ""
+        # What is right counts as such, unless it is all that is looked for.
+        asked = [name for name in spec.looked_for if name != answer]
+        overlaps = Overlaps(
+            spec.input, asked or spec.looked_for, answer if asked else "", self._ctx
+        )
+        self._learned = {name: self._learned_by(name) for name in [*spec.systems, *spec.models]}
+        return overlaps
+
     def _overlapped(
-        self, systems: Mapping[str, Measured], told: Mapping[str, dict[str, Any]]
+        self,
+        overlaps: Overlaps,
+        systems: Mapping[str, Measured],
+        told: Mapping[str, dict[str, Any]],
     ) -> pa.Array:
         """Look for the rows in what systems learned from; return which datasets hold each."""
         spec, ctx = self._spec, self._ctx
-        overlaps = Overlaps(spec.input, spec.looked_for, spec.reference, ctx)
         besides = {str(ctx.input(name).manifest.ref): ctx.input(name) for name in spec.against}
         unrecorded: set[str] = set()
         for name, one in systems.items():
-            learned = self._learned(name)
+            learned = self._learned[name]
             unrecorded |= learned.unrecorded.keys()
             held = all_held(overlaps, {**learned.data, **besides}, self._rows.num_rows)
             found = without(one, held, ctx.seed, self._units, spec.metric)
@@ -193,7 +210,7 @@ class Evaluating:
         ctx.measures["contamination"] = overlaps.told(sorted(unrecorded))
         return pa.array(overlaps.said(), pa.string())
 
-    def _learned(self, name: str) -> Learned:
+    def _learned_by(self, name: str) -> Learned:
         """Return what a system has learned from, by the manifests of its answers or its models."""
         upstream = Upstream(self._ctx.input(self._spec.input))
         if name in self._spec.models:

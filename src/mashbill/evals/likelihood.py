@@ -21,6 +21,7 @@ from mashbill.core.extras import needs
 from mashbill.core.missing import is_text
 from mashbill.core.parsing import json_value
 from mashbill.core.resampling import interval, shares
+from mashbill.evals.columns_given import nats_of, tokens_of
 from mashbill.evals.measured import Measured
 from mashbill.evals.models import loaded_model, stages_of, weighing
 from mashbill.files.rows.chat import is_chat
@@ -133,8 +134,8 @@ def _system(
     }
     mean_nats, mean_tokens = nats.mean(axis=0), tokens.mean(axis=0)
     columns = {
-        f"{name}_nats": pa.array(mean_nats, pa.float64(), mask=~known),
-        f"{name}_tokens": pa.array(mean_tokens, pa.float64(), mask=~known),
+        nats_of(name): pa.array(mean_nats, pa.float64(), mask=~known),
+        tokens_of(name): pa.array(mean_tokens, pa.float64(), mask=~known),
     }
     return Measured(bits, facts, columns, weights=sizes, is_share=False)
 

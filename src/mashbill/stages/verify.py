@@ -247,6 +247,12 @@ class VerifySpec(AsksVerifier):
                 'right; set reference = "COLUMN"'
             )
             raise RecipeError(msg)
+        if self.by and self.reference == self.column:
+            msg = (
+                f"reference = {self.reference!r} is the column that is scored: each row would be "
+                "held against itself; name the column with what is right"
+            )
+            raise RecipeError(msg)
 
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
         """See that the columns that a verifier is given are there, where they are known."""
