@@ -16,6 +16,7 @@ import torch
 from mashbill.core.errors import TeacherError
 from mashbill.models import packed_attention
 from mashbill.models.causal_folder import load_causal
+from mashbill.models.positions import positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,11 @@ class CausalBase:
         """Weights of the head, shape (vocabulary, width), and its bias if it has one."""
         layer = self.model.get_output_embeddings()
         return layer.weight, getattr(layer, "bias", None)
+
+    @property
+    def context(self) -> int:
+        """Tokens of a sequence that it was made for; 0 if it knows no bound."""
+        return positions_of(self.model.config)
 
     def states(self, sequences: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the state behind each token, sequences one behind the other.

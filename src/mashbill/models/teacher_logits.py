@@ -64,6 +64,11 @@ class TeacherLogits:
         return ids_digest(self.encoder.tokenizer)
 
     @property
+    def context(self) -> int:
+        """Tokens of a sequence that it was made for; 0 if it knows no bound."""
+        return self._base.context
+
+    @property
     def head(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Weights of the head, shape (vocabulary, width), and its bias if it has one."""
         weight, bias = self._base.head

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.record import FROM, REASON, REJECTED_BY, columns_beside, kept_beside
 from mashbill.core.source import Channel
@@ -124,7 +125,9 @@ class LogitsSpec(LearnedRowKeys):
         reasons: list[str | None] = []
         for place, row in enumerate(batch.select(names).to_pylist()):
             try:
-                found.append(reader.row(row, f"{self.input}, row {ctx.first + start + place}"))
+                where = f"{self.input}, row {ctx.first + start + place}"
+                found.append(reader.row(row, where))
+                self._check_length(found[-1], teacher, where)
                 reasons.append(None)
             except NotLearnedError as error:
                 found.append(None)
@@ -141,6 +144,16 @@ class LogitsSpec(LearnedRowKeys):
                 REASON: pa.array(reasons, pa.string()),
             }
         )
+
+    @staticmethod
+    def _check_length(row: Learned | None, teacher: TeacherLogits, where: str) -> None:
+        longest = max((len(one.ids) for one in row.sequences), default=0) if row else 0
+        if teacher.context and longest > teacher.context:
+            msg = (
+                f"{where}: a sequence of it has {longest:,} tokens, and the teacher was made for "
+                f"{teacher.context:,}; set max_tokens = {teacher.context}, or less"
+            )
+            raise InputError(msg)
 
     def _how(self, row: Learned | None, teacher: TeacherLogits, form: Records) -> How:
         return How(

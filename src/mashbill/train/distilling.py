@@ -36,7 +36,7 @@ from mashbill.models.products import fast_linear
 from mashbill.models.teacher_logits import TeacherLogits, template_digest
 from mashbill.train.batches import Batches
 from mashbill.train.checkpoint import Checkpoint, chosen
-from mashbill.train.examples import Examples, examples
+from mashbill.train.examples import Examples, check_lengths, examples
 from mashbill.train.fine_tuning import heldout_loss
 from mashbill.train.losses import (
     Divergence,
@@ -90,6 +90,7 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
         given = _OfCache(spec, ctx, base, encoder, weights)
         data = given.data
     heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
+    _check_lengths(spec, student, given, data, heldout)
     batches = Batches(data, spec, ctx.seed)
     loss = _Loss(spec, student, given, data, batches)
     how = chosen(ctx.work, lambda: _choose(spec, student, loss, batches, ctx.threads))
@@ -119,8 +120,24 @@ def _student(spec: LogitKdSpec, base: BaseWeights, encoder: ConversationTokens) 
     return CausalBase(LlamaForCausalLM(config).train(), "the new student", packs=spec.packing)
 
 
+def _check_lengths(
+    spec: LogitKdSpec, student: CausalBase, given: _Given, data: Examples, heldout: Examples | None
+) -> None:
+    """Raise InputError if a sequence is longer than student or teacher was made for."""
+    how = "" if spec.live else " in the stage of kind 'logits' that made it"
+    if not spec.base:
+        how += f", or context = {int(data.lengths.max())} for the new student"
+    check_lengths(data, spec.inputs, student.context, student.title, how)
+    check_lengths(data, spec.inputs, given.context, "the teacher")
+    if heldout is not None:
+        check_lengths(heldout, [spec.heldout], student.context, student.title)
+
+
 class _Given:
     """Where the teacher's distributions come from."""
+
+    context: int = 0
+    """tokens that the teacher was made for, where it runs beside the student; 0 for no bound"""
 
     vocabulary: int
     """classes: rows of the student's head beyond them are of no token, and are not learned"""
@@ -153,6 +170,7 @@ class _Live(_Given):
             )
             raise InputError(msg)
         self._teacher = teacher
+        self.context = teacher.context
         self.vocabulary = teacher.vocabulary
 
     def of(

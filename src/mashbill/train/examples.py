@@ -89,6 +89,28 @@ class Examples:
         return np.asarray(self.tokens[start : self.ends[number]])
 
 
+def check_lengths(
+    data: Examples, names: Sequence[str], context: int, whose: str, how: str = ""
+) -> None:
+    """Raise InputError if a sequence is longer than a model was made for.
+
+    Args:
+        data: the sequences.
+        names: of their datasets, in order.
+        context: tokens; 0 if the model knows no bound.
+        whose: what messages call the model.
+        how: where max_tokens is set, if that is not the trainer's own stage.
+    """
+    for number, name in enumerate(names if context else ()):
+        longest = int(data.lengths[data.dataset == number].max(initial=0))
+        if longest > context:
+            msg = (
+                f"{name}: its longest sequence has {longest:,} tokens, and {whose} was made for "
+                f"{context:,}; set max_tokens = {context}{how}, or less"
+            )
+            raise InputError(msg)
+
+
 def examples(
     spec: LearningSpec,
     names: Sequence[str],

@@ -33,7 +33,7 @@ from mashbill.train.activations import recompute_activations
 from mashbill.train.adapters import adapted, merged
 from mashbill.train.batches import Batches
 from mashbill.train.checkpoint import Checkpoint, chosen
-from mashbill.train.examples import Examples, examples
+from mashbill.train.examples import Examples, check_lengths, examples
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
@@ -67,6 +67,9 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     data = examples(spec, spec.inputs, encoder, ctx, "learned")
     heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
     student = _student(spec, base, ctx.seed)
+    check_lengths(data, spec.inputs, student.context, base.title)
+    if heldout is not None:
+        check_lengths(heldout, [spec.heldout], student.context, base.title)
     batches = Batches(data, spec, ctx.seed)
     how = chosen(ctx.work, lambda: _choose(spec, student, data, batches, ctx.threads))
     sampling = Sampling(ctx, heldout, encoder)

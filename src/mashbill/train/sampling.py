@@ -18,6 +18,7 @@ import torch
 from mashbill.core.parsing import read_json
 from mashbill.core.samples import Sample
 from mashbill.core.store import write_atomically
+from mashbill.models.positions import positions_of
 
 if TYPE_CHECKING:
     from mashbill.core.stage import StageContext
@@ -81,7 +82,10 @@ class Sampling:
 
     def _answer(self, model: Any, asked: _Asked) -> str:
         ends = set(self._encoder.ends)
-        return self._text(likeliest(model, asked.prompt[-_PROMPT:], ends, _TOKENS))
+        context = positions_of(model.config) or _PROMPT + _TOKENS
+        most = min(_TOKENS, context // 2)
+        shown = asked.prompt[-min(_PROMPT, context - most) :]
+        return self._text(likeliest(model, shown, ends, most))
 
 
 def likeliest(model: Any, prompt: list[int], ends: set[int], most: int) -> list[int]:
