@@ -294,6 +294,18 @@ def _gguf(path):
         pass
 
 
+def _gguf_keys(path):
+    from mashbill.models.gguf_header import texts_of
+
+    texts_of(path, b"general.")
+
+
+def _told_in(path):
+    from mashbill.models import own_artifacts
+
+    return own_artifacts._told_in(path)
+
+
 def _gguf_valid(_kept):
     from gguf import GGUFWriter
 
@@ -664,8 +676,16 @@ READERS = (
     Reader("claims", ("policy.claim_rows:read_rows", "policy.columns:read_columns",
                       "policy.importers.adding_columns:_read"), _text(_CLAIMS), _catalogue, "claims.csv",
            OF_TEXT),
-    Reader("GGUF", ("models.gguf_header:check_header", "models.gguf_file:__init__"), _gguf_valid,
+    Reader("GGUF", ("models.gguf_header:_opened", "models.gguf_file:__init__"), _gguf_valid,
            _gguf, "m.gguf", OF_BYTES),
+    Reader("keys of GGUF", ("models.gguf_header:_opened",), _gguf_valid,
+           _gguf_keys, "m.gguf", OF_BYTES, weight=0.5),
+    Reader("a bill beside weights", ("models.own_artifacts:_told_in",),
+           _text('{"artifact": "a@1", "bill": [], "verdicts": []}'), _told_in, "bill.json",
+           refuses=False),
+    Reader("a card beside weights", ("models.own_artifacts:_told_in",),
+           _text("---\nx-mashbill: {artifact: a@1}\n---\n"), _told_in, "README.md", OF_TEXT,
+           refuses=False),
     Reader("classifier's weights", ("models.linear:__init__",), lambda kept: kept.model, _linear,
            "weights.safetensors", OF_BYTES, _model_beside),
     Reader("classifier's config", ("models.linear:load",), lambda _kept: _CONFIG, _linear,

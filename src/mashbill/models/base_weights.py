@@ -20,6 +20,7 @@ from mashbill.core.extras import needs
 from mashbill.core.parsing import json_object
 from mashbill.files.fetch import fetch, is_elsewhere, unpacked
 from mashbill.models.folder import pinned_folder
+from mashbill.models.own_artifacts import AS_BASE, check_folder, check_gguf, own_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,13 +39,13 @@ def weights_of(name: str, spec: Outside, beside: Path, cache: Path) -> BaseWeigh
         cache: where fetched and converted files are kept.
 
     Raises:
-        InputError: if they cannot be had, are not those that are pinned, or are of a kind that
-            cannot be loaded.
+        InputError: if they cannot be had, are not those that are pinned, are a model that mashbill
+            made, or are of a kind that cannot be loaded.
         MissingExtraError: if a package that is needed is not installed.
     """
     try:
         if isinstance(spec, HubModel | FolderModel):
-            folder = pinned_folder(spec.address, spec.sha256 or None, beside, cache)
+            folder = pinned_folder(spec.address, spec.sha256 or None, beside, cache, AS_BASE)
             check_architecture(folder, spec.address)
         else:
             folder = _dequantised(spec, beside, cache)
@@ -64,7 +65,8 @@ def check_at_hand(name: str, spec: Outside, beside: Path, cache: Path) -> None:
         cache: where converted files are kept.
 
     Raises:
-        InputError: if it is not there, or its digest is not pinned: then with the digest it has.
+        InputError: if it is not there, is a model that mashbill made, or its digest is not pinned:
+            then with the digest it has.
     """
     (address,) = spec.addresses()
     if is_elsewhere(address):
@@ -76,6 +78,14 @@ def check_at_hand(name: str, spec: Outside, beside: Path, cache: Path) -> None:
         hint = near(path.name, there) or "; correct the path"
         msg = f"models.{name}.{key} = {address!r}: there is nothing at {path}{hint}"
         raise InputError(msg)
+    try:
+        if path.is_dir():
+            check_folder(own_files(path), address, AS_BASE)
+        elif isinstance(spec, GgufModel) and not spec.member:
+            check_gguf(path, address, AS_BASE)
+    except (InputError, TeacherError) as error:
+        msg = f"models.{name}: {error}"
+        raise InputError(msg) from error
     if not spec.sha256:
         weights_of(name, spec, beside, cache)
 
@@ -102,7 +112,10 @@ def check_architecture(folder: Path, shown: str) -> None:
 
 
 def _dequantised(spec: GgufModel, beside: Path, cache: Path) -> Path:
-    """Return the folder of a GGUF file, made if it is not there."""
+    """Return the folder of a GGUF file, made if it is not there.
+
+    One that an older release made, which did not look whose the file is, is looked at once.
+    """
     if not spec.sha256:
         path = fetch(spec.file, None, beside, cache)
         msg = (
@@ -112,14 +125,20 @@ def _dequantised(spec: GgufModel, beside: Path, cache: Path) -> Path:
         raise InputError(msg)
     key = digest_bytes(f"{spec.digest} {_MADE}".encode())
     final = cache / "bases" / key
-    if (final / "config.json").is_file():
+    is_made, looked = (final / "config.json").is_file(), cache / "bases" / f"{key}.looked"
+    if is_made and looked.is_file():
         return final
     path = fetch(spec.file, spec.sha256, beside, cache)
     path = unpacked(path, spec.member, cache) if spec.member else path
+    check_gguf(path, spec.file, AS_BASE)
+    if is_made:
+        looked.touch()
+        return final
     with needs("starting from a GGUF file", "students"):
         from mashbill.models.gguf_folder import write_folder
 
     _made_once(final, partial(write_folder, path))
+    looked.touch()
     return final
 
 

@@ -12,9 +12,11 @@ from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.parsing import foreign, read_json, read_text
 from mashbill.core.store import write_atomically
+from mashbill.files.fetch import is_elsewhere
 from mashbill.files.listing import fetch_all, listing_digest
 from mashbill.models.chat_template import FILE, ChatTemplate
 from mashbill.models.folder_bounds import check_config, check_tokenizer
+from mashbill.models.own_artifacts import check_folder, own_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +92,9 @@ def _view(files: dict[str, Path], cache: Path, key: str) -> Path:
     return final
 
 
-def pinned_folder(address: str, sha256: str | None, beside: Path, cache: Path) -> Path:
+def pinned_folder(
+    address: str, sha256: str | None, beside: Path, cache: Path, instead: str
+) -> Path:
     """Return a folder of exactly the pinned files, fetching what lies elsewhere once.
 
     Args:
@@ -98,15 +102,20 @@ def pinned_folder(address: str, sha256: str | None, beside: Path, cache: Path) -
         sha256: of the list of its files.
         beside: what a relative path starts from.
         cache: where fetched files are kept.
+        instead: how a model that mashbill made is named in its place.
 
     Raises:
-        InputError: if they cannot be had, are not pinned, or are not those that are pinned.
+        InputError: if they cannot be had, are not pinned, are not those that are pinned, or are a
+            model that mashbill made.
         TeacherError: if one of them asks for what is not done here.
     """
+    if not is_elsewhere(address):
+        check_folder(own_files(beside / address), address, instead)
     files = fetch_all(address, sha256, beside, cache, _chosen)
     if any("/" in file.name or not file.sha256 for file in files):
         msg = f"{address}: name the folder that holds config.json and the weights"
         raise InputError(msg)
+    check_folder((file.path for file in files), address, instead)
     for file in files:
         _check_asks_for_nothing(file.name, file.path, address)
     found = listing_digest(files)

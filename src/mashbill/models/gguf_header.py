@@ -92,17 +92,41 @@ def check_header(path: Path) -> None:
     Raises:
         TeacherError: naming the file and the byte.
     """
-    try:
-        with path.open("rb") as stream:
-            data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:  # ValueError: it is empty
-        msg = f"{path} cannot be read as a GGUF file: {error}"
-        raise TeacherError(msg) from error
-    with data:
+    with _opened(path) as data:
         _walk(_Header(data, path), data)
 
 
-def _walk(header: _Header, data: mmap.mmap) -> None:
+def texts_of(path: Path, prefix: bytes) -> dict[str, str]:
+    """Return the keys of a file's metadata that begin so, and their texts; others' are empty.
+
+    Raises:
+        TeacherError: if the file is not GGUF, naming the byte.
+    """
+    found = {}
+    with _opened(path) as data:
+        header = _Header(data, path)
+        _, pairs = _counts(header, data)
+        for _ in range(pairs):
+            key, kind = header.string(), header.number("<I")
+            text = header.string() if kind == _STRING else b""
+            if kind != _STRING:
+                header.value(kind, key)
+            if key.startswith(prefix):
+                found[key.decode("utf-8", "replace")] = text.decode("utf-8", "replace")
+    return found
+
+
+def _opened(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as stream:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # ValueError: it is empty
+        msg = f"{path} cannot be read as a GGUF file: {error}"
+        raise TeacherError(msg) from error
+
+
+def _counts(header: _Header, data: mmap.mmap) -> tuple[int, int]:
+    """Return how many tensors and keys are announced, at the place of the first key."""
     if data[:4] != b"GGUF":
         header.refuse(f"it begins with {data[:4]!r}")
     header.skip(4)
@@ -112,6 +136,11 @@ def _walk(header: _Header, data: mmap.mmap) -> None:
     tensors, pairs = header.number("<Q"), header.number("<Q")
     if tensors > _TENSORS or pairs > _KEYS:
         header.refuse(f"{tensors:,} tensors and {pairs:,} keys are announced")
+    return tensors, pairs
+
+
+def _walk(header: _Header, data: mmap.mmap) -> None:
+    tensors, pairs = _counts(header, data)
     seen: set[bytes] = set()
     for _ in range(pairs):
         key = header.string()

@@ -19,6 +19,7 @@ from mashbill.core.extras import needs
 from mashbill.core.store import write_atomically
 from mashbill.files.fetch import fetch, unpacked
 from mashbill.models.base_weights import weights_of
+from mashbill.models.own_artifacts import AS_TEACHER, check_gguf
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -91,9 +92,16 @@ class EmbeddedTeacherSpec(LocalTeacherSpec):
         return (self.file,)
 
     def gguf(self, folder: Path, cache: Path) -> Path:
-        """Return the GGUF file on this disk, fetching it once."""
+        """Return the GGUF file on this disk, fetching it once.
+
+        Raises:
+            InputError: if it cannot be had, is not the pinned one, or is of a model that mashbill
+                made.
+        """
         path = fetch(self.file, self.sha256, folder, cache)
-        return unpacked(path, self.member, cache) if self.member else path
+        path = unpacked(path, self.member, cache) if self.member else path
+        check_gguf(path, self.file, AS_TEACHER)
+        return path
 
     def tokenizer_at_hand(self, folder: Path, cache: Path) -> Any:
         """Return the tokenizer if the file is on this disk; None if not, or if it is not read."""

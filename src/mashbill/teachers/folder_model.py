@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mashbill.core.base_model import BaseWeights
 from mashbill.models.folder import pinned_folder, plain_tokenizer
 from mashbill.models.folder_bounds import check_tokenizer
+from mashbill.models.own_artifacts import AS_TEACHER
 from mashbill.teachers.local import LocalTeacherSpec
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class FolderTeacherSpec(LocalTeacherSpec):
         """Return a folder of exactly the pinned files, fetching what lies elsewhere once.
 
         Raises:
-            InputError: if they cannot be had, or are not those that are pinned.
+            InputError: if they cannot be had, are not those that are pinned, or are a model that
+                mashbill made.
         """
-        return pinned_folder(self.folder, self.sha256, beside, cache)
+        return pinned_folder(self.folder, self.sha256, beside, cache, AS_TEACHER)
