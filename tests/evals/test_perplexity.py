@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -139,6 +140,46 @@ def test_the_assistants_turns_of_conversations_are_weighed(models, tmp_path):
     bad = [{"text": "x", "chat_json": '[{"role": "nobody", "content": "x"}]'}]
     with pytest.raises(InputError, match="row 0 of column 'chat_json'"):
         evaluated(tmp_path / "bad", models, keys, bad)
+
+
+CALLING = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message.reasoning_content %}{{ '<t>' + message.reasoning_content + '</t>' }}{% endif %}"
+    "{{ message['content'] }}{% for call in message.tool_calls or [] %}{{ call.function.name }}("
+    "{{ call.function.arguments | tojson }}){% endfor %}{{ '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("turn", "size", "around"),
+    [
+        ({"content": "ba é."}, 6, 0),
+        ({"content": "ba", "reasoning_content": "é so"}, 7, len("<t></t>")),
+        ({"tool_calls": [{"id": "c1", "name": "zq", "arguments": '{"z": "q"}'}]}, 12, 2),
+        ({"content": "a", "reasoning_content": "b",
+          "tool_calls": [{"id": "c1", "name": "zq", "arguments": "{}"},
+                         {"id": "c2", "name": "x", "arguments": "{}"}]}, 9, 11),
+    ],
+)  # fmt: skip
+def test_bytes_are_those_of_all_that_is_weighed(turn, size, around, models, tmp_path):
+    """Reasoning and calls are in the nats; once they were not in the bytes."""
+    folder = tmp_path / "calling"
+    save(folder, seed=1)
+    (folder / "chat_template.jinja").write_text(CALLING)
+    asked = {"role": "user", "content": "ab?"}
+    chat = json.dumps([asked, {"role": "assistant", "content": "", **turn}])
+    keys = 'models = { calling = "calling" }\ntext = "chat_json"\n'
+    rows = [{"text": "x", "chat_json": chat}]
+    path = tmp_path / "r"
+    store = evaluated(path, tmp_path, keys, rows, ["calling"])
+    told = store.find("evaluation").measures["systems"]["calling"]
+    assert told["came"] == {"scored": 1}
+    assert (told["bytes"], told["tokens"]) == (size, size + around + 1)  # a byte a token
+    assert told["bits_per_byte"] == pytest.approx(told["nats"] / math.log(2) / size)
+    if "tool_calls" in turn:  # the plain template passes over calls
+        with pytest.raises(InputError, match="one: its template leaves out calls of tools"):
+            evaluated(tmp_path / "plain", models, keys.replace("calling", "one"), rows, ["one"])
 
 
 def test_a_model_answers_rows_itself_and_a_verifier_scores_it(models, tmp_path):

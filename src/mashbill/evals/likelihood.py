@@ -3,7 +3,10 @@
 A token is not the same for two tokenizers; a byte is. So models are compared by bits per byte, the
 sum of a text's negative log-probabilities over its bytes, and perplexity by token stands beside it
 with the number of tokens. Of conversations the turns of the assistant are weighed, in the words of
-the model's own template, and the bytes are those of what the assistant said.
+the model's own template, and the bytes are those of all that the assistant said there: what it
+thought, what it wrote, and the tools that it called with their arguments, as the rows have them.
+What the template writes around these is weighed, too, and has no bytes, since each model has its
+own: bytes are the same for all.
 """
 
 from __future__ import annotations
@@ -28,8 +31,9 @@ from mashbill.files.rows.chat import is_chat
 from mashbill.files.rows.conversations import UnfitError, in_order, turns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from mashbill.core.chat import Turn
     from mashbill.core.stage import StageContext
     from mashbill.evals.evaluate import EvaluateSpec
 
@@ -93,8 +97,18 @@ def _texts(rows: pa.Table, spec: EvaluateSpec) -> list[Text]:
 
 def _bytes(text: Text) -> int:
     if isinstance(text, Conversation):
-        return sum(len(turn.content.encode()) for turn in text.said_by("assistant"))
+        said = (part for turn in text.said_by("assistant") for part in _said(turn))
+        return sum(len(part.encode()) for part in said)
     return len(text.encode()) if text else 0
+
+
+def _said(turn: Turn) -> Iterator[str]:
+    """Yield all that a turn of the assistant says, as it is tokenised."""
+    yield turn.reasoning
+    yield turn.content
+    for call in turn.tool_calls:
+        yield call.name
+        yield call.arguments
 
 
 def _system(
@@ -152,6 +166,13 @@ def _reader(stage: str, texts: Sequence[Text], ctx: StageContext) -> Any:
         if not isinstance(text, Conversation):
             return [text]
         try:
+            if any(turn.tool_calls for turn in text) and not encoder.writes_calls():
+                msg = (
+                    f"{stage}: its template leaves out calls of tools, and conversations of the "
+                    "rows have some: what is not written cannot be weighed; leave these rows or "
+                    "this model out"
+                )
+                raise InputError(msg)
             return list(encoder.conversation(text))
         except TeacherError as error:
             msg = f"{stage}: its template cannot write a conversation of the rows: {error}"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from mashbill.core.chat import Turn
+from mashbill.core.chat import ToolCall, Turn
 from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.parsing import json_value
 from mashbill.core.thinking import MARKS
@@ -66,6 +66,7 @@ class ConversationTokens:
         """token ids that end an answer or a text; the first is taught where a template has none"""
         self._chat: ChatTemplate | None = None
         self._form: Form | None = None
+        self._calls: bool | None = None
 
     @property
     def chat(self) -> ChatTemplate:
@@ -135,6 +136,18 @@ class ConversationTokens:
             sequence.thought += thought
             so_far = asked + whole
         return found
+
+    def writes_calls(self) -> bool:
+        """Return whether the template writes calls of tools, and does not pass over them.
+
+        Raises:
+            TeacherError: if it refuses a call.
+        """
+        if self._calls is None:
+            turn = Turn("assistant", tool_calls=(ToolCall("call00001", _PROBE, "{}"),))
+            turns = [self._value(one, []) for one in (Turn("user", "a"), turn)]
+            self._calls = _PROBE in self.chat.filled(turns, begins=False)
+        return self._calls
 
     def _begin_of(self, text: str, kept: Sequence[str]) -> list[int]:
         """Return what every text begins with, unless the template has written it."""
