@@ -23,6 +23,8 @@ source = "rows.jsonl"
 generator = "by"
 license = "CC0-1.0"
 """
+HELD = ROWS.replace("[stages.said]", "[stages.held]")
+"""the same rows as another stage's, held out"""
 SFT = """
 [stages.student]
 kind = "sft"
@@ -45,12 +47,17 @@ def rows(times=4):
     ]
 
 
+def with_rows(stages):
+    """Return stages below those that make their rows."""
+    return ROWS + (HELD if 'heldout = "held"' in stages else "") + stages
+
+
 def run(folder, stages=SFT, given=None, **base):
     """Train a student on some rows; return the store."""
     made = make_base(folder / "base", **base)
     store = run_stages(
         folder,
-        BASE.replace("DIGEST", digest_of(made)) + ROWS + stages,
+        BASE.replace("DIGEST", digest_of(made)) + with_rows(stages),
         {"rows.jsonl": rows() if given is None else given},
     )
     return store, made

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from tests_tiny_base import make_base
-from tests_training import BASE, ROWS, SFT, digest_of, rows
+from tests_training import BASE, ROWS, SFT, digest_of, rows, with_rows
 
 from mashbill.core.store import Store
 
@@ -48,8 +48,8 @@ def steps_of(store):
 def sft(folder, method):
     """A recipe of fine-tuning."""
     base = make_base(folder / "base")
-    stages = SFT.replace("epochs = 6", "steps = 90") + f'method = "{method}"\nheldout = "said"\n'
-    return BASE.replace("DIGEST", digest_of(base)) + ROWS + stages
+    stages = SFT.replace("epochs = 6", "steps = 90") + f'method = "{method}"\nheldout = "held"\n'
+    return BASE.replace("DIGEST", digest_of(base)) + with_rows(stages)
 
 
 def distilling(folder, how):

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests_support import run_stages
 from tests_tiny_base import make_base
-from tests_training import BASE, ROWS, SFT, digest_of, rows, student_of
+from tests_training import BASE, SFT, digest_of, rows, student_of, with_rows
 from transformers import AutoModelForCausalLM
 
 from mashbill.core.model import Decoding
@@ -33,7 +33,7 @@ def make_kind(folder, kind, **more):
 
 def run(folder, kind, keys, given=None, **more):
     base = make_kind(folder / "base", kind, **more)
-    told = BASE.replace("DIGEST", digest_of(base)) + ROWS + SFT + keys
+    told = BASE.replace("DIGEST", digest_of(base)) + with_rows(SFT + keys)
     return run_stages(folder, told, {"rows.jsonl": rows() if given is None else given})
 
 
@@ -41,9 +41,9 @@ def run(folder, kind, keys, given=None, **more):
     ("kind", "keys", "packed"),
     [
         ("mamba", 'method = "full"\n', False),
-        ("mamba", 'targets = ["in_proj"]\nheldout = "said"\n', False),
+        ("mamba", 'targets = ["in_proj"]\nheldout = "held"\n', False),
         ("mamba", 'targets = ["in_proj"]\nmerge = false\n', False),
-        ("falcon_mamba", 'method = "full"\nheldout = "said"\n', False),
+        ("falcon_mamba", 'method = "full"\nheldout = "held"\n', False),
         ("bloom", 'method = "full"\n', False),
         ("gpt2", 'method = "full"\n', True),
         ("gpt2", "merge = false\n", True),

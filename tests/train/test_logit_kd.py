@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests_support import run_stages
 from tests_tiny_base import make_base
-from tests_training import digest_of
+from tests_training import digest_of, with_rows
 from transformers import AutoModelForCausalLM
 
 from mashbill.core.curves import read_curves
@@ -79,7 +79,7 @@ def run(folder, stages, given=None, teachers=TEACHER, **base):
     big = make_base(folder / "big", **base)
     peaked(big)
     data = {"rows.jsonl": rows() if given is None else given}
-    return run_stages(folder, ROWS + stages, data, teachers.replace("DIGEST", digest_of(big)))
+    return run_stages(folder, with_rows(stages), data, teachers.replace("DIGEST", digest_of(big)))
 
 
 def peaked(folder):
@@ -160,7 +160,7 @@ def test_every_learned_token_is_taught_and_no_other(tmp_path):
 @pytest.mark.parametrize("how", ["cached", "live"])
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, how, monkeypatch):
     stages = (CACHE + STUDENT) if how == "cached" else LIVE
-    stages += 'heldout = "said"\nce_weight = 0.3\n'
+    stages += 'heldout = "held"\nce_weight = 0.3\n'
     whole = run(tmp_path / "whole", stages)
     monkeypatch.setattr(checkpoint, "_EVERY", 0.0)
     monkeypatch.setattr(checkpoint, "_SHARE", 0.0)

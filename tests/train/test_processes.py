@@ -198,6 +198,13 @@ source = "rows.jsonl"
 generator = "by"
 license = "CC0-1.0"
 
+[stages.held]
+kind = "import"
+title = "answers"
+source = "rows.jsonl"
+generator = "by"
+license = "CC0-1.0"
+
 [stages.lm]
 kind = "sft"
 inputs = ["said"]
@@ -206,7 +213,7 @@ batch = 4
 steps = 6
 rate = 0.02
 dtype = "float32"
-heldout = "said"
+heldout = "held"
 method = "METHOD"
 """
 

@@ -84,7 +84,7 @@ def test_weights_are_rounded_in_memory_too_and_nothing_else_is(tmp_path, dtype):
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_run_that_was_cut_off_ends_with_the_same_bits(tmp_path, method, monkeypatch):
     """Wherever it was: the curve and the weights are those of a run that was not."""
-    stages = SFT + f'method = "{method}"\nsteps = 9\nheldout = "said"\n'
+    stages = SFT + f'method = "{method}"\nsteps = 9\nheldout = "held"\n'
     if method == "lora":
         stages += "dropout = 0.1\n"
     whole, _ = run(tmp_path / "whole", stages)

@@ -12,7 +12,7 @@ from mashbill.core.source import Channel
 from mashbill.core.stage import Uses
 from mashbill.core.use import StudentKind
 from mashbill.models.learned_rows import LearnedRowKeys
-from mashbill.train.input_weights import check_weights
+from mashbill.train.input_keys import check_held_out, check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,6 +78,8 @@ class LearningSpec(LearnedRowKeys):
     @model_validator(mode="after")
     def _weights_are_of_inputs(self) -> LearningSpec:
         check_weights(self.weights, self.inputs)
+        instead = "name a dataset of other rows, such as a range that `split` takes"
+        check_held_out(self.heldout, self.inputs, instead)
         return self
 
     def uses(self) -> tuple[Uses, ...]:

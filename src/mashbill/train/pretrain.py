@@ -24,7 +24,7 @@ from mashbill.core.extras import needs
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
-from mashbill.train.input_weights import check_weights
+from mashbill.train.input_keys import check_held_out, check_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,9 +110,7 @@ class PretrainSpec(StageSpec):
         if self.heldout and self.heldout_share:
             msg = "heldout names a dataset, and heldout_share draws rows of the inputs; set one"
             raise ValueError(msg)
-        if self.heldout in self.inputs:
-            msg = f"heldout names {self.heldout!r}, which is learned from; set heldout_share"
-            raise ValueError(msg)
+        check_held_out(self.heldout, self.inputs, "set heldout_share")
         return self
 
     @model_validator(mode="after")

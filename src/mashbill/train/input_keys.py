@@ -1,4 +1,4 @@
-"""Weights of datasets in a loss, as recipes say them."""
+"""What recipes say of a trainer's datasets: their weights in the loss, and what is held out."""
 
 from __future__ import annotations
 
@@ -27,3 +27,19 @@ def check_weights(weights: Mapping[str, float], inputs: Sequence[str]) -> None:
         if not 0 < weight <= _MOST:
             msg = f"weights.{name} = {weight} must be above 0; leave the dataset out for none"
             raise ValueError(msg)
+
+
+def check_held_out(heldout: str, inputs: Sequence[str], instead: str) -> None:
+    """Check that what is held out is not learned from: its loss would be the training's.
+
+    Args:
+        heldout: dataset; empty if there is none.
+        inputs: datasets that are learned from.
+        instead: what to do.
+
+    Raises:
+        ValueError: naming the key, what it is, and what to do.
+    """
+    if heldout in inputs:
+        msg = f"heldout names {heldout!r}, which is learned from; {instead}"
+        raise ValueError(msg)
