@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests_tables import table
 
 from mashbill.core.paired import (
+    ALIKE,
+    SAME,
     Difference,
+    beyond_chance,
     difference_of,
     difference_of_seeds,
     flipped,
@@ -19,7 +23,7 @@ from mashbill.core.paired import (
     sign_test,
     spread_of,
 )
-from mashbill.core.resampling import interval, resampled, shares, unit_sums
+from mashbill.core.resampling import interval, joined, resampled, shares, unit_sums, units_by
 from mashbill.core.student_t import quantile, two_sided
 
 stats = pytest.importorskip("scipy.stats")
@@ -212,3 +216,183 @@ def test_seeds_in_another_number_are_not_paired() -> None:
     found = difference_of(one, other, 0)
     assert found.difference == pytest.approx(one.mean() - other.mean())
     assert found.low < found.difference < found.high
+
+
+def _units(draw, rows: int) -> np.ndarray | None:
+    units = draw(st.none() | st.lists(st.integers(0, 4), min_size=rows, max_size=rows))
+    return None if units is None else np.array(units)
+
+
+@st.composite
+def attempts_in_another_order(draw):
+    """Return scores of attempts, shape (rows, attempts), the same in another order, and units."""
+    rows, count = draw(st.integers(1, 30)), draw(st.integers(1, 6))
+    score = st.integers(0, 10).map(lambda tenths: tenths / 10) | st.floats(0, 1)
+    seen = [[draw(score) for _ in range(count)] for _ in range(rows)]
+    moved = [draw(st.permutations(row)) for row in seen]
+    return np.array(seen), np.array(moved), _units(draw, rows)
+
+
+@given(attempts_in_another_order(), st.booleans())
+def test_the_order_of_attempts_wins_nothing(made, by_seed: bool) -> None:
+    seen, moved, units = made
+    means = [(own.sum(axis=1) / own.shape[1]) for own in (seen, moved)]
+    one, other = (seen.T, moved.T) if by_seed else means
+    found = difference_of(one, other, 0, units=units, draws=200)
+    assert (found.wins, found.losses, found.ties) == (0, 0, len(seen))
+    assert (found.difference, found.p) == (0, 1)
+    assert not found.is_beyond
+
+
+@given(st.data())
+def test_rows_in_another_order_within_their_units_win_nothing(data) -> None:
+    tenths = st.integers(0, 10).map(lambda number: number / 10)
+    groups = data.draw(st.lists(st.lists(tenths, min_size=1, max_size=5), min_size=1, max_size=12))
+    moved = [data.draw(st.permutations(group)) for group in groups]
+    units = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    found = difference_of(
+        np.concatenate(groups), np.concatenate(moved), 0, units=units, draws=200
+    )  # fmt: skip
+    assert (found.difference, found.p) == (0, 1)
+    assert not found.is_beyond
+
+
+def test_what_rounding_leaves_is_no_win() -> None:
+    """20 rows differed by 5.6e-17 each, in one direction: p = 1.9e-6."""
+    one, other = (0.1 + 0.2 + 0.3) / 3, (0.3 + 0.2 + 0.1) / 3
+    assert one != other
+    found = difference_of(np.full(20, one), np.full(20, other), 0)
+    assert (found.difference, found.low, found.high, found.p, found.ties) == (0, 0, 0, 1, 20)
+    over_seeds = difference_of_seeds([one] * 5, [other] * 5)
+    assert (over_seeds.difference, over_seeds.p, over_seeds.ties) == (0, 1, 5)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_small_differences_that_are_real_stay(scale: float) -> None:
+    found = difference_of(np.full(20, 1 + 1e-9) * scale, np.full(20, scale), 0)
+    assert found.wins == 20
+    assert found.is_beyond
+
+
+@pytest.mark.parametrize("value", [0.5, 0.25, 0.1, 1e-30, 1e9])
+@pytest.mark.parametrize("seeds", [2, 3, 20])
+def test_seeds_that_all_differ_alike_prove_nothing(value: float, seeds: int) -> None:
+    found = difference_of_seeds([0.1 + 0.2 + value] * seeds, [0.3] * seeds)
+    if found.difference:
+        assert found.test == ALIKE
+        assert math.isnan(found.p)
+        assert math.isnan(found.low)
+    assert not found.is_beyond
+    assert math.isnan(spread_of([value] * seeds).low)
+    assert spread_of([value] * seeds).sd == 0
+
+
+SOME = st.sampled_from([0.0, 1.0, 0.5, 0.25, 0.1, NAN]) | st.floats(0, 1)
+
+
+@st.composite
+def two_systems(draw):
+    rows = draw(st.integers(1, 12))
+    alike = draw(st.booleans())  # all rows of a seed alike: where intervals have no width
+    seeds = st.integers(1, 3)
+
+    def system():
+        own = [draw(SOME)] * rows if alike else [draw(SOME) for _ in range(rows)]
+        return np.array([own for _ in range(draw(seeds))])
+
+    return system(), system(), _units(draw, rows)
+
+
+@given(two_systems())
+def test_nothing_is_beyond_chance_without_a_width_or_an_exact_p(made) -> None:
+    one, other, units = made
+    found = difference_of(one, other, 0, units=units, draws=200)
+    seen = 1 if units is None else len(np.unique(units))
+    if found.is_beyond:
+        assert found.low <= found.high
+        assert found.p <= 0.05
+        assert seen > 1 or units is None
+        assert found.low < found.high or "exact" in found.test
+    seeds = min(len(one), len(other))
+    over = difference_of_seeds(one[:seeds, 0].tolist(), other[:seeds, 0].tolist())
+    assert not over.is_beyond or over.low < over.high
+
+
+NO_P: dict = {"p": None}
+
+
+@table(
+    ("told", "beyond"),
+    [
+        ({"low": 0.1, "high": 0.2}, True),  # as an earlier release had it, without p
+        ({"low": -0.2, "high": -0.1} | NO_P, True),
+        ({"low": 0.2, "high": 0.2} | NO_P, False),
+        ({"low": 0.2, "high": 0.2, "p": 0.03}, True),
+        ({"low": 0.2, "high": 0.2, "p": 0.06}, False),
+        ({"low": 0.2, "high": 0.1} | NO_P, False),
+        ({"low": 0.2, "high": 0.1, "p": 0.001}, False),
+        ({"low": None, "high": None, "p": 0.001}, False),
+        ({"low": NAN, "high": NAN, "p": 0.001}, False),
+        ({"low": 0.1, "high": math.inf, "p": 0.001}, False),
+        ({"low": 0.1, "high": 0.2, "p": NAN}, True),
+        ({"low": 0.1, "high": True, "p": 0.001}, False),
+        ({"low": 0.0, "high": 0.2, "p": 0.001}, False),
+        ({}, False),
+    ],
+)
+def test_what_is_told_is_beyond_chance(told: dict, beyond: bool) -> None:
+    assert beyond_chance(told) is beyond
+
+
+def test_scores_that_are_no_numbers_are_in_no_pair() -> None:
+    found = difference_of(np.array([math.inf, 1, 0, 1]), np.array([math.inf, -math.inf, 1, 0]), 0)
+    assert (found.pairs, found.unpaired) == (2, 2)
+    seeds = difference_of_seeds([math.inf, 1.0], [0.5, 0.5])
+    assert (seeds.pairs, seeds.unpaired) == (1, 1)
+
+
+CELLS = st.sampled_from(["a", "b", None, 1, 2.5, NAN, True])
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12))
+def test_rows_belong_together_by_all_columns(rows) -> None:
+    found = units_by([*zip(*rows, strict=True)])
+    for (one, mine), (other, theirs) in itertools.combinations(zip(rows, found, strict=True), 2):
+        has_all = all(cell is not None and cell == cell for cell in (*one, *other))  # noqa: PLR0124
+        assert (mine == theirs) == (has_all and one == other)
+
+
+@given(st.data())
+def test_rows_that_belong_together_by_either_are_joined(data) -> None:
+    rows = data.draw(st.integers(1, 12))
+    numbers = st.lists(st.integers(0, 4), min_size=rows, max_size=rows)
+    one, other = (units_by([data.draw(numbers)]) for _ in range(2))
+    parts = [{row} for row in range(rows)]
+    for units in (one, other):
+        for unit in set(units.tolist()):
+            own = set(np.flatnonzero(units == unit).tolist())
+            touched = [part for part in parts if part & own]
+            parts = [part for part in parts if not part & own] + [set().union(*touched)]
+    found = joined(one, other)
+    assert {frozenset(np.flatnonzero(found == unit).tolist()) for unit in found} == {
+        frozenset(part) for part in parts
+    }
+    assert sorted(set(found.tolist())) == [*range(len(parts))]
+
+
+def test_why_there_is_no_interval() -> None:
+    ones, nothing = np.ones(4), np.zeros(4)
+    assert difference_of(ones, nothing, 0).lacks == ""
+    assert difference_of(ones, nothing, 0, units=np.zeros(4, int)).lacks == (
+        "all pairs belong together"
+    )
+    assert difference_of(ones[:1], nothing[:1], 0).lacks == "a single pair tells none"
+    assert difference_of(ones * NAN, nothing, 0).lacks == "there is no pair"
+    assert difference_of_seeds([0.75, 0.75], [0.5, 0.5]).lacks == ALIKE
+    assert difference_of_seeds([0.5, 0.5], [0.5, 0.5]).lacks == SAME
+
+
+def test_what_other_comparisons_explain_is_not_beyond_chance() -> None:
+    found = [difference_of(np.ones(6), np.zeros(6), 0) for _ in range(3)]
+    assert all(one.is_beyond_all for one in found)
+    assert [(one.is_beyond, one.is_beyond_all) for one in holm(found)] == [(True, False)] * 3

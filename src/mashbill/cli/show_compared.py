@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _COLUMNS = 6  # measures that a terminal shows beside each other
 _LINES = 12  # keys or artifacts that differ
 _GAPS = 20
+_BY_ITSELF = "beyond chance by itself, and not once all differences count"
 
 
 def print_apart(apart: Sequence[Apart]) -> None:
@@ -91,11 +92,13 @@ def _gap(one: Measure, gap: Gap) -> list[str | tuple[str, str]]:
     head = f"{gap.first} - {gap.second}, {one.title}: {found.difference:+.3f}"
     why = f"; {gap.why}" if gap.why else ""
     if math.isnan(found.low):
-        return [head, f", without an interval{why or ': a single pair tells none'}"]
+        return [head, f", without an interval{why or f': {found.lacks}'}"]
     p = found.p if found.p_corrected is None else found.p_corrected
     said = "" if math.isnan(p) else f", p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
     if said and found.p_corrected is not None:
         said += " (Holm)"
     by = f"; paired by {gap.by}, {found.pairs:,} pairs" if gap.by else ""
-    mark = (", beyond chance", "green") if found.is_beyond else ""
-    return [f"{head} ({found.low:+.3f} to {found.high:+.3f}{said}{by}{why})", mark]
+    told = f"{head} ({found.low:+.3f} to {found.high:+.3f}{said}{by}{why})"
+    if found.is_beyond_all:
+        return [told, (", beyond chance", "green")]
+    return [told, f", {_BY_ITSELF}" if found.is_beyond else ""]

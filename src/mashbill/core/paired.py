@@ -15,11 +15,19 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from mashbill.core.resampling import DRAWS, interval, resampled, shares, unit_sums
+from mashbill.core.resampling import (
+    DRAWS,
+    ROUNDING,
+    interval,
+    resampled,
+    settled,
+    shares,
+    unit_sums,
+)
 from mashbill.core.student_t import quantile, two_sided
 
 if TYPE_CHECKING:
@@ -29,6 +37,9 @@ _EXACT = 16  # units that differ, of which all flips of signs are counted
 _KINDS = 512
 _UNITS = 5_000  # of more, flips follow the normal distribution
 _AT_ONCE = 4_000_000
+ALIKE = "all seeds differ alike, which does not say how far seeds lie apart"
+SAME = "no seed differs"
+_PAIR = 2
 LEVEL = 0.05
 """probability by chance up to which a difference is told as one"""
 
@@ -62,6 +73,20 @@ class Difference:
         """Whether it is beyond chance: see :func:`beyond_chance`."""
         return beyond_chance(self.as_json())
 
+    @property
+    def is_beyond_all(self) -> bool:
+        """Whether it is beyond chance, also once all that are told with it count."""
+        return self.is_beyond and (self.p_corrected is None or self.p_corrected <= LEVEL)
+
+    @property
+    def lacks(self) -> str:
+        """Why there is no interval; empty if there is one."""
+        if not math.isnan(self.low):
+            return ""
+        if self.pairs < _PAIR:
+            return "a single pair tells none" if self.pairs else "there is no pair"
+        return self.test if self.test in (ALIKE, SAME) else "all pairs belong together"
+
     def as_json(self) -> dict[str, Any]:
         """Return it for a manifest; a number that there is not is null."""
         told = {
@@ -79,19 +104,21 @@ def beyond_chance(told: Mapping[str, Any]) -> bool:
     """Return whether a difference is more than chance would give: its interval does not include 0.
 
     Of few pairs that all differ alike an interval by resampling has no width, so ``p`` has to say
-    the same, where it is told: two rows of two are no difference.
+    the same, where it is told: two rows of two are no difference. Where it is not, an interval
+    without width says nothing.
 
     Args:
         told: as :meth:`Difference.as_json` has it, or an earlier release had it, without ``p``.
     """
     low, high, p = told.get("low"), told.get("high"), told.get("p")
-    if not (_is_number(low) and _is_number(high)) or told["low"] <= 0 <= told["high"]:
+    if not (_is_number(low) and _is_number(high)) or low <= 0 <= high or low > high:
         return False
-    return not _is_number(p) or told["p"] <= LEVEL
+    return p <= LEVEL if _is_number(p) else low < high
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and -math.inf < value < math.inf
 
 
 def difference_of(
@@ -115,24 +142,27 @@ def difference_of(
         draws: resamples.
     """
     one, other = np.atleast_2d(first), np.atleast_2d(second)
-    scored = ~(np.isnan(one).any(axis=0) | np.isnan(other).any(axis=0))
+    scored = np.isfinite(one).all(axis=0) & np.isfinite(other).all(axis=0)
     one, other = one[:, scored], other[:, scored]
     weight = np.ones(one.shape[1]) if weights is None else weights[scored].astype(np.float64)
-    gap = one.mean(axis=0) - other.mean(axis=0)
+    sizes = np.abs(np.concatenate([one, other])).max(axis=0)
+    gap = settled(one.mean(axis=0) - other.mean(axis=0), sizes)
     unpaired = int((~scored).sum())
     if not weight.sum():
         nothing = math.nan
         return Difference(nothing, nothing, nothing, nothing, "no pairs", 0, 0, 0, 0, unpaired)
     own = None if units is None else np.unique(units[scored], return_inverse=True)[1]
-    by_unit = unit_sums(np.stack([gap * weight, weight]), own)
+    by_unit = unit_sums(np.stack([gap * weight, weight, sizes * weight]), own)
+    by_unit[0] = settled(by_unit[0], by_unit[2])
     if len(one) == len(other) == 1:
-        low, high = interval(by_unit, seed, shares, draws)
+        low, high = interval(by_unit[:2], seed, shares, draws)
     else:
         low, high = _over_seeds([one * weight, other * weight], weight, own, seed, draws)
     if by_unit.shape[1] < 2:
         low = high = math.nan  # one unit does not say how far units lie apart
     p, test = flipped(by_unit[0], seed, draws)
-    mean = float((gap * weight).sum() / weight.sum())
+    ends = np.array([(gap * weight).sum() / weight.sum(), low, high])
+    mean, low, high = settled(ends, (sizes * weight).sum() / weight.sum()).tolist()
     return Difference(mean, low, high, p, test, gap.size, *_counted(gap), unpaired)
 
 
@@ -196,7 +226,7 @@ def flipped(gaps: np.ndarray, seed: int, draws: int = DRAWS) -> tuple[float, str
     if not len(sizes):
         return 1.0, "no pair differs"
     wins = int((gaps > 0).sum())
-    if sizes.max() - sizes.min() <= 1e-12 * sizes.max():
+    if sizes.max() - sizes.min() <= ROUNDING * sizes.max():
         return sign_test(wins, len(sizes) - wins), "exact sign test"
     seen = abs(float(gaps.sum()))
     least = seen - 1e-9 * float(sizes.sum())
@@ -270,7 +300,8 @@ class Spread:
     sd: float
     """standard deviation over the seeds (divided by one less than there are); NaN of one"""
     low: float
-    """lower bound of the mean's 95% interval over seeds, by Student's t; NaN of one"""
+    """lower bound of the mean's 95% interval over seeds, by Student's t; NaN of one, and where all
+    are alike, which does not say how far seeds lie apart"""
     high: float
     seeds: int
 
@@ -289,7 +320,9 @@ def spread_of(values: Sequence[float]) -> Spread:
     mean = float(found.mean())
     if len(found) == 1:
         return Spread(mean, math.nan, math.nan, math.nan, 1)
-    sd = float(found.std(ddof=1))
+    sd = float(settled(found.std(ddof=1), np.abs(found).max()))
+    if not sd:
+        return Spread(mean, sd, math.nan, math.nan, len(found))
     half = quantile(1 - LEVEL / 2, len(found) - 1) * sd / math.sqrt(len(found))
     return Spread(mean, sd, mean - half, mean + half, len(found))
 
@@ -298,7 +331,8 @@ def difference_of_seeds(first: Sequence[float], second: Sequence[float]) -> Diff
     """Return how two arms differ that ran under the same seeds, one number each.
 
     Interval and ``p`` are those of the paired t test: with few seeds, flips of signs could not tell
-    anything (five have p = 0.0625 at the least). A seed that one of them lacks (NaN) is no pair.
+    anything (five have p = 0.0625 at the least). Where all seeds differ alike, there is neither: it
+    is not known how far seeds lie apart. A seed that one of them lacks (NaN) is no pair.
 
     Args:
         first: a number of each seed.
@@ -307,20 +341,20 @@ def difference_of_seeds(first: Sequence[float], second: Sequence[float]) -> Diff
     Raises:
         ValueError: if they are not as many.
     """
-    gaps = np.array([a - b for a, b in zip(first, second, strict=True)], np.float64)
-    paired = gaps[~np.isnan(gaps)]
+    both = np.array([*zip(first, second, strict=True)], np.float64).reshape(-1, 2)
+    known = both[np.isfinite(both).all(axis=1)]
+    sizes = np.abs(known).max(axis=1)
+    paired = settled(known[:, 0] - known[:, 1], sizes)
+    unpaired, counted = len(both) - len(paired), _counted(paired)
     told = spread_of(paired.tolist())
-    unpaired = len(gaps) - len(paired)
-    p = math.nan
-    if told.seeds > 1:
-        error = told.sd / math.sqrt(told.seeds)
-        if error:
-            p = two_sided(told.mean / error, told.seeds - 1)
-        elif not told.mean:
-            p = 1.0
-    test = "paired t test over seeds" if told.seeds > 1 else "too few seeds"
-    counted = _counted(paired)
-    return Difference(told.mean, told.low, told.high, p, test, len(paired), *counted, unpaired)
+    test, p, low, high = "too few seeds", math.nan, told.low, told.high
+    if told.seeds > 1 and told.sd > ROUNDING * float(sizes.max()):
+        test = "paired t test over seeds"
+        p = two_sided(told.mean / (told.sd / math.sqrt(told.seeds)), told.seeds - 1)
+    elif told.seeds > 1:
+        low = high = math.nan
+        test, p = (ALIKE, math.nan) if paired.any() else (SAME, 1.0)
+    return Difference(told.mean, low, high, p, test, len(paired), *counted, unpaired)
 
 
 def _counted(gaps: np.ndarray) -> tuple[int, int, int]:

@@ -8,18 +8,33 @@ often as there are, with going back (Efron and Tibshirani, "An Introduction to t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 DRAWS = 10_000
 _KINDS = 512  # distinct units: of more, single ones are drawn
 _UNITS = 5_000  # of more, sums are drawn from the normal distribution that they tend to
 _AT_ONCE = 4_000_000  # units drawn at once
 _ENDS = (0.025, 0.975)
+ROUNDING = 1e-12
+"""of the numbers' size: what differs by less is the same"""
+
+
+def settled(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return differences, 0 where they are what rounding leaves of numbers that are the same.
+
+    A mean of 0.1, 0.2 and 0.3 is not that of 0.3, 0.2 and 0.1 to the last bit, and no system is
+    better for the order that its attempts came in.
+
+    Args:
+        values: of any shape.
+        sizes: how large the numbers are that they are differences or sums of, not below 0.
+    """
+    return np.where(np.abs(values) <= ROUNDING * sizes, 0.0, values)
 
 
 def unit_sums(values: np.ndarray, units: np.ndarray | None) -> np.ndarray:
@@ -34,6 +49,45 @@ def unit_sums(values: np.ndarray, units: np.ndarray | None) -> np.ndarray:
         return values
     count = int(units.max()) + 1 if len(units) else 0
     return np.stack([np.bincount(units, series, count) for series in values])
+
+
+def units_by(columns: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Return the unit of each row, counted from 0 as they come, shape (rows,).
+
+    Rows belong together where all columns are alike; one without a value in any is its own unit.
+
+    Args:
+        columns: cells of each column, one a row; at least one column.
+    """
+    known: dict[Any, int] = {}
+    found = np.empty(len(columns[0]), np.int64)
+    for place, row in enumerate(zip(*columns, strict=True)):
+        lacks = any(cell is None or cell != cell for cell in row)  # noqa: PLR0124 - NaN
+        cells = tuple(cell if isinstance(cell, str | int) else str(cell) for cell in row)
+        found[place] = known.setdefault((None, place) if lacks else cells, len(known))
+    return found
+
+
+def joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return units of rows that belong together by one of two, over any number of steps.
+
+    Args:
+        one: the unit of each row, counted from 0, shape (rows,).
+        other: its unit by the other.
+    """
+    if np.array_equal(one, other):
+        return one
+    found = one
+    while True:
+        # Each unit gets the least number that any of its rows has, by the other and by the one.
+        new = found
+        for units in (other, one):
+            least = np.full(int(units.max()) + 1, len(units))
+            np.minimum.at(least, units, new)
+            new = least[units]
+        if np.array_equal(new, found):
+            return np.asarray(np.unique(found, return_inverse=True)[1])
+        found = new
 
 
 def resampled(values: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.paired import difference_of, holm, seeds_drawn
-from mashbill.core.resampling import DRAWS, resampled, unit_sums
+from mashbill.core.resampling import DRAWS, ROUNDING, resampled, unit_sums
 from mashbill.evals.measured import Measured, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Pair = tuple[str, str]
-_ROUNDING = 1e-12
 
 
 def compared(
@@ -71,7 +70,10 @@ def retained(
         mean = mean_of(other, seed, units, known)
         if not mean.rows:
             told["why"] = "no row has a score of both"
-        elif not min(mean.low, mean.value - _ROUNDING) > chance + _ROUNDING:
+        elif math.isnan(mean.low):
+            told["why"] = f"the teacher's score, {mean.value:.3f}, has no interval that could say "
+            told["why"] += f"whether it is above chance ({chance:.3f})"
+        elif not min(mean.low, mean.value - ROUNDING) > chance + ROUNDING:
             told["why"] = (
                 f"the teacher's score, {mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f}), is "
                 f"not above chance ({chance:.3f}) beyond its interval"
@@ -86,7 +88,10 @@ def retained(
 def _ratio(
     one: np.ndarray, other: np.ndarray, units: np.ndarray | None, seed: int
 ) -> dict[str, float | None]:
-    """Return the ratio of two means with its 95% interval, over seeds and units drawn again."""
+    """Return the ratio of two means with its 95% interval, over seeds and units drawn again.
+
+    Where all draws have one ratio, as of two that are right everywhere, there is no interval.
+    """
     sums = unit_sums(np.concatenate([one, other]), units)
     told = {"ratio": float(one.mean() / other.mean()), "low": math.nan, "high": math.nan}
     if sums.shape[1] > 1:
@@ -97,5 +102,7 @@ def _ratio(
             ratios = student / seeds_drawn(teacher, random)
         ratios = ratios[np.isfinite(ratios)]
         if len(ratios):
-            told["low"], told["high"] = map(float, np.quantile(ratios, [0.025, 0.975]))
+            low, high = map(float, np.quantile(ratios, [0.025, 0.975]))
+            if high - low > ROUNDING * max(abs(low), abs(high)):
+                told["low"], told["high"] = low, high
     return {key: None if math.isnan(value) else value for key, value in told.items()}

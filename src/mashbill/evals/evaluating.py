@@ -13,6 +13,7 @@ from mashbill.core.dataset import Dataset
 from mashbill.core.errors import InputError
 from mashbill.core.evaluation import Result
 from mashbill.core.record import user_columns
+from mashbill.core.resampling import units_by
 from mashbill.core.verifier import Case
 from mashbill.evals.answers import Answers, answers_of
 from mashbill.evals.by_label import GOLD, gold_of, labelled, majority_of
@@ -90,10 +91,14 @@ class Evaluating:
         return columns
 
     def kept_of_rows(self, rows: pa.Table) -> list[str]:
-        """Return the columns of the rows that go along: of labels those that always did."""
+        """Return the columns of the rows that go along: of labels those that always did.
+
+        By which columns rows belong together has to be known whenever they are compared later.
+        """
         if self._spec.metric != "accuracy":
             return user_columns(rows.column_names)
-        return [name for name in ("text", GOLD) if name in rows.column_names]
+        kept = dict.fromkeys(("text", GOLD, *(self._spec.group or ())))
+        return [name for name in kept if name in rows.column_names]
 
     def _answers(self, made: str | tuple[str, ...]) -> list[Answers]:
         spec, ctx = self._spec, self._ctx
@@ -108,7 +113,7 @@ class Evaluating:
             return {name: labelled(name, made, gold) for name, made in self._made.items()}
         if spec.metric == "score":
             return self._scored()
-        return weighed(spec, self._rows, self._ctx)
+        return weighed(spec, self._rows, self._ctx, self._units)
 
     def _scored(self) -> dict[str, Measured]:
         spec, ctx = self._spec, self._ctx
@@ -221,15 +226,7 @@ class Evaluating:
 
     def _grouped(self, columns: tuple[str, ...]) -> np.ndarray:
         """Return the group of each row, counted from 0; one without a value is its own."""
-        cells = [self._column(name, "group") for name in columns]
-        known: dict[Any, int] = {}
-        found = np.empty(self._rows.num_rows, np.int64)
-        for place in range(self._rows.num_rows):
-            key = tuple(column[place] for column in cells)
-            if any(cell is None for cell in key):
-                key = (None, place)
-            found[place] = known.setdefault(key, len(known))
-        return found
+        return units_by([self._column(name, "group") for name in columns])
 
     def _levels_of(self, name: str) -> dict[str, np.ndarray]:
         cells = [_NO_LEVEL if cell is None else str(cell) for cell in self._column(name, "level")]
@@ -244,7 +241,7 @@ class Evaluating:
         return {value: all_ == value for value in values}
 
     def _column(self, name: str, key: str) -> list[Any]:
-        """Return the cells of a column of the rows, what is no plain value as text."""
+        """Return the cells of a column of the rows."""
         if name not in self._rows.column_names:
             there = ", ".join(user_columns(self._rows.column_names))
             msg = (
@@ -252,6 +249,4 @@ class Evaluating:
                 "recipe"
             )
             raise InputError(msg)
-        cells = self._rows.column(name).to_pylist()
-        return [cell if cell is None or isinstance(cell, str | int) else str(cell)
-                for cell in cells]  # fmt: skip
+        return list(self._rows.column(name).to_pylist())

@@ -23,7 +23,7 @@ from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.missing import is_text
 from mashbill.core.parsing import json_value
-from mashbill.core.resampling import interval, shares
+from mashbill.core.resampling import interval, shares, unit_sums
 from mashbill.evals.columns_given import nats_of, tokens_of
 from mashbill.evals.measured import Measured
 from mashbill.evals.models import loaded_model, stages_of, weighing
@@ -41,8 +41,16 @@ _AT_ONCE = 64
 _MISSING, _FAILED, _SCORED = "missing", "failed", "scored"
 
 
-def weighed(spec: EvaluateSpec, rows: pa.Table, ctx: StageContext) -> dict[str, Measured]:
+def weighed(
+    spec: EvaluateSpec, rows: pa.Table, ctx: StageContext, units: np.ndarray | None = None
+) -> dict[str, Measured]:
     """Return how likely the texts of rows are to each system.
+
+    Args:
+        spec: the stage.
+        rows: that are held out.
+        ctx: where it runs.
+        units: which rows belong together, counted from 0, shape (rows,); None for none.
 
     Raises:
         InputError: if the column is not there or holds something else, or a model weighs no texts.
@@ -50,7 +58,7 @@ def weighed(spec: EvaluateSpec, rows: pa.Table, ctx: StageContext) -> dict[str, 
     texts = _texts(rows, spec)
     sizes = np.array([_bytes(text) for text in texts], np.float64)
     return {
-        name: _system(name, stages_of(made), texts, sizes, ctx)
+        name: _system(name, stages_of(made), texts, sizes, ctx, units)
         for name, made in spec.models.items()
     }
 
@@ -117,6 +125,7 @@ def _system(
     texts: Sequence[Text],
     sizes: np.ndarray,
     ctx: StageContext,
+    units: np.ndarray | None,
 ) -> Measured:
     nats = np.full((len(made), len(texts)), math.nan)
     tokens = np.zeros_like(nats)
@@ -144,7 +153,13 @@ def _system(
             **_some(_MISSING, int((sizes == 0).sum())),
             **_some(_FAILED, int(((sizes > 0) & ~known).sum())),
         },
-        **_sums(nats[:, known], tokens[:, known], sizes[known], ctx.seed),
+        **_sums(
+            nats[:, known],
+            tokens[:, known],
+            sizes[known],
+            ctx.seed,
+            None if units is None else np.unique(units[known], return_inverse=True)[1],
+        ),
     }
     mean_nats, mean_tokens = nats.mean(axis=0), tokens.mean(axis=0)
     columns = {
@@ -185,7 +200,9 @@ def _some(name: str, count: int) -> dict[str, int]:
     return {name: count} if count else {}
 
 
-def _sums(nats: np.ndarray, tokens: np.ndarray, sizes: np.ndarray, seed: int) -> dict[str, Any]:
+def _sums(
+    nats: np.ndarray, tokens: np.ndarray, sizes: np.ndarray, seed: int, units: np.ndarray | None
+) -> dict[str, Any]:
     """Return perplexities, with counts; over several seeds of their mean log-likelihoods."""
     if not sizes.size:
         return {"perplexity": None, "byte_perplexity": None, "tokens": 0, "bytes": 0, "nats": None}
@@ -198,8 +215,9 @@ def _sums(nats: np.ndarray, tokens: np.ndarray, sizes: np.ndarray, seed: int) ->
         "bytes": int(sizes.sum()),
         "nats": float(total),
     }
-    if sizes.size > 1:
-        low, high = interval(both, seed, shares)
+    by_unit = unit_sums(both, units)
+    if by_unit.shape[1] > 1:
+        low, high = interval(by_unit, seed, shares)
         told |= {"perplexity_low": _exp(low), "perplexity_high": _exp(high)}
     return told
 

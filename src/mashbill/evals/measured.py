@@ -15,7 +15,7 @@ import numpy as np
 
 from mashbill.core.attempts import interval
 from mashbill.core.paired import seeds_drawn, spread_of
-from mashbill.core.resampling import DRAWS, resampled, unit_sums
+from mashbill.core.resampling import DRAWS, ROUNDING, resampled, settled, unit_sums
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +71,8 @@ def mean_of(
 
     Of shares under one seed the interval is Wilson's, with as many rows as they vary like
     (:func:`mashbill.core.attempts.interval`), so that a system that is right everywhere has one,
-    too; of all else it is a bootstrap's over seeds and rows.
+    too; of all else it is a bootstrap's over seeds and rows, and of shares no narrower than
+    Wilson's. Where rows are all alike a bootstrap's has no width, and so there is none.
 
     Args:
         of: the system.
@@ -79,7 +80,7 @@ def mean_of(
         units: which rows belong together, counted from 0, shape (rows,); None for none.
         among: rows that count, bool, shape (rows,); all if None.
     """
-    known = ~np.isnan(of.values).any(axis=0)
+    known = np.isfinite(of.values).all(axis=0)
     if among is not None:
         known &= among
     rows = int(known.sum())
@@ -94,16 +95,33 @@ def mean_of(
     by_unit = unit_sums(np.stack([values.mean(axis=0) * weights, weights]), own)
     count = by_unit.shape[1]
     if of.seeds == 1 and of.is_share:
-        left = by_unit[0] - mean * by_unit[1]
-        # The variance of a ratio of sums, as of so many means of one unit each.
-        spread = count**2 / max(count - 1, 1) * float(np.square(left).sum()) / weights.sum() ** 2
-        return Mean(mean, *interval(mean, spread, count, rows), rows)
+        return Mean(mean, *_wilson(mean, by_unit, rows), rows)
     if count < 2:  # one unit does not say how far units lie apart, whatever seeds do
         return Mean(mean, math.nan, math.nan, rows)
     sums = unit_sums(np.concatenate([values * weights, weights[None]]), own)
     drawn = means_drawn(sums, seed)
-    low, high = np.quantile(drawn[np.isfinite(drawn)], _ENDS)
-    return Mean(mean, float(low), float(high), rows)
+    low, high = map(float, np.quantile(drawn[np.isfinite(drawn)], _ENDS))
+    if of.is_share:
+        least, most = _wilson(mean, by_unit, rows * of.seeds)
+        low, high = min(low, least), max(high, most)
+    if high - low <= ROUNDING * float(np.abs(values).max()):
+        low = high = math.nan
+    return Mean(mean, low, high, rows)
+
+
+def _wilson(mean: float, by_unit: np.ndarray, attempts: int) -> tuple[float, float]:
+    """Return Wilson's interval of a mean of shares.
+
+    Args:
+        mean: of all rows.
+        by_unit: sums of shares and of weights, shape (2, units).
+        attempts: rows, under each seed, that the mean is of: it varies no less than so many.
+    """
+    count, total = by_unit.shape[1], float(by_unit[1].sum())
+    left = settled(by_unit[0] - mean * by_unit[1], by_unit[1])
+    # The variance of a ratio of sums, as of so many means of one unit each.
+    spread = count**2 / max(count - 1, 1) * float(np.square(left).sum()) / total**2
+    return interval(mean, spread, count, attempts)
 
 
 def means_drawn(sums: np.ndarray, seed: int, draws: int = DRAWS) -> np.ndarray:

@@ -30,23 +30,31 @@ class Remark(NamedTuple):
 def against_majority(result: Result, majority: float) -> Standing:
     """Return how a system stands to one that always gives the commonest human label.
 
+    Where there is no interval, or none of any width, it is not told to be below or better.
+
     Args:
         result: a system's accuracy with its interval.
         majority: the commonest label's share of the rows.
     """
-    low, high = result.interval
-    if high < majority:
+    between = _between(result)
+    if between is not None and between[1] < majority:
         return "below"
     if result.value <= majority:
         return "not better"
-    return "not clearly better" if low <= majority else "better"
+    return "better" if between is not None and between[0] > majority else "not clearly better"
 
 
+def _between(result: Result) -> tuple[float, float] | None:
+    """Return the ends of an interval; None where there is none that says anything."""
+    low, high = result.low, result.high
+    return (low, high) if low is not None and high is not None and low < high else None
+
+
+_INCLUDES = "its interval includes it"
 _SAYS = {
     "below": "below the majority label ({share:.3f})",
-    "not better": "not better than the majority label ({share:.3f}): its interval includes it",
-    "not clearly better": "not clearly better than the majority label ({share:.3f}): its interval "
-    "includes it",
+    "not better": "not better than the majority label ({share:.3f}): {why}",
+    "not clearly better": "not clearly better than the majority label ({share:.3f}): {why}",
 }
 
 
@@ -74,7 +82,8 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
     if evaluation.majority is not None:
         standing = against_majority(result, evaluation.majority)
         if standing in _SAYS:
-            yield _SAYS[standing].format(share=evaluation.majority)
+            why = "no interval can be told" if _between(result) is None else _INCLUDES
+            yield _SAYS[standing].format(share=evaluation.majority, why=why)
     unanswered = count_of(facts.get("unanswered"))
     if facts.get("only") is not None:
         which = "every row that it labelled" if unanswered else "every row"
@@ -103,8 +112,10 @@ def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
         yield f"has no score at all: {', '.join(told) or 'it has no answers'}"
         return
     chance = evaluation.measures.get("chance")
-    if is_number(chance) and chance and result.interval[0] <= chance:
-        yield f"not above chance ({chance:.3f}) beyond its interval"
+    between = _between(result)
+    if is_number(chance) and chance and (between is None or between[0] <= chance):
+        how = ": no interval can be told" if between is None else " beyond its interval"
+        yield f"not above chance ({chance:.3f}){how}"
     if other.get("unanswered") and isinstance(why := result.facts.get("why_unanswered"), str):
         yield f"rows without an answer were rejected before: {why}"
     least, most = result.facts.get("at_least"), result.facts.get("at_most")

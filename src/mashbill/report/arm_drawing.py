@@ -112,7 +112,7 @@ def _row(name: str, value: Value, x: _Scale, y: float, left: float) -> str:
 
 def _gap(name: str, gap: Gap, x: _Scale, y: float, left: float) -> str:
     found = gap.found
-    kind = "good" if found.is_beyond else "open"
+    kind = "good" if found.is_beyond_all else "open"
     right = x(found.difference if math.isnan(found.high) else found.high)
     return (
         f'<g class="{kind}"><text class="system" x="{left - 12}" y="{y + 4}">'
