@@ -8,13 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from tests_support import run_stages
+from tests_tables import table
 
 from mashbill.core.artifact import FileDigest, InputRef, Manifest
 from mashbill.core.paired import difference_of_seeds, spread_of
+from mashbill.core.proportions import wilson
 from mashbill.report.arm_drawing import draw_arms, draw_gaps
 from mashbill.report.comparing import Run, Side, compared
 from mashbill.report.comparing_numbers import counts_among, numbers_of
+from mashbill.report.comparing_rows import row_scores
 
+NAN = float("nan")
 NODES = FileDigest(file="nodes.parquet", sha256="0" * 64)
 
 
@@ -40,12 +44,13 @@ class Held:
         return self.rows[str(ref)]
 
 
-def evaluation(store, name, systems, rows=None, digest="same", **measures):
+def evaluation(store, name, systems, rows=None, digest="same", stage=None, **measures):
     """Return the manifest of an evaluation, whose rows the store then holds."""
     rows = rows or {"x": [1]}
     store.rows[f"{name}@1"] = Rows(rows)
     return Manifest(
-        kind="dataset", name=name, version="1", stage={"kind": "evaluate"}, fingerprint="f",
+        kind="dataset", name=name, version="1", fingerprint="f",
+        stage={"kind": "evaluate", **(stage or {})},
         nodes=NODES, nodes_digest="n", bill="b", rows=len(next(iter(rows.values()))),
         inputs=(InputRef(name="heldout@1", role="rows", channel="content", digest=digest),),
         measures={"systems": systems, **measures},
@@ -283,3 +288,185 @@ systems.s = "by-{name}"
     found = compared(store, [side(n, Run(store.find(f"e-{n}"))) for n in "tu"])
     assert main_of(found).gaps[0].found.difference == 1.0
     assert main_of(found).gaps[0].found.wins == 40
+
+
+GROUPED = """
+[stages.rows]
+kind = "corpus"
+title = "rows"
+license = "CC0-1.0"
+source = "rows.jsonl"
+columns = ["document"]
+gold.column = "mood"
+gold.labels.good.equals = "good"
+gold.labels.bad.equals = "bad"
+[stages.one]
+kind = "label"
+input = "rows"
+teacher = "t"
+prompt = "p.txt"
+labels = { good = " good", bad = " bad" }
+[stages.other]
+kind = "label"
+input = "rows"
+teacher = "u"
+prompt = "p.txt"
+labels = { good = " good", bad = " bad" }
+[stages.both]
+kind = "evaluate"
+input = "rows"
+systems = { s = "one", o = "other" }
+compare = [["s", "o"]]
+KEY
+[stages.e-one]
+kind = "evaluate"
+input = "rows"
+systems.s = "one"
+KEY
+[stages.e-other]
+kind = "evaluate"
+input = "rows"
+systems.s = "other"
+KEY
+"""
+
+
+@pytest.mark.parametrize("column", ["document", "s"])
+def test_rows_that_belong_together_do_so_in_a_comparison(tmp_path, column):
+    """As in one evaluation; a system of the group's name displaces its column."""
+    rows = [
+        {"text": f"{word} {d} {n}", "mood": "bad" if word == "dire" else "good", column: f"d{d}"}
+        for d, word in enumerate(["kind"] * 4 + ["cold"] * 5 + ["dire"])
+        for n in range(20)
+    ]
+    teachers = """
+[teachers.t]
+kind = "fake"
+words.good = ["kind", "cold"]
+words.bad = ["dire"]
+[teachers.u]
+kind = "fake"
+name = "u"
+words.good = ["cold"]
+words.bad = ["kind", "dire"]
+"""
+    stages = GROUPED.replace("document", column).replace("KEY", f'group = ["{column}"]')
+    store = run_stages(tmp_path, stages, {"rows.jsonl": rows, "p.txt": "{{ text }} ->\n"}, teachers)
+    (told,) = store.find("both").measures["compare"]
+    found = compared(store, [side(n, Run(store.find(f"e-{n}"))) for n in ("one", "other")])
+    gap = main_of(found).gaps[0].found
+    assert (gap.difference, gap.p, gap.pairs) == (told["difference"], told["p"], told["pairs"])
+    assert (gap.low, gap.high) == pytest.approx((told["low"], told["high"]), abs=0.01)
+    assert gap.difference == pytest.approx(0.4)
+    assert gap.p == pytest.approx(0.125)  # four documents of ten
+    assert not gap.is_beyond
+
+
+def grouped(store, name, right, document, **kept):
+    """Return an evaluation whose rows belong together, and its rows' columns."""
+    made = labelled(store, name, right)
+    columns = {key: store.rows[f"{name}@1"].column(key) for key in store.rows[f"{name}@1"].columns}
+    facts = made.measures["systems"]
+    stage = {"group": [*kept] or ["document"]}
+    rows = {**columns, **({"document": document} if document is not None else {}), **kept}
+    return evaluation(store, name, facts, rows, stage=stage)
+
+
+def test_means_over_seeds_are_over_rows_that_belong_together():
+    store = Held()
+    documents = np.repeat(np.arange(6), 10).tolist()
+    right = np.repeat([True, True, True, True, False, False], 10).tolist()
+    widths = []
+    for name, document in (("one", None), ("together", documents)):
+        made = [
+            labelled(store, f"{name}{n}", right) if document is None
+            else grouped(store, f"{name}{n}", right, document)
+            for n in (1, 2)
+        ]  # fmt: skip
+        value = main_of(compared(store, [side("a", *map(Run, made, (1, 2)))])).sides["a"]
+        assert value.over == "seeds and rows"
+        widths.append(value.high - value.low)
+    assert widths[1] > 2 * widths[0]
+
+
+def test_rows_that_belong_together_by_one_of_two_evaluations_do():
+    store = Held()
+    right = np.repeat([True, False], 30).tolist()
+    documents = np.repeat(np.arange(6), 10).tolist()
+    one, other = grouped(store, "a", right, documents), labelled(store, "b", [False] * 60)
+    gap = main_of(compared(store, [side("a", Run(one)), side("b", Run(other))])).gaps[0]
+    assert gap.by == "rows"
+    assert gap.found.p == pytest.approx(0.25)  # three documents
+
+
+def test_rows_of_before_that_do_not_say_what_belongs_together_are_not_paired():
+    store = Held()
+    one, other = (grouped(store, name, scores(n), None) for n, name in enumerate("ab"))
+    gap = main_of(compared(store, [side("a", Run(one)), side("b", Run(other))])).gaps[0]
+    assert gap.by == ""
+    assert gap.why == "a@1 does not hold its rows' 'document', by which they belong together"
+    assert not gap.found.is_beyond
+
+
+@table(
+    ("gold", "said", "right"),
+    [
+        ([0, 1, 1], ["0", "1", "0"], [1, 1, 0]),
+        ([0, 1, 1], [0, 1, 0], [1, 1, 0]),
+        (["0", "1", "1"], [0, 1, 0], [1, 1, 0]),
+        ([True, False, True], ["True", "False", "False"], [1, 1, 0]),
+        ([1.0, 2.0, 1.0], ["1.0", "2.0", "2.0"], [1, 1, 0]),
+        (["a", "b", "a"], ["a", None, ""], [1, 0, 0]),
+        (["None", "b", "a"], [None, "b", "a"], [0, 1, 1]),
+        (["a", None, "b"], ["a", "b", "b"], [1, NAN, 1]),
+        (["a", None, "b"], ["a", None, "b"], [1, NAN, 1]),
+    ],
+)
+def test_labels_are_the_humans_whatever_type_rows_keep_them_in(gold, said, right):
+    store = Held()
+    rows = {"text": ["x", "y", "z"], "gold": gold, "s": said}
+    found = row_scores(store, evaluation(store, "e", {"s": {"accuracy": 0.5}}, rows), "s")
+    assert np.array_equal(found.values, [right], equal_nan=True)
+
+
+def test_gold_of_another_type_is_the_same_rows():
+    store = Held()
+    made = [
+        evaluation(store, name, {"s": {"accuracy": 0.5}},
+                   {"text": ["x", "y"], "gold": gold, "s": ["0", "0"]}, digest=name)
+        for name, gold in (("a", [0, 1]), ("b", ["0", "1"]))
+    ]  # fmt: skip
+    found = compared(store, [side(str(one.ref), Run(one)) for one in made])
+    assert main_of(found).gaps[0].by == "rows"
+
+
+def test_a_system_called_as_the_seed_of_another_is_itself():
+    store = Held()
+    rows = {"text": ["x", "y"], "gold": ["a", "a"], "s": ["a", "a"], "s_1": ["a", "b"]}
+    stage = {"systems": {"s": "x", "s_1": "y"}}
+    made = evaluation(store, "e", {"s": {"accuracy": 1}, "s_1": {"accuracy": 0.5}}, rows,
+                      stage=stage)  # fmt: skip
+    assert row_scores(store, made, "s").values.tolist() == [[1, 1]]
+    assert row_scores(store, made, "s_1").values.tolist() == [[1, 0]]
+
+
+def test_seeds_are_paired_whatever_order_they_were_made_in():
+    store = Held()
+    seeds = {n: scores(n, share=n / 5) for n in (1, 2, 3, 4)}
+    one, other = (
+        [Run(labelled(store, f"{name}{n}", seeds[n]), n) for n in order]
+        for name, order in (("a", (1, 2, 3, 4)), ("b", (3, 1, 4, 2)))
+    )
+    gap = main_of(compared(store, [side("a", *one), side("b", *other)])).gaps[0].found
+    assert (gap.difference, gap.low, gap.high) == (0, 0, 0)
+
+
+def test_seeds_that_are_all_right_have_an_interval_and_those_without_say_nothing():
+    store = Held()
+    runs = [Run(labelled(store, f"a{n}", [True, True]), n) for n in (1, 2)]
+    found = compared(store, [side("a", *runs)])
+    value = main_of(found).sides["a"]
+    assert (value.low, value.high) == pytest.approx(wilson(1.0, 2))
+    f1 = next(one for one in found.measures if one.name == "macro_f1").sides["a"]
+    assert math.isnan(f1.low)
+    assert f1.over == ""

@@ -9,7 +9,7 @@ no interval.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,16 @@ import numpy as np
 
 from mashbill.core.evaluation import evaluation_of
 from mashbill.core.paired import Difference, difference_of, difference_of_seeds, holm, spread_of
+from mashbill.evals.measured import Measured, mean_of
 from mashbill.report.comparing_numbers import counts_among, metric_of, numbers_of
-from mashbill.report.comparing_rows import RowScores, row_scores, rows_from, texts_key
+from mashbill.report.comparing_rows import (
+    RowScores,
+    RowUnits,
+    row_scores,
+    row_units,
+    rows_from,
+    texts_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -183,10 +191,6 @@ def compared(store: Store, sides: Sequence[Side], notes: Sequence[str] = ()) -> 
     )  # fmt: skip
 
 
-Stack = tuple[np.ndarray, np.ndarray | None]
-"""scores of one side, shape (seeds, rows), and the weights of the rows, or None"""
-
-
 class _Place:
     """What the sides measured at one place."""
 
@@ -195,6 +199,7 @@ class _Place:
         self._sides = {side.name: side.runs[place] for side in sides if place in side.runs}
         self._read: dict[tuple[str, str], RowScores | None] = {}
         self._keys: dict[str, Any] = {}
+        self._units: dict[frozenset[str], RowUnits] = {}
 
     def measures(self) -> list[Measure]:
         """Return each number that some side has."""
@@ -248,11 +253,14 @@ class _Place:
             how = "seeds and rows" if "seeds" in result.facts else "rows"
             return Value(told.mean, result.low, result.high, how, found)
         scores = self._stacked(side, system, [*found]) if main else None
-        if scores is None:
-            return Value(told.mean, told.low, told.high, "seeds", found)
-        values, weights = scores
-        over = difference_of(values, np.zeros_like(values[:1]), SEED, weights=weights)
-        return Value(told.mean, over.low, over.high, "seeds and rows", found)
+        units = RowUnits() if scores is None else self._units_of(runs)
+        if scores is None or units.lacking:
+            over = "" if math.isnan(told.low) else "seeds"
+            return Value(told.mean, told.low, told.high, over, found)
+        all_ = Measured(scores.values, weights=scores.weights, is_share=scores.is_share)
+        mean = mean_of(all_, SEED, units.units)
+        over = "" if math.isnan(mean.low) else "seeds and rows"
+        return Value(told.mean, mean.low, mean.high, over, found)
 
     def _gap(
         self, system: str, one: str, other: str, sides: Mapping[str, Value], *, main: bool
@@ -265,10 +273,15 @@ class _Place:
         if main:
             ones, others = ([s for s in seeds if s in own] or [None] for own in (first, second))
             scores = self._stacked(one, system, ones), self._stacked(other, system, others)
-            lacking = self._unpaired(one, other, scores)
+            lacking, units = self._unpaired(one, other, scores), RowUnits()
+            if not lacking:
+                units = self._units_of([*self._sides[one], *self._sides[other]])
+                lacking = units.lacking
             if not lacking and scores[0] is not None and scores[1] is not None:
-                (ones_own, weights), (others_own, _) = scores[0], scores[1]
-                found = difference_of(ones_own, others_own, SEED, weights=weights)
+                ones_own, others_own = scores[0].values, scores[1].values
+                found = difference_of(
+                    ones_own, others_own, SEED, units=units.units, weights=scores[0].weights
+                )
                 by = "rows and seeds" if max(len(ones_own), len(others_own)) > 1 else "rows"
                 return Gap(one, other, found, by, why)
             self._notes.append(lacking)
@@ -279,14 +292,26 @@ class _Place:
         )
         return Gap(one, other, found, "seeds" if len(seeds) > 1 else "", why)
 
-    def _unpaired(self, one: str, other: str, scores: Sequence[Stack | None]) -> str:
+    def _unpaired(self, one: str, other: str, scores: Sequence[RowScores | None]) -> str:
         """Say why two sides cannot be paired by row; empty if they can."""
-        if any(each is None for each in scores):
+        known = [each for each in scores if each is not None]
+        if len(known) < len(scores):
             return f"the rows of {self._place} hold no scores of {one} and {other} alike"
         runs = [run.manifest for name in (one, other) for run in self._sides[name]]
-        if len({rows_from(made) for made in runs}) > 1 and len(set(map(self._key, runs))) > 1:
+        are_others = len({each.values.shape[-1] for each in known}) > 1
+        if len({rows_from(made) for made in runs}) > 1:
+            are_others |= len(set(map(self._key, runs))) > 1
+        if are_others:
             return f"{one} and {other} were measured on different rows in {self._place}"
         return ""
+
+    def _units_of(self, runs: Sequence[Run]) -> RowUnits:
+        """Return which rows belong together in what some runs measured."""
+        made = {str(run.manifest.ref): run.manifest for run in runs if metric_of(run.manifest)}
+        refs = frozenset(made)
+        if refs not in self._units:
+            self._units[refs] = row_units(self._store, [*made.values()])
+        return self._units[refs]
 
     def _key(self, made: Manifest) -> Any:
         ref = str(made.ref)
@@ -294,11 +319,11 @@ class _Place:
             self._keys[ref] = texts_key(self._store, made)
         return self._keys[ref]
 
-    def _stacked(self, side: str, system: str, seeds: Sequence[int | None]) -> Stack | None:
-        """Return the scores of a side's rows, and their weights; None if not all have some."""
+    def _stacked(self, side: str, system: str, seeds: Sequence[int | None]) -> RowScores | None:
+        """Return the scores of a side's rows, seed by seed; None if not all have some."""
         found = []
-        for run in self._sides[side]:
-            if run.seed in seeds:
+        for seed in seeds:  # in this order, as both sides of a difference have it
+            for run in (run for run in self._sides[side] if run.seed == seed):
                 held = (str(run.manifest.ref), _own_name(run, system))
                 if held not in self._read:
                     self._read[held] = row_scores(self._store, run.manifest, held[1])
@@ -308,7 +333,7 @@ class _Place:
             return None
         if len({one.values.shape[-1] for one in known}) > 1:
             return None
-        return np.concatenate([one.values for one in known]), known[0].weights
+        return replace(known[0], values=np.concatenate([one.values for one in known]))
 
 
 def _aligned(
