@@ -40,6 +40,7 @@ MAY_PARSE = {
     "train.processes": "what the first of its own processes says",
     "train.token_file": "its own note in the stage's scratch, which is removed with it",
     "core.curves": "lines of its own scratch; a torn one ends them",
+    "models.tokenizer_identity": "what the tokenizers library writes of a tokenizer that it loaded",
     "core.chat": OF_THE_JOURNAL,
     "core.schema": OF_THE_JOURNAL,
     "calls.paid_call": OF_THE_JOURNAL,

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
-from tokenizers import Tokenizer, models
 
 from mashbill.core.errors import InputError
 from mashbill.models.logit_cache import (
@@ -23,14 +22,13 @@ from mashbill.models.logit_cache import (
     LOGITS,
     TOKENS,
     How,
+    Student,
     columns,
-    ids_digest,
-    ids_of,
     marked,
     open_cache,
 )
 
-HOW_ = How("t" * 64, "", "w" * 64, "sampled", 1, 100, 1.0)
+HOW_ = How("t" * 64, "r" * 64, "", "w" * 64, "sampled", 1, 100, 1.0, ["prompt", "text"])
 BYTES = 4
 """of a record"""
 
@@ -50,8 +48,8 @@ class Rows:
             yield start, self.table.select(list(names)).slice(start, self._rows)
 
 
-def opened(folder, datasets, tokenizer="t" * 64, template=""):
-    return open_cache(datasets, tokenizer, template, lambda _: BYTES, folder)
+def opened(folder, datasets):
+    return open_cache(datasets, Student("t" * 64, "r" * 64), lambda _: BYTES, folder)
 
 
 def row_of(sequences, seed=0):
@@ -75,7 +73,9 @@ def test_what_is_read_is_what_was_written(tmp_path_factory, given_rows, at_once)
         None if row is None else row_of([tuple(zip(*one, strict=True)) for one in row], place)
         for place, row in enumerate(given_rows)
     ]
-    table = columns(rows, [HOW_] * len(rows))
+    values = [{"text": f"text {place}", "other": place} for place in range(len(rows))]
+    table = columns(rows, [HOW_] * len(rows), values)
+    table["text"] = pa.array([row["text"] for row in values])
     half = len(rows) // 2
     parts = {
         "a": Rows({k: v[:half] for k, v in table.items()}, "a@1", at_once),
@@ -93,6 +93,10 @@ def test_what_is_read_is_what_was_written(tmp_path_factory, given_rows, at_once)
             for place, row in enumerate(given_rows) if row is not None for one in row
         ]  # fmt: skip
         assert cached.rows == sum(row is not None for row in rows)
+        assert sum(cached.without.values()) == len(rows) - cached.rows
+        first = next(place for place, row in enumerate(rows) if row is not None)
+        where = f"a@1, row {first}" if first < half else f"b@1, row {first - half}"
+        assert cached.teachers == {"w" * 64: where}
         assert len(cached.ends) == len(wanted)
         start = 0
         found = {place: b"" for place, row in enumerate(rows) if row is not None}
@@ -109,10 +113,14 @@ def test_what_is_read_is_what_was_written(tmp_path_factory, given_rows, at_once)
         assert found == {p: row[1] for p, row in enumerate(rows) if row is not None}
 
 
+VALUES = {"prompt": "what?", "text": "that", "label": 1}
+
+
 def two(**changed):
     """Return two rows, the second with other cells."""
     row = row_of([([1, 2, 3], [True] * 3)])
-    table = columns([row, row], [HOW_, HOW_])
+    table = columns([row, row], [HOW_, HOW_], [VALUES, VALUES])
+    table |= {name: pa.array([cell, cell]) for name, cell in VALUES.items()}
     for name, cell in changed.items():
         table[name] = pa.array([table[name][0].as_py(), cell], table[name].type)
     return {"said": Rows(table)}
@@ -121,7 +129,20 @@ def two(**changed):
 def bound(**keys):
     """Return two rows, the second bound otherwise."""
     row = row_of([([1, 2, 3], [True] * 3)])
-    return {"said": Rows(columns([row, row], [HOW_, replace(HOW_, **keys)]))}
+    made = columns([row, row], [HOW_, replace(HOW_, **keys)], [VALUES, VALUES])
+    return {"said": Rows(made | {name: pa.array([cell] * 2) for name, cell in VALUES.items()})}
+
+
+def without(name):
+    """Return two rows that have lost a column."""
+    rows = two()["said"]
+    return {"said": Rows(rows.table.drop_columns([name]))}
+
+
+def of_release_1():
+    """Return a row as it was before logits were bound to it."""
+    keys = {k: v for k, v in HOW_.__dict__.items() if k not in {"reading", "columns"}}
+    return two(**{HOW: json.dumps({**keys, "release": "1"}).encode()})
 
 
 TOKENS_OF = row_of([([1, 2, 3], [True] * 3)])[0]
@@ -131,6 +152,14 @@ TOKENS_OF = row_of([([1, 2, 3], [True] * 3)])[0]
     ("data", "says"),
     [
         (bound(tokenizer="u" * 64), "row 1: its logits are over the tokens of another tokenizer"),
+        (bound(reading="s" * 64), "row 1: its tokens are those of a tokenizer that reads texts"),
+        (two(text="this"), "said@1, row 1: its logits are of other values than it has: the"),
+        (two(prompt=None), "read prompt, text, and what stands there was changed behind it; put"),
+        (without("prompt"), "row 0: its logits are of other values"),
+        (without("prompt"), "behind it (the rows have no column prompt); put the stage of kind"),
+        (of_release_1(), "said@1, row 1: its logits were made by an earlier version"),
+        (of_release_1(), "put the stage of kind 'logits' behind whatever changes rows"),
+        (two(**{HOW: HOW_.text.replace(b'["prompt","text"]', b'["prompt",1]')}), "wrote"),
         (bound(template="v" * 64), "row 1: its conversation was written by a chat template of"),
         (bound(form="top"), "kept with form = 'top', and those of rows before it with 'sampled'"),
         (bound(classes=2), "kept with classes = 2"),
@@ -143,7 +172,7 @@ TOKENS_OF = row_of([([1, 2, 3], [True] * 3)])[0]
         (two(**{HOW: b"{}"}), "which no stage of kind 'logits' of this version wrote"),
         (two(**{HOW: b"[1]"}), "which no stage of kind 'logits' of this version wrote"),
         (two(**{HOW: b"\xff{"}), "row 1, logits_how"),
-        (two(**{HOW: json.dumps({"release": "1"}).encode()}), "wrote"),
+        (two(**{HOW: json.dumps({"release": "2"}).encode()}), "wrote"),
         ({"said": Rows({"text": ["a"]})}, "said (said@1) has no column 'logit_tokens'"),
         (
             {"said": Rows({TOKENS: ["a"], LOGITS: ["a"], HOW: ["a"], CHECK: ["a"]})},
@@ -160,14 +189,13 @@ def test_rows_of_several_teachers_are_learned_from_together(tmp_path) -> None:
     assert opened(tmp_path / "cache", bound(teacher="x" * 64)).rows == 2
 
 
-def test_a_tokenizer_is_its_map_of_ids() -> None:
-    def made(words):
-        return Tokenizer(models.WordLevel(dict(zip(words, range(9), strict=False)), words[0]))
+def test_what_is_beside_the_text_may_change(tmp_path) -> None:
+    assert opened(tmp_path / "cache", two(label=2)).rows == 2
 
-    one, same, swapped = made("abc"), made("abc"), made("acb")
-    assert ids_digest(one) == ids_digest(same)
-    assert ids_digest(one) != ids_digest(swapped)
-    assert ids_of(one) == ids_of(swapped) == 3
-    one.add_tokens(["d"])
-    assert ids_digest(one) != ids_digest(same)
-    assert ids_of(one) == 4
+
+def test_what_an_earlier_version_unpacked_is_held_to_its_rows(tmp_path) -> None:
+    folder = tmp_path / "cache"
+    opened(folder, two())
+    (folder / "bound.json").rename(folder / "cached.json")
+    with pytest.raises(InputError, match="its logits are of other values"):
+        opened(folder, two(text="this"))

@@ -13,6 +13,7 @@ when it is answered than later on, and no sequence holds what the model would no
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from mashbill.core.chat import ToolCall, Turn
@@ -21,6 +22,7 @@ from mashbill.core.parsing import json_value
 from mashbill.core.thinking import MARKS
 from mashbill.models.chat_template import ChatTemplate
 from mashbill.models.folder import describe, ends_of, plain_tokenizer
+from mashbill.models.tokenizer_identity import reading_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +69,11 @@ class ConversationTokens:
         self._chat: ChatTemplate | None = None
         self._form: Form | None = None
         self._calls: bool | None = None
+
+    @cached_property
+    def reading(self) -> str:
+        """Identity of how texts become ids."""
+        return reading_digest(self.tokenizer, self._begin)
 
     @property
     def chat(self) -> ChatTemplate:

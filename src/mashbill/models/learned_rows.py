@@ -112,6 +112,21 @@ class LearnedRows:
         wanted = {*_COLUMNS, answer, *(there if self._prompt else ())}
         return [column for column in there if column in wanted]
 
+    def bound(self, there: Sequence[str]) -> list[str]:
+        """Return the columns that say what is learned of a row, of those there are or may be.
+
+        What has none of a name is as if it were empty, so that one which comes later counts as a
+        change. How an answer ended says whether it is learned, and not what.
+
+        Args:
+            there: those that the rows have.
+        """
+        read = {*_COLUMNS, self._spec.answer} - {"finish"}
+        if self._prompt is not None:
+            read -= {"messages_json", "prompt"}
+            read |= self._prompt.reads([name for name in there if not name.startswith("_")])
+        return sorted(read)
+
     def row(self, row: dict[str, Any], where: str) -> Learned:
         """Return what is learned of a row.
 

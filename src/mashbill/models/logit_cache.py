@@ -1,9 +1,10 @@
 """What a teacher would say at each position, kept with the rows: columns, and a memory map of them.
 
 A row has its tokens beside its other columns, what the teacher gives to each that is learned, and
-what both are bound to: the map of ids, the chat template, the teacher and the way they are written.
-So rows may be filtered, mixed and published, and whoever learns from one knows what it is of. The
-digest over all of it says when a row was changed.
+what both are bound to: the map of ids, how texts are read, the chat template, the teacher, the way
+they are written, and the row's own values that they were made of. So rows may be filtered, mixed
+and published, and whoever learns from one knows what it is of. Two digests say when a row was
+changed: one over what was cached together, one over the values.
 
 Training reads from flat files, unpacked once into a stage's scratch: position i of a sequence is a
 record at a place that is reckoned, whatever the order of steps.
@@ -19,30 +20,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mashbill.core.canonical import canonical, digest
+from mashbill.core.canonical import canonical
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value, read_json
 from mashbill.core.store import write_atomically
+from mashbill.models.row_binding import changed, never_bound, row_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tokenizers import Tokenizer
-
     from mashbill.core.dataset import Dataset
 
 TOKENS, LOGITS, HOW, CHECK = "logit_tokens", "logits", "logits_how", "logits_check"
-"""columns: marked token ids; records; what both are bound to; the first bytes of their digest"""
+"""columns: marked token ids; records; what both are bound to; the first bytes of their digest, and
+of that of the row's values"""
 COLUMNS = (TOKENS, LOGITS, HOW, CHECK)
 LEARNED, BEGINS = np.uint32(1 << 31), np.uint32(1 << 30)
 """marks of a token, beside its id: it is learned; a sequence begins with it"""
 _ID = np.uint32((1 << 30) - 1)
-_RELEASE = "1"
+_RELEASE = "2"
+_UNBOUND = "1"
+"""the release that did not bind logits to the row's values"""
 _CHECKED = 8  # bytes of the digest that are kept
 _ROWS = 1024
-_HOW_BYTES = 4096
-_DONE = "cached.json"
+_HOW_BYTES = 1 << 16
+_DONE = "bound.json"  # what release 1 unpacked had another mark: it was not held to its rows
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class How:
 
     tokenizer: str
     """digest of its map of ids"""
+    reading: str
+    """digest of how texts become ids"""
     template: str
     """digest of the chat template that conversations were written by; empty for plain texts"""
     teacher: str
@@ -59,6 +64,8 @@ class How:
     classes: int
     vocabulary: int
     temperature: float
+    columns: list[str]
+    """of the row, that tokens and logits were made of"""
 
     @property
     def text(self) -> bytes:
@@ -74,10 +81,12 @@ class How:
         """
         found = json_value(text[:_HOW_BYTES], f"{where}, {HOW}", error=InputError)
         table = dict(found) if isinstance(found, dict) else {}
-        is_ours = table.pop("release", None) == _RELEASE
+        release = table.pop("release", None)
+        if release == _UNBOUND:
+            raise InputError(never_bound(where))
         if isinstance(table.get("temperature"), int):  # canonical JSON writes 1.0 as 1
             table["temperature"] = float(table["temperature"])
-        if not is_ours or {k: type(v).__name__ for k, v in table.items()} != cls.__annotations__:
+        if release != _RELEASE or {k: _kind(v) for k, v in table.items()} != cls.__annotations__:
             msg = (
                 f"{where}: {HOW} is {text[:120]!r}, which no stage of kind 'logits' of this "
                 "version wrote; make the cache again"
@@ -86,14 +95,22 @@ class How:
         return cls(**table)
 
 
-def ids_digest(tokenizer: Tokenizer) -> str:
-    """Return the identity of a tokenizer's map of ids: which text each id stands for."""
-    return digest(sorted([i, token] for token, i in tokenizer.get_vocab().items()))
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return f"list[{'str' if all(isinstance(one, str) for one in value) else 'any'}]"
+    return type(value).__name__
 
 
-def ids_of(tokenizer: Tokenizer) -> int:
-    """Return how many ids a tokenizer has: one more than its highest."""
-    return max(tokenizer.get_vocab().values(), default=-1) + 1
+@dataclass(frozen=True)
+class Student:
+    """How a student reads: what logits have to be of."""
+
+    tokenizer: str
+    """digest of its map of ids"""
+    reading: str
+    """digest of how texts become ids"""
+    template: str = ""
+    """digest of its chat template; empty if it has none"""
 
 
 def marked(sequences: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> np.ndarray:
@@ -110,20 +127,29 @@ def marked(sequences: Sequence[tuple[Sequence[int], Sequence[bool]]]) -> np.ndar
     return np.concatenate(parts) if parts else np.empty(0, np.uint32)
 
 
-def columns(rows: Sequence[tuple[np.ndarray, bytes] | None], how: Sequence[How]) -> dict[str, Any]:
+def columns(
+    rows: Sequence[tuple[np.ndarray, bytes] | None],
+    how: Sequence[How],
+    values: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
     """Return the columns of rows.
 
     Args:
         rows: (marked tokens, records of those that are learned) of each; None of one without.
         how: of each row.
+        values: of each row: what it was made of, by column.
     """
     made: dict[str, list[bytes]] = {name: [] for name in COLUMNS}
-    for row, of in zip(rows, how, strict=True):
-        tokens, records = (b"", b"") if row is None else (row[0].astype("<u4").tobytes(), row[1])
+    for row, of, own in zip(rows, how, values, strict=True):
+        if row is None:
+            for cells in made.values():
+                cells.append(b"")
+            continue
+        tokens, records = row[0].astype("<u4").tobytes(), row[1]
         made[TOKENS].append(tokens)
         made[LOGITS].append(records)
-        made[HOW].append(of.text if row is not None else b"")
-        made[CHECK].append(_check(of.text, tokens, records) if row is not None else b"")
+        made[HOW].append(of.text)
+        made[CHECK].append(_check(of.text, tokens, records) + row_digest(of.columns, own))
     return {name: pa.array(cells, pa.binary()) for name, cells in made.items()}
 
 
@@ -140,8 +166,13 @@ class Cached:
     """Sequences with what a teacher gave to their learned tokens, as memory maps."""
 
     how: How
-    """of all; ``teacher`` is that of the first row"""
+    """of all; ``teacher``, ``template`` and ``columns`` are those of the first row"""
+    teachers: dict[str, str]
+    """digest of each teacher -> the first row that is of it, as messages name it"""
+    without: dict[str, int]
+    """dataset -> rows that have no logits, of those that have any such"""
     rows: int
+    """that have logits"""
     tokens: np.ndarray
     """ids, marked with :data:`LEARNED` alone, uint32, shape (tokens,)"""
     ends: np.ndarray
@@ -162,30 +193,31 @@ class Cached:
 
 
 def open_cache(
-    datasets: Mapping[str, Dataset], tokenizer: str, template: str, record_bytes: Any, work: Path
+    datasets: Mapping[str, Dataset], student: Student, record_bytes: Any, work: Path
 ) -> Cached:
     """Return the cached logits of datasets, unpacked once into a folder.
 
     Args:
         datasets: by name, in order.
-        tokenizer: digest of the student's map of ids.
-        template: digest of its chat template; empty if it has none.
+        student: who learns from them.
         record_bytes: gives the bytes of a record, of a :class:`How`.
         work: the folder; what a run that was cut off unpacked whole is used again.
 
     Raises:
         InputError: if rows have no logits, were changed, or are of another tokenizer, template or
-            form; naming the dataset, the row and what to do.
+            form; naming the dataset, the row and what to do. Also if their texts were changed.
     """
     if not (work / _DONE).exists():
         work.mkdir(parents=True, exist_ok=True)
-        _unpack(datasets, tokenizer, template, record_bytes, work)
+        _unpack(datasets, student, record_bytes, work)
     told = read_json(work / _DONE)
     how = How(**told["how"])
     ends, record_ends, dataset, row = np.fromfile(work / "places.bin", np.int64).reshape(4, -1)
     size = record_bytes(how)
     return Cached(
         how,
+        told["teachers"],
+        told["without"],
         told["rows"],
         np.memmap(work / "tokens.bin", np.uint32, "r", shape=(int(ends[-1]),)),
         ends,
@@ -197,25 +229,31 @@ def open_cache(
 
 
 def _unpack(
-    datasets: Mapping[str, Dataset], tokenizer: str, template: str, record_bytes: Any, work: Path
+    datasets: Mapping[str, Dataset], student: Student, record_bytes: Any, work: Path
 ) -> None:
     first: How | None = None
     ends: list[np.ndarray] = []
     record_ends: list[np.ndarray] = []
     numbers: list[tuple[int, int, int]] = []
     at = record_at = 0
-    known: dict[bytes, How] = {}
+    teachers: dict[str, str] = {}
+    without: dict[str, int] = {}
     with (work / "tokens.bin").open("wb") as tokens_out, (work / "records.bin").open("wb") as out:
         for number, (name, data) in enumerate(datasets.items()):
-            for place, row in _rows(name, data):
-                where = f"{data.manifest.ref}, row {place}"
+            ref = str(data.manifest.ref)
+            known = _known(name, data, student)
+            for place, row, values in _rows(data, known):
+                where = f"{ref}, row {place}"
                 if not row[HOW]:
+                    without[ref] = without.get(ref, 0) + 1
                     continue
-                how = known.get(row[HOW]) or _fitting(row[HOW], tokenizer, template, where)
-                known[row[HOW]] = how
+                how = known[row[HOW]]
                 first = first or how
+                teachers.setdefault(how.teacher, where)
                 _check_alike(how, first, where)
                 tokens = _checked(row, how, record_bytes(how), where)
+                if row[CHECK][_CHECKED:] != row_digest(how.columns, values):
+                    raise InputError(changed(where, how.columns, data.columns))
                 begins = np.flatnonzero(tokens & BEGINS)
                 learned = np.cumsum((tokens & LEARNED) > 0)
                 stops = np.append(begins[1:], len(tokens))
@@ -233,10 +271,14 @@ def _unpack(
     places = [np.concatenate(ends), np.concatenate(record_ends)]
     places += [np.repeat(of, counts), np.repeat(rows, counts)]
     np.stack(places).astype(np.int64).tofile(work / "places.bin")
-    write_atomically(work / _DONE, json.dumps({"how": first.__dict__, "rows": len(of)}).encode())
+    told = {
+        "how": first.__dict__, "rows": len(of), "teachers": teachers, "without": without,
+    }  # fmt: skip
+    write_atomically(work / _DONE, json.dumps(told).encode())
 
 
-def _rows(name: str, data: Dataset) -> Iterator[tuple[int, dict[str, bytes]]]:
+def _known(name: str, data: Dataset, student: Student) -> dict[bytes, How]:
+    """Return what rows of a dataset are bound to, by their cells, each found to fit the student."""
     missing = [column for column in COLUMNS if column not in data.columns]
     if missing:
         msg = (
@@ -244,15 +286,33 @@ def _rows(name: str, data: Dataset) -> Iterator[tuple[int, dict[str, bytes]]]:
             "name a dataset that a stage of kind 'logits' made, or a teacher to be asked live"
         )
         raise InputError(msg)
-    for start, table in data.chunks(_ROWS, COLUMNS):
+    known: dict[bytes, How] = {}
+    for start, table in data.chunks(_ROWS, (HOW,)):
+        for place, cell in enumerate(table.column(HOW).to_pylist()):
+            if isinstance(cell, bytes) and cell and cell not in known:
+                where = f"{data.manifest.ref}, row {start + place}"
+                known[cell] = _fitting(cell, student, where)
+    return known
+
+
+def _rows(
+    data: Dataset, known: Mapping[bytes, How]
+) -> Iterator[tuple[int, dict[str, bytes], dict[str, Any]]]:
+    """Yield (position, cells of the logits, values that they were made of) of each row."""
+    bound = {column for how in known.values() for column in how.columns}
+    own = [column for column in data.columns if column in bound and column not in COLUMNS]
+    for start, table in data.chunks(_ROWS, [*COLUMNS, *own]):
         cells = [table.column(column).to_pylist() for column in COLUMNS]
+        values = table.select(own).to_pylist() if own else [{}] * table.num_rows
         for place, row in enumerate(zip(*cells, strict=True)):
+            where = f"{data.manifest.ref}, row {start + place}"
             yield (
                 start + place,
                 {
-                    column: _bytes(cell, column, f"{data.manifest.ref}, row {start + place}")
+                    column: _bytes(cell, column, where)
                     for column, cell in zip(COLUMNS, row, strict=True)
                 },
+                values[place],
             )
 
 
@@ -263,23 +323,33 @@ def _bytes(cell: Any, column: str, where: str) -> bytes:
     raise InputError(msg)
 
 
-def _fitting(text: bytes, tokenizer: str, template: str, where: str) -> How:
+def _fitting(text: bytes, student: Student, where: str) -> How:
     """Return what a row is bound to, once it is found to fit the student."""
     how = How.of(text, where)
-    if how.tokenizer != tokenizer:
+    if how.tokenizer != student.tokenizer:
         msg = (
             f"{where}: its logits are over the tokens of another tokenizer: the map of ids has "
-            f"digest {how.tokenizer[:12]}, the student's {tokenizer[:12]}. Sizes may be equal, and "
-            "a class still be another token; cache the logits of a teacher whose tokenizer the "
-            "student has, or give the student that tokenizer"
+            f"digest {how.tokenizer[:12]}, the student's {student.tokenizer[:12]}. Sizes may be "
+            "equal, and a class still be another token; cache the logits of a teacher whose "
+            "tokenizer the student has, or give the student that tokenizer"
         )
         raise InputError(msg)
-    if how.template and how.template != template:
+    if how.reading != student.reading:
+        msg = (
+            f"{where}: its tokens are those of a tokenizer that reads texts otherwise: the map of "
+            "ids is the student's, and what texts begin with, what is changed of them before they "
+            f"are cut, or the order of merges is not (digest {how.reading[:12]}, the student's "
+            f"{student.reading[:12]}); it would learn other tokens than it is asked with. Cache "
+            "the logits of a teacher that has the student's tokenizer.json, or give the student "
+            "the teacher's"
+        )
+        raise InputError(msg)
+    if how.template and how.template != student.template:
         msg = (
             f"{where}: its conversation was written by a chat template of digest "
-            f"{how.template[:12]}, and the student's is {template[:12] or 'none'}: it would learn "
-            "at other places than it is asked at; cache with the student's template, or give the "
-            "student the teacher's"
+            f"{how.template[:12]}, and the student's is {student.template[:12] or 'none'}: it "
+            "would learn at other places than it is asked at; cache with the student's template, "
+            "or give the student the teacher's"
         )
         raise InputError(msg)
     return how
@@ -304,7 +374,7 @@ def _checked(row: Mapping[str, bytes], how: How, size: int, where: str) -> np.nd
     whole = (
         len(row[TOKENS]) == 4 * len(tokens)
         and len(row[LOGITS]) == learned * size
-        and row[CHECK] == _check(row[HOW], row[TOKENS], row[LOGITS])
+        and row[CHECK][:_CHECKED] == _check(row[HOW], row[TOKENS], row[LOGITS])
         and bool(len(tokens) and tokens[0] & BEGINS)
         and int((tokens & _ID).max()) < how.vocabulary
     )

@@ -17,8 +17,8 @@ from mashbill.core.errors import TeacherError
 from mashbill.models.causal_base import CausalBase
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.folder import describe
-from mashbill.models.logit_cache import ids_digest, ids_of
 from mashbill.models.products import fast_linear
+from mashbill.models.tokenizer_identity import ids_digest, ids_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +67,11 @@ class TeacherLogits:
     def context(self) -> int:
         """Tokens of a sequence that it was made for; 0 if it knows no bound."""
         return self._base.context
+
+    @property
+    def reading(self) -> str:
+        """Digest of how texts become ids."""
+        return self.encoder.reading
 
     @property
     def head(self) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -123,7 +123,8 @@ class LogitsSpec(LearnedRowKeys):
         names = reader.columns(batch.schema.names, self.input)
         found: list[Learned | None] = []
         reasons: list[str | None] = []
-        for place, row in enumerate(batch.select(names).to_pylist()):
+        rows = batch.select(names).to_pylist()
+        for place, row in enumerate(rows):
             try:
                 where = f"{self.input}, row {ctx.first + start + place}"
                 found.append(reader.row(row, where))
@@ -133,7 +134,9 @@ class LogitsSpec(LearnedRowKeys):
                 found.append(None)
                 reasons.append(str(error))
         made = self._given(found, start, teacher, form, ctx)
-        cells = columns(made, [self._how(row, teacher, form) for row in found])
+        bound = reader.bound(batch.schema.names)
+        hows = [self._how(row, teacher, form, bound) for row in found]
+        cells = columns(made, hows, rows)
         turned_down = [None if reason is None else self.kind for reason in reasons]
         return pa.RecordBatch.from_pydict(
             {
@@ -155,15 +158,19 @@ class LogitsSpec(LearnedRowKeys):
             )
             raise InputError(msg)
 
-    def _how(self, row: Learned | None, teacher: TeacherLogits, form: Records) -> How:
+    def _how(
+        self, row: Learned | None, teacher: TeacherLogits, form: Records, bound: list[str]
+    ) -> How:
         return How(
             tokenizer=teacher.ids,
+            reading=teacher.reading,
             template=teacher.template if row is not None and row.is_conversation else "",
             teacher=teacher.digest,
             form=form.form,
             classes=form.classes,
             vocabulary=form.vocabulary,
             temperature=self.temperature,
+            columns=bound,
         )
 
     def _given(

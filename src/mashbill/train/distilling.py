@@ -30,20 +30,16 @@ from mashbill.models.causal_base import CausalBase
 from mashbill.models.causal_writer import CausalWriter
 from mashbill.models.conversation_tokens import ConversationTokens
 from mashbill.models.llama import Shape, config_of
-from mashbill.models.logit_cache import Cached, How, ids_digest, ids_of, open_cache
-from mashbill.models.logit_records import Records
 from mashbill.models.products import fast_linear
-from mashbill.models.teacher_logits import TeacherLogits, template_digest
+from mashbill.models.teacher_logits import TeacherLogits
+from mashbill.models.tokenizer_identity import ids_of
 from mashbill.train.batches import Batches
 from mashbill.train.checkpoint import Checkpoint, chosen
 from mashbill.train.examples import Examples, check_lengths, examples
 from mashbill.train.fine_tuning import heldout_loss
+from mashbill.train.given_logits import CachedTeacher, Given, LiveTeacher
 from mashbill.train.losses import (
     Divergence,
-    FullTeacher,
-    SampledTeacher,
-    Teacher,
-    TopTeacher,
     linear_divergence,
 )
 from mashbill.train.memory import freed_memory_kept
@@ -56,7 +52,6 @@ from mashbill.train.student_files import save_student
 from mashbill.train.told_learned import tell_learned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from mashbill.core.stage import StageContext
@@ -84,10 +79,10 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     student = _student(spec, base, encoder)
     if spec.live:
         assert weights is not None  # noqa: S101 - the spec has it
-        given: _Given = _Live(TeacherLogits(weights, ctx.threads), encoder, base)
+        given: Given = LiveTeacher(TeacherLogits(weights, ctx.threads), encoder, base)
         data = examples(spec, spec.inputs, encoder, ctx, "learned")
     else:
-        given = _OfCache(spec, ctx, base, encoder, weights)
+        given = CachedTeacher(spec, ctx, base, encoder, weights)
         data = given.data
     heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
     _check_lengths(spec, student, given, data, heldout)
@@ -121,7 +116,7 @@ def _student(spec: LogitKdSpec, base: BaseWeights, encoder: ConversationTokens) 
 
 
 def _check_lengths(
-    spec: LogitKdSpec, student: CausalBase, given: _Given, data: Examples, heldout: Examples | None
+    spec: LogitKdSpec, student: CausalBase, given: Given, data: Examples, heldout: Examples | None
 ) -> None:
     """Raise InputError if a sequence is longer than student or teacher was made for."""
     how = "" if spec.live else " in the stage of kind 'logits' that made it"
@@ -133,122 +128,13 @@ def _check_lengths(
         check_lengths(heldout, [spec.heldout], student.context, student.title)
 
 
-class _Given:
-    """Where the teacher's distributions come from."""
-
-    context: int = 0
-    """tokens that the teacher was made for, where it runs beside the student; 0 for no bound"""
-
-    vocabulary: int
-    """classes: rows of the student's head beyond them are of no token, and are not learned"""
-
-    def of(
-        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
-    ) -> Teacher:
-        """Return those at the tokens whose next one is learned.
-
-        Args:
-            micro: numbers of the sequences.
-            sequences: their token ids.
-            told: which of all their tokens those are, bool, shape (tokens,).
-        """
-        raise NotImplementedError
-
-
-class _Live(_Given):
-    """A teacher that runs beside the student."""
-
-    def __init__(
-        self, teacher: TeacherLogits, encoder: ConversationTokens, base: BaseWeights
-    ) -> None:
-        if teacher.ids != ids_digest(encoder.tokenizer):
-            msg = (
-                f"the teacher has another tokenizer than {base.title}: the maps of ids have "
-                f"digests {teacher.ids[:12]} and {ids_digest(encoder.tokenizer)[:12]}. Sizes may "
-                "be equal, and a class still be another token; name a teacher and a base of one "
-                "family, or leave base out, and a new student gets the teacher's tokenizer"
-            )
-            raise InputError(msg)
-        self._teacher = teacher
-        self.context = teacher.context
-        self.vocabulary = teacher.vocabulary
-
-    def of(
-        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
-    ) -> Teacher:
-        del micro
-        states = self._teacher.states(sequences)
-        weight, bias = self._teacher.head
-        return FullTeacher(states[told.to(states.device)].float(), weight, bias)
-
-
-class _OfCache(_Given):
-    """A teacher that ran before, in a stage of kind ``logits``."""
-
-    def __init__(
-        self,
-        spec: LogitKdSpec,
-        ctx: StageContext,
-        base: BaseWeights,
-        encoder: ConversationTokens,
-        teacher: BaseWeights | None,
-    ) -> None:
-        self._cached: Cached = open_cache(
-            {name: ctx.input(name) for name in spec.inputs},
-            ids_digest(encoder.tokenizer),
-            template_digest(base.folder, encoder.tokenizer),
-            lambda how: _records(how).bytes,
-            ctx.work / "cached",
-        )
-        how = self._cached.how
-        if how.temperature != spec.temperature:
-            msg = (
-                f"{', '.join(spec.inputs)}: logits are kept at temperature {how.temperature:g}, "
-                f"and temperature = {spec.temperature:g} is set; set the one that they are kept at"
-            )
-            raise InputError(msg)
-        if teacher is not None and how.teacher != teacher.digest:
-            msg = (
-                f"{', '.join(spec.inputs)}: logits are of weights with digest {how.teacher[:12]}, "
-                f"and teacher = {spec.teacher!r} has {teacher.digest[:12]}; name whose they are"
-            )
-            raise InputError(msg)
-        if how.form == "sampled" and spec.divergence != "forward":
-            msg = (
-                f"divergence = {spec.divergence!r} is not linear in the teacher's probabilities, "
-                "so sampled logits would give a biased one; set form = 'top' in the stage that "
-                "caches them, or divergence = 'forward'"
-            )
-            raise InputError(msg)
-        self._records = _records(how)
-        self.vocabulary = how.vocabulary
-        found = self._cached
-        self.data = Examples(
-            found.tokens, found.ends, found.dataset, found.row, {"rows": found.rows}
-        )
-
-    def of(
-        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
-    ) -> Teacher:
-        del sequences, told  # a record a learned token, in the order of both
-        own = torch.from_numpy(np.concatenate([self._cached.given(number) for number in micro]))
-        kept = self._records.read(own)
-        if kept.entropy_n is None:
-            return TopTeacher(kept.ids_nk, kept.values_nk)
-        return SampledTeacher(kept.ids_nk, kept.values_nk, kept.entropy_n)
-
-
-def _records(how: How) -> Records:
-    return Records("top" if how.form == "top" else "sampled", how.classes, how.vocabulary)
-
-
 @dataclass
 class _Loss:
     """The loss of a micro-batch."""
 
     spec: LogitKdSpec
     student: CausalBase
-    given: _Given
+    given: Given
     data: Examples
     batches: Batches
     dtype: str = "float32"

@@ -1,0 +1,168 @@
+"""Where a student that learns by logits has a teacher's distributions from: beside it, or kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from mashbill.core.errors import InputError
+from mashbill.models.logit_cache import Cached, How, Student, open_cache
+from mashbill.models.logit_records import Records
+from mashbill.models.teacher_logits import TeacherLogits, template_digest
+from mashbill.models.tokenizer_identity import ids_digest
+from mashbill.train.examples import Examples
+from mashbill.train.losses import FullTeacher, SampledTeacher, Teacher, TopTeacher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill.core.base_model import BaseWeights
+    from mashbill.core.stage import StageContext
+    from mashbill.models.conversation_tokens import ConversationTokens
+    from mashbill.train.logit_kd import LogitKdSpec
+
+_BARE = "it has no logits"
+
+
+class Given:
+    """Where the teacher's distributions come from."""
+
+    context: int = 0
+    """tokens that the teacher was made for, where it runs beside the student; 0 for no bound"""
+    vocabulary: int
+    """classes: rows of the student's head beyond them are of no token, and are not learned"""
+
+    def of(
+        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
+    ) -> Teacher:
+        """Return those at the tokens whose next one is learned.
+
+        Args:
+            micro: numbers of the sequences.
+            sequences: their token ids.
+            told: which of all their tokens those are, bool, shape (tokens,).
+        """
+        raise NotImplementedError
+
+
+class LiveTeacher(Given):
+    """A teacher that runs beside the student."""
+
+    def __init__(
+        self, teacher: TeacherLogits, encoder: ConversationTokens, base: BaseWeights
+    ) -> None:
+        """Take a teacher that reads as the student does.
+
+        Raises:
+            InputError: if it has another tokenizer.
+        """
+        if teacher.ids != ids_digest(encoder.tokenizer):
+            msg = (
+                f"the teacher has another tokenizer than {base.title}: the maps of ids have "
+                f"digests {teacher.ids[:12]} and {ids_digest(encoder.tokenizer)[:12]}. Sizes may "
+                "be equal, and a class still be another token; name a teacher and a base of one "
+                "family, or leave base out, and a new student gets the teacher's tokenizer"
+            )
+            raise InputError(msg)
+        if teacher.reading != encoder.reading:
+            msg = (
+                f"the teacher reads texts otherwise than {base.title}: the map of ids is the same, "
+                "and what texts begin with, what is changed of them before they are cut, or the "
+                f"order of merges is not (digests {teacher.reading[:12]} and "
+                f"{encoder.reading[:12]}), so that it would be asked what it was not trained on; "
+                "name a teacher and a base with one tokenizer.json, or leave base out, and a new "
+                "student gets the teacher's tokenizer"
+            )
+            raise InputError(msg)
+        self._teacher = teacher
+        self.context = teacher.context
+        self.vocabulary = teacher.vocabulary
+
+    def of(
+        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
+    ) -> Teacher:
+        """Compute them."""
+        del micro
+        states = self._teacher.states(sequences)
+        weight, bias = self._teacher.head
+        return FullTeacher(states[told.to(states.device)].float(), weight, bias)
+
+
+class CachedTeacher(Given):
+    """A teacher that ran before, in a stage of kind ``logits``."""
+
+    def __init__(
+        self,
+        spec: LogitKdSpec,
+        ctx: StageContext,
+        base: BaseWeights,
+        encoder: ConversationTokens,
+        teacher: BaseWeights | None,
+    ) -> None:
+        """Open the cache.
+
+        Raises:
+            InputError: if it is of another tokenizer, template or teacher, or kept otherwise.
+        """
+        self._cached: Cached = open_cache(
+            {name: ctx.input(name) for name in spec.inputs},
+            Student(
+                ids_digest(encoder.tokenizer),
+                encoder.reading,
+                template_digest(base.folder, encoder.tokenizer),
+            ),
+            lambda how: _records(how).bytes,
+            ctx.work / "cached",
+        )
+        how = self._cached.how
+        if how.temperature != spec.temperature:
+            msg = (
+                f"{', '.join(spec.inputs)}: logits are kept at temperature {how.temperature:g}, "
+                f"and temperature = {spec.temperature:g} is set; set the one that they are kept at"
+            )
+            raise InputError(msg)
+        if teacher is not None:
+            _check_teachers(self._cached, spec.teacher, teacher.digest)
+        if how.form == "sampled" and spec.divergence != "forward":
+            msg = (
+                f"divergence = {spec.divergence!r} is not linear in the teacher's probabilities, "
+                "so sampled logits would give a biased one; set form = 'top' in the stage that "
+                "caches them, or divergence = 'forward'"
+            )
+            raise InputError(msg)
+        self._records = _records(how)
+        self.vocabulary = how.vocabulary
+        found = self._cached
+        counts: dict[str, Any] = {"rows": found.rows + sum(found.without.values())}
+        if found.without:
+            counts["left_out"] = {ref: {_BARE: many} for ref, many in found.without.items()}
+        self.data = Examples(found.tokens, found.ends, found.dataset, found.row, counts)
+
+    def of(
+        self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
+    ) -> Teacher:
+        """Read them."""
+        del sequences, told  # a record a learned token, in the order of both
+        own = torch.from_numpy(np.concatenate([self._cached.given(number) for number in micro]))
+        kept = self._records.read(own)
+        if kept.entropy_n is None:
+            return TopTeacher(kept.ids_nk, kept.values_nk)
+        return SampledTeacher(kept.ids_nk, kept.values_nk, kept.entropy_n)
+
+
+def _check_teachers(cached: Cached, name: str, digest: str) -> None:
+    """Raise InputError unless all rows are of the teacher that is named."""
+    for found, where in cached.teachers.items():
+        if found != digest:
+            msg = (
+                f"{where}: its logits are of weights with digest {found[:12]}, and teacher = "
+                f"{name!r} has {digest[:12]}; name whose they are, learn from rows of that teacher "
+                "alone, or name a base and no teacher, and each row has its own"
+            )
+            raise InputError(msg)
+
+
+def _records(how: How) -> Records:
+    return Records("top" if how.form == "top" else "sampled", how.classes, how.vocabulary)
