@@ -13,7 +13,6 @@ from mashbill.models.positions import positions_of
 from tests.train import test_kinds_of_bases, test_logit_kd
 
 LONG = [{"prompt": "what is red?", "text": "fox " * 40, "by": "a/b"}, *test_kinds_of_bases.rows(1)]
-LEARNED = {"gpt2": {"n_positions": 40}, "gpt_neox": {"max_position_embeddings": 40}}
 OPT = {"ffn_dim": 64, "word_embed_proj_dim": 32, "max_position_embeddings": 40}
 
 
@@ -46,6 +45,7 @@ def given():
 
 
 SHORT = "steps = 1\ncontext = 16\n"
+SHORT_LIVE = test_logit_kd.LIVE.replace("steps = 6\n", SHORT)
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,9 @@ SHORT = "steps = 1\ncontext = 16\n"
             test_logit_kd.CACHE + test_logit_kd.STUDENT.replace("steps = 6\n", SHORT),
             "set max_tokens = 16 in the stage of kind 'logits' that made it, or context = ",
         ),
-        (test_logit_kd.LIVE.replace("steps = 6\n", SHORT), "made for 16; set max_tokens = 16, or"),
+        (SHORT_LIVE, "made for 16; set max_tokens = 16, or"),
         (
-            test_logit_kd.LIVE.replace("steps = 6\n", SHORT)
-            + "max_tokens = 16\nheldout = 'said'\n",
+            SHORT_LIVE + "max_tokens = 16\nheldout = 'said'\n",
             "",
         ),
     ],
