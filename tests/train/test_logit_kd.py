@@ -19,6 +19,7 @@ from mashbill.core.errors import MashbillError
 from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.train import checkpoint, distilling
+from mashbill.train.activations import recompute_activations
 
 TEACHER = """
 [teachers.big]
@@ -68,6 +69,11 @@ folder = "small"
 sha256 = "DIGEST"
 """
 OF_NEW = "width = 16\nlayers = 1\nheads = 2\n"
+
+OF_ROWS = (
+    "turns = 'last'", "reasoning = 'leave-out'", "reasoning_tokens = 9", "max_tokens = 99",
+    "too_long = 'leave-out'", "answer = 'text'", "prompt = 'p.jinja'",
+)  # fmt: skip
 
 
 def rows(times=2):
@@ -198,6 +204,33 @@ def test_how_a_step_is_split_changes_nothing(tmp_path, how):
         np.testing.assert_allclose(values, found["whole"], rtol=2e-5)
 
 
+def test_keys_of_how_rows_are_read_are_of_what_is_held_out_if_they_agree(tmp_path):
+    cached = CACHE + 'max_tokens = 9\nturns = "last"\n'
+    keys = 'heldout = "said"\nmax_tokens = 9\nturns = "last"\nanswer = "text"\n'
+    store = run(tmp_path / "r", cached + STUDENT.replace("steps = 6", "steps = 1") + keys)
+    assert "held_out_loss" in store.find("student").measures
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new", "base"])
+def test_activations_are_computed_again_where_that_is_wanted(tmp_path, new, monkeypatch):
+    """It takes memory and changes nothing of what is learned."""
+    small = make_base(tmp_path / "r" / "small", width=16, layers=1, seed=3)
+    stages = LIVE if new else LIVE.replace(OF_NEW, 'base = "small"\n')
+    base = SMALL.replace("DIGEST", digest_of(small))
+    plain = curve(run(tmp_path / "r", base + stages))
+    models = []
+
+    def spy(model):
+        models.append(model)
+        recompute_activations(model)
+
+    monkeypatch.setattr(distilling, "recompute_activations", spy)
+    again = stages.replace("student]", "again]") + "checkpointing = true\n"
+    again = curve(run(tmp_path / "r", base + again), of="again")
+    assert len(models) == 1
+    np.testing.assert_allclose(again, plain, rtol=2e-5)
+
+
 @pytest.mark.parametrize("stages", [CACHE + STUDENT, LIVE], ids=["cached", "live"])
 def test_the_bill_has_the_teacher_by_its_logits(tmp_path, stages):
     store = run(tmp_path / "r", stages)
@@ -248,6 +281,14 @@ def test_a_cache_of_another_tokenizer_is_refused_by_its_map_of_ids(tmp_path):
         (CACHE + "batch_tokens = 9\n" + STUDENT, "a sequence is computed at once"),
         (CACHE + 'answer = "reply"\n' + STUDENT, "has no column 'reply'"),
         (CACHE + STUDENT.replace('"big"', '"other"'), "other"),
+        *(
+            (CACHE + STUDENT + keys + "\n", f"{keys.split(' ')[0]} is about how rows are read")
+            for keys in OF_ROWS
+        ),
+        *(
+            (CACHE + STUDENT + f'heldout = "said"\n{keys}\n', f"{keys} is about heldout here")
+            for keys in OF_ROWS[:5]
+        ),
         (CACHE + STUDENT.replace("0.01", "1e30"), "the training diverged at step"),
     ],
 )  # fmt: skip

@@ -23,6 +23,7 @@ def adapted(model: Any, spec: SftSpec) -> Any:
     """
     with needs("adapters beside a model's weights", "students"):
         from peft import LoraConfig, get_peft_model
+        from peft.tuners.tuners_utils import BaseTunerLayer
 
     config = LoraConfig(
         r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, bias="none",
@@ -38,23 +39,24 @@ def adapted(model: Any, spec: SftSpec) -> Any:
     except ValueError as error:
         msg = f"targets = {list(spec.targets)}: {str(error).splitlines()[0]:.300}"
         raise InputError(msg) from error
-    _check(made, spec.targets)
+    _check(made, spec.targets, BaseTunerLayer)
     return made
 
 
-def _check(model: Any, targets: Sequence[str]) -> None:
+def _check(model: Any, targets: Sequence[str], kind: type) -> None:
     """Raise InputError if an adapter is no part of what is trained, or of one weight's two uses.
 
     The loss multiplies states by the head's own weights, and what stands behind the body beside
     that is not computed: an adapter there would never learn. Where the head has the embedding's
     weights, an adapter on the embedding would be added to both, and be trained in one.
-    """
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
+    Args:
+        model: of peft.
+        targets: names of layers, as the recipe has them.
+        kind: class of peft's layers with adapters.
+    """
     plain = model.get_base_model()
-    layers = {
-        name: layer for name, layer in plain.named_modules() if isinstance(layer, BaseTunerLayer)
-    }
+    layers = {name: layer for name, layer in plain.named_modules() if isinstance(layer, kind)}
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in layers):
             msg = (

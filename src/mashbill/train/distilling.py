@@ -33,15 +33,13 @@ from mashbill.models.llama import Shape, config_of
 from mashbill.models.products import fast_linear
 from mashbill.models.teacher_logits import TeacherLogits
 from mashbill.models.tokenizer_identity import ids_of
+from mashbill.train.activations import recompute_activations
 from mashbill.train.batches import Batches
 from mashbill.train.checkpoint import Checkpoint, chosen
 from mashbill.train.examples import Examples, check_lengths, examples
 from mashbill.train.fine_tuning import heldout_loss
 from mashbill.train.given_logits import CachedTeacher, Given, LiveTeacher
-from mashbill.train.losses import (
-    Divergence,
-    linear_divergence,
-)
+from mashbill.train.losses import Divergence, linear_divergence
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
 from mashbill.train.repeatable import compute_repeatably
@@ -77,6 +75,8 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     encoder = ConversationTokens(base.folder)
     torch.manual_seed(ctx.seed)
     student = _student(spec, base, encoder)
+    if spec.checkpointing:
+        recompute_activations(student.model)
     if spec.live:
         assert weights is not None  # noqa: S101 - the spec has it
         given: Given = LiveTeacher(TeacherLogits(weights, ctx.threads), encoder, base)

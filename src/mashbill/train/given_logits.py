@@ -13,6 +13,7 @@ from mashbill.models.logit_records import Records
 from mashbill.models.teacher_logits import TeacherLogits, template_digest
 from mashbill.models.tokenizer_identity import ids_digest
 from mashbill.train.examples import Examples
+from mashbill.train.logit_kd import HOW_READ
 from mashbill.train.losses import FullTeacher, SampledTeacher, Teacher, TopTeacher
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class CachedTeacher(Given):
             lambda how: _records(how).bytes,
             ctx.work / "cached",
         )
+        _check_how_read(spec, ctx)
         how = self._cached.how
         if how.temperature != spec.temperature:
             msg = (
@@ -162,6 +164,25 @@ def _check_teachers(cached: Cached, name: str, digest: str) -> None:
                 "alone, or name a base and no teacher, and each row has its own"
             )
             raise InputError(msg)
+
+
+def _check_how_read(spec: LogitKdSpec, ctx: StageContext) -> None:
+    """Raise InputError if held-out rows would be read otherwise than those that are learned.
+
+    Rows with logits say it where the stage that made them is the input itself.
+    """
+    for name in spec.inputs:
+        made = ctx.input(name).manifest.stage
+        for key in HOW_READ if made.get("kind") == "logits" else ():
+            ours, theirs = getattr(spec, key), made.get(key, getattr(spec, key))
+            if key in spec.model_fields_set and ours != theirs:
+                msg = (
+                    f"{key} = {ours!r} is about heldout here, and rows of {name} were read with "
+                    f"{key} = {'any' if theirs is None else repr(theirs)} when their logits were "
+                    "made, which is what is learned; set it there, and make the cache again, or "
+                    "leave it out here"
+                )
+                raise InputError(msg)
 
 
 def _records(how: How) -> Records:

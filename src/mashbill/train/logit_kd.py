@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from mashbill.models.causal_writer import CausalWriter
 
 _OF_NEW = ("width", "layers", "heads", "context")
+HOW_READ = ("turns", "reasoning", "reasoning_tokens", "max_tokens", "too_long")
+"""keys of how rows are read, which of rows with logits was settled when they were made"""
+_OF_ROWS = ("prompt", "answer", *HOW_READ)
 
 
 class LogitKdSpec(LearningSpec):
@@ -82,6 +85,20 @@ class LogitKdSpec(LearningSpec):
             raise ValueError(msg)
         if self.width % self.heads or self.width // self.heads % 2:
             msg = f"width = {self.width} must be an even multiple of heads = {self.heads}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _rows_are_read_here(self) -> LogitKdSpec:
+        if self.live or self.heldout:
+            return self
+        stray = [name for name in _OF_ROWS if name in self.model_fields_set]
+        if stray:
+            msg = (
+                f"{stray[0]} is about how rows are read, and rows with logits were read when these "
+                "were made; set it in the stage of kind 'logits', and leave it out here (it would "
+                "be about heldout, which is not set)"
+            )
             raise ValueError(msg)
         return self
 
