@@ -75,6 +75,8 @@ class Learned:
     """whether a sequence was longer than may be"""
     thought: int = 0
     """tokens of reasoning"""
+    dropped: int = 0
+    """sequences that were too long and of which nothing is learned, beside others that are"""
 
 
 class LearnedRows:
@@ -139,17 +141,20 @@ class LearnedRows:
         """
         whole, is_conversation = self._row(row, where)
         most = self._spec.max_tokens
-        kept, is_cut = [], False
+        kept, is_cut, thought = [], False, 0
         for one in whole:
+            before = len(kept)
             if len(one.ids) <= most:
                 kept.append(one)
             elif self._spec.too_long == "cut" and any(one.learned[1:most]):
                 kept.append(replace(one, ids=one.ids[:most], learned=one.learned[:most]))
                 is_cut = True
+            thought += one.thought * (len(kept) - before)
         if not kept:
-            msg = f"it is longer than max_tokens = {most}"
+            cut = ", and nothing of its answer would be left" * (self._spec.too_long == "cut")
+            msg = f"it is longer than max_tokens = {most}{cut}"
             raise NotLearnedError(msg)
-        return Learned(kept, is_conversation, is_cut, sum(one.thought for one in whole))
+        return Learned(kept, is_conversation, is_cut, thought, len(whole) - len(kept))
 
     def _row(self, row: dict[str, Any], where: str) -> tuple[list[Encoded], bool]:
         text = row.get(self._spec.answer)

@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     from mashbill.models.teacher_logits import TeacherLogits
 
 
+_TOO_LONG = {
+    "cut_rows": "rows were cut at",
+    "dropped_sequences": "of rows that are several sequences some have no logits, longer than",
+}
+"""measure -> what is said where there are any"""
+
+
 class LogitsSpec(LearnedRowKeys):
     """``kind = "logits"``."""
 
@@ -216,6 +223,10 @@ class LogitsSpec(LearnedRowKeys):
             "tokens": sum(len(row[0]) for row in made if row is not None),
             "positions": sum(len(row[1]) // form.bytes for row in made if row is not None),
             "cut_rows": sum(row.is_cut for row in found if row is not None),
+            "dropped_sequences": sum(row.dropped for row in found if row is not None),
         }
+        for name, says in _TOO_LONG.items():
+            if counts[name]:
+                ctx.warn(f"{self.input}: {says} max_tokens = {self.max_tokens:,} ({name})")
         for name, count in counts.items():
             ctx.measures[name] = ctx.measures.get(name, 0) + count

@@ -214,6 +214,7 @@ class _Reader:
         self.rows = 0
         self._left_out: dict[str, Counter[str]] = {}
         self._cut: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
         self._thought = 0
 
     def told(self) -> dict[str, Any]:
@@ -225,8 +226,9 @@ class _Reader:
                 for name, counts in self._left_out.items()
                 if counts
             }
-        if any(self._cut.values()):
-            found["cut_rows"] = {name: count for name, count in self._cut.items() if count}
+        for name, counted in (("cut_rows", self._cut), ("dropped_sequences", self._dropped)):
+            if any(counted.values()):
+                found[name] = {ref: count for ref, count in counted.items() if count}
         if self._thought:
             found["reasoning_tokens"] = self._thought
         return found
@@ -245,5 +247,6 @@ class _Reader:
                     self._left_out[ref][str(error)] += 1
                     continue
                 self._cut[ref] += found.is_cut
+                self._dropped[ref] += found.dropped
                 self._thought += found.thought
                 yield start + place, found.sequences

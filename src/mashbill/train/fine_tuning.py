@@ -94,7 +94,7 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)
-    tell_learned(spec, ctx, data, batches, student, how)
+    tell_learned(spec, ctx, data, batches, student, how, heldout)
 
 
 def follow(told: Mapping[str, Any], world: World) -> None:

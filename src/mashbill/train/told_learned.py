@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mashbill.core.plain import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,6 +25,7 @@ def tell_learned(
     batches: Batches,
     student: CausalBase,
     how: Mapping[str, Any],
+    heldout: Examples | None = None,
 ) -> None:
     """Set what ``ctx`` says of each dataset that was learned from, and measures.
 
@@ -35,6 +38,7 @@ def tell_learned(
         batches: what each step learned from.
         student: what was trained.
         how: what was chosen once.
+        heldout: sequences that the loss was measured on.
     """
     times = batches.times()
     learned = data.learned_tokens()
@@ -52,8 +56,28 @@ def tell_learned(
         "packed": student.packs,
         "dtype": how["dtype"],
     }
-    for ref, count in data.counts.get("cut_rows", {}).items():
-        ctx.warn(f"{ref}: {count:,} rows were cut at max_tokens = {spec.max_tokens:,}")
+    _warn(spec, ctx, data.counts, "learned from")
+    if heldout is not None:
+        ctx.measures["held_out"] = heldout.counts | {"sequences": len(heldout)}
+        _warn(spec, ctx, heldout.counts, "measured on")
+
+
+def _warn(spec: LearningSpec, ctx: StageContext, counts: Mapping[str, Any], done: str) -> None:
+    """Warn of what is not there of the rows, by dataset."""
+    for ref, reasons in counts.get("left_out", {}).items():
+        each = "; ".join(f"{many:,}: {why}" for why, many in reasons.items())
+        ctx.warn(f"{ref}: {_were(sum(reasons.values()), 'row')} not {done} ({each})")
+    for ref, count in counts.get("cut_rows", {}).items():
+        ctx.warn(f"{ref}: {_were(count, 'row')} cut at max_tokens = {spec.max_tokens:,}")
+    for ref, count in counts.get("dropped_sequences", {}).items():
+        ctx.warn(
+            f"{ref}: of rows that are several sequences {_were(count, 'sequence')} not {done}, "
+            f"longer than max_tokens = {spec.max_tokens:,}"
+        )
+
+
+def _were(number: int, noun: str) -> str:
+    return f"{counted(number, noun)} {'was' if number == 1 else 'were'}"
 
 
 def tell_parts(
