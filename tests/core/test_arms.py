@@ -369,6 +369,49 @@ def test_one_more_arm_or_seed_changes_nothing_of_those_before(toy, arms):
 
 @LAWS
 @given(arms=declared())
+def test_what_is_shared_is_what_all_cells_have_under_one_name(toy, arms):
+    recipe = drawn(toy, arms)
+    if recipe is None:
+        return
+    told = recipe.arms
+    for cell in told.cells:
+        for name, made in cell.stages.items():
+            everywhere = {one.stages.get(name) for one in told.cells}
+            assert told.shared(made) == (everywhere == {name})
+    assert told.stages.keys() <= told.apart <= recipe.stages.keys()
+
+
+@LAWS
+@given(arms=declared())
+def test_a_stage_of_all_arms_is_each_arms_own_and_taken_once(toy, arms):
+    if drawn(toy, arms) is None:
+        return
+    data = {**tables(toy), "arms": arms}
+    data["stages"]["together"] = {
+        "kind": "evaluate", "input": "heldout", "systems": {"it": "heldout-scratch.*"},
+    }  # fmt: skip
+    data["stages"]["first-arm"] = {
+        "kind": "evaluate", "input": "heldout", "systems": {"it": "heldout-scratch.arm0.*"},
+    }  # fmt: skip
+    recipe = load_recipe(written(toy, data))
+    own = {}
+    for cell in recipe.arms.cells:
+        own.setdefault(cell.arm, {})[cell.stages["heldout-scratch"]] = None
+    each = {arm: tuple(names) for arm, names in own.items()}
+    told = {arm: names if len(names) > 1 else names[0] for arm, names in each.items()}
+    assert [name for name in recipe.stages if name.startswith(("together", "first-arm"))] == [
+        "together", "first-arm",
+    ]  # fmt: skip
+    assert recipe.stages["first-arm"].systems == {"it": told["arm0"]}
+    expected = {f"it.{arm}": names for arm, names in told.items()}
+    if len(set(told.values())) == 1:
+        expected = {"it": told["arm0"]}
+    assert recipe.stages["together"].systems == expected
+    assert recipe.arms.shared("together")
+
+
+@LAWS
+@given(arms=declared())
 def test_nothing_is_made_twice(toy, arms):
     recipe = drawn(toy, arms)
     if recipe is None:

@@ -15,6 +15,8 @@ import mashbill as mb
 from mashbill import InputError, Signer, Store, load_recipe
 from mashbill.calls.journal import Journal
 from mashbill.cli import main
+from mashbill.cli.options import out
+from mashbill.cli.show_arms import print_arms
 from mashbill.core.artifact import ArtifactRef
 from mashbill.core.errors import DriftError
 from mashbill.core.recipe_tables import tables_of
@@ -227,6 +229,92 @@ compare = [["it.all", "it.weak"]]
     assert both["together"].by == "rows and seeds"
     told = evaluation["compare"][0]["difference"]
     assert both["together"].found.difference == pytest.approx(told)
+
+
+AS_WRITTEN = {
+    "no seeds": """
+[arms]
+[arms.plain]
+[arms.top]
+classifier.input = "confident"
+""",
+    "seeds of the other": """
+[arms]
+seeds = [1, 2]
+seeded = ["some"]
+[arms.plain]
+[arms.top]
+classifier.input = "some"
+""",
+    "with another that goes without": """
+[arms]
+[arms.plain]
+[arms.top]
+classifier.input = "confident"
+[arms.none]
+classifier = false
+heldout-classifier = false
+evaluation = false
+together = false
+""",
+}
+SOME = """
+[stages.some]
+kind = "split"
+input = "labelled"
+range = [0.0, 0.5]
+"""
+TOGETHER = """
+[stages.together]
+kind = "evaluate"
+input = "heldout"
+systems = { it = "heldout-classifier.*" }
+"""
+
+
+@pytest.mark.parametrize("case", AS_WRITTEN)
+def test_an_arm_that_is_the_recipe_as_it_is_written_is_compared(case, tmp_path):
+    arms = AS_WRITTEN[case]
+    head = "[stages.classifier]"
+    path = small(tmp_path / "recipe", arms=arms)
+    text = path.read_text().replace(head, SOME + head) if "some" in arms else path.read_text()
+    path.write_text(text.replace("[arms]", f"{TOGETHER}[arms]", 1))
+    space = mb.open(tmp_path / "store", cache=tmp_path / "cache")
+    ran = space.run(space.plan(path), threads=1)
+    found = {
+        "at the end": ran.arms,
+        "compare": space.compare("plain", "top", recipe=path).found,
+    }
+    for told in found.values():
+        main = next(one for one in told.measures if one.is_main and one.place == "evaluation")
+        assert [*main.sides] == ["plain", "top"]
+        (gap,) = main.gaps
+        assert (gap.first, gap.second) == ("plain", "top")
+        assert gap.by == ("rows and seeds" if "seeds = " in arms else "rows")
+        assert gap.found.pairs == space.store().find("heldout").rows
+        assert not any("together" in one.place for one in ran.arms.measures)
+    together = [one for one in found["compare"].measures if one.place == "together"]
+    assert [*next(one for one in together if one.is_main).sides] == ["plain", "top"]
+    assert ran.is_of_arms("evaluation")
+    assert not ran.is_of_arms("together")
+    with out.capture() as caught:
+        print_arms(load_recipe(path))
+    apart = {made for cell in load_recipe(path).arms.cells for made in cell.stages.values()}
+    same = {name for name in apart if load_recipe(path).arms.shared(name)}
+    assert f"{len(apart - same):,} stages are made apart" in caught.get()
+    assert not same & {"classifier", "heldout-classifier", "evaluation"}
+
+
+def test_a_part_of_one_arm_takes_nothing_of_another_that_is_as_written(tmp_path):
+    path = small(tmp_path / "recipe", arms=AS_WRITTEN["no seeds"])
+    path.write_text(path.read_text().replace("[arms]", f"{TOGETHER}[arms]", 1))
+    recipe = load_recipe(path)
+    inputs = {name: [use.name for use in recipe.uses(name)] for name in recipe.stages}
+    for arm, other in (("plain", "classifier.top"), ("top", "classifier")):
+        part = recipe.arms.part(recipe.arms.of([arm]), inputs)
+        assert other not in part
+        assert "together" not in part
+        assert "heldout" in part
 
 
 def test_some_arms_and_what_is_none(done):

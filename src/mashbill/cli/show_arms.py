@@ -95,8 +95,8 @@ def print_arms(recipe: Recipe) -> None:
     named = [name for name in arms.names if name]
     parts = [counted(len(named), "arm")] if named else []
     parts += [f"{counted(len(seeds), 'seed')} ({listed(seeds, 12)})"] if seeds else []
-    out.say(f"{' times '.join(parts)}; {len(arms.stages):,} stages are made apart, "
-            f"{len(recipe.stages) - len(arms.stages):,} once for all.")  # fmt: skip
+    out.say(f"{' times '.join(parts)}; {len(arms.apart):,} stages are made apart, "
+            f"{len(recipe.stages) - len(arms.apart):,} once for all.")  # fmt: skip
     for name in named[:_SHOWN]:
         sets = arms.sets.get(name, {})
         told = ", ".join(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mashbill.core.errors import InputError, RecipeError
@@ -68,7 +69,7 @@ class Arms:
     cells: tuple[Cell, ...]
     """each arm with each seed, arm by arm"""
     stages: Mapping[str, str]
-    """stage as it is written out -> as the recipe calls it; of all that are made apart"""
+    """stage as it is written out -> as the recipe calls it; of all that have another name"""
     sets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """arm -> what it sets otherwise, such as ``student.epochs``"""
 
@@ -119,12 +120,27 @@ class Arms:
         return {
             name
             for name in own
-            if all(one in own or one not in self.stages for one in resting([name], inputs))
+            if all(one in own or self.shared(one) for one in resting([name], inputs))
         }
 
     def shared(self, stage: str) -> bool:
-        """Return whether a stage that is written out is made once, for all arms and seeds."""
-        return stage not in self.stages
+        """Return whether a stage that is written out is made once, for all arms and seeds.
+
+        An arm that is the recipe as it is written has stages of its own under the recipe's names.
+        """
+        return stage not in self.apart
+
+    @cached_property
+    def apart(self) -> frozenset[str]:
+        """Stages that have a name of their own, or that some cell has otherwise or goes without."""
+        made: dict[str, set[str | None]] = {}
+        for cell in self.cells:
+            for name in cell.stages:
+                made.setdefault(name, set())
+        for name, own in made.items():
+            own |= {cell.stages.get(name) for cell in self.cells}
+        several = (own for own in made.values() if len(own) > 1)
+        return frozenset(self.stages) | {name for own in several for name in own if name}
 
     def cells_with(self, stage: str) -> tuple[Cell, ...]:
         """Return the cells that a stage, as it is written out, belongs to."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Node = tuple[str, str]
 """(table of the recipe, name in it)"""
 STAGES = "stages"
+_MARK = EVERY + EVERY
+"""behind the name of a stage: that one, whichever arm asks; no recipe can name one so"""
 
 
 class Reads(Protocol):
@@ -102,7 +104,7 @@ class Asked:
         """Return ``KEY.ARM`` of each arm that differs: its stage, or a list with one a seed."""
         stage = named.removesuffix(EVERY)
         arms = list(self._told.settings) if stage in self._data[STAGES] else []
-        by_arm = {f"{key}.{arm}": self._made(stage, arm) for arm in arms}
+        by_arm = {f"{key}.{arm}": self._marked(stage, arm) for arm in arms}
         if len({tuple(names) for names in by_arm.values()}) < 2:
             by_arm = {key: self._all_of(node, named)}
         return {
@@ -186,11 +188,37 @@ class Asked:
             )
             msg = f"{where} {arm!r} is no arm{there}"
             raise RecipeError(msg)
-        found = self._made(stage, arm)
+        found = self._marked(stage, arm)
         if not found:
             msg = f"{where} the arms go without stages.{stage}"
             raise RecipeError(msg)
         return list(dict.fromkeys(found))
+
+    def _marked(self, stage: str, arm: str | None) -> list[str]:
+        """Return what a stage is called in an arm, or in all, a name of the recipe's own marked.
+
+        In an arm that is the recipe as it is written a stage has the recipe's name, by which every
+        other arm would mean its own.
+        """
+        own = self._data[STAGES]
+        return [f"{name}{_MARK}" if name in own else name for name in self._made(stage, arm)]
+
+    def unmarked(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a table with the names that stand for stages of all arms as they are."""
+        return {key: self._unmarked(value) for key, value in table.items()}
+
+    def _unmarked(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self._name(key): self._names(item) for key, item in value.items()}
+        return self._names(value)
+
+    def _names(self, value: Any) -> Any:
+        return [self._name(one) for one in value] if isinstance(value, list) else self._name(value)
+
+    def _name(self, value: Any) -> Any:
+        is_one = isinstance(value, str) and value.endswith(_MARK)
+        stage = value.removesuffix(_MARK) if is_one else ""
+        return stage if stage in self._data[STAGES] else value
 
     def mentioned(self) -> set[str]:
         """Return the names that some stage or teacher holds, as the recipe or an arm has it."""

@@ -182,7 +182,7 @@ class _Writing:
         names = {item[1]: made.name for item, made in found.items() if made.name != item[1]}
         self._check_names(cell, node, found)
         seed = cell.seed if own.seed else None
-        table = self._renamed(cell.arm, node, names, seed)
+        table = self._asked.unmarked(self._renamed(cell.arm, node, names, seed))
         called = spelt(node[1], cell.arm if by_arm else "", cell.seed if by_seed else None)
         asked = digest([*node, self._body(node, table)])
         name = self._known.setdefault(asked, called)

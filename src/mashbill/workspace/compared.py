@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.core.canonical import changed_keys
 from mashbill.core.errors import InputError
-from mashbill.core.evaluation import is_evaluation
+from mashbill.core.evaluation import is_evaluation, systems_in
 from mashbill.core.explaining import near
 from mashbill.core.plain import listed
 from mashbill.report.comparing import Compared, Run, Side, compared
@@ -20,6 +20,7 @@ from mashbill.workspace.tables import html_table, text_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mashbill.core.arms import Cell
     from mashbill.core.artifact import Manifest
     from mashbill.core.recipe import Recipe
     from mashbill.core.store import Store
@@ -103,13 +104,16 @@ def arms_compared(
     sides, lacking = [], []
     for name in names:
         runs: dict[str, dict[str, Run]] = {}
-        for cell in told.of([name]):
+        cells = told.of([name])
+        for cell in cells:
             for base, made in cell.stages.items():
-                manifest = None if told.shared(made) else _made(recipe, store, made)
+                if not _is_of(recipe, made, cells):
+                    continue
+                manifest = _made(recipe, store, made)
                 if manifest is not None and _measures(manifest):
                     seed = cell.seed if _is_seeded(recipe, base, name) else None
                     runs.setdefault(base, {}).setdefault(made, Run(manifest, seed))
-                elif manifest is None and not told.shared(made):
+                elif manifest is None:
                     lacking.append(made)
         by_place = {base: tuple(own.values()) for base, own in runs.items()}
         by_place |= _gathered(recipe, store, name) if gathered else {}
@@ -127,6 +131,35 @@ def arms_compared(
     return compared(store, _evaluations_first(sides), notes)
 
 
+def _is_of(recipe: Recipe, stage: str, cells: Sequence[Cell]) -> bool:
+    """Return whether a stage is that of an arm alone: not all have it, and it gathers no others.
+
+    Args:
+        recipe: with arms.
+        stage: as it is written out.
+        cells: of the arm.
+    """
+    told = recipe.arms
+    assert told is not None  # noqa: S101 - who asks has looked
+    if told.shared(stage) or stage in told.stages:
+        return not told.shared(stage)
+    own = {made for cell in cells for made in cell.stages.values()}
+    taken = (use.name for use in recipe.uses(stage) if not (use.is_teacher or use.is_verifier))
+    return all(name in own or told.shared(name) for name in taken)
+
+
+def apart_in(recipe: Recipe) -> frozenset[str]:
+    """Return the stages that are those of an arm alone, with some seed."""
+    told = recipe.arms
+    cells = () if told is None else told.cells
+    return frozenset(
+        made
+        for cell in cells
+        for made in cell.stages.values()
+        if told is not None and _is_of(recipe, made, told.of([cell.arm]))
+    )
+
+
 def _gathered(recipe: Recipe, store: Store, arm: str) -> dict[str, tuple[Run, ...]]:
     """Return where one evaluation holds all arms: what of it is this arm's, by stage."""
     assert recipe.arms is not None  # noqa: S101 - who asks has looked
@@ -141,13 +174,11 @@ def _gathered(recipe: Recipe, store: Store, arm: str) -> dict[str, tuple[Run, ..
     }
     found: dict[str, tuple[Run, ...]] = {}
     for base, made in cells[0].stages.items():
-        manifest = _made(recipe, store, made) if recipe.arms.shared(made) else None
+        manifest = None if _is_of(recipe, made, cells) else _made(recipe, store, made)
         if manifest is None or not is_evaluation(manifest.measures):
             continue
-        named = {**manifest.stage.get("systems", {}), **manifest.stage.get("models", {})}
         systems = {}
-        for system, stages in named.items():
-            told = [stages] if isinstance(stages, str) else stages
+        for system, told in systems_in(manifest.stage).items():
             apart = [stage for stage in told if not recipe.arms.shared(stage)]
             if apart and set(told) <= own and not set(apart) & others:
                 systems[system] = system.removesuffix(f".{arm}") if arm else system

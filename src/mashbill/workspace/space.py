@@ -155,7 +155,7 @@ class Workspace(Questions):
         from mashbill.run.executor import execute
         from mashbill.run.permission import permit_plan
         from mashbill.run.tracking import Target
-        from mashbill.workspace.compared import told_of_arms
+        from mashbill.workspace.compared import apart_in, told_of_arms
         from mashbill.workspace.part import part_of
         from mashbill.workspace.planned import Ran
 
@@ -200,8 +200,9 @@ class Workspace(Questions):
             arms=told,
         )  # fmt: skip
         verdicts = judge_all(Circuit.of_artifact(store, result))
-        apart = frozenset(recipe.arms.stages if recipe.arms else ())
-        return Ran(tuple(done), result, tuple(verdicts), page, rewards, store, told, apart)
+        return Ran(
+            tuple(done), result, tuple(verdicts), page, rewards, store, told, apart_in(recipe)
+        )
 
     def rebuild(
         self,
