@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.chat import Turn
 from mashbill.core.errors import TeacherError
 from mashbill.core.parsing import foreign
+from mashbill.models import chat_turns
 from mashbill.models.chat_filling import Filling
+from mashbill.models.hidden_marks import HiddenMarks, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tokenizers import Tokenizer
 
+    from mashbill.core.chat import Tool
     from mashbill.core.teacher import Question
     from mashbill.models.gguf_file import GgufFile
 
 _CONTROL = 3  # llama.cpp's LLAMA_TOKEN_TYPE_CONTROL
 FILE = "chat-template.json"
-_HELD = "\ue000"  # begins what stands in for a mark that a row's text spells out
 
 
 def describe(file: GgufFile) -> dict[str, Any]:
@@ -76,9 +80,10 @@ class ChatTemplate:
         self._special = {token: own for token, own in found if own is not None}
         marks = sorted(self._special, key=len, reverse=True)
         self._split = re.compile("(" + "|".join(map(re.escape, marks)) + ")" if marks else r"(\Z)")
-        self._held = re.compile("|".join(map(re.escape, (*marks, _HELD))))
+        self._hidden = HiddenMarks(marks, data["template"])
         self._template = Filling(data["template"])
         self._takes_system: bool | None = None
+        self._shows_results: bool | None = None
 
     def ids(self, question: Question) -> list[int]:
         """Return the token ids of a question as a conversation, up to where the answer begins.
@@ -92,7 +97,7 @@ class ChatTemplate:
         if question.system and self.refuses_system():
             said = said.system_in_user()
         kept: list[str] = []
-        turns = [{**turn.value(), "content": self.hide(turn.content, kept)} for turn in said]
+        turns = [self.value(turn, kept) for turn in said]
         return self.ids_of(self.filled(turns, begins=True), kept)
 
     def filled(
@@ -101,9 +106,9 @@ class ChatTemplate:
         """Return turns as the template writes them.
 
         Args:
-            turns: as templates read them, each text of a row hidden by :meth:`hide`.
+            turns: as :meth:`value` gives them.
             begins: whether the assistant's next turn begins behind them.
-            tools: declared, as templates read them.
+            tools: declared, as :meth:`tool` gives them.
 
         Raises:
             TeacherError: if the template refuses them.
@@ -125,7 +130,7 @@ class ChatTemplate:
             if piece in self._special:
                 found.append(self._special[piece])
             elif piece:
-                found += self._tokenizer.encode(_shown(piece, kept), add_special_tokens=False).ids
+                found += self._tokenizer.encode(shown(piece, kept), add_special_tokens=False).ids
         return found
 
     def up_to_end(self, text: str) -> tuple[str, bool]:
@@ -170,7 +175,7 @@ class ChatTemplate:
         return ids
 
     def hide(self, text: str, kept: list[str]) -> str:
-        """Return a row's text with something else in place of each mark that it spells out.
+        """Return a row's text with something else in place of what could become a mark.
 
         Such a mark must stay text: it is taken out of the rendering and put back as text.
 
@@ -178,18 +183,64 @@ class ChatTemplate:
             text: of a row.
             kept: gets what stood there.
         """
+        return self._hidden.hide(text, kept)
 
-        def keep(match: re.Match[str]) -> str:
-            kept.append(match[0])
-            return f"{_HELD}{len(kept) - 1}\ue001"
+    def value(self, turn: Turn, kept: list[str], *, inside: bool = False) -> dict[str, Any]:
+        """Return a turn as the template reads it, each text of a row in it hidden.
 
-        return self._held.sub(keep, text)
+        Args:
+            turn: of a conversation.
+            kept: see :meth:`hide`.
+            inside: whether its reasoning stands between marks in what it says.
+        """
+        form = self.call_form if turn.tool_calls else chat_turns.CallForm()
+        return chat_turns.turn_value(turn, lambda text: self.hide(text, kept), form, inside=inside)
+
+    def tool(self, tool: Tool, kept: list[str]) -> dict[str, Any]:
+        """Return the declaration of a tool as the template reads it, each text in it hidden."""
+        return chat_turns.tool_value(tool, lambda text: self.hide(text, kept))
+
+    @property
+    def call_form(self) -> chat_turns.CallForm:
+        """How the template takes calls of tools; the usual way if it takes none."""
+        return self._writing or chat_turns.CallForm()
+
+    def writes_calls(self) -> bool:
+        """Return whether the template writes calls of tools, and does not pass over them."""
+        return self._writing is not None
+
+    @cached_property
+    def _writing(self) -> chat_turns.CallForm | None:
+        """How the template takes calls, found by trying; None if it does not write them."""
+        turn, words, wrong = chat_turns.probe()
+        for form in chat_turns.CALL_FORMS:
+            text = self._tried(turn, form)
+            if all(word in text for word in words) and not any(each in text for each in wrong):
+                return form
+        return None
+
+    def shows_results(self) -> bool:
+        """Return whether results of tools stand in what the template writes, found by trying."""
+        if self._shows_results is None:
+            call, words, _ = chat_turns.probe()
+            name = call.tool_calls[0].name
+            result = Turn("tool", "".join(words), tool_call_id=chat_turns.PROBE_ID, name=name)
+            text = self._tried(call, self.call_form, result)
+            self._shows_results = not text or result.content in text
+        return self._shows_results
+
+    def _tried(self, turn: Turn, form: chat_turns.CallForm, *more: Turn) -> str:
+        """Return what the template writes of a question and what follows; empty if it refuses."""
+        turns = [
+            chat_turns.turn_value(each, str, form, inside=False)
+            for each in (Turn("user", "a"), turn, *more)
+        ]
+        try:
+            return self.filled(turns, begins=bool(more))
+        except TeacherError:
+            return ""
 
     def text(self, ids: Sequence[int]) -> str:
         """Return an answer's text, without the tokens that end it."""
         plain = [i for i in ids if i not in self.ends and i not in self._special.values()]
         return str(self._tokenizer.decode(plain, skip_special_tokens=False))
-
-
-def _shown(piece: str, kept: Sequence[str]) -> str:
-    return re.sub(f"{_HELD}(\\d+)\ue001", lambda match: kept[int(match[1])], piece)

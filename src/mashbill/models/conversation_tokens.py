@@ -7,7 +7,11 @@ student learns at a place is what it will be asked for there.
 
 Some templates write earlier turns otherwise than the last one; Qwen3's and DeepSeek-R1's leave out
 their reasoning. Then a conversation is several sequences, one for each turn that stands otherwise
-when it is answered than later on, and no sequence holds what the model would not see.
+when it is answered than later on, and no sequence holds what the model would not see. So is one of
+a template that ends no turn: the token that ends an answer is taught, and is in no prompt.
+
+A turn that calls tools is learned as the template writes calls, or not at all: nothing is put
+together here that has them, and what the template leaves out is not taken for what was said.
 """
 
 from __future__ import annotations
@@ -16,16 +20,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from mashbill.core.chat import ToolCall, Turn
-from mashbill.core.errors import InputError, TeacherError
-from mashbill.core.parsing import json_value
-from mashbill.core.thinking import MARKS
+from mashbill.core.chat import Turn
+from mashbill.core.errors import TeacherError
 from mashbill.models.chat_template import ChatTemplate
+from mashbill.models.chat_turns import CLOSES, OPENS, stand_in
 from mashbill.models.folder import describe, ends_of, plain_tokenizer
 from mashbill.models.tokenizer_identity import reading_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from mashbill.core.chat import Conversation, Tool
@@ -34,7 +37,6 @@ Form = Literal["key", "inside", "composed", "none"]
 """how reasoning gets into a turn: by the template's own key, between marks within the content, put
 together here where the template leaves it out, or no way is found"""
 _PROBE = "xyzzy"
-_OPENS, _CLOSES = MARKS[0]
 
 
 @dataclass
@@ -68,7 +70,6 @@ class ConversationTokens:
         """token ids that end an answer or a text; the first is taught where a template has none"""
         self._chat: ChatTemplate | None = None
         self._form: Form | None = None
-        self._calls: bool | None = None
 
     @cached_property
     def reading(self) -> str:
@@ -99,36 +100,38 @@ class ConversationTokens:
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def conversation(
-        self, said: Conversation, tools: Sequence[Tool] = (), *, only_last: bool = False
-    ) -> list[Encoded]:
+        self, said: Conversation, tools: Sequence[Tool] = (), *, only_last: bool = False,
+        but: Collection[int] = (),
+    ) -> list[Encoded]:  # fmt: skip
         """Return the sequences that a conversation is learned by.
 
         Args:
             said: its turns; reasoning of the assistant's turns is learned with them.
             tools: that were declared.
             only_last: whether the last turn of the assistant alone is learned.
+            but: which of the assistant's turns are not learned, from 0.
 
         Raises:
-            TeacherError: if the template refuses the turns, or writes a turn otherwise than it
-                begins it, so that no answer of the model's could be learned.
+            TeacherError: if the template refuses the turns, writes a turn otherwise than it begins
+                it, so that no answer of the model's could be learned, or has no place for what a
+                turn that calls tools holds, or for their results.
         """
         said = said.one_system()
         if said.system and self.chat.refuses_system():
             said = said.system_in_user()
         turns = list(said)
         places = [i for i, turn in enumerate(turns) if turn.role == "assistant"]
-        learned = set(places[-1:] if only_last else places)
+        learned = [place for number, place in enumerate(places) if number not in but]
         found: list[Encoded] = []
-        so_far = ""
-        for place in places:
-            if place not in learned:
-                continue
+        so_far, has_end = "", False
+        for place in (each for each in learned if not only_last or each == places[-1]):
+            self._check_results(turns[:place])
             kept: list[str] = []
-            before = [self._value(turn, kept) for turn in turns[:place]]
-            given = [_declared(tool) for tool in tools]
+            given = [self.chat.tool(tool, kept) for tool in tools]
+            before = [self.chat.value(turn, kept) for turn in turns[:place]]
             asked = self.chat.filled(before, begins=True, tools=given)
             answer, thought = self._answer(asked, before, turns[place], kept, given)
-            goes_on = bool(found) and asked.startswith(so_far)
+            goes_on = has_end and asked.startswith(so_far)
             if not goes_on:
                 found.append(Encoded())
                 found[-1].add(self._begin_of(asked, kept), learned=False)
@@ -138,28 +141,29 @@ class ConversationTokens:
             )
             whole, has_end = self.chat.up_to_end(answer)
             sequence.add(self.chat.ids_of(whole, kept), learned=True)
-            if not has_end:
+            if not has_end:  # no prompt has this end: what follows is another sequence
                 sequence.add(self.ends[:1], learned=True)
             sequence.thought += thought
             so_far = asked + whole
         return found
 
     def writes_calls(self) -> bool:
-        """Return whether the template writes calls of tools, and does not pass over them.
-
-        Raises:
-            TeacherError: if it refuses a call.
-        """
-        if self._calls is None:
-            turn = Turn("assistant", tool_calls=(ToolCall("call00001", _PROBE, "{}"),))
-            turns = [self._value(one, []) for one in (Turn("user", "a"), turn)]
-            self._calls = _PROBE in self.chat.filled(turns, begins=False)
-        return self._calls
+        """Return whether the template writes calls of tools, and does not pass over them."""
+        return self.chat.writes_calls()
 
     def _begin_of(self, text: str, kept: Sequence[str]) -> list[int]:
         """Return what every text begins with, unless the template has written it."""
         ids = self.chat.ids_of(text, kept) if self._begin else []
         return [] if ids[: len(self._begin)] == self._begin else self._begin
+
+    def _check_results(self, before: Sequence[Turn]) -> None:
+        """Raise TeacherError if a turn answers results of tools that the template leaves out."""
+        if any(turn.role == "tool" for turn in before) and not self.chat.shows_results():
+            msg = (
+                "the base's chat template has no place for results of tools, and a turn answers "
+                "one; take a base whose template has"
+            )
+            raise TeacherError(msg)
 
     def _answer(
         self, asked: str, before: list[dict[str, Any]], turn: Turn, kept: list[str],
@@ -167,12 +171,12 @@ class ConversationTokens:
     ) -> tuple[str, int]:  # fmt: skip
         """Return what a turn adds to what was asked, as text, and the tokens of its reasoning."""
         form = self._thinking() if turn.reasoning else "key"
-        if turn.reasoning and form in {"composed", "none"}:
+        if turn.reasoning and form in {"composed", "none"} and not turn.tool_calls:
             return self._composed(asked, turn, kept)
-        value = self._value(turn, kept, inside=form == "inside")
+        value = self.chat.value(turn, kept, inside=form == "inside")
         whole = self.chat.filled([*before, value], begins=False, tools=tools)
         if not whole.startswith(asked):
-            if asked.rstrip().endswith(_OPENS) and not turn.tool_calls:
+            if asked.rstrip().endswith(OPENS) and not turn.tool_calls:
                 return self._composed(asked, turn, kept)
             msg = (
                 f"{self._folder}: its chat template writes a turn of the assistant otherwise than "
@@ -180,17 +184,51 @@ class ConversationTokens:
                 "the model is asked for; correct the template"
             )
             raise TeacherError(msg)
+        if turn.tool_calls:
+            self._check_calls(asked, before, turn, tools, inside=form == "inside")
         return whole[len(asked) :], self.count(turn.reasoning) if turn.reasoning else 0
+
+    def _check_calls(
+        self, asked: str, before: list[dict[str, Any]], turn: Turn, tools: list[Any], *,
+        inside: bool,
+    ) -> None:  # fmt: skip
+        """Raise TeacherError if something of a turn with calls is not in what is learned of it."""
+        twin, words = stand_in(turn)
+        value = self.chat.value(twin, [], inside=inside)
+        whole = self.chat.filled([*before, value], begins=False, tools=tools)
+        learned, _ = self.chat.up_to_end(whole[len(asked) :])
+        if not whole.startswith(asked):
+            learned = ""
+        if all(word in learned for word in words):
+            return
+        beside = [
+            *(["its reasoning"] if turn.reasoning and twin.reasoning not in learned else ()),
+            *(["what it says"] if turn.content.strip() and twin.content not in learned else ()),
+        ]
+        is_whole = all(call.name in learned for call in twin.tool_calls)
+        if is_whole and beside:
+            lost, remedy = f"{' and '.join(beside)} beside a call", ""
+            if turn.reasoning and twin.reasoning not in learned:
+                remedy = ', or leave reasoning out (reasoning = "leave-out")'
+        else:
+            many = len(turn.tool_calls) > 1
+            lost = "all calls of a turn with their arguments" if many else "a call of a tool"
+            remedy = ""
+        msg = (
+            f"the base's chat template has no place for {lost}, so that something else would be "
+            f"learned; take a base whose template has{remedy}"
+        )
+        raise TeacherError(msg)
 
     def _composed(self, asked: str, turn: Turn, kept: list[str]) -> tuple[str, int]:
         """Put a turn together where the template leaves its reasoning out, or begins it itself."""
         content = self.chat.hide(turn.content, kept)
-        opened = asked.rstrip().endswith(_OPENS)
+        opened = asked.rstrip().endswith(OPENS)
         if not turn.reasoning:
-            return (f"\n{_CLOSES}\n\n{content}" if opened else content), 0
+            return (f"\n{CLOSES}\n\n{content}" if opened else content), 0
         thought = self.chat.hide(turn.reasoning, kept)
-        head = "" if opened else f"{_OPENS}\n"
-        return f"{head}{thought}\n{_CLOSES}\n\n{content}", self.count(turn.reasoning)
+        head = "" if opened else f"{OPENS}\n"
+        return f"{head}{thought}\n{CLOSES}\n\n{content}", self.count(turn.reasoning)
 
     def _thinking(self) -> Form:
         """Return how the template takes reasoning, found by trying."""
@@ -199,48 +237,15 @@ class ConversationTokens:
         return self._form
 
     def _tried(self) -> Form:
-        asked = [self._value(Turn("user", "a"), [])]
+        asked = [self.chat.value(Turn("user", "a"), [])]
         turn = Turn("assistant", "b", reasoning=_PROBE)
         try:
             begun = self.chat.filled(asked, begins=True)
             for form in ("key", "inside"):
-                value = self._value(turn, [], inside=form == "inside")
+                value = self.chat.value(turn, [], inside=form == "inside")
                 whole = self.chat.filled([*asked, value], begins=False)
                 if whole.startswith(begun) and _PROBE in whole[len(begun) :]:
                     return "key" if form == "key" else "inside"
         except TeacherError:
             return "none"
         return "composed"
-
-    def _value(self, turn: Turn, kept: list[str], *, inside: bool = False) -> dict[str, Any]:
-        """Return a turn as templates read it, in the form of transformers' chats."""
-        value: dict[str, Any] = {"role": turn.role, "content": self.chat.hide(turn.content, kept)}
-        if turn.reasoning:
-            thought = self.chat.hide(turn.reasoning, kept)
-            if inside:
-                value["content"] = f"{_OPENS}\n{thought}\n{_CLOSES}\n\n{value['content']}"
-            else:
-                value |= {"reasoning_content": thought, "thinking": thought}
-        if turn.tool_calls:
-            value["tool_calls"] = [
-                {
-                    "id": call.id,
-                    "type": "function",
-                    "function": {"name": call.name, "arguments": _arguments(call.arguments)},
-                }
-                for call in turn.tool_calls
-            ]
-        if turn.role == "tool":
-            value |= {"tool_call_id": turn.tool_call_id, "name": turn.name}
-        return value
-
-
-def _declared(tool: Tool) -> dict[str, Any]:
-    return {"type": "function", "function": tool.value()}
-
-
-def _arguments(text: str) -> Any:
-    try:
-        return json_value(text, "the arguments of a call")
-    except InputError:
-        return text
