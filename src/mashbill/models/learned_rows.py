@@ -170,11 +170,16 @@ class LearnedRows:
                     raise NotLearnedError(msg)
                 return [self._encoder.text(text)], False
             tools = self._tools(row)
-            made = self._encoder.conversation(said, tools, only_last=self._spec.turns == "last")
+            made = self._encoder.conversation(
+                said, tools, only_last=self._spec.turns == "last", but=_weightless(said)
+            )
         except TeacherError as error:
             if "no chat template" in str(error):
                 raise
             raise NotLearnedError(str(error)) from error
+        if not made:
+            msg = "each of its answers that would be learned has weight 0"
+            raise NotLearnedError(msg)
         self._check_budget(made)
         return made, True
 
@@ -189,9 +194,7 @@ class LearnedRows:
         if self._prompt is not None:
             asked = self._prompt.render(row, where)
             told = (Turn("system", asked.system),) if asked.system else ()
-            beside = row.get("reasoning_content")
-            answer = Turn("assistant", text, reasoning="" if is_missing(beside) else str(beside))
-            turns: list[Turn] = [*told, Turn("user", asked.user), answer]
+            turns: list[Turn] = [*told, Turn("user", asked.user), Turn("assistant", text)]
             if not text.strip():
                 msg = "its answer is empty"
                 raise NotLearnedError(msg)
@@ -209,17 +212,26 @@ class LearnedRows:
         if any(getattr(turn, "parts", ()) for turn in turns):
             msg = "a turn holds more than text"
             raise NotLearnedError(msg)
-        return Conversation(tuple(self._thinking(turn) for turn in turns))
+        beside = row.get("reasoning_content")
+        thought = "" if is_missing(beside) else as_text(beside)
+        *before, last = turns
+        told_before = (self._thinking(turn) for turn in before)
+        return Conversation((*told_before, self._thinking(last, thought)))
 
-    def _thinking(self, turn: Turn) -> Turn:
-        """Return a turn with its reasoning apart, or without it."""
+    def _thinking(self, turn: Turn, beside: str = "") -> Turn:
+        """Return a turn with its reasoning apart, or without it.
+
+        Args:
+            turn: of a row.
+            beside: reasoning that the row has beside its turns, for one that has none itself.
+        """
         if turn.role != "assistant":
             return turn
         thought = parted(turn.content)
         if thought.is_cut:
             msg = "its reasoning was cut off before it said anything"
             raise NotLearnedError(msg)
-        reasoning = turn.reasoning or thought.reasoning
+        reasoning = turn.reasoning or thought.reasoning or beside.strip()
         if self._spec.reasoning == "leave-out":
             reasoning = ""
         if not (thought.content.strip() or turn.tool_calls):
@@ -236,3 +248,22 @@ class LearnedRows:
         except InputError as error:
             msg = f"its tools cannot be read: {error}"
             raise NotLearnedError(msg) from error
+
+
+def _weightless(said: Conversation) -> set[int]:
+    """Return which of the assistant's turns have weight 0, from 0: they are not trained on.
+
+    Raises:
+        NotLearnedError: if one has a weight that means nothing here.
+    """
+    found = set()
+    for number, turn in enumerate(said.said_by("assistant")):
+        weight = getattr(turn, "weight", None)
+        if is_missing(weight):
+            continue
+        if weight not in (0, 1):
+            msg = "a turn has a weight other than 0 and 1; set it to one of them, or remove it"
+            raise NotLearnedError(msg)
+        if weight == 0:
+            found.add(number)
+    return found
