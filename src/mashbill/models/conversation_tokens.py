@@ -45,14 +45,16 @@ class Encoded:
 
     ids: list[int] = field(default_factory=list)
     learned: list[bool] = field(default_factory=list)
-    """of each token, whether it is to be learned"""
+    """of each token, whether it is to be learned; the first is not, since nothing tells it"""
     thought: int = 0
     """tokens of reasoning among those that are learned"""
 
     def add(self, ids: Sequence[int], *, learned: bool) -> None:
-        """Add tokens at the end."""
+        """Add tokens at the end; the first of all is not learned, as nothing stands before it."""
+        self.learned += [
+            learned and place > 0 for place in range(len(self.ids), len(self.ids) + len(ids))
+        ]
         self.ids += ids
-        self.learned += [learned] * len(ids)
 
 
 class ConversationTokens:
