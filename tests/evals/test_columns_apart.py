@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests_bases import table, write_base
 from tests_laws import law
 from tests_support import rows_of
 
@@ -16,7 +17,7 @@ from mashbill.core.record import OURS
 from mashbill.evals.by_score import Asked, _beside
 from mashbill.evals.columns_given import OVERLAPPED_BY, columns_of
 from mashbill.evals.evaluate import EvaluateSpec
-from tests.evals.test_scored import RIGHT, SUMS, answers, evaluated
+from tests.evals.test_scored import RIGHT, SUMS, TASKS, answers, evaluated
 
 EVALUATE = '\n[stages.evaluation]\nkind = "evaluate"\ninput = "tasks"\nby = "same"\n'
 ECHO = 'systems = { echo = "e" }\n'
@@ -149,3 +150,27 @@ def test_answers_of_models_are_not_called_as_what_stands_beside_them(column):
     with pytest.raises(ValidationError, match="a model's answers have a column of this name"):
         EvaluateSpec(**keys)
     assert EvaluateSpec(input="rows", systems={"m": "x"}, by="v", column=column)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ('reference = "number"', "column 'number of the rows' holds int64; text is needed"),
+        ('reference = "answer"\nfinish = "sample"', "finish names a column with the word"),
+    ],
+)
+def test_what_cannot_be_scored_is_told_before_a_model_answers(keys, said, tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("mashbill.evals.evaluating.written_by", never)
+    rows = [{**row, "number": at} for at, row in enumerate(SUMS)]
+    base = write_base(tmp_path / "tiny")
+    monkeypatch.setattr("tests.evals.test_scored.EVALUATE", EVALUATE)
+    monkeypatch.setattr(
+        "tests.evals.test_scored.TASKS", TASKS.replace('"topic"', '"topic", "number"')
+    )
+    stages = table("tiny", base) + answers("a", "strong", "samples = 2")
+    keys = f'systems = {{ a = "a" }}\nmodels = {{ m = "tiny" }}\n{keys}\n'
+    with pytest.raises(InputError, match=said):
+        evaluated(tmp_path, monkeypatch, stages, keys, rows)

@@ -32,6 +32,7 @@ from mashbill.verifiers.scoring import (
     ISOLATION,
     REASON,
     Looked,
+    check_looked,
     score_rows,
     unheeded,
 )
@@ -137,6 +138,19 @@ def scored(
     given[came_of(system)] = pa.array(_all_said(seeds), pa.string())
     given[reason_of(system)] = pa.array(seeds[0].why, pa.string())
     return Measured(values, facts, given)
+
+
+def check_read(answers: Answers, rows: pa.Table, how: Asked) -> None:
+    """See that a verifier can be given a system's answers, by the columns and what they hold.
+
+    Raises:
+        InputError: if one is not there, or holds something else than texts.
+    """
+    reads = how.verifier.spec.reads()
+    none = np.empty(0, np.int64)
+    table, right = _beside(answers.data.read(0, 0), none, rows, how, reads, answers.name)
+    looked = Looked(answers.name, how.column, right, how.finish)
+    check_looked(how.verifier.spec, one_batch(table), looked)
 
 
 def _beside(

@@ -17,12 +17,18 @@ from mashbill.core.resampling import units_by
 from mashbill.core.verifier import Case
 from mashbill.evals.answers import Answers, answers_of
 from mashbill.evals.by_label import GOLD, gold_of, labelled, majority_of
-from mashbill.evals.by_score import Asked, cases_of, scored
+from mashbill.evals.by_score import Asked, cases_of, check_read, scored
 from mashbill.evals.columns_given import OVERLAPPED_BY
 from mashbill.evals.comparing import compared, retained
 from mashbill.evals.likelihood import weighed
 from mashbill.evals.measured import by_level, mean_of, of_seeds
-from mashbill.evals.models import FINISH, learned_by_models, stages_of, written_by
+from mashbill.evals.models import (
+    FINISH,
+    learned_by_models,
+    nothing_written,
+    stages_of,
+    written_by,
+)
 from mashbill.evals.overlapping import Learned, Overlaps, all_held, learned_by, without
 from mashbill.evals.remarks import against_majority
 from mashbill.evals.upstream import Upstream
@@ -66,11 +72,6 @@ class Evaluating:
         spec, ctx = self._spec, self._ctx
         self._made = {name: self._answers(made) for name, made in spec.systems.items()}
         overlaps = self._overlaps() if spec.contamination else None
-        if spec.by:
-            self._made |= {
-                name: [written_by(one, spec, self._rows, ctx) for one in stages_of(made)]
-                for name, made in spec.models.items()
-            }
         systems = self._measured()
         told = {name: self._told(one) for name, one in systems.items()}
         ctx.measures |= {
@@ -126,6 +127,17 @@ class Evaluating:
             verifier, spec.column, spec.reference, spec.finish, spec.passes,
             spec.unanswered == "wrong", ctx.warn,
         )  # fmt: skip
+        # Of all systems, before a model writes its first answer.
+        for made in self._made.values():
+            for one in made:
+                if one.data.num_rows:
+                    check_read(one, self._rows, how)
+        if spec.models:
+            check_read(nothing_written(spec), self._rows, replace(how, finish=FINISH))
+        self._made |= {
+            name: [written_by(one, spec, self._rows, ctx) for one in stages_of(made)]
+            for name, made in spec.models.items()
+        }
         self._try(how)
         units = np.arange(self._rows.num_rows) if self._units is None else self._units
         found: dict[str, Measured] = {}

@@ -122,14 +122,25 @@ def written_by(name: str, spec: EvaluateSpec, rows: pa.Table, ctx: StageContext)
             texts.append(None if answer.failed else answer.text)
             ends.append(answer.finish or None)
         ctx.progress(start + len(some), len(todo), f"{name} answers")
-    table = pa.table(
-        {
-            spec.column: pa.array(texts, pa.string()),
-            PROMPT: pa.array([asked[place] for place, _ in todo], pa.string()),
-            FINISH: pa.array(ends, pa.string()),
-        }
-    )
     places = np.array([place for place, _ in todo], np.int64)
+    return _answers(name, spec, texts, [asked[place] for place, _ in todo], ends, places)
+
+
+def nothing_written(spec: EvaluateSpec) -> Answers:
+    """Return no answers, with the columns that those of models have."""
+    return _answers("what models answer", spec, [], [], [], np.empty(0, np.int64))
+
+
+def _answers(
+    name: str,
+    spec: EvaluateSpec,
+    texts: list[str | None],
+    asked: list[str],
+    ends: list[str | None],
+    places: np.ndarray,
+) -> Answers:
+    columns = {spec.column: texts, PROMPT: asked, FINISH: ends}
+    table = pa.table({key: pa.array(cells, pa.string()) for key, cells in columns.items()})
     return Answers(name, Written(table), places)
 
 

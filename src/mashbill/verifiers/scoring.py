@@ -137,6 +137,24 @@ def score_rows(verifier: VerifierSession, batch: pa.RecordBatch, looked: Looked)
     return Scored({**columns, REASON: pa.array(told, pa.string())}, tuple(came))
 
 
+def check_looked(verifier: VerifierSpec, batch: pa.RecordBatch, looked: Looked) -> None:
+    """See that a verifier can be given rows, by their columns and what these hold.
+
+    Args:
+        verifier: who would score.
+        batch: rows, or none of them.
+        looked: their columns.
+
+    Raises:
+        InputError: as :func:`score_rows` does.
+    """
+    for name in filter(None, (looked.output, looked.reference)):
+        texts_of(batch, name, looked.of)
+    for name in verifier.reads():
+        texts_there(batch, name, looked.of)
+    _cut_off(batch, looked)
+
+
 def texts_there(batch: pa.RecordBatch, name: str, of: str) -> None:
     """Raise InputError if rows lack a column, of any type."""
     if name not in batch.schema.names:
