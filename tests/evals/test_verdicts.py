@@ -12,6 +12,7 @@ from tests_laws import law
 from tests_tables import table
 
 from mashbill.core.evaluation import Result, evaluation_of
+from mashbill.core.paired import beyond_chance
 from mashbill.core.proportions import wilson
 from mashbill.evals.comparing import retained
 from mashbill.evals.likelihood import _sums
@@ -125,3 +126,28 @@ def test_texts_that_belong_together_widen_the_interval_of_a_perplexity():
     widths = [math.log(own["perplexity_high"] / own["perplexity_low"]) for own in (alone, together)]
     assert widths[1] > 3 * widths[0]
     assert "perplexity_low" not in one
+
+
+NUMBERS = st.sampled_from([None, NAN, 0.0, 0.2, -0.2, 1.0, "x", True, math.inf]) | st.floats(-1, 1)
+PAIR = st.fixed_dictionaries(
+    {"first": st.just("a"), "second": st.just("b")},
+    optional=dict.fromkeys(("difference", "low", "high", "p", "p_corrected", "pairs"), NUMBERS),
+)
+
+
+@law(200)
+@given(PAIR)
+def test_a_pair_without_a_remark_is_beyond_chance(pair):
+    """Whatever an earlier release or a stranger told of it."""
+    found = evaluation_of({"systems": {}, "compare": [pair], "metric": "score"})
+    if not remarks(found):
+        assert beyond_chance(pair)
+
+
+def test_a_difference_of_before_without_width_is_of_too_few_rows():
+    pair = {"first": "a", "second": "b", "difference": 0.2, "low": 0.2, "high": 0.2}
+    (said,) = remarks(evaluation_of({"systems": {}, "compare": [pair]}))
+    assert said.text == (
+        "the difference, +0.200, is of too few rows to be told from chance (its interval has no "
+        "width)"
+    )

@@ -139,10 +139,9 @@ def _of_pair(pair: Mapping[str, Any]) -> str:
             f"the difference, {value:+.3f}, is not beyond its interval ({low:+.3f} to {high:+.3f})"
         )
     if not beyond_chance(pair):
-        return (
-            f"the difference, {value:+.3f}, is of too few rows to be told from chance (p = "
-            f"{pair['p']:.3f})"
-        )
+        p = pair.get("p")
+        how = f"p = {p:.3f}" if is_number(p) else "its interval has no width"
+        return f"the difference, {value:+.3f}, is of too few rows to be told from chance ({how})"
     corrected = pair.get("p_corrected")
     if is_number(corrected) and pair["p_corrected"] > LEVEL:
         return (
