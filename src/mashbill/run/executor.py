@@ -30,7 +30,7 @@ from mashbill.run.committing import clear_others, commit, input_of, scratch_of
 from mashbill.run.deciding_again import DecidingAgain
 from mashbill.run.execution import Done, Execution
 from mashbill.run.measuring import settle_measures
-from mashbill.run.needing import check_extras, plugins_of, telling_stage
+from mashbill.run.needing import asked_by, check_extras, plugins_of, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
@@ -161,6 +161,7 @@ class _Runner:
                 for number, stage in enumerate(self._plan.stages, 1):
                     if self._cut(stage):
                         continue
+                    self._sessions.asked_on(asked_by(self._plan.stages[number - 1 :]))
                     try:
                         with self._store.lock(str(stage.ref)):
                             done.append(self._stage(stage))

@@ -51,6 +51,8 @@ class StageWork:
     """those that the run asks"""
     blamed: tuple[tuple[str, str], ...] = ()
     """(kind, group) of what the stage calls, so that a plugin's slip is told as its own"""
+    asked_on: frozenset[str] = frozenset()
+    """names of all that this stage and later ones ask: what else a worker has loaded may go"""
 
 
 @dataclass(frozen=True)

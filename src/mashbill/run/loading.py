@@ -1,21 +1,23 @@
 """Loading what a stage asks, once: teachers, verifiers and trained models, in whichever process.
 
 The run and its workers load the same things in the same way; they differ in where a teacher is
-described, and in who asks it.
+described, and in who asks it. What no later stage asks is let go of: arms and seeds have a student
+each, and all of them would not fit.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mashbill.core import registry
 from mashbill.core.errors import RecipeError
 from mashbill.core.verifier import VerifierSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from mashbill.core.artifact import Manifest
@@ -48,6 +50,20 @@ class Loaded:
             if name not in self._teachers:
                 self._teachers[name] = spec.load(self.folder, self.cache, self.threads)
             return self._teachers[name]
+
+    def forget_others(self, names: Collection[str]) -> None:
+        """Let go of all that is loaded but some.
+
+        Args:
+            names: of teachers, verifiers and stages that are asked from now on.
+        """
+        with self._lock:
+            every: tuple[dict[str, Any], ...] = (self._teachers, self._verifiers, self._models)
+            gone = [(kept, name) for kept in every for name in kept if name not in names]
+            for kept, name in gone:
+                del kept[name]
+        if gone:
+            gc.collect()  # a run collects seldom, and these are large
 
     def verifier(self, name: str, spec: VerifierSpec) -> VerifierSession:
         """Return a verifier, which is loaded with its first case."""

@@ -10,11 +10,12 @@ from mashbill.core.given import is_address
 from mashbill.core.installed import missing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import Uses
-    from mashbill.plan import Plan
+    from mashbill.plan import Plan, PlannedStage
 
 
 def needed(plan: Plan) -> dict[str, list[str]]:
@@ -38,6 +39,12 @@ def needed(plan: Plan) -> dict[str, list[str]]:
             for extra in extras:
                 found.setdefault(extra, {})[who] = None
     return {extra: list(names) for extra, names in found.items()}
+
+
+def asked_by(stages: Iterable[PlannedStage]) -> frozenset[str]:
+    """Return the names of teachers, verifiers and stages that stages still to do ask."""
+    uses = [use for stage in stages if stage.status != "done" for use in stage.job.uses]
+    return frozenset(name for use in uses for name in (use.name, use.teacher) if name)
 
 
 def lacking(plan: Plan) -> MissingExtraError | None:

@@ -71,6 +71,7 @@ class Sessions:
     manifests: Mapping[str, Manifest]
     """stage -> what it made, of those that are made"""
     _pool: Pool | None = None
+    _asked_on: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Load nothing yet."""
@@ -83,6 +84,11 @@ class Sessions:
         self._tracking.close()
         if self._pool is not None:
             self._pool.close()
+
+    def asked_on(self, names: frozenset[str]) -> None:
+        """Say what stages ask from now on; what else is loaded is let go of."""
+        self._asked_on = names
+        self._loaded.forget_others(names)
 
     def context(self, name: str, spec: StageSpec, work: Path, told: Told) -> StageContext:
         """Return where and how a stage runs here.
@@ -237,6 +243,7 @@ class Sessions:
             teachers=teachers,
             services={name: asked[name].source for name in services},
             blamed=tuple(called_by(self.recipe, job.name)),
+            asked_on=self._asked_on,
         )
 
     def _workers(self) -> Pool:

@@ -242,6 +242,7 @@ class _Worker:
                     return None
                 if self._loaded is None:
                     self._loaded = Loaded(work.job.folder, work.cache, work.threads)
+                self._loaded.forget_others(work.asked_on)
                 self._stage = _Stage(work, self._line, self._loaded)
                 while self._threads < work.each:
                     self._threads += 1
