@@ -13,11 +13,13 @@ from tests_tables import table
 
 from mashbill.core.evaluation import Result, evaluation_of
 from mashbill.core.paired import beyond_chance
-from mashbill.core.proportions import wilson
+from mashbill.core.proportions import Z, wilson
 from mashbill.evals.comparing import retained
+from mashbill.evals.harness import _over_seeds
 from mashbill.evals.likelihood import _sums
 from mashbill.evals.measured import Measured, mean_of
 from mashbill.evals.remarks import against_majority, remarks
+from mashbill.evals.suites.results import Figure
 
 NAN = float("nan")
 
@@ -151,3 +153,24 @@ def test_a_difference_of_before_without_width_is_of_too_few_rows():
         "the difference, +0.200, is of too few rows to be told from chance (its interval has no "
         "width)"
     )
+
+
+@table(
+    ("figures", "wanted"),
+    [
+        ([Figure("t", "acc", 1.0, 0.0, 30, "")] * 2, wilson(1.0, 30)),
+        ([Figure("t", "acc", 0.0, 0.0, 2, "")] * 3, wilson(0.0, 2)),
+        ([Figure("t", "loss", 2.5, 0.0, 30, "")] * 2, None),
+        ([Figure("t", "loss", 2.5, None, 30, "")] * 2, None),
+        ([Figure("t", "loss", 2.5, 0.5, 30, "")] * 2, (2.5 - Z * 0.5, 2.5 + Z * 0.5)),
+    ],
+)
+def test_figures_of_suites_over_seeds_have_a_width_or_no_interval(figures, wanted):
+    found = _over_seeds(figures)
+    assert found == (wanted and pytest.approx(wanted))
+    assert figures[0].interval is None or figures[0].interval[0] < figures[0].interval[1]
+
+
+def test_texts_that_are_all_alike_have_no_interval_of_perplexity():
+    ones = np.ones((1, 5))
+    assert "perplexity_low" not in _sums(ones * 0.1, ones, ones[0], 0, None)

@@ -470,3 +470,18 @@ def test_seeds_that_are_all_right_have_an_interval_and_those_without_say_nothing
     f1 = next(one for one in found.measures if one.name == "macro_f1").sides["a"]
     assert math.isnan(f1.low)
     assert f1.over == ""
+
+
+def test_a_mean_lies_within_its_interval_where_seeds_lack_scores_of_other_rows():
+    store = Held()
+    easy, hard = [1.0] * 40, [0.0] * 40
+    values = {1: [*easy, *hard, *[None] * 400], 2: [*easy, *hard, *[1.0] * 400]}
+    runs = [
+        Run(evaluation(store, f"e{n}", {"s": {"score": np.mean([v for v in own if v is not None])}},
+                       {"text": [str(k) for k in range(480)], "s": own}, metric="score"), n)
+        for n, own in values.items()
+    ]  # fmt: skip
+    value = main_of(compared(store, [side("a", *runs)])).sides["a"]
+    assert value.low <= value.mean <= value.high
+    assert value.mean == pytest.approx(0.5)
+    assert [*value.seeds.values()] == pytest.approx([0.5, 440 / 480])

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from mashbill.core.errors import InputError, RecipeError
 from mashbill.core.folder import is_the_users
 from mashbill.core.paired import spread_of
-from mashbill.core.proportions import Z
+from mashbill.core.proportions import Z, wilson
 from mashbill.core.record import BILL
 from mashbill.core.source import Channel, Purpose, Source
 from mashbill.core.stage import StageSpec, Uses
@@ -269,7 +269,8 @@ def _over_seeds(own: Sequence[Figure]) -> tuple[float, float] | None:
     """Return the interval of a mean over seeds that all had the same items.
 
     Items vary in all seeds alike, so that their variance is not divided by the seeds; what seeds
-    add to it is.
+    add to it is. Of shares it is no narrower than Wilson's; of items that are all alike under all
+    seeds there is none.
     """
     errors = [one.stderr for one in own if one.stderr is not None]
     if len(errors) < len(own):
@@ -278,4 +279,7 @@ def _over_seeds(own: Sequence[Figure]) -> tuple[float, float] | None:
     items = math.fsum(error**2 for error in errors) / len(own)
     seeds = spread_of([one.value for one in own]).sd ** 2 / len(own)
     half = Z * math.sqrt(items + seeds)
-    return mean - half, mean + half
+    if all(one.is_share for one in own):
+        low, high = wilson(min(mean, 1.0), min(one.samples or 0 for one in own))
+        return min(low, mean - half), max(high, mean + half)
+    return (mean - half, mean + half) if half else None

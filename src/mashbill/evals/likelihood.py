@@ -23,7 +23,7 @@ from mashbill.core.errors import InputError, TeacherError
 from mashbill.core.extras import needs
 from mashbill.core.missing import is_text
 from mashbill.core.parsing import json_value
-from mashbill.core.resampling import interval, shares, unit_sums
+from mashbill.core.resampling import ROUNDING, interval, shares, unit_sums
 from mashbill.evals.columns_given import nats_of, tokens_of
 from mashbill.evals.measured import Measured
 from mashbill.evals.models import loaded_model, stages_of, weighing
@@ -218,7 +218,8 @@ def _sums(
     by_unit = unit_sums(both, units)
     if by_unit.shape[1] > 1:
         low, high = interval(by_unit, seed, shares)
-        told |= {"perplexity_low": _exp(low), "perplexity_high": _exp(high)}
+        if high - low > ROUNDING * abs(high):  # texts that are all alike say nothing of others
+            told |= {"perplexity_low": _exp(low), "perplexity_high": _exp(high)}
     return told
 
 

@@ -260,7 +260,10 @@ class _Place:
         all_ = Measured(scores.values, weights=scores.weights, is_share=scores.is_share)
         mean = mean_of(all_, SEED, units.units)
         over = "" if math.isnan(mean.low) else "seeds and rows"
-        return Value(told.mean, mean.low, mean.high, over, found)
+        # Where rows lack scores under some seeds, it is of those that have one under each.
+        is_part = bool(mean.rows) and mean.rows < scores.values.shape[-1]
+        value = mean.value if is_part else told.mean
+        return Value(value, mean.low, mean.high, over, found)
 
     def _gap(
         self, system: str, one: str, other: str, sides: Mapping[str, Value], *, main: bool

@@ -38,14 +38,23 @@ class Figure:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95% interval: Wilson's of a share of right answers, else the normal one."""
+        """The 95% interval: Wilson's of a share of right answers, else the normal one.
+
+        Of samples that are all alike the normal one has no width, and so there is none.
+        """
         if self.stderr is None:
             return None
+        if self.is_share:
+            return wilson(self.value, self.samples or 0)
+        return (self.value - Z * self.stderr, self.value + Z * self.stderr) if self.stderr else None
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a share of right answers, as its standard error says."""
         count, value = self.samples or 0, self.value
-        is_share = 0 <= value <= 1 and count > 1
-        if is_share and abs(self.stderr**2 - value * (1 - value) / (count - 1)) < _CLOSE:
-            return wilson(value, count)
-        return value - Z * self.stderr, value + Z * self.stderr
+        if self.stderr is None or not (0 <= value <= 1 and count > 1):
+            return False
+        return abs(self.stderr**2 - value * (1 - value) / (count - 1)) < _CLOSE
 
 
 def of_lm_eval(folder: Path, who: str) -> list[Figure]:
