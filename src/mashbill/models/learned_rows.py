@@ -141,7 +141,8 @@ class LearnedRows:
         """
         whole, is_conversation = self._row(row, where)
         most = self._spec.max_tokens
-        kept, is_cut, thought = [], False, 0
+        kept: list[Encoded] = []
+        is_cut, thought = False, 0
         for one in whole:
             before = len(kept)
             if len(one.ids) <= most:

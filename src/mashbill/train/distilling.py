@@ -100,6 +100,7 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     save_student(student.model, base, spec.weights_dtype, out)
     ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)
+    sampling.tell_repeating(student.model, data)
     tell_learned(spec, ctx, data, batches, student, how, heldout)
     ctx.measures["classes"] = given.vocabulary
 

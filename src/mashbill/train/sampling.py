@@ -30,6 +30,8 @@ SAMPLED = 4
 _TOKENS = 48  # of an answer
 _PROMPT = 768  # tokens of a prompt; of longer ones the end is shown to the model
 _KEPT = "samples.json"
+_PHRASE = 4  # tokens of what is said over and over, at most
+_OVER_AND_OVER = 12  # tokens at the end of an answer that are nothing else
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,12 @@ class Sampling:
         self._ctx, self._encoder = ctx, encoder
         self._asked = [] if heldout is None else _asked(heldout)
         self._path = ctx.work / _KEPT
+        self._answered: list[list[int]] | None = None
 
     def before(self, model: Any) -> None:
         """Ask the base, unless a run that was cut off has."""
         if self._asked and not self._path.exists():
-            answers = [self._answer(model, one) for one in self._asked]
+            answers = [self._text(self._answer(model, one)) for one in self._asked]
             write_atomically(self._path, json.dumps(answers).encode())
 
     def after(self, model: Any) -> None:
@@ -66,26 +69,59 @@ class Sampling:
         if not self._asked or not self._path.exists():
             return
         before = read_json(self._path)
-        for one, said in zip(self._asked, before, strict=True):
+        self._answered = [self._answer(model, one) for one in self._asked]
+        for one, said, answer in zip(self._asked, before, self._answered, strict=True):
             self._ctx.samples.append(
                 Sample(
                     prompt=self._text(one.prompt),
                     before=str(said),
-                    after=self._answer(model, one),
+                    after=self._text(answer),
                     wanted=self._text(one.wanted),
                 )
+            )
+
+    def tell_repeating(self, model: Any, learned: Examples) -> None:
+        """Measure how many answers say a few tokens over and over, and warn if most do.
+
+        A loss over distributions falls while a student says nothing but the likeliest token, and no
+        curve tells (EasyDistill #37). What is wanted and repeats by itself is not counted.
+
+        Args:
+            model: the trained one.
+            learned: what it learned from, which is asked where nothing is held out.
+        """
+        asked, answers = self._asked, self._answered
+        if answers is None:
+            asked = _asked(learned)
+            answers = [self._answer(model, one) for one in asked]
+        pairs = [pair for pair in zip(asked, answers, strict=True) if not repeats(pair[0].wanted)]
+        count = sum(repeats(answer) for _, answer in pairs)
+        self._ctx.measures["repeating_answers"] = {"asked": len(pairs), "repeating": count}
+        if count * 2 > len(pairs):
+            self._ctx.warn(
+                f"{count} of {len(pairs)} answers that the trained student wrote are a few tokens "
+                "over and over, whatever its losses say: look at what it writes before it is used, "
+                "and train it longer, or with ce_weight above 0"
             )
 
     def _text(self, ids: list[int]) -> str:
         told: str = self._encoder.tokenizer.decode(ids, skip_special_tokens=True)
         return told.strip()
 
-    def _answer(self, model: Any, asked: _Asked) -> str:
+    def _answer(self, model: Any, asked: _Asked) -> list[int]:
         ends = set(self._encoder.ends)
         context = positions_of(model.config) or _PROMPT + _TOKENS
         most = min(_TOKENS, context // 2)
         shown = asked.prompt[-min(_PROMPT, context - most) :]
-        return self._text(likeliest(model, shown, ends, most))
+        return likeliest(model, shown, ends, most)
+
+
+def repeats(tokens: list[int]) -> bool:
+    """Return whether a text ends in a few tokens that are said over and over."""
+    last = tokens[-_OVER_AND_OVER:]
+    if len(last) < _OVER_AND_OVER:
+        return False
+    return any(last[size:] == last[:-size] for size in range(1, _PHRASE + 1))
 
 
 def likeliest(model: Any, prompt: list[int], ends: set[int], most: int) -> list[int]:
