@@ -30,7 +30,7 @@ def test_a_base_learns_no_longer_sequence_than_it_was_made_for(tmp_path, kind, m
     """Learned positions end in the midst of training, and turning ones go on unseen."""
     with pytest.raises(MashbillError, match=r"said: its longest .* set max_tokens = 40, or less"):
         test_kinds_of_bases.run(tmp_path / "r", kind, keys + "steps = 1\n", LONG, **more)
-    keys += 'steps = 1\nmax_tokens = 40\nheldout = "said"\n'
+    keys += 'steps = 1\nmax_tokens = 40\nheldout = "held"\n'
     store = test_kinds_of_bases.run(tmp_path / "r", kind, keys, LONG, **more)
     assert store.find("student").measures["cut_rows"] == {"said@1": 1}
 
@@ -57,7 +57,7 @@ SHORT_LIVE = test_logit_kd.LIVE.replace("steps = 6\n", SHORT)
         ),
         (SHORT_LIVE, "made for 16; set max_tokens = 16, or"),
         (
-            SHORT_LIVE + "max_tokens = 16\nheldout = 'said'\n",
+            SHORT_LIVE + 'max_tokens = 16\nheldout = "held"\n',
             "",
         ),
     ],
