@@ -131,6 +131,37 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+@law(80)
+@given(cases(), st.integers(1, 5), st.sampled_from([0.1, 1.0, 5.0]))
+def test_rows_of_no_token_are_penalised_by_what_they_take(
+    case: Case, more: int, reach: float
+) -> None:
+    """Over tokens alone the loss is what it was; and minus the log of their share is added."""
+    padded = torch.randn(more, case.head.shape[1]) * reach
+    whole = torch.cat([case.head.detach(), padded]).requires_grad_()
+    bias = None
+    if case.bias is not None:
+        bias = torch.cat([case.bias.detach(), torch.randn(more)]).requires_grad_()
+    ours, _ = linear_divergence(
+        case.hidden, whole, case.teacher, case.weights, case.how, targets_n=case.targets,
+        ce_weight=case.ce, tile=case.tile, bias_v=bias, classes=len(case.head),
+    )  # fmt: skip
+    leaves = [case.hidden, whole, *([] if bias is None else [bias])]
+    found = torch.autograd.grad(ours, leaves, allow_unused=True)
+    exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    kept = case.weights > 0
+    z = exact[0][kept] @ exact[1].T + (exact[2] if bias is not None else 0)
+    own = z[:, : len(case.head)]
+    apart = whole_divergence(own, _rows(case.teacher, kept), case.how)
+    known = whole_cross_entropy(own, case.targets[kept])
+    lost = torch.logsumexp(z, 1) - torch.logsumexp(own, 1)
+    weights = case.weights[kept].double()
+    theirs = (weights * ((1 - case.ce) * apart + case.ce * known + lost)).sum()
+    _assert_near(ours, theirs)
+    for one, other in zip(found, torch.autograd.grad(theirs, exact), strict=True):
+        _assert_near(one, other)
+
+
 @law(300)
 @given(cases())
 def test_equals_the_loss_written_out_in_float64(case: Case) -> None:

@@ -98,11 +98,13 @@ class LogitsSpec(LearnedRowKeys):
     def run(self, records: Iterator[pa.RecordBatch], ctx: StageContext) -> Iterator[pa.RecordBatch]:
         """Yield rows with tokens and logits; those that nothing can be learned of are rejected."""
         with needs("reading a teacher's logits", "students"):
+            from mashbill.models.devices import device_of
             from mashbill.models.logit_records import Records
             from mashbill.models.teacher_logits import TeacherLogits
 
         teacher: TeacherLogits = ctx.once(
-            "teacher", lambda: TeacherLogits(ctx.teacher_weights(self.teacher), ctx.threads)
+            "teacher",
+            lambda: TeacherLogits(ctx.teacher_weights(self.teacher), ctx.threads, device_of(0)),
         )
         form = Records(self.form, min(self.classes, teacher.vocabulary), teacher.vocabulary)
         reader = LearnedRows(self, teacher.encoder, ctx.recipe_folder)

@@ -42,7 +42,8 @@ from mashbill.train.given_logits import CachedTeacher, Given, LiveTeacher
 from mashbill.train.losses import Divergence, linear_divergence
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
-from mashbill.train.repeatable import compute_repeatably
+from mashbill.train.processes import own_device
+from mashbill.train.repeatable import compute_repeatably, random_of, set_random
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.staying_finite import check_finite
@@ -74,18 +75,26 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     assert base is not None  # noqa: S101 - the spec has one or the other
     encoder = ConversationTokens(base.folder)
     torch.manual_seed(ctx.seed)
-    student = _student(spec, base, encoder)
+    device = own_device()
+    student = _student(spec, base, encoder, device)
     if spec.checkpointing:
         recompute_activations(student.model)
     if spec.live:
         assert weights is not None  # noqa: S101 - the spec has it
-        given: Given = LiveTeacher(TeacherLogits(weights, ctx.threads), encoder, base)
+        given: Given = LiveTeacher(TeacherLogits(weights, ctx.threads, device), encoder, base)
         data = examples(spec, spec.inputs, encoder, ctx, "learned")
     else:
-        given = CachedTeacher(spec, ctx, base, encoder, weights)
+        given = CachedTeacher(spec, ctx, base, encoder, weights, device)
         data = given.data
     heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
     _check_lengths(spec, student, given, data, heldout)
+    rows = len(student.head[0])
+    if rows < given.vocabulary:
+        msg = (
+            f"{student.title}: its tokenizer has {given.vocabulary:,} ids and its head {rows:,} "
+            "rows, so some tokens have no logit; name a base whose files fit each other"
+        )
+        raise InputError(msg)
     batches = Batches(data, spec, ctx.seed)
     loss = _Loss(spec, student, given, data, batches)
     how = chosen(ctx.work, lambda: _choose(spec, student, loss, batches, ctx.threads))
@@ -98,22 +107,26 @@ def train(spec: LogitKdSpec, ctx: StageContext, out: Path) -> None:
     training.run()
     student.attend_as_loaded()
     save_student(student.model, base, spec.weights_dtype, out)
-    ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)
     sampling.tell_repeating(student.model, data)
+    # What was saved is loaded on a processor, and held against this.
+    ctx.trained = CausalWriter(student.model.to("cpu"), out)
     tell_learned(spec, ctx, data, batches, student, how, heldout)
     ctx.measures["classes"] = given.vocabulary
 
 
-def _student(spec: LogitKdSpec, base: BaseWeights, encoder: ConversationTokens) -> CausalBase:
+def _student(
+    spec: LogitKdSpec, base: BaseWeights, encoder: ConversationTokens, device: str
+) -> CausalBase:
     """Return the student as it begins: its base, or a new model in the teacher's tokenizer."""
     if spec.base:
-        return CausalBase.load(base.folder, base.title, packs=spec.packing)
+        return CausalBase.load(base.folder, base.title, packs=spec.packing, device=device)
     told = json_object(base.folder / "config.json", error=InputError)
     shape = Shape(ids_of(encoder.tokenizer), spec.width, spec.layers, spec.heads, spec.context)
     special = {"begin": told.get("bos_token_id"), "end": encoder.ends[0]}
     config = LlamaConfig(**config_of(shape, special | {"pad": told.get("pad_token_id")}))
-    return CausalBase(LlamaForCausalLM(config).train(), "the new student", packs=spec.packing)
+    model = LlamaForCausalLM(config).to(device).train()
+    return CausalBase(model, "the new student", packs=spec.packing)
 
 
 def _check_lengths(
@@ -167,13 +180,14 @@ class _Loss:
         head, bias = self.student.head
         return linear_divergence(
             states[told.to(device)].float(),
-            head[: self.given.vocabulary],
+            head,
             teacher,
             weights[told].to(device),
             self._how,
             targets_n=next_ids[told].to(device),
             ce_weight=self.spec.ce_weight,
-            bias_v=None if bias is None else bias[: self.given.vocabulary],
+            bias_v=bias,
+            classes=self.given.vocabulary,
         )
 
 
@@ -219,7 +233,7 @@ class _Training:
             self.step = int(state["step"])
             self.student.model.load_state_dict(state["weights"])
             self._optimiser.load_state_dict(state["optimiser"])
-            torch.set_rng_state(state["random"])
+            set_random(state["random"], self.student.model.device)
         self.ctx.curves.resume(self.step)
 
     def run(self) -> None:
@@ -278,6 +292,6 @@ class _Training:
                 "step": self.step,
                 "weights": self.student.model.state_dict(),
                 "optimiser": self._optimiser.state_dict(),
-                "random": torch.get_rng_state(),
+                "random": random_of(self.student.model.device),
             }
         )

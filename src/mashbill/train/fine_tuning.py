@@ -37,8 +37,8 @@ from mashbill.train.examples import Examples, check_lengths, examples
 from mashbill.train.losses import linear_cross_entropy
 from mashbill.train.memory import freed_memory_kept
 from mashbill.train.precision import autocast, choose_how
-from mashbill.train.processes import World, context_of_another, together
-from mashbill.train.repeatable import compute_repeatably
+from mashbill.train.processes import World, context_of_another, own_device, together
+from mashbill.train.repeatable import compute_repeatably, random_of, set_random
 from mashbill.train.sampling import Sampling
 from mashbill.train.schedule import rate_at
 from mashbill.train.staying_finite import check_finite
@@ -66,7 +66,7 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
     encoder = ConversationTokens(base.folder)
     data = examples(spec, spec.inputs, encoder, ctx, "learned")
     heldout = examples(spec, [spec.heldout], encoder, ctx, "heldout") if spec.heldout else None
-    student = _student(spec, base, ctx.seed)
+    student = _student(spec, base, ctx.seed, own_device())
     check_lengths(data, spec.inputs, student.context, base.title)
     if heldout is not None:
         check_lengths(heldout, [spec.heldout], student.context, base.title)
@@ -92,8 +92,9 @@ def train(spec: SftSpec, ctx: StageContext, out: Path) -> None:
         student.model = merged(student.model)
     student.attend_as_loaded()
     save_student(student.model, base, spec.weights_dtype, out)
-    ctx.trained = CausalWriter(student.model, out)
     sampling.after(student.model)
+    # What was saved is loaded on a processor, and held against this.
+    ctx.trained = CausalWriter(student.model.to("cpu"), out)
     tell_learned(spec, ctx, data, batches, student, how, heldout)
 
 
@@ -109,16 +110,16 @@ def follow(told: Mapping[str, Any], world: World) -> None:
     data = examples(spec, spec.inputs, ConversationTokens(base.folder), ctx, "learned")
     torch.set_num_threads(max(1, told["how"]["threads"] // world.size))
     with freed_memory_kept(), fast_linear():
-        student = _student(spec, base, ctx.seed)
+        student = _student(spec, base, ctx.seed, str(world.device))
         batches = Batches(data, spec, ctx.seed)
         _Training(spec, ctx, student, data, None, batches, told["how"]["dtype"], world).run()
 
 
-def _student(spec: SftSpec, base: BaseWeights, seed: int) -> CausalBase:
+def _student(spec: SftSpec, base: BaseWeights, seed: int, device: str) -> CausalBase:
     """Return the student as it begins, the same in every process."""
     compute_repeatably()
     torch.manual_seed(seed)
-    student = CausalBase.load(base.folder, base.title, packs=spec.packing)
+    student = CausalBase.load(base.folder, base.title, packs=spec.packing, device=device)
     if spec.checkpointing:
         recompute_activations(student.model)
     if spec.method == "lora":
@@ -196,7 +197,7 @@ class _Training:
                 for name, values in state["weights"].items():
                     named[name].copy_(values)
             self._optimiser.load_state_dict(state["optimiser"])
-            torch.set_rng_state(state["random"])
+            set_random(state["random"], self.student.model.device)
         self.ctx.curves.resume(self.step)
 
     def run(self) -> None:
@@ -265,7 +266,7 @@ class _Training:
                 "step": self.step,
                 "weights": {name: p.detach() for name, p in named if p.requires_grad},
                 "optimiser": self._optimiser.state_dict(),
-                "random": torch.get_rng_state(),
+                "random": random_of(self.student.model.device),
             }
         )
 

@@ -33,7 +33,7 @@ class Given:
     context: int = 0
     """tokens that the teacher was made for, where it runs beside the student; 0 for no bound"""
     vocabulary: int
-    """classes: rows of the student's head beyond them are of no token, and are not learned"""
+    """classes: rows of the student's head beyond them are of no token, and learned to be nothing"""
 
     def of(
         self, micro: Sequence[int], sequences: Sequence[torch.Tensor], told: torch.Tensor
@@ -101,6 +101,7 @@ class CachedTeacher(Given):
         base: BaseWeights,
         encoder: ConversationTokens,
         teacher: BaseWeights | None,
+        device: str,
     ) -> None:
         """Open the cache.
 
@@ -135,6 +136,7 @@ class CachedTeacher(Given):
             )
             raise InputError(msg)
         self._records = _records(how)
+        self._device = device
         self.vocabulary = how.vocabulary
         found = self._cached
         counts: dict[str, Any] = {"rows": found.rows + sum(found.without.values())}
@@ -148,7 +150,7 @@ class CachedTeacher(Given):
         """Read them."""
         del sequences, told  # a record a learned token, in the order of both
         own = torch.from_numpy(np.concatenate([self._cached.given(number) for number in micro]))
-        kept = self._records.read(own)
+        kept = self._records.read(own.to(self._device))
         if kept.entropy_n is None:
             return TopTeacher(kept.ids_nk, kept.values_nk)
         return SampledTeacher(kept.ids_nk, kept.values_nk, kept.entropy_n)

@@ -94,6 +94,7 @@ def linear_divergence(
     ce_weight: float = 0.0,
     tile: int = TILE,
     bias_v: torch.Tensor | None = None,
+    classes: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the sum of weight times loss, and its two parts, from logits that are made once.
 
@@ -110,6 +111,10 @@ def linear_divergence(
         ce_weight: share of cross-entropy, within 0 and 1.
         tile: logits that exist at once, of each model.
         bias_v: of the student's head.
+        classes: rows of the head that stand for a token, the first ones; all if absent. What the
+            student gives to the others is penalised in both parts, by minus the logarithm of what
+            it leaves: so cross-entropy is that of the whole head, as is KL to a teacher that
+            gives them nothing, and divergences that would be infinite stay what they are.
 
     Returns:
         The numerator; and divergence and cross-entropy by themselves, detached, shape (2,).
@@ -125,11 +130,14 @@ def linear_divergence(
         msg = "a ce_weight needs targets"
         raise ValueError(msg)
     kept = _kept(weights_n, hidden_nd, head_vd)
-    apart = apart_by(teacher, divergence, kept, len(head_vd))
+    tokens = len(head_vd) if classes is None else classes
+    apart = apart_by(teacher, divergence, kept, tokens)
     ce = None
     if ce_weight and targets_n is not None:
-        ce = _CrossEntropy(classes_of(targets_n[kept], len(head_vd), "a target"))
-    rule = _Mixed(apart, divergence.temperature, ce, ce_weight)
+        ce = _CrossEntropy(classes_of(targets_n[kept], tokens, "a target"))
+    rule: _Rule = _Mixed(apart, divergence.temperature, ce, ce_weight)
+    if tokens < len(head_vd):
+        rule = _OfTokens(rule, tokens)
     total, parts = _Tiled.apply(hidden_nd, head_vd, bias_v, kept, weights_n[kept], rule, tile)
     return total, parts
 
@@ -265,6 +273,24 @@ class _Mixed:
         if ce_gradient is not None:
             gradient.add_(ce_gradient, alpha=self.shares[1])
         return torch.cat([t**2 * nats[None], ce_nats]), gradient
+
+
+class _OfTokens:
+    """A rule over the classes that are tokens, and minus the logarithm of their share of all."""
+
+    def __init__(self, rule: _Rule, classes: int) -> None:
+        self._rule, self._classes = rule, classes
+        self.shares = rule.shares
+
+    def __call__(self, z_rv: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        whole = torch.logsumexp(z_rv, 1, keepdim=True)
+        lost = whole - torch.logsumexp(z_rv[:, : self._classes], 1, keepdim=True)
+        gradient = (z_rv - whole).exp_()
+        nats, of_tokens = self._rule(z_rv[:, : self._classes], rows)
+        # Of a token: its share of all, less its share of tokens.
+        gradient[:, : self._classes] *= -torch.expm1(lost)
+        gradient[:, : self._classes] += of_tokens
+        return nats + lost.T, gradient
 
 
 def _kept(weights_n: torch.Tensor, hidden_nd: torch.Tensor, head_vd: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mashbill.train.repeatable import random_of, set_random
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -69,9 +71,9 @@ def choose_how(
         compute(dtype)
         model.zero_grad(set_to_none=True)
 
-    state = torch.get_rng_state()
+    state = random_of(model.device)
     dtype = choose_dtype(wanted, compute_alone, model.device)
-    torch.set_rng_state(state)
+    set_random(state, model.device)
     return {"threads": threads, "dtype": dtype}
 
 

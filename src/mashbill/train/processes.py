@@ -42,6 +42,7 @@ from mashbill.core.errors import StageError
 from mashbill.core.launched import Launched, launched
 from mashbill.core.shown import shown
 from mashbill.core.stage import StageContext
+from mashbill.models.devices import device_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -129,11 +130,10 @@ def _add_up(gradients: Sequence[torch.Tensor]) -> None:
         gradient.copy_(total.view_as(gradient))
 
 
-def device_of(place: int) -> str:
-    """Return what the process at a place of this machine computes with."""
-    if torch.cuda.is_available():
-        return f"cuda:{place % torch.cuda.device_count()}"
-    return "cpu"
+def own_device() -> str:
+    """Return what this process trains with, before :func:`together` or without it."""
+    outer = launched()
+    return device_of(0 if outer is None else outer.place)
 
 
 def join(rank: int, size: int, place: int, rendezvous: Path | None) -> World:

@@ -7,6 +7,25 @@ import os
 import torch
 
 
+def random_of(device: torch.device) -> list[torch.Tensor]:
+    """Return the states of the generators of random numbers: the processor's, and a GPU's own."""
+    own = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return [torch.get_rng_state(), *own]
+
+
+def set_random(states: list[torch.Tensor] | torch.Tensor, device: torch.device) -> None:
+    """Go on from states of :func:`random_of`; a processor's alone leave a GPU's as it is.
+
+    Args:
+        states: as a checkpoint has them; one tensor is a processor's, as older ones have it.
+        device: what is trained with now.
+    """
+    known = [states] if isinstance(states, torch.Tensor) else states
+    torch.set_rng_state(known[0])
+    if device.type == "cuda" and len(known) > 1:
+        torch.cuda.set_rng_state(known[1], device)
+
+
 def compute_repeatably() -> None:
     """Have torch take operations that give the same bits each time, in all of this process.
 
