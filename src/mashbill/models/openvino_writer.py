@@ -197,12 +197,12 @@ class OpenVinoWriter:
             raise TeacherError(msg) from error
 
 
-def _beginning(rows: Sequence[Sequence[int]]) -> list[int]:
+def _beginning(rows: Sequence[list[int]]) -> list[int]:
     """Return the whole blocks that all rows begin with; one token of each row is left over."""
     first, last = min(rows), max(rows)
     most = min(len(row) for row in rows) - 1
     same = next((at for at in range(most) if first[at] != last[at]), most)
-    return list(first[: same // _BLOCK * _BLOCK])
+    return first[: same // _BLOCK * _BLOCK]
 
 
 def _tensor(ids: Sequence[int]) -> Any:
