@@ -1,10 +1,10 @@
 """``logits``: a teacher says of each token that would be learned what else it might have been.
 
 Rows keep their columns and get their tokens and the teacher's distributions, written as
-:mod:`mashbill.models.logit_records` says and bound to tokenizer, template and teacher
-(:mod:`mashbill.models.logit_cache`). The teacher runs once, and a student learns of the rows as
-often as it likes (``logit_kd``). Nothing is asked in words, so no journal has calls: rows are
-committed shard by shard, and a run that was killed goes on with the next one.
+:mod:`mashbill.models.logit_records` says and bound to tokenizer, template, teacher and the values
+that they were made of (:mod:`mashbill.models.logit_cache`). The teacher runs once, and a student
+learns of the rows as often as it likes (``logit_kd``). Nothing is asked in words, so no journal has
+calls: rows are committed shard by shard, and a run that was killed goes on with the next one.
 """
 
 from __future__ import annotations
