@@ -305,6 +305,18 @@ def test_an_arm_that_is_the_recipe_as_it_is_written_is_compared(case, tmp_path):
     assert not same & {"classifier", "heldout-classifier", "evaluation"}
 
 
+def test_arms_that_share_a_model_stand_both_in_one_evaluation_of_all(tmp_path):
+    arms = AS_WRITTEN["no seeds"] + '[arms.tied]\nevaluation.group = ["text"]\n'
+    path = small(tmp_path / "recipe", arms=arms, rows=80)
+    path.write_text(path.read_text().replace("[arms]", f"{TOGETHER}[arms]", 1))
+    space = mb.open(tmp_path / "store", cache=tmp_path / "cache")
+    space.run(space.plan(path), threads=1)
+    found = space.compare(recipe=path).found
+    mains = {one.place: [*one.sides] for one in found.measures if one.is_main}
+    every = ["plain", "top", "tied"]
+    assert mains == {"evaluation": every, "together": every}
+
+
 def test_a_part_of_one_arm_takes_nothing_of_another_that_is_as_written(tmp_path):
     path = small(tmp_path / "recipe", arms=AS_WRITTEN["no seeds"])
     path.write_text(path.read_text().replace("[arms]", f"{TOGETHER}[arms]", 1))

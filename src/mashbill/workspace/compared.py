@@ -180,7 +180,8 @@ def _gathered(recipe: Recipe, store: Store, arm: str) -> dict[str, tuple[Run, ..
         systems = {}
         for system, told in systems_in(manifest.stage).items():
             apart = [stage for stage in told if not recipe.arms.shared(stage)]
-            if apart and set(told) <= own and not set(apart) & others:
+            is_named = bool(arm) and system.endswith(f".{arm}")  # as STAGE.* has it of this arm
+            if apart and set(told) <= own and (is_named or not set(apart) & others):
                 systems[system] = system.removesuffix(f".{arm}") if arm else system
         if systems:
             found[base] = (Run(manifest, None, systems),)
