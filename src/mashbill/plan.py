@@ -29,6 +29,7 @@ from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.duties.decisions import Decided, decide_circuit
 from mashbill.lineage.evidence.taken_in import AtHand, all_given, unknown_given
 from mashbill.models.base_weights import check_at_hand
+from mashbill.models.known_chat import has_chat
 from mashbill.stages.marks.glancing import MOST_HELD, glanced
 from mashbill.stages.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import Projection, project
@@ -286,7 +287,8 @@ def build(
             check_declared(recipe, name, tried, cache or default_cache())
             planned = _looked_at(planned, recipe.folder)
             _check_columns(planned, recipe.folder, inputs)
-            planned = replace(planned, doubts=spec.doubts(inputs.columns_of(spec)))
+            of_base = _check_base(planned, recipe, inputs)
+            planned = replace(planned, doubts=(*spec.doubts(inputs.columns_of(spec)), *of_base))
             inputs.see(name, spec, planned.seen)
             planned = _with_cost(planned, recipe, inputs)
         if planned.rows is not None:
@@ -424,6 +426,21 @@ def _check_columns(planned: PlannedStage, folder: Path, inputs: Inputs) -> None:
     except (RecipeError, InputError) as error:
         msg = f"stages.{planned.name}: {error}"
         raise type(error)(msg) from error
+
+
+def _check_base(planned: PlannedStage, recipe: Recipe, inputs: Inputs) -> tuple[str, ...]:
+    """Let a stage look at what it starts from; return what a run may end with.
+
+    Raises:
+        RecipeError: naming the stage, if no row can be learned on it.
+    """
+    spec = planned.spec
+    base = next((use.name for use in spec.uses() if use.role == "base"), "")
+    try:
+        return spec.check_base(has_chat(recipe, base), inputs.columns_of(spec))
+    except RecipeError as error:
+        msg = f"stages.{planned.name}: base = {base!r}: {error}"
+        raise RecipeError(msg) from error
 
 
 def _with_cost(planned: PlannedStage, recipe: Recipe, inputs: Inputs) -> PlannedStage:

@@ -270,7 +270,7 @@ def test_a_cache_of_another_tokenizer_is_refused_by_its_map_of_ids(tmp_path):
     [
         (CACHE + STUDENT + "temperature = 2.0\n", "are kept at temperature 1, and"),
         (CACHE + STUDENT + 'divergence = "reverse"\n', "is not linear in the teacher's"),
-        (STUDENT.replace("cached", "said"), "so it holds no logits"),
+        (STUDENT.replace("cached", "said"), "said holds no logits; put a stage"),
         (CACHE + STUDENT.replace('teacher = "big"\n', ""), "needs the teacher's tokenizer"),
         (
             LIVE.replace('teacher = "big"\n', 'base = "b"\n').replace(OF_NEW, ""),

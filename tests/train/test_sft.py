@@ -222,7 +222,7 @@ def test_reasoning_is_learned_or_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "given", "says"),
     [
-        ('answer = "reply"\n', None, "said has no column 'reply'"),
+        ('answer = "reply"\n', None, "answer = 'reply' is no column of said"),
         ("weights = { nobody = 2 }\n", None, "which is none of inputs"),
         ('method = "full"\nrank = 8\n', None, "rank is about adapters"),
         ('targets = ["nothing"]\n', None, "targets = ['nothing']"),

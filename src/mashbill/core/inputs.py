@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mashbill.core.dataset import Dataset
     from mashbill.core.stage import Glance, StageSpec
 
-_READ = ("rows", "beside")
+_READ = ("rows", "beside", "trained-on")
 
 
 @dataclass

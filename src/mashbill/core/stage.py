@@ -237,6 +237,8 @@ class StageSpec(Literals):
     """trainers: whether the model is a :class:`mashbill.core.model.Predictor`"""
     can_write: ClassVar[bool] = False
     """trainers: whether it is a :class:`mashbill.core.model.Writer`"""
+    knows_no_chat: ClassVar[bool] = False
+    """trainers: whether the model has no chat template, whatever it learned from"""
     pace: ClassVar[float | None] = None
     """trainers: questions a second that a model which writes answers, for plans; None if it cannot
     be said"""
@@ -357,6 +359,21 @@ class StageSpec(Literals):
             columns: that the rows of its inputs may have, where they are known.
         """
         del columns
+        return ()
+
+    def check_base(
+        self, has_chat: bool | None, columns: Mapping[str, Sequence[str]]
+    ) -> tuple[str, ...]:
+        """Return sentences on what a run may end with, of the base that it starts from, for plans.
+
+        Args:
+            has_chat: whether it has a chat template; None if that is not known.
+            columns: as :meth:`doubts` gets them.
+
+        Raises:
+            RecipeError: if no row can be learned on such a base.
+        """
+        del has_chat, columns
         return ()
 
     def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> StageSpec:

@@ -181,14 +181,16 @@ def _reader(stage: str, texts: Sequence[Text], ctx: StageContext) -> Any:
         if not isinstance(text, Conversation):
             return [text]
         try:
-            if any(turn.tool_calls for turn in text) and not encoder.writes_calls():
+            if any(turn.tool_calls for turn in text) and not (
+                encoder.has_chat and encoder.writes_calls()
+            ):
                 msg = (
                     f"{stage}: its template leaves out calls of tools, and conversations of the "
                     "rows have some: what is not written cannot be weighed; leave these rows or "
                     "this model out"
                 )
                 raise InputError(msg)
-            return list(encoder.conversation(text))
+            return list(encoder.conversation(text) if encoder.has_chat else encoder.as_texts(text))
         except TeacherError as error:
             msg = f"{stage}: its template cannot write a conversation of the rows: {error}"
             raise InputError(msg) from error

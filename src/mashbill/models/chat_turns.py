@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from mashbill.core.chat import ToolCall, Turn
@@ -37,10 +36,9 @@ class CallForm(NamedTuple):
     """the content of a turn that calls, and says nothing"""
 
 
-CALL_FORMS = tuple(
-    CallForm(arguments, said)
-    for arguments, said in product(("object", "text"), ("", None))  # type: ignore[arg-type]
-)
+CALL_FORMS = (
+    CallForm("object", ""), CallForm("object", None), CallForm("text", ""), CallForm("text", None)
+)  # fmt: skip
 """in the order in which they are tried: that of transformers' documentation first"""
 
 

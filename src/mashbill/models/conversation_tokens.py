@@ -24,7 +24,7 @@ from mashbill.core.chat import Turn
 from mashbill.core.errors import TeacherError
 from mashbill.models.chat_template import ChatTemplate
 from mashbill.models.chat_turns import CLOSES, OPENS, stand_in
-from mashbill.models.folder import describe, ends_of, plain_tokenizer
+from mashbill.models.folder import describe, ends_of, plain_tokenizer, template_of
 from mashbill.models.tokenizer_identity import reading_digest
 
 if TYPE_CHECKING:
@@ -89,6 +89,11 @@ class ConversationTokens:
             self._chat = ChatTemplate(describe(self._folder, self.tokenizer), self.tokenizer)
         return self._chat
 
+    @cached_property
+    def has_chat(self) -> bool:
+        """Whether the folder has a chat template."""
+        return template_of(self._folder) is not None
+
     def text(self, text: str) -> Encoded:
         """Return a text that is learned whole, with the token that ends it."""
         found = Encoded()
@@ -122,11 +127,9 @@ class ConversationTokens:
         if said.system and self.chat.refuses_system():
             said = said.system_in_user()
         turns = list(said)
-        places = [i for i, turn in enumerate(turns) if turn.role == "assistant"]
-        learned = [place for number, place in enumerate(places) if number not in but]
         found: list[Encoded] = []
         so_far, has_end = "", False
-        for place in (each for each in learned if not only_last or each == places[-1]):
+        for place in _learned(turns, but, only_last=only_last):
             self._check_results(turns[:place])
             kept: list[str] = []
             given = [self.chat.tool(tool, kept) for tool in tools]
@@ -147,6 +150,38 @@ class ConversationTokens:
                 sequence.add(self.ends[:1], learned=True)
             sequence.thought += thought
             so_far = asked + whole
+        return found
+
+    def as_texts(
+        self, said: Conversation, *, only_last: bool = False, but: Collection[int] = ()
+    ) -> list[Encoded]:
+        """Return the sequences that a conversation is learned by where no template writes it.
+
+        Each answer goes on from all that was said before it, by empty lines, as a student without
+        a template is asked (:mod:`mashbill.models.reading`).
+
+        Args:
+            said: its turns.
+            only_last: see :meth:`conversation`.
+            but: see :meth:`conversation`.
+
+        Raises:
+            TeacherError: if a turn that is learned calls a tool.
+        """
+        turns, found = list(said), []
+        for place in _learned(turns, but, only_last=only_last):
+            turn = turns[place]
+            if turn.tool_calls:
+                msg = "a text has no place for a call of a tool; take a base with a chat template"
+                raise TeacherError(msg)
+            before = "\n\n".join(each.content for each in turns[:place] if each.content)
+            asked = self.tokenizer.encode(before, add_special_tokens=False).ids
+            thought = f"{OPENS}\n{turn.reasoning}\n{CLOSES}\n\n" if turn.reasoning else ""
+            answer = self.tokenizer.encode(f"{thought}{turn.content}", add_special_tokens=False)
+            one = Encoded(thought=self.count(turn.reasoning) if turn.reasoning else 0)
+            one.add([*self._begin, *asked] or self.ends[:1], learned=False)
+            one.add([*answer.ids, *self.ends[:1]], learned=True)
+            found.append(one)
         return found
 
     def writes_calls(self) -> bool:
@@ -251,3 +286,10 @@ class ConversationTokens:
         except TeacherError:
             return "none"
         return "composed"
+
+
+def _learned(turns: Sequence[Turn], but: Collection[int], *, only_last: bool) -> list[int]:
+    """Return the places of the assistant's turns that are learned."""
+    places = [i for i, turn in enumerate(turns) if turn.role == "assistant"]
+    learned = [place for number, place in enumerate(places) if number not in but]
+    return [place for place in learned if not only_last or place == places[-1]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,7 +28,20 @@ if TYPE_CHECKING:
 
     from mashbill.models.conversation_tokens import ConversationTokens, Encoded
 
+ASKING = ("messages_json", "prompt")
+"""columns that say what was asked"""
 _COLUMNS = ("messages_json", "prompt", "tools_json", "finish", "reasoning_content")
+
+
+NO_TEMPLATE = (
+    "the model has no chat template, which would write it; take one that has, or set "
+    'asked_as = "text": then the answer is learned as a text that goes on from what was asked, and '
+    "the student is asked so, too"
+)
+HAS_TEMPLATE = (
+    'asked_as = "text", and the model has a chat template, by which its student will be asked; '
+    "leave asked_as out"
+)
 
 
 class NotLearnedError(Exception):
@@ -38,11 +51,16 @@ class NotLearnedError(Exception):
 class LearnedRowKeys(StageSpec):
     """Keys of what is learned of a row."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"asked_as"})
+
     prompt: str = ""
     """Jinja file beside the recipe: what the student is asked, made of a row's columns; empty where
     rows say it (messages_json, or prompt)"""
     answer: str = "text"
     """column of what it is to answer"""
+    asked_as: Literal["chat", "text"] = "chat"
+    """whether the base's chat template writes what was asked, or, where it has none, the answer is
+    a text that goes on from it"""
     turns: Literal["all", "last"] = "all"
     """of a conversation, whether each of the assistant's turns is learned or the last alone"""
     reasoning: Literal["learn", "leave-out"] = "learn"
@@ -89,7 +107,12 @@ class LearnedRows:
             spec: the keys.
             encoder: of the student.
             folder: that of the recipe.
+
+        Raises:
+            InputError: if a student with a chat template is to be asked without it.
         """
+        if spec.asked_as == "text" and encoder.has_chat:
+            raise InputError(HAS_TEMPLATE)
         self._spec = spec
         self._encoder = encoder
         self._prompt = Prompt(folder / spec.prompt) if spec.prompt else None
@@ -170,19 +193,27 @@ class LearnedRows:
                     msg = "its text is empty"
                     raise NotLearnedError(msg)
                 return [self._encoder.text(text)], False
-            tools = self._tools(row)
-            made = self._encoder.conversation(
-                said, tools, only_last=self._spec.turns == "last", but=_weightless(said)
-            )
+            made = self._encoded(row, said, where)
         except TeacherError as error:
-            if "no chat template" in str(error):
-                raise
             raise NotLearnedError(str(error)) from error
         if not made:
             msg = "each of its answers that would be learned has weight 0"
             raise NotLearnedError(msg)
         self._check_budget(made)
-        return made, True
+        return made, self._spec.asked_as == "chat"
+
+    def _encoded(self, row: dict[str, Any], said: Conversation, where: str) -> list[Encoded]:
+        only_last, but = self._spec.turns == "last", _weightless(said)
+        tools = self._tools(row)
+        if self._spec.asked_as == "text":
+            if tools:
+                msg = "a text has no place for tools; take a base with a chat template"
+                raise NotLearnedError(msg)
+            return self._encoder.as_texts(said, only_last=only_last, but=but)
+        if not self._encoder.has_chat:
+            msg = f"{where}: something was asked here, and {NO_TEMPLATE}"
+            raise InputError(msg)
+        return self._encoder.conversation(said, tools, only_last=only_last, but=but)
 
     def _check_budget(self, made: list[Encoded]) -> None:
         most = self._spec.reasoning_tokens

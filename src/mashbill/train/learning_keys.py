@@ -11,7 +11,7 @@ from mashbill.core.explaining import near
 from mashbill.core.source import Channel
 from mashbill.core.stage import Uses
 from mashbill.core.use import StudentKind
-from mashbill.models.learned_rows import LearnedRowKeys
+from mashbill.models.learned_rows import ASKING, HAS_TEMPLATE, NO_TEMPLATE, LearnedRowKeys
 from mashbill.train.input_keys import check_held_out, check_weights
 
 if TYPE_CHECKING:
@@ -100,6 +100,25 @@ class LearningSpec(LearnedRowKeys):
                 there = near(self.answer, known) or f"; it has {', '.join(known)}"
                 msg = f"answer = {self.answer!r} is no column of {name}{there}"
                 raise RecipeError(msg)
+
+    def check_base(
+        self, has_chat: bool | None, columns: Mapping[str, Sequence[str]]
+    ) -> tuple[str, ...]:
+        """See that what was asked can stand before its answer."""
+        if has_chat and self.asked_as == "text":
+            raise RecipeError(HAS_TEMPLATE)
+        if has_chat is not False or self.asked_as == "text":
+            return ()
+        if self.prompt:
+            msg = f"prompt = {self.prompt!r} asks something, and {NO_TEMPLATE}"
+            raise RecipeError(msg)
+        asking = [name for name in (*self.inputs, self.heldout)
+                  if any(key in columns.get(name, ()) for key in ASKING)]  # fmt: skip
+        if not asking:
+            return ()
+        return (
+            f"a row of {', '.join(asking)} in which something was asked ends it: {NO_TEMPLATE}",
+        )
 
     def expected_seconds(self, rows: int | None) -> float | None:
         """Unknown before the base is: it depends on its size."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mashbill.models.causal_writer import CausalWriter
 
 _OF_NEW = ("width", "layers", "heads", "context")
-HOW_READ = ("turns", "reasoning", "reasoning_tokens", "max_tokens", "too_long")
+HOW_READ = ("asked_as", "turns", "reasoning", "reasoning_tokens", "max_tokens", "too_long")
 """keys of how rows are read, which of rows with logits was settled when they were made"""
 _OF_ROWS = ("prompt", "answer", *HOW_READ)
 
@@ -67,6 +67,12 @@ class LogitKdSpec(LearningSpec):
     """of a new student's attention"""
     context: int = Field(default=2048, gt=1)
     """tokens that a new student is made for"""
+
+    def check_base(
+        self, has_chat: bool | None, columns: Mapping[str, Sequence[str]]
+    ) -> tuple[str, ...]:
+        """Rows that bring their tokens along are written by no template any more."""
+        return super().check_base(has_chat, columns) if self.live else ()
 
     @model_validator(mode="after")
     def _has_somebody_to_learn_from(self) -> LogitKdSpec:

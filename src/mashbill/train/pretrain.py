@@ -47,6 +47,7 @@ class PretrainSpec(StageSpec):
     output: ClassVar[ArtifactKind] = "model"
     student_kind: ClassVar[StudentKind] = "language-model"
     can_write: ClassVar[bool] = True
+    knows_no_chat: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("inputs", "tokenizer", "heldout", "weights")
     added: ClassVar[frozenset[str]] = frozenset(
         {"labels", "column", "schedule", "warmup", *_OF_TEXTS}
