@@ -36,7 +36,8 @@ class Student:
     hops: int
     """models from it to the source; 1 is direct"""
     channels: frozenset[Channel]
-    """channels on the way; empty if it is only content"""
+    """channels on the way; empty if it is only content, which is in it beside weights alone: then
+    it learned from the text of a model that was built on them"""
     path: tuple[str, ...] = ()
     """from the source to it, for people"""
     bases: tuple[str, ...] = ()

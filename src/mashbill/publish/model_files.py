@@ -16,7 +16,6 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.shown import json_text
-from mashbill.core.source import Channel
 from mashbill.core.store import write_atomically
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
@@ -174,9 +173,7 @@ def facts_of(account: Account, bill: str) -> dict[str, str | int]:
     if account.stated_license:
         facts["general.license"] = account.stated_license
     bases = dict.fromkeys(
-        line.source
-        for line in account.lines
-        if line.source.what == "model" and set(line.channels) == {Channel.WEIGHTS}
+        line.source for line in account.lines if line.source.what == "model" and line.is_base
     )
     if bases:
         facts["general.base_model.count"] = len(bases)

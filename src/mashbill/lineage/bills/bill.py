@@ -20,7 +20,15 @@ from mashbill.lineage.bills.text import share_text
 from mashbill.lineage.circuit.arrays import DATASET, Circuit
 from mashbill.lineage.circuit.levels import ragged
 from mashbill.lineage.circuit.nodes import NodeTable
-from mashbill.lineage.circuit.reach import SETS, channel_mask, owed_at_root, reach
+from mashbill.lineage.circuit.reach import (
+    SETS,
+    WRITTEN,
+    Reach,
+    by_weights_alone,
+    channel_mask,
+    owed_at_root,
+    reach,
+)
 from mashbill.lineage.circuit.semirings import REACHABLE, allowed, evaluate, touched
 from mashbill.lineage.circuit.unrecorded import (
     is_unsaid,
@@ -53,6 +61,9 @@ class Line:
     """models from the artifact to the source; 1 is direct"""
     owed: tuple[float, float] = (0.0, 1.0)
     """proportional: of tokens, for the source over all its routes of substance"""
+    is_base: bool = False
+    """whether this line is of weights that the artifact is built on, from model to model, and not
+    only of text by a model that is: both are told as ``weights``"""
 
     def as_json(self) -> dict[str, Any]:
         """Return the line for a program."""
@@ -103,9 +114,9 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
     to = circuit.to[first:last]
     entries = ragged(found.start[to], found.start[to + 1])
     member = np.repeat(np.arange(len(at)), found.start[to + 1] - found.start[to])
-    key = found.key[entries] | channel_mask(circuit.label[at])[member]
-    own = slice(found.start[circuit.root], found.start[circuit.root + 1])
-    depth_of = dict(zip(found.key[own].tolist(), found.depth[own].tolist(), strict=True))
+    key = (found.key[entries] | channel_mask(circuit, at)[member]) & ~WRITTEN
+    depth_of = _depths(circuit, found)
+    built_on = by_weights_alone(circuit)
     pairs = np.unique(np.stack([key, member]), axis=1)
     weights = np.nan_to_num(tokens)
     total = float(weights.sum())
@@ -118,15 +129,17 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
         number = int(pairs[0][begin])
         members = pairs[1][begin:end]
         share = _interval(weights, blank, total, members)
+        channels, node = _named(number % SETS), int(sources[number // SETS])
         rows = int(records[members].sum())
         lines.append(
             Line(
-                source=circuit.source(int(sources[number // SETS])),
-                channels=_named(number % SETS),
+                source=circuit.source(node),
+                channels=channels,
                 share=share,
                 records=rows if circuit.type[circuit.root] == DATASET else None,
                 depth=depth_of[number],
                 owed=owed.get(number // SETS, (0.0, 0.0)),
+                is_base=channels == (Channel.WEIGHTS,) and bool(built_on[node]),
             )
         )
     return sorted(
@@ -135,6 +148,16 @@ def bill(of: NodeTable | Circuit, root: str | None = None) -> list[Line]:
             line.source.what, line.depth, -line.share[1], line.source.title, line.channels,
         ),
     )  # fmt: skip
+
+
+def _depths(circuit: Circuit, found: Reach) -> dict[int, int]:
+    """Return the least depth of each source by each set of channels, of the root."""
+    own = slice(found.start[circuit.root], found.start[circuit.root + 1])
+    depths: dict[int, int] = {}
+    for key, depth in zip(found.key[own].tolist(), found.depth[own].tolist(), strict=True):
+        told = key & ~WRITTEN
+        depths[told] = min(depth, depths.get(told, depth))
+    return depths
 
 
 def _named(channels: int) -> tuple[Channel, ...]:

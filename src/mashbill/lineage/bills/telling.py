@@ -52,25 +52,22 @@ DID = {
 _LOOKED = 80  # characters of where something was looked for
 
 
-def did(channels: Iterable[Channel], what: str = "model") -> str:
-    """Return what a source did, in a few words.
+def did(line: Line) -> str:
+    """Return what the source of a line did, in a few words.
 
-    Where there are other channels beside weights, or the source has none, the weights are those of
-    a model between: one that only an API serves gave nobody its weights.
-
-    Args:
-        channels: of the way from the source, all hops together.
-        what: what the source is.
+    Where there are other channels beside weights, or text of a model that was built on them, or the
+    source has none, the weights are those of a model between: one that only an API serves gave
+    nobody its weights.
     """
-    every = tuple(channels)
+    every, is_model = line.channels, line.source.what == "model"
     told = [
-        "text that was learned from" if what != "model" and one is Channel.CONTENT else DID[one]
+        "text that was learned from" if not is_model and one is Channel.CONTENT else DID[one]
         for one in every
         if one is not Channel.WEIGHTS
     ]
     if len(told) == len(every):
         return ", ".join(told)
-    if not told and what == "model":
+    if not told and is_model and line.is_base:
         return DID[Channel.WEIGHTS]
     return " ".join([*([", ".join(told) + ";"] if told else []), "came in with a model's weights"])
 

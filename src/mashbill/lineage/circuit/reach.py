@@ -15,8 +15,12 @@ from mashbill.core.source import Channel
 from mashbill.lineage.circuit.arrays import CHANNEL_OF, MADE, Circuit
 from mashbill.lineage.circuit.levels import ragged
 
-SETS = 2 ** (len(Channel) - 1)
-"""sets of channels other than content; a set is a number with a bit for each"""
+SETS = 2 ** len(Channel)
+"""sets of channels; a set is a number with a bit for each, content's being :data:`WRITTEN`"""
+WRITTEN = SETS // 2
+"""bit of a set: somewhere on the way text was learned that a model wrote. It tells the text of a
+model that started from a source's weights from these weights themselves. Bills leave it out: they
+tell content only where there is no other channel"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def reach(circuit: Circuit) -> Reach:
     """Return every node's sources with the channels on the way, and at which depth.
 
     A source reached by different sets of channels has an entry for each; at most sources times
-    64 a node, and few in practice. One pass, a level at a time.
+    128 a node, and few in practice. One pass, a level at a time.
     """
     sources = circuit.sources()
     hop = circuit.is_model().astype(np.int32)
@@ -47,7 +51,7 @@ def reach(circuit: Circuit) -> Reach:
         parent = np.repeat(np.arange(first, last), np.diff(circuit.start[first : last + 1]))
         to = circuit.to[edges]
         edge, entry = pool.of(to)
-        key = pool.columns[0][entry] | channel_mask(circuit.label[edges])[edge]
+        key = pool.columns[0][entry] | channel_mask(circuit, edges)[edge]
         depth = pool.columns[1][entry] + hop[to][edge]
         inner = slice(*np.searchsorted(sources, (first, last)))
         node = np.concatenate([parent[edge], sources[inner]])
@@ -58,11 +62,46 @@ def reach(circuit: Circuit) -> Reach:
     return Reach(start, pool.columns[0][order], pool.columns[1][order])
 
 
-def channel_mask(label: np.ndarray) -> np.ndarray:
-    """Return the set that holds a label's channel alone; content is in none, so 0."""
-    bit = CHANNEL_OF[label].astype(np.int64) - 1
-    mask: np.ndarray = np.where(bit < 0, 0, np.left_shift(1, np.maximum(bit, 0)))
+def channel_mask(circuit: Circuit, edges: np.ndarray) -> np.ndarray:
+    """Return the set that holds an edge's channel alone, int64; that of content into data is 0.
+
+    Args:
+        circuit: the graph.
+        edges: numbers of edges.
+    """
+    bit = CHANNEL_OF[circuit.label[edges]].astype(np.int64) - 1
+    written = np.where(circuit.is_model()[circuit.to[edges]], WRITTEN, 0)
+    mask: np.ndarray = np.where(bit < 0, written, np.left_shift(1, np.maximum(bit, 0)))
     return mask
+
+
+def by_weights_alone(circuit: Circuit) -> np.ndarray:
+    """Return the nodes under the root whose weights it is built on, however many models back.
+
+    Returns:
+        bool, shape (n,): those that edges of weights alone lead to, from model to model.
+    """
+    counts = CHANNEL_OF[circuit.label] == list(Channel).index(Channel.WEIGHTS)
+    return under(circuit, counts, np.ones(circuit.size, bool))
+
+
+def under(circuit: Circuit, counts: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    """Return the nodes under the root by some edges, through some nodes; bool, shape (n,).
+
+    Args:
+        circuit: the graph.
+        counts: bool, shape (m,): edges that count.
+        beyond: bool, shape (n,): nodes through which it goes on.
+    """
+    found = np.zeros(circuit.size, bool)
+    waiting = np.array([circuit.root])
+    while len(waiting):
+        passed = waiting[beyond[waiting]]
+        edges = ragged(circuit.start[passed], circuit.start[passed + 1])
+        below = np.unique(circuit.to[edges[counts[edges]]])
+        waiting = below[~found[below]]
+        found[waiting] = True
+    return found
 
 
 def _least(

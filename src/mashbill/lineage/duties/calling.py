@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mashbill.core.source import Channel
-from mashbill.lineage.circuit.levels import ragged
-from mashbill.lineage.circuit.semirings import allowed
+from mashbill.lineage.circuit.reach import by_weights_alone, under
 
 if TYPE_CHECKING:
     from mashbill.core.source import Source
@@ -33,25 +31,11 @@ class Calls:
 
 def calls_of(circuit: Circuit) -> Calls:
     """Return which sources one's own runs reached, and which are in an artifact's weights."""
-    every, weights = allowed(tuple(Channel)), allowed([Channel.WEIGHTS])
-    public = circuit.described
+    every = np.ones(len(circuit.to), bool)
     return Calls(
-        ours=_sources(circuit, _under(circuit, every, beyond=~public)),
-        carried=_sources(circuit, _under(circuit, weights, beyond=np.ones(circuit.size, bool))),
+        ours=_sources(circuit, under(circuit, every, ~circuit.described)),
+        carried=_sources(circuit, by_weights_alone(circuit)),
     )
-
-
-def _under(circuit: Circuit, counts: np.ndarray, *, beyond: np.ndarray) -> np.ndarray:
-    """Return the nodes under the root by edges of labels that count, through nodes ``beyond``."""
-    found = np.zeros(circuit.size, bool)
-    waiting = np.array([circuit.root])
-    while len(waiting):
-        passed = waiting[beyond[waiting]]
-        edges = ragged(circuit.start[passed], circuit.start[passed + 1])
-        below = np.unique(circuit.to[edges[counts[circuit.label[edges]]]])
-        waiting = below[~found[below]]
-        found[waiting] = True
-    return found
 
 
 def _sources(circuit: Circuit, which: np.ndarray) -> frozenset[Source]:

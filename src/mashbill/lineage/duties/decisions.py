@@ -10,7 +10,7 @@ import numpy as np
 from mashbill.core.source import Channel, Source
 from mashbill.core.use import Use
 from mashbill.lineage.circuit.arrays import LABELS, MODEL, Circuit
-from mashbill.lineage.circuit.reach import SETS, reach
+from mashbill.lineage.circuit.reach import SETS, WRITTEN, Reach, reach
 from mashbill.lineage.circuit.semirings import FAR, FEWEST_HOPS, evaluate
 from mashbill.lineage.circuit.unrecorded import all_not_recorded, named_few
 from mashbill.lineage.circuit.witness import witnesses
@@ -95,14 +95,14 @@ def students_of(
     ways = _Ways(circuit)
     for node in models:
         name = str(circuit.facts(node).get("artifact", circuit.digest(node)))
+        by_ways = _by_ways(rests, node)
         bases = tuple(
-            circuit.source(int(sources[key // SETS])).name
-            for key in rests.key[rests.start[node] : rests.start[node + 1]].tolist()
-            if _channels(key % SETS) == {Channel.WEIGHTS}
+            circuit.source(int(sources[place])).name
+            for place, channels in by_ways
+            if channels == {Channel.WEIGHTS}
         )
-        for entry in range(int(rests.start[node]), int(rests.start[node + 1])):
-            key, depth = int(rests.key[entry]), int(rests.depth[entry])
-            at = int(sources[key // SETS])
+        for (place, channels), depth in by_ways.items():
+            at = int(sources[place])
             if at == node:
                 continue
             found[circuit.source(at)].append(
@@ -110,7 +110,7 @@ def students_of(
                     name=name,
                     kind=kind_of(name),
                     hops=max(depth, 1),
-                    channels=_channels(key % SETS),
+                    channels=channels,
                     path=ways.of(at, node),
                     bases=bases,
                 )
@@ -120,8 +120,24 @@ def students_of(
     return found
 
 
+def _by_ways(rests: Reach, node: int) -> dict[tuple[int, frozenset[Channel]], int]:
+    """Return the least depth by (place of a source, channels on the way) of a node."""
+    found: dict[tuple[int, frozenset[Channel]], int] = {}
+    own = slice(rests.start[node], rests.start[node + 1])
+    entries = zip(rests.key[own].tolist(), rests.depth[own].tolist(), strict=True)
+    for key, depth in sorted(entries, key=lambda entry: (entry[0] & ~WRITTEN, entry)):
+        way = key // SETS, _channels(key % SETS)
+        found[way] = min(depth, found.get(way, depth))
+    return found
+
+
 def _channels(mask: int) -> frozenset[Channel]:
-    return frozenset(c for bit, c in enumerate(_CHANNELS[1:]) if mask >> bit & 1)
+    """Return the channels of a set; content only where there is none but weights.
+
+    Text by a model that was built on a source's weights is no use of these weights alone.
+    """
+    told = frozenset(c for bit, c in enumerate(_CHANNELS[1:]) if mask >> bit & 1)
+    return told | {Channel.CONTENT} if told == {Channel.WEIGHTS} and mask & WRITTEN else told
 
 
 class _Ways:

@@ -112,11 +112,7 @@ def _bases(account: Account) -> tuple[list[str], str]:
 
     A base that is an artifact of the store is on no Hub: what it started from itself counts.
     """
-    lines = [
-        line
-        for line in account.lines
-        if line.source.what == "model" and set(line.channels) == {Channel.WEIGHTS}
-    ]
+    lines = [line for line in account.lines if line.source.what == "model" and line.is_base]
     taken = [item for item in account.step.taken if item.channel == Channel.WEIGHTS.value]
     if "quant" in str(account.manifest.stage.get("kind", "")):
         relation = "quantized"

@@ -119,7 +119,7 @@ def _data(account: Account) -> list[str]:
         table_row(
             [
                 line.source.title,
-                did(line.channels, line.source.what),
+                did(line),
                 share_text(line.share),
                 depth_words(line.depth),
                 licence_words(line.source),

@@ -136,7 +136,7 @@ def _sources(facts: Facts) -> Section:
         (
             f"{line.source.title} ({line.source.route})",
             line.source.provider if line.source.provider != "unknown" else "not recorded",
-            did(line.channels, line.source.what),
+            did(line),
             share_text(line.share),
             depth_words(line.depth),
             licence_words(line.source, looked.get(line.source.name, "")),
