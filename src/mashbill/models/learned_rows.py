@@ -224,7 +224,7 @@ class LearnedRows:
     def _said(self, row: dict[str, Any], text: str, where: str) -> Conversation | None:
         """Return the conversation that a row is; None for a text that nobody asked for."""
         if self._prompt is not None:
-            asked = self._prompt.render(row, where)
+            asked = self._prompt.render(row, where, row)
             told = (Turn("system", asked.system),) if asked.system else ()
             turns: list[Turn] = [*told, Turn("user", asked.user), Turn("assistant", text)]
             if not text.strip():
