@@ -58,7 +58,7 @@ class LogitsSpec(LearnedRowKeys):
     top keeps the likeliest and one bucket for all others, four bytes each"""
     classes: int = Field(default=12, gt=0, le=255)
     """classes that are kept of each position"""
-    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    temperature: float = Field(default=1.0, ge=0.01, le=1000)
     """that the distribution is kept at, and learned at"""
     batch_tokens: int = Field(default=1024, gt=0)
     """tokens that are computed at once"""

@@ -56,7 +56,9 @@ def _check(model: Any, targets: Sequence[str], kind: type) -> None:
         kind: class of peft's layers with adapters.
     """
     plain = model.get_base_model()
-    layers = {name: layer for name, layer in plain.named_modules() if isinstance(layer, kind)}
+    layers: dict[str, Any] = {
+        name: layer for name, layer in plain.named_modules() if isinstance(layer, kind)
+    }
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in layers):
             msg = (

@@ -70,7 +70,7 @@ class ClassifierSpec(StageSpec):
     """iterations of the optimiser at most; with a base, few of them keep it near"""
     buckets: int = Field(default=2**18, gt=0)
     """hash buckets"""
-    strength: float = Field(default=4.0, gt=0)
+    strength: float = Field(default=4.0, ge=1e-9, le=1e9)
     """inverse of the L2 penalty"""
 
     def uses(self) -> tuple[Uses, ...]:

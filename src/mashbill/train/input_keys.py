@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MOST = 1e6
+_LEAST, _MOST = 1e-6, 1e6
+"""of a weight: float32, in which tokens are weighed, holds what lies between with room to spare"""
 
 
 def check_weights(weights: Mapping[str, float], inputs: Sequence[str]) -> None:
@@ -24,8 +25,11 @@ def check_weights(weights: Mapping[str, float], inputs: Sequence[str]) -> None:
         if name not in inputs:
             msg = f"weights names {name!r}, which is none of inputs {list(inputs)}"
             raise ValueError(msg)
-        if not 0 < weight <= _MOST:
-            msg = f"weights.{name} = {weight} must be above 0; leave the dataset out for none"
+        if not _LEAST <= weight <= _MOST:
+            msg = (
+                f"weights.{name} = {weight} must be above 0, from {_LEAST:g} to {_MOST:g}; leave "
+                "the dataset out for none"
+            )
             raise ValueError(msg)
 
 

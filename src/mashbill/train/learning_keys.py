@@ -39,7 +39,7 @@ class LearningSpec(LearnedRowKeys):
     """dataset -> weight of its tokens in the loss; 1 where nothing is said"""
     heldout: str = ""
     """dataset that nothing is learned from: the loss on it is measured as training goes"""
-    epochs: float = Field(default=1.0, gt=0, le=10_000)
+    epochs: float = Field(default=1.0, ge=1e-6, le=10_000)
     """times that each row is learned from, unless there are steps"""
     steps: int | None = Field(default=None, gt=0)
     """optimiser steps, in place of epochs"""
@@ -49,15 +49,15 @@ class LearningSpec(LearnedRowKeys):
     """tokens that are computed at once; gradients of a step are summed over them"""
     packing: bool = True
     """whether sequences stand one behind the other, where the model can keep them apart"""
-    rate: float | None = Field(default=None, gt=0)
+    rate: float | None = Field(default=None, ge=1e-9, le=1e30)
     """highest learning rate; by method if absent"""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """how it falls after the warm-up: to a tenth, to nothing, or not"""
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """share of the steps in which it rises"""
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=100)
     """AdamW's, of matrices"""
-    clip: float = Field(default=1.0, gt=0)
+    clip: float = Field(default=1.0, ge=1e-6, le=1e9)
     """norm that gradients are cut to"""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """what products are computed in; auto measures both once, before the first step"""

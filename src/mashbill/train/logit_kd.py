@@ -50,11 +50,11 @@ class LogitKdSpec(LearningSpec):
     divergence: Literal["forward", "reverse", "skewed", "skewed-reverse", "jsd", "tv"] = "forward"
     """what the student's distribution is held against the teacher's by; sampled logits take
     forward alone"""
-    skew: float = Field(default=0.1, gt=0, lt=1)
+    skew: float = Field(default=0.1, ge=1e-6, le=1 - 1e-6)
     """part of the other distribution in what a skewed divergence is taken to"""
-    beta: float = Field(default=0.5, gt=0, lt=1)
+    beta: float = Field(default=0.5, ge=1e-6, le=1 - 1e-6)
     """of jsd, which vanishes towards 0 and 1: say forward or reverse there"""
-    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    temperature: float = Field(default=1.0, ge=0.01, le=1000)
     """that both distributions are softened by; cached logits have to be kept at it"""
     ce_weight: float = Field(default=0.0, ge=0, le=1)
     """part of the loss that is cross-entropy of the text itself; at 1 nothing is learned of the

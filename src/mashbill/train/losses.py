@@ -261,7 +261,7 @@ class _Mixed:
         self, apart: Apart, temperature: float, ce: _CrossEntropy | None, ce_weight: float
     ) -> None:
         self._apart, self._temperature, self._ce = apart, temperature, ce
-        self.shares = (1 - ce_weight, ce_weight)
+        self.shares: tuple[float, ...] = (1 - ce_weight, ce_weight)
 
     def __call__(self, z_rv: torch.Tensor, rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
         t, ce_gradient = self._temperature, None

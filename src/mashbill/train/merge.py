@@ -34,7 +34,7 @@ class MergeSpec(StageSpec):
     references: ClassVar[tuple[str, ...]] = ("models",)
 
     kind: Literal["merge"] = "merge"
-    models: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=2)
+    models: dict[str, Annotated[float, Field(ge=1e-6, le=1e6)]] = Field(min_length=2)
     """classifier -> its coefficient; they are divided by their sum"""
 
     def uses(self) -> tuple[Uses, ...]:

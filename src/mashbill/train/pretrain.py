@@ -87,11 +87,11 @@ class PretrainSpec(StageSpec):
     """attention heads"""
     context: int = Field(default=96, gt=8)
     """tokens of a block; longer texts are cut under labels, and learned piece by piece without"""
-    matrix_rate: float = Field(default=0.02, gt=0)
+    matrix_rate: float = Field(default=0.02, ge=1e-9, le=1e30)
     """learning rate of the blocks' matrices (Muon)"""
-    vector_rate: float = Field(default=0.003, gt=0)
+    vector_rate: float = Field(default=0.003, ge=1e-9, le=1e30)
     """learning rate of embeddings and gains (Adam)"""
-    weight_decay: float = Field(default=0.1, ge=0)
+    weight_decay: float = Field(default=0.1, ge=0, le=100)
     """of the blocks' matrices"""
     schedule: Literal["linear", "cosine", "stable", "constant"] = "linear"
     """how rates fall after the warm-up: in a line, by a cosine, over the last fifth, or not"""
