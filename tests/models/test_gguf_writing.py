@@ -104,6 +104,14 @@ def test_matrices_are_of_the_type_asked_for_and_near_what_they_were(home, quanti
         assert np.abs(values - own).max() <= most * np.abs(own).max()
 
 
+@pytest.mark.parametrize(("name", "composes"), [("qwen2", True), ("qwen3", True), ("llama", False)])
+def test_letters_are_composed_as_the_name_of_a_tokenizer_implies(home, name, composes):
+    """Qwen's tokenizers read texts in NFC, which GGUF does not say."""
+    tokenizer = GgufFile(written(home, name)).tokenizer()
+    apart, together = (tokenizer.encode(text).ids for text in ("cafe\u0301", "caf\u00e9"))
+    assert (apart == together) is composes
+
+
 def test_the_file_says_whose_it_is_and_is_the_same_each_time(home, tmp_path):
     facts = {"mashbill.artifact": "small@1", "mashbill.bill.sha256": "ab" * 32}
     first, second = tmp_path / "a.gguf", tmp_path / "b.gguf"

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter, dequantize
-from tokenizers import Tokenizer, decoders, models
+from tokenizers import Tokenizer, decoders, models, normalizers
 
 from mashbill.core.errors import TeacherError
 from mashbill.core.parsing import foreign
 from mashbill.models.gguf_header import check_header
-from mashbill.models.gguf_pre_tokenizers import PRE_TOKENIZERS, pre_tokenizer
+from mashbill.models.gguf_pre_tokenizers import COMPOSED, PRE_TOKENIZERS, pre_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -73,6 +73,8 @@ class GgufFile:
             merges = [tuple(merge.split(" ", 1)) for merge in self.value("tokenizer.ggml.merges")]
             model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=kind == "llama-bpe")
             tokenizer = Tokenizer(model)
+        if kind in COMPOSED:
+            tokenizer.normalizer = normalizers.NFC()
         tokenizer.pre_tokenizer = cut
         tokenizer.decoder = decoders.ByteLevel()
         return tokenizer

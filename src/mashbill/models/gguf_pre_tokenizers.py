@@ -30,6 +30,9 @@ PRE_TOKENIZERS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "llama-bpe": (("Split", _WORDS.format(digits=r"\p{N}{1,3}"), "Isolated", False), _BYTES),
 }
 """name -> the steps of tokenizer.json, as :func:`steps` gives them"""
+COMPOSED = frozenset({"qwen2"})
+"""names of ways before which letters are composed (NFC), as tokenizers of Qwen do and GGUF does not
+say: transformers' models/qwen2/tokenization_qwen2.py"""
 
 
 def steps(section: Any) -> tuple[tuple[Any, ...], ...]:

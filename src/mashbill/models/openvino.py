@@ -24,6 +24,7 @@ from mashbill.core.extras import needs
 from mashbill.core.store import write_atomically
 from mashbill.models import chat_template
 from mashbill.models.gguf_file import GgufFile
+from mashbill.models.gguf_pre_tokenizers import COMPOSED
 from mashbill.models.prefixed import PrefixedTeacher
 
 if TYPE_CHECKING:
@@ -145,7 +146,10 @@ def _converted(gguf: Path, cache: Path) -> Path:
     The folder is named by the file's digest and the converter's version. Every matrix is float16
     on the way: the converter misreads Q4_1, and float16 agrees with torch to the third decimal.
     """
-    key = f"{digest_file(gguf)[:32]}-f16-tokenizer-{version('openvino-genai')}"
+    file = GgufFile(gguf)
+    # Letters were not composed for Qwen's tokenizers once: those that are kept of then are others.
+    composed = "-composed" if file.value("tokenizer.ggml.pre") in COMPOSED else ""
+    key = f"{digest_file(gguf)[:32]}-f16-tokenizer{composed}-{version('openvino-genai')}"
     final = cache / "openvino" / key
     if final.exists():
         return final
@@ -154,7 +158,6 @@ def _converted(gguf: Path, cache: Path) -> Path:
 
     scratch = cache / "openvino" / f".{key}.{os.getpid()}"
     scratch.mkdir(parents=True, exist_ok=True)
-    file = GgufFile(gguf)
     file.tokenizer().save(str(scratch / _TOKENIZER))
     file.rewrite_f16(scratch / "model.gguf")
     openvino_genai.LLMPipeline(scratch / "model.gguf", "CPU", enable_save_ov_model=True)
