@@ -35,12 +35,22 @@ TEXTS = (
 
 def letters(begins=True, pre="smollm"):
     """A byte-level tokenizer of a few merges; with ``begins`` it has each text begin with <s>."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import (
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
 
-    from mashbill.models.gguf_pre_tokenizers import pre_tokenizer
+    from mashbill.models.gguf_pre_tokenizers import COMPOSED, pre_tokenizer
 
     tokens = Tokenizer(models.BPE(ignore_merges=pre == "llama-bpe"))
     tokens.pre_tokenizer = pre_tokenizer(pre)
+    if pre in COMPOSED:  # as those of Qwen do
+        tokens.normalizer = normalizers.NFC()
     tokens.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens.train_from_iterator(

@@ -235,30 +235,28 @@ def read_learned(data: bytes) -> dict[str, Learned]:
 def weigh(learned: Mapping[str, Learned], rows: Mapping[str, RowSizes]) -> Weighed:
     """Return what each node of the datasets weighs in a model, and each dataset in all."""
     is_counted = bool(learned) and all(each.tokens is not None for each in learned.values())
-    shares = _relative(learned)
+    units = {
+        name: _units(each, rows[name], is_counted=is_counted) for name, each in learned.items()
+    }
+    seen = {name: _seen(each, units[name], is_counted=is_counted) for name, each in learned.items()}
+    shares = _relative(learned, seen)
     sums: dict[str, list[int]] = {}
     facts: dict[str, dict[str, Any]] = {}
     for name, each in learned.items():
         own = rows[name]
-        counts = each.counts
-        sizes = each.tokens if is_counted and each.tokens is not None else own.words
-        units = np.where(counts, sizes, 0).astype(np.int64)
-        seen = units * each.times
-        if is_counted and each.seen_tokens is not None:
-            seen = np.where(counts, each.seen_tokens, 0)
         if shares is None:
-            sums[name] = _added(seen, own).tolist()
+            sums[name] = _added(seen[name], own).tolist()
         else:
             sums[name] = [0] * own.nodes
             for begin in range(0, _BITS + 1, _DIGIT):
                 digits = (shares[name] >> begin) & ((1 << _DIGIT) - 1)
-                part = _added(seen * digits, own).tolist()
+                part = _added(seen[name] * digits, own).tolist()
                 sums[name] = [a + (b << begin) for a, b in zip(sums[name], part, strict=True)]
-        weights = np.ones(1) if each.loss_weight is None else each.loss_weight[counts]
+        weights = np.ones(1) if each.loss_weight is None else each.loss_weight[each.counts]
         facts[name] = {
-            "rows": int(counts.sum()),
-            "tokens": int(units.sum()),
-            "seen": int(seen.sum()),
+            "rows": int(each.counts.sum()),
+            "tokens": int(units[name].sum()),
+            "seen": int(seen[name].sum()),
             "loss_weights": (float(weights.min(initial=np.inf)), float(weights.max(initial=0.0)))
             if len(weights)
             else (0.0, 0.0),
@@ -275,6 +273,19 @@ def weigh(learned: Mapping[str, Learned], rows: Mapping[str, RowSizes]) -> Weigh
     return Weighed(by_node, learned_from, COUNTED_UNIT if is_counted else TOKEN_UNIT)
 
 
+def _units(each: Learned, rows: RowSizes, *, is_counted: bool) -> np.ndarray:
+    """Return the tokens, or the words, of rows that count; 0 of others; int64, shape (rows,)."""
+    sizes = each.tokens if is_counted and each.tokens is not None else rows.words
+    return np.where(each.counts, sizes, 0).astype(np.int64)
+
+
+def _seen(each: Learned, units: np.ndarray, *, is_counted: bool) -> np.ndarray:
+    """Return what was learned from of each row, over all passes; int64, shape (rows,)."""
+    if is_counted and each.seen_tokens is not None:
+        return np.where(each.counts, each.seen_tokens, 0)
+    return units * each.times
+
+
 def _added(values: np.ndarray, rows: RowSizes) -> np.ndarray:
     """Return the sum of each node's rows, int64, shape (nodes,): exact in any order."""
     total = np.zeros(rows.nodes, np.int64)
@@ -282,16 +293,19 @@ def _added(values: np.ndarray, rows: RowSizes) -> np.ndarray:
     return total
 
 
-def _relative(learned: Mapping[str, Learned]) -> dict[str, np.ndarray] | None:
+def _relative(
+    learned: Mapping[str, Learned], seen: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray] | None:
     """Return each row's loss weight as a share of the largest; None where they are all the same.
 
-    Whole numbers from 1 to 2^30, and 0 where the loss was not counted; int64, shape (rows,).
+    Rows of which nothing was seen have none to compare with. Whole numbers from 1 to 2^30, and 0
+    where the loss was not counted; int64, shape (rows,).
     """
     weights = {
         name: np.ones(len(each.times)) if each.loss_weight is None else each.loss_weight
         for name, each in learned.items()
     }
-    counted = [weights[name][each.counts] for name, each in learned.items()]
+    counted = [weights[name][seen[name] > 0] for name in learned]
     largest = max((float(each.max()) for each in counted if len(each)), default=1.0)
     if all((each == largest).all() for each in counted):
         return None

@@ -147,4 +147,5 @@ def probe() -> tuple[Turn, list[str], tuple[str, ...]]:
     call = ToolCall(PROBE_ID, "a", '{"b": "c"}')
     turn, words = stand_in(Turn("assistant", tool_calls=(call,)))
     arguments = turn.tool_calls[0].arguments
-    return turn, words, (str(json.loads(arguments)), json.dumps(arguments))
+    read = json_value(arguments, "the arguments of a call")
+    return turn, words, (str(read), json.dumps(arguments))
