@@ -283,7 +283,8 @@ def _seen(each: Learned, units: np.ndarray, *, is_counted: bool) -> np.ndarray:
     """Return what was learned from of each row, over all passes; int64, shape (rows,)."""
     if is_counted and each.seen_tokens is not None:
         return np.where(each.counts, each.seen_tokens, 0)
-    return units * each.times
+    seen: np.ndarray = units * each.times
+    return seen
 
 
 def _added(values: np.ndarray, rows: RowSizes) -> np.ndarray:
