@@ -325,3 +325,11 @@ def test_a_page_that_is_none_is_told(index, tmp_path, kind, data):
     index.answers["/simple/toy/"] = (200, {"Content-Type": kind}, data)
     with pytest.raises(InputError, match="no file with the pinned SHA-256"):
         get(tmp_path, b"x")
+
+
+def test_a_folder_in_the_place_of_a_file_is_called_one(tmp_path):
+    (tmp_path / "plain").mkdir()
+    with pytest.raises(InputError, match="plain is a folder, and one file is wanted here"):
+        fetch("plain", None, tmp_path, tmp_path / "cache")
+    with pytest.raises(InputError, match="none: no such file beside the recipe"):
+        fetch("none", None, tmp_path, tmp_path / "cache")

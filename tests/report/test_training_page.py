@@ -158,6 +158,7 @@ class Shown(StageSpec):
         for step in range(400):
             ctx.curves.log(step, loss=8.0 / (1 + step), tokens=4)
         ctx.curves.log(399, held_out_loss=1.0)
+        ctx.measures["held_out_loss_before"] = 3.5
         ctx.samples += [
             Sample("<i>prompt</i>", "before\u202e", "after", "wanted"),
             Sample("q", "", "x"),
@@ -186,7 +187,8 @@ def test_a_page_has_curves_samples_and_what_was_learned_from(made):
     part = page[page.index("How it was trained") : page.index("The bill")]
     assert part.count('<svg class="curves"') == 1
     assert "axis of logarithms" in part
-    assert "1,600 tokens learned from" in part
+    assert "1,600 tokens read" in part
+    assert "held-out loss 3.5 before the first step, 1 at the end" in part
     assert "<td>rows@1</td>" in part
     assert "&lt;i&gt;prompt&lt;/i&gt;" in part
     assert "\u202e" not in part  # what turns the order of reading about is written out

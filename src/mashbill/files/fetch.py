@@ -87,9 +87,16 @@ def _beside(address: str, folder: Path) -> Path:
     try:
         if path.is_file():
             return path
+        is_folder = path.is_dir()
     except (OSError, ValueError) as error:
         msg = f"{address[:160]!r} can be the path of no file: {error!s:.120}; correct the address"
         raise InputError(msg) from error
+    if is_folder:
+        msg = (
+            f"{address} is a folder, and one file is wanted here; name a file in it, or, if it "
+            "is a model's folder, set kind = 'folder' in its table"
+        )
+        raise InputError(msg)
     msg = f"{address}: no such file beside the recipe ({path}); correct the address"
     raise InputError(msg)
 

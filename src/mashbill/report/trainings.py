@@ -75,7 +75,9 @@ def trainings_behind(
                 Training(
                     name=str(manifest.ref),
                     panels=tuple(panels_of(curves)),
-                    facts=tuple(_facts(curves, speeds.get(str(manifest.ref), {}))),
+                    facts=tuple(
+                        _facts(curves, speeds.get(str(manifest.ref), {}), manifest.measures)
+                    ),
                     samples=() if withheld else samples,
                     hidden=withheld and bool(samples),
                     learned=tuple(_learned(manifest)),
@@ -97,18 +99,23 @@ def panels_of(curves: Mapping[str, Curve]) -> list[Panel]:
     ]
 
 
-def _facts(curves: Mapping[str, Curve], speed: Mapping[str, Any]) -> list[str]:
+def _facts(
+    curves: Mapping[str, Curve], speed: Mapping[str, Any], measures: Mapping[str, Any]
+) -> list[str]:
     told = []
     for name in ("loss", "held_out_loss"):
         if name in curves and len(curves[name].steps):
             curve = curves[name]
             first, last = curve.values[0], last_of(curve)
-            told.append(f"{told_as(name)} {first:.4g} at first, {last:.4g} at the end")
+            before, when = measures.get(f"{name}_before"), "before the first step"
+            if not isinstance(before, int | float):
+                before, when = first, "at first"
+            told.append(f"{told_as(name)} {before:.4g} {when}, {last:.4g} at the end")
             none = int((~np.isfinite(curve.values)).sum())
             if none:
                 told.append(f"{counted(none, 'point')} of it with no number, not drawn")
     if "tokens" in curves:
-        told.append(f"{int(np.nansum(curves['tokens'].values)):,} tokens learned from")
+        told.append(f"{int(np.nansum(curves['tokens'].values)):,} tokens read")
     rate = speed.get("tokens_per_second") if isinstance(speed, dict) else None
     if isinstance(rate, int | float):
         told.append(f"{rate:,.0f} tokens a second when it was made")
