@@ -50,7 +50,7 @@ kind = "verify"
 input = "labelled"
 by = "short"
 column = "label"
-reference = "label"
+reference = "text"
 
 [stages.model]
 kind = "shares"

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mashbill.core.extras import needs
 from mashbill.core.launched import Launched
@@ -35,10 +35,11 @@ def main() -> None:
     world = join(told["rank"], told["size"], told["rank"], Path(told["rendezvous"]))
     program.follow(told["told"], world)
     distributed.destroy_process_group()
+    _end_now()
 
 
 def serve(outer: Launched, threads: int) -> None:
-    """Train what number 0 of torchrun's processes trains, until it has nothing more.
+    """Train what number 0 of torchrun's processes trains, until it has nothing more; then end.
 
     Args:
         outer: the place of this process, which is not number 0.
@@ -54,6 +55,7 @@ def serve(outer: Launched, threads: int) -> None:
     while (asked := world.tell(None)) is not None:
         _program(asked["program"]).follow(asked["told"], world)
     distributed.destroy_process_group()
+    _end_now()
 
 
 def dismiss(outer: Launched) -> None:
@@ -64,6 +66,17 @@ def dismiss(outer: Launched) -> None:
         from mashbill.train.processes import launched_world
     launched_world(outer).tell(None)
     distributed.destroy_process_group()
+
+
+def _end_now() -> NoReturn:
+    """End this process, which has done all.
+
+    What torch takes down as an interpreter ends was seen to abort it now and then ("terminate
+    called without an active exception"), and torchrun takes the whole training for failed then.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _program(name: str) -> Any:
