@@ -33,6 +33,7 @@ kind = "corpus"
 title = "rows"
 origin = "own-dataset"
 source = "rows.jsonl"
+keep = ["right"]
 
 [stages.loud]
 kind = "shout"
@@ -40,7 +41,7 @@ input = "rows"
 
 [stages.labelled]
 kind = "label"
-input = "loud"
+input = "rows"
 teacher = "echo"
 prompt = "ask.txt"
 labels = { odd = " odd", even = " even" }
@@ -50,7 +51,7 @@ kind = "verify"
 input = "labelled"
 by = "short"
 column = "label"
-reference = "text"
+reference = "right"
 
 [stages.model]
 kind = "shares"
@@ -115,7 +116,8 @@ def test_a_recipe_runs_it_and_the_ledger_names_all_four(plugin):
     folder, site = plugin
     (folder / "r.toml").write_text(RECIPE)
     (folder / "ask.txt").write_text("Is this odd or even? {{ text }} ->")
-    rows = ({"text": f"text number {at}"} for at in range(12))
+    right = ("even", "odd")
+    rows = ({"text": f"text number {at}", "right": right[at % 2]} for at in range(12))
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     code = "sys.argv[0] = 'mashbill'\nfrom mashbill.cli import main\nmain()\n"
     done = run(site, code, "run", "r.toml", "--store", "store", cwd=folder)
