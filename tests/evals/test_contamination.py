@@ -40,6 +40,23 @@ HELDOUT = [
     {"text": sentence(LEAKED[n // 4] if n % 4 == 0 else 1000 + n), "answer": str(n)}
     for n in range(12)
 ]
+ANSWERED = """
+[stages.answers]
+kind = "generate"
+input = "heldout"
+teacher = "student"
+
+[verifiers.any]
+kind = "exact"
+
+[stages.evaluation]
+kind = "evaluate"
+input = "heldout"
+systems.student = "answers"
+by = "any"
+reference = "gold"
+contamination = true
+"""
 STAGES = """
 [teachers.t]
 kind = "fake"
@@ -162,23 +179,7 @@ def test_what_a_model_of_the_chain_learned_from_counts_too(tmp_path, nudging, mo
     told = table("tiny", write_base(folder / "tiny"))
     teachers = '\n[teachers.student]\nkind = "student"\nmodel = "tuned"\n'
     stages = f"""{told}{TUNED.replace('"rows"', '"training"')}
-{STAGES.partition("[stages.labelled]")[0]}
-[stages.answers]
-kind = "generate"
-input = "heldout"
-teacher = "student"
-
-[verifiers.any]
-kind = "exact"
-
-[stages.evaluation]
-kind = "evaluate"
-input = "heldout"
-systems.student = "answers"
-by = "any"
-reference = "gold"
-contamination = true
-"""
+{STAGES.partition("[stages.labelled]")[0]}{ANSWERED}"""
     head, _, rest = stages.partition("\n[stages.tuned]")
     tuned, _, after = rest.partition("\n[teachers.t]")
     training, _, heldout = ("\n[teachers.t]" + after).partition("[stages.heldout]")
@@ -202,22 +203,6 @@ source = "heldout.jsonl"
 kind = "student"
 model = "tuned@1"
 store = "../other/store"
-
-[stages.answers]
-kind = "generate"
-input = "heldout"
-teacher = "student"
-
-[verifiers.any]
-kind = "exact"
-
-[stages.evaluation]
-kind = "evaluate"
-input = "heldout"
-systems.student = "answers"
-by = "any"
-reference = "text"
-contamination = true
 """
 
 
@@ -233,7 +218,7 @@ def test_what_a_model_of_another_store_learned_from_is_named_as_unrecorded(
     folder.mkdir()
     for name, rows in (("heldout.jsonl", HELDOUT), ("rows.jsonl", TRAINING)):
         (folder / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    stages = TAKEN_IN + (ROWS if same_address else "")
+    stages = TAKEN_IN + ANSWERED.replace('"gold"', '"text"') + (ROWS if same_address else "")
     path = write_next(folder, stages, "1")
     store, _ = run_toy(path, folder / "store", [other])
     told = store.find("evaluation").measures["systems"]["student"]["overlap"]

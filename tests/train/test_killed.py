@@ -11,7 +11,7 @@ import time
 
 import pytest
 from tests_tiny_base import make_base
-from tests_training import BASE, ROWS, SFT, digest_of, rows, with_rows
+from tests_training import BASE, ROWS, SFT, TEACHER, digest_of, rows, with_rows
 
 from mashbill.core.store import Store
 
@@ -76,17 +76,6 @@ rate = 0.01
 dtype = "float32"
 """
     )
-
-
-TEACHER = """
-[teachers.big]
-kind = "transformers"
-name = "tiny"
-provider = "nobody"
-license = "Apache-2.0"
-folder = "big"
-sha256 = "DIGEST"
-"""
 
 
 @pytest.mark.slow

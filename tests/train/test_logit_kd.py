@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests_support import run_stages
 from tests_tiny_base import make_base
-from tests_training import digest_of, with_rows
+from tests_training import TEACHER, digest_of, with_rows
 from transformers import AutoModelForCausalLM
 
 from mashbill.core.curves import read_curves
@@ -21,23 +21,6 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.train import checkpoint, distilling
 from mashbill.train.activations import recompute_activations
 
-TEACHER = """
-[teachers.big]
-kind = "transformers"
-name = "tiny"
-provider = "nobody"
-license = "Apache-2.0"
-folder = "big"
-sha256 = "DIGEST"
-"""
-ROWS = """
-[stages.said]
-kind = "import"
-title = "answers"
-source = "rows.jsonl"
-generator = "by"
-license = "CC0-1.0"
-"""
 CACHE = """
 [stages.cached]
 kind = "logits"

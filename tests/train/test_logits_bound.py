@@ -12,8 +12,8 @@ import pytest
 from tests_support import TEACHER as WRITER
 from tests_support import run_stages
 from tests_tiny_base import make_base
-from tests_training import digest_of
-from train.test_logit_kd import CACHE, LIVE, OF_NEW, ROWS, SMALL, STUDENT, TEACHER, run
+from tests_training import ROWS, digest_of
+from train.test_logit_kd import CACHE, LIVE, OF_NEW, SMALL, STUDENT, TEACHER, run
 
 from mashbill.core.errors import MashbillError
 

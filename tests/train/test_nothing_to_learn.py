@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests_support import run_stages
 from tests_tiny_base import make_base
-from tests_training import BASE, ROWS, SFT, digest_of, rows
+from tests_training import BASE, ROWS, SFT, TEACHER, digest_of, rows
 
 from mashbill.core.errors import MashbillError
 from mashbill.train.examples import examples
@@ -30,15 +30,7 @@ steps = 2
 max_tokens = 64
 HELDOUT
 """
-TEACHER = """
-[teachers.big]
-kind = "transformers"
-name = "tiny"
-provider = "nobody"
-license = "Apache-2.0"
-folder = "base"
-sha256 = "DIGEST"
-"""
+OWN_BASE = TEACHER.replace('folder = "big"', 'folder = "base"')
 
 
 @pytest.mark.parametrize("learned", [True, False], ids=["learned", "held out"])
@@ -51,7 +43,7 @@ def test_the_second_run_says_what_the_first_said(tmp_path, kind, learned):
         SFT + "max_tokens = 64\n" + heldout if kind == "sft" else KD.replace("HELDOUT", heldout)
     )
     stages = BASE.replace("DIGEST", base) + ROWS + HELD + stages
-    teachers = TEACHER.replace("DIGEST", base)
+    teachers = OWN_BASE.replace("DIGEST", base)
     name = "said" if learned else "held"
     for _ in range(3):
         with pytest.raises(MashbillError, match=f"{name}: no row can be learned from .3 rows: "):

@@ -187,7 +187,6 @@ def run(
         from mashbill.train.process_worker import serve
 
         serve(place, threads)
-        return
     if teacher is not None:
         msg = (
             f"--teacher {teacher!r}: `plan` can suppose another teacher; a run asks those of the "

@@ -281,10 +281,8 @@ def _units(each: Learned, rows: RowSizes, *, is_counted: bool) -> np.ndarray:
 
 def _seen(each: Learned, units: np.ndarray, *, is_counted: bool) -> np.ndarray:
     """Return what was learned from of each row, over all passes; int64, shape (rows,)."""
-    if is_counted and each.seen_tokens is not None:
-        return np.where(each.counts, each.seen_tokens, 0)
-    seen: np.ndarray = units * each.times
-    return seen
+    product = each.product if is_counted else None
+    return np.where(each.counts, units * each.times if product is None else product, 0)
 
 
 def _added(values: np.ndarray, rows: RowSizes) -> np.ndarray:

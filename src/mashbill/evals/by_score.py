@@ -33,6 +33,7 @@ from mashbill.verifiers.scoring import (
     REASON,
     Looked,
     check_looked,
+    held_to_itself,
     score_rows,
     unheeded,
 )
@@ -184,12 +185,8 @@ def _beside(
         right = free_names([wanted], kept)[wanted]
         kept[right] = rows.column(how.reference).take(at)
     elif right and right == how.column:
-        msg = (
-            f"reference = {right!r} is the column of {of} that is scored, and the rows that it "
-            "answers have no such column: each answer would be held against itself; name the "
-            "column with what is right"
-        )
-        raise InputError(msg)
+        lacking = ", and the rows that it answers have no such column"
+        raise InputError(held_to_itself(right, of, lacking))
     elif right and right not in own:
         raise InputError(_lacking(right, own, theirs, of))
     return pa.table(kept), right

@@ -24,6 +24,7 @@ from mashbill.evals.columns_given import check_apart
 from mashbill.evals.evaluating import Evaluating
 from mashbill.evals.models import FINISH, PROMPT
 from mashbill.verifiers.asked_by import AsksVerifier
+from mashbill.verifiers.scoring import held_to_itself
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -104,8 +105,6 @@ class EvaluateSpec(AsksVerifier):
     looked_for: tuple[str, ...] = Field(default=("text",), min_length=1)
     """columns of the rows that are looked for there, each by itself"""
 
-    """the verifier that ``by`` names, as the recipe has it"""
-
     @property
     def repeats(self) -> bool:  # type: ignore[override]
         """Whether an audit may make the rows again: models are not loaded for one."""
@@ -158,11 +157,7 @@ class EvaluateSpec(AsksVerifier):
             )
             raise ValueError(msg)
         if self.reference and self.reference == self.column and self.input in self._answering:
-            msg = (
-                f"reference = {self.reference!r} is the column of {self.input} that is scored: "
-                "each answer would be held against itself; name the column with what is right"
-            )
-            raise ValueError(msg)
+            raise ValueError(held_to_itself(self.reference, self.input))
         return self
 
     @model_validator(mode="after")
@@ -294,12 +289,8 @@ class EvaluateSpec(AsksVerifier):
         if not self.reference or rows is None or self.reference in rows:
             return
         if self.reference == self.column:
-            msg = (
-                f"reference = {self.reference!r} is the column of {of} that is scored, and "
-                f"{self.input} has no such column: each answer would be held against itself; name "
-                "the column with what is right"
-            )
-            raise RecipeError(msg)
+            lacking = f", and {self.input} has no such column"
+            raise RecipeError(held_to_itself(self.reference, of, lacking))
         known = None if answers is None else [*rows, *answers]
         check_columns([("reference", self.reference)], known, f"{self.input} or {of}")
 

@@ -25,6 +25,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value, read_json
 from mashbill.core.store import write_atomically
 from mashbill.models.row_binding import changed, never_bound, row_digest
+from mashbill.models.tokenizer_identity import other_map, other_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -326,22 +327,18 @@ def _bytes(cell: Any, column: str, where: str) -> bytes:
 def _fitting(text: bytes, student: Student, where: str) -> How:
     """Return what a row is bound to, once it is found to fit the student."""
     how = How.of(text, where)
-    if how.tokenizer != student.tokenizer:
+    if apart := other_map(how.tokenizer, student.tokenizer):
         msg = (
-            f"{where}: its logits are over the tokens of another tokenizer: the map of ids has "
-            f"digest {how.tokenizer[:12]}, the student's {student.tokenizer[:12]}. Sizes may be "
-            "equal, and a class still be another token; cache the logits of a teacher whose "
-            "tokenizer the student has, or give the student that tokenizer"
+            f"{where}: its logits are over the tokens of another tokenizer: {apart}; cache the "
+            "logits of a teacher whose tokenizer the student has, or give the student that "
+            "tokenizer"
         )
         raise InputError(msg)
-    if how.reading != student.reading:
+    if apart := other_reading(how.reading, student.reading):
         msg = (
-            f"{where}: its tokens are those of a tokenizer that reads texts otherwise: the map of "
-            "ids is the student's, and what texts begin with, what is changed of them before they "
-            f"are cut, or the order of merges is not (digest {how.reading[:12]}, the student's "
-            f"{student.reading[:12]}); it would learn other tokens than it is asked with. Cache "
-            "the logits of a teacher that has the student's tokenizer.json, or give the student "
-            "the teacher's"
+            f"{where}: its tokens are those of a tokenizer that reads texts otherwise: {apart}; it "
+            "would learn other tokens than it is asked with. Cache the logits of a teacher that "
+            "has the student's tokenizer.json, or give the student the teacher's"
         )
         raise InputError(msg)
     if how.template and how.template != student.template:

@@ -67,6 +67,37 @@ def reading_digest(tokenizer: Tokenizer, begin: Sequence[int]) -> str:
     return digest({"begin": list(begin), "merges": merges, "read": read})
 
 
+def other_map(theirs: str, students: str) -> str:
+    """Return what is said where two maps of ids differ; empty if they do not.
+
+    Args:
+        theirs: :func:`ids_digest` of what a teacher has.
+        students: of what a student has.
+    """
+    if theirs == students:
+        return ""
+    return (
+        f"the map of ids has digest {theirs[:12]}, the student's {students[:12]}. Sizes may be "
+        "equal, and a class still be another token"
+    )
+
+
+def other_reading(theirs: str, students: str) -> str:
+    """Return what is said where texts become other ids by one map of ids; empty if they do not.
+
+    Args:
+        theirs: :func:`reading_digest` of what a teacher has.
+        students: of what a student has.
+    """
+    if theirs == students:
+        return ""
+    return (
+        "the map of ids is the student's, and what texts begin with, what is changed of them "
+        f"before they are cut, or the order of merges is not (digest {theirs[:12]}, the student's "
+        f"{students[:12]})"
+    )
+
+
 def _spaced(word: str) -> str:
     for space in _SPACES:
         word = word.replace(space, " ")

@@ -30,7 +30,7 @@ from mashbill.run.committing import clear_others, commit, input_of, scratch_of
 from mashbill.run.deciding_again import DecidingAgain
 from mashbill.run.execution import Done, Execution
 from mashbill.run.measuring import settle_measures
-from mashbill.run.needing import asked_by, check_extras, plugins_of, telling_stage
+from mashbill.run.needing import check_extras, last_asked, plugins_of, telling_stage
 from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
@@ -158,10 +158,11 @@ class _Runner:
             with self._execution.display as display:
                 display.spend.begin(self._execution.caps, self._asking.spent_before)
                 self._take_given()
+                last = last_asked(self._plan.stages)
                 for number, stage in enumerate(self._plan.stages, 1):
                     if self._cut(stage):
                         continue
-                    self._sessions.asked_on(asked_by(self._plan.stages[number - 1 :]))
+                    self._sessions.asked_on({n for n, at in last.items() if at >= number})
                     try:
                         with self._store.lock(str(stage.ref)):
                             done.append(self._stage(stage))

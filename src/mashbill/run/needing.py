@@ -41,10 +41,16 @@ def needed(plan: Plan) -> dict[str, list[str]]:
     return {extra: list(names) for extra, names in found.items()}
 
 
-def asked_by(stages: Iterable[PlannedStage]) -> frozenset[str]:
-    """Return the names of teachers, verifiers and stages that stages still to do ask."""
-    uses = [use for stage in stages if stage.status != "done" for use in stage.job.uses]
-    return frozenset(name for use in uses for name in (use.name, use.teacher) if name)
+def last_asked(stages: Iterable[PlannedStage]) -> dict[str, int]:
+    """Return the last stage, from 1, that asks each teacher, verifier and stage, of those to do."""
+    return {
+        name: number
+        for number, stage in enumerate(stages, 1)
+        if stage.status != "done"
+        for use in stage.job.uses
+        for name in (use.name, use.teacher)
+        if name
+    }
 
 
 def lacking(plan: Plan) -> MissingExtraError | None:

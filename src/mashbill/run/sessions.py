@@ -26,7 +26,7 @@ from mashbill.run.tracking import Tracking, Watching
 from mashbill.teachers.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from mashbill.calls.journal import Journal
@@ -85,9 +85,9 @@ class Sessions:
         if self._pool is not None:
             self._pool.close()
 
-    def asked_on(self, names: frozenset[str]) -> None:
+    def asked_on(self, names: Collection[str]) -> None:
         """Say what stages ask from now on; what else is loaded is let go of."""
-        self._asked_on = names
+        self._asked_on = frozenset(names)
         self._loaded.forget_others(names)
 
     def context(self, name: str, spec: StageSpec, work: Path, told: Told) -> StageContext:

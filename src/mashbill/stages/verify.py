@@ -28,7 +28,7 @@ from mashbill.stages.choosing import Choice
 from mashbill.stages.columns_read import read_by
 from mashbill.stages.judging import FileName, Template, asked_where, marks, scores_of
 from mashbill.verifiers.asked_by import AsksVerifier
-from mashbill.verifiers.scoring import given_by
+from mashbill.verifiers.scoring import given_by, held_to_itself
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -103,8 +103,6 @@ class VerifySpec(AsksVerifier):
     """longer texts are cut for the teacher"""
     shard_rows: int = Field(default=1024, gt=0)
     """rows a shard"""
-
-    """the verifier that ``by`` names, as the recipe has it"""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> VerifySpec:
@@ -248,11 +246,7 @@ class VerifySpec(AsksVerifier):
             )
             raise RecipeError(msg)
         if self.by and self.reference == self.column:
-            msg = (
-                f"reference = {self.reference!r} is the column that is scored: each row would be "
-                "held against itself; name the column with what is right"
-            )
-            raise RecipeError(msg)
+            raise RecipeError(held_to_itself(self.reference, self.input))
 
     def check_inputs(self, folder: Path, columns: Mapping[str, Sequence[str]]) -> None:
         """See that the columns that a verifier is given are there, where they are known."""

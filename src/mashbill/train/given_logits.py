@@ -11,7 +11,7 @@ from mashbill.core.errors import InputError
 from mashbill.models.logit_cache import Cached, How, Student, open_cache
 from mashbill.models.logit_records import Records
 from mashbill.models.teacher_logits import TeacherLogits, template_digest
-from mashbill.models.tokenizer_identity import ids_digest
+from mashbill.models.tokenizer_identity import ids_digest, other_map, other_reading
 from mashbill.train.examples import Examples
 from mashbill.train.logit_kd import HOW_READ
 from mashbill.train.losses import FullTeacher, SampledTeacher, Teacher, TopTeacher
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mashbill.train.logit_kd import LogitKdSpec
 
 _BARE = "it has no logits"
+_OR_NO_BASE = "or leave base out, and a new student gets the teacher's tokenizer"
 
 
 class Given:
@@ -59,22 +60,17 @@ class LiveTeacher(Given):
         Raises:
             InputError: if it has another tokenizer.
         """
-        if teacher.ids != ids_digest(encoder.tokenizer):
+        if apart := other_map(teacher.ids, ids_digest(encoder.tokenizer)):
             msg = (
-                f"the teacher has another tokenizer than {base.title}: the maps of ids have "
-                f"digests {teacher.ids[:12]} and {ids_digest(encoder.tokenizer)[:12]}. Sizes may "
-                "be equal, and a class still be another token; name a teacher and a base of one "
-                "family, or leave base out, and a new student gets the teacher's tokenizer"
+                f"the teacher has another tokenizer than {base.title}: {apart}; name a teacher and "
+                f"a base of one family, {_OR_NO_BASE}"
             )
             raise InputError(msg)
-        if teacher.reading != encoder.reading:
+        if apart := other_reading(teacher.reading, encoder.reading):
             msg = (
-                f"the teacher reads texts otherwise than {base.title}: the map of ids is the same, "
-                "and what texts begin with, what is changed of them before they are cut, or the "
-                f"order of merges is not (digests {teacher.reading[:12]} and "
-                f"{encoder.reading[:12]}), so that it would be asked what it was not trained on; "
-                "name a teacher and a base with one tokenizer.json, or leave base out, and a new "
-                "student gets the teacher's tokenizer"
+                f"the teacher reads texts otherwise than {base.title}: {apart}, so that it would "
+                "be asked what it was not trained on; name a teacher and a base with one "
+                f"tokenizer.json, {_OR_NO_BASE}"
             )
             raise InputError(msg)
         self._teacher = teacher

@@ -38,7 +38,7 @@ def main() -> None:
     _end_now()
 
 
-def serve(outer: Launched, threads: int) -> None:
+def serve(outer: Launched, threads: int) -> NoReturn:
     """Train what number 0 of torchrun's processes trains, until it has nothing more; then end.
 
     Args:

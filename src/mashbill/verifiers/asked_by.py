@@ -20,6 +20,7 @@ class AsksVerifier(StageSpec):
         by: str = ""
 
     _by: VerifierSpec | None = PrivateAttr(default=None)
+    """the verifier that ``by`` names, as the recipe has it"""
 
     def with_verifiers(self, verifiers: Mapping[str, VerifierSpec]) -> Self:
         """Return it with its verifier: what that reads of rows, and asks of teachers."""

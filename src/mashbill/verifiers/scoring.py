@@ -137,6 +137,20 @@ def score_rows(verifier: VerifierSession, batch: pa.RecordBatch, looked: Looked)
     return Scored({**columns, REASON: pa.array(told, pa.string())}, tuple(came))
 
 
+def held_to_itself(reference: str, of: str, more: str = "") -> str:
+    """Return what is said where what is right would be the very column that is scored.
+
+    Args:
+        reference: the key's column.
+        of: whose it is.
+        more: why it is not another one's.
+    """
+    return (
+        f"reference = {reference!r} is the column of {of} that is scored{more}: each row would be "
+        "held against itself; name the column with what is right"
+    )
+
+
 def check_looked(verifier: VerifierSpec, batch: pa.RecordBatch, looked: Looked) -> None:
     """See that a verifier can be given rows, by their columns and what these hold.
 

@@ -151,12 +151,15 @@ def _is_of(recipe: Recipe, stage: str, cells: Sequence[Cell]) -> bool:
 def apart_in(recipe: Recipe) -> frozenset[str]:
     """Return the stages that are those of an arm alone, with some seed."""
     told = recipe.arms
-    cells = () if told is None else told.cells
+    if told is None:
+        return frozenset()
+    arms = [told.of([arm]) for arm in dict.fromkeys(cell.arm for cell in told.cells)]
     return frozenset(
         made
+        for cells in arms
         for cell in cells
         for made in cell.stages.values()
-        if told is not None and _is_of(recipe, made, told.of([cell.arm]))
+        if _is_of(recipe, made, cells)
     )
 
 
