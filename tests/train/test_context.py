@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests_training import digest_of
+from tests_support import run_stages
+from tests_training import ROWS, TEACHER, digest_of
 from transformers import AutoConfig
 
 from mashbill.core.errors import MashbillError
@@ -74,12 +75,12 @@ def test_a_new_student_is_held_to_its_context(tmp_path, stages, says):
 def test_a_teacher_is_held_to_its_context(tmp_path, live):
     """One with learned positions would fail at the row; others say what they never learned."""
     big = test_kinds_of_bases.make_kind(tmp_path / "r" / "big", "gpt2", n_positions=24)
-    teacher = test_logit_kd.TEACHER.replace("DIGEST", digest_of(big))
+    teacher = TEACHER.replace("DIGEST", digest_of(big))
     stages = test_logit_kd.LIVE if live else test_logit_kd.CACHE
     where = "said: its longest sequence" if live else "said, row 0: a sequence of it"
     data = {"rows.jsonl": given()}
     with pytest.raises(MashbillError, match=f"{where} has .* was made for 24"):
-        test_logit_kd.run_stages(tmp_path / "r", test_logit_kd.ROWS + stages, data, teacher)
+        run_stages(tmp_path / "r", ROWS + stages, data, teacher)
 
 
 @pytest.mark.parametrize(
