@@ -1,1 +1,1 @@
-"""How access was had: the journal of teacher calls, and fetching files from where they live."""
+"""How access was had: statements of our own conduct, and inbound, abuse told from ordinary use."""

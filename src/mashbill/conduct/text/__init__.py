@@ -1,0 +1,1 @@
+"""What the words of a prompt say of conduct: a small model that ships with the package."""
