@@ -1,0 +1,116 @@
+"""Evidence as bets: e-values, which stay valid whenever one looks and when they are combined.
+
+An e-value is a number of at least 0 whose mean is at most 1 if the null holds, so that by Markov it
+is 1/a or more with probability at most a; one that is kept up while a log grows stays valid at any
+moment (Ville; Ramdas, Gruenwald, Vovk, Shafer, Statistical Science 2023). Those here are functions
+of counts, so it does not matter in which order rows came or how many processes counted them.
+
+They are handled as log10, so that what is multiplied is added. A mean of e-values is an e-value,
+whatever depends on what, and a product is one where each is valid given those before. A cap only
+makes an e-value smaller.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""of an account's prompts that are what a signal looks for, as the alternatives have it"""
+
+
+def mean(logs: Sequence[float]) -> float:
+    """Return log10 of the mean of e-values that are given as log10."""
+    most = max(logs)
+    if most == -math.inf:
+        return most
+    return most + math.log10(math.fsum(10 ** (one - most) for one in logs) / len(logs))
+
+
+def counted(
+    seen: Sequence[float], null: Sequence[float], shapes: Sequence[Sequence[float]]
+) -> float:
+    """Return log10 of an e-value for counts of outcomes, against probabilities of the null.
+
+    The likelihood ratio of a mixture of alternatives, each of one weight. Where the null allows
+    any probabilities that are nearer to the first outcome, the first is the common one: an
+    alternative that raises the others is valid against all of them.
+
+    Args:
+        seen: how often each outcome was seen; need not be whole numbers.
+        null: probability of each outcome.
+        shapes: probabilities of each outcome, an alternative a row.
+    """
+    return mean(
+        [
+            math.fsum(
+                count * math.log10(other / own)
+                for count, own, other in zip(seen, null, shape, strict=True)
+                if count
+            )
+            for shape in shapes
+        ]
+    )
+
+
+def graded(shares: Sequence[float], levels: Sequence[float]) -> list[list[float]]:
+    """Return alternatives: a share of prompts that trips, of which the levels have their parts.
+
+    Args:
+        shares: of all prompts, an alternative each.
+        levels: parts of what trips, by level; they sum to 1.
+    """
+    return [[1 - share, *(share * part for part in levels)] for share in shares]
+
+
+def among(hits: Mapping[int, tuple[int, int]], places: int, shares: Sequence[float]) -> float:
+    """Return log10 of an e-value for one place being hit more often than exchangeable others.
+
+    A trial has ``places`` of which one is the real one. If all are alike, and ``c`` of them are
+    hit, the real one is with probability c / places, given c. A bet on that is made for each trial.
+
+    Args:
+        hits: c -> (trials with c places hit, those of them in which the real one was).
+        places: of a trial.
+        shares: probabilities of the alternatives that the real one is hit.
+    """
+    found = []
+    for share in shares:
+        total = 0.0
+        for count, (trials, real) in hits.items():
+            own = count / places
+            if not 0 < own < 1 or own >= share:
+                continue
+            total += real * math.log10(share / own)
+            total += (trials - real) * math.log10((1 - share) / (1 - own))
+        found.append(total)
+    return mean(found) if found else 0.0
+
+
+def discovered(logs: Sequence[float], level: float, tested: int | None = None) -> list[int]:
+    """Return which nulls are rejected by e-BH, as places, the most certain first.
+
+    The rate of false discoveries is at most ``level``, whatever the e-values depend on (Wang and
+    Ramdas, JRSS B 2022).
+
+    Args:
+        logs: log10 of e-values.
+        level: of false discoveries.
+        tested: how many nulls there were in all, if more than are given.
+    """
+    number = max(len(logs), tested or 0)
+    order = sorted(range(len(logs)), key=lambda place: (-logs[place], place))
+    kept = 0
+    for rank, place in enumerate(order, 1):
+        if logs[place] >= math.log10(number / (level * rank)):
+            kept = rank
+    return order[:kept]
+
+
+def odds(log10: float) -> str:
+    """Return an e-value as people read one: "400 to 1", "1 to 3"."""
+    if log10 >= 6:
+        return f"10^{log10:.0f} to 1"
+    if log10 >= 0:
+        return f"{10**log10:,.0f} to 1"
+    return f"1 to {10**-log10:,.0f}" if log10 > -6 else f"1 to 10^{-log10:.0f}"
