@@ -36,7 +36,7 @@ def look(database: Database, up_to: int) -> None:
                 "SELECT account, organisation FROM accounts WHERE organisation IS NOT NULL"
             )
         )
-        found = handovers(refused, around, organisations)  # type: ignore[arg-type]
+        found = handovers(refused, around, organisations)
         database.many(
             "INSERT INTO handovers VALUES (?, ?, ?, ?) ON CONFLICT (account, hit) DO UPDATE SET "
             "trials = handovers.trials + excluded.trials, real = handovers.real + excluded.real",

@@ -30,7 +30,8 @@ _ACCOUNT = (
     + ", ".join(
         [f"{name} = accounts.{name} + excluded.{name}" for name in _SUMS]
         + [
-            f"{name} = CASE WHEN accounts.{name} IS NULL OR excluded.{name} {which} accounts.{name} "
+            f"{name} = CASE WHEN accounts.{name} IS NULL "
+            f"OR excluded.{name} {which} accounts.{name} "
             f"THEN COALESCE(excluded.{name}, accounts.{name}) ELSE accounts.{name} END"
             for name, which in _BOUNDS.items()
         ]
@@ -108,9 +109,9 @@ class State:
 
     def _counts(self, found: Tally) -> None:
         self.database.many(
-            "INSERT INTO days VALUES (?, ?, ?) ON CONFLICT (account, day) "
-            "DO UPDATE SET count = days.count + excluded.count",
-            ((*place, count) for place, count in sorted(found.days.items())),
+            "INSERT INTO spans VALUES (?, ?, ?) ON CONFLICT (account, span) "
+            "DO UPDATE SET count = spans.count + excluded.count",
+            ((*place, count) for place, count in sorted(found.spans.items())),
         )
         self.database.many(
             "INSERT INTO traits VALUES (?, ?, ?, ?) ON CONFLICT (account, trait, value) "

@@ -27,8 +27,12 @@ CREATE TABLE IF NOT EXISTS accounts (
     j1 BIGINT NOT NULL, j2 BIGINT NOT NULL, x1 BIGINT NOT NULL, x2 BIGINT NOT NULL,
     declared BIGINT NOT NULL, banned BIGINT
 );
-CREATE TABLE IF NOT EXISTS days (
-    account BLOB NOT NULL, day BIGINT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (account, day)
+CREATE INDEX IF NOT EXISTS accounts_last ON accounts (last);
+CREATE TABLE IF NOT EXISTS spans (
+    account BLOB NOT NULL, span BIGINT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (account, span)
+);
+CREATE TABLE IF NOT EXISTS templates (
+    account BLOB PRIMARY KEY, exchanges BIGINT NOT NULL, runs BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS samples (
     account BLOB NOT NULL, pool TEXT NOT NULL, hash BIGINT NOT NULL, row TEXT NOT NULL,
@@ -42,10 +46,12 @@ CREATE TABLE IF NOT EXISTS tops (
 CREATE TABLE IF NOT EXISTS items (
     account BLOB NOT NULL, hash BIGINT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (account, hash)
 );
+CREATE INDEX IF NOT EXISTS items_hash ON items (hash);
 CREATE TABLE IF NOT EXISTS traits (
     account BLOB NOT NULL, trait TEXT NOT NULL, value BLOB NOT NULL, count BIGINT NOT NULL,
     PRIMARY KEY (account, trait, value)
 );
+CREATE INDEX IF NOT EXISTS traits_value ON traits (trait, value);
 CREATE TABLE IF NOT EXISTS recent (
     time BIGINT NOT NULL, row TEXT NOT NULL, account BLOB NOT NULL, skeleton BLOB NOT NULL,
     PRIMARY KEY (time, row)

@@ -12,7 +12,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from mashbill.conduct.events import Hashes
 
-DAY = 86_400_000_000
+SPAN = 4 * 3600 * 1_000_000
+"""microseconds of a span in which an account's exchanges are counted"""
 TOO_MANY_REQUESTS = 429
 TRAITS = ("payment", "address", "network", "agent")
 
@@ -48,7 +49,7 @@ class Tally:
     """A batch, summed up."""
 
     accounts: dict[bytes, Account] = field(default_factory=dict)
-    days: Counter[tuple[bytes, int]] = field(default_factory=Counter)
+    spans: Counter[tuple[bytes, int]] = field(default_factory=Counter)
     traits: Counter[tuple[bytes, str, bytes]] = field(default_factory=Counter)
     items: Counter[tuple[bytes, int]] = field(default_factory=Counter)
     samples: dict[tuple[bytes, str], list[tuple[Any, ...]]] = field(
@@ -101,7 +102,7 @@ def _exchange(
     one.tokens_in += row["tokens_in"] or 0
     one.tokens_out += row["tokens_out"] or 0
     one.declared += row["declared"] is not None
-    found.days[account, time // DAY] += 1
+    found.spans[account, time // SPAN] += 1
     if skeleton:
         (found.limits if row["status"] == TOO_MANY_REQUESTS else found.recent).append(
             (time, named, account, skeleton)

@@ -1,0 +1,174 @@
+"""What is weighed of an account by itself: J and X by wording, X by replay, L by its refusals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mashbill.conduct.evidence.weighed import Sign, Weighed
+from mashbill.conduct.scan import known
+from mashbill.conduct.signals import handover, replay, wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mashbill.conduct.scan.database import Database
+    from mashbill.conduct.scan.engine import Kind, Tier
+    from mashbill.conduct.scan.tally import Levels
+
+_ASKED: dict[str, tuple[Kind, str]] = {
+    "J": ("J", "tries to talk a model out of its rules"),
+    "X": ("X", "asks for what is not offered: hidden reasoning, or hidden instructions"),
+}
+_ROWS = 200
+
+
+def wordings(
+    database: Database, accounts: Mapping[bytes, known.Account], levels: Levels
+) -> Iterator[Weighed]:
+    """Yield what the words of these accounts' prompts come to."""
+    sampled = known.samples(database, accounts, "all")
+    for pool, (kind, does) in _ASKED.items():
+        level = levels.jailbreak if pool == "J" else levels.extraction
+        tripped = known.samples(database, accounts, pool)
+        for account, rows in sorted(tripped.items()):
+            one = accounts[account]
+            trips = (one.j1, one.j2) if pool == "J" else (one.x1, one.x2)
+            scores = [(row.jailbreak if pool == "J" else row.extraction) or 0.0 for row in rows]
+            found = wording.evidence(
+                [row.skeleton for row in sampled.get(account, ())],
+                [row.skeleton for row in rows],
+                [score >= level[1] for score in scores],
+                one.scored,
+                trips,
+            )
+            plain = (
+                f"{sum(trips):,} of {one.scored:,} prompts of this account have the wording of a "
+                f"prompt that {does}; {trips[1]:,} of them have it beyond doubt of the kind that "
+                "honest prompts give"
+            )
+            yield Weighed(
+                kind,
+                (account,),
+                (
+                    Sign(
+                        "wording",
+                        found,
+                        plain,
+                        "of the templates of the worst honest kind of traffic, at most "
+                        f"{1 - wording.NULL[0]:.1%} have such a wording, and {wording.NULL[2]:.2%} "
+                        "to the second level",
+                        {"prompts": one.scored, "first level": trips[0], "second level": trips[1]},
+                        rows=tuple(sorted(row.row for row in rows))[:_ROWS],
+                        rows_in_all=sum(trips),
+                        parameters={"levels": list(level), "null": list(wording.NULL)},
+                    ),
+                ),
+            )
+
+
+def refusals(database: Database, accounts: Mapping[bytes, known.Account]) -> Iterator[Weighed]:
+    """Yield what followed the refusals of these accounts."""
+    for account, trials in sorted(known.trials(database, accounts).items()):
+        number = sum(count for count, _ in trials.values())
+        real = sum(hit for _, hit in trials.values())
+        takers = database.run(
+            "SELECT taker, count, row FROM takers WHERE account = ? ORDER BY count DESC, taker "
+            "LIMIT 50",
+            (account,),
+        )
+        if not takers:
+            continue
+        members = tuple(sorted({account, *(bytes(row[0]) for row in takers if row[1] > 1)}))
+        yield Weighed(
+            "L",
+            members,
+            (
+                Sign(
+                    "handover",
+                    handover.evidence(trials),
+                    f"after {real:,} of {number:,} refusals for too many requests, another account "
+                    f"began with the same kind of prompt within {handover.WITHIN // 10**6} seconds",
+                    f"the {handover.BEFORE} windows of equal length before each refusal",
+                    {"refusals": number, "followed": real},
+                    rows=tuple(sorted(str(row[2]) for row in takers))[:_ROWS],
+                    rows_in_all=real,
+                ),
+            ),
+            tuple((account, bytes(taker), "handover", float(count)) for taker, count, _ in takers),
+        )
+
+
+def replays(database: Database, since: int) -> Iterator[Weighed]:
+    """Yield accounts that presented sealed reasoning of others, or of other models.
+
+    Args:
+        database: the scan's.
+        since: only accounts that presented some from this time on; all that they ever did counts.
+    """
+    query = (
+        "SELECT p.account, b.account, b.model = p.model, p.row, b.time FROM presented p "
+        "JOIN blobs b ON b.blob = p.blob LEFT JOIN accounts x ON x.account = p.account "
+        "LEFT JOIN accounts y ON y.account = b.account "
+        "WHERE (b.account <> p.account OR b.model <> p.model) AND b.time < p.time "
+        "AND (x.organisation IS NULL OR y.organisation IS NULL "
+        "OR x.organisation <> y.organisation) AND p.account IN "
+        "(SELECT account FROM presented WHERE time >= ?) ORDER BY p.account, p.blob, p.row"
+    )
+    by_account: dict[bytes, list[tuple[bytes, str, int]]] = {}
+    for account, maker, _, row, time in database.run(query, (since,)):
+        by_account.setdefault(bytes(account), []).append((bytes(maker), str(row), int(time)))
+    for account, rows in by_account.items():
+        foreign = [row for row in rows if row[0] != account]
+        # an answer may bring several blocks, and a conversation moved to another model brings all
+        answers = {(maker, time) for maker, _, time in foreign}
+        moved = {time // 3_600_000_000 for maker, _, time in rows if maker == account}
+        signs = []
+        if answers:
+            makers = sorted({maker for maker, _ in answers})
+            signs.append(
+                Sign(
+                    "replay",
+                    replay.across_accounts(len(answers)),
+                    f"sealed reasoning of {len(answers):,} answers that {len(makers):,} other "
+                    "accounts were given was presented by this account",
+                    "honest accounts next to never present sealed reasoning of another account",
+                    {"answers": len(answers), "accounts": len(makers)},
+                    rows=tuple(sorted({row for _, row, _ in foreign}))[:_ROWS],
+                    rows_in_all=len(foreign),
+                )
+            )
+        if moved:
+            signs.append(
+                Sign(
+                    "replay",
+                    replay.across_models(len(moved)),
+                    f"sealed reasoning of {len(moved):,} conversations of this account was "
+                    "presented to another model than the one that made it",
+                    "people move a conversation to another model now and then",
+                    {"conversations": len(moved)},
+                    limit=2.9,
+                    rows=tuple(sorted({row for maker, row, _ in rows if maker == account}))[:_ROWS],
+                    rows_in_all=len(rows) - len(foreign),
+                )
+            )
+        highest: Tier = "act" if answers else "review"
+        yield Weighed(
+            "X",
+            (account,),
+            tuple(signs),
+            tuple((maker, account, "replay", 1.0) for maker in sorted({m for m, _ in answers})),
+            highest,
+        )
+
+
+def changed(database: Database, since: int, before: int) -> dict[bytes, known.Account]:
+    """Return accounts with events in a span of time, of which something might be weighed."""
+    names: Iterable[bytes] = [
+        bytes(row[0])
+        for row in database.run(
+            "SELECT account FROM accounts WHERE last >= ? AND last < ? "
+            "AND (j1 + j2 + x1 + x2 > 0 OR limited > 0)",
+            (since, before),
+        )
+    ]
+    return known.accounts(database, names)

@@ -1,0 +1,59 @@
+"""A finding before it is a case: who, which of J, X, I, L, and what each signal adds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mashbill.conduct.evidence.tiers import tier_of
+
+if TYPE_CHECKING:
+    from mashbill.conduct.scan.engine import Kind, Tier
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What one signal adds."""
+
+    signal: str
+    log10_e: float
+    plain: str
+    """a sentence that an account may be shown"""
+    null: str
+    """what honest traffic does, which it was held against"""
+    statistic: dict[str, float] = field(default_factory=dict)
+    limit: float | None = None
+    rows: tuple[str, ...] = ()
+    rows_in_all: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Evidence about an account or a cluster."""
+
+    kind: Kind
+    accounts: tuple[bytes, ...]
+    """ascending"""
+    signs: tuple[Sign, ...]
+    links: tuple[tuple[bytes, bytes, str, float], ...] = ()
+    """(one, other, why, strength)"""
+    at_most: Tier = "act"
+    """where what is known forbids more, whatever the numbers"""
+
+    @property
+    def log10_e(self) -> float:
+        """Return the e-value of all signs."""
+        return sum(sign.log10_e for sign in self.signs)
+
+    @property
+    def tier(self) -> Tier:
+        """Return what it is worth."""
+        order: tuple[Tier, ...] = ("none", "note", "review", "act")
+        return min(tier_of(self.log10_e), self.at_most, key=order.index)
+
+    @property
+    def name(self) -> str:
+        """Return what stays the same while a cluster grows: its kind and its first account."""
+        return hashlib.sha256(self.kind.encode() + b"\x00" + self.accounts[0]).hexdigest()[:16]

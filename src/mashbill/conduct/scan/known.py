@@ -1,0 +1,140 @@
+"""What is read out of a scan's state to weigh it: few accounts at a time, by their keys."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mashbill.conduct.scan.tables import ITEMS, SAMPLED, VALUES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from mashbill.conduct.scan.database import Database
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A row of the table of accounts."""
+
+    account: bytes
+    organisation: bytes | None
+    signed_up: int | None
+    first: int
+    last: int
+    exchanges: int
+    limited: int
+    tokens_in: int
+    tokens_out: int
+    scored: int
+    j1: int
+    j2: int
+    x1: int
+    x2: int
+    declared: int
+    banned: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """An exchange that was kept."""
+
+    row: str
+    time: int
+    model: str | None
+    skeleton: np.ndarray
+    jailbreak: float | None
+    extraction: float | None
+
+
+def accounts(database: Database, names: Iterable[bytes]) -> dict[bytes, Account]:
+    """Return these accounts, as far as they are there."""
+    return {row[0]: Account(*row) for row in _of(database, "SELECT * FROM accounts", names)}
+
+
+def templates(database: Database) -> dict[bytes, np.ndarray]:
+    """Return the templates of all accounts that have one."""
+    return {
+        bytes(account): np.frombuffer(bytes(runs), "<u4")
+        for account, runs in database.each("SELECT account, runs FROM templates ORDER BY account")
+        if runs
+    }
+
+
+def samples(database: Database, names: Iterable[bytes], pool: str) -> dict[bytes, list[Sampled]]:
+    """Return the kept exchanges of accounts: those of the least hashes, in their order."""
+    found: dict[bytes, list[Sampled]] = defaultdict(list)
+    query = (
+        "SELECT account, row, time, model, skeleton, jailbreak, extraction FROM samples "
+        "WHERE pool = ?"
+    )
+    for account, row, time, model, skeleton, jailbreak, extraction in _of(
+        database, query, names, " ORDER BY account, hash, row", (pool,)
+    ):
+        if len(found[account]) < SAMPLED[pool]:
+            runs = np.frombuffer(bytes(skeleton), "<u4")
+            found[account].append(Sampled(row, time, model, runs, jailbreak, extraction))
+    return found
+
+
+def items(database: Database, names: Iterable[bytes]) -> dict[bytes, set[int]]:
+    """Return the kept items of accounts, which are all up to the greatest of a full sample."""
+    found: dict[bytes, set[int]] = defaultdict(set)
+    query = "SELECT account, hash FROM items"
+    for account, item in _of(database, query, names, " ORDER BY account, hash"):
+        if len(found[account]) < ITEMS:
+            found[account].add(item)
+    return found
+
+
+def traits(
+    database: Database, names: Iterable[bytes], trait: str
+) -> dict[bytes, tuple[bytes, ...]]:
+    """Return the values of a trait that accounts have."""
+    found: dict[bytes, list[bytes]] = defaultdict(list)
+    query = "SELECT account, value FROM traits WHERE trait = ?"
+    for account, value in _of(database, query, names, " ORDER BY account, value", (trait,)):
+        if len(found[account]) < VALUES:
+            found[account].append(bytes(value))
+    return {account: tuple(values) for account, values in found.items()}
+
+
+def spans(
+    database: Database, names: Iterable[bytes], since: int, before: int
+) -> dict[bytes, dict[int, int]]:
+    """Return how many exchanges accounts had in each span from one on and before another."""
+    found: dict[bytes, dict[int, int]] = defaultdict(dict)
+    query = "SELECT account, span, count FROM spans WHERE span >= ? AND span < ?"
+    order = " ORDER BY account, span"
+    for account, span, count in _of(database, query, names, order, (since, before)):
+        found[account][span] = count
+    return found
+
+
+def trials(database: Database, names: Iterable[bytes]) -> dict[bytes, dict[int, tuple[int, int]]]:
+    """Return what followed the refusals of accounts."""
+    found: dict[bytes, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for account, hit, number, real in _of(database, "SELECT * FROM handovers", names):
+        found[account][hit] = (number, real)
+    return found
+
+
+def _of(
+    database: Database,
+    query: str,
+    names: Iterable[bytes],
+    order: str = "",
+    values: Sequence[Any] = (),
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of some accounts, some hundreds of accounts at a time, ascending."""
+    whole = sorted(set(names))
+    joint = " AND" if " WHERE " in query else " WHERE"
+    for start in range(0, len(whole), _AT_ONCE):
+        part = whole[start : start + _AT_ONCE]
+        places = ", ".join("?" * len(part))
+        yield from database.run(f"{query}{joint} account IN ({places}){order}", (*values, *part))

@@ -1,0 +1,185 @@
+"""What is done each hour of a log's own time: look at what changed, weigh it, hold what is found.
+
+Moments are those of the log and not of the clock on the wall, so that a log is weighed at the same
+moments whoever reads it, however often the reading was killed. A moment is one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mashbill.conduct.evidence import alone, together
+from mashbill.conduct.evidence.betting import discovered
+from mashbill.conduct.evidence.tiers import LEVEL, NOTE
+from mashbill.conduct.scan import known, refusals
+from mashbill.conduct.signals.templates import LEAST, template
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill.conduct.evidence.weighed import Weighed
+    from mashbill.conduct.scan.database import Database
+    from mashbill.conduct.scan.engine import Tier
+    from mashbill.conduct.scan.tally import Levels
+
+HOUR = 3600 * 1_000_000
+GROUPS_EACH = 4
+"""hours from one look at groups to the next"""
+_ORDER: tuple[Tier, ...] = ("none", "note", "review", "act")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A finding that reached a tier now, which it had not before."""
+
+    weighed: Weighed
+    tier: Tier
+    found: int
+    tested: int = 0
+    rank: int = 0
+    """among the groups that were looked at; 0 of an account by itself"""
+
+
+class Moments:
+    """The looks at a scan's state, hour by hour."""
+
+    def __init__(self, database: Database, levels: Levels) -> None:
+        """Go on with what the state holds."""
+        self._database, self._levels = database, levels
+        self._templates = known.templates(database)
+
+    @property
+    def last(self) -> int | None:
+        """Return the last moment that was looked at, or None."""
+        rows = self._database.run("SELECT value FROM facts WHERE name = 'looked'")
+        return int(rows[0][0]) if rows else None
+
+    def begin(self, first: int) -> int:
+        """Return the moment to look at next, of a log whose first event is known."""
+        last = self.last
+        if last is None:
+            last = first // HOUR * HOUR
+            with self._database.transaction():
+                self._looked(last)
+        return last + HOUR
+
+    def look(self, moment: int) -> list[Held]:
+        """Look at all before a moment, and return what is held now and was not before."""
+        with self._database.transaction():
+            since = int(self._database.run("SELECT value FROM facts WHERE name = 'looked'")[0][0])
+            refusals.look(self._database, moment)
+            self._template(since, moment)
+            found = self._alone(since, moment)
+            whole = moment // HOUR % GROUPS_EACH == 0
+            if whole and self._anything(moment - GROUPS_EACH * HOUR):
+                found += self._together(moment)
+            held = [one for one in found if self._holds(one)]
+            self._looked(moment)
+        return held
+
+    def _anything(self, since: int) -> bool:
+        """Say whether there were events from a time on."""
+        return bool(self._database.run("SELECT 1 FROM accounts WHERE last >= ? LIMIT 1", (since,)))
+
+    def _looked(self, moment: int) -> None:
+        self._database.run(
+            "INSERT INTO facts VALUES ('looked', ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (str(moment),),
+        )
+
+    def _template(self, since: int, moment: int) -> None:
+        """Tell the templates of accounts that have twice the prompts that theirs was told from."""
+        names = [
+            bytes(row[0])
+            for row in self._database.run(
+                "SELECT a.account FROM accounts a LEFT JOIN templates t ON t.account = a.account "
+                "WHERE a.last >= ? AND a.last < ? AND a.exchanges >= ? "
+                "AND (t.exchanges IS NULL OR a.exchanges >= 2 * t.exchanges)",
+                (since, moment, LEAST),
+            )
+        ]
+        accounts = known.accounts(self._database, names)
+        for account, rows in known.samples(self._database, names, "all").items():
+            runs = template([row.skeleton for row in rows])
+            self._database.run(
+                "INSERT INTO templates VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
+                "exchanges = excluded.exchanges, runs = excluded.runs",
+                (account, accounts[account].exchanges, runs.astype("<u4").tobytes()),
+            )
+            if len(runs):
+                self._templates[account] = np.asarray(runs)
+            else:
+                self._templates.pop(account, None)
+
+    def _alone(self, since: int, moment: int) -> list[Held]:
+        accounts = alone.changed(self._database, since, moment)
+        worded = {name: one for name, one in accounts.items() if one.j1 + one.j2 + one.x1 + one.x2}
+        limited = {name: one for name, one in accounts.items() if one.limited}
+        found = [
+            *alone.wordings(self._database, worded, self._levels),
+            *alone.refusals(self._database, limited),
+            *alone.replays(self._database, since),
+        ]
+        return [Held(one, one.tier, moment) for one in found if one.log10_e >= NOTE]
+
+    def _together(self, moment: int) -> list[Held]:
+        around = together.Around(self._database, self._templates, moment)
+        whole = list(together.groups(around))
+        weighed = [one for one in (together.weigh(around, group) for group in whole) if one]
+        logs = [one.log10_e for one in weighed]
+        kept = discovered(logs, LEVEL, len(whole))
+        held = []
+        taken: set[bytes] = set()
+        for rank, place in enumerate(kept, 1):
+            one = weighed[place]
+            if taken.isdisjoint(one.accounts):  # a part of a group that is held is the same finding
+                taken.update(one.accounts)
+                held.append(Held(one, one.tier, moment, len(whole), rank))
+        return held
+
+    def _holds(self, one: Held) -> bool:
+        """Say whether a finding is new, or of a higher tier than before; keep how it grew."""
+        name = one.weighed.name
+        self._database.run(
+            "INSERT INTO growth VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (name, one.found, one.weighed.kind, one.weighed.log10_e),
+        )
+        before = self._database.run("SELECT tier, body FROM cases WHERE id = ?", (name,))
+        if (
+            before
+            and _ORDER.index(before[0][0]) >= _ORDER.index(one.tier)
+            and (len(json.loads(before[0][1])["accounts"]) * 1.25 >= len(one.weighed.accounts))
+        ):
+            return False
+        self._database.run(
+            "INSERT INTO cases VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+            "found = excluded.found, tier = excluded.tier, body = excluded.body",
+            (name, one.found, one.tier, json.dumps(_kept(one))),
+        )
+        return True
+
+
+def _kept(one: Held) -> dict[str, object]:
+    return {
+        "kind": one.weighed.kind,
+        "accounts": [account.hex() for account in one.weighed.accounts],
+        "log10_e": one.weighed.log10_e,
+    }
+
+
+def held_of(database: Database) -> dict[bytes, list[tuple[Tier, str, str]]]:
+    """Return what is held of each account: (tier, kind, id of the case), the highest tier first."""
+    found: dict[bytes, list[tuple[Tier, str, str]]] = {}
+    rows: Sequence[tuple[str, Tier, str]] = database.run("SELECT id, tier, body FROM cases")
+    for name, tier, body in rows:
+        kept = json.loads(body)
+        for account in kept["accounts"]:
+            found.setdefault(bytes.fromhex(account), []).append((tier, kept["kind"], name))
+    for one in found.values():
+        one.sort(key=lambda each: (-_ORDER.index(each[0]), each[1:]))
+    return found
