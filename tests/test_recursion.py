@@ -22,6 +22,7 @@ BOUNDED = {
     "verifiers/code/filter.py _halved": "half of what is left: a table of the package",
     "stages/marks/model_names.py known_name": "what is left is shorter, of _LONGEST letters",
     "run/measuring.py left_out": "measures of a manifest, which core/parsing.py read: its depth",
+    "conduct/logs/otel.py _value": "_DEEPEST values in one another, then None",
     "files/tables.py _each": "types that _plain took: _NESTED of them",
     "files/tables.py _plain": "_NESTED types in one another, then ValueError",
     "files/tables.py _written_out": "types that _plain took: _NESTED of them",

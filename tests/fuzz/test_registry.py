@@ -49,6 +49,7 @@ MAY_PARSE = {
     "calls.journal": OF_THE_JOURNAL,
     "calls.runs": OF_THE_JOURNAL,
     "calls.upkeep": OF_THE_JOURNAL,
+    "conduct.logs.lines": "fuzzed; a line of a log: whatever it is, it is read or refused with its place",
     "conduct.statement": "details of events that this program or the record checked holds",
     "client.batch_calls": OF_A_SERVICE,
     "client.batch_lane": OF_THE_CLIENT,
