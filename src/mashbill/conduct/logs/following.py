@@ -162,5 +162,5 @@ class _Following:
         end = lines.end
         if not end or size == at:
             return False
-        found = os.pread(stream.fileno(), len(end), at - len(end))
-        return found != end
+        stream.seek(at - len(end))
+        return stream.read(len(end)) != end  # and it stands where it stood
