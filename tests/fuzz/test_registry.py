@@ -51,6 +51,7 @@ MAY_PARSE = {
     "calls.upkeep": OF_THE_JOURNAL,
     "conduct.logs.lines": "fuzzed; a line of a log: whatever it is, it is read or refused with its place",
     "conduct.statement": "details of events that this program or the record checked holds",
+    "conduct.gateway.reading": "a request or an answer: whatever it is, it is read or passed on unread",
     "client.batch_calls": OF_A_SERVICE,
     "client.batch_lane": OF_THE_CLIENT,
     "teachers.format": OF_A_SERVICE,
