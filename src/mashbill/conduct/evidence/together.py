@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mashbill.conduct.evidence.weighed import Sign, Weighed
 from mashbill.conduct.scan import known
 from mashbill.conduct.scan.tally import SPAN
-from mashbill.conduct.signals import evenness, handover, partition, sharing, succession
+from mashbill.conduct.signals import evenness, handover, linkage, partition, succession
 from mashbill.conduct.signals.templates import families
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ def links(database: Database, members: Sequence[bytes]) -> list[Link]:
     networks = known.traits(database, members, "network")
     found: list[Link] = [
         (one, other, "payment", 1.0)
-        for one, other, _ in sharing.by_value(known.traits(database, members, "payment"), networks)
+        for one, other, _ in linkage.by_value(known.usual(database, members, "payment"), networks)
     ]
     opened = {
         name: one.signed_up
         for name, one in known.accounts(database, members).items()
         if one.signed_up is not None
     }
-    found += [(one, other, "signup", 0.5) for one, other in sharing.bursts(opened, networks)]
+    found += [(one, other, "signup", 0.5) for one, other in linkage.bursts(opened, networks)]
     return found
 
 
@@ -114,7 +114,7 @@ def weigh(around: Around, members: tuple[bytes, ...]) -> Weighed | None:
         sign
         for sign in (
             _evenness(around, members),
-            _sharing(members, shared),
+            _linkage(members, shared),
             _partition(around, members),
             _succession(accounts),
             _handover(around, members),
@@ -148,12 +148,12 @@ def _evenness(around: Around, members: Sequence[bytes]) -> Sign | None:
     )
 
 
-def _sharing(members: Sequence[bytes], shared: Sequence[Link]) -> Sign | None:
+def _linkage(members: Sequence[bytes], shared: Sequence[Link]) -> Sign | None:
     paired = {other for _, other, why, _ in shared if why == "payment"}
     opened = {other for _, other, why, _ in shared if why == "signup"}
     found = max(
-        sharing.evidence(len(members), len(paired), 0.0),
-        sharing.evidence(len(members), len(opened), 0.1),
+        linkage.evidence(len(members), len(paired), 0.0),
+        linkage.evidence(len(members), len(opened), 0.1),
     )
     if not found:
         return None
@@ -162,14 +162,14 @@ def _sharing(members: Sequence[bytes], shared: Sequence[Link]) -> Sign | None:
         f"{len(opened):,} were opened within minutes of another" if opened else "",
     ]
     return Sign(
-        "sharing",
+        "linkage",
         found,
         f"of {len(members):,} accounts on different networks "
         + " and ".join(part for part in parts if part),
         "strangers on different networks seldom share a means of payment, or open accounts in the "
         "same minutes",
         {"accounts": len(members), "payment": len(paired), "signup": len(opened)},
-        limit=sharing.LIMIT,
+        limit=linkage.LIMIT,
     )
 
 

@@ -66,6 +66,12 @@ def templates(database: Database) -> dict[bytes, np.ndarray]:
     }
 
 
+def templates_of(database: Database, names: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return the templates of these accounts, of those that have one, as bytes."""
+    query = "SELECT account, runs FROM templates"
+    return {account: runs for account, runs in _of(database, query, names) if runs}
+
+
 def samples(database: Database, names: Iterable[bytes], pool: str) -> dict[bytes, list[Sampled]]:
     """Return the kept exchanges of accounts: those of the least hashes, in their order."""
     found: dict[bytes, list[Sampled]] = defaultdict(list)
@@ -102,6 +108,20 @@ def traits(
         if len(found[account]) < VALUES:
             found[account].append(bytes(value))
     return {account: tuple(values) for account, values in found.items()}
+
+
+def usual(database: Database, names: Iterable[bytes], trait: str) -> dict[bytes, bytes]:
+    """Return the value of a trait with which an account does more than half of what it does."""
+    counts: dict[bytes, dict[bytes, int]] = defaultdict(dict)
+    query = "SELECT account, value, count FROM traits WHERE trait = ?"
+    for account, value, count in _of(database, query, names, " ORDER BY account, value", (trait,)):
+        counts[account][bytes(value)] = count
+    return {
+        account: value
+        for account, values in counts.items()
+        for value, count in values.items()
+        if 2 * count > sum(values.values())
+    }
 
 
 def spans(

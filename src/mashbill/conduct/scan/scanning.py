@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from mashbill.conduct.evidence.building import build
 from mashbill.conduct.scan.tally import tally
 from mashbill.conduct.scan.ticking import HOUR, Moments
 
@@ -46,6 +47,8 @@ class Scan:
     levels: Levels
     log: str
     """what the log is called in the state"""
+    form: str
+    """that it has"""
     on_held: Callable[[Held], None]
     """is told of each finding, at the moment of the log at which it is made"""
     rows: int = field(default=0, init=False)
@@ -53,7 +56,7 @@ class Scan:
     _next: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self._moments = Moments(self.state.database, self.levels)
+        self._moments = Moments(self.state.database, self.levels, self._case_of)
         last = self._moments.last
         if last is not None:
             self._next = last + HOUR
@@ -80,6 +83,11 @@ class Scan:
             while self._next <= last + HOUR * 4:  # what follows refusals, and groups, once more
                 self._look()
 
+    def _case_of(self, held: Held) -> str:
+        rows, digest = self.state.read(self.log)
+        log = {"name": self.log, "form": self.form, "rows": rows, "digest": digest}
+        return build(self.state.database, held, log, self.levels).written().decode()
+
     def _take(self, events: pa.RecordBatch, before: Any, skipped: int, after: Any) -> None:
         times = events.column("time").cast(pa.int64()).to_numpy(zero_copy_only=False)
         if len(times) and self._next is None:
@@ -97,8 +105,6 @@ class Scan:
             if stop < len(times):
                 self._look()
             start = stop
-        if not len(times):
-            return
 
     def _look(self) -> None:
         assert self._next is not None  # noqa: S101 - only looked at once there were events

@@ -79,6 +79,11 @@ class State:
         rows = self.database.run("SELECT position FROM readings WHERE log = ?", (log,))
         return json.loads(rows[0][0]) if rows else None
 
+    def read(self, log: str) -> tuple[int, str]:
+        """Return how many rows of a log are in, and the digest of their names."""
+        rows = self.database.run("SELECT rows, digest FROM readings WHERE log = ?", (log,))
+        return (int(rows[0][0]), str(rows[0][1])) if rows else (0, f"{0:016x}")
+
     def add(self, found: Tally, log: str, position: Any) -> None:
         """Take a batch in, and that its log was read up to this place."""
         with self.database.transaction():
@@ -88,10 +93,16 @@ class State:
             self._counts(found)
             self._samples(found)
             self._happened(found)
+            rows, digest = self.read(log)
             self.database.run(
-                "INSERT INTO readings VALUES (?, ?) "
-                "ON CONFLICT (log) DO UPDATE SET position = excluded.position",
-                (log, json.dumps(position)),
+                "INSERT INTO readings VALUES (?, ?, ?, ?) ON CONFLICT (log) DO UPDATE SET "
+                "position = excluded.position, rows = excluded.rows, digest = excluded.digest",
+                (
+                    log,
+                    json.dumps(position),
+                    rows + found.rows,
+                    f"{(int(digest, 16) + found.digest) % (1 << 64):016x}",
+                ),
             )
 
     def _accounts(self, found: Tally) -> None:

@@ -62,6 +62,8 @@ class Tally:
     presented: dict[tuple[bytes, bytes, str], tuple[int, str]] = field(default_factory=dict)
     newest: int = 0
     rows: int = 0
+    digest: int = 0
+    """sum of the hashes of the rows' names: the same in whichever order they came"""
 
 
 def tally(batch: pa.RecordBatch, hashes: Hashes, levels: Levels) -> Tally:
@@ -87,10 +89,12 @@ def tally(batch: pa.RecordBatch, hashes: Hashes, levels: Levels) -> Tally:
         for trait in TRAITS:
             if row[trait] is not None:
                 found.traits[account, trait, row[trait]] += 1
+        named = hashes.row(name)
+        found.digest += int(named, 16)
         if kind == "ban":
             one.banned = time if one.banned is None else min(one.banned, time)
         elif kind == "exchange":
-            _exchange(found, one, row, hashes.row(name), skeletons[number], levels)
+            _exchange(found, one, row, named, skeletons[number], levels)
     return found
 
 

@@ -6,7 +6,6 @@ moments whoever reads it, however often the reading was killed. A moment is one 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,14 +18,16 @@ from mashbill.conduct.scan import known, refusals
 from mashbill.conduct.signals.templates import LEAST, template
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from mashbill.conduct.evidence.weighed import Weighed
     from mashbill.conduct.scan.database import Database
-    from mashbill.conduct.scan.engine import Tier
+    from mashbill.conduct.scan.engine import Kind, Tier
     from mashbill.conduct.scan.tally import Levels
 
 HOUR = 3600 * 1_000_000
+MORE = 1.25
+"""times as many accounts as before, from which a case is written again"""
 GROUPS_EACH = 4
 """hours from one look at groups to the next"""
 _ORDER: tuple[Tier, ...] = ("none", "note", "review", "act")
@@ -47,9 +48,15 @@ class Held:
 class Moments:
     """The looks at a scan's state, hour by hour."""
 
-    def __init__(self, database: Database, levels: Levels) -> None:
-        """Go on with what the state holds."""
-        self._database, self._levels = database, levels
+    def __init__(self, database: Database, levels: Levels, case_of: Callable[[Held], str]) -> None:
+        """Go on with what the state holds.
+
+        Args:
+            database: the state.
+            levels: from which scores on a prompt trips.
+            case_of: makes the text of a finding's case, out of the state at that moment.
+        """
+        self._database, self._levels, self._case_of = database, levels, case_of
         self._templates = known.templates(database)
 
     @property
@@ -143,43 +150,49 @@ class Moments:
         return held
 
     def _holds(self, one: Held) -> bool:
-        """Say whether a finding is new, or of a higher tier than before; keep how it grew."""
+        """Say whether a finding is new, of a higher tier or of many more accounts than before.
+
+        Then its case is kept, as another version of it. How it grew is kept in any case.
+        """
         name = one.weighed.name
         self._database.run(
             "INSERT INTO growth VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (name, one.found, one.weighed.kind, one.weighed.log10_e),
         )
-        before = self._database.run("SELECT tier, body FROM cases WHERE id = ?", (name,))
-        if (
-            before
-            and _ORDER.index(before[0][0]) >= _ORDER.index(one.tier)
-            and (len(json.loads(before[0][1])["accounts"]) * 1.25 >= len(one.weighed.accounts))
-        ):
-            return False
+        before = self._database.run(
+            "SELECT version, tier, accounts FROM cases WHERE id = ? ORDER BY version DESC LIMIT 1",
+            (name,),
+        )
+        version = before[0][0] + 1 if before else 1
+        if before:
+            known_before = len(before[0][2].split())
+            higher = _ORDER.index(one.tier) > _ORDER.index(before[0][1])
+            if not higher and len(one.weighed.accounts) < MORE * known_before:
+                return False
         self._database.run(
-            "INSERT INTO cases VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-            "found = excluded.found, tier = excluded.tier, body = excluded.body",
-            (name, one.found, one.tier, json.dumps(_kept(one))),
+            "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                name,
+                version,
+                one.found,
+                one.weighed.kind,
+                one.tier,
+                " ".join(account.hex() for account in one.weighed.accounts),
+                self._case_of(one),
+            ),
         )
         return True
 
 
-def _kept(one: Held) -> dict[str, object]:
-    return {
-        "kind": one.weighed.kind,
-        "accounts": [account.hex() for account in one.weighed.accounts],
-        "log10_e": one.weighed.log10_e,
-    }
-
-
-def held_of(database: Database) -> dict[bytes, list[tuple[Tier, str, str]]]:
+def held_of(database: Database) -> dict[bytes, list[tuple[Tier, Kind, str]]]:
     """Return what is held of each account: (tier, kind, id of the case), the highest tier first."""
-    found: dict[bytes, list[tuple[Tier, str, str]]] = {}
-    rows: Sequence[tuple[str, Tier, str]] = database.run("SELECT id, tier, body FROM cases")
-    for name, tier, body in rows:
-        kept = json.loads(body)
-        for account in kept["accounts"]:
-            found.setdefault(bytes.fromhex(account), []).append((tier, kept["kind"], name))
+    found: dict[bytes, list[tuple[Tier, Kind, str]]] = {}
+    for name, kind, tier, accounts in database.run(
+        "SELECT id, kind, tier, accounts FROM cases c WHERE version = "
+        "(SELECT MAX(version) FROM cases d WHERE d.id = c.id)"
+    ):
+        for account in accounts.split():
+            found.setdefault(bytes.fromhex(account), []).append((tier, kind, name))
     for one in found.values():
         one.sort(key=lambda each: (-_ORDER.index(each[0]), each[1:]))
     return found

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.conduct.evidence.betting import among
+from mashbill.conduct.signals.templates import SAME, alike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,8 +34,6 @@ BEFORE = 12
 """windows that a refusal's is compared with"""
 NEEDED = (BEFORE + 1) * WITHIN + QUIET
 """microseconds before a refusal that have to be known"""
-ALIKE = 0.4
-"""of the runs of the shorter skeleton that two prompts of one template share"""
 _LONGEST = 20_000  # exchanges of a window's surroundings that are looked at
 
 Moment = tuple[int, str, bytes, bytes]
@@ -73,13 +72,13 @@ def handovers(
         own = np.frombuffer(skeleton, "<u4")
         first = max(bisect_left(times, time - NEEDED), bisect_right(times, time) - _LONGEST)
         last = min(bisect_right(times, time + WITHIN), first + 2 * _LONGEST)
-        alike = [
+        same = [
             place
             for place in range(first, last)
             if _another(account, exchanges[place][2], organisations)
-            and _alike(own, _set(sets, exchanges, place))
+            and alike(own, _set(sets, exchanges, place), SAME)
         ]
-        _count(found, time, account, [exchanges[place] for place in alike])
+        _count(found, time, account, [exchanges[place] for place in same])
     return found
 
 
@@ -95,19 +94,14 @@ def _set(sets: dict[int, np.ndarray], exchanges: Sequence[Moment], place: int) -
     return made
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
-    least = min(len(one), len(other))
-    return least > 0 and len(np.intersect1d(one, other, assume_unique=True)) >= ALIKE * least
-
-
-def _count(found: Handovers, time: int, account: bytes, alike: Sequence[Moment]) -> None:
+def _count(found: Handovers, time: int, account: bytes, same: Sequence[Moment]) -> None:
     """Count the windows that are hit: by an account that had been quiet for a while before."""
     hit = []
     takers: list[Moment] = []
     for window in range(-BEFORE, 1):
         begins = time + window * WITHIN
-        inside = [one for one in alike if begins < one[0] <= begins + WITHIN]
-        busy = {one[2] for one in alike if begins - QUIET < one[0] <= begins}
+        inside = [one for one in same if begins < one[0] <= begins + WITHIN]
+        busy = {one[2] for one in same if begins - QUIET < one[0] <= begins}
         fresh = [one for one in inside if one[2] not in busy]
         hit.append(bool(fresh))
         if not window:

@@ -22,6 +22,9 @@ LEAST = 4
 """prompts from which something may be told to be usual"""
 ALIKE = 0.5
 """of the runs of the smaller of two templates"""
+SAME = 0.2
+"""of the runs of the smaller of two prompts, from which both are of one template: the rest is what
+the template was filled with, and strangers' prompts next to never share a run of four words"""
 _KEYS = 6  # runs of a template by which others of its family are found
 
 
@@ -70,7 +73,7 @@ def alike(one: np.ndarray, other: np.ndarray, share: float = ALIKE) -> bool:
     return least > 0 and len(np.intersect1d(one, other, assume_unique=True)) >= share * least
 
 
-def phrasings(skeletons: Sequence[np.ndarray], share: float = ALIKE) -> tuple[int, int]:
+def phrasings(skeletons: Sequence[np.ndarray], share: float = SAME) -> tuple[int, int]:
     """Return how many templates some prompts are of, and how many of those are there once.
 
     Each prompt is of the first template whose first prompt it is like.

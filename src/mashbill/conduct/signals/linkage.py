@@ -32,20 +32,23 @@ def apart(first: Sequence[bytes], second: Sequence[bytes]) -> bool:
 
 
 def by_value(
-    values: Mapping[bytes, Sequence[bytes]], networks: Mapping[bytes, Sequence[bytes]]
+    values: Mapping[bytes, bytes], networks: Mapping[bytes, Sequence[bytes]]
 ) -> list[tuple[bytes, bytes, bytes]]:
     """Return pairs of accounts that share a value from different networks: (one, other, value).
 
     Each account is paired with the first that has the value, so n accounts of one value are n - 1
     pairs and not n (n - 1) / 2.
+
+    Args:
+        values: of accounts, what each does most with.
+        networks: of accounts.
     """
     first: dict[bytes, bytes] = {}
     found = []
-    for account in sorted(values):
-        for value in values[account]:
-            other = first.setdefault(value, account)
-            if other != account and apart(networks.get(other, ()), networks.get(account, ())):
-                found.append((other, account, value))
+    for account, value in sorted(values.items()):
+        other = first.setdefault(value, account)
+        if other != account and apart(networks.get(other, ()), networks.get(account, ())):
+            found.append((other, account, value))
     return found
 
 
