@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.evidence.case import LINKS, NODES, ROWS, Case, case_of
@@ -19,7 +18,7 @@ from mashbill.conduct.signals import (
     wording,
 )
 from mashbill.conduct.signals import templates as shapes
-from mashbill.core.canonical import canonical
+from mashbill.core.canonical import digest
 from mashbill.core.plain import counted
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def build(database: Database, held: Held, log: dict[str, Any], levels: Levels) -
     last = max(accounts[one].last for one in there)
     exchanges = sum(accounts[one].exchanges for one in there)
     threshold = {"note": NOTE, "review": REVIEW, "act": ACT, "none": NOTE}[held.tier]
-    digest = hashlib.sha256(canonical(parameters(levels))).hexdigest()
+    used = digest(parameters(levels))
     declared = sum(accounts[one].declared for one in there)
     value = {
         "id": weighed.name,
@@ -118,7 +117,7 @@ def build(database: Database, held: Held, log: dict[str, Any], levels: Levels) -
         } if declared else None,
         "derive": {
             "command": f"mashbill conduct derive {weighed.name}.json --log {log['name']}",
-            "parameters_digest": digest,
+            "parameters_digest": used,
         },
     }  # fmt: skip
     return case_of(value, weighed.name)

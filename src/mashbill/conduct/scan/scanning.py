@@ -75,6 +75,11 @@ class Scan:
             self._take(left, before, events.num_rows - left.num_rows, batch.position)
             before, skip = batch.position, max(0, skip - events.num_rows)
 
+    def add(self, events: pa.RecordBatch) -> None:
+        """Take events that no file has; they are counted from the first on."""
+        rows = self.state.read(self.log)[0]
+        self._take(events, {"rows": rows}, 0, {"rows": rows + events.num_rows})
+
     def end(self) -> None:
         """Look once more, at all that is there: the log is closed."""
         rows = self.state.database.run("SELECT MAX(last) FROM accounts")
