@@ -100,6 +100,7 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "conduct.simulate.simulating:simulate": "opened to write, and refused where it is there",
     "models.products:is_faster_elsewhere": "the kernel's own numbers",
     "evals.suites.environments:run": "what a suite says, to be written",
     "evals.suites.environments:_last": "the end of that, shown as a text",
