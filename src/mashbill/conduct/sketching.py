@@ -12,18 +12,18 @@
 
 Digits are one letter here, so that a number put into a template does not make it another.
 
-Hashes of runs are 32 bits of a mixed product, keyed by a seed: they are no secret from somebody
-who has the key, who can look a guessed text up. Whoever must not know texts must not have the key.
+Hashes of runs are 32 bits, keyed by a seed, and fast before they are strong: who has the key can
+look a guessed text up, and who has many texts beside their sketches may guess the key. Sketches are
+pseudonyms of texts and not secrets: keep them as logs are kept.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     from mashbill.conduct.events import Hashes
@@ -36,13 +36,12 @@ LONGEST = 64
 """hashes of a skeleton"""
 READ = 20_000
 """letters of a prompt that its sketch reads: the first half of them and the last half"""
-_DRAWN = np.uint32((1 << 32) // 16)
+_ALL = (1 << 32) - 1
+_DRAWN = (1 << 32) // 16
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _DIGIT = re.compile(r"\d+")
 _SPACE = re.compile(r"\s+")
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_FINAL = np.uint64(0xD6E8FEB86659FD93)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def sketch(system: str, text: str, hashes: Hashes) -> Sketch:
     return Sketch(
         hashes.of("system", normalised(system), 8) if system else None,
         hashes.of("item", normalised(text), 8) if text else None,
-        tuple(skeleton(system, text, hashes.seed).tolist()),
+        tuple(skeleton(system, text, hashes.seed)),
     )
 
 
@@ -69,33 +68,41 @@ def normalised(text: str) -> str:
     return _SPACE.sub(" ", text).strip().casefold()
 
 
-def skeleton(system: str, text: str, seed: int) -> np.ndarray:
-    """Return the kept runs of words of a system prompt and a last turn: uint32, ascending."""
+def skeleton(system: str, text: str, seed: int) -> list[int]:
+    """Return the kept runs of words of a system prompt and a last turn: 32 bits each, ascending."""
     runs = _runs(text, seed)
-    ends = np.unique(np.concatenate([runs[: HEAD - RUN + 1], runs[-(TAIL - RUN + 1) :]]))
-    others = np.concatenate([runs, _runs(system, seed)])
-    drawn = np.setdiff1d(others[others < _DRAWN], ends)[: LONGEST - len(ends)]
-    return np.sort(np.concatenate([ends, drawn]))
+    ends = {*runs[: HEAD - RUN + 1], *runs[-(TAIL - RUN + 1) :]}
+    drawn = {run for run in runs if run < _DRAWN}
+    if system:
+        drawn.update(run for run in _known_runs(system, seed) if run < _DRAWN)
+    drawn -= ends
+    return sorted([*ends, *sorted(drawn)[: LONGEST - len(ends)]])
 
 
-def _runs(text: str, seed: int) -> np.ndarray:
-    """Return the hash of each run of words: uint32, in the text's order."""
+def _runs(text: str, seed: int) -> list[int]:
+    """Return the hash of each run of words, in the text's order.
+
+    CRC-32 of the words, then multiplied by odd numbers of the seed and folded, since CRC alone is
+    linear and its low values are no fair sample of similar texts.
+    """
     small = _DIGIT.sub("0", text.casefold())
     found = _WORD.findall(small)
     if _UNSPACED.search(small):
         found = [part for word in found for part in (word if _UNSPACED.search(word) else (word,))]
     if not found:
-        return np.empty(0, np.uint32)
-    crc = zlib.crc32
-    codes = np.fromiter((crc(word.encode("utf-8", "surrogatepass")) for word in found), np.uint64)
-    mixed = np.zeros(max(1, len(codes) - RUN + 1), np.uint64)
-    for place in range(min(RUN, len(codes))):
-        mixed = (mixed ^ codes[place : place + len(mixed)]) * _MIX
-        mixed ^= mixed >> np.uint64(29)
-    mixed = (mixed ^ np.uint64(seed)) * _FINAL
-    mixed ^= mixed >> np.uint64(32)
-    mixed *= _MIX
-    return (mixed >> np.uint64(32)).astype(np.uint32)
+        return []
+    words = [word.encode("utf-8", "surrogatepass") for word in found]
+    crc, joined = zlib.crc32, b" ".join
+    first, second = (seed & _ALL) | 1, (seed >> 32) | 1
+    runs = []
+    for place in range(max(1, len(words) - RUN + 1)):
+        mixed = crc(joined(words[place : place + RUN])) * first & _ALL
+        runs.append((mixed ^ mixed >> 15) * second & _ALL)
+    return runs
+
+
+_known_runs = functools.lru_cache(1024)(_runs)
+"""system prompts are few, and come again and again"""
 
 
 def _ends(text: str) -> str:

@@ -52,6 +52,8 @@ class Scan:
     on_held: Callable[[Held], None]
     """is told of each finding, at the moment of the log at which it is made"""
     rows: int = field(default=0, init=False)
+    last: int = field(default=0, init=False)
+    """newest event that was taken, microseconds"""
     _moments: Moments = field(init=False)
     _next: int | None = field(default=None, init=False)
 
@@ -105,7 +107,9 @@ class Scan:
                 done = stop == len(times)
                 place = {"from": after if done else before, "skip": 0 if done else skipped + stop}
                 part = events.slice(start, stop - start)
-                self.state.add(tally(part, self.hashes, self.levels), self.log, place)
+                summed = tally(part, self.hashes, self.levels)
+                self.state.add(summed, self.log, place)
+                self.last = max(self.last, summed.newest)
                 self.rows += part.num_rows
             if stop < len(times):
                 self._look()
