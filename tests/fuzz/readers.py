@@ -120,6 +120,20 @@ def _statement(path):
     statement.check(path)
 
 
+def _case(path):
+    """Read it, and draw what was read: whatever is taken for a case has a page."""
+    from mashbill.conduct.evidence.case import read
+    from mashbill.report.conduct_case import page_of_case
+
+    page_of_case(read(path))
+
+
+def _case_valid(_kept):
+    from tests_conduct_cases import made
+
+    return made("L").written()
+
+
 def _note(path):
     from mashbill.core import checkpoint
     from mashbill.core.parsing import read_text
@@ -611,6 +625,7 @@ READERS = (
     Reader("proof", ("workspace.proven:audit_proof", "core.parsing:read_json"), _file(KEPT / "proof.json"), _proof, "p.json"),
     Reader("statement", ("conduct.statement:check",), lambda kept: kept.statement, _statement,
            "s.json"),
+    Reader("case of conduct", ("conduct.evidence.case:read",), _case_valid, _case, "case.json"),
     Reader("checkpoint note", ("core.checkpoint:_read", "cli.auditing:audit",
                                 "core.parsing:read_text"), _file(KEPT / "checkpoint.note"), _note,
            "c.note", OF_TEXT),
