@@ -14,6 +14,7 @@ SIGNALS = [
     "partition",
     "sharing",
     "timing",
+    "evenness",
     "linkage",
     "replay",
     "wording",

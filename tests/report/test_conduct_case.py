@@ -223,7 +223,7 @@ def graphs(draw):
     return Case.model_validate(plain)
 
 
-@law(60)
+@law(30)
 @given(graphs())
 def test_every_account_is_drawn_once_inside_its_ring_and_no_two_things_overlap(case):
     layout = lay_out(case)
@@ -244,7 +244,7 @@ def test_every_account_is_drawn_once_inside_its_ring_and_no_two_things_overlap(c
             assert max(abs(x - x2), abs(y - y2)) >= size + size2 - 0.5
 
 
-@law(60)
+@law(30)
 @given(graphs())
 def test_every_shared_value_is_a_ring_or_a_label_or_told(case):
     layout = lay_out(case)
@@ -314,3 +314,21 @@ def test_what_is_not_there_is_not_drawn():
     assert "The case has none." in page
     assert "served before that" not in page
     assert held(page) == []
+
+
+def test_a_case_that_was_made_as_it_was_found_says_what_was_served_and_no_share():
+    plain = MAKERS["J"]()
+    plain["exchanges_before"] = plain["exchanges"]
+    text = seen(page_of_case(Case.model_validate(plain)))
+    assert f"Until then {plain['exchanges']:,} exchanges were served." in text
+    assert "all that the case has" in text
+    assert "100%" not in text
+
+
+def test_sentences_of_a_detector_are_made_sentences():
+    plain = MAKERS["J"]()
+    plain["evidence"][0] |= {"plain": "one asked for it", "null": "others who did."}
+    plain["clears"] = ["a test that was agreed"]
+    text = " ".join(seen(page_of_case(Case.model_validate(plain))).split())
+    assert "One asked for it. Compared with: others who did ." in text
+    assert "A test that was agreed." in text

@@ -75,6 +75,7 @@ def page_of_case(case: Case, *, contact: str = "") -> str:
         ],
         evidence=[_evidence(one) for one in case.evidence],
         context=[(words.CONTEXT[one.what], one.plain) for one in case.context],
+        clears=[words.sentence(one) for one in case.clears],
         graph=drawing,
         common=[(REASONS[hub.why], len(hub.members)) for hub in layout.common],
         undrawn=(layout.hidden, max(0, len(layout.arrows) - ARROWS)),
@@ -106,7 +107,8 @@ def _facts(case: Case) -> list[tuple[str, str, str]]:
     ]
     if before is not None:
         part = words.share(before, case.exchanges)
-        facts.append(("served before that", f"{before:,}", f"{part} of these exchanges"))
+        of = "all that the case has" if before == case.exchanges else f"{part} of these exchanges"
+        facts.append(("served before that", f"{before:,}", of))
     return facts
 
 
@@ -115,8 +117,8 @@ def _evidence(one: Evidence) -> dict[str, Any]:
     return {
         "title": words.SIGNALS[one.signal],
         "signal": one.signal,
-        "plain": one.plain,
-        "null": one.null,
+        "plain": words.sentence(one.plain),
+        "null": one.null.strip().removesuffix("."),
         "odds": words.odds(one.log10_e),
         "limit": limit,
         "speaks": one.log10_e > 0,

@@ -28,6 +28,7 @@ SIGNALS = {
     "partition": "One list of work, divided",
     "sharing": "Prompts of one making",
     "timing": "Busy at the same moments",
+    "evenness": "Equal shares",
     "linkage": "What few others have in common",
     "replay": "Sealed reasoning from elsewhere",
     "wording": "How requests are worded",
@@ -135,10 +136,23 @@ def found_sentence(case: Case) -> str:
     until = case.exchanges_before
     if not until:
         return f"{text} Nothing had been served until then."
+    if until == case.exchanges:
+        return f"{text} Until then {counted(until, 'exchange')} {was(until)} served."
     part = share(until, case.exchanges)
-    return (
-        f"{text} Until then {until:,} of {counted(case.exchanges, 'exchange')} were served: {part}."
-    )
+    whole = counted(case.exchanges, "exchange")
+    return f"{text} Until then {until:,} of {whole} {was(until)} served: {part}."
+
+
+def was(count: int) -> str:
+    """Return the verb of so many things that were."""
+    return "was" if count == 1 else "were"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital letter and a full stop."""
+    text = text.strip()
+    end = "" if text.endswith((".", "!", "?", "…")) else "."
+    return f"{text[:1].upper()}{text[1:]}{end}"
 
 
 def chance(log10_e: float) -> str:

@@ -45,7 +45,15 @@ SAMPLES, LETTERS = 200, 20_000
 _LATEST = 1 << 53
 
 Signal = Literal[
-    "handover", "succession", "partition", "sharing", "timing", "linkage", "replay", "wording"
+    "handover",
+    "succession",
+    "partition",
+    "sharing",
+    "timing",
+    "evenness",
+    "linkage",
+    "replay",
+    "wording",
 ]
 Why = Literal[
     "payment", "address", "network", "agent", "signup", "template", "handover", "succession"
@@ -242,8 +250,8 @@ class Sample(_Part):
     time: Moment
     account: Account
     text: Annotated[str, Field(max_length=LETTERS)] | None
-    jailbreak: Number | None
-    extraction: Number | None
+    jailbreak: Strength | None
+    extraction: Strength | None
 
 
 class Thresholds(_Part):
@@ -283,7 +291,7 @@ class Case(_Part):
     last: Moment
     exchanges: Count
     exchanges_before: Count | None = None
-    """of them, those until ``found``"""
+    """of them, those until ``found``; all of them where the case was made at that moment"""
     evidence: tuple[Evidence, ...] = Field(min_length=1, max_length=64)
     log10_e: Strength
     threshold: Strength

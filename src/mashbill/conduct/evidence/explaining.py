@@ -37,6 +37,8 @@ _SEEN = {
     "anybody else sends.",
     "timing": "Accounts that say nothing of each other are busy at the same moments, more closely "
     "than the hours of a day explain.",
+    "evenness": "Accounts that say nothing of each other ask about equally often in the same days, "
+    "more evenly than strangers do.",
     "linkage": "Accounts that say nothing of each other have in common what few others have, such "
     "as how they pay, when they were opened or where they connect from.",
     "replay": "Sealed reasoning was sent that had been made for another account or another model.",
