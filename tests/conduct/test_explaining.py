@@ -26,7 +26,12 @@ def test_it_tells_the_rule_what_was_seen_what_clears_it_and_how_to_object(kind):
     case = made(kind)
     told = explain(case)
     assert RULES[case.finding] in told
-    for heading in ("What was seen", "What would clear it", "How to object", "What did not count"):
+    for heading in (
+        "What was seen",
+        "What would clear it",
+        "How to object",
+        "What did not count by itself",
+    ):
         assert f"\n{heading}\n" in told
     assert f"name case {case.id}" in told
     assert "can be wrong" in told

@@ -5,6 +5,7 @@ import hashlib
 import html
 import re
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests_conduct_cases import BEGIN, HOUR, KINDS, MAKERS, account, link, made
 from tests_laws import law
 
 from mashbill.conduct.evidence.case import Case
+from mashbill.report import conduct_drawing
 from mashbill.report import conduct_words as words
 from mashbill.report.conduct_case import explain, page_of_case, write_case_page
 from mashbill.report.conduct_drawing import COLUMNS, LINES, binned, draw_timeline, levels
@@ -332,3 +334,14 @@ def test_sentences_of_a_detector_are_made_sentences():
     text = " ".join(seen(page_of_case(Case.model_validate(plain))).split())
     assert "One asked for it. Compared with: others who did ." in text
     assert "A test that was agreed." in text
+
+
+@law(50)
+@given(st.dictionaries(st.sampled_from("JXIL"), st.floats(0, 250), min_size=1))
+def test_no_label_of_a_statistic_stands_on_another_or_below_the_plot(wanted):
+    found = conduct_drawing._clear(wanted, 256.0)
+    assert found.keys() == wanted.keys()
+    places = sorted(found.values())
+    assert places[-1] <= 256.0 + 1e-9
+    assert all(b - a >= 16 - 1e-9 for a, b in pairwise(places))
+    assert sorted(found, key=found.get) == sorted(wanted, key=lambda name: (wanted[name], name))

@@ -286,21 +286,33 @@ def draw_growth(case: Case) -> Markup:
             f'x2="{x:.1f}" y1="{_GROWTH_TOP - 4}" y2="{floor}"/><text class="cfound" '
             f'text-anchor="middle" x="{x:.1f}" y="{_GROWTH_TOP - 8}">found</text></g>'
         )
-    label = -math.inf
-    for kind in sorted(_KINDS, key=lambda kind: y(series[kind][-1])):
+    labels = _clear({kind: y(values[-1]) + 4 for kind, values in series.items()}, floor + 6)
+    for kind in sorted(_KINDS, key=lambda kind: kind == case.finding):  # its own is on top
         values = series[kind]
         steps = "".join(
             f"H{span.x(one.time):.1f}V{y(value):.1f}"
             for one, value in zip(points, values, strict=True)
         )
         is_it = " it" if kind == case.finding else ""
-        label = max(label + 17, y(values[-1]) + 4)
         parts.append(
             f'<g class="k{kind}{is_it}"><title>{kind}: {odds(values[-1])} at the end</title>'
             f'<path d="M{_GROWTH_LEFT},{y(values[0]):.1f}{steps}"/>'
-            f'<text x="{_GROWTH_RIGHT + 8}" y="{label:.1f}">{kind}: {odds(values[-1])}</text></g>'
+            f'<text x="{_GROWTH_RIGHT + 8}" y="{labels[kind]:.1f}">{kind}: {odds(values[-1])}'
+            "</text></g>"
         )
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
+
+
+def _clear(wanted: dict[str, float], lowest: float) -> dict[str, float]:
+    """Return where labels stand: near what they want, none upon another, none too low."""
+    order = sorted(wanted, key=lambda name: (wanted[name], name))
+    found: dict[str, float] = {}
+    for number, name in enumerate(reversed(order)):
+        found[name] = min(wanted[name], lowest - 16 * number)
+    at = -math.inf
+    for name in order:
+        at = found[name] = max(found[name], at + 16)
+    return found
 
 
 def _tiers(case: Case) -> dict[str, float]:

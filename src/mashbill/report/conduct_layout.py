@@ -260,9 +260,9 @@ def _forces(half: np.ndarray, pulls: Mapping[tuple[int, int], int]) -> np.ndarra
     for round_ in range(240):
         away = at[:, None] - at[None]
         far = np.sqrt((away**2).sum(axis=2)) + np.eye(n) + 1e-9
-        push = (away / far[:, :, None] * (wanted**2 / far * (1 - np.eye(n)))[:, :, None]).sum(
-            axis=1
-        )
+        # Things that nothing joins do not drive each other out of sight.
+        near = (far < 2.0 * wanted) & ~np.eye(n, dtype=bool)
+        push = (away * np.where(near, (wanted / far) ** 2, 0.0)[:, :, None]).sum(axis=1)
         if len(ends):
             one, two = ends[:, 0], ends[:, 1]
             pull = away[one, two] * (far[one, two] / wanted[one, two])[:, None]

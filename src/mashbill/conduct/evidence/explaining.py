@@ -109,12 +109,12 @@ def explain(case: Case, *, contact: str = "") -> str:
         "What was seen",
         *(f"  - {_SEEN[signal]}" for signal in signals),
         "",
-        "What did not count",
+        "What did not count by itself",
         (
-            "  - How much you ask, how alike your prompts are, how narrow their subject is, when a "
-            "model came out, and what you do with the answers. Large and repetitive use is "
-            "ordinary use."
+            "  - How much you ask, how alike your own prompts are to one another, how narrow their "
+            "subject is, when a model came out. Large and repetitive use is ordinary use."
         ),
+        "  - What you do with the answers. It was not looked at.",
         *_of_statements(case),
         "",
         "What would clear it",
