@@ -65,9 +65,8 @@ Row = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 Moment = Annotated[int, Field(ge=0, lt=_LATEST, strict=True)]
 Count = Annotated[int, Field(ge=0, lt=_LATEST, strict=True)]
-Binned = Annotated[
-    int, Field(ge=0, lt=1 << 40, strict=True)
-]  # a table of them has a sum in 64 bits
+Binned = Annotated[int, Field(ge=0, lt=1 << 40, strict=True)]
+"""of a timeline's table, whose sum has 64 bits"""
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Strength = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False, strict=True)]
 """decimal logarithm of an e-value"""
