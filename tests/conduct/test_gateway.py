@@ -34,7 +34,7 @@ def test_bodies_are_untouched_both_ways_where_no_action_is_configured():
                 assert await got.read() == b"".join(parts)
                 assert got.headers["Content-Type"] == "text/event-stream"
 
-        @law(60)
+        @law(40)
         @given(
             st.sampled_from([1, 1, 1, 2000]),
             st.binary(max_size=100) | st.just(b'{"a": 1e999}'),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gzip
 import hashlib
 import json
 import threading
+import zlib
 
 import numpy as np
 import pytest
@@ -16,8 +18,10 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.conduct.gateway.accounts import Networks
+from mashbill.conduct.gateway.reading import answered, asked, json_of, unpacked
 from mashbill.conduct.gateway.settings import Settings, read_settings
 from mashbill.conduct.gateway.stripping import Stripper, stripped
+from mashbill.conduct.logs.blobs import brought
 from mashbill.conduct.scan.engine import Advice
 from mashbill.core.errors import InputError
 
@@ -441,6 +445,47 @@ def test_bodies_too_large_to_be_read_are_passed_on_and_told_of():
             assert count("unobserved_total", reason="answer_too_large") == 1
 
     alone(work)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["user", "system", "text", "reasoning", "thinking"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["messages", "input", "prompt", "role", "content", "type", "text", "usage",
+                         "choices", "delta", "message", "item", "response", "output", "index",
+                         "content_block", "model", "output_tokens", "reasoning"]),
+        inner, max_size=4,
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@law(150)
+@given(JSON, st.sampled_from(["chat", "responses", "messages", "completions", "embeddings"]))
+def test_json_of_any_shape_is_read_and_stripped_without_a_fault(value, endpoint):
+    data = json.dumps(value).encode()
+    found = asked(endpoint, data)
+    assert (found.system + found.text).encode() is not None
+    told = answered(data, streams=False, brought=brought)
+    streamed = answered(b"data: " + data + b"\n\n", streams=True, brought=brought)
+    assert (told.tokens_in, told.tokens_out) == (streamed.tokens_in, streamed.tokens_out)
+    if value is not None:
+        assert json_of(stripped(endpoint, data)) is not None
+    assert Stripper(endpoint).feed(b"data: " + data + b"\n\n").endswith((b"\n\n", b""))
+
+
+@law(150)
+@given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "gzip, deflate", "br", ""]))
+def test_bytes_of_any_kind_are_unpacked_within_their_bound_or_told(data, encoding):
+    found = unpacked(data, encoding, 1000)
+    assert found is None or len(found) <= 1000
+    packed = gzip.compress(data) + gzip.compress(b"more")
+    assert unpacked(packed, "gzip", 1000) == data + b"more"
+    assert unpacked(gzip.compress(b"0" * 1001), "gzip", 1000) is None
+    assert unpacked(zlib.compress(data)[2:-4], "deflate", 1000) in (data, None)
+    assert unpacked(zlib.compress(data), "deflate", 1000) == data
+    assert unpacked(gzip.compress(b"x") * 100, "gzip", 1000) is None
 
 
 # Settings

@@ -24,7 +24,7 @@ _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
     b"Connection: close\r\n\r\n"
 )
-_LINGER = 2.0
+_LINGER = 1.0
 """seconds that the rest of a refused request is read, so that its client reads the refusal"""
 
 

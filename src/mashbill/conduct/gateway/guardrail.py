@@ -30,11 +30,13 @@ from mashbill.conduct.gateway.paths import Place
 from mashbill.conduct.gateway.reading import json_of
 from mashbill.conduct.gateway.refusals import RefusedError, told
 from mashbill.conduct.gateway.seen import Seen, next_id
+from mashbill.conduct.gateway.taking import body_of
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
     from mashbill.conduct.events import Hashes
     from mashbill.conduct.gateway.deciding import Decider
+    from mashbill.conduct.gateway.limits import Limits
     from mashbill.conduct.gateway.metrics import Metrics
     from mashbill.conduct.gateway.observer import Observer
     from mashbill.conduct.gateway.settings import Settings
@@ -59,6 +61,7 @@ class Guardrail:
         observer: Observer,
         hashes: Hashes,
         metrics: Metrics,
+        limits: Limits,
     ) -> None:
         """Answer.
 
@@ -66,7 +69,7 @@ class Guardrail:
             InputError: if the token's variable is named and not set.
         """
         self._settings, self._decider, self._observer = settings, decider, observer
-        self._hashes, self._metrics = hashes, metrics
+        self._hashes, self._metrics, self._limits = hashes, metrics, limits
         name = settings.guardrail.token_env
         self._token = os.environ.get(name, "") if name else ""
         if name and not self._token:
@@ -77,14 +80,21 @@ class Guardrail:
         """Answer one question."""
         try:
             self._check(request)
-            found = self._told(json_of(await self._read(request)))
+            body = await body_of(request, self._settings, self._limits)
+            try:
+                found = self._told(json_of(body))
+            finally:
+                self._limits.let_go(len(body))
         except RefusedError as refused:
             self._metrics.count("refused_total", reason=refused.code)
-            return web.Response(
+            response = web.Response(
                 status=refused.status,
                 body=told(refused, "openai"),
                 content_type="application/json",
             )
+            if refused.closes:
+                response.force_close()
+            return response
         self._metrics.count("guardrail_total", action=str(found["action"]))
         return web.json_response(found)
 
@@ -97,15 +107,6 @@ class Guardrail:
             raise RefusedError(401, "invalid_api_key", "The guardrail's token is another.")
         if request.method != "POST":
             raise RefusedError(405, "bad_method", "The guardrail is asked by POST.")
-
-    async def _read(self, request: web.BaseRequest) -> bytes:
-        most = self._settings.observe.request_bytes
-        data = b""
-        while part := await request.content.readany():
-            data += part
-            if len(data) > most:
-                raise RefusedError(413, "request_too_large", f"More than {most:,} bytes.")
-        return data
 
     def _told(self, value: Any) -> dict[str, object]:
         """Return NONE or BLOCKED, and have the request observed."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mashbill.conduct.gateway.sink import Sink
     from mashbill.conduct.scan.engine import Engine
 
-TICK = 0.05
+TICK = 0.1
 """seconds between two looks into the queue"""
 _AT_ONCE = 256
 _OWED = 200
@@ -117,7 +117,11 @@ class Observer:
         return time.monotonic() - self._took if waits and self._engine is not None else 0.0
 
     def start(self) -> None:
-        """Begin."""
+        """Begin; what is loaded when it is first used is loaded before."""
+        sketch("", "", self._hashes)
+        batch_of([{"id": "", "time": datetime.now(UTC), "kind": "exchange", "account": bytes(16)}])
+        if self._scorer is not None:
+            self._scorer.score(["a text"])
         self._thread.start()
 
     def put(self, seen: Seen) -> None:

@@ -6,7 +6,7 @@ An answer that breaks off is broken off towards the client too, so that none tak
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mashbill.conduct.gateway.settings import Settings
 
 _LARGEST_STRIPPED = 64 << 20
+_TAKEN_AT_ONCE = 1 << 15
+"""bytes; half of what a transport buffers before it has writers wait"""
 _ADDED = ("Content-Type", "Server")
 """headers that aiohttp adds where there are none"""
 FAULTS = (aiohttp.ClientError, TimeoutError, OSError, ValueError, UnstrippableError)
@@ -70,8 +72,7 @@ class Passing:
             await out.prepare(request)
             async for part in self._parts(response):
                 tee.add(part)
-                is_last = tee.size == length
-                await self._written(out.write_eof(part) if is_last else out.write(part))
+                await self._write(request, out, part, is_last=tee.size == length)
             await out.write_eof()
         except FAULTS as error:
             return self._broken(request, out, seen, error)
@@ -99,8 +100,8 @@ class Passing:
                 async for part in self._parts(response):
                     tee.add(part)
                     if kept := stripper.feed(part):
-                        await self._written(out.write(kept))
-                await self._written(out.write_eof(stripper.end()))
+                        await self._write(request, out, kept, is_last=False)
+                await self._write(request, out, stripper.end(), is_last=True)
             else:
                 whole = bytearray()
                 async for part in self._parts(response):
@@ -110,7 +111,7 @@ class Passing:
                 data = stripped(seen.place.endpoint, bytes(whole))
                 out.headers["Content-Length"] = str(len(data))
                 await out.prepare(request)
-                await self._written(out.write_eof(data))
+                await self._write(request, out, data, is_last=True)
         except FAULTS as error:
             return self._broken(request, out, seen, error)
         finally:
@@ -148,17 +149,31 @@ class Passing:
 
     async def _parts(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         content, idle = response.content, self._settings.times.idle
-        while True:
+        while not content.is_eof():
             async with asyncio.timeout(idle):
                 part = await content.readany()
-            if not part:
-                return
+            if part:
+                yield part
+        if part := content.read_nowait():  # all is here: nothing is to be waited for
             yield part
 
-    async def _written(self, writing: Any) -> None:
-        """Wait until a client took something; one that takes nothing is cut off."""
+    async def _write(
+        self, request: web.BaseRequest, out: web.StreamResponse, part: bytes, *, is_last: bool
+    ) -> None:
+        """Write a part, and wait until the client took enough; one that takes nothing is cut off.
+
+        A transport whose buffer is empty takes a part of this size without a wait, so that no
+        bound on it needs to be kept.
+        """
+        write = out.write_eof if is_last else out.write
+        transport = request.transport
+        if len(part) < _TAKEN_AT_ONCE and (
+            transport is None or transport.get_write_buffer_size() == 0
+        ):
+            await write(part)
+            return
         async with asyncio.timeout(self._settings.times.write):
-            await writing
+            await write(part)
 
     def _broken(
         self, request: web.BaseRequest, out: web.StreamResponse, seen: Seen, error: Exception

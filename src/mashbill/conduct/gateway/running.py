@@ -136,7 +136,9 @@ class Gateway:
             self._session, proxies,
         )  # fmt: skip
         self._guardrail = (
-            Guardrail(settings, self._decider, self.observer, self._hashes, self.metrics)
+            Guardrail(
+                settings, self._decider, self.observer, self._hashes, self.metrics, self._limits
+            )
             if settings.guardrail.enabled
             else None
         )

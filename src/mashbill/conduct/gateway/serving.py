@@ -11,6 +11,7 @@ that took its place, answers what it has and what still comes on connections tha
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -80,6 +81,9 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     bound = await gateway.start()
+    # What is loaded by now stays: a collection that went through it would hold up requests.
+    gc.collect()
+    gc.freeze()
     if told is not None:
         told(bound)
     await ending.wait()

@@ -11,6 +11,8 @@ from aiohttp import web
 from mashbill.conduct.gateway.refusals import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from mashbill.conduct.gateway.limits import Limits
     from mashbill.conduct.gateway.settings import Settings
 
@@ -34,12 +36,11 @@ async def body_of(request: web.BaseRequest, settings: Settings, limits: Limits) 
     held = 0
     is_taken = False
     try:
-        async with asyncio.timeout(settings.times.body):
-            while part := await request.content.readany():
-                limits.hold(len(part))
-                held += len(part)
-                parts.append(part)
-                _check(held, most)
+        async for part in _parts(request, settings.times.body):
+            limits.hold(len(part))
+            held += len(part)
+            parts.append(part)
+            _check(held, most)
         is_taken = True
     except TimeoutError as error:
         raise RefusedError(
@@ -56,6 +57,20 @@ async def body_of(request: web.BaseRequest, settings: Settings, limits: Limits) 
         if not is_taken:
             limits.let_go(held)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _parts(request: web.BaseRequest, seconds: float) -> AsyncIterator[bytes]:
+    content = request.content
+    if content.is_eof():  # all is here: nothing is to be waited for
+        yield content.read_nowait()
+        return
+    until = asyncio.get_running_loop().time() + seconds
+    while True:
+        async with asyncio.timeout_at(until):  # ended before each part is handed out
+            part = await content.readany()
+        if not part:
+            return
+        yield part
 
 
 def _check(size: int, most: int) -> None:
