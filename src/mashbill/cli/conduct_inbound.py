@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mashbill.conduct.evidence.case import Case
+    from mashbill.conduct.logs.forms import Form
     from mashbill.workspace.conduct import Scanned
 
 FolderOption = Annotated[
@@ -74,7 +75,7 @@ def scan_command(
             folder,
             state=state,
             key=key,
-            form=form,  # type: ignore[arg-type] - open_log says which there are
+            form=cast("Form | None", form),  # open_log says which there are
             options=Options(account_by=account_by),
             follow=stop,
             tell=tell,

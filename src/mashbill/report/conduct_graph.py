@@ -25,6 +25,7 @@ REASONS = {
     "template": "same family of prompts",
     "handover": "takes over after a limit",
     "succession": "goes on after a ban",
+    "replay": "presents its sealed reasoning",
 }
 """why -> what a link says"""
 ARROWS = 40

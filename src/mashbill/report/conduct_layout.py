@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ORDER = ("payment", "address", "signup", "network", "agent", "template")
 """reasons, in the order in which groups are made where nothing else decides"""
-DIRECTED = ("handover", "succession")
+DIRECTED = ("handover", "succession", "replay")
 _SHORT = {
     "payment": "one payment", "address": "one address", "signup": "one sign-up burst",
     "network": "one network", "agent": "one client", "template": "one prompt family",

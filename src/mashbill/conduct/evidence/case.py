@@ -56,7 +56,15 @@ Signal = Literal[
     "wording",
 ]
 Why = Literal[
-    "payment", "address", "network", "agent", "signup", "template", "handover", "succession"
+    "payment",
+    "address",
+    "network",
+    "agent",
+    "signup",
+    "template",
+    "handover",
+    "succession",
+    "replay",
 ]
 What = Literal["429", "ban", "signup", "release", "found"]
 
