@@ -42,6 +42,7 @@ PLACEHOLDERS = frozenset(
 )
 """what Gemini takes in place of a signature"""
 _IN_ID = "__thought__"
+_PLAIN = frozenset({"role", "content", "name"})
 _MESSAGES = 20_000  # messages or items of a body that are looked at: the last ones
 _PARTS = 2_000  # parts of a message, likewise
 
@@ -98,6 +99,8 @@ def _of_messages(messages: Iterable[Any]) -> Iterator[str]:
     for message in messages:
         if not isinstance(message, dict):
             continue
+        if message.keys() <= _PLAIN and isinstance(message.get("content"), str):
+            continue  # as most messages of most logs are
         yield from _of_part(message)
         for key in ("content", "parts", "thinking_blocks", "reasoning_items", "reasoning_details"):
             yield from _of_parts(message.get(key))

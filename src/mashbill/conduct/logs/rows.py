@@ -122,7 +122,7 @@ class Columns:
     def __init__(self, hashes: Hashes, scorer: Scorer | None = None) -> None:
         """Hash by a key, and score texts if there is a scorer."""
         self._hashes, self._scorer = hashes, scorer
-        self._columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+        self._rows: list[tuple[Any, ...]] = []
         self._texts: list[str | None] = []
         self._kept: dict[str, dict[str, Any]] = {}
 
@@ -148,10 +148,12 @@ class Columns:
 
     def _address(self, text: str) -> tuple[bytes, bytes | None]:
         plain = plain_address(text)
-        # Blocks are fewer than addresses, and what is not IPv4 has no last dot to leave out.
-        block = plain.rpartition(".")[0] if _IPV4.fullmatch(plain) else plain
-        network = self._known("network", block, lambda: self._hashes.network(plain))
-        return self._hashes.of("address", plain, 8), network
+        hashes = self._hashes
+        if _IPV4.fullmatch(plain):  # the same as hashes.network, at a fifth of its time
+            network: bytes | None = hashes.of("network", f"{plain.rpartition('.')[0]}.0/24", 8)
+        else:
+            network = hashes.network(plain)
+        return hashes.of("address", plain, 8), network
 
     def add(self, seen: Seen) -> None:
         """Add a row, hashed and sketched here."""
@@ -163,7 +165,7 @@ class Columns:
         address, network = None, None
         if text := seen.address:
             address, network = self._known("address", text, lambda: self._address(text))
-        self._append(
+        self._rows.append(
             (
                 seen.id, seen.time, seen.kind, hashed("account", seen.account, 16),
                 hashed("key", seen.key, 16), hashed("organisation", seen.organisation, 16),
@@ -178,12 +180,8 @@ class Columns:
 
     def add_sketched(self, row: Sketched) -> None:
         """Add a row that its writer has hashed and sketched by the same key."""
-        self._append(tuple(row.get(name) for name in SCHEMA.names))
+        self._rows.append(tuple(row.get(name) for name in SCHEMA.names))
         self._texts.append(None)
-
-    def _append(self, values: tuple[Any, ...]) -> None:
-        for column, value in zip(self._columns.values(), values, strict=True):
-            column.append(value)
 
     def _blobs(self, blobs: Sequence[str] | None) -> list[bytes] | None:
         if blobs is None:
@@ -192,16 +190,17 @@ class Columns:
 
     def batch(self) -> pa.RecordBatch:
         """Return the rows, and begin anew."""
-        columns, texts = self._columns, self._texts
-        self._columns = {name: [] for name in SCHEMA.names}
-        self._texts = []
+        rows, texts = self._rows, self._texts
+        self._rows, self._texts = [], []
+        every = zip(*rows, strict=True) if rows else [[]] * len(SCHEMA)
+        columns: dict[str, Sequence[Any]] = dict(zip(SCHEMA.names, every, strict=True))
         if self._scorer is not None:
             self._score(self._scorer, texts, columns)
         arrays = [pa.array(columns[each.name], each.type) for each in SCHEMA]
         return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
     @staticmethod
-    def _score(scorer: Scorer, texts: list[str | None], columns: dict[str, list[Any]]) -> None:
+    def _score(scorer: Scorer, texts: list[str | None], columns: dict[str, Sequence[Any]]) -> None:
         distinct = list(dict.fromkeys(text for text in texts if text))
         if not distinct:
             return
