@@ -119,7 +119,7 @@ def test_a_failure_has_its_status(about, status):
 
 def test_redacted_messages_are_absent():
     seen = of_litellm(messages=[{"role": "user", "content": "redacted-by-litellm"}])
-    assert (seen.system, seen.text) == ("", "")
+    assert (seen.system, seen.text, seen.blobs_in, seen.blobs_out) == ("", "", None, None)
     seen = of_litellm(messages="redacted-by-litellm", response=None)
     assert (seen.system, seen.text, seen.blobs_in, seen.blobs_out) == ("", "", None, None)
 

@@ -351,6 +351,11 @@ def test_plain_words_in_parquet_are_hashed(tmp_path):
 
 def test_rows_of_events_that_are_none_are_refused(tmp_path):
     events = whole(read(written(tmp_path / "log", jsonl(*map(native, range(6)))))).to_pylist()
+    events += [events[0], events[0], events[0]]
+    events[6:] = [dict(each) for each in events[6:]]
+    events[6]["blobs_in"] = [b"x" * 8] * 300
+    events[7]["jailbreak"] = float("nan")
+    events[8]["extraction"] = float("inf")
     events[1]["account"] = None
     events[2]["kind"] = "party"
     events[3]["skeleton"] = [5, 4]
@@ -363,7 +368,7 @@ def test_rows_of_events_that_are_none_are_refused(tmp_path):
     pq.write_table(table, path)
     (batch,) = read(path)
     assert batch.events["id"].to_pylist() == ["r0"]
-    assert [each.line for each in batch.refused] == [2, 3, 4, 5, 6]
+    assert [each.line for each in batch.refused] == [2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_parquet_that_is_damaged_or_of_other_things_is_told(tmp_path):

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from mashbill.conduct import sketching
 from mashbill.conduct.events import KINDS, SCHEMA
-from mashbill.conduct.logs.native import KNOWN
+from mashbill.conduct.logs import blobs, native
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import foreign
 from mashbill.files.tables import parquet_batches
@@ -71,7 +71,7 @@ def is_of_events(schema: pa.Schema, path: Path, keyid: str) -> bool:
 
 def known_columns(schema: pa.Schema, *, of_events: bool) -> tuple[list[str], set[str]]:
     """Return the columns that are read, and the others."""
-    wanted = set(SCHEMA.names) if of_events else KNOWN
+    wanted = set(SCHEMA.names) if of_events else native.KNOWN
     names = [name for name in schema.names if name in wanted]
     return names, set(schema.names) - wanted
 
@@ -132,6 +132,13 @@ def _reasons(columns: dict[str, Any]) -> list[str | None]:
         refuse(_plain(columns[name].is_null(), fill=True), f"{name} is not there")
     known = pc.is_in(columns["kind"], pa.array(KINDS))
     refuse(~_plain(known, fill=True), f"kind is none of {', '.join(KINDS)}")
+    for name in ("blobs_in", "blobs_out"):
+        blobs_of = pc.fill_null(pc.list_value_length(columns[name]), 0)
+        many = blobs_of.to_numpy(zero_copy_only=False) > blobs.MOST
+        refuse(many, f"{name} has more than {blobs.MOST} hashes")
+    for name in ("jailbreak", "extraction"):
+        odds = pc.fill_null(columns[name], 0.0).to_numpy(zero_copy_only=False)
+        refuse(~(np.abs(odds) < native.MOST_ODDS), f"{name} is no log10 odds")
     skeleton = columns["skeleton"]
     lengths = pc.fill_null(pc.list_value_length(skeleton), 0).to_numpy(zero_copy_only=False)
     refuse(lengths > sketching.LONGEST, f"skeleton has more than {sketching.LONGEST} hashes")

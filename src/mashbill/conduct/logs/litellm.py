@@ -17,7 +17,7 @@ some of its keys. What is taken:
 ``tokens_in``      ``prompt_tokens``; ``tokens_out`` ``completion_tokens``
 ``address``        ``requester_ip_address``; ``agent`` ``user_agent`` (there or in ``metadata``)
 ``system``, text   ``messages``; a text that is ``redacted-by-litellm`` is none
-``blobs_in``       ``messages``; ``blobs_out`` ``response``
+``blobs_in``       ``messages``; ``blobs_out`` ``response``; null where messages are redacted
 ``reasoning``      ``model_parameters``
 ``declared``       ``metadata.requester_custom_headers``, ``x-mashbill-statement``
 =================  ==============================================================================
@@ -84,9 +84,11 @@ def read(row: dict[str, Any], account_by: str, notes: Notes) -> Seen:
     messages = row.get("messages")
     if isinstance(messages, str):
         messages = written_messages(messages)
-    asked = {"messages": [messages] if isinstance(messages, dict) else messages}
+    given = [messages] if isinstance(messages, dict) else messages
+    asked = {"messages": given}
     system, text = turns.asked(asked)
-    parameters = row.get("model_parameters")
+    is_told = not turns.is_redacted(given)  # else what the answer brought is left out, too
+    parameters, answer = row.get("model_parameters"), row.get("response")
     return Seen(
         id=fields.name(row, "id"),
         time=at,
@@ -104,8 +106,8 @@ def read(row: dict[str, Any], account_by: str, notes: Notes) -> Seen:
         agent=optional(row, "user_agent", notes) or optional(metadata, "user_agent", notes),
         system=system,
         text=text,
-        blobs_in=blobs.presented(asked) if isinstance(asked["messages"], list) else None,
-        blobs_out=blobs.brought(row["response"]) if isinstance(row.get("response"), dict) else None,
+        blobs_in=blobs.presented(asked) if is_told and isinstance(given, list) else None,
+        blobs_out=blobs.brought(answer) if is_told and isinstance(answer, dict) else None,
         reasoning=turns.asks_reasoning(parameters) if isinstance(parameters, dict) else None,
         declared=_declared(metadata, notes),
     )

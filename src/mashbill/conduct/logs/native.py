@@ -52,6 +52,8 @@ _SIZES = {
 }
 _LISTS = ("blobs_in", "blobs_out")
 _BLOB = 8  # bytes
+MOST_ODDS = 1e6
+"""log10 odds of a text, either way"""
 _WIDEST = 2**32
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -229,7 +231,7 @@ def _list_of_bytes(key: str, value: Any) -> list[bytes] | None:
 def _odds(key: str, value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e6 < value < 1e6:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST_ODDS:
         msg = f"{key} is no log10 odds"
         raise NoRowError(msg)
     return float(value)

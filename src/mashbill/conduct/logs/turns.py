@@ -45,6 +45,18 @@ def asked(body: dict[str, Any]) -> tuple[str, str]:
     return "\n".join(systems), ""
 
 
+def is_redacted(messages: Any) -> bool:
+    """Return whether a logger wrote something else in place of what messages said."""
+    if isinstance(messages, str):
+        return messages in REDACTED
+    return isinstance(messages, list) and any(
+        isinstance(each, dict)
+        and isinstance(content := each.get("content"), str)
+        and content in REDACTED
+        for each in messages[-_MESSAGES:]
+    )
+
+
 def asks_reasoning(parameters: Any) -> bool:
     """Return whether a request asks for reasoning by a parameter that services document.
 
