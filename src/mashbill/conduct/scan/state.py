@@ -171,9 +171,10 @@ class State:
     def _thin(self, table: str, pool: str, kept: Mapping[str, int]) -> None:
         """Keep the least hashes of accounts of this batch that have twice as many as are kept."""
         few = min(kept.values())
+        by = "account, pool" if table == "samples" else "account"
         for account, name, number in self.database.run(
             f"SELECT account, {pool}, COUNT(*) FROM {table} JOIN batch USING (account) "  # noqa: S608 - names of ours
-            f"GROUP BY account, {pool} HAVING COUNT(*) > ?",
+            f"GROUP BY {by} HAVING COUNT(*) > ?",
             (2 * few,),
         ):
             if number <= 2 * kept[name]:
