@@ -6,6 +6,7 @@ import html
 import re
 import time
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ from test_wording import held
 from tests_conduct_cases import BEGIN, HOUR, KINDS, MAKERS, account, link, made
 from tests_laws import law
 
-from mashbill.conduct.evidence.case import Case
+from mashbill.conduct.evidence.case import Case, Signal, Why
 from mashbill.report import conduct_drawing
 from mashbill.report import conduct_words as words
 from mashbill.report.conduct_case import explain, page_of_case, write_case_page
 from mashbill.report.conduct_drawing import COLUMNS, LINES, binned, draw_timeline, levels
+from mashbill.report.conduct_graph import REASONS
 from mashbill.report.conduct_layout import Disc, hubs, lay_out
 
 WORDS_OF_NO_FINDING = re.compile("distil|attack", re.IGNORECASE)
@@ -348,3 +350,17 @@ def test_no_label_of_a_statistic_stands_on_another_or_below_the_plot(wanted):
     assert places[-1] <= 256.0 + 1e-9
     assert all(b - a >= 16 - 1e-9 for a, b in pairwise(places))
     assert sorted(found, key=found.get) == sorted(wanted, key=lambda name: (wanted[name], name))
+
+
+def test_every_reason_that_a_file_may_give_has_words_and_a_colour():
+    style = page_of_case(made("X"))
+    for why in get_args(Why):
+        assert REASONS[why]
+        assert f".w{why} {{ color:" in style
+    for signal in get_args(Signal):
+        assert words.SIGNALS[signal]
+
+
+def test_whose_sealed_reasoning_was_presented_is_an_arrow(pages):
+    assert pages["X"].count('class="arrow wreplay"') == 1
+    assert "presents its sealed reasoning</title>" in pages["X"]

@@ -177,8 +177,8 @@ class Link(_Part):
     """What two accounts have in common, or who followed whom.
 
     Where many accounts share one value, links need not be all pairs: those that hold them together
-    (a chain, a star) are enough, with the value's hash in ``value``. Of ``handover`` and
-    ``succession``, ``a`` came before ``b``.
+    (a chain, a star) are enough, with the value's hash in ``value``. Of ``handover``,
+    ``succession`` and ``replay`` (sealed reasoning of ``a`` that ``b`` presents), ``a`` came first.
     """
 
     a: Account
