@@ -313,11 +313,11 @@ async def raw(port, text):
     return found
 
 
-def alone(work):
+def alone(work, seconds=60):
     """Run a coroutine function to its end, within a bound."""
 
     async def bounded():
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(seconds):
             await work()
 
     asyncio.run(bounded())

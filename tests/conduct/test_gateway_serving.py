@@ -461,3 +461,53 @@ def test_the_official_clients_work_through_it_unchanged():
     began = time.monotonic()
     alone(work)
     assert time.monotonic() - began < 60
+
+
+GUARDING = textwrap.dedent(
+    """
+    import asyncio, sys
+    from litellm.proxy.guardrails.guardrail_hooks.generic_guardrail_api import (
+        generic_guardrail_api as api,
+    )
+
+    text = "Say something about rivers."
+    guard = api.GenericGuardrailAPI(
+        api_base=sys.argv[1], api_key="secret", guardrail_name="mashbill", event_hook="pre_call"
+    )
+    inputs = {"texts": [text], "structured_messages": [{"role": "user", "content": text}]}
+
+    def ask(key):
+        data = {"metadata": {"user_api_key_hash": key}}
+        return asyncio.run(guard.apply_guardrail(inputs, data, "request"))
+
+    assert ask("good")["texts"] == [text]
+    try:
+        ask("bad")
+    except Exception as error:
+        print("blocked", type(error).__name__, error)
+    """
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CLIENTS, reason="MASHBILL_CLIENTS names no python with litellm[proxy]")
+def test_litellm_s_own_guardrail_client_goes_on_or_blocks_as_it_is_told(monkeypatch):
+    monkeypatch.setenv("TEST_GUARDRAIL", "secret")
+    guarded = {"enabled": True, "token_env": "TEST_GUARDRAIL"}
+
+    async def work():
+        async with running(guardrail=guarded, contact="abuse@example.org") as run:
+            run.engine.held[HASHES.account("bad")] = Advice("act", ("L",), ("case-3",))
+            program = await asyncio.create_subprocess_exec(
+                CLIENTS, "-c", GUARDING, run.address,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={"PATH": os.environ["PATH"], "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+            )  # fmt: skip
+            out, error = await program.communicate()
+            assert out.startswith(b"blocked GuardrailRaisedException"), error.decode()[-2000:]
+            assert b"case-3" in out
+            rows = await run.events(2)
+            assert [row["status"] for row in rows] == [200, 403]
+            assert rows[0]["item"] == HASHES.of("item", "say something about rivers.", 8)
+
+    alone(work, 170)
