@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.conduct.simulate import CAMPAIGNS, HONEST, KINDS, parameters, simulate
+from mashbill.conduct.simulate.ground import ground
+from mashbill.conduct.simulate.parameters import Section
 from mashbill.conduct.simulate.simulating import chatting
+from mashbill.conduct.simulate.texts import Mixer, Words, pool_item, words
+from mashbill.conduct.simulate.world import World
 from mashbill.core.errors import InputError
 
 KEYS = {
@@ -23,6 +27,7 @@ KEYS = {
     "text", "blobs_in", "blobs_out", "reasoning", "declared",
 }  # fmt: skip
 DAY = timedelta(days=1)
+TONGUES = parameters()["languages"].texts("names")
 
 
 def when(row):
@@ -59,7 +64,7 @@ def kept(tmp_path_factory):
     return kept
 
 
-@law(6)
+@law(4)
 @given(
     seed=st.integers(0, 2**40),
     kinds=st.lists(st.sampled_from([k for k in KINDS if k != "harness"]), min_size=1, max_size=3),
@@ -144,13 +149,13 @@ def test_abusive_accounts_are_one_in_a_hundred():
 
 
 def test_a_hydra_asks_as_often_as_the_letter_says_and_mixes_as_its_accounts_say(tmp_path):
-    found = written(tmp_path / "log", kinds=["hydra"], scale=0.004, days=8.0)
+    found = written(tmp_path / "log", kinds=["hydra"], scale=0.004, days=6.0, texts=False)
     truth = truth_of(found)
     assert len(truth) == 100
     exchanges = [row for row in rows_of(found) if row["kind"] == "exchange"]
     # all have begun by the second day; a request of Poisson's process varies by its root
     late = [row for row in exchanges if row["time"] >= "2026-04-26" and row["status"] != 403]
-    expected = 100 * 25.6 * 4
+    expected = 100 * 25.6 * 2
     assert abs(len(late) - expected) < 5 * math.sqrt(expected) + 0.02 * expected
     shares = [row["share"] for row in truth.values()]
     assert 0.5 < sum(shares) / 100 < 0.7
@@ -283,3 +288,56 @@ def test_a_log_that_is_there_is_not_written_over(tmp_path):
     with pytest.raises(InputError, match="is there already"):
         written(tmp_path, kinds=["tutor"], seed=2)
     assert (tmp_path / "events.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_every_parameter_decides_something(tmp_path, monkeypatch):
+    read = set()
+    value = Section._value
+
+    def noted(self, key):
+        read.add((self.name, key))
+        return value(self, key)
+
+    monkeypatch.setattr(Section, "_value", noted)
+    given = parameters()
+    given["world"].number("days")  # read where a caller names no days
+    everything = simulate(tmp_path / "log", seed=1, scale=0.00002, days=13.0, given=given)
+    assert everything.rows > 1000
+    all_of_them = {(name, key) for name, part in given.sections.items() for key in part.values}
+    left = all_of_them - read
+    # what a share of 0 or few accounts need not read
+    assert left <= {("jailbreak", "coaxing"), ("retry", "least_backoff")}
+
+
+def test_people_turn_up_as_often_as_they_are_said_to_and_more_by_day(tmp_path):
+    given = parameters()
+    shared = ground(given, seed=4, scale=0.01, days=45.0, texts=False)
+    world = World("chat", given, shared)
+    times = [at for _ in range(40) for at in world.moments(5.0, 0.0)]
+    expected = 40 * 45 * 5.0
+    assert abs(len(times) - expected) < 0.05 * expected
+    night = sum((at / 3600) % 24 < 7 or (at / 3600) % 24 >= 22 for at in times) / len(times)
+    assert abs(night - 9 * 0.15 / (15 + 9 * 0.15)) < 0.02
+    turns = [world.geometric(1.63) for _ in range(20_000)]
+    assert abs(sum(turns) / len(turns) - 1.63) < 0.05
+    gaps = sorted(world.drawn(given["chat"], "gap") for _ in range(20_000))
+    assert abs(gaps[10_000] - 130.9) < 5
+
+
+@law(40)
+@given(number=st.integers(0, 2**63), pool=st.integers(0, 2**40), language=st.sampled_from(TONGUES))
+def test_an_item_of_a_public_pool_is_the_same_for_everybody(number, pool, language):
+    item = pool_item(pool, number, "maths", language)
+    assert item == pool_item(pool, number, "maths", language)
+    assert "{" not in item
+    assert item != pool_item(pool, number + 1, "passage", language)
+
+
+def test_a_frame_leaves_open_what_differs_by_request():
+    found = words()
+    frame = found.frame("frame_coax", "de", Mixer(3))
+    one, other = found.fill(frame, "Aufgabe 1.", Mixer(1)), found.fill(frame, "Rest 2.", Mixer(2))
+    assert one.replace("Aufgabe 1.", "") == other.replace("Rest 2.", "")
+    with pytest.raises(InputError, match=r"names \{nothing\}, which no list is called"):
+        Words({"en": {"a": ["{nothing}"]}})

@@ -43,10 +43,9 @@ class Queue:
             self._step += 1
         self._ways = [way for way in _WAYS if way in part.values and part.share(way) > 0]
         self._language = language
-        paraphrases = "paraphrase" in part.values
+        self._fresh = "paraphrase" in part.values and part.share("paraphrase") > 0
         many = part.whole("templates") if "templates" in part.values else 1
         self._frames: dict[tuple[str, str], list[Frame]] = {}
-        self._fresh = paraphrases
         self._many = many
 
     def item(self, slot: str, language: str) -> str:

@@ -145,7 +145,8 @@ def _student(
         if world.random() < 0.1:
             text = chat_text(world, language, follows=False, innocent=0.05)
         else:
-            text = world.say("student")
+            number = int(world.random() * part.whole("questions"))
+            text = world.fill(world.frame("student"), chr(ord("a") + number))
             if world.random() < part.share("pastes_assignment") and text:
                 text = f"{assignment}\n\n{text}"
 

@@ -185,13 +185,14 @@ def conversation(
     part = world.given["chat"]
     address = place.address()
     tokens = part.number("tokens_in_median"), part.number("tokens_out_median")
+    spreads = part.number("tokens_in_spread"), part.number("tokens_out_spread")
     for turn in range(min(left, world.geometric(part.number("turns_mean")))):
         if turn:
             yield world.now + world.drawn(part, "gap")
         text = chat_text(world, language, turn > 0, innocent)
 
         def asks(text: str = text) -> float:
-            return world.ask(account, address, system, text, tokens=tokens)
+            return world.ask(account, address, system, text, tokens=tokens, spreads=spreads)
 
         yield from patient(world, asks)
         if account.banned <= world.now:

@@ -120,10 +120,13 @@ def selfinstruct(world: World) -> None:
 
 def evolve(world: World) -> None:
     """Prompts made harder, in depth and in breadth."""
+    breadth = world.section.share("breadth")
 
     def prompts(frame: Frame) -> Iterator[tuple[str, str]]:
+        other = template(world, "frame_breadth", world.section.share("public_template"))
         while True:
-            yield "", world.fill(frame, world.say("chat"))
+            chosen = other if world.random() < breadth else frame
+            yield "", world.fill(chosen, world.say("chat"))
 
     _simple(world, "frame_evolve", prompts, tokens=(300.0, 260.0))
 

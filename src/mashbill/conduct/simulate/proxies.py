@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 class Exits:
     """Where the requests of one account of a campaign come out."""
 
-    __slots__ = ("_address", "_keeps", "_until", "_world")
+    __slots__ = ("_keeps", "_open", "_until", "_world")
 
     def __init__(self, world: World) -> None:
         """Draw whether the account keeps an address."""
         self._world = world
-        self._keeps = world.random() < world.given["proxies"].share("own_address")
-        self._address = residential(world)
-        self._until = world.now
+        part = world.given["proxies"]
+        self._keeps = world.random() < part.share("own_address")
+        self._open = [residential(world) for _ in range(1 if self._keeps else part.whole("exits"))]
+        self._until = [world.now] * len(self._open)
 
     def address(self) -> str:
         """Return the address of a request."""
         world, part = self._world, self._world.given["proxies"]
         chance = world.random()
         if self._keeps:
-            return self._address
+            return self._open[0]
         for name, pool in (
             ("by_vpn", world.ground.vpns),
             ("exit_shared", world.ground.exits),
@@ -40,10 +41,11 @@ class Exits:
             chance -= part.share(name)
         if chance < part.share("by_datacentre"):
             return f"{world.choose(world.ground.centres)}.{1 + int(world.random() * 253)}"
-        if world.now > self._until:
-            self._until = world.after(part.number("rotates_hours") * 3600)
-            self._address = residential(world)
-        return self._address
+        place = int(world.random() * len(self._open))
+        if world.now > self._until[place]:
+            self._until[place] = world.after(part.number("rotates_hours") * 3600)
+            self._open[place] = residential(world)
+        return self._open[place]
 
 
 def residential(world: World) -> str:

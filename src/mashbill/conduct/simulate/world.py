@@ -260,6 +260,7 @@ class World:
         *,
         model: str | None = None,
         tokens: tuple[float, float] = (400.0, 300.0),
+        spreads: tuple[float, float] = (0.5, 0.6),
         blobs_in: Sequence[str] = (),
         blobs_out: Sequence[str] = (),
         reasoning: bool = False,
@@ -276,6 +277,7 @@ class World:
             text: the last user turn.
             model: of the service; the account's own where it is not given.
             tokens: median tokens of question and answer.
+            spreads: of their logarithms.
             blobs_in: opaque reasoning that is presented.
             blobs_out: opaque reasoning that an answer brings.
             reasoning: whether it is asked for by the documented parameter.
@@ -299,8 +301,8 @@ class World:
                 status = (500, 529, 400)[int(self.random() * 3)]
         self.answered = status == 200
         gauss = self.rng.gauss
-        asked = int(tokens[0] * math.exp(gauss(0.0, 0.5))) + 8
-        answered = int(tokens[1] * math.exp(gauss(0.0, 0.6))) + 1 if status == 200 else 0
+        asked = int(tokens[0] * math.exp(gauss(0.0, spreads[0]))) + 8
+        answered = int(tokens[1] * math.exp(gauss(0.0, spreads[1]))) + 1 if status == 200 else 0
         after = f"{wait:g}" if status == 429 else "null"
         self._row(
             account,
