@@ -143,7 +143,8 @@ def wait_for(port: int, program: subprocess.Popen[bytes], seconds: float) -> Non
             time.sleep(0.2)
         else:
             return
-    sys.exit(f"nothing answers on port {port}")
+    ended = "" if program.poll() is None else f": its program ended with {program.poll()}"
+    sys.exit(f"nothing answers on port {port}{ended}")
 
 
 def litellm_of(python: str, port: int, upstream: str, folder: str) -> subprocess.Popen[bytes]:
@@ -226,7 +227,7 @@ def compare(options: argparse.Namespace) -> None:
             programs.append(
                 subprocess.Popen([*me, "--as", "mock", str(ways["direct"])], env=environment)
             )
-            wait_for(ways["direct"], programs[-1], 30)
+            wait_for(ways["direct"], programs[-1], 120)
             ways["mashbill"] = free()
             more = ["--scorer"] if options.scorer else []
             programs.append(
@@ -235,7 +236,7 @@ def compare(options: argparse.Namespace) -> None:
                     env=environment,
                 )
             )
-            wait_for(ways["mashbill"], programs[-1], 60)
+            wait_for(ways["mashbill"], programs[-1], 120)
             if options.litellm:
                 ways["litellm"] = free()
                 programs.append(litellm_of(options.litellm, ways["litellm"], upstream, folder))
