@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.evidence.weighed import Sign, Weighed
+from mashbill.conduct.evidence.weighed import Link, Sign, Weighed
 from mashbill.conduct.scan import known
 from mashbill.conduct.signals import handover, replay, wording
 
@@ -94,7 +94,9 @@ def refusals(database: Database, accounts: Mapping[bytes, known.Account]) -> Ite
                     rows_in_all=real,
                 ),
             ),
-            tuple((account, bytes(taker), "handover", float(count)) for taker, count, _ in takers),
+            tuple(
+                Link(account, bytes(taker), "handover", float(count)) for taker, count, _ in takers
+            ),
         )
 
 
@@ -146,7 +148,7 @@ def replays(database: Database, since: int) -> Iterator[Weighed]:
                     "presented to another model than the one that made it",
                     "people move a conversation to another model now and then",
                     {"conversations": len(moved)},
-                    limit=2.9,
+                    limit=2.4,
                     rows=tuple(sorted({row for maker, row, _ in rows if maker == account}))[:_ROWS],
                     rows_in_all=len(rows) - len(foreign),
                 )
@@ -156,7 +158,7 @@ def replays(database: Database, since: int) -> Iterator[Weighed]:
             "X",
             (account,),
             tuple(signs),
-            tuple((maker, account, "replay", 1.0) for maker in sorted({m for m, _ in answers})),
+            tuple(Link(maker, account, "replay", 1.0) for maker in sorted({m for m, _ in answers})),
             highest,
         )
 

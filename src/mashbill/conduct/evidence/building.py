@@ -54,11 +54,11 @@ def parameters(levels: Levels) -> dict[str, Any]:
         "tiers": [NOTE, REVIEW, ACT],
         "false_discoveries": LEVEL,
         "wording": {"null": list(wording.NULL), "parts": list(wording.PARTS)},
-        "templates": [shapes.USUAL, shapes.LEAST, shapes.ALIKE, shapes.SAME],
+        "templates": [shapes.USUAL, shapes.LEAST, shapes.RUNS, shapes.ALIKE, shapes.SAME],
         "handover": [handover.WITHIN, handover.QUIET, handover.BEFORE],
         "evenness": [evenness.STRANGERS, list(evenness.ONE_HAND), evenness.LEAST],
         "linkage": [linkage.LIMIT, linkage.MINUTES],
-        "partition": [partition.LIMIT],
+        "partition": [partition.LIMIT, partition.PART, partition.PUBLIC],
         "succession": [succession.SPAN],
         "replay": [replay.ACROSS_ACCOUNTS, replay.AGAIN, replay.ACROSS_MODELS],
     }
@@ -161,12 +161,12 @@ def _context(database: Database, accounts: dict[bytes, known.Account]) -> list[d
 
 def _graph(database: Database, held: Held, accounts: dict[bytes, known.Account]) -> dict[str, Any]:
     links = held.weighed.links[:LINKS]
-    outside = {end for one, other, _, _ in links for end in (one, other)} - set(accounts)
+    outside = {end for link in links for end in (link.one, link.other)} - set(accounts)
     beside = known.accounts(database, outside)
     members = sorted(accounts)[:NODES]
     others = sorted(beside)[: NODES - len(members)]
     shown = {*members, *others}
-    kept = [link for link in links if link[0] in shown and link[1] in shown and link[0] != link[1]]
+    kept = [link for link in links if {link.one, link.other} <= shown and link.one != link.other]
     return {
         "nodes": [
             {"account": one.hex(), "exchanges": accounts[one].exchanges, "role": "member"}
@@ -177,10 +177,16 @@ def _graph(database: Database, held: Held, accounts: dict[bytes, known.Account])
             for one in others
         ],
         "links": [
-            {"a": one.hex(), "b": other.hex(), "why": why, "strength": strength}
-            for one, other, why, strength in kept
+            {
+                "a": link.one.hex(),
+                "b": link.other.hex(),
+                "why": link.why,
+                "strength": link.strength,
+                "value": link.value.hex() if link.value is not None else None,
+            }
+            for link in kept
         ],
-        "left_out": len(accounts) + len(beside) - len(shown) + len(held.weighed.links) - len(kept),
+        "left_out": len(accounts) + len(beside) - len(shown),
     }
 
 

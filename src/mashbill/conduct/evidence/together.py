@@ -1,135 +1,73 @@
 """What is weighed of accounts together: whether they act as one while claiming to be many (I).
 
-Groups are families of one template (:mod:`mashbill.conduct.signals.templates`) and accounts that
-one card pays for; each is taken whole, and in the parts that share cards or moments of sign-up from
-different networks. A group needs two signs of a different sort that each say something, of which
-one is of what the accounts do (:data:`DOING`): that strangers have a card in common, or that they
-ask equally often, is no finding.
+A group (:mod:`mashbill.conduct.evidence.grouping`) needs two signs of a different sort that each
+say something, of which one is of what the accounts do (:data:`DOING`): that strangers have a card
+in common, or that they ask equally often, is no finding.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from mashbill.conduct.evidence.grouping import links
 from mashbill.conduct.evidence.weighed import Sign, Weighed
 from mashbill.conduct.scan import known
 from mashbill.conduct.scan.tally import SPAN
 from mashbill.conduct.signals import evenness, handover, linkage, partition, succession
-from mashbill.conduct.signals.templates import families
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
-
+    from mashbill.conduct.evidence.grouping import Group
+    from mashbill.conduct.evidence.weighed import Link
     from mashbill.conduct.scan.database import Database
 
 DOING = frozenset({"evenness", "partition", "succession", "handover"})
 SAYS = 1.0
 """log10 from which a sign says something"""
-LEAST = 3
-"""accounts of a group"""
 WINDOW = 18
 """spans of four hours over which it is asked who asks how much: three days"""
 _STRANGERS = 300
 _LINKS = 4000
 
-Link = tuple[bytes, bytes, str, float]
 
+def weigh(database: Database, group: Group, now: int) -> Weighed | None:
+    """Return what the signs of a group come to, or None where there is nothing to say.
 
-@dataclass(frozen=True)
-class Around:
-    """What is known of all accounts, that groups are held against."""
-
-    database: Database
-    templates: Mapping[bytes, np.ndarray]
-    now: int
-    """microseconds: nothing from then on is looked at"""
-
-
-def groups(around: Around) -> Iterator[tuple[bytes, ...]]:
-    """Yield groups of accounts to be looked at, each once, in an order that is always the same."""
-    seen: set[tuple[bytes, ...]] = set()
-    families_found = [tuple(one) for one in families(around.templates, LEAST)]
-    for members in [*families_found, *_of_one_card(around.database)]:
-        for part in [members, *_parts(around.database, members)]:
-            if len(part) >= LEAST and part not in seen:
-                seen.add(part)
-                yield part
-
-
-def _of_one_card(database: Database) -> Iterator[tuple[bytes, ...]]:
-    """Yield accounts that one card pays for."""
-    by_card: dict[bytes, list[bytes]] = defaultdict(list)
-    for account, value in database.each(
-        "SELECT account, value FROM traits WHERE trait = 'payment' AND value IN (SELECT value FROM "
-        "traits WHERE trait = 'payment' GROUP BY value HAVING COUNT(*) >= ?) ORDER BY account",
-        (LEAST,),
-    ):
-        by_card[bytes(value)].append(bytes(account))
-    for _, members in sorted(by_card.items()):
-        yield tuple(members)
-
-
-def _parts(database: Database, members: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
-    """Yield the parts of a group that are held together by cards and moments of sign-up."""
-    parents = {one: one for one in members}
-    for one, other, _, _ in links(database, members):
-        first, second = sorted((_root(parents, one), _root(parents, other)))
-        parents[second] = first
-    parts: dict[bytes, list[bytes]] = defaultdict(list)
-    for one in members:
-        parts[_root(parents, one)].append(one)
-    for _, part in sorted(parts.items()):
-        if LEAST <= len(part) < len(members):
-            yield tuple(part)
-
-
-def links(database: Database, members: Sequence[bytes]) -> list[Link]:
-    """Return what members share that strangers on other networks do not: cards, sign-up."""
-    networks = known.traits(database, members, "network")
-    found: list[Link] = [
-        (one, other, "payment", 1.0)
-        for one, other, _ in linkage.by_value(known.usual(database, members, "payment"), networks)
-    ]
-    opened = {
-        name: one.signed_up
-        for name, one in known.accounts(database, members).items()
-        if one.signed_up is not None
-    }
-    found += [(one, other, "signup", 0.5) for one, other in linkage.bursts(opened, networks)]
-    return found
-
-
-def weigh(around: Around, members: tuple[bytes, ...]) -> Weighed | None:
-    """Return what the signs of a group come to, or None where there is nothing to say."""
-    accounts = known.accounts(around.database, members)
+    Args:
+        database: the state.
+        group: it.
+        now: microseconds; nothing from then on is looked at.
+    """
+    members = group.members
+    accounts = known.accounts(database, members)
     declared = Counter(one.organisation for one in accounts.values() if one.organisation)
     if declared and declared.most_common(1)[0][1] == len(members):
         return None  # they say that they are one
-    shared = links(around.database, members)
+    shared = links(database, members)
     signs = [
         sign
         for sign in (
-            _evenness(around, members),
-            _linkage(members, shared),
-            _partition(around, members),
-            _succession(accounts),
-            _handover(around, members),
+            _evenness(database, members, now),
+            _linkage(group, shared),
+            _succession(database, accounts),
+            _handover(database, members),
         )
         if sign is not None
     ]
+    if sum(sign.log10_e for sign in signs if sign.log10_e > 0) >= SAYS:
+        divided = _partition(database, members)  # the dearest to ask for
+        signs += [divided] if divided is not None else []
     telling = [sign for sign in signs if sign.log10_e >= SAYS]
     if len(telling) < 2 or not any(sign.signal in DOING for sign in telling):
         return None
     return Weighed("I", members, tuple(signs), tuple(shared[:_LINKS]))
 
 
-def _evenness(around: Around, members: Sequence[bytes]) -> Sign | None:
-    ends = around.now // SPAN
-    counted = known.spans(around.database, members, ends - WINDOW, ends)
+def _evenness(database: Database, members: Sequence[bytes], now: int) -> Sign | None:
+    ends = now // SPAN
+    counted = known.spans(database, members, ends - WINDOW, ends)
     totals = [sum(counted.get(one, {}).values()) for one in members]
     spans = len({span for one in counted.values() for span in one})
     found = evenness.evidence(totals, spans)
@@ -148,12 +86,13 @@ def _evenness(around: Around, members: Sequence[bytes]) -> Sign | None:
     )
 
 
-def _linkage(members: Sequence[bytes], shared: Sequence[Link]) -> Sign | None:
-    paired = {other for _, other, why, _ in shared if why == "payment"}
-    opened = {other for _, other, why, _ in shared if why == "signup"}
+def _linkage(group: Group, shared: Sequence[Link]) -> Sign | None:
+    members = group.members
+    paired = {other for _, other, why, *_ in shared if why == "payment"}
+    opened = {other for _, other, why, *_ in shared if why == "signup"}
     found = max(
-        linkage.evidence(len(members), len(paired), 0.0),
-        linkage.evidence(len(members), len(opened), 0.1),
+        linkage.evidence(len(members), len(paired), 0.0, group.chosen_from),
+        linkage.evidence(len(members), len(opened), 0.1, group.chosen_from),
     )
     if not found:
         return None
@@ -168,13 +107,18 @@ def _linkage(members: Sequence[bytes], shared: Sequence[Link]) -> Sign | None:
         + " and ".join(part for part in parts if part),
         "strangers on different networks seldom share a means of payment, or open accounts in the "
         "same minutes",
-        {"accounts": len(members), "payment": len(paired), "signup": len(opened)},
+        {
+            "accounts": len(members),
+            "payment": len(paired),
+            "signup": len(opened),
+            "chosen from": group.chosen_from,
+        },
         limit=linkage.LIMIT,
     )
 
 
-def _partition(around: Around, members: Sequence[bytes]) -> Sign | None:
-    own = known.items(around.database, members)
+def _partition(database: Database, members: Sequence[bytes]) -> Sign | None:
+    own = known.items(database, members)
     whole = sorted({item for items in own.values() for item in items})
     inside = set(members)
     met: Counter[bytes] = Counter()
@@ -182,11 +126,16 @@ def _partition(around: Around, members: Sequence[bytes]) -> Sign | None:
         part = whole[start : start + 500]
         places = ", ".join("?" * len(part))
         query = f"SELECT account FROM items WHERE hash IN ({places})"  # noqa: S608 - places only
-        met.update(
-            bytes(row[0]) for row in around.database.run(query, part) if row[0] not in inside
-        )
-    strangers = [one for one, number in sorted(met.items()) if number >= 3][:_STRANGERS]
-    others = known.items(around.database, strangers)
+        met.update(bytes(row[0]) for row in database.run(query, part) if row[0] not in inside)
+    strangers = [one for one, number in sorted(met.items()) if number >= 5][:_STRANGERS]
+    others = {
+        one: items
+        for one, items in known.items(database, strangers).items()
+        if met[one] >= partition.PART * len(items)
+    }
+    public = {item for items in others.values() for item in items} & set(whole)
+    if len(public) < partition.PUBLIC * len(whole):
+        others = {}
     within, without, pairs, across = partition.meetings(
         [own[one] for one in sorted(own)], [others[one] for one in sorted(others)]
     )
@@ -214,10 +163,13 @@ def _partition(around: Around, members: Sequence[bytes]) -> Sign | None:
     )
 
 
-def _succession(accounts: Mapping[bytes, known.Account]) -> Sign | None:
+def _succession(database: Database, accounts: Mapping[bytes, known.Account]) -> Sign | None:
     bans = sorted(one.banned for one in accounts.values() if one.banned is not None)
     if not bans:
         return None
+    # Before the log's first days nobody can be seen to begin.
+    begins = int(database.run("SELECT MIN(first) FROM accounts")[0][0])
+    bans = [time for time in bans if time - succession.SPAN >= begins]
     before = behind = 0
     last = 0
     for time in bans:
@@ -240,9 +192,9 @@ def _succession(accounts: Mapping[bytes, known.Account]) -> Sign | None:
     )
 
 
-def _handover(around: Around, members: Sequence[bytes]) -> Sign | None:
+def _handover(database: Database, members: Sequence[bytes]) -> Sign | None:
     summed: dict[int, tuple[int, int]] = {}
-    for trials in known.trials(around.database, members).values():
+    for trials in known.trials(database, members).values():
         for hit, (number, real) in trials.items():
             one, other = summed.get(hit, (0, 0))
             summed[hit] = (one + number, other + real)
@@ -259,10 +211,3 @@ def _handover(around: Around, members: Sequence[bytes]) -> Sign | None:
         f"the {handover.BEFORE} windows of equal length before each refusal",
         {"refusals": number, "followed": followed},
     )
-
-
-def _root(parents: dict[bytes, bytes], one: bytes) -> bytes:
-    while parents[one] != one:
-        parents[one] = parents[parents[one]]
-        one = parents[one]
-    return one

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mashbill.conduct.evidence.tiers import tier_of
 
 if TYPE_CHECKING:
     from mashbill.conduct.scan.engine import Kind, Tier
+
+
+class Link(NamedTuple):
+    """What two accounts have in common, or who followed whom."""
+
+    one: bytes
+    other: bytes
+    why: str
+    strength: float
+    value: bytes | None = None
+    """hash of what they share, where they share a value"""
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,7 @@ class Weighed:
     accounts: tuple[bytes, ...]
     """ascending"""
     signs: tuple[Sign, ...]
-    links: tuple[tuple[bytes, bytes, str, float], ...] = ()
-    """(one, other, why, strength)"""
+    links: tuple[Link, ...] = ()
     at_most: Tier = "act"
     """where what is known forbids more, whatever the numbers"""
 

@@ -75,6 +75,7 @@ CREATE TABLE IF NOT EXISTS presented (
     blob BLOB NOT NULL, account BLOB NOT NULL, model TEXT NOT NULL, time BIGINT NOT NULL,
     row TEXT NOT NULL, PRIMARY KEY (blob, account, model)
 );
+CREATE TABLE IF NOT EXISTS looks (name TEXT PRIMARY KEY, exchanges BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS readings (
     log TEXT PRIMARY KEY, position TEXT NOT NULL, rows BIGINT NOT NULL, digest TEXT NOT NULL
 );

@@ -13,6 +13,7 @@ import numpy as np
 
 from mashbill.conduct.evidence import alone, together
 from mashbill.conduct.evidence.betting import discovered
+from mashbill.conduct.evidence.grouping import groups
 from mashbill.conduct.evidence.tiers import LEVEL, NOTE
 from mashbill.conduct.scan import known, refusals
 from mashbill.conduct.signals.templates import LEAST, template
@@ -135,18 +136,28 @@ class Moments:
         return [Held(one, one.tier, moment) for one in found if one.log10_e >= NOTE]
 
     def _together(self, moment: int) -> list[Held]:
-        around = together.Around(self._database, self._templates, moment)
-        whole = list(together.groups(around))
-        weighed = [one for one in (together.weigh(around, group) for group in whole) if one]
+        whole, tested = groups(self._database, self._templates)
+        weighed = [
+            one
+            for one in (together.weigh(self._database, group, moment) for group in whole)
+            if one is not None
+        ]
         logs = [one.log10_e for one in weighed]
-        kept = discovered(logs, LEVEL, len(whole))
+        kept = discovered(logs, LEVEL, tested)
         held = []
         taken: set[bytes] = set()
-        for rank, place in enumerate(kept, 1):
-            one = weighed[place]
+        ranks = {place: rank for rank, place in enumerate(kept, 1)}
+        # Of groups that overlap the one of the highest tier is held, and of those the largest.
+        kept.sort(
+            key=lambda place: (
+                -_ORDER.index(weighed[place].tier), -len(weighed[place].accounts), ranks[place],
+            )
+        )  # fmt: skip
+        for place in kept:
+            one, rank = weighed[place], ranks[place]
             if taken.isdisjoint(one.accounts):  # a part of a group that is held is the same finding
                 taken.update(one.accounts)
-                held.append(Held(one, one.tier, moment, len(whole), rank))
+                held.append(Held(one, one.tier, moment, max(tested, len(weighed)), rank))
         return held
 
     def _holds(self, one: Held) -> bool:

@@ -65,17 +65,22 @@ def bursts(
     ]
 
 
-def evidence(accounts: int, pairs: int, usual: float) -> float:
+def evidence(accounts: int, pairs: int, usual: float, chosen_from: int) -> float:
     """Return log10 of the e-value of so many pairs, at most :data:`LIMIT`.
+
+    A group that was chosen for what it shares shares it. So the e-value is divided by the number of
+    groups of its size that could have been chosen: what a few of many strangers share is little.
 
     Args:
         accounts: of the group.
         pairs: that share something.
         usual: probability that an account shares it with one before, among strangers.
+        chosen_from: accounts among which the group was chosen by what it shares; of a group that
+            was not, as many as it has.
     """
-    if not pairs:
+    own = max(_LENT, usual)
+    if not pairs or own >= _BET:
         return 0.0
-    own = min(0.5, max(_LENT, usual))
-    found = pairs * math.log10(_BET / own) if own < _BET else 0.0
-    found += max(0, accounts - 1 - pairs) * math.log10((1 - _BET) / (1 - own)) if own < _BET else 0
-    return max(0.0, min(LIMIT, found))
+    found = pairs * math.log10(_BET / own)
+    found += max(0, accounts - 1 - pairs) * math.log10((1 - _BET) / (1 - own))
+    return max(0.0, min(LIMIT, found) - math.log10(max(1.0, chosen_from / accounts)))

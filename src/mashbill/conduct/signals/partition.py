@@ -7,6 +7,9 @@ two members meet in one item, against how often a member and a stranger do, both
 pairs of their exchanges that could have met. Without strangers who do the same items nothing is
 known about the set, and nothing is said.
 
+Strangers are those who do a good part of their work in the same set (:data:`PART`), and the set
+is public if they did a good part of the group's: who met the group by chance says nothing.
+
 A group whose members do meet is a group that does the same work, such as a class or a benchmark
 that everybody runs whole; that speaks against one queue.
 """
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
+PART = 0.1
+"""of a stranger's sampled items that the group did as well, and five at least"""
+PUBLIC = 0.2
+"""of the group's sampled items that strangers did as well"""
 LIMIT = 2.5
 """log10: what it may add, since a set may be divided openly, by a teacher or a paper"""
 

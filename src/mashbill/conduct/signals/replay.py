@@ -26,9 +26,9 @@ def across_accounts(blocks: int) -> float:
     return math.log10(_BET / ACROSS_ACCOUNTS) + (blocks - 1) * math.log10(_BET / AGAIN)
 
 
-def across_models(conversations: int, limit: float = 2.9) -> float:
+def across_models(conversations: int, limit: float = 2.4) -> float:
     """Return log10 of the e-value of so many conversations moved to another model.
 
-    It is capped below what is acted on: people move conversations, and some often.
+    It is capped below what is reviewed: people move conversations, and some often.
     """
     return min(limit, conversations * math.log10(0.8 / ACROSS_MODELS)) if conversations > 1 else 0.0

@@ -16,16 +16,17 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-USUAL = 0.4
-"""of an account's sampled prompts"""
+USUAL = 0.18
+"""of an account's sampled prompts, and three at least: who mixes in other work still has it"""
 LEAST = 4
 """prompts from which something may be told to be usual"""
+RUNS = 5
+"""of a template: fewer are a turn of phrase, and join strangers"""
 ALIKE = 0.5
 """of the runs of the smaller of two templates"""
 SAME = 0.2
 """of the runs of the smaller of two prompts, from which both are of one template: the rest is what
 the template was filled with, and strangers' prompts next to never share a run of four words"""
-_KEYS = 6  # runs of a template by which others of its family are found
 
 
 def template(skeletons: Sequence[np.ndarray]) -> np.ndarray:
@@ -33,11 +34,16 @@ def template(skeletons: Sequence[np.ndarray]) -> np.ndarray:
     if len(skeletons) < LEAST:
         return np.empty(0, np.uint32)
     runs, counts = np.unique(np.concatenate(skeletons), return_counts=True)
-    return np.asarray(runs[counts >= max(3, USUAL * len(skeletons))])
+    usual = runs[counts >= max(3, USUAL * len(skeletons))]
+    return np.asarray(usual if len(usual) >= RUNS else usual[:0])
 
 
 def families(templates: Mapping[bytes, np.ndarray], least: int = 2) -> list[list[bytes]]:
     """Return families of accounts, each and all in the order of their accounts.
+
+    An account is of the family of the first leader whose template is like its own, and a leader of
+    one where there is none (canopies; McCallum, Nigam, Ungar, KDD 2000). So all of a family are
+    like one account, and no chain of others joins those that are not alike.
 
     Args:
         templates: of accounts; those that are empty are left out.
@@ -46,25 +52,23 @@ def families(templates: Mapping[bytes, np.ndarray], least: int = 2) -> list[list
     spread: Counter[int] = Counter()
     for runs in templates.values():
         spread.update(runs.tolist())
-    met: dict[int, list[bytes]] = defaultdict(list)
-    parents: dict[bytes, bytes] = {}
+    leaders: dict[int, list[bytes]] = defaultdict(list)
+    found: dict[bytes, list[bytes]] = {}
     for account in sorted(templates):
-        shared = [run for run in templates[account].tolist() if spread[run] > 1]
+        own = templates[account]
+        shared = [run for run in own.tolist() if spread[run] > 1]
         if not shared:
             continue
-        parents[account] = account
-        for run in shared[:_KEYS]:
-            leaders = met[run]
-            for leader in leaders:
-                if alike(templates[account], templates[leader]):
-                    _join(parents, leader, account)
-                    break
-            else:
-                leaders.append(account)
-    found: dict[bytes, list[bytes]] = defaultdict(list)
-    for account in sorted(parents):
-        found[_root(parents, account)].append(account)
-    return [found[root] for root in sorted(found) if len(found[root]) >= least]
+        near = Counter(one for run in shared for one in leaders[run])
+        for leader, _ in sorted(near.items(), key=lambda one: (-one[1], one[0])):
+            if alike(own, templates[leader]):
+                found[leader].append(account)
+                break
+        else:
+            found[account] = [account]
+            for run in shared:
+                leaders[run].append(account)
+    return [found[leader] for leader in sorted(found) if len(found[leader]) >= least]
 
 
 def alike(one: np.ndarray, other: np.ndarray, share: float = ALIKE) -> bool:
@@ -101,15 +105,3 @@ def in_all(sampled: Sequence[np.ndarray], number: int) -> float:
         return 0.0
     kinds, once = phrasings(sampled)
     return kinds + max(0, number - len(sampled)) * once / len(sampled)
-
-
-def _root(parents: dict[bytes, bytes], one: bytes) -> bytes:
-    while parents[one] != one:
-        parents[one] = parents[parents[one]]
-        one = parents[one]
-    return one
-
-
-def _join(parents: dict[bytes, bytes], one: bytes, other: bytes) -> None:
-    first, second = sorted((_root(parents, one), _root(parents, other)))
-    parents[second] = first

@@ -1,0 +1,127 @@
+"""Which accounts are looked at together.
+
+Groups are families of one template (:mod:`mashbill.conduct.signals.templates`), parts of them that
+share cards or moments of sign-up from different networks, and accounts that one card pays for. How
+a group was chosen decides what may count against it: what it was chosen for is nothing new.
+
+A group is looked at again when its accounts have done :data:`GROWN` times as much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mashbill.conduct.evidence.weighed import Link
+from mashbill.conduct.scan import known
+from mashbill.conduct.signals import linkage
+from mashbill.conduct.signals.templates import families
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+
+    from mashbill.conduct.scan.database import Database
+
+LEAST = 3
+"""accounts of a group"""
+GROWN = 1.15
+
+
+@dataclass(frozen=True)
+class Group:
+    """Accounts, and among how many they were chosen by what they share."""
+
+    members: tuple[bytes, ...]
+    chosen_from: int
+
+
+def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[list[Group], int]:
+    """Return groups that have grown, in one order for all readers; and how many there are."""
+    done: dict[bytes, int] = {
+        bytes(account): count
+        for account, count in database.run("SELECT account, exchanges FROM accounts")
+    }
+    found: dict[tuple[bytes, ...], int] = {}
+    known_families = families(templates, LEAST)
+    for members in known_families:
+        if _has_grown(database, "family", members, done):
+            found[tuple(members)] = len(members)
+            for part in _parts(database, members):
+                found.setdefault(part, len(members))
+    cards = _of_one_card(database)
+    for members in cards:
+        if _has_grown(database, "card", members, done):
+            found.setdefault(tuple(members), len(done))
+    return [Group(*one) for one in found.items()], len(known_families) + len(cards)
+
+
+def _has_grown(
+    database: Database, why: str, members: Sequence[bytes], done: Mapping[bytes, int]
+) -> bool:
+    """Say whether a group is worth a look, and remember that it was looked at."""
+    name = f"{why}-{hashlib.sha256(members[0]).hexdigest()[:16]}"
+    whole = sum(done.get(one, 0) for one in members)
+    before = database.run("SELECT exchanges FROM looks WHERE name = ?", (name,))
+    if before and whole < GROWN * before[0][0]:
+        return False
+    database.run(
+        "INSERT INTO looks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET "
+        "exchanges = excluded.exchanges",
+        (name, whole),
+    )
+    return True
+
+
+def _of_one_card(database: Database) -> list[list[bytes]]:
+    """Return accounts that one card pays for, card by card."""
+    by_card: dict[bytes, list[bytes]] = defaultdict(list)
+    for account, value in database.each(
+        "SELECT account, value FROM traits WHERE trait = 'payment' AND value IN (SELECT value FROM "
+        "traits WHERE trait = 'payment' GROUP BY value HAVING COUNT(*) >= ?) ORDER BY account",
+        (LEAST,),
+    ):
+        by_card[bytes(value)].append(bytes(account))
+    return [members for _, members in sorted(by_card.items())]
+
+
+def _parts(database: Database, members: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
+    """Yield the parts of a group that are held together by cards and moments of sign-up."""
+    parents = {one: one for one in members}
+    for link in links(database, members):
+        first, second = sorted((_root(parents, link.one), _root(parents, link.other)))
+        parents[second] = first
+    parts: dict[bytes, list[bytes]] = defaultdict(list)
+    for one in members:
+        parts[_root(parents, one)].append(one)
+    for _, part in sorted(parts.items()):
+        if LEAST <= len(part) < len(members):
+            yield tuple(part)
+
+
+def links(database: Database, members: Sequence[bytes]) -> list[Link]:
+    """Return what members share that strangers on other networks do not: cards, sign-up."""
+    networks = known.traits(database, members, "network")
+    found: list[Link] = [
+        Link(one, other, "payment", 1.0, value)
+        for one, other, value in linkage.by_value(
+            known.usual(database, members, "payment"), networks
+        )
+    ]
+    opened = {
+        name: one.signed_up
+        for name, one in known.accounts(database, members).items()
+        if one.signed_up is not None
+    }
+    found += [Link(one, other, "signup", 0.5) for one, other in linkage.bursts(opened, networks)]
+    return found
+
+
+def _root(parents: dict[bytes, bytes], one: bytes) -> bytes:
+    while parents[one] != one:
+        parents[one] = parents[parents[one]]
+        one = parents[one]
+    return one
