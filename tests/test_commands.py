@@ -40,8 +40,10 @@ def test_the_table_names_every_command_and_the_module_that_registers_it() -> Non
     for name, command in typer.main.get_group(app).commands.items():
         members = getattr(command, "commands", {"": command})
         modules = {member.callback.__module__.rpartition(".")[2] for member in members.values()}
-        assert len(modules) == 1, name
-        found[name] = modules.pop()
+        # A group may be of two files, of which one is named and loads the other.
+        assert HOME[name] in modules, name
+        assert len(modules) == (2 if name == "conduct" else 1), name
+        found[name] = HOME[name]
     assert found == HOME
 
 

@@ -74,7 +74,7 @@ def test_each_path_in_backticks_is_there(document: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "words"), [("ARCHITECTURE.md", 1600), ("CONTRIBUTING.md", 1300)]
+    ("document", "words"), [("ARCHITECTURE.md", 1700), ("CONTRIBUTING.md", 1300)]
 )
 def test_a_page_stays_one(document: str, words: int) -> None:
     """What explains one mechanism stands in the docstring of its module, or in docs/."""

@@ -50,6 +50,7 @@ MAY_PARSE = {
     "calls.runs": OF_THE_JOURNAL,
     "calls.upkeep": OF_THE_JOURNAL,
     "conduct.logs.lines": "fuzzed; a line of a log: whatever it is, it is read or refused with its place",
+    "conduct.scan.state": "a place in a log that this program wrote into its own state",
     "conduct.statement": "details of events that this program or the record checked holds",
     "conduct.gateway.reading": "a request or an answer: whatever it is, it is read or passed on unread",
     "client.batch_calls": OF_A_SERVICE,
@@ -100,6 +101,9 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "conduct.events:key_of": "64 digits, of a file of less than 1 KB, or refused; tested",
+    "conduct.scan.deriving:derive": "a case that was read by conduct.evidence.case before, as bytes",
+    "conduct.scan.office:publish": "its own case, compared with what it would write",
     "conduct.simulate.simulating:simulate": "opened to write, and refused where it is there",
     "models.products:is_faster_elsewhere": "the kernel's own numbers",
     "evals.suites.environments:run": "what a suite says, to be written",

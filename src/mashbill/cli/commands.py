@@ -72,7 +72,7 @@ HELP = {
     "overlap": "Say whether two datasets share a text, a prompt, a user. Exit 0 no, 1 yes.",
     "whatif": "Show what breaks if some sources go: losses, substitutes, earliest rebuilds, "
     "impact.",
-    "conduct": "How access was had, and proof of it.",
+    "conduct": "How access was had, and is had of those who serve: proof, scans of logs, cases.",
     "journal": "The journal of teacher calls.",
     "catalogue": "What public models were made of, as claims.",
     "signers": "Whose entries of a store's ledger count.",

@@ -18,7 +18,10 @@ from mashbill.core.ledger import Signer
 from mashbill.core.store import CALLS, Store, write_atomically
 from mashbill.lineage.bills.telling import counted
 
-conduct_app = typer.Typer(help="How access was had, and proof of it.", no_args_is_help=True)
+conduct_app = typer.Typer(
+    help="How access was had, and is had of those who serve: proof, scans of logs, cases.",
+    no_args_is_help=True,
+)
 journal_app = typer.Typer(help="The journal of teacher calls.", no_args_is_help=True)
 app.add_typer(conduct_app, name="conduct")
 app.add_typer(journal_app, name="journal")
@@ -180,3 +183,6 @@ def import_command(
     taken, there = keeping.take_in(opened.root / CALLS, file)
     already = f"; {there:,} {'was' if there == 1 else 'were'} there already" if there else ""
     out.say(f"{counted(taken, 'call')} taken in{already}")
+
+
+from mashbill.cli import conduct_inbound as _inbound  # noqa: E402, F401 - adds commands to the same group

@@ -37,6 +37,8 @@ class Group:
 
     members: tuple[bytes, ...]
     chosen_from: int
+    is_family: bool = False
+    """chosen by its template alone, so that whatever its members did counts"""
 
 
 def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[list[Group], int]:
@@ -45,18 +47,19 @@ def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[l
         bytes(account): count
         for account, count in database.run("SELECT account, exchanges FROM accounts")
     }
-    found: dict[tuple[bytes, ...], int] = {}
-    known_families = families(templates, LEAST)
+    found: dict[tuple[bytes, ...], Group] = {}
+    known_families = families(templates)
     for members in known_families:
         if _has_grown(database, "family", members, done):
-            found[tuple(members)] = len(members)
+            whole = Group(tuple(members), len(members), is_family=True)
+            found[whole.members] = whole
             for part in _parts(database, members):
-                found.setdefault(part, len(members))
+                found.setdefault(part, Group(part, len(members)))
     cards = _of_one_card(database)
     for members in cards:
         if _has_grown(database, "card", members, done):
-            found.setdefault(tuple(members), len(done))
-    return [Group(*one) for one in found.items()], len(known_families) + len(cards)
+            found.setdefault(tuple(members), Group(tuple(members), len(done)))
+    return list(found.values()), len(known_families) + len(cards)
 
 
 def _has_grown(

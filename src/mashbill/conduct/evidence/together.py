@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.evidence.grouping import links
-from mashbill.conduct.evidence.weighed import Sign, Weighed
+from mashbill.conduct.evidence.grouping import LEAST, links
+from mashbill.conduct.evidence.weighed import Link, Sign, Weighed
 from mashbill.conduct.scan import known
 from mashbill.conduct.scan.tally import SPAN
 from mashbill.conduct.signals import evenness, handover, linkage, partition, succession
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mashbill.conduct.evidence.grouping import Group
-    from mashbill.conduct.evidence.weighed import Link
     from mashbill.conduct.scan.database import Database
 
 DOING = frozenset({"evenness", "partition", "succession", "handover"})
@@ -41,6 +40,8 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
         now: microseconds; nothing from then on is looked at.
     """
     members = group.members
+    if len(members) < LEAST:
+        return None
     accounts = known.accounts(database, members)
     declared = Counter(one.organisation for one in accounts.values() if one.organisation)
     if declared and declared.most_common(1)[0][1] == len(members):
@@ -63,6 +64,37 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     if len(telling) < 2 or not any(sign.signal in DOING for sign in telling):
         return None
     return Weighed("I", members, tuple(signs), tuple(shared[:_LINKS]))
+
+
+def evaded(database: Database, group: Group) -> Weighed | None:
+    """Return what followed the refusals of a whole family, of those of it whom it speaks of.
+
+    All refusals of the family count, those that nobody took over too; else those who were taken
+    over from would be chosen by what is held against them.
+    """
+    inside = set(group.members)
+    pairs = [
+        Link(one, other, "handover", float(count))
+        for one, other, count in _takers(database, group.members)
+        if other in inside
+    ]
+    sign = _handover(database, group.members)
+    if sign is None or not pairs:
+        return None
+    members = tuple(sorted({end for link in pairs for end in (link.one, link.other)}))
+    return Weighed("L", members, (sign,), tuple(pairs[:_LINKS]))
+
+
+def _takers(database: Database, members: Sequence[bytes]) -> list[tuple[bytes, bytes, int]]:
+    found = []
+    for one in members:
+        found += [
+            (one, bytes(taker), int(count))
+            for taker, count in database.run(
+                "SELECT taker, count FROM takers WHERE account = ? ORDER BY taker", (one,)
+            )
+        ]
+    return found
 
 
 def _evenness(database: Database, members: Sequence[bytes], now: int) -> Sign | None:

@@ -139,13 +139,17 @@ class Moments:
         whole, tested = groups(self._database, self._templates)
         weighed = [
             one
-            for one in (together.weigh(self._database, group, moment) for group in whole)
+            for group in whole
+            for one in (
+                together.weigh(self._database, group, moment),
+                together.evaded(self._database, group) if group.is_family else None,
+            )
             if one is not None
         ]
         logs = [one.log10_e for one in weighed]
         kept = discovered(logs, LEVEL, tested)
         held = []
-        taken: set[bytes] = set()
+        taken: dict[str, set[bytes]] = {"I": set(), "L": set()}
         ranks = {place: rank for rank, place in enumerate(kept, 1)}
         # Of groups that overlap the one of the highest tier is held, and of those the largest.
         kept.sort(
@@ -155,8 +159,8 @@ class Moments:
         )  # fmt: skip
         for place in kept:
             one, rank = weighed[place], ranks[place]
-            if taken.isdisjoint(one.accounts):  # a part of a group that is held is the same finding
-                taken.update(one.accounts)
+            if taken[one.kind].isdisjoint(one.accounts):  # else it is part of what is held
+                taken[one.kind].update(one.accounts)
                 held.append(Held(one, one.tier, moment, max(tested, len(weighed)), rank))
         return held
 
