@@ -37,8 +37,6 @@ class Group:
 
     members: tuple[bytes, ...]
     chosen_from: int
-    is_family: bool = False
-    """chosen by its template alone, so that whatever its members did counts"""
 
 
 def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[list[Group], int]:
@@ -51,7 +49,7 @@ def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[l
     known_families = families(templates)
     for members in known_families:
         if _has_grown(database, "family", members, done):
-            whole = Group(tuple(members), len(members), is_family=True)
+            whole = Group(tuple(members), len(members))
             found[whole.members] = whole
             for part in _parts(database, members):
                 found.setdefault(part, Group(part, len(members)))
@@ -101,7 +99,7 @@ def _parts(database: Database, members: Sequence[bytes]) -> Iterator[tuple[bytes
     for one in members:
         parts[_root(parents, one)].append(one)
     for _, part in sorted(parts.items()):
-        if LEAST <= len(part) < len(members):
+        if 2 <= len(part) < len(members):
             yield tuple(part)
 
 

@@ -67,9 +67,9 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
 
 
 def evaded(database: Database, group: Group) -> Weighed | None:
-    """Return what followed the refusals of a whole family, of those of it whom it speaks of.
+    """Return what followed the refusals of a group, of those of it whom it speaks of.
 
-    All refusals of the family count, those that nobody took over too; else those who were taken
+    All refusals of the group count, those that nobody took over too; else those who were taken
     over from would be chosen by what is held against them.
     """
     inside = set(group.members)

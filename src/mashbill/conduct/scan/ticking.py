@@ -142,7 +142,7 @@ class Moments:
             for group in whole
             for one in (
                 together.weigh(self._database, group, moment),
-                together.evaded(self._database, group) if group.is_family else None,
+                together.evaded(self._database, group),
             )
             if one is not None
         ]

@@ -2,7 +2,7 @@
 
 After each refusal (429) of an account it is asked whether another account, of no common
 organisation, begins with a prompt of the same template within :data:`WITHIN` seconds, which it had
-not done in the minute before. The same is asked of twelve windows of equal length in the two
+not done in the 20 seconds before. The same is asked of twelve windows of equal length in the two
 minutes before the refusal, which are what honest traffic of that template does at that time of the
 day: a popular tool, a class before its deadline or a surge after a release fills all windows alike.
 If refusals have nothing to do with it, the window behind one is hit no more often than the others.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000
 WITHIN = 10 * SECOND
-QUIET = 60 * SECOND
+QUIET = 20 * SECOND
 """microseconds for which whoever takes over had not asked for such work"""
 BEFORE = 12
 """windows that a refusal's is compared with"""
