@@ -9,10 +9,10 @@ TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: help dev setup demo recipes test slow peers check fix bench clean
+.PHONY: help dev setup demo recipes test slow peers check fix bench bench-conduct clean
 
 help:  ## this list
-	@sed -n -E 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 # Its own environment, which looks into the tested one for all that is not mashbill.
 dev: $(VENV)/tested  ## an editable install, .venv-dev/bin/mashbill, beside the tested wheel
@@ -109,6 +109,19 @@ bench: $(VENV)/tested benchmarks/.venv-rensa/bin/python benchmarks/.venv-dataske
 	$(BIN)/python benchmarks/llama_engine.py
 	MASHBILL_FUZZ=10 $(BIN)/python -m pytest -q -n 0 tests/fuzz
 	MASHBILL_HYPOTHESIS=nightly $(BIN)/python -m pytest -q -n auto --dist loadfile -k "not real_run" tests/core tests/lineage tests/policy tests/conduct/test_laws.py tests/teachers/wire tests/report
+
+# honeypotllm loads a part of SQLAlchemy that wants greenlet. unmimic's guard wants `unmimic[ml]`, where a hub can be
+# reached; without it, it is told why it did not run.
+HONEYPOT = honeypotllm==0.1.3 greenlet
+UNMIMIC ?= unmimic==0.1.0 huggingface-hub pyarrow
+LITELLM = litellm[proxy]==1.108.7
+QUICK ?=
+PROMPTS ?=
+CONDUCT = honeypot unmimic litellm
+bench-conduct: $(VENV)/tested $(CONDUCT:%=benchmarks/.venv-%/bin/python)  ## who abuses a service, beside rivals, at most an hour; QUICK=1: minutes
+	$(BIN)/python benchmarks/conduct/detect.py $(if $(QUICK),--quick) $(if $(PROMPTS),--prompts $(PROMPTS)) \
+		--honeypot benchmarks/.venv-honeypot/bin/python --unmimic benchmarks/.venv-unmimic/bin/python
+	$(BIN)/python benchmarks/conduct/gateway.py --seconds 4 --rounds 3 --litellm benchmarks/.venv-litellm/bin/python
 
 clean:  ## remove environments, the demo's store and builds
 	rm -rf $(VENV) .venv-dev $(STORE) dist

@@ -54,12 +54,14 @@ FULL = (
     World("bulk, harness", 7, 0.03, 20, ("harness",)),
 )  # fmt: skip
 QUICK = (
-    World("main", 101, 0.001, 12),
-    World("people", 102, 0.01, 4, ("class", "curious", "family", "company", "switcher")),
-    World("bulk", 103, 0.002, 4, BULK),
+    World("main", 101, 0.0005, 8),
+    World("people", 102, 0.003, 4, ("class", "curious", "family", "company", "switcher")),
+    World("bulk", 103, 0.0003, 4, BULK),
 )
 CONTROLS = World("controls", 8, 0.001, 10)
-QUICK_CONTROLS = World("controls", 104, 0.0005, 5)
+QUICK_CONTROLS = World(
+    "controls", 104, 0.0001, 5, ("chat", "tool", "sft", "hydra", "rotation", "coaxed")
+)
 
 
 def world_alone(world: World, folder: Path) -> Outcome:
