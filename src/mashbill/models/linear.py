@@ -1,8 +1,9 @@
 """What a linear classifier over hashed words is: its features, its files, its probabilities.
 
 Features are words with their first four and last three letters, which stand in for stems; hashed,
-so that nothing but weights is learned. Left out: a vocabulary, character n-grams (1.5 points
-better at a sixth of the speed, LOG.md).
+so that nothing but weights is learned. Left out: a vocabulary. Character n-grams (1.5 points
+better at a sixth of the speed, LOG.md) are rule 3, of :mod:`mashbill.models.letter_features`, which
+is asked for; its tensor ``letters`` is its model of pairs of letters.
 
 ``config.json`` carries a format number since format 2. Files without one were written by a release
 that put the weights of three or more labels in a wrong order (:mod:`mashbill.core.faults`). Since
@@ -24,6 +25,7 @@ from mashbill.core.extras import needs
 from mashbill.core.faults import CONFIG, LINEAR_FORMAT, linear_fault
 from mashbill.core.parsing import check_regular, foreign, json_object
 from mashbill.core.words import is_unspaced, words
+from mashbill.models.letter_features import Letters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 WORDS = 2
 """the rule by which a new classifier takes texts apart: :func:`mashbill.core.words.words`"""
+LETTERS = 3
+"""the rule that also takes letters in a row: :class:`mashbill.models.letter_features.Letters`"""
 FIRST_WORDS = re.compile(r"\w+|[!?:;)(]+")
 """rule 1"""
 
@@ -61,8 +65,19 @@ def features(text: str) -> list[str]:
 _FEATURES = {1: first_features, WORDS: features}
 
 
-def vectorizer(buckets: int, rule: int) -> Any:
-    """Return what turns texts into rows of hashed features, by one of the rules."""
+def vectorizer(buckets: int, rule: int, letters: np.ndarray | None = None) -> Any:
+    """Return what turns texts into rows of hashed features, by one of the rules.
+
+    Args:
+        buckets: into which features are hashed.
+        rule: by which texts are taken apart.
+        letters: the model of pairs of letters that rule 3 needs.
+    """
+    if rule == LETTERS:
+        if letters is None:
+            msg = "rule 3 needs a model of pairs of letters"
+            raise ValueError(msg)
+        return Letters(buckets, letters)
     with needs("a classifier", "train"):
         from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -71,8 +86,23 @@ def vectorizer(buckets: int, rule: int) -> Any:
     )
 
 
-def scaled(counts: Any, idf: np.ndarray) -> Any:
-    """Return TF-IDF rows of unit length."""
+def idf_of(counts: Any, rule: int) -> np.ndarray:
+    """Return the inverse document frequencies of features, float64, shape (buckets,).
+
+    Features that no text has keep weight 0, so theirs does not matter. By rule 3 all are 1: with
+    frequencies, rare words decided more than they knew on families that were not learned from.
+    """
+    if rule == LETTERS:
+        return np.ones(counts.shape[1])
+    seen = np.asarray((counts > 0).sum(0)).ravel()
+    idf: np.ndarray = np.log((1 + counts.shape[0]) / (1 + seen)) + 1
+    return idf
+
+
+def scaled(counts: Any, idf: np.ndarray, rule: int = WORDS) -> Any:
+    """Return TF-IDF rows of unit length; those of rule 3 have their length already."""
+    if rule == LETTERS:
+        return counts.multiply(idf).tocsr()
     with needs("a classifier", "train"):
         from sklearn.preprocessing import normalize
 
@@ -107,7 +137,8 @@ def write_linear(
     Args:
         out: folder.
         tensors: ``weights`` (rows, buckets), ``bias`` (rows,), ``idf`` (buckets,); rows are labels,
-            or 1 for two labels. ``weights`` may be int8 with ``scale`` (rows,) beside it.
+            or 1 for two labels. ``weights`` may be int8 with ``scale`` (rows,) beside it. By rule 3
+            there is ``letters`` too.
         labels: names, in order.
         temperature: by which scores are divided.
         rule: by which texts were taken apart for these weights.
@@ -158,7 +189,7 @@ class LinearPredictor:
         if fault:
             msg = f"{folder.name} {fault}; run its recipe again, which makes it anew"
             raise StoreError(msg)
-        if config.get("words", 1) not in (*_FEATURES,):
+        if config.get("words", 1) not in (*_FEATURES, LETTERS):
             msg = (
                 f"{folder.name} takes texts apart by rule {config['words']!r:.40}, which this "
                 "release does not know; use the release that made it, or a later one"
@@ -184,11 +215,12 @@ class LinearPredictor:
         if shapes != ((rows, self.buckets), (rows,), (self.buckets,)) or not self.temperature > 0:
             msg = f"{size} labels, {self.buckets} buckets and tensors of {shapes} do not fit"
             raise ValueError(msg)
-        self._vectorizer = vectorizer(self.buckets, self.rule)
+        self.letters: np.ndarray | None = tensors.get("letters")
+        self._vectorizer = vectorizer(self.buckets, self.rule, self.letters)
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities, shape (texts, labels)."""
-        inputs = scaled(self._vectorizer.transform(texts), self.idf.astype(np.float64))
+        inputs = scaled(self._vectorizer.transform(texts), self.idf.astype(np.float64), self.rule)
         scores = np.asarray(inputs @ self.weights.T.astype(np.float64)) + self.bias
         return softmax(as_logits(scores) / self.temperature)
 
@@ -204,6 +236,12 @@ def linear_model(ctx: StageContext, name: str) -> LinearPredictor:
         msg = (
             f"{ctx.name}: {name} is no linear classifier, so its weights cannot be taken over; "
             "name a stage of kind 'classifier', 'merge' or 'quantise'"
+        )
+        raise InputError(msg)
+    if model.rule == LETTERS:
+        msg = (
+            f"{ctx.name}: {name} was trained with features = \"letters\", whose weights are not taken "
+            "over, since they belong to its own model of letters; name one of features = \"words\""
         )
         raise InputError(msg)
     return model

@@ -20,7 +20,7 @@ from mashbill.core.store import write_atomically
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
 from mashbill.models.engine_choice import is_causal
-from mashbill.models.linear import LinearPredictor
+from mashbill.models.linear import LETTERS, LinearPredictor
 from mashbill.models.linear_features import FEATURES_FILE, featuriser
 from mashbill.models.quantisations import QUANTISATIONS
 from mashbill.publish.publish import check_files
@@ -143,6 +143,12 @@ def _onnx(store: Store, account: Account, bill: str, to: Path) -> tuple[str, str
     with needs("writing ONNX", "onnx"):
         from mashbill.models.linear_onnx import write_onnx
     model = LinearPredictor.load(store.folder("model", manifest.ref))
+    if model.rule == LETTERS:
+        msg = (
+            f"{manifest.ref} was trained with features = \"letters\", of which no ONNX is written; "
+            "train one with features = \"words\" for that, or hand its own files on"
+        )
+        raise InputError(msg)
     count = write_onnx(model, to, facts_of(account, bill))
     told = (
         f"{len(model.labels)} labels, {count:,} weights; {FEATURES_FILE} turns texts into what it "

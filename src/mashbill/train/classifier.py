@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
@@ -23,12 +23,15 @@ from mashbill.core.missing import numbers_of
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
+from mashbill.models.letter_features import learned_letters
 from mashbill.models.linear import (
+    LETTERS,
     WORDS,
     LinearPredictor,
     as_logits,
     calibration_error,
     fit_temperature,
+    idf_of,
     linear_model,
     scaled,
     softmax,
@@ -58,6 +61,7 @@ class ClassifierSpec(StageSpec):
     draws: ClassVar[bool] = False
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("input", "base")
+    added: ClassVar[frozenset[str]] = frozenset({"features", "target"})
 
     kind: Literal["classifier"] = "classifier"
     input: str
@@ -72,6 +76,22 @@ class ClassifierSpec(StageSpec):
     """hash buckets"""
     strength: float = Field(default=4.0, ge=1e-9, le=1e9)
     """inverse of the L2 penalty"""
+    features: Literal["words", "letters"] = "words"
+    """what of a text is looked at: words and their ends; or words, pairs of words, letters in a row
+    and measures such as signs and surprising letters, which is slower and takes misspellings and
+    many scripts better, and of which no ONNX is written"""
+    target: str = "label"
+    """column of the labels; another than label, such as gold, holds no confidence beside it"""
+
+    @model_validator(mode="after")
+    def _letters_stand_alone(self) -> ClassifierSpec:
+        if self.base and self.features == "letters":
+            msg = 'features = "letters" takes no base: its weights belong to a model of letters'
+            raise ValueError(msg)
+        if self.soft and self.target != "label":
+            msg = "soft = true learns from columns p_LABEL; leave target out"
+            raise ValueError(msg)
+        return self
 
     def uses(self) -> tuple[Uses, ...]:
         """The labelled rows, and the weights that it starts from."""
@@ -83,17 +103,17 @@ class ClassifierSpec(StageSpec):
         with needs("training a classifier", "train"):
             from sklearn.model_selection import StratifiedKFold
         rows = ctx.input(self.input)
-        task, there = _soft_task(rows, ctx) if self.soft else _hard_task(rows, ctx)
+        task, there = _soft_task(rows, ctx) if self.soft else _hard_task(rows, ctx, self.target)
         base = linear_model(ctx, self.base) if self.base else None
         if base is not None:
             self._check_base(base, task)
         # Weights are taken over with the rule by which their texts were taken apart.
-        rule = base.rule if base is not None else WORDS
-        counts = vectorizer(self.buckets, rule).transform(task.texts)
-        seen = np.asarray((counts > 0).sum(0)).ravel()
-        # Features that no training text has keep weight 0, so their idf does not matter.
-        idf = np.log((1 + counts.shape[0]) / (1 + seen)) + 1 if base is None else base.idf
-        inputs = scaled(counts, idf.astype(np.float64))
+        rule = LETTERS if self.features == "letters" else WORDS if base is None else base.rule
+        letters = learned_letters(task.texts) if rule == LETTERS else None
+        apart = vectorizer(self.buckets, rule, letters)
+        counts = apart.transform(task.texts)
+        idf = idf_of(counts, rule) if base is None else base.idf
+        inputs = scaled(counts, idf.astype(np.float64), rule)
         ctx.progress(0, _FOLDS + 1, "cross-validating")
         held_out = np.zeros((len(task.target), len(task.labels)))
         folds = StratifiedKFold(_FOLDS).split(inputs, task.target)
@@ -106,8 +126,9 @@ class ClassifierSpec(StageSpec):
         model = self._fit(inputs, task, np.arange(len(task.target)), base)
         tensors = {"weights": model.coef_, "bias": model.intercept_, "idf": idf}
         tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+        tensors |= {} if letters is None else {"letters": letters}
         written = write_linear(out, tensors, task.labels, temperature, rule)
-        ctx.trained = _AsTrained(model, self.buckets, rule, idf, temperature, tuple(task.labels))
+        ctx.trained = _AsTrained(model, apart, rule, idf, temperature, tuple(task.labels))
         agreement = float((held_out.argmax(1) == task.target).mean())
         ctx.measures |= {
             "agreement_with_labeller": agreement,
@@ -172,7 +193,8 @@ class _AsTrained:
     """The fitted model itself, asked by scikit-learn's own code and not by ours."""
 
     model: Any
-    buckets: int
+    apart: Any
+    """turns texts into rows of features"""
     rule: int
     idf: np.ndarray
     temperature: float
@@ -180,8 +202,8 @@ class _AsTrained:
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Return calibrated probabilities, shape (texts, labels)."""
-        counts = vectorizer(self.buckets, self.rule).transform(texts)
-        inputs = scaled(counts, self.idf.astype(np.float64))
+        counts = self.apart.transform(texts)
+        inputs = scaled(counts, self.idf.astype(np.float64), self.rule)
         return softmax(as_logits(self.model.decision_function(inputs)) / self.temperature)
 
 
@@ -222,17 +244,24 @@ class _Task:
         return places
 
 
-def _hard_task(rows: Dataset, ctx: StageContext) -> tuple[_Task, np.ndarray]:
+def _hard_task(rows: Dataset, ctx: StageContext, target: str) -> tuple[_Task, np.ndarray]:
     """Return what there is to learn, and which rows of the dataset that is of."""
-    found = usable(rows, ctx, ["text", "label"], ["confidence"])
-    words = [str(word) for word in found.table.column("label").to_pylist()]
+    beside = ["confidence"] if target == "label" else []
+    if target not in rows.columns:
+        msg = f"{rows.manifest.ref} has no column {target!r}, of which the labels are; correct target"
+        raise InputError(msg)
+    found = usable(rows, ctx, ["text", target], beside)
+    words = [str(word) for word in found.table.column(target).to_pylist()]
     labels = sorted(set(words))
     places = {label: place for place, label in enumerate(labels)}
     truth = np.eye(len(labels))[[places[word] for word in words]]
     _check_labels(rows, labels, truth)
+    texts = found.table.column("text").to_pylist()
+    if not beside:
+        return _Task(texts, labels, truth, np.ones(len(truth))), found.there
     confidence = _numbers(rows, found, "confidence", "a confidence")
     weight = np.clip((confidence * len(labels) - 1) / (len(labels) - 1), 0.01, 1)
-    return _Task(found.table.column("text").to_pylist(), labels, truth, weight), found.there
+    return _Task(texts, labels, truth, weight), found.there
 
 
 def _soft_task(rows: Dataset, ctx: StageContext) -> tuple[_Task, np.ndarray]:
