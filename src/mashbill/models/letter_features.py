@@ -144,7 +144,9 @@ class Letters:
 
     def buckets_of_pieces(self, word: str) -> np.ndarray:
         """Return the buckets of a word's letters in a row, int64."""
-        codes = (zlib.crc32(b"\x00" + piece.encode("utf-8", "surrogatepass")) for piece in pieces(word))
+        codes = (
+            zlib.crc32(b"\x00" + piece.encode("utf-8", "surrogatepass")) for piece in pieces(word)
+        )
         return self._buckets(np.fromiter(codes, np.uint64) * _MIX)
 
     def _buckets(self, mixed: np.ndarray) -> np.ndarray:

@@ -240,8 +240,8 @@ def linear_model(ctx: StageContext, name: str) -> LinearPredictor:
         raise InputError(msg)
     if model.rule == LETTERS:
         msg = (
-            f"{ctx.name}: {name} was trained with features = \"letters\", whose weights are not taken "
-            "over, since they belong to its own model of letters; name one of features = \"words\""
+            f'{ctx.name}: {name} was trained with features = "letters", whose weights are not '
+            'taken over, since they belong to its own model of letters; name one of features = "words"'
         )
         raise InputError(msg)
     return model

@@ -145,8 +145,8 @@ def _onnx(store: Store, account: Account, bill: str, to: Path) -> tuple[str, str
     model = LinearPredictor.load(store.folder("model", manifest.ref))
     if model.rule == LETTERS:
         msg = (
-            f"{manifest.ref} was trained with features = \"letters\", of which no ONNX is written; "
-            "train one with features = \"words\" for that, or hand its own files on"
+            f'{manifest.ref} was trained with features = "letters", of which no ONNX is written; '
+            'train one with features = "words" for that, or hand its own files on'
         )
         raise InputError(msg)
     count = write_onnx(model, to, facts_of(account, bill))

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field, model_validator
 
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
-from mashbill.core.missing import numbers_of
+from mashbill.core.missing import missing_in, numbers_of
 from mashbill.core.source import Channel
 from mashbill.core.stage import StageSpec, Uses
 from mashbill.core.use import StudentKind
@@ -61,7 +62,7 @@ class ClassifierSpec(StageSpec):
     draws: ClassVar[bool] = False
     student_kind: ClassVar[StudentKind] = "classifier"
     references: ClassVar[tuple[str, ...]] = ("input", "base")
-    added: ClassVar[frozenset[str]] = frozenset({"features", "target"})
+    added: ClassVar[frozenset[str]] = frozenset({"features", "target", "otherwise"})
 
     kind: Literal["classifier"] = "classifier"
     input: str
@@ -82,14 +83,16 @@ class ClassifierSpec(StageSpec):
     many scripts better, and of which no ONNX is written"""
     target: str = "label"
     """column of the labels; another than label, such as gold, holds no confidence beside it"""
+    otherwise: str = ""
+    """label of rows whose target is empty; such rows are left out if not said"""
 
     @model_validator(mode="after")
     def _letters_stand_alone(self) -> ClassifierSpec:
         if self.base and self.features == "letters":
             msg = 'features = "letters" takes no base: its weights belong to a model of letters'
             raise ValueError(msg)
-        if self.soft and self.target != "label":
-            msg = "soft = true learns from columns p_LABEL; leave target out"
+        if self.soft and (self.target != "label" or self.otherwise):
+            msg = "soft = true learns from columns p_LABEL; leave target and otherwise out"
             raise ValueError(msg)
         return self
 
@@ -103,7 +106,11 @@ class ClassifierSpec(StageSpec):
         with needs("training a classifier", "train"):
             from sklearn.model_selection import StratifiedKFold
         rows = ctx.input(self.input)
-        task, there = _soft_task(rows, ctx) if self.soft else _hard_task(rows, ctx, self.target)
+        task, there = (
+            _soft_task(rows, ctx)
+            if self.soft
+            else _hard_task(rows, ctx, self.target, self.otherwise)
+        )
         base = linear_model(ctx, self.base) if self.base else None
         if base is not None:
             self._check_base(base, task)
@@ -244,14 +251,26 @@ class _Task:
         return places
 
 
-def _hard_task(rows: Dataset, ctx: StageContext, target: str) -> tuple[_Task, np.ndarray]:
+def _hard_task(
+    rows: Dataset, ctx: StageContext, target: str, otherwise: str
+) -> tuple[_Task, np.ndarray]:
     """Return what there is to learn, and which rows of the dataset that is of."""
     beside = ["confidence"] if target == "label" else []
     if target not in rows.columns:
-        msg = f"{rows.manifest.ref} has no column {target!r}, of which the labels are; correct target"
+        msg = (
+            f"{rows.manifest.ref} has no column {target!r}, of which the labels are; correct target"
+        )
         raise InputError(msg)
-    found = usable(rows, ctx, ["text", target], beside)
-    words = [str(word) for word in found.table.column(target).to_pylist()]
+    found = usable(rows, ctx, ["text"] if otherwise else ["text", target], beside)
+    if otherwise:
+        column = rows.read(0, rows.num_rows, [target]).column(target).filter(pa.array(found.there))
+    else:
+        column = found.table.column(target)
+    blank = missing_in(column, blank=True)
+    words = [
+        otherwise if empty else str(word)
+        for word, empty in zip(column.to_pylist(), blank, strict=True)
+    ]
     labels = sorted(set(words))
     places = {label: place for place, label in enumerate(labels)}
     truth = np.eye(len(labels))[[places[word] for word in words]]
