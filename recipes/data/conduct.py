@@ -140,8 +140,10 @@ def rows(slots: dict[str, Any]) -> list[Row]:
             split = "train" if free or number < PERSONAS // 2 else "development"
             text = role_play(draw, slots["persona"], free=free)
             made.append(row(text, kind, "joined-role-play", split, "en"))
-    for _ in range(SUFFIXES):
-        made.append(row(suffixed(draw, slots["suffix"]), "jailbreak", "suffix", "train", "en"))
+    made.extend(
+        row(suffixed(draw, slots["suffix"]), "jailbreak", "suffix", "train", "en")
+        for _ in range(SUFFIXES)
+    )
     for _ in range(60):
         text = encoded(draw, draw.choice(slots["suffix"]["stem"]))
         obey = draw.choice(

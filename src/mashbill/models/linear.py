@@ -241,7 +241,8 @@ def linear_model(ctx: StageContext, name: str) -> LinearPredictor:
     if model.rule == LETTERS:
         msg = (
             f'{ctx.name}: {name} was trained with features = "letters", whose weights are not '
-            'taken over, since they belong to its own model of letters; name one of features = "words"'
+            "taken over, since they belong to its own model of letters; name one of "
+            'features = "words"'
         )
         raise InputError(msg)
     return model
