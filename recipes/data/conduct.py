@@ -21,7 +21,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SLOTS, MORE, ORDINARY, PERSONAS, SUFFIXES = 50, 110, 100, 130, 150
-UNRULY, GRIM = 120, 240
+UNRULY, ABROAD, WORK, GRIM = 200, 30, 600, 240
 Row = dict[str, str]
 
 
@@ -60,6 +60,37 @@ def asked(draw: random.Random, given: dict[str, list[str]], *, own: bool) -> str
         thing = draw.choice(given["hidden" if own else "open"])
     said = draw.choice(given["frames"]).format(x=thing)
     return said[:1].upper() + said[1:]
+
+
+def amid(draw: random.Random, around: list[str], said: str) -> str:
+    """Return a request, half of the time with sentences around it that say nothing of it."""
+    before = draw.sample(around, draw.choice([0, 0, 0, 1, 1, 2]))
+    behind = draw.sample(around, draw.choice([0, 0, 0, 0, 1, 2]))
+    return draw.choice([" ", " ", " ", "\n"]).join([*before, said, *behind])
+
+
+def work(draw: random.Random, given: dict[str, list[str]]) -> str:
+    """Return longer work of several sentences, which asks for nothing that is hidden."""
+    said = draw.sample(given["said"], draw.choice([2, 2, 3, 4, 6, 9, 14]))
+    place, other = draw.sample(given["place"], 2)
+    return (
+        draw.choice([" ", " ", "\n", "\n\n"])
+        .join(said)
+        .format(
+            place=place,
+            other=other,
+            word=draw.choice(given["word"]),
+            name=draw.choice(given["name"]),
+            day=draw.randint(2, 29),
+        )
+    )
+
+
+def unruly_abroad(draw: random.Random, given: dict[str, list[str]], language: str) -> str:
+    """Return one to three requests to throw rules off, in another language than English."""
+    said = draw.sample(given[language], draw.choice([1, 1, 2, 3]))
+    words = {name: draw.choice(given[f"{language}_{name}"]) for name in ("x", "y")}
+    return ("" if language == "zh" else " ").join(said).format(**words)
 
 
 def unruly(draw: random.Random, given: dict[str, list[str]], *, free: bool) -> str:
@@ -123,14 +154,22 @@ def rows(slots: dict[str, Any]) -> list[Row]:
                 text = request(draw, language, given, what)
                 made.append(row(text, kind, f"joined-{what}", "train", language))
     for language, given in slots["more"].items():
-        for _ in range(MORE * (5 if language == "en" else 1)):
+        for _ in range(MORE * (7 if language == "en" else 1)):
             for own, kind in ((True, "extraction"), (False, "near-extraction")):
                 family = "asked-own" if own else "asked-others"
-                made.append(row(asked(draw, given, own=own), kind, family, "train", language))
+                text = amid(draw, slots["around"][language], asked(draw, given, own=own))
+                made.append(row(text, kind, family, "train", language))
     for _ in range(UNRULY):
         for free, kind in ((True, "jailbreak"), (False, "near-jailbreak")):
-            text = unruly(draw, slots["unruly"], free=free)
+            text = amid(draw, slots["around"]["en"], unruly(draw, slots["unruly"], free=free))
             made.append(row(text, kind, "unruly", "train", "en"))
+    for language in ("de", "fr", "es", "ru", "zh"):
+        for _ in range(ABROAD):
+            text = unruly_abroad(draw, slots["unruly_abroad"], language)
+            made.append(row(text, "jailbreak", "unruly", "train", language))
+    for number in range(WORK):
+        split = ("train", "train", "development", "test")[number % 4]
+        made.append(row(work(draw, slots["work"]), "work", "work", split, "en"))
     for number in range(GRIM):
         text = draw.choice(slots["grim"]["ask"]).format(d=draw.choice(slots["grim"]["deed"]))
         split = ("train", "train", "development")[number % 3]

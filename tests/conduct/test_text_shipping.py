@@ -94,11 +94,35 @@ def test_calibration_finds_the_odds_that_made_the_labels():
     assert shift == pytest.approx(0.0, abs=0.05)
 
 
+@law(40)
+@given(st.floats(-30, 30), st.floats(0.1, 10), st.floats(2, 6), st.integers(0, 99))
+def test_calibration_does_not_run_away_where_classes_lie_far_apart(middle, spread, apart, seed):
+    draw = np.random.default_rng(seed)
+    known = np.arange(300) % 20 == 0
+    scores = middle + spread * draw.normal(np.where(known, apart, 0.0), 1.0)
+    slope, shift = calibrated(scores, known)
+    odds = scores * slope + shift
+    assert slope > 0
+    assert np.abs(odds).max() < 60
+    assert odds[known].mean() > 0 > odds[~known].mean()
+
+
+def test_calibration_needs_both_classes():
+    with pytest.raises(InputError, match="both classes"):
+        calibrated(np.arange(4.0), np.zeros(4, bool))
+
+
 def test_a_threshold_holds_for_the_worst_kind():
     odds = np.array([*range(100), *range(50, 150), 999], np.float32)
     kinds = ["mild"] * 100 + ["worse"] * 100 + [""]
     assert threshold(odds, kinds, 0.01) == 148
-    assert threshold(odds, kinds, 0.001) == 149
+    assert threshold(odds, kinds, 0.001) == 149  # of both kinds together
+
+
+def test_kinds_of_few_prompts_are_judged_together():
+    odds = np.array([*range(60), *range(100, 160), *range(10)], np.float32)
+    kinds = ["one"] * 60 + ["other"] * 60 + ["third"] * 10
+    assert threshold(odds, kinds, 0.01) == 158
 
 
 def test_classifiers_of_different_texts_are_not_shipped_together(tmp_path):
@@ -123,16 +147,17 @@ def test_what_is_shipped_scores_as_the_classifiers_do(tmp_path):
         "extraction": classifier(tmp_path / "x", 2),
     }
     texts = [f"prompt {number} about {'rules' if number % 2 else 'bread'}" for number in range(40)]
+    full = {name: models[name].probabilities(texts)[:, 1] for name in models}
     given = [
-        Row(text, "kind", {"jailbreak": number % 2 == 1, "extraction": number % 4 == 0})
-        for number, text in enumerate(texts)
+        Row(text, "kind", {name: full[name][at] > np.median(full[name]) for name in models})
+        for at, text in enumerate(texts)
     ]
+    given.append(Row("an honest one", "kind", dict.fromkeys(models, False)))
     ship(models, given, "a bill", {"recipe_sha256": "0"}, tmp_path / "out")
     shipped = Scorer.load(tmp_path / "out").score(texts)
     for odds, name in zip(shipped, ("jailbreak", "extraction"), strict=True):
-        share = models[name].probabilities(texts)[:, 1]
-        full = np.log10(share / (1 - share))
-        assert np.corrcoef(odds, full)[0, 1] > 0.99
+        logits = np.log10(full[name] / (1 - full[name]))
+        assert np.corrcoef(odds, logits)[0, 1] > 0.99
 
 
 # ---- the prompts ----

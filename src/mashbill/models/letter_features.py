@@ -259,7 +259,7 @@ def shape_of(texts: Sequence[str], bits: np.ndarray) -> np.ndarray:
     made[:, 13] = np.minimum(total(code == 10) * 20 / sizes, 1)
     made[:, 14] = total(kind == _UPPER) / letters
     pair = symbols[code].astype(np.int64)
-    surprise = bits[np.concatenate([pair[:1], pair[:-1]]) * SYMBOLS + pair]
+    surprise = bits[np.concatenate([[0], pair[:-1]]) * SYMBOLS + pair]
     made[:, 15] = np.add.reduceat(surprise.astype(np.float64), start) / sizes / 8
     worst = _worst(surprise, start, sizes)
     made[:, 16] = worst / 8

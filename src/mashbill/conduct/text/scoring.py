@@ -115,9 +115,8 @@ class Scorer:
 def thresholds() -> Mapping[str, Mapping[str, float]]:
     """Return of each head the scores at 1% and 0.1% false positives.
 
-    They hold on every kind of honest prompt for development, the worst of them too, as far as it
-    has rows enough: of 65 rows 1% is none, so that none is above. The build measures and writes
-    them.
+    They hold on every kind of honest prompt for development, the worst of them too; kinds of too
+    few prompts are judged together. The build measures and writes them.
 
     Returns:
         Head -> ``1%`` or ``0.1%`` -> score.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 RATES = {"1%": 0.01, "0.1%": 0.001}
 """shares of honest prompts that may lie above a threshold"""
-_STEPS = 50
+_STEPS, _SMALLEST = 50, 1e-9
 
 
 @dataclass(frozen=True)
@@ -117,32 +118,50 @@ def calibrated(scores: np.ndarray, known: np.ndarray) -> tuple[float, float]:
     Logistic regression on the score with smoothed targets (Platt, 1999), by Newton's method.
     """
     count = np.array([np.sum(~known), np.sum(known)])
+    if not count.all():
+        msg = "calibration needs prompts for development of both classes"
+        raise InputError(msg)
     target = np.where(known, (count[1] + 1) / (count[1] + 2), 1 / (count[0] + 2))
     weight = np.where(known, 0.5 / count[1], 0.5 / count[0])
-    columns = np.stack([scores, np.ones_like(scores)], axis=1)
-    found = np.array([1.0, 0.0])
+    middle, spread = float(scores.mean()), float(scores.std()) or 1.0
+    columns = np.stack([(scores - middle) / spread, np.ones_like(scores)], axis=1)
+
+    def loss(at: np.ndarray) -> float:
+        logits = columns @ at
+        return float((weight * (np.logaddexp(0, logits) - target * logits)).sum())
+
+    found = np.zeros(2)
     for _ in range(_STEPS):
-        share = 1 / (1 + np.exp(-np.clip(columns @ found, -30, 30)))
+        share = 1 / (1 + np.exp(-columns @ found))
         slope = columns.T @ (weight * (share - target))
         bend = (columns * (weight * share * (1 - share))[:, None]).T @ columns
         step = np.linalg.solve(bend + 1e-9 * np.eye(2), slope)
+        # A whole step may lead away where the curve is flat.
+        while loss(found - step) > loss(found) and np.abs(step).max() > _SMALLEST:
+            step /= 2
         found -= step
-        if np.abs(step).max() < 1e-10:
+        if np.abs(step).max() <= _SMALLEST:
             break
-    return float(found[0] / np.log(10)), float(found[1] / np.log(10))
+    log10 = found / np.log(10)
+    return float(log10[0] / spread), float(log10[1] - log10[0] * middle / spread)
 
 
 def threshold(odds: np.ndarray, kinds: Sequence[str], share: float) -> float:
     """Return the least score that at most this share of each kind lies above.
 
+    Kinds of so few prompts that not one of them may lie above are judged together: the worst of 65
+    prompts says little of where 1% of their kind lies.
+
     Args:
         odds: scores.
         kinds: of each; an empty one does not count.
-        share: of 65 prompts 1% is none, so that none lies above.
+        share: that may lie above.
     """
-    of = np.array(kinds)
+    counts = Counter(kind for kind in kinds if kind)
+    few = {kind for kind, count in counts.items() if count * share < 1}
+    of = np.array(["few" if kind in few else kind for kind in kinds])
     highest = []
-    for kind in sorted(set(kinds) - {""}):
+    for kind in sorted(set(of) - {""}):
         ordered = np.sort(odds[of == kind])
         highest.append(float(ordered[-1 - int(share * len(ordered))]))
     return max(highest)
