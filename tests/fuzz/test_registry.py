@@ -181,6 +181,7 @@ MAY_OPEN = {
     "run.permission:prompt_findings": "a prompt that the recipe's reader has read",
     "prompts.schema:_model_of": "Python that is executed, as is documented",
     "models.chat_template:__init__": OF_ITS_OWN,
+    "conduct.text.scoring:load": "weights of the package: bounded, and of the digest of their manifest",
 }
 """module:function -> why it may open a file"""
 FORMS = {
