@@ -233,7 +233,8 @@ def _growth(database: Database, held: Held) -> list[dict[str, Any]]:
 
 
 def _samples(database: Database, held: Held) -> list[dict[str, Any]]:
-    pool = held.weighed.kind if held.weighed.kind in ("J", "X") else "all"
+    worded = any(sign.signal == "wording" for sign in held.weighed.signs)
+    pool = held.weighed.kind if worded else "all"
     few = held.weighed.accounts[:_SHOWN_ACCOUNTS]
     sampled = known.samples(database, few, pool)
     each = max(1, _SAMPLES // max(1, len(sampled)))
