@@ -59,7 +59,7 @@ def parameters(levels: Levels) -> dict[str, Any]:
         "evenness": [evenness.STRANGERS, list(evenness.ONE_HAND), evenness.LEAST],
         "linkage": [linkage.LIMIT, linkage.MINUTES],
         "partition": [partition.LIMIT, partition.PART, partition.PUBLIC],
-        "succession": [succession.SPAN],
+        "succession": [succession.WINDOW, succession.BEFORE],
         "replay": [replay.ACROSS_ACCOUNTS, replay.AGAIN, replay.ACROSS_MODELS],
     }
 

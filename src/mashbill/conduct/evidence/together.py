@@ -47,12 +47,13 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     if declared and declared.most_common(1)[0][1] == len(members):
         return None  # they say that they are one
     shared = links(database, members)
+    succeeded, successors = _succession(database, accounts, now)
     signs = [
         sign
         for sign in (
             _evenness(database, members, now),
             _linkage(group, shared),
-            _succession(database, accounts),
+            succeeded,
             _handover(database, members),
         )
         if sign is not None
@@ -63,7 +64,7 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     telling = [sign for sign in signs if sign.log10_e >= SAYS]
     if len(telling) < 2 or not any(sign.signal in DOING for sign in telling):
         return None
-    return Weighed("I", members, tuple(signs), tuple(shared[:_LINKS]))
+    return Weighed("I", members, tuple(signs), tuple([*successors, *shared][:_LINKS]))
 
 
 def evaded(database: Database, group: Group) -> Weighed | None:
@@ -110,7 +111,7 @@ def _evenness(database: Database, members: Sequence[bytes], now: int) -> Sign | 
         "evenness",
         found,
         f"in the same {spans * SPAN / 86_400_000_000:.1f} days these {len(members):,} accounts "
-        f"asked about equally often, {usual:,} times each in the middle",
+        f"asked about equally often, {usual:,} times by the median",
         "strangers who use one tool differ by more: the standard deviation of the logarithm of "
         f"their counts is at least {evenness.STRANGERS}",
         {"accounts": len(members), "median": usual, "spread": round(evenness.spread(totals), 4)},
@@ -195,33 +196,30 @@ def _partition(database: Database, members: Sequence[bytes]) -> Sign | None:
     )
 
 
-def _succession(database: Database, accounts: Mapping[bytes, known.Account]) -> Sign | None:
-    bans = sorted(one.banned for one in accounts.values() if one.banned is not None)
+def _succession(
+    database: Database, accounts: Mapping[bytes, known.Account], now: int
+) -> tuple[Sign | None, list[Link]]:
+    bans = {name: one.banned for name, one in accounts.items() if one.banned is not None}
     if not bans:
-        return None
-    # Before the log's first days nobody can be seen to begin.
+        return None, []
     begins = int(database.run("SELECT MIN(first) FROM accounts")[0][0])
-    bans = [time for time in bans if time - succession.SPAN >= begins]
-    before = behind = 0
-    last = 0
-    for time in bans:
-        if time < last + succession.SPAN:
-            continue  # newcomers count once
-        last = time
-        one, other = succession.newcomers(time, (each.first for each in accounts.values()))
-        before, behind = before + one, behind + other
-    found = succession.evidence(before, behind)
-    if not found:
-        return None
-    days = succession.SPAN // succession.DAY
-    return Sign(
+    first = {name: one.first for name, one in accounts.items()}
+    found, pairs = succession.trials(bans, first, begins, now)
+    strength = succession.evidence(found)
+    if not strength:
+        return None, []
+    tried = sum(number for number, _ in found.values())
+    followed = sum(real for _, real in found.values())
+    hours = succession.WINDOW // succession.HOUR
+    sign = Sign(
         "succession",
-        found,
-        f"in the {days} days behind bans of accounts with this work {behind:,} new accounts began "
-        f"it, and {before:,} in the {days} days before",
-        "newcomers to a kind of work come before a ban as often as behind it",
-        {"before": before, "behind": behind, "bans": len(bans)},
+        strength,
+        f"within {hours} hours of {followed:,} of {tried:,} bans of accounts with this work, "
+        "another account was first seen that does it",
+        f"the {succession.BEFORE} windows of equal length before each ban",
+        {"bans": tried, "followed": followed},
     )
+    return sign, [Link(one, other, "succession", 1.0) for one, other in pairs]
 
 
 def _handover(database: Database, members: Sequence[bytes]) -> Sign | None:

@@ -44,9 +44,8 @@ def evidence(counts: Sequence[int], spans: int) -> float:
         return 0.0
     logs = [math.log(count + 0.5) for count in counts]
     noise = [1 / (count + 0.5) for count in counts]
-    middle = math.fsum(logs) / len(logs)
-    apart = _normal(logs, noise, middle, STRANGERS)
-    found = mean([(_normal(logs, noise, middle, one) - apart) / math.log(10) for one in ONE_HAND])
+    apart = _normal(logs, noise, STRANGERS)
+    found = mean([(_normal(logs, noise, one) - apart) / math.log(10) for one in ONE_HAND])
     return max(-4.0, min(found, limit(spans)))
 
 
@@ -57,11 +56,20 @@ def spread(counts: Sequence[int]) -> float:
     return math.sqrt(math.fsum((one - middle) ** 2 for one in logs) / max(1, len(logs) - 1))
 
 
-def _normal(
-    logs: Sequence[float], noise: Sequence[float], middle: float, deviation: float
-) -> float:
-    """Return the log likelihood of values around a middle, each with a noise of its own."""
-    return math.fsum(
-        -0.5 * ((one - middle) ** 2 / (deviation**2 + own) + math.log(deviation**2 + own))
-        for one, own in zip(logs, noise, strict=True)
+def _normal(logs: Sequence[float], noise: Sequence[float], deviation: float) -> float:
+    """Return the log likelihood of values, whatever their middle, each with a noise of its own.
+
+    The middle is integrated out with one flat weight in all models, so that their ratio is that of
+    what does not depend on it, and an e-value for every middle (Lehmann and Romano, Testing
+    Statistical Hypotheses, chapter 6); at an estimate of it the ratio would be no e-value.
+    """
+    weights = [1 / (deviation**2 + own) for own in noise]
+    whole = math.fsum(weights)
+    middle = math.fsum(weight * one for weight, one in zip(weights, logs, strict=True)) / whole
+    return 0.5 * (
+        math.fsum(
+            math.log(weight) - weight * (one - middle) ** 2
+            for weight, one in zip(weights, logs, strict=True)
+        )
+        - math.log(whole)
     )

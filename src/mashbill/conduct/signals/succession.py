@@ -1,37 +1,62 @@
 """I: a new account goes on with the work of one that was banned.
 
-Of the accounts of the banned one's family, those that were first seen in the days after the ban are
-compared with those first seen in as many days before it. If the ban has nothing to do with them,
-a newcomer falls before or behind it with equal chance; where the family grows anyway, as a popular
-tool's does, it grew before, too.
+After each ban of a member it is asked whether another account of the group was first seen within
+:data:`WINDOW`; and the same of twelve windows of equal length before the ban, which are how often
+newcomers come to this kind of work anyway. If the ban has nothing to do with them, the window
+behind it has one no more often than the others. Bans in the first days of a log, when everybody is
+a newcomer, say nothing.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.evidence.betting import counted
+from mashbill.conduct.evidence.betting import among
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
-DAY = 86_400_000_000
-SPAN = 3 * DAY
-"""microseconds before and behind a ban in which newcomers count"""
-_SHARES = (0.75, 0.9, 0.97)
-
-
-def newcomers(banned: int, first: Iterable[int]) -> tuple[int, int]:
-    """Return how many were first seen before and behind a ban, of times in microseconds."""
-    before = behind = 0
-    for time in first:
-        before += banned - SPAN <= time < banned
-        behind += banned < time <= banned + SPAN
-    return before, behind
+HOUR = 3600 * 1_000_000
+WINDOW = 6 * HOUR
+"""microseconds behind a ban in which whoever goes on begins"""
+BEFORE = 12
+NEEDED = BEFORE * WINDOW
+"""microseconds before a ban that have to be known"""
 
 
-def evidence(before: int, behind: int) -> float:
-    """Return log10 of the e-value of newcomers before and behind a family's bans."""
-    if not before + behind:
-        return 0.0
-    return counted((before, behind), (0.5, 0.5), [(1 - share, share) for share in _SHARES])
+def trials(
+    bans: Mapping[bytes, int], first: Mapping[bytes, int], begins: int, ends: int
+) -> tuple[dict[int, tuple[int, int]], list[tuple[bytes, bytes]]]:
+    """Return how often the window behind a ban had a newcomer, and who followed whom.
+
+    Args:
+        bans: of members, when they were banned.
+        first: of members, when they were first seen.
+        begins: when the log begins.
+        ends: up to when it is known.
+
+    Returns:
+        windows with a newcomer -> (bans of which so many windows had one, those of them of which
+        the window behind did); and pairs (banned, newcomer).
+    """
+    found: dict[int, tuple[int, int]] = {}
+    pairs: list[tuple[bytes, bytes]] = []
+    for account, time in sorted(bans.items()):
+        if time - NEEDED < begins or time + WINDOW > ends:
+            continue
+        others = [(when, one) for one, when in first.items() if one != account]
+        hit = [_in(others, time + place * WINDOW) for place in range(-BEFORE, 1)]
+        count = sum(map(bool, hit))
+        tried, real = found.get(count, (0, 0))
+        found[count] = (tried + 1, real + bool(hit[-1]))
+        pairs += [(account, one) for one in hit[-1]]
+    return found, pairs
+
+
+def _in(others: Sequence[tuple[int, bytes]], begins: int) -> list[bytes]:
+    return sorted(one for when, one in others if begins < when <= begins + WINDOW)
+
+
+def evidence(found: Mapping[int, tuple[int, int]]) -> float:
+    """Return log10 of the e-value of newcomers behind bans."""
+    return among(found, BEFORE + 1, (0.3, 0.6, 0.9))

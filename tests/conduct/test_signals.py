@@ -1,0 +1,161 @@
+"""Each signal by itself: what it sees, what it does not, and that honest ways stay below."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests_laws import law
+
+from mashbill.conduct.signals import evenness, linkage, partition, replay, succession, wording
+from mashbill.conduct.signals.templates import families, in_all, phrasings, template
+
+HOUR = succession.HOUR
+
+
+def runs(*values):
+    return np.array(sorted(values), np.uint32)
+
+
+def test_newcomers_that_follow_bans_are_seen_and_a_steady_stream_is_not():
+    bans = {bytes([one]): (100 + 100 * one) * HOUR for one in range(5)}
+    behind = {bytes([50 + one]): time + HOUR for one, time in enumerate(bans.values())}
+    old = dict.fromkeys(bans, 0)
+    found, pairs = succession.trials(bans, {**old, **behind}, 0, 10**18)
+    assert found == {1: (5, 5)}
+    assert len(pairs) == 5
+    assert succession.evidence(found) > 4
+    steady = {bytes([60, one]): 5 * HOUR * one for one in range(200)}
+    found, _ = succession.trials(bans, {**old, **behind, **steady}, 0, 10**18)
+    assert succession.evidence(found) <= 0
+
+
+def test_bans_in_a_logs_first_days_say_nothing():
+    bans, first = {b"a": 10 * HOUR}, {b"a": 0, b"b": 11 * HOUR}
+    assert succession.trials(bans, first, 0, 10**18) == ({}, [])
+
+
+@law(40)
+@given(st.integers(0, 10**6))
+def test_counts_of_strangers_are_no_sign_on_average(seed):
+    draws = random.Random(seed)
+    total = 0.0
+    for _ in range(200):
+        middle = draws.uniform(3, 6)
+        counts = [
+            np.random.default_rng(draws.getrandbits(32)).poisson(
+                np.exp(draws.gauss(middle, evenness.STRANGERS))
+            )
+            for _ in range(6)
+        ]
+        total += 10 ** evidence_of(counts)
+    assert total / 200 < 4  # a mean of 1 in the long run, of a skewed number
+
+
+def evidence_of(counts):
+    return evenness.evidence([int(one) for one in counts], 18)
+
+
+def test_equal_shares_are_seen_and_bounded_by_the_days_they_were_seen():
+    even = [100, 96, 104, 99, 101, 97, 103, 100, 98, 102] * 3
+    assert evidence_of(even) == evenness.limit(18) == pytest.approx(4.0, abs=0.11)
+    assert evenness.evidence(even, 3) == evenness.limit(3) < 1.2
+    assert evenness.evidence(even[:3], 18) == 0
+    assert evidence_of([5, 300, 12, 90, 2000, 40, 7, 150]) < 0
+
+
+@pytest.mark.parametrize(
+    ("accounts", "pairs", "chosen_from", "least", "most"),
+    [
+        (20, 15, 20, 1.9, 2.0),  # a family, of which most share a card
+        (5, 4, 5000, 0.0, 0.0),  # five of many, found by their card
+        (20, 0, 20, 0.0, 0.0),
+        (300, 3, 300, 0.0, 0.0),  # as many as strangers would
+    ],
+)
+def test_what_is_shared_counts_by_how_it_was_found(accounts, pairs, chosen_from, least, most):
+    assert least <= linkage.evidence(accounts, pairs, 0.0, chosen_from) <= most
+
+
+def test_accounts_on_one_network_share_openly():
+    values = {b"a": b"card", b"b": b"card", b"c": b"card"}
+    assert linkage.by_value(values, dict.fromkeys(values, (b"n",))) == []
+    apart = {name: (name,) for name in values}
+    assert len(linkage.by_value(values, apart)) == 2
+    assert linkage.by_value(values, {}) == []  # where no network is known, nothing is
+
+
+def test_strangers_meet_and_a_dealt_queue_does_not():
+    draws = random.Random(3)
+    pool = range(4000)
+    strangers = [set(draws.sample(pool, 400)) for _ in range(12)]
+    honest = [set(draws.sample(pool, 400)) for _ in range(8)]
+    dealt = list(pool)
+    draws.shuffle(dealt)
+    queue = [set(dealt[400 * one : 400 * one + 400]) for one in range(8)]
+    assert partition.evidence(*partition.meetings(honest, strangers)) < 0
+    assert partition.evidence(*partition.meetings(queue, strangers)) == partition.LIMIT
+    assert partition.evidence(*partition.meetings(queue, [])) == 0
+
+
+def test_one_template_is_one_piece_of_evidence_however_often_it_runs():
+    one = [runs(1, 2, 3, 4, 5, 100 + place) for place in range(16)]
+    few = wording.evidence(one, one[:8], [True] * 8, 100, (0, 100))
+    many = wording.evidence(one, one[:8], [True] * 8, 1_000_000, (0, 1_000_000))
+    assert few == many < 3.5
+    other = [runs(*range(9 * place, 9 * place + 6)) for place in range(16)]
+    assert wording.evidence(other, other[:8], [True] * 8, 200, (0, 200)) > 6
+
+
+@law(40)
+@given(st.integers(20, 5000), st.integers(0, 3))
+def test_an_account_with_many_wordings_may_trip_now_and_then(prompts, trips):
+    sampled = [runs(*range(9 * place, 9 * place + 6)) for place in range(16)]
+    tripped = [runs(10**6 + place, 10**6 + 100) for place in range(trips)]
+    share = trips / prompts
+    found = wording.evidence(sampled, tripped, [False] * trips, prompts, (trips, 0))
+    assert found < 2.6 or share > 0.05
+
+
+def test_sealed_reasoning_of_two_answers_of_others_is_acted_on_and_moving_is_not():
+    assert replay.across_accounts(0) == 0
+    assert 2.6 < replay.across_accounts(1) < 4 <= replay.across_accounts(3)
+    assert replay.across_models(1) == 0
+    assert replay.across_models(1000) < 2.6
+
+
+def test_a_template_is_what_is_usual_and_needs_a_few_runs():
+    prompts = [runs(1, 2, 3, 4, 5, 6, 50 + place) for place in range(10)]
+    assert template(prompts).tolist() == [1, 2, 3, 4, 5, 6]
+    assert template(prompts[:3]).tolist() == []
+    assert template([runs(1, 2, 50 + place) for place in range(10)]).tolist() == []
+
+
+def test_families_do_not_grow_by_chains():
+    chain = {
+        bytes([place]): runs(*range(10 * place, 10 * place + 20)) for place in range(12)
+    }  # each is half of the next
+    found = families(chain, 2)
+    assert max(len(one) for one in found) <= 3
+    same = {bytes([place]): runs(*range(20), 900 + place) for place in range(12)}
+    assert [len(one) for one in families(same, 2)] == [12]
+
+
+@law(30)
+@given(st.permutations(range(8)))
+def test_families_do_not_depend_on_the_order_of_accounts(order):
+    named = {bytes([one]): runs(*range(20 * (one % 3), 20 * (one % 3) + 12)) for one in order}
+    assert families(named, 2) == families(dict(sorted(named.items())), 2)
+
+
+def test_kinds_of_prompts_are_counted_from_a_sample():
+    same = [runs(1, 2, 3, 4)] * 12
+    assert phrasings(same) == (1, 0)
+    assert in_all(same, 10**6) == 1
+    other = [runs(*range(9 * place, 9 * place + 6)) for place in range(10)]
+    assert in_all(other, 1000) == pytest.approx(1000)
+    assert in_all([], 5) == 0
+    for size in itertools.islice((3, 40, 4000), 3):
+        assert in_all(other[:3], size) <= size
