@@ -13,6 +13,7 @@ a hundredth of a service has. Seeds from 1 on are for here, from 101 on for deve
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import multiprocessing
 import random
@@ -45,27 +46,42 @@ SAMPLE = 2000
 """prompts that a guard of prompts is given"""
 FULL = (
     World("main", 1, 0.01),
-    World("people", 2, 0.06, 15, ("class", "tool", "surge", "curious", "family", "company",
-                                  "switcher")),
-    World("agents", 3, 0.05, 8, ("agent", "tutor", "redteam")),
-    World("offices", 4, 0.3, 2, ("organisation", "aggregator")),
-    World("bulk, written", 5, 0.04, 20, ("sft", "selfinstruct", "evolve", "translation")),
-    World("bulk, judged", 6, 0.04, 20, ("judging", "rubric", "retry")),
-    World("bulk, harness", 7, 0.03, 20, ("harness",)),
-)  # fmt: skip
+    World("people", 2, 0.1, 15, ("class", "surge", "curious", "family", "company", "switcher")),
+    World("agents", 3, 0.045, 8, ("agent",)),
+    World("tutors", 4, 0.2, 8, ("tutor",)),
+    World("organisations", 5, 0.3, 3, ("organisation",)),
+    World("sft", 6, 0.05, 20, ("sft",)),
+    World("rubric", 7, 0.06, 20, ("rubric",)),
+    World("judging", 8, 0.05, 20, ("judging",)),
+    World("evolve", 9, 0.06, 20, ("evolve",)),
+    World("selfinstruct", 10, 0.05, 20, ("selfinstruct",)),
+    World("translation", 11, 0.05, 20, ("translation",)),
+    World("aggregators", 12, 1.0, 2, ("aggregator",)),
+    World("retry", 13, 0.1, 20, ("retry",)),
+    World("harness", 14, 0.03, 20, ("harness",)),
+    World("red teams", 15, 0.1, 20, ("redteam",)),
+)
+"""the first with all there is; others with honest kinds of which it has fewer than 3,000 accounts,
+as many as the time allows, the cheapest first"""
 QUICK = (
-    World("main", 101, 0.0005, 8),
-    World("people", 102, 0.003, 4, ("class", "curious", "family", "company", "switcher")),
-    World("bulk", 103, 0.0003, 4, BULK),
+    World("main", 101, 0.0002, 5),
+    World("people", 102, 0.002, 4, ("class", "curious", "family", "company", "switcher")),
+    World("bulk", 103, 0.0002, 4, BULK),
 )
-CONTROLS = World("controls", 8, 0.001, 10)
+CONTROLS = World("controls", 16, 0.0005, 8)
 QUICK_CONTROLS = World(
-    "controls", 104, 0.0001, 5, ("chat", "tool", "sft", "hydra", "rotation", "coaxed")
+    "controls", 104, 0.00005, 4, ("chat", "tool", "sft", "hydra", "rotation", "coaxed")
 )
+MINUTES = 42.0
+"""after which no other world is begun"""
 
 
-def world_alone(world: World, folder: Path) -> Outcome:
-    """Make, scan and forget a world."""
+def world_alone(world: World, folder: Path, until: float) -> Outcome:
+    """Make, scan and forget a world, if there is time; ``until`` is of the clock on the wall."""
+    if time.time() > until:
+        outcome = Outcome(world, problem="left out, since there was no time for it")
+        outcome.when = {"review": {}, "act": {}}
+        return outcome
     outcome = scan(world, folder, made(world, folder))
     shutil.rmtree(folder)
     return outcome
@@ -119,27 +135,31 @@ def by_rivals(folder: Path, outcome: Outcome) -> dict[str, Any]:
 
 
 def told_pairs(truth: list[Any], found: Found, name: str | None = None) -> dict[str, Any]:
-    """Return precision and recall by pairs."""
+    """Return precision and recall by pairs; precision also where a campaign is one cluster."""
     one = of_campaign(truth, found.groups, name)
     return {
-        "joined": one.joined,
-        "true": one.true,
-        "both": one.both,
+        **dataclasses.asdict(one),
         "precision": one.precision,
         "recall": one.recall,
+        "precision_campaign": of_campaign(truth, found.groups, name, by_kind=True).precision,
     }
 
 
-def by_us(folder: Path, outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return our own findings by the same measures, and pairs by campaign."""
+def by_us(folder: Path, outcome: Outcome) -> dict[str, Any]:
+    """Return our own findings by the same measures."""
     served = rows_of(folder).served
     told = {}
     for tier in ("review", "act"):
         found = outcome.found(tier)
         told[f"mashbill, {tier}"] = summary(outcome.truth, found, served)
         told[f"mashbill, {tier}"]["pairs"] = told_pairs(outcome.truth, found)
+    return told
+
+
+def by_campaign(outcome: Outcome) -> dict[str, Any]:
+    """Return our pairs by campaign."""
     names = sorted({one.kind for one in outcome.truth if not one.honest})
-    return told, {name: told_pairs(outcome.truth, outcome.found("review"), name) for name in names}
+    return {name: told_pairs(outcome.truth, outcome.found("review"), name) for name in names}
 
 
 def by_honeypot(folder: Path, outcome: Outcome, told: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +231,9 @@ def main() -> None:
     parser.add_argument("--honeypot", default="", help="python of an environment with honeypotllm")
     parser.add_argument("--unmimic", default="", help="python of an environment with unmimic")
     parser.add_argument("--prompts", type=Path, help="folder of prompts that were held out")
+    parser.add_argument(
+        "--minutes", type=float, default=MINUTES, help="after which no other world is begun"
+    )
     parser.add_argument("--folder", type=Path, help="where logs are written; they need 8 GB")
     given = parser.parse_args()
     begun = time.monotonic()
@@ -230,47 +253,54 @@ def measured_in(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     worlds = QUICK if given.quick else FULL
     small = QUICK_CONTROLS if given.quick else CONTROLS
     home = folder / "main"
+    until = time.time() + 60 * given.minutes
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context, max_tasks_per_child=1) as pool:
         making = pool.submit(made, worlds[0], home)
         control = pool.submit(controls, small, folder / "controls")
         told = making.result()
         scanning = pool.submit(scan, worlds[0], home, told, keep=True)
+        events = home / "events.jsonl"
+        peer = pool.submit(run_peer, "honeypot", given.honeypot, "honeypot.py", events, 1200)
+        guard = pool.submit(guarded, home, worlds[0].seed, given.unmimic)
         others = [
-            pool.submit(world_alone, world, folder / f"world-{number}")
+            pool.submit(world_alone, world, folder / f"world-{number}", until)
             for number, world in enumerate(worlds[1:])
         ]
-        events = home / "events.jsonl"
-        peer = pool.submit(run_peer, "honeypot", given.honeypot, "honeypot.py", events, 1500)
         main_world = scanning.result()
         guessing = pool.submit(by_rivals, home, main_world)
-        drawn = sample(home, worlds[0].seed)
-        guard = pool.submit(run_peer, "unmimic", given.unmimic, "peer_unmimic.py", drawn, 600)
         outcomes = [main_world, *(one.result() for one in others)]
-        detectors, joined = by_us(home, main_world)
-        detectors |= guessing.result()
-        detectors["honeypotllm 0.1.3, by default"] = by_honeypot(home, main_world, peer.result())
-        detectors["unmimic 0.1.0, a sample of prompts"] = guarded(guard.result())
+        detectors = {
+            **by_us(home, main_world),
+            **guessing.result(),
+            "honeypotllm 0.1.3": by_honeypot(home, main_world, peer.result()),
+            "unmimic 0.1.0": guard.result(),
+        }
         report = {
             "quick": given.quick,
             "main": about(main_world),
-            "worlds": len(worlds) - 1,
             "detectors": detectors,
-            "pairs": joined,
+            "pairs": by_campaign(main_world),
             "honest": honest_kinds(outcomes),
             "scan": scan_figures(main_world),
             "controls": control_figures(control, outcomes),
             "problems": {one.world.name: one.problem for one in outcomes if one.problem},
-            "costs": {
-                one.world.name: {
-                    "rows": one.rows, "simulating": one.simulating, "scanning": one.scanning
-                }
-                for one in outcomes
-            },
-        }  # fmt: skip
+            "worlds": [costs(one) for one in outcomes],
+        }
     if given.prompts:
         report["prompts"] = held_out(given.prompts)
     return report
+
+
+def costs(outcome: Outcome) -> dict[str, Any]:
+    """Return what a world was, and the seconds of a processor that it took."""
+    return {
+        **dataclasses.asdict(outcome.world),
+        "rows": outcome.rows,
+        "accounts": len(outcome.truth),
+        "simulating": outcome.simulating,
+        "scanning": outcome.scanning,
+    }
 
 
 def about(outcome: Outcome) -> dict[str, Any]:
@@ -286,13 +316,15 @@ def about(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def guarded(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what unmimic came to in a form that the table has a row for."""
+def guarded(folder: Path, seed: int, python: str) -> dict[str, Any]:
+    """Return what unmimic comes to on a sample of prompts; it says nothing of accounts."""
+    if not python:
+        return {"not_run": "no environment was named; see --unmimic"}
+    told = run_peer("unmimic", python, "peer_unmimic.py", sample(folder, seed), 600)
     if "not_run" in told:
         return told
-    counts = told["counts"]
-    said = "; ".join(f"{who}: {one}" for who, one in counts.items())
-    return {"not_run": f"as a detector of accounts, which it is not; of prompts {said}"}
+    said = "; ".join(f"{who}: {one}" for who, one in told["counts"].items())
+    return {"not_run": f"on accounts, of which it says nothing; on prompts: {said}", **told}
 
 
 def scan_figures(outcome: Outcome) -> dict[str, Any]:

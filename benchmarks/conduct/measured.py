@@ -184,17 +184,32 @@ def pairs(labels: Sequence[str | None], groups: Sequence[Sequence[int]]) -> Pair
 
 
 def of_campaign(
-    truth: Sequence[Truth], groups: Sequence[Sequence[int]], name: str | None = None
+    truth: Sequence[Truth],
+    groups: Sequence[Sequence[int]],
+    name: str | None = None,
+    *,
+    by_kind: bool = False,
 ) -> Pairs:
     """Count the pairs of one campaign, or of all.
 
     Of one campaign, only its own accounts and clusters count: its precision says whether its
     clusters are told from each other, and not whether strangers are among them.
+
+    Args:
+        truth: of all accounts.
+        groups: accounts that are said to act as one.
+        name: of the campaign; all if None.
+        by_kind: whether a campaign is one cluster, and not each of its operators.
     """
+    labels = [
+        None
+        if one.honest or name not in (None, one.kind)
+        else (one.kind if by_kind else one.cluster)
+        for one in truth
+    ]
     if name is None:
-        return pairs([None if one.honest else one.cluster for one in truth], groups)
+        return pairs(labels, groups)
     own = {place for place, one in enumerate(truth) if one.kind == name and not one.honest}
-    labels = [one.cluster if place in own else None for place, one in enumerate(truth)]
     return pairs(labels, [[one for one in group if one in own] for group in groups])
 
 

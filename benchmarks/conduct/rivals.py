@@ -30,7 +30,11 @@ def key_limit(rows: Rows, truth: Sequence[Truth]) -> Found:
     rank = _ranks(account.astype(np.int64) * (1 << 20) + (day - day.min()))
     last = rank == _sizes(account.astype(np.int64) * (1 << 20) + (day - day.min())) - 1
     chat = np.array([one.kind == "chat" for one in truth])[account]
-    limit = np.quantile(rank[last & chat] + 1, 0.999) if (last & chat).any() else np.inf
+    limit = (
+        np.quantile(rank[last & chat] + 1, 0.999, method="higher")
+        if (last & chat).any()
+        else np.inf
+    )
     return Found(_first(account, rows.time[at], rank + 1 > limit))
 
 

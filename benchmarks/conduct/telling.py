@@ -6,11 +6,6 @@ from typing import Any
 
 WHOLE = 28.8e6
 """exchanges of the largest campaign that is reported"""
-REACH = {
-    "act": 0.001, "review": 0.01, "found": 0.9, "before": 0.05, "precision": 0.99, "recall": 0.85,
-    "rate": 5000, "hours": 2,
-}  # fmt: skip
-"""what issue 17 asks for"""
 
 
 def share(value: float | None, digits: int = 1) -> str:
@@ -26,8 +21,8 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def told(report: dict[str, Any]) -> str:
     """Return all of a report."""
-    parts = [_head(report), _side_by_side(report), _honest(report), _campaigns(report)]
-    parts += [_scan(report), _controls(report)]
+    parts = [_head(report), _reach(report), _side_by_side(report), _honest(report)]
+    parts += [_campaigns(report), _scan(report), _controls(report)]
     if "prompts" in report:
         parts.append(_prompts(report["prompts"]))
     return "\n\n".join(parts) + "\n"
@@ -40,17 +35,80 @@ def _head(report: dict[str, Any]) -> str:
         if main["scored"]
         else "There is no model of texts: J and X by wording cannot be found."
     )
+    findings = ", ".join(f"{kind} {number}" for kind, number in main["findings"].items())
     text = (
         f"# Conduct ({report['machine']['date']}"
         f"{', quick: of a development seed, not to be quoted' if report['quick'] else ''})\n\n"
         f"One log of {main['rows']:,} rows and {main['accounts']:,} accounts (seed {main['seed']}, "
         f"scale {main['scale']}), {share(main['abusive'])} of them abusive; honest kinds with few "
-        f"accounts there have more in {report['worlds']} other worlds. "
-        f"{scored} "
+        f"accounts there have more in {len(report['worlds']) - 1} other worlds. {scored} "
+        f"Findings at review or above: {findings or 'none'}. "
         f"The run took {report['minutes']:.0f} minutes on this machine."
     )
     problems = [f"**{name}: {what}**" for name, what in report["problems"].items()]
     return "\n\n".join([text, *problems])
+
+
+def _reach(report: dict[str, Any]) -> str:
+    """Return what the issue asks for, beside what was measured."""
+    review, act = (report["detectors"][f"mashbill, {tier}"] for tier in ("review", "act"))
+    told = {name: one for name, one in review["campaigns"].items() if name != "adaptive"}
+    least = min(told, key=lambda name: told[name]["found"] / told[name]["accounts"])
+    late = max(told, key=lambda name: told[name]["before_cluster"])
+    joined, one = review["pairs"], report["scan"]
+    memory = [each["peak_mib"] for each in one["quarters"]] or [0.0]
+    rows = [
+        ["honest accounts acted on, worst kind", "0.1%", _worst(report, "act")],
+        ["honest accounts reviewed, worst kind", "1%", _worst(report, "review")],
+        ["accounts of campaigns found, at review", "90%",
+         (f"{share(review['found'])}; least of {least}, "
+         f"{share(told[least]['found'] / told[least]['accounts'])}")],
+        ["the same, at act", "", share(act["found"])],
+        ["of the adaptive campaign, at review, at act", "as it is",
+         f"{share(review['adaptive'])}, {share(act['adaptive'])}"],
+        ["served before a cluster is found", "5%",
+         (f"{share(review['before_cluster'])}; most of {late}, "
+         f"{share(told[late]['before_cluster'])}")],
+        ["served before an account itself is found", "", share(review["before"])],
+        ["precision by pairs; with a campaign as one cluster", "0.99",
+         f"{_part(joined['precision'])}; {_part(joined['precision_campaign'])}"],
+        ["recall by pairs", "0.85", _part(joined["recall"])],
+        *_reach_of_prompts(report.get("prompts", {})),
+        ["rows a second of a core", "5,000", f"{one['rate']:,.0f}"],
+        ["memory, from a quarter of the log to all of it", "flat",
+         f"{memory[0]:,.0f} to {memory[-1]:,.0f} MiB"],
+        [f"hours for {WHOLE / 1e6:.1f} million rows, one core", "2", f"{one['hours']:.2f}"],
+    ]  # fmt: skip
+    return "## What was asked for\n\n" + table(["", "asked", "measured"], rows)
+
+
+def _worst(report: dict[str, Any], tier: str) -> str:
+    """Return the honest kind of which most is held at a tier; red teams apart, who do send J."""
+    kinds = {name: one for name, one in report["honest"].items() if one["accounts"]}
+    others = [name for name in kinds if name != "redteam"]
+    if not others:
+        return "-"
+    most = max(others, key=lambda name: kinds[name][tier] / kinds[name]["accounts"])
+    loose = max(others, key=lambda name: kinds[name][f"{tier}_upper"])
+    one = kinds[most]
+    red = kinds.get("redteam")
+    apart = f"; red teams {red[tier]} of {red['accounts']}" if red else ""
+    return (
+        f"{most} {one[tier]} of {one['accounts']:,} ({share(one[tier] / one['accounts'], 2)}); "
+        f"largest bound {share(kinds[loose][f'{tier}_upper'], 2)} ({loose}){apart}"
+    )
+
+
+def _reach_of_prompts(report: dict[str, Any]) -> list[list[str]]:
+    if "x" not in report:
+        return []
+    x, benign, j, plain = (report[name]["single"]["1%"] for name in ("x", "benign", "j", "jbenign"))
+    return [
+        ["X, prompts of unseen families at the 1% level", "95%", share(x["over"] / x["of"])],
+        ["the same level, hard benign neighbours", "3%", share(benign["over"] / benign["of"])],
+        ["J, prompts of unseen methods at the 1% level", "by method", share(j["over"] / j["of"])],
+        ["the same level, benign neighbours", "", share(plain["over"] / plain["of"])],
+    ]
 
 
 def _side_by_side(report: dict[str, Any]) -> str:

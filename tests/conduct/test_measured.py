@@ -25,6 +25,7 @@ try:
         upper,
         worst,
     )
+    from rivals import addresses, key_limit, one_prompt, some_prompts
 finally:
     sys.path.pop(0)
 
@@ -106,6 +107,11 @@ def test_two_clusters_in_one_finding_are_not_precise():
     assert of_campaign(TRUTH, [(4, 5, 6)], "hydra").precision == pytest.approx(1 / 3)
 
 
+def test_operators_of_one_campaign_may_be_taken_for_one():
+    assert of_campaign(TRUTH, [(4, 5, 6)], by_kind=True).precision == 1.0
+    assert of_campaign(TRUTH, [(4, 5, 6)]).precision == pytest.approx(1 / 3)
+
+
 def test_a_campaign_by_itself_counts_no_strangers():
     one = of_campaign(TRUTH, [(4, 5, 0, 7)], "hydra")
     assert (one.joined, one.true, one.both) == (1, 1, 1)
@@ -136,3 +142,43 @@ def test_pairs_are_those_that_are_counted_one_by_one(labels, groups):
 def test_shares_over_a_level_are_told_of_each_family_and_of_all():
     scores = np.array([0.5, 1.0, 2.0])
     assert shares_over(scores, ["a", "b", "b"], 1.0) == {"": [2, 3], "a": [0, 1], "b": [2, 2]}
+
+
+class Log:
+    """Rows of exchanges, all of them answered: (account, time, what else)."""
+
+    def __init__(self, rows, **columns):
+        account, time = zip(*rows, strict=True)
+        self.account, self.time = np.array(account, np.int32), np.array(time, np.int64)
+        self.is_exchange = self.is_served = np.ones(len(rows), bool)
+        self.columns = {name: np.array(one) for name, one in columns.items()}
+
+    def codes(self, name):
+        return self.columns[name]
+
+    def numbers(self, name, default):
+        return self.columns.get(name, np.full(len(self.time), default, float))
+
+
+def test_a_limit_names_an_account_at_the_request_that_goes_over_it_in_a_day():
+    day = 86_400_000_000
+    # Chat asks twice a day at most; account 4 three times, over two days first.
+    rows = [(0, 1), (0, 2), (1, 3), (4, 4), (4, 5), (4, day + 1), (4, day + 2), (4, day + 3)]
+    assert key_limit(Log(rows), TRUTH).when == {4: day + 3}
+
+
+def test_accounts_at_one_address_are_joined_through_others_and_named_when_they_are_three():
+    log = Log([(0, 1), (1, 2), (1, 3), (2, 4), (5, 5), (6, 6)], address=[7, 7, 8, 8, 9, -1])
+    found = addresses(log, "address")
+    assert found.when == {0: 4, 1: 4, 2: 4}
+    assert found.groups == [(0, 1, 2)]
+
+
+def test_one_prompt_is_enough_for_one_rival_and_a_share_of_many_for_another():
+    log = Log(
+        [(0, 1), (4, 2), (0, 3), (4, 4), (4, 5), (0, 6), (0, 7)],
+        jailbreak=[0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 5.0],
+        extraction=[0.0] * 7,
+    )
+    assert one_prompt(log, 3.0, 9.0).when == {0: 7, 4: 2}
+    assert some_prompts(log, 3.0, 9.0, share=0.3, least=3).when == {4: 5}
