@@ -1,7 +1,7 @@
 """What must be so whatever a detector finds: the same from the same log, nothing from shuffled one.
 
 * A second scan of a log gives the same cases, byte for byte.
-* A scan that is ended half-way and taken up by another process gives the same cases.
+* A scan that ends half-way and is taken up from its state gives the same cases.
 * With account labels permuted over the rows, while key, card, address and prompt stay with their
   row, no accounts are said to act as one.
 """

@@ -46,8 +46,8 @@ SAMPLE = 2000
 """prompts that a guard of prompts is given"""
 FULL = (
     World("main", 1, 0.01),
-    World("people", 2, 0.1, 15, ("class", "surge", "curious", "family", "company", "switcher")),
-    World("agents", 3, 0.045, 8, ("agent",)),
+    World("people", 2, 0.125, 15, ("class", "surge", "curious", "family", "company", "switcher")),
+    World("agents", 3, 0.05, 8, ("agent",)),
     World("tutors", 4, 0.2, 8, ("tutor",)),
     World("organisations", 5, 0.3, 3, ("organisation",)),
     World("sft", 6, 0.05, 20, ("sft",)),
@@ -56,7 +56,7 @@ FULL = (
     World("evolve", 9, 0.06, 20, ("evolve",)),
     World("selfinstruct", 10, 0.05, 20, ("selfinstruct",)),
     World("translation", 11, 0.05, 20, ("translation",)),
-    World("aggregators", 12, 1.0, 2, ("aggregator",)),
+    World("aggregators", 12, 1.05, 2, ("aggregator",)),
     World("retry", 13, 0.1, 20, ("retry",)),
     World("harness", 14, 0.03, 20, ("harness",)),
     World("red teams", 15, 0.1, 20, ("redteam",)),

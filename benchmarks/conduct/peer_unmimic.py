@@ -47,7 +47,7 @@ def main() -> None:
         told = judged(rows)
     except Exception as error:  # noqa: BLE001 - the reason is what is reported
         first = str(error).strip().splitlines() or [""]
-        told = {"not_run": f"{type(error).__name__}: {first[0][:200]}"}
+        told = {"not_run": f"{type(error).__name__}: {first[0][:90]}"}
     Path(sys.argv[2]).write_text(json.dumps(told))
 
 
