@@ -223,7 +223,7 @@ def _controls(report: dict[str, Any]) -> str:
         [(f"a second scan of {one['rows']:,} rows gives the same {one['cases']} cases, "
             "byte for byte"),
          _yes(one["again_same"])],
-        ["a scan that ends half-way and is taken up from its state gives the same", _yes(one["cut_same"])],
+        ["a scan that ends half-way and goes on from its state: the same", _yes(one["cut_same"])],
         [f"findings that join accounts: {one['joint']}; with account labels permuted",
          str(one["shuffled_joint"])],
         ["accounts of bulk pipelines that are held for anything, of all worlds",
