@@ -1,11 +1,14 @@
 """Classifiers that learn from letters, and from a column of any name."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mashbill.core.errors import InputError
 from mashbill.models.letter_features import learned_letters
-from mashbill.models.linear import LETTERS, LinearPredictor, vectorizer, write_linear
+from mashbill.models.linear import LETTERS, LinearPredictor, linear_model, vectorizer, write_linear
 from mashbill.train.classifier import ClassifierSpec
 
 
@@ -42,3 +45,16 @@ def test_a_model_of_letters_reads_as_it_was_written(tmp_path):
 def test_rule_three_needs_its_letters():
     with pytest.raises(ValueError, match="letters"):
         vectorizer(1024, LETTERS)
+
+
+def test_weights_of_letters_are_not_taken_over(tmp_path):
+    tensors = {
+        "weights": np.zeros((1, 1024), np.float32),
+        "bias": np.zeros(1, np.float32),
+        "idf": np.ones(1024, np.float32),
+        "letters": learned_letters(["some text"]),
+    }
+    model = write_linear(tmp_path, tensors, ["no", "yes"], 1.0, LETTERS)
+    ctx = SimpleNamespace(name="smaller", predictor={"base": model}.get)
+    with pytest.raises(InputError, match="not taken"):
+        linear_model(ctx, "base")
