@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -243,6 +244,13 @@ ARGUMENTS = {
     "run": ["RECIPE"],
     "conduct statement": ["--to", "TO"],
     "conduct audit": ["STATEMENT"],
+    "conduct scan": ["LOG", "--folder", "TO"],
+    "conduct cases": ["--folder", "CONDUCT"],
+    "conduct case": ["CASE", "--to", "TO"],
+    "conduct explain": ["CASE"],
+    "conduct derive": ["CASE", "--log", "LOG", "--folder", "CONDUCT"],
+    "conduct serve": ["--upstream", "nowhere", "--folder", "TO"],
+    "conduct simulate": ["TO", "--scale", "0.0001", "--days", "1", "--kind", "family"],
     "signers add": ["0" * 64],
     "signers remove": ["0" * 64],
     "journal prune": ["--before", "2020-01-01"],
@@ -255,7 +263,7 @@ ARGUMENTS = {
     "overlap": ["half", "rest"],
     "compare": ["half", "rest"],
 }
-NEEDS = {"catalogue import": {"hub"}}
+NEEDS = {"catalogue import": {"hub"}, "conduct serve": {"api"}}
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +285,20 @@ def places(tmp_path_factory):
         call[-1] = str(folder / call[-1])
         done = CliRunner().invoke(app, [*call, "--store", str(store.root)])
         assert done.exit_code == 0, done.output
+    log, conduct = folder / "log.jsonl", folder / "conduct"
+    asked = [
+        {"id": f"{who}{turn}", "time": f"2026-11-{day + turn:02}T08:00:00Z", "account": who,
+         "text": f"ask {turn}", key: [f"sealed-{turn}" * 9]}
+        for who, day, key in (("maker", 1, "blobs_out"), ("other", 9, "blobs_in"))
+        for turn in range(4)
+    ]  # fmt: skip
+    log.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    done = CliRunner().invoke(app, ["conduct", "scan", str(log), "--folder", str(conduct)])
+    assert done.exit_code == 3, done.output
     return {
+        "LOG": log,
+        "CONDUCT": conduct,
+        "CASE": max((conduct / "cases").glob("*.json")),
         "STORE": store.root,
         "RECIPE": folder / "r" / "some.toml",
         "CALLS": folder / "calls.jsonl",

@@ -19,6 +19,7 @@ from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import Levels
 from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
 from mashbill.core.errors import InputError
+from mashbill.core.extras import needs
 from mashbill.core.ledger import Signer
 
 if TYPE_CHECKING:
@@ -215,6 +216,9 @@ def serve(
     Raises:
         InputError: if settings are wrong, or nothing says which service is passed on to.
     """
+    with needs("a gateway", "api"):
+        import aiohttp  # noqa: F401 - only asked whether it is there
+
     from mashbill.conduct.gateway.serving import serve as serve_gateway
     from mashbill.conduct.gateway.settings import Settings, read_settings
     from mashbill.conduct.scan.live import Live

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-NULL = (0.9795, 0.02, 0.0005)
+NULL = (0.946, 0.05, 0.004)
 """probabilities that a template of an honest account passes no level, the first, the second"""
 PARTS = (0.35, 0.65)
 """of what an abuser's prompts trip, by level"""
