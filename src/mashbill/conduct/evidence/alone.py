@@ -42,9 +42,8 @@ def wordings(
                 trips,
             )
             plain = (
-                f"{sum(trips):,} of {one.scored:,} prompts of this account have the wording of a "
-                f"prompt that {does}; {trips[1]:,} of them have it beyond doubt of the kind that "
-                "honest prompts give"
+                f"{sum(trips):,} of {one.scored:,} prompts of this account are worded like one that "
+                f"{does}; {trips[1]:,} of them so plainly that honest prompts next to never are"
             )
             yield Weighed(
                 kind,
