@@ -42,7 +42,7 @@ def wordings(
                 trips,
             )
             plain = (
-                f"{sum(trips):,} of {one.scored:,} prompts of this account are worded like one that "
+                f"{sum(trips):,} of {one.scored:,} prompts of this account read like one that "
                 f"{does}; {trips[1]:,} of them so plainly that honest prompts next to never are"
             )
             yield Weighed(
