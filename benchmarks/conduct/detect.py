@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +73,7 @@ CONTROLS = World("controls", 16, 0.0005, 8)
 QUICK_CONTROLS = World(
     "controls", 104, 0.00005, 4, ("chat", "tool", "sft", "hydra", "rotation", "coaxed")
 )
-MINUTES = 42.0
+MINUTES = 40.0
 """after which no other world is begun"""
 
 
@@ -208,17 +209,20 @@ def honest_kinds(outcomes: list[Outcome]) -> dict[str, dict[str, Any]]:
     told = {}
     for kind in (*HONEST, "chat"):
         number = acted = reviewed = 0
+        why: Counter[str] = Counter()
         for outcome in outcomes:
             own = {at for at, one in enumerate(outcome.truth) if one.honest and one.kind == kind}
             number += len(own)
             acted += len(own & outcome.when["act"].keys())
             reviewed += len(own & outcome.when["review"].keys())
+            why.update(outcome.why[at] for at in own & outcome.why.keys())
         told[kind] = {
             "accounts": number,
             "act": acted,
             "act_upper": upper(acted, number),
             "review": reviewed,
             "review_upper": upper(reviewed, number),
+            "why": dict(sorted(why.items())),
             "rows_each": sum(one.exchanges.get(kind, 0) for one in outcomes) / max(1, number),
         }
     return told

@@ -80,6 +80,8 @@ class Outcome:
     """tier -> account -> when it was first held at that tier or above"""
     groups: dict[str, list[tuple[int, ...]]] = field(default_factory=dict)
     """tier -> findings about several accounts that reached it, as they were last held"""
+    why: dict[int, str] = field(default_factory=dict)
+    """account -> which of J, X, I, L it is held for at review or above, in the order of letters"""
     kinds: dict[str, int] = field(default_factory=dict)
     """findings of J, X, I, L at review or above"""
     quarters: list[dict[str, float]] = field(default_factory=list)
@@ -210,6 +212,9 @@ def told_by(outcome: Outcome, held: list[Held], places: dict[bytes, int]) -> Non
         if TIERS.index(one.tier) >= TIERS.index("review"):
             kind = one.weighed.kind
             outcome.kinds[kind] = outcome.kinds.get(kind, 0) + 1
+            for account in one.weighed.accounts:
+                place = places[account]
+                outcome.why[place] = "".join(sorted({*outcome.why.get(place, ""), kind}))
 
 
 def rows_of(folder: Path) -> Rows:

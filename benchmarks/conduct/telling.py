@@ -161,13 +161,14 @@ def _honest(report: dict[str, Any]) -> str:
             f"{one['act']}", share(one["act"] / one["accounts"], 2), share(one["act_upper"], 2),
             f"{one['review']}", share(one["review"] / one["accounts"], 2),
             share(one["review_upper"], 2),
+            ", ".join(f"{kinds} {number}" for kinds, number in one["why"].items()),
         ]
         for kind, one in report["honest"].items()
         if one["accounts"]
     ]  # fmt: skip
     head = [
         "honest kind", "accounts", "rows each", "acted on", "share", "at most", "reviewed or more",
-        "share", "at most",
+        "share", "at most", "for",
     ]  # fmt: skip
     return (
         "## Honest accounts, by kind\n\n"
