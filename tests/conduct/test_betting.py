@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 
-from mashbill.conduct.evidence.betting import SHARES, among, counted, discovered, graded, mean, odds
+from mashbill.conduct.evidence.betting import among, counted, discovered, graded, mean, odds
+
+SHARES = (0.02, 0.1, 0.4, 0.8)
 
 
 @law(30)

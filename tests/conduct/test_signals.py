@@ -109,14 +109,28 @@ def test_one_template_is_one_piece_of_evidence_however_often_it_runs():
     assert wording.evidence(other, other[:8], [True] * 8, 200, (0, 200)) > 6
 
 
+def test_every_alternative_has_more_trips_than_any_honest_account():
+    for parts in wording.PARTS:
+        for share in wording.SHARES:
+            ratios = [
+                other / own
+                for own, other in zip(
+                    wording.NULL, [1 - share, *(share * one for one in parts)], strict=True
+                )
+            ]
+            assert ratios[0] < min(ratios[1:])
+
+
 @law(40)
-@given(st.integers(20, 5000), st.integers(0, 3))
-def test_an_account_with_many_wordings_may_trip_now_and_then(prompts, trips):
+@given(st.integers(1, 5000), st.floats(0, 1), st.floats(0, 1))
+def test_fewer_trips_than_an_honest_account_may_have_never_speak_against_it(prompts, first, second):
+    low = int(prompts * first * wording.NULL[1])
+    high = int(prompts * second * wording.NULL[2])
     sampled = [runs(*range(9 * place, 9 * place + 6)) for place in range(16)]
-    tripped = [runs(10**6 + place, 10**6 + 100) for place in range(trips)]
-    share = trips / prompts
-    found = wording.evidence(sampled, tripped, [False] * trips, prompts, (trips, 0))
-    assert found < 2.6 or share > 0.05
+    tripped = [runs(*range(10**6 + 9 * place, 10**6 + 9 * place + 6)) for place in range(8)]
+    tripped = tripped[: low + high]
+    highs = [place < high for place in range(len(tripped))]
+    assert wording.evidence(sampled, tripped, highs, prompts, (low, high)) < 1.3
 
 
 def test_sealed_reasoning_of_two_answers_of_others_is_acted_on_and_moving_is_not():

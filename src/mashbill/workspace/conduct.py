@@ -17,6 +17,7 @@ from mashbill.conduct.scan.office import CASES, Office
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import Levels
+from mashbill.conduct.signals import wording
 from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
@@ -57,9 +58,9 @@ class Scanned:
 
 
 def levels() -> Levels:
-    """Return from which scores of the shipped model of texts a prompt trips."""
+    """Return from which scores of the shipped model of texts a prompt trips, and does plainly."""
     return Levels(
-        (THRESHOLDS["jailbreak"]["1%"], THRESHOLDS["jailbreak"]["0.1%"]),
+        wording.JAILBREAK,
         (THRESHOLDS["extraction"]["1%"], THRESHOLDS["extraction"]["0.1%"]),
     )
 

@@ -15,9 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""of an account's prompts that are what a signal looks for, as the alternatives have it"""
-
 
 def mean(logs: Sequence[float]) -> float:
     """Return log10 of the mean of e-values that are given as log10."""
@@ -32,9 +29,9 @@ def counted(
 ) -> float:
     """Return log10 of an e-value for counts of outcomes, against probabilities of the null.
 
-    The likelihood ratio of a mixture of alternatives, each of one weight. Where the null allows
-    any probabilities that are nearer to the first outcome, the first is the common one: an
-    alternative that raises the others is valid against all of them.
+    The likelihood ratio of a mixture of alternatives, each of one weight. Where the null says only
+    that every outcome but the first has at most some probability, it is valid against all that do,
+    if each alternative raises the others by more than it raises the first.
 
     Args:
         seen: how often each outcome was seen; need not be whole numbers.

@@ -53,7 +53,11 @@ def parameters(levels: Levels) -> dict[str, Any]:
         },
         "tiers": [NOTE, REVIEW, ACT],
         "false_discoveries": LEVEL,
-        "wording": {"null": list(wording.NULL), "parts": list(wording.PARTS)},
+        "wording": {
+            "null": list(wording.NULL),
+            "shares": list(wording.SHARES),
+            "parts": [list(parts) for parts in wording.PARTS],
+        },
         "templates": [shapes.USUAL, shapes.LEAST, shapes.RUNS, shapes.ALIKE, shapes.SAME],
         "handover": [handover.WITHIN, handover.QUIET, handover.BEFORE],
         "evenness": [evenness.STRANGERS, list(evenness.ONE_HAND), evenness.LEAST],

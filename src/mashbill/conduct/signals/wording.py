@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.evidence.betting import SHARES, counted, graded
+from mashbill.conduct.evidence.betting import counted, graded
 from mashbill.conduct.signals.templates import in_all
 
 if TYPE_CHECKING:
@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-NULL = (0.946, 0.05, 0.004)
-"""probabilities that a template of an honest account passes no level, the first, the second"""
-PARTS = (0.35, 0.65)
-"""of what an abuser's prompts trip, by level"""
+NULL = (0.87, 0.10, 0.03)
+"""probabilities that a template of an honest account passes no level; at most the first, and at most
+the second: of the worst honest person, and not of the mean. People who work on prompts ask about
+reasoning and system prompts again and again: of simulated ones 7% pass the first level"""
+JAILBREAK = (2.0, 3.0)
+"""levels of the score of jailbreaks. At what 1% of development prompts pass, every third prompt of
+honest judges, rubrics and harnesses passed (LOG.md); at these at most 3% of theirs do"""
+SHARES = (0.25, 0.5, 0.8)
+"""of an abuser's templates that trip: more than the null's, or few trips would speak for abuse"""
+PARTS = ((0.35, 0.65), (0.8, 0.2))
+"""of what trips, by level: plain abuse, and such as is worded carefully"""
 
 
 def evidence(
@@ -47,4 +54,5 @@ def evidence(
     whole = max(in_all(sampled, exchanges), tripping)
     upper = in_all([one for one, is_high in zip(tripped, high, strict=True) if is_high], trips[1])
     upper = min(upper, tripping)
-    return counted((whole - tripping, tripping - upper, upper), NULL, graded(SHARES, PARTS))
+    shapes = [shape for parts in PARTS for shape in graded(SHARES, parts)]
+    return counted((whole - tripping, tripping - upper, upper), NULL, shapes)
