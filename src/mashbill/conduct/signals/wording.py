@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 NULL = (0.87, 0.10, 0.03)
-"""probabilities that a template of an honest account passes no level; at most the first, and at most
-the second: of the worst honest person, and not of the mean. People who work on prompts ask about
+"""probabilities that a template of an honest account passes no level; the first, at most; and the
+second, at most: of the worst honest person and not of the mean. People who work on prompts ask of
 reasoning and system prompts again and again: of simulated ones 7% pass the first level"""
 JAILBREAK = (2.0, 3.0)
 """levels of the score of jailbreaks. At what 1% of development prompts pass, every third prompt of
