@@ -10,6 +10,7 @@ from tests_laws import law
 
 from mashbill.conduct.events import batch_of
 from mashbill.conduct.scan import known
+from mashbill.conduct.scan.live import Live
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import tally
@@ -227,3 +228,23 @@ def test_a_state_of_another_key_is_refused(tmp_path):
     State(tmp_path / "state", {"key": "one"}).database.close()
     with pytest.raises(Exception, match="what was scanned there had key one, and this scan has ot"):
         State(tmp_path / "state", {"key": "other"})
+
+
+def test_a_gateways_engine_says_what_is_held_of_an_account(dealt, tmp_path):
+    published = []
+    engine = Live(tmp_path / "state", HASHES, LEVELS, publish=lambda _: published.append(1))
+    queue = next(name for name, who in dealt.names.items() if who == "queue3")
+    person = next(name for name, who in dealt.names.items() if who == "chat3")
+    assert engine.advice(queue).tier == "none"
+    for batch in dealt.batches():
+        engine.observe(batch.events)
+    engine.close()
+    assert engine.failed is None
+    assert published
+    held = engine.advice(queue)
+    assert (held.tier, held.kinds) == ("act", ("I",))
+    assert len(held.cases) == 1
+    assert engine.advice(person).tier == "none"
+    again = Live(tmp_path / "state", HASHES, LEVELS)  # begun anew, it knows what was held
+    assert again.advice(queue) == held
+    again.close()
