@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests_tables import table
 
@@ -44,6 +44,8 @@ def test_the_sign_test_of_millions_is_quick_and_scipys() -> None:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0.5, 1e7))
+@example(0.0001, 8_388_608.0)
+@example(1e-7, 9e6)
 def test_students_t_is_scipys(t: float, freedom: float) -> None:
     assert two_sided(t, freedom) == pytest.approx(2 * stats.t.sf(abs(t), freedom), rel=1e-6)
 

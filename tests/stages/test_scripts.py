@@ -210,7 +210,7 @@ def test_what_is_made_of_its_weights_keeps_its_rule(tmp_path, monkeypatch):
         run()
 
 
-@pytest.mark.parametrize("rule", [0, 3, "2", None, [2]])
+@pytest.mark.parametrize("rule", [0, 4, "2", None, [2]])
 def test_a_rule_that_is_not_known_is_refused(tmp_path, rule):
     old_model(tmp_path / "m")
     config = {**OLD, "format": LINEAR_FORMAT, "words": rule}

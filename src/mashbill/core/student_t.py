@@ -22,7 +22,10 @@ def two_sided(t: float, freedom: float) -> float:
     if math.isinf(t):
         return 0.0
     # One side's tail is half the incomplete beta function (Abramowitz and Stegun, 26.7.1).
-    return _incomplete_beta(freedom / (freedom + t * t), freedom / 2, 0.5)
+    x = freedom / (freedom + t * t)
+    # Near 1 what is left to 1 is computed by itself: a difference has lost most of its digits.
+    rest = 1 - x if x < 0.5 else t * t / (freedom + t * t)
+    return _incomplete_beta(x, rest, freedom / 2, 0.5)
 
 
 def quantile(share: float, freedom: float) -> float:
@@ -45,12 +48,12 @@ def quantile(share: float, freedom: float) -> float:
     return (low + high) / 2
 
 
-def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """Return the regularised incomplete beta function, x in [0, 1]."""
+def _incomplete_beta(x: float, rest: float, a: float, b: float) -> float:
+    """Return the regularised incomplete beta function, x in [0, 1], of which 1 - x is given."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):  # where the fraction of the other end converges quickly
-        return 1 - _fraction(1 - x, b, a)
+        return 1 - _fraction(rest, b, a)
     return _fraction(x, a, b)
 
 
