@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 
-from mashbill.conduct.evidence.betting import among, counted, discovered, graded, mean, odds
+from mashbill.conduct.evidence.betting import among, counted, discovered, graded, mean
 
 SHARES = (0.02, 0.1, 0.4, 0.8)
 
@@ -57,11 +57,3 @@ def test_what_is_discovered_is_the_largest_and_each_passes_its_bound(logs, level
 @given(st.lists(st.floats(-300, 300), min_size=1, max_size=9))
 def test_a_mean_lies_between_and_overflows_nowhere(logs):
     assert min(logs) - 1e-9 <= mean(logs) <= max(logs) + 1e-9
-
-
-@pytest.mark.parametrize(
-    ("log10", "said"),
-    [(0, "1 to 1"), (2.6, "398 to 1"), (8, "10^8 to 1"), (-1, "1 to 10"), (-9, "1 to 10^9")],
-)
-def test_odds_are_said_as_people_read_them(log10, said):
-    assert odds(log10) == said

@@ -40,7 +40,6 @@ Bytes are of the lengths given here; a null says that the log does not tell. Col
 from __future__ import annotations
 
 import hashlib
-import hmac
 import ipaddress
 import os
 from typing import TYPE_CHECKING
@@ -49,6 +48,7 @@ import pyarrow as pa
 
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import check_regular
+from mashbill.core.secret_file import make_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,10 +141,6 @@ class Hashes:
         """Return what a finding calls a row of the log."""
         return self.of("row", name, 8).hex()
 
-    def same(self, one: bytes, other: bytes) -> bool:
-        """Return whether two hashes are one, in a time that tells nothing."""
-        return hmac.compare_digest(one, other)
-
 
 def key_of(path: Path, *, make: bool = True) -> Hashes:
     """Return the hashes of the key in a file, made on first use.
@@ -156,16 +152,8 @@ def key_of(path: Path, *, make: bool = True) -> Hashes:
         if not make:
             msg = f"{path} is not there; it has the key by which accounts and prompts are hashed"
             raise InputError(msg)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mine = path.with_name(f".{path.name}.{os.getpid()}")
-        mine.touch(mode=0o600)
-        mine.write_text(os.urandom(_KEY_BYTES).hex() + "\n")
-        try:
-            os.link(mine, path)  # another process may have won; its key is as good
-        except FileExistsError:
-            pass
-        finally:
-            mine.unlink()
+        # another process may win; its key is as good
+        make_once(path, f"{os.urandom(_KEY_BYTES).hex()}\n".encode())
     check_regular(path, error=InputError)
     text = path.read_text(errors="replace").strip() if path.stat().st_size < 1024 else ""
     try:

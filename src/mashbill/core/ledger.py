@@ -24,6 +24,7 @@ from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.envelope import PAYLOAD_TYPE, STATEMENT_TYPE, envelope_of, pre_authentication
 from mashbill.core.errors import AuditError
 from mashbill.core.parsing import check_regular, foreign, json_value
+from mashbill.core.secret_file import make_once
 from mashbill.core.signers import Signers, counted
 
 if TYPE_CHECKING:
@@ -53,25 +54,17 @@ class Signer:
         path = Path(os.environ.get("MASHBILL_KEY_FILE") or config / "mashbill" / "key.pem")
         if path.exists():
             return cls._read(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.touch(mode=0o600, exist_ok=False)
-        temporary.write_bytes(pem)
-        try:
-            os.link(temporary, path)  # another run may have won; its key is as good
-        except FileExistsError as error:
+        if not make_once(path, pem):  # another run has won; its key is as good
             if not path.exists():
                 msg = f"{path} is a link to nothing; remove it, or put the key where it leads"
-                raise AuditError(msg) from error
+                raise AuditError(msg)
             return cls._read(path)
-        finally:
-            temporary.unlink()
         return cls(key)
 
     @classmethod

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mashbill.conduct.evidence.building import facts
 from mashbill.conduct.evidence.case import Case, read
 from mashbill.conduct.logs.following import follow as followed
 from mashbill.conduct.logs.reading import open_log
-from mashbill.conduct.scan.deriving import Derived, derive, facts
+from mashbill.conduct.scan.deriving import Derived, derive
 from mashbill.conduct.scan.office import CASES, Office
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from mashbill.conduct.logs.gathering import Batch, Options
     from mashbill.conduct.scan.ticking import Held
 
-FOLDER = Path("conduct")
 ROWS = 20_000
 """of a batch"""
 

@@ -1,4 +1,4 @@
-"""What is weighed of an account by itself: J and X by wording, X by replay, L by its refusals."""
+"""What is weighed of an account by itself: J and X by wording, and X by replay."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from mashbill.conduct.evidence.weighed import Link, Sign, Weighed
 from mashbill.conduct.scan import known
-from mashbill.conduct.signals import handover, replay, wording
+from mashbill.conduct.signals import replay, wording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from mashbill.conduct.scan.database import Database
-    from mashbill.conduct.scan.engine import Kind, Tier
+    from mashbill.conduct.scan.engine import Kind
     from mashbill.conduct.scan.tally import Levels
 
 _ASKED: dict[str, tuple[Kind, str]] = {
@@ -65,40 +65,6 @@ def wordings(
             )
 
 
-def refusals(database: Database, accounts: Mapping[bytes, known.Account]) -> Iterator[Weighed]:
-    """Yield what followed the refusals of these accounts."""
-    for account, trials in sorted(known.trials(database, accounts).items()):
-        number = sum(count for count, _ in trials.values())
-        real = sum(hit for _, hit in trials.values())
-        takers = database.run(
-            "SELECT taker, count, row FROM takers WHERE account = ? ORDER BY count DESC, taker "
-            "LIMIT 50",
-            (account,),
-        )
-        if not takers:
-            continue
-        members = tuple(sorted({account, *(bytes(row[0]) for row in takers if row[1] > 1)}))
-        yield Weighed(
-            "L",
-            members,
-            (
-                Sign(
-                    "handover",
-                    handover.evidence(trials),
-                    f"after {real:,} of {number:,} refusals for too many requests, another account "
-                    f"began with the same kind of prompt within {handover.WITHIN // 10**6} seconds",
-                    f"the {handover.BEFORE} windows of equal length before each refusal",
-                    {"refusals": number, "followed": real},
-                    rows=tuple(sorted(str(row[2]) for row in takers))[:_ROWS],
-                    rows_in_all=real,
-                ),
-            ),
-            tuple(
-                Link(account, bytes(taker), "handover", float(count)) for taker, count, _ in takers
-            ),
-        )
-
-
 def replays(database: Database, since: int) -> Iterator[Weighed]:
     """Yield accounts that presented sealed reasoning of others, or of other models.
 
@@ -147,29 +113,24 @@ def replays(database: Database, since: int) -> Iterator[Weighed]:
                     "presented to another model than the one that made it",
                     "people move a conversation to another model now and then",
                     {"conversations": len(moved)},
-                    limit=2.4,
+                    limit=replay.MOVED,
                     rows=tuple(sorted({row for maker, row, _ in rows if maker == account}))[:_ROWS],
                     rows_in_all=len(rows) - len(foreign),
                 )
             )
-        highest: Tier = "act" if answers else "review"
         yield Weighed(
             "X",
             (account,),
             tuple(signs),
             tuple(Link(maker, account, "replay", 1.0) for maker in sorted({m for m, _ in answers})),
-            highest,
         )
 
 
 def changed(database: Database, since: int, before: int) -> dict[bytes, known.Account]:
     """Return accounts with events in a span of time, of which something might be weighed."""
-    names: Iterable[bytes] = [
-        bytes(row[0])
-        for row in database.run(
-            "SELECT account FROM accounts WHERE last >= ? AND last < ? "
-            "AND (j1 + j2 + x1 + x2 > 0 OR limited > 0)",
-            (since, before),
-        )
-    ]
-    return known.accounts(database, names)
+    rows = database.run(
+        "SELECT * FROM accounts WHERE last >= ? AND last < ? "
+        "AND (j1 + j2 + x1 + x2 > 0 OR limited > 0)",
+        (since, before),
+    )
+    return {row[0]: known.Account(*row) for row in rows}

@@ -102,12 +102,3 @@ def discovered(logs: Sequence[float], level: float, tested: int | None = None) -
         if logs[place] >= math.log10(number / (level * rank)):
             kept = rank
     return order[:kept]
-
-
-def odds(log10: float) -> str:
-    """Return an e-value as people read one: "400 to 1", "1 to 3"."""
-    if log10 >= 6:
-        return f"10^{log10:.0f} to 1"
-    if log10 >= 0:
-        return f"{10**log10:,.0f} to 1"
-    return f"1 to {10**-log10:,.0f}" if log10 > -6 else f"1 to 10^{-log10:.0f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.evidence.case import LINKS, NODES, ROWS, Case, case_of
-from mashbill.conduct.evidence.tiers import ACT, LEVEL, NOTE, REVIEW
+from mashbill.conduct.evidence.tiers import ACT, LEVEL, NOTE, REVIEW, TIERS
 from mashbill.conduct.scan import known
 from mashbill.conduct.scan.tally import SPAN
 from mashbill.conduct.signals import (
@@ -22,6 +22,7 @@ from mashbill.core.canonical import digest
 from mashbill.core.plain import counted
 
 if TYPE_CHECKING:
+    from mashbill.conduct.events import Hashes
     from mashbill.conduct.evidence.weighed import Sign
     from mashbill.conduct.scan.database import Database
     from mashbill.conduct.scan.tally import Levels
@@ -68,6 +69,11 @@ def parameters(levels: Levels) -> dict[str, Any]:
     }
 
 
+def facts(hashes: Hashes, levels: Levels) -> dict[str, str]:
+    """Return what all scans into one state have in common."""
+    return {"key": hashes.keyid, "parameters": digest(parameters(levels))}
+
+
 def build(database: Database, held: Held, log: dict[str, Any], levels: Levels) -> Case:
     """Return the case of a finding.
 
@@ -83,7 +89,6 @@ def build(database: Database, held: Held, log: dict[str, Any], levels: Levels) -
     first = min(accounts[one].first for one in there)
     last = max(accounts[one].last for one in there)
     exchanges = sum(accounts[one].exchanges for one in there)
-    threshold = {"note": NOTE, "review": REVIEW, "act": ACT, "none": NOTE}[held.tier]
     used = digest(parameters(levels))
     declared = sum(accounts[one].declared for one in there)
     value = {
@@ -103,8 +108,8 @@ def build(database: Database, held: Held, log: dict[str, Any], levels: Levels) -
         "exchanges_before": exchanges,
         "evidence": [_sign(sign) for sign in weighed.signs],
         "log10_e": weighed.log10_e,
-        "threshold": threshold,
-        "thresholds": {"note": NOTE, "review": REVIEW, "act": ACT},
+        "threshold": dict(TIERS)[held.tier],
+        "thresholds": dict(TIERS),
         "discovery": {
             "tested": held.tested, "alpha": LEVEL, "rank": held.rank, "method": "e-BH",
         } if held.rank else None,

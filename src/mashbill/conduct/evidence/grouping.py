@@ -37,6 +37,9 @@ class Group:
 
     members: tuple[bytes, ...]
     chosen_from: int
+    links: tuple[Link, ...]
+    """what they share that strangers on other networks do not; of fewer than :data:`LEAST` nothing
+    is asked"""
 
 
 def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[list[Group], int]:
@@ -49,15 +52,20 @@ def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[l
     known_families = families(templates)
     for members in known_families:
         if _has_grown(database, "family", members, done):
-            whole = Group(tuple(members), len(members))
+            whole = _group(database, members, len(members))
             found[whole.members] = whole
-            for part in _parts(database, members):
-                found.setdefault(part, Group(part, len(members)))
+            for part in _parts(whole):
+                found.setdefault(tuple(part), _group(database, part, len(members)))
     cards = _of_one_card(database)
     for members in cards:
-        if _has_grown(database, "card", members, done):
-            found.setdefault(tuple(members), Group(tuple(members), len(done)))
+        if _has_grown(database, "card", members, done) and tuple(members) not in found:
+            found[tuple(members)] = _group(database, members, len(done))
     return list(found.values()), len(known_families) + len(cards)
+
+
+def _group(database: Database, members: Sequence[bytes], chosen_from: int) -> Group:
+    shared = links(database, members) if len(members) >= LEAST else []
+    return Group(tuple(members), chosen_from, tuple(shared))
 
 
 def _has_grown(
@@ -89,18 +97,18 @@ def _of_one_card(database: Database) -> list[list[bytes]]:
     return [members for _, members in sorted(by_card.items())]
 
 
-def _parts(database: Database, members: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
+def _parts(whole: Group) -> Iterator[list[bytes]]:
     """Yield the parts of a group that are held together by cards and moments of sign-up."""
-    parents = {one: one for one in members}
-    for link in links(database, members):
+    parents = {one: one for one in whole.members}
+    for link in whole.links:
         first, second = sorted((_root(parents, link.one), _root(parents, link.other)))
         parents[second] = first
     parts: dict[bytes, list[bytes]] = defaultdict(list)
-    for one in members:
+    for one in whole.members:
         parts[_root(parents, one)].append(one)
     for _, part in sorted(parts.items()):
-        if 2 <= len(part) < len(members):
-            yield tuple(part)
+        if 2 <= len(part) < len(whole.members):
+            yield part
 
 
 def links(database: Database, members: Sequence[bytes]) -> list[Link]:

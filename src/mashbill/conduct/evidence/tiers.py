@@ -12,6 +12,7 @@ NOTE, REVIEW, ACT = math.log10(20), math.log10(400), 4.0
 """log10 of e-values. If all accounts were honest, one in 10,000 at most would ever reach the last
 (Ville's inequality), as far as the nulls hold."""
 TIERS: tuple[tuple[Tier, float], ...] = (("act", ACT), ("review", REVIEW), ("note", NOTE))
+ORDER: tuple[Tier, ...] = ("none", "note", "review", "act")
 LEVEL = 0.01
 """of false discoveries among groups (e-BH)"""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.evidence.grouping import LEAST, links
+from mashbill.conduct.evidence.grouping import LEAST
 from mashbill.conduct.evidence.weighed import Link, Sign, Weighed
 from mashbill.conduct.scan import known
 from mashbill.conduct.scan.tally import SPAN
-from mashbill.conduct.signals import evenness, handover, linkage, partition, succession
+from mashbill.conduct.signals import evenness, linkage, partition, succession
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,12 +31,13 @@ _STRANGERS = 300
 _LINKS = 4000
 
 
-def weigh(database: Database, group: Group, now: int) -> Weighed | None:
+def weigh(database: Database, group: Group, handed: Sign | None, now: int) -> Weighed | None:
     """Return what the signs of a group come to, or None where there is nothing to say.
 
     Args:
         database: the state.
         group: it.
+        handed: what followed its refusals.
         now: microseconds; nothing from then on is looked at.
     """
     members = group.members
@@ -46,15 +47,14 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     declared = Counter(one.organisation for one in accounts.values() if one.organisation)
     if declared and declared.most_common(1)[0][1] == len(members):
         return None  # they say that they are one
-    shared = links(database, members)
     succeeded, successors = _succession(database, accounts, now)
     signs = [
         sign
         for sign in (
             _evenness(database, members, now),
-            _linkage(group, shared),
+            _linkage(group),
             succeeded,
-            _handover(database, members),
+            handed,
         )
         if sign is not None
     ]
@@ -64,38 +64,7 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     telling = [sign for sign in signs if sign.log10_e >= SAYS]
     if len(telling) < 2 or not any(sign.signal in DOING for sign in telling):
         return None
-    return Weighed("I", members, tuple(signs), tuple([*successors, *shared][:_LINKS]))
-
-
-def evaded(database: Database, group: Group) -> Weighed | None:
-    """Return what followed the refusals of a group, of those of it whom it speaks of.
-
-    All refusals of the group count, those that nobody took over too; else those who were taken
-    over from would be chosen by what is held against them.
-    """
-    inside = set(group.members)
-    pairs = [
-        Link(one, other, "handover", float(count))
-        for one, other, count in _takers(database, group.members)
-        if other in inside
-    ]
-    sign = _handover(database, group.members)
-    if sign is None or not pairs:
-        return None
-    members = tuple(sorted({end for link in pairs for end in (link.one, link.other)}))
-    return Weighed("L", members, (sign,), tuple(pairs[:_LINKS]))
-
-
-def _takers(database: Database, members: Sequence[bytes]) -> list[tuple[bytes, bytes, int]]:
-    found = []
-    for one in members:
-        found += [
-            (one, bytes(taker), int(count))
-            for taker, count in database.run(
-                "SELECT taker, count FROM takers WHERE account = ? ORDER BY taker", (one,)
-            )
-        ]
-    return found
+    return Weighed("I", members, tuple(signs), tuple([*successors, *group.links][:_LINKS]))
 
 
 def _evenness(database: Database, members: Sequence[bytes], now: int) -> Sign | None:
@@ -119,8 +88,8 @@ def _evenness(database: Database, members: Sequence[bytes], now: int) -> Sign | 
     )
 
 
-def _linkage(group: Group, shared: Sequence[Link]) -> Sign | None:
-    members = group.members
+def _linkage(group: Group) -> Sign | None:
+    members, shared = group.members, group.links
     paired = {other for _, other, why, *_ in shared if why == "payment"}
     opened = {other for _, other, why, *_ in shared if why == "signup"}
     found = max(
@@ -220,24 +189,3 @@ def _succession(
         {"bans": tried, "followed": followed},
     )
     return sign, [Link(one, other, "succession", 1.0) for one, other in pairs]
-
-
-def _handover(database: Database, members: Sequence[bytes]) -> Sign | None:
-    summed: dict[int, tuple[int, int]] = {}
-    for trials in known.trials(database, members).values():
-        for hit, (number, real) in trials.items():
-            one, other = summed.get(hit, (0, 0))
-            summed[hit] = (one + number, other + real)
-    found = handover.evidence(summed)
-    number = sum(count for count, _ in summed.values())
-    followed = sum(real for _, real in summed.values())
-    if found <= 0:
-        return None
-    return Sign(
-        "handover",
-        found,
-        f"after {followed:,} of {number:,} refusals of these accounts another one began with the "
-        f"same kind of prompt within {handover.WITHIN // 10**6} seconds",
-        f"the {handover.BEFORE} windows of equal length before each refusal",
-        {"refusals": number, "followed": followed},
-    )

@@ -49,8 +49,6 @@ class Weighed:
     """ascending"""
     signs: tuple[Sign, ...]
     links: tuple[Link, ...] = ()
-    at_most: Tier = "act"
-    """where what is known forbids more, whatever the numbers"""
 
     @property
     def log10_e(self) -> float:
@@ -60,8 +58,7 @@ class Weighed:
     @property
     def tier(self) -> Tier:
         """Return what it is worth."""
-        order: tuple[Tier, ...] = ("none", "note", "review", "act")
-        return min(tier_of(self.log10_e), self.at_most, key=order.index)
+        return tier_of(self.log10_e)
 
     @property
     def name(self) -> str:

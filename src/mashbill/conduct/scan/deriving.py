@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.evidence.building import parameters
+from mashbill.conduct.evidence.building import facts, parameters
 from mashbill.conduct.evidence.case import read
 from mashbill.conduct.logs.reading import open_log
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.core.canonical import digest
-from mashbill.core.errors import InputError
+from mashbill.core.parsing import json_value
 
 if TYPE_CHECKING:
     from mashbill.conduct.events import Hashes
+    from mashbill.conduct.evidence.case import Case
     from mashbill.conduct.logs.gathering import Options
     from mashbill.conduct.logs.rows import Scorer
     from mashbill.conduct.scan.tally import Levels
@@ -78,7 +79,7 @@ def derive(
             "the log does not give this finding at that moment; it is another log, or another "
             "key, or rows were changed, added or taken away"
         )
-    return Derived("" if found == case_file.read_bytes() else _differs(found, case_file))
+    return Derived("" if found == case_file.read_bytes() else _differs(found, case))
 
 
 def _scanned(
@@ -110,22 +111,8 @@ def _scanned(
     return rows[0][0].encode() if rows else None
 
 
-def facts(hashes: Hashes, levels: Levels) -> dict[str, str]:
-    """Return what all scans into one state have in common."""
-    return {"key": hashes.keyid, "parameters": digest(parameters(levels))}
-
-
-def _differs(found: bytes, case_file: Path) -> str:
+def _differs(found: bytes, case: Case) -> str:
     """Return where two cases differ first, by their keys."""
-    with tempfile.TemporaryDirectory(prefix="mashbill-derive-") as folder:
-        again = Path(folder) / "case.json"
-        again.write_bytes(found)
-        try:
-            one, other = (
-                read(again).model_dump(mode="json"),
-                read(case_file).model_dump(mode="json"),
-            )
-        except InputError as error:
-            return str(error)
+    one, other = json_value(found, "derived again"), case.model_dump(mode="json")
     keys = [name for name in one if one[name] != other[name]]
     return f"derived again, it differs in {', '.join(keys) or 'the way it is written'}"

@@ -46,10 +46,18 @@ class Sampled:
 
     row: str
     time: int
-    model: str | None
     skeleton: np.ndarray
     jailbreak: float | None
     extraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who took over from an account, how often, and the first row of it."""
+
+    taker: bytes
+    count: int
+    row: str
 
 
 def accounts(database: Database, names: Iterable[bytes]) -> dict[bytes, Account]:
@@ -75,16 +83,13 @@ def templates_of(database: Database, names: Iterable[bytes]) -> dict[bytes, byte
 def samples(database: Database, names: Iterable[bytes], pool: str) -> dict[bytes, list[Sampled]]:
     """Return the kept exchanges of accounts: those of the least hashes, in their order."""
     found: dict[bytes, list[Sampled]] = defaultdict(list)
-    query = (
-        "SELECT account, row, time, model, skeleton, jailbreak, extraction FROM samples "
-        "WHERE pool = ?"
-    )
-    for account, row, time, model, skeleton, jailbreak, extraction in _of(
+    query = "SELECT account, row, time, skeleton, jailbreak, extraction FROM samples WHERE pool = ?"
+    for account, row, time, skeleton, jailbreak, extraction in _of(
         database, query, names, " ORDER BY account, hash, row", (pool,)
     ):
         if len(found[account]) < SAMPLED[pool]:
             runs = np.frombuffer(bytes(skeleton), "<u4")
-            found[account].append(Sampled(row, time, model, runs, jailbreak, extraction))
+            found[account].append(Sampled(row, time, runs, jailbreak, extraction))
     return found
 
 
@@ -141,6 +146,15 @@ def trials(database: Database, names: Iterable[bytes]) -> dict[bytes, dict[int, 
     found: dict[bytes, dict[int, tuple[int, int]]] = defaultdict(dict)
     for account, hit, number, real in _of(database, "SELECT * FROM handovers", names):
         found[account][hit] = (number, real)
+    return found
+
+
+def takers(database: Database, names: Iterable[bytes]) -> dict[bytes, list[Taker]]:
+    """Return who took over from accounts, of each those that did most often first."""
+    found: dict[bytes, list[Taker]] = defaultdict(list)
+    query = "SELECT account, taker, count, row FROM takers"
+    for account, *how in _of(database, query, names, " ORDER BY account, count DESC, taker"):
+        found[account].append(Taker(*how))
     return found
 
 

@@ -6,7 +6,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.scan.deriving import facts
+from mashbill.conduct.evidence.building import facts
 from mashbill.conduct.scan.engine import Advice
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State

@@ -157,7 +157,7 @@ class State:
             ),
         )
         self.database.many(
-            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 (account, pool, *row)
                 for (account, pool), rows in sorted(found.samples.items())

@@ -16,7 +16,7 @@ SAMPLED = {"all": 16, "J": 8, "X": 8}
 ITEMS = 64
 """hashes of items that are kept of an account"""
 VALUES = 16
-"""addresses, cards and agents of an account that are kept, of each sort"""
+"""cards and networks of an account that are kept, of each sort"""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS templates (
 );
 CREATE TABLE IF NOT EXISTS samples (
     account BLOB NOT NULL, pool TEXT NOT NULL, hash BIGINT NOT NULL, row TEXT NOT NULL,
-    time BIGINT NOT NULL, model TEXT, system BLOB, item BLOB, skeleton BLOB NOT NULL,
+    time BIGINT NOT NULL, skeleton BLOB NOT NULL,
     jailbreak DOUBLE PRECISION, extraction DOUBLE PRECISION,
     PRIMARY KEY (account, pool, hash, row)
 );

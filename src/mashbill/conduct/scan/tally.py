@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SPAN = 4 * 3600 * 1_000_000
 """microseconds of a span in which an account's exchanges are counted"""
 TOO_MANY_REQUESTS = 429
-TRAITS = ("payment", "address", "network", "agent")
+TRAITS = ("payment", "network")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Tally:
     samples: dict[tuple[bytes, str], list[tuple[Any, ...]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    """(account, pool) -> (hash, row, time, model, system, item, skeleton, jailbreak, extraction)"""
+    """(account, pool) -> (hash, row, time, skeleton, jailbreak, extraction)"""
     recent: list[tuple[int, str, bytes, bytes]] = field(default_factory=list)
     limits: list[tuple[int, str, bytes, bytes]] = field(default_factory=list)
     blobs: dict[bytes, tuple[int, bytes, str]] = field(default_factory=dict)
@@ -114,10 +114,7 @@ def _exchange(
     if row["status"] == TOO_MANY_REQUESTS:
         one.limited += 1
         return  # nothing was had
-    sample = (
-        int(named[:16], 16) >> 1, named, time, row["model"], row["system"], row["item"], skeleton,
-        row["jailbreak"], row["extraction"],
-    )  # fmt: skip
+    sample = (int(named, 16) >> 1, named, time, skeleton, row["jailbreak"], row["extraction"])
     if row["item"] is not None:
         found.items[account, int.from_bytes(row["item"]) >> 1] += 1
         found.samples[account, "all"].append(sample)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mashbill.conduct.evidence import alone, together
+from mashbill.conduct.evidence import alone, evading, together
 from mashbill.conduct.evidence.betting import discovered
 from mashbill.conduct.evidence.grouping import groups
-from mashbill.conduct.evidence.tiers import LEVEL, NOTE
+from mashbill.conduct.evidence.tiers import LEVEL, NOTE, ORDER
 from mashbill.conduct.scan import known, refusals
 from mashbill.conduct.signals.templates import LEAST, template
 
@@ -31,7 +31,6 @@ MORE = 1.25
 """times as many accounts as before, from which a case is written again"""
 GROUPS_EACH = 4
 """hours from one look at groups to the next"""
-_ORDER: tuple[Tier, ...] = ("none", "note", "review", "act")
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,15 @@ class Held:
     """A finding that reached a tier now, which it had not before."""
 
     weighed: Weighed
-    tier: Tier
     found: int
     tested: int = 0
     rank: int = 0
     """among the groups that were looked at; 0 of an account by itself"""
+
+    @property
+    def tier(self) -> Tier:
+        """Return what it is worth."""
+        return self.weighed.tier
 
 
 class Moments:
@@ -130,22 +133,20 @@ class Moments:
         limited = {name: one for name, one in accounts.items() if one.limited}
         found = [
             *alone.wordings(self._database, worded, self._levels),
-            *alone.refusals(self._database, limited),
+            *evading.refusals(self._database, limited),
             *alone.replays(self._database, since),
         ]
-        return [Held(one, one.tier, moment) for one in found if one.log10_e >= NOTE]
+        return [Held(one, moment) for one in found if one.log10_e >= NOTE]
 
     def _together(self, moment: int) -> list[Held]:
         whole, tested = groups(self._database, self._templates)
-        weighed = [
-            one
-            for group in whole
-            for one in (
-                together.weigh(self._database, group, moment),
-                together.evaded(self._database, group),
-            )
-            if one is not None
-        ]
+        weighed: list[Weighed] = []
+        for group in whole:
+            handed = evading.sign_in(self._database, group.members)
+            one = together.weigh(self._database, group, handed, moment)
+            weighed += [one] if one else []
+            one = evading.of_group(self._database, group.members, handed) if handed else None
+            weighed += [one] if one else []
         logs = [one.log10_e for one in weighed]
         kept = discovered(logs, LEVEL, tested)
         held = []
@@ -154,14 +155,14 @@ class Moments:
         # Of groups that overlap the one of the highest tier is held, and of those the largest.
         kept.sort(
             key=lambda place: (
-                -_ORDER.index(weighed[place].tier), -len(weighed[place].accounts), ranks[place],
+                -ORDER.index(weighed[place].tier), -len(weighed[place].accounts), ranks[place],
             )
         )  # fmt: skip
         for place in kept:
             one, rank = weighed[place], ranks[place]
             if taken[one.kind].isdisjoint(one.accounts):  # else it is part of what is held
                 taken[one.kind].update(one.accounts)
-                held.append(Held(one, one.tier, moment, max(tested, len(weighed)), rank))
+                held.append(Held(one, moment, max(tested, len(weighed)), rank))
         return held
 
     def _holds(self, one: Held) -> bool:
@@ -181,7 +182,7 @@ class Moments:
         version = before[0][0] + 1 if before else 1
         if before:
             known_before = len(before[0][2].split())
-            higher = _ORDER.index(one.tier) > _ORDER.index(before[0][1])
+            higher = ORDER.index(one.tier) > ORDER.index(before[0][1])
             if not higher and len(one.weighed.accounts) < MORE * known_before:
                 return False
         self._database.run(
@@ -209,5 +210,5 @@ def held_of(database: Database) -> dict[bytes, list[tuple[Tier, Kind, str]]]:
         for account in accounts.split():
             found.setdefault(bytes.fromhex(account), []).append((tier, kind, name))
     for one in found.values():
-        one.sort(key=lambda each: (-_ORDER.index(each[0]), each[1:]))
+        one.sort(key=lambda each: (-ORDER.index(each[0]), each[1:]))
     return found

@@ -16,6 +16,8 @@ AGAIN = 0.1
 """probability that one that did so does it with one block more"""
 ACROSS_MODELS = 0.2
 """the same for blocks of another model, one conversation after the other"""
+MOVED = 2.4
+"""log10, below what is reviewed: people move conversations, and some often"""
 _BET = 0.5
 
 
@@ -26,9 +28,9 @@ def across_accounts(blocks: int) -> float:
     return math.log10(_BET / ACROSS_ACCOUNTS) + (blocks - 1) * math.log10(_BET / AGAIN)
 
 
-def across_models(conversations: int, limit: float = 2.4) -> float:
+def across_models(conversations: int) -> float:
     """Return log10 of the e-value of so many conversations moved to another model.
 
-    It is capped below what is reviewed: people move conversations, and some often.
+    It is at most :data:`MOVED`.
     """
-    return min(limit, conversations * math.log10(0.8 / ACROSS_MODELS)) if conversations > 1 else 0.0
+    return min(MOVED, conversations * math.log10(0.8 / ACROSS_MODELS)) if conversations > 1 else 0.0
