@@ -38,7 +38,7 @@ def test_bans_in_a_logs_first_days_say_nothing():
 
 
 def test_counts_of_strangers_are_no_sign_on_average():
-    """Of 20,000 groups, the same each time: an e-value's mean is at most 1, and so are its tails."""
+    """Of 20,000 groups, always the same: an e-value's mean is at most 1, and so are its tails."""
     draws = np.random.default_rng(5)
     found = []
     for _ in range(20_000):

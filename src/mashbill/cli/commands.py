@@ -38,7 +38,7 @@ HOME = {
     "harness": "harness",
     "overlap": "overlap",
     "whatif": "whatif",
-    "conduct": "conduct",
+    "conduct": "conduct_inbound",
     "journal": "conduct",
     "catalogue": "public",
     "signers": "signers",

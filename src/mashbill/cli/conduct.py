@@ -183,6 +183,3 @@ def import_command(
     taken, there = keeping.take_in(opened.root / CALLS, file)
     already = f"; {there:,} {'was' if there == 1 else 'were'} there already" if there else ""
     out.say(f"{counted(taken, 'call')} taken in{already}")
-
-
-from mashbill.cli import conduct_inbound as _inbound  # noqa: E402, F401 - adds commands to the same group

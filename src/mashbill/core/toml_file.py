@@ -24,14 +24,28 @@ def read_toml(file: Path | Traversable, model: type[Model]) -> tuple[str, Model]
         InputError: naming the file, and each key that is wrong.
     """
     text, value = plain_toml.read_toml(file)
+    return text, read_table(value, model, file)
+
+
+def read_table(value: object, model: type[Model], shown: object) -> Model:
+    """Return what a table says that was read already.
+
+    Args:
+        value: it.
+        model: of what it says.
+        shown: where it is from, for messages.
+
+    Raises:
+        InputError: naming each key that is wrong.
+    """
     try:
-        return text, model.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
         found = error.errors()
         lines = [
-            f"{file}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            f"{shown}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
             for item in found[:_TOLD]
         ]
         if len(found) > _TOLD:
-            lines.append(f"{file}: and {len(found) - _TOLD:,} more")
+            lines.append(f"{shown}: and {len(found) - _TOLD:,} more")
         raise InputError("\n".join(lines)) from error

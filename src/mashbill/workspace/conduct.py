@@ -135,14 +135,7 @@ def derived(
     Raises:
         InputError: if the file is no case, the log cannot be read, or the key is not there.
     """
-    office = Office(folder)
-    hashes = office.hashes(key) if key or (folder / "hashes.key").exists() else None
-    if hashes is None:
-        msg = (
-            f"{folder / 'hashes.key'} is not there, and without the key nothing is hashed as the "
-            "scan did; name it with --key"
-        )
-        raise InputError(msg)
+    hashes = Office(folder).hashes(key, make=False)
     return derive(
         case, log, hashes=hashes, levels=levels(), scorer=Scorer.shipped(), options=options
     )
@@ -195,7 +188,7 @@ def with_texts(case: Case, log: Path, folder: Path) -> Case:
     """
     from mashbill.conduct.logs.texts import texts_of
 
-    texts = texts_of(log, Office(folder).hashes(), {one.row for one in case.samples})
+    texts = texts_of(log, Office(folder).hashes(make=False), {one.row for one in case.samples})
     samples = [one.model_copy(update={"text": texts.get(one.row)}) for one in case.samples]
     return case.model_copy(update={"samples": tuple(samples)})
 
@@ -221,20 +214,10 @@ def serve(
         import aiohttp  # noqa: F401 - only asked whether it is there
 
     from mashbill.conduct.gateway.serving import serve as serve_gateway
-    from mashbill.conduct.gateway.settings import Settings, read_settings
+    from mashbill.conduct.gateway.settings import told_settings
     from mashbill.conduct.scan.live import Live
 
-    if not upstream and settings is None:
-        msg = "say which service requests are passed on to: --upstream https://..., or --settings"
-        raise InputError(msg)
-    chosen = read_settings(settings) if settings else Settings(upstream=upstream)
-    changed = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    chosen = chosen.model_copy(
-        update={
-            "listen": chosen.listen.model_copy(update=changed),
-            **({"upstream": upstream} if upstream else {}),
-        }
-    )
+    chosen = told_settings(upstream, host, port, settings)
     office = Office.at(folder)
     hashes = office.hashes(key)
     engine = Live(

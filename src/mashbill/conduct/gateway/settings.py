@@ -23,7 +23,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from mashbill.core.toml_file import read_toml
+from mashbill.core.errors import InputError
+from mashbill.core.plain_toml import read_toml
+from mashbill.core.toml_file import read_table
 
 _MIB = 1 << 20
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -263,15 +265,42 @@ class Settings(_Part):
         return self
 
 
+def told_settings(upstream: str, host: str | None, port: int | None, path: Path | None) -> Settings:
+    """Return the settings of a file, of which what is told beside it counts first.
+
+    Args:
+        upstream: address of the service; the file's own if empty.
+        host: where to listen; the file's own, or the default, if None.
+        port: the same.
+        path: a TOML file, or None.
+
+    Raises:
+        InputError: naming each key that is wrong, or that no service is named.
+    """
+    if path is None and not upstream:
+        msg = "say which service requests are passed on to: --upstream https://..., or --settings"
+        raise InputError(msg)
+    table = read_toml(path)[1] if path else {}
+    listen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    if listen:
+        own = table.get("listen", {})
+        table["listen"] = {**own, **listen} if isinstance(own, dict) else own
+    if upstream:
+        table["upstream"] = upstream
+    found = read_table(table, Settings, path or "options")
+    return found if path is None else _beside(found, path.parent)
+
+
 def read_settings(path: Path) -> Settings:
     """Return the settings of a TOML file; paths in it are relative to its folder.
 
     Raises:
         InputError: naming the file, and each key that is wrong.
     """
-    _, found = read_toml(path, Settings)
-    here = path.parent
+    return told_settings("", None, None, path)
 
+
+def _beside(found: Settings, here: Path) -> Settings:
     def beside(value: Path | None) -> Path | None:
         return None if value is None else here / value
 

@@ -40,9 +40,13 @@ class Office:
         (root / CASES).mkdir(parents=True, exist_ok=True)
         return cls(root)
 
-    def hashes(self, key: Path | None = None) -> Hashes:
-        """Return the hashes of its key, or of another file's."""
-        return key_of(key or self.root / KEY, make=key is None)
+    def hashes(self, key: Path | None = None, *, make: bool = True) -> Hashes:
+        """Return the hashes of its key, made on first use, or of another file's.
+
+        Raises:
+            InputError: if there is none, and none may be made.
+        """
+        return key_of(key or self.root / KEY, make=make and key is None)
 
     @property
     def state(self) -> Path:
