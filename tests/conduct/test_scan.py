@@ -14,6 +14,7 @@ from mashbill.conduct.scan.live import Live
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import tally
+from mashbill.conduct.scan.ticking import Moments
 
 
 def scanned(traffic, path, batches=None):
@@ -248,3 +249,42 @@ def test_a_gateways_engine_says_what_is_held_of_an_account(dealt, tmp_path):
     again = Live(tmp_path / "state", HASHES, LEVELS)  # begun anew, it knows what was held
     assert again.advice(queue) == held
     again.close()
+
+
+def test_a_second_log_of_the_same_days_is_looked_at_as_the_first_was(tmp_path):
+    traffic = Traffic(12)
+    traffic.people(20, 2)
+    first = traffic.batches()
+    later = Traffic(13)
+    for turn in range(300):
+        later.ask(turn * 200 * 10**6, "coaxer", later.say(25), extraction=3.0)
+    state = State(tmp_path / "state", {"key": HASHES.keyid})
+    held = []
+    for name, batches in (("one", first), ("two", later.batches())):
+        scan = Scan(state, HASHES, LEVELS, name, "native", held.append)
+        scan.take(batches)
+        scan.end()
+    state.database.close()
+    assert [later.names[account] for one in held[-1:] for account in one.weighed.accounts] == [
+        "coaxer"
+    ]
+    assert held[-1].tier == "act"
+
+
+def test_years_in_which_nothing_happens_take_no_time(tmp_path):
+    traffic = Traffic(14)
+    for turn in range(300):
+        traffic.ask(turn * 200 * 10**6, "coaxer", traffic.say(25), extraction=3.0)
+    traffic.ask(70 * 365 * 24 * HOUR, "late", traffic.say(5))
+    moments = []
+    look = Moments.look
+
+    def counted(self, moment):
+        moments.append(moment)
+        return look(self, moment)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Moments, "look", counted)
+        found, _ = scanned(traffic, tmp_path / "state")
+    assert found[-1] == ("act", "X", {"coaxer"})
+    assert len(moments) < 40

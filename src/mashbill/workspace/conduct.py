@@ -48,6 +48,8 @@ class Scanned:
     """moment of the log, microseconds"""
     seconds: float = 0.0
     held: list[Held] = field(default_factory=list)
+    published: int = 0
+    """of those, whose cases are written"""
     files: list[Path] = field(default_factory=list)
     """cases that were written"""
 
@@ -94,34 +96,38 @@ def scan(
     office = Office.at(folder)
     hashes = office.hashes(key)
     opened = open_log(log, hashes, form=form, options=options, scorer=Scorer.shipped())
-    known = State(state or office.state, facts(hashes, levels()))
+    chosen = levels()
+    known = State(state or office.state, facts(hashes, chosen))
     found = Scanned()
     signer = Signer.default()
     began = time.monotonic()
-    scanner = Scan(known, hashes, levels(), log.name, opened.form or "native", found.held.append)
+    scanner = Scan(known, hashes, chosen, log.name, opened.form or "native", found.held.append)
+
+    def told() -> None:
+        found.rows, found.last = scanner.rows, scanner.last
+        found.seconds = time.monotonic() - began
+        if len(found.held) > found.published:
+            found.published = len(found.held)
+            found.files += office.publish(known.database, signer)
+        tell(found)
 
     def watched(batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
             yield batch
-            found.rows = scanner.rows
             found.refused += batch.refused_count
             found.first_refused += [(one.line, one.reason) for one in batch.refused]
             del found.first_refused[20:]
-            found.last = scanner.last
-            found.seconds = time.monotonic() - began
-            found.files += office.publish(known.database, signer)
-            tell(found)
+            told()
 
-    place, _ = scanner.begin()
     try:
+        found.files += office.publish(known.database, signer)  # what a scan that was killed left
+        place, _ = scanner.begin()
         if follow is None:
             scanner.take(watched(opened.batches(place, ROWS)))
             scanner.end()
         else:
             scanner.take(watched(followed(opened, follow, position=place, rows=ROWS)))
-        found.rows, found.last = scanner.rows, scanner.last
-        found.seconds = time.monotonic() - began
-        found.files += office.publish(known.database, signer)
+        told()
     finally:
         known.database.close()
     return found

@@ -65,12 +65,10 @@ def wordings(
             )
 
 
-def replays(database: Database, since: int) -> Iterator[Weighed]:
+def replays(database: Database) -> Iterator[Weighed]:
     """Yield accounts that presented sealed reasoning of others, or of other models.
 
-    Args:
-        database: the scan's.
-        since: only accounts that presented some from this time on; all that they ever did counts.
+    Those are looked at that presented some which was not looked at before; all of theirs counts.
     """
     query = (
         "SELECT p.account, b.account, b.model = p.model, p.row, b.time FROM presented p "
@@ -79,11 +77,12 @@ def replays(database: Database, since: int) -> Iterator[Weighed]:
         "WHERE (b.account <> p.account OR b.model <> p.model) AND b.time < p.time "
         "AND (x.organisation IS NULL OR y.organisation IS NULL "
         "OR x.organisation <> y.organisation) AND p.account IN "
-        "(SELECT account FROM presented WHERE time >= ?) ORDER BY p.account, p.blob, p.row"
+        "(SELECT account FROM presented WHERE looked = 0) ORDER BY p.account, p.blob, p.row"
     )
     by_account: dict[bytes, list[tuple[bytes, str, int]]] = {}
-    for account, maker, _, row, time in database.run(query, (since,)):
+    for account, maker, _, row, time in database.run(query):
         by_account.setdefault(bytes(account), []).append((bytes(maker), str(row), int(time)))
+    database.run("UPDATE presented SET looked = 1 WHERE looked = 0")
     for account, rows in by_account.items():
         foreign = [row for row in rows if row[0] != account]
         # an answer may bring several blocks, and a conversation moved to another model brings all
@@ -126,11 +125,10 @@ def replays(database: Database, since: int) -> Iterator[Weighed]:
         )
 
 
-def changed(database: Database, since: int, before: int) -> dict[bytes, known.Account]:
-    """Return accounts with events in a span of time, of which something might be weighed."""
+def changed(database: Database) -> dict[bytes, known.Account]:
+    """Return accounts with events since the last look, of which something might be weighed."""
     rows = database.run(
-        "SELECT * FROM accounts WHERE last >= ? AND last < ? "
-        "AND (j1 + j2 + x1 + x2 > 0 OR limited > 0)",
-        (since, before),
+        "SELECT a.* FROM accounts a JOIN touched t ON t.account = a.account "
+        "WHERE a.j1 + a.j2 + a.x1 + a.x2 > 0 OR a.limited > 0"
     )
     return {row[0]: known.Account(*row) for row in rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from mashbill.conduct.evidence.building import facts
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mashbill.conduct.events import Hashes
     from mashbill.conduct.scan.database import Database
     from mashbill.conduct.scan.tally import Levels
+    from mashbill.conduct.scan.ticking import Held
 
 _WAITING = 1000
 """batches that wait to be taken; one more waits for room"""
@@ -54,6 +56,8 @@ class Live:
         self._log, self._publish, self._refresh = log, publish, refresh
         self._batches: queue.Queue[pa.RecordBatch | None] = queue.Queue(_WAITING)
         self._advice: dict[bytes, Advice] = {}
+        self._held: list[Held] = []
+        """of the batch that is taken"""
         self.failed: BaseException | None = None
         """what ended its thread, if something did: from then on nothing new is found"""
         self._ready = threading.Event()
@@ -87,7 +91,7 @@ class Live:
     def _work(self) -> None:
         try:
             state = State(self._address, facts(self._hashes, self._levels))
-            scan = Scan(state, self._hashes, self._levels, self._log, "gateway", lambda _: None)
+            scan = Scan(state, self._hashes, self._levels, self._log, "gateway", self._held.append)
             self._told(state.database)
             self._ready.set()
             self._loop(scan, state)
@@ -98,16 +102,20 @@ class Live:
             self._ready.set()
 
     def _loop(self, scan: Scan, state: State) -> None:
+        told = time.monotonic()
         while True:
             try:
                 batch = self._batches.get(timeout=self._refresh)
             except queue.Empty:
+                pass
+            else:
+                if batch is None:
+                    return
+                scan.add(batch)
+            if self._held or time.monotonic() - told >= self._refresh:
+                self._held.clear()
                 self._told(state.database)
-                continue
-            if batch is None:
-                return
-            scan.add(batch)
-            self._told(state.database)
+                told = time.monotonic()
 
     def _told(self, database: Database) -> None:
         if self._publish is not None:

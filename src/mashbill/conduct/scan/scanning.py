@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from mashbill.conduct.evidence.building import build
 from mashbill.conduct.scan.tally import tally
-from mashbill.conduct.scan.ticking import HOUR, Moments
+from mashbill.conduct.scan.ticking import GROUPS_EACH, HOUR, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,10 +85,14 @@ class Scan:
     def end(self) -> None:
         """Look once more, at all that is there: the log is closed."""
         rows = self.state.database.run("SELECT MAX(last) FROM accounts")
-        if rows[0][0] is not None and self._next is not None:
-            last = int(rows[0][0])
-            while self._next <= last + HOUR * 4:  # what follows refusals, and groups, once more
-                self._look()
+        newest, looks = int(rows[0][0] or 0), 0
+        # Of a second log of the same days all hours are behind already, and one look at groups is
+        # among four; others who go on into a shared state are not waited for.
+        while self._next is not None and not self._moments.is_idle:
+            if self._next > newest + GROUPS_EACH * HOUR and looks >= GROUPS_EACH:
+                return
+            self._look()
+            looks += 1
 
     def _case_of(self, held: Held) -> str:
         rows, digest = self.state.read(self.log)
@@ -112,6 +116,8 @@ class Scan:
                 self.last = max(self.last, summed.newest)
                 self.rows += part.num_rows
             if stop < len(times):
+                if self._moments.is_idle:  # hours in which nothing happened are not looked at
+                    self._next = max(self._next or 0, int(times[stop]) // HOUR * HOUR)
                 self._look()
             start = stop
 

@@ -89,6 +89,9 @@ class State:
         with self.database.transaction():
             self.database.run("DELETE FROM batch")
             self.database.many("INSERT INTO batch VALUES (?)", ((one,) for one in found.accounts))
+            self.database.run(
+                "INSERT INTO touched SELECT account FROM batch WHERE 1 = 1 ON CONFLICT DO NOTHING"
+            )
             self._accounts(found)
             self._counts(found)
             self._samples(found)
@@ -206,7 +209,7 @@ class State:
             ((blob, *made) for blob, made in sorted(found.blobs.items())),
         )
         self.database.many(
-            "INSERT INTO presented VALUES (?, ?, ?, ?, ?) ON CONFLICT (blob, account, model) "
+            "INSERT INTO presented VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (blob, account, model) "
             "DO UPDATE SET time = excluded.time, row = excluded.row "
             "WHERE excluded.time < presented.time",
             ((*key, *when) for key, when in sorted(found.presented.items())),

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS accounts (
     j1 BIGINT NOT NULL, j2 BIGINT NOT NULL, x1 BIGINT NOT NULL, x2 BIGINT NOT NULL,
     declared BIGINT NOT NULL, banned BIGINT
 );
-CREATE INDEX IF NOT EXISTS accounts_last ON accounts (last);
+CREATE TABLE IF NOT EXISTS touched (account BLOB PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS spans (
     account BLOB NOT NULL, span BIGINT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (account, span)
 );
@@ -73,8 +73,9 @@ CREATE TABLE IF NOT EXISTS blobs (
 );
 CREATE TABLE IF NOT EXISTS presented (
     blob BLOB NOT NULL, account BLOB NOT NULL, model TEXT NOT NULL, time BIGINT NOT NULL,
-    row TEXT NOT NULL, PRIMARY KEY (blob, account, model)
+    row TEXT NOT NULL, looked BIGINT NOT NULL, PRIMARY KEY (blob, account, model)
 );
+CREATE INDEX IF NOT EXISTS presented_looked ON presented (looked);
 CREATE TABLE IF NOT EXISTS looks (name TEXT PRIMARY KEY, exchanges BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS readings (
     log TEXT PRIMARY KEY, position TEXT NOT NULL, rows BIGINT NOT NULL, digest TEXT NOT NULL

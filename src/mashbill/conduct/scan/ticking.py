@@ -66,8 +66,7 @@ class Moments:
     @property
     def last(self) -> int | None:
         """Return the last moment that was looked at, or None."""
-        rows = self._database.run("SELECT value FROM facts WHERE name = 'looked'")
-        return int(rows[0][0]) if rows else None
+        return self._fact("looked")
 
     def begin(self, first: int) -> int:
         """Return the moment to look at next, of a log whose first event is known."""
@@ -75,43 +74,57 @@ class Moments:
         if last is None:
             last = first // HOUR * HOUR
             with self._database.transaction():
-                self._looked(last)
+                self._keep("looked", last)
         return last + HOUR
 
     def look(self, moment: int) -> list[Held]:
-        """Look at all before a moment, and return what is held now and was not before."""
+        """Look at what was taken since the last look, and return what is held now and was not.
+
+        What was taken counts, and not of which time it is, so that a second log of the same days is
+        looked at as the first was.
+        """
         with self._database.transaction():
-            since = int(self._database.run("SELECT value FROM facts WHERE name = 'looked'")[0][0])
             refusals.look(self._database, moment)
-            self._template(since, moment)
-            found = self._alone(since, moment)
-            whole = moment // HOUR % GROUPS_EACH == 0
-            if whole and self._anything(moment - GROUPS_EACH * HOUR):
+            self._template()
+            found = self._alone(moment)
+            if moment // HOUR % GROUPS_EACH == 0 and self._rows() != self._fact("grouped"):
                 found += self._together(moment)
+                self._keep("grouped", self._rows())
             held = [one for one in found if self._holds(one)]
-            self._looked(moment)
+            self._database.run("DELETE FROM touched")
+            self._keep("looked", moment)
         return held
 
-    def _anything(self, since: int) -> bool:
-        """Say whether there were events from a time on."""
-        return bool(self._database.run("SELECT 1 FROM accounts WHERE last >= ? LIMIT 1", (since,)))
-
-    def _looked(self, moment: int) -> None:
-        self._database.run(
-            "INSERT INTO facts VALUES ('looked', ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (str(moment),),
+    @property
+    def is_idle(self) -> bool:
+        """Whether a look would find nothing to look at, until more is taken."""
+        return self._rows() == self._fact("grouped") and not self._database.run(
+            "SELECT 1 FROM touched UNION ALL SELECT 1 FROM limits LIMIT 1"
         )
 
-    def _template(self, since: int, moment: int) -> None:
+    def _rows(self) -> int:
+        return int(self._database.run("SELECT COALESCE(SUM(rows), 0) FROM readings")[0][0])
+
+    def _fact(self, name: str) -> int | None:
+        rows = self._database.run("SELECT value FROM facts WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else None
+
+    def _keep(self, name: str, value: int) -> None:
+        self._database.run(
+            "INSERT INTO facts VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (name, str(value)),
+        )
+
+    def _template(self) -> None:
         """Tell the templates of accounts that have twice the prompts that theirs was told from."""
         names = [
             bytes(row[0])
             for row in self._database.run(
-                "SELECT a.account FROM accounts a LEFT JOIN templates t ON t.account = a.account "
-                "WHERE a.last >= ? AND a.last < ? AND a.exchanges >= ? "
+                "SELECT a.account FROM touched x JOIN accounts a ON a.account = x.account "
+                "LEFT JOIN templates t ON t.account = a.account WHERE a.exchanges >= ? "
                 "AND (t.exchanges IS NULL OR a.exchanges >= 2 * t.exchanges)",
-                (since, moment, LEAST),
+                (LEAST,),
             )
         ]
         accounts = known.accounts(self._database, names)
@@ -127,14 +140,14 @@ class Moments:
             else:
                 self._templates.pop(account, None)
 
-    def _alone(self, since: int, moment: int) -> list[Held]:
-        accounts = alone.changed(self._database, since, moment)
+    def _alone(self, moment: int) -> list[Held]:
+        accounts = alone.changed(self._database)
         worded = {name: one for name, one in accounts.items() if one.j1 + one.j2 + one.x1 + one.x2}
         limited = {name: one for name, one in accounts.items() if one.limited}
         found = [
             *alone.wordings(self._database, worded, self._levels),
             *evading.refusals(self._database, limited),
-            *alone.replays(self._database, since),
+            *alone.replays(self._database),
         ]
         return [Held(one, moment) for one in found if one.log10_e >= NOTE]
 
