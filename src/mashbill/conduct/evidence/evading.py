@@ -1,4 +1,4 @@
-"""L: what followed refusals, of an account by itself and of a group."""
+"""L: what followed refusals, of an account by itself and of accounts together."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from mashbill.conduct.scan.database import Database
 
 _ROWS, _LINKS, _TAKERS = 200, 4000, 50
-
-Trials = dict[int, tuple[int, int]]
-"""windows hit -> (refusals, those of them that another account followed)"""
+_ALONE: tuple[handover.How, ...] = ("request", "template")
+_TOGETHER: tuple[handover.How, ...] = ("known",)
+"""of several accounts: what begins by chance behind the refusals of one does behind those of all"""
+LEAST = 2
+"""accounts that go on with each other's requests"""
 
 
 def refusals(database: Database, accounts: Iterable[bytes]) -> Iterator[Weighed]:
@@ -31,22 +33,33 @@ def refusals(database: Database, accounts: Iterable[bytes]) -> Iterator[Weighed]
             yield Weighed(
                 "L",
                 tuple(sorted({account, *again})),
-                (sign_of(own, rows),),
+                (_sign(own, _ALONE, rows),),
                 tuple(Link(account, one.taker, "handover", float(one.count)) for one in takers),
             )
 
 
-def of_group(database: Database, members: Sequence[bytes], sign: Sign) -> Weighed | None:
-    """Return what followed the refusals of a group, of those of it whom it speaks of.
+def together(database: Database) -> Iterator[Weighed]:
+    """Yield accounts of which each goes on with requests that another of them was refused.
 
-    All refusals of the group count, those that nobody took over too; else those who were taken
-    over from would be chosen by what is held against them.
-
-    Args:
-        database: the state.
-        members: of the group.
-        sign: of all of them (:func:`sign_in`).
+    What joined an account to the others counts nothing: only what companions did after that, of all
+    refusals of all of them.
     """
+    for members in known.companions(database).all():
+        if len(members) < LEAST:
+            continue
+        own = handover.added(known.trials(database, members).values())
+        sign = _sign(own, _TOGETHER)
+        if sign.log10_e > 0:
+            yield Weighed("L", members, (sign,), _links(database, members))
+
+
+def sign_in(database: Database, members: Sequence[bytes]) -> Sign | None:
+    """Return what followed the refusals of a group as a sign, where it speaks against it."""
+    sign = _sign(handover.added(known.trials(database, members).values()), _TOGETHER)
+    return sign if sign.log10_e > 0 else None
+
+
+def _links(database: Database, members: Sequence[bytes]) -> tuple[Link, ...]:
     inside = set(members)
     pairs = [
         Link(account, one.taker, "handover", float(one.count))
@@ -54,40 +67,38 @@ def of_group(database: Database, members: Sequence[bytes], sign: Sign) -> Weighe
         for one in takers
         if one.taker in inside
     ]
-    if not pairs:
-        return None
     pairs.sort(key=lambda link: (link.one, link.other))
-    ends = {end for link in pairs for end in (link.one, link.other)}
-    return Weighed("L", tuple(sorted(ends)), (sign,), tuple(pairs[:_LINKS]))
+    return tuple(pairs[:_LINKS])
 
 
-def sign_in(database: Database, members: Sequence[bytes]) -> Sign | None:
-    """Return what followed the refusals of a group as a sign, where it speaks against it."""
-    summed: Trials = {}
-    for own in known.trials(database, members).values():
-        for hit, (number, real) in own.items():
-            one, other = summed.get(hit, (0, 0))
-            summed[hit] = (one + number, other + real)
-    sign = sign_of(summed)
-    return sign if sign.log10_e > 0 else None
-
-
-def sign_of(trials: Trials, rows: Sequence[str] = ()) -> Sign:
+def _sign(trials: handover.Trials, hows: Sequence[handover.How], rows: Sequence[str] = ()) -> Sign:
     """Return what followed refusals as a sign.
 
     Args:
         trials: of an account, or of several as one.
+        hows: what is asked of them.
         rows: of those that took over.
     """
-    number = sum(count for count, _ in trials.values())
-    followed = sum(real for _, real in trials.values())
+    number, same = handover.followed(trials, hows[0])
+    whole, alike = handover.followed(trials, "template")
+    number = max(number, whole)  # of short prompts it is not asked whether another is the same
+    who = "an account that had done so before" if hows == _TOGETHER else "another account"
+    seconds = handover.WITHIN // handover.SECOND
+    plain = (
+        f"within {seconds} seconds of {same:,} of {number:,} refusals for too many requests, {who} "
+        "asked the very request that was refused"
+    )
+    statistic: dict[str, float] = {"refusals": number, "same request": same}
+    if "template" in hows:
+        plain += f"; within as many of {alike:,}, another began with the same kind of prompt"
+        statistic["same kind of prompt"] = alike
     return Sign(
         "handover",
-        handover.evidence(trials),
-        f"after {followed:,} of {number:,} refusals for too many requests, another account began "
-        f"with the same kind of prompt within {handover.WITHIN // 10**6} seconds",
-        f"the {handover.BEFORE} windows of equal length before each refusal",
-        {"refusals": number, "followed": followed},
+        handover.evidence(trials, hows),
+        plain,
+        f"the {handover.BEFORE['request']} windows of equal length before each refusal for the "
+        f"same request, and {handover.BEFORE['template']} for the same kind of prompt",
+        statistic,
         rows=tuple(rows[:_ROWS]),
-        rows_in_all=followed,
+        rows_in_all=max(same, alike if "template" in hows else 0),
     )

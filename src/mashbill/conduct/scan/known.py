@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.conduct.scan.tables import ITEMS, SAMPLED, VALUES
+from mashbill.conduct.signals.handover import Companions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mashbill.conduct.scan.database import Database
+    from mashbill.conduct.signals.handover import Trials
 
 _AT_ONCE = 500
 
@@ -141,21 +143,32 @@ def spans(
     return found
 
 
-def trials(database: Database, names: Iterable[bytes]) -> dict[bytes, dict[int, tuple[int, int]]]:
+def trials(database: Database, names: Iterable[bytes]) -> dict[bytes, Trials]:
     """Return what followed the refusals of accounts."""
-    found: dict[bytes, dict[int, tuple[int, int]]] = defaultdict(dict)
-    for account, hit, number, real in _of(database, "SELECT * FROM handovers", names):
-        found[account][hit] = (number, real)
+    found: dict[bytes, Trials] = {}
+    for account, how, hit, number, real in _of(database, "SELECT * FROM handovers", names):
+        found.setdefault(account, {}).setdefault(how, {})[hit] = (number, real)
     return found
 
 
 def takers(database: Database, names: Iterable[bytes]) -> dict[bytes, list[Taker]]:
     """Return who took over from accounts, of each those that did most often first."""
-    found: dict[bytes, list[Taker]] = defaultdict(list)
+    counts: dict[tuple[bytes, bytes], Taker] = {}
     query = "SELECT account, taker, count, row FROM takers"
-    for account, *how in _of(database, query, names, " ORDER BY account, count DESC, taker"):
-        found[account].append(Taker(*how))
+    for account, taker, count, row in _of(database, query, names, " ORDER BY account, taker, how"):
+        one = counts.get((account, taker))
+        # who took over the very request did so with its template as well
+        counts[account, taker] = Taker(taker, max(count, one.count if one else 0), row)
+    found: dict[bytes, list[Taker]] = defaultdict(list)
+    for (account, _), one in sorted(counts.items(), key=lambda it: (-it[1].count, it[0])):
+        found[account].append(one)
     return found
+
+
+def companions(database: Database) -> Companions:
+    """Return which accounts asked the very request that another of them was refused."""
+    query = "SELECT account, taker FROM takers WHERE how = 'request' ORDER BY account, taker"
+    return Companions((bytes(one), bytes(other)) for one, other in database.run(query))
 
 
 def _of(

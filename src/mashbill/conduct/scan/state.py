@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.scan.database import Database
 from mashbill.conduct.scan.tables import ITEMS, SAMPLED, TABLES, VALUES
+from mashbill.conduct.signals.handover import NEEDED
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
     from mashbill.conduct.scan.tally import Tally
 
-FORMAT = "1"
-KEPT = 20 * 60 * 1_000_000
-"""microseconds that exchanges are kept one by one, for what happens around a refusal"""
+FORMAT = "2"
 
 
 _SUMS = (
@@ -201,7 +200,10 @@ class State:
                 f"INSERT INTO {table} VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608 - names of ours
                 rows,
             )
-        self.database.run("DELETE FROM recent WHERE time < ?", (found.newest - KEPT,))
+        # What happened around a refusal is kept until that is looked at, however late it is.
+        ((oldest,),) = self.database.run("SELECT MIN(time) FROM limits")
+        oldest = found.newest if oldest is None else min(oldest, found.newest)
+        self.database.run("DELETE FROM recent WHERE time < ?", (oldest - NEEDED,))
         self.database.many(
             "INSERT INTO blobs VALUES (?, ?, ?, ?) ON CONFLICT (blob) DO UPDATE SET "
             "time = excluded.time, account = excluded.account, model = excluded.model "

@@ -61,12 +61,12 @@ CREATE TABLE IF NOT EXISTS limits (
     PRIMARY KEY (time, row)
 );
 CREATE TABLE IF NOT EXISTS handovers (
-    account BLOB NOT NULL, hit BIGINT NOT NULL, trials BIGINT NOT NULL, real BIGINT NOT NULL,
-    PRIMARY KEY (account, hit)
+    account BLOB NOT NULL, how TEXT NOT NULL, hit BIGINT NOT NULL, trials BIGINT NOT NULL,
+    real BIGINT NOT NULL, PRIMARY KEY (account, how, hit)
 );
 CREATE TABLE IF NOT EXISTS takers (
-    account BLOB NOT NULL, taker BLOB NOT NULL, count BIGINT NOT NULL, row TEXT NOT NULL,
-    PRIMARY KEY (account, taker)
+    account BLOB NOT NULL, taker BLOB NOT NULL, how TEXT NOT NULL, count BIGINT NOT NULL,
+    row TEXT NOT NULL, PRIMARY KEY (account, taker, how)
 );
 CREATE TABLE IF NOT EXISTS blobs (
     blob BLOB PRIMARY KEY, time BIGINT NOT NULL, account BLOB NOT NULL, model TEXT

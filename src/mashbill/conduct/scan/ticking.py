@@ -153,12 +153,11 @@ class Moments:
 
     def _together(self, moment: int) -> list[Held]:
         whole, tested = groups(self._database, self._templates)
-        weighed: list[Weighed] = []
+        weighed = list(evading.together(self._database))
+        tested += len(weighed)
         for group in whole:
             handed = evading.sign_in(self._database, group.members)
             one = together.weigh(self._database, group, handed, moment)
-            weighed += [one] if one else []
-            one = evading.of_group(self._database, group.members, handed) if handed else None
             weighed += [one] if one else []
         logs = [one.log10_e for one in weighed]
         kept = discovered(logs, LEVEL, tested)
