@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests_laws import law
 
 from mashbill.conduct.signals import evenness, linkage, partition, replay, succession, wording
-from mashbill.conduct.signals.templates import families, in_all, phrasings, template
+from mashbill.conduct.signals.families import families
+from mashbill.conduct.signals.templates import in_all, phrasings, template
 
 HOUR = succession.HOUR
 
@@ -23,18 +24,40 @@ def test_newcomers_that_follow_bans_are_seen_and_a_steady_stream_is_not():
     bans = {bytes([one]): (100 + 100 * one) * HOUR for one in range(5)}
     behind = {bytes([50 + one]): time + HOUR for one, time in enumerate(bans.values())}
     old = dict.fromkeys(bans, 0)
-    found, pairs = succession.trials(bans, {**old, **behind}, 0, 10**18)
-    assert found == {1: (5, 5)}
-    assert len(pairs) == 5
+    found = succession.successions(bans, {**old, **behind}, 0, 10**18)
+    assert [hit for _, hit in found.trials[6 * HOUR]] == [1] * 5
+    assert found.pairs == list(zip(bans, behind, strict=True))
     assert succession.evidence(found) > 4
     steady = {bytes([60, one]): 5 * HOUR * one for one in range(200)}
-    found, _ = succession.trials(bans, {**old, **behind, **steady}, 0, 10**18)
-    assert succession.evidence(found) <= 0
+    assert succession.evidence(succession.successions(bans, {**old, **steady}, 0, 10**18)) <= 0
 
 
-def test_bans_in_a_logs_first_days_say_nothing():
-    bans, first = {b"a": 10 * HOUR}, {b"a": 0, b"b": 11 * HOUR}
-    assert succession.trials(bans, first, 0, 10**18) == ({}, [])
+def test_who_comes_back_the_next_day_is_seen():
+    bans = {bytes([one]): (200 + 200 * one) * HOUR for one in range(5)}
+    behind = {bytes([50 + one]): time + 20 * HOUR for one, time in enumerate(bans.values())}
+    found = succession.successions(bans, {**dict.fromkeys(bans, 0), **behind}, 0, 10**18)
+    assert succession.evidence(found) > 3.5
+
+
+@pytest.mark.parametrize("begins", [81, 100])
+def test_bans_in_a_logs_first_hours_say_nothing(begins):
+    bans, first = {b"a": 100 * HOUR}, {b"a": 0, b"b": 101 * HOUR}
+    found = succession.successions(bans, first, begins * HOUR, 10**18)
+    assert (found.trials.get(24 * HOUR), found.pairs) == (None, [])
+    assert (6 * HOUR in found.trials) == (begins == 81)
+
+
+def test_a_window_that_is_not_over_is_not_looked_at():
+    bans, first = {b"a": 100 * HOUR}, {b"a": 0, b"b": 101 * HOUR}
+    assert succession.successions(bans, first, 0, 105 * HOUR).trials == {}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "shared", "least", "most"),
+    [(3, 3, 2, 2), (1, 1, 1, 1.7), (20, 0, 0, 0), (40, 1, -10, 0)],
+)
+def test_what_a_newcomer_has_of_a_banned_account_counts(pairs, shared, least, most):
+    assert least <= succession.inherited(pairs, shared) <= most
 
 
 def test_counts_of_strangers_are_no_sign_on_average():
@@ -50,15 +73,23 @@ def test_counts_of_strangers_are_no_sign_on_average():
 
 
 def evidence_of(counts):
-    return evenness.evidence([int(one) for one in counts], 18)
+    return evenness.evidence([int(one) for one in counts], 18, [18] * len(counts))
 
 
 def test_equal_shares_are_seen_and_bounded_by_the_days_they_were_seen():
     even = [100, 96, 104, 99, 101, 97, 103, 100, 98, 102] * 3
     assert evidence_of(even) == evenness.limit(18) == pytest.approx(4.0, abs=0.11)
-    assert evenness.evidence(even, 3) == evenness.limit(3) < 1.2
-    assert evenness.evidence(even[:3], 18) == 0
+    assert evenness.evidence(even, 3, [3] * len(even)) == evenness.limit(3) < 1.2
+    assert evidence_of(even[:3]) == 0
     assert evidence_of([5, 300, 12, 90, 2000, 40, 7, 150]) < 0
+
+
+def test_who_came_later_or_was_banned_is_held_to_the_time_that_it_was_there():
+    draws = np.random.default_rng(8)
+    there = [18, 18, 18, 18, 9, 9, 6, 6]
+    counts = [int(draws.poisson(6 * spans)) for spans in there]
+    assert evenness.evidence(counts, 18, there) > 2
+    assert evenness.evidence(counts, 18, [18] * 8) < 1
 
 
 @pytest.mark.parametrize(
@@ -135,28 +166,56 @@ def test_sealed_reasoning_of_two_answers_of_others_is_acted_on_and_moving_is_not
     assert replay.across_models(1000) < 2.6
 
 
-def test_a_template_is_what_is_usual_and_needs_a_few_runs():
+def test_a_template_is_what_recurs_and_needs_a_few_runs():
     prompts = [runs(1, 2, 3, 4, 5, 6, 50 + place) for place in range(10)]
-    assert template(prompts).tolist() == [1, 2, 3, 4, 5, 6]
-    assert template(prompts[:3]).tolist() == []
-    assert template([runs(1, 2, 50 + place) for place in range(10)]).tolist() == []
+    assert template(prompts).runs.tolist() == [1, 2, 3, 4, 5, 6]
+    assert template(prompts).shares.tolist() == [1.0] * 6
+    assert template(prompts[:3]).runs.tolist() == []
+    assert template([runs(1, 2, 50 + place) for place in range(10)]).runs.tolist() == []
+
+
+def of_templates(frames, prompts, seed):
+    """Return what recurs in prompts of some templates, filled with what each has for itself."""
+    draws = random.Random(seed)
+    return template(
+        [
+            runs(*range(100 * (frame := draws.choice(frames)), 100 * frame + 8), 10**6 + one)
+            for one in draws.sample(range(10**6), prompts)
+        ]
+    )
+
+
+def test_accounts_of_one_queue_are_a_family_though_each_has_a_part_of_its_templates():
+    named = {bytes([1, place]): of_templates(range(12), 48, place) for place in range(12)}
+    named |= {bytes([100, place]): of_templates([50 + place], 48, place) for place in range(100)}
+    assert max(families(named), key=len) == sorted(bytes([1, place]) for place in range(12))
+    assert all(len({name[0] for name in one}) == 1 for one in families(named))
+
+
+def test_two_queues_that_share_a_template_are_two_families():
+    named = {bytes([1, place]): of_templates([1, 2, 3, 4], 48, place) for place in range(10)}
+    named |= {bytes([2, place]): of_templates([4, 5, 6, 7], 48, 99 + place) for place in range(10)}
+    assert {tuple({name[0] for name in one}) for one in families(named, 3)} == {(1,), (2,)}
 
 
 def test_families_do_not_grow_by_chains():
     chain = {
-        bytes([place]): runs(*range(10 * place, 10 * place + 20)) for place in range(12)
-    }  # each is half of the next
-    found = families(chain, 2)
-    assert max(len(one) for one in found) <= 3
-    same = {bytes([place]): runs(*range(20), 900 + place) for place in range(12)}
-    assert [len(one) for one in families(same, 2)] == [12]
+        bytes([place]): of_templates([place, place + 1], 48, place) for place in range(40)
+    }  # each has one of its two templates in common with the next
+    assert max((len(one) for one in families(chain)), default=0) <= 4
+
+
+def test_a_family_of_all_is_one():
+    named = {place.to_bytes(2): of_templates([7, 8], 48, place) for place in range(1200)}
+    assert max(map(len, families(named))) == 1200
 
 
 @law(30)
 @given(st.permutations(range(8)))
 def test_families_do_not_depend_on_the_order_of_accounts(order):
-    named = {bytes([one]): runs(*range(20 * (one % 3), 20 * (one % 3) + 12)) for one in order}
-    assert families(named, 2) == families(dict(sorted(named.items())), 2)
+    named = {bytes([one]): of_templates([one % 3], 9, one) for one in order}
+    assert families(named) == families(dict(sorted(named.items())))
+    assert [len(one) for one in families(named, 3)] == [3, 3]
 
 
 def test_kinds_of_prompts_are_counted_from_a_sample():

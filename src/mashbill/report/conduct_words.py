@@ -25,6 +25,7 @@ TIERS = {
 SIGNALS = {
     "handover": "Another account takes over after a limit",
     "succession": "Another account goes on after a ban",
+    "inheritance": "What a banned account had, a newcomer has",
     "partition": "One list of work, divided",
     "sharing": "Prompts of one making",
     "timing": "Busy at the same moments",

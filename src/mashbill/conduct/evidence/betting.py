@@ -71,15 +71,23 @@ def among(hits: Mapping[int, tuple[int, int]], places: int, shares: Sequence[flo
         places: of a trial.
         shares: probabilities of the alternatives that the real one is hit.
     """
+    return fair([(count / places, *trials) for count, trials in sorted(hits.items())], shares)
+
+
+def fair(trials: Sequence[tuple[float, int, int]], shares: Sequence[float]) -> float:
+    """Return log10 of an e-value for something happening more often than it would by chance.
+
+    Args:
+        trials: (probability by chance, at most, trials, those of them in which it happened).
+        shares: probabilities of the alternatives; one bets on a trial if it is above chance.
+    """
     found = []
     for share in shares:
         total = 0.0
-        for count, (trials, real) in hits.items():
-            own = count / places
-            if not 0 < own < 1 or own >= share:
-                continue
-            total += real * math.log10(share / own)
-            total += (trials - real) * math.log10((1 - share) / (1 - own))
+        for own, number, real in trials:
+            if 0 < own < 1 and own < share:
+                total += real * math.log10(share / own)
+                total += (number - real) * math.log10((1 - share) / (1 - own))
         found.append(total)
     return mean(found) if found else 0.0
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from mashbill.conduct.evidence.case import LINKS, NODES, ROWS, Case, case_of
 from mashbill.conduct.evidence.tiers import ACT, LEVEL, NOTE, REVIEW, TIERS
 from mashbill.conduct.scan import known
+from mashbill.conduct.scan.tables import ITEMS, SAMPLED, VALUES
 from mashbill.conduct.scan.tally import SPAN
 from mashbill.conduct.signals import (
     evenness,
+    families,
     handover,
     linkage,
     partition,
@@ -42,6 +44,7 @@ _CLEARS = {
     "linkage": "one organisation behind the accounts, declared as such",
     "partition": "an open division of one work between people, by name",
     "succession": "an announcement that brought newcomers in these days, by name",
+    "inheritance": "another person of the same household or office, by name",
 }
 
 
@@ -59,7 +62,15 @@ def parameters(levels: Levels) -> dict[str, Any]:
             "shares": list(wording.SHARES),
             "parts": [list(parts) for parts in wording.PARTS],
         },
-        "templates": [shapes.USUAL, shapes.LEAST, shapes.RUNS, shapes.ALIKE, shapes.SAME],
+        "templates": [shapes.USUAL, shapes.LEAST, shapes.RUNS, shapes.SAME],
+        "families": [
+            families.WIDTH,
+            families.ALIKE,
+            families.NEAR,
+            families.JOINED,
+            families.ROUNDS,
+        ],
+        "samples": [*SAMPLED.values(), ITEMS, VALUES],
         "handover": [
             handover.WITHIN,
             handover.QUIET,
@@ -70,7 +81,14 @@ def parameters(levels: Levels) -> dict[str, Any]:
         "evenness": [evenness.STRANGERS, list(evenness.ONE_HAND), evenness.LEAST],
         "linkage": [linkage.LIMIT, linkage.MINUTES],
         "partition": [partition.LIMIT, partition.PART, partition.PUBLIC],
-        "succession": [succession.WINDOW, succession.BEFORE],
+        "succession": [
+            *succession.WINDOWS,
+            succession.LEAST,
+            succession.BEFORE,
+            *succession.SHARES,
+            succession.LENT,
+            succession.LIMIT,
+        ],
         "replay": [replay.ACROSS_ACCOUNTS, replay.AGAIN, replay.ACROSS_MODELS],
     }
 
@@ -162,13 +180,13 @@ def _context(database: Database, accounts: dict[bytes, known.Account]) -> list[d
             f"then, with {tokens:,} tokens written for them",
         }
     ]
-    templates = known.templates_of(database, accounts)
-    if templates:
+    recurring = known.with_templates(database, accounts)
+    if recurring:
         found.append(
             {
                 "what": "templates",
-                "plain": f"{len(templates):,} of {counted(len(accounts), 'account')} send prompts "
-                "that are mostly of one template",
+                "plain": f"the prompts of {recurring:,} of {counted(len(accounts), 'account')} "
+                "have parts that recur, as if they were made from templates",
             }
         )
     return found

@@ -47,6 +47,7 @@ _LATEST = 1 << 53
 Signal = Literal[
     "handover",
     "succession",
+    "inheritance",
     "partition",
     "sharing",
     "timing",

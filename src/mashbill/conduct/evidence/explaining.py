@@ -31,6 +31,8 @@ _SEEN = {
     "handover": "Soon after a request of one account was refused for a limit, work of the same "
     "kind went on under another, more often than chance would have it.",
     "succession": "After an account was closed, work of the same kind went on under another.",
+    "inheritance": "An account that was opened soon after another was closed has its means of "
+    "payment or connects from its network.",
     "partition": "One list of work was divided between accounts, so that each did a part that the "
     "others left out.",
     "sharing": "Accounts that say nothing of each other send prompts of one making that hardly "

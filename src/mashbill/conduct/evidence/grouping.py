@@ -1,6 +1,6 @@
 """Which accounts are looked at together.
 
-Groups are families of one template (:mod:`mashbill.conduct.signals.templates`), parts of them that
+Groups are families of like templates (:mod:`mashbill.conduct.signals.families`), parts of them that
 share cards or moments of sign-up from different networks, and accounts that one card pays for. How
 a group was chosen decides what may count against it: what it was chosen for is nothing new.
 
@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 from mashbill.conduct.evidence.weighed import Link
 from mashbill.conduct.scan import known
 from mashbill.conduct.signals import linkage
-from mashbill.conduct.signals.templates import families
+from mashbill.conduct.signals.families import families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
-
     from mashbill.conduct.scan.database import Database
+    from mashbill.conduct.signals.templates import Template
 
 LEAST = 3
 """accounts of a group"""
@@ -42,7 +41,7 @@ class Group:
     is asked"""
 
 
-def groups(database: Database, templates: Mapping[bytes, np.ndarray]) -> tuple[list[Group], int]:
+def groups(database: Database, templates: Mapping[bytes, Template]) -> tuple[list[Group], int]:
     """Return groups that have grown, in one order for all readers; and how many there are."""
     done: dict[bytes, int] = {
         bytes(account): count

@@ -48,16 +48,8 @@ def weigh(database: Database, group: Group, handed: Sign | None, now: int) -> We
     if declared and declared.most_common(1)[0][1] == len(members):
         return None  # they say that they are one
     succeeded, successors = _succession(database, accounts, now)
-    signs = [
-        sign
-        for sign in (
-            _evenness(database, members, now),
-            _linkage(group),
-            succeeded,
-            handed,
-        )
-        if sign is not None
-    ]
+    even = _evenness(database, accounts, now)
+    signs = [one for one in (even, _linkage(group), *succeeded, handed) if one is not None]
     if sum(sign.log10_e for sign in signs if sign.log10_e > 0) >= SAYS:
         divided = _partition(database, members)  # the dearest to ask for
         signs += [divided] if divided is not None else []
@@ -67,12 +59,19 @@ def weigh(database: Database, group: Group, handed: Sign | None, now: int) -> We
     return Weighed("I", members, tuple(signs), tuple([*successors, *group.links][:_LINKS]))
 
 
-def _evenness(database: Database, members: Sequence[bytes], now: int) -> Sign | None:
+def _evenness(database: Database, accounts: Mapping[bytes, known.Account], now: int) -> Sign | None:
+    """Say how alike members ask, each by the part of the days in which it was there."""
     ends = now // SPAN
-    counted = known.spans(database, members, ends - WINDOW, ends)
+    begins = ends - WINDOW
+    counted = known.spans(database, accounts, begins, ends)
+    there = {
+        name: min(ends, (one.banned or now) // SPAN) - max(begins, one.first // SPAN)
+        for name, one in accounts.items()
+    }
+    members = [name for name in accounts if there[name] >= max(1, max(there.values()) / 3)]
     totals = [sum(counted.get(one, {}).values()) for one in members]
     spans = len({span for one in counted.values() for span in one})
-    found = evenness.evidence(totals, spans)
+    found = evenness.evidence(totals, spans, [there[one] for one in members])
     if not found:
         return None
     usual = sorted(totals)[len(totals) // 2]
@@ -83,7 +82,11 @@ def _evenness(database: Database, members: Sequence[bytes], now: int) -> Sign | 
         f"asked about equally often, {usual:,} times by the median",
         "strangers who use one tool differ by more: the standard deviation of the logarithm of "
         f"their counts is at least {evenness.STRANGERS}",
-        {"accounts": len(members), "median": usual, "spread": round(evenness.spread(totals), 4)},
+        {
+            "accounts": len(members),
+            "median": usual,
+            "spread": round(evenness.spread(totals, [there[one] for one in members]), 4),
+        },
         limit=evenness.limit(spans),
     )
 
@@ -124,11 +127,15 @@ def _partition(database: Database, members: Sequence[bytes]) -> Sign | None:
     whole = sorted({item for items in own.values() for item in items})
     inside = set(members)
     met: Counter[bytes] = Counter()
+    elsewhere: set[int] = set()
     for start in range(0, min(len(whole), 20_000), 500):
         part = whole[start : start + 500]
         places = ", ".join("?" * len(part))
-        query = f"SELECT account FROM items WHERE hash IN ({places})"  # noqa: S608 - places only
-        met.update(bytes(row[0]) for row in database.run(query, part) if row[0] not in inside)
+        query = f"SELECT account, hash FROM items WHERE hash IN ({places})"  # noqa: S608 - places only
+        for account, item in database.run(query, part):
+            if bytes(account) not in inside:
+                met[bytes(account)] += 1
+                elsewhere.add(item)
     strangers = [one for one, number in sorted(met.items()) if number >= 5][:_STRANGERS]
     others = {
         one: items
@@ -141,8 +148,10 @@ def _partition(database: Database, members: Sequence[bytes]) -> Sign | None:
     within, without, pairs, across = partition.meetings(
         [own[one] for one in sorted(own)], [others[one] for one in sorted(others)]
     )
+    if not without:
+        # What anybody asks, two of them may ask; what nobody else does no queue gives out twice.
+        within = partition.meetings([own[one] - elsewhere for one in sorted(own)], [])[0]
     if within and not without:
-        # nobody else does this work, and they do it more than once: no queue gives it out
         return Sign(
             "partition",
             -min(4.0, within / len(members)),
@@ -167,25 +176,52 @@ def _partition(database: Database, members: Sequence[bytes]) -> Sign | None:
 
 def _succession(
     database: Database, accounts: Mapping[bytes, known.Account], now: int
-) -> tuple[Sign | None, list[Link]]:
+) -> tuple[list[Sign], list[Link]]:
     bans = {name: one.banned for name, one in accounts.items() if one.banned is not None}
     if not bans:
-        return None, []
+        return [], []
     begins = int(database.run("SELECT MIN(first) FROM accounts")[0][0])
     first = {name: one.first for name, one in accounts.items()}
-    found, pairs = succession.trials(bans, first, begins, now)
+    found = succession.successions(bans, first, begins, now)
     strength = succession.evidence(found)
     if not strength:
-        return None, []
-    tried = sum(number for number, _ in found.values())
-    followed = sum(real for _, real in found.values())
-    hours = succession.WINDOW // succession.HOUR
-    sign = Sign(
-        "succession",
-        strength,
-        f"within {hours} hours of {followed:,} of {tried:,} bans of accounts with this work, "
-        "another account was first seen that does it",
-        f"the {succession.BEFORE} windows of equal length before each ban",
-        {"bans": tried, "followed": followed},
+        return [], []
+    longest = succession.WINDOWS[-1]
+    tried = found.trials.get(longest) or found.trials[succession.WINDOWS[0]]
+    followed = sum(hit for _, hit in tried)
+    hours = " or ".join(str(window // succession.HOUR) for window in succession.WINDOWS)
+    signs = [
+        Sign(
+            "succession",
+            strength,
+            f"within {hours} hours of {followed:,} of {len(tried):,} bans of accounts with this "
+            "work, another account was first seen that does it",
+            "the windows of equal length before each ban",
+            {"bans": len(tried), "followed": followed},
+        )
+    ]
+    signs += _inherited(database, found.pairs)
+    return signs, [Link(one, other, "succession", 1.0) for one, other in found.pairs]
+
+
+def _inherited(database: Database, pairs: Sequence[tuple[bytes, bytes]]) -> list[Sign]:
+    ends = {end for pair in pairs for end in pair}
+    cards, networks = (known.traits(database, ends, trait) for trait in ("payment", "network"))
+    shared = sum(
+        any(set(of.get(one, ())) & set(of.get(other, ())) for of in (cards, networks))
+        for one, other in pairs
     )
-    return sign, [Link(one, other, "succession", 1.0) for one, other in pairs]
+    strength = succession.inherited(len(pairs), shared)
+    if strength <= 0:
+        return []
+    return [
+        Sign(
+            "inheritance",
+            strength,
+            f"{shared:,} of {len(pairs):,} newcomers behind a ban have the means of payment or the "
+            "network of the account that was banned",
+            f"of newcomers with the same work, {succession.LENT:.0%} at most do",
+            {"newcomers": len(pairs), "shared": shared},
+            limit=succession.LIMIT,
+        )
+    ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from mashbill.conduct.scan.tables import ITEMS, SAMPLED, VALUES
 from mashbill.conduct.signals.handover import Companions
+from mashbill.conduct.signals.templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -67,19 +68,21 @@ def accounts(database: Database, names: Iterable[bytes]) -> dict[bytes, Account]
     return {row[0]: Account(*row) for row in _of(database, "SELECT * FROM accounts", names)}
 
 
-def templates(database: Database) -> dict[bytes, np.ndarray]:
+def templates(database: Database) -> dict[bytes, Template]:
     """Return the templates of all accounts that have one."""
     return {
-        bytes(account): np.frombuffer(bytes(runs), "<u4")
-        for account, runs in database.each("SELECT account, runs FROM templates ORDER BY account")
+        bytes(account): Template(np.frombuffer(runs, "<u4"), np.frombuffer(shares, "<f4"))
+        for account, runs, shares in database.each(
+            "SELECT account, runs, shares FROM templates ORDER BY account"
+        )
         if runs
     }
 
 
-def templates_of(database: Database, names: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Return the templates of these accounts, of those that have one, as bytes."""
+def with_templates(database: Database, names: Iterable[bytes]) -> int:
+    """Return how many of these accounts have templates."""
     query = "SELECT account, runs FROM templates"
-    return {account: runs for account, runs in _of(database, query, names) if runs}
+    return sum(bool(runs) for _, runs in _of(database, query, names))
 
 
 def samples(database: Database, names: Iterable[bytes], pool: str) -> dict[bytes, list[Sampled]]:

@@ -11,7 +11,7 @@ PODC 2007).
 
 from __future__ import annotations
 
-SAMPLED = {"all": 16, "J": 8, "X": 8}
+SAMPLED = {"all": 48, "J": 8, "X": 8}
 """pool -> exchanges that are kept of an account: of all, and of those whose words trip a level"""
 ITEMS = 64
 """hashes of items that are kept of an account"""
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS spans (
     account BLOB NOT NULL, span BIGINT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (account, span)
 );
 CREATE TABLE IF NOT EXISTS templates (
-    account BLOB PRIMARY KEY, exchanges BIGINT NOT NULL, runs BLOB NOT NULL
+    account BLOB PRIMARY KEY, exchanges BIGINT NOT NULL, runs BLOB NOT NULL, shares BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS samples (
     account BLOB NOT NULL, pool TEXT NOT NULL, hash BIGINT NOT NULL, row TEXT NOT NULL,

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mashbill.conduct.evidence import alone, evading, together
 from mashbill.conduct.evidence.betting import discovered
 from mashbill.conduct.evidence.grouping import groups
@@ -129,14 +127,19 @@ class Moments:
         ]
         accounts = known.accounts(self._database, names)
         for account, rows in known.samples(self._database, names, "all").items():
-            runs = template([row.skeleton for row in rows])
+            found = template([row.skeleton for row in rows])
             self._database.run(
-                "INSERT INTO templates VALUES (?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
-                "exchanges = excluded.exchanges, runs = excluded.runs",
-                (account, accounts[account].exchanges, runs.astype("<u4").tobytes()),
+                "INSERT INTO templates VALUES (?, ?, ?, ?) ON CONFLICT (account) DO UPDATE SET "
+                "exchanges = excluded.exchanges, runs = excluded.runs, shares = excluded.shares",
+                (
+                    account,
+                    accounts[account].exchanges,
+                    found.runs.astype("<u4").tobytes(),
+                    found.shares.astype("<f4").tobytes(),
+                ),
             )
-            if len(runs):
-                self._templates[account] = np.asarray(runs)
+            if len(found.runs):
+                self._templates[account] = found
             else:
                 self._templates.pop(account, None)
 

@@ -33,25 +33,31 @@ def limit(spans: int) -> float:
     return min(_MOST, 0.5 + spans / 5)
 
 
-def evidence(counts: Sequence[int], spans: int) -> float:
+def evidence(counts: Sequence[int], spans: int, there: Sequence[int]) -> float:
     """Return log10 of the e-value of equal counts.
 
     Args:
         counts: exchanges of each account in the window.
         spans: spans of the window in which the group asked anything.
+        there: spans of the window in which each account was there, at least 1: neither yet to come
+            nor banned.
     """
     if len(counts) < LEAST or sum(counts) < 8 * len(counts):
         return 0.0
-    logs = [math.log(count + 0.5) for count in counts]
+    logs = _rates(counts, there)
     noise = [1 / (count + 0.5) for count in counts]
     apart = _normal(logs, noise, STRANGERS)
     found = mean([(_normal(logs, noise, one) - apart) / math.log(10) for one in ONE_HAND])
     return max(-4.0, min(found, limit(spans)))
 
 
-def spread(counts: Sequence[int]) -> float:
-    """Return the standard deviation of the logarithm of counts, the noise of counting in it."""
-    logs = [math.log(count + 0.5) for count in counts]
+def _rates(counts: Sequence[int], there: Sequence[int]) -> list[float]:
+    return [math.log((count + 0.5) / spans) for count, spans in zip(counts, there, strict=True)]
+
+
+def spread(counts: Sequence[int], there: Sequence[int]) -> float:
+    """Return the standard deviation of the logarithm of rates, the noise of counting in it."""
+    logs = _rates(counts, there)
     middle = math.fsum(logs) / len(logs)
     return math.sqrt(math.fsum((one - middle) ** 2 for one in logs) / max(1, len(logs) - 1))
 

@@ -1,77 +1,51 @@
-"""What an account's prompts have in common, and which accounts have it in common with it.
+"""What recurs in an account's prompts, and which prompts are of one template.
 
-A run of words is part of an account's template if it stands in :data:`USUAL` of its sampled
-prompts. Accounts are of one family if the smaller of their templates shares at least half of its
-runs with the other's. That alone says nothing about anybody: a popular tool, a paper's prompt and a
-class's assignment make families of strangers. Families are where other signals are looked for.
+A run of words recurs if it stands in three of an account's sampled prompts and in :data:`USUAL` of
+them. What recurs is what the account's templates are made of, in whichever number there are.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-USUAL = 0.18
-"""of an account's sampled prompts, and three at least: who mixes in other work still has it"""
+USUAL = 0.05
+"""of an account's sampled prompts, and three at least"""
 LEAST = 4
 """prompts from which something may be told to be usual"""
 RUNS = 5
 """of a template: fewer are a turn of phrase, and join strangers"""
-ALIKE = 0.5
-"""of the runs of the smaller of two templates"""
 SAME = 0.2
 """of the runs of the smaller of two prompts, from which both are of one template: the rest is what
 the template was filled with, and strangers' prompts next to never share a run of four words"""
 
 
-def template(skeletons: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the runs that are usual in an account's prompts: uint32, ascending; often none."""
+class Template(NamedTuple):
+    """What recurs in an account's prompts."""
+
+    runs: np.ndarray
+    """of words, as hashes: uint32, ascending"""
+    shares: np.ndarray
+    """of sampled prompts that each stands in: float32"""
+
+
+def template(skeletons: Sequence[np.ndarray]) -> Template:
+    """Return what recurs in an account's prompts; often nothing does."""
+    none = Template(np.empty(0, np.uint32), np.empty(0, np.float32))
     if len(skeletons) < LEAST:
-        return np.empty(0, np.uint32)
+        return none
     runs, counts = np.unique(np.concatenate(skeletons), return_counts=True)
-    usual = runs[counts >= max(3, USUAL * len(skeletons))]
-    return np.asarray(usual if len(usual) >= RUNS else usual[:0])
+    recur = counts >= max(3, USUAL * len(skeletons))
+    if recur.sum() < RUNS:
+        return none
+    return Template(runs[recur], (counts[recur] / len(skeletons)).astype(np.float32))
 
 
-def families(templates: Mapping[bytes, np.ndarray], least: int = 2) -> list[list[bytes]]:
-    """Return families of accounts, each and all in the order of their accounts.
-
-    An account is of the family of the first leader whose template is like its own, and a leader of
-    one where there is none (canopies; McCallum, Nigam, Ungar, KDD 2000). So all of a family are
-    like one account, and no chain of others joins those that are not alike.
-
-    Args:
-        templates: of accounts; those that are empty are left out.
-        least: accounts of a family.
-    """
-    spread: Counter[int] = Counter()
-    for runs in templates.values():
-        spread.update(runs.tolist())
-    leaders: dict[int, list[bytes]] = defaultdict(list)
-    found: dict[bytes, list[bytes]] = {}
-    for account in sorted(templates):
-        own = templates[account]
-        shared = [run for run in own.tolist() if spread[run] > 1]
-        if not shared:
-            continue
-        near = Counter(one for run in shared for one in leaders[run])
-        for leader, _ in sorted(near.items(), key=lambda one: (-one[1], one[0])):
-            if alike(own, templates[leader]):
-                found[leader].append(account)
-                break
-        else:
-            found[account] = [account]
-            for run in shared:
-                leaders[run].append(account)
-    return [found[leader] for leader in sorted(found) if len(found[leader]) >= least]
-
-
-def alike(one: np.ndarray, other: np.ndarray, share: float = ALIKE) -> bool:
+def alike(one: np.ndarray, other: np.ndarray, share: float = SAME) -> bool:
     """Return whether two ascending sets of runs share so much of the smaller one."""
     least = min(len(one), len(other))
     return least > 0 and len(np.intersect1d(one, other, assume_unique=True)) >= share * least
