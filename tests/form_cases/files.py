@@ -44,6 +44,13 @@ def shards(path):
         )
 
 
+def documents(path):
+    (path / "a").mkdir(parents=True)
+    (path / "a" / "one.md").write_text("# One\n\nline\n")
+    (path / "two.txt").write_text("two")
+    (path / "rows.csv").write_text("text\nno\n")
+
+
 def hub(path):
     (path / "data").mkdir(parents=True)
     (path / "README.md").write_text("---\nlicense: cc0-1.0\n---\n")
@@ -118,6 +125,13 @@ CASES = [
     Case("JSON lines", LINES, ROWS),
     Case("JSON array", json.dumps(ROWS, indent=2).encode(), ROWS, source="set.json"),
     Case(
+        "JSON array of texts",
+        b'["one", {"text": "no"}, "two"]',
+        [{"text": "one"}, {"text": "two"}],
+        source="set.json",
+        rejected=("row 2 is no text, as the first row is, and each must be",),
+    ),
+    Case(
         "JSON objects, indented, one behind the other",
         "\n".join(json.dumps(row, indent=2) for row in ROWS).encode(),
         ROWS,
@@ -178,6 +192,13 @@ CASES = [
         ROWS,
         keys=NONE + '\nformat = "jsonl"',
         source="set.data",
+    ),
+    Case(
+        "Text files, each a row",
+        documents,
+        [{"text": "# One\n\nline\n", "name": "a/one.md"}, {"text": "two", "name": "two.txt"}],
+        keys=NONE + '\nformat = "text"',
+        source="set",
     ),
     Case("Folder of shards", shards, [{"text": f"t{i}"} for i in range(12)], source="set"),
     Case(

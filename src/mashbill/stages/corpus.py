@@ -23,8 +23,11 @@ from mashbill.core.plain import counted
 from mashbill.core.record import BILL, FROM, OURS, REASON, REJECTED_BY, columns_beside
 from mashbill.core.source import CalledBy, Source
 from mashbill.files.archives import unpacked
+from mashbill.files.members import members_like
 from mashbill.files.rows.cells import Cells, Kinds, Other, as_text, bare_lengths, kind_of
+from mashbill.files.rows.chat import Role, said_by
 from mashbill.files.rows.chunks import Chunk, Manner, no_column, read_chunks
+from mashbill.files.rows.folders import with_constants, with_declared
 from mashbill.files.rows.gold import Gold
 from mashbill.files.rows.same import Same
 from mashbill.files.rows.spill import Spill
@@ -49,7 +52,7 @@ _DISTINCT, _SHOWN, _LONGEST = 1_000, 5, 80
 class CorpusSpec(ReadsFiles):
     """``kind = "corpus"``."""
 
-    added: ClassVar[frozenset[str]] = ReadsFiles.added | {"keep", "called_by"}
+    added: ClassVar[frozenset[str]] = ReadsFiles.added | {"keep", "called_by", "constants", "turns"}
 
     kind: Literal["corpus"] = "corpus"
     title: str
@@ -65,11 +68,14 @@ class CorpusSpec(ReadsFiles):
     called_by: CalledBy = ""
     """of data that models wrote: who had them write, us or others; see ``import``"""
     members: dict[str, str] = Field(default={})
-    """part of the corpus -> path within the archive; each part is a source of its own"""
+    """part of the corpus -> path within the archive, or a glob of paths; each part is a source of
+    its own"""
     columns: tuple[str, ...] = ()
     """column names, for csv and tsv files without a header line"""
     text: str = "text"
     """column of the text"""
+    turns: tuple[Role, ...] = ()
+    """where that column holds a chat, or a list of chats: whose turns are the text: ["user"]"""
     gold: Gold | None = None
     """human labels; without them everything runs except the comparison with humans"""
     expect_rows: int | None = None
@@ -78,6 +84,8 @@ class CorpusSpec(ReadsFiles):
     """shorter texts are rejected"""
     dedup: bool = True
     """reject texts that equal an earlier one but for case and punctuation"""
+    constants: dict[str, str] = Field(default={})
+    """columns with one value for each row, such as the label of a set that is all of one kind"""
     keep: Literal["all"] | tuple[str, ...] = "all"
     """columns to keep beside the text, such as an id to join by; all if not said, but that of the
     human labels, which later steps must not learn from unless it is named here"""
@@ -86,6 +94,10 @@ class CorpusSpec(ReadsFiles):
     def _columns_differ(self) -> CorpusSpec:
         if self.gold is not None and self.gold.column == self.text:
             msg = "gold.column must not be the text column"
+            raise ValueError(msg)
+        ours = sorted((_GIVEN | {self.text}) & self.constants.keys())
+        if ours:
+            msg = f"constants.{ours[0]}: a stage gives a column of this name itself; choose another"
             raise ValueError(msg)
         return self
 
@@ -125,12 +137,13 @@ class CorpusSpec(ReadsFiles):
         """Yield text, gold (null where there is none), part and kept columns; rejects marked."""
         del records
         files = self.fetched(ctx)
+        parts = {part: self._inside(files, path) for part, path in self.members.items()}
         self.show_members(files, ctx.look)
         with Spill(ctx.work / "rows") as spill, Same(ctx.work / "same") as same:
             taking = _Taking(self, spill, same)
-            for part, inside in (self.members or {"": ""}).items():
+            for part, names in (parts or {"": []}).items():
                 taking.begin(part)
-                for chunk, name in self._chunks(files, inside, ctx.cache):
+                for chunk, name in self._chunks(files, names, ctx.cache):
                     ctx.look.see(chunk.columns, chunk.rows)
                     taking.take(chunk, name)
                     ctx.progress(spill.rows, 0, "reading")
@@ -143,27 +156,40 @@ class CorpusSpec(ReadsFiles):
             yield from taking.rows()
             ctx.measures["gold_labels"] = taking.counts
 
-    def _chunks(
-        self, files: Sequence[File], inside: str, cache: Path
-    ) -> Iterator[tuple[Chunk, str]]:
-        """Yield (rows, file) over all files, or over one member of an archive."""
-        if inside and len(files) > 1:
+    def _inside(self, files: Sequence[File], path: str) -> list[str]:
+        """Return the members of the archive that a path or a pattern of a part stands for."""
+        if len(files) > 1:
             msg = f"{self.source}: members are those of one archive, and these are {len(files)}"
             raise InputError(msg)
+        return [name for file in files for name in members_like(file.path, path, file.shown)]
+
+    def _chunks(
+        self, files: Sequence[File], inside: Sequence[str], cache: Path
+    ) -> Iterator[tuple[Chunk, str]]:
+        """Yield (rows, file) over all files, or over members of an archive."""
         for file in files:
             if not inside:
                 for chunk in self.chunks_of(file, files):
                     yield chunk, file.shown
-                continue
-            name = f"{file.shown}!{inside}"
-            for chunk in read_chunks(unpacked(file.path, inside, cache), name, self.manner):
-                yield chunk, name
+            said: dict[str, str | None] = {}
+            for member in inside:
+                name = f"{file.shown}!{member}"
+                if self.format == "text":
+                    said["name"] = member
+                for chunk in read_chunks(unpacked(file.path, member, cache), name, self.manner):
+                    yield with_declared(with_constants(chunk, said), self.constants, name), name
+
+    def chunks_of(self, file: File, files: Sequence[File]) -> Iterator[Chunk]:
+        """Yield the rows of one file of a set, with what is declared of each."""
+        for chunk in super().chunks_of(file, files):
+            yield with_declared(chunk, self.constants, file.shown)
 
     def show_members(self, files: Sequence[File], look: Looks) -> None:
         """Let what lies in the archive beside its members be looked at."""
-        if self.members:
-            for file in files:
-                look.see_members(file.path, list(self.members.values()))
+        inside = self.members.values()
+        for file in files if inside else ():
+            names = [name for path in inside for name in members_like(file.path, path, file.shown)]
+            look.see_members(file.path, names)
 
     def glance(self, folder: Path) -> Glance | None:
         """Look at the file; an archive is not unpacked for it."""
@@ -174,7 +200,8 @@ class CorpusSpec(ReadsFiles):
     ) -> Sequence[str] | None:
         """Those of the files, the text and its gold label."""
         del inputs
-        return None if files is None else columns_beside(files, sorted(_GIVEN - OURS))
+        given = sorted((_GIVEN - OURS) | self.constants.keys())
+        return None if files is None else columns_beside(files, given)
 
     def text_of(self, columns: Sequence[str]) -> str:
         """The column that the recipe names."""
@@ -251,7 +278,7 @@ class _Taking:
         kept = {
             f"user {column}": cells
             for column, cells in chunk.columns.items()
-            if column in (spec.keep if spec.keep != "all" else chunk.columns)
+            if column in (*(spec.keep if spec.keep != "all" else chunk.columns), *spec.constants)
             and column != spec.text
             and not (spec.keep == "all" and spec.gold and column == spec.gold.column)
         }
@@ -265,6 +292,12 @@ class _Taking:
         for at in pc.indices_nonzero(pc.is_null(cells.array)).to_pylist():
             if at not in chunk.bad:
                 reasons[at] = f"column {spec.text!r} is missing"
+        if spec.turns:
+            chats = [said_by(value, spec.turns) for value in cells.values()]
+            for at, said in enumerate(chats):
+                if said is None and at not in chunk.bad:
+                    reasons[at] = reasons[at] or f"column {spec.text!r} holds no chat"
+            cells = Cells.of(chats)
         if not cells.is_json and pa.types.is_string(cells.array.type):
             texts = pc.fill_null(cells.array, "")
         else:

@@ -40,7 +40,8 @@ class ReadsFiles(StageSpec):
     """SHA-256 of the file, or of the list of the files as sha256sum prints it; needed for what lies
     elsewhere, and told if it is missing"""
     format: Format = "auto"
-    """by the files' endings if auto; tsv has no quoting"""
+    """by the files' endings if auto; tsv has no quoting; text: each file (.txt, .md) is one row of
+    the columns text and name"""
     encoding: str = "utf-8"
     """of text files"""
     on_bad_bytes: OnBadBytes = "stop"
@@ -100,6 +101,8 @@ class ReadsFiles(StageSpec):
             files: all of the set.
         """
         said = said_by_names(f"{self.source}/{file.name}", [f.name for f in files])
+        if self.format == "text":
+            said["name"] = file.name
         for chunk in read_chunks(file.path, file.shown, self.manner):
             yield with_constants(chunk, said)
 

@@ -90,6 +90,18 @@ def flattened(turns: Sequence[dict[str, Any]], roles: Mapping[str, Role] | None 
     return Read(as_text(text), as_text(prompt), reason)
 
 
+def said_by(value: Any, who: Sequence[Role]) -> str | None:
+    """Return what some roles say in a chat, or in a list of chats; None if it is neither.
+
+    Turns are divided by an empty line. A role that is not known says nothing.
+    """
+    chats = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
+    if not all(is_chat(chat) for chat in chats):
+        return None
+    turns = [turn for chat in chats for turn in chat if ROLES.get(role_of(turn)) in who]
+    return "\n\n".join(said for said in (content_of(turn)[0] for turn in turns) if said)
+
+
 def messages_json(turns: Sequence[dict[str, Any]]) -> str:
     """Return turns as they were, as JSON."""
     return as_json(list(turns), ascii_only=True)

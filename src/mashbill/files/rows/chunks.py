@@ -1,6 +1,7 @@
 """Reading the rows of a file, some thousands at a time, as columns of cells.
 
-JSON, Parquet, Arrow IPC, CSV, TSV and WebDataset, compressed or not. A line that is no row is told
+JSON, Parquet, Arrow IPC, CSV, TSV and WebDataset, compressed or not, and files of text that are
+one row each. A line that is no row is told
 with its reason, and so is, if that is wanted, one whose bytes are not of the file's encoding.
 """
 
@@ -21,7 +22,7 @@ from mashbill.files.opening import ELEMENT, most_of_row, open_text_stream, too_l
 from mashbill.files.rows.cells import Cells
 from mashbill.files.rows.encodings import reading_name, where_undecodable
 from mashbill.files.rows.formats import Format, format_of, named_once
-from mashbill.files.rows.json_rows import json_rows
+from mashbill.files.rows.json_rows import TEXT, json_rows
 from mashbill.files.rows.tars import webdataset_rows
 from mashbill.files.tables import arrow_batches, parquet_batches
 
@@ -97,7 +98,8 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
         if known is None:
             msg = (
                 f"{name}: the ending does not say the format; set format in the recipe to jsonl, "
-                "csv, tsv, json, parquet, arrow or webdataset, or write the rows as one of these"
+                "csv, tsv, json, parquet, arrow, webdataset or text (then the file is one row), or "
+                "write the rows as one of these"
             )
             raise InputError(msg)
         kind = known
@@ -117,6 +119,8 @@ def read_chunks(data: bytes | Path, name: str, manner: Manner) -> Iterator[Chunk
             text = io.TextIOWrapper(raw, encoding, errors[manner.on_bad_bytes], newline=newline)
             if kind in _JSON:
                 yield from _json(text, name, manner.encoding)
+            elif kind == "text":
+                yield _document(text, name, manner.encoding)
             else:
                 yield from _separated(text, name, kind, manner)
     except UnicodeError as error:  # of UTF-16 without its mark, too
@@ -203,6 +207,25 @@ def _json(text: IO[str], name: str, encoding: str) -> Iterator[Chunk]:
             rows, places, bad, size = [], [], {}, 0
     if rows:
         yield _of_dicts(rows, places, bad, unit)
+
+
+def _document(text: IO[str], name: str, encoding: str) -> Chunk:
+    """Return a file as the one row that it is, of one column.
+
+    Raises:
+        InputError: if it is longer than a row may be.
+    """
+    most = most_of_row()
+    found = text.read(most + 1).removeprefix(_BOM)
+    if len(found) > most:
+        msg = f"{name}: it {too_large(most)}"
+        raise InputError(msg)
+    found = found.replace("\r\n", "\n")
+    bad = {}
+    if not found.isascii() and _UNDECODED.search(found):
+        found = _readable(found)
+        bad[0] = (found, f"is not {encoding}")
+    return Chunk("row", [1], {TEXT: Cells.of([found])}, bad=bad)
 
 
 class _Rows:

@@ -11,10 +11,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from mashbill.core.errors import InputError
 from mashbill.files.rows.cells import Cells, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mashbill.files.listing import File
     from mashbill.files.rows.chunks import Chunk
@@ -78,4 +79,21 @@ def with_constants(chunk: Chunk, said: dict[str, str | None]) -> Chunk:
             chunk.columns[column] = Cells.of([value] * chunk.rows)
         elif any(as_text(cell) != value for cell in own.values() if cell is not None):
             chunk.columns[f"{column}_of_folder"] = Cells.of([value] * chunk.rows)
+    return chunk
+
+
+def with_declared(chunk: Chunk, declared: Mapping[str, str], name: str) -> Chunk:
+    """Return a chunk with columns of one value that a recipe declares.
+
+    Raises:
+        InputError: naming file and column, if the file has it itself.
+    """
+    for column, value in declared.items():
+        if column in chunk.columns:
+            msg = (
+                f"{name} has a column {column!r} itself, so constants cannot give it one value; "
+                "call the constant otherwise, or remove it to have the file's"
+            )
+            raise InputError(msg)
+        chunk.columns[column] = Cells.of([value] * chunk.rows)
     return chunk

@@ -12,7 +12,7 @@ from mashbill.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Format = Literal["auto", "jsonl", "json", "parquet", "arrow", "csv", "tsv", "webdataset"]
+Format = Literal["auto", "jsonl", "json", "parquet", "arrow", "csv", "tsv", "text", "webdataset"]
 _ENDINGS: dict[str, Format] = {
     "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet", "csv": "csv",
     "tsv": "tsv", "arrow": "arrow", "arrows": "arrow", "feather": "arrow", "ipc": "arrow",
@@ -31,14 +31,21 @@ _SAVED = re.compile(r"(?:data-\d{5}-of-\d{5}|dataset)\.arrow")
 _PERHAPS: frozenset[Format | None] = frozenset({"json", "webdataset"})
 """formats whose endings other files have, too: they are rows where nothing else is"""
 _PACKED = ("gz", "zst")
+_DOCUMENTS = ("txt", "md")
+"""endings of the files that are one row each with ``format = "text"``; auto takes none for rows"""
 
 
 def format_of(name: str) -> Format | None:
     """Return the format that a file's ending says, ``.gz`` and ``.zst`` aside; None if none."""
+    return _ENDINGS.get(_ending(name))
+
+
+def _ending(name: str) -> str:
+    """Return the ending of a name in small letters, without ``.gz`` and ``.zst``; empty if none."""
     parts = name.lower().split(".")
     if len(parts) > 2 and parts[-1] in _PACKED:
         parts.pop()
-    return _ENDINGS.get(parts[-1]) if len(parts) > 1 else None
+    return parts[-1] if len(parts) > 1 else ""
 
 
 def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
@@ -52,6 +59,8 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
     kinds = {name: format_of(name) for name in names}
     if kind in ("json", "jsonl"):  # a file that ends in .json may hold lines as well
         kinds = {name: kind if each in ("json", "jsonl") else each for name, each in kinds.items()}
+    if kind == "text":
+        kinds = {name: kind if _ending(name) in _DOCUMENTS else None for name in names}
     if kind == "auto" and set(kinds.values()) - {None, *_PERHAPS}:
         # Beside rows, JSON is what somebody says of them, and an archive is what they came from.
         kinds = {name: None if each in _PERHAPS else each for name, each in kinds.items()}
@@ -67,7 +76,7 @@ def choose(names: Sequence[str], kind: Format, address: str) -> list[str]:
     if not chosen:
         has = have or ", ".join(names[:5]) or "nothing"
         every = "Parquet, JSONL, JSON, Arrow, CSV, TSV or WebDataset"
-        wanted = every if kind == "auto" else kind
+        wanted = {"auto": every, "text": "text (.txt, .md)"}.get(kind, kind)
         msg = (
             f"{address} holds no file whose ending says {wanted} (it has {has}); correct the "
             "address, or name the files with a glob and set format in the recipe"

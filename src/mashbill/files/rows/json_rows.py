@@ -2,7 +2,8 @@
 
 Which of them a file holds is told by its first characters, since endings do not say it: ``.json``
 is an array for one and lines for another. Of an array nothing is taken for a line, and a file that
-ends within one is no file of rows.
+ends within one is no file of rows. Of an array that begins with a text, each text is a row of one
+column, ``text``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _WORD = 8  # characters of a word, number or escape that may be cut in two
 _GAP = re.compile(r"[\s,]*")
 _SPACE = re.compile(r"\s*")
 
+TEXT = "text"
+"""column of the rows of an array of texts"""
 Line = tuple[int, dict[str, Any], tuple[str, str] | None, int]
 """place, row, (text, reason) if it is no row, and the bytes that it is counted as"""
 
@@ -155,6 +158,7 @@ def _values(buffer: _Buffer, name: str, encoding: str, *, is_array: bool) -> Ite
         buffer.skip(_SPACE)
         buffer.at += 1
     number = 0
+    kind: type = dict
     while True:
         character = buffer.skip(_GAP)
         if is_array and character == "]":
@@ -170,15 +174,24 @@ def _values(buffer: _Buffer, name: str, encoding: str, *, is_array: bool) -> Ite
             return
         number += 1
         row, taken, size = _next(buffer, f"{name}: row {number}", most)
-        yield number, *_checked(row, taken, encoding), size
+        if is_array and number == 1 and type(row) is str:
+            kind = str
+        yield number, *_checked(row, taken, encoding, kind), size
 
 
-def _checked(row: Any, taken: str, encoding: str) -> tuple[dict[str, Any], tuple[str, str] | None]:
+def _checked(
+    row: Any, taken: str, encoding: str, kind: type
+) -> tuple[dict[str, Any], tuple[str, str] | None]:
     if not taken.isascii() and _UNDECODED.search(taken):
         return {}, (_readable(taken), f"is not {encoding}")
     if isinstance(row, TwiceError):
         return {}, (taken, str(row))
-    return (row, None) if type(row) is dict else ({}, (taken, "is no object, as each row must be"))
+    if kind is str and isinstance(row, str):
+        return {TEXT: row}, None
+    if kind is dict and isinstance(row, dict):
+        return row, None
+    wanted = "no object, as each row" if kind is dict else "no text, as the first row is, and each"
+    return {}, (taken, f"is {wanted} must be")
 
 
 _REMEDY = "correct it, fetch the file again, or write its rows as lines of JSON"
