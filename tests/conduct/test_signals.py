@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 
+from mashbill.conduct.evidence.tiers import NOTE
 from mashbill.conduct.signals import evenness, linkage, partition, replay, succession, wording
 from mashbill.conduct.signals.families import families
-from mashbill.conduct.signals.templates import in_all, phrasings, template
+from mashbill.conduct.signals.templates import alike, in_all, phrasings, template
 
 HOUR = succession.HOUR
 
@@ -133,6 +134,28 @@ def test_one_template_is_one_piece_of_evidence_however_often_it_runs():
     assert few == many < 3.5
     other = [runs(*range(9 * place, 9 * place + 6)) for place in range(16)]
     assert wording.evidence(other, other[:8], [True] * 8, 200, (0, 200)) > 6
+
+
+@pytest.mark.parametrize("trips", [(1, 0), (0, 1)])
+def test_one_prompt_is_never_a_note(trips):
+    one = [runs(1, 2, 3, 4, 5)]
+    assert wording.LEAST == 2
+    assert wording.evidence(one, one, [bool(trips[1])], 1, trips) < NOTE
+
+
+@law(60)
+@given(st.lists(st.sets(st.integers(0, 30), min_size=1, max_size=9), max_size=20))
+def test_phrasings_are_those_of_comparing_each_with_each(prompts):
+    leaders, times = [], []
+    for prompt in [runs(*one) for one in prompts]:
+        for place, leader in enumerate(leaders):
+            if alike(prompt, leader):
+                times[place] += 1
+                break
+        else:
+            leaders.append(prompt)
+            times.append(1)
+    assert phrasings([runs(*one) for one in prompts]) == (len(times), times.count(1))
 
 
 def test_every_alternative_has_more_trips_than_any_honest_account():

@@ -61,6 +61,7 @@ def parameters(levels: Levels) -> dict[str, Any]:
             "null": list(wording.NULL),
             "shares": list(wording.SHARES),
             "parts": [list(parts) for parts in wording.PARTS],
+            "least": wording.LEAST,
         },
         "templates": [shapes.USUAL, shapes.LEAST, shapes.RUNS, shapes.SAME],
         "families": [

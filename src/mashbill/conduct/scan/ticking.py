@@ -14,6 +14,7 @@ from mashbill.conduct.evidence.betting import discovered
 from mashbill.conduct.evidence.grouping import groups
 from mashbill.conduct.evidence.tiers import LEVEL, NOTE, ORDER
 from mashbill.conduct.scan import known, refusals
+from mashbill.conduct.signals import wording
 from mashbill.conduct.signals.templates import LEAST, template
 
 if TYPE_CHECKING:
@@ -145,7 +146,11 @@ class Moments:
 
     def _alone(self, moment: int) -> list[Held]:
         accounts = alone.changed(self._database)
-        worded = {name: one for name, one in accounts.items() if one.j1 + one.j2 + one.x1 + one.x2}
+        worded = {
+            name: one
+            for name, one in accounts.items()
+            if max(one.j1 + one.j2, one.x1 + one.x2) >= wording.LEAST
+        }
         limited = {name: one for name, one in accounts.items() if one.limited}
         found = [
             *alone.wordings(self._database, worded, self._levels),

@@ -127,8 +127,10 @@ def _middles(vectors: np.ndarray, family: np.ndarray) -> _Middles:
     row = np.full(len(counts) + 1, -1)
     row[numbers] = np.arange(len(numbers))
     rows = np.where(family >= 0, row[family], -1)
-    sums = np.zeros((len(numbers), vectors.shape[1]))
-    np.add.at(sums, rows[rows >= 0], vectors[rows >= 0])
+    order = np.argsort(rows, kind="stable")[np.count_nonzero(rows < 0) :]
+    starts = np.searchsorted(rows[order], np.arange(len(numbers)))
+    whole = vectors[order].astype(np.float64)
+    sums = np.add.reduceat(whole, starts) if len(numbers) else whole[:0]
     return _Middles(_scaled(sums), counts[numbers], numbers)
 
 

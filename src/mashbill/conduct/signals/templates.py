@@ -6,6 +6,7 @@ them. What recurs is what the account's templates are made of, in whichever numb
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -56,17 +57,22 @@ def phrasings(skeletons: Sequence[np.ndarray], share: float = SAME) -> tuple[int
 
     Each prompt is of the first template whose first prompt it is like.
     """
-    first: list[np.ndarray] = []
+    sizes: list[int] = []
     times: list[int] = []
-    for runs in skeletons:
-        for place, leader in enumerate(first):
-            if alike(runs, leader, share):
+    of: dict[int, list[int]] = {}
+    for skeleton in skeletons:
+        runs = skeleton.tolist()
+        shared = Counter(place for run in runs for place in of.get(run, ()))
+        for place, count in sorted(shared.items()):
+            if count >= share * min(len(runs), sizes[place]):
                 times[place] += 1
                 break
         else:
-            first.append(runs)
+            for run in runs:
+                of.setdefault(run, []).append(len(sizes))
+            sizes.append(len(runs))
             times.append(1)
-    return len(first), times.count(1)
+    return len(times), times.count(1)
 
 
 def in_all(sampled: Sequence[np.ndarray], number: int) -> float:

@@ -28,6 +28,8 @@ JAILBREAK = (2.0, 3.0)
 honest judges, rubrics and harnesses passed (LOG.md); at these at most 3% of theirs do"""
 SHARES = (0.25, 0.5, 0.8)
 """of an abuser's templates that trip: more than the null's, or few trips would speak for abuse"""
+LEAST = 2
+"""prompts that trip, from which it is worth to look: one alone is never a note"""
 PARTS = ((0.35, 0.65), (0.8, 0.2))
 """of what trips, by level: plain abuse, and such as is worded carefully"""
 
