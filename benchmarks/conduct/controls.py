@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from scanned import HASHES, ROWS, TIERS, World, made, model
+from scanned import HASHES, ROWS, World, made, model
 
 from mashbill.conduct.events import SCHEMA
+from mashbill.conduct.evidence.tiers import ORDER
 from mashbill.conduct.logs.reading import open_log
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
@@ -83,13 +84,13 @@ def _cases(state: State) -> tuple[str, int]:
     return told.hexdigest(), len(rows)
 
 
-def _joint(held: list[Held], least: int = TIERS.index("review")) -> int:
+def _joint(held: list[Held], least: int = ORDER.index("review")) -> int:
     """Return how many findings say that several accounts act as one."""
     return len(
         {
             one.weighed.name
             for one in held
-            if len(one.weighed.accounts) > 1 and TIERS.index(one.tier) >= least
+            if len(one.weighed.accounts) > 1 and ORDER.index(one.tier) >= least
         }
     )
 

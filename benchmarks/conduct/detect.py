@@ -116,13 +116,7 @@ def by_rivals(folder: Path, outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.scored:
         _, levels = model()
-        tight, loose = (
-            (levels.jailbreak[1], levels.extraction[1]),
-            (
-                levels.jailbreak[0],
-                levels.extraction[0],
-            ),
-        )
+        loose, tight = zip(levels.jailbreak, levels.extraction, strict=True)
         found["text alone: one prompt at 0.1%"] = rivals.one_prompt(rows, *tight)
         found["text alone: 2% of prompts at 1%"] = rivals.some_prompts(rows, *loose)
     told = {}

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from measured import shares_over, upper
-from scanned import HASHES, model
+from scanned import HASHES
 
 from mashbill.conduct.evidence.tiers import tier_of
 from mashbill.conduct.signals.wording import evidence
 from mashbill.conduct.sketching import sketch
+from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value
 
@@ -32,16 +33,14 @@ HEADS = {"x": "extraction", "benign": "extraction", "j": "jailbreak", "jbenign":
 
 def held_out(folder: Path) -> dict[str, Any]:
     """Return what the shipped model makes of the prompts of a folder."""
-    scorer, levels = model()
-    if scorer is None:
-        return {"problem": "there is no model of texts yet"}
+    scorer = Scorer.shipped()
     report: dict[str, Any] = {}
     for name, head in HEADS.items():
         rows = _read(folder / f"{name}.jsonl")
         texts = [row["text"] for row in rows]
         families = [row["family"] for row in rows]
         both = dict(zip(("jailbreak", "extraction"), scorer.score(texts), strict=True))
-        level = getattr(levels, head)
+        level = tuple(THRESHOLDS[head][rate] for rate in ("1%", "0.1%"))
         of_all = {}
         for label, at in zip(("1%", "0.1%"), level, strict=True):
             over = shares_over(both[head], families, at)

@@ -13,18 +13,21 @@ import pyarrow as pa
 from measured import Found, Served, Truth
 
 from mashbill.conduct.events import SCHEMA, Hashes
+from mashbill.conduct.evidence.tiers import ORDER
 from mashbill.conduct.logs.reading import open_log
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import Levels
 from mashbill.conduct.simulate.simulating import simulate
+from mashbill.conduct.text.scoring import Scorer as Shipped
+from mashbill.workspace.conduct import levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mashbill.conduct.logs.gathering import Batch
-    from mashbill.conduct.logs.rows import Scorer
     from mashbill.conduct.scan.ticking import Held
+    from mashbill.conduct.scored import Scorer
 
 HASHES = Hashes(b"benchmark of conduct, one key..."[:32])
 ROWS = 20_000
@@ -33,22 +36,11 @@ KEPT = (
     "agent", "item", "jailbreak", "extraction",
 )  # fmt: skip
 """columns that rivals are given"""
-TIERS = ("none", "note", "review", "act")
-ANY = Levels((1.0, 2.0), (1.0, 2.0))
-"""levels where nothing is scored"""
 
 
-def model() -> tuple[Scorer | None, Levels]:
-    """Return the shipped model of texts and its levels, or none where there is none yet."""
-    try:
-        from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
-    except ImportError:
-        return None, ANY
-    names = ("1%", "0.1%")
-    jailbreak, extraction = (
-        tuple(THRESHOLDS[head][name] for name in names) for head in ("jailbreak", "extraction")
-    )
-    return Scorer.shipped(), Levels(jailbreak, extraction)  # type: ignore[arg-type]
+def model() -> tuple[Scorer, Levels]:
+    """Return the shipped model of texts, and the levels at which a scan works."""
+    return Shipped.shipped(), levels()
 
 
 @dataclass(frozen=True)
@@ -196,20 +188,20 @@ def told_by(outcome: Outcome, held: list[Held], places: dict[bytes, int]) -> Non
     for one in held:
         latest[one.weighed.name] = one
     for tier in ("review", "act"):
-        least = TIERS.index(tier)
+        least = ORDER.index(tier)
         when: dict[int, int] = {}
         for one in held:
-            if TIERS.index(one.tier) >= least:
+            if ORDER.index(one.tier) >= least:
                 for account in one.weighed.accounts:
                     when.setdefault(places[account], one.found)
         outcome.when[tier] = when
         outcome.groups[tier] = [
             tuple(sorted(places[account] for account in one.weighed.accounts))
             for one in latest.values()
-            if len(one.weighed.accounts) > 1 and TIERS.index(one.tier) >= least
+            if len(one.weighed.accounts) > 1 and ORDER.index(one.tier) >= least
         ]
     for one in latest.values():
-        if TIERS.index(one.tier) >= TIERS.index("review"):
+        if ORDER.index(one.tier) >= ORDER.index("review"):
             kind = one.weighed.kind
             outcome.kinds[kind] = outcome.kinds.get(kind, 0) + 1
             for account in one.weighed.accounts:

@@ -88,6 +88,20 @@ def test_a_page_has_texts_only_if_it_is_given_the_log(folder, log, tmp_path):
     assert "go on with &lt;b&gt;this&lt;/b&gt;" in told.read_text()
 
 
+def test_a_log_that_has_no_text_of_the_case_is_told(folder, log, tmp_path):
+    (case,) = json.loads(ran("conduct", "cases", "--folder", folder, "--json").output)
+    other = tmp_path / "other.jsonl"
+    other.write_text(log.read_text().splitlines(keepends=True)[0].replace('"id":', '"was":'))
+    asked = ("conduct", "case", case["id"], "--folder", folder, "--to", tmp_path / "p.html")
+    found = ran(*asked, "--log", other)
+    assert found.exit_code == 2
+    assert f"the case is about a log named {log.name}" in " ".join(found.output.split())
+    key = tmp_path / "another.key"
+    key.write_bytes(b"another key" * 3)
+    assert ran(*asked, "--log", log, "--key", key).exit_code == 2
+    assert not (tmp_path / "p.html").exists()
+
+
 def test_a_case_derives_again_and_not_from_another_log(folder, log, tmp_path):
     (case,) = json.loads(ran("conduct", "cases", "--folder", folder, "--json").output)
     found = ran("conduct", "derive", case["id"], "--folder", folder, "--log", log)

@@ -152,15 +152,19 @@ def case_command(
     log: Annotated[
         Path | None, typer.Option(help="Log to take the sample rows' texts from; else none.")
     ] = None,
+    key: KeyOption = None,
+    account_by: AccountByOption = "",
     contact: Annotated[str, typer.Option(help="Where an account may object.")] = "",
 ) -> None:
     """Write the page of a case: who, why, when, what would clear it. It opens offline."""
+    from mashbill.conduct.logs.gathering import Options
     from mashbill.report.conduct_case import write_case_page
     from mashbill.workspace import conduct
 
     path, case = conduct.case_named(folder, name)
     if log is not None:
-        case = conduct.with_texts(case, log, folder)
+        options = Options(account_by=account_by)
+        case = conduct.with_texts(case, log, folder, key=key, options=options)
     made = write_case_page(case, to or path.with_suffix(".html"), contact=contact)
     out.say(f"{made}: {_said(case)}")
 

@@ -55,7 +55,7 @@ class Sketch:
 
 def sketch(system: str, text: str, hashes: Hashes) -> Sketch:
     """Return the sketch of a system prompt and a last user turn; either may be empty."""
-    system, text = _ends(system), _ends(text)
+    system, text = ends(system), ends(text)
     return Sketch(
         hashes.of("system", normalised(system), 8) if system else None,
         hashes.of("item", normalised(text), 8) if text else None,
@@ -105,6 +105,6 @@ _known_runs = functools.lru_cache(1024)(_runs)
 """system prompts are few, and come again and again"""
 
 
-def _ends(text: str) -> str:
+def ends(text: str) -> str:
     """Return a text, or the beginning and the end of a long one."""
     return text if len(text) <= READ else text[: READ // 2] + "\n" + text[-READ // 2 :]

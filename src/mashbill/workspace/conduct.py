@@ -23,6 +23,7 @@ from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.ledger import Signer
+from mashbill.core.plain import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -186,15 +187,25 @@ def _version(path: Path) -> int:
     return int(part) if part.isdigit() else 0
 
 
-def with_texts(case: Case, log: Path, folder: Path) -> Case:
+def with_texts(
+    case: Case, log: Path, folder: Path, *, key: Path | None = None, options: Options | None = None
+) -> Case:
     """Return a case whose sample rows have their texts, read from the log.
 
     Raises:
-        InputError: if the log cannot be read.
+        InputError: if the log cannot be read, or has the text of none of them.
     """
     from mashbill.conduct.logs.texts import texts_of
 
-    texts = texts_of(log, Office(folder).hashes(make=False), {one.row for one in case.samples})
+    hashes = Office(folder).hashes(key, make=False)
+    texts = texts_of(log, hashes, {one.row for one in case.samples}, options)
+    if case.samples and not texts:
+        msg = (
+            f"{log}: none of the case's {counted(len(case.samples), 'sample row')} has a text "
+            f"there; the case is about a log named {case.log.name}, read with the key that the "
+            "scan had: name both, or leave --log out for a page without texts"
+        )
+        raise InputError(msg)
     samples = [one.model_copy(update={"text": texts.get(one.row)}) for one in case.samples]
     return case.model_copy(update={"samples": tuple(samples)})
 

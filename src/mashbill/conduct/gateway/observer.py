@@ -15,17 +15,17 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mashbill.conduct.events import batch_of
 from mashbill.conduct.gateway.reading import Answered, Asked, answered, asked, unpacked
 from mashbill.conduct.logs.rows import plain_address
-from mashbill.conduct.sketching import READ, sketch
+from mashbill.conduct.scored import read_of, scores_of
+from mashbill.conduct.sketching import sketch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    import numpy as np
     import pyarrow as pa
 
     from mashbill.conduct.events import Hashes
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mashbill.conduct.gateway.settings import Observe
     from mashbill.conduct.gateway.sink import Sink
     from mashbill.conduct.scan.engine import Engine
+    from mashbill.conduct.scored import Scorer
 
 TICK = 0.1
 """seconds between two looks into the queue"""
@@ -44,13 +45,6 @@ _AGAIN = 1.0
 """seconds until then"""
 _BLOBS = 512
 _WORST = "engine_failed"
-
-
-class Scorer(Protocol):
-    """Scores texts: the shipped model, or another."""
-
-    def score(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return log10 odds of jailbreak and of extraction for each text: float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +218,7 @@ class Observer:
             "reasoning": found.reasoning,
             "declared": seen.declared,
         }
-        text = "\n".join(_ends(each) for each in (found.system, found.text) if each)
-        return row, text, line
+        return row, read_of(found.system, found.text), line
 
     def _asked(self, seen: Seen) -> Asked:
         if seen.body is None:
@@ -257,16 +250,13 @@ class Observer:
 
     def _score(self, rows: list[dict[str, object]], texts: list[str]) -> None:
         """Put scores into rows: each text once."""
-        distinct = list(dict.fromkeys(text for text in texts if text))
-        if self._scorer is None or not distinct:
+        if self._scorer is None:
             return
         try:
-            jailbreak, extraction = self._scorer.score(distinct)
-            place = {text: at for at, text in enumerate(distinct)}
-            for row, text in zip(rows, texts, strict=True):
-                if text:
-                    row["jailbreak"] = float(jailbreak[place[text]])
-                    row["extraction"] = float(extraction[place[text]])
+            found = scores_of(self._scorer, texts)
+            for row, jailbreak, extraction in zip(rows, *found, strict=True):
+                if jailbreak is not None:
+                    row |= {"jailbreak": jailbreak, "extraction": extraction}
         except Exception as error:  # noqa: BLE001 - a model that fails ends no gateway
             self._metrics.count("engine_failures_total", call="score")
             self.note(what="scorer_failed", why=f"{error!r:.300}")
@@ -320,11 +310,6 @@ class Observer:
         text = "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in lines)
         log = self._log
         self._kept(lambda: _write_all(log, text.encode()))
-
-
-def _ends(text: str) -> str:
-    """Return what of a text is scored: as much as its sketch reads, as of a log."""
-    return text if len(text) <= READ else f"{text[: READ // 2]}\n{text[-READ // 2 :]}"
 
 
 def _write_all(file: int, data: bytes) -> None:

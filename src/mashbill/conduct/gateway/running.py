@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mashbill.conduct.events import Hashes
-    from mashbill.conduct.gateway.observer import Scorer
     from mashbill.conduct.gateway.settings import Settings
     from mashbill.conduct.scan.engine import Engine
+    from mashbill.conduct.scored import Scorer
 
 _LOOK = 0.05
 _FRESH = 5.0

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mashbill.conduct.events import Hashes
-    from mashbill.conduct.gateway.observer import Scorer
     from mashbill.conduct.gateway.running import Bound
     from mashbill.conduct.gateway.settings import Settings
     from mashbill.conduct.scan.engine import Engine
+    from mashbill.conduct.scored import Scorer
 
 
 def serve(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mashbill.conduct.events import Hashes
     from mashbill.conduct.logs.forms import Form
-    from mashbill.conduct.logs.rows import Scorer
+    from mashbill.conduct.scored import Scorer
 
 TOLD = 20
 """refused rows of a batch that are told one by one"""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mashbill.conduct.events import Hashes
-    from mashbill.conduct.logs.rows import Scorer
+    from mashbill.conduct.scored import Scorer
 
 ALL_REFUSED = 1_000
 """rows at a log's beginning that may all be refused before reading stops"""

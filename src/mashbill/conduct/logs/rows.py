@@ -11,32 +11,24 @@ import ipaddress
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mashbill.conduct import sketching
 from mashbill.conduct.events import SCHEMA
-from mashbill.core.errors import InputError
+from mashbill.conduct.scored import read_of, scores_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-
     from mashbill.conduct.events import Hashes
+    from mashbill.conduct.scored import Scorer
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}", re.ASCII)
 _CACHED = 50_000  # hashes of a kind that are kept
 _NAMES = 100  # unknown keys that are told by name
-
-
-class Scorer(Protocol):
-    """Says of texts how likely they are to be what they must not be."""
-
-    def score(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return log10 odds of jailbreak and of extraction, float32, one of each a text."""
 
 
 @dataclass(slots=True)
@@ -123,7 +115,7 @@ class Columns:
         """Hash by a key, and score texts if there is a scorer."""
         self._hashes, self._scorer = hashes, scorer
         self._rows: list[tuple[Any, ...]] = []
-        self._texts: list[str | None] = []
+        self._texts: list[str] = []
         self._kept: dict[str, dict[str, Any]] = {}
 
     def __len__(self) -> int:
@@ -176,12 +168,12 @@ class Columns:
                 seen.declared,
             )
         )  # fmt: skip
-        self._texts.append(_shortened(seen) if self._scorer is not None else None)
+        self._texts.append(read_of(seen.system, seen.text) if self._scorer else "")
 
     def add_sketched(self, row: Sketched) -> None:
         """Add a row that its writer has hashed and sketched by the same key."""
         self._rows.append(tuple(row.get(name) for name in SCHEMA.names))
-        self._texts.append(None)
+        self._texts.append("")
 
     def _blobs(self, blobs: Sequence[str] | None) -> list[bytes] | None:
         if blobs is None:
@@ -195,33 +187,11 @@ class Columns:
         every = zip(*rows, strict=True) if rows else [[]] * len(SCHEMA)
         columns: dict[str, Sequence[Any]] = dict(zip(SCHEMA.names, every, strict=True))
         if self._scorer is not None:
-            self._score(self._scorer, texts, columns)
+            found = scores_of(self._scorer, texts)
+            for name, scores in zip(("jailbreak", "extraction"), found, strict=True):
+                columns[name] = [
+                    given if score is None else score
+                    for score, given in zip(scores, columns[name], strict=True)
+                ]
         arrays = [pa.array(columns[each.name], each.type) for each in SCHEMA]
         return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
-
-    @staticmethod
-    def _score(scorer: Scorer, texts: list[str | None], columns: dict[str, Sequence[Any]]) -> None:
-        distinct = list(dict.fromkeys(text for text in texts if text))
-        if not distinct:
-            return
-        found = scorer.score(distinct)
-        for name, scores in zip(("jailbreak", "extraction"), found, strict=True):
-            if len(scores) != len(distinct):
-                msg = f"the scorer gave {len(scores)} scores of {len(distinct)} texts ({name})"
-                raise InputError(msg)
-            of = dict(zip(distinct, scores.tolist(), strict=True))
-            columns[name] = [
-                of[text] if text else given
-                for text, given in zip(texts, columns[name], strict=True)
-            ]
-
-
-def _shortened(seen: Seen) -> str | None:
-    """Return what is scored: both texts, of each what a sketch of it reads."""
-    most = sketching.READ
-    parts = [
-        text if len(text) <= most else f"{text[: most // 2]}\n{text[-most // 2 :]}"
-        for text in (seen.system, seen.text)
-        if text
-    ]
-    return "\n".join(parts) or None

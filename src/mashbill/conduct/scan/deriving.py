@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from mashbill.conduct.events import Hashes
     from mashbill.conduct.evidence.case import Case
     from mashbill.conduct.logs.gathering import Options
-    from mashbill.conduct.logs.rows import Scorer
     from mashbill.conduct.scan.tally import Levels
     from mashbill.conduct.scan.ticking import Held
+    from mashbill.conduct.scored import Scorer
 
 
 class _ReachedError(Exception):
