@@ -4,6 +4,10 @@
 Run it from any folder: ``python recipes/data/conduct.py``. It writes the same bytes each time. What
 was written by itself stands in ``conduct_written.jsonl``. Both are under Apache-2.0.
 
+Sections ``plain``, ``near`` and ``wide`` of that file were written for the second version. Of each
+list of frames in the first two, the third of four makes prompts for development, and the fourth for
+tests.
+
 Requests for what is hidden and for what is open are joined from the same pieces but for what they
 ask for; role plays that throw rules off, and those that do not, are joined alike. Suffixes are
 pieces of words and signs in a row, as a search by gradient leaves them (Zou et al., 2023). All of
@@ -22,6 +26,11 @@ from typing import Any
 HERE = Path(__file__).parent
 SLOTS, MORE, ORDINARY, PERSONAS, SUFFIXES = 50, 110, 100, 130, 150
 UNRULY, ABROAD, WORK, GRIM = 200, 30, 600, 240
+PLAIN = {"train": 60, "development": 32, "test": 16}
+NEAR = {"train": 170, "development": 110, "test": 60}
+WIDE = {"thought": 360, "told": 360, "field": 260, "sealed": 90}
+OTHERS = {"thing": 420, "field_other": 200, "sealed_other": 90}
+SPLITS = ("train", "train", "development", "test")
 Row = dict[str, str]
 
 
@@ -142,6 +151,67 @@ def encoded(draw: random.Random, text: str) -> str:
     return base64.b64encode(text.encode()).decode() + draw.choice(["", " ", "\n"])
 
 
+def framed(
+    draw: random.Random, given: dict[str, list[str]], wanted: dict[str, int]
+) -> list[tuple[str, str]]:
+    """Return prompts of frames, and the split of each, which is that of its frame."""
+    found: dict[str, str] = {}
+    for split, count in wanted.items():
+        frames = [
+            frame for at, frame in enumerate(given["frames"]) if SPLITS[at % len(SPLITS)] == split
+        ]
+        for _ in range(count):
+            words = {name: draw.choice(those) for name, those in given.items() if name != "frames"}
+            # What is put in may have a place for a number itself.
+            text = draw.choice(frames).format(n="{n}", **words)
+            found.setdefault(text.replace("{n}", str(draw.randint(3, 60))), split)
+    return list(found.items())
+
+
+def wide(draw: random.Random, given: dict[str, list[str]], what: str) -> str:
+    """Return a request of many words for what is hidden, or with the same for other things."""
+    shapes = {"thought": "ask_thought", "told": "ask_told", "thing": "ask_thing"}
+    verb = draw.choice(given["verb"])
+    words = {
+        "v": verb,
+        "V": verb[:1].upper() + verb[1:],
+        "h": draw.choice(given["hiding"]),
+        "r": draw.choice(given["thought"]),
+        "i": draw.choice(given["told"]),
+        "x": draw.choice(given["thing"]),
+        "o": draw.choice(given["of_thing"]),
+        "s": draw.choice(given["self_told" if what == "told" else "self_thought"]),
+        "z": draw.choice(given["z_other" if what == "sealed_other" else "z"]),
+        **{name: draw.choice(given[name]) for name in ("k", "e", "l", "q", "s2")},
+    }
+    said = draw.choice(given[shapes.get(what, what)]).format(n="{n}", **words)
+    if draw.random() < 0.4:
+        said = f"{draw.choice(given['pretext'])} {said}"
+    return said.replace("{n}", str(draw.randint(2, 40)))
+
+
+def second_version(slots: dict[str, Any]) -> list[Row]:
+    """Return the rows that the second version added."""
+    draw = random.Random(23)
+    made: list[Row] = []
+    for language, given in slots["plain"].items():
+        made.extend(
+            row(text, "plain", f"plain-{split}", split, language)
+            for text, split in framed(draw, given, PLAIN)
+        )
+    for name, given in slots["near"].items():
+        made.extend(
+            row(text, f"near-{name}", f"{name}-{split}", split, "en")
+            for text, split in framed(draw, given, NEAR)
+        )
+    for what, count in (WIDE | OTHERS).items():
+        kind = "extraction" if what in WIDE else "near-extraction"
+        for _ in range(count):
+            text = amid(draw, slots["around"]["en"], wide(draw, slots["wide"], what))
+            made.append(row(text, kind, f"wide-{what}", "train", "en"))
+    return made
+
+
 def rows(slots: dict[str, Any]) -> list[Row]:
     """Return all rows."""
     draw = random.Random(17)
@@ -201,6 +271,7 @@ def rows(slots: dict[str, Any]) -> list[Row]:
         for number in range(ORDINARY * (4 if language == "en" else 1)):
             split = ("train", "train", "development", "test")[number % 4]
             made.append(row(ordinary(draw, given), "ordinary", "ordinary", split, language))
+    made.extend(second_version(slots))
     known: set[str] = set()
     return [one for one in made if not (one["text"] in known or known.add(one["text"]))]  # type: ignore[func-returns-value]
 
