@@ -4,9 +4,9 @@
 Run it from any folder: ``python recipes/data/conduct.py``. It writes the same bytes each time. What
 was written by itself stands in ``conduct_written.jsonl``. Both are under Apache-2.0.
 
-Sections ``plain``, ``near`` and ``wide`` of that file were written for the second version. Of each
-list of frames in the first two, the third of four makes prompts for development, and the fourth for
-tests.
+Sections ``plain``, ``near``, ``wide`` and ``brief`` of that file were written for the second
+version. Of each list of frames in ``plain`` and ``near``, and of sentences in ``brief``, the third
+of four makes prompts for development, and the fourth for tests.
 
 Requests for what is hidden and for what is open are joined from the same pieces but for what they
 ask for; role plays that throw rules off, and those that do not, are joined alike. Suffixes are
@@ -30,6 +30,9 @@ PLAIN = {"train": 60, "development": 32, "test": 16}
 NEAR = {"train": 170, "development": 110, "test": 60}
 WIDE = {"thought": 360, "told": 360, "field": 260, "sealed": 90}
 OTHERS = {"thing": 420, "field_other": 200, "sealed_other": 90}
+DOCUMENTS = {"en": 260, "zh": 240, "ja": 80}
+COMMISSIONS = 260
+PAIRS = {"zh": 160, "ja": 120}
 SPLITS = ("train", "train", "development", "test")
 Row = dict[str, str]
 
@@ -168,6 +171,66 @@ def framed(
     return list(found.items())
 
 
+def brief(draw: random.Random, slots: dict[str, Any], language: str, split: str) -> str:
+    """Return a long commission to write, of sentences that are this split's, some with notes."""
+    given, pool = slots["brief"], pooled(slots, language)
+    behind = "" if language == "en" else f"_{language}"
+    role, task, thing, rules = (
+        [one for at, one in enumerate(given[name + behind]) if SPLITS[at % len(SPLITS)] == split]
+        for name in ("role", "task", "x", "rule")
+    )
+    most = min(len(rules), draw.choice([1, 2, 4, 6, 9, 14]))
+    said = [draw.choice(task).replace("{x}", draw.choice(thing)), *draw.sample(rules, most)]
+    if draw.random() < 0.6:
+        said.insert(0, draw.choice(role))
+    if language == "en" and draw.random() < (0.4 if split == "train" else 0.1):
+        # What sounds as if rules were thrown off, and is about a text: one such sentence of many.
+        # It is to be learned often, and levels are to hold where it is as rare as with people.
+        edges = [one for at, one in enumerate(given["edge"]) if SPLITS[at % len(SPLITS)] == split]
+        said.insert(draw.randint(1, len(said)), draw.choice(edges))
+    if language == "en" and draw.random() < 0.25:
+        said += ["Notes:", *draw.sample(pool, draw.choice([20, 40, 80]))]
+    text = draw.choice(["", "\n"] if language == "zh" else [" ", " ", "\n", "\n- "]).join(said)
+    return text.replace("{n}", str(draw.randint(2, 12)))
+
+
+def pooled(slots: dict[str, Any], language: str) -> list[str]:
+    """Return plain sentences of a language."""
+    plain = slots["plain"][language]
+    pool = [*plain["s"], *plain["c"], *slots["around"].get(language, [])]
+    if language == "en":
+        near = slots["near"]
+        pool += [*near["yours"]["a"], *near["inside"]["h"], *near["inside"]["m"]]
+        pool += [one for one in slots["work"]["said"] if "{" not in one]
+    return pool
+
+
+def document(draw: random.Random, slots: dict[str, Any], language: str) -> str:
+    """Return a long text of plain sentences, as people paste them; length alone is no sign."""
+    pool = pooled(slots, language)
+    said = draw.sample(pool, min(len(pool), draw.choice([6, 10, 16, 24, 40, 60, 120])))
+    if language == "en" or draw.random() < 0.2:
+        said += [work(draw, slots["work"])] * draw.choice([0, 0, 1])
+    gap = draw.choice(["\n", "\n\n"] if language in ("zh", "ja") else [" ", " ", " ", "\n", "\n\n"])
+    way = draw.choice(["", "", "", "- ", "# ", "1. "])
+    text = (gap + way if gap != " " else gap).join(said)
+    return text.replace("{n}", str(draw.randint(2, 90)))
+
+
+def commission(draw: random.Random, slots: dict[str, Any]) -> str:
+    """Return a very long commission with notes, mostly in one line, as collected prompts are."""
+    given, pool = slots["brief"], pooled(slots, "en")
+    rules = [
+        one
+        for name in ("role", "rule", "task")
+        for at, one in enumerate(given[name])
+        if at % len(SPLITS) < 2
+    ]
+    said = draw.sample(rules, draw.randint(8, 30)) + draw.sample(pool, draw.choice([0, 10, 30, 60]))
+    text = draw.choice([" ", " ", " ", "\n"]).join(said)
+    return text.replace("{x}", draw.choice(given["x"])).replace("{n}", str(draw.randint(2, 12)))
+
+
 def wide(draw: random.Random, given: dict[str, list[str]], what: str) -> str:
     """Return a request of many words for what is hidden, or with the same for other things."""
     shapes = {"thought": "ask_thought", "told": "ask_told", "thing": "ask_thing"}
@@ -204,6 +267,26 @@ def second_version(slots: dict[str, Any]) -> list[Row]:
             row(text, f"near-{name}", f"{name}-{split}", split, "en")
             for text, split in framed(draw, given, NEAR)
         )
+    for language in slots["plain"]:
+        for number in range(DOCUMENTS.get(language, 48)):
+            split = SPLITS[number % len(SPLITS)]
+            text = document(draw, slots, language)
+            made.append(row(text, "document", "document", split, language))
+        # Two sentences as a window has them; white space cuts no such pieces of some scripts.
+        for _ in range(PAIRS.get(language, 60)):
+            text = " ".join(draw.sample(pooled(slots, language), 2))
+            text = text.replace("{n}", str(draw.randint(2, 90)))
+            made.append(row(text, "plain", "plain-pairs", "train", language))
+    made.extend(
+        row(commission(draw, slots), "brief", "commission", "train", "en")
+        for _ in range(COMMISSIONS)
+    )
+    for language in ("en", "zh", "de"):
+        for split, count in NEAR.items():
+            made.extend(
+                row(brief(draw, slots, language, split), "brief", "brief", split, language)
+                for _ in range(2 * count if language == "en" else count // 3)
+            )
     for what, count in (WIDE | OTHERS).items():
         kind = "extraction" if what in WIDE else "near-extraction"
         for _ in range(count):

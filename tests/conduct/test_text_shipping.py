@@ -185,6 +185,20 @@ def test_there_are_as_many_prompts_as_were_promised():
     assert sum(row["kind"] == "near-extraction" for row in written) >= 350
     assert sum(row["kind"] == "jailbreak" for row in written) >= 200
     assert sum(row["kind"] == "near-jailbreak" for row in written) >= 200
+    plain = [row for row in rows() if row["kind"] == "plain"]
+    assert len({row["language"] for row in plain}) == 10
+
+
+def test_frames_of_what_is_honest_are_on_one_side_only():
+    import tomllib
+
+    slots = tomllib.loads((DATA / "conduct_slots.toml").read_text(encoding="utf-8"))
+    for one in (*slots["plain"].values(), *slots["near"].values()):
+        assert len(set(one["frames"])) == len(one["frames"])
+    for one in slots["plain"].values():
+        assert len(one["frames"]) >= 25
+    sides = {row["split"] for row in rows() if row["kind"] in ("plain", "near-debugging")}
+    assert sides == {"train", "development", "test"}
 
 
 def test_the_program_writes_the_same_prompts_again(tmp_path):

@@ -18,7 +18,6 @@ from mashbill.conduct.scan.office import CASES, Office
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import Levels
-from mashbill.conduct.signals import wording
 from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
@@ -62,10 +61,10 @@ class Scanned:
 
 def levels() -> Levels:
     """Return from which scores of the shipped model of texts a prompt trips, and does plainly."""
-    return Levels(
-        wording.JAILBREAK,
-        (THRESHOLDS["extraction"]["1%"], THRESHOLDS["extraction"]["0.1%"]),
+    jailbreak, extraction = (
+        (THRESHOLDS[head]["1%"], THRESHOLDS[head]["0.1%"]) for head in ("jailbreak", "extraction")
     )
+    return Levels(jailbreak, extraction)
 
 
 def scan(

@@ -23,9 +23,6 @@ NULL = (0.87, 0.10, 0.03)
 """probabilities that a template of an honest account passes no level; the first, at most; and the
 second, at most: of the worst honest person and not of the mean. People who work on prompts ask of
 reasoning and system prompts again and again: of simulated ones 7% pass the first level"""
-JAILBREAK = (2.0, 3.0)
-"""levels of the score of jailbreaks. At what 1% of development prompts pass, every third prompt of
-honest judges, rubrics and harnesses passed (LOG.md); at these at most 3% of theirs do"""
 SHARES = (0.25, 0.5, 0.8)
 """of an abuser's templates that trip: more than the null's, or few trips would speak for abuse"""
 LEAST = 2

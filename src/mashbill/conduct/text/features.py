@@ -3,6 +3,11 @@
 The features are rule 3 of linear classifiers (:mod:`mashbill.models.letter_features`), which is
 where the trainer takes them from. A text's score is a sum over its distinct words, their letters
 and pairs, so that a word is looked up once and remembered with what it adds.
+
+A head reads the whole of a text, or each two neighbouring sentences of it as well, of which the
+highest score counts: what throws rules off goes through a whole prompt, and what asks for hidden
+reasoning may be one sentence of many. What was said of a window is remembered, since templates
+repeat their sentences.
 """
 
 from __future__ import annotations
@@ -11,12 +16,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mashbill.conduct.text.sentences import windows
 from mashbill.models.letter_features import SHAPE, Letters, ends, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _AT_ONCE = 512  # texts
+_REMEMBERED = 1 << 15  # windows, of some 110 letters each
+WHOLE, SENTENCES = "whole", "sentences"
+READS = (WHOLE, SENTENCES)
+"""what of a text a head reads"""
 
 
 class Summed(Letters):
@@ -60,3 +70,42 @@ class Summed(Letters):
             total += np.bincount(pair_text, self.weights[pair, head], len(texts))
             made[:, head] += total / units
         return made
+
+
+class Read:
+    """Scores of texts by heads of which each reads the whole, or neighbouring sentences as well."""
+
+    def __init__(self, summed: Summed, reads: Sequence[str]) -> None:
+        """Take the sums, and what each head reads.
+
+        Raises:
+            ValueError: if it is none of :data:`READS`.
+        """
+        if len(reads) != len(summed.bias) or not set(reads) <= set(READS):
+            msg = f"heads that read {', '.join(map(repr, reads))}"
+            raise ValueError(msg)
+        self._summed = summed
+        self._by_sentences = np.array([one == SENTENCES for one in reads])
+        self._remembered: dict[str, np.ndarray] = {}
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """Return what the heads say of texts, float64, shape (texts, heads)."""
+        made = self._summed.scores(texts)
+        if self._by_sentences.any():
+            for at in range(0, len(texts), _AT_ONCE):
+                self._raise(made[at : at + _AT_ONCE], texts[at : at + _AT_ONCE])
+        return made
+
+    def _raise(self, made: np.ndarray, texts: Sequence[str]) -> None:
+        """Raise scores to the highest of a window, in place."""
+        of = [windows(text) for text in texts]
+        known = self._remembered
+        if len(known) > _REMEMBERED:
+            known.clear()
+        new = list(dict.fromkeys(one for each in of for one in each if one not in known))
+        known.update(zip(new, self._summed.scores(new)[:, self._by_sentences], strict=True))
+        for place, each in enumerate(of):
+            if each:
+                highest = np.max([known[one] for one in each], axis=0)
+                row = made[place]
+                row[self._by_sentences] = np.maximum(row[self._by_sentences], highest)

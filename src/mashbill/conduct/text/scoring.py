@@ -6,7 +6,8 @@ says what it was made from. It needs numpy alone.
 
 A score says how many times likelier a prompt is under the one class than under the other, as a
 logarithm: at even odds 0, at 1 to 100 against -2 (Platt, 1999, on families of prompts that the
-weights were not learned from). It is weak evidence. A prompt alone is never a finding.
+weights were not learned from, read as they are scored). It is weak evidence. A prompt alone is
+never a finding.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.conduct.text.features import Summed
+from mashbill.conduct.text.features import SENTENCES, WHOLE, Read, Summed
 from mashbill.core.errors import StoreError
 from mashbill.core.parsing import check_regular, foreign, json_object
 from mashbill.models.letter_features import SYMBOLS
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 HEADS = ("jailbreak", "extraction")
 """in the order in which scores are returned"""
+READ_BY = {"jailbreak": WHOLE, "extraction": SENTENCES}
+"""what each head reads, as the build writes it into the manifest, and calibrates it"""
 FOLDER = Path(__file__).with_name("weights")
 WEIGHTS, MANIFEST, BILL = "weights.bin", "manifest.json", "bill.txt"
 _LARGEST = 1 << 22  # buckets
@@ -65,7 +68,8 @@ class Scorer:
             np.array([head[name] for head in heads], np.float64)
             for name in ("largest", "bias", "slope", "shift")
         )
-        self._summed = Summed(unpacked(weights, largest).T, bias, letters)
+        summed = Summed(unpacked(weights, largest).T, bias, letters)
+        self._read = Read(summed, [str(head["reads"]) for head in heads])
         self._slope, self._shift = slope, shift
         self.digest = str(manifest["sha256"])
         """SHA-256 of the weights: what a finding names the model by"""
@@ -101,12 +105,13 @@ class Scorer:
     def score(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return log10 odds that each prompt is a jailbreak, and an extraction.
 
-        Of a long prompt its beginning and its end are read.
+        Of a long prompt its beginning and its end are read. Whether it is an extraction is asked of
+        it and of each two neighbouring sentences, and the highest counts.
 
         Returns:
             Two arrays, float32, shape (texts,).
         """
-        odds = self._summed.scores(texts) * self._slope + self._shift
+        odds = self._read.scores(texts) * self._slope + self._shift
         both = odds.astype(np.float32).T
         return both[0], both[1]
 

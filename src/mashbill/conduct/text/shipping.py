@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mashbill.conduct.text.features import Summed
-from mashbill.conduct.text.scoring import BILL, HEADS, MANIFEST, WEIGHTS, packed_weights, unpacked
+from mashbill.conduct.text.features import Read, Summed
+from mashbill.conduct.text.scoring import (
+    BILL,
+    HEADS,
+    MANIFEST,
+    READ_BY,
+    WEIGHTS,
+    packed_weights,
+    unpacked,
+)
 from mashbill.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +71,8 @@ def ship(
     """
     weights, bias, letters = _together(models)
     small, largest = packed_weights(weights)
-    scores = Summed(unpacked(small, largest).T, bias, letters).scores([row.text for row in rows])
+    summed = Summed(unpacked(small, largest).T, bias, letters)
+    scores = Read(summed, [READ_BY[name] for name in HEADS]).scores([row.text for row in rows])
     data = small.tobytes() + letters.tobytes()
     heads: dict[str, Any] = {}
     for place, name in enumerate(HEADS):
@@ -71,6 +80,7 @@ def ship(
         slope, shift = calibrated(scores[:, place], known)
         odds = (scores[:, place] * slope + shift).astype(np.float32)
         heads[name] = {
+            "reads": READ_BY[name],
             "largest": float(largest[place]),
             "bias": float(bias[place]),
             "slope": slope,
@@ -82,7 +92,7 @@ def ship(
         }
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {
-        "format": 1,
+        "format": 2,
         "buckets": int(weights.shape[1]),
         "sha256": hashlib.sha256(data).hexdigest(),
         "heads": heads,
