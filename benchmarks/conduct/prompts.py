@@ -17,7 +17,7 @@ from measured import shares_over, upper
 from scanned import HASHES
 
 from mashbill.conduct.evidence.tiers import tier_of
-from mashbill.conduct.signals.wording import evidence
+from mashbill.conduct.signals.wording import LEVELS, evidence
 from mashbill.conduct.sketching import sketch
 from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
 from mashbill.core.errors import InputError
@@ -54,15 +54,17 @@ def held_out(folder: Path) -> dict[str, Any]:
         pooled = {
             family: _account([text for text, one in zip(texts, families, strict=True)
                               if one == family],
-                             both[head][np.array([one == family for one in families])], level)
+                             both[head][np.array([one == family for one in families])],
+                             "J" if head == "jailbreak" else "X")
             for family in sorted(set(families))
         }  # fmt: skip
         report[name] = {"head": head, "single": of_all, "accounts": pooled}
     return report
 
 
-def _account(texts: Sequence[str], scores: np.ndarray, level: Sequence[float]) -> dict[str, Any]:
-    """Return what an account that sends these prompts is held for."""
+def _account(texts: Sequence[str], scores: np.ndarray, pool: str) -> dict[str, Any]:
+    """Return what an account that sends these prompts is held for, at the levels of a scan."""
+    level = LEVELS[pool]
     skeletons = [np.array(sketch("", text, HASHES).skeleton, np.uint32) for text in texts]
     high = scores >= level[1]
     low = (scores >= level[0]) & ~high

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_laws import law
 
+from mashbill.conduct.evidence.betting import counted, graded
 from mashbill.conduct.evidence.tiers import NOTE
 from mashbill.conduct.signals import evenness, linkage, partition, replay, succession, wording
 from mashbill.conduct.signals.families import families
@@ -161,17 +162,27 @@ def test_phrasings_are_those_of_comparing_each_with_each(prompts):
 def test_every_alternative_has_more_trips_than_any_honest_account():
     for parts in wording.PARTS:
         for share in wording.SHARES:
-            ratios = [
-                other / own
-                for own, other in zip(
-                    wording.NULL, [1 - share, *(share * one for one in parts)], strict=True
-                )
-            ]
+            shape = [1 - share, *(share * one for one in parts)]
+            ratios = [other / own for own, other in zip(wording.NULL, shape, strict=True)]
             assert ratios[0] < min(ratios[1:])
+    assert sum(wording.NULL) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shares", [(0.026, 0.002), (0.088, 0.006)])
+def test_an_account_of_innocent_neighbours_alone_is_no_finding(shares):
+    """Commissions to write over J's levels, and talk of prompts and reasoning over X's."""
+    for whole in (50, 500, 5000):
+        counts = (whole * (1 - sum(shares)), *(share * whole for share in shares))
+        shapes = [shape for parts in wording.PARTS for shape in graded(wording.SHARES, parts)]
+        assert counted(counts, wording.NULL, shapes) < 0
 
 
 @law(40)
-@given(st.integers(1, 5000), st.floats(0, 1), st.floats(0, 1))
+@given(
+    st.integers(1, 5000),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
 def test_fewer_trips_than_an_honest_account_may_have_never_speak_against_it(prompts, first, second):
     low = int(prompts * first * wording.NULL[1])
     high = int(prompts * second * wording.NULL[2])

@@ -18,7 +18,8 @@ from mashbill.conduct.scan.office import CASES, Office
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import Levels
-from mashbill.conduct.text.scoring import THRESHOLDS, Scorer
+from mashbill.conduct.signals import wording
+from mashbill.conduct.text.scoring import Scorer
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.ledger import Signer
@@ -61,10 +62,7 @@ class Scanned:
 
 def levels() -> Levels:
     """Return from which scores of the shipped model of texts a prompt trips, and does plainly."""
-    jailbreak, extraction = (
-        (THRESHOLDS[head]["1%"], THRESHOLDS[head]["0.1%"]) for head in ("jailbreak", "extraction")
-    )
-    return Levels(jailbreak, extraction)
+    return Levels(wording.LEVELS["J"], wording.LEVELS["X"])
 
 
 def scan(

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-NULL = (0.87, 0.10, 0.03)
+LEVELS = {"J": (1.4, 2.0), "X": (0.85, 2.0)}
+"""scores from which a prompt trips, which 1% of the worst honest kind for development pass, and
+from which it plainly does"""
+NULL = (0.888, 0.10, 0.012)
 """probabilities that a template of an honest account passes no level; the first, at most; and the
-second, at most: of the worst honest person and not of the mean. People who work on prompts ask of
-reasoning and system prompts again and again: of simulated ones 7% pass the first level"""
+second, at most: of the worst honest person and not of the mean. Of prompts about reasoning and
+system prompts 9% pass X's first level and 0.6% its second, of commissions to write 2% and 0.2% J's;
+of those two kinds none was learned"""
 SHARES = (0.25, 0.5, 0.8)
 """of an abuser's templates that trip: more than the null's, or few trips would speak for abuse"""
 LEAST = 2

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mashbill.conduct.text.sentences import windows
-from mashbill.models.letter_features import SHAPE, Letters, ends, units_of
+from mashbill.models.letter_features import READ, SHAPE, Letters, ends, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SHORT, LONGER = 250, 5.4
+"""letters from which a text read whole is held to more, and what each power of ten takes off its
+score: a sum over its words, by the root of their number, of a long text grows with that root
+whatever the text is about"""
 _AT_ONCE = 512  # texts
 _REMEMBERED = 1 << 15  # windows, of some 110 letters each
 WHOLE, SENTENCES = "whole", "sentences"
@@ -72,6 +76,13 @@ class Summed(Letters):
         return made
 
 
+def longer(texts: Sequence[str]) -> np.ndarray:
+    """Return by how many powers of ten texts are longer than :data:`SHORT`, shape (texts,)."""
+    letters = np.array([min(len(text), READ) for text in texts], np.float64)
+    found: np.ndarray = np.log10(np.maximum(letters, SHORT) / SHORT)
+    return found
+
+
 class Read:
     """Scores of texts by heads of which each reads the whole, or neighbouring sentences as well."""
 
@@ -91,6 +102,7 @@ class Read:
     def scores(self, texts: Sequence[str]) -> np.ndarray:
         """Return what the heads say of texts, float64, shape (texts, heads)."""
         made = self._summed.scores(texts)
+        made[:, ~self._by_sentences] -= LONGER * longer(texts)[:, None]
         if self._by_sentences.any():
             for at in range(0, len(texts), _AT_ONCE):
                 self._raise(made[at : at + _AT_ONCE], texts[at : at + _AT_ONCE])

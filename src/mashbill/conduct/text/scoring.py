@@ -105,8 +105,9 @@ class Scorer:
     def score(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return log10 odds that each prompt is a jailbreak, and an extraction.
 
-        Of a long prompt its beginning and its end are read. Whether it is an extraction is asked of
-        it and of each two neighbouring sentences, and the highest counts.
+        Of a long prompt its beginning and its end are read. A long one is held to more before it is
+        a jailbreak. Whether it is an extraction is asked of it and of each two neighbouring
+        sentences, and the highest counts.
 
         Returns:
             Two arrays, float32, shape (texts,).

@@ -92,7 +92,7 @@ def ship(
         }
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {
-        "format": 2,
+        "format": 3,
         "buckets": int(weights.shape[1]),
         "sha256": hashlib.sha256(data).hexdigest(),
         "heads": heads,
