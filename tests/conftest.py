@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ CHANNELS = Path(__file__).parents[1] / "recipes" / "channels.toml"
 MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of the user's own in it
 ROOM = 4 << 30
 """bytes that must be free in memory; the whole suite leaves some 0.4 GiB"""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell begins what runs in the background so, and programs that tests interrupt inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config):

@@ -199,22 +199,22 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_an_output_costs_its_length(name: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     program_in(LONG[name], "f")
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(
     "text", ["[" * 300000, " " * 300000 + "(", "x" * 300000, "assert " * 50000, "from " * 60000]
 )
 def test_a_suite_costs_its_length(text: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     for source in (text, "def test" + text, "assert" + text):
         try:
             read(source)
         except InputError:
             continue
-    assert time.monotonic() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 def test_sets_of_sets_are_compared_in_time() -> None:
@@ -223,13 +223,13 @@ def test_sets_of_sets_are_compared_in_time() -> None:
             "$set": [{"$frozenset": [i * 1000 + j + shift for j in range(200)]} for i in range(200)]
         }
 
-    begun = time.monotonic()
+    begun = time.process_time()
     assert _SAME(sets(0), sets(0))
     assert not _SAME(sets(0.25), sets(0))
     floats = [i / 7 for i in range(200)]
     near = {"$set": [x * (1 + 1e-12) for x in reversed(floats)]}
     assert _SAME(near, {"$set": floats})
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 # ---- without isolation
