@@ -138,7 +138,9 @@ class CorpusSpec(ReadsFiles):
         del records
         files = self.fetched(ctx)
         parts = {part: self._inside(files, path) for part, path in self.members.items()}
-        self.show_members(files, ctx.look)
+        if parts:  # of one archive, whose members are told apart once
+            every = [name for names in parts.values() for name in names]
+            ctx.look.see_members(files[0].path, every)
         with Spill(ctx.work / "rows") as spill, Same(ctx.work / "same") as same:
             taking = _Taking(self, spill, same)
             for part, names in (parts or {"": []}).items():
