@@ -114,7 +114,7 @@ bench: $(VENV)/tested benchmarks/.venv-rensa/bin/python benchmarks/.venv-dataske
 # reached; without it, it is told why it did not run.
 HONEYPOT = honeypotllm==0.1.3 greenlet
 UNMIMIC ?= unmimic==0.1.0 huggingface-hub pyarrow
-LITELLM = litellm[proxy]==1.108.7
+LITELLM = litellm[proxy]==1.108.7 anthropic prometheus-client
 QUICK ?=
 PROMPTS ?=
 CONDUCT = honeypot unmimic litellm
