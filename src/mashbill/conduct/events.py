@@ -109,6 +109,11 @@ class Hashes:
         """of the skeleton's hashes, which are many and are not hashed one by one"""
 
     @property
+    def written(self) -> str:
+        """The key as its file has it: whoever reads it can look guessed texts up."""
+        return self._key.hex()
+
+    @property
     def keyid(self) -> str:
         """What names the key, and does not tell it."""
         return hashlib.blake2b(b"keyid", key=self._key, digest_size=8).hexdigest()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.conduct.evidence.building import facts
 from mashbill.conduct.evidence.case import Case, read
+from mashbill.conduct.logs.ahead import batches
 from mashbill.conduct.logs.following import follow as followed
 from mashbill.conduct.logs.reading import open_log
 from mashbill.conduct.scan.deriving import Derived, derive
@@ -19,7 +20,7 @@ from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import Levels
 from mashbill.conduct.signals import wording
-from mashbill.conduct.text.scoring import Scorer
+from mashbill.conduct.text.scoring import Scorer, shipped_digest
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.ledger import Signer
@@ -62,7 +63,7 @@ class Scanned:
 
 def levels() -> Levels:
     """Return from which scores of the shipped model of texts a prompt trips, and does plainly."""
-    return Levels(wording.LEVELS["J"], wording.LEVELS["X"])
+    return Levels(wording.LEVELS["J"], wording.LEVELS["X"], shipped_digest())
 
 
 def scan(
@@ -109,8 +110,8 @@ def scan(
             found.files += office.publish(known.database, signer)
         tell(found)
 
-    def watched(batches: Iterator[Batch]) -> Iterator[Batch]:
-        for batch in batches:
+    def watched(read: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in read:
             yield batch
             found.refused += batch.refused_count
             found.first_refused += [(one.line, one.reason) for one in batch.refused]
@@ -121,7 +122,7 @@ def scan(
         found.files += office.publish(known.database, signer)  # what a scan that was killed left
         place, _ = scanner.begin()
         if follow is None:
-            scanner.take(watched(opened.batches(place, ROWS)))
+            scanner.take(watched(batches(opened, place, ROWS)))
             scanner.end()
         else:
             scanner.take(watched(followed(opened, follow, position=place, rows=ROWS)))

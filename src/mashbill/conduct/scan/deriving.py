@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.conduct.evidence.building import facts, parameters
 from mashbill.conduct.evidence.case import read
+from mashbill.conduct.logs.ahead import batches
 from mashbill.conduct.logs.reading import open_log
 from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
@@ -100,7 +101,7 @@ def _scanned(
     state = State(path, facts(hashes, levels))
     scan = Scan(state, hashes, levels, log.name, opened.form or "native", reached)
     try:
-        scan.take(opened.batches())
+        scan.take(batches(opened))
         scan.end()
     except _ReachedError:
         pass

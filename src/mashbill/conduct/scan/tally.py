@@ -24,6 +24,8 @@ class Levels:
 
     jailbreak: tuple[float, float]
     extraction: tuple[float, float]
+    model: str = ""
+    """SHA-256 of the weights of the model of texts that they belong to"""
 
 
 @dataclass

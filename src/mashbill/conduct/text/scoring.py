@@ -118,6 +118,14 @@ class Scorer:
 
 
 @functools.cache
+def shipped_digest() -> str:
+    """Return the SHA-256 of the weights that came with the package, by their manifest."""
+    manifest = json_object(FOLDER / MANIFEST, error=StoreError)
+    with foreign(FOLDER, "a model of texts", error=StoreError, remedy="install mashbill again"):
+        return str(manifest["sha256"])
+
+
+@functools.cache
 def thresholds() -> Mapping[str, Mapping[str, float]]:
     """Return of each head the scores at 1% and 0.1% false positives.
 
