@@ -2,11 +2,16 @@
 
 import datetime as dt
 import random
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from mashbill.conduct.events import Hashes, batch_of
+from mashbill.conduct.scan.scanning import Scan
+from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import Levels
+from mashbill.conduct.scan.ticking import Held
 from mashbill.conduct.sketching import sketch
 
 HASHES = Hashes(b"k" * 32)
@@ -92,6 +97,23 @@ class Batch:
 
     def __init__(self, events: pa.RecordBatch, position: object) -> None:
         self.events, self.position = events, position
+
+
+def scanned(
+    traffic: Traffic, path: Path, batches: list["Batch"] | None = None
+) -> tuple[list[tuple[str, str, set[str]]], list[tuple[Any, ...]]]:
+    """Return what a scan of the traffic finds: (tier, kind, names), and the bytes of its cases."""
+    held: list[Held] = []
+    state = State(path, {"key": HASHES.keyid})
+    scan = Scan(state, HASHES, LEVELS, "log", "native", held.append)
+    scan.take(batches if batches is not None else traffic.batches())
+    scan.end()
+    cases = state.database.run("SELECT id, version, body FROM cases ORDER BY id, version")
+    state.database.close()
+    return [
+        (one.tier, one.weighed.kind, {traffic.names[name] for name in one.weighed.accounts})
+        for one in held
+    ], cases
 
 
 def _time(micros: int) -> dt.datetime:

@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_conduct_traffic import HASHES, HOUR, LEVELS, TOOL, Batch, Traffic
+from tests_conduct_traffic import HASHES, HOUR, LEVELS, TOOL, Batch, Traffic, scanned
 from tests_laws import law
 
 from mashbill.conduct.events import batch_of
@@ -15,21 +15,6 @@ from mashbill.conduct.scan.scanning import Scan
 from mashbill.conduct.scan.state import State
 from mashbill.conduct.scan.tally import tally
 from mashbill.conduct.scan.ticking import Moments
-
-
-def scanned(traffic, path, batches=None):
-    """Return what a scan of the traffic finds: (tier, kind, names), and the bytes of its cases."""
-    held = []
-    state = State(path, {"key": HASHES.keyid})
-    scan = Scan(state, HASHES, LEVELS, "log", "native", held.append)
-    scan.take(batches if batches is not None else traffic.batches())
-    scan.end()
-    cases = state.database.run("SELECT id, version, body FROM cases ORDER BY id, version")
-    state.database.close()
-    return [
-        (one.tier, one.weighed.kind, {traffic.names[name] for name in one.weighed.accounts})
-        for one in held
-    ], cases
 
 
 @pytest.fixture(scope="module")
@@ -279,9 +264,9 @@ def test_years_in_which_nothing_happens_take_no_time(tmp_path):
     moments = []
     look = Moments.look
 
-    def counted(self, moment):
+    def counted(self, moment, **more):
         moments.append(moment)
-        return look(self, moment)
+        return look(self, moment, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Moments, "look", counted)

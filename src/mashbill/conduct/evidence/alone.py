@@ -125,6 +125,31 @@ def replays(database: Database) -> Iterator[Weighed]:
         )
 
 
+def worded(
+    database: Database, accounts: Mapping[bytes, known.Account]
+) -> dict[bytes, known.Account]:
+    """Return of accounts those with more prompts that trip than when they were last returned.
+
+    Of others the evidence of their words can only have fallen.
+    """
+    trips = {
+        name: one.j1 + one.j2 + one.x1 + one.x2
+        for name, one in accounts.items()
+        if max(one.j1 + one.j2, one.x1 + one.x2) >= wording.LEAST
+    }
+    before = {
+        bytes(account): number
+        for account, number in database.run("SELECT w.* FROM worded w JOIN touched USING (account)")
+    }
+    more = {name: number for name, number in trips.items() if number > before.get(name, 0)}
+    database.many(
+        "INSERT INTO worded VALUES (?, ?) ON CONFLICT (account) DO UPDATE SET "
+        "trips = excluded.trips",
+        sorted(more.items()),
+    )
+    return {name: accounts[name] for name in more}
+
+
 def changed(database: Database) -> dict[bytes, known.Account]:
     """Return accounts with events since the last look, of which something might be weighed."""
     rows = database.run(

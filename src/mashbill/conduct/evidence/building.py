@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mashbill.conduct.evidence import grouping, together
 from mashbill.conduct.evidence.case import LINKS, NODES, ROWS, Case, case_of
 from mashbill.conduct.evidence.tiers import ACT, LEVEL, NOTE, REVIEW, TIERS
 from mashbill.conduct.scan import known
@@ -54,6 +55,7 @@ def parameters(levels: Levels) -> dict[str, Any]:
         "levels": {
             "jailbreak": list(levels.jailbreak),
             "extraction": list(levels.extraction),
+            "model": levels.model,
         },
         "tiers": [NOTE, REVIEW, ACT],
         "false_discoveries": LEVEL,
@@ -71,6 +73,15 @@ def parameters(levels: Levels) -> dict[str, Any]:
             families.JOINED,
             families.ROUNDS,
         ],
+        "groups": [
+            grouping.LEAST,
+            grouping.GROWN,
+            grouping.EACH,
+            grouping.SHARE,
+            grouping.DAY,
+            together.SAYS,
+            together.WINDOW,
+        ],
         "samples": [*SAMPLED.values(), ITEMS, VALUES],
         "handover": [
             handover.WITHIN,
@@ -85,7 +96,7 @@ def parameters(levels: Levels) -> dict[str, Any]:
         "succession": [
             *succession.WINDOWS,
             succession.LEAST,
-            succession.BEFORE,
+            *succession.BEFORE,
             *succession.SHARES,
             succession.LENT,
             succession.LIMIT,

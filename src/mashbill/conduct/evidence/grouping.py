@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LEAST = 3
 """accounts of a group"""
 GROWN = 1.15
+EACH, SHARE, DAY = 4, 0.03, 24
+"""hours from one look at groups to the next: at least, as a share of the hours that the log is
+long, and at most, so that a log of months is not looked at as if each of its days were the first"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Group:
     links: tuple[Link, ...]
     """what they share that strangers on other networks do not; of fewer than :data:`LEAST` nothing
     is asked"""
+
+
+def pause(hours: int) -> int:
+    """Return how many hours pass until groups are looked at again, of a log of so many."""
+    return max(EACH, min(DAY, int(hours * SHARE)))
 
 
 def groups(database: Database, templates: Mapping[bytes, Template]) -> tuple[list[Group], int]:

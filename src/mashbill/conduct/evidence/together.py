@@ -11,10 +11,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from mashbill.conduct.evidence.grouping import LEAST
-from mashbill.conduct.evidence.weighed import Link, Sign, Weighed
+from mashbill.conduct.evidence.weighed import Sign, Weighed
 from mashbill.conduct.scan import known
 from mashbill.conduct.scan.tally import SPAN
-from mashbill.conduct.signals import evenness, linkage, partition, succession
+from mashbill.conduct.signals import evenness, linkage, partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mashbill.conduct.evidence.grouping import Group
     from mashbill.conduct.scan.database import Database
 
-DOING = frozenset({"evenness", "partition", "succession", "handover"})
+DOING = frozenset({"evenness", "partition", "handover"})
 SAYS = 1.0
 """log10 from which a sign says something"""
 WINDOW = 18
@@ -47,16 +47,15 @@ def weigh(database: Database, group: Group, handed: Sign | None, now: int) -> We
     declared = Counter(one.organisation for one in accounts.values() if one.organisation)
     if declared and declared.most_common(1)[0][1] == len(members):
         return None  # they say that they are one
-    succeeded, successors = _succession(database, accounts, now)
     even = _evenness(database, accounts, now)
-    signs = [one for one in (even, _linkage(group), *succeeded, handed) if one is not None]
+    signs = [one for one in (even, _linkage(group), handed) if one is not None]
     if sum(sign.log10_e for sign in signs if sign.log10_e > 0) >= SAYS:
         divided = _partition(database, members)  # the dearest to ask for
         signs += [divided] if divided is not None else []
     telling = [sign for sign in signs if sign.log10_e >= SAYS]
     if len(telling) < 2 or not any(sign.signal in DOING for sign in telling):
         return None
-    return Weighed("I", members, tuple(signs), tuple([*successors, *group.links][:_LINKS]))
+    return Weighed("I", members, tuple(signs), group.links[:_LINKS])
 
 
 def _evenness(database: Database, accounts: Mapping[bytes, known.Account], now: int) -> Sign | None:
@@ -172,56 +171,3 @@ def _partition(database: Database, members: Sequence[bytes]) -> Sign | None:
         {"met within": within, "met outside": without},
         limit=partition.LIMIT,
     )
-
-
-def _succession(
-    database: Database, accounts: Mapping[bytes, known.Account], now: int
-) -> tuple[list[Sign], list[Link]]:
-    bans = {name: one.banned for name, one in accounts.items() if one.banned is not None}
-    if not bans:
-        return [], []
-    begins = int(database.run("SELECT MIN(first) FROM accounts")[0][0])
-    first = {name: one.first for name, one in accounts.items()}
-    found = succession.successions(bans, first, begins, now)
-    strength = succession.evidence(found)
-    if not strength:
-        return [], []
-    longest = succession.WINDOWS[-1]
-    tried = found.trials.get(longest) or found.trials[succession.WINDOWS[0]]
-    followed = sum(hit for _, hit in tried)
-    hours = " or ".join(str(window // succession.HOUR) for window in succession.WINDOWS)
-    signs = [
-        Sign(
-            "succession",
-            strength,
-            f"within {hours} hours of {followed:,} of {len(tried):,} bans of accounts with this "
-            "work, another account was first seen that does it",
-            "the windows of equal length before each ban",
-            {"bans": len(tried), "followed": followed},
-        )
-    ]
-    signs += _inherited(database, found.pairs)
-    return signs, [Link(one, other, "succession", 1.0) for one, other in found.pairs]
-
-
-def _inherited(database: Database, pairs: Sequence[tuple[bytes, bytes]]) -> list[Sign]:
-    ends = {end for pair in pairs for end in pair}
-    cards, networks = (known.traits(database, ends, trait) for trait in ("payment", "network"))
-    shared = sum(
-        any(set(of.get(one, ())) & set(of.get(other, ())) for of in (cards, networks))
-        for one, other in pairs
-    )
-    strength = succession.inherited(len(pairs), shared)
-    if strength <= 0:
-        return []
-    return [
-        Sign(
-            "inheritance",
-            strength,
-            f"{shared:,} of {len(pairs):,} newcomers behind a ban have the means of payment or the "
-            "network of the account that was banned",
-            f"of newcomers with the same work, {succession.LENT:.0%} at most do",
-            {"newcomers": len(pairs), "shared": shared},
-            limit=succession.LIMIT,
-        )
-    ]

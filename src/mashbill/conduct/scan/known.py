@@ -68,6 +68,12 @@ def accounts(database: Database, names: Iterable[bytes]) -> dict[bytes, Account]
     return {row[0]: Account(*row) for row in _of(database, "SELECT * FROM accounts", names)}
 
 
+def banned(database: Database) -> set[bytes]:
+    """Return all accounts that were banned."""
+    rows = database.run("SELECT account FROM accounts WHERE banned IS NOT NULL")
+    return {bytes(row[0]) for row in rows}
+
+
 def templates(database: Database) -> dict[bytes, Template]:
     """Return the templates of all accounts that have one."""
     return {

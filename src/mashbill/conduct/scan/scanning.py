@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from mashbill.conduct.evidence.building import build
 from mashbill.conduct.scan.tally import tally
-from mashbill.conduct.scan.ticking import GROUPS_EACH, HOUR, Moments
+from mashbill.conduct.scan.ticking import HOUR, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,6 +36,10 @@ class Batch(Protocol):
     @property
     def position(self) -> Any:
         """Return the place from which reading goes on."""
+
+
+_ONWARDS = 4
+"""hours behind the last row that are looked at, at most: refusals wait for what follows them"""
 
 
 @dataclass
@@ -86,12 +90,12 @@ class Scan:
         """Look once more, at all that is there: the log is closed."""
         rows = self.state.database.run("SELECT MAX(last) FROM accounts")
         newest, looks = int(rows[0][0] or 0), 0
-        # Of a second log of the same days all hours are behind already, and one look at groups is
-        # among four; others who go on into a shared state are not waited for.
+        # Of a second log of the same days all hours are behind already. Others who go on into a
+        # shared state are not waited for.
         while self._next is not None and not self._moments.is_idle:
-            if self._next > newest + GROUPS_EACH * HOUR and looks >= GROUPS_EACH:
+            if self._next > newest + _ONWARDS * HOUR and looks >= _ONWARDS:
                 return
-            self._look()
+            self._look(closing=self._next > newest)
             looks += 1
 
     def _case_of(self, held: Held) -> str:
@@ -121,8 +125,8 @@ class Scan:
                 self._look()
             start = stop
 
-    def _look(self) -> None:
+    def _look(self, *, closing: bool = False) -> None:
         assert self._next is not None  # noqa: S101 - only looked at once there were events
-        for held in self._moments.look(self._next):
+        for held in self._moments.look(self._next, closing=closing):
             self.on_held(held)
         self._next += HOUR

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mashbill.conduct.scan.tally import Tally
 
-FORMAT = "2"
+FORMAT = "3"
 
 
 _SUMS = (
@@ -149,50 +149,55 @@ class State:
                 "SELECT account, pool, hash FROM tops JOIN batch USING (account)"
             )
         }
+        items = [
+            (account, item, count)
+            for (account, item), count in sorted(found.items.items())
+            if item <= tops.get((account, "items"), item)
+        ]
+        samples = [
+            (account, pool, *row)
+            for (account, pool), rows in sorted(found.samples.items())
+            for row in sorted(rows, key=lambda one: one[:2])[: SAMPLED[pool]]
+            if row[0] <= tops.get((account, pool), row[0])
+        ]
         self.database.many(
             "INSERT INTO items VALUES (?, ?, ?) ON CONFLICT (account, hash) "
             "DO UPDATE SET count = items.count + excluded.count",
-            (
-                (account, item, count)
-                for (account, item), count in sorted(found.items.items())
-                if item <= tops.get((account, "items"), item)
-            ),
+            items,
         )
         self.database.many(
-            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                (account, pool, *row)
-                for (account, pool), rows in sorted(found.samples.items())
-                for row in sorted(rows, key=lambda one: one[:2])[: SAMPLED[pool]]
-                if row[0] <= tops.get((account, pool), row[0])
-            ),
+            "INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", samples
         )
-        self._thin("items", "'items'", {"items": ITEMS})
-        self._thin("samples", "pool", SAMPLED)
+        done = {
+            bytes(account): number
+            for account, number in self.database.run(
+                "SELECT account, exchanges FROM accounts JOIN batch USING (account)"
+            )
+        }
+        grown = sorted({(row[0], "items") for row in items} | {row[:2] for row in samples})
+        for account, pool in grown:
+            kept = ITEMS if pool == "items" else SAMPLED[pool]
+            if done[account] > 2 * kept:  # nobody has more of them than exchanges
+                self._thin(account, pool, kept)
 
-    def _thin(self, table: str, pool: str, kept: Mapping[str, int]) -> None:
-        """Keep the least hashes of accounts of this batch that have twice as many as are kept."""
-        few = min(kept.values())
-        by = "account, pool" if table == "samples" else "account"
-        for account, name, number in self.database.run(
-            f"SELECT account, {pool}, COUNT(*) FROM {table} JOIN batch USING (account) "  # noqa: S608 - names of ours
-            f"GROUP BY {by} HAVING COUNT(*) > ?",
-            (2 * few,),
-        ):
-            if number <= 2 * kept[name]:
-                continue
-            where = "account = ?" + (" AND pool = ?" if table == "samples" else "")
-            which = (account, name) if table == "samples" else (account,)
-            ((top,),) = self.database.run(
-                f"SELECT hash FROM {table} WHERE {where} ORDER BY hash LIMIT 1 OFFSET ?",  # noqa: S608 - names of ours
-                (*which, kept[name] - 1),
-            )
-            self.database.run(f"DELETE FROM {table} WHERE {where} AND hash > ?", (*which, top))  # noqa: S608 - names of ours
-            self.database.run(
-                "INSERT INTO tops VALUES (?, ?, ?) ON CONFLICT (account, pool) "
-                "DO UPDATE SET hash = excluded.hash",
-                (account, name, top),
-            )
+    def _thin(self, account: bytes, pool: str, kept: int) -> None:
+        """Keep the least hashes of an account that has more than twice as many as are kept."""
+        table = "items" if pool == "items" else "samples"
+        where = "account = ?" + (" AND pool = ?" if table == "samples" else "")
+        which = (account, pool) if table == "samples" else (account,)
+        ((number,),) = self.database.run(f"SELECT COUNT(*) FROM {table} WHERE {where}", which)  # noqa: S608 - names of ours
+        if number <= 2 * kept:
+            return
+        ((top,),) = self.database.run(
+            f"SELECT hash FROM {table} WHERE {where} ORDER BY hash LIMIT 1 OFFSET ?",  # noqa: S608 - names of ours
+            (*which, kept - 1),
+        )
+        self.database.run(f"DELETE FROM {table} WHERE {where} AND hash > ?", (*which, top))  # noqa: S608 - names of ours
+        self.database.run(
+            "INSERT INTO tops VALUES (?, ?, ?) ON CONFLICT (account, pool) "
+            "DO UPDATE SET hash = excluded.hash",
+            (account, pool, top),
+        )
 
     def _happened(self, found: Tally) -> None:
         for table, rows in (("recent", found.recent), ("limits", found.limits)):

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mashbill.conduct.evidence import alone, evading, together
+from mashbill.conduct.evidence import alone, evading, resumed, together
 from mashbill.conduct.evidence.betting import discovered
-from mashbill.conduct.evidence.grouping import groups
+from mashbill.conduct.evidence.grouping import groups, pause
 from mashbill.conduct.evidence.tiers import LEVEL, NOTE, ORDER
 from mashbill.conduct.scan import known, refusals
-from mashbill.conduct.signals import wording
 from mashbill.conduct.signals.templates import LEAST, template
 
 if TYPE_CHECKING:
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
     from mashbill.conduct.scan.tally import Levels
 
 HOUR = 3600 * 1_000_000
-MORE = 1.25
+MORE = 1.1
 """times as many accounts as before, from which a case is written again"""
-GROUPS_EACH = 4
-"""hours from one look at groups to the next"""
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,30 @@ class Moments:
             last = first // HOUR * HOUR
             with self._database.transaction():
                 self._keep("looked", last)
+                self._keep("begins", last)
+                self._keep("due", last + HOUR * pause(0))
         return last + HOUR
 
-    def look(self, moment: int) -> list[Held]:
+    def look(self, moment: int, *, closing: bool = False) -> list[Held]:
         """Look at what was taken since the last look, and return what is held now and was not.
 
         What was taken counts, and not of which time it is, so that a second log of the same days is
         looked at as the first was.
+
+        Args:
+            moment: microseconds; nothing from then on is looked at.
+            closing: whether groups are looked at though they are not due.
         """
         with self._database.transaction():
             refusals.look(self._database, moment)
             self._template()
             found = self._alone(moment)
-            if moment // HOUR % GROUPS_EACH == 0 and self._rows() != self._fact("grouped"):
+            due = closing or moment >= (self._fact("due") or 0)
+            if due and self._rows() != self._fact("grouped"):
                 found += self._together(moment)
                 self._keep("grouped", self._rows())
+                hours = (moment - (self._fact("begins") or moment)) // HOUR
+                self._keep("due", moment + HOUR * pause(hours))
             held = [one for one in found if self._holds(one)]
             self._database.run("DELETE FROM touched")
             self._keep("looked", moment)
@@ -146,11 +152,7 @@ class Moments:
 
     def _alone(self, moment: int) -> list[Held]:
         accounts = alone.changed(self._database)
-        worded = {
-            name: one
-            for name, one in accounts.items()
-            if max(one.j1 + one.j2, one.x1 + one.x2) >= wording.LEAST
-        }
+        worded = alone.worded(self._database, accounts)
         limited = {name: one for name, one in accounts.items() if one.limited}
         found = [
             *alone.wordings(self._database, worded, self._levels),
@@ -163,10 +165,15 @@ class Moments:
         whole, tested = groups(self._database, self._templates)
         weighed = list(evading.together(self._database))
         tested += len(weighed)
+        banned = known.banned(self._database)
         for group in whole:
             handed = evading.sign_in(self._database, group.members)
             one = together.weigh(self._database, group, handed, moment)
             weighed += [one] if one else []
+            if not banned.isdisjoint(group.members):
+                resumes = resumed.weigh(self._database, group, moment)
+                weighed += [resumes] if resumes else []
+                tested += 1
         logs = [one.log10_e for one in weighed]
         kept = discovered(logs, LEVEL, tested)
         held = []

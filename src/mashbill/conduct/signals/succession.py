@@ -1,17 +1,26 @@
 """I: a new account goes on with the work of one that was banned.
 
 After each ban of an account of a family it is asked whether an account of the same family is first
-seen within some hours, and the same of as many windows of equal length before the ban as are known:
-a tool that grows has newcomers in all of them, and an announcement brings them whether somebody was
-banned or not. Who is banned opens another account the same evening or the next day, so windows of
-:data:`WINDOWS` are looked at, and the mean of both counts.
+seen within some hours, and the same of windows of equal length before the ban: a tool that grows
+has newcomers in all of them, and an announcement brings them whether somebody was banned or not.
+Windows that begin within a day of an earlier ban are left out: who follows that one did not come by
+chance, and a stream with many bans would hide behind its successors. They are left out by the times
+of bans alone, so that strangers gain nothing by it. No window is compared with twice, so that one
+quiet week does not count for each ban after it: with the bets on all bans independent, their
+product is an e-value (as of blocks of two samples; Turner, Ly and Grunwald, 2021). Bans within one
+window of each other are one.
 
-And of those newcomers it is asked what they have in common with the account that was banned: its
-card or its network. Strangers seldom do, and flatmates do: it is limited.
+Who is banned opens another account the same evening or the next day, so windows of :data:`WINDOWS`
+are looked at, and the mean of both counts.
+
+And of each newcomer it is asked whether it has the card or the network of the account that was
+banned before it came. Strangers seldom do, and flatmates, classes and offices do: it is held
+against how usual that value is among all accounts of the family, and it is limited.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,11 +32,13 @@ if TYPE_CHECKING:
 HOUR = 3600 * 1_000_000
 WINDOWS = (6 * HOUR, 24 * HOUR)
 """microseconds behind a ban in which whoever goes on begins"""
-LEAST, BEFORE = 3, 24
-"""windows before a ban that are known, at least, and that are looked at, at most"""
+LEAST, BEFORE = 3, (24, 8)
+"""windows before a ban that it is compared with: at least, and of each length at most"""
+_BACK = 400  # windows before a ban that are tried, at most
 SHARES = (0.3, 0.6, 0.9)
 LENT = 0.02
-"""share of honest newcomers of a family that have the card or the network of one before them"""
+"""share of honest newcomers of a family that have the card or the network of one before them, at
+least"""
 LIMIT = 2.0
 """log10: what a common card or network may add"""
 
@@ -40,7 +51,7 @@ class Successions:
     """window -> of each ban, which share of its windows had a newcomer, and whether the one behind
     it had"""
     pairs: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """banned, and who was first seen in the longest window behind"""
+    """banned, and who was first seen in the longest window behind: of several bans, the last"""
 
 
 def successions(
@@ -55,22 +66,74 @@ def successions(
         ends: up to when it is known.
     """
     found = Successions()
-    for account, time in sorted(bans.items()):
-        others = sorted((when, one) for one, when in first.items() if one != account)
-        for window in WINDOWS:
-            places = min(BEFORE, (time - begins) // window)
-            if places < LEAST or time + window > ends:
+    newcomers = sorted((when, one) for one, when in first.items())
+    for window, most in zip(WINDOWS, BEFORE, strict=True):
+        earlier: list[int] = []
+        used: list[int] = []
+        for time, account in sorted((time, one) for one, time in bans.items()):
+            before = _free(range(time - window, begins - 1, -window)[:_BACK], most, earlier, used)
+            alone = not earlier or time >= earlier[-1] + window
+            earlier.append(time)
+            if not alone or len(before) < LEAST or time + window > ends:
                 continue
-            hit = [_in(others, time + place * window, window) for place in range(-places, 1)]
-            share = sum(map(bool, hit)) / len(hit)
-            found.trials.setdefault(window, []).append((share, int(bool(hit[-1]))))
-            if window == WINDOWS[-1]:
-                found.pairs += [(account, one) for one in hit[-1]]
+            for at in before:
+                insort(used, at)
+            behind = _in(newcomers, account, time, window)
+            hits = [bool(behind), *(bool(_in(newcomers, account, at, window)) for at in before)]
+            found.trials.setdefault(window, []).append((sum(hits) / len(hits), int(hits[0])))
+    found.pairs = _pairs(bans, newcomers, ends)
     return found
 
 
-def _in(others: Sequence[tuple[int, bytes]], begins: int, window: int) -> list[bytes]:
-    return sorted(one for when, one in others if begins < when <= begins + window)
+def _pairs(
+    bans: Mapping[bytes, int], newcomers: Sequence[tuple[int, bytes]], ends: int
+) -> list[tuple[bytes, bytes]]:
+    """Return who came within the longest window of a ban, with the last who was banned before."""
+    order = sorted((time, one) for one, time in bans.items())
+    found = []
+    for when, newcomer in newcomers:
+        before = bisect_left(order, when, key=_time)
+        if not before or when >= ends:
+            continue
+        time, banned = order[before - 1]
+        if when <= time + WINDOWS[-1] and banned != newcomer:
+            found.append((banned, newcomer))
+    return sorted(found)
+
+
+def _free(starts: range, most: int, bans: Sequence[int], used: Sequence[int]) -> list[int]:
+    """Return which windows nobody was banned a day before, and no ban was compared with yet.
+
+    Args:
+        starts: where they begin, the latest first; its step is their length.
+        most: how many are wanted.
+        bans: the earlier ones, ascending.
+        used: where windows of this length begin that were compared with, ascending.
+    """
+    window, found = -starts.step, []
+    for at in starts:
+        if _none(bans, at - WINDOWS[-1], at + window) and _none(used, at - window, at + window):
+            found.append(at)
+            if len(found) == most:
+                break
+    return found
+
+
+def _none(times: Sequence[int], after: int, before: int) -> bool:
+    """Say whether none of ascending times lies between two moments."""
+    return bisect_right(times, after) == bisect_left(times, before)
+
+
+def _in(
+    newcomers: Sequence[tuple[int, bytes]], account: bytes, begins: int, window: int
+) -> list[bytes]:
+    place = bisect_right(newcomers, begins, key=_time)
+    behind = newcomers[place : bisect_right(newcomers, begins + window, key=_time)]
+    return sorted(one for _, one in behind if one != account)
+
+
+def _time(event: tuple[int, bytes]) -> int:
+    return event[0]
 
 
 def evidence(found: Successions) -> float:
@@ -83,11 +146,14 @@ def evidence(found: Successions) -> float:
     )
 
 
-def inherited(pairs: int, shared: int) -> float:
+def inherited(newcomers: Sequence[tuple[float, bool]]) -> float:
     """Return log10 of the e-value of newcomers who have a banned account's card or network.
 
     Args:
-        pairs: of a banned account and a newcomer.
-        shared: those of them in which the newcomer has the card or the network.
+        newcomers: of each, with which chance a stranger of the family would have what the banned
+            account has, and whether it does.
     """
-    return min(LIMIT, fair([(LENT, pairs, shared)], SHARES)) if shared else 0.0
+    if not any(has for _, has in newcomers):
+        return 0.0
+    trials = [(max(LENT, chance), 1, int(has)) for chance, has in newcomers]
+    return min(LIMIT, fair(trials, SHARES))

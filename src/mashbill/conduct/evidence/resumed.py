@@ -1,0 +1,143 @@
+"""What is weighed of a family whose accounts are banned: whether others go on with their work (I).
+
+That newcomers follow bans is counted over the whole family (:mod:`mashbill.conduct.signals.
+succession`). Who is named is another question: a stranger with a like template may begin on the day
+of a ban. So a case names banned accounts and those who came behind and have the card or the network
+of the one before, and nobody else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mashbill.conduct.evidence.weighed import Link, Sign, Weighed
+from mashbill.conduct.scan import known
+from mashbill.conduct.scan.tally import SPAN
+from mashbill.conduct.signals import evenness, succession
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mashbill.conduct.evidence.grouping import Group
+    from mashbill.conduct.scan.database import Database
+
+SAYS = 1.0
+"""log10 from which a sign says something; two have to"""
+DAY = 6
+"""spans of four hours; of a shorter time no pace is told"""
+_TRAITS = ("payment", "network")
+
+
+def weigh(database: Database, group: Group, now: int) -> Weighed | None:
+    """Return what newcomers behind bans come to, or None where there is nothing to say.
+
+    Args:
+        database: the state.
+        group: the family.
+        now: microseconds; nothing from then on is looked at.
+    """
+    accounts = known.accounts(database, group.members)
+    bans = {name: one.banned for name, one in accounts.items() if one.banned is not None}
+    begins = int(database.run("SELECT MIN(first) FROM accounts")[0][0])
+    first = {name: one.first for name, one in accounts.items()}
+    found = succession.successions(bans, first, begins, now)
+    shared = _shared(database, found.pairs, group.members)
+    heirs = [pair for pair, (_, has) in zip(found.pairs, shared, strict=True) if has]
+    if not heirs:
+        return None
+    named = tuple(sorted({end for pair in heirs for end in pair}))
+    own = {accounts[one].organisation for one in named}
+    if len(own) == 1 and None not in own:
+        return None  # they say that they are one
+    followed = _followed(found)
+    if followed is None or followed.log10_e < SAYS:
+        return None
+    beside = (_inherited(shared), _pace({one: accounts[one] for one in named}, now))
+    signs = [followed, *(one for one in beside if one is not None)]
+    if sum(sign.log10_e >= SAYS for sign in signs) < 2:
+        return None
+    links = [Link(one, other, "succession", 1.0) for one, other in found.pairs]
+    return Weighed("I", named, tuple(signs), tuple(links))
+
+
+def _followed(found: succession.Successions) -> Sign | None:
+    strength = succession.evidence(found)
+    if not strength:
+        return None
+    tried = found.trials.get(succession.WINDOWS[-1]) or found.trials[succession.WINDOWS[0]]
+    followed = sum(hit for _, hit in tried)
+    hours = " or ".join(str(window // succession.HOUR) for window in succession.WINDOWS)
+    return Sign(
+        "succession",
+        strength,
+        f"within {hours} hours of {followed:,} of {len(tried):,} bans of accounts with this "
+        "work, another account was first seen that does it",
+        "windows of equal length before each ban, each compared with once",
+        {"bans": len(tried), "followed": followed},
+    )
+
+
+def _shared(
+    database: Database, pairs: Sequence[tuple[bytes, bytes]], members: Sequence[bytes]
+) -> list[tuple[float, bool]]:
+    """Return of each pair the chance that a member has what the banned one has, and if it does."""
+    if not pairs:
+        return []
+    there = [known.traits(database, members, trait) for trait in _TRAITS]
+    usual = [Counter(value for values in of.values() for value in values) for of in there]
+    found = []
+    for banned, newcomer in pairs:
+        chance, has = 0.0, False
+        for of, counts in zip(there, usual, strict=True):
+            both = set(of.get(banned, ())) & set(of.get(newcomer, ()))
+            has = has or bool(both)
+            # Of all others of the family, besides these two.
+            most = max((counts[value] for value in of.get(banned, ())), default=0)
+            chance += max(0, most - 1 - bool(both)) / max(1, len(members) - 2)
+        found.append((min(1.0, chance), has))
+    return found
+
+
+def _inherited(shared: Sequence[tuple[float, bool]]) -> Sign | None:
+    strength = succession.inherited(shared)
+    if strength <= 0:
+        return None
+    number = sum(has for _, has in shared)
+    return Sign(
+        "inheritance",
+        strength,
+        f"{number:,} of {len(shared):,} newcomers behind a ban have the means of payment or the "
+        "network of the account that was banned",
+        f"of newcomers with the same work, {succession.LENT:.0%} do, or as many as of all accounts "
+        "with that work",
+        {"newcomers": len(shared), "shared": number},
+        limit=succession.LIMIT,
+    )
+
+
+def _pace(accounts: Mapping[bytes, known.Account], now: int) -> Sign | None:
+    """Say how alike those ask who were banned and who came behind, each over all of its time."""
+    there = {name: ((one.banned or now) - one.first) // SPAN for name, one in accounts.items()}
+    members = [name for name in sorted(accounts) if there[name] >= DAY]
+    totals = [accounts[one].exchanges for one in members]
+    spans = [there[one] for one in members]
+    days = sum(spans) // DAY
+    found = evenness.evidence(totals, days, spans)
+    if not found:
+        return None
+    daily = sorted(DAY * total / span for total, span in zip(totals, spans, strict=True))
+    return Sign(
+        "evenness",
+        found,
+        f"{len(members):,} of these accounts asked about equally often while they were there, "
+        f"{daily[len(daily) // 2]:,.0f} times a day by the median",
+        "strangers who use one tool differ by more: the standard deviation of the logarithm of "
+        f"their rates is at least {evenness.STRANGERS}",
+        {
+            "accounts": len(members),
+            "median": round(daily[len(daily) // 2], 2),
+            "spread": round(evenness.spread(totals, spans), 4),
+        },
+        limit=evenness.limit(days),
+    )
