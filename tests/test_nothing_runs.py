@@ -63,6 +63,7 @@ LISTED = {
     "conduct/logs/ahead.py": {
         "subprocess.Popen": "itself, told in JSON which log to read, by this version's own code"
     },
+    "conduct/text/beside.py": {"subprocess.Popen": "itself, told texts to score"},
     "policy/apart.py": {
         "subprocess.Popen": "a program of ours, bounded and asked in JSON: CEL runs nothing"
     },

@@ -158,6 +158,7 @@ def test_a_run_s_display_acts_on_no_name_note_or_line(name, note):
 APART = {
     "verifiers/code/answering.py": "inside of the sandbox: a foreign program's own output",
     "models/chat_worker.py": "a program of its own, whose output is its parent's pipe",
+    "conduct/text/beside.py": "a program of its own, whose output is its parent's pipe",
     "conduct/logs/ahead.py": "a program of its own, whose output is its parent's pipe",
 }
 

@@ -46,7 +46,7 @@ BULK = ("sft", "selfinstruct", "evolve", "judging", "rubric", "translation", "ha
 SAMPLE = 2000
 """prompts that a guard of prompts is given"""
 FULL = (
-    World("main", 1, 0.01),
+    World("main", 1, 0.006),
     World("people", 2, 0.125, 15, ("class", "surge", "curious", "family", "company", "switcher")),
     World("agents", 3, 0.05, 8, ("agent",)),
     World("tutors", 4, 0.2, 8, ("tutor",)),

@@ -1,10 +1,11 @@
-"""Reading ahead: a log read, hashed, sketched and scored by another process, a batch ahead.
+"""Reading ahead: a log read, hashed, sketched and scored by another process, some batches ahead.
 
-Reading and scoring a log in plain words takes about as much of a processor as weighing what it
-says. On two cores both are done at once. The other process is this module, started by
-:func:`ahead`: it is told on its standard input what to read, as JSON, and answers with frames: the
-length of a line of JSON and of a batch in Arrow's IPC format, four bytes each, then both. It ends
-where nobody reads its answers any more.
+Reading and scoring a log in plain words takes more of a processor than weighing what it says. On
+two cores both are done at once, and texts are scored by two processes
+(:mod:`mashbill.conduct.text.beside`). The one that reads is this module, started by :func:`ahead`.
+It is told on its standard input what to read, as JSON, and answers with frames: the lengths of a
+line of JSON and of a batch in Arrow's IPC format, four bytes each, then both. It ends where nobody
+reads its answers any more.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import signal
 import struct
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -25,7 +28,8 @@ import pyarrow as pa
 from mashbill.conduct.events import Hashes
 from mashbill.conduct.logs.gathering import Batch, Options, Refused
 from mashbill.conduct.logs.reading import Log, open_log
-from mashbill.conduct.text.scoring import Scorer, shipped_digest
+from mashbill.conduct.text.beside import Beside
+from mashbill.conduct.text.scoring import shipped_digest
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value
 
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 LARGE = 64 << 20
 """bytes of a log from which another process is worth its start"""
+_WAITING = 2  # batches
 _LENGTHS = struct.Struct(">II")
 _TOLD = ("position", "refused_count", "passed", "half")
 
@@ -80,11 +85,40 @@ def ahead(
     try:
         with program.stdin as given, contextlib.suppress(BrokenPipeError):
             given.write(json.dumps(wanted).encode())
-        yield from _batches(program.stdout, log.path)
+        yield from _waiting(_batches(program.stdout, log.path))
     finally:
-        program.stdout.close()
-        program.terminate()
+        program.kill()
         program.wait()
+
+
+def _waiting(read: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches that a thread takes in, so that the other process need not wait for us."""
+    held: queue.Queue[Batch | Exception | None] = queue.Queue(_WAITING)
+    done = threading.Event()
+
+    def give(one: Batch | Exception | None) -> None:
+        while not done.is_set():
+            with contextlib.suppress(queue.Full):
+                held.put(one, timeout=0.5)
+                return
+
+    def take() -> None:
+        try:
+            for batch in read:
+                give(batch)
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            give(error)
+        else:
+            give(None)
+
+    threading.Thread(target=take, name="reading ahead", daemon=True).start()
+    try:
+        while (one := held.get()) is not None:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+    finally:
+        done.set()
 
 
 def _batches(stream: IO[bytes], path: Path) -> Iterator[Batch]:
@@ -132,7 +166,7 @@ def _write(stream: IO[bytes], told: dict[str, Any], events: pa.RecordBatch | Non
 
 def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
     """Read a log as it was asked for, and answer."""
-    scorer = Scorer.shipped() if wanted["scored"] else None
+    scorer = Beside() if wanted["scored"] else None
     try:
         log = open_log(
             Path(os.fsdecode(bytes.fromhex(wanted["path"]))),
@@ -153,6 +187,9 @@ def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
         _write(answers, {"done": True})
     except InputError as error:
         _write(answers, {"error": str(error)})
+    finally:
+        if scorer is not None:
+            scorer.close()
 
 
 def main() -> None:
