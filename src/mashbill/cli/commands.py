@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HOME = {
+    "stages": "kinds",
     "audit": "auditing",
     "brief": "brief",
     "checkpoint": "evidence",
@@ -47,6 +48,8 @@ HOME = {
 """command -> its module here; in the order in which they are listed"""
 
 HELP = {
+    "stages": "List the kinds of stages, verifiers and teachers, or one with its keys and an "
+    "example.",
     "audit": "Check that everything in a store agrees with its ledger, or that a proof holds.",
     "brief": "Write a document for sign-off, as HTML and Markdown: licence, duties, calls, "
     "what is unknown.",
