@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 HOME = {
     "stages": "kinds",
+    "ls": "looking",
+    "show": "looking",
+    "predict": "predict",
     "audit": "auditing",
     "brief": "brief",
     "checkpoint": "evidence",
@@ -50,6 +53,11 @@ HOME = {
 HELP = {
     "stages": "List the kinds of stages, verifiers and teachers, or one with its keys and an "
     "example.",
+    "ls": "List what is in a store: datasets and models, oldest first.",
+    "show": "Show an artifact: rows, what was rejected and why; of a model its labels and "
+    "measures.",
+    "predict": "Ask a trained model about the rows of a file, or about texts: labels, or what "
+    "it writes.",
     "audit": "Check that everything in a store agrees with its ledger, or that a proof holds.",
     "brief": "Write a document for sign-off, as HTML and Markdown: licence, duties, calls, "
     "what is unknown.",
