@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HOME = {
+    "init": "beginning",
     "stages": "kinds",
     "ls": "looking",
     "show": "looking",
@@ -51,6 +52,7 @@ HOME = {
 """command -> its module here; in the order in which they are listed"""
 
 HELP = {
+    "init": "Write a first recipe for a file of your own, with a comment at what may be changed.",
     "stages": "List the kinds of stages, verifiers and teachers, or one with its keys and an "
     "example.",
     "ls": "List what is in a store: datasets and models, oldest first.",
