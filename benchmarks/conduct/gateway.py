@@ -154,7 +154,9 @@ def litellm_of(python: str, port: int, upstream: str, folder: str) -> subprocess
         json.dumps(
             {"model_list": [{"model_name": "m", "litellm_params": {
                 "model": "openai/m", "api_base": f"{upstream}/v1", "api_key": "sk-x"}}],
-             "litellm_settings": {"telemetry": False, "num_retries": 0}}
+             "litellm_settings": {"telemetry": False, "num_retries": 0},
+             # A proxy that lets anybody in, as the gateway beside it does: keys are passed on.
+             "general_settings": {"dangerously_permit_weak_or_unset_master_key": True}}
         )
     )  # fmt: skip
     program = "import sys; from litellm import run_server; run_server()"
