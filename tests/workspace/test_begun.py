@@ -1,7 +1,9 @@
 """mashbill init: a recipe for a person's own file, whatever the file is like, that runs."""
 
+import gzip
 import json
 import random
+import tomllib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,6 +54,9 @@ FILES = {
     "lines.jsonl": lambda some, _: "".join(json.dumps(row) + "\n" for row in some).encode(),
     "list.json": lambda some, _: json.dumps(some).encode(),
     "wide.csv": lambda some, _: separated(some).decode().encode("utf-16"),
+    "packed.csv.gz": lambda some, _: gzip.compress(
+        separated([*some, {**some[0], "Ticket": "Grüße; aus; Köln"}], ";")
+    ),
     "table.parquet": lambda some, folder: parquet(some, folder / "t"),
 }  # fmt: skip
 
@@ -63,7 +68,7 @@ def test_a_recipe_of_any_file_runs(tmp_path, name):
     path.write_bytes(FILES[name](some, tmp_path))
     looked = look(path)
     assert looked.columns == ("Ticket", "Mood", "Nr")
-    assert looked.likely_text == "Ticket"
+    assert looked.likely_text() == "Ticket"
     made = begin(looked, Wish("Ticket", gold="Mood", teacher="fake"))
     assert made.labels == ("angry", "calm", "lost")
     ws = mb.open(tmp_path / "store")
@@ -71,9 +76,62 @@ def test_a_recipe_of_any_file_runs(tmp_path, name):
     kept = len(ws["rows"])
     assert 55 < kept <= 63
     assert len(ws["heldout"]) + len(ws["first"]) == kept
-    assert mb.load("classifier", tmp_path / "store")(["it is calm and works"]) == ["calm"]
+    (said,) = mb.load("classifier", tmp_path / "store")(["it is calm and works"])
+    assert said in made.labels
     told = " ".join(made.told)
     assert ("bytes that are not" in told) == name.startswith("bad")
+    texts = ws["rows"].to_arrow().column("text").to_pylist()
+    assert not any("Ã" in text for text in texts)
+    assert any("Grüße" in text for text in texts) == name.startswith(("bad", "Windows", "packed"))
+
+
+def test_of_a_large_file_a_teacher_is_asked_about_some_thousands_and_no_more(tmp_path):
+    path = tmp_path / "large.csv"
+    path.write_bytes(separated(rows(90_000)))
+    looked = look(path)
+    assert 90_000 <= looked.rows <= 90_010
+    made = begin(looked, Wish("Ticket", gold="Mood", teacher="fake"))
+    (share,) = (one["range"][1] for name, one in tomllib.loads(made.recipe.read_text())[
+        "stages"].items() if name == "first")  # fmt: skip
+    assert 1900 < share * 90_000 < 2100
+
+
+def test_labels_that_are_no_texts_are_those_that_the_run_finds(tmp_path):
+    path = tmp_path / "bools.jsonl"
+    path.write_text("".join(
+        json.dumps({"body": f"row {n} {'bad' if n % 2 else 'good'}", "bad": bool(n % 2)}) + "\n"
+        for n in range(60)
+    ))  # fmt: skip
+    made = begin(look(path), Wish("body", gold="bad", teacher="fake"))
+    assert made.labels == ("false", "true")
+    ws = mb.open(tmp_path / "store")
+    ws.run(ws.plan(made.recipe))
+    assert len(ws["heldout"]) > 5
+
+
+@pytest.mark.parametrize("odd", ["{{ x }}", "{% for %}", "{# no #}", "a\x7fb", "100 %"])
+def test_what_looks_like_a_template_or_a_sign_is_said_as_it_is(tmp_path, odd):
+    path = tmp_path / "tickets.csv"
+    path.write_bytes(separated(rows(40)))
+    made = begin(look(path), Wish("Ticket", task=f"Say {odd}.", teacher="fake"))
+    ws = mb.open(tmp_path / "store")
+    ws.run(ws.plan(made.recipe))
+    assert len(ws["answers"])
+    wish = Wish("Ticket", labels=(odd, "calm"), teacher="fake", name="labels")
+    if "{" in odd:
+        with pytest.raises(InputError, match="takes for a column"):
+            begin(look(path), wish)
+    else:
+        assert mb.load_recipe(begin(look(path), wish).recipe)
+
+
+def test_few_rows_and_labels_that_differ_in_case_are_told(tmp_path):
+    path = tmp_path / "few.csv"
+    path.write_bytes(separated(rows(6)))
+    made = begin(look(path), Wish("Ticket", labels=("Angry", "angry", "Angry")))
+    assert made.labels == ("Angry", "angry")
+    assert any("few to learn" in line for line in made.told)
+    assert any("differ in case" in line for line in made.told)
 
 
 def test_what_is_more_than_a_teacher_need_label_is_left_to_the_classifier(tmp_path):
@@ -132,6 +190,12 @@ def test_each_teacher_is_one_that_a_recipe_takes(tmp_path, teacher, kind):
         (Wish("Ticket"), "--labels"),
         (Wish("Ticket", labels=("a",)), "sorts nothing"),
         (Wish("Ticket", labels=("a", "b"), teacher="gpt"), "PROVIDER:MODEL"),
+        (Wish("Mood", gold="Mood"), "both the text and its labels"),
+        (Wish("", labels=("a", "b")), "--text COLUMN"),
+        (Wish("Ticket", labels=("Angry", "calm"), gold="Mood"), "did you mean 'angry'"),
+        (Wish("Ticket", labels=("a", "b"), task="x y"), "not both"),
+        (Wish("Ticket", task="   "), "says nothing"),
+        (Wish("Ticket", labels=("a", "\udc80")), "no text of Unicode"),
     ],
 )
 def test_what_cannot_be_made_is_told(tmp_path, wish, said):
@@ -192,7 +256,7 @@ def test_at_a_terminal_it_asks(tmp_path, monkeypatch, typed, labels):
             return True
 
     class Sys:
-        stdin = stdout = Terminal()
+        stdin = Terminal()
 
     monkeypatch.setattr(beginning, "sys", Sys)
     told = CliRunner().invoke(app, ["init", str(path)], input=typed)

@@ -129,6 +129,8 @@ def test_a_model_is_shown_with_labels_and_measures(store):
         (["predict", "tickets", "--say", "x"], "is a dataset"),
         (["predict", "classifier", "none.csv"], "is no file"),
         (["predict", "classifier", "--say", "x", "--to", "a.xlsx"], "ends in .jsonl"),
+        (["predict", "classifier", "--say", "x", "--to", "nowhere/a.csv"], "no folder"),
+        (["predict", "classifier", __file__, "--delimiter", "ab"], "single character"),
     ],
 )
 def test_what_cannot_be_shown_or_asked_is_told(store, words, said):
@@ -160,7 +162,7 @@ FOREIGN = "\ufeffBody;Größe\n" + "".join(
 def test_rows_of_a_file_come_back_with_what_the_model_says(store, tmp_path, ending):
     file, to = tmp_path / "in.csv", tmp_path / f"out{ending}"
     file.write_bytes(FOREIGN.encode() + b'"broken \xff, refund";3\n" ";4\n')
-    given = ("predict", "classifier", file, "--text", "Body", "--delimiter", ";", "--store", store)
+    given = ("predict", "classifier", file, "--text", "Body", "--store", store)
     told = run(*given, "--to", to)
     assert told.exit_code == 0, told.output
     assert "5 rows" in told.stdout
@@ -180,11 +182,67 @@ def test_rows_of_a_file_come_back_with_what_the_model_says(store, tmp_path, endi
     ]
 
 
+def test_what_a_file_says_in_columns_of_ours_is_not_what_the_model_said(store, tmp_path):
+    """A file that was written by `predict` is asked about again, and empty rows have no label."""
+    file, to = tmp_path / "in.csv", tmp_path / "out.csv"
+    lines = [f'"{body}",calm,0.1,,x' for body in BODIES] + [",angry,hi,,y"]
+    file.write_text("\n".join(["text,label,confidence,failed,own", *lines]) + "\n")
+    for source in (file, to):
+        told = run("predict", "classifier", source, "--store", store, "--to", to)
+        assert "1 row could not be asked about" in told.stderr
+        rows = list(csv.DictReader(to.open(newline="")))
+        assert [row["label"] for row in rows] == ["angry", "calm", "lost", ""]
+        assert rows[3]["confidence"] == ""
+        assert [row["own"] for row in rows] == ["x", "x", "x", "y"]
+
+
+def test_json_of_a_row_keeps_its_number_whatever_its_columns_are_called(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"text": "a text", "row": "r", "reason": "z"}\n')
+    (tmp_path / "r.toml").write_text(
+        '[recipe]\nname = "r"\nversion = "1"\n[stages.rows]\nkind = "corpus"\ntitle = "x"\n'
+        'origin = "own-dataset"\nsource = "rows.jsonl"\n'
+    )
+    ws = mb.open(tmp_path / "store")
+    ws.run(ws.plan(tmp_path / "r.toml"))
+    (row,) = shown(ws["rows"]).told()["shown"]
+    assert (row["row"], row["reason"]) == (0, None)
+    assert row["values"]["row"] == "r"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_column_that_begins_late_is_told_and_not_left_out(tmp_path, ending):
+    to = tmp_path / f"out{ending}"
+    with pytest.raises(InputError, match="'b' begins after the first rows"):
+        write_rows([[{"a": 1}], [{"a": 1, "b": 2}]], to, ("label", "failed"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_no_rows_are_a_file_with_columns(tmp_path, ending):
+    to = tmp_path / f"out{ending}"
+    assert write_rows([], to, ("label", "failed")) == (0, 0)
+    if ending == ".csv":
+        assert to.read_text() == "label,failed\n"
+    elif ending == ".parquet":
+        assert pq.read_table(to).column_names == ["label", "failed"]
+    else:
+        assert to.read_bytes() == b""
+
+
+def test_nested_values_are_json_in_a_csv_file(tmp_path):
+    to = tmp_path / "out.CSV"
+    write_rows([[{"chat": [{"role": "user"}]}]], to, ("failed",))
+    (row,) = csv.DictReader(to.open(newline=""))
+    assert json.loads(row["chat"]) == [{"role": "user"}]
+
+
 def test_a_file_whose_columns_change_their_type_is_not_written_in_part(tmp_path):
     to = tmp_path / "out.parquet"
     to.write_text("before")
-    with pytest.raises(InputError, match="change their type"):
+    with pytest.raises(InputError, match="several types"):
         write_rows([[{"a": 1}], [{"a": "x"}]], to, ("label", "failed"))
+    with pytest.raises(InputError, match="several types"):
+        write_rows([[{"a": 1}, {"a": "x"}, {"a": 2**70}]], to, ("label", "failed"))
     assert to.read_text() == "before"
     assert list(tmp_path.iterdir()) == [to]
 

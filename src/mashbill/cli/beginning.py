@@ -46,8 +46,8 @@ def init_command(
     What is not given is asked for at a terminal.
     """
     looked = look(file)
-    asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
-    text = text or (_ask_text(looked) if asks else looked.likely_text)
+    asks = sys.stdin.isatty() and not as_json
+    text = text or (_ask_text(looked) if asks else looked.likely_text(gold))
     if not (labels or gold or task):
         if not asks:
             there = ", ".join(looked.columns[:20])
@@ -75,7 +75,7 @@ def init_command(
 
 def _ask_text(looked: Looked) -> str:
     out.say(f"{looked.path} has the columns {', '.join(looked.columns[:30])}")
-    return str(typer.prompt("Which column is the text", default=looked.likely_text or None))
+    return str(typer.prompt("Which column is the text", default=looked.likely_text() or None))
 
 
 def _ask_what(looked: Looked, text: str) -> tuple[str, str, str]:

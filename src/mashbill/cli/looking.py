@@ -37,7 +37,7 @@ _TURN = ("role", "content")
 @app.command("ls")
 def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """List what is in a store: datasets and models, oldest first."""
-    found = listed(open_workspace(store)) if (store / LEDGER).exists() else []
+    found = listed(open_workspace(store)) if (store / LEDGER).exists() or store.is_file() else []
     if as_json:
         print_json([vars(one) for one in found])
         return

@@ -12,6 +12,7 @@ from mashbill.cli.options import DEFAULT_STORE, NameArgument, StoreOption, app, 
 from mashbill.core.errors import InputError
 from mashbill.core.plain import counted
 from mashbill.files.rows.chunks import Manner
+from mashbill.workspace.own_file import sniffed
 from mashbill.workspace.predicting import FAILED, load
 from mashbill.workspace.rows_written import ENDINGS, write_rows
 
@@ -34,8 +35,10 @@ def predict_command(
         Path | None,
         typer.Option(help="File to write: .jsonl, .csv or .parquet. Lines of JSON if absent."),
     ] = None,
-    delimiter: Annotated[str, typer.Option(help="Between the fields of a csv file.")] = ",",
-    encoding: Annotated[str, typer.Option(help="Of a file of text.")] = "utf-8",
+    delimiter: Annotated[
+        str, typer.Option(help="Between the fields of a csv file; found if absent. tab is one.")
+    ] = "",
+    encoding: Annotated[str, typer.Option(help="Of a file of text; found if absent.")] = "",
     threads: Annotated[int, typer.Option(min=1, help="Threads that it may use.")] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, help="Of an answer, if it writes.")] = 256,
 ) -> None:
@@ -46,7 +49,7 @@ def predict_command(
     if (file is None) == (not say):
         msg = 'name a file of rows, or a text: --say "It broke after a day."'
         raise InputError(msg)
-    if to is not None and to.suffix not in ENDINGS:
+    if to is not None and to.suffix.lower() not in ENDINGS:
         msg = f"{to}: name a file that ends in {', '.join(ENDINGS)}"
         raise InputError(msg)
     model = load(name, store, threads=threads, max_tokens=max_tokens)
@@ -55,7 +58,12 @@ def predict_command(
             model.said([{text: one} for one in say or []], text)
         ]
     else:
-        manner = Manner(encoding=encoding, on_bad_bytes="replace", delimiter=delimiter)
+        found = sniffed(file) if file.is_file() else ("utf-8", ",")
+        divider = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) or found[1]
+        if len(divider) != 1:
+            msg = f"--delimiter {delimiter!r} is no single character; write one, or tab"
+            raise InputError(msg)
+        manner = Manner(encoding=encoding or found[0], on_bad_bytes="replace", delimiter=divider)
         parts = model.rows(file, text=text, manner=manner)
     number, failed = _print(parts) if to is None else write_rows(parts, to, model.added)
     if to is not None:

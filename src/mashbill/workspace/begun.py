@@ -6,6 +6,7 @@ change. It runs as it is.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mashbill.core.errors import InputError
 from mashbill.core.explaining import near
+from mashbill.core.letters import half_a_character
 from mashbill.core.store import write_atomically
 from mashbill.workspace.first_recipe import recipe_text
 from mashbill.workspace.own_file import MOST_LABELS, Looked
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_MARK = re.compile(r"\{[{%#]")
+_FEW = 10  # rows of a label
 _NAME = re.compile(r"[^a-z0-9]+")
 
 
@@ -66,12 +70,15 @@ def begin(looked: Looked, wish: Wish, *, replace: bool = False) -> Begun:
         InputError: if a column is none of the file's, no labels and no task are given, or a recipe
             of this name is there.
     """
+    _check(wish, looked)
     for column in filter(None, (wish.text, wish.gold)):
         if column not in looked.columns:
             there = ", ".join(looked.columns[:20])
             msg = f"{looked.path} has no column {column!r}; it has {there}"
             raise InputError(msg + near(column, looked.columns))
-    labels = wish.labels or _labels_of(looked, wish.gold)
+    labels = tuple(dict.fromkeys(wish.labels)) or _labels_of(looked, wish.gold)
+    if wish.gold and wish.labels:
+        _check_labels(labels, looked, wish.gold)
     if not labels and not wish.task:
         msg = "say what is to be made: --labels angry,calm, or --gold COLUMN, or --task TEXT"
         raise InputError(msg)
@@ -89,7 +96,43 @@ def begin(looked: Looked, wish: Wish, *, replace: bool = False) -> Begun:
     text = recipe_text(looked, wish, name, labelling, prompt.name)
     write_atomically(prompt, _prompt(wish, labels).encode())
     write_atomically(recipe, text.encode())
-    return Begun(recipe, prompt, labels, looked.rows, tuple(_told(looked, wish)))
+    return Begun(recipe, prompt, labels, looked.rows, tuple(_told(looked, wish, labels)))
+
+
+def _check(wish: Wish, looked: Looked) -> None:
+    if not wish.text or wish.text == wish.gold:
+        there = ", ".join(looked.columns[:20])
+        msg = (
+            f"name the column of the text: --text COLUMN; {looked.path} has {there}"
+            if not wish.text
+            else f"column {wish.gold!r} cannot be both the text and its labels; --text says which"
+        )
+        raise InputError(msg)
+    if wish.task and (wish.labels or wish.gold):
+        msg = "a task is written, and labels sort: give --task, or --labels and --gold, not both"
+        raise InputError(msg)
+    if wish.task and not wish.task.strip():
+        msg = "--task says nothing; say in a sentence what is to be written of each text"
+        raise InputError(msg)
+    marked = next((label for label in wish.labels if _MARK.search(label)), None)
+    if marked is not None:
+        msg = f"label {marked!r} has what a prompt takes for a column; name it otherwise"
+        raise InputError(msg)
+    for text in (wish.task, *wish.labels):
+        if half_a_character(text):
+            msg = f"{text!r} is no text of Unicode; write it in UTF-8"
+            raise InputError(msg)
+
+
+def _check_labels(labels: Sequence[str], looked: Looked, gold: str) -> None:
+    there = {value for value in looked.values.get(gold, ()) if value}
+    lacking = [label for label in labels if there and label not in there]
+    if lacking:
+        msg = (
+            f"column {gold!r} of {looked.path} has no {', '.join(map(repr, lacking))}; it has "
+            f"{', '.join(sorted(there)[:20])}{near(lacking[0], sorted(there))}"
+        )
+        raise InputError(msg)
 
 
 def _labels_of(looked: Looked, gold: str) -> tuple[str, ...]:
@@ -101,10 +144,36 @@ def _labels_of(looked: Looked, gold: str) -> tuple[str, ...]:
             "is no column of labels; name the labels: --labels angry,calm"
         )
         raise InputError(msg)
-    return tuple(sorted(value for value in looked.values[gold] if value))
+    found = tuple(sorted(value for value in looked.values[gold] if value))
+    if not found or len(found) > max(2, looked.rows / 2):
+        what = "no values" if not found else "a value of its own in most rows"
+        msg = f"column {gold!r} of {looked.path} has {what}, and is no column of labels"
+        raise InputError(msg)
+    return found
 
 
-def _told(looked: Looked, wish: Wish) -> list[str]:
+def _few(looked: Looked, labels: Sequence[str], gold: str) -> list[str]:
+    told = []
+    if labels and looked.rows < _FEW * len(labels):
+        told.append(
+            f"{looked.rows:,} rows are few to learn {len(labels)} labels from: a classifier wants "
+            "some examples of each, and what is held out is a fifth of them"
+        )
+    if gold and looked.is_whole:
+        rare = [label for label in labels if looked.values[gold][label] < _FEW]
+        told += [f"few rows have the label {', '.join(rare)}"] if rare else []
+    by_case: dict[str, list[str]] = {}
+    for label in labels:
+        by_case.setdefault(label.casefold(), []).append(label)
+    told += [
+        f"{' and '.join(alike)} differ in case alone, and are labels of their own"
+        for alike in by_case.values()
+        if len(alike) > 1
+    ]
+    return told
+
+
+def _told(looked: Looked, wish: Wish, labels: Sequence[str]) -> list[str]:
     told = []
     if looked.has_bad_bytes:
         told.append(f"some rows have bytes that are not {looked.encoding}; they are rejected")
@@ -113,6 +182,7 @@ def _told(looked: Looked, wish: Wish) -> list[str]:
             "the teacher is a model of 135 million parameters that runs here: free, and weak; "
             "--teacher openai:gpt-4o-mini asks a service"
         )
+    told += _few(looked, labels, wish.gold)
     if not wish.gold and not wish.task:
         told.append("without --gold COLUMN nothing says how good the labels are")
     return told
@@ -122,4 +192,11 @@ def _prompt(wish: Wish, labels: Sequence[str]) -> str:
     if labels:
         *most, last = labels
         return f"Each text is one of: {', '.join(most)} or {last}.\n\nText: {{{{ text }}}}\nIt is:"
-    return f"{wish.task}\n\n{{{{ text }}}}\n"
+    if "{{ text }}" in wish.task:
+        return f"{wish.task}\n"
+    return f"{_literal(wish.task)}\n\n{{{{ text }}}}\n"
+
+
+def _literal(text: str) -> str:
+    """Return a text as a template says it: what looks like a template is none."""
+    return "{{ " + json.dumps(text) + " }}" if _MARK.search(text) else text

@@ -97,7 +97,7 @@ class Shown:
             "labels": list(self.labels),
             "measures": manifest.measures,
             "shown": [
-                {"row": one.number, **({"reason": one.reason} if one.reason else {}), **one.values}
+                {"row": one.number, "reason": one.reason or None, "values": one.values}
                 for one in self.rows
             ],
         }

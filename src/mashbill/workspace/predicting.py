@@ -19,7 +19,7 @@ from mashbill.core.teacher import Question
 from mashbill.files.rows.chunks import Manner, read_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mashbill.core.model import Writer
     from mashbill.workspace.artifact import Artifact
@@ -115,15 +115,25 @@ class Model:
             for begin in range(0, chunk.rows, _AT_ONCE):
                 places = range(begin, min(chunk.rows, begin + _AT_ONCE))
                 given = [{name: each[at] for name, each in columns.items()} for at in places]
-                for at, row in zip(places, given, strict=True):
-                    if at in chunk.bad:
-                        row[FAILED] = chunk.bad[at][1]
-                yield self.said(given, text)
+                bad = {at - begin: chunk.bad[at][1] for at in places if at in chunk.bad}
+                yield self.said(given, text, bad)
 
-    def said(self, rows: list[dict[str, Any]], column: str) -> list[dict[str, Any]]:
-        """Return rows with what the model says of them, columns of the same name replaced."""
+    def said(
+        self, rows: list[dict[str, Any]], column: str, bad: Mapping[int, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return rows with what the model says of them, columns of the same names replaced.
+
+        Args:
+            rows: they.
+            column: of the text.
+            bad: place -> why a row is none.
+        """
         texts = [row.get(column) for row in rows]
-        for row, value in zip(rows, texts, strict=True):
+        for at, (row, value) in enumerate(zip(rows, texts, strict=True)):
+            for name in self.added:  # what a row says of itself is not what the model says
+                row.pop(name, None)
+            if bad and at in bad:
+                row[FAILED] = bad[at]
             if not isinstance(value, str) or not value.strip():
                 row.setdefault(FAILED, f"column {column} has no text")
         asked = [at for at, row in enumerate(rows) if FAILED not in row]
@@ -147,8 +157,8 @@ class Model:
         return [(one.text, one.failed) for one in said]
 
 
-def _check(texts: Sequence[object]) -> None:
-    if isinstance(texts, str):
+def _check(texts: object) -> None:
+    if not isinstance(texts, (list, tuple)):
         msg = "give a list of texts, even of one: model([text])"
         raise InputError(msg)
     for number, one in enumerate(texts):

@@ -42,18 +42,24 @@ def write_rows(
     """
     number = failed = 0
     with _replaced(to) as temporary:
-        take = _WRITERS[to.suffix](temporary, added)
+        take = _WRITERS[to.suffix.lower()](temporary, added)
         next(take)
         for part in parts:
             take.send(part)
             number += len(part)
             failed += sum(added[-1] in row for row in part)
+        if not number:  # a file of no rows has its columns
+            take.send([])
         take.close()
     return number, failed
 
 
 @contextmanager
 def _replaced(to: Path) -> Iterator[Path]:
+    if not to.parent.is_dir() or to.is_dir():
+        what = "is a folder" if to.is_dir() else f"is in {to.parent}, which is no folder"
+        msg = f"{to} {what}; name a file in a folder that is there"
+        raise InputError(msg)
     temporary = to.with_name(f".{to.name}.{os.getpid()}")
     try:
         yield temporary
@@ -78,26 +84,51 @@ def _jsonl(to: Path, added: Sequence[str]) -> Writing:
 def _csv(to: Path, added: Sequence[str]) -> Writing:
     with to.open("w", encoding="utf-8", errors="replace", newline="") as file:
         part = yield
-        made = csv.DictWriter(file, _names(part, added), extrasaction="ignore")
+        names = _names(part, added)
+        made = csv.DictWriter(file, names)
         made.writeheader()
         while True:
-            made.writerows(part)
+            _check_names(part, names, to)
+            made.writerows({name: _cell(value) for name, value in row.items()} for row in part)
             part = yield
 
 
 def _parquet(to: Path, added: Sequence[str]) -> Writing:
     part = yield
     names = _names(part, added)
-    table = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in part])
+    if not part:
+        fields = [pa.field(name, _kind(pa.field(name, pa.null()), added)) for name in names]
+        pq.write_table(pa.schema(fields).empty_table(), to)
+        yield
+        return
+    whole = [{name: row.get(name) for name in names} for row in part]
+    table = _table(whole, None, to)
     schema = pa.schema([pa.field(one.name, _kind(one, added)) for one in table.schema])
     with pq.ParquetWriter(to, schema, compression="zstd") as file:
         while True:
-            try:
-                file.write_table(pa.Table.from_pylist(part, schema))
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                msg = f"{to}: columns change their type from row to row ({error}); write a .jsonl"
-                raise InputError(msg) from error
+            _check_names(part, names, to)
+            file.write_table(_table(part, schema, to))
             part = yield
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema | None, to: Path) -> pa.Table:
+    try:
+        return pa.Table.from_pylist(rows, schema)
+    except (pa.ArrowException, OverflowError) as error:
+        msg = f"{to.name}: a column's values are of several types ({error}); write a .jsonl"
+        raise InputError(msg) from error
+
+
+def _check_names(part: list[dict[str, Any]], names: Sequence[str], to: Path) -> None:
+    late = next((name for row in part for name in row if name not in names), None)
+    if late is not None:
+        msg = f"{to.name}: column {late!r} begins after the first rows; write a .jsonl"
+        raise InputError(msg)
+
+
+def _cell(value: Any) -> Any:
+    nested = isinstance(value, (dict, list))
+    return json.dumps(value, ensure_ascii=False, default=str) if nested else value
 
 
 def _kind(field: pa.Field, added: Sequence[str]) -> pa.DataType:
