@@ -18,6 +18,7 @@ from mashbill.conduct.signals import (
     partition,
     replay,
     succession,
+    timing,
     wording,
 )
 from mashbill.conduct.signals import templates as shapes
@@ -42,6 +43,7 @@ _CLEARS = {
     "handover": "accounts of one organisation whose limits were agreed, or a public tool that "
     "tries again by itself for many people",
     "evenness": "one task that was given to all of these people, by name",
+    "timing": "an event that all of these people were told of, by name and time",
     "linkage": "one organisation behind the accounts, declared as such",
     "partition": "an open division of one work between people, by name",
     "succession": "an announcement that brought newcomers in these days, by name",
@@ -91,6 +93,19 @@ def parameters(levels: Levels) -> dict[str, Any]:
             list(handover.SHARES),
         ],
         "evenness": [evenness.STRANGERS, list(evenness.ONE_HAND), evenness.LEAST],
+        "timing": [
+            timing.SLOT,
+            timing.BLOCK,
+            timing.ROUND,
+            timing.KEPT,
+            timing.DAYS,
+            timing.MARGIN,
+            timing.LEAST,
+            timing.STRANGERS,
+            timing.STAKE,
+            timing.LIMIT,
+            *timing.SHARES,
+        ],
         "linkage": [linkage.LIMIT, linkage.MINUTES],
         "partition": [partition.LIMIT, partition.PART, partition.PUBLIC],
         "succession": [
@@ -192,6 +207,18 @@ def _context(database: Database, accounts: dict[bytes, known.Account]) -> list[d
             f"then, with {tokens:,} tokens written for them",
         }
     ]
+    for trait, what in (("agent", "client program"), ("address", "address")):
+        shared = known.shared(database, accounts, trait)
+        if shared is None:
+            continue
+        found.append(
+            {
+                "what": f"common {what}",
+                "plain": f"{shared.members:,} of these accounts have one {what} in common, which "
+                f"{counted(shared.others, 'other account')} had as well; users of one tool share "
+                "theirs, and so do people of one house, so that it counts for nothing",
+            }
+        )
     recurring = known.with_templates(database, accounts)
     if recurring:
         found.append(

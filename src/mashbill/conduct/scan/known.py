@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +63,15 @@ class Taker:
     row: str
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A value that accounts have in common."""
+
+    members: int
+    others: int
+    """accounts beside them that have it"""
+
+
 def accounts(database: Database, names: Iterable[bytes]) -> dict[bytes, Account]:
     """Return these accounts, as far as they are there."""
     return {row[0]: Account(*row) for row in _of(database, "SELECT * FROM accounts", names)}
@@ -114,6 +123,25 @@ def items(database: Database, names: Iterable[bytes]) -> dict[bytes, set[int]]:
     return found
 
 
+def moments(database: Database, names: Iterable[bytes], since: int) -> dict[bytes, list[int]]:
+    """Return the slots (:mod:`mashbill.conduct.signals.timing`) of accounts from one on."""
+    found: dict[bytes, list[int]] = defaultdict(list)
+    query = "SELECT account, slot FROM moments WHERE slot >= ?"
+    for account, slot in _of(database, query, names, " ORDER BY account, slot", (since,)):
+        found[bytes(account)].append(slot)
+    return found
+
+
+def crowd(database: Database, since: int) -> dict[int, int]:
+    """Return of each slot from one on how many accounts asked in it."""
+    return {
+        int(slot): int(count)
+        for slot, count in database.each(
+            "SELECT slot, COUNT(*) FROM moments WHERE slot >= ? GROUP BY slot", (since,)
+        )
+    }
+
+
 def traits(
     database: Database, names: Iterable[bytes], trait: str
 ) -> dict[bytes, tuple[bytes, ...]]:
@@ -124,6 +152,22 @@ def traits(
         if len(found[account]) < VALUES:
             found[account].append(bytes(value))
     return {account: tuple(values) for account, values in found.items()}
+
+
+def shared(database: Database, names: Iterable[bytes], trait: str) -> Shared | None:
+    """Return the value of a trait that most of these accounts have, if two have it, or None."""
+    counts = Counter(
+        value for values in traits(database, names, trait).values() for value in values
+    )
+    if not counts:
+        return None
+    value, members = min(counts.items(), key=lambda one: (-one[1], one[0]))
+    if members < 2:
+        return None
+    ((whole,),) = database.run(
+        "SELECT COUNT(*) FROM traits WHERE trait = ? AND value = ?", (trait, value)
+    )
+    return Shared(members, max(0, int(whole) - members))
 
 
 def usual(database: Database, names: Iterable[bytes], trait: str) -> dict[bytes, bytes]:

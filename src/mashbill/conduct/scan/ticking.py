@@ -166,9 +166,10 @@ class Moments:
         weighed = list(evading.together(self._database))
         tested += len(weighed)
         banned = known.banned(self._database)
+        crowd = together.Crowd(self._database, moment)
         for group in whole:
             handed = evading.sign_in(self._database, group.members)
-            one = together.weigh(self._database, group, handed, moment)
+            one = together.weigh(self._database, group, handed, moment, crowd)
             weighed += [one] if one else []
             if not banned.isdisjoint(group.members):
                 resumes = resumed.weigh(self._database, group, moment)
