@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests_conduct_traffic import HOUR, TASK, Traffic, scanned
+from tests_conduct_traffic import HASHES, HOUR, TASK, Traffic, scanned
 from tests_laws import law
 
 from mashbill.conduct.signals import timing
@@ -115,6 +115,22 @@ def test_accounts_that_ask_in_the_same_seconds_and_share_a_card_are_found(tmp_pa
     assert all(names <= {f"beat{one}" for one in range(12)} for _, _, names in found)
     assert all(kind == "I" for _, kind, _ in found)
     assert any('"signal":"timing"' in body for _, _, body in cases)
+
+
+def test_a_common_client_and_address_are_shown_and_count_for_nothing(tmp_path):
+    traffic = Traffic(3)
+    traffic.people(60, 3)
+    traffic.queue(20, 3)
+    plain, _ = scanned(traffic, tmp_path / "plain")
+    for row in traffic.rows:
+        if traffic.names[row["account"]].startswith("queue"):
+            row["agent"] = HASHES.of("agent", "bot/1", 8)
+            row["address"] = HASHES.of("address", "10.0.0.1", 8)
+    found, cases = scanned(traffic, tmp_path / "state")
+    assert found == plain, "they add nothing"
+    (_, _, body) = cases[-1]
+    assert "20 of these accounts have one client program in common" in body
+    assert "20 of these accounts have one address in common" in body
 
 
 def test_jobs_of_strangers_that_run_at_the_full_hour_are_not_found(tmp_path):

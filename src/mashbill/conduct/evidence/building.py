@@ -213,7 +213,7 @@ def _context(database: Database, accounts: dict[bytes, known.Account]) -> list[d
             continue
         found.append(
             {
-                "what": f"common {what}",
+                "what": "client" if trait == "agent" else "address",
                 "plain": f"{shared.members:,} of these accounts have one {what} in common, which "
                 f"{counted(shared.others, 'other account')} had as well; users of one tool share "
                 "theirs, and so do people of one house, so that it counts for nothing",
