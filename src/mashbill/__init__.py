@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from mashbill.run.permission import Permit as Permit
     from mashbill.workspace.artifact import Artifact as Artifact
     from mashbill.workspace.billed import Billed as Billed
+    from mashbill.workspace.predicting import Model as Model
+    from mashbill.workspace.predicting import load as load
     from mashbill.workspace.space import Workspace as Workspace
     from mashbill.workspace.space import open_workspace as open  # noqa: A004 - mb.open
 
@@ -124,6 +126,8 @@ _FROM = {
     "VerifierSpec": "core.verifier",
     "Workspace": "workspace.space",
     "Writer": "core.model",
+    "Model": "workspace.predicting",
+    "load": "workspace.predicting",
     "load_recipe": "core.recipe",
     "open": "workspace.space:open_workspace",
 }
@@ -152,6 +156,7 @@ __all__ = [
     "Manifest",
     "MashbillError",
     "MissingExtraError",
+    "Model",
     "Opaque",
     "Permit",
     "PolicyError",
@@ -179,6 +184,7 @@ __all__ = [
     "VerifierSpec",
     "Workspace",
     "Writer",
+    "load",
     "load_recipe",
     "open",
 ]

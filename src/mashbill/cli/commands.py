@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HOME = {
+    "init": "beginning",
+    "stages": "kinds",
+    "ls": "looking",
+    "show": "looking",
+    "predict": "predict",
     "audit": "auditing",
     "brief": "brief",
     "checkpoint": "evidence",
@@ -47,6 +52,14 @@ HOME = {
 """command -> its module here; in the order in which they are listed"""
 
 HELP = {
+    "init": "Write a first recipe for a file of your own, with a comment at what may be changed.",
+    "stages": "List the kinds of stages, verifiers and teachers, or one with its keys and an "
+    "example.",
+    "ls": "List what is in a store: datasets and models, oldest first.",
+    "show": "Show an artifact: rows, what was rejected and why; of a model its labels and "
+    "measures.",
+    "predict": "Ask a trained model about the rows of a file, or about texts: labels, or what "
+    "it writes.",
     "audit": "Check that everything in a store agrees with its ledger, or that a proof holds.",
     "brief": "Write a document for sign-off, as HTML and Markdown: licence, duties, calls, "
     "what is unknown.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, date, datetime
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,20 +13,32 @@ import typer
 from mashbill.cli import printing
 from mashbill.cli.commands import Commands
 from mashbill.core.errors import InputError
+from mashbill.core.installed import NAME
 from mashbill.policy.statuses import COUNTED, STATUSES, Status
 
 app = typer.Typer(
     cls=Commands,
     help="Distil language models, and say what each was distilled from.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 out, err = printing.out, printing.err
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        out.say(f"{NAME} {installed_version(NAME)}")
+        raise typer.Exit
+
+
 @app.callback()
 def _program(
+    *,
+    version: Annotated[  # noqa: ARG001 - it answers before
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version),
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show tracebacks, as MASHBILL_DEBUG=1 does.")
     ] = False,

@@ -42,7 +42,7 @@ from mashbill.core.stage import WARNINGS
 from mashbill.core.threads import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
@@ -52,6 +52,21 @@ if TYPE_CHECKING:
 
 _REASONS = 10  # of a stage's rejected rows, for a program
 _WARNING = 1200  # characters
+
+
+BumpOption = Annotated[
+    bool,
+    typer.Option(
+        "--bump",
+        help="Where the store has artifacts of these names made from something else: set the next "
+        "version in the recipe's file first.",
+    ),
+]
+
+
+def _bump(recipe: str, store: Path, allow: Sequence[str]) -> None:
+    for stage, version in workspace(store).bump(recipe, allow=allow).items():
+        err.say(f'{recipe}: [stages.{stage}] has version = "{version}" now')
 
 
 @app.command()
@@ -71,9 +86,12 @@ def plan(
     show_all: Annotated[
         bool, typer.Option("--all", help="A line for each arm and seed of every stage.")
     ] = False,
+    bump: BumpOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show order, counts, time and price, what goes on the bill, and what terms say to it."""
+    if bump:
+        _bump(recipe, store, allow or ())
     planned = workspace(store).plan(
         recipe,
         allow=allow or (),
@@ -176,6 +194,7 @@ def run(
         ),
     ] = None,
     teacher: Annotated[str | None, typer.Option(hidden=True)] = None,
+    bump: BumpOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
@@ -196,6 +215,8 @@ def run(
     if (accept_review is None and override_lint is None) != (reason is None):
         msg = "--accept-review or --override-lint NAME and --reason TEXT belong together"
         raise InputError(msg)
+    if bump:
+        _bump(recipe, store, allow or ())
     space = workspace(store, cache=cache)
     planned = space.plan(recipe, allow=allow or (), terms=terms or (), rules=rules or ())
     if not as_json:

@@ -111,7 +111,10 @@ class Drifted:
             told = listed([key for key in keys if key != self._table(first)], len(keys))
             text += f".\nSo {'is' if len(others) == 1 else 'are'} {refs}"
             text += f": set it in {told}, too" if told else ""
-        raise DriftError(text) from self._found[first]
+        text += ". `--bump` sets the next one in all of them; or name another --store"
+        error = DriftError(text)
+        error.stages = tuple(dict.fromkeys(self._written.get(name, name) for name in self._found))
+        raise error from self._found[first]
 
 
 def check_same(manifest: Manifest, job: Job) -> None:

@@ -74,6 +74,9 @@ class InputError(MashbillError):
 class DriftError(MashbillError):
     """A ``name@version`` that is already recorded with another fingerprint."""
 
+    stages: tuple[str, ...] = ()
+    """stages of the recipe that need another version, as far as all are known"""
+
 
 class CanonicalError(MashbillError):
     """A value that has no canonical form, so that no digest of it would be stable."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mashbill.core.errors import InputError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mashbill.core.teacher import Answer, Question
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A trained model that labels texts."""
 

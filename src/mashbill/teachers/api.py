@@ -50,10 +50,13 @@ class RemoteTeacherSpec(TeacherSpec):
     temperature: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """the service's default if absent, as with the next four"""
     top_p: float | None = Field(default=None, gt=0, le=1)
+    """share of the probability from which tokens are sampled; sent where it is set"""
     top_k: int | None = Field(default=None, gt=0)
+    """likeliest tokens from which is sampled; sent where it is set"""
     seed: int | None = None
     """sent where it is set; the n-th sample of a prompt adds n"""
     stop: tuple[str, ...] = ()
+    """texts at which an answer ends; sent where there are any"""
     reasoning: str | int | None = None
     """documented reasoning control: an effort, or a budget in tokens; nothing is sent if absent"""
     structured: Literal["native", "prompt"] = "native"

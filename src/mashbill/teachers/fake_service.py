@@ -39,6 +39,7 @@ class FakeServiceSpec(RemoteTeacherSpec):
 
     kind: Literal["fake-service"] = "fake-service"
     model: str = "fake teacher"
+    """name that the service answers to"""
     source_kind: SourceKind = "test-double"
     """what it stands in for; its name then ends in "(stand-in)" """
     provider: str = "unknown"

@@ -89,6 +89,16 @@ class Artifact:
             from datasets import Dataset
         return Dataset(self.to_arrow(receipts=receipts))
 
+    def model(self, threads: int = 1) -> Predictor | Writer:
+        """Return the trained model, whichever it does: it has ``probabilities``, or ``answer``.
+
+        Raises:
+            InputError: if it is a dataset.
+            MissingExtraError: if what it needs is not installed.
+        """
+        found: Predictor | Writer = self._loaded(threads, "output", "makes no model")
+        return found
+
     def load(self, threads: int = 1) -> Predictor:
         """Return the trained model, which labels texts.
 

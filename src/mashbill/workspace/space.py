@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mashbill.core.errors import InputError, MashbillError
+from mashbill.core.errors import DriftError, InputError, MashbillError
 from mashbill.core.ledger import Signer
 from mashbill.core.store import LEDGER, Store, write_atomically
 from mashbill.core.threads import usable_cores
@@ -103,6 +103,35 @@ class Workspace(Questions):
             as_of or today(),
             supposed=teacher is not None,
         )
+
+    def bump(self, recipe: PathLike, *, allow: Sequence[PathLike] = ()) -> dict[str, str]:
+        """Set the next version in all stages of a recipe that ask for something else by a name.
+
+        The recipe's file is edited, at these lines alone.
+
+        Returns:
+            stage -> its new version; empty if nothing needs one.
+
+        Raises:
+            RecipeError: if the recipe cannot be read, or not be edited by a program.
+        """
+        from mashbill.core.recipe import load_recipe
+        from mashbill.workspace.bumped import next_versions, with_versions
+        from mashbill.workspace.recipes import recipe_path
+
+        path = recipe_path(recipe)
+        try:
+            self.plan(path, allow=allow)
+        except DriftError as error:
+            if not error.stages:
+                raise
+            loaded = load_recipe(path, [Path(one) for one in allow])
+            said = {stage: loaded.ref(stage).version for stage in error.stages}
+            versions = next_versions(self.store(), said)
+            text = path.read_bytes().decode()
+            write_atomically(path, with_versions(text, versions, path).encode())
+            return versions
+        return {}
 
     def run(
         self,

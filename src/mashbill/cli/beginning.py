@@ -1,0 +1,92 @@
+"""The command that writes a first recipe for a person's own file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mashbill.cli.options import JsonOption, app, out, print_json
+from mashbill.core.errors import InputError
+from mashbill.core.plain import counted
+from mashbill.workspace.begun import Wish, begin
+from mashbill.workspace.own_file import look
+
+if TYPE_CHECKING:
+    from mashbill.workspace.own_file import Looked
+
+
+@app.command("init")
+def init_command(
+    file: Annotated[Path, typer.Argument(help="Your rows: .csv, .tsv, .jsonl, .parquet.")],
+    text: Annotated[str, typer.Option(help="Column of the text; asked, or found.")] = "",
+    labels: Annotated[
+        str, typer.Option(help="Labels that texts are sorted into, with commas: angry,calm.")
+    ] = "",
+    gold: Annotated[
+        str, typer.Option(help="Column of labels that people gave: says how good the result is.")
+    ] = "",
+    task: Annotated[
+        str, typer.Option(help="Or what the teacher is to write of each text, in a sentence.")
+    ] = "",
+    teacher: Annotated[
+        str,
+        typer.Option(help="smollm2 (runs here), fake, PROVIDER:MODEL, or MODEL@http://SERVER/v1."),
+    ] = "smollm2",
+    name: Annotated[str, typer.Option(help="Of the recipe; the file's if absent.")] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write a recipe that is there anew.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a first recipe for a file of your own, with a comment at what may be changed.
+
+    What is not given is asked for at a terminal.
+    """
+    looked = look(file)
+    asks = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
+    text = text or (_ask_text(looked) if asks else looked.likely_text)
+    if not (labels or gold or task):
+        if not asks:
+            there = ", ".join(looked.columns[:20])
+            msg = (
+                "say what is to be made: --labels angry,calm, or --gold COLUMN with what people "
+                f"said, or --task TEXT; {file} has the columns {there}"
+            )
+            raise InputError(msg)
+        labels, gold, task = _ask_what(looked, text)
+    some = tuple(one.strip() for one in labels.split(",") if one.strip())
+    made = begin(looked, Wish(text, some, gold, task, teacher, name), replace=replace)
+    if as_json:
+        files = {"recipe": str(made.recipe), "prompt": str(made.prompt)}
+        print_json({**files, "text": text, "labels": list(made.labels), "told": list(made.told)})
+        return
+    whole = counted(looked.rows, "row") if looked.is_whole else f"{looked.rows:,} rows and more"
+    out.say(f"{file}: {whole}, the text is in column {text!r}")
+    if made.labels:
+        out.say(f"labels: {', '.join(made.labels)}")
+    out.say(f"wrote {made.recipe} and {made.prompt}")
+    for line in made.told:
+        out.say(line)
+    out.say(f"next: `mashbill plan {made.recipe}`, then `mashbill run {made.recipe}`")
+
+
+def _ask_text(looked: Looked) -> str:
+    out.say(f"{looked.path} has the columns {', '.join(looked.columns[:30])}")
+    return str(typer.prompt("Which column is the text", default=looked.likely_text or None))
+
+
+def _ask_what(looked: Looked, text: str) -> tuple[str, str, str]:
+    """Ask for labels, a column of labels, or a task."""
+    columns = [name for name in looked.values if name != text and len(looked.values[name]) > 1]
+    if columns:
+        out.say(f"columns that may be labels: {', '.join(columns[:10])}")
+        gold = str(typer.prompt("Column of labels that people gave, or nothing", default=""))
+        if gold:
+            return "", gold, ""
+    labels = str(typer.prompt("Labels to sort texts into, with commas, or nothing", default=""))
+    if labels:
+        return labels, "", ""
+    return "", "", str(typer.prompt("What is the teacher to write of each text"))

@@ -1,0 +1,131 @@
+"""A person's own file of rows, looked at: its format, what divides its fields, its columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mashbill.core.errors import InputError
+from mashbill.files.rows.chunks import Manner, read_chunks
+from mashbill.files.rows.formats import format_of
+
+LOOKED = 20_000
+"""rows that are looked at"""
+FIRST = 2000
+"""rows that a teacher labels where there are more; a classifier labels the others"""
+HELD_OUT = 0.2
+MOST_LABELS = 50
+_DIVIDERS = ",;\t|"
+_SNIFFED = 1 << 16  # bytes
+_TEXTS = ("text", "body", "content", "message", "review", "comment", "description", "prompt",
+          "question", "input", "ticket", "document")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a file looks like."""
+
+    path: Path
+    format: str
+    encoding: str
+    delimiter: str
+    has_bad_bytes: bool
+    """whether some bytes are not of the encoding: such rows are rejected"""
+    columns: tuple[str, ...]
+    rows: int
+    """up to :data:`LOOKED`"""
+    is_whole: bool
+    values: dict[str, Counter[str]] = field(repr=False)
+    """of each column its values, as long as there are at most :data:`MOST_LABELS` of them"""
+    lengths: dict[str, float] = field(repr=False)
+    """mean letters of each column that has texts"""
+
+    @property
+    def likely_text(self) -> str:
+        """The column that is most likely the text: of a usual name, or the longest; or empty."""
+        named = {name.casefold(): name for name in self.columns if name in self.lengths}
+        usual = next((named[name] for name in _TEXTS if name in named), "")
+        return usual or max(self.lengths, key=self.lengths.__getitem__, default="")
+
+
+def look(path: Path) -> Looked:
+    """Look at a file of rows.
+
+    Raises:
+        InputError: if it is none, or has no rows.
+    """
+    if not path.is_file():
+        msg = f"{path} is no file; name a file of rows (.csv, .tsv, .jsonl, .parquet)"
+        raise InputError(msg)
+    kind = format_of(path.name)
+    if kind is None or kind in ("text", "webdataset"):
+        msg = f"{path}: name a file of rows that ends in .csv, .tsv, .jsonl, .json or .parquet"
+        raise InputError(msg)
+    head = path.open("rb").read(_SNIFFED)
+    encoding, is_bad = (
+        _encoding(path) if kind in ("csv", "tsv", "jsonl", "json") else ("utf-8", False)
+    )
+    delimiter = _delimiter(head, encoding) if kind == "csv" else ","
+    manner = Manner(encoding=encoding, on_bad_bytes="reject", delimiter=delimiter)
+    rows, columns, first_bad = 0, dict[str, None](), ""
+    values: dict[str, Counter[str]] = {}
+    letters: Counter[str] = Counter()
+    texts: Counter[str] = Counter()
+    for chunk in read_chunks(path, str(path), manner):
+        rows += chunk.rows - len(chunk.bad)
+        first_bad = first_bad or next((why for _, why in chunk.bad.values()), "")
+        for name, cells in chunk.columns.items():
+            columns.setdefault(name)
+            counted = values.setdefault(name, Counter())
+            for value in cells.values():
+                if isinstance(value, str) and value.strip():
+                    letters[name] += len(value)
+                    texts[name] += 1
+                if (
+                    len(counted) <= MOST_LABELS
+                    and value is not None
+                    and not isinstance(value, (dict, list))
+                ):
+                    counted[str(value).strip()] += 1
+        if rows >= LOOKED:
+            break
+    if not rows:
+        msg = f"{path} has no rows" + (f" that can be read: {first_bad}" if first_bad else "")
+        raise InputError(msg)
+    return Looked(
+        path, kind, encoding, delimiter, is_bad, tuple(columns), rows, rows < LOOKED,
+        {name: one for name, one in values.items() if len(one) <= MOST_LABELS},
+        {name: letters[name] / texts[name] for name in texts},
+    )  # fmt: skip
+
+
+def _encoding(path: Path) -> tuple[str, bool]:
+    """Return the encoding of a file, and whether some bytes are not of it.
+
+    A file that is UTF-8 but for a few bytes is UTF-8 with bad bytes; one that is not is taken for
+    what Windows writes in Western Europe.
+    """
+    head = path.open("rb").read(4)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16", False
+    bad = good = 0
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                good += not line.decode("utf-8").isascii()
+            except UnicodeDecodeError:
+                bad += 1
+    if bad and bad > good:
+        return "cp1252", False
+    return "utf-8", bad > 0
+
+
+def _delimiter(head: bytes, encoding: str) -> str:
+    """Return what divides the fields of a CSV file: what the header has most of, outside quotes."""
+    text = head.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
+    line = re.sub(r'"[^"]*"', "", text.lstrip().split("\n", 1)[0])
+    counts = {one: line.count(one) for one in _DIVIDERS}
+    best = max(_DIVIDERS, key=lambda one: (counts[one], -_DIVIDERS.index(one)))
+    return best if counts[best] else ","
