@@ -17,14 +17,20 @@ def slots(times):
     return sorted(found)
 
 
-def group(draws, accounts, daily, days=14, waves=0.0, phase=137):
-    """Return the slots of accounts that ask by chance, and so many of their requests in waves."""
+def group(draws, accounts, daily, days=14, waves=0.0, phase=None):
+    """Return the slots of accounts that ask by chance, and so many of their requests in waves.
+
+    Waves are at moments of their own, or at one phase of each quarter of an hour.
+    """
     own = {}
+    moments = np.random.default_rng(99).uniform(0, 900, days * 96 + 1)
     for _ in range(accounts):
         number = draws.poisson(daily * days)
         times = draws.uniform(0, days * DAY, number)
         led = draws.random(number) < waves
-        times[led] = (times[led] // 900 + 1) * 900 + phase + draws.exponential(8, led.sum())
+        block = (times[led] // 900).astype(int)
+        begins = moments[block] if phase is None else phase
+        times[led] = block * 900 + begins + draws.exponential(8, led.sum())
         own[draws.bytes(16)] = slots(times)
     return own
 
@@ -45,6 +51,26 @@ def weighed(own, crowd=None):
 @pytest.mark.parametrize(("accounts", "daily"), [(12, 18), (50, 25), (5, 200)])
 def test_half_of_the_requests_in_waves_are_seen(accounts, daily):
     assert weighed(group(np.random.default_rng(1), accounts, daily, waves=0.5)) > 1
+
+
+@pytest.mark.parametrize("every", [60, 120, 300, 900, 3600])
+@pytest.mark.parametrize("accounts", [3, 6])
+def test_programs_that_ask_at_fixed_times_of_their_own_are_no_sign(every, accounts):
+    """Each polls by its own clock, so that two of them may hit the same seconds for ever."""
+    draws = np.random.default_rng(8)
+    found = []
+    for _ in range(60):
+        own = {}
+        for _ in range(accounts):
+            times = np.arange(draws.uniform(0, every), 14 * DAY, every)
+            own[draws.bytes(16)] = slots(times + draws.uniform(0, 4, len(times)))
+        found.append(weighed(own))
+    assert np.mean([10**one for one in found]) <= 1.1
+    assert max(found) < 1
+
+
+def test_a_tool_whose_schedule_is_seventeen_past_is_no_sign():
+    assert weighed(group(np.random.default_rng(2), 20, 40, waves=0.9, phase=437)) < 0.2
 
 
 def test_waves_at_round_minutes_are_left_to_schedulers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.evidence import grouping, together
+from mashbill.conduct.evidence import grouping, resumed, together
 from mashbill.conduct.evidence.case import LINKS, NODES, ROWS, Case, case_of
 from mashbill.conduct.evidence.tiers import ACT, LEVEL, NOTE, REVIEW, TIERS
 from mashbill.conduct.scan import known
@@ -83,6 +83,9 @@ def parameters(levels: Levels) -> dict[str, Any]:
             grouping.DAY,
             together.SAYS,
             together.WINDOW,
+            resumed.SAYS,
+            resumed.DAY,
+            resumed.USUAL,
         ],
         "samples": [*SAMPLED.values(), ITEMS, VALUES],
         "handover": [
@@ -111,7 +114,8 @@ def parameters(levels: Levels) -> dict[str, Any]:
         "succession": [
             *succession.WINDOWS,
             succession.LEAST,
-            *succession.BEFORE,
+            succession.BEFORE,
+            succession.BACK,
             *succession.SHARES,
             succession.LENT,
             succession.LIMIT,
@@ -209,14 +213,13 @@ def _context(database: Database, accounts: dict[bytes, known.Account]) -> list[d
     ]
     for trait, what in (("agent", "client program"), ("address", "address")):
         shared = known.shared(database, accounts, trait)
-        if shared is None:
+        if shared < 2:
             continue
         found.append(
             {
                 "what": "client" if trait == "agent" else "address",
-                "plain": f"{shared.members:,} of these accounts have one {what} in common, which "
-                f"{counted(shared.others, 'other account')} had as well; users of one tool share "
-                "theirs, and so do people of one house, so that it counts for nothing",
+                "plain": f"{shared:,} of these accounts have one {what} in common; users of one "
+                "tool share theirs, and so do people of one house, so that it counts for nothing",
             }
         )
     recurring = known.with_templates(database, accounts)

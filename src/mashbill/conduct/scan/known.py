@@ -63,15 +63,6 @@ class Taker:
     row: str
 
 
-@dataclass(frozen=True)
-class Shared:
-    """A value that accounts have in common."""
-
-    members: int
-    others: int
-    """accounts beside them that have it"""
-
-
 def accounts(database: Database, names: Iterable[bytes]) -> dict[bytes, Account]:
     """Return these accounts, as far as they are there."""
     return {row[0]: Account(*row) for row in _of(database, "SELECT * FROM accounts", names)}
@@ -154,20 +145,11 @@ def traits(
     return {account: tuple(values) for account, values in found.items()}
 
 
-def shared(database: Database, names: Iterable[bytes], trait: str) -> Shared | None:
-    """Return the value of a trait that most of these accounts have, if two have it, or None."""
-    counts = Counter(
-        value for values in traits(database, names, trait).values() for value in values
-    )
-    if not counts:
-        return None
-    value, members = min(counts.items(), key=lambda one: (-one[1], one[0]))
-    if members < 2:
-        return None
-    ((whole,),) = database.run(
-        "SELECT COUNT(*) FROM traits WHERE trait = ? AND value = ?", (trait, value)
-    )
-    return Shared(members, max(0, int(whole) - members))
+def shared(database: Database, names: Iterable[bytes], trait: str) -> int:
+    """Return how many of these accounts have the value of a trait that most of them have."""
+    had = traits(database, names, trait)
+    counts = Counter(value for values in had.values() for value in values)
+    return max(counts.values(), default=0)
 
 
 def usual(database: Database, names: Iterable[bytes], trait: str) -> dict[bytes, bytes]:

@@ -7,7 +7,9 @@ after account it is asked whether its slot is one that an account of the group b
 Whoever asks at moments of its own hits those with the share that they are of the block, whatever
 the hours of the day and the weeks do, and a bet on each is fair. Where many strangers ask in these
 slots as well, it is held against their share: a service that comes back after a failure is asked by
-all.
+all. And it is held against the blocks before and behind, as a time-shifted null: an account that
+asks every minute, or at seven past each hour, hits by its habit, so that its own share of those
+places in all other blocks is its chance.
 
 The first minute of each five is left out. Schedulers begin then, and that the jobs of a thousand
 strangers run at the full hour makes nobody of them one. It counts beside another sign only, and is
@@ -19,8 +21,10 @@ An eighth of all blocks is kept, the same of all accounts (:data:`KEPT`).
 
 from __future__ import annotations
 
+import hashlib
 import math
 from bisect import bisect_left
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from mashbill.conduct.evidence.betting import fair
@@ -41,6 +45,8 @@ MARGIN = 1.5
 """times as often as by chance, which people's hurry within a quarter of an hour may make of it"""
 LEAST, STRANGERS = 12, 20
 """trials from which it says something; strangers of a block whose share is asked for"""
+HABIT = 10
+"""slots of an account in other blocks, from which it is known when it asks"""
 STAKE = 0.1
 """part of what is had that is bet: the rest is there whatever comes"""
 LIMIT = 2.5
@@ -72,12 +78,14 @@ def trials(
     blocks: dict[int, list[tuple[bytes, int]]] = {}
     for account in sorted(own):
         for block, slots in _by_block(own[account]):
-            one = slots[(int.from_bytes(account[:8]) ^ block * _MIX) % len(slots)]
+            number = hashlib.blake2b(account + block.to_bytes(8), digest_size=8).digest()
+            one = slots[int.from_bytes(number) % len(slots)]
             blocks.setdefault(block, []).append((account, one))
+    habits = {account: Counter(at % _A_BLOCK for at in slots) for account, slots in own.items()}
     found = []
     for block, drawn in sorted(blocks.items()):
         if len(drawn) > 1:
-            found += _of_block(block, drawn, own, crowd)
+            found += _of_block(block, drawn, own, crowd, habits)
     return found
 
 
@@ -86,6 +94,7 @@ def _of_block(
     drawn: Sequence[tuple[bytes, int]],
     own: Mapping[bytes, Sequence[int]],
     crowd: Mapping[int, int],
+    habits: Mapping[bytes, Counter[int]],
 ) -> list[tuple[float, int, int]]:
     begins = block * _A_BLOCK
     strangers = {at: crowd.get(at, 0) for at in range(begins, begins + _A_BLOCK)}
@@ -94,11 +103,18 @@ def _of_block(
             strangers[at] -= 1
     whole = sum(strangers.values())
     found, before = [], set[int]()
-    for _, at in drawn:
+    for account, at in drawn:
         if before:
             chance = MARGIN * len(before) / SLOTS
             if whole >= STRANGERS:
                 chance = max(chance, sum(strangers[one] for one in before) / whole)
+            here = _within(own[account], begins)
+            others = len(own[account]) - len(here)
+            if others >= HABIT:
+                places = {one % _A_BLOCK for one in before}
+                usual = sum(habits[account][place] for place in places)
+                usual -= sum(one % _A_BLOCK in places for one in here)
+                chance = max(chance, (usual + 1) / (others + 1))
             if chance < 1:
                 found.append((chance, 1, int(at in before)))
         before.add(at)
