@@ -37,6 +37,8 @@ SIGNALS = {
 CONTEXT = {
     "volume": "how much",
     "narrowness": "how narrow",
+    "client": "client program",
+    "address": "address",
     "templates": "how alike",
     "release": "when",
 }

@@ -130,7 +130,7 @@ def worded(
 ) -> dict[bytes, known.Account]:
     """Return of accounts those with more prompts that trip than when they were last returned.
 
-    Of others the evidence of their words can only have fallen.
+    What else they ask since then is no reason to weigh their words anew.
     """
     trips = {
         name: one.j1 + one.j2 + one.x1 + one.x2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.conduct.evidence import grouping, together
+from mashbill.conduct.evidence import grouping, resumed, together
 from mashbill.conduct.evidence.case import LINKS, NODES, ROWS, Case, case_of
 from mashbill.conduct.evidence.tiers import ACT, LEVEL, NOTE, REVIEW, TIERS
 from mashbill.conduct.scan import known
@@ -18,6 +18,7 @@ from mashbill.conduct.signals import (
     partition,
     replay,
     succession,
+    timing,
     wording,
 )
 from mashbill.conduct.signals import templates as shapes
@@ -42,6 +43,7 @@ _CLEARS = {
     "handover": "accounts of one organisation whose limits were agreed, or a public tool that "
     "tries again by itself for many people",
     "evenness": "one task that was given to all of these people, by name",
+    "timing": "an event that all of these people were told of, by name and time",
     "linkage": "one organisation behind the accounts, declared as such",
     "partition": "an open division of one work between people, by name",
     "succession": "an announcement that brought newcomers in these days, by name",
@@ -81,6 +83,9 @@ def parameters(levels: Levels) -> dict[str, Any]:
             grouping.DAY,
             together.SAYS,
             together.WINDOW,
+            resumed.SAYS,
+            resumed.DAY,
+            resumed.USUAL,
         ],
         "samples": [*SAMPLED.values(), ITEMS, VALUES],
         "handover": [
@@ -91,12 +96,26 @@ def parameters(levels: Levels) -> dict[str, Any]:
             list(handover.SHARES),
         ],
         "evenness": [evenness.STRANGERS, list(evenness.ONE_HAND), evenness.LEAST],
+        "timing": [
+            timing.SLOT,
+            timing.BLOCK,
+            timing.ROUND,
+            timing.KEPT,
+            timing.DAYS,
+            timing.MARGIN,
+            timing.LEAST,
+            timing.STRANGERS,
+            timing.STAKE,
+            timing.LIMIT,
+            *timing.SHARES,
+        ],
         "linkage": [linkage.LIMIT, linkage.MINUTES],
         "partition": [partition.LIMIT, partition.PART, partition.PUBLIC],
         "succession": [
             *succession.WINDOWS,
             succession.LEAST,
-            *succession.BEFORE,
+            succession.BEFORE,
+            succession.BACK,
             *succession.SHARES,
             succession.LENT,
             succession.LIMIT,
@@ -192,6 +211,17 @@ def _context(database: Database, accounts: dict[bytes, known.Account]) -> list[d
             f"then, with {tokens:,} tokens written for them",
         }
     ]
+    for trait, what in (("agent", "client program"), ("address", "address")):
+        shared = known.shared(database, accounts, trait)
+        if shared < 2:
+            continue
+        found.append(
+            {
+                "what": "client" if trait == "agent" else "address",
+                "plain": f"{shared:,} of these accounts have one {what} in common; users of one "
+                "tool share theirs, and so do people of one house, so that it counts for nothing",
+            }
+        )
     recurring = known.with_templates(database, accounts)
     if recurring:
         found.append(

@@ -162,7 +162,7 @@ class Discovery(_Part):
 class Context(_Part):
     """What is shown beside a finding and never counts for it."""
 
-    what: Literal["volume", "narrowness", "templates", "release"]
+    what: Literal["volume", "narrowness", "templates", "release", "client", "address"]
     plain: Sentence
 
 

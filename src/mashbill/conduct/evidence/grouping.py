@@ -21,6 +21,7 @@ from mashbill.conduct.signals.families import families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from mashbill.conduct.scan.database import Database
     from mashbill.conduct.signals.templates import Template
@@ -49,8 +50,14 @@ def pause(hours: int) -> int:
     return max(EACH, min(DAY, int(hours * SHARE)))
 
 
-def groups(database: Database, templates: Mapping[bytes, Template]) -> tuple[list[Group], int]:
-    """Return groups that have grown, in one order for all readers; and how many there are."""
+def groups(
+    database: Database, templates: Mapping[bytes, Template], banned: AbstractSet[bytes]
+) -> tuple[list[Group], int]:
+    """Return groups that have grown, in one order for all readers; and how many there are to test.
+
+    A group that has somebody who was banned is tested twice: whether it acts as one, and whether
+    somebody goes on.
+    """
     done: dict[bytes, int] = {
         bytes(account): count
         for account, count in database.run("SELECT account, exchanges FROM accounts")
@@ -67,7 +74,10 @@ def groups(database: Database, templates: Mapping[bytes, Template]) -> tuple[lis
     for members in cards:
         if _has_grown(database, "card", members, done) and tuple(members) not in found:
             found[tuple(members)] = _group(database, members, len(done))
-    return list(found.values()), len(known_families) + len(cards)
+    parts = len(found) - sum(tuple(members) in found for members in (*known_families, *cards))
+    every = [*known_families, *cards]
+    twice = sum(not banned.isdisjoint(members) for members in every)
+    return list(found.values()), len(every) + twice + parts
 
 
 def _group(database: Database, members: Sequence[bytes], chosen_from: int) -> Group:

@@ -8,7 +8,6 @@ of the one before, and nobody else.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from mashbill.conduct.evidence.weighed import Link, Sign, Weighed
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 SAYS = 1.0
 """log10 from which a sign says something; two have to"""
+USUAL = 0.2
+"""share of a family that has what a banned account had, up to which a newcomer that has it is an
+heir: what all of a campus have names nobody"""
 DAY = 6
 """spans of four hours; of a shorter time no pace is told"""
 _TRAITS = ("payment", "network")
@@ -42,14 +44,14 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     begins = int(database.run("SELECT MIN(first) FROM accounts")[0][0])
     first = {name: one.first for name, one in accounts.items()}
     found = succession.successions(bans, first, begins, now)
-    shared = _shared(database, found.pairs, group.members)
-    heirs = [pair for pair, (_, has) in zip(found.pairs, shared, strict=True) if has]
+    pairs = [pair for pair in found.pairs if not _say_that_they_are_one(accounts, *pair)]
+    shared = _shared(database, pairs, group.members)
+    heirs = [
+        pair for pair, (chance, has) in zip(pairs, shared, strict=True) if has and chance <= USUAL
+    ]
     if not heirs:
         return None
     named = tuple(sorted({end for pair in heirs for end in pair}))
-    own = {accounts[one].organisation for one in named}
-    if len(own) == 1 and None not in own:
-        return None  # they say that they are one
     followed = _followed(found)
     if followed is None or followed.log10_e < SAYS:
         return None
@@ -57,23 +59,31 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     signs = [followed, *(one for one in beside if one is not None)]
     if sum(sign.log10_e >= SAYS for sign in signs) < 2:
         return None
-    links = [Link(one, other, "succession", 1.0) for one, other in found.pairs]
-    return Weighed("I", named, tuple(signs), tuple(links))
+    links = [Link(one, other, "succession", 1.0) for one, other in heirs]
+    return Weighed("I", named, tuple(signs), tuple(links), "resumed")
+
+
+def _say_that_they_are_one(
+    accounts: Mapping[bytes, known.Account], one: bytes, other: bytes
+) -> bool:
+    own = accounts[one].organisation
+    return own is not None and own == accounts[other].organisation
 
 
 def _followed(found: succession.Successions) -> Sign | None:
     strength = succession.evidence(found)
     if not strength:
         return None
-    tried = found.trials.get(succession.WINDOWS[-1]) or found.trials[succession.WINDOWS[0]]
+    window = max(found.trials)
+    tried = found.trials[window]
     followed = sum(hit for _, hit in tried)
-    hours = " or ".join(str(window // succession.HOUR) for window in succession.WINDOWS)
     return Sign(
         "succession",
         strength,
-        f"within {hours} hours of {followed:,} of {len(tried):,} bans of accounts with this "
-        "work, another account was first seen that does it",
-        "windows of equal length before each ban, each compared with once",
+        f"within {window // succession.HOUR} hours of {followed:,} of {len(tried):,} bans of "
+        "accounts with this work, another account was first seen that does it",
+        "the same hours of the days before each ban that followed no other ban, each compared "
+        "with once",
         {"bans": len(tried), "followed": followed},
     )
 
@@ -85,17 +95,20 @@ def _shared(
     if not pairs:
         return []
     there = [known.traits(database, members, trait) for trait in _TRAITS]
-    usual = [Counter(value for values in of.values() for value in values) for of in there]
+    having: list[dict[bytes, set[bytes]]] = [{} for _ in there]
+    for of, by_value in zip(there, having, strict=True):
+        for one, values in of.items():
+            for value in values:
+                by_value.setdefault(value, set()).add(one)
     found = []
     for banned, newcomer in pairs:
-        chance, has = 0.0, False
-        for of, counts in zip(there, usual, strict=True):
+        has, holders = False, set[bytes]()
+        for of, by_value in zip(there, having, strict=True):
             both = set(of.get(banned, ())) & set(of.get(newcomer, ()))
             has = has or bool(both)
-            # Of all others of the family, besides these two.
-            most = max((counts[value] for value in of.get(banned, ())), default=0)
-            chance += max(0, most - 1 - bool(both)) / max(1, len(members) - 2)
-        found.append((min(1.0, chance), has))
+            holders |= {one for value in of.get(banned, ()) for one in by_value[value]}
+        holders -= {banned, newcomer}
+        found.append((len(holders) / max(1, len(members) - 2), has))
     return found
 
 
@@ -122,8 +135,11 @@ def _pace(accounts: Mapping[bytes, known.Account], now: int) -> Sign | None:
     members = [name for name in sorted(accounts) if there[name] >= DAY]
     totals = [accounts[one].exchanges for one in members]
     spans = [there[one] for one in members]
-    days = sum(spans) // DAY
-    found = evenness.evidence(totals, days, spans)
+    ends = [accounts[one].banned or now for one in members]
+    whole = (
+        max(ends, default=0) - min((accounts[one].first for one in members), default=0)
+    ) // SPAN
+    found = evenness.evidence(totals, whole, spans)
     if not found:
         return None
     daily = sorted(DAY * total / span for total, span in zip(totals, spans, strict=True))
@@ -139,5 +155,5 @@ def _pace(accounts: Mapping[bytes, known.Account], now: int) -> Sign | None:
             "median": round(daily[len(daily) // 2], 2),
             "spread": round(evenness.spread(totals, spans), 4),
         },
-        limit=evenness.limit(days),
+        limit=evenness.limit(whole),
     )

@@ -7,6 +7,8 @@ in common, or that they ask equally often, is no finding.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from mashbill.conduct.evidence.grouping import LEAST
 from mashbill.conduct.evidence.weighed import Sign, Weighed
 from mashbill.conduct.scan import known
 from mashbill.conduct.scan.tally import SPAN
-from mashbill.conduct.signals import evenness, linkage, partition
+from mashbill.conduct.signals import evenness, linkage, partition, timing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from mashbill.conduct.evidence.grouping import Group
     from mashbill.conduct.scan.database import Database
 
-DOING = frozenset({"evenness", "partition", "handover"})
+DOING = frozenset({"evenness", "timing", "partition", "handover"})
 SAYS = 1.0
 """log10 from which a sign says something"""
 WINDOW = 18
@@ -31,7 +33,23 @@ _STRANGERS = 300
 _LINKS = 4000
 
 
-def weigh(database: Database, group: Group, handed: Sign | None, now: int) -> Weighed | None:
+class Crowd:
+    """Who asked in which slot, of all accounts; read once a look, if any group wants it."""
+
+    def __init__(self, database: Database, now: int) -> None:
+        """Look at the days before now, in microseconds."""
+        self.since = (now // 1_000_000 - timing.DAYS * 86_400) // timing.SLOT
+        self._database = database
+
+    @functools.cached_property
+    def slots(self) -> dict[int, int]:
+        """Slot -> accounts."""
+        return known.crowd(self._database, self.since)
+
+
+def weigh(
+    database: Database, group: Group, handed: Sign | None, now: int, crowd: Crowd
+) -> Weighed | None:
     """Return what the signs of a group come to, or None where there is nothing to say.
 
     Args:
@@ -39,6 +57,7 @@ def weigh(database: Database, group: Group, handed: Sign | None, now: int) -> We
         group: it.
         handed: what followed its refusals.
         now: microseconds; nothing from then on is looked at.
+        crowd: of all accounts, at that moment.
     """
     members = group.members
     if len(members) < LEAST:
@@ -48,7 +67,8 @@ def weigh(database: Database, group: Group, handed: Sign | None, now: int) -> We
     if declared and declared.most_common(1)[0][1] == len(members):
         return None  # they say that they are one
     even = _evenness(database, accounts, now)
-    signs = [one for one in (even, _linkage(group), handed) if one is not None]
+    timed = _timing(database, members, crowd)
+    signs = [one for one in (even, timed, _linkage(group), handed) if one is not None]
     if sum(sign.log10_e for sign in signs if sign.log10_e > 0) >= SAYS:
         divided = _partition(database, members)  # the dearest to ask for
         signs += [divided] if divided is not None else []
@@ -87,6 +107,29 @@ def _evenness(database: Database, accounts: Mapping[bytes, known.Account], now: 
             "spread": round(evenness.spread(totals, [there[one] for one in members]), 4),
         },
         limit=evenness.limit(spans),
+    )
+
+
+def _timing(database: Database, members: Sequence[bytes], crowd: Crowd) -> Sign | None:
+    """Say how often members ask in the same seconds."""
+    own = known.moments(database, members, crowd.since)
+    if len(own) < 2:
+        return None
+    tried = timing.trials(own, crowd.slots)
+    found = timing.evidence(tried)
+    if not found:
+        return None
+    hits = sum(hit for _, _, hit in tried)
+    chance = math.fsum(own for own, _, _ in tried)
+    return Sign(
+        "timing",
+        found,
+        f"in {hits:,} of {len(tried):,} quarters of an hour an account asked within the same "
+        f"{timing.SLOT} seconds as one of these before it; by chance it would be {chance:,.1f}",
+        "accounts with moments of their own hit those of others by chance, however busy the hour "
+        "is; the first minute of each five is left out, for schedulers begin then",
+        {"trials": len(tried), "hits": hits, "by chance": round(chance, 3)},
+        limit=timing.LIMIT,
     )
 
 

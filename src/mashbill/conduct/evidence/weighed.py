@@ -49,6 +49,8 @@ class Weighed:
     """ascending"""
     signs: tuple[Sign, ...]
     links: tuple[Link, ...] = ()
+    about: str = ""
+    """what was asked of them, where there is more than one question of this kind"""
 
     @property
     def log10_e(self) -> float:
@@ -63,4 +65,5 @@ class Weighed:
     @property
     def name(self) -> str:
         """Return what stays the same while a cluster grows: its kind and its first account."""
-        return hashlib.sha256(self.kind.encode() + b"\x00" + self.accounts[0]).hexdigest()[:16]
+        asked = f"{self.kind} {self.about}".rstrip().encode()
+        return hashlib.sha256(asked + b"\x00" + self.accounts[0]).hexdigest()[:16]

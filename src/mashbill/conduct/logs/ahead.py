@@ -30,7 +30,7 @@ from mashbill.conduct.logs.gathering import Batch, Options, Refused
 from mashbill.conduct.logs.reading import Log, open_log
 from mashbill.conduct.text.beside import Beside
 from mashbill.conduct.text.scoring import shipped_digest
-from mashbill.core.errors import InputError
+from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.parsing import json_value
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def batches(
 
 def is_worth_it(log: Log) -> bool:
     """Say whether a log is large, there is a second core, and its scorer the one that ships."""
+    if not sys.executable or getattr(sys, "frozen", False):
+        return False
     if log.scorer is not None and getattr(log.scorer, "digest", None) != shipped_digest():
         return False
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -78,7 +80,7 @@ def ahead(
         "position": position, "rows": rows, "scored": log.scorer is not None,
     }  # fmt: skip
     program = subprocess.Popen(
-        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert program.stdin is not None  # noqa: S101 - piped above
     assert program.stdout is not None  # noqa: S101 - piped above
@@ -166,8 +168,9 @@ def _write(stream: IO[bytes], told: dict[str, Any], events: pa.RecordBatch | Non
 
 def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
     """Read a log as it was asked for, and answer."""
-    scorer = Beside() if wanted["scored"] else None
+    scorer = None
     try:
+        scorer = Beside() if wanted["scored"] else None
         log = open_log(
             Path(os.fsdecode(bytes.fromhex(wanted["path"]))),
             Hashes(bytes.fromhex(wanted["key"])),
@@ -185,7 +188,7 @@ def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
             }
             _write(answers, told, batch.events)
         _write(answers, {"done": True})
-    except InputError as error:
+    except (MashbillError, OSError) as error:
         _write(answers, {"error": str(error)})
     finally:
         if scorer is not None:
@@ -195,8 +198,10 @@ def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
 def main() -> None:
     """Read what the standard input asks for; whoever asked is told to stop, and stops this."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
     with contextlib.suppress(BrokenPipeError):
-        _read(json_value(sys.stdin.buffer.read(), "what is to be read"), sys.stdout.buffer)
+        _read(json_value(sys.stdin.buffer.read(), "what is to be read"), answers)
     # What is still to be flushed has no reader, and Python would say so.
     os._exit(0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,25 @@ def items(database: Database, names: Iterable[bytes]) -> dict[bytes, set[int]]:
     return found
 
 
+def moments(database: Database, names: Iterable[bytes], since: int) -> dict[bytes, list[int]]:
+    """Return the slots (:mod:`mashbill.conduct.signals.timing`) of accounts from one on."""
+    found: dict[bytes, list[int]] = defaultdict(list)
+    query = "SELECT account, slot FROM moments WHERE slot >= ?"
+    for account, slot in _of(database, query, names, " ORDER BY account, slot", (since,)):
+        found[bytes(account)].append(slot)
+    return found
+
+
+def crowd(database: Database, since: int) -> dict[int, int]:
+    """Return of each slot from one on how many accounts asked in it."""
+    return {
+        int(slot): int(count)
+        for slot, count in database.each(
+            "SELECT slot, COUNT(*) FROM moments WHERE slot >= ? GROUP BY slot", (since,)
+        )
+    }
+
+
 def traits(
     database: Database, names: Iterable[bytes], trait: str
 ) -> dict[bytes, tuple[bytes, ...]]:
@@ -124,6 +143,13 @@ def traits(
         if len(found[account]) < VALUES:
             found[account].append(bytes(value))
     return {account: tuple(values) for account, values in found.items()}
+
+
+def shared(database: Database, names: Iterable[bytes], trait: str) -> int:
+    """Return how many of these accounts have the value of a trait that most of them have."""
+    had = traits(database, names, trait)
+    counts = Counter(value for values in had.values() for value in values)
+    return max(counts.values(), default=0)
 
 
 def usual(database: Database, names: Iterable[bytes], trait: str) -> dict[bytes, bytes]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mashbill.conduct.scan.tally import Tally
 
-FORMAT = "3"
+FORMAT = "4"
 
 
 _SUMS = (
@@ -125,6 +125,9 @@ class State:
             "INSERT INTO spans VALUES (?, ?, ?) ON CONFLICT (account, span) "
             "DO UPDATE SET count = spans.count + excluded.count",
             ((*place, count) for place, count in sorted(found.spans.items())),
+        )
+        self.database.many(
+            "INSERT INTO moments VALUES (?, ?) ON CONFLICT DO NOTHING", sorted(found.moments)
         )
         self.database.many(
             "INSERT INTO traits VALUES (?, ?, ?, ?) ON CONFLICT (account, trait, value) "

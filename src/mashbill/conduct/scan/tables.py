@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS accounts (
     declared BIGINT NOT NULL, banned BIGINT
 );
 CREATE TABLE IF NOT EXISTS touched (account BLOB PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS moments (
+    account BLOB NOT NULL, slot BIGINT NOT NULL, PRIMARY KEY (account, slot)
+);
+CREATE INDEX IF NOT EXISTS moments_slot ON moments (slot);
 CREATE TABLE IF NOT EXISTS worded (account BLOB PRIMARY KEY, trips BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS spans (
     account BLOB NOT NULL, span BIGINT NOT NULL, count BIGINT NOT NULL, PRIMARY KEY (account, span)

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from mashbill.conduct.signals import timing
+
 if TYPE_CHECKING:
     from mashbill.conduct.events import Hashes
 
 SPAN = 4 * 3600 * 1_000_000
 """microseconds of a span in which an account's exchanges are counted"""
 TOO_MANY_REQUESTS = 429
-TRAITS = ("payment", "network")
+TRAITS = ("payment", "network", "address", "agent")
+"""what is kept of whoever asks; the last two are shown in a case, and count for nothing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Tally:
         default_factory=lambda: defaultdict(list)
     )
     """(account, pool) -> (hash, row, time, skeleton, jailbreak, extraction)"""
+    moments: set[tuple[bytes, int]] = field(default_factory=set)
+    """(account, slot) of :mod:`mashbill.conduct.signals.timing`"""
     recent: list[tuple[int, str, bytes, bytes]] = field(default_factory=list)
     limits: list[tuple[int, str, bytes, bytes]] = field(default_factory=list)
     blobs: dict[bytes, tuple[int, bytes, str]] = field(default_factory=dict)
@@ -116,6 +121,9 @@ def _exchange(
     if row["status"] == TOO_MANY_REQUESTS:
         one.limited += 1
         return  # nothing was had
+    slot = timing.slot(time)
+    if slot is not None:
+        found.moments.add((account, slot))
     sample = (int(named, 16) >> 1, named, time, skeleton, row["jailbreak"], row["extraction"])
     if row["item"] is not None:
         found.items[account, int.from_bytes(row["item"]) >> 1] += 1

@@ -162,18 +162,19 @@ class Moments:
         return [Held(one, moment) for one in found if one.log10_e >= NOTE]
 
     def _together(self, moment: int) -> list[Held]:
-        whole, tested = groups(self._database, self._templates)
+        banned = known.banned(self._database)
+        whole, tested = groups(self._database, self._templates, banned)
         weighed = list(evading.together(self._database))
         tested += len(weighed)
-        banned = known.banned(self._database)
+        crowd = together.Crowd(self._database, moment)
+        self._database.run("DELETE FROM moments WHERE slot < ?", (crowd.since,))
         for group in whole:
             handed = evading.sign_in(self._database, group.members)
-            one = together.weigh(self._database, group, handed, moment)
+            one = together.weigh(self._database, group, handed, moment, crowd)
             weighed += [one] if one else []
             if not banned.isdisjoint(group.members):
                 resumes = resumed.weigh(self._database, group, moment)
                 weighed += [resumes] if resumes else []
-                tested += 1
         logs = [one.log10_e for one in weighed]
         kept = discovered(logs, LEVEL, tested)
         held = []

@@ -1,8 +1,9 @@
 """I: a new account goes on with the work of one that was banned.
 
 After each ban of an account of a family it is asked whether an account of the same family is first
-seen within some hours, and the same of windows of equal length before the ban: a tool that grows
-has newcomers in all of them, and an announcement brings them whether somebody was banned or not.
+seen within some hours, and the same of the same hours of the days before, since the family is
+known: a tool that grows has newcomers in all of them, by day and seldom by night, and an
+announcement brings them whether somebody was banned or not.
 Windows that begin within a day of an earlier ban are left out: who follows that one did not come by
 chance, and a stream with many bans would hide behind its successors. They are left out by the times
 of bans alone, so that strangers gain nothing by it. No window is compared with twice, so that one
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 HOUR = 3600 * 1_000_000
 WINDOWS = (6 * HOUR, 24 * HOUR)
 """microseconds behind a ban in which whoever goes on begins"""
-LEAST, BEFORE = 3, (24, 8)
-"""windows before a ban that it is compared with: at least, and of each length at most"""
-_BACK = 400  # windows before a ban that are tried, at most
+LEAST, BEFORE = 3, 8
+"""windows before a ban that it is compared with: at least, and at most"""
+BACK = 60
+"""days before a ban that are looked at, at most"""
+_DAY = 24 * HOUR
 SHARES = (0.3, 0.6, 0.9)
 LENT = 0.02
 """share of honest newcomers of a family that have the card or the network of one before them, at
@@ -67,11 +70,14 @@ def successions(
     """
     found = Successions()
     newcomers = sorted((when, one) for one, when in first.items())
-    for window, most in zip(WINDOWS, BEFORE, strict=True):
+    if newcomers:  # what was before the family was there is no quiet time of it
+        begins = max(begins, newcomers[0][0])
+    for window in WINDOWS:
         earlier: list[int] = []
         used: list[int] = []
         for time, account in sorted((time, one) for one, time in bans.items()):
-            before = _free(range(time - window, begins - 1, -window)[:_BACK], most, earlier, used)
+            days = range(time - _DAY, begins - 1, -_DAY)[:BACK]
+            before = _free(days, window, earlier, used)
             alone = not earlier or time >= earlier[-1] + window
             earlier.append(time)
             if not alone or len(before) < LEAST or time + window > ends:
@@ -101,20 +107,20 @@ def _pairs(
     return sorted(found)
 
 
-def _free(starts: range, most: int, bans: Sequence[int], used: Sequence[int]) -> list[int]:
+def _free(starts: range, window: int, bans: Sequence[int], used: Sequence[int]) -> list[int]:
     """Return which windows nobody was banned a day before, and no ban was compared with yet.
 
     Args:
-        starts: where they begin, the latest first; its step is their length.
-        most: how many are wanted.
+        starts: where they begin, the latest first.
+        window: their length.
         bans: the earlier ones, ascending.
         used: where windows of this length begin that were compared with, ascending.
     """
-    window, found = -starts.step, []
+    found = []
     for at in starts:
         if _none(bans, at - WINDOWS[-1], at + window) and _none(used, at - window, at + window):
             found.append(at)
-            if len(found) == most:
+            if len(found) == BEFORE:
                 break
     return found
 

@@ -32,7 +32,7 @@ class Beside:
         self._here = Scorer.shipped()
         self.digest = self._here.digest
         self._other: subprocess.Popen[bytes] | None = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def close(self) -> None:
@@ -50,7 +50,11 @@ class Beside:
         middle = len(texts) // 2
         if self._other is None or len(texts) < FEWEST or not self._ask(texts[middle:]):
             return self._here.score(texts)
-        first = self._here.score(texts[:middle])
+        try:
+            first = self._here.score(texts[:middle])
+        except BaseException:
+            self.close()  # its answer would be taken for the next one
+            raise
         second = self._answer(len(texts) - middle)
         if second is None:
             second = self._here.score(texts[middle:])
@@ -93,8 +97,10 @@ def _serve(asked: IO[bytes], answers: IO[bytes]) -> None:
 def main() -> None:
     """Score what is asked, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
     with contextlib.suppress(BrokenPipeError):
-        _serve(sys.stdin.buffer, sys.stdout.buffer)
+        _serve(sys.stdin.buffer, answers)
     os._exit(0)  # what is still to be flushed has no reader
 
 
