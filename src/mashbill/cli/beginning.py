@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,7 +71,8 @@ def init_command(
     out.say(f"wrote {made.recipe} and {made.prompt}")
     for line in made.told:
         out.say(line)
-    out.say(f"next: `mashbill plan {made.recipe}`, then `mashbill run {made.recipe}`")
+    recipe = shlex.quote(str(made.recipe))
+    out.say(f"next: `mashbill plan {recipe}`, then `mashbill run {recipe}`")
 
 
 def _ask_text(looked: Looked) -> str:
