@@ -9,7 +9,7 @@ TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: help dev setup demo recipes test slow peers check fix bench bench-conduct clean
+.PHONY: help dev setup demo recipes test slow peers clients check fix bench bench-conduct clean
 
 help:  ## this list
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -70,6 +70,9 @@ $(SUITE):
 
 peers: $(VENV)/tested $(SUITE)  ## tests that want environments of others: lm-eval and inspect-ai on a tiny model
 	MASHBILL_LM_EVAL=$(SUITE) MASHBILL_INSPECT_AI=$(SUITE) $(BIN)/python -m pytest -q -n 0 -m slow tests/evals/test_harness.py
+
+clients: $(VENV)/tested benchmarks/.venv-litellm/bin/python  ## the official clients of OpenAI and Anthropic, and LiteLLM's, through the gateway
+	MASHBILL_CLIENTS=$(CURDIR)/benchmarks/.venv-litellm/bin/python $(BIN)/python -m pytest -q -n 0 -m slow tests/conduct/test_gateway_serving.py -k "official or litellm_s_own"
 
 check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/ruff check .

@@ -364,3 +364,9 @@ def test_every_reason_that_a_file_may_give_has_words_and_a_colour():
 def test_whose_sealed_reasoning_was_presented_is_an_arrow(pages):
     assert pages["X"].count('class="arrow wreplay"') == 1
     assert "presents its sealed reasoning</title>" in pages["X"]
+
+
+def test_a_chance_is_said_for_each_look_where_a_signal_is_told_anew():
+    assert "at whatever time one looks" in words.chance(4.0, {"wording", "handover"})
+    assert "each time that one looks" in words.chance(4.0, {"evenness", "linkage"})
+    assert "each time that one looks" in words.chance(4.0, {"timing"})

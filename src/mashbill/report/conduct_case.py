@@ -70,7 +70,7 @@ def page_of_case(case: Case, *, contact: str = "") -> str:
         facts=_facts(case),
         sentences=[
             words.found_sentence(case),
-            words.chance(case.log10_e),
+            words.chance(case.log10_e, {one.signal for one in case.evidence}),
             words.discovery_sentence(case),
         ],
         evidence=[_evidence(one) for one in case.evidence],

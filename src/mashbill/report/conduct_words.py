@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from mashbill.core.plain import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mashbill.conduct.evidence.case import Case
 
 FINDINGS = {
@@ -158,14 +160,23 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{end}"
 
 
-def chance(log10_e: float) -> str:
-    """Return what an e-value says of honest use, as one sentence."""
+ANEW = frozenset({"evenness", "timing"})
+"""signals of the last days alone, told anew at each look"""
+
+
+def chance(log10_e: float, signals: Collection[str] = ()) -> str:
+    """Return what an e-value says of honest use, as one sentence.
+
+    Args:
+        log10_e: it.
+        signals: that it is of; with some of :data:`ANEW` it holds of each look, and not of all.
+    """
+    when = "each time that one looks" if ANEW & set(signals) else "at whatever time one looks"
     if log10_e <= 0:
         return "Taken together, the evidence speaks for honest use."
     return (
         "If this were honest use, as each comparison below describes it, a strength of that size "
-        f"or more would come about by chance once in {_amount(log10_e)} at most, at whatever time "
-        "one looks."
+        f"or more would come about by chance once in {_amount(log10_e)} at most, {when}."
     )
 
 
