@@ -261,9 +261,11 @@ ARGUMENTS = {
     "catalogue import": ["hub", "hf:owner/name", "--to", "TO"],
     "publish": ["labelled", "--to", "TO"],
     "overlap": ["half", "rest"],
+    "init": ["ROWS", "--labels", "good,bad", "--replace"],
+    "predict": ["classifier", "--say", "a kind text"],
     "compare": ["half", "rest"],
 }
-NEEDS = {"catalogue import": {"hub"}, "conduct serve": {"api"}}
+NEEDS = {"catalogue import": {"hub"}, "conduct serve": {"api"}, "predict": {"train"}}
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +303,7 @@ def places(tmp_path_factory):
         "CASE": max((conduct / "cases").glob("*.json")),
         "STORE": store.root,
         "RECIPE": folder / "r" / "some.toml",
+        "ROWS": folder / "r" / "texts.jsonl",
         "CALLS": folder / "calls.jsonl",
         "STATEMENT": folder / "s.json",
     }

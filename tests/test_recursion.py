@@ -37,6 +37,14 @@ BOUNDED = {
     "prompts/holding.py _key": "levels: parsing.DEEPEST of a schema, structure._DEEPEST of values",
     "run/measuring.py agree": "measures of a manifest, which core/parsing.py read: its depth",
     "stages/by_verifier.py add_counts": "counts that verifiers write themselves: six levels",
+    **dict.fromkeys(
+        (
+            f"workspace/kinds.py {name}"
+            for name in ("_bounds", "_keys", "_of", "_tables", "_toml", "_words")
+        ),
+        "types of specs of this program and of plugins: as deep as somebody wrote them",
+    ),
+    "workspace/contents.py _type": "types of a Parquet file's schema, which Arrow has read",
     "run/measuring.py add_measures": "measures that stages write themselves: two levels",
     "files/tables.py _elements": "100 types in one another, refused before (_plain)",
     "teachers/fake_json.py value": "twice _DEEPEST: nothing is drawn below",

@@ -28,6 +28,8 @@ OF_THE_CLIENT = "a batch's answer, bounded by the client that fetched it"
 OF_THE_KIT = "unpickles what it pickled itself a line before"
 MAY_PARSE = {
     "core.parsing": "the place itself",
+    "workspace.bumped": "a recipe that was read before, and what was made of it, to compare both",
+    "workspace.kinds": "its own examples, which lie in the package",
     "core.plain_toml": "the place itself, for TOML",
     "core.installed": "of installed packages: where this one came from (PEP 610), and its own sources",
     "core.faults": "fuzzed; a damaged one is told by other checks",
@@ -101,6 +103,10 @@ MAY_PARSE = {
 }
 """module -> why it may parse by itself"""
 MAY_OPEN = {
+    "workspace.kinds:_examples": "its own examples, which lie in the package",
+    "workspace.rows_written:_csv": "opened to write",
+    "workspace.rows_written:_jsonl": "opened to write",
+    "workspace.space:bump": "a recipe that was read before",
     "conduct.events:key_of": "64 digits, of a file of less than 1 KB, or refused; tested",
     "conduct.scan.deriving:derive": "a case that was read by conduct.evidence.case before, as bytes",
     "conduct.scan.office:publish": "its own case, compared with what it would write",
