@@ -144,7 +144,7 @@ def test_a_reader_ends_where_who_asked_was_killed(tmp_path):
 
 def test_small_logs_and_other_models_are_read_here(tmp_path, monkeypatch):
     log = written(tmp_path / "log", *map(row, range(50)))
-    monkeypatch.setattr(reading_ahead.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(reading_ahead, "usable_cores", lambda: 2)
     assert not is_worth_it(open_log(log, HASHES))
     monkeypatch.setattr(reading_ahead, "LARGE", 100)
     assert is_worth_it(open_log(log, HASHES, scorer=Scorer.shipped()))
@@ -154,7 +154,7 @@ def test_small_logs_and_other_models_are_read_here(tmp_path, monkeypatch):
             return [[0.0] * len(texts)] * 2
 
     assert not is_worth_it(open_log(log, HASHES, scorer=Other()))
-    monkeypatch.setattr(reading_ahead.os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(reading_ahead, "usable_cores", lambda: 1)
     opened = open_log(log, HASHES)
     assert not is_worth_it(opened)
     whole = pa.Table.from_batches([one.events for one in batches(opened)])

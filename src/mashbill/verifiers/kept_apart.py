@@ -8,6 +8,7 @@ the process is killed and started anew.
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import resource
@@ -17,6 +18,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from mashbill.core.answering import answers
 from mashbill.core.errors import InputError
 from mashbill.core.extras import needs
 from mashbill.core.shown import shown
@@ -169,8 +171,7 @@ def serve(load: Callable[[], None], answer: Callable[[dict[str, Any]], Any]) -> 
     """
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what the package prints is no answer of ours
+    out = io.TextIOWrapper(answers(), encoding="utf-8")
     _reply(out, load)
     while line := sys.stdin.readline(_LONGEST):
         _reply(out, lambda said=line: answer(json.loads(said)))  # type: ignore[misc]

@@ -30,8 +30,10 @@ from mashbill.conduct.logs.gathering import Batch, Options, Refused
 from mashbill.conduct.logs.reading import Log, open_log
 from mashbill.conduct.text.beside import Beside
 from mashbill.conduct.text.scoring import shipped_digest
+from mashbill.core.answering import answers
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.parsing import json_value
+from mashbill.core.threads import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,8 +59,7 @@ def is_worth_it(log: Log) -> bool:
         return False
     if log.scorer is not None and getattr(log.scorer, "digest", None) != shipped_digest():
         return False
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (cores or 1) > 1 and log.path.stat().st_size >= LARGE
+    return usable_cores() > 1 and log.path.stat().st_size >= LARGE
 
 
 def ahead(
@@ -166,7 +167,7 @@ def _write(stream: IO[bytes], told: dict[str, Any], events: pa.RecordBatch | Non
     stream.flush()
 
 
-def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
+def _read(wanted: dict[str, Any], out: IO[bytes]) -> None:
     """Read a log as it was asked for, and answer."""
     scorer = None
     try:
@@ -186,10 +187,10 @@ def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
                 "told": list(batch.told),
                 **{name: getattr(batch, name) for name in _TOLD},
             }
-            _write(answers, told, batch.events)
-        _write(answers, {"done": True})
+            _write(out, told, batch.events)
+        _write(out, {"done": True})
     except (MashbillError, OSError) as error:
-        _write(answers, {"error": str(error)})
+        _write(out, {"error": str(error)})
     finally:
         if scorer is not None:
             scorer.close()
@@ -198,10 +199,9 @@ def _read(wanted: dict[str, Any], answers: IO[bytes]) -> None:
 def main() -> None:
     """Read what the standard input asks for; whoever asked is told to stop, and stops this."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    out = answers()
     with contextlib.suppress(BrokenPipeError):
-        _read(json_value(sys.stdin.buffer.read(), "what is to be read"), answers)
+        _read(json_value(sys.stdin.buffer.read(), "what is to be read"), out)
     # What is still to be flushed has no reader, and Python would say so.
     os._exit(0)
 

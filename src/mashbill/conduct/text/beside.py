@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from mashbill.conduct.text.scoring import Scorer
+from mashbill.core.answering import answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,23 +85,22 @@ class Beside:
         return both[0], both[1]
 
 
-def _serve(asked: IO[bytes], answers: IO[bytes]) -> None:
+def _serve(asked: IO[bytes], out: IO[bytes]) -> None:
     scorer = Scorer.shipped()
     while head := asked.read(4):
         number = int.from_bytes(head, "little")
         lengths = np.frombuffer(asked.read(4 * number), "<u4").tolist()
         texts = [asked.read(length).decode("utf-8", "surrogatepass") for length in lengths]
-        answers.write(np.concatenate(scorer.score(texts)).astype(np.float32).tobytes())
-        answers.flush()
+        out.write(np.concatenate(scorer.score(texts)).astype(np.float32).tobytes())
+        out.flush()
 
 
 def main() -> None:
     """Score what is asked, until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    out = answers()
     with contextlib.suppress(BrokenPipeError):
-        _serve(sys.stdin.buffer, answers)
+        _serve(sys.stdin.buffer, out)
     os._exit(0)  # what is still to be flushed has no reader
 
 

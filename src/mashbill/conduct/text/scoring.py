@@ -12,6 +12,7 @@ never a finding.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import zlib
@@ -26,7 +27,7 @@ from mashbill.core.parsing import check_regular, foreign, json_object
 from mashbill.models.letter_features import SYMBOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 HEADS = ("jailbreak", "extraction")
 """in the order in which scores are returned"""
@@ -117,11 +118,18 @@ class Scorer:
         return both[0], both[1]
 
 
+@contextlib.contextmanager
+def _shipped() -> Iterator[dict[str, Any]]:
+    """Give the manifest that came with the package; what is wrong in it is told as its own."""
+    manifest = json_object(FOLDER / MANIFEST, error=StoreError)
+    with foreign(FOLDER, "a model of texts", error=StoreError, remedy="install mashbill again"):
+        yield manifest
+
+
 @functools.cache
 def shipped_digest() -> str:
     """Return the SHA-256 of the weights that came with the package, by their manifest."""
-    manifest = json_object(FOLDER / MANIFEST, error=StoreError)
-    with foreign(FOLDER, "a model of texts", error=StoreError, remedy="install mashbill again"):
+    with _shipped() as manifest:
         return str(manifest["sha256"])
 
 
@@ -135,8 +143,7 @@ def thresholds() -> Mapping[str, Mapping[str, float]]:
     Returns:
         Head -> ``1%`` or ``0.1%`` -> score.
     """
-    manifest = json_object(FOLDER / MANIFEST, error=StoreError)
-    with foreign(FOLDER, "a model of texts", error=StoreError, remedy="install mashbill again"):
+    with _shipped() as manifest:
         return {
             name: {
                 str(rate): float(at) for rate, at in manifest["heads"][name]["thresholds"].items()
