@@ -26,18 +26,18 @@ def test_newcomers_that_follow_bans_are_seen_and_a_steady_stream_is_not():
     bans = {bytes([one]): (220 + 220 * one) * HOUR for one in range(5)}
     behind = {bytes([50 + one]): time + HOUR for one, time in enumerate(bans.values())}
     old = dict.fromkeys(bans, 0)
-    found = succession.successions(bans, {**old, **behind}, 0, 10**18)
+    found = succession.successions(bans, {**old, **behind}, 10**18)
     assert [hit for _, hit in found.trials[6 * HOUR]] == [1] * 5
     assert found.pairs == sorted(zip(bans, behind, strict=True))
     assert succession.evidence(found) > 4
     steady = {bytes([60, one]): 5 * HOUR * one for one in range(200)}
-    assert succession.evidence(succession.successions(bans, {**old, **steady}, 0, 10**18)) <= 0
+    assert succession.evidence(succession.successions(bans, {**old, **steady}, 10**18)) <= 0
 
 
 def test_who_comes_back_the_next_day_is_seen():
     bans = {bytes([one]): (200 + 200 * one) * HOUR for one in range(5)}
     behind = {bytes([50 + one]): time + 20 * HOUR for one, time in enumerate(bans.values())}
-    found = succession.successions(bans, {**dict.fromkeys(bans, 0), **behind}, 0, 10**18)
+    found = succession.successions(bans, {**dict.fromkeys(bans, 0), **behind}, 10**18)
     assert succession.evidence(found) > 3.5
 
 
@@ -47,7 +47,7 @@ def test_a_stream_does_not_hide_behind_its_own_successors():
     for one in range(12):
         bans[bytes([one])] = (240 + 60 * one) * HOUR
         first[bytes([one + 1])] = bans[bytes([one])] + 20 * HOUR
-    found = succession.successions(bans, first, 0, 10**18)
+    found = succession.successions(bans, first, 10**18)
     shares = [share for share, _ in found.trials[24 * HOUR]]
     assert all(share == 1 / round(1 / share) for share in shares), "its own window alone was hit"
     assert succession.evidence(found) > 2
@@ -62,7 +62,7 @@ def test_newcomers_of_a_tool_are_no_sign_on_average(daily, number):
         bans = {bytes([one]): int(draws.uniform(3, 43) * 24 * HOUR) for one in range(number)}
         come = np.cumsum(draws.exponential(1 / daily, int(45 * daily * 3) + 20))
         first = {one.to_bytes(2, "big"): int(at * 24 * HOUR) for one, at in enumerate(come)}
-        seen = succession.successions(bans, dict.fromkeys(bans, 0) | first, 0, 45 * 24 * HOUR)
+        seen = succession.successions(bans, dict.fromkeys(bans, 0) | first, 45 * 24 * HOUR)
         found.append(10 ** succession.evidence(seen))
     assert np.mean(np.minimum(found, 300)) < 1.6
     for value in (10, 100):
@@ -79,7 +79,7 @@ def test_newcomers_by_day_and_bans_in_the_morning_are_no_sign(number):
         come = {f"n{day}".encode(): int((day * 24 + draws.uniform(9, 18)) * HOUR)
                 for day in range(3 * number + 6) if draws.random() < 0.5}  # fmt: skip
         first = dict.fromkeys(bans, 0) | come
-        seen = succession.successions(bans, first, 0, 10**18)
+        seen = succession.successions(bans, first, 10**18)
         found.append(10 ** succession.evidence(seen))
     assert np.mean(np.minimum(found, 300)) < 1.3
     assert np.mean(np.array(found) >= 10) <= 0.1
@@ -93,7 +93,7 @@ def test_the_time_before_a_tool_was_there_is_no_quiet_time_of_it():
         come = 20 + np.cumsum(draws.exponential(1, 60))
         first = {f"n{one}".encode(): int(at * 24 * HOUR) for one, at in enumerate(come)}
         first |= dict.fromkeys(bans, int(20 * 24 * HOUR))
-        seen = succession.successions(bans, first, 0, 10**18)
+        seen = succession.successions(bans, first, 10**18)
         found.append(10 ** succession.evidence(seen))
     assert np.mean(np.minimum(found, 300)) < 1.3
     assert np.mean(np.array(found) >= 10) <= 0.1
@@ -102,7 +102,7 @@ def test_the_time_before_a_tool_was_there_is_no_quiet_time_of_it():
 def test_two_bans_of_one_evening_are_one():
     bans = {bytes([one]): (240 + one) * HOUR for one in range(4)}
     first = dict.fromkeys(bans, 0) | {b"new": 245 * HOUR}
-    found = succession.successions(bans, first, 0, 10**18)
+    found = succession.successions(bans, first, 10**18)
     assert [len(found.trials[window]) for window in succession.WINDOWS] == [1, 1]
 
 
@@ -116,8 +116,8 @@ def test_windows_that_are_compared_are_not_chosen_by_who_comes(bans, number, ran
     """Which windows are asked is the same whoever comes in them, so that chance stays chance."""
     at = {bytes([one]): time * HOUR for one, time in enumerate(bans)}
     some = {bytes([100 + one]): rand.randrange(1000 * HOUR) for one in range(number)}
-    none = succession.successions(at, dict.fromkeys(at, 0), 0, 1000 * HOUR)
-    came = succession.successions(at, dict.fromkeys(at, 0) | some, 0, 1000 * HOUR)
+    none = succession.successions(at, dict.fromkeys(at, 0), 1000 * HOUR)
+    came = succession.successions(at, dict.fromkeys(at, 0) | some, 1000 * HOUR)
     assert {w: len(t) for w, t in none.trials.items()} == {
         w: len(t) for w, t in came.trials.items()
     }
@@ -126,14 +126,14 @@ def test_windows_that_are_compared_are_not_chosen_by_who_comes(bans, number, ran
 
 @pytest.mark.parametrize("begins", [28, 29, 100])
 def test_bans_in_a_logs_first_hours_say_nothing(begins):
-    bans, first = {b"a": 100 * HOUR}, {b"a": 0, b"b": 101 * HOUR}
-    found = succession.successions(bans, first, begins * HOUR, 10**18)
+    bans, first = {b"a": 100 * HOUR}, {b"a": begins * HOUR, b"b": 101 * HOUR}
+    found = succession.successions(bans, first, 10**18)
     assert bool(found.trials) == (begins == 28)
 
 
 def test_a_window_that_is_not_over_is_not_looked_at():
     bans, first = {b"a": 100 * HOUR}, {b"a": 0, b"b": 101 * HOUR}
-    assert succession.successions(bans, first, 0, 105 * HOUR).trials == {}
+    assert succession.successions(bans, first, 105 * HOUR).trials == {}
 
 
 @pytest.mark.parametrize(

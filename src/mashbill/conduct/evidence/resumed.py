@@ -41,9 +41,8 @@ def weigh(database: Database, group: Group, now: int) -> Weighed | None:
     """
     accounts = known.accounts(database, group.members)
     bans = {name: one.banned for name, one in accounts.items() if one.banned is not None}
-    begins = int(database.run("SELECT MIN(first) FROM accounts")[0][0])
     first = {name: one.first for name, one in accounts.items()}
-    found = succession.successions(bans, first, begins, now)
+    found = succession.successions(bans, first, now)
     pairs = [pair for pair in found.pairs if not _say_that_they_are_one(accounts, *pair)]
     shared = _shared(database, pairs, group.members)
     heirs = [

@@ -57,21 +57,18 @@ class Successions:
     """banned, and who was first seen in the longest window behind: of several bans, the last"""
 
 
-def successions(
-    bans: Mapping[bytes, int], first: Mapping[bytes, int], begins: int, ends: int
-) -> Successions:
+def successions(bans: Mapping[bytes, int], first: Mapping[bytes, int], ends: int) -> Successions:
     """Return how often the window behind a ban had a newcomer, and who followed whom.
 
     Args:
         bans: of members, when they were banned.
-        first: of members, when they were first seen.
-        begins: when the log begins.
+        first: of members, when they were first seen: what was before the first of them is no quiet
+            time of the family.
         ends: up to when it is known.
     """
     found = Successions()
     newcomers = sorted((when, one) for one, when in first.items())
-    if newcomers:  # what was before the family was there is no quiet time of it
-        begins = max(begins, newcomers[0][0])
+    begins = newcomers[0][0] if newcomers else 0
     for window in WINDOWS:
         earlier: list[int] = []
         used: list[int] = []
