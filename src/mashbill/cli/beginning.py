@@ -48,7 +48,7 @@ def init_command(
     """
     looked = look(file)
     asks = sys.stdin.isatty() and not as_json
-    text = text or (_ask_text(looked) if asks else looked.likely_text(gold))
+    text = text or (_ask_text(looked, gold) if asks else looked.likely_text(gold))
     if not (labels or gold or task):
         if not asks:
             there = ", ".join(looked.columns[:20])
@@ -64,7 +64,7 @@ def init_command(
         files = {"recipe": str(made.recipe), "prompt": str(made.prompt)}
         print_json({**files, "text": text, "labels": list(made.labels), "told": list(made.told)})
         return
-    whole = counted(looked.rows, "row") if looked.is_whole else f"{looked.rows:,} rows and more"
+    whole = counted(looked.rows, "row") if looked.is_whole else f"about {looked.rows:,} rows"
     out.say(f"{file}: {whole}, the text is in column {text!r}")
     if made.labels:
         out.say(f"labels: {', '.join(made.labels)}")
@@ -75,9 +75,9 @@ def init_command(
     out.say(f"next: `mashbill plan {recipe}`, then `mashbill run {recipe}`")
 
 
-def _ask_text(looked: Looked) -> str:
+def _ask_text(looked: Looked, gold: str) -> str:
     out.say(f"{looked.path} has the columns {', '.join(looked.columns[:30])}")
-    return str(typer.prompt("Which column is the text", default=looked.likely_text() or None))
+    return str(typer.prompt("Which column is the text", default=looked.likely_text(gold) or None))
 
 
 def _ask_what(looked: Looked, text: str) -> tuple[str, str, str]:

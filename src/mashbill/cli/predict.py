@@ -58,12 +58,12 @@ def predict_command(
             model.said([{text: one} for one in say or []], text)
         ]
     else:
-        found = sniffed(file) if file.is_file() else ("utf-8", ",")
-        divider = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) or found[1]
+        found, _, fields = sniffed(file) if file.is_file() else ("utf-8", False, ",")
+        divider = {"tab": "\t", "\\t": "\t"}.get(delimiter, delimiter) or fields
         if len(divider) != 1:
             msg = f"--delimiter {delimiter!r} is no single character; write one, or tab"
             raise InputError(msg)
-        manner = Manner(encoding=encoding or found[0], on_bad_bytes="replace", delimiter=divider)
+        manner = Manner(encoding=encoding or found, on_bad_bytes="replace", delimiter=divider)
         parts = model.rows(file, text=text, manner=manner)
     number, failed = _print(parts) if to is None else write_rows(parts, to, model.added)
     if to is not None:

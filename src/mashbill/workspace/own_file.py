@@ -16,9 +16,6 @@ from mashbill.files.rows.formats import format_of
 
 LOOKED = 20_000
 """rows that are looked at"""
-FIRST = 2000
-"""rows that a teacher labels where there are more; a classifier labels the others"""
-HELD_OUT = 0.2
 MOST_LABELS = 50
 _DIVIDERS = ",;\t|"
 _SNIFFED = 1 << 16  # bytes
@@ -74,12 +71,7 @@ def look(path: Path) -> Looked:
     if kind is None or kind in ("text", "webdataset"):
         msg = f"{path}: name a file of rows that ends in .csv, .tsv, .jsonl, .json or .parquet"
         raise InputError(msg)
-    with open_text_stream(path, str(path)) as stream:
-        head = stream.read(_SNIFFED)
-    encoding, is_bad = (
-        _encoding(path) if kind in ("csv", "tsv", "jsonl", "json") else ("utf-8", False)
-    )
-    delimiter = _delimiter(head, encoding) if kind == "csv" else ","
+    encoding, is_bad, delimiter = sniffed(path)
     manner = Manner(encoding=encoding, on_bad_bytes="reject", delimiter=delimiter)
     rows, columns, first_bad = 0, dict[str, None](), ""
     values: dict[str, Counter[str]] = {}
@@ -128,15 +120,20 @@ def _lines(path: Path) -> int:
     return number
 
 
-def sniffed(path: Path) -> tuple[str, str]:
-    """Return the encoding of a file of rows, and what divides its fields if it is a CSV file."""
+def sniffed(path: Path) -> tuple[str, bool, str]:
+    """Return how a file of rows is to be read: what is no text needs nothing of it.
+
+    Returns:
+        its encoding, whether some bytes are not of it, and what divides the fields of a CSV file.
+    """
     kind = format_of(path.name)
     if kind not in ("csv", "tsv", "jsonl", "json", "text"):
-        return "utf-8", ","
-    encoding, _ = _encoding(path)
+        return "utf-8", False, ","
+    encoding, is_bad = _encoding(path)
+    if kind != "csv":
+        return encoding, is_bad, ","
     with open_text_stream(path, str(path)) as stream:
-        head = stream.read(_SNIFFED)
-    return encoding, _delimiter(head, encoding) if kind == "csv" else ","
+        return encoding, is_bad, _delimiter(stream.read(_SNIFFED), encoding)
 
 
 def _encoding(path: Path) -> tuple[str, bool]:
