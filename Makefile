@@ -109,6 +109,7 @@ bench: $(VENV)/tested benchmarks/.venv-rensa/bin/python benchmarks/.venv-dataske
 	$(BIN)/python benchmarks/tampering.py
 	$(BIN)/python benchmarks/ingest.py --peers $(PEERS)
 	$(BIN)/python benchmarks/channels_kills.py
+	$(BIN)/python benchmarks/conduct/soak.py
 	$(BIN)/python benchmarks/llama_engine.py
 	MASHBILL_FUZZ=10 $(BIN)/python -m pytest -q -n 0 tests/fuzz
 	MASHBILL_HYPOTHESIS=nightly $(BIN)/python -m pytest -q -n auto --dist loadfile -k "not real_run" tests/core tests/lineage tests/policy tests/conduct/test_laws.py tests/teachers/wire tests/report

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.filesize import decimal
 
+from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
     DEFAULT_STORE,
     JsonOption,
@@ -24,9 +25,10 @@ from mashbill.core.parsing import json_value
 from mashbill.core.plain import counted
 from mashbill.core.store import LEDGER
 from mashbill.workspace.contents import MOST, listed, shown
-from mashbill.workspace.space import open_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mashbill.workspace.contents import Row, Shown
 
 _LONGEST = 600  # letters of a value
@@ -37,7 +39,7 @@ _TURN = ("role", "content")
 @app.command("ls")
 def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """List what is in a store: datasets and models, oldest first."""
-    found = listed(open_workspace(store)) if (store / LEDGER).exists() or store.is_file() else []
+    found = listed(workspace(store)) if (store / LEDGER).exists() or store.is_file() else []
     if as_json:
         print_json([vars(one) for one in found])
         return
@@ -73,14 +75,14 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show an artifact: rows, what was rejected and why; of a model its labels and measures."""
-    artifact = open_workspace(store)[name]
+    artifact = workspace(store)[name]
     found = shown(artifact, start=start, rows=rows, rejects=rejects, columns=column or ())
     if as_json:
         print_json(found.told())
         return
     _head(found)
     for row in found.rows:
-        _row(row, full=full)
+        _row(row, found.nested, full=full)
     if found.columns and not found.rows:
         out.say("no such rows")
 
@@ -111,10 +113,10 @@ def _head(found: Shown) -> None:
     out.say("`mashbill predict` asks it; `mashbill report` makes a page of it")
 
 
-def _row(row: Row, *, full: bool) -> None:
+def _row(row: Row, nested: Collection[str], *, full: bool) -> None:
     out.say((f"row {row.number:,}", "bold"), f"  rejected: {row.reason}" if row.reason else "")
     for column, value in row.values.items():
-        lines = _lines(_parsed(column, value))
+        lines = _lines(_parsed(column, value) if column in nested else value)
         text = "\n".join(lines)
         if not full and len(text) > _LONGEST:
             text = f"{text[:_LONGEST]} … ({len(text):,} letters; --full shows all)"
@@ -125,8 +127,8 @@ def _row(row: Row, *, full: bool) -> None:
 
 
 def _parsed(column: str, value: Any) -> Any:
-    """Return a value; a list or a table that a store keeps as a text of JSON is one again."""
-    if isinstance(value, str) and value[:1] in ("[", "{") and len(value) < _NESTED:
+    """Return the list or the table that a text of JSON stands for; a very long one as it is."""
+    if isinstance(value, str) and len(value) < _NESTED:
         try:
             return json_value(value, f"column {column}")
         except InputError:

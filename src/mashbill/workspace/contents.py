@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.json_fields import json_columns
 from mashbill.core.reasons import rejections
 from mashbill.core.record import REASON, user_columns
 
@@ -78,9 +79,10 @@ class Shown:
     rows: tuple[Row, ...]
     reasons: tuple[Counted, ...]
     """why rows were rejected, the commonest first"""
-
     labels: tuple[str, ...] = ()
     """of a model that labels"""
+    nested: frozenset[str] = frozenset()
+    """columns whose lists and tables a store keeps as texts of JSON"""
 
     def told(self) -> dict[str, Any]:
         """Return it as a value of JSON."""
@@ -132,7 +134,7 @@ def shown(
             raise InputError(msg)
         return Shown(artifact, {}, (), why, _labels(artifact))
     data = artifact.store.dataset(manifest.ref)
-    there = [name for name in data.columns if name in user_columns(data.columns)]
+    there = user_columns(data.columns)
     lacking = [name for name in columns if name not in there]
     if lacking:
         msg = (
@@ -150,7 +152,7 @@ def shown(
         table = data.read(begin, max(begin, end), wanted).to_pylist()
         found = tuple(Row(begin + at, values) for at, values in enumerate(table))
     types = {name: _type(data.schema.field(name).type) for name in wanted}
-    return Shown(artifact, types, found, why)
+    return Shown(artifact, types, found, why, nested=frozenset(json_columns(data.schema)))
 
 
 def _labels(artifact: Artifact) -> tuple[str, ...]:
