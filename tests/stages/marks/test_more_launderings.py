@@ -217,6 +217,13 @@ def exported(told, folder):
     return recipe
 
 
+def in_a_store(told, folder):
+    """One's own rows in a folder of a store, in whose own folder lies what was exported."""
+    recipe = lying("other/bill.json", copied("bill.json"), "other/mine/rows.jsonl")(told, folder)
+    shutil.copy(told[0].root / "ledger.jsonl", folder / "other" / "ledger.jsonl")
+    return recipe
+
+
 def second_store(told, folder):
     """Through a store that knows nothing: a corpus there, published without receipts, read here."""
     between = folder / "between"
@@ -414,6 +421,7 @@ HONEST = [
         "---\nlicense: mit\nlanguage_creators:\n- found\n---\n# A set\n"))),
     ("somebody's bills", lying("d/bill.json", lambda _, path: path.write_text(
         '{"bill": [{"amount": 5}], "verdicts": 3}'))),
+    ("an export in the folder of a store, and rows further down", in_a_store),
     ("a folder beside with its own rows", lying("d/theirs/bill.json", lambda pub, path: (
         shutil.copy(pub / "bill.json", path),
         jsonl(path.parent / "rows.csv", [{"text": "theirs"}])))),

@@ -17,7 +17,7 @@ from mashbill.core.errors import MashbillError
 from mashbill.core.marks import Mark
 from mashbill.core.parsing import json_object, read_text, yaml_value
 from mashbill.core.source import Channel, Source
-from mashbill.core.store import MANIFEST, NODES
+from mashbill.core.store import LEDGER, MANIFEST, NODES
 from mashbill.files.beside_members import beside_members
 from mashbill.lineage.circuit.nodes import CONTENT, NodeTable, reachable
 
@@ -63,11 +63,14 @@ class Beside:
         """Look at what lies in the folders of some files, and above them.
 
         That is one folder up, wherever the recipe lies, and all folders between them and ``top``;
-        of folders in those only such as have nothing but what we write.
+        of folders in those only such as have nothing but what we write. What lies in a store's own
+        folder tells of its artifacts, whose rows lie in folders of theirs: it says nothing of a
+        file further down.
         """
         end = top.resolve()
         self._read |= {path.resolve() for path in paths}
         folders: dict[Path, None] = {}
+        own = {path.resolve().parent for path in paths}
         for path in paths:
             folder = path.resolve().parent
             folders.setdefault(folder)
@@ -76,6 +79,8 @@ class Beside:
                 folder = folder.parent
                 folders.setdefault(folder)
         for folder in list(folders)[:_FOLDERS]:
+            if folder not in own and (folder / LEDGER).is_file():
+                continue
             if folder not in self._met and not _is_of_a_model(folder):
                 self._met.add(folder)
                 self._see_folder(folder, folder.name)
