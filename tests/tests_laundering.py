@@ -74,7 +74,7 @@ def in_archive(kind, member="pub/data/rows.jsonl", *, without=(), rows=False):
 
     def write(told, folder):
         shutil.copytree(told[1] / "pub", folder / "a" / "pub")
-        for path in (folder / "a" / "pub").iterdir():
+        for path in [p for p in (folder / "a" / "pub").rglob("*") if p.is_file()]:
             if (path.name.startswith("part-") and not rows) or path.name in without:
                 path.unlink()
         jsonl(folder / "a" / member, OWN)

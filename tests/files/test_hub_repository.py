@@ -269,15 +269,15 @@ def test_a_data_set_is_published_in_one_commit(hub, made, tmp_path):
     assert there["private"]
     assert there["commits"] == ["got@1, published by mashbill"]
     assert set(there["files"]) == {
-        ".gitattributes", "part-00000.jsonl", "README.md", "bill.json", "SHA256SUMS",
+        ".gitattributes", "data/part-00000.jsonl", "README.md", "bill.json", "SHA256SUMS",
     }  # fmt: skip
     again = put(made, "hf:datasets/acme/out", format="jsonl")
     assert (again.written, again.commit, len(there["commits"])) == ((), "", 1)
     with pytest.raises(InputError, match=r"hf:datasets/acme/out holds README.md, SHA256SUMS with"):
         put(made, "hf:acme/out", format="parquet")
     done = put(made, "hf:acme/out", format="parquet", replace=True)
-    assert (done.removed, len(there["commits"])) == (("part-00000.jsonl",), 2)
-    assert "part-00000.jsonl" not in there["files"]
+    assert (done.removed, len(there["commits"])) == (("data/part-00000.jsonl",), 2)
+    assert "data/part-00000.jsonl" not in there["files"]
     assert put(made, "hf:acme/out").written == ()  # by the SHA-256 that the hub tells of large ones
     stage = CORPUS.format("hf:datasets/acme/out", f'sha256 = "{"0" * 64}"')
     with pytest.raises(InputError, match=r"list of its 1 files is \w+, the recipe pins 000"):

@@ -48,7 +48,7 @@ def test_formulas_are_told_and_escaped_if_asked_for(tmp_path, name):
     assert "--escape-formulas" in text
     assert text.count("Formulas:") == 1
     assert ("names of columns that do" in text) == (name[0] == "=")
-    header, *rows = read_csv(to / "part-00000.csv")
+    header, *rows = read_csv(to / "data" / "part-00000.csv")
     at = header.index(name)
     assert [row[at] for row in rows] == [*FORMULAS, *PLAIN_TEXTS]
     told = invoke("publish", "got", "--to", safe, "--format", "csv", "--escape-formulas", "--json",
@@ -56,7 +56,7 @@ def test_formulas_are_told_and_escaped_if_asked_for(tmp_path, name):
     facts = json.loads(told.stdout)["formulas"]
     assert facts["cells"] == {name: len(FORMULAS)}
     assert facts["headers"] == [name] * (name[0] == "=")
-    new, *others = read_csv(safe / "part-00000.csv")
+    new, *others = read_csv(safe / "data" / "part-00000.csv")
     assert len(set(new)) == len(header)
     assert [row[at] for row in others] == ["'" + text for text in FORMULAS] + PLAIN_TEXTS
     number = header.index("number")

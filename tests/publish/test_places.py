@@ -61,10 +61,10 @@ def test_a_folder_has_rows_card_bill_and_digests(made, tmp_path):
     assert "part@1 → " in done.stdout
     assert "20 rows, 6 files; 6 written, 0 unchanged" in done.stdout
     assert "`mashbill check part@1 --store" in done.stderr
-    parts = [f"part-0000{i}.parquet" for i in range(3)]
-    assert sorted(p.name for p in to.iterdir()) == ["README.md", "SHA256SUMS", "bill.json", *parts]
+    assert sorted(p.name for p in to.iterdir()) == ["README.md", "SHA256SUMS", "bill.json", "data"]
+    assert sorted(p.name for p in to.glob("data/*")) == [f"part-0000{i}.parquet" for i in range(3)]
     front = yaml.safe_load((to / "README.md").read_text().split("---\n")[1])
-    assert front["configs"] == [{"config_name": "default", "data_files": "part-*.parquet"}]
+    assert front["configs"] == [{"config_name": "default", "data_files": "data/part-*.parquet"}]
     bill = json.loads((to / "bill.json").read_text())
     shown = invoke("bill", "part", "--json", "--store", made.root)
     assert json.loads(shown.stdout) == bill | {"unsettled": []}
@@ -84,7 +84,7 @@ def test_rows_keep_their_receipts_if_wished(made, tmp_path, kind):
         return run_stages(tmp_path / name, stage, {}, allow=[tmp_path])
 
     put(made, "part", tmp_path / "with", format=kind)
-    stage = CORPUS.format(tmp_path / "with" / f"part-*.{kind}", 'text = "_bill"')
+    stage = CORPUS.format(tmp_path / "with" / "data" / f"part-*.{kind}", 'text = "_bill"')
     nodes = {row["text"] for row in rows_of(took("x", stage), "got")}
     assert len(nodes) == 1
     assert all(len(node) == 64 for node in nodes)
@@ -93,35 +93,65 @@ def test_rows_keep_their_receipts_if_wished(made, tmp_path, kind):
         took("y", stage.replace("/with/", "/without/"))
 
 
+def files_of(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
 def test_nothing_is_overwritten_silently(made, tmp_path):
     put(made, "part", tmp_path, format="csv")
-    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    before = files_of(tmp_path)
     with pytest.raises(
         InputError, match=r"holds README.md, SHA256SUMS with other bytes.*--replace"
     ):
         put(made, "part", tmp_path, format="jsonl")
-    (tmp_path / "part-00001.csv").write_text("mine")
-    with pytest.raises(InputError, match=r"holds part-00001.csv with other bytes"):
+    (tmp_path / "data" / "part-00001.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"holds data/part-00001.csv with other bytes"):
         put(made, "part", tmp_path, format="csv")
-    (tmp_path / "part-00001.csv").write_bytes(before["part-00001.csv"])
-    (tmp_path / "part-00009.csv").write_text("older")
-    with pytest.raises(InputError, match=r"holds part-00009.csv, which this has not and a reader"):
+    (tmp_path / "data" / "part-00001.csv").write_bytes(before["data/part-00001.csv"])
+    (tmp_path / "part-00009.csv").write_text("of a mashbill that wrote no folder")
+    (tmp_path / "data" / "part-00009.csv").write_text("older")
+    with pytest.raises(
+        InputError, match=r"holds data/part-00009.csv, part-00009.csv, which this has not"
+    ):
         put(made, "part", tmp_path, format="csv")
     (tmp_path / "notes.txt").write_text("mine")
     done = put(made, "part", tmp_path, format="csv", replace=True)
-    assert (done.written, done.removed) == ((), ("part-00009.csv",))
+    assert (done.written, done.removed) == ((), ("data/part-00009.csv", "part-00009.csv"))
     (tmp_path / "notes.txt").unlink()
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    assert files_of(tmp_path) == before
 
 
 def test_rejected_rows_go_only_if_wished(made, tmp_path):
     assert put(made, "corpus", tmp_path / "a").rows == 20
-    assert not list((tmp_path / "a").glob("rejected-*"))
+    assert not list((tmp_path / "a").rglob("rejected*"))
     done = put(made, "corpus", tmp_path / "b", rejected=True, receipts=False, format="jsonl")
     assert done.rows == 22
-    (file,) = (tmp_path / "b").glob("rejected-*")
+    (file,) = (tmp_path / "b" / "rejected").glob("rejected-*")
     reasons = [json.loads(line)["_reason"] for line in file.read_text("utf-8").split("\n")[:-1]]
     assert reasons == ["empty", "duplicate of a.jsonl row 1"]
+
+
+def test_a_publication_with_rejected_rows_is_read_without_them(made, tmp_path):
+    put(made, "corpus", tmp_path / "b", rejected=True)
+    store = run_stages(tmp_path, CORPUS.format(tmp_path / "b", ""), {}, allow=[tmp_path])
+    assert [row["text"] for row in rows_of(store, "got")] == [
+        row["text"] for row in rows_of(made, "corpus")
+    ]
+
+
+@pytest.mark.parametrize("kind", DATA_FORMATS)
+def test_the_field_reads_a_publication_with_one_line(made, tmp_path, kind, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    rows = [row["text"] for row in rows_of(made, "corpus")]
+    put(made, "corpus", tmp_path / "p", format=kind, rejected=kind != "csv")
+    if kind == "parquet":
+        pandas = pytest.importorskip("pandas")
+        assert pandas.read_parquet(tmp_path / "p" / "data")["text"].tolist() == rows
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    found = datasets.load_dataset(str(tmp_path / "p"), cache_dir=str(tmp_path / "cache"))
+    assert list(found) == ["train"]
+    assert found["train"]["text"][:] == rows
 
 
 def test_a_model_goes_with_its_card(tmp_path):
@@ -178,9 +208,11 @@ def test_a_damaged_store_is_not_published(made, tmp_path):
 def test_any_file_system_of_fsspec_will_do(made, tmp_path):
     put(made, "part", "memory://bucket/set", format="jsonl")
     assert put(made, "part", "memory://bucket/set", format="jsonl").written == ()
-    with fsspec.open("memory://bucket/set/part-00001.jsonl", "wb") as stream:
+    with fsspec.open("memory://bucket/set/data/part-00001.jsonl", "wb") as stream:
         stream.write(b"mine")
-    with pytest.raises(InputError, match=r"memory://bucket/set holds part-00001.jsonl with other"):
+    with pytest.raises(
+        InputError, match=r"memory://bucket/set holds data/part-00001.jsonl with other"
+    ):
         put(made, "part", "memory://bucket/set", format="jsonl")
     put(made, "part", f"file://{tmp_path}/of a file", format="jsonl")
     assert (tmp_path / "of a file" / "SHA256SUMS").exists()
@@ -241,16 +273,16 @@ def test_a_set_goes_through_a_bucket(made, s3, tmp_path, kind):
     done = put(made, "part", address, format=kind)
     assert len(done.written) == 6
     assert put(made, "part", address, format=kind).written == ()
-    with pytest.raises(InputError, match=rf"{address} holds SHA256SUMS, part-00000.{kind}, "):
+    with pytest.raises(InputError, match=rf"{address} holds SHA256SUMS, data/part-00000.{kind}, "):
         put(made, "part", address, format=kind, receipts=False)
     stage, store = pinned(tmp_path, address)
     rows = [row["text"] for row in user_rows(made, "part")]
     assert [row["text"] for row in rows_of(store, "got")] == rows
     assert store.find("got").measures["files"] == {
-        name: sha256 for name, sha256 in done.sums.items() if name.startswith("part-")
+        name: sha256 for name, sha256 in done.sums.items() if name.startswith("data/part-")
     }
     # What is pinned is kept by its digest: the bucket is not asked again, and cannot alter it.
-    s3.pipe(f"bucket/sets/{kind}/part-00001.{kind}", b"altered")
+    s3.pipe(f"bucket/sets/{kind}/data/part-00001.{kind}", b"altered")
     run_stages(tmp_path, stage.replace("[stages.got]", "[stages.more]"), {})
     with pytest.raises(InputError, match=r"list of its 3 files is .* the bytes have changed"):
         run_stages(tmp_path / "elsewhere", stage, {})

@@ -83,7 +83,7 @@ def store(tmp_path_factory):
 
 def written(store, to, name="verified"):
     done = publish(store, store.find(name), str(to), Wish(format="jsonl", form="rollouts"))
-    return [json.loads(line) for line in (to / "part-00000.jsonl").open()], done.shaped
+    return [json.loads(line) for line in (to / "data" / "part-00000.jsonl").open()], done.shaped
 
 
 def test_a_rollout_has_all_that_was_said_and_paid(store, tmp_path):

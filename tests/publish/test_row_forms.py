@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from mashbill import InputError
 from mashbill.cli import app
-from mashbill.publish.forms import ROW_FORMS
+from mashbill.publish.forms import EARLIER, ROW_FORMS
 from mashbill.publish.publish import Wish, publish
 
 STAGE = """
@@ -27,7 +27,7 @@ source = "{1}"
 generator = "none"
 {2}
 """
-CHAT_FORMS = ["openai", "sharegpt", "trl"]
+CHAT_FORMS = ["chat", "sharegpt", "trl-sft"]
 
 
 def made(folder, rows, keys=""):
@@ -39,7 +39,7 @@ def written(store, folder, form, **wish):
     to = folder / form
     wish = {"receipts": False, **wish}
     done = publish(store, store.find("got"), str(to), Wish(format="jsonl", form=form, **wish))
-    rows = [json.loads(line) for line in (to / "part-00000.jsonl").open()]
+    rows = [json.loads(line) for line in (to / "data" / "part-00000.jsonl").open()]
     assert done.rows == len(rows)
     assert json.loads((to / "form.json").read_text()) == done.shaped.as_json()
     return rows, done.shaped.as_json()["left_out"]
@@ -59,7 +59,7 @@ CALL = {"name": "tide", "arguments": {"port": "Brest"}}
 TOOL = {"name": "tide", "parameters": {"type": "object"}}
 TRACE = [system("Be brief."), *chats.FUNCTION[:1], chats.CALL, chats.RESULT, assistant(" 4.2 m.")]
 WRITTEN = {
-    "openai": {
+    "chat": {
         "messages": [
             system("Be brief."), user("Tide at Brest?"),
             {"role": "assistant", "content": None, "tool_calls": [
@@ -79,7 +79,7 @@ WRITTEN = {
         ],
         "tools": json.dumps([TOOL]),
     },
-    "trl": {
+    "trl-sft": {
         "prompt": [
             system("Be brief."), user("Tide at Brest?"),
             assistant("", tool_calls=[{"type": "function", "function": CALL}]),
@@ -97,7 +97,7 @@ def test_calls_of_tools_stand_as_the_form_has_them(tmp_path, form):
     store = made(tmp_path, [row])
     rows, left = written(store, tmp_path, form)
     assert rows == [WRITTEN[form]]
-    at_once = [] if form == "openai" else ["parallel_tool_calls"]
+    at_once = [] if form == "chat" else ["parallel_tool_calls"]
     assert left == {"columns": [*at_once, "n"], "receipts": [], "turns": {}, "rows": []}
     assert back(tmp_path, form) == [[(" 4.2 m.", "Be brief.\n\nTide at Brest?")]]
 
@@ -207,7 +207,7 @@ def trl_takes(row):
     assert [turn["role"] for turn in row["completion"]] == ["assistant"]
 
 
-RULES = {"openai": openai_takes, "sharegpt": llama_factory_takes, "trl": trl_takes}
+RULES = {"chat": openai_takes, "sharegpt": llama_factory_takes, "trl-sft": trl_takes}
 
 PAIRS = {
     "texts": {"prompt": "q", "chosen": " a", "rejected": "b"},
@@ -256,9 +256,9 @@ def test_pairs_that_a_judge_made_are_written(tmp_path):
     question = "{{ prompt }}: A {{ first }} or B {{ second }}? ->"
     store = run_stages(tmp_path, stages + PREFER, {**files, "better.txt": question})
     done = publish(
-        store, store.find("pairs"), str(tmp_path / "p"), Wish(format="jsonl", form="trl-preference")
+        store, store.find("pairs"), str(tmp_path / "p"), Wish(format="jsonl", form="trl-dpo")
     )
-    rows = [json.loads(line) for line in (tmp_path / "p" / "part-00000.jsonl").open()]
+    rows = [json.loads(line) for line in (tmp_path / "p" / "data" / "part-00000.jsonl").open()]
     own = rows_of(store, "pairs")
     assert len(own) == 2
     assert [row["chosen"][0]["content"] for row in rows] == [row["chosen"] for row in own]
@@ -284,22 +284,22 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("form", ["openai", "alpaca", "sharegpt", "trl"])
+@pytest.mark.parametrize("form", ["chat", "alpaca", "sharegpt", "trl-sft"])
 def test_what_has_no_place_is_told_and_counted(tmp_path, form):
     store = made(tmp_path, ODD)
-    told = invoke("publish", "got", "--to", tmp_path / "a", "--form", form, "--store", store.root)
+    told = invoke("publish", "got", "--to", tmp_path / "a", "--format", form, "--store", store.root)
     assert told.exit_code == 0, told.output
     text = " ".join(told.output.split())
-    receipts = "'n', _id, _bill, _from" if form == "openai" else "'n', _from"
-    assert f"Form {form}: it has no place for columns {receipts}, left out." in text
+    receipts = "'n', _id, _bill, _from" if form == "chat" else "'n', _from"
+    assert f"Format {form}: it has no place for columns {receipts}, left out." in text
     assert (
         "left out of rows that were written: key 'thinking' of turns (1), turns behind the" in text
     )
     why = "two turns of the user stand one behind the other"
-    assert f"Form {form}: 2 rows left out, row 1 the first: {why}." in text
+    assert f"Format {form}: 2 rows left out, row 1 the first: {why}." in text
     assert "2 rows, " in text
     done = invoke(
-        "publish", "got", "--to", tmp_path / "a", "--form", form, "--json", "--store", store.root
+        "publish", "got", "--to", tmp_path / "a", "--format", form, "--json", "--store", store.root
     )
     facts = json.loads(done.stdout)["form"]
     assert (facts["form"], facts["rows"]) == (form, 2)
@@ -311,19 +311,19 @@ def test_what_has_no_place_is_told_and_counted(tmp_path, form):
         "a system turn stands behind others": (1, 4),
         "a call has no result": (1, 5),
     }
-    rows = [json.loads(line) for line in (tmp_path / "a" / "part-00000.jsonl").open()]
+    rows = [json.loads(line) for line in (tmp_path / "a" / "data" / "part-00000.jsonl").open()]
     ours = {name for row in rows for name in row if name[0] == "_"}
-    assert ours == (set() if form == "openai" else {"_id", "_bill"})
-    assert "part-*.jsonl" in (tmp_path / "a" / "README.md").read_text()
+    assert ours == (set() if form == "chat" else {"_id", "_bill"})
+    assert "data/part-*.jsonl" in (tmp_path / "a" / "README.md").read_text()
 
 
 def test_a_text_that_was_written_anew_comes_before_the_old_chat(tmp_path):
     keys = '\n[stages.half]\nkind = "chunk"\ninput = "got"\nwords = 1\n'
     store = made(tmp_path, [{"messages": [user("a?"), assistant("one two")]}], keys)
     done = publish(
-        store, store.find("half"), str(tmp_path / "x"), Wish(format="jsonl", form="openai")
+        store, store.find("half"), str(tmp_path / "x"), Wish(format="jsonl", form="chat")
     )
-    rows = [json.loads(line) for line in (tmp_path / "x" / "part-00000.jsonl").open()]
+    rows = [json.loads(line) for line in (tmp_path / "x" / "data" / "part-00000.jsonl").open()]
     assert [row["messages"][-1]["content"] for row in rows] == ["one", "two"]
     assert list(done.shaped.turns.values()) == [2]
 
@@ -331,21 +331,21 @@ def test_a_text_that_was_written_anew_comes_before_the_old_chat(tmp_path):
 def test_a_role_that_the_import_told_is_known_when_it_is_published(tmp_path):
     rows = [{"conversations": [said("human", "a?"), said("bing", "A.")]}]
     store = made(tmp_path, rows, 'roles.bing = "assistant"')
-    assert written(store, tmp_path, "openai")[0] == [{"messages": [user("a?"), assistant("A.")]}]
+    assert written(store, tmp_path, "chat")[0] == [{"messages": [user("a?"), assistant("A.")]}]
 
 
 @pytest.mark.parametrize(
     ("row", "options", "message"),
     [
-        ({"text": "a"}, ["--form", "openai"], "needs a column 'prompt' or 'messages_json'"),
-        ({"prompt": "q", "completion": "a"}, ["--form", "trl-preference"],
+        ({"text": "a"}, ["--format", "chat"], "needs a column 'prompt' or 'messages_json'"),
+        ({"prompt": "q", "completion": "a"}, ["--format", "trl-dpo"],
          "needs a column 'rejected', .* a stage `prefer` makes such pairs"),
-        ({"text": "a"}, ["--format", "openai"], "is a form of rows: --form openai"),
-        ({"text": "a"}, ["--form", "jsonl"], "is a format of files: --format jsonl"),
-        ({"text": "a"}, ["--form", "trl", "--format", "parquet"], "leave out --rejected, and"),
-        ({"text": "a"}, ["--form", "trl", "--rejected"], "leave out --rejected, and"),
+        ({"text": "a"}, ["--format", "xml"], "choose of parquet, .*, arrow, chat, .*, trl-dpo, "),
+        ({"text": "a"}, ["--form", "jsonl"], "choose of chat, .*; they go by --format, too"),
+        ({"text": "a"}, ["--form", "trl", "--format", "parquet"], "leave out --rejected and"),
+        ({"text": "a"}, ["--format", "trl-sft", "--rejected"], "leave out --rejected and"),
         ({"prompt": "", "completion": "a"}, ["--form", "trl"],
-         "not even the one row of got@1 has the form trl: 1 since column 'prompt' is empty"),
+         "not even the one row of got@1 has the form trl-sft: 1 since column 'prompt' is empty"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_with_a_remedy(tmp_path, row, options, message):
@@ -365,9 +365,20 @@ def test_the_field_s_reader_of_json_lines_takes_every_form(tmp_path, monkeypatch
     store = made(tmp_path, [row, row])
     for form in ROW_FORMS:
         rows, _ = written(store, tmp_path, form, receipts=True)
-        file = str(tmp_path / form / "part-00000.jsonl")
+        file = str(tmp_path / form / "data" / "part-00000.jsonl")
         found = datasets.Dataset.from_json(file, cache_dir=str(tmp_path / "cache" / form))
         assert list(found) == rows
+
+
+@pytest.mark.parametrize("earlier", sorted(EARLIER))
+def test_a_form_is_known_by_its_earlier_name(tmp_path, earlier):
+    row = {"prompt": [user("q")], "chosen": [assistant("a")], "rejected": [assistant("b")]}
+    store = made(tmp_path, [row])
+    for options, folder in ((["--form", earlier], "old"), (["--format", EARLIER[earlier]], "new")):
+        done = invoke("publish", "got", "--to", tmp_path / folder, *options, "--store", store.root)
+        assert done.exit_code == 0, done.output
+    old, new = ((tmp_path / one / "SHA256SUMS").read_bytes() for one in ("old", "new"))
+    assert old == new
 
 
 def test_the_page_has_a_row_for_each_form():

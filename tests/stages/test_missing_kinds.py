@@ -453,14 +453,14 @@ def test_published_rows_hold_no_nan(tmp_path, monkeypatch):
     store = run(tmp_path, monkeypatch, "", rows, kinds)
     manifest = store.find("got")
     publish(store, manifest, str(tmp_path / "j"), Wish("jsonl"))
-    lines = (tmp_path / "j" / "part-00000.jsonl").read_text().splitlines()
+    lines = (tmp_path / "j" / "data" / "part-00000.jsonl").read_text().splitlines()
     found = [json.loads(line, parse_constant=pytest.fail) for line in lines]
     assert [(row["x"], row["y"], row["z"]) for row in found] == [
         (None, 1.5, [None, 1.0]),
         (2.0, None, None),
     ]
     publish(store, manifest, str(tmp_path / "c"), Wish("csv"))
-    with (tmp_path / "c" / "part-00000.csv").open(newline="") as stream:
+    with (tmp_path / "c" / "data" / "part-00000.csv").open(newline="") as stream:
         found = list(csv.DictReader(stream))
     assert [(row["x"], row["y"], row["z"]) for row in found] == [
         ("", "1.5", "[null, 1.0]"),

@@ -252,7 +252,7 @@ def test_columns_that_an_input_lacks_are_warned_of_or_kept(tmp_path):
     assert [row["messages_json"] is None for row in rows] == [False] * 6 + [True] * 6
     assert [row["note"] for row in rows] == [None] * 6 + ["n"] * 6
     open_workspace(store=kept.root)["mixed@1"].publish(
-        str(tmp_path / "out"), Wish(format="jsonl", form="openai")
+        str(tmp_path / "out"), Wish(format="jsonl", form="chat")
     )
     paths = sorted((tmp_path / "out").rglob("*.jsonl"))
     lines = [line for path in paths for line in path.read_text().splitlines()]

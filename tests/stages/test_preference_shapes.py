@@ -130,9 +130,9 @@ def test_judges_give_a_ranking_by_their_votes(tmp_path):
 @pytest.mark.parametrize("shape", ["text", "messages", "ultrafeedback"])
 def test_any_shape_of_pairs_is_published_for_trl(tmp_path, shape):
     store = preferred(tmp_path, ALL.format(shape), **SETS)
-    wish = Wish(format="jsonl", form="trl-preference")
+    wish = Wish(format="jsonl", form="trl-dpo")
     publish(store, store.find("pairs"), str(tmp_path / "p"), wish)
-    made = [json.loads(line) for line in (tmp_path / "p" / "part-00000.jsonl").open()]
+    made = [json.loads(line) for line in (tmp_path / "p" / "data" / "part-00000.jsonl").open()]
     assert len(made) == 5
     for row in made:
         assert [turn["role"] for turn in row["prompt"]] == ["user"]

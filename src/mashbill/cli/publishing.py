@@ -19,7 +19,7 @@ from mashbill.cli.options import (
 )
 from mashbill.core.errors import InputError
 from mashbill.lineage.bills.telling import counted
-from mashbill.publish.forms import ROW_FORMS
+from mashbill.publish.forms import EARLIER, ROW_FORMS
 from mashbill.publish.rows import DATA_FORMATS
 
 if TYPE_CHECKING:
@@ -41,15 +41,13 @@ def publish_command(
     ],
     format: Annotated[  # noqa: A002 - the option's name
         str | None,
-        typer.Option(help=f"Of a dataset's rows: {', '.join(DATA_FORMATS)}; parquet if absent."),
-    ] = None,
-    form: Annotated[
-        str | None,
         typer.Option(
-            help=f"Of a dataset's rows, as others' trainers read them, in JSON lines: "
-            f"{', '.join(ROW_FORMS)}; what it has no place for is told."
+            help=f"Of a dataset's rows: {', '.join(DATA_FORMATS)}, with all their columns (parquet "
+            f"if absent); or as trainers read them, in JSON lines: {', '.join(ROW_FORMS)}, and "
+            "what one has no place for is told."
         ),
     ] = None,
+    form: Annotated[str | None, typer.Option(hidden=True)] = None,  # as --format was split before
     receipts: Annotated[
         bool,
         typer.Option(
@@ -83,7 +81,7 @@ def publish_command(
     manifest = item.manifest
     kind, shape = _choices(format, form, rejected=rejected)
     if manifest.kind == "model" and (format is not None or form is not None or rejected):
-        msg = f"{manifest.ref} is a model and has no rows; leave out --format, --form, --rejected"
+        msg = f"{manifest.ref} is a model and has no rows; leave out --format and --rejected"
         raise InputError(msg)
     if escape_formulas and format != "csv":
         msg = "--escape-formulas goes with --format csv; other formats hold texts as texts"
@@ -127,34 +125,37 @@ def _choices(
     Raises:
         InputError: if one of them is none, or they do not go together.
     """
-    if format is not None and format not in DATA_FORMATS:
-        of_form = f"; {format!r} is a form of rows: --form {format}" * (format in ROW_FORMS)
-        msg = f"--format {format!r}: choose of {', '.join(DATA_FORMATS)}{of_form}"
+    asked = form if form is not None else format
+    shape = next((one for one in ROW_FORMS if one == EARLIER.get(asked or "", asked)), None)
+    if form is not None and shape is None:
+        msg = f"--form {form!r}: choose of {', '.join(ROW_FORMS)}; they go by --format, too"
         raise InputError(msg)
-    if form is not None and form not in ROW_FORMS:
-        of_format = f"; {form!r} is a format of files: --format {form}" * (form in DATA_FORMATS)
-        msg = f"--form {form!r}: choose of {', '.join(ROW_FORMS)}{of_format}"
-        raise InputError(msg)
-    if form is not None and (format not in (None, "jsonl") or rejected):
+    if shape is None:
+        kind = next((one for one in DATA_FORMATS if one == (format or "parquet")), None)
+        if kind is None:
+            msg = f"--format {format!r}: choose of {', '.join((*DATA_FORMATS, *ROW_FORMS))}"
+            raise InputError(msg)
+        return kind, None
+    if rejected or (form is not None and format not in (None, "jsonl")):
         msg = (
-            f"--form {form} writes JSON lines of rows that were kept; leave out --rejected, and "
-            "--format or make it jsonl"
+            f"--format {shape} writes JSON lines of rows that were kept; leave out --rejected and "
+            "any other format"
         )
         raise InputError(msg)
-    return format or ("parquet" if form is None else "jsonl"), form
+    return "jsonl", shape
 
 
 def _left_out(shaped: Shaped) -> Iterator[str]:
     """Say what a form had no place for."""
     left = [*map(repr, shaped.columns), *shaped.left_receipts]
     if left:
-        yield f"Form {shaped.form}: it has no place for columns {', '.join(left)}, left out."
+        yield f"Format {shaped.form}: it has no place for columns {', '.join(left)}, left out."
     if shaped.turns:
         told = ", ".join(f"{name} ({n:,})" for name, n in sorted(shaped.turns.items()))
-        yield f"Form {shaped.form}: left out of rows that were written: {told}."
+        yield f"Format {shaped.form}: left out of rows that were written: {told}."
     for reason, (count, first) in shaped.unfit.items():
         rows = "row" if count == 1 else "rows"
-        yield f"Form {shaped.form}: {count:,} {rows} left out, row {first} the first: {reason}."
+        yield f"Format {shaped.form}: {count:,} {rows} left out, row {first} the first: {reason}."
 
 
 def _told(formulas: Formulas) -> str:

@@ -186,7 +186,7 @@ class HubRepository:
             )
             self._parent = info.sha
             tree = self._api.list_repo_tree(
-                asked.repository, revision=info.sha, repo_type=asked.kind
+                asked.repository, recursive=True, revision=info.sha, repo_type=asked.kind
             )
             self._there = {item.path: item for item in tree if hasattr(item, "size")}
         if not info.private and not public:
@@ -196,9 +196,9 @@ class HubRepository:
             )
             raise InputError(msg)
 
-    def names(self) -> set[str]:
-        """Return the names of the files at its top."""
-        return set(self._there)
+    def names(self, within: Sequence[str] = ()) -> set[str]:
+        """Return the names of the files at its top, and in folders of some names."""
+        return {name for name in self._there if name.rpartition("/")[0] in ("", *within)}
 
     def is_same(self, name: str, file: Path) -> bool:
         """Return whether the file of this name there has the bytes of a file here.

@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
 
 class Place(Protocol):
-    """Somewhere a flat folder of files can be."""
+    """Somewhere a folder of files can be, with folders of files in it."""
 
     @property
     def address(self) -> str:
         """The address, as people write it."""
         ...
 
-    def names(self) -> set[str]:
-        """Return the names of the files that are there."""
+    def names(self, within: Sequence[str] = ()) -> set[str]:
+        """Return the names of the files that are there, and in folders of some names.
+
+        Args:
+            within: names of folders; a file in one is ``FOLDER/NAME``.
+        """
         ...
 
     def is_same(self, name: str, file: Path) -> bool:
@@ -55,9 +59,14 @@ class LocalFolder:
             msg = f"{folder} is a file; name a folder to publish to"
             raise InputError(msg)
 
-    def names(self) -> set[str]:
-        """Return the names of what lies there, folders too."""
-        return {item.name for item in self._folder.iterdir()} if self._folder.exists() else set()
+    def names(self, within: Sequence[str] = ()) -> set[str]:
+        """Return the names of what lies there and in some folders, folders too."""
+        found = set()
+        for folder in ("", *within):
+            inside = self._folder / folder
+            if inside.is_dir():
+                found |= {f"{folder}/{item.name}".lstrip("/") for item in inside.iterdir()}
+        return found
 
     def is_same(self, name: str, file: Path) -> bool:
         """Return whether the file of this name there has the bytes of a file here."""
@@ -73,14 +82,15 @@ class LocalFolder:
             InputError: naming the file that could not be written.
         """
         for name, file in files.items():
-            temporary = self._folder / f".{name}.{os.getpid()}"
+            path = self._folder / name
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
             try:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, temporary)
-                publish(temporary, self._folder / name)
+                publish(temporary, path)
             except OSError as error:
                 temporary.unlink(missing_ok=True)
-                msg = f"{self._folder / name} cannot be written: {error}; publish again elsewhere"
+                msg = f"{path} cannot be written: {error}; publish again elsewhere"
                 raise InputError(msg) from error
         for name in remove:
             (self._folder / name).unlink(missing_ok=True)

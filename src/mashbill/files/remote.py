@@ -193,17 +193,30 @@ class Remote:
 
     # As a place to publish to:
 
-    def names(self) -> set[str]:
-        """Return the names of the files that lie there; none if the folder is not there yet."""
+    def names(self, within: Sequence[str] = ()) -> set[str]:
+        """Return the names of the files that lie there, and in folders of some names.
+
+        None are there if the folder is not.
+        """
         if self.protocol in _WEB:
             msg = f"{self.address}: a web address can be read, and nothing published to it"
             raise InputError(msg)
-        with self._told("read"):
-            try:
-                found = self._fs.ls(self.path, detail=True)
-            except FileNotFoundError:
-                return set()
-        return {PurePosixPath(item["name"]).name for item in found if item["type"] == "file"}
+        names = set()
+        for folder in ("", *within):
+            with self._told("read"):
+                try:
+                    found = self._fs.ls(self._inside(folder), detail=True)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+            for item in found:
+                path = PurePosixPath(item["name"])
+                # A service without folders lists a file when it is asked for one of that name.
+                if item["type"] == "file" and path.parent.name == (folder or path.parent.name):
+                    names.add(f"{folder}/{path.name}".lstrip("/"))
+        return names
+
+    def _inside(self, name: str) -> str:
+        return f"{self.path.rstrip('/')}/{name}" if name else self.path
 
     def is_same(self, name: str, file: Path) -> bool:
         """Return whether the file of this name there has the bytes of a file here."""
@@ -230,6 +243,8 @@ class Remote:
         for name, file in files.items():
             address = f"{self.address.rstrip('/')}/{name}"
             with self._told("written", address):
+                if "/" in name and self.protocol not in _NO_FOLDERS:
+                    self._fs.makedirs(f"{folder}/{PurePosixPath(name).parent}", exist_ok=True)
                 self._fs.put_file(str(file), f"{folder}/{name}")
                 self._fs.invalidate_cache()
                 size = self._fs.info(f"{folder}/{name}")["size"]

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
     from mashbill.files.rows.chat import Role
 
-RowForm = Literal["openai", "sharegpt", "alpaca", "trl", "trl-preference", "rollouts"]
+RowForm = Literal["chat", "sharegpt", "alpaca", "trl-sft", "trl-dpo", "rollouts"]
 ROW_FORMS: tuple[RowForm, ...] = get_args(RowForm)
+EARLIER: dict[str, RowForm] = {"openai": "chat", "trl": "trl-sft", "trl-preference": "trl-dpo"}
+"""what forms were called before, and are still known by"""
 _BATCH = 8192
 _REASONS = 50
 _TOOLS = ("tools", "tools_json", "functions")
@@ -74,7 +76,7 @@ class Shaped:
         """Our own columns that were wished and left out."""
         if not self.receipts:
             return ()
-        return (ID, BILL, FROM) if self.form == "openai" else (FROM,)
+        return (ID, BILL, FROM) if self.form == "chat" else (FROM,)
 
     def leave(self, reason: str) -> None:
         """Count a row that has no place."""
@@ -123,7 +125,7 @@ def write_form(shard: Path, to: Path, nodes: Sequence[str], shaped: Shaped) -> N
                     shaped.seen += 1
                     if made is None:
                         continue
-                    if shaped.receipts and shaped.form != "openai":
+                    if shaped.receipts and shaped.form != "chat":
                         made |= {ID: row[ID].hex(), BILL: nodes[row[BILL]]}
                     stream.write(json.dumps(made, ensure_ascii=False, allow_nan=False) + "\n")
                     shaped.rows += 1
@@ -153,7 +155,7 @@ class _Maker:
             used.add("text")  # it is the last answer of the chosen chat
         if self._form != "alpaca":
             used.add(self._tools)
-        if self._form == "openai":
+        if self._form == "chat":
             used.add(_AT_ONCE)
         if self._form == "rollouts":
             used |= used_by_rollouts(names, self._shaped.ends)
@@ -161,7 +163,7 @@ class _Maker:
 
     @property
     def _is_pair(self) -> bool:
-        return self._form == "trl-preference"
+        return self._form == "trl-dpo"
 
     def _check(self, names: Sequence[str]) -> None:
         lacks = "" if {"prompt", "messages_json"} & set(names) else "'prompt' or 'messages_json'"
@@ -193,7 +195,7 @@ class _Maker:
         turns = conversation(
             row.get("messages_json"), row.get("prompt"), row.get("text"), self._shaped.roles, lost
         )
-        if self._form != "openai":
+        if self._form != "chat":
             _refuse_parts(turns)
             _count_extras(turns, lost)
         if self._form == "alpaca":
@@ -210,7 +212,7 @@ class _Maker:
             written = [_openai(turn, lost) for turn in turns]
             made = rollout(row, written, self._names, self._shaped.ends)
             return made | ({"tools": self._declared(row, lost)} if self._tools else {})
-        if self._form == "openai":
+        if self._form == "chat":
             tools = self._declared(row, lost)
             own: dict[str, Any] = {} if not tools else {"tools": tools}
             if tools and isinstance(row.get(_AT_ONCE), bool):

@@ -22,7 +22,7 @@ from mashbill.files.remote import folder_of
 from mashbill.lineage.exports import gather
 from mashbill.lineage.exports.bill_file import BILL_FILE, bill_text
 from mashbill.lineage.exports.card import write as write_card
-from mashbill.publish.forms import RowForm, Shaped, write_form
+from mashbill.publish.forms import EARLIER, RowForm, Shaped, write_form
 from mashbill.publish.rollouts import ends_of
 from mashbill.publish.rows import DataFormat, Formulas, write_rows
 
@@ -36,7 +36,10 @@ __all__ = ["Formulas", "Published", "Wish", "publish"]
 CARD = "README.md"
 FORM_FILE = "form.json"
 SUMS = "SHA256SUMS"
-_DATA = re.compile(r"(part|rejected)-\d+\.(parquet|jsonl|csv|arrow)")
+ROWS, REJECTED = "data", "rejected"
+"""folders of a publication: pandas and pyarrow read all that lies in a folder as rows, and neither
+a card nor a rejected row is one"""
+_DATA = re.compile(rf"(?:({ROWS}|{REJECTED})/)?(part|rejected)-\d+\.(parquet|jsonl|csv|arrow)")
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
     _refuse_the_store(store, folder_of(to))
     title = f"{manifest.ref}, published by mashbill"
     target = place(folder_of(to), manifest.kind, public=wish.public, title=title)
-    there = target.names()
+    there = target.names((ROWS, REJECTED))
     formulas = Formulas(wish.escape_formulas)
     shaped = _shape(store, manifest, wish)
     with tempfile.TemporaryDirectory(prefix="mashbill-publish-") as scratch:
@@ -161,7 +164,8 @@ def _shape(store: Store, manifest: Manifest, wish: Wish) -> Shaped | None:
     # An import's own roles; what was made from it may have turned its chats into others.
     roles = manifest.stage.get("roles")
     own = roles if isinstance(roles, dict) else {}
-    return Shaped(wish.form, wish.receipts, own, ends_of(store, manifest))
+    form = EARLIER.get(wish.form, wish.form)
+    return Shaped(form, wish.receipts, own, ends_of(store, manifest))
 
 
 def _refuse_the_store(store: Store, address: str) -> None:
@@ -203,7 +207,7 @@ def _made(
         yield from _model(store, manifest)
     texts = {
         BILL_FILE: bill_text(account),
-        CARD: write_card(account, f"part-*.{wish.format}"),
+        CARD: write_card(account, f"{ROWS}/part-*.{wish.format}"),
     }
     if isinstance(counts, Shaped):
         texts[FORM_FILE] = json_text(counts.as_json()) + "\n"
@@ -226,17 +230,20 @@ def _data(
         msg = f"{manifest.ref} has no records, so there is nothing to publish"
         raise InputError(msg)
     for shard in shards:
-        to = scratch / Path(shard.file).with_suffix(f".{wish.format}")
+        folder = REJECTED if shard in manifest.rejected else ROWS
+        name = f"{folder}/{Path(shard.file).with_suffix(f'.{wish.format}')}"
+        to = scratch / name
+        to.parent.mkdir(exist_ok=True)
         source = store.folder("dataset", manifest.ref) / shard.file
         _check(source, shard.sha256)
         if isinstance(counts, Formulas):
             write_rows(source, to, wish.format, nodes, receipts=wish.receipts, formulas=counts)
-            yield to.name, to
+            yield name, to
             continue
         before = counts.rows
         write_form(source, to, nodes, counts)
         if counts.rows > before:
-            yield to.name, to
+            yield name, to
     if isinstance(counts, Shaped) and not counts.rows:
         told = "; ".join(f"{n:,} since {reason}" for reason, (n, _) in counts.unfit.items())
         msg = (

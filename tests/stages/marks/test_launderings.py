@@ -130,7 +130,7 @@ def card_alone(told, folder):
     shutil.copytree(told[1] / "pub", folder / "pub")
     (folder / "pub" / "bill.json").unlink()
     rows_alone(told, folder, OWN, "pub/rows.jsonl")
-    for part in (folder / "pub").glob("part-*"):
+    for part in (folder / "pub").rglob("part-*"):
         part.unlink()
     return CORPUS.replace("SOURCE", "pub/rows.jsonl")
 

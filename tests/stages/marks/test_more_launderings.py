@@ -146,7 +146,7 @@ def receipts(make, *, drop=()):
     def write(told, folder):
         lines = [
             json.loads(line)
-            for path in sorted((told[1] / "pub").glob("*.jsonl"))
+            for path in sorted((told[1] / "pub").rglob("*.jsonl"))
             for line in path.read_text().splitlines()
         ]
         made = [
@@ -232,7 +232,7 @@ def second_store(told, folder):
         told, between, rows_alone(told, between, [{"text": text} for text in TEXTS]), fresh=True
     )
     publish(store, made, str(folder / "again"), Wish(receipts=False, format="jsonl"))
-    rows = [line for path in (folder / "again").glob("*.jsonl") for line in path.open()]
+    rows = [line for path in (folder / "again").rglob("*.jsonl") for line in path.open()]
     (folder / "rows.jsonl").write_text("".join(rows))
     return CORPUS.replace("SOURCE", "rows.jsonl")
 

@@ -23,8 +23,8 @@ BESIDE = frozenset({
     "_common_metadata", "_SUCCESS", "bill.json", "config.json", "metadata.json",
 })  # fmt: skip
 """files that libraries write beside a set's rows, and that hold none"""
-_SUMS, _OF_OURS = "SHA256SUMS", frozenset({"bill.json", "form.json"})
-"""what ``mashbill publish`` writes beside rows"""
+_SUMS, _OF_OURS, _REJECTED = "SHA256SUMS", frozenset({"bill.json", "form.json"}), "rejected"
+"""what ``mashbill publish`` writes beside rows, and its folder of rows that were rejected"""
 _STATE = "state.json"
 """in each folder that ``save_to_disk`` of datasets wrote"""
 _SAVED = re.compile(r"(?:data-\d{5}-of-\d{5}|dataset)\.arrow")
@@ -98,6 +98,8 @@ def _of_the_set(names: Sequence[str], address: str) -> list[str]:
     for name in names:
         path = PurePosixPath(name)
         if path.name in BESIDE or (path.parent in published and path.name in _OF_OURS):
+            continue
+        if path.parent.name == _REJECTED and path.parent.parent in published:
             continue
         if path.parent in saved and path.suffix == ".arrow" and not _SAVED.fullmatch(path.name):
             if path.name.startswith("indices"):
