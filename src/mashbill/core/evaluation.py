@@ -100,6 +100,32 @@ class Evaluation:
         return _tables(self.measures.get("retention"))
 
 
+Standing = Literal["below", "not better", "not clearly better", "better"]
+
+
+def against_majority(result: Result, majority: float) -> Standing:
+    """Return how a system stands to one that always gives the commonest human label.
+
+    Where there is no interval, or none of any width, it is not told to be below or better.
+
+    Args:
+        result: a system's accuracy with its interval.
+        majority: the commonest label's share of the rows.
+    """
+    between = told_between(result)
+    if between is not None and between[1] < majority:
+        return "below"
+    if result.value <= majority:
+        return "not better"
+    return "better" if between is not None and between[0] > majority else "not clearly better"
+
+
+def told_between(result: Result) -> tuple[float, float] | None:
+    """Return the ends of a result's interval; None where there is none that says anything."""
+    low, high = result.low, result.high
+    return (low, high) if low is not None and high is not None and low < high else None
+
+
 def is_evaluation(measures: Mapping[str, Any]) -> bool:
     """Return whether what a stage measured is an evaluation."""
     return isinstance(measures.get("systems"), Mapping)

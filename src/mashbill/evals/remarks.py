@@ -6,9 +6,9 @@ Everything here is computed from the measures of an evaluation, those of older s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mashbill.core.evaluation import count_of, is_number
+from mashbill.core.evaluation import against_majority, count_of, is_number, told_between
 from mashbill.core.paired import LEVEL, beyond_chance
 from mashbill.core.plain import counted
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.evaluation import Evaluation, Result
 
-Standing = Literal["below", "not better", "not clearly better", "better"]
+__all__ = ["Remark", "against_majority", "remarks"]
 
 
 class Remark(NamedTuple):
@@ -25,29 +25,6 @@ class Remark(NamedTuple):
 
     system: str
     text: str
-
-
-def against_majority(result: Result, majority: float) -> Standing:
-    """Return how a system stands to one that always gives the commonest human label.
-
-    Where there is no interval, or none of any width, it is not told to be below or better.
-
-    Args:
-        result: a system's accuracy with its interval.
-        majority: the commonest label's share of the rows.
-    """
-    between = _between(result)
-    if between is not None and between[1] < majority:
-        return "below"
-    if result.value <= majority:
-        return "not better"
-    return "better" if between is not None and between[0] > majority else "not clearly better"
-
-
-def _between(result: Result) -> tuple[float, float] | None:
-    """Return the ends of an interval; None where there is none that says anything."""
-    low, high = result.low, result.high
-    return (low, high) if low is not None and high is not None and low < high else None
 
 
 _INCLUDES = "its interval includes it"
@@ -82,7 +59,7 @@ def _of_system(evaluation: Evaluation, result: Result) -> Iterator[str]:
     if evaluation.majority is not None:
         standing = against_majority(result, evaluation.majority)
         if standing in _SAYS:
-            why = "no interval can be told" if _between(result) is None else _INCLUDES
+            why = "no interval can be told" if told_between(result) is None else _INCLUDES
             yield _SAYS[standing].format(share=evaluation.majority, why=why)
     unanswered = count_of(facts.get("unanswered"))
     if facts.get("only") is not None:
@@ -112,7 +89,7 @@ def _of_what_came(evaluation: Evaluation, result: Result) -> Iterator[str]:
         yield f"has no score at all: {', '.join(told) or 'it has no answers'}"
         return
     chance = evaluation.measures.get("chance")
-    between = _between(result)
+    between = told_between(result)
     if is_number(chance) and chance and (between is None or between[0] <= chance):
         how = ": no interval can be told" if between is None else " beyond its interval"
         yield f"not above chance ({chance:.3f}){how}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mashbill.core.model import Writer
     from mashbill.workspace.artifact import Artifact
+    from mashbill.workspace.published import PublishedModel
     from mashbill.workspace.recipes import PathLike
 
 _AT_ONCE = 1024
@@ -32,9 +33,10 @@ LABEL, CONFIDENCE, ANSWER, FAILED = "label", "confidence", "answer", "failed"
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model of a store, which answers lists of texts."""
+    """A trained model of a store, or of a published folder, which answers lists of texts."""
 
-    artifact: Artifact
+    artifact: Artifact | PublishedModel
+    """which it is"""
     labeller: Predictor | None
     """None of a model that writes"""
     writer: Writer | None
@@ -168,37 +170,44 @@ def _check(texts: object) -> None:
 
 
 def load(
-    name: str,
+    name: PathLike,
     store: PathLike = "store",
     *,
     threads: int = 1,
     max_tokens: int = 256,
     temperature: float = 0.0,
 ) -> Model:
-    """Return a trained model of a store, which answers lists of texts.
+    """Return a trained model of a store, or of a folder, which answers lists of texts.
 
         model = mashbill.load("classifier")
         model(["It broke after a day."])            # ["angry"]
         model.probabilities(["It broke after a day."])
+        mashbill.load("some/folder")                # what `mashbill publish` wrote
 
     Args:
-        name: NAME, its newest version, or NAME@VERSION.
+        name: NAME, its newest version, or NAME@VERSION; or a path, with a ``/`` in it, of a folder
+            that was published.
         store: folder of the store.
         threads: that it may use.
         max_tokens: of an answer, at most, of a model that writes.
         temperature: 0 writes what is likeliest.
 
     Raises:
-        InputError: if it is a dataset.
-        StoreError: if there is none of that name.
+        InputError: if it is a dataset, or the folder was not published.
+        StoreError: if there is none of that name, or a file is not the one that was published.
         MissingExtraError: if what it needs is not installed.
     """
+    from mashbill.workspace.published import PublishedModel, is_a_folder
     from mashbill.workspace.space import open_workspace
 
-    artifact = open_workspace(store)[name]
-    if artifact.manifest.kind != "model":
-        msg = f"{artifact.name} is a dataset; `mashbill show {artifact.name}` shows its rows"
-        raise InputError(msg)
+    artifact: Artifact | PublishedModel
+    if is_a_folder(name):
+        artifact = PublishedModel.of(Path(name))
+    else:
+        artifact = open_workspace(store)[str(name)]
+        if artifact.manifest.kind != "model":
+            msg = f"{artifact.name} is a dataset; `mashbill show {artifact.name}` shows its rows"
+            raise InputError(msg)
     decoding = Decoding(max_tokens=max_tokens, temperature=temperature)
     found = artifact.model(threads)
     if isinstance(found, Predictor):

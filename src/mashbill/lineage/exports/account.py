@@ -12,7 +12,6 @@ from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from mashbill.core.evaluation import evaluation_of
 from mashbill.lineage.bills.bill import Coverage, Line, bill, coverage
 from mashbill.lineage.bills.definitions import Verdict, judge_all
 from mashbill.lineage.bills.prompted import PromptCoverage, covered_with, prompt_coverage
@@ -21,19 +20,18 @@ from mashbill.lineage.circuit.arrays import Circuit
 from mashbill.lineage.circuit.contradicted import contradictions, table_of
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.unrecorded import is_unknown, is_unsaid, no_kind, no_origin
+from mashbill.lineage.described import describe
 from mashbill.lineage.duties.decisions import declared_use
 from mashbill.lineage.duties.rule_facts import has_no_licence
 from mashbill.lineage.exports.steps import Step, steps_of
 from mashbill.policy.licence_words import is_no_licence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mashbill.core.artifact import Manifest
-    from mashbill.core.evaluation import Evaluation
     from mashbill.core.marks import Contradiction
     from mashbill.core.source import Source
     from mashbill.core.store import Store
+    from mashbill.lineage.described import Described
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:mashbill:")
 """UUIDs of exports are version 5 in this namespace."""
@@ -67,12 +65,12 @@ class Account:
     """how much of it was asked for in words of recorded origin"""
     version: str
     """version of mashbill that writes the export"""
+    described: Described
+    """what it is, how it is used, how good it is"""
     binary_columns: tuple[str, ...] = ()
     """columns of bytes in the records that it was made from; all others are texts and numbers"""
     declared_license: str | None = None
     """licence under which others get it, as the run that made it declared"""
-    evaluations: tuple[tuple[str, Evaluation], ...] = ()
-    """(name, evaluation) of evaluations whose systems rest on it"""
 
     @property
     def step(self) -> Step:
@@ -188,18 +186,10 @@ def gather(store: Store, manifest: Manifest) -> Account:
         contradicted=contradictions(store, manifest),
         prompted=prompted,
         version=own_version(),
+        described=describe(store, manifest),
         binary_columns=_binary_columns(store, steps),
         declared_license=declared_use(store, str(manifest.ref)).license,
-        evaluations=tuple(_evaluations(store, manifest)),
     )
-
-
-def _evaluations(store: Store, manifest: Manifest) -> Iterator[tuple[str, Evaluation]]:
-    """Yield the evaluations of systems that rest on an artifact."""
-    for other in store.manifests():
-        found = evaluation_of(other.measures)
-        if found is not None and manifest.bill in NodeTable.of(store, other).bodies:
-            yield str(other.ref), found
 
 
 _SCHEMAS = 200  # datasets whose columns are looked at

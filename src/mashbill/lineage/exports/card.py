@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from mashbill.core.shown import yaml_scalar
 from mashbill.core.source import Channel
+from mashbill.lineage.described.model_files import ADAPTER, is_for_transformers
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.bill_file import reference
+from mashbill.lineage.exports.card_index import model_index
 from mashbill.lineage.exports.card_text import body
-from mashbill.lineage.exports.card_usage import ADAPTER, is_for_transformers
 from mashbill.lineage.exports.licences import hub
 from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.policy.licence_words import is_no_licence
@@ -31,15 +32,6 @@ HUB_ID = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"),
           (10**7, "1M<n<10M"), (10**8, "10M<n<100M"), (10**9, "100M<n<1B"))  # fmt: skip
 
-_PIPELINES = {
-    "classifier": "text-classification",
-    "merge": "text-classification",
-    "quantise": "text-classification",
-    "pretrain": "text-generation",
-}
-"""kind of the stage that trained it -> the Hub's task; a plugin's trainers have none, unless what
-they write is a folder of transformers"""
-
 
 def write(account: Account, data_files: str = "part-*.parquet") -> str:
     """Return the account as a card; ``data_files`` says which files beside it hold the rows."""
@@ -51,11 +43,22 @@ def write(account: Account, data_files: str = "part-*.parquet") -> str:
 def _yaml(value: Any, depth: int) -> str:
     """Write a value behind its key: scalars as JSON, mappings and lists as blocks."""
     indent = "\n" + "  " * depth
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and depth < _FLOW:
         return "".join(f"{indent}{key}:{_yaml(item, depth + 1)}" for key, item in value.items())
     if isinstance(value, list) and value:
-        return "".join(f"{indent}- {_scalar(item)}" for item in value)
+        return "".join(f"{indent}- {_item(item, depth + 1)}" for item in value)
     return " " + _scalar(value)
+
+
+_FLOW = 4
+"""depth from which on a mapping stands in one line, as JSON, which is YAML too"""
+
+
+def _item(value: Any, depth: int) -> str:
+    """Write an item of a list behind its dash: of a mapping, the first key stands there too."""
+    if not isinstance(value, dict) or not value or depth > _FLOW:
+        return _scalar(value)
+    return _yaml(value, depth).lstrip()
 
 
 def _scalar(value: Any) -> str:
@@ -72,27 +75,46 @@ def _front_matter(account: Account, data_files: str) -> dict[str, Any]:
     )
     tags = ["mashbill", *(["distillation"] if taught else [])]
     if account.is_model:
-        by_transformers = is_for_transformers(manifest)
-        front["library_name"] = "transformers" if by_transformers else "mashbill"
-        task: Any = _PIPELINES.get(str(manifest.stage.get("kind", "")), [])
-        front["pipeline_tag"] = "text-generation" if by_transformers else task
+        front["library_name"] = _library(account)
+        front["pipeline_tag"] = account.described.task or []
         bases, relation = _bases(account)
         if bases:
             front |= {"base_model": bases, "base_model_relation": relation}
         front["datasets"] = _hub_ids(
             line.source.name for line in account.lines if line.source.what == "dataset"
         )
+        front["model-index"] = model_index(account)
     else:
         front["pretty_name"] = str(manifest.ref)
         front["size_categories"] = [
             next((name for most, name in _SIZES if manifest.rows < most), "n>1T")
         ]
+        front["task_categories"] = _categories(account)
         front |= _made_by_machines(account)
         # Rejected rows lie beside the others; without this the Hub would load them too.
         front["configs"] = [{"config_name": "default", "data_files": data_files}]
     front["tags"] = tags
     front["x-mashbill"] = reference(account)
     return {key: value for key, value in front.items() if value != []}
+
+
+def _library(account: Account) -> str:
+    """Return the library that loads it, by the Hub's name."""
+    built = account.described.built
+    if is_for_transformers(item.file for item in account.manifest.files):
+        return "peft" if built is not None and not built.config else "transformers"
+    return "gguf" if built is not None and built.form == "gguf" else "mashbill"
+
+
+_WRITTEN = frozenset({"messages", "conversations", "chosen", "completion", "response", "answer"})
+"""columns of rows that a model learns to write from"""
+
+
+def _categories(account: Account) -> list[str]:
+    """Return the Hub's tasks that a dataset's columns are for."""
+    names = {name for name, _ in account.columns}
+    found = ["text-classification"] if account.described.labels else []
+    return [*found, *(["text-generation"] if names & _WRITTEN else [])]
 
 
 def _licence(text: Any) -> dict[str, str]:

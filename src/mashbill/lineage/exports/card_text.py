@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mashbill.core.evaluation import WORDS
 from mashbill.lineage.bills.telling import (
     amount,
     counted,
@@ -24,27 +23,23 @@ from mashbill.lineage.bills.text import (
     list_item,
     markdown,
     path_text,
-    percent,
     share_text,
     table_row,
     table_rule,
 )
 from mashbill.lineage.exports.bill_file import BILL_FILE
 from mashbill.lineage.exports.card_duties import duties
+from mashbill.lineage.exports.card_evaluation import evaluation
 from mashbill.lineage.exports.card_learned import learned_lines
 from mashbill.lineage.exports.card_usage import usage
 from mashbill.lineage.exports.trained_here import own_teachers
 from mashbill.policy.licences import spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mashbill.core.evaluation import Evaluation, Result
     from mashbill.lineage.exports.account import Account
 
 _SOURCES = 100  # rows of the table of sources
 _UNKNOWN = 12  # unknowns that are told one by one
-_SYSTEMS = 20  # rows of an evaluation
 
 
 def body(account: Account) -> list[str]:
@@ -52,7 +47,7 @@ def body(account: Account) -> list[str]:
     sections = [
         ("How to use it", usage(account)),
         ("Training data" if account.is_model else "Where the data come from", _data(account)),
-        ("Evaluation", _evaluation(account)),
+        ("Evaluation", evaluation(account)),
         ("Is it distilled?", _lineage(account)),
         *([("Licence and duties", duties(account))] if account.is_model else []),
         ("Limits", _limits(account)),
@@ -76,13 +71,12 @@ def _what(account: Account) -> list[str]:
     taught += dict.fromkeys(
         line.source.title for line in account.lines if line.source.what == "model"
     )
+    what = account.described.what()
     if account.is_model:
-        size = manifest.measures.get("parameters")
-        of = f" of {counted(size, 'parameter')}" if isinstance(size, int) else ""
-        what = f"A model{of}, made by the stage `{kind}` from {_size(account)}."
+        what = f"{what}, made by the stage `{kind}` from {_size(account)}"
     else:
-        rows = counted(manifest.rows, "row")
-        what = f"A dataset of {rows} ({_size(account)}), made by the stage `{kind}`."
+        what = f"{what}, made by the stage `{kind}`"
+    what = f"{what[0].upper()}{what[1:]}."
     by = f" Models had a part in it: {markdown(listed(taught))}." if taught else ""
     stated = account.stated_license
     licence = (
@@ -90,7 +84,15 @@ def _what(account: Account) -> list[str]:
         if stated
         else "The licence that it is under is not recorded."
     )
-    return [f"{what}{by} {licence}"]
+    return [f"{what}{by} {licence}", *_facts(account)]
+
+
+def _facts(account: Account) -> list[str]:
+    """Return a table of how it is built."""
+    facts = account.described.facts()
+    if len(facts) < 2:
+        return []
+    return ["", table_row(["", "what it is"]), table_rule(2), *(table_row(one) for one in facts)]
 
 
 def _data(account: Account) -> list[str]:
@@ -132,57 +134,6 @@ def _data(account: Account) -> list[str]:
     return lines
 
 
-def _evaluation(account: Account) -> list[str]:
-    if not account.evaluations:
-        return ["No evaluation of it is recorded."]
-    lines: list[str] = []
-    for name, found in account.evaluations:
-        systems = list(found.systems.items())
-        if found.metric == "suite":
-            lines += [*([""] if lines else []), *_suite(name, found)]
-            continue
-        rows = counted(found.rows or 0, "held-out row")
-        against = " with human labels" if found.metric == "accuracy" else ""
-        beside = ["macro F1"] if found.metric == "accuracy" else []
-        head = ["system", WORDS[found.metric], "95% interval", *beside]
-        lines += [
-            *([""] if lines else []),
-            f"{markdown(name)}: {rows}{against}.",
-            "",
-            table_row(head),
-            table_rule(len(head)),
-            *(table_row(row[: len(head)]) for row in _scores(systems[:_SYSTEMS])),
-            *_majority(found),
-        ]
-    return lines
-
-
-def _suite(name: str, found: Evaluation) -> Iterator[str]:
-    """Yield what a suite of tasks told."""
-    yield from (f"{markdown(name)}: tasks of {markdown(found.measures.get('by', 'a suite'))}.", "")
-    yield from (table_row(["task", "metric", "system", "value", "standard error"]), table_rule(5))
-    for task, metric, system, told in found.figures[:_SYSTEMS]:
-        value, error = (told.get(key) for key in ("value", "stderr"))
-        cells = [f"{one:.3f}" if isinstance(one, int | float) else "" for one in (value, error)]
-        yield table_row([task, metric, system, *cells])
-
-
-def _scores(systems: list[tuple[str, Result]]) -> Iterator[list[str]]:
-    for name, score in systems:
-        low, high = score.interval
-        interval = "" if score.low is None else f"{low:.3f} to {high:.3f}"
-        f1 = score.facts.get("macro_f1")
-        value = f"{score.value:.3f}" if score.is_known else "not known"
-        yield [name, value, interval, "" if f1 is None else f"{f1:.3f}"]
-
-
-def _majority(found: Evaluation) -> list[str]:
-    if "majority_label" not in found.measures or found.majority is None:
-        return []
-    label = markdown(found.measures["majority_label"])
-    return ["", f"Always saying {label} is right in {percent(found.majority)} of them."]
-
-
 def _lineage(account: Account) -> list[str]:
     lines = [
         (
@@ -203,7 +154,7 @@ def _lineage(account: Account) -> list[str]:
 
 
 def _limits(account: Account) -> list[str]:
-    unknown = account.unknown
+    unknown, limits = account.unknown, account.described.limits
     lines = [
         (
             "Nothing here says that something is allowed, and nothing is legal advice. Personal "
@@ -211,6 +162,8 @@ def _limits(account: Account) -> list[str]:
         ),
         "",
     ]
+    if limits:
+        lines += [*(list_item(text) for text in limits), ""]
     if not unknown:
         return [*lines, "No fact is listed as unknown."]
     lines += ["What is not recorded:", ""]

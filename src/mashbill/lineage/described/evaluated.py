@@ -1,0 +1,135 @@
+"""How good an artifact was found to be: evaluations of a store whose systems rest on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mashbill.core.artifact import ArtifactRef
+from mashbill.core.errors import RecipeError
+from mashbill.core.evaluation import (
+    WORDS,
+    against_majority,
+    evaluation_of,
+    is_number,
+    systems_in,
+)
+from mashbill.core.plain import counted
+from mashbill.lineage.circuit.nodes import NodeTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.core.evaluation import Evaluation, Result
+    from mashbill.core.store import Store
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation, as it bears on one artifact."""
+
+    name: str
+    """of the evaluation, NAME@VERSION"""
+    held_out: str
+    """dataset whose rows were held out for it; empty if there is none, as of a suite's tasks"""
+    own: tuple[str, ...]
+    """systems that are this artifact itself, or its answers; empty where it is only behind some"""
+    found: Evaluation
+
+    @property
+    def metric(self) -> str:
+        """What its systems are measured by, in words."""
+        return WORDS[self.found.metric]
+
+    @property
+    def beside(self) -> str:
+        """What a value is to be seen beside, in words: the majority label, or chance."""
+        measures, majority = self.found.measures, self.found.majority
+        if majority is not None and "majority_label" in measures:
+            between = self.found.majority_interval
+            ends = "" if between is None else f" ({between[0]:.3f} to {between[1]:.3f})"
+            return f"always saying {measures['majority_label']}: {majority:.3f}{ends}"
+        chance = measures.get("chance")
+        if self.found.metric == "score" and is_number(chance) and chance > 0:
+            return f"knowing nothing: {chance:.3f}"
+        return ""
+
+    def results(self) -> Iterator[tuple[str, Result]]:
+        """Yield (system, result) of the systems that are this artifact."""
+        for name, result in self.found.systems.items():
+            if name in self.own:
+                yield name, result
+
+    def differences(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the paired differences in which it takes part; all if none of them is its own."""
+        for pair in self.found.compare:
+            if not self.own or pair.get("first") in self.own or pair.get("second") in self.own:
+                yield pair
+
+    def rows_of(self, result: Result) -> int | None:
+        """Return the rows that a system's value is over; None if that is not recorded."""
+        own = result.facts.get("rows")
+        return own if isinstance(own, int) and not isinstance(own, bool) else self.found.rows
+
+    def remarks(self, result: Result) -> Iterator[str]:
+        """Yield what is to be said of a value beside it: how it stands to the majority label.
+
+        And of labels: which it never gave, and which it finds less often than a guess would.
+        """
+        if not result.is_known or self.found.metric != "accuracy":
+            return
+        if self.found.majority is not None:
+            standing = against_majority(result, self.found.majority)
+            if standing != "better":
+                yield f"{standing} than always saying the commonest label".replace(
+                    "below than", "below"
+                )
+        yield from _of_labels(result)
+
+
+def _of_labels(result: Result) -> Iterator[str]:
+    told = result.facts.get("labels")
+    labels = {name: one for name, one in told.items() if isinstance(one, dict)} if isinstance(
+        told, dict) else {}  # fmt: skip
+    for label, one in labels.items():
+        gold, said, recall = (one.get(key) for key in ("gold", "said", "recall"))
+        if not (is_number(gold) and gold > 0):
+            continue
+        if said == 0:
+            yield f"never says {label}, which {counted(int(gold), 'held-out row')} should have"
+        elif is_number(recall) and recall < 1 / len(labels):
+            yield (
+                f"finds {recall:.0%} of the {counted(int(gold), 'row')} that are {label}, fewer "
+                f"than a guess among {len(labels)} labels would"
+            )
+
+
+def evaluated(store: Store, manifest: Manifest) -> Iterator[Evaluated]:
+    """Yield the evaluations of systems that rest on an artifact, in the store's order."""
+    for other in store.manifests():
+        found = evaluation_of(other.measures)
+        if found is not None and manifest.bill in NodeTable.of(store, other).bodies:
+            rows = next((item.name for item in other.inputs if item.role == "rows"), "")
+            own = tuple(_own(store, other, str(manifest.ref), found))
+            yield Evaluated(str(other.ref), rows, own, found)
+
+
+def _own(store: Store, evaluation: Manifest, name: str, found: Evaluation) -> Iterator[str]:
+    """Yield the systems of an evaluation that are an artifact: itself, or what it answered."""
+    taken = {item.name.partition("@")[0]: item.name for item in evaluation.inputs}
+    asked = systems_in(evaluation.stage)
+    for system in found.systems:
+        made = [taken[stage] for stage in asked.get(system, (system,)) if stage in taken]
+        if any(each == name or name in _asked_for(store, each) for each in made):
+            yield system
+
+
+def _asked_for(store: Store, answers: str) -> set[str]:
+    """Return the models that gave the answers of a dataset, by address."""
+    try:
+        manifest = store.get(ArtifactRef.parse(answers))
+    except RecipeError:  # whoever wrote the manifest need not have been us
+        return set()
+    inputs = manifest.inputs if manifest is not None else ()
+    return {item.name for item in inputs if item.is_artifact and item.role != "rows"}
