@@ -118,7 +118,8 @@ def account_of(real, table, use):
         real, manifest=manifest, table=table, lines=tuple(bill(circuit)),
         verdicts=tuple(judge_all(circuit)), covered=coverage(circuit),
         named=coverage(circuit).named,
-        steps=(*real.steps[:-1], step), sources=real.sources | leaves, evaluations=(),
+        steps=(*real.steps[:-1], step), sources=real.sources | leaves,
+        described=replace(real.described, evaluations=()),
         declared_license=use.license,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ BOUNDED = {
     "core/patterns.py _measure": "_DEEPEST groups in one another, then PatternError",
     "core/patterns.py _repeats": "groups that _measure has gone through: _DEEPEST",
     "core/patterns.py _write": "groups that _measure has gone through: _DEEPEST",
-    "lineage/exports/card.py _yaml": "the front matter that the module itself writes: two levels",
+    "lineage/exports/card.py _yaml": "the front matter that the module itself writes: four levels",
     "policy/house.py _recorded": "_NESTED levels of facts, then InputError",
     "policy/model_names.py _by_rules": "what stands behind ft: has no colon, so it is no such name",
     "publish/rows.py _plain": "_NESTED levels of a value, then ValueError",

@@ -314,6 +314,12 @@ def _gguf_keys(path):
     texts_of(path, b"general.")
 
 
+def _tensor_header(path):
+    from mashbill.core.tensor_header import tensors_of
+
+    tensors_of(path)
+
+
 def _told_in(path):
     from mashbill.models import own_artifacts
 
@@ -703,6 +709,8 @@ READERS = (
            refuses=False),
     Reader("classifier's weights", ("models.linear:__init__",), lambda kept: kept.model, _linear,
            "weights.safetensors", OF_BYTES, _model_beside),
+    Reader("a header of tensors", ("core.tensor_header:tensors_of",), lambda kept: kept.model,
+           _tensor_header, "weights.safetensors", OF_BYTES, weight=0.5),
     Reader("classifier's config", ("models.linear:load",), lambda _kept: _CONFIG, _linear,
            "config.json", OF_JSON, _model_beside),
     Reader("config of weights", ("models.folder:_read", "models.folder:describe"),

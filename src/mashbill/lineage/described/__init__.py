@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from mashbill.lineage.described.describing import Described, Label, describe
 from mashbill.lineage.described.evaluated import Evaluated
+from mashbill.lineage.described.metrics import Metric, metrics
 from mashbill.lineage.described.model_files import Built
 from mashbill.lineage.described.usage import Usage
 
-__all__ = ["Built", "Described", "Evaluated", "Label", "Usage", "describe"]
+__all__ = ["Built", "Described", "Evaluated", "Label", "Metric", "Usage", "describe", "metrics"]

@@ -99,7 +99,7 @@ class Described:
         found += [] if self.built is None else self.built.facts()
         if self.labels:
             told = [
-                one.name if one.rows is None else f"{one.name} ({one.rows:,} rows)"
+                one.name if one.rows is None else f"{one.name} ({counted(one.rows, 'row')})"
                 for one in self.labels[:_SCALARS]
             ]
             more = len(self.labels) - _SCALARS

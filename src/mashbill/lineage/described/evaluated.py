@@ -109,9 +109,11 @@ def evaluated(store: Store, manifest: Manifest) -> Iterator[Evaluated]:
     """Yield the evaluations of systems that rest on an artifact, in the store's order."""
     for other in store.manifests():
         found = evaluation_of(other.measures)
-        if found is not None and manifest.bill in NodeTable.of(store, other).bodies:
+        if found is None:
+            continue
+        own = tuple(_own(store, other, str(manifest.ref), found))
+        if own or manifest.bill in NodeTable.of(store, other).bodies:
             rows = next((item.name for item in other.inputs if item.role == "rows"), "")
-            own = tuple(_own(store, other, str(manifest.ref), found))
             yield Evaluated(str(other.ref), rows, own, found)
 
 

@@ -207,7 +207,8 @@ def built(manifest: Manifest, folder: Path) -> Built:
     sizes, dtypes = _sizes(base)
     adapter_size, adapter_dtypes = _sizes(own)
     measured = manifest.measures.get("parameters")
-    if is_number(measured):  # of a sparse model those that are not 0, which no header tells
+    # Of a sparse model those that are not 0, which no header tells.
+    if is_number(measured) and (form == "linear" or sizes is None):
         sizes = int(measured)
     together = Counter(dtypes) + Counter(adapter_dtypes)
     return Built(

@@ -40,25 +40,20 @@ def write(account: Account, data_files: str = "part-*.parquet") -> str:
     return "\n".join(["---", *front, "---", "", *body(account)]) + "\n"
 
 
+_FLOW = 4
+"""depth from which on a mapping stands in one line, as JSON, which is YAML too"""
+
+
 def _yaml(value: Any, depth: int) -> str:
     """Write a value behind its key: scalars as JSON, mappings and lists as blocks."""
     indent = "\n" + "  " * depth
     if isinstance(value, dict) and value and depth < _FLOW:
         return "".join(f"{indent}{key}:{_yaml(item, depth + 1)}" for key, item in value.items())
     if isinstance(value, list) and value:
-        return "".join(f"{indent}- {_item(item, depth + 1)}" for item in value)
+        # Of a mapping in a list the first key stands behind the dash.
+        items = (_yaml(item, depth + 1).lstrip() for item in value)
+        return "".join(f"{indent}- {item}" for item in items)
     return " " + _scalar(value)
-
-
-_FLOW = 4
-"""depth from which on a mapping stands in one line, as JSON, which is YAML too"""
-
-
-def _item(value: Any, depth: int) -> str:
-    """Write an item of a list behind its dash: of a mapping, the first key stands there too."""
-    if not isinstance(value, dict) or not value or depth > _FLOW:
-        return _scalar(value)
-    return _yaml(value, depth).lstrip()
 
 
 def _scalar(value: Any) -> str:

@@ -16,13 +16,16 @@ def usage(account: Account) -> list[str]:
     lines: list[str] = []
     for one in account.described.usages:
         needs = f" (`pip install {one.needs}`)" if one.language == "python" and one.needs else ""
+        fence = "```"
+        while any(fence in line for line in one.code):  # a label may be anything
+            fence += "`"
         lines += [
             *([""] if lines else []),
             f"{one.title}{needs}:",
             "",
-            f"```{one.language}",
+            f"{fence}{one.language}",
             *one.code,
-            "```",
+            fence,
         ]
     built = account.described.built
     if built is not None and any(item.file == ADAPTER for item in account.manifest.files):

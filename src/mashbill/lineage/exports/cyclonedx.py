@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.bills.text import line_facts, to_json, verdict_facts
+from mashbill.lineage.described.metrics import Metric, metrics
 from mashbill.lineage.exports.account import Account
 from mashbill.lineage.exports.licences import cyclonedx
 from mashbill.lineage.exports.steps import Step, artifact_facts, artifact_id, files_of
@@ -183,27 +184,64 @@ def _source(account: Account, name: str) -> dict[str, Any]:
 
 
 def _card(account: Account) -> dict[str, Any]:
-    """Return the model card: what it was trained on, what was measured, what is unknown."""
-    manifest = account.manifest
-    metrics = [
-        {"type": name, "value": json.dumps(value)}
+    """Return the model card: how it is built, what it was trained on, what was measured, limits.
+
+    What training itself measured has no held-out rows, and says so in its slice.
+    """
+    manifest, described = account.manifest, account.described
+    trained = [
+        {"type": name, "value": json.dumps(value), "slice": "measured while training"}
         for name, value in sorted(manifest.measures.items())
         if isinstance(value, int | float)
     ]
-    card: dict[str, Any] = {
-        "modelParameters": {
-            "architectureFamily": str(manifest.stage.get("kind", "")),
-            "datasets": [
-                {"ref": artifact_id(taken.manifest)}
-                for taken in account.step.taken
-                if taken.manifest is not None and taken.manifest.kind == "dataset"
-            ],
-        },
-        "considerations": {"technicalLimitations": list(account.unknown)},
+    found = [_metric(one) for one in metrics(described)]
+    parameters: dict[str, Any] = {
+        "task": described.task,
+        "architectureFamily": str(manifest.stage.get("kind", "")),
+        "datasets": [
+            {"ref": artifact_id(taken.manifest)}
+            for taken in account.step.taken
+            if taken.manifest is not None and taken.manifest.kind == "dataset"
+        ],
+        **_forms(account),
     }
-    if metrics:
-        card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
+    built = described.built
+    if built is not None:
+        if built.family:
+            parameters["architectureFamily"] = built.family
+        parameters["modelArchitecture"] = built.architecture
+    limits = [*described.limits, *account.unknown]
+    card: dict[str, Any] = {
+        "modelParameters": {key: value for key, value in parameters.items() if value != ""},
+        "considerations": {"technicalLimitations": limits},
+        "properties": _properties(
+            [
+                *((f"fact:{name}", value) for name, value in described.facts()),
+                *((f"use:{one.title}", "\n".join(one.code)) for one in described.usages),
+            ]
+        ),
+    }
+    if found or trained:
+        card["quantitativeAnalysis"] = {"performanceMetrics": [*found, *trained]}
     return card
+
+
+def _forms(account: Account) -> dict[str, list[dict[str, str]]]:
+    """Return what goes in and comes out, where that is known."""
+    described = account.described
+    labels = ", ".join(label.name for label in described.labels)
+    if described.task not in ("text-classification", "text-generation"):
+        return {}
+    out = f"one of {len(described.labels)} labels: {labels}" if labels else "text"
+    return {"inputs": [{"format": "text"}], "outputs": [{"format": out}]}
+
+
+def _metric(one: Metric) -> dict[str, Any]:
+    told: dict[str, Any] = {"type": one.name, "value": json.dumps(one.value), "slice": one.of}
+    if one.low is not None and one.high is not None:
+        bounds = {"lowerBound": json.dumps(one.low), "upperBound": json.dumps(one.high)}
+        told["confidenceInterval"] = bounds
+    return told
 
 
 def _workflow(account: Account) -> dict[str, Any]:

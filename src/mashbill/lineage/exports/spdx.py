@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from mashbill.lineage.bills.text import line_facts, to_json
+from mashbill.lineage.described.metrics import metrics
 from mashbill.lineage.exports.account import NAMESPACE, Account
 from mashbill.lineage.exports.licences import spdx_expression, spdx_references
 from mashbill.lineage.exports.steps import Step, Taken, artifact_facts, files_of
@@ -68,7 +69,9 @@ def write(account: Account) -> str:
     for name, source in account.sources.items():
         _source(graph, name, source)
     for step in account.steps:
-        _artifact(graph, step, account.stated_license if step is account.step else None)
+        is_own = step is account.step
+        about = _about_model(account) if is_own and account.is_model else {}
+        _artifact(graph, step, account.stated_license if is_own else None, about)
     for step in account.steps:
         for taken in step.taken:
             _taken(graph, step, taken)
@@ -188,8 +191,36 @@ def _source(graph: _Graph, name: str, source: Source) -> None:
         _licence(graph, name, source.license)
 
 
-def _artifact(graph: _Graph, step: Step, declared: str | None) -> None:
-    """Add an artifact of the store and its files."""
+def _about_model(account: Account) -> dict[str, Any]:
+    """Return what the AI profile has words for of the model itself."""
+    described, manifest = account.described, account.manifest
+    built, kind = described.built, str(manifest.stage.get("kind", "model"))
+    types = [kind, described.task, "" if built is None else built.architecture]
+    learned = [
+        f"{each.name}: {each.rows:,} rows, {each.tokens:,} {manifest.token_unit} a pass, "
+        f"{each.epochs:.4g} passes"
+        for each in manifest.learned_from
+    ]
+    facts = "; ".join(f"{name}: {value}" for name, value in described.facts())
+    return {
+        "ai_typeOfModel": list(dict.fromkeys(one for one in types if one)),
+        "ai_metric": [
+            {"type": "DictionaryEntry", "key": f"{one.name}; {one.of}", "value": one.told()}
+            for one in metrics(described)
+        ]
+        or None,
+        "ai_limitation": " ".join(described.limits) or None,
+        "ai_informationAboutTraining": "; ".join(learned) or None,
+        "ai_informationAboutApplication": "\n\n".join(
+            f"{one.title}:\n" + "\n".join(one.code) for one in described.usages
+        )
+        or None,
+        "description": f"{described.what()}. {facts}",
+    }
+
+
+def _artifact(graph: _Graph, step: Step, declared: str | None, about: Mapping[str, Any]) -> None:
+    """Add an artifact of the store and its files, with what more is known about it."""
     manifest = step.manifest
     is_model = manifest.kind == "model"
     fields: dict[str, Any] = {}
@@ -199,6 +230,7 @@ def _artifact(graph: _Graph, step: Step, declared: str | None) -> None:
             {"type": "DictionaryEntry", "key": key, "value": json.dumps(value, ensure_ascii=False)}
             for key, value in sorted(manifest.stage.items())
         ] or None
+    fields |= about
     facts = {**artifact_facts(manifest), "ledger_entry": step.entry.index}
     _package(
         graph,
