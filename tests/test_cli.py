@@ -90,7 +90,7 @@ def test_json_is_json(finished, call):
 
 
 def test_a_plan_shows_what_a_closed_teacher_would_put_on_the_bill(finished, call):
-    text = call("plan", finished[1], "--teacher", "openai:gpt-4o-mini")
+    text = " ".join(call("plan", finished[1], "--teacher", "openai:gpt-4o-mini").split())
     assert "gpt-4o-mini (closed-api, api:openai) as teacher: judgement" in text
     assert "yes (depth 2" in text
 

@@ -135,7 +135,7 @@ def test_what_is_asked_for_in_the_wrong_way_is_told(tmp_path):
     (tmp_path / "file").write_text("x")
     run = ["run", str(path), "--accept-review", "me", "--reason", "a test", "--store"]
     asked = {  # what is told -> the arguments
-        "Report: ": ["run", "generating", "--store", store],
+        "look at": ["run", "generating", "--store", store],
         "did you mean 'grey_area'?": ["run", "gray_area"],
         "is a file, and a store is a folder": [*run, file],
         "a part of that path is a file": [*run, f"{file}/store"],
@@ -164,6 +164,6 @@ def test_what_is_asked_for_in_the_wrong_way_is_told(tmp_path):
     assert done.returncode == 0, done.stderr
     for said, code, text in json.loads(done.stdout.splitlines()[-1]):
         assert said in text, (said, text)
-        assert code == (0 if said == "Report: " else 2)
+        assert code == (0 if said == "look at" else 2)
         assert "Traceback" not in text
         assert "fault of mashbill" not in text

@@ -126,7 +126,7 @@ def test_answers_are_scored_compared_and_told(tmp_path, monkeypatch):
     assert "student has 0." in html
     assert "Mean score on" in html
     done = CliRunner().invoke(
-        app, ["run", str(tmp_path / "some.toml"), "--store", str(store.root)],
+        app, ["run", str(tmp_path / "some.toml"), "--store", str(store.root), "--full"],
         env={"COLUMNS": "200"},
     )  # fmt: skip
     assert done.exit_code == 0, done.output

@@ -172,9 +172,11 @@ def test_the_page_shows_every_matrix_and_who_is_below_the_majority_label(made, t
 def test_a_run_tells_the_matrix_and_who_is_below_the_majority_label(made):
     store, recipe = made
     arguments = ["run", str(recipe), "--store", str(store.root)]
-    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
-    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(app, arguments)
     share = f"{store.find('evaluation').measures['majority']:.3f}"
+    assert f"attention  deaf: below the majority label ({share})" in done.output
+    done = CliRunner().invoke(app, [*arguments, "--full"], env={"COLUMNS": "120"})
+    assert done.exit_code == 0, done.output
     assert f"deaf: below the majority label ({share})" in done.output
     assert "deaf: says 'angry' of every row" in done.output
     assert "majority label, 'calm'" in done.output

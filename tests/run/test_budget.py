@@ -467,7 +467,7 @@ def test_the_command_holds_what_was_projected_against_what_was_spent(tmp_path):
     at = ("--store", tmp_path / "s")
     plan = json.loads(invoke("plan", path, *at, "--json"))
     assert [item["calls"] for item in plan["stages"]] == [0, 20, 20]
-    assert "teachers: 40 calls, about " in invoke("plan", path, *at)
+    assert "teachers: 40 calls, about " in " ".join(invoke("plan", path, *at).split())
     with pytest.raises(BudgetError):
         CliRunner().invoke(
             app, ["run", str(path), *map(str, at), "--max-calls", "30"], catch_exceptions=False
@@ -484,6 +484,9 @@ def test_the_command_holds_what_was_projected_against_what_was_spent(tmp_path):
     assert whole["caps"] == {"usd": 1.0, "tokens": None, "calls": None}
     assert json.loads(invoke("run", path, *at, "--json"))["services"] is None
     said = invoke("run", path, "--store", tmp_path / "s2")
+    assert re.search(r"cost .*services: 40 calls, [\d,]+ tokens, \$0.00\d\d", said)
+    assert re.search(r"\$0.99\d\d\s+of \$1.0000 left", said)
+    said = invoke("run", path, "--store", tmp_path / "s3", "--full")
     assert re.search(r"in all: 40 calls, about \$[\d.]+ to \$[\d.]+; spent 40 calls, ", said)
     assert re.search(r"caps, over all of these runs: \$0.99\d\d of \$1.0000 left", said)
 

@@ -20,7 +20,10 @@ from mashbill.cli.options import (
     print_json,
 )
 from mashbill.cli.printing import table
+from mashbill.cli.show_evaluation import print_evaluation
+from mashbill.cli.show_judges import print_judged
 from mashbill.core.errors import InputError
+from mashbill.core.evaluation import evaluation_of
 from mashbill.core.parsing import json_value
 from mashbill.core.plain import counted
 from mashbill.core.store import LEDGER
@@ -99,6 +102,10 @@ def _head(found: Shown) -> None:
             out.say(f"  rejected {reason}")
         for column, kind in found.columns.items():
             out.say((f"  {column}", "cyan"), f": {kind}")
+        measured = evaluation_of(manifest.measures)
+        if measured is not None:
+            print_evaluation(measured)
+        print_judged([manifest])
         return
     if found.labels:
         out.say(f"labels: {', '.join(found.labels)}")

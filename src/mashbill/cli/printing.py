@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, RenderableType
 
+WIDTH = 80
+"""columns that everybody's terminal has"""
 Part = str | tuple[str, str] | Text
 """a text, a text with its style, or what :func:`styled` and :func:`stacked` make"""
 
@@ -56,6 +58,18 @@ class Terminal(Console):
     def say(self, *parts: Part) -> None:
         """Print a line of these parts, which is not wrapped."""
         self.print(line(*parts), soft_wrap=True)
+
+    def fit(self, *parts: Part, indent: int = 2) -> None:
+        """Print parts in lines of at most :data:`WIDTH` columns, or as many as there are.
+
+        Args:
+            parts: what is printed.
+            indent: columns that all lines but the first begin with.
+        """
+        width = min(self.width, WIDTH)
+        for number, each in enumerate(line(*parts).wrap(self, width - indent)):
+            each.rstrip()
+            self.print(Text(" " * indent if number else "").append_text(each), soft_wrap=True)
 
     def emit(self, text: str) -> None:
         """Write a text for a program, or a file's, as it is: no width, no style."""

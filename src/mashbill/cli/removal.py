@@ -19,7 +19,8 @@ from mashbill.cli.options import (
     out,
     print_json,
 )
-from mashbill.cli.show import print_affected, print_plan, print_rebuild
+from mashbill.cli.show import print_affected, print_rebuild
+from mashbill.cli.show_plan import print_plan
 from mashbill.core.errors import InputError
 from mashbill.lineage.whatif.removal import Selector
 

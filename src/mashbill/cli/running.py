@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mashbill.cli.decided import print_decided
 from mashbill.cli.ending import STOPPED
 from mashbill.cli.opening import workspace
 from mashbill.cli.options import (
@@ -29,11 +28,11 @@ from mashbill.cli.options import (
     parse_day,
     print_json,
 )
-from mashbill.cli.show import print_plan, print_spend, print_verdicts
-from mashbill.cli.show_evaluation import print_evaluations
-from mashbill.cli.show_judges import judged_json, print_judged
-from mashbill.cli.show_rewards import print_rewards, rewards_json
-from mashbill.cli.show_training import print_training
+from mashbill.cli.show import print_spend
+from mashbill.cli.show_judges import judged_json
+from mashbill.cli.show_plan import print_plan, print_terms
+from mashbill.cli.show_ran import print_all, print_ran
+from mashbill.cli.show_rewards import rewards_json
 from mashbill.client.budget import Caps
 from mashbill.core.errors import InputError, MashbillError
 from mashbill.core.launched import launched
@@ -110,15 +109,15 @@ def plan(
     _warn(planned.warnings)
     absent = lacking(planned.plan)
     if absent is not None:
-        err.say(("not installed", "red"), f" {absent}")
+        err.fit(("not installed", "red"), f" {absent}")
     for finding in prompt_findings(planned.plan.recipe):
-        err.say(("a run will refuse", "red"), f" {finding}")
-    print_decided(planned.decision)
+        err.fit(("a run will refuse", "red"), f" {finding}")
+    print_terms(planned.decision)
 
 
 def _warn(found: Iterable[Foreseen]) -> None:
     for item in found:
-        err.say(("warning:", "yellow"), f" {plain(str(item), _WARNING)}")
+        err.fit(("warning:", "yellow"), f" {plain(str(item), _WARNING)}")
 
 
 @app.command()
@@ -195,6 +194,9 @@ def run(
     ] = None,
     teacher: Annotated[str | None, typer.Option(hidden=True)] = None,
     bump: BumpOption = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="End with every table, and not with ten lines.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a recipe; what is done already is left as it is. Ends with a report."""
@@ -221,7 +223,7 @@ def run(
     planned = space.plan(recipe, allow=allow or (), terms=terms or (), rules=rules or ())
     if not as_json:
         _warn(planned.warnings)
-    display = Quiet() if as_json else display_for(out)
+    display, ended = Quiet() if as_json else display_for(out), False
     try:
         ran = space.run(
             planned,
@@ -242,6 +244,7 @@ def run(
             from mashbill.train.process_worker import dismiss
 
             dismiss(place)
+        ended = True
     except KeyboardInterrupt:
         err.say(STOPPED)
         raise typer.Exit(130) from None
@@ -257,11 +260,8 @@ def run(
             )
         raise
     finally:
-        if not as_json:  # what was spent is told of a run that stopped, too
+        if not as_json and not ended:  # what was spent is told of a run that stopped, too
             print_spend(display.spend)
-    evaluations = {
-        name: one for name, one in ran.evaluations.items() if as_json or not ran.is_of_arms(name)
-    }
     if as_json:
         told = {item.name: item.contradiction for item in space}
         print_json(
@@ -269,8 +269,8 @@ def run(
                 "stages": [_stage_json(item, told, display, ran.curves(item)) for item in ran.done],
                 "warnings": [item.as_json() for item in planned.warnings],
                 "services": display.spend.as_json(),
-                "evaluation": next((one.measures for one in evaluations.values()), None),
-                "evaluations": {name: one.measures for name, one in evaluations.items()},
+                "evaluation": next((one.measures for one in ran.evaluations.values()), None),
+                "evaluations": {name: one.measures for name, one in ran.evaluations.items()},
                 "arms": ran.arms and ran.arms.as_json(),
                 "rewards": rewards_json(ran.rewards),
                 "judges": judged_json([item.manifest for item in ran.done]),
@@ -279,18 +279,10 @@ def run(
             }
         )
         return
-    out.print()
-    print_training(ran)
-    print_rewards(ran.rewards)
-    print_judged([item.manifest for item in ran.done])
-    if evaluations or ran.arms is None:
-        print_evaluations(evaluations)
-    if ran.arms is not None:
-        from mashbill.cli.show_compared import print_compared
-
-        print_compared(ran.arms)
-    print_verdicts(list(ran.verdicts), str(ran.result.ref))
-    out.say(f"Report: {ran.report}")
+    if full:
+        print_all(ran, display.spend)
+    else:
+        print_ran(ran, planned, display.spend)
 
 
 def _stage_json(

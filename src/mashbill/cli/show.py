@@ -1,4 +1,4 @@
-"""Printing for people: plans, bills, verdicts, traces, what is affected."""
+"""Printing for people: bills, verdicts, traces, what is affected."""
 
 from __future__ import annotations
 
@@ -9,22 +9,17 @@ from rich.tree import Tree
 from mashbill.cli.options import out
 from mashbill.cli.printing import line as one_line
 from mashbill.cli.printing import stacked, table
-from mashbill.cli.show_arms import grouped, named_alike, print_arms
-from mashbill.core.plain import listed
 from mashbill.lineage.bills.bill import Line, summarised
 from mashbill.lineage.bills.summary import told_of
 from mashbill.lineage.bills.telling import counted, licence_words
 from mashbill.lineage.bills.text import conclusion_text, path_text, share_text
-from mashbill.teachers.projection import Projection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.text import Text
 
-    from mashbill import plan as planning
     from mashbill.core.marks import Contradiction
-    from mashbill.core.recipe import Recipe
     from mashbill.lineage.bills.bill import Coverage
     from mashbill.lineage.bills.definitions import Verdict
     from mashbill.lineage.evidence.hop import Hop
@@ -34,132 +29,7 @@ if TYPE_CHECKING:
     from mashbill.workspace.billed import Billed, Difference
 
 
-_COLUMNS = 12  # columns of a file that a terminal shows
 _UNKNOWN = 12  # unknowns that a terminal shows
-
-
-def print_plan(made: planning.Plan, *, whole: bool = False) -> None:
-    """Print a plan's stages, totals and verdicts.
-
-    Args:
-        made: the plan.
-        whole: a line for each arm and seed of a stage, and not one for all.
-    """
-    recipe: Recipe = made.recipe
-    listing = table(
-        "stage", "kind", "rows", "seconds", "calls", "price", "puts on the bill",
-        title=f"{recipe.recipe.name}: {recipe.recipe.title}",
-    )  # fmt: skip
-    for column in listing.columns[2:5]:
-        column.justify = "right"
-    names = {} if whole else named_alike(recipe)
-    for group in grouped(made, whole=whole):
-        stages = group.stages
-        listing.add_row(
-            group.name,
-            listed(list(dict.fromkeys(stage.spec.kind for stage in stages))),
-            _span(stages),
-            group.seconds,
-            *_asked(group.projected),
-            stacked(dict.fromkeys(line for stage in stages for line in _adds(stage, names))),
-        )
-    out.print(listing)
-    print_arms(made.recipe)
-    for stage in made.stages:
-        if stage.anew:
-            line = f"{stage.ref} is made anew: what is there {stage.anew}."
-            out.say(line)
-    for one in made.given.values():
-        if one.told:
-            out.say(f"{one.told}.")
-    for stage in made.stages:
-        if stage.seen is not None:
-            columns = ", ".join(repr(name) for name in stage.seen.columns[:_COLUMNS])
-            more = len(stage.seen.columns) - _COLUMNS
-            line = f"{stage.name} reads the columns {columns}{f' and {more} more' * (more > 0)}."
-            out.say(line)
-    doubts = [(names.get(s.name, s.name), doubt) for s in made.stages for doubt in s.doubts]
-    for name, doubt in dict.fromkeys(doubts):
-        out.say(("warning:", "yellow"), f" stages.{name}: {doubt}.")
-    lacking = dict.fromkeys(name for stage in made.stages for name in stage.undeclared)
-    if lacking:
-        out.say(
-            f"Who wrote {', '.join(lacking)} is not declared: say it under [origins]; until "
-            "then it is told as not recorded."
-        )
-    for stage in made.stages:
-        if stage.told is not None:
-            out.say(("contradicted:", "yellow"), f" {stage.name} is {stage.told.says}.")
-    for line in _totals([stage for stage in made.stages if stage.status != "done"], names):
-        out.say(line)
-    print_verdicts(made.verdicts(), f"{made.result}, if this plan is run")
-
-
-def _span(stages: Sequence[planning.PlannedStage]) -> str:
-    """Say how many rows stages have, or will have: each of them, or from the least to the most."""
-    said = list(dict.fromkeys(_rows(one) for one in sorted(stages, key=lambda s: s.rows or 0)))
-    return said[0] if len(said) == 1 else f"{said[0] or '?'} to {said[-1]}"
-
-
-def _rows(stage: planning.PlannedStage) -> str:
-    """Say how many rows a stage has, or will have."""
-    about = "about " if stage.seen is not None and not stage.seen.is_exact else ""
-    return f"{about}{stage.rows:,}" if stage.rows else ""
-
-
-def _adds(stage: planning.PlannedStage, names: Mapping[str, str]) -> list[str]:
-    """Say what a stage puts on the bill: a model or teacher of the recipe has its own line."""
-    lines = [
-        f"{source.title} ({source.kind}, {source.route}) as {role}: {channel}"
-        for source, channel, role in stage.adds
-    ]
-    lines += [
-        f"{names.get(use.name, use.name)}: {use.channel.value}"
-        for use in stage.job.uses
-        if use.role in {"actor", "base"} and use.is_artifact
-    ]
-    return lines
-
-
-def _asked(projected: Projection | None) -> tuple[str, str]:
-    """Say how many calls a stage needs, and their price, for two columns."""
-    if projected is None:
-        return "?", "?"
-    if not projected.once:
-        return "", ""
-    least, most = projected.least.calls, projected.most
-    calls = f"{least:,}"
-    if most is None or most.calls != least:
-        calls += f" to {most.calls:,}" if most is not None else " or more"
-    return calls, projected.price
-
-
-def _totals(todo: list[planning.PlannedStage], names: Mapping[str, str]) -> list[str]:
-    """Say what is left to do in time, calls and money, and what of it is not known."""
-    unsaid = [stage.name for stage in todo if stage.seconds is None]
-    uncounted = dict.fromkeys(names.get(s.name, s.name) for s in todo if s.projected is None)
-    told = dict.fromkeys(names.get(name, name) for name in unsaid)
-    parts = [f"Time not known: {', '.join(told)}"] if unsaid else []
-    if len(unsaid) < len(todo):
-        seconds = sum(stage.seconds or 0 for stage in todo)
-        time = f"about {seconds:,.0f} s on two cores" if seconds >= 1 else "less than a second"
-        parts.append(f"all other stages: {time}" if unsaid else time[0].upper() + time[1:])
-    projected = sum((stage.projected for stage in todo if stage.projected), Projection())
-    most = projected.most
-    tokens = f"{projected.least.tokens_in:,}" + (f" to {most.tokens_in:,}" if most else " or more")
-    reading = f", about {tokens} tokens to read" if projected.least.calls else ""
-    parts.append(f"teachers: {projected.calls}{reading}, {projected.price}")
-    if uncounted:
-        parts.append(f"and those of {', '.join(uncounted)}, not known before the data is read")
-    lines = ["; ".join(parts) + "."]
-    if projected.lacks:
-        lines.append(f"No price is known here: {projected.lacks}.")
-    if projected.least.calls:
-        lines.append(
-            "At least: each row is asked about and no answer asked for again. What falls out, and "
-            "what the journal holds, comes off."
-        )
-    return lines
 
 
 def print_spend(spend: Spend) -> None:

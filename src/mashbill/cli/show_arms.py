@@ -95,7 +95,7 @@ def print_arms(recipe: Recipe) -> None:
     named = [name for name in arms.names if name]
     parts = [counted(len(named), "arm")] if named else []
     parts += [f"{counted(len(seeds), 'seed')} ({listed(seeds, 12)})"] if seeds else []
-    out.say(f"{' times '.join(parts)}; {len(arms.apart):,} stages are made apart, "
+    out.fit(f"{' times '.join(parts)}; {len(arms.apart):,} stages are made apart, "
             f"{len(recipe.stages) - len(arms.apart):,} once for all.")  # fmt: skip
     for name in named[:_SHOWN]:
         sets = arms.sets.get(name, {})
@@ -103,12 +103,12 @@ def print_arms(recipe: Recipe) -> None:
             f"without {key}" if value is False and "." not in key else f"{key} = {_value(value)}"
             for key, value in sets.items()
         )
-        out.say(f"{name}: {told or 'as the recipe is written'}")
+        out.fit(f"{name}: {told or 'as the recipe is written'}")
     if len(named) > _SHOWN:
-        out.say(f"and {len(named) - _SHOWN:,} more arms, told by --json")
+        out.fit(f"and {len(named) - _SHOWN:,} more arms, told by --json")
     base = arms.stages.get(recipe.result)
     if base is not None:
-        out.say(f"Bill and verdicts are about {recipe.result}, one of those of {base}.")
+        out.fit(f"Bill and verdicts are about {recipe.result}, one of those of {base}.")
 
 
 def _value(value: object) -> str:
