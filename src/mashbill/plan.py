@@ -262,9 +262,9 @@ def build(
     drifted = Drifted(recipe.arms.stages if recipe.arms else None)
     given = all_given(recipe, store)
     digests |= {address: found.manifest.digest for address, found in given.items()}
-    for address in recipe.given:
+    for address, one in recipe.given.items():
         found = given.get(address)
-        tables[address] = unmade[address] = unknown_given(address) if found is None else found.table
+        tables[address] = unmade[address] = unknown_given(one) if found is None else found.table
     for name, spec in recipe.stages.items():
         unmade[name] = tables[name] = preview(recipe, name, unmade)
         job = Job.of(recipe, name).given(digests)
@@ -312,7 +312,8 @@ def _check_bases(recipe: Recipe, stages: Sequence[PlannedStage], cache: Path) ->
         InputError: naming the base.
     """
     for stage in stages:
-        for name, model in recipe.bases(stage.name).items() if stage.status == "to do" else ():
+        reads = stage.status == "to do" and stage.spec.reads_bases(recipe.folder)
+        for name, model in recipe.bases(stage.name).items() if reads else ():
             if isinstance(model, Outside):
                 check_at_hand(name, model, recipe.folder, cache)
 

@@ -31,12 +31,15 @@ MarkKind = Literal[
     "address",
     "licence",
     "words",
+    "claim",
+    "weights",
 ]
 """our receipts in the rows; a column of a name and a kind that we write; our files beside them; a
 column that says who wrote a row; a column of names of models; ids that an API of models gives to
 its answers; texts of this store, and parts of such texts; answers in its journal, and parts;
 a public dataset's address; a column of stricter licences than the one declared; words that
-teachers are asked by"""
+teachers are asked by; what a model's own files name as what it was made of; weights that are not
+those of the end of its training"""
 
 CONTRADICTED = "contradicted"
 """fact of a commit's entry that holds a :class:`Contradiction`"""
@@ -93,6 +96,10 @@ class Mark:
                 return f"{self.where} holds words of {names}, which this store has as theirs"
             case "address":
                 return f"{self.where} is a public dataset, which {names} wrote"
+            case "claim":
+                return f"{self.where} names {names}"
+            case "weights":
+                return f"{self.where} is not as {names} has it at the end of training"
 
     def facts(self) -> dict[str, Any]:
         """Return it for the ledger and for a program."""

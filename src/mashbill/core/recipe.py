@@ -16,7 +16,7 @@ from mashbill.core.canonical import digest_file
 from mashbill.core.errors import RecipeError
 from mashbill.core.file_origins import ORIGINS, FileOrigin, undeclared_files
 from mashbill.core.folder import RecipeFolder
-from mashbill.core.given import Given, is_address
+from mashbill.core.given import TRAINED, Given, is_address
 from mashbill.core.recipe_tables import base_table, read_table, spec_table, written
 from mashbill.core.references import check_all
 from mashbill.core.stage import StageSpec
@@ -121,6 +121,13 @@ class Recipe(BaseModel):
             if is_address(one.made_by)
         ]
         used = {use.name for stage in self.stages for use in self.uses(stage) if use.is_artifact}
+        told += [
+            Given(ArtifactRef.parse(use.name), f"stages.{stage}.inputs", kind="dataset")
+            for stage, spec in self.stages.items()
+            if spec.kind == TRAINED
+            for use in self.uses(stage)
+            if use.role == "trained-on" and is_address(use.name)
+        ]
         found: dict[str, Given] = {}
         for one in told:
             if str(one.ref) in used:

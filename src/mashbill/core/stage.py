@@ -326,6 +326,15 @@ class StageSpec(Literals):
         """Return files that come with the package whose bytes are part of the identity, by name."""
         return {}
 
+    def reads_bases(self, folder: Path) -> bool:
+        """Return whether the weights of its bases are read, and not only named.
+
+        Args:
+            folder: that of the recipe.
+        """
+        del folder
+        return True
+
     def check(self, folder: Path) -> None:
         """Raise RecipeError if the files beside the recipe cannot serve; nothing has run yet."""
         del folder

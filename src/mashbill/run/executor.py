@@ -35,6 +35,7 @@ from mashbill.run.opening import Opening
 from mashbill.run.permission import Permit
 from mashbill.run.services import Asking, remote_teachers
 from mashbill.run.sessions import Sessions, Told
+from mashbill.run.taken_model import claimed
 from mashbill.run.taking_in import check_bases, take_given
 from mashbill.run.task import Task
 from mashbill.run.trained import make_model
@@ -43,6 +44,7 @@ from mashbill.stages.marks.index import held
 from mashbill.stages.marks.looking import Looking
 from mashbill.stages.marks.prompt_words import words_contradicted
 from mashbill.teachers.projection import project
+from mashbill.train.trained import TrainedSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -290,6 +292,7 @@ class _Runner:
             spec=stage.spec,
             fingerprint=asked,
             tables=self._tables,
+            made=self._manifests,
             journal=self._journal,
             context=context,
             goes_ahead=self._sessions.goes_ahead(job),
@@ -354,6 +357,9 @@ class _Runner:
         self, stage: PlannedStage, manifest: Manifest, looking: Looking | None
     ) -> dict[str, Any]:
         """Return what speaks against the origin of an artifact, for the entry of its commit."""
+        if isinstance(stage.spec, TrainedSpec):
+            told = claimed(self._store, self._recipe, stage.name, manifest)
+            return {} if told is None else {CONTRADICTED: told.as_json()}
         if looking is None:
             cache = self._execution.cache
             words = words_contradicted(self._recipe, stage.name, self._store, cache)

@@ -53,7 +53,8 @@ def check_bases(plan: Plan, cache: Path) -> None:
     """
     recipe, seen = plan.recipe, set()
     for stage in plan.stages:
-        for name, model in recipe.bases(stage.name).items() if stage.status != "done" else ():
+        reads = stage.status != "done" and stage.spec.reads_bases(recipe.folder)
+        for name, model in recipe.bases(stage.name).items() if reads else ():
             if isinstance(model, Outside) and name not in seen:
                 seen.add(name)
                 weights_of(name, model, recipe.folder, cache)

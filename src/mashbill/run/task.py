@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mashbill.lineage.circuit.nodes import NodeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from mashbill.calls.journal import Journal
-    from mashbill.core.artifact import ArtifactRef
+    from mashbill.core.artifact import ArtifactRef, Manifest
     from mashbill.core.recipe import Recipe
     from mashbill.core.stage import StageContext, StageSpec
     from mashbill.core.store import Store
@@ -43,5 +43,7 @@ class Task:
     many are asked for at once"""
     interrupt: Callable[[], None] = lambda: None
     """lets nothing more be asked of services"""
+    made: Mapping[str, Manifest] = field(default_factory=dict)
+    """what was made so far, by stage, and what is taken by its address"""
     opening: Opening | None = None
     """looks at the first answers of a service before the rest is bought"""

@@ -9,19 +9,21 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mashbill.core.artifact import FileDigest
-from mashbill.core.canonical import digest, digest_file
+from mashbill.core.canonical import digest
 from mashbill.core.curves import CURVES
 from mashbill.core.errors import StoreError
 from mashbill.core.learning import Learned, RowSizes, learned_table, set_by_trainer, weigh
 from mashbill.core.record import BILL
 from mashbill.core.samples import SAMPLES, measured
-from mashbill.core.store import LEARNED, publish
+from mashbill.core.store import LEARNED
 from mashbill.core.weights import weighed, words_of
 from mashbill.lineage.circuit.composer import close_model
 from mashbill.lineage.circuit.declared import learned_beside
-from mashbill.run.artifact import committed_shards, write_nodes
+from mashbill.run.artifact import write_nodes
 from mashbill.run.reloading import check_written
 from mashbill.run.shards import write_parquet
+from mashbill.run.taken_model import kept_files, take_model
+from mashbill.train.trained import TrainedSpec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,17 +39,14 @@ def make_model(task: Task) -> dict[str, Any]:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     task.spec.train(task.context, scratch)
+    if isinstance(task.spec, TrainedSpec):
+        return take_model(task, task.spec, scratch)
     check_written(task, scratch)
     task.context.curves.end()
     if task.context.samples:
         task.context.measures[SAMPLES] = measured(task.context.samples)
     _write_curves(task, scratch)
-    folder = task.store.folder("model", task.ref)
-    committed_shards(task)
-    files = []
-    for path in sorted(scratch.iterdir()):
-        files.append(FileDigest(file=path.name, sha256=digest_file(path)))
-        publish(path, folder / path.name)
+    folder, files = kept_files(task, scratch)
     learned = _learned(task)
     found = weigh(learned, {name: _weighed_rows(task, name) for name in learned})
     members = [
@@ -62,7 +61,7 @@ def make_model(task: Task) -> dict[str, Any]:
     said = learned_table({refs[name]: each for name, each in learned.items()})
     return {
         "kind": "model",
-        "files": tuple(files),
+        "files": files,
         "tokens": found.tokens,
         "token_unit": found.unit,
         "learned": FileDigest(file=LEARNED, sha256=write_parquet(said, folder / LEARNED)),

@@ -17,6 +17,7 @@ from mashbill.core.errors import RecipeError, StoreError
 from mashbill.core.given import TAKEN_IN
 from mashbill.core.marks import CONTRADICTED, Contradiction
 from mashbill.core.parsing import foreign
+from mashbill.core.source import Source
 from mashbill.lineage.circuit.nodes import CONTENT, NodeTable, check_body, parts_of, source_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from mashbill.core.artifact import Manifest
     from mashbill.core.ledger import Entry
-    from mashbill.core.source import Source
     from mashbill.core.store import Store
 
 _LONGEST = 1_000  # characters of the sentence that goes with a source
@@ -122,7 +122,8 @@ def beside(table: NodeTable, told: Iterable[Contradiction]) -> NodeTable:
 
 
 def _is_leaf(table: NodeTable, name: str) -> bool:
-    return name in table.bodies and table.bodies[name]["type"] == "source"
+    """Return whether a table has what a contradiction is about: a source, or a model's node."""
+    return name in table.bodies and table.bodies[name]["type"] in {"source", "model"}
 
 
 def _apart(
@@ -166,8 +167,11 @@ def _exchanged(
     """Return the bodies that stand for a contradicted leaf.
 
     What is behind every row is a part of it; of what is behind some rows it is not known which,
-    so it stands in a mixture whose weights are not known: a share between nothing and all.
+    so it stands in a mixture whose weights are not known: a share between nothing and all. A model
+    that others trained rests on what its files claim, too, in parts that are not known.
     """
+    if body["type"] == "model":
+        return _claimed(body, leaf, one, called)
     own = {"type": "source", **unknown_source(source_of(body), one).model_dump(mode="json")}
     name = digest(own)
     told = [(how, called.get(node, node), whole) for how, node, whole in one.parts]
@@ -191,6 +195,19 @@ def _exchanged(
         parts.append([CONTENT, key])
     found[leaf] = {"type": "made", "parts": [list(part) for part in parts]}
     return found
+
+
+def _claimed(
+    body: dict[str, Any], leaf: str, one: Contradiction, called: dict[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return the bodies that stand for a model whose files claim else than is said of it."""
+    artifact = str(body["artifact"])
+    source = Source(name=artifact, what="model", kind="unknown", route="training elsewhere")
+    own = {"type": "source", **unknown_source(source, one).model_dump(mode="json")}
+    name = digest(own)
+    parts = [(how, called.get(node, node)) for how, node, _ in one.parts]
+    more = [[how, node, None] for how, node in [(CONTENT, name), *parts]]
+    return {name: own, leaf: {**body, "members": [*body["members"], *more]}}
 
 
 def unknown_source(source: Source, one: Contradiction) -> Source:

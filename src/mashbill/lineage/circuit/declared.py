@@ -6,7 +6,7 @@ there once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,10 +16,25 @@ from mashbill.lineage.circuit.composer import Actor, Composer, close_dataset, cl
 from mashbill.lineage.circuit.nodes import reachable, source_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mashbill.core.recipe import Recipe
     from mashbill.core.source import Source
     from mashbill.core.stage import Uses
     from mashbill.lineage.circuit.nodes import NodeTable
+
+
+@runtime_checkable
+class LearnedOutside(Protocol):
+    """A stage whose model learned from what is in no store that it is run in."""
+
+    def learned_outside(self, folder: Path) -> tuple[Actor, ...]:
+        """Return what that is.
+
+        Args:
+            folder: the recipe's.
+        """
+        ...
 
 
 def preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTable:
@@ -32,7 +47,10 @@ def preview(recipe: Recipe, name: str, tables: dict[str, NodeTable]) -> NodeTabl
             for use in spec.uses()
             if use.role == "trained-on"
         ]
-        return close_model(ref, "planned", learned, learned_beside(recipe, name, tables))
+        beside = learned_beside(recipe, name, tables)
+        if isinstance(spec, LearnedOutside):
+            beside = [*spec.learned_outside(recipe.folder), *beside]
+        return close_model(ref, "planned", learned, beside)
     composer = row_nodes(recipe, name, tables)
     inputs = [tables[use.name] for use in spec.uses() if use.role == "rows"]
     nodes = [(table, node) for table in inputs for node in table.numbered]

@@ -19,6 +19,7 @@ from mashbill.lineage.evidence.asked import strange_students
 from mashbill.lineage.evidence.bases import strange_bases
 from mashbill.lineage.evidence.made import Made
 from mashbill.lineage.evidence.recomposing import Composed, recompose_dataset, recompose_model
+from mashbill.lineage.evidence.said import is_said
 from mashbill.lineage.evidence.taken_in import strange_taking_in
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from mashbill.lineage.circuit.nodes import NodeTable
     from mashbill.lineage.evidence.made import Rows
 
-_REFERENCES = ("input", "inputs", "model", "models", "by", "base", "systems", "candidates")
+_REFERENCES = (
+    "input", "inputs", "model", "models", "by", "base", "parents", "systems", "candidates"
+)  # fmt: skip
 """keys of literals that name stages, in the stages that mashbill brings"""
 _WORDS = {"by": {"rule"}}
 """what such a key may say that is no stage, though one may be called so"""
@@ -104,7 +107,8 @@ class Derivations:
                 "from was taken out"
             )
         # What a trainer counted is in learned.parquet, by which a model is weighed again.
-        if manifest.token_unit != TOKEN_UNIT and manifest.learned is None:
+        is_counted = manifest.learned is not None or is_said(manifest)
+        if manifest.token_unit != TOKEN_UNIT and not is_counted:
             yield f"counts its size in {manifest.token_unit:.40}, where {TOKEN_UNIT} are counted"
         inputs = [item for item in manifest.inputs if item.is_artifact]
         asked = fingerprint(
@@ -230,7 +234,8 @@ def _not_said(manifest: Manifest) -> Iterator[str]:
             yield f"gives another digest of its {item.role} {item.name} than that of its source"
         elif item.source.title != item.name:
             yield f"names its {item.role} {item.name}, and its source {item.source.title}"
-    if manifest.learned is None and any(item.role == "trained-on" for item in manifest.inputs):
+    learned = any(item.role == "trained-on" for item in manifest.inputs)
+    if manifest.learned is None and learned and not is_said(manifest):
         yield (
             "does not say how often each row was learned from, as every release since 0.2 does: it "
             "was taken out"

@@ -21,6 +21,7 @@ from mashbill.core.learning import Learned, RowSizes, weigh
 from mashbill.lineage.bills.telling import amount
 from mashbill.lineage.circuit.composer import Actor, Composer, close_model
 from mashbill.lineage.circuit.nodes import NodeTable, parts_of, reachable, source_of
+from mashbill.lineage.evidence.said import is_said, recompose_said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -272,6 +273,8 @@ def recompose_model(
     if absent:
         found.not_derived.append(f"{absent[0]}, which it was made of, cannot be read here")
         return found
+    if is_said(manifest):
+        return Composed(*recompose_said(manifest, table, inputs))
     data = [item for item in manifest.inputs if item.role == "trained-on"]
     strange = sorted((learned or {}).keys() - {item.name for item in data})
     if strange:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mashbill.core import registry
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.checkpoint import lines_of
@@ -91,12 +93,13 @@ def all_given(recipe: Recipe, own: Store | None) -> dict[str, AtHand]:
     return {name: one for name, one in found if one is not None}
 
 
-def unknown_given(address: str) -> NodeTable:
+def unknown_given(given: Given) -> NodeTable:
     """Return the nodes of an artifact of which nothing is known, for a plan without a store."""
-    table = NodeTable()
-    table.root = table.add_source(
-        Source(name=address, what="model", kind="unknown", route="artifact")
-    )
+    table, kind = NodeTable(), given.kind
+    name = str(given.ref)
+    table.root = table.add_source(Source(name=name, what=kind, kind="unknown", route="artifact"))
+    if kind == "dataset":
+        table.count(np.array([table.number(table.root)]), np.ones(1, np.int64))
     return table
 
 
@@ -109,7 +112,7 @@ def find_given(given: Given, own: Store | None, folder: Path) -> AtHand | None:
         folder: the recipe's, from which the other store's path starts.
 
     Raises:
-        InputError: if it is not there, is not a model, or is not the one that is meant.
+        InputError: if it is not there, is no such kind, or is not the one that is meant.
         StoreError: if what is there is not as it was committed.
     """
     here = own.get(given.ref) if own is not None else None
@@ -175,16 +178,19 @@ def _absent(given: Given, store: Store) -> str:
     if versions:
         there = ", ".join(versions[-_SHOWN:])
         return f"{where}; it has {there}: correct the version"
-    models = [str(m.ref) for m in store.manifests() if m.kind == "model"]
-    told = near(str(given.ref), models) or f"; its models are: {', '.join(models[-_SHOWN:])}"
-    return f"{where}{told if models else '; it has no models'}"
+    what = f"{given.kind}s"
+    refs_of_kind = [str(m.ref) for m in store.manifests() if m.kind == given.kind]
+    if not refs_of_kind:
+        return f"{where}; it has no {what}"
+    listed = ", ".join(refs_of_kind[-_SHOWN:])
+    return f"{where}{near(str(given.ref), refs_of_kind) or f'; its {what} are: {listed}'}"
 
 
 def _check(given: Given, manifest: Manifest, store: Store) -> None:
     """Check that an artifact is a model, that which is pinned, and that it does what is wanted."""
     where = f"{given.key} = {str(given.ref)!r}"
-    if manifest.kind != "model":
-        msg = f"{where}: it is a {manifest.kind} of {store.root}, and a model is needed"
+    if manifest.kind != given.kind:
+        msg = f"{where}: it is a {manifest.kind} of {store.root}, and a {given.kind} is needed"
         raise InputError(msg)
     if given.sha256 and manifest.digest != given.sha256:
         msg = (
