@@ -59,7 +59,7 @@ class DecidingAgain:
         if not stage.spec.uses() or named == self._read:
             return []
         self._read = named
-        known: dict[str, NodeTable] = {}
+        known = {address: tables[address] for address in plan.given if address in tables}
         for name in plan.recipe.stages:
             known[name] = tables[name] if name in tables else preview(plan.recipe, name, known)
         plan = replace(plan, tables=known, supposed=known)
