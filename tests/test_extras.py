@@ -141,6 +141,11 @@ inputs = ["texts"]
 base = "small"
 teacher = "t"
 live = true
+
+[stages.taken]
+kind = "trained"
+folder = "elsewhere"
+inputs = ["texts"]
 """
 HALVES = """
 [stages.half]
@@ -173,6 +178,8 @@ def recipes(folder):
     folder.mkdir()
     (folder / "texts.jsonl").write_text("".join(f"{row}\n".replace("'", '"') for row in ROWS))
     (folder / "ask.txt").write_text("Text: {{ text }} ->\n")
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "model.safetensors").write_bytes(b"weights")
     found = {
         f"teacher {kind}": (table + CORPUS + LABEL, {extra} - {""})
         for kind, (table, extra) in TEACHERS.items()

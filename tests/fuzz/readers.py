@@ -23,6 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fuzz.mutations import OF_BYTES, OF_JSON, OF_TEXT, another_word
 
+from mashbill.core.canonical import digest_bytes
+
 HERE = Path(__file__).parent
 DATA = HERE.parent / "policy" / "data"
 RECIPES = HERE.parents[1] / "recipes"
@@ -324,6 +326,64 @@ def _told_in(path):
     from mashbill.models import own_artifacts
 
     return own_artifacts._told_in(path)
+
+
+def _record(path):
+    from mashbill.core.training_record import read_record
+
+    read_record(path, path.name)
+
+
+def _published_bill(path):
+    from mashbill.core.canonical import digest_file
+    from mashbill.lineage.bills.bill import bill
+    from mashbill.train.outside_data import published
+
+    # Whoever writes the bill writes its digest, too.
+    (path.parent / "SHA256SUMS").write_text(f"{digest_file(path)}  bill.json\n")
+    found = published(path.parent, "pub")
+    for one in found.origins:
+        bill(found.table, one.node)
+
+
+def _published_sums(path):
+    from mashbill.train import outside_data
+
+    (path.parent / "bill.json").write_bytes(_BILL.encode())
+    outside_data.published(path.parent, "pub")
+    outside_data.check_published(path.parent, "pub")
+
+
+def _claims_of_a_model(path):
+    from mashbill.stages.marks import claims
+
+    claims.claims_of(path.parent)
+
+
+_BILL = json.dumps(
+    {
+        "artifact": "a@1",
+        "digest": "00" * 32,
+        "verdicts": [],
+        "bill": [
+            {
+                "source": {"name": "m", "what": "model", "kind": "closed-api", "route": "api:x"},
+                "channels": ["judgement", "prompt"], "share": share, "records": 3, "depth": depth,
+            }
+            for share, depth in (([1.0, 1.0], 2), ([0.0, 0.5], 1))
+        ],
+    }
+)  # fmt: skip
+_RECORD = json.dumps(
+    {
+        "format": 1,
+        "trainer": {"name": "trl", "version": "1"},
+        "base": {"name": "o/n", "revision": "main"},
+        "steps": 4, "epochs": 2.0, "tokens": 9, "counted": "all", "method": "full",
+        "datasets": [{"sums": "00" * 32, "artifact": "a@1", "rows": 3, "parts": {"x": 4}}],
+        "weights": {"model.safetensors": "00" * 32},
+    }
+)  # fmt: skip
 
 
 def _gguf_valid(_kept):
@@ -707,6 +767,19 @@ READERS = (
     Reader("a card beside weights", ("models.own_artifacts:_told_in",),
            _text("---\nx-mashbill: {artifact: a@1}\n---\n"), _told_in, "README.md", OF_TEXT,
            refuses=False),
+    Reader("record of a training", ("core.training_record:read_record",), _text(_RECORD), _record,
+           "mashbill.json"),
+    Reader("bill of a published folder", ("train.outside_data:published",), _text(_BILL),
+           _published_bill, "bill.json"),
+    Reader("sums of a published folder", ("train.outside_data:_listed",),
+           _text(f"{digest_bytes(_BILL.encode())}  bill.json\n"), _published_sums, "SHA256SUMS",
+           OF_TEXT),
+    Reader("card of a model", ("stages.marks.claims:_of_cards",),
+           _text("---\nbase_model: [a/b]\ndatasets: c\nx-mashbill: {artifact: a@1}\n---\n"),
+           _claims_of_a_model, "README.md", OF_TEXT, refuses=False),
+    Reader("recipe of a merge", ("stages.marks.claims:_of_merges",),
+           _text("models:\n- {model: {model: {path: a/b}}}\nbase_model: c\n"),
+           _claims_of_a_model, "mergekit_config.yml", OF_TEXT, refuses=False),
     Reader("classifier's weights", ("models.linear:__init__",), lambda kept: kept.model, _linear,
            "weights.safetensors", OF_BYTES, _model_beside),
     Reader("a header of tensors", ("core.tensor_header:tensors_of",), lambda kept: kept.model,

@@ -1,4 +1,4 @@
-"""A model that was trained elsewhere, through the real runner: its bill, its word, and its audit."""
+"""A model trained elsewhere, through the real runner: its bill, its word, and its audit."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tests_trained import (
 )
 
 import mashbill as mb
+from mashbill.core.canonical import digest_file
 from mashbill.core.errors import DriftError, MashbillError
 from mashbill.core.said_learning import SAID
 from mashbill.core.store import Store
@@ -28,6 +29,7 @@ from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.contradicted import table_of, told_of
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.evidence.audit import Auditor
+from mashbill.run.rederiving import Rederiver
 
 WORD = "nothing of it is derived again"
 
@@ -317,8 +319,6 @@ def published(tmp_path, **stages):
 
 
 def test_a_published_folder_is_taken_by_its_bill_and_found_by_the_digest_of_its_sums(tmp_path):
-    from mashbill.core.canonical import digest_file
-
     first = published(tmp_path)
     sums = digest_file(tmp_path / "pub" / "SHA256SUMS")
     told = record(
@@ -499,3 +499,37 @@ def test_what_was_contradicted_is_told_of_what_rests_on_it(tmp_path):
     assert told_of(store, "second@1") is None
     titles = {line.source.title for line in bill(table_of(store, store.find("second")))}
     assert "student@1 (contradicted)" in titles
+
+
+def test_a_deep_audit_holds_what_is_said_to_recipe_and_record(tmp_path):
+    """Manifest and nodes are altered so that they agree, and signed for."""
+    store = take(
+        tmp_path,
+        MODEL.replace('base = "small"\n', ""),
+        record={**record(BOTH, epochs=2.0), "base": None},
+    )
+    assert Auditor(store.root, rederive=Rederiver(store)).run().holds
+    insider = Insider(store.root)
+    manifest = insider.manifest("student@1")
+    said = manifest["measures"][SAID]
+    for one, learned in zip(said["datasets"], manifest["learned_from"], strict=True):
+        one["epochs"] = 3.0
+        learned["seen"] += learned["tokens"]
+        learned["weight"] += learned["tokens"]
+    manifest["tokens"] = sum(one["seen"] for one in manifest["learned_from"])
+    table = NodeTable.of(store, store.find("student"))
+    body = table.bodies.pop(table.root)
+    members = [[how, node, seen * 3 // 2] for how, node, seen in body["members"]]
+    table.root = table.add({**body, "members": members})
+    path = insider.of("student@1") / "nodes.parquet"
+    path.write_bytes(table.to_parquet())
+    manifest |= {"nodes_digest": table.digest, "bill": table.root}
+    manifest["nodes"]["sha256"] = digest_file(path)
+    insider.put("student@1", manifest)
+    insider.sign()
+    altered = Store(store.root)
+    assert Auditor(altered.root).run().holds
+    found = Auditor(altered.root, rederive=Rederiver(altered)).run()
+    assert [one.what for one in found.findings] == [
+        "says else of its training than its recipe and its record do"
+    ]

@@ -66,6 +66,10 @@ class SaidDataset:
     """its origins, where it is no artifact of the store"""
     told: str = ""
     """on whose word these are"""
+    digest: str = ""
+    """of the content of one that is no artifact of the store, where that is known"""
+    sums: str = ""
+    """SHA-256 of its SHA256SUMS, if it is a published folder"""
 
     def as_json(self) -> dict[str, Any]:
         """Return it for a manifest."""
@@ -79,6 +83,8 @@ class SaidDataset:
             "parts": self.parts,
             "outside": outside and [[one.node, one.rows, one.words] for one in outside],
             "told": self.told,
+            "digest": self.digest,
+            "sums": self.sums,
         }
 
     @classmethod
@@ -108,6 +114,8 @@ class SaidDataset:
                 OriginSize(str(node), _count(rows), _count(words)) for node, rows, words in outside
             ),
             told=str(value["told"]),
+            digest=str(value["digest"]),
+            sums=str(value["sums"]),
         )
 
 

@@ -38,6 +38,8 @@ from mashbill.run.declaring import compare_declared
 from mashbill.run.measuring import add_measures, agree, left_out, settle_measures
 from mashbill.run.scoring_again import scores_again, verifier_of, verifiers_in
 from mashbill.run.slices import Place, Slice, context_of, slices
+from mashbill.run.taken_model import compare_said
+from mashbill.train.trained import TrainedSpec
 
 if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
@@ -76,6 +78,8 @@ class Rederiver:
             if spec is None:
                 return found
             compare_declared(spec, manifest, self.store, found)
+            if isinstance(spec, TrainedSpec):
+                compare_said(spec, manifest, self.store, found)
             if spec.output != "dataset":
                 found.not_derived.append("its training was not done again")
             elif any(use.is_teacher for use in spec.uses()):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mashbill.core.artifact import FileDigest
+from mashbill.core.artifact import ArtifactRef, FileDigest
 from mashbill.core.canonical import digest, digest_file
-from mashbill.core.store import publish
+from mashbill.core.errors import MashbillError
+from mashbill.core.said_learning import SAID, SaidDataset
+from mashbill.core.store import MANIFEST, publish
+from mashbill.core.training_record import RECORD
 from mashbill.lineage.circuit.declared import learned_beside
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.circuit.said_model import close_said, origins_of
 from mashbill.run.artifact import committed_shards, write_nodes
 from mashbill.stages.marks.claims import claims_contradicted
-from mashbill.train.said_by import names_of
+from mashbill.train.said_by import agreed, known_again, names_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from mashbill.core.marks import Contradiction
     from mashbill.core.recipe import Recipe
     from mashbill.core.store import Store
+    from mashbill.lineage.evidence.finding import Rederived
     from mashbill.run.task import Task
     from mashbill.train.trained import TrainedSpec
 
@@ -93,3 +97,36 @@ def claimed(store: Store, recipe: Recipe, name: str, manifest: Manifest) -> Cont
     }
     folder = store.folder("model", manifest.ref)
     return claims_contradicted(folder, manifest, NodeTable.of(store, manifest), names)
+
+
+def compare_said(spec: TrainedSpec, manifest: Manifest, store: Store, found: Rederived) -> None:
+    """Compare what a manifest says of a training with what its recipe and its record say."""
+    folder = store.folder("model", manifest.ref)
+    try:
+        told = [SaidDataset.read(one) for one in manifest.measures[SAID]["datasets"]]
+        by_name = {one.name: one for one in told}
+        outside = iter([one for one in told if one.outside is not None])
+        known = {}
+        for name in spec.inputs:
+            if spec.is_outside(name):
+                known[name] = known_again(next(outside), None)
+                continue
+            refs = (ArtifactRef.parse(i.name) for i in manifest.inputs if i.role == "trained-on")
+            ref = next(ref for ref in refs if name in (ref.name, str(ref)))
+            known[name] = known_again(by_name[str(ref)], store.get(ref))
+        record = folder / RECORD
+        wanted = agreed(spec, known, spec.counted_by(record, RECORD), RECORD)
+    except (KeyError, TypeError, ValueError, StopIteration, MashbillError) as error:
+        what = f"does not say of its training what its recipe and its record do: {error!s:.200}"
+        found.wrong.append((MANIFEST, what))
+        return
+    if list(wanted) != told or manifest.measures[SAID]["parents"] != _parents(spec, manifest):
+        what = "says else of its training than its recipe and its record do"
+        found.wrong.append((MANIFEST, what))
+
+
+def _parents(spec: TrainedSpec, manifest: Manifest) -> dict[str, float]:
+    """Return the part of each parent of a merge, by what the manifest calls it."""
+    parts = spec.parts()
+    names = [item.name for item in manifest.inputs if item.role == "base"]
+    return dict(zip(names, parts.values(), strict=True)) if parts else {}

@@ -43,6 +43,19 @@ class Known:
         return cls(data.name, data.digest, data.rows, data.sums, data.origins, data.told)
 
 
+def known_again(said: SaidDataset, manifest: Manifest | None) -> Known:
+    """Return one as it was when its model was taken in.
+
+    Args:
+        said: what was said of it then.
+        manifest: of the artifact that it is; None where it is none of the store.
+    """
+    if manifest is not None:
+        return known_of(manifest)
+    rows = said.outside[0].rows if said.outside and len(said.outside) == 1 else None
+    return Known(said.name, said.digest, rows, said.sums, said.outside, said.told)
+
+
 def known_of(manifest: Manifest) -> Known:
     """Return one that the store has."""
     return Known(str(manifest.ref), manifest.digest, manifest.rows)
@@ -103,6 +116,8 @@ def agreed(
                 parts=parts,
                 outside=one.origins,
                 told=one.told,
+                digest="" if one.origins is None else one.digest,
+                sums=one.sums,
             )
         )
     return tuple(found)

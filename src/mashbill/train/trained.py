@@ -260,6 +260,22 @@ class TrainedSpec(StageSpec):
                 )
                 raise RecipeError(msg)
 
+    def counted_by(self, path: Path, where: str) -> Record | None:
+        """Return the record that says what the model learned from; None where there is none.
+
+        What was made of weights alone may have that of the training before it beside it.
+
+        Args:
+            path: of the record.
+            where: what messages call it.
+
+        Raises:
+            InputError: if it is no such record.
+        """
+        if self.method in _FROM_WEIGHTS or not path.is_file():
+            return None
+        return read_record(path, where)
+
     def record(self, folder: Path) -> Record | None:
         """Return what the trainer left beside the model; None where it left nothing.
 
@@ -337,7 +353,7 @@ class TrainedSpec(StageSpec):
             for name in self.inputs
         }
         record, where = self.record(ctx.recipe_folder), f"{self.folder}/{RECORD}"
-        counts = record if self.method not in _FROM_WEIGHTS else None
+        counts = self.counted_by(ctx.recipe_folder / self.folder / RECORD, where)
         said = agreed(self, known, counts, where)
         if counts is not None:
             check_base(self.base, models, made, counts, where)
