@@ -157,7 +157,7 @@ def weigh_said(
     )
     is_counted = counted >= read
     chosen = tokens if is_counted else words
-    known = {name: each for name, each in chosen.items() if each is not None and sum(each)}
+    known = {name: each for name, each in chosen.items() if each is not None and any(each)}
     learned = {
         name: Learned(
             np.ones(len(each), np.int64),

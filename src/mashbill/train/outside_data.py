@@ -16,7 +16,7 @@ from mashbill.core.artifact import ArtifactRef
 from mashbill.core.canonical import digest_bytes, digest_file
 from mashbill.core.errors import InputError, StoreError
 from mashbill.core.given import Given
-from mashbill.core.parsing import foreign, json_object, read_bytes
+from mashbill.core.parsing import foreign, json_object, read_bytes, read_text
 from mashbill.core.said_learning import OriginSize
 from mashbill.core.source import Channel, Source
 from mashbill.lineage.circuit.contradicted import contradictions
@@ -124,9 +124,7 @@ def check_published(folder: Path, shown: str) -> None:
 
 def _listed(path: Path, shown: str) -> dict[str, str]:
     """Return file -> SHA-256 of ``SHA256SUMS``."""
-    text = read_bytes(path, most=_MOST_SUMS, shown=shown, error=InputError).decode(
-        "utf-8", "replace"
-    )
+    text = read_text(path, most=_MOST_SUMS, shown=shown, error=InputError)
     found = {}
     for number, line in enumerate(text.splitlines()[: _FILES + 1], 1):
         match = _SUM.fullmatch(line)
