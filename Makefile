@@ -9,7 +9,7 @@ TESTERS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 PEERS = benchmarks/.venv-peers/bin/python
 SOURCES = $(shell find src recipes -type f -not -name '*.pyc' 2>/dev/null) pyproject.toml README.md
 
-.PHONY: help dev setup demo recipes test slow peers clients check fix bench bench-conduct clean
+.PHONY: help dev setup demo recipes test slow peers clients trl check fix bench bench-conduct clean
 
 help:  ## this list
 	@sed -n -E 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -73,6 +73,17 @@ peers: $(VENV)/tested $(SUITE)  ## tests that want environments of others: lm-ev
 
 clients: $(VENV)/tested benchmarks/.venv-litellm/bin/python  ## the official clients of OpenAI and Anthropic, and LiteLLM's, through the gateway
 	MASHBILL_CLIENTS=$(CURDIR)/benchmarks/.venv-litellm/bin/python $(BIN)/python -m pytest -q -n 0 -m slow tests/conduct/test_gateway_serving.py -k "official or litellm_s_own"
+
+# TRL in an environment of its own; torch first, and alone.
+TRAINERS = trl==1.16.0 transformers==5.23.0 peft==0.21.2 datasets==5.2.0
+TRAINER = $(CURDIR)/benchmarks/.venv-trl/bin/python
+$(TRAINER):
+	$(PYTHON) -m venv benchmarks/.venv-trl
+	$@ -m pip install --quiet torch==2.13.0
+	$@ -m pip install --quiet $(TRAINERS)
+
+trl: $(VENV)/tested $(TRAINER)  ## a student that TRL trains on a published dataset, and its way back
+	MASHBILL_TRL=$(TRAINER) $(BIN)/python -m pytest -q -n 0 tests/test_trl_example.py
 
 check: $(VENV)/tested  ## lint, format, types, import rule
 	$(BIN)/ruff check .

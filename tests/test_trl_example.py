@@ -139,7 +139,7 @@ for arguments in (["--out", "out"], ["--out", "adapters", "--lora", "--epochs", 
     (work / "light.toml").write_text(pinned)
     mashbill(work, "run", "light.toml", "--store", "store")
 
-    bill = mb.open(work / "store")["student"].bill.as_json()
+    bill = mb.open(work / "store").bill("student").as_json()
     lines = {line["source"]["name"]: line for line in bill["bill"]}
     assert lines["Big (stand-in)"]["channels"] == ["content"]
     assert bill["learned_from"][0]["epochs"] == 2
