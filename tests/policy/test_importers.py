@@ -15,7 +15,7 @@ from mashbill.cli import app
 from mashbill.core.errors import InputError
 from mashbill.lineage.exports import export, gather
 from mashbill.lineage.exports.bill_file import bill_text
-from mashbill.policy.claims import Claim, Entity, load_catalogue
+from mashbill.policy.claims import ENTIRE, Claim, Entity, load_catalogue
 from mashbill.policy.importers import FORMATS, KINDS, import_claims
 from mashbill.policy.importers.cards import read as read_cards
 from mashbill.policy.importers.licences import from_dpi, from_hub
@@ -148,11 +148,15 @@ def test_our_own_card_comes_back(finished, tmp_path):
         assert [line for line in imported.left_out if reason in line]
     bill.write_text(text)
     imported = import_claims("card", file)
-    block = [c for c in imported.claims if "x-mashbill" in c.note]
+    block = [c for c in imported.claims if c.of == ENTIRE]
     assert block
-    assert all(c.child == "acme/confident" and c.relation in RELATIONS for c in block)
+    assert any(c.child == "acme/confident" for c in block)
+    steps = {e.id for e in imported.entities if e.is_step}
+    assert all(c.child == "acme/confident" or c.child in steps for c in block)
+    assert all(c.relation in RELATIONS for c in block)
+    assert all(name.startswith("acme/confident: ") for name in steps)
     known = {e.id: e.kind for e in imported.entities}
-    assert all(known[c.parent] != "unknown" for c in block)
+    assert all(known[c.parent] != "unknown" for c in block if c.parent not in steps)
 
 
 @pytest.mark.parametrize(

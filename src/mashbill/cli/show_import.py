@@ -44,6 +44,10 @@ def print_import(to: Path, imported: Imported, added: Added, formulas: int | Non
         f"{counted(len(imported.rejected), 'file or row', 'files or rows')} rejected; "
         f"use them with --catalogue {to}"
     )
+    steps = {entity.id for entity in imported.entities if entity.is_step}
+    asked = next((claim.child for claim in imported.claims if claim.child not in steps), "")
+    if asked:
+        out.say(f"What it says of {asked}: `mashbill bill 'hf:{asked}' --catalogue {to}`")
     if formulas is None:
         formulas = sum(
             bool(re.search(FORMULA, value))

@@ -47,6 +47,10 @@ class _Row(BaseModel):
         return value
 
 
+ENTIRE = "entire record"
+"""phase of claims that together tell all that went into a thing, as a bill of ours does: nothing
+else was learned, and their tokens are those of the bill"""
+
 Medium = Literal["text", "image", "audio", "video"]
 """what a model takes in"""
 MEDIA: tuple[Medium, ...] = ("text", "image", "audio", "video")
@@ -91,6 +95,9 @@ class Entity(_Row):
     """where they were read"""
     aliases: tuple[str, ...] = ()
     """other names; in CSV divided by ``;``"""
+    is_step: bool = False
+    """a step on the way that one record tells of, such as rows that were made alike, and no thing
+    that anybody can have; one that no claim tells of is of unknown origin"""
     second_hand: bool = False
     """read in a third party's text only"""
     source: str = ""

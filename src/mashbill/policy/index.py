@@ -235,6 +235,8 @@ class Index:
     def listed(self, text: str, most: int | None = None) -> tuple[list[int], int]:
         """Return the entities with a text in id, provider, country or kind, by their ids.
 
+        Steps on the way, which one record tells of and nobody can have, are none of them.
+
         Args:
             text: any of it, whatever its case.
             most: how many are wanted; all if None.
@@ -242,7 +244,9 @@ class Index:
         Returns:
             Their rows, and how many there are.
         """
-        found = np.flatnonzero(self._holding(text.lower()))
+        code, texts = self.codes("is_step")
+        steps = np.array([text == "true" for text in texts], bool)[code]
+        found = np.flatnonzero(self._holding(text.lower()) & ~steps)
         lower = lowered(self.ids_of(found))
         table = pa.table({"name": lower, "row": found})
         keys = [("name", "ascending"), ("row", "ascending")]

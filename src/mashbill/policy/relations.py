@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mashbill.core.source import Channel, Purpose
+from mashbill.core.source import Channel, Purpose, parse_via, via
 
 Role = Literal[
     "base", "generator", "rewriter", "logits", "judge", "annotator", "filter", "prompts", "data"
@@ -36,3 +36,41 @@ RELATIONS: dict[str, tuple[Channel, Purpose, Role]] = {
     "composed-from": (Channel.CONTENT, _MAKING, "data"),
 }
 """relation of a claim -> channel, purpose and role; what a claim may say"""
+_ROLES: dict[Channel, Role] = {
+    Channel.CONTENT: "data", Channel.LOGITS: "logits", Channel.WEIGHTS: "base",
+    Channel.JUDGEMENT: "annotator", Channel.SELECTION: "filter", Channel.TRANSFORM: "rewriter",
+    Channel.PROMPT: "prompts",
+}  # fmt: skip
+_WORDED = {(channel, purpose) for channel, purpose, _ in RELATIONS.values()}
+RELATIONS |= {
+    via(channel, purpose): (channel, purpose, role)
+    for channel, role in _ROLES.items()
+    for purpose in Purpose
+    if (channel, purpose) not in _WORDED
+}
+"""those that cards and papers have no word for, and records of ours tell apart, are called as a
+circuit labels them, such as ``judgement/verifying``"""
+
+
+def relation_of(how: str, *, is_data: bool, to_model: bool) -> str:
+    """Return the relation of a step that a record of ours tells of.
+
+    Args:
+        how: channel and purpose, as :func:`mashbill.core.source.via` writes them.
+        is_data: whether the parent is data, and no model that wrote it.
+        to_model: whether the child is a model.
+
+    Raises:
+        ValueError: if there is no such channel or purpose.
+    """
+    channel, purpose = parse_via(how)
+    if (channel, purpose) == (Channel.CONTENT, _MAKING):
+        data = "trained-on" if to_model else "composed-from"
+        return data if is_data else "sft-data"
+    return _PLAINEST[channel, purpose]
+
+
+_PLAINEST = {
+    (channel, purpose): name for name, (channel, purpose, _) in reversed(RELATIONS.items())
+} | {(Channel.JUDGEMENT, _MAKING): "classifier-annotations",
+     (Channel.SELECTION, _MAKING): "filter-classifier"}  # fmt: skip

@@ -24,10 +24,10 @@ from mashbill.lineage.catalogue.public import (
     source_of_entity,
     without_circles,
 )
-from mashbill.lineage.circuit.arrays import DATASET, LABELS, MODEL, SOURCE, Circuit
+from mashbill.lineage.circuit.arrays import DATASET, LABELS, MADE, MODEL, SOURCE, Circuit
 from mashbill.lineage.circuit.levels import ragged
 from mashbill.lineage.circuit.unrecorded import NOT_SAID
-from mashbill.policy.claims import Catalogue
+from mashbill.policy.claims import ENTIRE, Catalogue
 from mashbill.policy.keeping import array_of, code_of, derived
 from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import COUNTED
@@ -108,7 +108,9 @@ def _tables(index: Index, statuses: Sequence[Status]) -> dict[str, pa.Table]:
     figured = _figured(index, claims)
     is_data = _is(index, "what", "dataset")
     made = np.bincount(claims.child, minlength=size) > 0
+    step = _is(index, "is_step", "true")
     kind = np.where(made, np.where(is_data, DATASET, MODEL), SOURCE).astype(np.uint8)
+    kind[made & is_data & step & ~_stating(index, claims, ["tokens"])] = MADE
     graph = _Graph([kind, kind[twice]], [], [])
     owner = np.concatenate([np.arange(size), twice])
     rest = _plain(graph, claims, figured, owner, size)
@@ -118,8 +120,10 @@ def _tables(index: Index, statuses: Sequence[Status]) -> dict[str, pa.Table]:
     count, known = len(kinds), len(owner) + len(rest)
     described = np.arange(count) < known
     described[known:] = kinds[known:] == SOURCE
+    described[: len(owner)] &= ~(step & made)[owner]
     models = kinds == SOURCE  # what is not known may be one
-    models[: len(owner)] = ~is_data[owner]
+    nobody_says = step & ~made & ~_is(index, "kind", "program")
+    models[: len(owner)] = (~is_data | nobody_says)[owner]
     names = _Named(index, owner, rest, [name for name, _ in graph.texts])
     circuit = Circuit.build(kinds, *columns, digests=names, described=described)
     before = np.empty(count, np.int64)
@@ -236,9 +240,18 @@ def _held(end: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
 
 
 def _figured(index: Index, claims: _Claims) -> np.ndarray:
-    """Return the entities whose phases state figures, bool, shape (n,)."""
+    """Return the entities whose phases state figures, or are entire, bool, shape (n,)."""
+    found = _stating(index, claims, _FIGURES)
+    code, texts = index.claimed("of")
+    entire = np.array([text == ENTIRE for text in texts], bool)[code[claims.at]]
+    found[claims.child[entire]] = True
+    return found
+
+
+def _stating(index: Index, claims: _Claims, figures: Sequence[str]) -> np.ndarray:
+    """Return the entities of which some claim states one of these figures, bool, shape (n,)."""
     found = np.zeros(index.size, bool)
-    for name in _FIGURES:
+    for name in figures:
         code, texts = index.claimed(name)
         said = np.array([text != "" for text in texts], bool)[code[claims.at]]
         found[claims.child[said & ~claims.is_weights]] = True

@@ -2,7 +2,8 @@
 
 Every claim becomes an edge with its channel. Where the figures of a phase of training are stated,
 its parts are weighted by them, and what is left over is "not recorded", with the weight that is
-left; everything else may be all of the thing or nothing of it.
+left; everything else may be all of the thing or nothing of it. Claims of one entire record, as a
+bill of ours becomes, have its tokens for weights and leave nothing over.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from mashbill.core.errors import InputError
 from mashbill.core.source import Channel, Source, parse_via, via
 from mashbill.lineage.circuit.arrays import DATASET, LABELS, MADE, MODEL, SOURCE, Circuit
 from mashbill.lineage.circuit.unrecorded import NOT_SAID
+from mashbill.policy.claims import ENTIRE
 from mashbill.policy.relations import RELATIONS
 from mashbill.policy.statuses import COUNTED, STATUSES
 
@@ -84,7 +86,16 @@ _WRITERS = ("generator", "rewriter", "judge", "annotator")
 
 
 def source_of_entity(entity: Entity, route: str = "") -> Source:
-    """Return the source that an entity is, reached by a route."""
+    """Return the source that an entity is, reached by a route.
+
+    A step on the way is one where nothing is claimed of it: then it is a program, or of unknown
+    origin, or, where it is data, it is not even said that it is there.
+    """
+    if entity.is_step:
+        kind: Literal["program", "unknown"] = "program" if entity.kind == "program" else "unknown"
+        is_unsaid = kind == "unknown" and entity.what == "dataset"
+        route = NOT_SAID if is_unsaid else route or own_route(entity)
+        return Source(name=entity.id, what=kind, kind=kind, route=route)
     return Source(
         name=entity.id,
         what=entity.what,
@@ -195,8 +206,11 @@ class Building:
         source = source_of_entity(entity, route).model_dump(mode="json")
         claims = self._claims.get(entity.id, [])
         kind = SOURCE if not claims else DATASET if entity.what == "dataset" else MODEL
+        if kind == DATASET and entity.is_step and all(claim.tokens is None for claim in claims):
+            kind = MADE  # rows that were made alike, of parts that have no weights
         about = source if kind == SOURCE else {"artifact": entity.id, "source": source}
-        number = self._add(kind, entity.id, about, described=True)
+        is_source = kind == SOURCE or not entity.is_step
+        number = self._add(kind, entity.id, about, described=is_source)
         self.node[entity.id, route] = number
         phases: dict[str, list[Claim]] = {}
         for claim in claims:
@@ -214,7 +228,9 @@ class Building:
             whole &= yield from self._phase(number, entity, phase, parts, alone=len(phases) == 1)
         # Weights alone say nothing of what was learned on top of them, nor a phase of whether there
         # was another: unless the record is that of a whole dataset there may be more.
-        if claims and not (whole and len(phases) == 1 and WHOLE.issuperset(phases)):
+        entire = all(claim.of == ENTIRE for claim in claims)
+        known = whole and len(phases) == 1 and WHOLE.issuperset(phases)
+        if claims and not (entire or known):
             self._edge(number, self._rest(entity), "content", np.nan)
         return number
 

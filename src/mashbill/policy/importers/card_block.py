@@ -1,9 +1,13 @@
 """The block ``x-mashbill`` of a card that our own exporter wrote, back into claims.
 
 A block of format 1 holds the whole bill; one of format 2 points by name and digest to ``bill.json``
-beside the card, which is read from there. A claim is about one step. So a line becomes a claim
-where it is direct (depth 1 or less) and came by a single channel. Of the rest the bill tells that
-it is an ancestor, and not of what.
+beside the card, which is read from there. A claim is about one step. ``bill.json`` tells each step
+of the making (:mod:`mashbill.policy.importers.card_making`). Where it does not, as those of earlier
+releases, a line becomes a claim where it is direct (depth 1 or less) and came by a single channel.
+Of the rest the bill tells that it is an ancestor, and not of what.
+
+Shares of lines overlap, and are no parts of a whole: a claim has one where it is the only one, and
+else in its note.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import InputError
 from mashbill.core.parsing import json_value, read_bytes
 from mashbill.core.source import Channel, Source
+from mashbill.policy.importers.card_making import read_making
+from mashbill.policy.importers.card_sources import route_of, source_id
 from mashbill.policy.licence_cells import licence_of
 from mashbill.policy.relations import RELATIONS
 
@@ -70,10 +76,25 @@ def read_block(
         return told
     lines = block.get("bill")
     if number == 2:
-        lines, reason = _beside(block, folder)
+        bill, reason = _beside(block, folder)
         if reason:
             gathered.leave(where, reason)
             return told
+        lines = bill["bill"]
+        if bill.get("making") is not None:
+            made = read_making(gathered, f"{where}.making", bill["making"], child, source)
+            if not isinstance(made, str):
+                return made
+            gathered.leave(f"{where}.making", f"{made}; its lines alone are read")
+    return _of_lines(gathered, where, lines, child, source)
+
+
+def _of_lines(
+    gathered: Gathering, where: str, lines: Any, child: tuple[str, str], source: str
+) -> set[tuple[str, str]]:
+    """Add the claims of a bill's lines, where there is no more; see :func:`read_block`."""
+    told: set[tuple[str, str]] = set()
+    alone = isinstance(lines, list) and len(lines) == 1
     for number, line in enumerate(lines if isinstance(lines, list) else []):
         place = f"{where}.bill[{number}]"
         try:
@@ -83,9 +104,12 @@ def read_block(
                 line["share"] if "share" in line else (line["share_low"], line["share_high"])
             )
             depth = line["depth"]
-            share = low if low == high else None
+            share = low if low == high and alone else None
             note = "from the block x-mashbill"
-            note += "" if low == high else f"; share between {low:.4g} and {high:.4g}"
+            if low != high:
+                note += f"; share between {low:.4g} and {high:.4g}"
+            elif not alone:
+                note += f"; it reached a share of {low:.4g}, which others may have reached, too"
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             reason = str(error).splitlines()[0]
             gathered.leave(place, f"no line of a bill: {reason}")
@@ -100,13 +124,13 @@ def read_block(
         relation = _RELATIONS[channels[0]]
         if channels[0] is Channel.CONTENT and leaf.what == "dataset":
             relation = "trained-on" if child[1] == "model" else "composed-from"
-        name = _id(leaf)
+        name = source_id(leaf)
         kept = gathered.add_claim(
             place,
             child=child[0],
             parent=name,
             relation=relation,
-            route=_route(leaf.route),
+            route=route_of(leaf.route),
             share=share,
             source=source,
             note=note,
@@ -119,33 +143,20 @@ def read_block(
     return told
 
 
-def _beside(block: dict[str, Any], folder: Path | None) -> tuple[list[Any], str]:
-    """Return the lines of the bill that a block points to, or why there are none."""
+def _beside(block: dict[str, Any], folder: Path | None) -> tuple[dict[str, Any], str]:
+    """Return the bill that a block points to, or why there is none."""
     name, sha256 = block.get("bill"), block.get("sha256")
     if name != _BILL_FILE:
-        return [], f"its bill is said to be in {brief(name)}; {_BILL_FILE} beside the card is known"
+        return {}, f"its bill is said to be in {brief(name)}; {_BILL_FILE} beside the card is known"
     path = None if folder is None else folder / _BILL_FILE
     if path is None or not path.is_file():
-        return [], f"its bill is in {_BILL_FILE}, which is not beside the card; fetch it too"
+        return {}, f"its bill is in {_BILL_FILE}, which is not beside the card; fetch it too"
     try:
         data = read_bytes(path)
         if digest_bytes(data) != sha256:
-            return [], f"{path} is not the file that the card names: its SHA-256 is another one"
+            return {}, f"{path} is not the file that the card names: its SHA-256 is another one"
         read = json_value(data, path)
     except InputError as error:
-        return [], str(error)
+        return {}, str(error)
     lines = read.get("bill") if isinstance(read, dict) else None
-    return (lines, "") if isinstance(lines, list) else ([], f"{path} holds no bill")
-
-
-def _id(leaf: Source) -> str:
-    """Return OWNER/NAME of a source; one that is no repository is put under its provider."""
-    if "/" in leaf.name or leaf.provider == "unknown":
-        return leaf.name
-    return f"{leaf.provider.lower().replace(' ', '-')}/{leaf.name}"
-
-
-def _route(route: str) -> str:
-    if route == "weights":
-        return route
-    return "api" if route.partition(":")[0] == "api" else "unknown"
+    return (read, "") if isinstance(lines, list) else ({}, f"{path} holds no bill")

@@ -8,7 +8,8 @@ card tells in its text is not seen here.
 
 Which repository a card is of follows from where it lies: OWNER/NAME/README.md, with ``datasets/``
 in front for a dataset, as :mod:`mashbill.files.hub_cards` writes them; or huggingface_hub's cache,
-models--OWNER--NAME/snapshots/COMMIT/README.md; or the caller says it.
+models--OWNER--NAME/snapshots/COMMIT/README.md; or the caller says it. Where none of that does, a
+card of ours goes by the name that its artifact has.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+_ARTIFACT = re.compile(r"urn:mashbill:artifact:([^@:/\s]{1,200})@")
 _IN_CACHE = re.compile(r"(models|datasets)--([^/]+?)--([^/]+)")
 _RELATIONS = {
     "finetune": "base-weights",
@@ -74,6 +76,8 @@ def read(path: Path, entity: str = "") -> Imported:
         if matter is None:
             return
         name, commit, dataset = _whose(file, entity)
+        if name is None and not entity:
+            name = _own_name(matter)
         if name is None:
             reason = "its folders are not OWNER/NAME, so it does not say whose card it is"
             if file == path:
@@ -110,6 +114,14 @@ def _front_matter(gathered: Gathering, file: Path) -> dict[str, Any] | None:
         msg = f"{file}: line {line + 1}: front matter is {brief(matter)}, expected keys with values"
         raise InputError(msg)
     return {str(key): value for key, value in matter.items()}
+
+
+def _own_name(matter: dict[str, Any]) -> str | None:
+    """Return the name that a card of ours gives its artifact, without a version; None if none."""
+    block = matter.get("x-mashbill")
+    told = block.get("artifact") if isinstance(block, dict) else None
+    found = _ARTIFACT.match(told) if isinstance(told, str) else None
+    return found[1] if found and HUB_ID.fullmatch(found[1]) else None
 
 
 def _whose(file: Path, entity: str) -> tuple[str | None, str, bool]:
