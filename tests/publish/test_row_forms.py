@@ -385,3 +385,26 @@ def test_the_page_has_a_row_for_each_form():
     page = Path(__file__).parents[2] / "docs" / "formats.md"
     table = page.read_text("utf-8").partition("\n## Writing\n")[2]
     assert re.findall(r"^\| `(\w[\w-]*)` \|", table, re.MULTILINE) == list(ROW_FORMS)
+
+
+@pytest.mark.parametrize("form", ["chat", "sharegpt", "alpaca", "trl-sft"])
+def test_of_labelled_rows_the_label_is_the_answer(tmp_path, form):
+    store = made(tmp_path, [{"text": "it broke", "label": "angry"}, {"text": "a", "label": ""}])
+    rows, left = written(store, tmp_path, form)
+    asked = {
+        "chat": lambda: [turn["content"] for turn in rows[0]["messages"]],
+        "sharegpt": lambda: [turn["value"] for turn in rows[0]["conversations"]],
+        "alpaca": lambda: [rows[0]["instruction"], rows[0]["output"]],
+        "trl-sft": lambda: [rows[0][key][0]["content"] for key in ("prompt", "completion")],
+    }
+    assert asked[form]() == ["it broke", "angry"]
+    assert len(rows) == 1
+    assert "label" not in left["columns"]
+    assert [one["rows"] for one in left["rows"]] == [1]
+
+
+def test_labelled_rows_are_no_pairs(tmp_path):
+    store = made(tmp_path, [{"text": "it broke", "label": "angry", "rejected": "calm"}])
+    told = invoke("publish", "got", "--to", tmp_path / "x", "--format", "trl-dpo", "--store",
+                  store.root)  # fmt: skip
+    assert "needs a column 'prompt' or 'messages_json'" in str(told.exception)

@@ -39,6 +39,10 @@ EARLIER: dict[str, RowForm] = {"openai": "chat", "trl": "trl-sft", "trl-preferen
 _BATCH = 8192
 _REASONS = 50
 _TOOLS = ("tools", "tools_json", "functions")
+_ANSWERING: tuple[RowForm, ...] = ("chat", "sharegpt", "alpaca", "trl-sft")
+"""forms of a question with its answer"""
+_LABEL = "label"
+"""column that `label` and `apply` give a text"""
 _AT_ONCE = "parallel_tool_calls"
 _CHOSEN = ("chosen", "chosen_response", "chosen_messages", "preferred_output")
 _REJECTED = ("rejected", "rejected_response", "rejected_messages", "non_preferred_output")
@@ -141,6 +145,9 @@ class _Maker:
         self._shaped, self._form = shaped, shaped.form
         self._names = list(names)
         self._has_chats = "messages_json" in names
+        # Of rows that were labelled the text is what is asked, and the label what is answered.
+        unasked = _LABEL in names and not {"prompt", "messages_json"} & set(names)
+        self._is_labelled = unasked and self._form in _ANSWERING
         self._tools = next((name for name in _TOOLS if name in names), "")
         self._chosen = next((name for name in _CHOSEN if name in names), "")
         self._rejected = next((name for name in _REJECTED if name in names), "")
@@ -150,6 +157,8 @@ class _Maker:
             self._asked = asked if "instruction" in asked else ()
         self._check(names)
         used = {"prompt", "messages_json", *self._asked}
+        if self._is_labelled:
+            used |= {_LABEL}
         used |= {self._chosen or "text", self._rejected} if self._is_pair else {"text"}
         if self._is_pair and self._chosen and self._has_chats:
             used.add("text")  # it is the last answer of the chosen chat
@@ -166,7 +175,8 @@ class _Maker:
         return self._form == "trl-dpo"
 
     def _check(self, names: Sequence[str]) -> None:
-        lacks = "" if {"prompt", "messages_json"} & set(names) else "'prompt' or 'messages_json'"
+        asks = {"prompt", "messages_json"} & set(names)
+        lacks = "" if asks or self._is_labelled else "'prompt' or 'messages_json'"
         lacks = lacks or ("" if "text" in names or (self._is_pair and self._chosen) else "'text'")
         if self._is_pair and not self._rejected:
             lacks = "'rejected'"
@@ -192,9 +202,10 @@ class _Maker:
         return made
 
     def _one(self, row: dict[str, Any], lost: Counter[str]) -> dict[str, Any]:
-        turns = conversation(
-            row.get("messages_json"), row.get("prompt"), row.get("text"), self._shaped.roles, lost
-        )
+        asked, text = row.get("prompt"), row.get("text")
+        if self._is_labelled:
+            asked, text = text, row.get(_LABEL)
+        turns = conversation(row.get("messages_json"), asked, text, self._shaped.roles, lost)
         if self._form != "chat":
             _refuse_parts(turns)
             _count_extras(turns, lost)
