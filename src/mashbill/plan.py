@@ -18,6 +18,7 @@ from mashbill.core.drift import Drifted, check_drift, check_same
 from mashbill.core.errors import DriftError, InputError, RecipeError
 from mashbill.core.inputs import Inputs
 from mashbill.core.job import Job
+from mashbill.core.removals import needed_again
 from mashbill.core.source import Source
 from mashbill.core.stage import Glance, StageSpec
 from mashbill.lineage.bills.definitions import Verdict, judge_all
@@ -69,6 +70,10 @@ class PlannedStage:
     """(source, channel, role) that this step itself would put on the bill"""
     anew: str = ""
     """why what is there is made anew; empty if it is not"""
+    removed: str = ""
+    """when, by whom and why its rows or weights were removed; empty if they were not"""
+    again: str = ""
+    """the stage that needs what was removed, so that it is made again as it was; empty if none"""
     seen: Glance | None = None
     """what a look at its files told, for a first stage whose files are at hand"""
     doubts: tuple[str, ...] = ()
@@ -208,6 +213,8 @@ class Plan:
                     "kind": stage.spec.kind,
                     "status": stage.status,
                     "anew": stage.anew,
+                    "removed": stage.removed,
+                    "again_for": stage.again,
                     "doubts": list(stage.doubts),
                     "undeclared_files": list(stage.undeclared),
                     "contradicted": stage.told.says if stage.told else None,
@@ -243,6 +250,9 @@ def build(
 ) -> Plan:
     """Plan a recipe against a store, or against none.
 
+    What was removed and nothing that is to do needs is left as it is; what something needs is made
+    again, and that may need more that was removed.
+
     Args:
         recipe: the recipe.
         store: where what is done already is looked up.
@@ -252,6 +262,52 @@ def build(
     Raises:
         DriftError: if the store has an artifact of the same name@version with another fingerprint;
             the message lists what changed, and names all others that rest on it.
+    """
+    again: dict[str, str] = {}
+    while True:
+        plan = _build(recipe, store, again, supposed=supposed, cache=cache)
+        needed = {} if store is None else _needed_again(plan, store)
+        if needed.keys() <= again.keys():
+            return plan
+        again |= needed
+
+
+def _needed_again(plan: Plan, store: Store) -> dict[str, str]:
+    """Return the stages that were removed and that something which is to do needs: for whom.
+
+    Raises:
+        InputError: if that is an artifact that no stage of the recipe makes.
+    """
+    gone = {stage.name: stage.ref for stage in plan.stages}
+    gone |= {name: one.given.ref for name, one in plan.given.items() if not one.is_elsewhere}
+    removed = {name: told for name, ref in gone.items() if (told := store.removal(ref)) is not None}
+    to_do = [stage.name for stage in plan.stages if stage.status != "done"]
+    needed = needed_again([stage.job for stage in plan.stages], to_do, removed.keys())
+    for name in needed.keys() & plan.given.keys():
+        msg = (
+            f"stages.{needed[name]}: {name} was {removed[name]}, and no stage of this recipe makes "
+            "it; take another version, or make it again under one by the recipe that made it"
+        )
+        raise InputError(msg)
+    return needed
+
+
+def _build(
+    recipe: Recipe,
+    store: Store | None,
+    again: Mapping[str, str],
+    *,
+    supposed: bool,
+    cache: Path | None,
+) -> Plan:
+    """Plan once.
+
+    Args:
+        recipe: as above.
+        store: as above.
+        again: stages whose artifact was removed and is made again: stage -> for whom.
+        supposed: as above.
+        cache: as above.
     """
     inputs = Inputs()
     digests: dict[str, str] = {}
@@ -275,13 +331,18 @@ def build(
             drifted.ask(job)
             try:
                 planned, manifest = _in_store(planned, store, drifted, supposed=supposed)
+                gone = store.removal(planned.ref) if manifest is not None else None
+                if gone is not None and name in again:
+                    planned = replace(_expect(recipe, job, inputs), again=again[name])
+                if gone is not None:
+                    planned = replace(planned, removed=str(gone))
             except DriftError as error:
                 drifted.note(job, error)
                 continue
             if manifest is not None:
                 digests[name] = manifest.digest
                 tables[name] = table_of(store, manifest)
-                if spec.output == "dataset":
+                if spec.output == "dataset" and store.removal(planned.ref) is None:
                     inputs.made[name] = store.dataset(planned.ref)
         if planned.status == "to do":
             check_declared(recipe, name, tried, cache or default_cache())

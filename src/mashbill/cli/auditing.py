@@ -106,6 +106,8 @@ def _print(audited: Audited) -> None:
     result = audited.result
     for item in result.findings:
         out.say(("✗", "red"), f" {item}")
+    for item in result.removed:
+        out.say("removed: ", f"{item.file} (entry {item.entry}) was {item.what}")
     for item in result.given_up:
         out.say("given up: ", str(item))
     for line in (*audited.seen, *_newer(result), *_not_derived(result, deep=audited.is_deep)):

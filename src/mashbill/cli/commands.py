@@ -24,6 +24,8 @@ HOME = {
     "ls": "looking",
     "show": "looking",
     "predict": "predict",
+    "rm": "clearing",
+    "gc": "clearing",
     "audit": "auditing",
     "brief": "brief",
     "checkpoint": "evidence",
@@ -60,6 +62,8 @@ HELP = {
     "measures.",
     "predict": "Ask a trained model about the rows of a file, or about texts: labels, or what "
     "it writes.",
+    "rm": "Remove an artifact's rows or weights; its manifest and nodes stay, and all bills hold.",
+    "gc": "Clear a store of what nothing needs: leftovers of runs, superseded versions, caches.",
     "audit": "Check that everything in a store agrees with its ledger, or that a proof holds.",
     "brief": "Write a document for sign-off, as HTML and Markdown: licence, duties, calls, "
     "what is unknown.",

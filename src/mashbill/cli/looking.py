@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _LONGEST = 600  # letters of a value
 _NESTED = 1 << 20  # letters of JSON that are read for the sake of looks
 _TURN = ("role", "content")
+_LEFT = "its manifest and nodes are there, and what was made of it can be asked for as before"
 
 
 @app.command("ls")
@@ -57,6 +58,9 @@ def ls_command(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) 
             f"{one.rejected:,}" if one.rejected else "", decimal(one.bytes), one.made[:16],
         )  # fmt: skip
     out.print(told)
+    for one in found:
+        if one.removed:
+            out.say(f"{one.name} was {one.removed}: {_LEFT}")
     out.say("`mashbill show NAME` shows one, `mashbill bill NAME` says what it was distilled from")
 
 
@@ -96,6 +100,9 @@ def _head(found: Shown) -> None:
     made = f": {manifest.kind}, made by {manifest.stage['kind']}"
     made += f" of {made_of}" if made_of else ""
     out.say((found.artifact.name, "bold"), made)
+    removal = found.artifact.removal
+    if removal is not None:
+        out.say(("removed", "yellow"), f"{str(removal).removeprefix('removed')}: {_LEFT}")
     if manifest.kind == "dataset":
         out.say(f"{counted(manifest.rows, 'row')}, {manifest.rejected_rows:,} rejected")
         for reason in found.reasons[:8]:
@@ -115,8 +122,11 @@ def _head(found: Shown) -> None:
                 value, int) else value  # fmt: skip
             out.say((f"  {name.replace('_', ' ')}", "cyan"), f": {said}")
     for one in manifest.files:
-        size = (Path(found.artifact.folder) / one.file).stat().st_size
-        out.say(f"  {one.file}, {decimal(size)}")
+        if removal is None:
+            size = (Path(found.artifact.folder) / one.file).stat().st_size
+            out.say(f"  {one.file}, {decimal(size)}")
+    if removal is not None:
+        return
     out.say("`mashbill predict` asks it; `mashbill report` makes a page of it")
 
 

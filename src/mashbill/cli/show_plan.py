@@ -41,6 +41,13 @@ def print_plan(made: planning.Plan, *, whole: bool = False) -> None:
     for stage in made.stages:
         if stage.anew:
             out.fit(f"{stage.ref} is made anew: what is there {stage.anew}.")
+        if stage.removed:
+            does = (
+                f"{stage.again} needs it, so that it is made again and has to come out as it was"
+                if stage.again
+                else "nothing that is to do needs it, so that it is left so"
+            )
+            out.fit(f"{stage.ref} was {stage.removed}; {does}.")
     for one in made.given.values():
         if one.told:
             out.fit(f"{one.told}.")

@@ -6,6 +6,7 @@
     ├── DriftError          a name@version that exists with another fingerprint
     ├── CanonicalError      a value that has no canonical form
     ├── StoreError          the store is locked, absent or not a store
+    │   └── RemovedError    rows or weights that were removed on purpose
     ├── AuditError          evidence that does not hold
     ├── TeacherError        a teacher that cannot be loaded or asked
     │   ├── BudgetError     a cap in money, tokens or calls is reached
@@ -84,6 +85,10 @@ class CanonicalError(MashbillError):
 
 class StoreError(MashbillError):
     """A store that is absent, locked by another run, or damaged on reading."""
+
+
+class RemovedError(StoreError):
+    """Rows or weights that are needed and were removed: says on which day, by whom and why."""
 
 
 class AuditError(MashbillError):

@@ -24,6 +24,7 @@ from mashbill.core.canonical import canonical, digest_bytes
 from mashbill.core.envelope import PAYLOAD_TYPE, STATEMENT_TYPE, envelope_of, pre_authentication
 from mashbill.core.errors import AuditError
 from mashbill.core.parsing import check_regular, foreign, json_value
+from mashbill.core.removals import CLEAR, REMOVE
 from mashbill.core.secret_file import make_once
 from mashbill.core.signers import Signers, counted
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREDICATE_TYPE = "urn:mashbill:entry:v1"
+REMOVAL_TYPE = "urn:mashbill:removal:v1"
+"""of entries by which something goes: see :mod:`mashbill.core.removals`"""
 GENESIS = "0" * 64
 """What the first entry carries in place of a predecessor's digest."""
 
@@ -102,7 +105,7 @@ class Entry:
 
     @property
     def event(self) -> str:
-        """What happened: open, signers, decide, start, shard, commit, abandon, conduct."""
+        """What happened: open, signers, decide, start, shard, commit, abandon, conduct, remove."""
         return str(self.predicate["event"])
 
     def told(self, name: str) -> str:
@@ -243,7 +246,7 @@ class Ledger:
                         {"name": name, "digest": {"sha256": sha256}}
                         for name, sha256 in sorted((subjects or {}).items())
                     ],
-                    "predicateType": PREDICATE_TYPE,
+                    "predicateType": type_of(event),
                     "predicate": predicate,
                 }
             )
@@ -255,6 +258,11 @@ class Ledger:
         self._keys[entry.keyid] = self._signer.public
         self._read_up_to += len(line) + 1
         return entry
+
+
+def type_of(event: str) -> str:
+    """Return the predicate type of an entry of an event."""
+    return REMOVAL_TYPE if event in (REMOVE, CLEAR) else PREDICATE_TYPE
 
 
 def open_line(line: bytes, index: int, path: Path) -> Entry:
@@ -330,7 +338,7 @@ def check_line(line: bytes, index: int, previous: str, keys: dict[str, bytes]) -
             return f"is signed by {keyid[:12]}, which no entry introduced"
         Ed25519PublicKey.from_public_bytes(keys[keyid]).verify(raw, pre_authentication(payload))
         kinds = envelope["payloadType"], statement["_type"], statement["predicateType"]
-        if kinds != (PAYLOAD_TYPE, STATEMENT_TYPE, PREDICATE_TYPE):
+        if kinds != (PAYLOAD_TYPE, STATEMENT_TYPE, type_of(predicate["event"])):
             return "is not an in-toto statement about a ledger"
         if predicate["index"] != index:
             return f"says that it is entry {predicate['index']}: entries were moved or removed"

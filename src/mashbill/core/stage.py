@@ -221,6 +221,8 @@ class StageSpec(Literals):
     """how far its scores may lie apart on two machines; None where they may not"""
     asks_to_write: ClassVar[bool] = False
     """whether its teacher must be able to write"""
+    looks_behind: ClassVar[bool] = False
+    """whether it reads rows of what its inputs were made of, too, and not of these alone"""
     keeps_texts: ClassVar[bool] = False
     """whether its rows have the texts of its first input, so that plans know how long they are"""
     keeps_columns: ClassVar[bool] = False

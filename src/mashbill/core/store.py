@@ -19,12 +19,13 @@ from pydantic import ValidationError
 from mashbill.core.artifact import ArtifactKind, ArtifactRef, Manifest
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.dataset import Dataset
-from mashbill.core.errors import StoreError
+from mashbill.core.errors import RemovedError, StoreError
 from mashbill.core.faults import model_fault
 from mashbill.core.given import TAKEN_IN
 from mashbill.core.ledger import Ledger, Signer
 from mashbill.core.naming import file_name
 from mashbill.core.parsing import check_regular, json_value
+from mashbill.core.removals import Removal, Removals, removals_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,9 @@ NODES = "nodes.parquet"
 LEARNED = "learned.parquet"
 """beside a model: columns ``input`` (which dataset) and ``times`` (how often the row was learned
 from), a row each of the datasets' rows, one dataset behind the other"""
+
+WHOLE = "whole-store"
+"""name of the lock that runs hold together, and who removes something alone"""
 
 _LOOKS = 20  # at a lock, 10 ms apart
 
@@ -75,6 +79,7 @@ class Store:
                     (root / folder).mkdir(parents=True, exist_ok=True)
             self.ledger = Ledger(root / LEDGER, signer)
             self._committed: tuple[int, dict[str, Entry]] | None = None
+            self._removals: tuple[int, Removals] | None = None
             if signer is not None and not self.ledger.entries:
                 self.ledger.append("open", layout=1)
 
@@ -101,6 +106,37 @@ class Store:
                     found[entry.told("artifact")] = entry
             self._committed = len(accepted), found
         return self._committed[1]
+
+    def removals(self) -> Removals:
+        """Return what was removed on purpose, of entries that count."""
+        accepted = self.ledger.accepted
+        if self._removals is None or self._removals[0] != len(accepted):
+            found = removals_in(accepted, self.ledger.signers.names)
+            self._removals = len(accepted), found
+        return self._removals[1]
+
+    def removal(self, ref: ArtifactRef) -> Removal | None:
+        """Return the removal of an artifact; None if its rows or weights are there to be read."""
+        return self.removals().in_force.get(str(ref))
+
+    def check_there(self, ref: ArtifactRef, what: str = "its rows") -> None:
+        """Refuse what needs rows or weights that were removed.
+
+        Args:
+            ref: the artifact.
+            what: of it that is needed.
+
+        Raises:
+            RemovedError: saying when, by whom, and what can still be asked.
+        """
+        removal = self.removal(ref)
+        if removal is not None:
+            msg = (
+                f"{ref} was {removal}: {what} are gone, its manifest and nodes are there. What "
+                "was made of it, and its bill, can be asked for as before; a run whose stages "
+                "need it makes it again"
+            )
+            raise RemovedError(msg)
 
     def get(self, ref: ArtifactRef) -> Manifest | None:
         """Return an artifact's manifest, or None if it was never committed, or was given up.
@@ -202,12 +238,13 @@ class Store:
         """Open a committed dataset.
 
         Raises:
-            StoreError: if there is none of that name.
+            StoreError: if there is none of that name; RemovedError if its rows were removed.
         """
         manifest = self.get(ref)
         if manifest is None or manifest.kind != "dataset":
             msg = f"{self.root} has no dataset {ref}"
             raise StoreError(msg)
+        self.check_there(ref)
         return Dataset(self.folder("dataset", ref), manifest)
 
     @contextmanager
@@ -222,6 +259,40 @@ class Store:
         with path.open("a") as stream:
             if not _taken(stream):
                 msg = f"another run holds {name} in {self.root}; wait for it, or use another store"
+                raise StoreError(msg)
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold off removals, while rows are read and made; any number may do so at once.
+
+        Raises:
+            StoreError: if something is removed at this moment.
+        """
+        with self._whole(fcntl.LOCK_SH, "something is removed from it at this moment"):
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold off runs, while something is removed.
+
+        Raises:
+            StoreError: if a run goes on, or something is removed by another process.
+        """
+        with self._whole(fcntl.LOCK_EX, "a run or a removal goes on in it"):
+            for path in (self.root / ".locks").glob("run-*"):  # earlier releases hold these alone
+                if is_held(path):
+                    msg = f"{self.root}: a run goes on in it; wait until it ends"
+                    raise StoreError(msg)
+            yield
+
+    @contextmanager
+    def _whole(self, how: int, why: str) -> Iterator[None]:
+        path = self._lock_file(WHOLE)
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as stream:
+            if not _taken(stream, how):
+                msg = f"{self.root}: {why}; wait until that ends"
                 raise StoreError(msg)
             yield
 
@@ -258,14 +329,14 @@ def _lock_file(root: Path, name: str) -> Path:
     return root / ".locks" / file_name(name)
 
 
-def _taken(stream: IO[str]) -> bool:
-    """Lock a file for oneself, if nobody else has it.
+def _taken(stream: IO[str], how: int = fcntl.LOCK_EX) -> bool:
+    """Lock a file for oneself, if nobody else has it; or together with others.
 
     Who only looks whether it is locked has it for an instant: that is waited for.
     """
     for _ in range(_LOOKS):
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, how | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.01)
         else:

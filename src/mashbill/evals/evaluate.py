@@ -46,6 +46,7 @@ class EvaluateSpec(AsksVerifier):
     """``kind = "evaluate"``."""
 
     streams = False
+    looks_behind = True
     references: ClassVar[tuple[str, ...]] = ("input", "systems", "models", "against")
     added: ClassVar[frozenset[str]] = frozenset(
         {

@@ -115,9 +115,11 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
     Raises:
         InputError: naming the address and the remedy, if it holds other files of the same names,
             cannot be written to, or the format has no word for a value.
-        StoreError: if the artifact's files are not those that were committed.
+        StoreError: if the artifact's files are not those that were committed; RemovedError if they
+            were removed.
         MissingExtraError: if the package that knows the service is not installed.
     """
+    store.check_there(manifest.ref, "what would be published")
     _refuse_the_store(store, folder_of(to))
     title = f"{manifest.ref}, published by mashbill"
     target = place(folder_of(to), manifest.kind, public=wish.public, title=title)

@@ -92,7 +92,7 @@ def write_report(
     if rewards is None:
         rewards = rewards_behind(store, result)
     facts = gather(store, result)
-    about = data_of(store, result)
+    about = [one for one in data_of(store, result) if store.removal(one.ref) is None]
     looked = [one for one in about if most_rows is None or one.rows <= most_rows]
     pages = templates()
     html = pages.get_template("report.html").render(

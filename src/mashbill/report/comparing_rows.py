@@ -53,7 +53,8 @@ def row_scores(store: Store, manifest: Manifest, system: str) -> RowScores | Non
         system: as it calls it.
     """
     metric = manifest.measures.get("metric", "accuracy")
-    if manifest.kind != "dataset" or manifest.rows > _MOST_ROWS:
+    is_gone = store.removal(manifest.ref) is not None
+    if manifest.kind != "dataset" or manifest.rows > _MOST_ROWS or is_gone:
         return None
     data = store.dataset(manifest.ref)
     if metric == _BITS:
@@ -152,6 +153,8 @@ def row_units(store: Store, manifests: Sequence[Manifest]) -> RowUnits:
         group = manifest.stage.get("group")
         if not isinstance(group, list | tuple) or not group:
             continue
+        if (removal := store.removal(manifest.ref)) is not None:
+            return RowUnits(None, f"{manifest.ref} was {removal}")
         data = store.dataset(manifest.ref)
         names = [_kept(data, manifest, str(name)) for name in group]
         if lacking := [name for name in names if name not in data.columns]:
@@ -171,7 +174,8 @@ def rows_from(manifest: Manifest) -> tuple[str, ...]:
 
 def texts_key(store: Store, manifest: Manifest) -> Any:
     """Return what evaluations have in common that were made on the same texts, in their order."""
-    data = store.dataset(manifest.ref) if manifest.kind == "dataset" else None
+    is_there = manifest.kind == "dataset" and store.removal(manifest.ref) is None
+    data = store.dataset(manifest.ref) if is_there else None
     text = "" if data is None else _kept(data, manifest, "text")
     if data is None or text not in data.columns:
         return rows_from(manifest)

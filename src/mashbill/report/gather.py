@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 RECEIPTS = 10
 _REASONS = 5  # of a stage's rejected rows
+_WENT = {"dataset": "its rows were", "model": "its weights were"}
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,8 @@ def _warnings(store: Store, table: NodeTable, hidden: Mapping[str, str]) -> list
             told = manifest.measures.get(WARNINGS, [])
             shown = [unquoted(text) for text in told] if str(manifest.ref) in hidden else told
             found += [(str(manifest.ref), text) for text in shown]
+            if (removal := store.removal(manifest.ref)) is not None:
+                found.append((str(manifest.ref), f"{_WENT[manifest.kind]} {removal}"))
     return found
 
 

@@ -144,6 +144,8 @@ def rewards_behind(store: Store, result: Manifest, most: int = 8) -> list[Reward
         waiting += [item for item in found_inputs if item is not None]
     found: list[Rewards] = []
     for manifest in seen.values():
+        if store.removal(manifest.ref) is not None:
+            continue  # its rows hold the scores
         if len(found) < most and (one := rewards_of(store, manifest)) is not None:
             found.append(one)
     return found[::-1]

@@ -66,7 +66,8 @@ def trainings_behind(
     for manifest in store.manifests():
         if manifest.kind != "model" or manifest.bill not in table.bodies:
             continue
-        has_curves = CURVES in {each.file for each in manifest.files}
+        is_there = store.removal(manifest.ref) is None
+        has_curves = is_there and CURVES in {each.file for each in manifest.files}
         curves = read_curves(store.folder("model", manifest.ref)) if has_curves else {}
         samples = samples_of(manifest.measures)
         if curves or samples or manifest.learned_from:

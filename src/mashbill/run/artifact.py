@@ -21,6 +21,7 @@ from mashbill.core.record import (
     one_batch,
     user_columns,
 )
+from mashbill.core.removals import STAY
 from mashbill.core.store import NODES, write_atomically
 from mashbill.files.rows.cells import Cells
 from mashbill.lineage.circuit.composer import Composer, close_dataset
@@ -74,7 +75,7 @@ def make_dataset(task: Task) -> dict[str, Any]:
         "rows": sum(shard.rows for shard in writer.kept),
         "rejected_rows": sum(shard.rows for shard in writer.rejected),
         "tokens": sum(table.tokens),
-        **write_nodes(folder, table),
+        **write_nodes(task, folder, table),
     }
 
 
@@ -88,8 +89,16 @@ def _commonest_reason(folder: Path, writer: ShardWriter) -> str:
     return f" ({first.rows:,} of {reasons.rows:,} were rejected with: {told})"
 
 
-def write_nodes(folder: Path, table: NodeTable) -> dict[str, Any]:
-    """Write the nodes of an artifact; return what its manifest says of them."""
+def write_nodes(task: Task, folder: Path, table: NodeTable) -> dict[str, Any]:
+    """Write the nodes of an artifact; return what its manifest says of them.
+
+    Those of what was removed are there, and have to be the same.
+    """
+    again = task.again
+    if again is not None:
+        if (table.digest, table.root) != (again.nodes_digest, again.bill):
+            raise task.differs("its lineage comes out")
+        return {"nodes": again.nodes, "nodes_digest": again.nodes_digest, "bill": again.bill}
     data = table.to_parquet()
     write_atomically(folder / NODES, data)
     return {
@@ -126,6 +135,8 @@ def committed_shards(task: Task) -> dict[int, dict[str, Any]]:
         )
     keep = {name for shard in live.values() for name in shard["shards"]}
     folder = task.store.folder(task.spec.output, task.ref)
+    if task.again is not None:
+        keep |= {task.store.relative(folder / name) for name in STAY}
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if task.store.relative(path) not in keep:

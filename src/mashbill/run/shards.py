@@ -186,7 +186,7 @@ class ShardWriter:
 
     def has(self, number: int) -> bool:
         """Take over a shard that is committed already; False if it is to be made."""
-        if number not in self._done:
+        if number not in self._done or not self._is_there(number):
             return False
         for name, facts in self._done[number]["shards"].items():
             path = self._task.store.root / name
@@ -201,6 +201,28 @@ class ShardWriter:
                 )
             )
         return True
+
+    def _is_there(self, number: int) -> bool:
+        """Return whether the files of a committed shard are there: those of what was removed went.
+
+        A run that made it again may have been cut off.
+        """
+        root, shards = self._task.store.root, self._done[number]["shards"]
+        return self._task.again is None or all(
+            (root / name).is_file() and digest_file(root / name) == facts["sha256"]
+            for name, facts in shards.items()
+        )
+
+    def _check_again(self, made: Prepared) -> None:
+        """See that a shard which was removed comes out as it was, before it is put back."""
+        if self._task.again is None:
+            return
+        before = self._done.get(made.number, {"shards": {}})["shards"]
+        relative = self._task.store.relative
+        now = {relative(self.folder / part.name): part.sha256 for part in made.parts}
+        if now != {name: facts["sha256"] for name, facts in before.items()}:
+            made.discard()
+            raise self._task.differs(f"shard {made.number} comes out")
 
     def _counts_of(self, number: int, path: Path) -> Iterable[tuple[int, int, int]]:
         """Return the counts by node of a committed shard: as its entry says, or from its rows."""
@@ -246,6 +268,7 @@ class ShardWriter:
             StoreError: if a shard of this number was committed with other records, which means
                 that the stage is not deterministic.
         """
+        self._check_again(made)
         shards: dict[str, dict[str, Any]] = {}
         new: list[Shard] = []
         for part in made.parts:

@@ -30,9 +30,17 @@ if TYPE_CHECKING:
 
 
 def kept_files(task: Task, scratch: Path) -> tuple[Path, tuple[FileDigest, ...]]:
-    """Put what a trainer wrote into the store; return the model's folder there, and its files."""
+    """Put what a trainer wrote into the store; return the model's folder there, and its files.
+
+    Raises:
+        StoreError: if it was removed, and does not come out as it was.
+    """
     folder = task.store.folder("model", task.ref)
     committed_shards(task)
+    if task.again is not None:
+        found = {path.name: digest_file(path) for path in scratch.iterdir()}
+        if found != {item.file: item.sha256 for item in task.again.files}:
+            raise task.differs("its weights come out")
     files = []
     for path in sorted(scratch.iterdir()):
         files.append(FileDigest(file=path.name, sha256=digest_file(path)))
@@ -86,7 +94,7 @@ def take_model(task: Task, spec: TrainedSpec, scratch: Path) -> dict[str, Any]:
         "tokens": found.tokens,
         "token_unit": found.unit,
         "learned_from": found.learned_from,
-        **write_nodes(folder, table),
+        **write_nodes(task, folder, table),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mashbill.core.errors import StoreError
 from mashbill.lineage.circuit.nodes import NodeTable
 
 if TYPE_CHECKING:
@@ -47,3 +48,13 @@ class Task:
     """what was made so far, by stage, and what is taken by its address"""
     opening: Opening | None = None
     """looks at the first answers of a service before the rest is bought"""
+    again: Manifest | None = None
+    """what its rows or weights, which were removed, have to come out as; None if it is new"""
+
+    def differs(self, what: str) -> StoreError:
+        """Return the error that says that what was removed does not come out as it was."""
+        return StoreError(
+            f"{self.ref}: {what} differently from what was removed, and an address stands for one "
+            "content. It stays removed, and what it was is on record: set version in "
+            f"[stages.{self.name}] to another value to make a new one"
+        )

@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mashbill.core.artifact import FileDigest
@@ -64,12 +65,22 @@ def make_model(task: Task) -> dict[str, Any]:
         "files": files,
         "tokens": found.tokens,
         "token_unit": found.unit,
-        "learned": FileDigest(file=LEARNED, sha256=write_parquet(said, folder / LEARNED)),
+        "learned": _learned_file(task, said, folder, scratch),
         "learned_from": tuple(
             each.model_copy(update={"name": refs[each.name]}) for each in found.learned_from
         ),
-        **write_nodes(folder, table),
+        **write_nodes(task, folder, table),
     }
+
+
+def _learned_file(task: Task, said: pa.Table, folder: Path, scratch: Path) -> FileDigest:
+    """Write how often each row was learned from; of what was removed it is there."""
+    if task.again is None:
+        return FileDigest(file=LEARNED, sha256=write_parquet(said, folder / LEARNED))
+    found = FileDigest(file=LEARNED, sha256=write_parquet(said, scratch / LEARNED))
+    if found != task.again.learned:
+        raise task.differs("how often rows were learned from comes out")
+    return found
 
 
 def _write_curves(task: Task, scratch: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mashbill.core.artifact import Manifest
     from mashbill.core.marks import Contradiction
     from mashbill.core.model import Predictor, Writer
+    from mashbill.core.removals import Removal
     from mashbill.core.store import Store
     from mashbill.publish.model_files import ModelFile
     from mashbill.publish.publish import Published, Wish
@@ -45,6 +46,11 @@ class Artifact:
     def folder(self) -> Path:
         """Where its files lie."""
         return self.store.folder(self.manifest.kind, self.manifest.ref)
+
+    @property
+    def removal(self) -> Removal | None:
+        """How its rows or weights were removed; None if they are there."""
+        return self.store.removal(self.manifest.ref)
 
     @property
     def contradiction(self) -> Contradiction | None:
@@ -123,6 +129,7 @@ class Artifact:
         if self.manifest.kind != "model":
             msg = f"{self.name} is a dataset; to_arrow() and to_pandas() give its rows"
             raise InputError(msg)
+        self.store.check_there(self.manifest.ref, "its weights")
         kind = self.manifest.stage["kind"]
         with registry.telling("loading a model of", kind, registry.TRAINERS):
             trainer: Any = registry.find(kind, registry.TRAINERS)
@@ -200,14 +207,15 @@ class Artifact:
         facts: list[tuple[str, Any]] = [("kind", item.kind), ("digest", item.digest)]
         if item.kind == "dataset":
             facts += [("rows", item.rows), ("rejected rows", item.rejected_rows)]
-        return [*facts, ("tokens", item.tokens), ("made by", item.stage.get("kind"))]
+        facts += [("tokens", item.tokens), ("made by", item.stage.get("kind"))]
+        return [*facts, *([("rows and weights", str(self.removal))] if self.removal else [])]
 
     def __str__(self) -> str:
         return text_table(self.name, ("", ""), self._facts())
 
     def _repr_html_(self) -> str:
         facts = html_table(self.name, ("", ""), self._facts())
-        if self.manifest.kind != "dataset":
+        if self.manifest.kind != "dataset" or self.removal is not None:
             return facts
         data = self.store.dataset(self.manifest.ref)
         names = user_columns(data.columns)

@@ -64,14 +64,16 @@ class Audited:
     def as_json(self) -> dict[str, Any]:
         """Return it for a program."""
         result = self.result
-        findings, newer, not_derived, given_up = (
+        findings, newer, not_derived, given_up, removed = (
             [{"file": item.file, "entry": item.entry, "what": item.what} for item in items]
-            for items in (result.findings, result.newer, result.not_derived, result.given_up)
-        )
+            for items in (
+                result.findings, result.newer, result.not_derived, result.given_up, result.removed
+            )
+        )  # fmt: skip
         return {
             "holds": result.holds, "findings": findings, "not_derived": not_derived,
-            "given_up": given_up, "entries": result.entries, "records": result.records,
-            "calls": result.calls, "composed": result.composed,
+            "given_up": given_up, "removed": removed, "entries": result.entries,
+            "records": result.records, "calls": result.calls, "composed": result.composed,
             "derived_rows": result.derived_rows, "signers": result.signers, "newer": newer,
             "later_entries": result.later,
         }  # fmt: skip
@@ -87,7 +89,8 @@ class Audited:
                 ("rows made again", result.derived_rows), ("checkpoints", self.checkpoints),
             )
         ]  # fmt: skip
-        told = [(item.what, item.entry, item.file) for item in self.findings]
+        found_and_gone = (*self.findings, *result.removed)
+        told = [(item.what, item.entry, item.file) for item in found_and_gone]
         return f"Audit of {self.root}: {found}", ("what", "entry", "where"), [*told, *counts]
 
     def __str__(self) -> str:

@@ -39,6 +39,8 @@ class Listed:
     """when it was committed, as the ledger says it: ISO 8601, UTC"""
     bytes: int
     """of its files"""
+    removed: str = ""
+    """when, by whom and why its rows or weights were removed; empty if they were not"""
 
 
 def listed(space: Questions) -> list[Listed]:
@@ -53,6 +55,7 @@ def listed(space: Questions) -> list[Listed]:
             one.manifest.rejected_rows,
             str(committed[one.name].predicate.get("at", "")),
             sum(path.stat().st_size for path in one.folder.rglob("*") if path.is_file()),
+            str(one.removal or ""),
         )
         for one in space.artifacts()
     ]
@@ -98,6 +101,7 @@ class Shown:
             "columns": self.columns,
             "labels": list(self.labels),
             "measures": manifest.measures,
+            "removed": self.artifact.removal.as_json() if self.artifact.removal else None,
             "shown": [
                 {"row": one.number, "reason": one.reason or None, "values": one.values}
                 for one in self.rows
@@ -132,7 +136,12 @@ def shown(
         if rejects or columns:
             msg = f"{artifact.name} is a model, and has no rows; `mashbill predict` asks it"
             raise InputError(msg)
-        return Shown(artifact, {}, (), why, _labels(artifact))
+        labels = () if artifact.removal is not None else _labels(artifact)
+        return Shown(artifact, {}, (), why, labels)
+    if artifact.removal is not None:
+        if columns:
+            artifact.store.check_there(manifest.ref)
+        return Shown(artifact, {}, (), why)
     data = artifact.store.dataset(manifest.ref)
     there = user_columns(data.columns)
     lacking = [name for name in columns if name not in there]

@@ -101,7 +101,8 @@ class Ran:
     def curves(self, item: Done) -> dict[str, dict[str, Any]]:
         """Return how what a trainer measured began and ended, by name; empty of all else."""
         manifest = item.manifest
-        if self.store is None or CURVES not in {each.file for each in manifest.files}:
+        has_curves = CURVES in {each.file for each in manifest.files}
+        if self.store is None or not has_curves or self.store.removal(manifest.ref) is not None:
             return {}
         return summary(read_curves(self.store.folder(manifest.kind, manifest.ref)))
 

@@ -11,7 +11,8 @@ from mashbill.core.ledger import Signer
 from mashbill.core.store import LEDGER, Store, write_atomically
 from mashbill.core.threads import usable_cores
 from mashbill.policy.statuses import COUNTED
-from mashbill.workspace.questions import Questions, today
+from mashbill.workspace.clearing import Clearing
+from mashbill.workspace.questions import today
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ _MOST_ROWS = 50_000
 """of a dataset that the page at the end of a run looks at; the command ``report`` looks at all"""
 
 
-class Workspace(Questions):
+class Workspace(Clearing):
     """A store, and all that can be asked of it. Reading it needs no ML stack and no key."""
 
     def plan(

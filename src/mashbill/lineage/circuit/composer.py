@@ -16,7 +16,9 @@ from mashbill.core.source import Channel, Source
 from mashbill.lineage.circuit.nodes import NodeTable, reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from mashbill.lineage.circuit.nodes import Body
 
 Actor = tuple[str, NodeTable | Source]
 """(via, the artifact's table or the source) of what acted on every record of a stage"""
@@ -68,6 +70,23 @@ class Composer:
         """Return the number of the node of rows made of rows with these codes."""
         parts = [self._parts[code] for code in codes]
         return self.table.number(self.table.add_made([*parts, *self._actors]))
+
+    def impossible(self, nodes: Mapping[str, Body]) -> list[str]:
+        """Return those nodes that no rows of the inputs could give, whichever they are.
+
+        Args:
+            nodes: digest -> body.
+        """
+        rows, actors = set(self._parts), set(self._actors)
+        found = []
+        for node, body in nodes.items():
+            as_it_is = (Channel.CONTENT.value, node)  # a row that was taken as it was
+            if not actors and as_it_is in rows:
+                continue
+            parts = {(how, part) for how, part in body.get("parts", ())}
+            if not (actors <= parts and parts - actors <= rows and parts & rows):
+                found.append(node)
+        return found
 
     def one_each(self, codes: np.ndarray) -> np.ndarray:
         """Return the node number of rows made of one row each.

@@ -50,6 +50,7 @@ from mashbill.lineage.evidence.finding import AuditResult, Finding, Rederived
 from mashbill.lineage.evidence.leftovers import find_leftovers
 from mashbill.lineage.evidence.made import Rows
 from mashbill.lineage.evidence.moment import Moment, Since, abandoned
+from mashbill.lineage.evidence.removed import Removed
 from mashbill.lineage.evidence.taken_in import word_of
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class Auditor:
                 self._covered |= entry.subjects.keys()  # what it says is a finding already
             elif entry.index not in given_up:
                 self._live.sha256.update(entry.subjects)
+        self._removed = Removed.of(entries, counted.names)
+        self.result.removed = self._removed.told()
+        for at, what in self._removed.strange:
+            self._find(LEDGER, at, what)
         self._derivations = derivations(entries, given_up)
         self._calls = Calls(self._folder / CALLS)
         for number, entry in enumerate(entries):
@@ -172,6 +177,13 @@ class Auditor:
             self.result.files += 1
             if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                 self._find(name, entry.index, "is no file of this store: it leads out of it")
+                continue
+            if name in self._removed.files:
+                put_back, newer = self._removed.look(self._folder, name)
+                if put_back:
+                    self._find(name, entry.index, put_back)
+                elif newer:
+                    self.result.newer.append(Finding(name, entry.index, newer))
                 continue
             looked_into = entry.event == "shard" or name.endswith((f"/{MANIFEST}", f"/{LEARNED}"))
             wrong, data = compared(self._folder / name, sha256, keep=looked_into)
@@ -298,7 +310,8 @@ class Auditor:
     ) -> None:
         """Compose an artifact's lineage again, and that of those that waited for it."""
         met = self._live.shards.get(str(manifest.ref), {})
-        shards = (*manifest.shards, *manifest.rejected)
+        removed = self._removed.of_artifact(str(manifest.ref))
+        shards = () if removed else (*manifest.shards, *manifest.rejected)
         records = [met.get(f"{folder}/{shard.file}") for shard in shards]
         rows = [one.rows for one in records if one is not None and one.rows is not None]
         if len(rows) != len(shards):
@@ -322,7 +335,7 @@ class Auditor:
         for record in met.values():
             record.rows = None  # of which there may be very many: who needs them has them
         word = word_of(entry, self.result.signers) if TAKEN_IN in entry.predicate else ""
-        pending = Pending(entry.index, manifest, table, kept, rejected, times, word)
+        pending = Pending(entry.index, manifest, table, kept, rejected, times, word, removed)
         for ready, found in self._derivations.take(pending):
             self._tell_composed(ready, found)
 
@@ -345,7 +358,11 @@ class Auditor:
             self._progress(number, len(made))
             folder = f"{FOLDERS[one.manifest.kind]}/{one.manifest.ref}"
             inputs = {item.name for item in one.manifest.inputs}
-            if folder in wrong or any(name.rpartition("/")[2] in inputs for name in wrong):
+            if (
+                one.removed
+                or folder in wrong
+                or any(name.rpartition("/")[2] in inputs for name in wrong)
+            ):
                 continue
             if no_answers and any(item.was_asked for item in one.manifest.inputs):
                 continue  # its rows would be held to answers that were altered

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 from mashbill.core.artifact import NAME_PATTERN
 from mashbill.core.checkpoint import check
 from mashbill.core.plain import counted as number_of
+from mashbill.core.removals import CLEAR, REMOVE
 from mashbill.core.shown import shown
 from mashbill.core.signers import SIGNERS, counted
 from mashbill.core.store import LEDGER
 from mashbill.lineage.evidence.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mashbill.core.checkpoint import Checkpoint
     from mashbill.core.ledger import Entry
     from mashbill.lineage.evidence.moment import Moment
 
 
-_ABOUT = frozenset({"start", "shard", "commit", "abandon"})
+_ABOUT = frozenset({"start", "shard", "commit", "abandon", REMOVE})
 """the events whose entries are about one artifact"""
 _ADDRESS = re.compile(rf"{NAME_PATTERN}@{NAME_PATTERN}")
 _CLOCKS = dt.timedelta(days=1)
@@ -41,6 +42,8 @@ class Counted:
     """whole, and by signers of the ledger"""
     signers: tuple[str, ...]
     """keyids of those signers that have entries"""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """keyid -> whose it is, in the words of who declared it"""
     findings: list[Finding] = field(default_factory=list)
     is_whole: bool = True
     """whether nothing of the ledger is altered or gone, as far as is known: entries that do not
@@ -64,7 +67,7 @@ def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint])
         entries = [entry for entry in entries if entry.index < moment.broken[0][0]]
     counting, strangers, signers = counted(entries)
     known = {keyid: raw for keyid, raw in moment.keys.items() if signers.knows(keyid)}
-    result = Counted(counting, tuple(known))
+    result = Counted(counting, tuple(known), signers.names)
     if not moment.path.is_file():
         result.find(None, "is not there, so nothing in this folder is evidence")
     if moment.torn:
@@ -74,7 +77,7 @@ def count(moment: Moment, signer: str | None, checkpoints: Sequence[Checkpoint])
     for keyid, others in strangers.items():
         result.find(others[0].index, _not_counted(keyid, others))
     for entry in counting:
-        if entry.subjects and entry.event not in COMMITTING:
+        if entry.subjects and entry.event not in {*COMMITTING, REMOVE}:
             names = shown(", ".join(entry.subjects))[:200]
             event = shown(entry.event)[:40]
             result.find(entry.index, f"speaks of files ({names}), as no entry {event!r} does")
@@ -166,8 +169,9 @@ def _not_counted(keyid: str, entries: Sequence[Entry]) -> str:
 
 
 EVENTS = frozenset(
-    {"open", SIGNERS, "decide", "start", "shard", "commit", "abandon", "conduct", "accept"}
-)
+    {"open", SIGNERS, "decide", "start", "shard", "commit", "abandon", "conduct", "accept", REMOVE,
+     CLEAR}
+)  # fmt: skip
 """what entries of this release and those before it say"""
 
 

@@ -60,7 +60,7 @@ class Derivations:
     def take(self, pending: Pending) -> Iterator[tuple[Pending, Composed]]:
         """Yield what deriving came to, of an artifact and of those that waited for it."""
         name = str(pending.manifest.ref)
-        self.made[name] = Made(pending.manifest, pending.table, pending.kept)
+        self.made[name] = Made(pending.manifest, pending.table, pending.kept, pending.removed)
         self.waiting[name] = pending
         ready = [one for one in self.waiting.values() if not self._lacking(one)]
         for one in ready:
@@ -85,10 +85,13 @@ class Derivations:
         if manifest.kind == "model":
             found = recompose_model(manifest, table, self.made, pending.learned)
         else:
-            found = recompose_dataset(manifest, table, pending.kept, pending.rejected, self.made)
+            found = recompose_dataset(
+                manifest, table, pending.kept, pending.rejected, self.made,
+                is_removed=bool(pending.removed),
+            )  # fmt: skip
             # Who is made of these rows wants their nodes and words alone.
             kept = [type(rows)(rows.bills, rows.words) for rows in pending.kept]
-            self.made[str(manifest.ref)] = Made(manifest, table, kept)
+            self.made[str(manifest.ref)] = Made(manifest, table, kept, pending.removed)
         return found
 
     def disagreements(self, manifest: Manifest, entry: Entry) -> Iterator[str]:
@@ -254,6 +257,8 @@ class Pending:
     learned: Mapping[str, Learned] | None = None
     word: str = ""
     """on whose word its lineage rests, where another store made it"""
+    removed: str = ""
+    """how its rows or weights were removed; empty if they are there"""
 
 
 def _texts(value: Any) -> list[str]:

@@ -45,6 +45,9 @@ class AuditResult:
     given_up: list[Finding] = field(default_factory=list)
     """artifacts that were committed and given up later, with the reason that was told"""
 
+    removed: list[Finding] = field(default_factory=list)
+    """artifacts whose rows or weights were removed on purpose: on which day, by which key, why"""
+
     @property
     def holds(self) -> bool:
         """Whether nothing was found; of what was not derived again it says nothing."""

@@ -53,6 +53,8 @@ class Made:
     manifest: Manifest
     table: NodeTable
     kept: Sequence[Rows] = ()
+    removed: str = ""
+    """how its rows were removed; empty if they are there"""
 
     @property
     def bills(self) -> np.ndarray:

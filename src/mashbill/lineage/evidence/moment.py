@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mashbill.core.canonical import digest_bytes
 from mashbill.core.errors import MashbillError
 from mashbill.core.ledger import GENESIS, Entry, check_line, open_line
+from mashbill.core.removals import REMOVE
 from mashbill.core.store import FOLDERS, MANIFEST, PENDING, is_held, is_locked
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class Since:
         self._folder = folder
         self._rested_on = rested_on
         self.later = later
-        self.files = {name for entry in later for name in entry.subjects}
+        self._removed = {name for e in later if e.event == REMOVE for name in e.subjects}
+        self.files = {name for e in later if e.event != REMOVE for name in e.subjects}
         """files that entries appended since speak of"""
         self.folders = {name.rpartition("/")[0] for name in self.files}
         """folders that entries appended since speak of"""
@@ -161,6 +163,8 @@ class Since:
         artifact = str(entry.predicate.get("artifact"))
         if artifact in self._given_up:
             return "was given up since, to be made anew"
+        if file in self._removed:
+            return "was removed since, on record"
         if file in self.files:
             return "was made anew since"
         if entry.event != "commit":

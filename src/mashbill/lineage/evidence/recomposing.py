@@ -21,6 +21,7 @@ from mashbill.core.learning import Learned, RowSizes, weigh
 from mashbill.lineage.bills.telling import amount
 from mashbill.lineage.circuit.composer import Actor, Composer, close_model
 from mashbill.lineage.circuit.nodes import NodeTable, parts_of, reachable, source_of
+from mashbill.lineage.evidence.removed import compare_with_gone, count_gone
 from mashbill.lineage.evidence.said import is_said, recompose_said
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def recompose_dataset(
     kept: Sequence[Rows],
     rejected: Sequence[Rows],
     inputs: Mapping[str, Made],
+    *,
+    is_removed: bool = False,
 ) -> Composed:
     """Compose the nodes of a dataset again and compare them.
 
@@ -72,6 +75,7 @@ def recompose_dataset(
         kept: rows of each shard, in order.
         rejected: those that were rejected, likewise.
         inputs: what it was made of, by address.
+        is_removed: whether its rows are gone, so that none are given.
     """
     roles = {"rows", "beside", "actor", "base", "teacher", "verifier"}
     found = Composed(_wrong_roles(manifest, roles))
@@ -82,7 +86,9 @@ def recompose_dataset(
         _compare_rows(manifest, table, [*kept, *rejected], inputs, composer, found)
     else:
         _only_sources(manifest, table, inputs, found)
-    _compare_whole(manifest, table, kept, found)
+        if is_removed:
+            found.not_derived.append("its rows were removed")
+    _compare_whole(manifest, table, None if is_removed else kept, found)
     return found
 
 
@@ -131,6 +137,10 @@ def _compare_rows(
 ) -> None:
     """Compare the node of each row with that which its inputs give it."""
     given = [inputs[item.name] for item in manifest.inputs if item.role == "rows"]
+    if not shards or any(one.removed for one in given):
+        told = compare_with_gone(table, shards, given, composer, found.wrong)
+        found.not_derived += [told] if told else []
+        return
     codes = np.concatenate(
         [
             np.empty(0, np.int64),
@@ -210,12 +220,14 @@ def _only_sources(
 
 
 def _compare_whole(
-    manifest: Manifest, table: NodeTable, kept: Sequence[Rows], found: Composed
+    manifest: Manifest, table: NodeTable, kept: Sequence[Rows] | None, found: Composed
 ) -> None:
     """Compare the weight of each node, and the node that stands for the whole dataset."""
     size = len(table.numbered)
-    tokens = np.zeros(size, np.int64)
-    for rows in kept:
+    tokens = np.zeros(size, np.int64) if kept is not None else np.asarray(table.tokens, np.int64)
+    if kept is None:
+        count_gone(manifest, table, found.wrong)
+    for rows in kept or ():
         tokens += np.bincount(rows.bills, weights=rows.words, minlength=size).astype(np.int64)
     for number in np.flatnonzero(tokens != np.asarray(table.tokens, np.int64)).tolist():
         found.wrong.append(
@@ -284,8 +296,11 @@ def recompose_model(
         return found
     bases = _beside(manifest, inputs)
     files = digest([[item.file, item.sha256] for item in manifest.files])
-    if learned is None and data:
-        _compare_members(manifest, table, inputs, files, found)
+    gone = [inputs[item.name].removed for item in data if inputs[item.name].removed]
+    if data and (learned is None or gone):
+        told = "how often each row was learned from is not recorded (releases before 0.2)"
+        told = f"its weights in the bill rest on rows that went: {gone[0]}" if gone else told
+        _compare_members(manifest, table, inputs, files, (found, told))
         return found
     sizes: dict[str, RowSizes] = {}
     for item in data:
@@ -335,9 +350,10 @@ def _compare_members(
     table: NodeTable,
     inputs: Mapping[str, Made],
     files: str,
-    found: Composed,
+    telling: tuple[Composed, str],
 ) -> None:
-    """Compare what a model learned from, where how often is not recorded."""
+    """Compare what a model learned from, where how often is not recorded, or cannot be weighed."""
+    found, told = telling
     body = table.bodies[table.root]
     bases = {
         (how, other.root if isinstance(other, NodeTable) else NodeTable().add_source(other))
@@ -364,7 +380,6 @@ def _compare_members(
             f"says that it rests on {_sources_of(table, table.root)}, which is not what "
             f"{_names(manifest)} say"
         )
-    told = "how often each row was learned from is not recorded (releases before 0.2)"
     left = sorted(node for _, node in could - named)
     if left:
         tables = [inputs[i.name].table for i in manifest.inputs if i.is_artifact]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mashbill.calls.asked_here import Call
     from mashbill.calls.journal import Journal
     from mashbill.core.dataset import Dataset
+    from mashbill.core.removals import Removal
     from mashbill.core.source import Source
     from mashbill.core.store import Store
     from mashbill.lineage.circuit.nodes import NodeTable
@@ -42,6 +43,8 @@ class _Open:
     position: int
     models: frozenset[str]
     """those that this branch has already opened"""
+    of: tuple[Manifest, int] | None = None
+    """the artifact and the number of the node of the row that led here; None at the beginning"""
 
 
 class Tracer:
@@ -146,12 +149,40 @@ class Tracer:
             step(waiting, work)
 
     def _opened(
-        self, waiting: list[_Open], manifest: Manifest, position: int, models: frozenset[str]
+        self,
+        waiting: list[_Open],
+        manifest: Manifest,
+        position: int,
+        models: frozenset[str],
+        of: tuple[Manifest, int] | None = None,
     ) -> Hop:
         """Return the hop of a row that is still to be traced."""
         hop = Hop("row", f"{manifest.ref} row {position}")
-        waiting.append(_Open(hop, manifest, position, models))
+        waiting.append(_Open(hop, manifest, position, models, of))
         return hop
+
+    def _gone(self, work: _Open, removal: Removal) -> None:
+        """Say that a row was removed, and which sources it rests on, as far as nodes tell.
+
+        Of a row that another was made of these are the sources of both: the node of that one has
+        all that is behind it.
+        """
+        manifest = work.manifest
+        if not 0 <= work.position < manifest.rows:
+            msg = (
+                f"{manifest.ref} had rows 0 to {manifest.rows - 1}; row {work.position} is not one"
+            )
+            raise InputError(msg)
+        work.hop.facts |= {"by": manifest.stage["kind"], "its rows": str(removal)}
+        own = self._table(manifest)
+        found = _leaves(own, own.root)
+        if work.of is not None:
+            table = self._table(work.of[0])
+            behind = {leaf.title for _, leaf in _leaves(table, table.numbered[work.of[1]])}
+            found = [(how, leaf) for how, leaf in found if leaf.title in behind]
+        for how, leaf in found:
+            facts = {"through": how, "license": leaf.license, "kind": leaf.kind}
+            work.hop.behind.append(Hop("source", leaf.title, facts))
 
     def _row(self, waiting: list[_Open], work: _Open) -> None:
         """Trace a row, and open the rows behind it."""
@@ -159,6 +190,10 @@ class Tracer:
         why = self._withheld.get(str(manifest.ref))
         if why is not None:
             hop.facts |= {"by": manifest.stage["kind"], "its texts": why}
+            return
+        removal = self._store.removal(manifest.ref)
+        if removal is not None:
+            self._gone(work, removal)
             return
         row = self._dataset(manifest.ref).row(work.position)
         facts = {key: value for key, value in printable(row).items() if not key.startswith("_")}
@@ -175,7 +210,8 @@ class Tracer:
         rows = _inputs(manifest, "rows")
         for place in positions if rows else ():
             ref, at = self._input_row(rows, int(place))
-            hop.behind.append(self._opened(waiting, self._manifest(ref), at, shown))
+            came = (manifest, row[BILL])
+            hop.behind.append(self._opened(waiting, self._manifest(ref), at, shown, came))
         if not rows:
             hop.behind += self._origins(manifest, row)
 
@@ -224,14 +260,26 @@ class Tracer:
         self, waiting: list[_Open], work: _Open, after: dict[ArtifactRef, list[Manifest]]
     ) -> None:
         hop, manifest, position = work.hop, work.manifest, work.position
-        values = printable(self._dataset(manifest.ref).row(position))
-        facts = {key: value for key, value in values.items() if not key.startswith("_")}
-        hop.facts |= {"by": manifest.stage["kind"], **facts}
+        removal = self._store.removal(manifest.ref)
+        if removal is None:
+            values = printable(self._dataset(manifest.ref).row(position))
+            facts = {key: value for key, value in values.items() if not key.startswith("_")}
+            hop.facts |= {"by": manifest.stage["kind"], **facts}
+        elif 0 <= position < manifest.rows:
+            hop.facts |= {"by": manifest.stage["kind"], "its rows": str(removal)}
+        else:
+            msg = f"{manifest.ref} had rows 0 to {manifest.rows - 1}; row {position} is not one"
+            raise InputError(msg)
         for other in after.get(manifest.ref, ()):
             rows = _inputs(other, "rows")
             if manifest.ref in _inputs(other, "trained-on"):
                 hop.behind.append(self._learned(other, after))
             elif manifest.ref in rows:
+                gone = self._store.removal(other.ref)
+                if gone is not None:  # which of its rows came from this one went with them
+                    told = {"by": other.stage["kind"], "its rows": str(gone)}
+                    hop.behind.append(Hop("dataset", str(other.ref), told))
+                    continue
                 before = sum(self._manifest(ref).rows for ref in rows[: rows.index(manifest.ref)])
                 for place in self._dataset(other.ref).made_of(before + position):
                     hop.behind.append(self._opened(waiting, other, place, frozenset()))
@@ -273,6 +321,8 @@ class Tracer:
         if str(manifest.ref) in shown:
             return Hop("model", str(manifest.ref), {"see": "above"})
         hop = Hop("model", str(manifest.ref), facts)
+        if (weights := self._store.removal(manifest.ref)) is not None:
+            facts["its weights"] = str(weights)
         if str(manifest.ref) in self._taken_in:
             facts["learned through"] = "what another store holds: it was taken in from there"
             hop.behind += self._sources(manifest)
@@ -280,6 +330,11 @@ class Tracer:
         for ref in _inputs(manifest, "trained-on"):
             trained_on = self._manifest(ref)
             if trained_on.kind != "dataset" or not trained_on.rows:
+                continue
+            gone = self._store.removal(ref)
+            if gone is not None:
+                facts["learned from"] = f"{counted(trained_on.rows, 'row')} of {ref}, {gone}"
+                hop.behind += self._sources(manifest)
                 continue
             if ref not in self._closest:
                 self._closest[ref] = Closest(self._dataset(ref))

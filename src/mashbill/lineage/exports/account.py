@@ -169,7 +169,7 @@ def gather(store: Store, manifest: Manifest) -> Account:
     table = table_of(store, manifest)
     steps, sources = steps_of(store, manifest)
     columns: tuple[tuple[str, str], ...] = ()
-    if manifest.kind == "dataset" and manifest.shards:
+    if manifest.kind == "dataset" and manifest.shards and store.removal(manifest.ref) is None:
         schema = store.dataset(manifest.ref).read(0, 0).schema
         columns = tuple((field.name, str(field.type)) for field in schema)
     circuit, prompted = Circuit.of(table), prompt_coverage(store, manifest)
@@ -199,7 +199,8 @@ def _binary_columns(store: Store, steps: tuple[Step, ...]) -> tuple[str, ...]:
     """Return the user's columns of bytes in the datasets of these steps, each once."""
     found = set()
     for step in steps[-_SCHEMAS:]:
-        if step.manifest.kind == "dataset" and step.manifest.shards:
+        is_there = store.removal(step.manifest.ref) is None
+        if step.manifest.kind == "dataset" and step.manifest.shards and is_there:
             schema = store.dataset(step.manifest.ref).read(0, 0).schema
             found |= {
                 field.name

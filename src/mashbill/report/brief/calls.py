@@ -59,14 +59,23 @@ class Called:
     asked: tuple[Asked, ...]
     missing: int
     """calls that rows name and the journal does not have: pruned, or made elsewhere"""
+    removed: tuple[str, ...] = ()
+    """datasets whose rows were removed, each with when and by whom: which calls those rested on is
+    not known any more"""
 
 
 def calls_of(store: Store, account: Account, journal: Journal | None, registry: Registry) -> Called:
     """Return the calls that an artifact's records, and those it was made from, rest on."""
     found: dict[tuple[str, str, tuple[str, ...]], Asked] = {}
     named, present, met = 0, 0, set[int]()
+    gone: list[str] = []
     for step in account.steps:
         manifest = step.manifest
+        removal = store.removal(manifest.ref)
+        if removal is not None:
+            if any(item.was_asked for item in manifest.inputs):
+                gone.append(f"{manifest.ref} ({removal})")
+            continue
         teachers = [
             account.sources[taken.id]
             for taken in step.taken
@@ -82,7 +91,7 @@ def calls_of(store: Store, account: Account, journal: Journal | None, registry: 
                 who = _student(told) or _governed(_of(teachers, told), day, registry)
                 _count(found, who, _way(route), day)
     rows = sorted(found.values(), key=lambda row: (row.source, row.way, min(row.days)))
-    return Called(tuple(rows), named - present)
+    return Called(tuple(rows), named - present, tuple(gone))
 
 
 def _calls(store: Store, manifest: Manifest, met: set[int]) -> Iterator[list[str]]:

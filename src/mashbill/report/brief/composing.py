@@ -202,6 +202,13 @@ def _calls(facts: Facts) -> Section:
                 "not have: pruned, or made elsewhere. Their days are not known."
             )
         )
+    if called.removed:
+        blocks.append(
+            Paragraph(
+                f"Rows went of {listed(called.removed)}: which calls they rested on is not known "
+                "any more, unless other records name them."
+            )
+        )
     others = sorted(
         {
             line.source.title

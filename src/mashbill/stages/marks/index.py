@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mashbill.core.store import Store
     from mashbill.lineage.circuit.nodes import NodeTable
 
+FOLDER = "marks"
+"""of the cache: files of an artifact begin with its digest"""
 _VERSION = 3
 """of what is hashed, and how: part of the name in the cache"""
 _ROWS = 1 << 14
@@ -108,9 +110,9 @@ def held(store: Store, cache: Path, most: int | None = None) -> tuple[list[Held]
     """
     found, left = [], []
     for manifest in store.manifests():
-        if manifest.kind != "dataset":
-            continue
-        paths = [cache / "marks" / f"{manifest.digest}-{_VERSION}{end}.npy" for end in ("", "p")]
+        if manifest.kind != "dataset" or store.removal(manifest.ref) is not None:
+            continue  # what was removed is not known by its texts any more, either
+        paths = [cache / FOLDER / f"{manifest.digest}-{_VERSION}{end}.npy" for end in ("", "p")]
         texts, parts = map(_kept, paths)
         if texts is None or parts is None:
             rows = manifest.rows + manifest.rejected_rows
