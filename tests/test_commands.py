@@ -95,5 +95,5 @@ def test_asking_a_workspace_loads_what_the_question_needs_and_no_more() -> None:
     assert not {"mashbill.lineage.evidence.trace", "mashbill.core.recipe"} & found
     assert {name for name in found if name.startswith("mashbill.workspace.")} == {
         f"mashbill.workspace.{name}"
-        for name in ("billed", "opened", "questions", "space", "tables")
+        for name in ("billed", "clearing", "opened", "questions", "space", "tables")
     }

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 from functools import cache
 from importlib.metadata import packages_distributions
@@ -234,7 +235,7 @@ def arguments(name, command, places):
                     *([parameter.opts[0]] if is_option else []),
                     str(places.get(value, value)),
                 ]
-    has_store = any(parameter.name == "store" for parameter in command.params)
+    has_store = "--store" not in given and any(p.name == "store" for p in command.params)
     return [*name.split(), *given, *(["--store", str(places["STORE"])] if has_store else [])]
 
 
@@ -270,6 +271,8 @@ ARGUMENTS = {
     "overlap": ["half", "rest"],
     "init": ["ROWS", "--labels", "good,bad", "--replace"],
     "predict": ["classifier", "--say", "a kind text"],
+    "rm": ["half", "--yes", "--store", "COPY"],
+    "gc": ["--yes"],
     "compare": ["half", "rest"],
 }
 NEEDS = {"catalogue import": {"hub"}, "conduct serve": {"api"}, "predict": {"train"}}
@@ -309,6 +312,7 @@ def places(tmp_path_factory):
         "CONDUCT": conduct,
         "CASE": max((conduct / "cases").glob("*.json")),
         "STORE": store.root,
+        "COPY": shutil.copytree(store.root, folder / "copy"),
         "RECIPE": folder / "r" / "some.toml",
         "ROWS": folder / "r" / "texts.jsonl",
         "CALLS": folder / "calls.jsonl",

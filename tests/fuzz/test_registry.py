@@ -151,6 +151,7 @@ MAY_OPEN = {
     "core.ledger:append": "the ledger that this program writes",
     "core.ledger:default": "the user's own key",
     "core.store:lock": "a lock",
+    "core.store:_whole": "a lock",
     "core.store:publish": OF_ITS_OWN,
     "policy.claim_rows:write_rows": "it writes",
     "policy.importers.adding:_write": "it writes",

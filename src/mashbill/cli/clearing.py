@@ -77,9 +77,11 @@ def _show(going: Going) -> None:
         if not (going.files or going.beside):
             out.say("nothing was left of its " + ("rows" if is_data else "weights"))
             return
-        out.say(f"{counted(len(going.files), 'file')} of it is there all the same, and goes:"
-                if len(going.files) == 1 else
-                f"{counted(len(going.files), 'file')} of it are there all the same, and go:")  # fmt: skip
+        is_one = len(going.files) == 1
+        out.say(
+            f"{counted(len(going.files), 'file')} of it {'is' if is_one else 'are'} there all the "
+            f"same, and {'goes' if is_one else 'go'}:"
+        )
     else:
         rows = f", {counted(manifest.rows, 'row')}" if is_data else ""
         more = f" and {manifest.rejected_rows:,} rejected" if manifest.rejected_rows else ""
@@ -124,7 +126,7 @@ def _ask(question: str, *, yes: bool, as_json: bool) -> None:
     """
     if yes:
         return
-    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if as_json or not (sys.stdin.isatty() and out.is_terminal):
         msg = "nothing was removed, since nobody could be asked; say --yes to do it"
         raise InputError(msg)
     if not typer.confirm(question):

@@ -132,8 +132,8 @@ class Store:
         removal = self.removal(ref)
         if removal is not None:
             msg = (
-                f"{ref} was {removal}: {what} are gone, its manifest and nodes are there. What "
-                "was made of it, and its bill, can be asked for as before; a run whose stages "
+                f"{ref} was {removal}, so {what} cannot be had. Its manifest and nodes are there: "
+                "bills and what was made of it can be asked for as before, and a run whose stages "
                 "need it makes it again"
             )
             raise RemovedError(msg)

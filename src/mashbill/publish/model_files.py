@@ -83,6 +83,7 @@ def write_model(
     if to.is_dir():
         msg = f"{to} is a folder; name the file that is to be written in it"
         raise InputError(msg)
+    store.check_there(manifest.ref, "its weights")
     check_files(store, manifest)
     account = gather(store, manifest)
     bill = bill_text(account)
@@ -115,7 +116,6 @@ def _gguf(store: Store, account: Account, bill: str, to: Path, quantise: str | N
     if how not in QUANTISATIONS:
         msg = f"--quantise {how!r:.40}: choose of {', '.join(QUANTISATIONS)}"
         raise InputError(msg)
-    store.check_there(manifest.ref, "its weights")
     folder = store.folder("model", manifest.ref)
     if not is_causal(folder):
         msg = (
@@ -141,7 +141,6 @@ def _onnx(store: Store, account: Account, bill: str, to: Path) -> tuple[str, str
             "such ONNX is written; --format gguf writes a model that writes"
         )
         raise InputError(msg)
-    store.check_there(manifest.ref, "its weights")
     with needs("writing ONNX", "onnx"):
         from mashbill.models.linear_onnx import write_onnx
     model = LinearPredictor.load(store.folder("model", manifest.ref))

@@ -119,7 +119,7 @@ def publish(store: Store, manifest: Manifest, to: str, wish: Wish) -> Published:
             were removed.
         MissingExtraError: if the package that knows the service is not installed.
     """
-    store.check_there(manifest.ref, "what would be published")
+    store.check_there(manifest.ref, "what would be published of it")
     _refuse_the_store(store, folder_of(to))
     title = f"{manifest.ref}, published by mashbill"
     target = place(folder_of(to), manifest.kind, public=wish.public, title=title)

@@ -55,7 +55,7 @@ def prove(store: Store, name: str, row: int, signer: Signer | None) -> dict[str,
         what = f"has rows 0 to {manifest.rows - 1}" if manifest.kind == "dataset" else "is a model"
         msg = f"{manifest.ref} {what}; row {row} of it cannot be proven"
         raise InputError(msg)
-    store.check_there(manifest.ref, "its rows, of which none can be proven any more,")
+    store.check_there(manifest.ref, "the proof of a row of it")
     shard, index = place_of(manifest, row)
     folder = store.folder("dataset", manifest.ref)
     nodes = NodeTable.of(store, manifest)
