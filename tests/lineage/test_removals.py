@@ -294,6 +294,23 @@ def test_all_else_answers_of_it_and_of_what_was_made_of_it(store, tmp_path):
         space.trace("relabelled", 5000)
 
 
+def test_models_without_weights_and_what_they_did_can_be_asked_for(store, tmp_path):
+    for name in ("scratch", "classifier", "evaluation"):
+        remove(store, name)
+    space = mashbill.open(store)
+    assert audited(store) == []
+    for name in ("scratch", "classifier", "evaluation", "relabelled"):
+        assert space.bill(name).lines
+        for form in ("cyclonedx", "spdx", "card"):
+            assert space.export(name, form)
+        assert space.report(name, tmp_path / f"{name}.html").exists()
+    assert space.trace("scratch", 1).behind
+    acted = space.trace("relabelled", 1).behind
+    assert any("its weights" in one.facts for one in acted if one.kind == "model")
+    with pytest.raises(RemovedError):
+        space["classifier"].load()
+
+
 def test_a_proof_and_a_checkpoint_of_before_hold_after_it(store):
     proof = prove(Store(store), "labelled", 2, Signer.default())
     note = checkpoint.make(store / "ledger.jsonl", Signer.default())
