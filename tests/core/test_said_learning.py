@@ -87,7 +87,7 @@ def counted_apart(name, each):
     )
 
 
-@law(150)
+@law(60)
 @given(trainings())
 def test_who_counted_as_our_trainer_does_gets_its_bill_to_the_digest(made):
     wanted, weighed = ours(made, counted=True)
@@ -98,7 +98,7 @@ def test_who_counted_as_our_trainer_does_gets_its_bill_to_the_digest(made):
     assert not found.unknown
 
 
-@law(80)
+@law(40)
 @given(trainings())
 def test_whole_passes_alone_give_the_bill_of_a_trainer_that_counts_no_tokens(made):
     wanted, weighed = ours(made, counted=False)
@@ -108,7 +108,7 @@ def test_whole_passes_alone_give_the_bill_of_a_trainer_that_counts_no_tokens(mad
     assert found.learned_from == weighed.learned_from
 
 
-@law(80)
+@law(40)
 @given(trainings())
 def test_tokens_of_a_dataset_with_one_origin_are_enough(made):
     made = {n: each for n, each in made.items() if len(set(each[3])) == 1}
@@ -121,7 +121,7 @@ def test_tokens_of_a_dataset_with_one_origin_are_enough(made):
     assert theirs(made, said)[0].digest == wanted.digest
 
 
-@law(150)
+@law(60)
 @given(trainings(), st.data())
 def test_whatever_is_left_out_the_bill_of_who_counted_lies_within(made, data):
     wanted, _ = ours(made, counted=True)
@@ -150,7 +150,7 @@ def test_whatever_is_left_out_the_bill_of_who_counted_lies_within(made, data):
         assert told.owed[1] >= one.owed[1] - 1e-9
 
 
-@law(60)
+@law(20)
 @given(trainings())
 def test_what_is_said_is_read_as_it_was_written(made):
     for name, each in made.items():
