@@ -29,6 +29,7 @@ from mashbill.lineage.bills.bill import bill
 from mashbill.lineage.circuit.contradicted import table_of, told_of
 from mashbill.lineage.circuit.nodes import NodeTable
 from mashbill.lineage.evidence.audit import Auditor
+from mashbill.lineage.exports import gather
 from mashbill.run.rederiving import Rederiver
 
 WORD = "nothing of it is derived again"
@@ -533,3 +534,15 @@ def test_a_deep_audit_holds_what_is_said_to_recipe_and_record(tmp_path):
     assert [one.what for one in found.findings] == [
         "says else of its training than its recipe and its record do"
     ]
+
+
+def test_card_page_and_export_say_on_whose_word_it_is(tmp_path):
+    store = take(tmp_path, MODEL + "epochs = { said = 2, own = 1 }\n")
+    word = "it was trained elsewhere, and what it learned from is what the recipe says"
+    mb.open(store.root)["student"].publish(str(tmp_path / "pub"))
+    card_text = (tmp_path / "pub" / "README.md").read_text()
+    assert word[1:] in card_text
+    account = gather(store, store.find("student"))
+    assert any(word in one for one in account.unknown)
+    ours = gather(store, store.find("said"))
+    assert not any("trained elsewhere" in one for one in ours.unknown)

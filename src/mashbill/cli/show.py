@@ -9,6 +9,7 @@ from rich.tree import Tree
 from mashbill.cli.options import out
 from mashbill.cli.printing import line as one_line
 from mashbill.cli.printing import stacked, table
+from mashbill.core.said_learning import word_of_training
 from mashbill.lineage.bills.bill import Line, summarised
 from mashbill.lineage.bills.summary import told_of
 from mashbill.lineage.bills.telling import counted, licence_words
@@ -73,7 +74,11 @@ def print_bill(lines: Sequence[Line], name: str, covered: Coverage | None = None
 
 def print_learned(found: Billed) -> None:
     """Print what each dataset is in a model: tokens x epochs x loss weight."""
-    if not found.learned_from or found.subject.manifest is None:
+    if found.subject.manifest is None:
+        return
+    if word := word_of_training(found.subject.manifest):
+        out.print(f"{found.name}: {word}.")
+    if not found.learned_from:
         return
     unit = found.subject.manifest.token_unit
     listing = table(

@@ -22,10 +22,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.artifact import TOKEN_UNIT, LearnedFrom
+from mashbill.core.given import TRAINED
 from mashbill.core.learning import COUNTED_UNIT, Learned, RowSizes, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from mashbill.core.artifact import Manifest
 
 SAID = "said"
 """key of a manifest's measures under which all of it stands"""
@@ -138,6 +141,19 @@ class SaidWeights:
     def unknown(self) -> tuple[str, ...]:
         """The datasets of which it is not known how much they weigh."""
         return tuple(name for name, each in self.by_node.items() if None in each)
+
+
+def word_of_training(manifest: Manifest) -> str:
+    """Say on whose word it is what a model learned from; empty where it was counted here."""
+    said = manifest.measures.get(SAID)
+    if manifest.stage.get("kind") != TRAINED or not isinstance(said, dict):
+        return ""
+    by = "a record that its trainer left, and the recipe, say"
+    if said.get("by") != "record":
+        by = "the recipe says"
+    return (
+        f"it was trained elsewhere, and what it learned from is what {by}: nothing was counted here"
+    )
 
 
 def weigh_said(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mashbill.core.curves import CURVES, Curve, last_of, read_curves, told_as
+from mashbill.core.said_learning import word_of_training
 from mashbill.core.samples import Sample, samples_of
 from mashbill.lineage.bills.telling import counted
 from mashbill.lineage.bills.text import share_text
@@ -76,8 +77,9 @@ def trainings_behind(
                 Training(
                     name=str(manifest.ref),
                     panels=tuple(panels_of(curves)),
-                    facts=tuple(
-                        _facts(curves, speeds.get(str(manifest.ref), {}), manifest.measures)
+                    facts=(
+                        *filter(None, [word_of_training(manifest)]),
+                        *_facts(curves, speeds.get(str(manifest.ref), {}), manifest.measures),
                     ),
                     samples=() if withheld else samples,
                     hidden=withheld and bool(samples),

@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from mashbill.core.said_learning import word_of_training
 from mashbill.lineage.bills.bill import Coverage, Line, bill, coverage
 from mashbill.lineage.bills.definitions import Verdict, judge_all
 from mashbill.lineage.bills.prompted import PromptCoverage, covered_with, prompt_coverage
@@ -135,6 +136,8 @@ class Account:
             found.add(str(self.prompted))
         found |= {f"{name}: {told.says}" for name, told in self.contradicted.items()}
         for step in self.steps:
+            if word := word_of_training(step.manifest):
+                found.add(f"{step.manifest.ref}: {word}")
             for taken in step.taken:
                 if taken.manifest is None and taken.id not in self.sources:
                     found.add(f"{taken.name}: taken in by {step.manifest.ref}, not in this store")
