@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from accidents import Accidents, Touched
 from forging import Forger
 from insiders import DEEP, UNFOUND, Insiders
+from removers import Removers
 from strangers import STRANGERS_UNFOUND, Strangers
 from tampered_store import make
 
@@ -72,7 +73,7 @@ class Outcome:
         self.missed += other.missed
 
 
-class Campaign(Accidents, Strangers, Insiders):
+class Campaign(Accidents, Strangers, Insiders, Removers):
     """Tampers with one store, which it leaves as it was."""
 
     def __init__(self, store: Path, signer: Signer, seed: int) -> None:

@@ -192,7 +192,11 @@ class _Part:
         self.schema: pa.Schema = self._file.schema_arrow
 
     def _damaged(self, error: Exception) -> StoreError:
-        return StoreError(f"{self._path} is damaged or not there: {error}; run `mashbill audit`")
+        if not self._path.exists():
+            what = "is not there: it was removed since this began, or is lost"
+            what += "; run the same command again, and `mashbill audit` if it says so again"
+            return StoreError(f"{self._path} {what}")
+        return StoreError(f"{self._path} is damaged: {error}; run `mashbill audit`")
 
     def close(self) -> None:
         """Close the file."""

@@ -12,6 +12,7 @@ import datetime as dt
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -274,7 +275,8 @@ def _measure(paths: Sequence[Path]) -> tuple[int, int]:
             continue
         for folder, _, names in os.walk(path):
             for name in names:
-                files, size = files + 1, size + (Path(folder) / name).lstat().st_size
+                with suppress(FileNotFoundError):  # others may write to a cache meanwhile
+                    files, size = files + 1, size + (Path(folder) / name).lstat().st_size
     return files, size
 
 

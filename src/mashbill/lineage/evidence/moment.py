@@ -149,7 +149,7 @@ class Since:
             elif entry.event == "commit":
                 self._unfinished.discard(artifact)
                 made[artifact] = entry
-            elif entry.event == "abandon":
+            elif entry.event in {"abandon", REMOVE}:  # after which it may be begun again
                 made.pop(artifact, None)
         # What was committed and is there is begun again by no run, whatever an entry says.
         self._unfinished -= {name for name, entry in made.items() if self._is_there(name, entry)}
