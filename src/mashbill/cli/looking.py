@@ -32,6 +32,7 @@ from mashbill.workspace.contents import MOST, listed, shown
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from mashbill.lineage.described import Described
     from mashbill.workspace.contents import Row, Shown
 
 _LONGEST = 600  # letters of a value
@@ -114,13 +115,8 @@ def _head(found: Shown) -> None:
             print_evaluation(measured)
         print_judged([manifest])
         return
-    if found.labels:
-        out.say(f"labels: {', '.join(found.labels)}")
-    for name, value in manifest.measures.items():
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            said = f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(
-                value, int) else value  # fmt: skip
-            out.say((f"  {name.replace('_', ' ')}", "cyan"), f": {said}")
+    if found.described is not None:
+        _described(found.described)
     for one in manifest.files:
         if removal is None:
             size = (Path(found.artifact.folder) / one.file).stat().st_size
@@ -128,6 +124,22 @@ def _head(found: Shown) -> None:
     if removal is not None:
         return
     out.say("`mashbill predict` asks it; `mashbill report` makes a page of it")
+
+
+def _described(one: Described) -> None:
+    """Print what a model is, how good it was found to be, and where it ends."""
+    what = one.what()
+    out.say(f"{what[0].upper()}{what[1:]}.")
+    if one.labels:
+        out.say(f"labels: {', '.join(label.name for label in one.labels)}")
+    for name, value in one.facts():
+        out.say((f"  {name}", "cyan"), f": {value}")
+    for each in one.own:
+        for system, result in each.results():
+            of = f"{each.name}, {system}" if len(each.own) > 1 else each.name
+            out.say((f"  {of}", "cyan"), f": {each.sentence(result)}")
+    for text in one.limits:
+        out.say(f"  {text}")
 
 
 def _row(row: Row, nested: Collection[str], *, full: bool) -> None:

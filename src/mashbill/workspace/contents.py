@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mashbill.core.errors import InputError, MissingExtraError
+from mashbill.core.errors import InputError
 from mashbill.core.json_fields import json_columns
 from mashbill.core.reasons import rejections
 from mashbill.core.record import REASON, user_columns
+from mashbill.lineage.described import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from mashbill.core.reasons import Counted
+    from mashbill.lineage.described import Described
     from mashbill.workspace.artifact import Artifact
     from mashbill.workspace.questions import Questions
 
@@ -82,10 +84,15 @@ class Shown:
     rows: tuple[Row, ...]
     reasons: tuple[Counted, ...]
     """why rows were rejected, the commonest first"""
-    labels: tuple[str, ...] = ()
-    """of a model that labels"""
+    described: Described | None = None
+    """of a model: what it is, how it is used, how good it is"""
     nested: frozenset[str] = frozenset()
     """columns whose lists and tables a store keeps as texts of JSON"""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of a model that labels."""
+        return () if self.described is None else tuple(one.name for one in self.described.labels)
 
     def told(self) -> dict[str, Any]:
         """Return it as a value of JSON."""
@@ -100,6 +107,7 @@ class Shown:
             "reasons": [{"reason": one.reason, "rows": one.rows} for one in self.reasons],
             "columns": self.columns,
             "labels": list(self.labels),
+            "described": None if self.described is None else self.described.as_json(),
             "measures": manifest.measures,
             "removed": self.artifact.removal.as_json() if self.artifact.removal else None,
             "shown": [
@@ -136,8 +144,7 @@ def shown(
         if rejects or columns:
             msg = f"{artifact.name} is a model, and has no rows; `mashbill predict` asks it"
             raise InputError(msg)
-        labels = () if artifact.removal is not None else _labels(artifact)
-        return Shown(artifact, {}, (), why, labels)
+        return Shown(artifact, {}, (), why, describe(artifact.store, manifest))
     if artifact.removal is not None:
         if columns:
             artifact.store.check_there(manifest.ref)
@@ -162,14 +169,6 @@ def shown(
         found = tuple(Row(begin + at, values) for at, values in enumerate(table))
     types = {name: _type(data.schema.field(name).type) for name in wanted}
     return Shown(artifact, types, found, why, nested=frozenset(json_columns(data.schema)))
-
-
-def _labels(artifact: Artifact) -> tuple[str, ...]:
-    """Return the labels of a model; none of one that writes, or that cannot be loaded here."""
-    try:
-        return tuple(artifact.load().labels)
-    except (InputError, MissingExtraError):
-        return ()
 
 
 def _rejected(artifact: Artifact, wanted: Sequence[str], begin: int, end: int) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
@@ -15,6 +15,7 @@ from mashbill.core.record import user_columns
 from mashbill.lineage.bills.telling import amount
 from mashbill.lineage.described.evaluated import Evaluated, evaluated
 from mashbill.lineage.described.limits import limits
+from mashbill.lineage.described.metrics import metrics
 from mashbill.lineage.described.model_files import Built, built
 from mashbill.lineage.described.usage import Usage, usages
 
@@ -112,6 +113,26 @@ class Described:
         if self.built is not None:
             found += [(f"measured while training: {name}", value) for name, value in measured]
         return found[: 4 * _SCALARS]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for a program; a number that is not known is null, or not in it."""
+        return {
+            "what": self.what(),
+            "task": self.task or None,
+            "facts": dict(self.facts()),
+            "labels": [{"label": one.name, "rows": one.rows} for one in self.labels],
+            "metrics": [vars(one) for one in metrics(self)],
+            "evaluations": [
+                {"name": each.name, "held_out": each.held_out or None, "own": list(each.own)}
+                for each in self.evaluations
+            ],
+            "limits": list(self.limits),
+            "use": [
+                {"title": one.title, "language": one.language, "code": "\n".join(one.code),
+                 "needs": one.needs or None}
+                for one in self.usages
+            ],
+        }  # fmt: skip
 
 
 def describe(store: Store, manifest: Manifest) -> Described:

@@ -72,6 +72,18 @@ class Evaluated:
         own = result.facts.get("rows")
         return own if isinstance(own, int) and not isinstance(own, bool) else self.found.rows
 
+    def sentence(self, result: Result) -> str:
+        """Return a result in a sentence: value, interval, rows, what it is to be seen beside."""
+        metric = self.metric.capitalize()
+        if not result.is_known:
+            return f"{metric} is not known: no row was scored."
+        told = f"{metric} {result.value:.3f}"
+        if result.low is not None:
+            told += f" (95% interval {result.low:.3f} to {result.high:.3f})"
+        rows = self.rows_of(result)
+        told += "" if rows is None else f" over {counted(rows, 'row')}"
+        return f"{told}; {self.beside}." if self.beside else f"{told}."
+
     def remarks(self, result: Result) -> Iterator[str]:
         """Yield what is to be said of a value beside it: how it stands to the majority label.
 

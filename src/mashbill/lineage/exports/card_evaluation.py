@@ -41,7 +41,7 @@ def _systems(each: Evaluated) -> Iterator[str]:
     yield markdown(f"{each.name}: {rows}{of}{against}.{_whose(each)}")
     yield ""
     for _, result in each.results():
-        yield from (f"**{markdown(_sentence(each, result))}**", "")
+        yield from (f"**{markdown(each.sentence(result))}**", "")
     beside = ["macro F1"] if found.metric == "accuracy" else []
     head = ["system", each.metric, "95% interval", "rows", *beside]
     yield from (table_row(head), table_rule(len(head)))
@@ -60,19 +60,6 @@ def _whose(each: Evaluated) -> str:
     return (
         f" Of its systems, {listed(each.own)} {'is' if len(each.own) == 1 else 'are'} this model."
     )
-
-
-def _sentence(each: Evaluated, result: Result) -> str:
-    """Return a result in a sentence: value, interval, rows, and what it is to be seen beside."""
-    metric = each.metric.capitalize()
-    if not result.is_known:
-        return f"{metric} is not known: no row was scored."
-    told = f"{metric} {result.value:.3f}"
-    if result.low is not None:
-        told += f" (95% interval {result.low:.3f} to {result.high:.3f})"
-    rows = each.rows_of(result)
-    told += "" if rows is None else f" over {counted(rows, 'row')}"
-    return f"{told}; {each.beside}." if each.beside else f"{told}."
 
 
 def _cells(each: Evaluated, name: str, result: Result) -> list[str]:
