@@ -11,6 +11,7 @@ from cyclonedx.schema import SchemaVersion
 from huggingface_hub import ModelCard
 from spdx_python_model.bindings import v3_0_1
 from tests_support import PLAIN, commit_manifest, run_stages
+from tests_trained import MODEL, take
 from typer.testing import CliRunner
 
 import mashbill
@@ -264,6 +265,21 @@ def test_what_was_not_scored_is_not_known_and_no_number(store, tmp_path):
     assert "Accuracy is not known: no row was scored." in text
     found = ModelCard(text).data.eval_results or []
     assert not [one for one in found if one.metric_type == "accuracy"]
+
+
+def test_a_model_that_was_trained_elsewhere_is_told_by_its_files_and_as_said(tmp_path):
+    taken = take(tmp_path, MODEL + "epochs = { said = 2, own = 1 }\n")
+    described = describe(taken, taken.find("student"))
+    assert described.built is not None
+    assert described.built.form == "transformers"
+    assert described.built.parameters == sum(
+        one.size for one in tensors_of(tmp_path / "out" / "model.safetensors")
+    )
+    assert any(text.startswith("It was trained elsewhere: its recipe") for text in described.limits)
+    assert bom(taken, "student")["modelParameters"]
+    assert spdx(taken, "student").ai_limitation.startswith("It was trained elsewhere")
+    text = export(taken, taken.find("student"), "card")
+    assert "It was trained elsewhere" in text.split("## Limits")[1]
 
 
 HEADERS = {

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from tests_circuits import circuits, source
 from tests_laws import law
+from tests_trained import MODEL, take
 from typer.testing import CliRunner
 
 import mashbill
@@ -234,6 +235,21 @@ def test_a_sum_of_parts_is_still_checked():
     catalogue = type(catalogue)(entities, claims, {name: name for name in entities})
     with pytest.raises(mashbill.InputError, match=r"add up to 1\.2 of 1"):
         lineage_of(catalogue)
+
+
+def test_a_model_whose_weights_of_datasets_are_not_known_comes_back_with_intervals(tmp_path):
+    store = take(tmp_path / "made", MODEL + "epochs.said = 1\n")
+    folder = tmp_path / "acme" / "student"
+    mashbill.open(store.root)["student"].publish(str(folder))
+    imported = import_claims("card", folder / "README.md")
+    assert imported.left_out == ()
+    add_to(tmp_path / "claims", imported, load_catalogue(shipped=False))
+    read = load_catalogue([tmp_path / "claims"], shipped=False)
+    back = lineage_of(read).of(read.find("acme/student"))
+    own = Circuit.of_artifact(store, store.find("student"))
+    assert sorted(ln.share for ln in bill(back)) == sorted(ln.share for ln in bill(own))
+    assert [v[2:6] for v in verdicts(back)] == [v[2:6] for v in verdicts(own)]
+    assert any(ln.share == (0.0, 1.0) for ln in bill(back))
 
 
 @pytest.mark.parametrize("name", ["scratch", "classifier", "confident", "corpus"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mashbill.core.plain import counted, listed
+from mashbill.core.said_learning import SAID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +36,11 @@ def limits(
     """
     if manifest.kind == "dataset":
         return
+    said = manifest.measures.get(SAID)
+    if said is not None:
+        by = said.get("by") if isinstance(said, dict) else None
+        whose = f"its {by}" if isinstance(by, str) else "its maker"
+        yield f"It was trained elsewhere: {whose} says what it learned from; it was not counted."
     rows = sum(each.rows for each in manifest.learned_from)
     if manifest.learned_from and rows < _FEW:
         yield f"It learned from {counted(rows, 'row')}."

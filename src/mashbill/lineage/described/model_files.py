@@ -164,6 +164,7 @@ class Built:
             ("parameters", "" if self.parameters is None else f"{self.parameters:,}"),
             ("parameters of the adapter", "" if sizes is None else f"{sizes:,}"),
             ("kept as", ", ".join(dtype for dtype, _ in self.dtypes)),
+            ("quantised", self._quantised()),
             ("layers", _counted(self.layers)),
             ("width", _counted(self.width)),
             ("context", f"{self.context:,} tokens" if self.context else ""),
@@ -173,6 +174,15 @@ class Built:
             ("looks at", self._features()),
         ]
         return [(name, value) for name, value in found if value]
+
+    def _quantised(self) -> str:
+        told = self.config.get("quantization_config")
+        if not isinstance(told, dict):
+            return ", ".join(name for name in self.files if name.endswith(".gguf"))
+        bits = 4 if told.get("load_in_4bit") else 8 if told.get("load_in_8bit") else None
+        bits = told["bits"] if is_number(told.get("bits")) else bits
+        how = _text(told.get("quant_method")) or "by a method that is not named"
+        return f"{how}, {bits} bits" if bits is not None else how
 
     def _template(self) -> str:
         if self.task != "text-generation" or self.form != "transformers":
