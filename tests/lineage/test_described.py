@@ -282,6 +282,23 @@ def test_a_model_that_was_trained_elsewhere_is_told_by_its_files_and_as_said(tmp
     assert "It was trained elsewhere" in text.split("## Limits")[1]
 
 
+def test_what_was_removed_is_told_and_no_use_is(store, tmp_path):
+    shutil.copytree(store.root, tmp_path / "s")
+    for name in ("classifier", "labelled"):
+        done = CliRunner().invoke(app, ["rm", name, "--store", str(tmp_path / "s"), "--yes"])
+        assert done.exit_code == 0, done.output
+    changed = Store(tmp_path / "s")
+    described = describe(changed, changed.find("classifier"))
+    assert described.usages == ()
+    assert described.limits[0].startswith("Its weights were removed on ")
+    assert described.is_evaluated
+    assert "path/to/this/folder" not in export(changed, changed.find("classifier"), "card")
+    other = describe(changed, changed.find("other"))  # its rows are gone, and so are their counts
+    assert [one.rows for one in other.labels] == [None] * 3
+    shown = CliRunner().invoke(app, ["show", "classifier", "--store", str(tmp_path / "s")])
+    assert "A model of " in shown.output
+
+
 HEADERS = {
     "empty": b"",
     "cut": struct.pack("<Q", 100) + b"{}",

@@ -149,13 +149,18 @@ def describe(store: Store, manifest: Manifest) -> Described:
         counts = _counts(store, manifest, LABEL)
         labels = tuple(Label(name, rows) for name, rows in _commonest(counts or {}))
     evaluations = tuple(evaluated(store, manifest))
+    told = list(limits(manifest, labels, evaluations))
+    removal = store.removal(manifest.ref)
+    if removal is not None:
+        what = "rows" if manifest.kind == "dataset" else "weights"
+        told.insert(0, f"Its {what} were {removal}; the store cannot hand them on.")
     return Described(
         manifest=manifest,
         built=of,
         labels=labels,
-        usages=usages(manifest, of),
+        usages=() if removal is not None else usages(manifest, of),
         evaluations=evaluations,
-        limits=tuple(limits(manifest, labels, evaluations)),
+        limits=tuple(told),
     )
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def usage(account: Account) -> list[str]:
     """Return the section, a line an item."""
+    if not account.described.usages:
+        return ["Nothing of it is in the store to be used: see its limits below."]
     lines: list[str] = []
     for one in account.described.usages:
         needs = f" (`pip install {one.needs}`)" if one.language == "python" and one.needs else ""
