@@ -67,8 +67,8 @@ def audited(root, **more):
 # -- the law ---------------------------------------------------------------------------------------
 
 TEXTS = [
-    {"text": f"a {'kind' if i % 3 else 'dull'} day number {i}", "mood": "good" if i % 3 else "bad"}
-    for i in range(24)
+    {"text": f"a {'kind' if i % 2 else 'dull'} day number {i}", "mood": "good" if i % 2 else "bad"}
+    for i in range(90)
 ]
 KINDS = {
     "split": 'kind = "split"\ninput = "{0}"\nrange = [0.0, 0.8]\nshard_rows = 8\n',
