@@ -59,6 +59,7 @@ def test_the_callback_has_twenty_lines_and_needs_nothing_of_mashbill():
     assert outside == {"transformers"}
 
 
+@pytest.mark.slow
 def test_what_the_callback_leaves_is_a_record_and_its_model_is_taken(tmp_path):
     """By transformers' interface alone, with a state as a trainer has it at the end."""
     pytest.importorskip("transformers")
