@@ -40,7 +40,7 @@ from mashbill.plan import build
 from mashbill.policy.claims import Catalogue, Claim, Entity
 from mashbill.policy.documents import load_registry
 from mashbill.report import _hops
-from mashbill.report.drawing import draw_chain
+from mashbill.report.chain_drawing import draw_chain
 from mashbill.report.gather import Box
 from mashbill.run.executor import Execution
 

@@ -1,4 +1,4 @@
-"""Drawings as inline SVG: the chain, and accuracies with their intervals."""
+"""Accuracies with their intervals, as inline SVG."""
 
 from __future__ import annotations
 
@@ -12,102 +12,7 @@ from mashbill.evals.remarks import against_majority
 from mashbill.report.templating import drawn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mashbill.core.evaluation import Evaluation
-    from mashbill.report.gather import Box
-
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 154, 50, 62, 26, 10
-
-
-def draw_chain(boxes: Sequence[Box]) -> Markup:
-    """Draw boxes in columns, each right of all that it rests on, channels on the lines."""
-    by_name = {box.name: box for box in boxes}
-    column = _columns(by_name)
-    # A teacher stands right before the first step that asks it.
-    first: dict[str, int] = {}
-    for box in boxes:
-        for other, _ in box.inputs:
-            first[other] = min(first.get(other, column[box.name]), column[box.name])
-    for box in boxes:
-        if box.what == "teacher":
-            column[box.name] = max(first[box.name] - 1, 0)
-    rows: dict[int, list[str]] = {}
-    for name in sorted(by_name, key=lambda n: (column[n], by_name[n].what == "dataset", n)):
-        rows.setdefault(column[name], []).append(name)
-    tallest = max(len(names) for names in rows.values())
-    height = tallest * (_HEIGHT + _GAP_Y) + 2 * _MARGIN
-    at = {}
-    for number, names in rows.items():
-        top = (height - len(names) * (_HEIGHT + _GAP_Y) + _GAP_Y) / 2
-        for i, name in enumerate(names):
-            at[name] = (_MARGIN + number * (_WIDTH + _GAP_X), top + i * (_HEIGHT + _GAP_Y))
-    width = _MARGIN * 2 + len(rows) * (_WIDTH + _GAP_X) - _GAP_X
-    opening = (
-        f'<svg class="chain" viewBox="0 0 {width} {height}" role="img" '
-        f'style="min-width:{round(width * 0.68)}px" aria-label="the chain, left to right">'
-    )
-    parts = [opening]
-    parts += [
-        _line(at[other], at[box.name], channels)
-        for box in boxes
-        for other, channels in _joined(box.inputs).items()
-    ]
-    parts += [_box(box, *at[box.name]) for box in boxes]
-    return Markup("".join(parts) + "</svg>")  # noqa: S704 - every text in it is escaped
-
-
-def _columns(by_name: dict[str, Box]) -> dict[str, int]:
-    """Return how many boxes stand in the longest line before each."""
-    column: dict[str, int] = {}
-    waiting = list(by_name)[::-1]
-    while waiting:
-        name = waiting[-1]
-        missing = [other for other, _ in by_name[name].inputs if other not in column]
-        if name in column or not missing:
-            waiting.pop()
-            before = (column[other] for other, _ in by_name[name].inputs)
-            column.setdefault(name, 1 + max(before, default=-1))
-        else:
-            waiting += missing
-    return column
-
-
-def _joined(inputs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the channels by which each input came, without their purposes: one line an input."""
-    found: dict[str, list[str]] = {}
-    for other, how in inputs:
-        channel = how.partition("/")[0]
-        if channel not in found.setdefault(other, []):
-            found[other].append(channel)
-    return found
-
-
-def _line(start: tuple[float, float], end: tuple[float, float], channels: Sequence[str]) -> str:
-    x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT / 2
-    x2, y2 = end[0], end[1] + _HEIGHT / 2
-    middle = x2 - _GAP_X / 2
-    name, told = drawn(channels[-1]), drawn(" + ".join(channels))
-    label = (
-        ""
-        if list(channels) == ["content"]
-        else f'<text class="channel {name}" x="{x2 - 4}" y="{y2 - 6 if y1 <= y2 else y2 + 14}" '
-        f'text-anchor="end">{told}</text>'
-    )
-    return f'<path class="{name}" d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"/>{label}'
-
-
-def _box(box: Box, x: float, y: float) -> str:
-    # Fonts differ in width: a name that might not fit is pressed into its box.
-    room = _WIDTH - 12
-    fit = f' textLength="{room}" lengthAdjust="spacingAndGlyphs"' if len(box.name) > 18 else ""
-    return (
-        f'<g class="{box.what}"><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
-        f'<text x="{x + _WIDTH / 2}" y="{y + 21}" class="name"{fit}>{drawn(box.name, 22)}'
-        "</text>"
-        f'<text x="{x + _WIDTH / 2}" y="{y + 38}" class="count">{drawn(box.counted, 28)}'
-        "</text></g>"
-    )
 
 
 def _short(text: str, most: int) -> str:

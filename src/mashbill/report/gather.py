@@ -26,8 +26,12 @@ from mashbill.lineage.evidence.hop import Hop
 from mashbill.lineage.evidence.trace import Tracer
 from mashbill.lineage.evidence.withheld import withheld
 from mashbill.report.confusion import Shown
+from mashbill.report.costs import Cost, costs_of
+from mashbill.report.data.page import data_of
 from mashbill.report.judges import Judged, judged_in
+from mashbill.report.rows_shown import SampleRows, examples_of, sample_rows
 from mashbill.report.trainings import Training, trainings_behind
+from mashbill.report.worth import Measured, systems_of, worth_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +54,8 @@ class Box:
     """rows or size, for people"""
     inputs: tuple[tuple[str, str], ...]
     """(name of the box it rests on, channel)"""
+    kind: str = ""
+    """kind of the stage that made it, or the role of who acts from outside"""
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,12 @@ class ReportFacts:
     result: Manifest
     chain: tuple[Box, ...]
     rejected: tuple[TurnedDown, ...]
-    evaluations: tuple[Shown, ...]
-    """those whose systems rest on the result, by name"""
+    measured: tuple[Measured, ...]
+    """evaluations whose systems are the result, or rest on it, those of itself first"""
+    costs: tuple[Cost, ...]
+    """of each stage that the result rests on, and its own, in the order of their making"""
+    samples: tuple[SampleRows, ...]
+    """rows of the result, or of what it learned from"""
     bill: tuple[Summary, ...]
     coverage: Coverage
     verdicts: tuple[VerdictTable, ...]
@@ -116,13 +126,6 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
     table = table_of(store, result)
     circuit = Circuit.of(table)
     journal, prompted = Journal.of(store), prompt_coverage(store, result)
-    # By name, so that of several versions the last is shown.
-    evaluations = {
-        manifest.name: Shown(manifest.name, found)
-        for manifest in store.manifests()
-        if (found := evaluation_of(manifest.measures)) is not None
-        and result.bill in NodeTable.of(store, manifest).bodies
-    }
     entries = store.ledger.accepted
     hidden = withheld(store, result)
     try:
@@ -136,7 +139,12 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             warnings=tuple(_warnings(store, table, hidden)),
             judged=judged_in([m for m in store.manifests() if m.bill in table.bodies]),
             rejected=tuple(_rejected(store, result, hidden)),
-            evaluations=tuple(evaluations.values()),
+            measured=tuple(_measured(store, result, hidden)),
+            costs=costs_of(store, _behind(store, result)),
+            samples=tuple(
+                sample_rows(store, one, hidden.get(str(one.ref), ""))
+                for one in data_of(store, result)
+            ),
             bill=tuple(summarised(bill(circuit))),
             coverage=covered_with(circuit, prompted),
             verdicts=tuple(verdict_tables(table)),
@@ -146,7 +154,7 @@ def gather(store: Store, result: Manifest) -> ReportFacts:
             head=entries[-1].digest,
             signers=tuple(sorted({entry.keyid for entry in entries})),
             calls=journal.totals() if journal else (0, 0, 0.0),
-            trainings=trainings_behind(store, table, hidden),
+            trainings=trainings_behind(store, table, hidden, str(result.ref)),
             decided=decided_runs(store),
         )
     finally:
@@ -179,16 +187,8 @@ def verdict_tables(table: NodeTable) -> list[VerdictTable]:
 
 def _rejected(store: Store, result: Manifest, hidden: Mapping[str, str]) -> list[TurnedDown]:
     """Return what was rejected on the way to the result, inputs first."""
-    behind: dict[str, Manifest] = {}
-    waiting = [result]
-    while waiting:
-        manifest = waiting.pop()
-        if manifest.name not in behind:
-            behind[manifest.name] = manifest
-            names = (item.name for item in manifest.inputs if item.is_artifact)
-            waiting += [store.find(name) for name in names]
     found = []
-    for manifest in reversed(behind.values()):
+    for manifest in reversed(_behind(store, result)):
         if not manifest.rejected_rows:
             continue
         folder = store.folder(manifest.kind, manifest.ref)
@@ -197,6 +197,42 @@ def _rejected(store: Store, result: Manifest, hidden: Mapping[str, str]) -> list
         why = tuple(reasons.commonest(_REASONS))
         found.append(TurnedDown(manifest.name, manifest.rejected_rows, total, why))
     return found
+
+
+def _behind(store: Store, result: Manifest) -> list[Manifest]:
+    """Return a result and all that it rests on, itself first, of each name one."""
+    behind: dict[str, Manifest] = {}
+    waiting = [result]
+    while waiting:
+        manifest = waiting.pop()
+        if manifest.name not in behind:
+            behind[manifest.name] = manifest
+            names = (item.name for item in manifest.inputs if item.is_artifact)
+            waiting += [store.find(name) for name in names]
+    return list(behind.values())
+
+
+def _measured(store: Store, result: Manifest, hidden: Mapping[str, str]) -> list[Measured]:
+    """Return evaluations of a result, or of what rests on it; of several versions the last."""
+    found: dict[str, Measured] = {}
+    for manifest in store.manifests():
+        evaluation = evaluation_of(manifest.measures)
+        if evaluation is None or result.bill not in NodeTable.of(store, manifest).bodies:
+            continue
+        mine = tuple(
+            name for name in systems_of(store, manifest, result) if name in evaluation.systems
+        )
+        why = hidden.get(str(manifest.ref)) or withheld(store, manifest).get(str(manifest.ref), "")
+        examples = None
+        if len(mine) == 1 and evaluation.metric == "accuracy" and manifest.kind == "dataset":
+            examples = examples_of(store, manifest, mine[0], why)
+        found[manifest.name] = Measured(
+            Shown(manifest.name, evaluation),
+            mine,
+            tuple(worth_of(evaluation, name) for name in mine),
+            examples,
+        )
+    return sorted(found.values(), key=lambda one: not one.mine)
 
 
 def _chain(store: Store, result: Manifest) -> list[Box]:
@@ -222,7 +258,7 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
     named = {ref: m.name if counts[m.name] == 1 else ref for ref, m in found.items()}
     called = free_names(teachers, set(named.values()), "teacher")
     boxes = {
-        called[name]: Box(called[name], "teacher", role, ()) for name, role in teachers.items()
+        called[name]: Box(called[name], "teacher", role, (), role) for name, role in teachers.items()
     }
     for ref, manifest in found.items():
         inputs = [
@@ -235,7 +271,8 @@ def _chain(store: Store, result: Manifest) -> list[Box]:
                 size += f", {manifest.rejected_rows:,} rejected"
         else:
             size = counted(manifest.measures.get("parameters", 0), "parameter")
-        boxes[named[ref]] = Box(named[ref], manifest.kind, size, tuple(inputs))
+        kind = str(manifest.stage.get("kind", ""))
+        boxes[named[ref]] = Box(named[ref], manifest.kind, size, tuple(inputs), kind)
     return list(boxes.values())
 
 

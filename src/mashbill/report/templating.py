@@ -13,7 +13,9 @@ from markupsafe import Markup, escape
 
 from mashbill.core.shown import shown
 from mashbill.lineage.bills.telling import counted, declared_words
+from mashbill.report.costs import money
 
+_LABEL = 200
 MOST = 20_000
 """characters of one text on a page; the store has all"""
 
@@ -26,7 +28,7 @@ def templates() -> Environment:
         undefined=StrictUndefined,
         finalize=_seen,
     )
-    environment.globals.update(counted=counted, declared=declared_words)
+    environment.globals.update(counted=counted, declared=declared_words, money=money, scrolls=scrolls)
     return environment
 
 
@@ -34,6 +36,17 @@ def _seen(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup):
         return shown(value, MOST, layout=True)
     return value
+
+
+def scrolls(label: str, kind: str = "over") -> Markup:
+    """Return the attributes of a box that scrolls by itself, by keys too.
+
+    Args:
+        label: what is in it, for who does not see it.
+        kind: its class.
+    """
+    attributes = 'class="{}" tabindex="0" role="group" aria-label="{}"'
+    return Markup(attributes).format(kind, shown(label, _LABEL))
 
 
 def drawn(text: str, most: int | None = None) -> Markup:

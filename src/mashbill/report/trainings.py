@@ -49,7 +49,7 @@ class Training:
 
 
 def trainings_behind(
-    store: Store, table: NodeTable, hidden: Mapping[str, str]
+    store: Store, table: NodeTable, hidden: Mapping[str, str], own: str = ""
 ) -> tuple[Training, ...]:
     """Return how the models were trained that a result rests on, in the order they were made.
 
@@ -57,6 +57,7 @@ def trainings_behind(
         store: where they lie.
         table: the nodes of the result.
         hidden: artifacts whose texts no page shows.
+        own: address of the result, which is told first.
     """
     speeds = {
         entry.predicate.get("artifact"): entry.predicate.get("training", {})
@@ -87,7 +88,8 @@ def trainings_behind(
                     unit=manifest.token_unit,
                 )
             )
-    return tuple(found)
+    # What the page is about stands first.
+    return tuple(sorted(found, key=lambda one: own != one.name))
 
 
 def panels_of(curves: Mapping[str, Curve]) -> list[Panel]:

@@ -1,0 +1,205 @@
+"""The head of a page: what was made, how good it is, what it cost, in plain sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mashbill.core.plain import counted, listed
+from mashbill.report.costs import Cost, money, together
+from mashbill.report.worth import ORDER, Level, Worth
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mashbill.core.artifact import Manifest
+    from mashbill.report.data.profile import DataProfile
+    from mashbill.report.gather import ReportFacts
+
+_MADE = {
+    "classifier": ("a classifier", ""),
+    "pretrain": ("a language model", ", trained from random weights"),
+    "sft": ("a language model", ", fine-tuned"),
+    "logit_kd": ("a language model", ", trained on a teacher's distributions"),
+    "on_policy": ("a language model", ", trained on its own samples by a teacher's distributions"),
+    "dpo": ("a language model", ", tuned by preferences"),
+    "grpo": ("a language model", ", tuned by rewards"),
+    "merge": ("an average of models", ""),
+    "quantise": ("a model in fewer bits", ""),
+    "trained": ("a model that was trained elsewhere", ""),
+}
+_MOST_SYSTEMS = 6  # that the head speaks of
+_HOW = {
+    "classifier": "hold rows back with a stage `split`, let the model label them with a stage "
+    "`apply`, and compare with a stage `evaluate`",
+}
+_HOW_ELSE = (
+    "hold rows back with a stage `split`, and name the model under `models` of a stage `evaluate`: "
+    "with `by` a verifier scores its answers, without it weighs the held-out texts"
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number of the head."""
+
+    name: str
+    value: str
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands at the top of a page."""
+
+    question: str
+    level: Level
+    lead: str
+    """the first sentence: how it stands, where that is known"""
+    made: str
+    """what was made of what, in a sentence"""
+    lines: tuple[str, ...]
+    """more sentences: a line a system"""
+    how: str
+    """how an evaluation is had, where there is none; else empty"""
+    cost: str
+    """what it took, in a sentence"""
+    tiles: tuple[Tile, ...]
+
+
+def headline(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
+    """Return the head of a page.
+
+    Args:
+        facts: all that the page shows.
+        profiles: of the datasets that were looked at, by themselves.
+    """
+    result = facts.result
+    is_model = result.kind == "model" or any(one.worths for one in facts.measured)
+    if result.kind == "dataset" and not is_model:
+        return _of_data(facts, profiles)
+    worths = sorted(
+        (worth for one in facts.measured for worth in one.worths),
+        key=lambda worth: ORDER.index(worth.level),
+    )
+    total = together(facts.costs)
+    made = _made(result)
+    question = "Is my model good?" if result.kind == "model" else "Which model is good?"
+    if not worths:
+        others = [one.shown.name for one in facts.measured]
+        lead = f"Nobody measured how good {result.ref} is"
+        rests = f"; {listed(others)} measures what rests on it" if others else ""
+        how = _HOW.get(str(result.stage.get("kind")), _HOW_ELSE)
+        return Headline(question, "unknown", f"{lead}{rests}.", made, (), how, _cost(facts, total),
+                        tuple(_tiles_of_cost(total)))  # fmt: skip
+    first = worths[0]
+    named = len(worths) > 1
+    lead = _line(first, named=named)
+    lines = tuple(_line(worth, named=True) for worth in worths[1:_MOST_SYSTEMS])
+    more = len(worths) - _MOST_SYSTEMS
+    if more > 0:
+        lines += (f"{counted(more, 'system')} more {'stands' if more == 1 else 'stand'} below.",)
+    tiles = [
+        Tile(first.what, first.value, first.interval and f"95% interval {first.interval}"),
+        *([Tile("to compare with", first.nothing.rpartition(": ")[2],
+                first.nothing.rpartition(": ")[0])] if first.nothing else []),
+        *_tiles_of_cost(total),
+    ]  # fmt: skip
+    return Headline(
+        question, first.level, lead, made, lines, "", _cost(facts, total), tuple(tiles)
+    )
+
+
+def _line(worth: Worth, *, named: bool) -> str:
+    """Return how a system stands, in a sentence that begins with the worst of it."""
+    who = f"{worth.system}: " if named else ""
+    says = worth.says[:1].lower() + worth.says[1:]
+    if not worth.first:
+        return f"{who}{says}" if named else worth.says
+    if not says:
+        return f"{who}{worth.first}."
+    return f"{who}{worth.first}: {says}"
+
+
+def _made(result: Manifest) -> str:
+    kind = str(result.stage.get("kind", ""))
+    taken = [item.name for item in result.inputs if item.is_artifact]
+    of = f", made of {listed(taken, 4)}" if taken else ""
+    if result.kind == "dataset":
+        size = counted(result.rows, "row")
+        return f"{result.ref} is a dataset of {size}, made by the stage `{kind}`{of}."
+    noun, how = _MADE.get(kind, ("a model", f", made by the stage `{kind}`"))
+    size = result.measures.get("parameters")
+    has = isinstance(size, int) and not isinstance(size, bool) and size > 0
+    of_size = f" of {counted(size, 'parameter')}" if has and isinstance(size, int) else ""
+    return f"{result.ref} is {noun}{of_size}{how}{of}."
+
+
+def _of_data(facts: ReportFacts, profiles: Sequence[DataProfile]) -> Headline:
+    """Return the head of a page about a dataset: rows, repeats, labels, what was rejected."""
+    result = facts.result
+    total = together(facts.costs)
+    found: list[str] = []
+    level: Level = "unknown"
+    if not result.rows:
+        level = "poor"
+    whole = result.rows + result.rejected_rows
+    tiles = [Tile("rows", f"{result.rows:,}", f"{result.tokens:,} tokens ({result.token_unit})")]
+    own = next((one for one in profiles if one.manifest.ref == result.ref), None)
+    if own is not None and own.rows.rows:
+        repeated = own.rows.repeated
+        share = repeated / own.rows.rows
+        tiles.append(
+            Tile("repeat an earlier row", f"{share:.1%}", counted(repeated, "row") + " of it")
+        )
+        found.append(_of_repeats(own))
+    if result.rejected_rows:
+        gone = f"{result.rejected_rows / whole:.1%}"
+        tiles.append(Tile("rejected", gone, f"{result.rejected_rows:,} of {counted(whole, 'row')}"))
+    if own is not None:
+        found += _of_labels(own)
+    lead = f"{result.ref} has {counted(result.rows, 'row')}"
+    lead += f" and {result.rejected_rows:,} were rejected" if result.rejected_rows else ""
+    return Headline(
+        "Are my data good?", level, f"{lead}.", _made(result), tuple(found), "",
+        _cost(facts, total), (*tiles, *_tiles_of_cost(total)),
+    )  # fmt: skip
+
+
+def _of_repeats(own: DataProfile) -> str:
+    repeated, about = own.rows.repeated, "" if own.rows.is_exact else "about "
+    if not repeated:
+        return "No row repeats an earlier one."
+    share = repeated / own.rows.rows
+    verb = "repeats" if repeated == 1 else "repeat"
+    return f"{about}{counted(repeated, 'row')} {verb} an earlier one ({share:.1%})."
+
+
+def _of_labels(own: DataProfile) -> list[str]:
+    column = next((one for one in own.columns if one.name == "label"), None)
+    labels = column.labels if column is not None else None
+    if not labels:
+        return []
+    total = sum(count for _, count in labels) or 1
+    most, rows = max(labels, key=lambda one: one[1])
+    named = counted(len(labels), "label")
+    return [f"{named[:1].upper()}{named[1:]}; the commonest, “{most}”, has {rows / total:.1%}."]
+
+
+def _cost(facts: ReportFacts, total: Cost) -> str:
+    stages = counted(len(facts.costs), "stage")
+    calls = (
+        f"{counted(total.calls, 'teacher call')} with {counted(total.tokens, 'token')}, for "
+        f"{money(total.usd)}"
+        if total.calls
+        else "no teacher call"
+    )
+    return f"Making it, and all that it rests on, took {total.time} in {stages}, and {calls}."
+
+
+def _tiles_of_cost(total: Cost) -> list[Tile]:
+    return [
+        Tile("time", total.time),
+        Tile("teacher calls", f"{total.calls:,}",
+             f"{total.tokens:,} tokens, {money(total.usd)}" if total.calls else ""),
+    ]  # fmt: skip
